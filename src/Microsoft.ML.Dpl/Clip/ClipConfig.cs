@@ -1,0 +1,43 @@
+namespace Microsoft.ML.Dpl.Clip;
+
+/// <summary>The activation between the two linear layers of a transformer block.</summary>
+public enum ClipActivation
+{
+    /// <summary><c>x · sigmoid(1.702 x)</c>, OpenAI's CLIP.</summary>
+    QuickGelu,
+
+    /// <summary>The exact Gaussian error linear unit, TinyCLIP and LAION's CLIPs.</summary>
+    Gelu,
+}
+
+/// <summary>The shape of one transformer: pre-norm blocks of multi-head attention and a two-layer MLP.</summary>
+/// <param name="Layers">Number of blocks.</param>
+/// <param name="Width">Model width in floats, a multiple of <paramref name="Heads"/>.</param>
+/// <param name="Heads">Attention heads.</param>
+/// <param name="MlpWidth">Width between the MLP's two linear layers.</param>
+/// <param name="Activation">The MLP's activation.</param>
+/// <param name="NormEpsilon">LayerNorm's epsilon.</param>
+public sealed record ClipTransformerConfig(int Layers, int Width, int Heads, int MlpWidth, ClipActivation Activation, double NormEpsilon);
+
+/// <summary>The shape of a CLIP with a vision transformer.</summary>
+/// <param name="EmbeddingWidth">Width of the space that images and texts share.</param>
+/// <param name="ImageSize">Side of the square input picture in pixels.</param>
+/// <param name="PatchSize">Side of a patch in pixels.</param>
+/// <param name="Vision">The image branch.</param>
+/// <param name="ContextLength">The longest text in tokens, start and end included.</param>
+/// <param name="VocabularySize">Number of token ids.</param>
+/// <param name="EndOfTextId">The id whose first occurrence is read as the text's feature; <c>null</c>: the highest id of the text, as OpenAI's code and configurations with the legacy value 2 do.</param>
+/// <param name="Text">The text branch.</param>
+public sealed record ClipConfig(
+    int EmbeddingWidth,
+    int ImageSize,
+    int PatchSize,
+    ClipTransformerConfig Vision,
+    int ContextLength,
+    int VocabularySize,
+    int? EndOfTextId,
+    ClipTransformerConfig Text)
+{
+    /// <summary>Patches along one side of the picture; a remainder of pixels is not seen, as in the strided convolution.</summary>
+    public int Grid => ImageSize / PatchSize;
+}

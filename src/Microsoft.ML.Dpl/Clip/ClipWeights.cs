@@ -1,0 +1,90 @@
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Clip;
+
+/// <summary>
+/// The frozen tensors of one pre-norm transformer block, float32, with two constants folded in:
+/// the rows of <see cref="QkvWeight"/> and <see cref="QkvBias"/> that make Q are divided by √(width / heads), so attention needs no scale;
+/// for <see cref="ClipActivation.QuickGelu"/> the MLP's first layer is multiplied and its second divided by 1.702, so that
+/// <c>silu</c> between them is exactly <c>x · sigmoid(1.702 x)</c>.
+/// </summary>
+/// <param name="Norm1Weight">[width]</param>
+/// <param name="Norm1Bias">[width]</param>
+/// <param name="QkvWeight">[3 · width, width]: Q rows (scaled), K rows, V rows</param>
+/// <param name="QkvBias">[3 · width]</param>
+/// <param name="OutWeight">[width, width]</param>
+/// <param name="OutBias">[width]</param>
+/// <param name="Norm2Weight">[width]</param>
+/// <param name="Norm2Bias">[width]</param>
+/// <param name="UpWeight">[mlp, width], times 1.702 for quick GELU</param>
+/// <param name="UpBias">[mlp], times 1.702 for quick GELU</param>
+/// <param name="DownWeight">[width, mlp], divided by 1.702 for quick GELU; its bias is not</param>
+/// <param name="DownBias">[width]</param>
+internal sealed record BlockWeights(
+    Tensor Norm1Weight, Tensor Norm1Bias,
+    Tensor QkvWeight, Tensor QkvBias,
+    Tensor OutWeight, Tensor OutBias,
+    Tensor Norm2Weight, Tensor Norm2Bias,
+    Tensor UpWeight, Tensor UpBias,
+    Tensor DownWeight, Tensor DownBias)
+{
+    public const double QuickGeluFactor = 1.702;
+}
+
+/// <summary>The frozen image branch. All tensors float32 on one device; owned by this object.</summary>
+/// <param name="PatchWeight">[width, 3 · patch · patch]: the patch convolution as a matrix, input order channel, row, column</param>
+/// <param name="ClassEmbedding">[width]</param>
+/// <param name="PositionEmbedding">[1 + grid², width]</param>
+/// <param name="PreNormWeight">[width]</param>
+/// <param name="PreNormBias">[width]</param>
+/// <param name="Blocks">One per layer.</param>
+/// <param name="PostNormWeight">[width]</param>
+/// <param name="PostNormBias">[width]</param>
+/// <param name="Projection">[width, embedding]</param>
+internal sealed record VisionWeights(
+    ClipConfig Config,
+    Tensor PatchWeight, Tensor ClassEmbedding, Tensor PositionEmbedding,
+    Tensor PreNormWeight, Tensor PreNormBias,
+    IReadOnlyList<BlockWeights> Blocks,
+    Tensor PostNormWeight, Tensor PostNormBias,
+    Tensor Projection) : IDisposable
+{
+    public Device Device => Projection.device;
+
+    public void Dispose()
+    {
+        foreach (Tensor tensor in TensorsOf(Blocks).Concat([PatchWeight, ClassEmbedding, PositionEmbedding, PreNormWeight, PreNormBias, PostNormWeight, PostNormBias, Projection]))
+            tensor.Dispose();
+    }
+
+    internal static IEnumerable<Tensor> TensorsOf(IEnumerable<BlockWeights> blocks) => blocks.SelectMany(b => new[]
+    {
+        b.Norm1Weight, b.Norm1Bias, b.QkvWeight, b.QkvBias, b.OutWeight, b.OutBias,
+        b.Norm2Weight, b.Norm2Bias, b.UpWeight, b.UpBias, b.DownWeight, b.DownBias,
+    });
+}
+
+/// <summary>The frozen text branch. All tensors float32 on one device; owned by this object.</summary>
+/// <param name="TokenEmbedding">[vocabulary, width]</param>
+/// <param name="PositionEmbedding">[context length, width]</param>
+/// <param name="Blocks">One per layer.</param>
+/// <param name="FinalNormWeight">[width]</param>
+/// <param name="FinalNormBias">[width]</param>
+/// <param name="Projection">[width, embedding]</param>
+/// <param name="LogitScale">exp of the learned logarithm: the factor on cosine similarities, 100 for OpenAI's models</param>
+internal sealed record TextWeights(
+    ClipConfig Config,
+    Tensor TokenEmbedding, Tensor PositionEmbedding,
+    IReadOnlyList<BlockWeights> Blocks,
+    Tensor FinalNormWeight, Tensor FinalNormBias,
+    Tensor Projection,
+    double LogitScale) : IDisposable
+{
+    public Device Device => Projection.device;
+
+    public void Dispose()
+    {
+        foreach (Tensor tensor in VisionWeights.TensorsOf(Blocks).Concat([TokenEmbedding, PositionEmbedding, FinalNormWeight, FinalNormBias, Projection]))
+            tensor.Dispose();
+    }
+}

@@ -1,0 +1,105 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using TorchSharp;
+
+namespace Microsoft.ML.Dpl.Runtime;
+
+/// <summary>
+/// Loads the native libraries once, before the first tensor. On Linux with an older libstdc++ (Debian 12, Ubuntu 22.04, RHEL 9)
+/// TorchSharp's shim asks for a symbol version that no relocation uses; a copy with that requirement marked weak is then loaded instead.
+/// </summary>
+internal static class LibTorch
+{
+    private const string Shim = "libLibTorchSharp.so";
+    private static readonly Lazy<string> Loaded = new(Load);
+
+    /// <summary>Loads libtorch and its shim on the first call; later calls cost nothing.</summary>
+    /// <returns>One sentence for the log: what was loaded and from where.</returns>
+    /// <exception cref="DllNotFoundException">No libtorch package is referenced by the application; the message names the one to add.</exception>
+    public static string EnsureLoaded() => Loaded.Value;
+
+    private static string Load()
+    {
+        try
+        {
+            string how = OperatingSystem.IsLinux() ? LoadOnLinux() : "libtorch loaded by TorchSharp";
+            torch.TryInitializeDeviceType(DeviceType.CPU);
+            using (torch.NewDisposeScope()) torch.zeros(1).Dispose();
+            return how;
+        }
+        catch (Exception e) when (e is DllNotFoundException or NotSupportedException or TypeInitializationException)
+        {
+            throw new DllNotFoundException(MissingMessage(), e);
+        }
+    }
+
+    private static string LoadOnLinux()
+    {
+        string? folder = NativeFolders().FirstOrDefault(f => File.Exists(Path.Combine(f, "libtorch_cpu.so")));
+        string? shimFolder = NativeFolders().FirstOrDefault(f => File.Exists(Path.Combine(f, Shim)));
+        if (folder is null || shimFolder is null) throw new DllNotFoundException(MissingMessage());
+
+        // Loaded by absolute path first, so that the shim's dependencies resolve by SONAME wherever it lies.
+        bool cuda = File.Exists(Path.Combine(folder, "libtorch_cuda.so"));
+        string[] libraries = cuda ? ["libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so"] : ["libtorch_cpu.so", "libtorch.so"];
+        foreach (string library in libraries) NativeLibrary.Load(Path.Combine(folder, library));
+
+        string shim = Path.Combine(shimFolder, Shim);
+        if (NativeLibrary.TryLoad(shim, out _)) return $"libtorch loaded from {folder}";
+        string copy = WeakenedCopy(shim);
+        NativeLibrary.Load(copy);
+        return $"libtorch loaded from {folder}; this system's libstdc++ is older than TorchSharp's build asks for, so a copy of {Shim} without that requirement was loaded from {copy}";
+    }
+
+    /// <summary>Folders the host probes for native libraries: the application's, its runtimes/ sub-folder, and those of NuGet packages.</summary>
+    private static IEnumerable<string> NativeFolders()
+    {
+        string bundled = (AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string) ?? "";
+        string application = AppContext.BaseDirectory;
+        return bundled.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+            .Prepend(Path.Combine(application, "runtimes", RuntimeInformation.RuntimeIdentifier, "native"))
+            .Prepend(Path.Combine(application, "runtimes", "linux-x64", "native"))
+            .Prepend(application)
+            .Distinct();
+    }
+
+    private static string WeakenedCopy(string shim)
+    {
+        byte[] bytes = File.ReadAllBytes(shim);
+        string hash = Convert.ToHexString(SHA256.HashData(bytes))[..16].ToLowerInvariant();
+        if (ElfVersionNeeds.Weaken(bytes, "GLIBCXX_3.4.", firstWeak: 31) == 0) NativeLibrary.Load(shim); // some other cause: let the loader say which
+
+        foreach (string root in CacheRoots())
+        {
+            string folder = Path.Combine(root, "Microsoft.ML.Dpl", hash), copy = Path.Combine(folder, Shim);
+            try
+            {
+                if (File.Exists(copy) && File.ReadAllBytes(copy).AsSpan().SequenceEqual(bytes)) return copy;
+                Directory.CreateDirectory(folder);
+                string partial = $"{copy}.{Environment.ProcessId}";
+                File.WriteAllBytes(partial, bytes);
+                File.Move(partial, copy, overwrite: true);
+                return copy;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // A read-only home is common in containers: the next place is tried.
+            }
+        }
+        throw new DllNotFoundException($"{shim} needs a patched copy on this system, but neither the user's cache nor the temporary folder can be written.");
+    }
+
+    private static IEnumerable<string> CacheRoots()
+    {
+        if (Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache) yield return cache;
+        if (Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) is { Length: > 0 } home) yield return Path.Combine(home, ".cache");
+        // A private, randomly named folder: nobody else can place a library there.
+        yield return Directory.CreateTempSubdirectory("dpl-").FullName;
+    }
+
+    private static string MissingMessage()
+    {
+        string package = OperatingSystem.IsWindows() ? "libtorch-cpu-win-x64" : OperatingSystem.IsMacOS() ? "libtorch-cpu-osx-arm64" : "libtorch-cpu-linux-x64";
+        return $"libtorch was not found beside the application: add the NuGet package {package} (or TorchSharp-cuda-{(OperatingSystem.IsWindows() ? "windows" : "linux")} for a GPU) to the application's project.";
+    }
+}
