@@ -32,6 +32,7 @@ internal sealed record BlockWeights(
 }
 
 /// <summary>The frozen image branch. All tensors float32 on one device; owned by this object.</summary>
+/// <param name="Config">The whole model's shape.</param>
 /// <param name="PatchWeight">[width, 3 · patch · patch]: the patch convolution as a matrix, input order channel, row, column</param>
 /// <param name="ClassEmbedding">[width]</param>
 /// <param name="PositionEmbedding">[1 + grid², width]</param>
@@ -65,6 +66,7 @@ internal sealed record VisionWeights(
 }
 
 /// <summary>The frozen text branch. All tensors float32 on one device; owned by this object.</summary>
+/// <param name="Config">The whole model's shape.</param>
 /// <param name="TokenEmbedding">[vocabulary, width]</param>
 /// <param name="PositionEmbedding">[context length, width]</param>
 /// <param name="Blocks">One per layer.</param>
