@@ -1,0 +1,17 @@
+using Microsoft.ML.Dpl.Clip;
+
+namespace Microsoft.ML.Dpl.MLNet;
+
+/// <summary>A trained classifier as the scoring view sees it. Thread-safe.</summary>
+internal interface IImageScorer
+{
+    /// <summary>Most pictures one forward pass takes.</summary>
+    int BatchSize { get; }
+
+    /// <summary>Resizes and crops one picture. Returns [3, size, size] bytes, channel first.</summary>
+    byte[] Prepare(RgbImage image);
+
+    /// <summary>Class probabilities, one row of [classes] per prepared picture.</summary>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    float[][] Score(IReadOnlyList<byte[]> prepared);
+}
