@@ -1,0 +1,26 @@
+using Microsoft.ML.Dpl.Clip;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Prompts;
+
+/// <summary>CLIP's text branch with layer-local prompts, over the texts of all classes at once.</summary>
+internal sealed class TextTower(TextWeights weights)
+{
+    public TextWeights Weights => weights;
+
+    /// <param name="texts">The classes.</param>
+    /// <param name="prompts">One entry per layer; null entries are plain blocks.</param>
+    /// <param name="backward">Owner of custom gradients until the step ends.</param>
+    /// <returns>[classes, embedding], not normalised, in the caller's dispose scope.</returns>
+    public Tensor Forward(ClassTexts texts, IReadOnlyList<LayerPrompt?> prompts, BackwardTensors backward)
+    {
+        using var scope = NewDisposeScope();
+        Tensor rows = texts.Rows;
+        for (int layer = 0; layer < weights.Blocks.Count; layer++)
+        {
+            bool isLast = layer == weights.Blocks.Count - 1;
+            rows = PromptedBlock.Forward(weights.Blocks[layer], weights.Config.Text, rows, prompts[layer], isLast ? texts.Last : texts.Body, isLast ? texts.EndRows : null, backward);
+        }
+        return PromptedBlock.Norm(rows, weights.FinalNormWeight, weights.FinalNormBias, weights.Config.Text).matmul(weights.Projection).MoveToOuterDisposeScope();
+    }
+}

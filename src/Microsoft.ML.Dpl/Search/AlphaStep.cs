@@ -1,0 +1,30 @@
+using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Training;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Search;
+
+/// <summary>The upper level: one Adam step on all alphas against a validation batch (first order: the prompts are taken as they are).</summary>
+internal sealed class AlphaStep : IDisposable
+{
+    private readonly PromptedClip _clip;
+    private readonly Supernet _supernet;
+    private readonly optim.Optimizer _optimizer;
+
+    public AlphaStep(PromptedClip clip, Supernet supernet, SearchSettings settings)
+    {
+        (_clip, _supernet) = (clip, supernet);
+        _optimizer = optim.Adam(supernet.Alphas, settings.AlphaLearningRate, settings.AlphaBeta1, settings.AlphaBeta2);
+    }
+
+    /// <returns>The cross-entropy before the step.</returns>
+    public double Run(ImageBatch validation, int epoch, int step)
+    {
+        _supernet.RequireGradients(ofAlphas: true, ofPrompts: false);
+        return OptimizerStep.Take(
+            _optimizer, backward => Losses.CrossEntropy(_clip.Logits(validation.Images, _supernet.Image, _supernet.Text, backward), validation.Labels), RunStage.Search, epoch, step);
+    }
+
+    public void Dispose() => _optimizer.Dispose();
+}

@@ -1,0 +1,35 @@
+using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Training;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Search;
+
+/// <summary>The lower level: one SGD step on all candidate prompts against a training batch.</summary>
+internal sealed class PromptStep : IDisposable
+{
+    private readonly PromptedClip _clip;
+    private readonly Supernet _supernet;
+    private readonly optim.Optimizer _optimizer;
+
+    public PromptStep(PromptedClip clip, Supernet supernet, SearchSettings settings)
+    {
+        (_clip, _supernet) = (clip, supernet);
+        _optimizer = optim.SGD(supernet.Prompts, settings.PromptLearningRate, momentum: settings.Momentum, weight_decay: settings.WeightDecay);
+    }
+
+    public void SetLearningRate(double rate)
+    {
+        foreach (var group in _optimizer.ParamGroups) group.LearningRate = rate;
+    }
+
+    /// <returns>The cross-entropy before the step.</returns>
+    public double Run(ImageBatch train, int epoch, int step)
+    {
+        _supernet.RequireGradients(ofAlphas: false, ofPrompts: true);
+        return OptimizerStep.Take(
+            _optimizer, backward => Losses.CrossEntropy(_clip.Logits(train.Images, _supernet.Image, _supernet.Text, backward), train.Labels), RunStage.Search, epoch, step);
+    }
+
+    public void Dispose() => _optimizer.Dispose();
+}

@@ -1,0 +1,27 @@
+namespace Microsoft.ML.Dpl.Search;
+
+/// <summary>The alphas of both branches at one moment.</summary>
+/// <param name="Image">[layer][candidate]</param>
+/// <param name="Text">[layer][candidate]</param>
+internal sealed record Alphas(float[][] Image, float[][] Text);
+
+/// <summary>One epoch of the search.</summary>
+/// <param name="LearningRate">Of the prompts.</param>
+/// <param name="TrainLoss">Mean over the epoch's training batches.</param>
+/// <param name="ValidationLoss">Mean over the epoch's validation batches.</param>
+/// <param name="Alphas">At the end of the epoch.</param>
+internal sealed record SearchEpoch(double LearningRate, double TrainLoss, double ValidationLoss, Alphas Alphas);
+
+/// <summary>What the search found.</summary>
+/// <param name="Candidates">Candidate context lengths.</param>
+/// <param name="Epochs">The whole course.</param>
+internal sealed record SearchResult(IReadOnlyList<int> Candidates, IReadOnlyList<SearchEpoch> Epochs)
+{
+    /// <summary>Context length per image layer: the candidate with the largest alpha, the shorter of equals.</summary>
+    public int[] ImageLengths => Lengths(Epochs[^1].Alphas.Image);
+
+    /// <summary>Context length per text layer.</summary>
+    public int[] TextLengths => Lengths(Epochs[^1].Alphas.Text);
+
+    private int[] Lengths(float[][] alphas) => [.. alphas.Select(layer => Candidates[Array.IndexOf(layer, layer.Max())])];
+}

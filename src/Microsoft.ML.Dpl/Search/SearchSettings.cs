@@ -1,0 +1,22 @@
+namespace Microsoft.ML.Dpl.Search;
+
+/// <summary>How the bilevel search runs; the defaults are the paper's.</summary>
+internal sealed record SearchSettings
+{
+    public int Epochs { get; init; } = 60;
+
+    /// <summary>Candidate context lengths, increasing from 0.</summary>
+    public IReadOnlyList<int> Candidates { get; init; } = [0, 2, 4, 6];
+
+    public double AlphaLearningRate { get; init; } = 0.0035;
+
+    public double AlphaBeta1 { get; init; } = 0.5;
+
+    public double AlphaBeta2 { get; init; } = 0.999;
+
+    public double PromptLearningRate { get; init; } = 0.0035;
+
+    public double Momentum { get; init; } = 0.9;
+
+    public double WeightDecay { get; init; } = 5e-4;
+}

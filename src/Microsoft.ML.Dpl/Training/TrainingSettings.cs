@@ -1,0 +1,19 @@
+namespace Microsoft.ML.Dpl.Training;
+
+/// <summary>How prompts of chosen lengths are trained; the defaults are the paper's.</summary>
+internal sealed record TrainingSettings
+{
+    public int Epochs { get; init; } = 40;
+
+    public double LearningRate { get; init; } = 0.0035;
+
+    public double Momentum { get; init; } = 0.9;
+
+    public double WeightDecay { get; init; } = 5e-4;
+
+    /// <summary>Standard deviation of the initial prompts.</summary>
+    public double InitialDeviation { get; init; } = 0.02;
+
+    /// <summary>Weight λ of KL(zero-shot CLIP ‖ prompted CLIP); 0 leaves it out.</summary>
+    public double DistillationWeight { get; init; }
+}
