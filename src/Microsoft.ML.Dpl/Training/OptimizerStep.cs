@@ -1,5 +1,4 @@
 using Microsoft.ML.Dpl.Prompts;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
