@@ -52,10 +52,13 @@ internal sealed record VisionWeights(
 {
     public Device Device => Projection.device;
 
+    /// <summary>Every tensor above.</summary>
+    public IEnumerable<Tensor> Tensors
+        => TensorsOf(Blocks).Concat([PatchWeight, ClassEmbedding, PositionEmbedding, PreNormWeight, PreNormBias, PostNormWeight, PostNormBias, Projection]);
+
     public void Dispose()
     {
-        foreach (Tensor tensor in TensorsOf(Blocks).Concat([PatchWeight, ClassEmbedding, PositionEmbedding, PreNormWeight, PreNormBias, PostNormWeight, PostNormBias, Projection]))
-            tensor.Dispose();
+        foreach (Tensor tensor in Tensors) tensor.Dispose();
     }
 
     internal static IEnumerable<Tensor> TensorsOf(IEnumerable<BlockWeights> blocks) => blocks.SelectMany(b => new[]
@@ -84,9 +87,12 @@ internal sealed record TextWeights(
 {
     public Device Device => Projection.device;
 
+    /// <summary>Every tensor above.</summary>
+    public IEnumerable<Tensor> Tensors
+        => VisionWeights.TensorsOf(Blocks).Concat([TokenEmbedding, PositionEmbedding, FinalNormWeight, FinalNormBias, Projection]);
+
     public void Dispose()
     {
-        foreach (Tensor tensor in VisionWeights.TensorsOf(Blocks).Concat([TokenEmbedding, PositionEmbedding, FinalNormWeight, FinalNormBias, Projection]))
-            tensor.Dispose();
+        foreach (Tensor tensor in Tensors) tensor.Dispose();
     }
 }
