@@ -1,0 +1,126 @@
+using System.IO.Compression;
+using System.Text.Json;
+
+namespace Microsoft.ML.Dpl.Clip;
+
+/// <summary>The tokens of a byte-pair vocabulary and the order in which pairs are merged, as read and checked from either published layout.</summary>
+/// <param name="Ids">Token text, in the byte-level alphabet, to id.</param>
+/// <param name="Merges">Pairs separated by one space, first merged first.</param>
+/// <param name="Location">The file or files, for messages.</param>
+internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IReadOnlyList<string> Merges, string Location)
+{
+    public const string StartToken = "<|startoftext|>", EndToken = "<|endoftext|>", EndOfWord = "</w>";
+
+    private const int ByteCount = 256, MaximumId = 10_000_000;
+
+    /// <summary>OpenAI's file holds more merges than its vocabulary of 49,408 uses.</summary>
+    private const int OpenAIMergeCount = 49152 - ByteCount - 2;
+
+    /// <summary>Reads <c>vocab.json</c> (token to id) and <c>merges.txt</c> (one pair a line).</summary>
+    /// <exception cref="FileNotFoundException">A file is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is malformed; the message names it.</exception>
+    public static ClipVocabulary ReadHuggingFace(string vocabularyPath, string mergesPath)
+    {
+        var ids = ReadTokenTable(vocabularyPath);
+        using StreamReader reader = new(OpenExisting(mergesPath));
+        var merges = ReadMerges(reader, mergesPath, int.MaxValue);
+        CheckMerges(ids, merges, mergesPath, vocabularyPath);
+        return new ClipVocabulary(ids, merges, $"'{vocabularyPath}' and '{mergesPath}'");
+    }
+
+    /// <summary>Reads <c>bpe_simple_vocab_16e6.txt.gz</c>: ids follow from the order of bytes and merges.</summary>
+    /// <exception cref="FileNotFoundException">The file is missing.</exception>
+    /// <exception cref="InvalidDataException">The file is malformed; the message names it.</exception>
+    public static ClipVocabulary ReadOpenAI(string path)
+    {
+        List<string> merges;
+        try
+        {
+            using StreamReader reader = new(new GZipStream(OpenExisting(path), CompressionMode.Decompress));
+            merges = ReadMerges(reader, path, OpenAIMergeCount);
+        }
+        catch (InvalidDataException e) when (!e.Message.Contains(path, StringComparison.Ordinal))
+        {
+            throw new InvalidDataException($"Vocabulary '{path}' is no gzip file: {e.Message}", e);
+        }
+
+        var ids = new Dictionary<string, int>(OpenAIMergeCount + 2 * ByteCount + 2);
+        string[] symbols = ByteSymbols();
+        foreach (string token in symbols) ids.Add(token, ids.Count);
+        foreach (string token in symbols) ids.Add(token + EndOfWord, ids.Count);
+        for (int i = 0; i < merges.Count; i++)
+        {
+            string token = merges[i].Replace(" ", "", StringComparison.Ordinal);
+            if (!ids.TryAdd(token, ids.Count)) throw new InvalidDataException($"Vocabulary '{path}', merge {i + 1}: '{token}' comes twice.");
+        }
+        ids.Add(StartToken, ids.Count);
+        ids.Add(EndToken, ids.Count);
+        CheckMerges(ids, merges, path, path);
+        return new ClipVocabulary(ids, merges, $"'{path}'");
+    }
+
+    /// <summary>The printable stand-ins of the 256 bytes in GPT-2's order: bytes that print stand for themselves, the others follow from U+0100.</summary>
+    private static string[] ByteSymbols()
+    {
+        static bool Prints(int b) => b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF);
+        int[] bytes = [.. Enumerable.Range(0, ByteCount)];
+        return [.. bytes.Where(Prints).Select(b => $"{(char)b}"), .. bytes.Where(b => !Prints(b)).Select((_, i) => $"{(char)(ByteCount + i)}")];
+    }
+
+    private static Dictionary<string, int> ReadTokenTable(string path)
+    {
+        Dictionary<string, int>? ids;
+        using (Stream stream = OpenExisting(path))
+        {
+            try
+            {
+                ids = JsonSerializer.Deserialize<Dictionary<string, int>>(stream);
+            }
+            catch (JsonException e)
+            {
+                throw new InvalidDataException($"Vocabulary '{path}' is no JSON object of token to id: {e.Message}", e);
+            }
+        }
+        if (ids is null) throw new InvalidDataException($"Vocabulary '{path}' is empty.");
+        foreach (string token in (string[])[StartToken, EndToken])
+            if (!ids.ContainsKey(token)) throw new InvalidDataException($"Vocabulary '{path}' has no token '{token}'.");
+
+        var seen = new HashSet<int>(ids.Count);
+        foreach (var (token, id) in ids)
+        {
+            if (id < 0) throw new InvalidDataException($"Vocabulary '{path}': token '{token}' has the negative id {id}.");
+            if (id > MaximumId) throw new InvalidDataException($"Vocabulary '{path}': id {id} of token '{token}' is beyond {MaximumId}.");
+            if (!seen.Add(id)) throw new InvalidDataException($"Vocabulary '{path}': id {id} of token '{token}' is another token's already.");
+        }
+        return ids;
+    }
+
+    private static List<string> ReadMerges(StreamReader reader, string path, int most)
+    {
+        var merges = new List<string>(OpenAIMergeCount);
+        for (int line = 1; merges.Count < most && reader.ReadLine() is { } text; line++)
+        {
+            // The first line names the format's version, in OpenAI's file behind a file name in quotes.
+            if (text.Length == 0 || (line == 1 && text.Contains("#version", StringComparison.Ordinal))) continue;
+            int space = text.IndexOf(' ', StringComparison.Ordinal);
+            if (space <= 0 || space == text.Length - 1 || text.IndexOf(' ', space + 1) >= 0)
+                throw new InvalidDataException($"Merges '{path}', line {line}: '{text}' is not two tokens separated by one space.");
+            merges.Add(text);
+        }
+        if (merges.Count == 0) throw new InvalidDataException($"Merges '{path}' holds no merge.");
+        return merges;
+    }
+
+    private static void CheckMerges(Dictionary<string, int> ids, List<string> merges, string mergesPath, string vocabularyPath)
+    {
+        for (int i = 0; i < merges.Count; i++)
+        {
+            string[] parts = merges[i].Split(' ');
+            foreach (string token in (string[])[parts[0], parts[1], parts[0] + parts[1]])
+                if (!ids.ContainsKey(token)) throw new InvalidDataException($"Merges '{mergesPath}', merge {i + 1} ('{merges[i]}'): '{token}' is not in the vocabulary '{vocabularyPath}'.");
+        }
+    }
+
+    private static FileStream OpenExisting(string path)
+        => File.Exists(path) ? File.OpenRead(path) : throw new FileNotFoundException($"Vocabulary file '{path}' does not exist.", path);
+}
