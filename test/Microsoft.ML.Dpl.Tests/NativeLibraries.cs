@@ -1,0 +1,11 @@
+using System.Runtime.CompilerServices;
+using Microsoft.ML.Dpl.Runtime;
+
+namespace Microsoft.ML.Dpl.Tests;
+
+internal static class NativeLibraries
+{
+    /// <summary>Tests make tensors of their own before any product code runs.</summary>
+    [ModuleInitializer]
+    internal static void Load() => LibTorch.EnsureLoaded();
+}

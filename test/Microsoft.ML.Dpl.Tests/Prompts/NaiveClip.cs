@@ -1,0 +1,102 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Prompts;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace Microsoft.ML.Dpl.Tests.Prompts;
+
+/// <summary>
+/// The method as written down, without any of the shortcuts: every candidate's attention in full, all context positions of every class, all rows of all layers,
+/// plain autograd. Slow on purpose; the fast form is held to it.
+/// </summary>
+internal sealed class NaiveClip(ITensorSource weights, ClipConfig config) : IDisposable
+{
+    private readonly Dictionary<string, Tensor> _weights = weights.Entries.Keys.ToDictionary(name => name, name => weights.Read(name).to_type(ScalarType.Float32).DetachFromDisposeScope());
+
+    /// <param name="images">[batch, 3, size, size]</param>
+    /// <param name="texts">Token ids per class, padded here with zeros.</param>
+    /// <param name="image">Per layer: alphas [candidates] and the candidates' prompts, null for the empty one.</param>
+    /// <param name="text">The same for the text branch.</param>
+    public Tensor Logits(Tensor images, int[][] texts, IReadOnlyList<NaiveLayer> image, IReadOnlyList<NaiveLayer> text)
+    {
+        Tensor i = ImageFeatures(images, image), t = TextFeatures(texts, text);
+        i = i / i.norm(-1, true);
+        t = t / t.norm(-1, true);
+        return _weights["logit_scale"].exp() * i.matmul(t.t());
+    }
+
+    public Tensor ImageFeatures(Tensor images, IReadOnlyList<NaiveLayer> layers)
+    {
+        Tensor x = F.conv2d(images, _weights["visual.conv1.weight"], strides: [config.PatchSize, config.PatchSize]).flatten(2).transpose(1, 2);
+        x = cat([_weights["visual.class_embedding"].expand(x.shape[0], 1, -1), x], 1) + _weights["visual.positional_embedding"];
+        x = Norm(x, "visual.ln_pre", config.Vision);
+        for (int l = 0; l < layers.Count; l++) x = Block(x, $"visual.transformer.resblocks.{l}", config.Vision, layers[l], causal: false);
+        return Norm(x.select(1, 0), "visual.ln_post", config.Vision).matmul(_weights["visual.proj"]);
+    }
+
+    public Tensor TextFeatures(int[][] texts, IReadOnlyList<NaiveLayer> layers)
+    {
+        var ids = new long[texts.Length * config.ContextLength];
+        for (int c = 0; c < texts.Length; c++) for (int j = 0; j < texts[c].Length; j++) ids[c * config.ContextLength + j] = texts[c][j];
+        Tensor tokens = tensor(ids, [texts.Length, config.ContextLength]);
+        Tensor x = _weights["token_embedding.weight"].index_select(0, tokens.flatten()).view(texts.Length, config.ContextLength, -1) + _weights["positional_embedding"];
+        for (int l = 0; l < layers.Count; l++) x = Block(x, $"transformer.resblocks.{l}", config.Text, layers[l], causal: true);
+        x = Norm(x, "ln_final", config.Text);
+        Tensor end = tokens.argmax(-1);
+        return stack([.. Enumerable.Range(0, texts.Length).Select(c => x[c][end[c].item<long>()])]).matmul(_weights["text_projection"]);
+    }
+
+    public void Dispose()
+    {
+        foreach (Tensor tensor in _weights.Values) tensor.Dispose();
+    }
+
+    private Tensor Block(Tensor x, string name, ClipTransformerConfig branch, NaiveLayer layer, bool causal)
+    {
+        Tensor mixture = layer.Alphas.softmax(-1), attended = zeros_like(x);
+        for (int c = 0; c < layer.Prompts.Count; c++) attended = attended + mixture[c] * Attend(x, layer.Prompts[c], name, branch, causal);
+        x = x + attended;
+        Tensor hidden = F.linear(Norm(x, name + ".ln_2", branch), _weights[name + ".mlp.c_fc.weight"], _weights[name + ".mlp.c_fc.bias"]);
+        hidden = branch.Activation == ClipActivation.QuickGelu ? hidden * (1.702 * hidden).sigmoid() : F.gelu(hidden);
+        return x + F.linear(hidden, _weights[name + ".mlp.c_proj.weight"], _weights[name + ".mlp.c_proj.bias"]);
+    }
+
+    private Tensor Attend(Tensor x, Tensor? prompt, string name, ClipTransformerConfig branch, bool causal)
+    {
+        long batch = x.shape[0], n = x.shape[1], c = prompt?.shape[0] ?? 0, width = branch.Width, heads = branch.Heads;
+        Tensor q = Norm(x, name + ".ln_1", branch);
+        // The text branch's key order is [x0; P; x1...]; order does not change attention, the mask below follows this one: [P; x].
+        Tensor kv = prompt is null ? x : cat([prompt.expand(batch, -1, -1), x], 1);
+        kv = Norm(kv, name + ".ln_1", branch);
+        Tensor[] w = _weights[name + ".attn.in_proj_weight"].chunk(3), b = _weights[name + ".attn.in_proj_bias"].chunk(3);
+        Tensor Heads(Tensor t, int part) => F.linear(t, w[part], b[part]).view(batch, -1, heads, width / heads).transpose(1, 2);
+        Tensor scores = matmul(Heads(q, 0), Heads(kv, 1).transpose(-2, -1)) / Math.Sqrt((double)width / heads);
+        if (causal) scores = scores + cat([zeros(n, c), full(n, n, float.NegativeInfinity).triu(1)], 1);
+        Tensor o = matmul(scores.softmax(-1), Heads(kv, 2)).transpose(1, 2).reshape(batch, n, width);
+        return F.linear(o, _weights[name + ".attn.out_proj.weight"], _weights[name + ".attn.out_proj.bias"]);
+    }
+
+    private Tensor Norm(Tensor x, string name, ClipTransformerConfig branch)
+        => F.layer_norm(x, [x.shape[^1]], _weights[name + ".weight"], _weights[name + ".bias"], branch.NormEpsilon);
+}
+
+/// <param name="Alphas">[candidates]</param>
+/// <param name="Prompts">One per candidate, null where it is empty.</param>
+internal sealed record NaiveLayer(Tensor Alphas, IReadOnlyList<Tensor?> Prompts)
+{
+    /// <summary>The layers of a searchable branch as the naive form sees them; its gradients flow into the same parameters.</summary>
+    public static NaiveLayer[] From(SupernetBranch branch) => [.. branch.Rows.Select((rows, layer) =>
+    {
+        var prompts = new List<Tensor?> { null };
+        long start = 0;
+        foreach (int length in branch.Candidates.Skip(1))
+        {
+            prompts.Add(rows.narrow(0, start, length));
+            start += length;
+        }
+        return new NaiveLayer(branch.Alphas[layer], prompts);
+    })];
+
+    /// <summary>The layers of a fixed branch.</summary>
+    public static NaiveLayer[] From(FixedBranch branch) => [.. branch.Rows.Select(rows => new NaiveLayer(zeros(1), [rows]))];
+}

@@ -1,0 +1,167 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Runtime;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace Microsoft.ML.Dpl.Tests.Prompts;
+
+/// <summary>The fast form against the naive one on CLIPs of many shapes: logits, and gradients of every prompt and alpha.</summary>
+public class NaiveEquivalenceTests
+{
+    public static TheoryData<string, int[], int, int, int, int> Cases() => new()
+    {
+        // name, candidates, classes, shared beginning, longest ending, batch
+        { "base", new[] { 0, 2, 4, 6 }, 7, 5, 6, 3 },
+        { "dense", new[] { 0, 1, 2, 3, 4, 5, 6 }, 3, 5, 3, 2 },
+        { "single", new[] { 0, 3 }, 2, 1, 9, 1 },
+        { "long-beginning", new[] { 0, 1, 8 }, 5, 15, 1, 4 },
+        { "one-class", new[] { 0, 2 }, 1, 4, 3, 2 },
+        { "no-shared-start", new[] { 0, 2, 5 }, 4, 0, 5, 2 },
+        { "gelu", new[] { 0, 2, 5 }, 6, 3, 5, 2 },
+        { "one-layer", new[] { 0, 2, 5 }, 6, 3, 5, 2 },
+        { "uneven-patches", new[] { 0, 4 }, 6, 3, 5, 2 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Supernet_equals_the_naive_form(string name, int[] candidates, int classes, int shared, int longest, int batch)
+    {
+        using var scope = NewDisposeScope();
+        using var clip = new RandomClip(ShapeOf(name), seed: 5);
+        using Generator generator = Seeds.Generator(6, name);
+        ClipConfig config = clip.Config;
+        using var supernet = new Supernet(Branch(candidates, config.Vision, generator), Branch(candidates, config.Text, generator));
+        int[][] texts = Texts(clip, name, classes, shared, longest);
+        Tensor images = randn([batch, 3, config.ImageSize, config.ImageSize], generator: generator), labels = tensor(Enumerable.Range(0, batch).Select(i => (long)(i % classes)).ToArray());
+        supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
+
+        using var naive = new NaiveClip(clip, config);
+        Tensor expected = naive.Logits(images, texts, NaiveLayer.From(supernet.Image), NaiveLayer.From(supernet.Text));
+        Tensor[] expectedGradients = Gradients(expected, labels, supernet);
+
+        using var tower = new ImageTower(clip.Vision);
+        using var classTexts = new ClassTexts(texts, clip.Text);
+        using var backward = new BackwardTensors();
+        Tensor actual = new PromptedClip(tower, new TextTower(clip.Text), classTexts).Logits(images, supernet.Image, supernet.Text, backward);
+        Close.Relative(expected.detach(), actual.detach(), 1e-4, "logits");
+        Tensor[] actualGradients = Gradients(actual, labels, supernet);
+        // One class: the loss is constant and all gradients are rounding noise.
+        if (classes == 1) return;
+        for (int i = 0; i < expectedGradients.Length; i++) Close.Relative(expectedGradients[i], actualGradients[i], 1e-4, $"gradient {i}");
+    }
+
+    [Fact]
+    public void Fixed_lengths_equal_the_naive_form_and_the_folded_tower()
+    {
+        using var scope = NewDisposeScope();
+        using var clip = new RandomClip(RandomClip.Shape(), seed: 9);
+        using Generator generator = Seeds.Generator(9, "fixed");
+        using var image = FixedBranch.Create([2, 0, 5], clip.Config.Vision.Width, PromptDistribution.Normal(1), generator, CPU);
+        using var text = FixedBranch.Create([0, 3], clip.Config.Text.Width, PromptDistribution.Normal(1), generator, CPU);
+        int[][] texts = clip.RandomTexts(6, 4, 5, seed: 1);
+        Tensor images = randn([3, 3, 20, 20], generator: generator);
+
+        using var naive = new NaiveClip(clip, clip.Config);
+        Tensor expected = naive.Logits(images, texts, NaiveLayer.From(image), NaiveLayer.From(text)).detach();
+        using var tower = new ImageTower(clip.Vision);
+        using var classTexts = new ClassTexts(texts, clip.Text);
+        using var backward = new BackwardTensors();
+        var model = new PromptedClip(tower, new TextTower(clip.Text), classTexts);
+        Close.Relative(expected, model.Logits(images, image, text, backward), 1e-4, "logits");
+        using var folded = new FoldedImageTower(clip.Vision, image.Rows);
+        Close.Relative(expected, PromptedClip.Logits(folded.Forward(images), model.ClassFeatures(text), clip.Text.LogitScale), 1e-4, "folded logits");
+    }
+
+    /// <summary>Scores far apart: nothing may under- or overflow into NaN, and the fast form still agrees.</summary>
+    [Theory]
+    [InlineData(30)]
+    [InlineData(1e-3)]
+    public void Extreme_alphas_stay_finite_and_equal(double alphaScale)
+    {
+        using var scope = NewDisposeScope();
+        using var clip = new RandomClip(RandomClip.Shape(), seed: 3);
+        using Generator generator = Seeds.Generator(4, "extreme");
+        Tensor alphas = randn(3, 3, generator: generator) * (50 * alphaScale);
+        using var image = new SupernetBranch([0, 2, 5], alphas, [.. Enumerable.Range(0, 3).Select(_ => randn(7, 24, generator: generator) * 100)]);
+        image.RequireGradients(ofAlphas: true, ofPrompts: true);
+        Tensor images = randn([2, 3, 20, 20], generator: generator);
+        using var tower = new ImageTower(clip.Vision);
+        using var backward = new BackwardTensors();
+        using var naive = new NaiveClip(clip, clip.Config);
+        Tensor actual = tower.Forward(images, image.Layers(), backward);
+        Close.Relative(naive.ImageFeatures(images, NaiveLayer.From(image)).detach(), actual.detach(), 1e-4, "features");
+        actual.sum().backward();
+        Assert.All(image.Rows.Append(image.Alphas), p => Assert.True(p.grad!.isfinite().all().item<bool>()));
+    }
+
+    [Fact]
+    public void Only_what_is_stepped_gets_a_gradient()
+    {
+        using var scope = NewDisposeScope();
+        using var clip = new RandomClip(RandomClip.Shape(), seed: 3);
+        using Generator generator = Seeds.Generator(4, "halves");
+        using var branch = Branch([0, 2, 5], clip.Config.Vision, generator);
+        using var tower = new ImageTower(clip.Vision);
+        Tensor images = randn([2, 3, 20, 20], generator: generator);
+        branch.RequireGradients(ofAlphas: true, ofPrompts: false);
+        using (var backward = new BackwardTensors()) tower.Forward(images, branch.Layers(), backward).sum().backward();
+        Assert.NotNull(branch.Alphas.grad);
+        Assert.All(branch.Rows, rows => Assert.Null(rows.grad));
+    }
+
+    [Fact]
+    public void A_step_leaves_no_tensor_behind()
+    {
+        using var scope = NewDisposeScope();
+        using var clip = new RandomClip(RandomClip.Shape(), seed: 3);
+        using Generator generator = Seeds.Generator(4, "leak");
+        using var supernet = new Supernet(Branch([0, 2, 5], clip.Config.Vision, generator), Branch([0, 2, 5], clip.Config.Text, generator));
+        using var tower = new ImageTower(clip.Vision);
+        using var classTexts = new ClassTexts(clip.RandomTexts(4, 3, 4, seed: 2), clip.Text);
+        var model = new PromptedClip(tower, new TextTower(clip.Text), classTexts);
+        Tensor images = randn([2, 3, 20, 20], generator: generator);
+        void Step()
+        {
+            using var stepScope = NewDisposeScope();
+            using var backward = new BackwardTensors();
+            supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
+            model.Logits(images, supernet.Image, supernet.Text, backward).sum().backward();
+        }
+        Step();
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        long before = Tensor.TotalCount;
+        for (int i = 0; i < 5; i++) Step();
+        Assert.InRange(Tensor.TotalCount - before, long.MinValue, 0);
+    }
+
+    private static ClipConfig ShapeOf(string name) => name switch
+    {
+        "gelu" => RandomClip.Shape(activation: ClipActivation.Gelu),
+        "one-layer" => RandomClip.Shape(visionLayers: 1, textLayers: 1, visionHeads: 1),
+        "uneven-patches" => RandomClip.Shape(imageSize: 23, patch: 7),
+        _ => RandomClip.Shape(),
+    };
+
+    private static int[][] Texts(RandomClip clip, string name, int classes, int shared, int longest)
+    {
+        int[][] texts = clip.RandomTexts(classes, shared, longest, seed: 8);
+        if (name == "no-shared-start") for (int c = 0; c < classes; c++) texts[c][0] = 40 + c;
+        return texts;
+    }
+
+    private static SupernetBranch Branch(int[] candidates, ClipTransformerConfig branch, Generator generator)
+        => new(candidates, randn(branch.Layers, candidates.Length, generator: generator), [.. Enumerable.Range(0, branch.Layers).Select(_ => randn(candidates.Sum(), branch.Width, generator: generator))]);
+
+    private static Tensor[] Gradients(Tensor logits, Tensor labels, Supernet supernet)
+    {
+        F.cross_entropy(logits, labels).backward();
+        return [.. supernet.Alphas.Concat(supernet.Prompts).Select(p =>
+        {
+            Tensor gradient = p.grad!.clone();
+            p.grad!.zero_();
+            return gradient;
+        })];
+    }
+}
