@@ -1,4 +1,110 @@
+using System.Reflection;
 using System.Runtime.CompilerServices;
+using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
 
 [assembly: IgnoresAccessChecksTo("Microsoft.ML.Core")]
 [assembly: IgnoresAccessChecksTo("Microsoft.ML.Data")]
+
+namespace Microsoft.ML.Dpl.MLNet;
+
+/// <summary>What the caller set on the <c>MLContext</c>.</summary>
+/// <param name="Seed">The context's seed, if any.</param>
+/// <param name="GpuDeviceId">The GPU's ordinal, if any.</param>
+/// <param name="FallbackToCpu">Whether the CPU may stand in for a missing GPU.</param>
+/// <param name="TempFilePath">The folder for temporary files.</param>
+internal sealed record EnvironmentOptions(int? Seed, int? GpuDeviceId, bool FallbackToCpu, string TempFilePath);
+
+/// <summary>The only place that touches members that ML.NET keeps internal; a test holds the list of them.</summary>
+internal static class MLNetInternals
+{
+    /// <summary>Exactly eight characters; the first bytes of the model stream.</summary>
+    public const string ModelSignature = "DPLCLIP ";
+
+    /// <summary>The name that <c>LoadableClass</c> registers and the model zip stores; at most 24 characters.</summary>
+    public const string LoaderSignature = "DplTransformer";
+
+    /// <summary>Of the format, not of the library: the assembly's version is frozen.</summary>
+    public const uint FormatVersion = 0x00010001;
+
+    public static IHostEnvironment EnvironmentOf(MulticlassClassificationCatalog.MulticlassClassificationTrainers trainers) => CatalogUtils.GetEnvironment(trainers);
+
+    public static SchemaShape ShapeOf(DataViewSchema schema) => SchemaShape.Create(schema);
+
+    /// <param name="name">The column's name.</param>
+    /// <param name="kind">Scalar, or vector of known or unknown size.</param>
+    /// <param name="itemType">Never a key: that is <paramref name="isKey"/>.</param>
+    /// <param name="isKey">Whether the items are keys whose raw type is <paramref name="itemType"/>.</param>
+    /// <param name="annotations">One column per annotation.</param>
+    public static SchemaShape.Column ShapeColumn(string name, SchemaShape.Column.VectorKind kind, DataViewType itemType, bool isKey = false, params SchemaShape.Column[] annotations)
+        => new(name, kind, itemType, isKey, new SchemaShape(annotations));
+
+    /// <exception cref="OperationCanceledException"><c>MLContext.CancelExecution</c> was called.</exception>
+    public static void ThrowIfCanceled(IHostEnvironment environment)
+    {
+        if (environment is ICancelable { IsCanceled: true }) throw new OperationCanceledException("MLContext.CancelExecution was called.");
+    }
+
+    public static EnvironmentOptions OptionsOf(IHostEnvironment environment)
+        => environment is IHostEnvironmentInternal own
+            ? new EnvironmentOptions(own.Seed, own.GpuDeviceId, own.FallbackToCpu, own.TempFilePath ?? Path.GetTempPath())
+            : new EnvironmentOptions(null, null, FallbackToCpu: true, Path.GetTempPath());
+
+    /// <summary>Opens our folder of a model zip for writing and stores who can read it back.</summary>
+    /// <param name="context">As <c>ICanSaveModel.Save</c> received it.</param>
+    /// <param name="loaderSignature">The name under which <paramref name="loaderAssembly"/> registers the loader.</param>
+    /// <param name="loaderAssembly">The assembly that <c>Model.Load</c> looks into.</param>
+    public static ModelWriter BeginSave(ModelSaveContext context, string loaderSignature, Assembly loaderAssembly)
+    {
+        context.CheckAtModel();
+        context.SetVersionInfo(CreateVersionInfo(loaderSignature, loaderAssembly));
+        return new ModelWriter(context);
+    }
+
+    /// <summary>Checks signature and version, then reads our folder of a model zip.</summary>
+    /// <remarks><c>Model.Load</c> passes on exceptions that an environment has processed, but reports others as a bare <c>TargetInvocationException</c>; so all are processed here.</remarks>
+    public static T Load<T>(IHostEnvironment environment, ModelLoadContext context, string loaderSignature, Assembly loaderAssembly, Func<ModelReader, T> read)
+    {
+        try
+        {
+            context.CheckAtModel(CreateVersionInfo(loaderSignature, loaderAssembly));
+            return read(new ModelReader(context));
+        }
+        catch (Exception e)
+        {
+            throw environment.Process(e);
+        }
+    }
+
+    private static VersionInfo CreateVersionInfo(string loaderSignature, Assembly loaderAssembly) => new(
+        modelSignature: ModelSignature, verWrittenCur: FormatVersion, verReadableCur: FormatVersion, verWeCanReadBack: FormatVersion,
+        loaderSignature: loaderSignature, loaderAssemblyName: loaderAssembly.FullName);
+}
+
+/// <summary>Our folder of a model zip while it is written: a main stream and named streams beside it.</summary>
+internal sealed class ModelWriter(ModelSaveContext context)
+{
+    public void Write(int value) => context.Writer.Write(value);
+
+    public void Write(string nonEmpty) => context.SaveNonEmptyString(nonEmpty);
+
+    /// <summary>Streams through a temporary file: nothing is held in memory.</summary>
+    public void WriteText(string name, Action<TextWriter> write) => context.SaveTextStream(name, write);
+
+    /// <inheritdoc cref="WriteText"/>
+    public void WriteBinary(string name, Action<BinaryWriter> write) => context.SaveBinaryStream(name, write);
+}
+
+/// <summary>Our folder of a model zip while it is read.</summary>
+internal sealed class ModelReader(ModelLoadContext context)
+{
+    public int ReadInt32() => context.Reader.ReadInt32();
+
+    public string ReadNonEmptyString() => context.LoadNonEmptyString();
+
+    /// <returns>False where the zip has no such entry.</returns>
+    public bool TryReadText(string name, Action<TextReader> read) => context.TryLoadTextStream(name, read);
+
+    /// <inheritdoc cref="TryReadText"/>
+    public bool TryReadBinary(string name, Action<BinaryReader> read) => context.TryLoadBinaryStream(name, read);
+}

@@ -1,0 +1,68 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Transforms.Image;
+
+namespace Microsoft.ML.Dpl.MLNet;
+
+/// <summary>The forms in which a column can hold pictures.</summary>
+internal enum ImageForm
+{
+    /// <summary><see cref="MLImage"/>, as <c>LoadImages</c> makes it.</summary>
+    Image,
+
+    /// <summary>Text: the path of a picture file.</summary>
+    Path,
+
+    /// <summary>A vector of bytes: a picture file's content, as <c>LoadRawImageBytes</c> makes it.</summary>
+    Bytes,
+}
+
+/// <summary>The column that pictures are read from, found and checked.</summary>
+internal sealed class ImageColumn
+{
+    private readonly string? _baseFolder;
+
+    private ImageColumn(DataViewSchema.Column column, ImageForm form, string? baseFolder) => (Column, Form, _baseFolder) = (column, form, baseFolder);
+
+    public DataViewSchema.Column Column { get; }
+
+    public ImageForm Form { get; }
+
+    /// <param name="schema">The input's schema.</param>
+    /// <param name="name">The column's name.</param>
+    /// <param name="baseFolder">Where relative paths start; null: the current folder.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing or of a type that cannot hold pictures.</exception>
+    public static ImageColumn Find(DataViewSchema schema, string name, string? baseFolder = null)
+    {
+        if (schema.GetColumnOrNull(name) is not { } column) throw Missing(nameof(schema), name, schema.Select(c => c.Name));
+        var vector = column.Type as VectorDataViewType;
+        return new ImageColumn(column, FormOf(vector?.ItemType ?? column.Type, vector is not null) ?? throw Unsuitable(nameof(schema), name, $"{column.Type}"), baseFolder);
+    }
+
+    /// <summary>The same check on what an estimator knows.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing or of a type that cannot hold pictures.</exception>
+    public static void Check(SchemaShape schema, string name)
+    {
+        if (!schema.Any(c => c.Name == name)) throw Missing(nameof(schema), name, schema.Select(c => c.Name));
+        SchemaShape.Column column = schema.First(c => c.Name == name);
+        bool isVector = column.Kind != SchemaShape.Column.VectorKind.Scalar;
+        if (column.IsKey || FormOf(column.ItemType, isVector) is null)
+            throw Unsuitable(nameof(schema), name, $"{(isVector ? "Vector of " : "")}{(column.IsKey ? "Key of " : "")}{column.ItemType}");
+    }
+
+    /// <param name="row">A row or cursor in which the column is active.</param>
+    public ImageReader CreateReader(DataViewRow row) => new(row, row.Schema[Column.Index], Form, _baseFolder);
+
+    private static ImageForm? FormOf(DataViewType itemType, bool isVector) => (itemType, isVector) switch
+    {
+        (ImageDataViewType, false) => ImageForm.Image,
+        (TextDataViewType, false) => ImageForm.Path,
+        (NumberDataViewType number, true) when number == NumberDataViewType.Byte => ImageForm.Bytes,
+        _ => null,
+    };
+
+    private static ArgumentOutOfRangeException Missing(string parameter, string name, IEnumerable<string> present)
+        => new(parameter, $"There is no image column '{name}'; the columns are: {string.Join(", ", present)}.");
+
+    private static ArgumentOutOfRangeException Unsuitable(string parameter, string name, string type)
+        => new(parameter, $"Image column '{name}' is of type {type}. It must hold images (LoadImages), paths as text, or the bytes of encoded files (LoadRawImageBytes).");
+}

@@ -1,0 +1,79 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Clip;
+
+namespace Microsoft.ML.Dpl.MLNet;
+
+/// <summary>Decodes the picture of a row's present position. Belongs to one row or cursor and its thread.</summary>
+internal sealed class ImageReader
+{
+    private readonly DataViewRow _row;
+    private readonly string _column;
+    private readonly string? _baseFolder;
+    private readonly Func<RgbImage> _decode;
+
+    public ImageReader(DataViewRow row, DataViewSchema.Column column, ImageForm form, string? baseFolder)
+    {
+        (_row, _column, _baseFolder) = (row, column.Name, baseFolder);
+        _decode = form switch
+        {
+            ImageForm.Image => FromImage(row.GetGetter<MLImage>(column)),
+            ImageForm.Path => FromPath(row.GetGetter<ReadOnlyMemory<char>>(column)),
+            _ => FromBytes(row.GetGetter<VBuffer<byte>>(column)),
+        };
+    }
+
+    /// <summary>The file of the picture read last; null where the picture came as bytes or as an image without a tag.</summary>
+    public string? Path { get; private set; }
+
+    /// <exception cref="UnreadableImageException">The picture is missing or cannot be decoded.</exception>
+    public RgbImage Read()
+    {
+        Path = null;
+        try
+        {
+            return _decode();
+        }
+        catch (Exception e) when (e is not (OperationCanceledException or OutOfMemoryException))
+        {
+            throw new UnreadableImageException(_row.Position, _column, Path, e);
+        }
+    }
+
+    private Func<RgbImage> FromImage(ValueGetter<MLImage> get)
+    {
+        // The getter reuses and disposes what the reference holds, so the same one is passed each time and the image is never kept.
+        MLImage? image = null;
+        return () =>
+        {
+            get(ref image!);
+            if (image is null) throw new InvalidDataException("the image is null.");
+            Path = image.Tag;
+            return ImageDecoder.FromMLImage(image);
+        };
+    }
+
+    private Func<RgbImage> FromPath(ValueGetter<ReadOnlyMemory<char>> get)
+    {
+        ReadOnlyMemory<char> text = default;
+        return () =>
+        {
+            get(ref text);
+            if (text.Span.IsWhiteSpace()) throw new InvalidDataException("the path is empty.");
+            Path = _baseFolder is null ? text.ToString() : System.IO.Path.Combine(_baseFolder, text.ToString());
+            return ImageDecoder.FromFile(Path);
+        };
+    }
+
+    private Func<RgbImage> FromBytes(ValueGetter<VBuffer<byte>> get)
+    {
+        VBuffer<byte> encoded = default;
+        return () =>
+        {
+            get(ref encoded);
+            if (encoded.Length == 0) throw new InvalidDataException("there are no bytes.");
+            byte[] bytes = new byte[encoded.Length];
+            encoded.CopyTo(bytes);
+            return ImageDecoder.FromBytes(bytes, $"row {_row.Position}");
+        };
+    }
+}
