@@ -1,0 +1,89 @@
+using Microsoft.ML.Dpl.Runtime;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Clip;
+
+/// <summary>
+/// CLIP's picture preprocessing: the short side resized (bicubic, antialiased), the middle cropped, colours normalised.
+/// Sizes and rounding are those of the reference's PIL route. Thread-safe.
+/// </summary>
+internal sealed class ClipImageProcessor
+{
+    /// <summary>Longer pictures are first cut to the middle part of this shape, of which the crop still sees only a small piece.</summary>
+    private const int LongestShape = 32;
+
+    private readonly ClipImageProcessorConfig _config;
+
+    public ClipImageProcessor(ClipImageProcessorConfig config) => _config = config;
+
+    /// <summary>Rows and columns of a prepared picture.</summary>
+    public int ImageSize => _config.CropSize;
+
+    /// <summary>Reads Hugging Face's <c>preprocessor_config.json</c>.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="imageSize">What the image tower takes; the file's crop must be the same.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">The file is malformed or asks for something else than CLIP's preprocessing.</exception>
+    public static ClipImageProcessor FromFile(string path, int imageSize) => new(ClipImageProcessorConfig.Read(path, imageSize));
+
+    /// <summary>The preprocessing of OpenAI's weights at <paramref name="imageSize"/> pixels a side.</summary>
+    public static ClipImageProcessor Default(int imageSize) => new(ClipImageProcessorConfig.Default(imageSize));
+
+    /// <summary>Resizes and crops a picture. Returns [3, size, size] bytes, channel first.</summary>
+    public byte[] Prepare(RgbImage image)
+    {
+        LibTorch.EnsureLoaded();
+        using var scope = NewDisposeScope();
+        bool resizes = Math.Min(image.Width, image.Height) != _config.ShortSide; // as in PIL, alpha only plays a part in resizing
+        return Prepare(resizes ? PictureResizing.WeightedByAlpha(image) : PictureResizing.Opaque(image)).bytes.ToArray();
+    }
+
+    /// <summary>Resizes and crops a picture held as a tensor.</summary>
+    /// <param name="image">uint8 on the CPU, [3, height, width], or [4, height, width] with colours weighted by alpha; stays the caller's.</param>
+    /// <returns>[3, size, size] uint8, in the caller's dispose scope.</returns>
+    public Tensor Prepare(Tensor image)
+    {
+        using var scope = NewDisposeScope();
+        Tensor resized = PictureResizing.ResizeShortSide(MiddlePart(image), _config.ShortSide);
+        return PictureResizing.WithoutAlpha(MiddleCrop(resized, ImageSize)).contiguous().MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Turns bytes into what the image tower takes: (x / 255 − mean) / deviation for each channel.</summary>
+    /// <param name="bytes">[batch, 3, height, width] uint8 on any device; stays the caller's.</param>
+    /// <returns>[batch, 3, height, width] float32 on the same device, in the caller's dispose scope.</returns>
+    public Tensor Normalise(Tensor bytes)
+    {
+        using var scope = NewDisposeScope();
+        Tensor mean = tensor(_config.Mean, [1, 3, 1, 1], device: bytes.device), deviation = tensor(_config.Deviation, [1, 3, 1, 1], device: bytes.device);
+        return bytes.to(ScalarType.Float32).div_(255f).sub_(mean).div_(deviation).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Keeps extreme shapes (a line of 1 × 100,000 pixels) from growing beyond memory; the crop moves by less than a tenth of a pixel.</summary>
+    private static Tensor MiddlePart(Tensor image)
+    {
+        for (int side = 1; side <= 2; side++)
+        {
+            long length = image.shape[side], longest = LongestShape * image.shape[3 - side];
+            if (length <= longest) continue;
+            longest -= (length - longest) % 2; // the same number of pixels goes at both ends
+            image = image.narrow(side, (length - longest) / 2, longest);
+        }
+        return image;
+    }
+
+    private static Tensor MiddleCrop(Tensor image, int size)
+    {
+        for (int side = 1; side <= 2; side++)
+        {
+            long spare = image.shape[side] - size;
+            if (spare >= 0)
+            {
+                image = image.narrow(side, (long)Math.Round(spare / 2.0), size);
+                continue;
+            }
+            long before = (-spare) / 2;
+            image = nn.functional.pad(image, side == 2 ? [before, -spare - before] : [0, 0, before, -spare - before]);
+        }
+        return image;
+    }
+}

@@ -1,0 +1,93 @@
+using System.Text.Json;
+
+namespace Microsoft.ML.Dpl.Clip;
+
+/// <summary>What a CLIP's preprocessing is made of.</summary>
+/// <param name="ShortSide">Pixels of the short side after resizing, at least 1.</param>
+/// <param name="CropSize">Pixels a side of the middle crop, which the image tower takes.</param>
+/// <param name="Mean">[3] means of red, green and blue, of values from 0 to 1.</param>
+/// <param name="Deviation">[3] standard deviations, greater than 0.</param>
+internal sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float[] Mean, float[] Deviation)
+{
+    private const int Bicubic = 3;
+
+    /// <summary>What OpenAI's weights were trained with.</summary>
+    public static ClipImageProcessorConfig Default(int imageSize)
+        => new(imageSize, imageSize, [0.48145466f, 0.4578275f, 0.40821073f], [0.26862954f, 0.26130258f, 0.27577711f]);
+
+    /// <summary>Reads <c>preprocessor_config.json</c>; a field that is absent has the value that <see cref="Default"/> gives it.</summary>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">The file is malformed, or asks for something else than CLIP's preprocessing.</exception>
+    public static ClipImageProcessorConfig Read(string path, int imageSize)
+    {
+        if (!File.Exists(path)) throw new FileNotFoundException($"Image processor configuration '{path}' does not exist.", path);
+        JsonDocument document;
+        try
+        {
+            document = JsonDocument.Parse(File.ReadAllBytes(path));
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidDataException($"Image processor configuration '{path}' is no JSON: {e.Message}", e);
+        }
+        using (document)
+        {
+            if (document.RootElement.ValueKind != JsonValueKind.Object) throw new InvalidDataException($"Image processor configuration '{path}' is no JSON object.");
+            return new Reader(path, document.RootElement).Read(imageSize);
+        }
+    }
+
+    /// <summary>One file's fields, read with messages that name file and field.</summary>
+    private readonly struct Reader(string path, JsonElement fields)
+    {
+        public ClipImageProcessorConfig Read(int imageSize)
+        {
+            foreach (string step in (string[])["do_resize", "do_center_crop", "do_rescale"])
+                if (!Flag(step)) throw Refuse($"{step} is false; pictures are always resized, cropped and scaled to 0…1");
+            if (Field("resample") is { } resample && !(resample.ValueKind == JsonValueKind.Number && resample.TryGetInt32(out int filter) && filter == Bicubic))
+                throw Refuse($"resample is {resample.GetRawText()}; only 3 (bicubic) is supported");
+            if (Field("rescale_factor") is { } factor && !(factor.ValueKind == JsonValueKind.Number && Math.Abs(factor.GetDouble() * 255 - 1) < 1e-4))
+                throw Refuse($"rescale_factor is {factor.GetRawText()}; only 1/255 is supported");
+
+            int crop = Side("crop_size", imageSize, "height", "width");
+            if (crop != imageSize) throw Refuse($"crop_size is {crop}, but the model's image size is {imageSize}");
+            int shortSide = Side("size", imageSize, "shortest_edge", "shortest_edge");
+            ClipImageProcessorConfig standard = Default(imageSize);
+            if (!Flag("do_normalize")) return new(shortSide, crop, [0, 0, 0], [1, 1, 1]);
+
+            float[] mean = Channels("image_mean", standard.Mean), deviation = Channels("image_std", standard.Deviation);
+            return deviation.All(d => d > 0) ? new(shortSide, crop, mean, deviation) : throw Refuse("image_std has a value that is not positive");
+        }
+
+        private JsonElement? Field(string name) => fields.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+
+        private bool Flag(string name) => Field(name) switch
+        {
+            null or { ValueKind: JsonValueKind.True } => true,
+            { ValueKind: JsonValueKind.False } => false,
+            { } other => throw Refuse($"{name} is {other.GetRawText()}, not true or false"),
+        };
+
+        /// <summary>An integer (the older form), or an object whose two members are the same integer.</summary>
+        private int Side(string name, int absent, string first, string second)
+        {
+            if (Field(name) is not { } value) return absent;
+            if (Positive(value) is { } side) return side;
+            if (value.ValueKind == JsonValueKind.Object && value.TryGetProperty(first, out JsonElement a) && value.TryGetProperty(second, out JsonElement b)
+                && Positive(a) is { } one && Positive(b) == one) return one;
+            throw Refuse($"{name} is {value.GetRawText()}; a positive integer or {(first == second ? $"an object with {first}" : $"an object with equal {first} and {second}")} is expected");
+        }
+
+        private static int? Positive(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number > 0 ? number : null;
+
+        private float[] Channels(string name, float[] absent)
+        {
+            if (Field(name) is not { } value) return absent;
+            if (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 3 && value.EnumerateArray().All(v => v.ValueKind == JsonValueKind.Number))
+                return [.. value.EnumerateArray().Select(v => v.GetSingle())];
+            throw Refuse($"{name} is {value.GetRawText()}; three numbers are expected");
+        }
+
+        private InvalidDataException Refuse(string what) => new($"Image processor configuration '{path}': {what}.");
+    }
+}

@@ -1,0 +1,151 @@
+using System.Buffers.Binary;
+using System.IO.Compression;
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Clip;
+using SkiaSharp;
+
+namespace Microsoft.ML.Dpl.Tests.Clip;
+
+public sealed class ImageDecoderTests : IDisposable
+{
+    private const byte Grey = 0, Colour = 2, Palette = 3, GreyAlpha = 4, ColourAlpha = 6;
+    private readonly string _folder = Directory.CreateTempSubdirectory("dpl-pictures-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData(8, Grey, new byte[] { 7, 200 }, new byte[] { 7, 7, 7, 200, 200, 200 })]
+    [InlineData(16, Grey, new byte[] { 7, 1, 200, 99 }, new byte[] { 7, 7, 7, 200, 200, 200 })]
+    [InlineData(8, Colour, new byte[] { 1, 2, 3, 4, 5, 6 }, new byte[] { 1, 2, 3, 4, 5, 6 })]
+    [InlineData(16, Colour, new byte[] { 1, 0, 2, 9, 3, 0, 4, 0, 5, 1, 6, 2 }, new byte[] { 1, 2, 3, 4, 5, 6 })]
+    [InlineData(8, Palette, new byte[] { 1, 0 }, new byte[] { 40, 50, 60, 10, 20, 30 })]
+    [InlineData(1, Palette, new byte[] { 0b0100_0000 }, new byte[] { 10, 20, 30, 40, 50, 60 })]
+    [InlineData(1, Grey, new byte[] { 0b0100_0000 }, new byte[] { 0, 0, 0, 255, 255, 255 })]
+    public void DecodesEveryKindOfPng(byte depth, byte type, byte[] row, byte[] expected)
+    {
+        RgbImage image = ImageDecoder.FromBytes(Png(2, 1, depth, type, row), "a");
+        Assert.Equal((2, 1), (image.Width, image.Height));
+        Assert.Equal(expected, image.Pixels);
+        Assert.Null(image.Alpha);
+    }
+
+    [Theory]
+    [InlineData(ColourAlpha, new byte[] { 200, 100, 50, 0, 9, 8, 7, 128 }, new byte[] { 200, 100, 50, 9, 8, 7 })]
+    [InlineData(GreyAlpha, new byte[] { 200, 0, 9, 128 }, new byte[] { 200, 200, 200, 9, 9, 9 })]
+    public void KeepsColoursUnderTransparency(byte type, byte[] row, byte[] expected)
+    {
+        RgbImage image = ImageDecoder.FromBytes(Png(2, 1, 8, type, row), "a");
+        Assert.Equal(expected, image.Pixels);
+        Assert.Equal([0, 128], image.Alpha!);
+    }
+
+    [Fact]
+    public void IgnoresExifOrientation()
+    {
+        using var bitmap = new SKBitmap(16, 8);
+        byte[] plain = bitmap.Encode(SKEncodedImageFormat.Jpeg, 90).ToArray();
+        // APP1 with one entry: orientation (0x0112), short, 6 (turn by a quarter).
+        byte[] exif = [0xFF, 0xE1, 0, 34, .. "Exif\0\0MM\0*"u8, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0];
+        byte[] turned = [.. plain[..2], .. exif, .. plain[2..]];
+        using (var codec = SKCodec.Create(new MemoryStream(turned))) Assert.Equal(SKEncodedOrigin.RightTop, codec.EncodedOrigin);
+        RgbImage image = ImageDecoder.FromBytes(turned, "a");
+        Assert.Equal((16, 8), (image.Width, image.Height));
+    }
+
+    [Fact]
+    public void NamesWhatCannotBeDecoded()
+    {
+        byte[] png = Png(64, 64, 8, Grey, [.. Enumerable.Range(0, 64 * 64).Select(i => (byte)(i * 7919 >> 3))]);
+        string text = Path.Combine(_folder, "text.png"), empty = Path.Combine(_folder, "empty.png"), cut = Path.Combine(_folder, "cut.png"), whole = Path.Combine(_folder, "whole.png");
+        File.WriteAllText(text, "no picture");
+        File.WriteAllBytes(empty, []);
+        File.WriteAllBytes(cut, png[..(png.Length / 2)]);
+        File.WriteAllBytes(whole, png);
+        foreach (string path in (string[])[text, empty, cut]) Assert.Contains(path, Assert.Throws<InvalidDataException>(() => ImageDecoder.FromFile(path)).Message);
+        foreach (string path in (string[])[Path.Combine(_folder, "absent.png"), Path.Combine(_folder, "absent", "a.png")])
+            Assert.Contains(path, Assert.Throws<FileNotFoundException>(() => ImageDecoder.FromFile(path)).Message);
+        Assert.Contains("64 × 64", Assert.Throws<InvalidDataException>(() => ImageDecoder.FromFile(whole, maximumPixels: 4095)).Message);
+        Assert.Equal(64, ImageDecoder.FromFile(whole, maximumPixels: 4096).Width);
+    }
+
+    [Fact]
+    public void RefusesAHugePictureBeforeDecodingIt()
+    {
+        byte[] header = Png(60_000, 60_000, 8, Colour, [0]);
+        Assert.Contains("60000 × 60000", Assert.Throws<InvalidDataException>(() => ImageDecoder.FromBytes(header, "a")).Message);
+    }
+
+    [Fact]
+    public void LeavesFilesUnlocked()
+    {
+        string path = Path.Combine(_folder, "a.png");
+        File.WriteAllBytes(path, Png(2, 1, 8, Grey, [1, 2]));
+        ImageDecoder.FromFile(path);
+        using FileStream exclusive = new(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+        Assert.True(exclusive.CanWrite);
+    }
+
+    [Theory]
+    [InlineData(MLPixelFormat.Bgra32, new byte[] { 3, 2, 1, 255, 6, 5, 4, 255 })]
+    [InlineData(MLPixelFormat.Rgba32, new byte[] { 1, 2, 3, 255, 4, 5, 6, 255 })]
+    [InlineData(MLPixelFormat.Rgba32, new byte[] { 1, 2, 3, 0, 4, 5, 6, 0 })]
+    public void CopiesMLImages(MLPixelFormat format, byte[] pixels)
+    {
+        using MLImage image = MLImage.CreateFromPixels(2, 1, format, pixels);
+        RgbImage copy = ImageDecoder.FromMLImage(image);
+        Assert.Equal([1, 2, 3, 4, 5, 6], copy.Pixels);
+        Assert.Null(copy.Alpha);
+        Assert.Equal(2, image.Width); // still its owner's
+    }
+
+    [Fact]
+    public void KeepsStraightAlphaOfMLImages()
+    {
+        using MLImage image = MLImage.CreateFromPixels(2, 1, MLPixelFormat.Rgba32, [200, 100, 50, 128, 1, 1, 1, 255]);
+        RgbImage copy = ImageDecoder.FromMLImage(image);
+        Assert.Equal([200, 100, 50, 1, 1, 1], copy.Pixels);
+        Assert.Equal([128, 255], copy.Alpha!);
+    }
+
+    [SkippableTheory]
+    [InlineData("alpha.png")]
+    [InlineData("palette.png")]
+    [InlineData("grey.jpg")]
+    public void PreparesMLImagesAsFiles(string name)
+    {
+        string path = SharedData.Require($"golden/preprocess/{name}");
+        using MLImage image = MLImage.CreateFromFile(path);
+        byte[] expected = ClipImageProcessor.Default(64).Prepare(ImageDecoder.FromFile(path)), actual = ClipImageProcessor.Default(64).Prepare(ImageDecoder.FromMLImage(image));
+        Assert.True(expected.Zip(actual, (a, b) => Math.Abs(a - b)).Average() < 0.5);
+    }
+
+    /// <summary>A PNG file of unfiltered rows; a palette has the colours (10, 20, 30) and (40, 50, 60).</summary>
+    private static byte[] Png(int width, int height, byte depth, byte type, byte[] pixels)
+    {
+        using var compressed = new MemoryStream();
+        using (var deflate = new ZLibStream(compressed, CompressionLevel.Fastest, leaveOpen: true))
+        {
+            int stride = Math.Max(1, pixels.Length / height);
+            for (int row = 0; row * stride < pixels.Length; row++) deflate.Write([0, .. pixels[(row * stride)..((row + 1) * stride)]]);
+        }
+        byte[] header = new byte[13];
+        BinaryPrimitives.WriteInt32BigEndian(header, width);
+        BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(4), height);
+        (header[8], header[9]) = (depth, type);
+        return [0x89, .. "PNG\r\n"u8, 0x1A, 0x0A, .. Chunk("IHDR"u8, header), .. type == Palette ? Chunk("PLTE"u8, [10, 20, 30, 40, 50, 60]) : [], .. Chunk("IDAT"u8, compressed.ToArray()), .. Chunk("IEND"u8, [])];
+    }
+
+    private static byte[] Chunk(ReadOnlySpan<byte> name, byte[] data)
+    {
+        byte[] chunk = [0, 0, 0, 0, .. name, .. data, 0, 0, 0, 0];
+        BinaryPrimitives.WriteInt32BigEndian(chunk, data.Length);
+        uint crc = uint.MaxValue;
+        foreach (byte b in chunk.AsSpan(4, data.Length + 4))
+        {
+            crc ^= b;
+            for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0xEDB88320 & (0 - (crc & 1)));
+        }
+        BinaryPrimitives.WriteUInt32BigEndian(chunk.AsSpan(chunk.Length - 4), ~crc);
+        return chunk;
+    }
+}
