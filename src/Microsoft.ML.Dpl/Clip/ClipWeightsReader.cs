@@ -17,6 +17,7 @@ internal static class ClipWeightsReader
     {
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
+        using var ordinary = inference_mode(false);
         using var noGradients = no_grad();
         var checkpoint = new ClipCheckpoint(source, naming, ClipLayout.Vision(config));
         Tensor Take(string name) => checkpoint.Read(name).to(device);
@@ -38,6 +39,7 @@ internal static class ClipWeightsReader
     {
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
+        using var ordinary = inference_mode(false);
         using var noGradients = no_grad();
         var checkpoint = new ClipCheckpoint(source, naming, ClipLayout.Text(config));
         Tensor Take(string name) => checkpoint.Read(name).to(device);

@@ -124,7 +124,11 @@ internal sealed class SafetensorsHeader
             // Counted without the zeros: strides of an empty tensor must not overflow either.
             long bytes = SafetensorsType.SizeOf(type);
             foreach (long size in shape)
-                if (size > 0 && Math.BigMul(bytes, size, out bytes) != 0 | bytes < 0) throw Fault($"{owner} of shape [{string.Join(", ", shape)}] has more bytes than a file can hold");
+            {
+                if (size == 0) continue;
+                long high = Math.BigMul(bytes, size, out bytes);
+                if (high != 0 || bytes < 0) throw Fault($"{owner} of shape [{string.Join(", ", shape)}] has more bytes than a file can hold");
+            }
             return shape.Contains(0) ? 0 : bytes;
         }
 

@@ -1,23 +1,25 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Runtime;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 
+[Trait("Category", "Golden")]
 public sealed class ClipWeightsReaderTests
 {
     public ClipWeightsReaderTests() => LibTorch.EnsureLoaded();
 
+    private static string OpenAIFile => SharedData.Require("golden/tiny-b/clip.safetensors");
+
     [SkippableFact]
-    [Trait("Category", "Golden")]
     public void OpenAINamesGiveShapesAndFoldedConstants()
     {
         using var file = SafetensorsFile.Open(SharedData.Require("golden/tiny-a/clip.safetensors"));
         ClipConfig config = OpenAIConfig.FromShapes(file);
-        Assert.Equal((64, 32, 8, 77, 600), (config.EmbeddingWidth, config.ImageSize, config.PatchSize, config.ContextLength, config.VocabularySize));
-        Assert.Null(config.EndOfTextId);
-        Assert.Equal(new ClipTransformerConfig(3, 128, 2, 512, ClipActivation.QuickGelu, 1e-5), config.Vision);
-        Assert.Equal(new ClipTransformerConfig(3, 128, 2, 512, ClipActivation.QuickGelu, 1e-5), config.Text);
+        Assert.Equal(
+            new ClipConfig(64, 32, 8, new(3, 128, 2, 512, ClipActivation.QuickGelu, 1e-5), 77, 600, null, new(3, 128, 2, 512, ClipActivation.QuickGelu, 1e-5)),
+            config);
 
         using VisionWeights vision = ClipWeightsReader.ReadVision(file, ClipNaming.OpenAI, config, CPU);
         using TextWeights text = ClipWeightsReader.ReadText(file, ClipNaming.OpenAI, config, CPU);
@@ -26,13 +28,170 @@ public sealed class ClipWeightsReaderTests
         Assert.Equal([600, 128], text.TokenEmbedding.shape);
         Assert.All(vision.Tensors.Concat(text.Tensors), t => Assert.True(t.is_contiguous() && t.dtype == ScalarType.Float32 && !t.requires_grad));
 
-        using Tensor raw = file.Read("transformer.resblocks.1.attn.in_proj_weight");
-        using Tensor scaled = text.Blocks[1].QkvWeight;
+        using var scope = NewDisposeScope();
+        Tensor raw = file.Read("transformer.resblocks.1.attn.in_proj_weight"), scaled = text.Blocks[1].QkvWeight;
         TensorAssert.BitEqual(raw[..128] / 8, scaled[..128]);
         TensorAssert.BitEqual(raw[128..], scaled[128..]);
-        using Tensor down = file.Read("visual.transformer.resblocks.2.mlp.c_proj.weight");
-        TensorAssert.BitEqual(down / 1.702, vision.Blocks[2].DownWeight);
-        using Tensor logScale = file.Read("logit_scale");
-        Assert.Equal(Math.Exp(logScale.item<float>()), text.LogitScale);
+        TensorAssert.BitEqual(file.Read("visual.transformer.resblocks.2.mlp.c_fc.bias") * 1.702, vision.Blocks[2].UpBias);
+        TensorAssert.BitEqual(file.Read("visual.transformer.resblocks.2.mlp.c_proj.weight") / 1.702, vision.Blocks[2].DownWeight);
+        TensorAssert.BitEqual(file.Read("visual.transformer.resblocks.2.mlp.c_proj.bias"), vision.Blocks[2].DownBias);
+        Assert.Equal(Math.Exp(file.Read("logit_scale").item<float>()), text.LogitScale);
+    }
+
+    [SkippableTheory]
+    [InlineData("hf", "model.safetensors")]
+    [InlineData("hf-sharded", "model.safetensors.index.json")]
+    public void HuggingFaceNamesGiveTheSameBits(string folder, string weights)
+    {
+        ClipConfig config = ClipConfigReader.FromFile(SharedData.Require($"golden/tiny-b/{folder}/config.json"));
+        string path = SharedData.Require($"golden/tiny-b/{folder}/{weights}");
+        using var openAI = SafetensorsFile.Open(OpenAIFile);
+        using ITensorSource huggingFace = folder == "hf" ? SafetensorsFile.Open(path) : ShardedSafetensors.Open(path);
+        Assert.Equal(OpenAIConfig.FromShapes(openAI), config with { EndOfTextId = null });
+        Assert.Equal(folder == "hf" ? 499 : null, config.EndOfTextId);
+
+        using VisionWeights expectedVision = ClipWeightsReader.ReadVision(openAI, ClipNaming.OpenAI, config, CPU), vision = ClipWeightsReader.ReadVision(huggingFace, ClipNaming.HuggingFace, config, CPU);
+        using TextWeights expectedText = ClipWeightsReader.ReadText(openAI, ClipNaming.OpenAI, config, CPU), text = ClipWeightsReader.ReadText(huggingFace, ClipNaming.HuggingFace, config, CPU);
+        foreach (var (expected, actual) in expectedVision.Tensors.Zip(vision.Tensors)) TensorAssert.BitEqual(expected, actual);
+        foreach (var (expected, actual) in expectedText.Tensors.Zip(text.Tensors)) TensorAssert.BitEqual(expected, actual);
+        Assert.Equal(expectedText.LogitScale, text.LogitScale);
+        Assert.All(vision.Tensors.Concat(text.Tensors), t => Assert.True(t.is_contiguous()));
+    }
+
+    [SkippableTheory]
+    [InlineData(ScalarType.Float16)]
+    [InlineData(ScalarType.BFloat16)]
+    public void HalfWidthWeightsAreWidenedBeforeFolding(ScalarType type)
+    {
+        using var folder = new TemporaryFolder();
+        using var scope = NewDisposeScope();
+        SafetensorsBytes.Rewrite(OpenAIFile, folder.File("half.safetensors"), (_, t) => t.to(type));
+        using var half = SafetensorsFile.Open(folder.File("half.safetensors"));
+        using VisionWeights vision = ClipWeightsReader.ReadVision(half, ClipNaming.OpenAI, OpenAIConfig.FromShapes(half), CPU);
+        Tensor stored = half.Read("visual.transformer.resblocks.0.mlp.c_fc.weight");
+        Assert.Equal(type, stored.dtype);
+        TensorAssert.BitEqual(stored.to(ScalarType.Float32) * 1.702, vision.Blocks[0].UpWeight);
+        TensorAssert.BitEqual(half.Read("visual.proj").to(ScalarType.Float32), vision.Projection);
+    }
+
+    [SkippableFact]
+    public void ExactGeluIsNotFolded()
+    {
+        using var scope = NewDisposeScope();
+        using var file = SafetensorsFile.Open(OpenAIFile);
+        ClipConfig config = OpenAIConfig.FromShapes(file);
+        using TextWeights text = ClipWeightsReader.ReadText(file, ClipNaming.OpenAI, config with { Text = config.Text with { Activation = ClipActivation.Gelu } }, CPU);
+        TensorAssert.BitEqual(file.Read("transformer.resblocks.0.mlp.c_fc.weight"), text.Blocks[0].UpWeight);
+        TensorAssert.BitEqual(file.Read("transformer.resblocks.0.mlp.c_proj.weight"), text.Blocks[0].DownWeight);
+    }
+
+    [SkippableFact]
+    public void ABranchNeedsOnlyItsOwnTensorsAndIgnoresOthers()
+    {
+        using var folder = new TemporaryFolder();
+        string visionOnly = folder.File("vision.safetensors"), textOnly = folder.File("text.safetensors");
+        SafetensorsBytes.Rewrite(OpenAIFile, visionOnly, (name, t) => name.StartsWith("visual.", StringComparison.Ordinal) ? t : null);
+        SafetensorsBytes.Rewrite(OpenAIFile, textOnly, (name, t) => name == "visual.proj" ? zeros(77, ScalarType.Int64) : name.StartsWith("visual.", StringComparison.Ordinal) ? null : t);
+        using SafetensorsFile whole = SafetensorsFile.Open(OpenAIFile), vision = SafetensorsFile.Open(visionOnly), text = SafetensorsFile.Open(textOnly);
+        ClipConfig config = OpenAIConfig.FromShapes(whole);
+        ClipWeightsReader.ReadVision(vision, ClipNaming.OpenAI, config, CPU).Dispose();
+        ClipWeightsReader.ReadText(text, ClipNaming.OpenAI, config, CPU).Dispose();
+        Assert.Throws<InvalidDataException>(() => ClipWeightsReader.ReadText(vision, ClipNaming.OpenAI, config, CPU));
+    }
+
+    [SkippableFact]
+    public void MissingTensorsAreNamedTogether()
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.File("cut.safetensors");
+        SafetensorsBytes.Rewrite(OpenAIFile, path, (name, t) => name.StartsWith("transformer.resblocks.1.", StringComparison.Ordinal) ? null : t);
+        using SafetensorsFile whole = SafetensorsFile.Open(OpenAIFile), cut = SafetensorsFile.Open(path);
+        string message = Assert.Throws<InvalidDataException>(() => ClipWeightsReader.Check(cut, ClipNaming.OpenAI, OpenAIConfig.FromShapes(whole))).Message;
+        Assert.StartsWith($"{path}: 12 tensors of this CLIP are missing: transformer.resblocks.1.ln_1.weight, ", message);
+        Assert.Contains("and 7 more", message);
+    }
+
+    [SkippableFact]
+    public void AShapeThatContradictsTheConfigurationIsExplained()
+    {
+        using var file = SafetensorsFile.Open(SharedData.Require("golden/tiny-b/hf/model.safetensors"));
+        ClipConfig config = ClipConfigReader.FromFile(SharedData.Require("golden/tiny-b/hf/config.json"));
+        string Refusal(ClipConfig wrong) => Assert.Throws<InvalidDataException>(() => ClipWeightsReader.Check(file, ClipNaming.HuggingFace, wrong)).Message;
+
+        string message = Refusal(config with { EmbeddingWidth = 50 });
+        Assert.Contains("'visual_projection.weight' has shape [48, 64], but the configuration makes it [50, 64]", message);
+        Assert.Contains("projection_dim", message);
+        Assert.Contains("vision_config.image_size", Refusal(config with { ImageSize = 64 }));
+        Assert.Contains("text_config.intermediate_size", Refusal(config with { Text = config.Text with { MlpWidth = 128 } }));
+        Assert.Contains("text_model.encoder.layers.2.", Refusal(config with { Text = config.Text with { Layers = 3 } }));
+    }
+
+    [SkippableFact]
+    public void WeightsOfOtherTypesAndUnusableLogitScalesAreRefused()
+    {
+        using var folder = new TemporaryFolder();
+        string integers = folder.File("integers.safetensors"), infinite = folder.File("infinite.safetensors");
+        SafetensorsBytes.Rewrite(OpenAIFile, integers, (name, t) => name == "visual.proj" ? t.to(ScalarType.Int8) : t);
+        SafetensorsBytes.Rewrite(OpenAIFile, infinite, (name, t) => name == "logit_scale" ? tensor(float.PositiveInfinity) : t);
+        using SafetensorsFile first = SafetensorsFile.Open(integers), second = SafetensorsFile.Open(infinite);
+        ClipConfig config = OpenAIConfig.FromShapes(first);
+        Assert.Contains("'visual.proj' is I8", Assert.Throws<InvalidDataException>(() => ClipWeightsReader.Check(first, ClipNaming.OpenAI, config)).Message);
+        Assert.Contains("logit_scale", Assert.Throws<InvalidDataException>(() => ClipWeightsReader.ReadText(second, ClipNaming.OpenAI, config, CPU)).Message);
+    }
+
+    [SkippableFact]
+    public void OpenAIShapesThatFitNoClipAreRefused()
+    {
+        using var folder = new TemporaryFolder();
+        string Refusal(string name, Func<Tensor, Tensor?> change)
+        {
+            string path = folder.File($"{Guid.NewGuid()}.safetensors");
+            SafetensorsBytes.Rewrite(OpenAIFile, path, (n, t) => n == name ? change(t) : t);
+            using var file = SafetensorsFile.Open(path);
+            return Assert.Throws<InvalidDataException>(() => OpenAIConfig.FromShapes(file)).Message;
+        }
+        Assert.Contains("no tensor 'text_projection'", Refusal("text_projection", _ => null));
+        Assert.Contains("not one more than a square", Refusal("visual.positional_embedding", t => t[..4]));
+        Assert.Contains("4 dimensions", Refusal("token_embedding.weight", t => t.reshape(1, 1, 500, 64)));
+        Assert.Contains("no multiple of 64", Refusal("token_embedding.weight", t => t[.., ..60]));
+        Assert.Contains("no transformer", Refusal("transformer.resblocks.0.attn.in_proj_weight", _ => null));
+        Assert.Contains("size of 0", Refusal("token_embedding.weight", t => t[..0]));
+    }
+
+    [Theory]
+    [InlineData("visual.layer1.0.conv1.weight")]
+    [InlineData("visual.attnpool.c_proj.weight")]
+    public void AResNetIsRefusedInOneSentence(string name)
+    {
+        using Tensor one = ones(1);
+        using var file = SafetensorsFile.FromBytes(SafetensorsBytes.Write([new(name, one)]), "RN50.safetensors");
+        Assert.Equal("RN50.safetensors: this CLIP sees with a ResNet; only vision transformers are supported, such as ViT-B/16.", Assert.Throws<InvalidDataException>(() => OpenAIConfig.FromShapes(file)).Message);
+    }
+
+    [SkippableFact]
+    public void ReadingLeaksNothingAndLeavesNothingToTheCallersScope()
+    {
+        using var file = SafetensorsFile.Open(OpenAIFile);
+        ClipConfig config = OpenAIConfig.FromShapes(file);
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        VisionWeights vision;
+        TextWeights text;
+        using (var scope = NewDisposeScope())
+        using (inference_mode())
+        {
+            vision = ClipWeightsReader.ReadVision(file, ClipNaming.OpenAI, config, CPU);
+            text = ClipWeightsReader.ReadText(file, ClipNaming.OpenAI, config, CPU);
+            Assert.Equal(0, scope.DisposablesCount);
+        }
+        Assert.All(vision.Tensors.Concat(text.Tensors), t => Assert.False(t.IsInvalid));
+        using (NewDisposeScope())
+        {
+            // Tensors made in inference mode could not be kept for the backward pass.
+            ones([1, 64], requires_grad: true).matmul(vision.Projection).sum().backward();
+        }
+        Assert.Equal(before + vision.Tensors.Count() + text.Tensors.Count(), DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+        vision.Dispose();
+        text.Dispose();
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 }

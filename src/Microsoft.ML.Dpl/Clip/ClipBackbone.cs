@@ -1,0 +1,127 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Clip;
+
+/// <summary>
+/// A reference to a CLIP on disk. Opening checks every file, name and shape but reads no weights, so it is cheap;
+/// the weights are read when they are first needed and shared by all users in the process.
+/// </summary>
+public sealed class ClipBackbone
+{
+    private const string OpenAIVocabulary = "bpe_simple_vocab_16e6.txt.gz";
+
+    private readonly ClipFiles _files;
+    private readonly object _hashing = new();
+    private string? _sha256;
+
+    private ClipBackbone(string location, ClipFiles files, Func<ITensorSource, ClipConfig> readConfig)
+    {
+        (Location, _files) = (location, files);
+        using (ITensorSource source = files.OpenWeights())
+        {
+            Config = readConfig(source);
+            ClipWeightsReader.Check(source, files.Naming, Config);
+        }
+        files.RequireTokenizer();
+    }
+
+    /// <summary>The name of the folder or of the weights file.</summary>
+    public string Name => Path.GetFileName(Location);
+
+    /// <summary>The full path of the folder or of the weights file.</summary>
+    public string Location { get; }
+
+    /// <summary>The model's shape.</summary>
+    public ClipConfig Config { get; }
+
+    /// <summary>
+    /// SHA-256 of the weights file, 64 lower-case hexadecimal digits; for weights in several files, SHA-256 over the files' SHA-256 values (32 bytes each) in the order of their names.
+    /// The first call reads the whole file.
+    /// </summary>
+    /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
+    public string Sha256
+    {
+        get
+        {
+            lock (_hashing) return _sha256 ??= _files.HashWeights();
+        }
+    }
+
+    internal bool IsOpenAILayout => _files.IsOpenAILayout;
+
+    /// <summary>vocab.json, or bpe_simple_vocab_16e6.txt.gz in OpenAI's layout.</summary>
+    internal string VocabularyPath => _files.VocabularyPath;
+
+    /// <summary>merges.txt; <c>null</c> in OpenAI's layout.</summary>
+    internal string? MergesPath => _files.MergesPath;
+
+    /// <summary>preprocessor_config.json; <c>null</c> where there is none.</summary>
+    internal string? PreprocessorConfigPath => _files.PreprocessorConfigPath;
+
+    /// <summary>Opens a folder in Hugging Face's layout: config.json, model.safetensors (or its index and shards), vocab.json, merges.txt and, if present, preprocessor_config.json.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <returns>The reference.</returns>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">A file is missing from it.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or it is no CLIP with a vision transformer.</exception>
+    public static ClipBackbone FromFolder(string folder)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        string location = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)), config = Path.Combine(location, "config.json");
+        if (!Directory.Exists(location)) throw new DirectoryNotFoundException($"There is no folder '{location}'.");
+        if (!File.Exists(config)) throw new FileNotFoundException($"The folder '{location}' has no config.json, so it holds no CLIP in Hugging Face's layout.", config);
+        ClipConfig read = ClipConfigReader.FromFile(config);
+        return new ClipBackbone(location, ClipFiles.InFolder(location), _ => read);
+    }
+
+    /// <summary>Opens a single file with OpenAI's parameter names and OpenAI's vocabulary. Such a file carries no configuration: quick GELU and 64 floats per attention head are taken for granted.</summary>
+    /// <param name="safetensorsPath">The weights.</param>
+    /// <param name="vocabularyPath">bpe_simple_vocab_16e6.txt.gz.</param>
+    /// <returns>The reference.</returns>
+    /// <exception cref="FileNotFoundException">A file is missing.</exception>
+    /// <exception cref="InvalidDataException">The weights are damaged, or no CLIP with a vision transformer in OpenAI's names.</exception>
+    public static ClipBackbone FromOpenAI(string safetensorsPath, string vocabularyPath)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(safetensorsPath);
+        ArgumentException.ThrowIfNullOrWhiteSpace(vocabularyPath);
+        string location = Path.GetFullPath(safetensorsPath);
+        return new ClipBackbone(location, ClipFiles.InOpenAILayout(location, vocabularyPath), OpenAIConfig.FromShapes);
+    }
+
+    /// <summary>Opens a folder as <see cref="FromFolder"/> does, or a .safetensors file as <see cref="FromOpenAI"/> does with bpe_simple_vocab_16e6.txt.gz beside it.</summary>
+    /// <param name="path">The folder or file.</param>
+    /// <returns>The reference.</returns>
+    /// <exception cref="FileNotFoundException">There is nothing at <paramref name="path"/>, or a file that belongs to it is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged or of another kind, or it is no CLIP with a vision transformer.</exception>
+    public static ClipBackbone Open(string path)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        if (Directory.Exists(path)) return FromFolder(path);
+        if (!File.Exists(path)) throw new FileNotFoundException($"There is no file or folder '{path}'.", path);
+        if (!path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
+            throw new InvalidDataException($"'{path}' is neither a folder nor a .safetensors file; convert other checkpoints to safetensors first.");
+        return FromOpenAI(path, Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, OpenAIVocabulary));
+    }
+
+    /// <summary>The image branch on a device, shared with everyone who rents it there.</summary>
+    /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
+    internal Lease<VisionWeights> RentVision(Device device) => Rent(device, source => ClipWeightsReader.ReadVision(source, _files.Naming, Config, device));
+
+    /// <summary>The text branch on a device, shared with everyone who rents it there.</summary>
+    /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
+    internal Lease<TextWeights> RentText(Device device) => Rent(device, source => ClipWeightsReader.ReadText(source, _files.Naming, Config, device));
+
+    private Lease<T> Rent<T>(Device device, Func<ITensorSource, T> read)
+        where T : class, IDisposable
+    {
+        // "cuda" and "cuda:0" are one device, and so are all spellings of the CPU.
+        int ordinal = device.type == DeviceType.CPU ? 0 : Math.Max(0, device.index);
+        var key = (typeof(T), device.type, ordinal, string.Join('\n', _files.Weights), Config);
+        return SharedWeights.Rent(key, () =>
+        {
+            using ITensorSource source = _files.OpenWeights();
+            return read(source);
+        });
+    }
+}
