@@ -48,6 +48,9 @@ public sealed class ClipBackbone
         }
     }
 
+    /// <inheritdoc/>
+    public override string ToString() => $"{Name} ({Location})";
+
     internal bool IsOpenAILayout => _files.IsOpenAILayout;
 
     /// <summary>vocab.json, or bpe_simple_vocab_16e6.txt.gz in OpenAI's layout.</summary>
@@ -111,6 +114,15 @@ public sealed class ClipBackbone
     /// <summary>The text branch on a device, shared with everyone who rents it there.</summary>
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
     internal Lease<TextWeights> RentText(Device device) => Rent(device, source => ClipWeightsReader.ReadText(source, _files.Naming, Config, device));
+
+    /// <summary>The tokenizer of this CLIP's vocabulary.</summary>
+    /// <exception cref="InvalidDataException">A vocabulary file is malformed.</exception>
+    internal ClipTokenizer CreateTokenizer() => IsOpenAILayout ? ClipTokenizer.FromOpenAI(VocabularyPath) : ClipTokenizer.FromHuggingFace(VocabularyPath, MergesPath!);
+
+    /// <summary>What makes pictures into this CLIP's input.</summary>
+    /// <exception cref="InvalidDataException">preprocessor_config.json asks for what this library does not do.</exception>
+    internal ClipImageProcessor CreateImageProcessor()
+        => PreprocessorConfigPath is { } path ? ClipImageProcessor.FromFile(path, Config.ImageSize) : ClipImageProcessor.Default(Config.ImageSize);
 
     private Lease<T> Rent<T>(Device device, Func<ITensorSource, T> read)
         where T : class, IDisposable

@@ -1,10 +1,15 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
+using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 
 [assembly: IgnoresAccessChecksTo("Microsoft.ML.Core")]
 [assembly: IgnoresAccessChecksTo("Microsoft.ML.Data")]
+
+// Read by ComponentCatalog.RegisterAssembly, which Model.Load calls on the assembly that the zip names.
+[assembly: LoadableClass(
+    typeof(Microsoft.ML.Dpl.DplTransformer), null, typeof(SignatureLoadModel), "Differentiable Prompt Learning", Microsoft.ML.Dpl.MLNet.MLNetInternals.LoaderSignature)]
 
 namespace Microsoft.ML.Dpl.MLNet;
 

@@ -1,5 +1,4 @@
 using Microsoft.ML.Dpl.Clip;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.MLNet;

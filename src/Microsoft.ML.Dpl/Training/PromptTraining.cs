@@ -11,16 +11,17 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
     /// <summary>Trains both branches in place; where validation pictures are given, the values of the best epoch (the later of equals) are the ones kept.</summary>
     /// <param name="image">Image prompts, changed.</param>
     /// <param name="text">Text prompts, changed.</param>
-    /// <param name="train">Training batches.</param>
+    /// <param name="train">Training batches; may be null where there is nothing to train.</param>
     /// <param name="validation">Every picture once in epoch 0, or null to keep the last epoch.</param>
     /// <returns>Best validation accuracy, 0 to 1; null without validation pictures.</returns>
     /// <exception cref="InvalidOperationException">The loss became infinite or not a number.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
-    public double? Run(FixedBranch image, FixedBranch text, IBatchSource train, IBatchSource? validation)
+    public double? Run(FixedBranch image, FixedBranch text, IBatchSource? train, IBatchSource? validation)
     {
         Parameter[] parameters = [.. image.Parameters, .. text.Parameters];
         if (parameters.Length == 0) return validation is null ? null : Evaluation.Accuracy(clip, image, text, validation, observer);
 
+        ArgumentNullException.ThrowIfNull(train);
         image.RequireGradients(true);
         text.RequireGradients(true);
         using optim.Optimizer optimizer = optim.SGD(parameters, settings.LearningRate, momentum: settings.Momentum, weight_decay: settings.WeightDecay);

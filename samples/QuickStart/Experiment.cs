@@ -1,0 +1,96 @@
+using System.Diagnostics;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl;
+using Microsoft.ML.Dpl.Clip;
+using Spectre.Console;
+
+namespace QuickStart;
+
+/// <summary>What to compare, on which pictures, for how long.</summary>
+internal sealed record ExperimentSettings(
+    string Clip, FileInfo Train, FileInfo? Validation, FileInfo Test, FileInfo Output, int SearchEpochs, int TrainingEpochs, int BatchSize, double LearningRate,
+    string Template, int Seed, string? Device, int[] Candidates);
+
+/// <summary>Zero-shot CLIP, uniform prompts and searched prompts on the same pictures with the same budget; the last is saved.</summary>
+internal sealed class Experiment(ExperimentSettings settings, CancellationToken cancellation)
+{
+    private readonly MLContext _mlContext = new(settings.Seed);
+
+    public async Task<int> Run()
+    {
+        ClipBackbone backbone = ClipBackbone.Open(settings.Clip);
+        IReadOnlyList<Picture> trainRows = Picture.ReadTable(settings.Train), testRows = Picture.ReadTable(settings.Test);
+        IDataView train = _mlContext.Data.LoadFromEnumerable(trainRows), test = _mlContext.Data.LoadFromEnumerable(testRows);
+        IDataView? validation = settings.Validation is null ? null : _mlContext.Data.LoadFromEnumerable(Picture.ReadTable(settings.Validation));
+        ITransformer toKey = _mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(train);
+        int classes = trainRows.Select(p => p.Label).Distinct().Count();
+        AnsiConsole.MarkupLineInterpolated($"[bold]{backbone.Name}[/]: {backbone.Config.Vision.Layers} image layers of {backbone.Config.Vision.Width}, {backbone.Config.Text.Layers} text layers of {backbone.Config.Text.Width}");
+        AnsiConsole.MarkupLineInterpolated($"{trainRows.Count} training pictures of {classes} classes, {testRows.Count} test pictures");
+
+        var table = new Table().AddColumn("prompts").AddColumn(new TableColumn("test accuracy").RightAligned()).AddColumn(new TableColumn("right").RightAligned()).AddColumn(new TableColumn("time").RightAligned());
+        DplTransformer Compare(string name, PromptConfiguration? configuration)
+        {
+            long began = Stopwatch.GetTimestamp();
+            DplTransformer transformer = FitProgress.Show(name, progress => _mlContext.MulticlassClassification.Trainers
+                .DifferentiablePromptLearning(OptionsFor(backbone, configuration, validation is null ? null : toKey.Transform(validation), progress)).Fit(toKey.Transform(train)));
+            TimeSpan time = Stopwatch.GetElapsedTime(began);
+            double accuracy = _mlContext.MulticlassClassification.Evaluate(transformer.Transform(toKey.Transform(test))).MicroAccuracy;
+            table.AddRow(name, $"{accuracy:p2}", $"{accuracy * testRows.Count:f0} of {testRows.Count}", $"{time:hh\\:mm\\:ss}");
+            AnsiConsole.MarkupLineInterpolated($"{name}: [bold]{accuracy:p2}[/]");
+            return transformer;
+        }
+
+        Compare("zero-shot CLIP", PromptConfiguration.ZeroShot(backbone)).Dispose();
+        foreach (int length in settings.Candidates.Where(length => length > 0))
+            Compare($"uniform, {length} in every layer", PromptConfiguration.Uniform(backbone, length)).Dispose();
+        DplTransformer searched = Compare("searched (DPL)", null);
+
+        AnsiConsole.Write(table);
+        WriteConfiguration(searched);
+        ITransformer model = new TransformerChain<ITransformer>(toKey, searched, KeyToText(toKey.Transform(train), searched));
+        _mlContext.Model.Save(model, train.Schema, settings.Output.FullName);
+        AnsiConsole.MarkupLineInterpolated($"Saved as {settings.Output.FullName} ({new FileInfo(settings.Output.FullName).Length / 1024.0:f0} KiB). Loaded again by a fresh process:");
+        searched.Dispose();
+
+        IEnumerable<string> examples = testRows.GroupBy(p => p.Label).Where((_, index) => index % Math.Max(1, classes / 6) == 0).Take(6).Select(group => group.First().ImagePath);
+        return await SavedModel.ClassifyInFreshProcess(settings.Output, examples, cancellation);
+    }
+
+    private DplTrainer.Options OptionsFor(ClipBackbone backbone, PromptConfiguration? configuration, IDataView? validation, IProgress<DplProgress> progress) => new()
+    {
+        Backbone = backbone,
+        ImageColumnName = nameof(Picture.ImagePath),
+        ValidationSet = validation,
+        Configuration = configuration,
+        CandidateLengths = settings.Candidates,
+        Template = settings.Template,
+        BatchSize = settings.BatchSize,
+        SearchEpochs = settings.SearchEpochs,
+        TrainingEpochs = settings.TrainingEpochs,
+        SearchLearningRate = settings.LearningRate,
+        AlphaLearningRate = settings.LearningRate,
+        TrainingLearningRate = settings.LearningRate,
+        Seed = settings.Seed,
+        Device = settings.Device,
+        Progress = progress,
+        CancellationToken = cancellation,
+    };
+
+    private ITransformer KeyToText(IDataView keyed, DplTransformer searched)
+        => _mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel").Fit(searched.Transform(keyed));
+
+    private static void WriteConfiguration(DplTransformer transformer)
+    {
+        var rows = new Table().Border(TableBorder.Simple).AddColumn("prompt rows per layer");
+        for (int layer = 1; layer <= Math.Max(transformer.Configuration.Text.Count, transformer.Configuration.Image.Count); layer++) rows.AddColumn(new TableColumn($"{layer}").RightAligned());
+        rows.AddRow(["text", .. transformer.Configuration.Text.Select(n => $"{n}")]);
+        rows.AddRow(["image", .. transformer.Configuration.Image.Select(n => $"{n}")]);
+        if (transformer.Search is { } search)
+        {
+            rows.AddRow(["text, confidence", .. search.TextConfidence.Select(c => $"{c:f2}")]);
+            rows.AddRow(["image, confidence", .. search.ImageConfidence.Select(c => $"{c:f2}")]);
+        }
+        AnsiConsole.Write(rows);
+    }
+}

@@ -1,0 +1,46 @@
+using Microsoft.ML.Dpl;
+using Spectre.Console;
+
+namespace QuickStart;
+
+/// <summary>Shows a fit's stages as bars; where the output is no terminal, one line per tenth of a stage.</summary>
+internal static class FitProgress
+{
+    /// <param name="name">What is being fitted.</param>
+    /// <param name="fit">Given where to report to.</param>
+    public static T Show<T>(string name, Func<IProgress<DplProgress>, T> fit)
+    {
+        if (!AnsiConsole.Profile.Capabilities.Interactive) return fit(new Lines(name));
+        return AnsiConsole.Progress()
+            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+            .Start(context => fit(new Bars(name, context)));
+    }
+
+    private static string Losses(DplProgress now)
+        => $"epoch {now.Epoch}/{now.Epochs}, loss {now.TrainLoss:f3}" + (now.ValidationAccuracy is double accuracy ? $", validation accuracy {accuracy:p1}" : "");
+
+    private sealed class Bars(string name, ProgressContext context) : IProgress<DplProgress>
+    {
+        private readonly Dictionary<DplStage, ProgressTask> _tasks = [];
+
+        public void Report(DplProgress value)
+        {
+            if (!_tasks.TryGetValue(value.Stage, out ProgressTask? task)) _tasks[value.Stage] = task = context.AddTask(name, maxValue: 1);
+            task.Description = Markup.Escape($"{name}, {value.Stage.ToString().ToLowerInvariant()}: {Losses(value)}");
+            task.Value = value.Fraction;
+        }
+    }
+
+    private sealed class Lines(string name) : IProgress<DplProgress>
+    {
+        private (DplStage Stage, int Tenth) _last;
+
+        public void Report(DplProgress value)
+        {
+            var now = (value.Stage, (int)(value.Fraction * 10));
+            if (now == _last) return;
+            _last = now;
+            Console.WriteLine($"{name}, {value.Stage.ToString().ToLowerInvariant()}: {Losses(value)}, {value.Remaining:hh\\:mm\\:ss} left");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+using System.Collections.Concurrent;
+
+namespace Microsoft.ML.Dpl.Clip;
+
+/// <summary>Finds the CLIP that a saved model was trained on: a model zip names it by SHA-256 and does not contain it.</summary>
+internal static class BackboneLocator
+{
+    /// <summary>Folders or files to look at, separated as PATH is.</summary>
+    public const string EnvironmentVariable = "DPL_CLIP";
+
+    private static readonly ConcurrentDictionary<string, ClipBackbone> Registered = new(StringComparer.Ordinal);
+
+    /// <summary>Makes a backbone known to every model that this process loads.</summary>
+    public static void Register(ClipBackbone backbone) => Registered[backbone.Location] = backbone;
+
+    /// <param name="name">As the model knows it, for messages.</param>
+    /// <param name="sha256">Of the weights, 64 hexadecimal digits.</param>
+    /// <param name="savedLocation">Where it lay when the model was saved; null where that was not stored.</param>
+    /// <exception cref="FileNotFoundException">None of the places holds these weights; the message lists what was found there and how to name another.</exception>
+    public static ClipBackbone Find(string name, string sha256, string? savedLocation)
+    {
+        var looked = new List<string>();
+        foreach (ClipBackbone backbone in Registered.Values)
+        {
+            if (Matches(backbone, sha256)) return backbone;
+            looked.Add($"{backbone.Location} (registered): other weights, SHA-256 {backbone.Sha256}");
+        }
+        foreach (var (path, source) in Places(savedLocation))
+        {
+            try
+            {
+                ClipBackbone backbone = ClipBackbone.Open(path);
+                if (Matches(backbone, sha256)) return backbone;
+                looked.Add($"{path} ({source}): other weights, SHA-256 {backbone.Sha256}");
+            }
+            catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException or ArgumentException)
+            {
+                looked.Add($"{path} ({source}): {e.Message}");
+            }
+        }
+        throw new FileNotFoundException(
+            $"This model was trained on the CLIP '{name}' (weights' SHA-256 {sha256}), which the model zip does not contain and which was not found. "
+            + $"Point to its folder with the environment variable {EnvironmentVariable}, or call mlContext.UseClipBackbone(ClipBackbone.Open(folder)) before loading."
+            + (looked.Count == 0 ? "" : $" Looked at: {string.Join("; ", looked)}."));
+    }
+
+    private static IEnumerable<(string Path, string Source)> Places(string? savedLocation)
+    {
+        string? variable = Environment.GetEnvironmentVariable(EnvironmentVariable);
+        foreach (string path in (variable ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)) yield return (path, EnvironmentVariable);
+        // A model zip may come from anywhere: a network path in it must not make this machine call home.
+        if (savedLocation is not null && Path.IsPathFullyQualified(savedLocation) && !savedLocation.StartsWith(@"\\", StringComparison.Ordinal) && !savedLocation.StartsWith("//", StringComparison.Ordinal))
+            yield return (savedLocation, "where it lay at saving");
+    }
+
+    private static bool Matches(ClipBackbone backbone, string sha256) => string.Equals(backbone.Sha256, sha256, StringComparison.OrdinalIgnoreCase);
+}

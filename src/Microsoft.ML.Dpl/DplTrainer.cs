@@ -1,0 +1,70 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML.Dpl;
+
+/// <summary>
+/// Differentiable Prompt Learning (Huang, Pedapati, Chen, Gao, IJCAI 2025, arXiv 2501.00457): CLIP stays frozen, prompt rows enter the keys and values of its layers,
+/// a bilevel search finds how many rows each layer of each branch uses, and a second stage trains just those.
+/// </summary>
+/// <remarks>
+/// <para>To create it, use <see cref="DplCatalog.DifferentiablePromptLearning(MulticlassClassificationCatalog.MulticlassClassificationTrainers, Options)"/>.</para>
+/// <list type="table">
+/// <listheader><term>Column</term><description>Type</description></listheader>
+/// <item><term>Label (input)</term><description>A key with names, or text. The class order is that of the key values; text is ordered by code point</description></item>
+/// <item><term>Image (input)</term><description><c>MLImage</c>, path as text, or the bytes of an encoded file</description></item>
+/// <item><term>PredictedLabel (output)</term><description>A key with the label's key values, or text</description></item>
+/// <item><term>Score (output)</term><description>Vector of <c>float</c>: the classes' probabilities</description></item>
+/// </list>
+/// </remarks>
+public sealed partial class DplTrainer : IEstimator<DplTransformer>
+{
+    private readonly IHostEnvironment _environment;
+    private readonly Options _options;
+
+    internal DplTrainer(IHostEnvironment environment, Options options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        (_environment, _options) = (environment, options);
+    }
+
+    /// <summary>Searches (unless a configuration is given) and trains.</summary>
+    /// <param name="input">One labelled picture per row. Every picture is decoded before training begins, so that a broken one is known at once.</param>
+    /// <returns>The classifier. The caller disposes it.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of an unsuitable type.</exception>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="InvalidOperationException">A picture cannot be read, there are fewer than two classes, a class has too few rows, or the loss ceased to be a number.</exception>
+    /// <exception cref="OperationCanceledException">The token of the options or the <c>MLContext</c> was cancelled.</exception>
+    public DplTransformer Fit(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        _options.Validate();
+        using var log = new HostLog(_environment, nameof(DplTrainer), "Fit");
+        EnvironmentOptions environment = MLNetInternals.OptionsOf(_environment);
+        ClipBackbone backbone = _options.Backbone!;
+        var data = new FitData(
+            Labelled(input), _options.ValidationSet is { } validation ? Labelled(validation) : null, _options.SkipUnreadableImages);
+        TorchSharp.torch.Device device = ComputeDevice.Choose(_options.Device, environment.GpuDeviceId, _options.FallbackToCpu ?? environment.FallbackToCpu, log.Info);
+
+        FitSettings settings = _options.ToSettings(_options.Seed ?? environment.Seed ?? 0);
+        var monitor = new FitMonitor(_environment, log, _options.Progress, _options.CancellationToken);
+        FitResult result = new FitRun(backbone, settings, device, monitor, log).Run(data);
+        var face = new ModelFace(_options.ImageColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName, _options.PredictionBatchSize, result.Classes);
+        return new DplTransformer(face, result.Description, result.Prompts, backbone, device, _options.ImageFolder);
+    }
+
+    /// <inheritdoc/>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        ImageColumn.Check(inputSchema, _options.ImageColumnName);
+        return ScoreSchema.Promise(inputSchema, _options.LabelColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName);
+    }
+
+    private LabelledData Labelled(IDataView data)
+        => new(data, ImageColumn.Find(data.Schema, _options.ImageColumnName, _options.ImageFolder), LabelColumn.Find(data.Schema, _options.LabelColumnName));
+}

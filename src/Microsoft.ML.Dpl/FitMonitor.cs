@@ -1,0 +1,37 @@
+using System.Diagnostics;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Training;
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML.Dpl;
+
+/// <summary>Turns the engine's steps into progress for the caller and epochs for the log, and watches both ways of cancelling.</summary>
+internal sealed class FitMonitor(IHostEnvironment environment, HostLog log, IProgress<DplProgress>? progress, CancellationToken cancellation) : IRunObserver
+{
+    private RunStage? _stage;
+    private long _began;
+
+    public void ThrowIfCancelled()
+    {
+        cancellation.ThrowIfCancellationRequested();
+        MLNetInternals.ThrowIfCanceled(environment);
+    }
+
+    public void Report(StepReport report)
+    {
+        if (_stage != report.Stage)
+        {
+            _stage = report.Stage;
+            // The first step's own time is not seen; one step's share of the whole is added instead.
+            _began = Stopwatch.GetTimestamp();
+        }
+        TimeSpan elapsed = Stopwatch.GetElapsedTime(_began);
+        long done = (long)report.Epoch * report.Steps + report.Step + 1, all = (long)report.Epochs * report.Steps;
+        TimeSpan remaining = done > 1 ? elapsed * ((double)(all - done) / (done - 1)) : TimeSpan.Zero;
+        var stage = report.Stage == RunStage.Search ? DplStage.Search : DplStage.Training;
+        var now = new DplProgress(
+            stage, report.Epoch + 1, report.Epochs, report.Step + 1, report.Steps, report.LearningRate, report.TrainLoss, report.ValidationLoss, report.ValidationAccuracy, elapsed, remaining);
+        progress?.Report(now);
+        if (report.Step == report.Steps - 1) log.Info(now.ToString());
+    }
+}

@@ -1,0 +1,132 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Data;
+
+namespace Microsoft.ML.Dpl.MLNet;
+
+/// <summary>A data view whose picture and label columns were found.</summary>
+internal sealed record LabelledData(IDataView View, ImageColumn Image, LabelColumn Label);
+
+/// <summary>What a fit learns from.</summary>
+/// <param name="Train">Training rows.</param>
+/// <param name="Validation">Validation rows, or null.</param>
+/// <param name="SkipUnreadable">Leave out pictures that cannot be read, instead of failing at the first.</param>
+internal sealed record FitData(LabelledData Train, LabelledData? Validation, bool SkipUnreadable);
+
+/// <summary>The pictures of a fit in memory.</summary>
+/// <param name="Train">Pictures to crop from.</param>
+/// <param name="TrainLabels">Class index of each.</param>
+/// <param name="Validation">Null where nothing is validated.</param>
+internal sealed record FitPictures(ImageCache Train, IReadOnlyList<int> TrainLabels, PreparedImages? Validation) : IDisposable
+{
+    public void Dispose() => Train.Dispose();
+}
+
+/// <summary>Reads labels, decides the split, then decodes every picture once, one at a time.</summary>
+internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipImageProcessor processor, HostLog log, Action checkAlive)
+{
+    /// <summary>The classes, checked to be at least two.</summary>
+    /// <exception cref="InvalidOperationException">There is one class only.</exception>
+    public LabelClasses ReadClasses()
+    {
+        LabelClasses classes = data.Train.Label.ReadClasses(data.Train.View, checkAlive);
+        return classes.Count > 1 ? classes : throw new InvalidOperationException($"There is a single class, '{classes.Names[0]}'. A classifier needs at least two.");
+    }
+
+    /// <exception cref="InvalidOperationException">No row, a class with too few rows, or a picture that cannot be read.</exception>
+    public FitPictures Read(LabelClasses classes)
+    {
+        int[] labels = ReadLabels(data.Train, classes);
+        if (labels.Length == 0) throw new InvalidOperationException("The training data has no rows.");
+        WarnOfEmptyClasses(labels, classes);
+        bool split = settings.Search is not null && data.Validation is null;
+        HashSet<long> aside = split ? [.. StratifiedSplit.ByCount(labels, classes.Names, settings.ValidationRowsPerClass, settings.Seed).Validation.Select(row => (long)row)] : [];
+
+        var trainLabels = new List<int>();
+        var validation = new List<byte[]>();
+        var validationLabels = new List<int>();
+        var rows = new TrainingRows(data.Train.View, data.Train.Image, data.Train.Label, classes, data.SkipUnreadable, checkAlive);
+        IEnumerable<RgbImage> TrainPictures()
+        {
+            long ordinal = -1;
+            foreach (TrainingRow row in rows.Read())
+            {
+                ordinal = row.Row;
+                if (aside.Contains(ordinal))
+                {
+                    validation.Add(processor.Prepare(row.Image));
+                    validationLabels.Add(row.Class);
+                    continue;
+                }
+                trainLabels.Add(row.Class);
+                yield return row.Image;
+            }
+        }
+
+        ImageCache cache = ImageCache.Build(TrainPictures(), processor.ImageSize, settings.ImageCacheBytes);
+        try
+        {
+            WarnOfSkipped(rows.Skipped, "training");
+            RequireRows(labels, trainLabels, classes, "training");
+            if (split) RequireRows(labels, validationLabels, classes, "validation");
+            log.Info($"Pictures: {cache.Count} for training at up to {cache.ShortSideBound} pixels ({cache.Bytes >> 20} MiB){(split ? $", {validation.Count} of the training rows set aside for validation" : "")}.");
+            PreparedImages? prepared = split ? new PreparedImages(validation, validationLabels, processor) : ReadValidation(classes);
+            return new FitPictures(cache, trainLabels, prepared);
+        }
+        catch
+        {
+            cache.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The pictures of the validation set that was given, or null.</summary>
+    public PreparedImages? ReadValidation(LabelClasses classes)
+    {
+        if (data.Validation is not { } given) return null;
+        var rows = new TrainingRows(given.View, given.Image, given.Label, classes, data.SkipUnreadable, checkAlive);
+        var labels = new List<int>();
+        var pictures = new List<byte[]>();
+        foreach (TrainingRow row in rows.Read())
+        {
+            pictures.Add(processor.Prepare(row.Image));
+            labels.Add(row.Class);
+        }
+        WarnOfSkipped(rows.Skipped, "validation");
+        if (pictures.Count == 0) throw new InvalidOperationException("The validation set has no rows.");
+        log.Info($"Pictures: {pictures.Count} for validation.");
+        return new PreparedImages(pictures, labels, processor);
+    }
+
+    private int[] ReadLabels(LabelledData labelled, LabelClasses classes)
+    {
+        var labels = new List<int>();
+        using DataViewRowCursor cursor = labelled.View.GetRowCursor([labelled.View.Schema[labelled.Label.Column.Index]]);
+        Func<int> read = labelled.Label.CreateReader(cursor, classes);
+        while (cursor.MoveNext())
+        {
+            checkAlive();
+            labels.Add(read());
+        }
+        return [.. labels];
+    }
+
+    private void WarnOfEmptyClasses(int[] labels, LabelClasses classes)
+    {
+        var present = labels.ToHashSet();
+        string[] empty = [.. classes.Names.Where((_, index) => !present.Contains(index))];
+        if (empty.Length > 0) log.Warning($"{empty.Length} of {classes.Count} classes have no training row and are known by their names alone: {string.Join(", ", empty.Take(10))}{(empty.Length > 10 ? ", …" : "")}.");
+    }
+
+    private void WarnOfSkipped(IReadOnlyList<UnreadableImageException> skipped, string what)
+    {
+        if (skipped.Count > 0) log.Warning($"{skipped.Count} {what} pictures could not be read and were left out. The first: {skipped[0].Message}");
+    }
+
+    /// <summary>Skipping pictures must not leave a class without any.</summary>
+    private static void RequireRows(int[] all, List<int> kept, LabelClasses classes, string what)
+    {
+        var present = kept.ToHashSet();
+        foreach (int label in all.Distinct())
+            if (!present.Contains(label)) throw new InvalidOperationException($"Class '{classes.Names[label]}' has no readable {what} picture left.");
+    }
+}
