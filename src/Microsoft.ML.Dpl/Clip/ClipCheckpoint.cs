@@ -60,7 +60,7 @@ internal sealed class ClipCheckpoint
             // A single number is stored with or without an axis.
             bool fits = expected.Shape.Count == 0 ? entry.Shape.All(s => s == 1) : entry.Shape.SequenceEqual(stored.PartShape);
             if (!fits)
-                throw new InvalidDataException($"{_source.Location}: tensor '{entry.Name}' has shape [{string.Join(", ", entry.Shape)}], but the configuration makes it [{string.Join(", ", stored.PartShape)}]; compare {expected.Fields}.");
+                throw new InvalidDataException($"{_source.Location}: tensor '{entry.Name}' has shape [{string.Join(", ", entry.Shape)}], but should have [{string.Join(", ", stored.PartShape)}]; {_naming.Explain(expected)}.");
         }
     }
 }

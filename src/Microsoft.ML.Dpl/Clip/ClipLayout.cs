@@ -3,8 +3,8 @@ namespace Microsoft.ML.Dpl.Clip;
 /// <summary>A tensor that a CLIP must have, under OpenAI's name.</summary>
 /// <param name="Name">OpenAI's parameter name.</param>
 /// <param name="Shape">Its shape there.</param>
-/// <param name="Fields">The configuration fields, in Hugging Face's names, that give the shape; for messages.</param>
-internal sealed record ExpectedTensor(string Name, IReadOnlyList<long> Shape, string Fields);
+/// <param name="Fields">The configuration fields, in Hugging Face's names, that give the shape; <c>null</c>: no field does. For messages.</param>
+internal sealed record ExpectedTensor(string Name, IReadOnlyList<long> Shape, string? Fields);
 
 /// <summary>All tensors of a CLIP with a vision transformer, in OpenAI's names and shapes.</summary>
 internal static class ClipLayout
@@ -38,7 +38,7 @@ internal static class ClipLayout
             .. Blocks(TextBlocks, config.Text, "text_config"),
             .. Norm("ln_final", width, hidden),
             new("text_projection", [width, config.EmbeddingWidth], $"{hidden}, projection_dim"),
-            new("logit_scale", [], "none: it is one number"),
+            new("logit_scale", [], Fields: null),
         ];
     }
 

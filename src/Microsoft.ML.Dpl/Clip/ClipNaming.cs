@@ -17,9 +17,14 @@ internal abstract class ClipNaming
 
     public abstract StoredTensor Locate(ExpectedTensor tensor);
 
+    /// <summary>Where the expected shape comes from, for messages.</summary>
+    public abstract string Explain(ExpectedTensor tensor);
+
     private sealed class OpenAINaming : ClipNaming
     {
         public override StoredTensor Locate(ExpectedTensor tensor) => new([tensor.Name], tensor.Shape, Transposed: false);
+
+        public override string Explain(ExpectedTensor tensor) => "the file's other tensors ask for that";
     }
 
     private sealed class HuggingFaceNaming : ClipNaming
@@ -69,5 +74,7 @@ internal abstract class ClipNaming
             foreach (var (openAI, huggingFace) in InBlock) name = name.Replace(openAI, huggingFace, StringComparison.Ordinal);
             return new([name], tensor.Shape, Transposed: false);
         }
+
+        public override string Explain(ExpectedTensor tensor) => tensor.Fields is null ? "that is so in every CLIP" : $"config.json asks for that with {tensor.Fields}";
     }
 }

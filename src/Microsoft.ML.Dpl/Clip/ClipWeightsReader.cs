@@ -9,7 +9,11 @@ internal static class ClipWeightsReader
     /// <summary>Checks names, types and shapes of both branches; reads no tensor.</summary>
     /// <exception cref="InvalidDataException">Tensors are missing, or have another shape or type than <paramref name="config"/> says.</exception>
     public static void Check(ITensorSource source, ClipNaming naming, ClipConfig config)
-        => _ = new ClipCheckpoint(source, naming, ClipLayout.Vision(config).Concat(ClipLayout.Text(config)));
+    {
+        _ = new ClipCheckpoint(source, naming, ClipLayout.Vision(config).Concat(ClipLayout.Text(config)));
+        RefuseFurtherLayers(source, naming, ClipLayout.VisionBlocks, config.Vision);
+        RefuseFurtherLayers(source, naming, ClipLayout.TextBlocks, config.Text);
+    }
 
     /// <summary>Reads the image branch. The caller owns the result; no dispose scope does.</summary>
     /// <exception cref="InvalidDataException">Tensors are missing, or have another shape or type than <paramref name="config"/> says.</exception>
@@ -17,6 +21,7 @@ internal static class ClipWeightsReader
     {
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
+        // Tensors made in a caller's inference mode could not be kept for anyone's backward pass.
         using var ordinary = inference_mode(false);
         using var noGradients = no_grad();
         var checkpoint = new ClipCheckpoint(source, naming, ClipLayout.Vision(config));
@@ -54,6 +59,13 @@ internal static class ClipWeightsReader
             logitScale);
         foreach (Tensor tensor in weights.Tensors) tensor.DetachFromDisposeScope();
         return weights;
+    }
+
+    // A configuration with too few layers would otherwise make another, worse model without a word.
+    private static void RefuseFurtherLayers(ITensorSource source, ClipNaming naming, string prefix, ClipTransformerConfig config)
+    {
+        string next = naming.Locate(new ExpectedTensor($"{prefix}{config.Layers}.ln_1.weight", [config.Width], Fields: null)).Names[0];
+        if (source.Entries.ContainsKey(next)) throw new InvalidDataException($"{source.Location}: there is a tensor '{next}', but the configuration has only {config.Layers} such layers; compare num_hidden_layers.");
     }
 
     private static BlockWeights[] ReadBlocks(ClipCheckpoint checkpoint, string prefix, ClipTransformerConfig config, Device device)

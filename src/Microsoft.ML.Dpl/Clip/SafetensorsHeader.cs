@@ -165,9 +165,12 @@ internal sealed class SafetensorsHeader
 
         private bool NextProperty(string owner, out string name)
         {
+            name = "";
             _json.Read();
-            name = _json.TokenType == JsonTokenType.PropertyName ? _json.GetString()! : "";
-            return _json.TokenType == JsonTokenType.PropertyName || (_json.TokenType == JsonTokenType.EndObject ? false : throw Fault($"{owner} is not a JSON object"));
+            if (_json.TokenType == JsonTokenType.EndObject) return false;
+            if (_json.TokenType != JsonTokenType.PropertyName) throw Fault($"{owner} is not a JSON object");
+            name = _json.GetString()!;
+            return true;
         }
 
         private readonly InvalidDataException Fault(string what) => new($"{location}: {what}.");

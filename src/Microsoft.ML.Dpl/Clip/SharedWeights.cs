@@ -5,15 +5,6 @@ internal static class SharedWeights
 {
     private static readonly Dictionary<object, Entry> Entries = [];
 
-    /// <summary>How many weights are in memory or being read.</summary>
-    public static int Count
-    {
-        get
-        {
-            lock (Entries) return Entries.Count;
-        }
-    }
-
     /// <param name="key">Compared by value; equal keys share.</param>
     /// <param name="load">Called where nobody holds a lease; others with the same key wait for it. The last lease disposes its result.</param>
     public static Lease<T> Rent<T>(object key, Func<T> load)

@@ -119,11 +119,12 @@ public sealed class ClipWeightsReaderTests
         string Refusal(ClipConfig wrong) => Assert.Throws<InvalidDataException>(() => ClipWeightsReader.Check(file, ClipNaming.HuggingFace, wrong)).Message;
 
         string message = Refusal(config with { EmbeddingWidth = 50 });
-        Assert.Contains("'visual_projection.weight' has shape [48, 64], but the configuration makes it [50, 64]", message);
+        Assert.Contains("'visual_projection.weight' has shape [48, 64], but should have [50, 64]", message);
         Assert.Contains("projection_dim", message);
         Assert.Contains("vision_config.image_size", Refusal(config with { ImageSize = 64 }));
         Assert.Contains("text_config.intermediate_size", Refusal(config with { Text = config.Text with { MlpWidth = 128 } }));
         Assert.Contains("text_model.encoder.layers.2.", Refusal(config with { Text = config.Text with { Layers = 3 } }));
+        Assert.Contains("text_model.encoder.layers.1.layer_norm1.weight', but the configuration has only 1", Refusal(config with { Text = config.Text with { Layers = 1 } }));
     }
 
     [SkippableFact]
@@ -155,6 +156,7 @@ public sealed class ClipWeightsReaderTests
         Assert.Contains("4 dimensions", Refusal("token_embedding.weight", t => t.reshape(1, 1, 500, 64)));
         Assert.Contains("no multiple of 64", Refusal("token_embedding.weight", t => t[.., ..60]));
         Assert.Contains("no transformer", Refusal("transformer.resblocks.0.attn.in_proj_weight", _ => null));
+        Assert.Contains("no tensor 'visual.conv1.weight'", Refusal("visual.conv1.weight", _ => null));
         Assert.Contains("size of 0", Refusal("token_embedding.weight", t => t[..0]));
     }
 

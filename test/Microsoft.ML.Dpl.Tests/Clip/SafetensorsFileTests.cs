@@ -222,6 +222,26 @@ public sealed class SafetensorsFileTests
         Assert.Throws<FileNotFoundException>(() => SafetensorsFile.Open(path));
     }
 
+    [SkippableFact]
+    public void AFileOfSeveralGigabytesIsOpenedWithoutReadingIt()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "a file with a hole takes its full size there");
+        const long big = 3_000_000_000;
+        using var folder = new TemporaryFolder();
+        string path = folder.File("big.safetensors");
+        byte[] start = SafetensorsBytes.Raw($$$"""{"big":{"dtype":"U8","shape":[{{{big}}}],"data_offsets":[0,{{{big}}}]},"last":{"dtype":"F32","shape":[1],"data_offsets":[{{{big}}},{{{big + 4}}}]} }""", 0);
+        using (FileStream stream = File.Create(path))
+        {
+            stream.Write(start);
+            stream.Position = start.Length + big;
+            stream.Write(BitConverter.GetBytes(1.5f));
+        }
+        using var file = SafetensorsFile.Open(path);
+        using Tensor last = file.Read("last");
+        Assert.Equal(1.5f, last.item<float>());
+        Assert.Contains("3000000000 bytes", Assert.Throws<InvalidDataException>(() => file.Read("big")).Message);
+    }
+
     [Fact]
     public void ReadingLeaksNothing()
     {

@@ -1,0 +1,189 @@
+using System.Security.Cryptography;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Tests.Clip;
+
+[Trait("Category", "Golden")]
+public sealed class ClipBackboneTests : IDisposable
+{
+    private const string Vocabulary = "bpe_simple_vocab_16e6.txt.gz";
+
+    private readonly TemporaryFolder _folder = new();
+
+    public ClipBackboneTests() => LibTorch.EnsureLoaded();
+
+    public void Dispose() => _folder.Dispose();
+
+    [SkippableFact]
+    public void AFolderInHuggingFacesLayoutIsOpened()
+    {
+        CopyHuggingFace("hf");
+        var backbone = ClipBackbone.Open(_folder.FullPath + Path.DirectorySeparatorChar);
+        Assert.Equal((Path.GetFileName(_folder.FullPath), _folder.FullPath), (backbone.Name, backbone.Location));
+        Assert.Equal(499, backbone.Config.EndOfTextId);
+        Assert.False(backbone.IsOpenAILayout);
+        Assert.Equal((_folder.File("vocab.json"), _folder.File("merges.txt")), (backbone.VocabularyPath, backbone.MergesPath));
+        Assert.Null(backbone.PreprocessorConfigPath);
+        Assert.Equal(Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(_folder.File("model.safetensors")))).ToLowerInvariant(), backbone.Sha256);
+
+        File.WriteAllText(_folder.File("preprocessor_config.json"), "{}");
+        Assert.Equal(_folder.File("preprocessor_config.json"), ClipBackbone.FromFolder(_folder.FullPath).PreprocessorConfigPath);
+    }
+
+    [SkippableFact]
+    public void AShardedFolderHashesItsShardsInOrder()
+    {
+        CopyHuggingFace("hf-sharded");
+        var backbone = ClipBackbone.FromFolder(_folder.FullPath);
+        byte[] first = SHA256.HashData(File.ReadAllBytes(_folder.File("model-00001-of-00002.safetensors"))), second = SHA256.HashData(File.ReadAllBytes(_folder.File("model-00002-of-00002.safetensors")));
+        Assert.Equal(Convert.ToHexString(SHA256.HashData([.. first, .. second])).ToLowerInvariant(), backbone.Sha256);
+        using Lease<VisionWeights> vision = backbone.RentVision(CPU);
+        Assert.Equal(4, vision.Value.Blocks.Count);
+    }
+
+    [SkippableFact]
+    public void AFileInOpenAIsNamesIsOpenedWithTheVocabularyBesideIt()
+    {
+        string weights = _folder.Copy(SharedData.Require("golden/tiny-b/clip.safetensors"));
+        string message = Assert.Throws<FileNotFoundException>(() => ClipBackbone.Open(weights)).Message;
+        Assert.Contains(_folder.File(Vocabulary), message);
+
+        File.WriteAllBytes(_folder.File(Vocabulary), []);
+        var backbone = ClipBackbone.Open(weights);
+        Assert.Equal(("clip.safetensors", weights), (backbone.Name, backbone.Location));
+        Assert.True(backbone.IsOpenAILayout);
+        Assert.Equal((_folder.File(Vocabulary), null, null), (backbone.VocabularyPath, backbone.MergesPath, backbone.PreprocessorConfigPath));
+        using Lease<TextWeights> text = backbone.RentText(CPU);
+        Assert.Equal(500, text.Value.TokenEmbedding.shape[0]);
+    }
+
+    [SkippableFact]
+    public void WhatIsMissingOrWrongIsSaidOnOpening()
+    {
+        Assert.Throws<FileNotFoundException>(() => ClipBackbone.Open(_folder.File("none")));
+        Assert.Throws<DirectoryNotFoundException>(() => ClipBackbone.FromFolder(_folder.File("none")));
+        Assert.Throws<ArgumentException>(() => ClipBackbone.Open(" "));
+        File.WriteAllText(_folder.File("ViT-B-16.pt"), "");
+        Assert.Contains("convert", Assert.Throws<InvalidDataException>(() => ClipBackbone.Open(_folder.File("ViT-B-16.pt"))).Message);
+
+        Exception Refusal() => Record.Exception(() => ClipBackbone.FromFolder(_folder.FullPath))!;
+        Assert.Contains("no config.json", Assert.IsType<FileNotFoundException>(Refusal()).Message);
+        string config = _folder.Copy(SharedData.Require("golden/tiny-b/hf/config.json"));
+        Assert.Contains("neither model.safetensors nor model.safetensors.index.json", Assert.IsType<FileNotFoundException>(Refusal()).Message);
+        File.WriteAllText(_folder.File("pytorch_model.bin"), "");
+        Assert.Contains("pytorch_model.bin, which must be converted", Assert.IsType<FileNotFoundException>(Refusal()).Message);
+        string weights = _folder.Copy(SharedData.Require("golden/tiny-b/hf/model.safetensors"));
+        Assert.Contains("vocab.json", Assert.IsType<FileNotFoundException>(Refusal()).Message);
+        File.WriteAllText(_folder.File("vocab.json"), "{}");
+        Assert.Contains("merges.txt", Assert.IsType<FileNotFoundException>(Refusal()).Message);
+        File.WriteAllText(_folder.File("merges.txt"), "");
+        Assert.Null(Refusal());
+
+        byte[] whole = File.ReadAllBytes(weights);
+        File.WriteAllBytes(weights, whole[..^1]);
+        Assert.Contains(weights, Assert.IsType<InvalidDataException>(Refusal()).Message);
+        File.WriteAllBytes(weights, whole);
+        File.WriteAllText(config, File.ReadAllText(config).Replace("\"num_hidden_layers\": 4", "\"num_hidden_layers\": 5"));
+        Assert.Contains("vision_model.encoder.layers.4.", Assert.IsType<InvalidDataException>(Refusal()).Message);
+    }
+
+    [SkippableFact]
+    public void HuggingFaceNamesInASingleFileAreExplained()
+    {
+        CopyHuggingFace("hf");
+        Assert.Contains("opened as a folder", Assert.Throws<InvalidDataException>(() => ClipBackbone.Open(_folder.File("model.safetensors"))).Message);
+    }
+
+    [SkippableFact]
+    public void WeightsAreSharedAndGoWithTheLastLease()
+    {
+        CopyHuggingFace("hf");
+        ClipBackbone one = ClipBackbone.FromFolder(_folder.FullPath), other = ClipBackbone.FromFolder(_folder.FullPath);
+        Lease<VisionWeights> first = one.RentVision(CPU), second = other.RentVision(new Device("cpu"));
+        VisionWeights shared = first.Value;
+        Assert.Same(shared, second.Value);
+
+        first.Dispose();
+        first.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => first.Value);
+        Assert.All(second.Value.Tensors, t => Assert.False(t.IsInvalid));
+        second.Dispose();
+        Assert.All(shared.Tensors, t => Assert.True(t.IsInvalid));
+
+        using Lease<VisionWeights> again = one.RentVision(CPU);
+        Assert.NotSame(shared, again.Value);
+    }
+
+    [SkippableFact]
+    public void AnotherConfigurationOfTheSameFileIsNotShared()
+    {
+        CopyHuggingFace("hf");
+        string config = _folder.File("config.json");
+        using Lease<TextWeights> quick = ClipBackbone.FromFolder(_folder.FullPath).RentText(CPU);
+        File.WriteAllText(config, File.ReadAllText(config).Replace("quick_gelu", "gelu"));
+        using Lease<TextWeights> exact = ClipBackbone.FromFolder(_folder.FullPath).RentText(CPU);
+        Assert.NotSame(quick.Value, exact.Value);
+    }
+
+    [SkippableFact]
+    public void FilesAreFreeOnceReadAndAChangeIsNoticed()
+    {
+        CopyHuggingFace("hf");
+        string weights = _folder.File("model.safetensors");
+        var backbone = ClipBackbone.FromFolder(_folder.FullPath);
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        using (Lease<VisionWeights> vision = backbone.RentVision(CPU))
+        {
+            using var other = new TemporaryFolder();
+            SafetensorsBytes.Rewrite(weights, other.File("changed"), (_, t) => t.to(ScalarType.Float16));
+            File.WriteAllBytes(weights, File.ReadAllBytes(other.File("changed")));
+            Assert.Contains("has changed", Assert.Throws<IOException>(() => backbone.RentText(CPU)).Message);
+            Assert.Throws<IOException>(() => backbone.Sha256);
+
+            // What is in memory already is still what was opened.
+            using Lease<VisionWeights> same = backbone.RentVision(CPU);
+            Assert.Same(vision.Value, same.Value);
+        }
+        ClipBackbone.FromFolder(_folder.FullPath).RentText(CPU).Dispose();
+        File.Delete(weights);
+        Assert.Throws<FileNotFoundException>(() => backbone.RentVision(CPU));
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    [SkippableFact]
+    public void ManyThreadsRentAndHashSafely()
+    {
+        CopyHuggingFace("hf");
+        var backbone = ClipBackbone.FromFolder(_folder.FullPath);
+        Parallel.For(0, 64, new ParallelOptions { MaxDegreeOfParallelism = 8 }, _ =>
+        {
+            using Lease<VisionWeights> vision = backbone.RentVision(CPU);
+            using Lease<TextWeights> text = backbone.RentText(CPU);
+            Assert.Equal(64, vision.Value.ClassEmbedding.shape[0]);
+            Assert.False(text.Value.Projection.IsInvalid);
+            Assert.Equal(64, backbone.Sha256.Length);
+        });
+    }
+
+    [SkippableFact]
+    public void LinkedWeightsAreFollowed()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "making links needs a privilege on Windows");
+        CopyHuggingFace("hf");
+        string weights = _folder.File("model.safetensors");
+        File.Move(weights, _folder.File("blob"));
+        File.CreateSymbolicLink(weights, "blob");
+        Assert.Equal(new FileInfo(_folder.File("blob")).Length, FileStamp.Of(weights).Length);
+        ClipBackbone.FromFolder(_folder.FullPath).RentVision(CPU).Dispose();
+    }
+
+    private void CopyHuggingFace(string name)
+    {
+        foreach (string file in Directory.GetFiles(SharedData.Require($"golden/tiny-b/{name}"))) _folder.Copy(file);
+        File.WriteAllText(_folder.File("vocab.json"), "{}");
+        File.WriteAllText(_folder.File("merges.txt"), "");
+    }
+}
