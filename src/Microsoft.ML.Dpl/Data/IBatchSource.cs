@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Clip;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Data;
@@ -7,6 +8,18 @@ namespace Microsoft.ML.Dpl.Data;
 /// <param name="Labels">[batch] int64, class indices from 0</param>
 internal sealed record ImageBatch(Tensor Images, Tensor Labels) : IDisposable
 {
+    /// <summary>Moves pictures to the device and normalises them there. No dispose scope owns the result.</summary>
+    /// <param name="pictures">[batch, 3, size, size] uint8 on the CPU; stays the caller's.</param>
+    /// <param name="labels">One class index for each picture.</param>
+    /// <param name="processor">Knows the channels' means and deviations.</param>
+    /// <param name="device">Where the batch is used.</param>
+    public static ImageBatch Create(Tensor pictures, IEnumerable<int> labels, ClipImageProcessor processor, Device device)
+    {
+        using var scope = NewDisposeScope();
+        Tensor images = processor.Normalise(pictures.to(device));
+        return new ImageBatch(images.DetachFromDisposeScope(), tensor([.. labels.Select(l => (long)l)], device: device).DetachFromDisposeScope());
+    }
+
     public void Dispose()
     {
         Images.Dispose();

@@ -1,0 +1,63 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Data;
+
+/// <summary>Pictures already resized and cropped, one byte a value, with their classes: what is evaluated, or serves the search for validation. Thread-safe.</summary>
+internal sealed class PreparedImages
+{
+    private readonly IReadOnlyList<byte[]> _pictures;
+    private readonly ClipImageProcessor _processor;
+
+    /// <param name="pictures">[3, size, size] each, as <see cref="ClipImageProcessor.Prepare(RgbImage)"/> gives them.</param>
+    /// <param name="labels">One class index for each picture.</param>
+    /// <param name="processor">The one that prepared them.</param>
+    public PreparedImages(IReadOnlyList<byte[]> pictures, IReadOnlyList<int> labels, ClipImageProcessor processor)
+    {
+        if (labels.Count != pictures.Count) throw new ArgumentException($"{labels.Count} labels do not go with {pictures.Count} pictures.", nameof(labels));
+        int expected = 3 * processor.ImageSize * processor.ImageSize;
+        if (pictures.FirstOrDefault(p => p.Length != expected) is { } wrong) throw new ArgumentException($"A picture has {wrong.Length} bytes instead of {expected}.", nameof(pictures));
+        (_pictures, Labels, _processor) = (pictures, labels, processor);
+    }
+
+    public int Count => _pictures.Count;
+
+    /// <summary>The class index of every picture.</summary>
+    public IReadOnlyList<int> Labels { get; }
+
+    /// <summary>Prepares pictures in turn, holding one of full size at a time.</summary>
+    public static PreparedImages Prepare(IEnumerable<RgbImage> images, IReadOnlyList<int> labels, ClipImageProcessor processor, CancellationToken cancellation = default)
+    {
+        var pictures = new List<byte[]>(labels.Count);
+        foreach (RgbImage image in images)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            pictures.Add(processor.Prepare(image));
+        }
+        return new PreparedImages(pictures, labels, processor);
+    }
+
+    /// <summary>The pictures in their order, the same in every epoch.</summary>
+    public IBatchSource InOrder(int batchSize, Device device) => new Batches(this, EpochOrder.Fixed(Rows(), batchSize), device);
+
+    /// <summary>The pictures in an order that seed and epoch decide.</summary>
+    public IBatchSource Shuffled(int batchSize, int seed, Device device) => new Batches(this, EpochOrder.Shuffle(Rows(), batchSize, seed, "validation shuffle"), device);
+
+    private int[] Rows() => [.. Enumerable.Range(0, Count)];
+
+    private sealed class Batches(PreparedImages images, EpochOrder order, Device device) : IBatchSource
+    {
+        public int BatchesPerEpoch => order.BatchesPerEpoch;
+
+        public ImageBatch Read(int epoch, int index)
+        {
+            LibTorch.EnsureLoaded();
+            using var scope = NewDisposeScope();
+            int[] rows = order.Batch(epoch, index).ToArray();
+            int size = images._processor.ImageSize;
+            byte[] bytes = [.. rows.SelectMany(r => images._pictures[r])];
+            return ImageBatch.Create(tensor(bytes, [rows.Length, 3, size, size], ScalarType.Byte), rows.Select(r => images.Labels[r]), images._processor, device);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Data;
+
+/// <summary>Shuffled batches of cached pictures, augmented or merely resized and cropped. What a batch holds depends on seed, epoch and index alone. Thread-safe.</summary>
+internal sealed class TrainingBatches : IBatchSource
+{
+    private readonly ImageCache _pictures;
+    private readonly IReadOnlyList<int> _labels;
+    private readonly EpochOrder _order;
+    private readonly int _seed;
+    private readonly ClipImageProcessor _processor;
+    private readonly TrainingAugmentation? _augmentation;
+    private readonly Device _device;
+
+    /// <param name="pictures">The pictures; not disposed with this.</param>
+    /// <param name="labels">The class index of every cached picture.</param>
+    /// <param name="rows">The cached pictures to use, for instance one side of a split.</param>
+    /// <param name="batchSize">Pictures in a batch, at least 1; the last of an epoch may have fewer.</param>
+    /// <param name="seed">Decides orders and crops.</param>
+    /// <param name="processor">Resizes and crops where nothing is augmented, and normalises.</param>
+    /// <param name="augmentation">Null: every picture is resized and its middle taken, as at prediction.</param>
+    /// <param name="device">Where the batches are used.</param>
+    public TrainingBatches(ImageCache pictures, IReadOnlyList<int> labels, IReadOnlyList<int> rows, int batchSize, int seed, ClipImageProcessor processor, TrainingAugmentation? augmentation, Device device)
+    {
+        if (labels.Count != pictures.Count) throw new ArgumentException($"{labels.Count} labels do not go with {pictures.Count} pictures.", nameof(labels));
+        if (augmentation is not null && augmentation.ImageSize != processor.ImageSize) throw new ArgumentException("The augmentation's image size is not the processor's.", nameof(augmentation));
+        foreach (int row in rows)
+            if ((uint)row >= (uint)labels.Count) throw new ArgumentOutOfRangeException(nameof(rows), row, $"There are {labels.Count} pictures.");
+        (_pictures, _labels, _seed, _processor, _augmentation, _device) = (pictures, labels, seed, processor, augmentation, device);
+        _order = EpochOrder.Shuffle(rows, batchSize, seed, "shuffle");
+    }
+
+    /// <inheritdoc/>
+    public int BatchesPerEpoch => _order.BatchesPerEpoch;
+
+    /// <inheritdoc/>
+    public ImageBatch Read(int epoch, int index)
+    {
+        using var scope = NewDisposeScope();
+        int[] rows = _order.Batch(epoch, index).ToArray();
+        Tensor bytes = empty([rows.Length, 3, _processor.ImageSize, _processor.ImageSize], ScalarType.Byte);
+        for (int i = 0; i < rows.Length; i++)
+        {
+            using var picture = NewDisposeScope();
+            bytes[i].copy_(Prepare(_pictures[rows[i]], epoch, rows[i]));
+        }
+        return ImageBatch.Create(bytes, rows.Select(r => _labels[r]), _processor, _device);
+    }
+
+    private Tensor Prepare(Tensor picture, int epoch, int row)
+    {
+        if (_augmentation is null) return _processor.Prepare(picture);
+        Crop crop = _augmentation.Draw((int)picture.shape[1], (int)picture.shape[2], Seeds.Random(_seed, "augmentation", epoch, row));
+        return _augmentation.Apply(picture, crop);
+    }
+}
