@@ -24,7 +24,7 @@ internal sealed class BestValues(IReadOnlyList<Parameter> parameters) : IDisposa
     public double? Restore()
     {
         using var noGrad = no_grad();
-        for (int i = 0; i < _values.Length; i++) parameters[i].copy_(_values[i]).Dispose();
+        for (int i = 0; i < _values.Length; i++) parameters[i].copy_(_values[i]);
         return _score;
     }
 
