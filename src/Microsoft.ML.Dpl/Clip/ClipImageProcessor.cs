@@ -12,14 +12,15 @@ internal sealed class ClipImageProcessor
     /// <summary>Longer pictures are first cut to the middle part of this shape, of which the crop still sees only a small piece.</summary>
     private const int LongestShape = 32;
 
-    private readonly ClipImageProcessorConfig _config;
+    public ClipImageProcessor(ClipImageProcessorConfig config) => Config = config;
 
-    public ClipImageProcessor(ClipImageProcessorConfig config) => _config = config;
+    /// <summary>Sizes, means and deviations.</summary>
+    public ClipImageProcessorConfig Config { get; }
 
     /// <summary>Rows and columns of a prepared picture.</summary>
-    public int ImageSize => _config.CropSize;
+    public int ImageSize => Config.CropSize;
 
-    /// <summary>Reads Hugging Face's <c>preprocessor_config.json</c>.</summary>
+    /// <summary>Reads Hugging Face's <c>preprocessorConfig.json</c>.</summary>
     /// <param name="path">The file.</param>
     /// <param name="imageSize">What the image tower takes; the file's crop must be the same.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
@@ -34,7 +35,7 @@ internal sealed class ClipImageProcessor
     {
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
-        bool resizes = Math.Min(image.Width, image.Height) != _config.ShortSide; // as in PIL, alpha only plays a part in resizing
+        bool resizes = Math.Min(image.Width, image.Height) != Config.ShortSide; // as in PIL, alpha only plays a part in resizing
         return Prepare(resizes ? PictureResizing.WeightedByAlpha(image) : PictureResizing.Opaque(image)).bytes.ToArray();
     }
 
@@ -44,7 +45,7 @@ internal sealed class ClipImageProcessor
     public Tensor Prepare(Tensor image)
     {
         using var scope = NewDisposeScope();
-        Tensor resized = PictureResizing.ResizeShortSide(MiddlePart(image), _config.ShortSide);
+        Tensor resized = PictureResizing.ResizeShortSide(MiddlePart(image), Config.ShortSide);
         return PictureResizing.WithoutAlpha(MiddleCrop(resized, ImageSize)).contiguous().MoveToOuterDisposeScope();
     }
 
@@ -54,7 +55,7 @@ internal sealed class ClipImageProcessor
     public Tensor Normalise(Tensor bytes)
     {
         using var scope = NewDisposeScope();
-        Tensor mean = tensor(_config.Mean, [1, 3, 1, 1], device: bytes.device), deviation = tensor(_config.Deviation, [1, 3, 1, 1], device: bytes.device);
+        Tensor mean = tensor(Config.Mean, [1, 3, 1, 1], device: bytes.device), deviation = tensor(Config.Deviation, [1, 3, 1, 1], device: bytes.device);
         return bytes.to(ScalarType.Float32).div_(255f).sub_(mean).div_(deviation).MoveToOuterDisposeScope();
     }
 

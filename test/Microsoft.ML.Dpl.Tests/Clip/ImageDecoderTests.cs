@@ -75,6 +75,31 @@ public sealed class ImageDecoderTests : IDisposable
         Assert.Contains("60000 × 60000", Assert.Throws<InvalidDataException>(() => ImageDecoder.FromBytes(header, "a")).Message);
     }
 
+    [SkippableTheory]
+    [InlineData("photo-2.jpg")]
+    [InlineData("palette.png")]
+    public void DamagedFilesAreDecodedOrRefused(string name)
+    {
+        byte[] whole = File.ReadAllBytes(SharedData.Require($"golden/preprocess/{name}"));
+        var random = new Random(1);
+        int refused = 0;
+        for (int i = 0; i < 200; i++)
+        {
+            byte[] damaged = whole[..random.Next(1, whole.Length + 1)];
+            for (int k = 0; k < 5; k++) damaged[random.Next(Math.Min(damaged.Length, i % 2 == 0 ? 700 : int.MaxValue))] = (byte)random.Next(256);
+            try
+            {
+                ImageDecoder.FromBytes(damaged, "damaged");
+            }
+            catch (InvalidDataException e)
+            {
+                Assert.Contains("'damaged'", e.Message);
+                refused++;
+            }
+        }
+        Assert.True(refused > 100);
+    }
+
     [Fact]
     public void LeavesFilesUnlocked()
     {
