@@ -48,8 +48,8 @@ internal sealed class LabelColumn
     }
 
     /// <summary>
-    /// The classes. For a key: its values in key order, or "1", "2", … (the key's raw numbers) where it has none.
-    /// For text: the names that occur, in ordinal order, so that shuffled rows give the same classes; one pass over this column alone.
+    /// The classes. For a key: its values in key order, or "0", "1", … where it has none: the numbers that files and row classes hold, one below the raw keys.
+    /// For text: the names that occur, in ordinal order, which is that of <c>MapValueToKey</c> by value whatever the rows' order; one pass over this column alone.
     /// </summary>
     /// <exception cref="InvalidOperationException">A name is blank, or there is none.</exception>
     public LabelClasses ReadClasses(IDataView data, Action? checkAlive = null)
@@ -66,7 +66,7 @@ internal sealed class LabelColumn
         }
         if (type.Count > MostUnnamedClasses)
             throw new InvalidOperationException($"{source} is a key of {type.Count} values without names. Make it with Conversion.MapValueToKey, so that it names its classes.");
-        return new LabelClasses(Kind, Enumerable.Range(1, (int)type.Count).Select(i => i.ToString(CultureInfo.InvariantCulture)).ToArray(), TextDataViewType.Instance, source);
+        return new LabelClasses(Kind, Enumerable.Range(0, (int)type.Count).Select(i => i.ToString(CultureInfo.InvariantCulture)).ToArray(), TextDataViewType.Instance, source);
     }
 
     /// <summary>Reads the class index, from 0, of a row's present position. Classes are matched by name, so the column may list them in another order.</summary>
@@ -111,7 +111,7 @@ internal sealed class LabelColumn
         {
             ulong value = key();
             if (value == 0) throw Unlabelled(row, column);
-            return names is not null && value <= (ulong)names.Length ? names[value - 1] : value.ToString(CultureInfo.InvariantCulture);
+            return names is not null && value <= (ulong)names.Length ? names[value - 1] : (value - 1).ToString(CultureInfo.InvariantCulture);
         };
     }
 

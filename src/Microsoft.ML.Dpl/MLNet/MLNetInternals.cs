@@ -23,7 +23,7 @@ internal sealed record EnvironmentOptions(int? Seed, int? GpuDeviceId, bool Fall
 /// <summary>The only place that touches members that ML.NET keeps internal; a test holds the list of them.</summary>
 internal static class MLNetInternals
 {
-    /// <summary>Exactly eight characters; the first bytes of the model stream.</summary>
+    /// <summary>Eight characters, of which ML.NET stores the space as 0; it marks the main stream as ours.</summary>
     public const string ModelSignature = "DPLCLIP ";
 
     /// <summary>The name that <c>LoadableClass</c> registers and the model zip stores; at most 24 characters.</summary>
@@ -44,10 +44,11 @@ internal static class MLNetInternals
     public static SchemaShape.Column ShapeColumn(string name, SchemaShape.Column.VectorKind kind, DataViewType itemType, bool isKey = false, params SchemaShape.Column[] annotations)
         => new(name, kind, itemType, isKey, new SchemaShape(annotations));
 
+    /// <param name="host">A registered one: the <c>MLContext</c> itself does not tell. Once cancelled, a context and all its hosts stay so.</param>
     /// <exception cref="OperationCanceledException"><c>MLContext.CancelExecution</c> was called.</exception>
-    public static void ThrowIfCanceled(IHostEnvironment environment)
+    public static void ThrowIfCanceled(IHost host)
     {
-        if (environment is ICancelable { IsCanceled: true }) throw new OperationCanceledException("MLContext.CancelExecution was called.");
+        if (host is ICancelable { IsCanceled: true }) throw new OperationCanceledException("MLContext.CancelExecution was called.");
     }
 
     public static EnvironmentOptions OptionsOf(IHostEnvironment environment)
@@ -66,18 +67,33 @@ internal static class MLNetInternals
         return new ModelWriter(context);
     }
 
-    /// <summary>Checks signature and version, then reads our folder of a model zip.</summary>
-    /// <remarks><c>Model.Load</c> passes on exceptions that an environment has processed, but reports others as a bare <c>TargetInvocationException</c>; so all are processed here.</remarks>
+    /// <summary>Checks signature and version, then reads our folder of a model zip. A failure's message also goes to <c>MLContext.Log</c>.</summary>
+    /// <remarks>The user gets <c>TargetInvocationException</c>s, one per nested chain, around ours; ML.NET wraps an exception passed through <c>Process</c> or <c>Except</c> twice as deep, so none is.</remarks>
     public static T Load<T>(IHostEnvironment environment, ModelLoadContext context, string loaderSignature, Assembly loaderAssembly, Func<ModelReader, T> read)
     {
         try
         {
-            context.CheckAtModel(CreateVersionInfo(loaderSignature, loaderAssembly));
+            CheckVersion(context, CreateVersionInfo(loaderSignature, loaderAssembly));
             return read(new ModelReader(context));
         }
         catch (Exception e)
         {
-            throw environment.Process(e);
+            using IChannel channel = environment.Start("Load");
+            channel.Error(MessageSensitivity.None, e.Message);
+            throw;
+        }
+    }
+
+    private static void CheckVersion(ModelLoadContext context, VersionInfo known)
+    {
+        try
+        {
+            context.CheckAtModel(known);
+        }
+        catch (FormatException e)
+        {
+            // ML.NET's own message speaks of its version and proposes to train again.
+            throw new InvalidDataException($"This version of Microsoft.ML.Dpl reads model format {FormatVersion:X8}, which the model zip is not of: a newer version wrote it, or it is damaged. Update the package, or save the model again.", e);
         }
     }
 

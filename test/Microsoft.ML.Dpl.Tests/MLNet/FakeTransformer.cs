@@ -1,0 +1,77 @@
+using System.Runtime.CompilerServices;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Tests.MLNet;
+using Microsoft.ML.Runtime;
+
+[assembly: IgnoresAccessChecksTo("Microsoft.ML.Core")]
+[assembly: IgnoresAccessChecksTo("Microsoft.ML.Data")]
+[assembly: LoadableClass(typeof(FakeTransformer), null, typeof(SignatureLoadModel), "", FakeTransformer.LoaderSignature)]
+
+namespace Microsoft.ML.Dpl.Tests.MLNet;
+
+/// <summary>A transformer of the folder's parts around the fake scorer, saved and loaded like the real one.</summary>
+internal sealed class FakeTransformer(ModelFace face, FakeScorer scorer, string? baseFolder = null) : ITransformer
+{
+    public const string LoaderSignature = "DplFakeTransformer", Stream = "Payload";
+
+    public FakeScorer Scorer => scorer;
+
+    public byte[] Payload { get; init; } = [1, 2, 3];
+
+    /// <summary>Set by a test to break loading.</summary>
+    [ThreadStatic]
+    private static Action<ModelReader>? _onLoad;
+
+    private ScoreSchema Scores { get; } = new(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName);
+
+    public bool IsRowToRowMapper => true;
+
+    public ModelFace Face => face;
+
+    public static void OnLoad(Action<ModelReader>? action) => _onLoad = action;
+
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema)
+    {
+        ImageColumn.Find(inputSchema, face.ImageColumnName, baseFolder);
+        return Scores.AppendTo(inputSchema);
+    }
+
+    public IDataView Transform(IDataView input) => new BatchedScoringDataView(input, ImageColumn.Find(input.Schema, face.ImageColumnName, baseFolder), Scores, scorer);
+
+    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema)
+        => new ScoringRowMapper(inputSchema, ImageColumn.Find(inputSchema, face.ImageColumnName, baseFolder), Scores, scorer);
+
+    void ICanSaveModel.Save(ModelSaveContext ctx)
+        => ModelZip.Write(ctx, LoaderSignature, typeof(FakeTransformer).Assembly, face, """{"fake":true}""", (Stream, w => w.Write(Payload)));
+
+    private static FakeTransformer Create(IHostEnvironment env, ModelLoadContext ctx)
+        => MLNetInternals.Load(env, ctx, LoaderSignature, typeof(FakeTransformer).Assembly, reader =>
+        {
+            ModelFace face = ModelZip.ReadFace(reader);
+            Assert.Equal("""{"fake":true}""", ModelZip.ReadDescription(reader));
+            _onLoad?.Invoke(reader);
+            return new FakeTransformer(face, new FakeScorer(face.BatchSize) { Order = face.Classes.Names }) { Payload = ModelZip.ReadStream(reader, Stream, r => r.ReadBytes(100)) };
+        });
+}
+
+/// <summary>The estimator that goes with it: learns the classes only.</summary>
+internal sealed class FakeEstimator(FakeScorer scorer) : IEstimator<FakeTransformer>
+{
+    public string ImageColumnName { get; init; } = "Image";
+
+    public FakeTransformer Fit(IDataView input)
+    {
+        GetOutputSchema(MLNetInternals.ShapeOf(input.Schema));
+        LabelClasses classes = LabelColumn.Find(input.Schema, "Label").ReadClasses(input);
+        scorer.Order = classes.Names;
+        return new FakeTransformer(new ModelFace(ImageColumnName, "PredictedLabel", "Score", scorer.BatchSize, classes), scorer);
+    }
+
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema)
+    {
+        ImageColumn.Check(inputSchema, ImageColumnName);
+        return ScoreSchema.Promise(inputSchema, "Label", "PredictedLabel", "Score");
+    }
+}
