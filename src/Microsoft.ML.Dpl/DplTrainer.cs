@@ -50,7 +50,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         TorchSharp.torch.Device device = ComputeDevice.Choose(_options.Device, environment.GpuDeviceId, _options.FallbackToCpu ?? environment.FallbackToCpu, log.Info);
 
         FitSettings settings = _options.ToSettings(_options.Seed ?? environment.Seed ?? 0);
-        var monitor = new FitMonitor(_environment, log, _options.Progress, _options.CancellationToken);
+        var monitor = new FitMonitor(log, _options.Progress, _options.CancellationToken);
         FitResult result = new FitRun(backbone, settings, device, monitor, log).Run(data);
         var face = new ModelFace(_options.ImageColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName, _options.PredictionBatchSize, result.Classes);
         return new DplTransformer(face, result.Description, result.Prompts, backbone, device, _options.ImageFolder);

@@ -1,12 +1,11 @@
 using System.Diagnostics;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Training;
-using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl;
 
 /// <summary>Turns the engine's steps into progress for the caller and epochs for the log, and watches both ways of cancelling.</summary>
-internal sealed class FitMonitor(IHostEnvironment environment, HostLog log, IProgress<DplProgress>? progress, CancellationToken cancellation) : IRunObserver
+internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, CancellationToken cancellation) : IRunObserver
 {
     private RunStage? _stage;
     private long _began;
@@ -14,7 +13,7 @@ internal sealed class FitMonitor(IHostEnvironment environment, HostLog log, IPro
     public void ThrowIfCancelled()
     {
         cancellation.ThrowIfCancellationRequested();
-        MLNetInternals.ThrowIfCanceled(environment);
+        MLNetInternals.ThrowIfCanceled(log.Host);
     }
 
     public void Report(StepReport report)

@@ -1,0 +1,35 @@
+using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Runtime;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Tests.Prompts;
+
+[Collection(RunsAlone.Name)]
+public class TensorLeakTests
+{
+    [Fact]
+    public void A_step_leaves_no_tensor_behind()
+    {
+        using var scope = NewDisposeScope();
+        using var clip = new RandomClip(RandomClip.Shape(), seed: 3);
+        using Generator generator = Seeds.Generator(4, "leak");
+        using var supernet = new Supernet(NaiveEquivalenceTests.Branch([0, 2, 5], clip.Config.Vision, generator), NaiveEquivalenceTests.Branch([0, 2, 5], clip.Config.Text, generator));
+        using var tower = new ImageTower(clip.Vision);
+        using var classTexts = new ClassTexts(clip.RandomTexts(4, 3, 4, seed: 2), clip.Text);
+        var model = new PromptedClip(tower, new TextTower(clip.Text), classTexts);
+        Tensor images = randn([2, 3, 20, 20], generator: generator);
+        void Step()
+        {
+            using var stepScope = NewDisposeScope();
+            using var backward = new BackwardTensors();
+            supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
+            model.Logits(images, supernet.Image, supernet.Text, backward).sum().backward();
+        }
+        Step();
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        long before = Tensor.TotalCount;
+        for (int i = 0; i < 5; i++) Step();
+        Assert.InRange(Tensor.TotalCount - before, long.MinValue, 0);
+    }
+}
