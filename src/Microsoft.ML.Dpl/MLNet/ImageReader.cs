@@ -33,7 +33,7 @@ internal sealed class ImageReader
         {
             return _decode();
         }
-        catch (Exception e) when (e is not (OperationCanceledException or OutOfMemoryException))
+        catch (Exception e) when (e is not (OperationCanceledException or OutOfMemoryException or TypeInitializationException or DllNotFoundException))
         {
             throw new UnreadableImageException(_row.Position, _column, Path, e);
         }

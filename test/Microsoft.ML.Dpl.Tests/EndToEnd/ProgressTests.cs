@@ -1,0 +1,87 @@
+using System.Collections.Concurrent;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+public sealed class ProgressTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+{
+    [Fact]
+    public void Every_step_is_reported_and_every_epoch_logged()
+    {
+        var mlContext = new MLContext(1);
+        var log = new ConcurrentQueue<string>();
+        mlContext.Log += (_, e) => log.Enqueue(e.Message);
+        var reports = new Recorder(_ => { });
+        using DplTransformer transformer = Trainer(mlContext, reports).Fit(Rows(mlContext));
+
+        // 18 rows, 2 of each class set aside: 12 for training, 3 batches of 4; 6 for validation.
+        Assert.Equal(3 * 3 + 2 * 3, reports.Seen.Count);
+        Assert.Equal(Enumerable.Repeat(DplStage.Search, 9).Concat(Enumerable.Repeat(DplStage.Training, 6)), reports.Seen.Select(r => r.Stage));
+        Assert.All(reports.Seen, r => Assert.Equal(r.Stage == DplStage.Search, r.ValidationLoss is not null));
+        Assert.Equal(2, reports.Seen.Count(r => r.ValidationAccuracy is not null));
+        foreach (var stage in reports.Seen.GroupBy(r => r.Stage))
+        {
+            Assert.Equal(stage.Select(r => r.Fraction).Order(), stage.Select(r => r.Fraction));
+            Assert.Equal(1, stage.Last().Fraction);
+            Assert.Equal(TimeSpan.Zero, stage.Last().Remaining);
+        }
+        Assert.Equal(transformer.ValidationAccuracy, reports.Seen.Max(r => r.ValidationAccuracy));
+        Assert.Equal(3, log.Count(line => line.Contains("Search epoch", StringComparison.Ordinal)));
+        Assert.Equal(2, log.Count(line => line.Contains("Training epoch", StringComparison.Ordinal)));
+        Assert.Single(log, line => line.Contains("Device: cpu", StringComparison.Ordinal));
+        Assert.Equal(3, transformer.Search!.Epochs.Count);
+        Assert.All(transformer.Search.TextConfidence.Concat(transformer.Search.ImageConfidence), c => Assert.InRange(c, 1.0 / 3, 1));
+    }
+
+    [Theory]
+    [InlineData(DplStage.Search)]
+    [InlineData(DplStage.Training)]
+    public void A_cancelled_token_ends_the_fit_before_the_next_step(DplStage stage)
+    {
+        var mlContext = new MLContext(1);
+        using var source = new CancellationTokenSource();
+        var reports = new Recorder(r =>
+        {
+            if (r.Stage == stage && r.Step == 2) source.Cancel();
+        });
+        Assert.Throws<OperationCanceledException>(() => Trainer(mlContext, reports, source.Token).Fit(Rows(mlContext)));
+        Assert.Equal((stage, 2), (reports.Seen[^1].Stage, reports.Seen[^1].Step));
+    }
+
+    [Fact]
+    public void Cancelling_the_context_ends_the_fit_before_the_next_step()
+    {
+        var mlContext = new MLContext(1);
+        var reports = new Recorder(r =>
+        {
+            if (r.Step == 2) mlContext.CancelExecution();
+        });
+        Assert.Throws<OperationCanceledException>(() => Trainer(mlContext, reports).Fit(Rows(mlContext)));
+        Assert.Equal(2, reports.Seen.Count);
+    }
+
+    private DplTrainer Trainer(MLContext mlContext, IProgress<DplProgress> progress, CancellationToken cancellation = default)
+        => mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
+        {
+            Backbone = small.Backbone,
+            ImageColumnName = "ImagePath",
+            CandidateLengths = [0, 1, 3],
+            SearchEpochs = 3,
+            TrainingEpochs = 2,
+            ValidationRowsPerClass = 2,
+            Progress = progress,
+            CancellationToken = cancellation,
+        });
+
+    private IDataView Rows(MLContext mlContext) => mlContext.Data.LoadFromEnumerable(pictures.Train);
+
+    private sealed class Recorder(Action<DplProgress> then) : IProgress<DplProgress>
+    {
+        public List<DplProgress> Seen { get; } = [];
+
+        public void Report(DplProgress value)
+        {
+            Seen.Add(value);
+            then(value);
+        }
+    }
+}
