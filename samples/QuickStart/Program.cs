@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Reflection;
 using QuickStart;
 using Spectre.Console;
 
@@ -46,9 +47,12 @@ static async Task<int> Guarded(Func<Task<int>> run)
         AnsiConsole.MarkupLine("[yellow]Cancelled.[/]");
         return 2;
     }
-    catch (Exception e) when (e is ArgumentException or InvalidOperationException or InvalidDataException or IOException or UnauthorizedAccessException or DllNotFoundException)
+    catch (Exception e) when (Cause(e) is ArgumentException or InvalidOperationException or InvalidDataException or IOException or UnauthorizedAccessException or DllNotFoundException)
     {
-        AnsiConsole.MarkupLineInterpolated($"[red]{e.Message}[/]");
+        AnsiConsole.MarkupLineInterpolated($"[red]{Cause(e).Message}[/]");
         return 1;
     }
 }
+
+// ML.NET wraps what happens while a model loads.
+static Exception Cause(Exception e) => e is TargetInvocationException { InnerException: { } inner } ? Cause(inner) : e;

@@ -1,0 +1,33 @@
+using System.Diagnostics;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>Runs a built sample as a person would.</summary>
+internal static class SampleProcess
+{
+    public sealed record Outcome(int ExitCode, string Output, string Error);
+
+    /// <param name="sample">Its folder under samples/.</param>
+    /// <param name="environment">Variables for the process.</param>
+    /// <param name="arguments">Its command line.</param>
+    public static async Task<Outcome> Run(string sample, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
+    {
+        string configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
+        string program = Path.Combine(SharedData.RepositoryRoot, "samples", sample, "bin", configuration, "net10.0", sample + ".dll");
+        var start = new ProcessStartInfo("dotnet", [program, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        foreach (var (name, value) in environment) start.Environment[name] = value;
+        using Process process = Process.Start(start)!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(5));
+        try
+        {
+            await process.WaitForExitAsync(limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            throw new TimeoutException($"{sample} {string.Join(' ', arguments)} ran longer than five minutes.");
+        }
+        return new Outcome(process.ExitCode, await output, await error);
+    }
+}
