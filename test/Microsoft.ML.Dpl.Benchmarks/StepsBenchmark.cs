@@ -55,12 +55,14 @@ internal sealed class StepsBenchmark(string shape, int classes, int batch, int[]
                 using var step = NewDisposeScope();
                 supernet.RequireGradients(true, true);
                 Losses.CrossEntropy(naive.Logits(images.Images, texts, NaiveLayer.From(supernet.Image), NaiveLayer.From(supernet.Text)), images.Labels).backward();
-            }));
+            }
+            ));
             works.Add(("naive training step", () =>
             {
                 using var step = NewDisposeScope();
                 Losses.CrossEntropy(naive.Logits(images.Images, texts, NaiveLayer.From(image), NaiveLayer.From(text)), images.Labels).backward();
-            }));
+            }
+            ));
         }
         Report(Measure(works), json);
     }

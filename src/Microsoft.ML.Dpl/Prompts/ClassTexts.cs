@@ -9,6 +9,11 @@ namespace Microsoft.ML.Dpl.Prompts;
 /// </summary>
 internal sealed class ClassTexts : IDisposable
 {
+    private readonly TextWeights _weights;
+    private readonly Tensor _tokens;       // [rows]
+    private readonly Tensor _positions;    // [rows]
+    private readonly Tensor? _frozenRows;  // [rows, width]
+
     /// <param name="texts">Token ids of each class; what lies behind the end-of-text id is ignored.</param>
     /// <param name="weights">The text branch they are for.</param>
     /// <exception cref="ArgumentException">A text is longer than the context length, has no end, or holds an unknown id.</exception>
@@ -59,10 +64,11 @@ internal sealed class ClassTexts : IDisposable
             read.Slice(shared, end + 1).Clear();
         }
 
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
         Device device = weights.Device;
-        Rows = (weights.TokenEmbedding.index_select(0, tensor(tokens.ToArray(), device: device)) + weights.PositionEmbedding.index_select(0, tensor(positions.ToArray(), device: device))).DetachFromDisposeScope();
+        _weights = weights;
+        _tokens = tensor(tokens.ToArray(), device: device).DetachFromDisposeScope();
+        _positions = tensor(positions.ToArray(), device: device).DetachFromDisposeScope();
+        if (!weights.TokenEmbedding.requires_grad && !weights.PositionEmbedding.requires_grad) _frozenRows = Embed().DetachFromDisposeScope();
         EndRows = tensor(endRows, device: device).DetachFromDisposeScope();
         Body = new AttentionLayout(config.Text.Heads, sequences, endings, endings)
         {
@@ -86,8 +92,8 @@ internal sealed class ClassTexts : IDisposable
     /// <summary>Tokens that all texts begin with, computed once.</summary>
     public int SharedLength { get; }
 
-    /// <summary>[rows, width] token plus position embeddings, packed.</summary>
-    public Tensor Rows { get; }
+    /// <summary>[rows, width] token plus position embeddings, packed; computed once where the embeddings are frozen, else anew in the caller's dispose scope.</summary>
+    public Tensor Rows => _frozenRows ?? Embed();
 
     /// <summary>[classes] the packed row of each class's end-of-text token.</summary>
     public Tensor EndRows { get; }
@@ -98,10 +104,18 @@ internal sealed class ClassTexts : IDisposable
 
     public void Dispose()
     {
-        Rows.Dispose();
+        _frozenRows?.Dispose();
+        _tokens.Dispose();
+        _positions.Dispose();
         EndRows.Dispose();
         Body.Dispose();
         Last.Dispose();
+    }
+
+    private Tensor Embed()
+    {
+        using var scope = NewDisposeScope();
+        return (_weights.TokenEmbedding.index_select(0, _tokens) + _weights.PositionEmbedding.index_select(0, _positions)).MoveToOuterDisposeScope();
     }
 
     private static int[] Live(int[] ids, int index, ClipConfig config)

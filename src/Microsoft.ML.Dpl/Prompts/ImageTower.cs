@@ -21,8 +21,7 @@ internal sealed class ImageTower(VisionWeights weights) : IDisposable
     {
         using var scope = NewDisposeScope();
         var (body, last, classRows) = LayoutsFor(images.shape[0]);
-        Tensor rows;
-        using (no_grad()) rows = Embed(weights, images);
+        Tensor rows = Embed(weights, images);
         for (int layer = 0; layer < weights.Blocks.Count; layer++)
         {
             bool isLast = layer == weights.Blocks.Count - 1;
