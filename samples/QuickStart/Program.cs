@@ -9,7 +9,7 @@ var validation = new Option<FileInfo?>("--validation") { Description = "Table of
 var test = new Option<FileInfo>("--test") { Description = "Table of test pictures.", Required = true }.AcceptExistingOnly();
 var output = new Option<FileInfo>("--output") { Description = "Where the model goes.", DefaultValueFactory = _ => new FileInfo("model.zip") };
 var searchEpochs = new Option<int>("--search-epochs") { Description = "Epochs of search.", DefaultValueFactory = _ => 12 };
-var trainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 12 };
+var trainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 15 };
 var batch = new Option<int>("--batch") { Description = "Pictures per step.", DefaultValueFactory = _ => 16 };
 var learningRate = new Option<double>("--learning-rate") { Description = "Of prompts and alphas.", DefaultValueFactory = _ => 0.0035 };
 var candidates = new Option<int[]>("--candidates") { Description = "Context lengths to choose from.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [0, 2, 4, 6] };
