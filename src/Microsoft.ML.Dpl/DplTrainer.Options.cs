@@ -78,7 +78,7 @@ public sealed partial class DplTrainer
         /// <summary><c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>. Null: the GPU that the <c>MLContext</c> names, else the CPU.</summary>
         public string? Device { get; set; }
 
-        /// <summary>Whether the CPU is taken where the GPU is missing. Null: what the <c>MLContext</c> says.</summary>
+        /// <summary>Whether the CPU is taken, with a warning, where the GPU is missing. Null: no for a <see cref="Device"/> given here, what the <c>MLContext</c> says for its own.</summary>
         public bool? FallbackToCpu { get; set; }
 
         /// <summary>Memory for decoded training pictures in MiB, at least 1. They are kept at up to twice CLIP's resolution, smaller where that does not fit.</summary>

@@ -47,7 +47,9 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         ClipBackbone backbone = _options.Backbone!;
         var data = new FitData(
             Labelled(input), _options.ValidationSet is { } validation ? Labelled(validation) : null, _options.SkipUnreadableImages);
-        TorchSharp.torch.Device device = ComputeDevice.Choose(_options.Device, environment.GpuDeviceId, _options.FallbackToCpu ?? environment.FallbackToCpu, log.Info);
+        // A device asked for by name is meant; the context's own setting speaks for the context's GPU.
+        bool fallback = _options.FallbackToCpu ?? (string.IsNullOrWhiteSpace(_options.Device) && environment.FallbackToCpu);
+        TorchSharp.torch.Device device = ComputeDevice.Choose(_options.Device, environment.GpuDeviceId, fallback, log.Info, log.Warning);
 
         FitSettings settings = _options.ToSettings(_options.Seed ?? environment.Seed ?? 0);
         var monitor = new FitMonitor(log, _options.Progress, _options.CancellationToken);

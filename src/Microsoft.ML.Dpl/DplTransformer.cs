@@ -96,7 +96,7 @@ public sealed class DplTransformer : ITransformer, IDisposable
             BackboneReference reference = description.Backbone;
             using var log = new HostLog(env, nameof(DplTransformer), "Loading");
             EnvironmentOptions options = MLNetInternals.OptionsOf(env);
-            TorchSharp.torch.Device device = ComputeDevice.Choose(null, options.GpuDeviceId, options.FallbackToCpu, log.Info);
+            TorchSharp.torch.Device device = ComputeDevice.Choose(null, options.GpuDeviceId, options.FallbackToCpu, log.Info, log.Warning);
             ClipBackbone backbone = BackboneLocator.Find(reference.Name, reference.Sha256, reference.Location);
             log.Info($"Backbone: {backbone}.");
             TrainedPrompts prompts = ModelZip.ReadStream(

@@ -96,6 +96,13 @@ public sealed class BadInputTests(SmallBackbone small, ColourPictures pictures) 
         Assert.Contains("ImageCacheMegabytes", Throws<InvalidOperationException>(o => o.ImageCacheMegabytes = 1, many).Message);
     }
 
+    [SkippableFact]
+    public void A_missing_gpu_asked_for_by_name_is_an_error()
+    {
+        Skip.If(TorchSharp.torch.cuda.is_available(), "this machine has a GPU");
+        Assert.Contains("cuda:1", Throws<InvalidOperationException>(o => o.Device = "cuda:1").Message);
+    }
+
     [Theory]
     [InlineData("Backbone")]
     [InlineData("Template")]
