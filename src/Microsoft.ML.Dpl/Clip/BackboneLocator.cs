@@ -38,6 +38,7 @@ internal static class BackboneLocator
                 looked.Add($"{path} ({source}): {e.Message}");
             }
         }
+        if (ClipBackbone.TryTiny() is { } tiny && Matches(tiny, sha256)) return tiny;
         throw new FileNotFoundException(
             $"This model was trained on the CLIP '{name}' (weights' SHA-256 {sha256}), which the model zip does not contain and which was not found. "
             + $"Point to its folder with the environment variable {EnvironmentVariable}, or call mlContext.UseClipBackbone(ClipBackbone.Open(folder)) before loading."

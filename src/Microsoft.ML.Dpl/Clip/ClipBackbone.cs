@@ -9,6 +9,7 @@ namespace Microsoft.ML.Dpl.Clip;
 /// </summary>
 public sealed class ClipBackbone
 {
+    private const string TinyAssembly = "Microsoft.ML.Dpl.TinyClip";
     private const string OpenAIVocabulary = "bpe_simple_vocab_16e6.txt.gz";
 
     private readonly ClipFiles _files;
@@ -62,6 +63,17 @@ public sealed class ClipBackbone
     /// <summary>preprocessor_config.json; <c>null</c> where there is none.</summary>
     internal string? PreprocessorConfigPath => _files.PreprocessorConfigPath;
 
+    /// <summary>The name by which <see cref="Open"/> knows <see cref="Tiny"/>.</summary>
+    public const string TinyName = "tiny";
+
+    /// <summary>The small CLIP of the package Microsoft.ML.Dpl.TinyClip: trained on drawn pictures only, for trying things out and for tests.</summary>
+    /// <exception cref="FileNotFoundException">The application does not reference that package.</exception>
+    public static ClipBackbone Tiny => EmbeddedBackbone.TryOpen(TinyAssembly)
+        ?? throw new FileNotFoundException($"ClipBackbone.Tiny comes with the NuGet package {TinyAssembly}: add it to the application's project.");
+
+    /// <summary><see cref="Tiny"/>, or null where the application does not reference its package.</summary>
+    internal static ClipBackbone? TryTiny() => EmbeddedBackbone.TryOpen(TinyAssembly);
+
     /// <summary>Opens a folder in Hugging Face's layout: config.json, model.safetensors (or its index and shards), vocab.json, merges.txt and, if present, preprocessor_config.json.</summary>
     /// <param name="folder">The folder.</param>
     /// <returns>The reference.</returns>
@@ -93,7 +105,7 @@ public sealed class ClipBackbone
     }
 
     /// <summary>Opens a folder as <see cref="FromFolder"/> does, or a .safetensors file as <see cref="FromOpenAI"/> does with bpe_simple_vocab_16e6.txt.gz beside it.</summary>
-    /// <param name="path">The folder or file.</param>
+    /// <param name="path">The folder or file; or <c>tiny</c> for <see cref="Tiny"/>, where no folder has that name.</param>
     /// <returns>The reference.</returns>
     /// <exception cref="FileNotFoundException">There is nothing at <paramref name="path"/>, or a file that belongs to it is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or of another kind, or it is no CLIP with a vision transformer.</exception>
@@ -101,6 +113,7 @@ public sealed class ClipBackbone
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         if (Directory.Exists(path)) return FromFolder(path);
+        if (path == TinyName) return Tiny;
         if (!File.Exists(path)) throw new FileNotFoundException($"There is no file or folder '{path}'.", path);
         if (!path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
             throw new InvalidDataException($"'{path}' is neither a folder nor a .safetensors file; convert other checkpoints to safetensors first.");

@@ -69,32 +69,16 @@ internal static class LibTorch
         string hash = Convert.ToHexString(SHA256.HashData(bytes))[..16].ToLowerInvariant();
         if (ElfVersionNeeds.Weaken(bytes, "GLIBCXX_3.4.", firstWeak: 31) == 0) NativeLibrary.Load(shim); // some other cause: let the loader say which
 
-        foreach (string root in CacheRoots())
+        return CacheFolders.InFirstWritable(root =>
         {
-            string folder = Path.Combine(root, "Microsoft.ML.Dpl", hash), copy = Path.Combine(folder, Shim);
-            try
-            {
-                if (File.Exists(copy) && File.ReadAllBytes(copy).AsSpan().SequenceEqual(bytes)) return copy;
-                Directory.CreateDirectory(folder);
-                string partial = $"{copy}.{Environment.ProcessId}";
-                File.WriteAllBytes(partial, bytes);
-                File.Move(partial, copy, overwrite: true);
-                return copy;
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                // A read-only home is common in containers: the next place is tried.
-            }
-        }
-        throw new DllNotFoundException($"{shim} needs a patched copy on this system, but neither the user's cache nor the temporary folder can be written.");
-    }
-
-    private static IEnumerable<string> CacheRoots()
-    {
-        if (Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache) yield return cache;
-        if (Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) is { Length: > 0 } home) yield return Path.Combine(home, ".cache");
-        // A private, randomly named folder: nobody else can place a library there.
-        yield return Directory.CreateTempSubdirectory("dpl-").FullName;
+            string folder = Path.Combine(root, hash), copy = Path.Combine(folder, Shim);
+            if (File.Exists(copy) && File.ReadAllBytes(copy).AsSpan().SequenceEqual(bytes)) return copy;
+            Directory.CreateDirectory(folder);
+            string partial = $"{copy}.{Environment.ProcessId}";
+            File.WriteAllBytes(partial, bytes);
+            File.Move(partial, copy, overwrite: true);
+            return copy;
+        });
     }
 
     private static string MissingMessage()
