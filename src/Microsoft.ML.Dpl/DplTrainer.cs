@@ -47,13 +47,13 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         ClipBackbone backbone = _options.Backbone!;
         var data = new FitData(
             Labelled(input), _options.ValidationSet is { } validation ? Labelled(validation) : null, _options.SkipUnreadableImages);
-        TorchSharp.torch.Device device = ComputeDevice.Choose(_options.Device, environment.GpuDeviceId, _options.FallbackToCpu ?? environment.FallbackToCpu, log.Info);
+        TorchSharp.torch.Device device = ComputeDevice.Choose(_options.Device, environment.GpuDeviceId, _options.FallbackToCpu ?? environment.FallbackToCpu, log.Info, log.Warning);
 
         FitSettings settings = _options.ToSettings(_options.Seed ?? environment.Seed ?? 0);
         var monitor = new FitMonitor(log, _options.Progress, _options.CancellationToken);
         FitResult result = new FitRun(backbone, settings, device, monitor, log).Run(data);
         var face = new ModelFace(_options.ImageColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName, _options.PredictionBatchSize, result.Classes);
-        return new DplTransformer(face, result.Description, result.Prompts, backbone, device, _options.ImageFolder);
+        return new DplTransformer(face, result.Description with { ImageFolder = _options.ImageFolder }, result.Prompts, backbone, device);
     }
 
     /// <inheritdoc/>

@@ -9,10 +9,11 @@ internal static class ComputeDevice
     /// <param name="requested"><c>null</c> or empty: the GPU that the <c>MLContext</c> names, else the CPU. Otherwise <c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>.</param>
     /// <param name="gpuDeviceId">The ordinal set on the <c>MLContext</c>, if any.</param>
     /// <param name="fallbackToCpu">Whether the CPU is taken where the GPU asked for is missing.</param>
-    /// <param name="log">Hears what was chosen and why.</param>
+    /// <param name="log">Hears what was chosen.</param>
+    /// <param name="warn">Hears instead that the CPU stands in for a missing GPU, and why.</param>
     /// <exception cref="ArgumentException"><paramref name="requested"/> is none of the names above.</exception>
     /// <exception cref="InvalidOperationException">The GPU is missing and <paramref name="fallbackToCpu"/> is false.</exception>
-    public static Device Choose(string? requested, int? gpuDeviceId, bool fallbackToCpu, Action<string> log)
+    public static Device Choose(string? requested, int? gpuDeviceId, bool fallbackToCpu, Action<string> log, Action<string> warn)
     {
         int? ordinal = ParseOrdinal(requested, gpuDeviceId);
         string native = LibTorch.EnsureLoaded();
@@ -29,7 +30,7 @@ internal static class ComputeDevice
             return new Device(DeviceType.CUDA, ordinal.Value);
         }
         if (!fallbackToCpu) throw new InvalidOperationException($"Device cuda:{ordinal} was asked for, but {missing}. Ask for the cpu, or allow FallbackToCpu.");
-        log($"Device: cpu, {get_num_threads()} threads, because {missing} (cuda:{ordinal} was asked for and FallbackToCpu is allowed); {native}.");
+        warn($"Device: cpu, {get_num_threads()} threads, because {missing} (cuda:{ordinal} was asked for and FallbackToCpu is allowed); {native}.");
         return CPU;
     }
 

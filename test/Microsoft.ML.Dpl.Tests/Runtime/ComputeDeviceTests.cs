@@ -13,7 +13,7 @@ public class ComputeDeviceTests
     public void The_cpu_is_the_default_and_is_logged(string? requested)
     {
         var log = new List<string>();
-        Assert.Equal(DeviceType.CPU, ComputeDevice.Choose(requested, null, fallbackToCpu: false, log.Add).type);
+        Assert.Equal(DeviceType.CPU, ComputeDevice.Choose(requested, null, fallbackToCpu: false, log.Add, _ => { }).type);
         Assert.StartsWith("Device: cpu", Assert.Single(log));
     }
 
@@ -23,23 +23,24 @@ public class ComputeDeviceTests
     [InlineData("cuda:-1")]
     [InlineData("cuda:x")]
     public void Unknown_names_are_refused(string requested)
-        => Assert.Contains("cuda:n", Assert.Throws<ArgumentException>(() => ComputeDevice.Choose(requested, null, true, _ => { })).Message);
+        => Assert.Contains("cuda:n", Assert.Throws<ArgumentException>(() => ComputeDevice.Choose(requested, null, true, _ => { }, _ => { })).Message);
 
     [SkippableTheory]
     [InlineData("cuda", null, "cuda:0")]
     [InlineData("cuda", 3, "cuda:3")]
     [InlineData("cuda:2", 1, "cuda:2")]
     [InlineData(null, 1, "cuda:1")]
-    public void A_missing_gpu_is_an_error_or_a_logged_fallback(string? requested, int? ordinal, string named)
+    public void A_missing_gpu_is_an_error_or_a_fallback_with_a_warning(string? requested, int? ordinal, string named)
     {
         Skip.If(torch.cuda.is_available(), "this machine has a GPU");
-        Assert.Contains(named, Assert.Throws<InvalidOperationException>(() => ComputeDevice.Choose(requested, ordinal, fallbackToCpu: false, _ => { })).Message);
-        var log = new List<string>();
-        Assert.Equal(DeviceType.CPU, ComputeDevice.Choose(requested, ordinal, fallbackToCpu: true, log.Add).type);
-        Assert.Contains(named, Assert.Single(log));
+        Assert.Contains(named, Assert.Throws<InvalidOperationException>(() => ComputeDevice.Choose(requested, ordinal, fallbackToCpu: false, _ => { }, _ => { })).Message);
+        List<string> log = [], warnings = [];
+        Assert.Equal(DeviceType.CPU, ComputeDevice.Choose(requested, ordinal, fallbackToCpu: true, log.Add, warnings.Add).type);
+        Assert.Empty(log);
+        Assert.Contains(named, Assert.Single(warnings));
     }
 
     [Fact]
     public void An_explicit_cpu_beats_the_contexts_gpu()
-        => Assert.Equal(DeviceType.CPU, ComputeDevice.Choose("cpu", 0, fallbackToCpu: false, _ => { }).type);
+        => Assert.Equal(DeviceType.CPU, ComputeDevice.Choose("cpu", 0, fallbackToCpu: false, _ => { }, _ => { }).type);
 }
