@@ -45,7 +45,7 @@ public sealed partial class DplTrainer
         /// <summary>Pictures per step of search and training, at least 1.</summary>
         public int BatchSize { get; set; } = 4;
 
-        /// <summary>Epochs of search, at least 1.</summary>
+        /// <summary>Epochs of search, at least 1. The first is a warm-up at a learning rate of 1e-5 for the prompts.</summary>
         public int SearchEpochs { get; set; } = 60;
 
         /// <summary>Learning rate of the search's prompts (SGD), above 0.</summary>
@@ -54,7 +54,7 @@ public sealed partial class DplTrainer
         /// <summary>Learning rate of the alphas (Adam), above 0.</summary>
         public double AlphaLearningRate { get; set; } = 0.0035;
 
-        /// <summary>Epochs of training, at least 1.</summary>
+        /// <summary>Epochs of training, at least 1. The first is a warm-up at a learning rate of 1e-5.</summary>
         public int TrainingEpochs { get; set; } = 40;
 
         /// <summary>Learning rate of training (SGD), above 0.</summary>
@@ -84,10 +84,10 @@ public sealed partial class DplTrainer
         /// <summary>Memory for decoded training pictures in MiB, at least 1. They are kept at up to twice CLIP's resolution, smaller where that does not fit.</summary>
         public int ImageCacheMegabytes { get; set; } = 2048;
 
-        /// <summary>Leave out pictures that cannot be read, and say in the log how many, instead of failing at the first.</summary>
+        /// <summary>Leave out training and validation pictures that cannot be read, and say in the log how many, instead of failing at the first. Prediction always fails at such a row.</summary>
         public bool SkipUnreadableImages { get; set; }
 
-        /// <summary>Where relative paths of pictures start. Null: the current folder.</summary>
+        /// <summary>Where relative paths of pictures start, in training and in prediction; kept in the saved model. Null: the current folder.</summary>
         public string? ImageFolder { get; set; }
 
         /// <summary>Pictures per forward pass in prediction, at least 1.</summary>

@@ -55,7 +55,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         var monitor = new FitMonitor(log, _options.Progress, _options.CancellationToken);
         FitResult result = new FitRun(backbone, settings, device, monitor, log).Run(data);
         var face = new ModelFace(_options.ImageColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName, _options.PredictionBatchSize, result.Classes);
-        return new DplTransformer(face, result.Description, result.Prompts, backbone, device, _options.ImageFolder);
+        return new DplTransformer(face, result.Description with { ImageFolder = _options.ImageFolder }, result.Prompts, backbone, device);
     }
 
     /// <inheritdoc/>

@@ -28,12 +28,11 @@ public sealed class DplTransformer : ITransformer, IDisposable
     private readonly TrainedPrompts _prompts;
     private readonly PromptScorer _scorer;
     private readonly ScoreSchema _scores;
-    private readonly string? _imageFolder;
 
     /// <summary>Takes over <paramref name="prompts"/>.</summary>
-    internal DplTransformer(ModelFace face, ModelDescription description, TrainedPrompts prompts, ClipBackbone backbone, TorchSharp.torch.Device device, string? imageFolder)
+    internal DplTransformer(ModelFace face, ModelDescription description, TrainedPrompts prompts, ClipBackbone backbone, TorchSharp.torch.Device device)
     {
-        (_face, _description, _prompts, Backbone, _imageFolder) = (face, description, prompts, backbone, imageFolder);
+        (_face, _description, _prompts, Backbone) = (face, description, prompts, backbone);
         _scorer = new PromptScorer(backbone, prompts, face.BatchSize, device);
         _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName);
         Configuration = new PromptConfiguration(description.TextLengths, description.ImageLengths);
@@ -78,7 +77,11 @@ public sealed class DplTransformer : ITransformer, IDisposable
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) => new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer);
 
     void ICanSaveModel.Save(ModelSaveContext ctx)
-        => ModelZip.Write(ctx, MLNetInternals.LoaderSignature, typeof(DplTransformer).Assembly, _face, _description.ToJson(), (PromptsEntry, writer => _prompts.Write(writer.BaseStream)));
+    {
+        // A prediction engine disposes its model; writing would fail without a hint of that.
+        ObjectDisposedException.ThrowIf(_prompts.ClassFeatures.IsInvalid, this);
+        ModelZip.Write(ctx, MLNetInternals.LoaderSignature, typeof(DplTransformer).Assembly, _face, _description.ToJson(), (PromptsEntry, writer => _prompts.Write(writer.BaseStream)));
+    }
 
     /// <summary>Frees the prompts and this transformer's share of CLIP. Predictions under way end first; later ones throw <see cref="ObjectDisposedException"/>.</summary>
     public void Dispose()
@@ -99,13 +102,14 @@ public sealed class DplTransformer : ITransformer, IDisposable
             TorchSharp.torch.Device device = ComputeDevice.Choose(null, options.GpuDeviceId, options.FallbackToCpu, log.Info, log.Warning);
             ClipBackbone backbone = BackboneLocator.Find(reference.Name, reference.Sha256, reference.Location);
             log.Info($"Backbone: {backbone}.");
+            description.RequireLayers(backbone.Config.Text.Layers, backbone.Config.Vision.Layers);
             TrainedPrompts prompts = ModelZip.ReadStream(
                 reader, PromptsEntry, stream => TrainedPrompts.Read(stream.BaseStream, PromptsEntry, description.ImageLengths, description.TextLengths, face.Classes.Count, backbone.Config));
-            return new DplTransformer(face, description, prompts, backbone, device, imageFolder: null);
+            return new DplTransformer(face, description, prompts, backbone, device);
         });
 
     private static DplSearchReport ReportOf(SearchResult search)
         => new(search.Candidates, [.. search.Epochs.Select(e => new DplSearchEpoch(e.LearningRate, e.TrainLoss, e.ValidationLoss, e.Alphas.Text, e.Alphas.Image))]);
 
-    private ImageColumn FindImages(DataViewSchema schema) => ImageColumn.Find(schema, _face.ImageColumnName, _imageFolder);
+    private ImageColumn FindImages(DataViewSchema schema) => ImageColumn.Find(schema, _face.ImageColumnName, _description.ImageFolder);
 }

@@ -22,8 +22,17 @@ internal static class BackboneLocator
         var looked = new List<string>();
         foreach (ClipBackbone backbone in Registered.Values)
         {
-            if (Matches(backbone, sha256)) return backbone;
-            looked.Add($"{backbone.Location} (registered): other weights, SHA-256 {backbone.Sha256}");
+            try
+            {
+                // The same weights may be registered from several places, of which some are gone by now.
+                backbone.RequireUnchanged();
+                if (Matches(backbone, sha256)) return backbone;
+                looked.Add($"{backbone.Location} (registered): other weights, SHA-256 {backbone.Sha256}");
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                looked.Add($"{backbone.Location} (registered): {e.Message}");
+            }
         }
         foreach (var (path, source) in Places(savedLocation))
         {

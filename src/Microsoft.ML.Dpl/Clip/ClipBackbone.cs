@@ -128,6 +128,9 @@ public sealed class ClipBackbone
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
     internal Lease<TextWeights> RentText(Device device) => Rent(device, source => ClipWeightsReader.ReadText(source, _files.Naming, Config, device));
 
+    /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
+    internal void RequireUnchanged() => _files.RequireUnchanged();
+
     /// <summary>The tokenizer of this CLIP's vocabulary.</summary>
     /// <exception cref="InvalidDataException">A vocabulary file is malformed.</exception>
     internal ClipTokenizer CreateTokenizer() => IsOpenAILayout ? ClipTokenizer.FromOpenAI(VocabularyPath) : ClipTokenizer.FromHuggingFace(VocabularyPath, MergesPath!);

@@ -56,8 +56,14 @@ internal sealed class ClipFiles
     /// <exception cref="IOException">A file has changed since this object was made.</exception>
     public ITensorSource OpenWeights()
     {
-        foreach (FileStamp file in Weights) file.ThrowIfChanged();
+        RequireUnchanged();
         return _index is null ? SafetensorsFile.Open(Weights[0].FullPath) : ShardedSafetensors.Open(_index);
+    }
+
+    /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
+    public void RequireUnchanged()
+    {
+        foreach (FileStamp file in Weights) file.ThrowIfChanged();
     }
 
     /// <exception cref="FileNotFoundException">A file of the tokenizer is missing.</exception>

@@ -47,11 +47,12 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
         var rows = new TrainingRows(data.Train.View, data.Train.Image, data.Train.Label, classes, data.SkipUnreadable, checkAlive);
         IEnumerable<RgbImage> TrainPictures()
         {
-            long ordinal = -1;
             foreach (TrainingRow row in rows.Read())
             {
-                ordinal = row.Row;
-                if (aside.Contains(ordinal))
+                // The split was decided on an earlier pass.
+                if (row.Row >= labels.Length || labels[row.Row] != row.Class)
+                    throw new InvalidOperationException($"At row {row.Row} the training data gave another label than before. It is read several times: give it data that keeps its order, or put Cache before it.");
+                if (aside.Contains(row.Row))
                 {
                     validation.Add(processor.Prepare(row.Image));
                     validationLabels.Add(row.Class);
@@ -127,6 +128,6 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
     {
         var present = kept.ToHashSet();
         foreach (int label in all.Distinct())
-            if (!present.Contains(label)) throw new InvalidOperationException($"Class '{classes.Names[label]}' has no readable {what} picture left.");
+            if (!present.Contains(label)) throw new InvalidOperationException($"Class '{classes.Names[label]}' has no readable {what} picture left. Mend or replace its unreadable pictures, or leave the class out.");
     }
 }

@@ -5,7 +5,6 @@ using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Training;
 using TorchSharp;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.MLNet;
@@ -20,6 +19,8 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
     {
         var reader = new FitPictureReader(data, settings, backbone.CreateImageProcessor(), log, observer.ThrowIfCancelled);
         LabelClasses classes = reader.ReadClasses();
+        // Hashed first: weights that changed on disk are known before the training, not after it.
+        var reference = new BackboneReference(backbone.Name, backbone.Sha256, backbone.Location);
         int[][] texts = Tokenize(classes);
         bool isZeroShot = settings.Search is null && settings.TextLengths!.Concat(settings.ImageLengths!).All(length => length == 0);
 
@@ -33,7 +34,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         using var classTexts = new ClassTexts(texts, text.Value);
         var clip = new PromptedClip(imageTower, new TextTower(text.Value), classTexts);
         SearchResult? search = settings.Search is { } searchSettings ? Search(clip, searchSettings, pictures!) : null;
-        return Train(clip, classes, search, pictures, validation);
+        return Train(clip, classes, reference, search, pictures, validation);
     }
 
     private SearchResult Search(PromptedClip clip, SearchSettings search, FitPictures pictures)
@@ -50,7 +51,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         return result;
     }
 
-    private FitResult Train(PromptedClip clip, LabelClasses classes, SearchResult? search, FitPictures? pictures, PreparedImages? validation)
+    private FitResult Train(PromptedClip clip, LabelClasses classes, BackboneReference reference, SearchResult? search, FitPictures? pictures, PreparedImages? validation)
     {
         IReadOnlyList<int> imageLengths = search?.ImageLengths ?? settings.ImageLengths!, textLengths = search?.TextLengths ?? settings.TextLengths!;
         using Generator imageGenerator = Seeds.Generator(settings.Seed, "training image"), textGenerator = Seeds.Generator(settings.Seed, "training text");
@@ -64,8 +65,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         if (accuracy is double value) log.Info(FormattableString.Invariant($"Training: validation accuracy {value:p1}."));
 
         using Tensor classFeatures = clip.ClassFeatures(text);
-        var prompts = new TrainedPrompts(Kept(image.Rows), Kept(text.Rows), classFeatures.cpu().clone().DetachFromDisposeScope(), clip.Text.Weights.LogitScale);
-        var reference = new BackboneReference(backbone.Name, backbone.Sha256, backbone.Location);
+        var prompts = new TrainedPrompts([.. image.Rows.Select(Kept)], [.. text.Rows.Select(Kept)], Kept(classFeatures)!, clip.Text.Weights.LogitScale);
         return new FitResult(classes, new ModelDescription(reference, settings.Template, [.. textLengths], [.. imageLengths], accuracy, search), prompts);
     }
 
@@ -95,10 +95,12 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         return texts;
     }
 
-    private static Tensor?[] Kept(IReadOnlyList<Parameter?> rows)
+    /// <summary>A copy on the CPU that no dispose scope owns.</summary>
+    private static Tensor? Kept(Tensor? values)
     {
         using var noGrad = no_grad();
-        return [.. rows.Select(r => r is null ? null : r.detach().cpu().clone().DetachFromDisposeScope())];
+        using var scope = NewDisposeScope();
+        return values?.detach().cpu().clone().DetachFromDisposeScope();
     }
 
     private sealed record TrainFeed(IBatchSource Source, IDisposable? Owned) : IDisposable

@@ -10,8 +10,10 @@ namespace Microsoft.ML.Dpl.MLNet;
 /// <param name="ImageLengths">Context length per image layer.</param>
 /// <param name="ValidationAccuracy">Of the values kept, 0 to 1; null without validation rows.</param>
 /// <param name="Search">The alphas' history; null where the lengths were given.</param>
+/// <param name="ImageFolder">Where relative paths of pictures start; null: the current folder.</param>
 internal sealed record ModelDescription(
-    BackboneReference Backbone, string Template, IReadOnlyList<int> TextLengths, IReadOnlyList<int> ImageLengths, double? ValidationAccuracy, SearchResult? Search)
+    BackboneReference Backbone, string Template, IReadOnlyList<int> TextLengths, IReadOnlyList<int> ImageLengths, double? ValidationAccuracy, SearchResult? Search,
+    string? ImageFolder = null)
 {
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true };
 
@@ -31,10 +33,26 @@ internal sealed record ModelDescription(
         }
         if (description is not { Backbone: { Name: not null, Sha256: not null }, TextLengths: not null, ImageLengths: not null, Template: not null })
             throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip lacks the backbone, the template or the lengths. Save the model again.");
-        if (description.Search is { } search && (search.Candidates is null || search.Epochs is not { Count: > 0 } || search.Epochs.Any(e => e?.Alphas is not { Image: not null, Text: not null })))
+        foreach (int length in description.TextLengths.Concat(description.ImageLengths))
+            if (length < 0) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip holds a context length of {length}. Save the model again.");
+        if (description.Search is { } search && !IsComplete(search, description))
             throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip holds an incomplete search. Save the model again.");
         return description;
     }
+
+    /// <summary>Checks the layers against a backbone, which the text does not contain.</summary>
+    /// <exception cref="InvalidDataException">A branch has another number of layers.</exception>
+    public void RequireLayers(int text, int image)
+    {
+        if (TextLengths.Count != text || ImageLengths.Count != image)
+            throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip has lengths for {TextLengths.Count} text and {ImageLengths.Count} image layers, but the backbone has {text} and {image}. Save the model again.");
+    }
+
+    private static bool IsComplete(SearchResult search, ModelDescription description)
+        => search is { Candidates.Count: > 0, Epochs.Count: > 0 }
+            && search.Epochs.All(epoch => IsComplete(epoch?.Alphas?.Image, description.ImageLengths.Count, search.Candidates.Count) && IsComplete(epoch!.Alphas.Text, description.TextLengths.Count, search.Candidates.Count));
+
+    private static bool IsComplete(float[][]? alphas, int layers, int candidates) => alphas?.Length == layers && alphas.All(layer => layer?.Length == candidates);
 }
 
 /// <summary>How a saved model names its CLIP.</summary>

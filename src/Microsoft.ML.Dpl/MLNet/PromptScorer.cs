@@ -24,10 +24,20 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
     public PromptScorer(ClipBackbone backbone, TrainedPrompts prompts, int batchSize, Device device)
     {
         using var scope = NewDisposeScope();
-        _vision = backbone.RentVision(device);
-        _tower = new FoldedImageTower(_vision.Value, [.. prompts.Image.Select(rows => rows?.to(device))]);
-        _classFeatures = prompts.ClassFeatures.to(device, copy: true).DetachFromDisposeScope();
         (_logitScale, _processor, _device, BatchSize) = (prompts.LogitScale, backbone.CreateImageProcessor(), device, batchSize);
+        _vision = backbone.RentVision(device);
+        try
+        {
+            _tower = new FoldedImageTower(_vision.Value, [.. prompts.Image.Select(rows => rows?.to(device))]);
+            _classFeatures = prompts.ClassFeatures.to(device, copy: true).DetachFromDisposeScope();
+        }
+        catch
+        {
+            // A lease that nobody returns would keep CLIP in memory for good.
+            _tower?.Dispose();
+            _vision.Dispose();
+            throw;
+        }
     }
 
     public int BatchSize { get; }
