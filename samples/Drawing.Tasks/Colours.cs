@@ -46,6 +46,10 @@ internal static class Colours
         return new SKColor(Between(first.Red, second.Red), Between(first.Green, second.Green), Between(first.Blue, second.Blue), Between(first.Alpha, second.Alpha));
     }
 
+    /// <summary>Sum over the channels, 0 to 765.</summary>
+    public static int Difference(SKColor first, SKColor second)
+        => Math.Abs(first.Red - second.Red) + Math.Abs(first.Green - second.Green) + Math.Abs(first.Blue - second.Blue);
+
     public static SKColor Darker(this SKColor colour, float share) => Mix(colour, SKColors.Black.WithAlpha(colour.Alpha), share);
 
     public static SKColor Lighter(this SKColor colour, float share) => Mix(colour, SKColors.White.WithAlpha(colour.Alpha), share);

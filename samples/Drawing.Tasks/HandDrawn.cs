@@ -17,7 +17,7 @@ internal static class HandDrawn
         var waves = new (float X, float Y, float Phase, float ShiftX, float ShiftY)[5];
         for (int i = 0; i < waves.Length; i++)
         {
-            float period = 12 + 36 * random.NextSingle(), angle = MathF.Tau * random.NextSingle(), direction = MathF.Tau * random.NextSingle();
+            float period = 28 + 45 * random.NextSingle(), angle = MathF.Tau * random.NextSingle(), direction = MathF.Tau * random.NextSingle();
             waves[i] = (MathF.Cos(angle) * MathF.Tau / period, MathF.Sin(angle) * MathF.Tau / period, MathF.Tau * random.NextSingle(), MathF.Cos(direction) * amount * 0.6f, MathF.Sin(direction) * amount * 0.6f);
         }
 

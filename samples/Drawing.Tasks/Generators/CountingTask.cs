@@ -17,7 +17,7 @@ internal sealed class CountingTask : DrawnTask
     {
         int count = 1 + ClassNames.ToList().IndexOf(className);
         easel.Cover(easel.Near(easel.Pick(new SKColor(34, 58, 50), new SKColor(44, 46, 52), new SKColor(30, 40, 66)), 10));
-        easel.Roughen(0.03f, 0.7f);
+        easel.Roughen(0.03f, 0.5f);
 
         string kind = easel.Pick<string>(Shapes.Names);
         SKColor chalk = easel.Pick(SKColors.White, easel.Vivid().Lighter(0.6f), easel.Vivid().Lighter(0.45f));
@@ -28,10 +28,10 @@ internal sealed class CountingTask : DrawnTask
         {
             SKPath shape = easel.Wobble(easel.Shape(kind, x, y, radius * easel.Between(0.85f, 1), easel.Between(-25, 25)), 1);
             if (filled) easel.Within(shape, () => Hatch(easel, shape.Bounds, chalk));
-            easel.Stroke(shape, chalk.WithAlpha(235), filled ? 1.5f : 2.6f);
+            easel.Stroke(shape, chalk.WithAlpha(235), filled ? 1.8f : 3);
         }
-        easel.Roughen(0.6f, 0.5f);
-        easel.Grain(10);
+        easel.Roughen(0.6f, 0.3f);
+        easel.Grain(8);
     }
 
     /// <summary>Centres that keep two radii and a gap between each other; starts again where darts get stuck.</summary>

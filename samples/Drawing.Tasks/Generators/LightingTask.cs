@@ -22,7 +22,7 @@ internal sealed class LightingTask : DrawnTask
 
         float side = easel.Chance(0.5) ? 1 : -1;
         float cardX = 50 + side * easel.Between(30, 36), cardY = easel.Between(68, 78);
-        easel.Fill(Easel.Place(easel.Box(-10, -8, 10, 8), cardX, cardY, 1, easel.Between(-30, 30)), new SKColor(248, 248, 248));
+        easel.Fill(Easel.Place(easel.Box(-12, -9, 12, 9), cardX, cardY, 1, easel.Between(-30, 30)), new SKColor(248, 248, 248));
 
         SKColor colour = easel.Near(Colours.Named(className), 16);
         float x = 50 - side * easel.Between(4, 14), y = 50 + easel.Between(-8, 8), radius = easel.Between(24, 31);
@@ -37,9 +37,9 @@ internal sealed class LightingTask : DrawnTask
     private static void Shine(Easel easel)
     {
         SKColor lamp = easel.Pick(new SKColor(255, 176, 96), new SKColor(120, 176, 255), new SKColor(150, 255, 160), new SKColor(255, 140, 220), new SKColor(255, 240, 130), new SKColor(110, 240, 240));
-        lamp = Colours.Mix(lamp, SKColors.White, easel.Between(0, 0.35f));
+        lamp = Colours.Mix(lamp, SKColors.White, easel.Between(0.15f, 0.5f));
         // Light multiplies what it falls on, and falls off across the picture.
-        SKShader light = easel.Glow(easel.Between(0, 100), easel.Between(-10, 40), easel.Between(90, 140), lamp, lamp.Darker(easel.Between(0.4f, 0.65f)));
+        SKShader light = easel.Glow(easel.Between(0, 100), easel.Between(-10, 40), easel.Between(90, 140), lamp, lamp.Darker(easel.Between(0.3f, 0.55f)));
         easel.Fill(easel.Box(0, 0, 100, 100), light, SKBlendMode.Modulate);
     }
 }

@@ -18,7 +18,7 @@ internal sealed class ObjectsTask : DrawnTask
         SKColor wall = easel.Pale();
         easel.Cover(wall);
         easel.Fill(easel.Box(0, 0, 100, 100), easel.Gradient(easel.Between(0, 100), 0, easel.Between(0, 100), 100, wall, wall.Darker(easel.Between(0.15f, 0.4f))));
-        easel.Roughen(easel.Between(0.02f, 0.06f), 0.5f);
+        easel.Roughen(easel.Between(0.02f, 0.06f), 0.35f);
 
         easel.Canvas.Save();
         easel.Canvas.Translate(50 + easel.Between(-9, 9), 50 + easel.Between(-7, 7));

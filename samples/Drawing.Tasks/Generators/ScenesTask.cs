@@ -26,14 +26,14 @@ internal sealed class ScenesTask : DrawnTask
             SKPath paper = easel.Wobble(Easel.Place(easel.Box(-30, -12, 30, 12), easel.Between(0, 100), easel.Between(0, 100), 1, easel.Between(0, 180)), 4);
             easel.Fill(paper, easel.Near(ground, 35));
         }
-        easel.Roughen(0.1f, 0.4f);
+        easel.Roughen(0.1f, 0.25f);
 
         string[] words = className.Split(' ');
         (string first, string relation, string second) = (words[0], words[1], words[^1]);
         float x = 50 + easel.Between(-7, 7), y = 50 + easel.Between(-7, 7), side = easel.Chance(0.5) ? 1 : -1;
         SKColor one = easel.Vivid(), other = easel.Near(easel.Vivid().Lighter(0.3f), 20);
         // Near colours would hide the inner one.
-        if (float.Abs(one.Green - other.Green) + float.Abs(one.Red - other.Red) + float.Abs(one.Blue - other.Blue) < 160) other = one.Lighter(0.75f);
+        if (Colours.Difference(one, other) < 160) other = one.Lighter(0.75f);
         switch (relation)
         {
             case "inside":
@@ -49,7 +49,7 @@ internal sealed class ScenesTask : DrawnTask
                 Cut(easel, first, x - side * easel.Between(19, 23), y + easel.Between(-8, 8), easel.Between(16, 20), one);
                 break;
         }
-        easel.Roughen(0.4f, 0.3f);
+        easel.Roughen(0.4f, 0.2f);
         easel.Grain(6);
     }
 

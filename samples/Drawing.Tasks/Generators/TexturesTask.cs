@@ -11,12 +11,13 @@ internal sealed class TexturesTask : DrawnTask
 
     public override string Template => "{} texture.";
 
-    public override IReadOnlyList<string> ClassNames { get; } = ["striped", "dotted", "checkered", "woven", "cracked", "bubbly", "wavy", "zigzag", "grainy", "scaly"];
+    public override IReadOnlyList<string> ClassNames { get; } = ["striped", "dotted", "chequered", "woven", "cracked", "bubbly", "wavy", "zigzagged", "grainy", "scaly"];
 
     private protected override void Paint(Easel easel, string className)
     {
         SKColor ground = easel.Chance(0.5) ? easel.Pale() : easel.Vivid().Lighter(0.25f);
         SKColor figure = easel.Chance(0.5) ? easel.Dark() : easel.Vivid().Darker(0.35f);
+        if (Colours.Difference(ground, figure) < 220) figure = figure.Darker(0.6f);
         if (easel.Chance(0.35)) (ground, figure) = (figure, ground);
         easel.Cover(ground);
 
@@ -28,19 +29,19 @@ internal sealed class TexturesTask : DrawnTask
         {
             case "striped": Stripes(easel, figure, period); break;
             case "dotted": Dots(easel, figure, period); break;
-            case "checkered": Checks(easel, figure, period); break;
+            case "chequered": Checks(easel, figure, period); break;
             case "woven": Weave(easel, ground, figure, period); break;
             case "cracked": Cracks(easel, figure, period * 1.4f); break;
             case "bubbly": Bubbles(easel, ground, period); break;
             case "wavy": Lines(easel, figure, period, smooth: true); break;
-            case "zigzag": Lines(easel, figure, period, smooth: false); break;
+            case "zigzagged": Lines(easel, figure, period, smooth: false); break;
             case "grainy": Grains(easel, figure); break;
             case "scaly": Scales(easel, ground, figure, period); break;
         }
         easel.Canvas.Restore();
 
         easel.Fill(easel.Box(0, 0, 100, 100), easel.Gradient(easel.Between(0, 100), 0, easel.Between(0, 100), 100, SKColors.Black.WithAlpha(0), SKColors.Black.WithAlpha((byte)easel.Dice.Next(40, 130))));
-        easel.Roughen(0.15f, 0.4f);
+        easel.Roughen(0.15f, 0.3f);
         easel.Grain(6);
     }
 
@@ -125,8 +126,15 @@ internal sealed class TexturesTask : DrawnTask
                     line.LineTo(x + length, y);
                 }
             }
-            easel.Stroke(easel.Wobble(line, 0.8f), easel.Near(figure, 10), width);
+            if (smooth) easel.Stroke(easel.Wobble(line, 0.8f), easel.Near(figure, 10), width);
+            else Sharp(easel, line, easel.Near(figure, 10), width);
         }
+    }
+
+    private static void Sharp(Easel easel, SKPath line, SKColor colour, float width)
+    {
+        using var paint = new SKPaint { Color = colour, IsAntialias = true, IsStroke = true, StrokeWidth = width, StrokeJoin = SKStrokeJoin.Miter };
+        easel.Canvas.DrawPath(line, paint);
     }
 
     private static void Grains(Easel easel, SKColor figure)
@@ -144,10 +152,10 @@ internal sealed class TexturesTask : DrawnTask
             for (int column = -9; column < 9; column++)
             {
                 float x = (column + (row & 1) * 0.5f) * period, y = row * period * 0.5f, radius = period * 0.55f;
-                SKColor scale = easel.Near(Colours.Mix(ground, figure, 0.35f), 14);
+                SKColor scale = easel.Near(Colours.Mix(ground, figure, 0.2f).Lighter(0.15f), 14);
                 SKPath disc = easel.Circle(x, y, radius);
                 easel.Fill(disc, easel.Gradient(0, y - radius, 0, y + radius, scale.Darker(0.35f), scale.Lighter(0.25f)));
-                easel.Stroke(disc, figure.Darker(0.4f), 1.3f);
+                easel.Stroke(disc, scale.Darker(0.75f), 1.4f);
             }
     }
 }

@@ -17,7 +17,7 @@ internal sealed class VariantsTask : DrawnTask
     {
         SKColor felt = easel.Chance(0.5) ? easel.Dark() : easel.Vivid().Darker(0.2f);
         easel.Cover(felt);
-        easel.Roughen(0.35f, 0.8f);
+        easel.Roughen(0.35f, 0.45f);
 
         float x = 50 + easel.Between(-10, 10), y = 50 + easel.Between(-10, 10), radius = easel.Between(27, 40);
         SKColor metal = easel.Near(easel.Pick(new SKColor(222, 186, 80), new SKColor(190, 196, 204), new SKColor(200, 124, 76), new SKColor(150, 200, 190)), 15);
