@@ -1,0 +1,42 @@
+using SkiaSharp;
+
+namespace Drawing.Tasks;
+
+/// <summary>A classification task whose pictures are drawn: some classes, a text template for their names, and a generator of pictures.</summary>
+/// <remarks>Has no state: everything random comes from the <see cref="Random"/> passed in, so equal seeds give equal pictures. Mirroring a picture left to right never changes its class.</remarks>
+public abstract class DrawnTask
+{
+    /// <summary>One lower-case word that names the task; also its folder.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>What the pictures show and what makes them hard, in a sentence.</summary>
+    public abstract string Description { get; }
+
+    /// <summary>The text of a class; {} stands for its name.</summary>
+    public abstract string Template { get; }
+
+    /// <summary>The classes' names; 5 to 10.</summary>
+    public abstract IReadOnlyList<string> ClassNames { get; }
+
+    /// <summary>Draws a picture.</summary>
+    /// <param name="classIndex">Of <see cref="ClassNames"/>.</param>
+    /// <param name="random">Decides colours, places, wobble and noise.</param>
+    /// <param name="size">Width and height in pixels, 16 to 1024.</param>
+    /// <returns>An opaque RGBA bitmap, which the caller disposes of.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such class, or the size is out of its range.</exception>
+    public SKBitmap Draw(int classIndex, Random random, int size = DrawnTaskFiles.DefaultSize)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(classIndex);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(classIndex, ClassNames.Count);
+        ArgumentNullException.ThrowIfNull(random);
+        ArgumentOutOfRangeException.ThrowIfLessThan(size, DrawnTaskFiles.SmallestSize);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, DrawnTaskFiles.LargestSize);
+        var bitmap = new SKBitmap(new SKImageInfo(size, size, SKColorType.Rgba8888, SKAlphaType.Opaque));
+        using var easel = new Easel(bitmap, random);
+        Paint(easel, ClassNames[classIndex]);
+        return bitmap;
+    }
+
+    /// <summary>Paints the picture of one class; the easel is <see cref="Easel.Side"/> wide and high at any size in pixels.</summary>
+    private protected abstract void Paint(Easel easel, string className);
+}
