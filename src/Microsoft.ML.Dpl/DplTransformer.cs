@@ -100,7 +100,7 @@ public sealed class DplTransformer : ITransformer, IDisposable
             using var log = new HostLog(env, nameof(DplTransformer), "Loading");
             EnvironmentOptions options = MLNetInternals.OptionsOf(env);
             TorchSharp.torch.Device device = ComputeDevice.Choose(null, options.GpuDeviceId, options.FallbackToCpu, log.Info, log.Warning);
-            ClipBackbone backbone = BackboneLocator.Find(reference.Name, reference.Sha256, reference.Location);
+            ClipBackbone backbone = BackboneLocator.Find(reference.Name, reference.Sha256, reference.Location, reference.Vocabulary);
             log.Info($"Backbone: {backbone}.");
             description.RequireLayers(backbone.Config.Text.Layers, backbone.Config.Vision.Layers);
             TrainedPrompts prompts = ModelZip.ReadStream(

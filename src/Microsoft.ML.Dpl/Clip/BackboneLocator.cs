@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Microsoft.ML.Dpl.Clip;
 
@@ -16,8 +17,9 @@ internal static class BackboneLocator
     /// <param name="name">As the model knows it, for messages.</param>
     /// <param name="sha256">Of the weights, 64 hexadecimal digits.</param>
     /// <param name="savedLocation">Where it lay when the model was saved; null where that was not stored.</param>
+    /// <param name="savedVocabulary">Where the vocabulary of a single file in OpenAI's layout lay; null otherwise.</param>
     /// <exception cref="FileNotFoundException">None of the places holds these weights; the message lists what was found there and how to name another.</exception>
-    public static ClipBackbone Find(string name, string sha256, string? savedLocation)
+    public static ClipBackbone Find(string name, string sha256, string? savedLocation, string? savedVocabulary)
     {
         var looked = new List<string>();
         foreach (ClipBackbone backbone in Registered.Values)
@@ -38,7 +40,7 @@ internal static class BackboneLocator
         {
             try
             {
-                ClipBackbone backbone = ClipBackbone.Open(path);
+                ClipBackbone backbone = path == savedLocation && IsLocal(savedVocabulary) ? ClipBackbone.FromOpenAI(path, savedVocabulary) : ClipBackbone.Open(path);
                 if (Matches(backbone, sha256)) return backbone;
                 looked.Add($"{path} ({source}): other weights, SHA-256 {backbone.Sha256}");
             }
@@ -58,10 +60,12 @@ internal static class BackboneLocator
     {
         string? variable = Environment.GetEnvironmentVariable(EnvironmentVariable);
         foreach (string path in (variable ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)) yield return (path, EnvironmentVariable);
-        // A model zip may come from anywhere: a network path in it must not make this machine call home.
-        if (savedLocation is not null && Path.IsPathFullyQualified(savedLocation) && !savedLocation.StartsWith(@"\\", StringComparison.Ordinal) && !savedLocation.StartsWith("//", StringComparison.Ordinal))
-            yield return (savedLocation, "where it lay at saving");
+        if (IsLocal(savedLocation)) yield return (savedLocation, "where it lay at saving");
     }
+
+    /// <summary>A model zip may come from anywhere: a network path in it must not make this machine call home.</summary>
+    private static bool IsLocal([NotNullWhen(true)] string? path)
+        => path is not null && Path.IsPathFullyQualified(path) && !path.StartsWith(@"\\", StringComparison.Ordinal) && !path.StartsWith("//", StringComparison.Ordinal);
 
     private static bool Matches(ClipBackbone backbone, string sha256) => string.Equals(backbone.Sha256, sha256, StringComparison.OrdinalIgnoreCase);
 }

@@ -29,28 +29,33 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
     public LabelClasses ReadClasses()
     {
         LabelClasses classes = data.Train.Label.ReadClasses(data.Train.View, checkAlive);
+        if (!data.Train.Label.IsNamed) log.Warning($"Label column '{data.Train.Label.Column.Name}' is a key without names, so CLIP reads '{classes.Names[0]}', '{classes.Names[^1]}' and so on. Make it with MapValueToKey from the classes' names.");
         return classes.Count > 1 ? classes : throw new InvalidOperationException($"There is a single class, '{classes.Names[0]}'. A classifier needs at least two.");
     }
 
     /// <exception cref="InvalidOperationException">No row, a class with too few rows, or a picture that cannot be read.</exception>
     public FitPictures Read(LabelClasses classes)
     {
-        int[] labels = ReadLabels(data.Train, classes);
-        if (labels.Length == 0) throw new InvalidOperationException("The training data has no rows.");
-        WarnOfEmptyClasses(labels, classes);
+        Dictionary<long, int> labels = ReadLabels(classes);
+        if (labels.Count == 0) throw new InvalidOperationException("The training data has no rows.");
+        WarnOfEmptyClasses(labels.Values, classes);
+        var rows = new TrainingRows(data.Train.View, data.Train.Image, data.Train.Label, classes, data.SkipUnreadable, checkAlive);
+        if (data.SkipUnreadable) labels = Readable(rows, labels, classes);
         bool split = settings.Search is not null && data.Validation is null;
-        HashSet<long> aside = split ? [.. StratifiedSplit.ByCount(labels, classes.Names, settings.ValidationRowsPerClass, settings.Seed).Validation.Select(row => (long)row)] : [];
+        long[] order = [.. labels.Keys.Order()];
+        HashSet<long> aside = split
+            ? [.. StratifiedSplit.ByCount([.. order.Select(row => labels[row])], classes.Names, settings.ValidationRowsPerClass, settings.Seed).Validation.Select(index => order[index])]
+            : [];
 
         var trainLabels = new List<int>();
         var validation = new List<byte[]>();
         var validationLabels = new List<int>();
-        var rows = new TrainingRows(data.Train.View, data.Train.Image, data.Train.Label, classes, data.SkipUnreadable, checkAlive);
         IEnumerable<RgbImage> TrainPictures()
         {
             foreach (TrainingRow row in rows.Read())
             {
                 // The split was decided on an earlier pass.
-                if (row.Row >= labels.Length || labels[row.Row] != row.Class)
+                if (!labels.TryGetValue(row.Row, out int label) || label != row.Class)
                     throw new InvalidOperationException($"At row {row.Row} the training data gave another label than before. It is read several times: give it data that keeps its order, or put Cache before it.");
                 if (aside.Contains(row.Row))
                 {
@@ -66,9 +71,6 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
         ImageCache cache = ImageCache.Build(TrainPictures(), processor.ImageSize, settings.ImageCacheBytes);
         try
         {
-            WarnOfSkipped(rows.Skipped, "training");
-            RequireRows(labels, trainLabels, classes, "training");
-            if (split) RequireRows(labels, validationLabels, classes, "validation");
             log.Info($"Pictures: {cache.Count} for training at up to {cache.ShortSideBound} pixels ({cache.Bytes >> 20} MiB){(split ? $", {validation.Count} of the training rows set aside for validation" : "")}.");
             PreparedImages? prepared = split ? new PreparedImages(validation, validationLabels, processor) : ReadValidation(classes);
             return new FitPictures(cache, trainLabels, prepared);
@@ -98,20 +100,35 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
         return new PreparedImages(pictures, labels, processor);
     }
 
-    private int[] ReadLabels(LabelledData labelled, LabelClasses classes)
+    /// <summary>Row position to class index, in one pass over the labels alone.</summary>
+    private Dictionary<long, int> ReadLabels(LabelClasses classes)
     {
-        var labels = new List<int>();
-        using DataViewRowCursor cursor = labelled.View.GetRowCursor([labelled.View.Schema[labelled.Label.Column.Index]]);
-        Func<int> read = labelled.Label.CreateReader(cursor, classes);
+        LabelledData train = data.Train;
+        var labels = new Dictionary<long, int>();
+        using DataViewRowCursor cursor = train.View.GetRowCursor([train.View.Schema[train.Label.Column.Index]]);
+        Func<int> read = train.Label.CreateReader(cursor, classes);
         while (cursor.MoveNext())
         {
             checkAlive();
-            labels.Add(read());
+            labels.Add(cursor.Position, read());
         }
-        return [.. labels];
+        return labels;
     }
 
-    private void WarnOfEmptyClasses(int[] labels, LabelClasses classes)
+    /// <summary>The rows whose pictures can be read: known before the split, so that both sides of it have pictures of every class.</summary>
+    /// <exception cref="InvalidOperationException">A class has rows, but no readable picture.</exception>
+    private Dictionary<long, int> Readable(TrainingRows rows, Dictionary<long, int> all, LabelClasses classes)
+    {
+        var readable = new Dictionary<long, int>();
+        foreach (TrainingRow row in rows.Read()) readable.Add(row.Row, row.Class);
+        WarnOfSkipped(rows.Skipped, "training");
+        var present = readable.Values.ToHashSet();
+        foreach (int label in all.Values.Distinct())
+            if (!present.Contains(label)) throw new InvalidOperationException($"Class '{classes.Names[label]}' has no readable picture. Mend or replace its pictures, or leave the class out.");
+        return readable;
+    }
+
+    private void WarnOfEmptyClasses(IEnumerable<int> labels, LabelClasses classes)
     {
         var present = labels.ToHashSet();
         string[] empty = [.. classes.Names.Where((_, index) => !present.Contains(index))];
@@ -121,13 +138,5 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
     private void WarnOfSkipped(IReadOnlyList<UnreadableImageException> skipped, string what)
     {
         if (skipped.Count > 0) log.Warning($"{skipped.Count} {what} pictures could not be read and were left out. The first: {skipped[0].Message}");
-    }
-
-    /// <summary>Skipping pictures must not leave a class without any.</summary>
-    private static void RequireRows(int[] all, List<int> kept, LabelClasses classes, string what)
-    {
-        var present = kept.ToHashSet();
-        foreach (int label in all.Distinct())
-            if (!present.Contains(label)) throw new InvalidOperationException($"Class '{classes.Names[label]}' has no readable {what} picture left. Mend or replace its unreadable pictures, or leave the class out.");
     }
 }

@@ -20,7 +20,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         var reader = new FitPictureReader(data, settings, backbone.CreateImageProcessor(), log, observer.ThrowIfCancelled);
         LabelClasses classes = reader.ReadClasses();
         // Hashed first: weights that changed on disk are known before the training, not after it.
-        var reference = new BackboneReference(backbone.Name, backbone.Sha256, backbone.Location);
+        var reference = new BackboneReference(backbone.Name, backbone.Sha256, backbone.Location, backbone.IsOpenAILayout ? backbone.VocabularyPath : null);
         int[][] texts = Tokenize(classes);
         bool isZeroShot = settings.Search is null && settings.TextLengths!.Concat(settings.ImageLengths!).All(length => length == 0);
 

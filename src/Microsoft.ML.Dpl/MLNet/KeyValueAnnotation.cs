@@ -27,6 +27,21 @@ internal static class KeyValueAnnotation
     public static PrimitiveDataViewType TypeOf(int code)
         => code >= 0 && code < Kept.Length ? Kept[code] : throw new InvalidDataException($"The model's class values are of the unknown kind {code}: it was written by a newer version, or is damaged.");
 
+    /// <summary>Whether every name is a value of the type, as it is for what a label column gave.</summary>
+    public static bool Fit(IEnumerable<string> names, PrimitiveDataViewType type)
+    {
+        try
+        {
+            foreach (string name in names)
+                if (type is not TextDataViewType) _ = Convert.ChangeType(name, type.RawType, CultureInfo.InvariantCulture);
+            return true;
+        }
+        catch (Exception e) when (e is FormatException or OverflowException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>The values as text, in key order; null where the column has no such annotation.</summary>
     public static string[]? Read(DataViewSchema.Column column)
     {

@@ -82,7 +82,7 @@ internal sealed class LabelColumn
         {
             string found = name();
             if (indices.TryGetValue(found, out int index)) return index;
-            throw new InvalidOperationException($"Row {row.Position} (counted from 0): label '{found}' is not among the {classes.Count} classes.");
+            throw new InvalidOperationException($"Row {row.Position} (counted from 0): label '{found}' is not among the {classes.Count} classes of the training data.");
         };
     }
 

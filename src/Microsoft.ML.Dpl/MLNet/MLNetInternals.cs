@@ -17,8 +17,7 @@ namespace Microsoft.ML.Dpl.MLNet;
 /// <param name="Seed">The context's seed, if any.</param>
 /// <param name="GpuDeviceId">The GPU's ordinal, if any.</param>
 /// <param name="FallbackToCpu">Whether the CPU may stand in for a missing GPU.</param>
-/// <param name="TempFilePath">The folder for temporary files.</param>
-internal sealed record EnvironmentOptions(int? Seed, int? GpuDeviceId, bool FallbackToCpu, string TempFilePath);
+internal sealed record EnvironmentOptions(int? Seed, int? GpuDeviceId, bool FallbackToCpu);
 
 /// <summary>The only place that touches members that ML.NET keeps internal; a test holds the list of them.</summary>
 internal static class MLNetInternals
@@ -53,8 +52,8 @@ internal static class MLNetInternals
 
     public static EnvironmentOptions OptionsOf(IHostEnvironment environment)
         => environment is IHostEnvironmentInternal own
-            ? new EnvironmentOptions(own.Seed, own.GpuDeviceId, own.FallbackToCpu, own.TempFilePath ?? Path.GetTempPath())
-            : new EnvironmentOptions(null, null, FallbackToCpu: true, Path.GetTempPath());
+            ? new EnvironmentOptions(own.Seed, own.GpuDeviceId, own.FallbackToCpu)
+            : new EnvironmentOptions(null, null, FallbackToCpu: true);
 
     /// <summary>Opens our folder of a model zip for writing and stores who can read it back.</summary>
     /// <param name="context">As <c>ICanSaveModel.Save</c> received it.</param>

@@ -59,4 +59,5 @@ internal sealed record ModelDescription(
 /// <param name="Name">For people.</param>
 /// <param name="Sha256">Of the weights.</param>
 /// <param name="Location">Where it lay; a hint.</param>
-internal sealed record BackboneReference(string Name, string Sha256, string? Location);
+/// <param name="Vocabulary">Where its vocabulary lay if not in the same folder; a hint.</param>
+internal sealed record BackboneReference(string Name, string Sha256, string? Location, string? Vocabulary = null);

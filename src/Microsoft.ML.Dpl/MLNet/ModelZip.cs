@@ -65,6 +65,7 @@ internal static class ModelZip
         if (count < 1) throw Damaged($"{count} classes");
         var names = new List<string>();
         for (int i = 0; i < count; i++) names.Add(reader.ReadNonEmptyString());
+        if (!KeyValueAnnotation.Fit(names, valueType)) throw Damaged($"classes that are not of its type {valueType}");
         return new ModelFace(image, predicted, score, batchSize, new LabelClasses(kind, names, valueType, "The model zip"));
     }
 

@@ -39,7 +39,6 @@ public sealed class ApprovedInternalsTests
         "Microsoft.ML.Runtime.IHostEnvironmentInternal.get_FallbackToCpu",
         "Microsoft.ML.Runtime.IHostEnvironmentInternal.get_GpuDeviceId",
         "Microsoft.ML.Runtime.IHostEnvironmentInternal.get_Seed",
-        "Microsoft.ML.Runtime.IHostEnvironmentInternal.get_TempFilePath",
         "Microsoft.ML.SchemaShape+Column..ctor",
         "Microsoft.ML.SchemaShape.Create",
         "Microsoft.ML.SignatureLoadModel",

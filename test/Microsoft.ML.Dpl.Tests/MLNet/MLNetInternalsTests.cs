@@ -9,9 +9,9 @@ public sealed class MLNetInternalsTests
     [Fact]
     public void TheCatalogsEnvironmentIsTheContext()
     {
-        var context = new MLContext(seed: 7) { GpuDeviceId = 2, FallbackToCpu = false, TempFilePath = "/tmp/somewhere" };
+        var context = new MLContext(seed: 7) { GpuDeviceId = 2, FallbackToCpu = false };
         IHostEnvironment environment = MLNetInternals.EnvironmentOf(context.MulticlassClassification.Trainers);
-        Assert.Equal(new EnvironmentOptions(7, 2, false, "/tmp/somewhere"), MLNetInternals.OptionsOf(environment));
+        Assert.Equal(new EnvironmentOptions(7, 2, false), MLNetInternals.OptionsOf(environment));
     }
 
     [Fact]
