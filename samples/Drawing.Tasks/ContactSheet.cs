@@ -7,7 +7,7 @@ public static class ContactSheet
 {
     private const int Gap = 4, NameWidth = 190;
 
-    /// <summary>Writes a task's contact sheet as a PNG file; its pictures are in none of the splits.</summary>
+    /// <summary>Writes a task's contact sheet as a PNG file; its pictures are in none of the splits. Names need a font on the machine.</summary>
     /// <param name="task">What to show.</param>
     /// <param name="file">Where to.</param>
     /// <param name="seed">Equal seeds give equal sheets.</param>

@@ -7,7 +7,7 @@ internal sealed class NoisyTask : DrawnTask
 {
     public override string Name => "noisy";
 
-    public override string Description => "Coloured shapes behind blur, scratches and strong noise, in pale light.";
+    public override string Description => "Coloured shapes behind blur, a grey veil, scratches and strong noise.";
 
     public override string Template => "a noisy picture of a {}.";
 
@@ -21,8 +21,9 @@ internal sealed class NoisyTask : DrawnTask
         easel.Roughen(0.05f, 0.8f);
 
         float x = 50 + easel.Between(-14, 14), y = 50 + easel.Between(-14, 14);
-        SKColor colour = easel.Near(Colours.Named(words[0]), 25);
-        easel.Blurred(easel.Between(1.5f, 4), () => easel.Fill(easel.Shape(words[1], x, y, easel.Between(24, 36), easel.Between(-40, 40)), colour));
+        // A veil of grey takes some of the colour away.
+        SKColor colour = Colours.Mix(easel.Near(Colours.Named(words[0]), 25), new SKColor(128, 128, 128), easel.Between(0.05f, 0.45f));
+        easel.Blurred(easel.Between(1.5f, 4), () => easel.Fill(easel.Shape(words[1], x, y, easel.Between(23, 35), easel.Between(-40, 40)), colour));
         for (int scratch = easel.Dice.Next(3, 8); scratch > 0; scratch--)
         {
             float from = easel.Between(0, 100), to = from + easel.Between(-40, 40);

@@ -21,9 +21,9 @@ internal sealed class ObjectsTask : DrawnTask
         easel.Roughen(easel.Between(0.02f, 0.06f), 0.35f);
 
         easel.Canvas.Save();
-        easel.Canvas.Translate(50 + easel.Between(-9, 9), 50 + easel.Between(-7, 7));
-        easel.Canvas.RotateDegrees(easel.Between(-14, 14));
-        float scale = easel.Between(0.62f, 0.92f);
+        easel.Canvas.Translate(50 + easel.Between(-14, 14), 50 + easel.Between(-12, 12));
+        easel.Canvas.RotateDegrees(easel.Between(-28, 28));
+        float scale = easel.Between(0.5f, 0.9f);
         easel.Canvas.Scale(easel.Chance(0.5) ? scale : -scale, scale * easel.Between(0.9f, 1.1f));
         PaintThing(easel, className);
         easel.Canvas.Restore();

@@ -30,23 +30,23 @@ internal sealed class ScenesTask : DrawnTask
 
         string[] words = className.Split(' ');
         (string first, string relation, string second) = (words[0], words[1], words[^1]);
-        float x = 50 + easel.Between(-7, 7), y = 50 + easel.Between(-7, 7), side = easel.Chance(0.5) ? 1 : -1;
+        float x = 50 + easel.Between(-10, 10), y = 50 + easel.Between(-10, 10), side = easel.Chance(0.5) ? 1 : -1;
         SKColor one = easel.Vivid(), other = easel.Near(easel.Vivid().Lighter(0.3f), 20);
         // Near colours would hide the inner one.
         if (Colours.Difference(one, other) < 160) other = one.Lighter(0.75f);
         switch (relation)
         {
             case "inside":
-                Cut(easel, second, x, y, easel.Between(34, 40), other);
-                Cut(easel, first, x + easel.Between(-4, 4), y + easel.Between(-4, 4), easel.Between(13, 18), one);
+                Cut(easel, second, x, y, easel.Between(27, 38), other);
+                Cut(easel, first, x + easel.Between(-4, 4), y + easel.Between(-4, 4), easel.Between(10, 15), one);
                 break;
             case "above":
-                Cut(easel, second, x + easel.Between(-8, 8), y + easel.Between(19, 23), easel.Between(16, 20), other);
-                Cut(easel, first, x + easel.Between(-8, 8), y - easel.Between(19, 23), easel.Between(16, 20), one);
+                Cut(easel, second, x + easel.Between(-16, 16), y + easel.Between(17, 22), easel.Between(12, 19), other);
+                Cut(easel, first, x + easel.Between(-16, 16), y - easel.Between(17, 22), easel.Between(12, 19), one);
                 break;
             default:
-                Cut(easel, second, x + side * easel.Between(19, 23), y + easel.Between(-8, 8), easel.Between(16, 20), other);
-                Cut(easel, first, x - side * easel.Between(19, 23), y + easel.Between(-8, 8), easel.Between(16, 20), one);
+                Cut(easel, second, x + side * easel.Between(17, 22), y + easel.Between(-14, 14), easel.Between(12, 19), other);
+                Cut(easel, first, x - side * easel.Between(17, 22), y + easel.Between(-14, 14), easel.Between(12, 19), one);
                 break;
         }
         easel.Roughen(0.4f, 0.2f);
@@ -55,7 +55,7 @@ internal sealed class ScenesTask : DrawnTask
 
     private static void Cut(Easel easel, string shape, float x, float y, float radius, SKColor colour)
     {
-        SKPath paper = easel.Wobble(easel.Shape(shape, x, y, radius, easel.Between(-15, 15)), 1.1f);
+        SKPath paper = easel.Wobble(easel.Shape(shape, x, y, radius, easel.Between(-25, 25)), 1.1f);
         SKPath shadow = easel.Keep(new SKPath(paper));
         shadow.Offset(2, 2.5f);
         easel.Blurred(1.5f, () => easel.Fill(shadow, SKColors.Black.WithAlpha(140)));

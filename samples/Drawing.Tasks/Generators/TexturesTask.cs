@@ -17,7 +17,7 @@ internal sealed class TexturesTask : DrawnTask
     {
         SKColor ground = easel.Chance(0.5) ? easel.Pale() : easel.Vivid().Lighter(0.25f);
         SKColor figure = easel.Chance(0.5) ? easel.Dark() : easel.Vivid().Darker(0.35f);
-        if (Colours.Difference(ground, figure) < 220) figure = figure.Darker(0.6f);
+        if (Colours.Difference(ground, figure) < 260) figure = figure.Darker(0.65f);
         if (easel.Chance(0.35)) (ground, figure) = (figure, ground);
         easel.Cover(ground);
 
@@ -93,7 +93,7 @@ internal sealed class TexturesTask : DrawnTask
                 if (easel.Chance(0.8)) Crack(corners[row, column], corners[row + 1, column]);
             }
 
-        void Crack((float X, float Y) from, (float X, float Y) to) => easel.Stroke(easel.Wobble(easel.Line(false, from, to), 2), figure.Darker(0.3f), easel.Between(1, 3.2f));
+        void Crack((float X, float Y) from, (float X, float Y) to) => easel.Stroke(easel.Wobble(easel.Line(false, from, to), 2), figure, easel.Between(1, 3.2f));
     }
 
     private static void Bubbles(Easel easel, SKColor ground, float period)
@@ -108,7 +108,7 @@ internal sealed class TexturesTask : DrawnTask
 
     private static void Lines(Easel easel, SKColor figure, float period, bool smooth)
     {
-        float length = period * easel.Between(1.6f, 2.4f), height = period * easel.Between(0.4f, 0.6f), width = period * easel.Between(0.3f, 0.45f);
+        float length = period * easel.Between(1.6f, 2.4f), height = period * easel.Between(0.32f, 0.5f), width = period * easel.Between(0.26f, 0.38f);
         for (float y = -80; y < 80; y += period)
         {
             SKPath line = easel.Keep(new SKPath());

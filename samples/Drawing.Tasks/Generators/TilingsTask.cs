@@ -36,6 +36,8 @@ internal sealed class TilingsTask : DrawnTask
         easel.Canvas.Restore();
 
         easel.Roughen(0.2f, 0.4f);
+        // Seasons and sensors differ in colour, so colour alone must not give the class away.
+        easel.Fill(easel.Box(0, 0, 100, 100), easel.Gradient(0, 0, 100, 100, easel.Vivid().Lighter(easel.Between(0.35f, 0.8f)), easel.Vivid().Lighter(easel.Between(0.5f, 0.9f))), SKBlendMode.Modulate);
         SKColor haze = easel.Near(new SKColor(200, 206, 214, 255), 25).WithAlpha((byte)easel.Dice.Next(10, 80));
         easel.Fill(easel.Box(0, 0, 100, 100), haze);
         easel.Grain(6);
