@@ -9,8 +9,7 @@ namespace QuickStart;
 
 /// <summary>What to compare, on which pictures, for how long.</summary>
 internal sealed record ExperimentSettings(
-    string Clip, FileInfo Train, FileInfo? Validation, FileInfo Test, FileInfo Output, int SearchEpochs, int TrainingEpochs, int BatchSize, double LearningRate,
-    string Template, int Seed, string? Device, int[] Candidates);
+    string Clip, PictureTables Pictures, FileInfo Output, int SearchEpochs, int TrainingEpochs, int BatchSize, double LearningRate, double Distillation, int Seed, string? Device, int[] Candidates);
 
 /// <summary>Zero-shot CLIP, uniform prompts and searched prompts on the same pictures with the same budget; the last is saved.</summary>
 internal sealed class Experiment(ExperimentSettings settings, CancellationToken cancellation)
@@ -20,30 +19,31 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
     public async Task<int> Run()
     {
         ClipBackbone backbone = ClipBackbone.Open(settings.Clip);
-        IReadOnlyList<Picture> trainRows = Picture.ReadTable(settings.Train), testRows = Picture.ReadTable(settings.Test);
+        IReadOnlyList<Picture> trainRows = Picture.ReadTable(settings.Pictures.Train), testRows = Picture.ReadTable(settings.Pictures.Test);
         IDataView train = _mlContext.Data.LoadFromEnumerable(trainRows), test = _mlContext.Data.LoadFromEnumerable(testRows);
-        IDataView? validation = settings.Validation is null ? null : _mlContext.Data.LoadFromEnumerable(Picture.ReadTable(settings.Validation));
+        IDataView? validation = settings.Pictures.Validation is null ? null : _mlContext.Data.LoadFromEnumerable(Picture.ReadTable(settings.Pictures.Validation));
         ITransformer toKey = _mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(train);
         int classes = trainRows.Select(p => p.Label).Distinct().Count();
         AnsiConsole.MarkupLineInterpolated($"[bold]{backbone.Name}[/]: {backbone.Config.Vision.Layers} image layers of {backbone.Config.Vision.Width}, {backbone.Config.Text.Layers} text layers of {backbone.Config.Text.Width}");
         AnsiConsole.MarkupLineInterpolated($"{trainRows.Count} training pictures of {classes} classes, {testRows.Count} test pictures");
 
-        var table = new Table().AddColumn("prompts").AddColumn(new TableColumn("test accuracy").RightAligned()).AddColumn(new TableColumn("right").RightAligned()).AddColumn(new TableColumn("time").RightAligned());
+        var table = new Table().AddColumn("prompts").AddColumn(new TableColumn("accuracy").RightAligned()).AddColumn(new TableColumn("right").RightAligned()).AddColumn(new TableColumn("class mean").RightAligned()).AddColumn(new TableColumn("time").RightAligned());
         DplTransformer Compare(string name, PromptConfiguration? configuration)
         {
             long began = Stopwatch.GetTimestamp();
             DplTransformer transformer = FitProgress.Show(name, progress => _mlContext.MulticlassClassification.Trainers
                 .DifferentiablePromptLearning(OptionsFor(backbone, configuration, validation is null ? null : toKey.Transform(validation), progress)).Fit(toKey.Transform(train)));
             TimeSpan time = Stopwatch.GetElapsedTime(began);
-            double accuracy = _mlContext.MulticlassClassification.Evaluate(transformer.Transform(toKey.Transform(test))).MicroAccuracy;
-            table.AddRow(name, $"{accuracy:p2}", $"{accuracy * testRows.Count:f0} of {testRows.Count}", $"{time:hh\\:mm\\:ss}");
+            MulticlassClassificationMetrics metrics = _mlContext.MulticlassClassification.Evaluate(transformer.Transform(toKey.Transform(test)));
+            double accuracy = metrics.MicroAccuracy;
+            table.AddRow(name, $"{accuracy:p2}", $"{accuracy * testRows.Count:f0} of {testRows.Count}", $"{metrics.MacroAccuracy:p2}", $"{time:hh\\:mm\\:ss}");
             AnsiConsole.MarkupLineInterpolated($"{name}: [bold]{accuracy:p2}[/]");
             return transformer;
         }
 
         Compare("zero-shot CLIP", PromptConfiguration.ZeroShot(backbone)).Dispose();
         foreach (int length in settings.Candidates.Where(length => length > 0))
-            Compare($"uniform, {length} in every layer", PromptConfiguration.Uniform(backbone, length)).Dispose();
+            Compare($"uniform, length {length}", PromptConfiguration.Uniform(backbone, length)).Dispose();
         DplTransformer searched = Compare("searched (DPL)", null);
 
         AnsiConsole.Write(table);
@@ -64,13 +64,14 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
         ValidationSet = validation,
         Configuration = configuration,
         CandidateLengths = settings.Candidates,
-        Template = settings.Template,
+        Template = settings.Pictures.Template,
         BatchSize = settings.BatchSize,
         SearchEpochs = settings.SearchEpochs,
         TrainingEpochs = settings.TrainingEpochs,
         SearchLearningRate = settings.LearningRate,
         AlphaLearningRate = settings.LearningRate,
         TrainingLearningRate = settings.LearningRate,
+        DistillationWeight = settings.Distillation,
         Seed = settings.Seed,
         Device = settings.Device,
         Progress = progress,

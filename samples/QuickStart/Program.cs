@@ -1,32 +1,45 @@
 using System.CommandLine;
 using System.Reflection;
+using Drawing.Tasks;
 using QuickStart;
 using Spectre.Console;
 
-var clip = new Option<string>("--clip") { Description = "Folder of a CLIP in Hugging Face layout, or a .safetensors file with OpenAI's names.", Required = true };
-var train = new Option<FileInfo>("--train") { Description = "Table of training pictures: ImagePath and Label, separated by tabs.", Required = true }.AcceptExistingOnly();
-var validation = new Option<FileInfo?>("--validation") { Description = "Table of validation pictures. Default: 4 training pictures of each class." };
-var test = new Option<FileInfo>("--test") { Description = "Table of test pictures.", Required = true }.AcceptExistingOnly();
-var output = new Option<FileInfo>("--output") { Description = "Where the model goes.", DefaultValueFactory = _ => new FileInfo("model.zip") };
-var searchEpochs = new Option<int>("--search-epochs") { Description = "Epochs of search.", DefaultValueFactory = _ => 12 };
-var trainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 15 };
+var clip = new Option<string>("--clip") { Description = "Folder of a CLIP in Hugging Face layout, a .safetensors file with OpenAI's names, or tiny: the one that comes along.", DefaultValueFactory = _ => "tiny" };
+var task = new Option<string>("--task") { Description = "The pictures to draw where no --train is given: " + string.Join(", ", DrawnTasks.All.Select(t => t.Name)) + ".", DefaultValueFactory = _ => "lighting" };
+var train = new Option<FileInfo>("--train") { Description = "Table of training pictures: ImagePath and Label, separated by tabs. Default: pictures are drawn." }.AcceptExistingOnly();
+var validation = new Option<FileInfo>("--validation") { Description = "Table of validation pictures. Default: 4 training pictures of each class." }.AcceptExistingOnly();
+var test = new Option<FileInfo>("--test") { Description = "Table of test pictures; belongs to --train." }.AcceptExistingOnly();
+var output = new Option<FileInfo>("--output") { Description = "Where the model goes.", DefaultValueFactory = _ => new FileInfo("quickstart/model.zip") };
+var searchEpochs = new Option<int?>("--search-epochs") { Description = "Epochs of search. Default: 12, or 20 on drawn pictures." };
+var trainingEpochs = new Option<int?>("--training-epochs") { Description = "Epochs of training. Default: 15, or 30 on drawn pictures." };
 var batch = new Option<int>("--batch") { Description = "Pictures per step.", DefaultValueFactory = _ => 16 };
 var learningRate = new Option<double>("--learning-rate") { Description = "Of prompts and alphas.", DefaultValueFactory = _ => 0.0035 };
+var distillation = new Option<double>("--distillation") { Description = "Weight of staying near to zero-shot CLIP in training.", DefaultValueFactory = _ => 0 };
 var candidates = new Option<int[]>("--candidates") { Description = "Context lengths to choose from.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [0, 2, 4, 6] };
-var template = new Option<string>("--template") { Description = "Text of a class.", DefaultValueFactory = _ => "a photo of a {}." };
+var template = new Option<string?>("--template") { Description = "Text of a class. Default: a photo of a {}., or that of the drawn task." };
 var seed = new Option<int>("--seed") { Description = "Of everything random.", DefaultValueFactory = _ => 1 };
 var device = new Option<string?>("--device") { Description = "cpu, cuda or cuda:n." };
 
 var root = new RootCommand("Compares zero-shot CLIP, uniform prompts and searched prompts, saves the last as an ML.NET model and loads it again.")
 {
-    clip, train, validation, test, output, searchEpochs, trainingEpochs, batch, learningRate, candidates, template, seed, device,
+    clip, task, train, validation, test, output, searchEpochs, trainingEpochs, batch, learningRate, distillation, candidates, template, seed, device,
 };
-root.SetAction((arguments, cancellation) => Guarded(() => new Experiment(
-    new ExperimentSettings(
-        arguments.GetRequiredValue(clip), arguments.GetRequiredValue(train), arguments.GetValue(validation), arguments.GetRequiredValue(test), arguments.GetRequiredValue(output),
-        arguments.GetValue(searchEpochs), arguments.GetValue(trainingEpochs), arguments.GetValue(batch), arguments.GetValue(learningRate),
-        arguments.GetRequiredValue(template), arguments.GetValue(seed), arguments.GetValue(device), arguments.GetRequiredValue(candidates)),
-    cancellation).Run()));
+root.SetAction((arguments, cancellation) => Guarded(() =>
+{
+    FileInfo zip = arguments.GetRequiredValue(output);
+    Directory.CreateDirectory(zip.DirectoryName!);
+    bool draws = arguments.GetValue(train) is null;
+    if (draws != arguments.GetValue(test) is null) throw new ArgumentException("--train and --test go together.");
+    PictureTables pictures = draws
+        ? PictureTables.Draw(arguments.GetRequiredValue(task), zip.Directory!, arguments.GetValue(seed))
+        : new PictureTables(arguments.GetValue(train)!, arguments.GetValue(validation), arguments.GetValue(test)!, "a photo of a {}.");
+    return new Experiment(
+        new ExperimentSettings(
+            arguments.GetRequiredValue(clip), pictures with { Template = arguments.GetValue(template) ?? pictures.Template }, zip,
+            arguments.GetValue(searchEpochs) ?? (draws ? 20 : 12), arguments.GetValue(trainingEpochs) ?? (draws ? 30 : 15), arguments.GetValue(batch), arguments.GetValue(learningRate), arguments.GetValue(distillation),
+            arguments.GetValue(seed), arguments.GetValue(device), arguments.GetRequiredValue(candidates)),
+        cancellation).Run();
+}));
 
 var zip = new Argument<FileInfo>("model") { Description = "A saved model." }.AcceptExistingOnly();
 var pictures = new Argument<string[]>("pictures") { Description = "Picture files." };

@@ -18,7 +18,7 @@ public sealed class QuickStartTests(SmallBackbone small, ColourPictures pictures
             "--clip", small.Folder, "--train", Table(folder, "train.tsv", pictures.Train), "--test", Table(folder, "test.tsv", pictures.Test), "--output", zip,
             "--search-epochs", "2", "--training-epochs", "2", "--candidates", "0", "2", "--batch", "4");
         Assert.True(outcome.ExitCode == 0, outcome.Output + outcome.Error);
-        foreach (string expected in new[] { "zero-shot CLIP", "uniform, 2 in every layer", "searched (DPL)", "text, confidence", "of 15", "Saved as", "most probable" }) Assert.Contains(expected, outcome.Output);
+        foreach (string expected in new[] { "zero-shot CLIP", "uniform, length 2", "searched (DPL)", "text, confidence", "of 15", "Saved as", "most probable" }) Assert.Contains(expected, outcome.Output);
         Assert.True(File.Exists(zip));
     }
 
