@@ -37,4 +37,8 @@ public static class Words
         new(214, 36, 36), new(244, 132, 20), new(245, 218, 40), new(40, 160, 60), new(40, 84, 214),
         new(130, 44, 170), new(246, 140, 190), new(122, 74, 34), new(22, 22, 24), new(244, 244, 242),
     ];
+
+    /// <summary>The usual shade of a colour, sRGB from 0 to 255.</summary>
+    /// <param name="colour">Index into <see cref="Colours"/>.</param>
+    public static (byte Red, byte Green, byte Blue) Shade(int colour) => (Paints[colour].Red, Paints[colour].Green, Paints[colour].Blue);
 }

@@ -18,7 +18,7 @@ namespace PretrainTinyClip;
 /// <param name="Seed">Of pictures and initial values.</param>
 internal sealed record PretrainSettings(
     int ImageSize = 48, int PatchSize = 8, int Width = 128, int Layers = 5, int TextWidth = 128, int TextLayers = 3, int EmbeddingWidth = 128,
-    int Batch = 128, double LearningRate = 1.5e-3, double WeightDecay = 0.05, int? Steps = null, TimeSpan Length = default, int Seed = 1)
+    int Batch = 128, double LearningRate = 7e-4, double WeightDecay = 0.05, int? Steps = null, TimeSpan Length = default, int Seed = 1)
 {
     private const int HeadWidth = 64, ContextLength = 32;
 
