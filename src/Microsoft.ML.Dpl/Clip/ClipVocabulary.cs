@@ -60,7 +60,7 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
     }
 
     /// <summary>The printable stand-ins of the 256 bytes in GPT-2's order: bytes that print stand for themselves, the others follow from U+0100.</summary>
-    private static string[] ByteSymbols()
+    public static string[] ByteSymbols()
     {
         static bool Prints(int b) => b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF);
         int[] bytes = [.. Enumerable.Range(0, ByteCount)];

@@ -1,0 +1,48 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Prompts;
+using static TorchSharp.torch;
+
+namespace PretrainTinyClip;
+
+/// <summary>The two towers over a <see cref="LearnedClip"/> and what they are trained with.</summary>
+internal sealed class ContrastiveModel(LearnedClip clip)
+{
+    private readonly PlainBranch _imageBranch = new(clip.Config.Vision.Layers), _textBranch = new(clip.Config.Text.Layers);
+    private readonly ClipImageProcessorConfig _processor = ClipImageProcessorConfig.Default(clip.Config.ImageSize);
+
+    /// <summary>
+    /// Symmetric cross-entropy over the batch. All captions that are true of a picture share its target, and all pictures that a caption is true of share the caption's,
+    /// so neither equal nor merely shorter captions are punished.
+    /// </summary>
+    /// <returns>[] loss and [] its least possible value, in the caller's dispose scope.</returns>
+    public (Tensor Loss, Tensor Floor) Loss(PictureBatch batch, StepResources resources)
+    {
+        Tensor images = UnitImages(batch.Planes, batch.Count, resources);
+        Tensor texts = UnitTexts(batch.Texts, resources);
+        Tensor logits = images.matmul(texts.t()) * clip.LogitScale.exp(); // [pictures, captions]
+        Tensor truth = tensor(batch.Truth, [batch.Count, batch.Texts.Count], device: clip.LogitScale.device);
+        Tensor toTexts = truth / truth.sum(1, keepdim: true), toImages = truth / truth.sum(0, keepdim: true);
+        Tensor loss = ((logits.log_softmax(1) * toTexts).sum() / batch.Count + (logits.log_softmax(0) * toImages).sum() / batch.Texts.Count) * -0.5;
+        Tensor floor = ((toTexts.clamp_min(1e-9f).log() * toTexts).sum() / batch.Count + (toImages.clamp_min(1e-9f).log() * toImages).sum() / batch.Texts.Count) * -0.5;
+        return (loss, floor);
+    }
+
+    /// <summary>[pictures, embedding] features of unit length, in the caller's dispose scope.</summary>
+    public Tensor UnitImages(byte[] planes, int count, StepResources resources)
+    {
+        int side = clip.Config.ImageSize;
+        Device device = clip.LogitScale.device;
+        Tensor mean = tensor(_processor.Mean, [3, 1, 1], device: device), deviation = tensor(_processor.Deviation, [3, 1, 1], device: device);
+        Tensor images = tensor(planes, [count, 3, side, side], device: device).to(ScalarType.Float32).div_(255).sub_(mean).div_(deviation);
+        ImageTower tower = resources.Keep(new ImageTower(clip.FoldVision()));
+        return PromptedClip.UnitRows(tower.Forward(images, _imageBranch.Layers(), resources.Backward));
+    }
+
+    /// <summary>[texts, embedding] features of unit length, in the caller's dispose scope.</summary>
+    public Tensor UnitTexts(IReadOnlyList<int[]> texts, StepResources resources)
+    {
+        TextWeights weights = clip.FoldText();
+        ClassTexts packed = resources.Keep(new ClassTexts(texts, weights));
+        return PromptedClip.UnitRows(new TextTower(weights).Forward(packed, _textBranch.Layers(), resources.Backward));
+    }
+}

@@ -1,0 +1,86 @@
+using System.Collections.Concurrent;
+using Drawing;
+using Microsoft.ML.Dpl.Clip;
+
+namespace PretrainTinyClip;
+
+/// <summary>Pictures, their different captions and which captions are true of which pictures.</summary>
+/// <param name="Planes">[pictures · 3 · size · size]</param>
+/// <param name="Texts">Token ids of every different caption.</param>
+/// <param name="Truth">[pictures · captions] 1 where nothing the caption says is wrong of the picture, else 0.</param>
+/// <param name="Count">Pictures.</param>
+internal sealed record PictureBatch(byte[] Planes, IReadOnlyList<int[]> Texts, float[] Truth, int Count);
+
+/// <summary>Draws batches ahead on a thread of its own, which never touches libtorch.</summary>
+internal sealed class PictureBatches : IDisposable
+{
+    private readonly DrawnPictures _pictures;
+    private readonly ClipTokenizer _tokenizer;
+    private readonly ClipConfig _config;
+    private readonly int _count;
+    private readonly BlockingCollection<PictureBatch> _ready = new(boundedCapacity: 4);
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _drawing;
+
+    /// <param name="pictures">The series.</param>
+    /// <param name="tokenizer">Of the model's vocabulary.</param>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="count">Pictures of a batch.</param>
+    /// <param name="firstBatch">How many batches were taken before, in an earlier run.</param>
+    public PictureBatches(DrawnPictures pictures, ClipTokenizer tokenizer, ClipConfig config, int count, long firstBatch)
+    {
+        (_pictures, _tokenizer, _config, _count) = (pictures, tokenizer, config, count);
+        _drawing = Task.Factory.StartNew(() => Draw(firstBatch), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
+
+    /// <summary>Waits for the next batch.</summary>
+    public PictureBatch Next(CancellationToken cancellation)
+    {
+        if (_ready.TryTake(out PictureBatch? batch, Timeout.Infinite, cancellation)) return batch;
+        _drawing.GetAwaiter().GetResult(); // throws what ended the drawing
+        throw new ObjectDisposedException(nameof(PictureBatches));
+    }
+
+    public void Dispose()
+    {
+        _stop.Cancel();
+        _drawing.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
+        _ready.Dispose();
+        _stop.Dispose();
+    }
+
+    private void Draw(long batch)
+    {
+        try
+        {
+            using var painter = new ScenePainter(_config.ImageSize);
+            for (; ; batch++) _ready.Add(Draw(painter, batch), _stop.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // Nobody wants further batches.
+        }
+        finally
+        {
+            _ready.CompleteAdding();
+        }
+    }
+
+    private PictureBatch Draw(ScenePainter painter, long batch)
+    {
+        var planes = new byte[_count * painter.Length];
+        var scenes = new Scene[_count];
+        var captions = new Dictionary<string, Caption>();
+        for (int i = 0; i < _count; i++)
+        {
+            (scenes[i], Caption caption) = _pictures[batch * _count + i];
+            painter.Paint(scenes[i], planes.AsSpan(i * painter.Length, painter.Length));
+            captions.TryAdd(caption.Text, caption);
+        }
+        Caption[] different = [.. captions.Values];
+        var truth = new float[_count * different.Length];
+        for (int i = 0; i < _count; i++)
+            for (int j = 0; j < different.Length; j++) truth[i * different.Length + j] = different[j].IsTrueOf(scenes[i]) ? 1 : 0;
+        return new PictureBatch(planes, [.. different.Select(c => _tokenizer.Encode(c.Text, _config.ContextLength, out _))], truth, _count);
+    }
+}

@@ -1,0 +1,133 @@
+using System.Diagnostics;
+using Drawing;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace PretrainTinyClip;
+
+/// <summary>What a run says while it goes.</summary>
+/// <param name="Step">Steps taken.</param>
+/// <param name="Share">Of the whole run, from 0 to 1.</param>
+/// <param name="Loss">Mean since the last report.</param>
+/// <param name="Floor">The least that loss could be, since several captions are true of a picture.</param>
+/// <param name="LearningRate">Now.</param>
+/// <param name="LogitScale">Factor on cosine similarities.</param>
+/// <param name="PicturesPerSecond">Since the last report.</param>
+/// <param name="Elapsed">Of all runs together.</param>
+internal sealed record PretrainReport(long Step, double Share, double Loss, double Floor, double LearningRate, double LogitScale, double PicturesPerSecond, TimeSpan Elapsed);
+
+/// <summary>Trains a CLIP from scratch on drawn pictures.</summary>
+internal sealed class Pretraining : IDisposable
+{
+    /// <summary>The logarithm of 100, where OpenAI stops the factor on similarities too.</summary>
+    private static readonly double MaximumLogitScale = Math.Log(100);
+
+    private readonly PretrainSettings _settings;
+    private readonly DrawnPictures _pictures;
+    private readonly AdamW _optimizer;
+    private RunPosition _position = new(0, TimeSpan.Zero);
+
+    /// <param name="settings">What to train.</param>
+    /// <param name="folder">Where the vocabulary goes at once, the model at every save.</param>
+    /// <param name="device">Where it computes.</param>
+    public Pretraining(PretrainSettings settings, string folder, Device device)
+    {
+        (_settings, Folder, _pictures) = (settings, folder, new DrawnPictures(settings.Seed));
+        Directory.CreateDirectory(folder);
+        Vocabulary = PairVocabulary.Learn(_pictures);
+        Vocabulary.Save(folder);
+        Tokenizer = ClipTokenizer.FromHuggingFace(Path.Combine(folder, "vocab.json"), Path.Combine(folder, "merges.txt"));
+        ClipConfig config = settings.Shape(Vocabulary.Size, Vocabulary.EndId);
+        using Generator generator = Seeds.Generator(settings.Seed, "initial values");
+        Clip = new LearnedClip(config, new InitialValues(config, generator).Of, device);
+        Model = new ContrastiveModel(Clip);
+        // Decay pulls matrices only: norms, biases, positions and the logit scale have no scale to lose.
+        bool Decays(string name) => Clip.Values[name].shape.Length > 1 && !name.Contains("embedding", StringComparison.Ordinal);
+        AdamW.ParamGroup Group(bool decays) => new(Clip.Values.Where(v => Decays(v.Key) == decays).Select(v => v.Value), new AdamW.Options { LearningRate = settings.LearningRate, beta1 = 0.9, beta2 = 0.98, eps = 1e-6, weight_decay = decays ? settings.WeightDecay : 0 });
+        _optimizer = new AdamW([Group(true), Group(false)], settings.LearningRate, 0.9, 0.98, 1e-6);
+    }
+
+    public string Folder { get; }
+
+    public LearnedClip Clip { get; }
+
+    public ContrastiveModel Model { get; }
+
+    public PairVocabulary Vocabulary { get; }
+
+    public ClipTokenizer Tokenizer { get; }
+
+    public RunPosition Position => _position;
+
+    /// <summary>The part of the run that lies behind, from 0 to 1.</summary>
+    public double Share => Math.Clamp(_settings.Steps is int steps ? (double)_position.Step / steps : _position.Elapsed / _settings.Length, 0, 1);
+
+    /// <summary>Continues where a checkpoint ends.</summary>
+    /// <exception cref="InvalidDataException">It is no checkpoint of this shape.</exception>
+    public void Resume(string checkpoint) => _position = Checkpoint.Load(checkpoint, Clip, _optimizer);
+
+    /// <summary>Saves the folder and, if one is named, the checkpoint.</summary>
+    public void Save(string? checkpoint)
+    {
+        HuggingFaceFolder.Save(Folder, Clip, Vocabulary);
+        if (checkpoint is not null) Checkpoint.Save(checkpoint, Clip, _optimizer, _position);
+    }
+
+    /// <summary>Zero-shot accuracies on held-out draws.</summary>
+    public IReadOnlyList<ZeroShotResult> Evaluate(int pictures) => ZeroShotEvaluation.Run(Model, Clip.Config, Tokenizer, ZeroShotEvaluation.HeldOut(_settings.Seed), pictures);
+
+    /// <summary>Trains to the end of the run or until it is cancelled.</summary>
+    /// <param name="report">Hears every <paramref name="reportEvery"/> steps.</param>
+    /// <param name="reportEvery">Steps, at least 1.</param>
+    /// <param name="save">Called every <paramref name="saveEvery"/>.</param>
+    /// <param name="saveEvery">Time between saves.</param>
+    /// <param name="cancellation">Ends the run after the step in hand.</param>
+    public void Run(Action<PretrainReport> report, int reportEvery, Action save, TimeSpan saveEvery, CancellationToken cancellation)
+    {
+        using var batches = new PictureBatches(_pictures, Tokenizer, Clip.Config, _settings.Batch, _position.Step);
+        long began = Stopwatch.GetTimestamp(), saved = began, reported = began;
+        TimeSpan before = _position.Elapsed;
+        double losses = 0, floors = 0;
+        int since = 0;
+        while (Share < 1 && !cancellation.IsCancellationRequested)
+        {
+            double learningRate = _settings.LearningRateAt(Share);
+            var (loss, floor) = Step(batches.Next(CancellationToken.None), learningRate);
+            (losses, floors, since) = (losses + loss, floors + floor, since + 1);
+            _position = new RunPosition(_position.Step + 1, before + Stopwatch.GetElapsedTime(began));
+            if (_position.Step % reportEvery == 0 || Share >= 1)
+            {
+                double speed = since * _settings.Batch / Stopwatch.GetElapsedTime(reported).TotalSeconds;
+                report(new PretrainReport(_position.Step, Share, losses / since, floors / since, learningRate, Math.Exp(Clip.LogitScale.item<float>()), speed, _position.Elapsed));
+                (losses, floors, since, reported) = (0, 0, 0, Stopwatch.GetTimestamp());
+            }
+            if (Stopwatch.GetElapsedTime(saved) < saveEvery) continue;
+            save();
+            saved = Stopwatch.GetTimestamp();
+        }
+    }
+
+    public void Dispose()
+    {
+        _optimizer.Dispose();
+        Clip.Dispose();
+    }
+
+    private (double Loss, double Floor) Step(PictureBatch batch, double learningRate)
+    {
+        using var scope = NewDisposeScope();
+        using var resources = new StepResources();
+        foreach (var group in _optimizer.ParamGroups) group.LearningRate = learningRate;
+        var (loss, floor) = Model.Loss(batch, resources);
+        double number = loss.item<float>();
+        if (!double.IsFinite(number)) throw new InvalidOperationException($"The loss became {number} in step {_position.Step + 1}: lower --learning-rate.");
+        _optimizer.zero_grad();
+        loss.backward();
+        nn.utils.clip_grad_norm_(Clip.Values.Values, 1.0);
+        _optimizer.step();
+        using (no_grad()) Clip.LogitScale.clamp_(0, MaximumLogitScale);
+        return (number, floor.item<float>());
+    }
+}

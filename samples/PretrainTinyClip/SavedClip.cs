@@ -1,0 +1,18 @@
+using Microsoft.ML.Dpl.Clip;
+using static TorchSharp.torch;
+
+namespace PretrainTinyClip;
+
+/// <summary>Evaluates a saved folder the way anyone would read it.</summary>
+internal static class SavedClip
+{
+    /// <exception cref="InvalidDataException">The folder holds no CLIP.</exception>
+    public static IReadOnlyList<ZeroShotResult> Evaluate(string folder, int seed, int pictures, Device device)
+    {
+        ClipBackbone backbone = ClipBackbone.FromFolder(folder);
+        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
+        var checkpoint = new ClipCheckpoint(file, ClipNaming.HuggingFace, ClipLayout.Vision(backbone.Config).Concat(ClipLayout.Text(backbone.Config)));
+        using var clip = new LearnedClip(backbone.Config, expected => checkpoint.Read(expected.Name), device);
+        return ZeroShotEvaluation.Run(new ContrastiveModel(clip), backbone.Config, backbone.CreateTokenizer(), ZeroShotEvaluation.HeldOut(seed), pictures);
+    }
+}

@@ -1,0 +1,70 @@
+using Drawing;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
+using static TorchSharp.torch;
+
+namespace PretrainTinyClip;
+
+/// <summary>What one question was answered with.</summary>
+/// <param name="Task">The question.</param>
+/// <param name="Classes">Answers to choose from.</param>
+/// <param name="Accuracy">Share of right answers.</param>
+/// <param name="Chance">What guessing gives.</param>
+/// <param name="Pictures">How many were asked about.</param>
+internal sealed record ZeroShotResult(string Task, int Classes, double Accuracy, double Chance, int Pictures);
+
+/// <summary>Zero-shot accuracy on draws that training never sees: "a photo of a {}." against pictures.</summary>
+internal static class ZeroShotEvaluation
+{
+    private const int Chunk = 256;
+
+    /// <summary>A series of its own; training's begins from the seed itself.</summary>
+    public static DrawnPictures HeldOut(int seed) => new(unchecked((int)(Seeds.Derive(seed, "held-out pictures") >> 33)));
+
+    public static IReadOnlyList<ZeroShotResult> Run(ContrastiveModel model, ClipConfig config, ClipTokenizer tokenizer, DrawnPictures pictures, int count)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var scenes = new Scene[count];
+        Tensor features = Features(model, config, pictures, scenes);
+        int shapes = Words.Shapes.Count, colours = Words.Colours.Count, textures = Words.Textures.Count;
+        ZeroShotResult Ask(string task, int classes, Func<int, string> text, Func<Scene, int> answer)
+        {
+            using var asking = NewDisposeScope();
+            using var resources = new StepResources();
+            Tensor texts = model.UnitTexts([.. Enumerable.Range(0, classes).Select(i => tokenizer.Encode(text(i), config.ContextLength, out _))], resources);
+            long[] best = [.. features.matmul(texts.t()).argmax(1).cpu().data<long>()];
+            int right = scenes.Where((scene, i) => best[i] == answer(scene)).Count();
+            return new ZeroShotResult(task, classes, (double)right / count, 1.0 / classes, count);
+        }
+        return
+        [
+            Ask("shape", shapes, i => Caption.Plain(shape: i), s => s.Shape),
+            Ask("colour", colours, i => Caption.Plain(colour: i), s => s.Colour),
+            Ask("texture", textures, i => Caption.Plain(texture: i), s => s.Texture),
+            Ask("colour and shape", colours * shapes, i => Caption.Plain(shape: i % shapes, colour: i / shapes), s => s.Colour * shapes + s.Shape),
+            Ask("texture and shape", textures * shapes, i => Caption.Plain(shape: i % shapes, texture: i / shapes), s => s.Texture * shapes + s.Shape),
+        ];
+    }
+
+    /// <summary>[pictures, embedding]; fills <paramref name="scenes"/>.</summary>
+    private static Tensor Features(ContrastiveModel model, ClipConfig config, DrawnPictures pictures, Scene[] scenes)
+    {
+        using var painter = new ScenePainter(config.ImageSize);
+        var parts = new List<Tensor>();
+        for (int start = 0; start < scenes.Length; start += Chunk)
+        {
+            int count = Math.Min(Chunk, scenes.Length - start);
+            var planes = new byte[count * painter.Length];
+            for (int i = 0; i < count; i++)
+            {
+                scenes[start + i] = pictures[start + i].Scene;
+                painter.Paint(scenes[start + i], planes.AsSpan(i * painter.Length, painter.Length));
+            }
+            using var scope = NewDisposeScope();
+            using var resources = new StepResources();
+            parts.Add(model.UnitImages(planes, count, resources).MoveToOuterDisposeScope());
+        }
+        return cat(parts, 0);
+    }
+}
