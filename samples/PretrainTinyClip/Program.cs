@@ -30,7 +30,7 @@ var root = new RootCommand("Trains a small CLIP from scratch on drawn pictures a
 };
 root.SetAction((arguments, cancellation) => Task.FromResult(Guarded(() =>
 {
-    torch.Device where = ComputeDevice.Choose(arguments.GetValue(device), gpuDeviceId: null, fallbackToCpu: false, AnsiConsole.WriteLine);
+    torch.Device where = ComputeDevice.Choose(arguments.GetValue(device), gpuDeviceId: null, fallbackToCpu: false, AnsiConsole.WriteLine, AnsiConsole.WriteLine);
     if (arguments.GetValue(evaluate) is { } folder)
     {
         PretrainCommand.Write(SavedClip.Evaluate(folder.FullName, arguments.GetValue(seed), arguments.GetValue(pictures), where));

@@ -10,8 +10,8 @@ var train = new Option<FileInfo>("--train") { Description = "Table of training p
 var validation = new Option<FileInfo>("--validation") { Description = "Table of validation pictures. Default: 4 training pictures of each class." }.AcceptExistingOnly();
 var test = new Option<FileInfo>("--test") { Description = "Table of test pictures; belongs to --train." }.AcceptExistingOnly();
 var output = new Option<FileInfo>("--output") { Description = "Where the model goes.", DefaultValueFactory = _ => new FileInfo("quickstart/model.zip") };
-var searchEpochs = new Option<int?>("--search-epochs") { Description = "Epochs of search. Default: 12, or 20 on drawn pictures." };
-var trainingEpochs = new Option<int?>("--training-epochs") { Description = "Epochs of training. Default: 15, or 30 on drawn pictures." };
+var searchEpochs = new Option<int?>("--search-epochs") { Description = "Epochs of search. Default: 12, or 60 on drawn pictures." };
+var trainingEpochs = new Option<int?>("--training-epochs") { Description = "Epochs of training. Default: 15, or 40 on drawn pictures." };
 var batch = new Option<int>("--batch") { Description = "Pictures per step.", DefaultValueFactory = _ => 16 };
 var learningRate = new Option<double>("--learning-rate") { Description = "Of prompts and alphas.", DefaultValueFactory = _ => 0.0035 };
 var distillation = new Option<double>("--distillation") { Description = "Weight of staying near to zero-shot CLIP in training.", DefaultValueFactory = _ => 0 };
@@ -36,7 +36,7 @@ root.SetAction((arguments, cancellation) => Guarded(() =>
     return new Experiment(
         new ExperimentSettings(
             arguments.GetRequiredValue(clip), pictures with { Template = arguments.GetValue(template) ?? pictures.Template }, zip,
-            arguments.GetValue(searchEpochs) ?? (draws ? 20 : 12), arguments.GetValue(trainingEpochs) ?? (draws ? 30 : 15), arguments.GetValue(batch), arguments.GetValue(learningRate), arguments.GetValue(distillation),
+            arguments.GetValue(searchEpochs) ?? (draws ? 60 : 12), arguments.GetValue(trainingEpochs) ?? (draws ? 40 : 15), arguments.GetValue(batch), arguments.GetValue(learningRate), arguments.GetValue(distillation),
             arguments.GetValue(seed), arguments.GetValue(device), arguments.GetRequiredValue(candidates)),
         cancellation).Run();
 }));

@@ -1,0 +1,86 @@
+using Drawing;
+using Drawing.Tasks;
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tests.Clip;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>The embedded CLIP: what its model card says, and that prompts teach it more.</summary>
+public class TinyClipTests
+{
+    [Fact]
+    public void It_opens_by_name_and_is_small()
+    {
+        ClipBackbone tiny = ClipBackbone.Open("tiny");
+        Assert.Equal(ClipBackbone.Tiny.Sha256, tiny.Sha256);
+        Assert.InRange(Directory.GetFiles(tiny.Location).Sum(file => new FileInfo(file).Length), 1, 8 << 20);
+    }
+
+    /// <summary>Four standard errors of 400 pictures below the card's figure.</summary>
+    [Fact]
+    public void It_names_colours_as_well_as_its_card_says()
+    {
+        using var folder = new TemporaryFolder();
+        var pictures = new DrawnPictures(20_261_123);
+        var rows = new List<Row>();
+        using var painter = new ScenePainter(48);
+        var planes = new byte[painter.Length];
+        for (int i = 0; i < 400; i++)
+        {
+            Scene scene = pictures[i].Scene;
+            painter.Paint(scene, planes);
+            var pixels = new byte[4 * 48 * 48];
+            for (int p = 0; p < 48 * 48; p++) (pixels[4 * p], pixels[4 * p + 1], pixels[4 * p + 2], pixels[4 * p + 3]) = (planes[p], planes[48 * 48 + p], planes[2 * 48 * 48 + p], 255);
+            string path = folder.File($"{i}.png");
+            using (MLImage image = MLImage.CreateFromPixels(48, 48, MLPixelFormat.Rgba32, pixels)) image.Save(path);
+            rows.Add(new Row { ImagePath = path, Label = Words.Colours[scene.Colour][0] });
+        }
+        string template = Caption.Plain(colour: 0).Replace(Words.Colours[0][0], "{}");
+        var mlContext = new MLContext(1);
+        Assert.InRange(Accuracy(mlContext, PromptConfiguration.ZeroShot(ClipBackbone.Tiny), template, rows, rows), 0.983 - 0.03, 1);
+    }
+
+    [Fact]
+    [Trait("Category", "Slow")]
+    public void Searched_prompts_teach_it_colours_under_odd_light()
+    {
+        using var folder = new TemporaryFolder();
+        DrawnTask task = DrawnTasks.Named("lighting");
+        DrawnTaskFiles.Write(task, folder.FullPath, trainPerClass: 16, validationPerClass: 4, testPerClass: 40, seed: 7);
+        List<Row> train = Read(folder.File("train.tsv")), test = Read(folder.File("test.tsv"));
+        double Fit(PromptConfiguration? configuration) => Accuracy(new MLContext(1), configuration, task.Template, train, test);
+
+        double zeroShot = Fit(PromptConfiguration.ZeroShot(ClipBackbone.Tiny)), uniform = Fit(PromptConfiguration.Uniform(ClipBackbone.Tiny, 4)), searched = Fit(null);
+        string all = $"zero-shot {zeroShot:p1}, uniform {uniform:p1}, searched {searched:p1}";
+        Assert.True(searched >= zeroShot + 0.10, all);
+        // Two standard errors of the difference of two shares of 320 pictures.
+        Assert.True(searched >= uniform - 2 * Math.Sqrt(2 * uniform * (1 - uniform) / test.Count), all);
+    }
+
+    private static double Accuracy(MLContext mlContext, PromptConfiguration? configuration, string template, List<Row> train, List<Row> test)
+    {
+        var keys = mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(mlContext.Data.LoadFromEnumerable(train));
+        using DplTransformer transformer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
+        {
+            Backbone = ClipBackbone.Tiny,
+            ImageColumnName = "ImagePath",
+            Template = template,
+            Configuration = configuration,
+            BatchSize = 16,
+            SearchEpochs = 12,
+            TrainingEpochs = 20,
+        }).Fit(keys.Transform(mlContext.Data.LoadFromEnumerable(train)));
+        return mlContext.MulticlassClassification.Evaluate(transformer.Transform(keys.Transform(mlContext.Data.LoadFromEnumerable(test)))).MicroAccuracy;
+    }
+
+    private static List<Row> Read(string table)
+        => [.. File.ReadLines(table).Skip(1).Select(line => line.Split('\t')).Select(cells => new Row { ImagePath = Path.Combine(Path.GetDirectoryName(table)!, cells[0]), Label = cells[1] })];
+
+    private sealed class Row
+    {
+        public string ImagePath { get; set; } = "";
+
+        public string Label { get; set; } = "";
+    }
+}
