@@ -48,8 +48,8 @@ public class TinyClipTests
         using var folder = new TemporaryFolder();
         DrawnTask task = DrawnTasks.Named("lighting");
         DrawnTaskFiles.Write(task, folder.FullPath, trainPerClass: 16, validationPerClass: 4, testPerClass: 40, seed: 7);
-        List<Row> train = Read(folder.File("train.tsv")), test = Read(folder.File("test.tsv"));
-        double Fit(PromptConfiguration? configuration) => Accuracy(new MLContext(1), configuration, task.Template, train, test);
+        List<Row> train = Read(folder.File("train.tsv")), validation = Read(folder.File("validation.tsv")), test = Read(folder.File("test.tsv"));
+        double Fit(PromptConfiguration? configuration) => Accuracy(new MLContext(1), configuration, task.Template, train, test, validation);
 
         double zeroShot = Fit(PromptConfiguration.ZeroShot(ClipBackbone.Tiny)), uniform = Fit(PromptConfiguration.Uniform(ClipBackbone.Tiny, 4)), searched = Fit(null);
         string all = $"zero-shot {zeroShot:p1}, uniform {uniform:p1}, searched {searched:p1}";
@@ -58,7 +58,7 @@ public class TinyClipTests
         Assert.True(searched >= uniform - 2 * Math.Sqrt(2 * uniform * (1 - uniform) / test.Count), all);
     }
 
-    private static double Accuracy(MLContext mlContext, PromptConfiguration? configuration, string template, List<Row> train, List<Row> test)
+    private static double Accuracy(MLContext mlContext, PromptConfiguration? configuration, string template, List<Row> train, List<Row> test, List<Row>? validation = null)
     {
         var keys = mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(mlContext.Data.LoadFromEnumerable(train));
         using DplTransformer transformer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
@@ -67,9 +67,10 @@ public class TinyClipTests
             ImageColumnName = "ImagePath",
             Template = template,
             Configuration = configuration,
+            ValidationSet = validation is null ? null : keys.Transform(mlContext.Data.LoadFromEnumerable(validation)),
             BatchSize = 16,
-            SearchEpochs = 12,
-            TrainingEpochs = 20,
+            SearchEpochs = 40,
+            TrainingEpochs = 40,
         }).Fit(keys.Transform(mlContext.Data.LoadFromEnumerable(train)));
         return mlContext.MulticlassClassification.Evaluate(transformer.Transform(keys.Transform(mlContext.Data.LoadFromEnumerable(test)))).MicroAccuracy;
     }
