@@ -18,6 +18,9 @@ internal static class LibTorch
     /// <exception cref="DllNotFoundException">No libtorch package is referenced by the application; the message names the one to add.</exception>
     public static string EnsureLoaded() => Loaded.Value;
 
+    /// <summary>Handle of the library with the CPU's operations; null where it was not loaded by path.</summary>
+    public static nint? CpuLibrary { get; private set; }
+
     private static string Load()
     {
         try
@@ -42,7 +45,11 @@ internal static class LibTorch
         // Loaded by absolute path first, so that the shim's dependencies resolve by SONAME wherever it lies.
         bool cuda = File.Exists(Path.Combine(folder, "libtorch_cuda.so"));
         string[] libraries = cuda ? ["libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so"] : ["libtorch_cpu.so", "libtorch.so"];
-        foreach (string library in libraries) NativeLibrary.Load(Path.Combine(folder, library));
+        foreach (string library in libraries)
+        {
+            nint handle = NativeLibrary.Load(Path.Combine(folder, library));
+            if (library == "libtorch_cpu.so") CpuLibrary = handle;
+        }
 
         string shim = Path.Combine(shimFolder, Shim);
         if (NativeLibrary.TryLoad(shim, out _)) return $"libtorch loaded from {folder}";
