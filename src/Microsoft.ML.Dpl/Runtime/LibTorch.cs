@@ -10,7 +10,14 @@ namespace Microsoft.ML.Dpl.Runtime;
 /// </summary>
 internal static class LibTorch
 {
+    /// <summary>Environment variable that names the folder of another libtorch, such as <c>torch/lib</c> of an installed PyTorch (Linux).</summary>
+    public const string FolderVariable = "DPL_LIBTORCH";
+
     private const string Shim = "libLibTorchSharp.so";
+
+    /// <summary>The libtorch that the TorchSharp referenced here was built against.</summary>
+    private const string BuiltFor = "2.10";
+
     private static readonly Lazy<string> Loaded = new(Load);
 
     /// <summary>Loads libtorch and its shim on the first call; later calls cost nothing.</summary>
@@ -30,15 +37,26 @@ internal static class LibTorch
             using (torch.NewDisposeScope()) torch.zeros(1).Dispose();
             return how;
         }
-        catch (Exception e) when (e is DllNotFoundException or NotSupportedException or TypeInitializationException)
+        catch (DllNotFoundException e) when (e.Message.StartsWith(FolderVariable, StringComparison.Ordinal))
         {
-            throw new DllNotFoundException(MissingMessage(), e);
+            throw;
+        }
+        catch (Exception e) when (e is DllNotFoundException or NotSupportedException or TypeInitializationException or EntryPointNotFoundException)
+        {
+            throw new DllNotFoundException(Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } asked ? WrongVersionMessage(asked) : MissingMessage(), e);
         }
     }
 
     private static string LoadOnLinux()
     {
-        string? folder = NativeFolders().FirstOrDefault(f => File.Exists(Path.Combine(f, "libtorch_cpu.so")));
+        string? asked = Environment.GetEnvironmentVariable(FolderVariable);
+        if (!string.IsNullOrWhiteSpace(asked) && !File.Exists(Path.Combine(asked, "libtorch_cpu.so")))
+            throw new DllNotFoundException($"{FolderVariable} is '{asked}', but there is no libtorch_cpu.so. It must name a folder with libtorch's libraries, such as torch/lib of an installed PyTorch, or not be set.");
+        string? own = NativeFolders().FirstOrDefault(f => File.Exists(Path.Combine(f, "libtorch_cpu.so")));
+        // TorchSharp loads the application's own by path, and two in one process end it.
+        if (!string.IsNullOrWhiteSpace(asked) && own is not null)
+            throw new DllNotFoundException($"{FolderVariable} is set, but the application brings a libtorch of its own in {own}. Build it without one (no libtorch package; in this repository -p:LibTorch=none), or do not set {FolderVariable}.");
+        string? folder = string.IsNullOrWhiteSpace(asked) ? own : Path.GetFullPath(asked);
         string? shimFolder = NativeFolders().FirstOrDefault(f => File.Exists(Path.Combine(f, Shim)));
         if (folder is null || shimFolder is null) throw new DllNotFoundException(MissingMessage());
 
@@ -87,6 +105,9 @@ internal static class LibTorch
             return copy;
         });
     }
+
+    private static string WrongVersionMessage(string folder)
+        => $"The libtorch in {folder} ({FolderVariable}) could not be loaded together with TorchSharp {typeof(torch).Assembly.GetName().Version?.ToString(3)}, which asks for libtorch {BuiltFor}.";
 
     private static string MissingMessage()
     {
