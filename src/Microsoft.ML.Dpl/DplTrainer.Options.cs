@@ -21,6 +21,12 @@ public sealed partial class DplTrainer
         /// <summary>Column with the classes: a key with names (as <c>MapValueToKey</c> makes it) or text.</summary>
         public string LabelColumnName { get; set; } = DefaultColumnNames.Label;
 
+        /// <summary>
+        /// Column of type <c>float</c> with how much each row's loss counts, at least 0; a row of weight 0 is left out as if it were not there. Null: all rows count alike.
+        /// Only the weights' proportions matter: they are scaled to a mean of 1. The <see cref="ValidationSet"/> may lack the column. Accuracies are not weighted.
+        /// </summary>
+        public string? ExampleWeightColumnName { get; set; }
+
         /// <summary>Name of the added column with the class probabilities.</summary>
         public string ScoreColumnName { get; set; } = DefaultColumnNames.Score;
 
@@ -106,6 +112,7 @@ public sealed partial class DplTrainer
             if (Backbone is null) throw new ArgumentException($"{nameof(Backbone)} is missing: set it, for example to ClipBackbone.Open(folder).", nameof(Backbone));
             RequireName(ImageColumnName, nameof(ImageColumnName));
             RequireName(LabelColumnName, nameof(LabelColumnName));
+            if (ExampleWeightColumnName is not null) RequireName(ExampleWeightColumnName, nameof(ExampleWeightColumnName));
             RequireName(ScoreColumnName, nameof(ScoreColumnName));
             RequireName(PredictedLabelColumnName, nameof(PredictedLabelColumnName));
             if (Template is null || Template.Split("{}").Length != 2) throw new ArgumentException($"{nameof(Template)} must hold {{}} once, where the class name goes; it is '{Template}'.", nameof(Template));

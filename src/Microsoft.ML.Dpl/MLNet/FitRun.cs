@@ -74,7 +74,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         ClipImageProcessor processor = backbone.CreateImageProcessor();
         var batches = new TrainingBatches(
             pictures.Train, pictures.TrainLabels, [.. Enumerable.Range(0, pictures.Train.Count)], settings.BatchSize,
-            unchecked((int)Seeds.Derive(settings.Seed, purpose)), processor, settings.Augment ? new TrainingAugmentation(processor.ImageSize) : null, device);
+            unchecked((int)Seeds.Derive(settings.Seed, purpose)), processor, settings.Augment ? new TrainingAugmentation(processor.ImageSize) : null, device, pictures.TrainWeights);
         // On the CPU a second computing thread takes more from the step than a batch made ahead gives (100 against 40 ms a step, two cores).
         ReadAheadBatches? ahead = device.type == DeviceType.CUDA ? new ReadAheadBatches(batches) : null;
         return new TrainFeed(ahead ?? (IBatchSource)batches, ahead);

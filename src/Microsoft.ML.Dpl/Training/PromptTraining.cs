@@ -52,8 +52,8 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
             optimizer,
             backward =>
             {
-                Tensor logits = clip.Logits(batch.Images, image, text, backward), loss = Losses.CrossEntropy(logits, batch.Labels);
-                return teacher is null ? loss : loss + Losses.Distillation(teacher.Logits(batch.Images), logits) * settings.DistillationWeight;
+                Tensor logits = clip.Logits(batch.Images, image, text, backward), loss = Losses.CrossEntropy(logits, batch.Labels, batch.Weights);
+                return teacher is null ? loss : loss + Losses.Distillation(teacher.Logits(batch.Images), logits, batch.Weights) * settings.DistillationWeight;
             },
             RunStage.Training,
             epoch,
