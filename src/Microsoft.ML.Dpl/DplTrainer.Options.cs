@@ -12,6 +12,8 @@ public sealed partial class DplTrainer
     /// <summary>What a fit does. The defaults are the paper's: 16 pictures per class, batches of 4, 60 epochs of search, 40 of training.</summary>
     public sealed class Options
     {
+        private const int DefaultValidationRows = 4;
+
         /// <summary>The frozen CLIP. Required.</summary>
         public ClipBackbone? Backbone { get; set; }
 
@@ -33,11 +35,20 @@ public sealed partial class DplTrainer
         /// <summary>Name of the added column with the most probable class.</summary>
         public string PredictedLabelColumnName { get; set; } = DefaultColumnNames.PredictedLabel;
 
-        /// <summary>Rows that the search's alphas are stepped on and training epochs are compared by. Null: a share of the training rows, see <see cref="ValidationRowsPerClass"/>.</summary>
+        /// <summary>Rows that the search's alphas are stepped on and training epochs are compared by. Null: a share of the training rows, see <see cref="ValidationRowsPerClass"/> and <see cref="ValidationFraction"/>.</summary>
         public IDataView? ValidationSet { get; set; }
 
-        /// <summary>Training rows of each class that are set aside for validation where <see cref="ValidationSet"/> is null, at least 1; never all rows of a class. Nothing is set aside where <see cref="Configuration"/> is given.</summary>
-        public int ValidationRowsPerClass { get; set; } = 4;
+        /// <summary>
+        /// Training rows of each class that are set aside for validation, at least 1; never all rows of a class. Null: what <see cref="ValidationFraction"/> says; without it, 4 for a search and none where
+        /// <see cref="Configuration"/> is given. Not together with <see cref="ValidationSet"/> or <see cref="ValidationFraction"/>.
+        /// </summary>
+        public int? ValidationRowsPerClass { get; set; }
+
+        /// <summary>
+        /// Fraction of each class's training rows that is set aside for validation, between 0 and 1, rounded to whole rows; at least one row of each class and never all.
+        /// Null: see <see cref="ValidationRowsPerClass"/>. Not together with <see cref="ValidationSet"/> or <see cref="ValidationRowsPerClass"/>.
+        /// </summary>
+        public double? ValidationFraction { get; set; }
 
         /// <summary>The text of a class; <c>{}</c> stands for its name, whose underscores become spaces.</summary>
         public string Template { get; set; } = "a photo of a {}.";
@@ -60,11 +71,26 @@ public sealed partial class DplTrainer
         /// <summary>Learning rate of the alphas (Adam), above 0.</summary>
         public double AlphaLearningRate { get; set; } = 0.0035;
 
+        /// <summary>
+        /// The search ends once no layer's choice has changed for this many epochs, at least 1, and every layer's choice leads by <see cref="SearchMargin"/>. Null: all <see cref="SearchEpochs"/> are run.
+        /// Learning rates follow the schedule of all epochs in either case.
+        /// </summary>
+        public int? SearchPatience { get; set; }
+
+        /// <summary>By how much of the softmax weight a layer's choice must lead the runner-up to count as decided, 0 to 1.</summary>
+        public double SearchMargin { get; set; } = 0.1;
+
         /// <summary>Epochs of training, at least 1. The first is a warm-up at a learning rate of 1e-5.</summary>
         public int TrainingEpochs { get; set; } = 40;
 
         /// <summary>Learning rate of training (SGD), above 0.</summary>
         public double TrainingLearningRate { get; set; } = 0.0035;
+
+        /// <summary>
+        /// Training ends after this many epochs without a higher validation accuracy, at least 1; it needs validation rows. Null: all <see cref="TrainingEpochs"/> are run.
+        /// The prompts of the best epoch are kept in either case.
+        /// </summary>
+        public int? TrainingPatience { get; set; }
 
         /// <summary>Momentum of SGD in both stages, 0 to below 1.</summary>
         public double Momentum { get; set; } = 0.9;
@@ -102,8 +128,11 @@ public sealed partial class DplTrainer
         /// <summary>Hears of every step; the log of the <c>MLContext</c> hears of every epoch.</summary>
         public IProgress<DplProgress>? Progress { get; set; }
 
-        /// <summary>Ends the fit before the next step; so does <c>MLContext.CancelExecution</c>.</summary>
+        /// <summary>Ends the fit before the next step; so does <c>MLContext.CancelExecution</c>. What comes of it, <see cref="OnCancel"/> says.</summary>
         public CancellationToken CancellationToken { get; set; }
+
+        /// <summary>Whether a cancelled fit throws or returns the best it has.</summary>
+        public DplCancellation OnCancel { get; set; }
 
         /// <summary>Checks everything that can be checked without data.</summary>
         /// <exception cref="ArgumentException">An option is missing, out of range or contradicts another.</exception>
@@ -116,7 +145,7 @@ public sealed partial class DplTrainer
             RequireName(ScoreColumnName, nameof(ScoreColumnName));
             RequireName(PredictedLabelColumnName, nameof(PredictedLabelColumnName));
             if (Template is null || Template.Split("{}").Length != 2) throw new ArgumentException($"{nameof(Template)} must hold {{}} once, where the class name goes; it is '{Template}'.", nameof(Template));
-            RequireAtLeast(ValidationRowsPerClass, 1, nameof(ValidationRowsPerClass));
+            RequireValidation();
             RequireAtLeast(BatchSize, 1, nameof(BatchSize));
             RequireAtLeast(SearchEpochs, 1, nameof(SearchEpochs));
             RequireAtLeast(TrainingEpochs, 1, nameof(TrainingEpochs));
@@ -127,6 +156,10 @@ public sealed partial class DplTrainer
             RequireRange(TrainingLearningRate > 0, TrainingLearningRate, "above 0", nameof(TrainingLearningRate));
             RequireRange(Momentum is >= 0 and < 1, Momentum, "from 0 to below 1", nameof(Momentum));
             RequireRange(WeightDecay >= 0, WeightDecay, "at least 0", nameof(WeightDecay));
+            RequireRange(SearchMargin is >= 0 and <= 1, SearchMargin, "from 0 to 1", nameof(SearchMargin));
+            if (SearchPatience is int searchPatience) RequireAtLeast(searchPatience, 1, nameof(SearchPatience));
+            if (TrainingPatience is int trainingPatience) RequireAtLeast(trainingPatience, 1, nameof(TrainingPatience));
+            if (!Enum.IsDefined(OnCancel)) throw new ArgumentOutOfRangeException(nameof(OnCancel), $"{nameof(OnCancel)} is {(int)OnCancel}, which is none of {string.Join(", ", Enum.GetNames<DplCancellation>())}.");
             RequireRange(DistillationWeight >= 0, DistillationWeight, "at least 0", nameof(DistillationWeight));
             if (CandidateLengths is null) throw new ArgumentException($"{nameof(CandidateLengths)} is null.", nameof(CandidateLengths));
             SupernetBranch.CheckCandidates(CandidateLengths);
@@ -145,6 +178,8 @@ public sealed partial class DplTrainer
                 PromptLearningRate = SearchLearningRate,
                 Momentum = Momentum,
                 WeightDecay = WeightDecay,
+                Patience = SearchPatience,
+                Margin = SearchMargin,
             },
             TextLengths = Configuration?.Text,
             ImageLengths = Configuration?.Image,
@@ -155,15 +190,40 @@ public sealed partial class DplTrainer
                 Momentum = Momentum,
                 WeightDecay = WeightDecay,
                 DistillationWeight = DistillationWeight,
+                Patience = TrainingPatience,
             },
             Template = Template,
             BatchSize = BatchSize,
             PredictionBatchSize = PredictionBatchSize,
-            ValidationRowsPerClass = ValidationRowsPerClass,
+            Split = Split,
+            ReturnBestWhenCancelled = OnCancel == DplCancellation.ReturnBest,
             Augment = Augment,
             Seed = seed,
             ImageCacheBytes = (long)ImageCacheMegabytes << 20,
         };
+
+        /// <summary>What of the training rows is set aside; null: nothing.</summary>
+        private ValidationSplit? Split => (ValidationSet, ValidationRowsPerClass, ValidationFraction, Configuration) switch
+        {
+            ({ }, _, _, _) => null,
+            (null, null, null, { }) => null,
+            (null, null, null, null) => new ValidationSplit(DefaultValidationRows, null),
+            var (_, rows, fraction, _) => new ValidationSplit(rows, fraction),
+        };
+
+        private void RequireValidation()
+        {
+            if (ValidationRowsPerClass is int rows) RequireAtLeast(rows, 1, nameof(ValidationRowsPerClass));
+            if (ValidationFraction is double fraction) RequireRange(fraction is > 0 and < 1, fraction, "between 0 and 1, both excluded", nameof(ValidationFraction));
+            string[] given = [
+                .. ValidationSet is null ? [] : new[] { nameof(ValidationSet) },
+                .. ValidationRowsPerClass is null ? [] : new[] { nameof(ValidationRowsPerClass) },
+                .. ValidationFraction is null ? [] : new[] { nameof(ValidationFraction) },
+            ];
+            if (given.Length > 1) throw new ArgumentException($"{string.Join(" and ", given)} are both given, but validation rows come from one place: set only one of them.", given[1]);
+            if (TrainingPatience is not null && ValidationSet is null && Split is null)
+                throw new ArgumentException($"{nameof(TrainingPatience)} needs validation rows, and none are set aside where {nameof(Configuration)} is given: set {nameof(ValidationSet)}, {nameof(ValidationFraction)} or {nameof(ValidationRowsPerClass)}.", nameof(TrainingPatience));
+        }
 
         private static void RequireFit(PromptConfiguration configuration, ClipBackbone backbone)
         {

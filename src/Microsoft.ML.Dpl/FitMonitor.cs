@@ -29,8 +29,9 @@ internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, 
         TimeSpan remaining = done > 1 ? elapsed * ((double)(all - done) / (done - 1)) : TimeSpan.Zero;
         var stage = report.Stage == RunStage.Search ? DplStage.Search : DplStage.Training;
         var now = new DplProgress(
-            stage, report.Epoch + 1, report.Epochs, report.Step + 1, report.Steps, report.LearningRate, report.TrainLoss, report.ValidationLoss, report.ValidationAccuracy, elapsed, remaining);
+            stage, report.Epoch + 1, report.Epochs, report.Step + 1, report.Steps, report.LearningRate, report.TrainLoss, report.ValidationLoss, report.ValidationAccuracy, elapsed, remaining,
+            report.Ended is { } e ? new DplEpochMetrics(e.TrainLoss, e.ValidationLoss, e.ValidationAccuracy, e.DecidedLayers, e.LargestAlphaChange) : null);
         progress?.Report(now);
-        if (report.Step == report.Steps - 1) log.Info(now.ToString());
+        if (report.Ended is not null) log.Info(now.ToString());
     }
 }

@@ -9,6 +9,9 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
     /// <summary>What is known of a training row before its picture is read.</summary>
     private readonly record struct RowLabel(int Class, float Weight);
 
+    /// <summary>Whether training rows are set aside for validation.</summary>
+    public bool Splits => settings.Split is not null && data.Validation is null;
+
     /// <summary>The classes, checked to be at least two.</summary>
     /// <exception cref="InvalidOperationException">There is one class only.</exception>
     public LabelClasses ReadClasses()
@@ -25,11 +28,7 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
         WarnOfEmptyClasses(labels.Values.Select(label => label.Class), classes);
         TrainingRows rows = Rows(data.Train, classes);
         if (data.SkipUnreadable) labels = Readable(rows, labels, classes);
-        bool split = settings.Search is not null && data.Validation is null;
-        long[] order = [.. labels.Keys.Order()];
-        HashSet<long> aside = split
-            ? [.. StratifiedSplit.ByCount([.. order.Select(row => labels[row].Class)], classes.Names, settings.ValidationRowsPerClass, settings.Seed).Validation.Select(index => order[index])]
-            : [];
+        HashSet<long> aside = Splits ? SetAside(labels, classes) : [];
 
         var train = new List<RowLabel>();
         var setAside = new Prepared();
@@ -54,8 +53,8 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
         ImageCache cache = ImageCache.Build(TrainPictures(), processor.ImageSize, settings.ImageCacheBytes);
         try
         {
-            log.Info($"Pictures: {cache.Count} for training at up to {cache.ShortSideBound} pixels ({cache.Bytes >> 20} MiB){(split ? $", {setAside.Count} of the training rows set aside for validation" : "")}.");
-            PreparedImages? prepared = split ? setAside.ToImages(processor) : ReadValidation(classes);
+            log.Info($"Pictures: {cache.Count} for training at up to {cache.ShortSideBound} pixels ({cache.Bytes >> 20} MiB){(Splits ? $", {setAside.Count} of the training rows set aside for validation" : "")}.");
+            PreparedImages? prepared = Splits ? setAside.ToImages(processor) : ReadValidation(classes);
             return new FitPictures(cache, [.. train.Select(label => label.Class)], LossWeights.Scale([.. train.Select(label => (double)label.Weight)]), prepared);
         }
         catch
@@ -77,6 +76,17 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
         if (pictures.Count == 0) throw new InvalidOperationException($"The validation set has no rows{(given.Weight is null ? "" : " of a weight above 0")}.");
         log.Info($"Pictures: {pictures.Count} for validation.");
         return pictures.ToImages(processor);
+    }
+
+    /// <summary>The rows that are kept for validation.</summary>
+    private HashSet<long> SetAside(Dictionary<long, RowLabel> labels, LabelClasses classes)
+    {
+        long[] order = [.. labels.Keys.Order()];
+        int[] indices = [.. order.Select(row => labels[row].Class)];
+        StratifiedSplit split = settings.Split!.Fraction is double fraction
+            ? StratifiedSplit.ByFraction(indices, classes.Names, fraction, settings.Seed)
+            : StratifiedSplit.ByCount(indices, classes.Names, settings.Split.RowsPerClass!.Value, settings.Seed);
+        return [.. split.Validation.Select(index => order[index])];
     }
 
     private TrainingRows Rows(LabelledData labelled, LabelClasses classes)

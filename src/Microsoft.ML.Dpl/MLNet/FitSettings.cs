@@ -3,6 +3,11 @@ using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
+/// <summary>How many training rows of each class are set aside: a number or a fraction of them, never all.</summary>
+/// <param name="RowsPerClass">At least 1; null where a fraction is given.</param>
+/// <param name="Fraction">Between 0 and 1, both excluded; null where a number is given.</param>
+internal sealed record ValidationSplit(int? RowsPerClass, double? Fraction);
+
 /// <summary>What a fit does, in the engine's terms.</summary>
 internal sealed record FitSettings
 {
@@ -24,8 +29,11 @@ internal sealed record FitSettings
 
     public required int PredictionBatchSize { get; init; }
 
-    /// <summary>Rows of each class set aside where a search has no validation rows of its own.</summary>
-    public required int ValidationRowsPerClass { get; init; }
+    /// <summary>Training rows set aside for validation where no validation set is given; null: none.</summary>
+    public required ValidationSplit? Split { get; init; }
+
+    /// <summary>Whether a cancelled fit returns the best it has.</summary>
+    public required bool ReturnBestWhenCancelled { get; init; }
 
     public required bool Augment { get; init; }
 

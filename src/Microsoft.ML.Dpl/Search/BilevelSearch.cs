@@ -11,31 +11,37 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
     /// <param name="supernet">Changed in place.</param>
     /// <param name="train">One pass per epoch.</param>
     /// <param name="validation">Gone round independently of the training epochs, its own epochs counted from 0.</param>
+    /// <param name="course">Goes on with every step, and says how far the search came where it is ended from outside.</param>
     /// <exception cref="InvalidOperationException">The loss became infinite or not a number.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
-    public SearchResult Run(Supernet supernet, IBatchSource train, IBatchSource validation)
+    public SearchResult Run(Supernet supernet, IBatchSource train, IBatchSource validation, SearchCourse course)
     {
         using var alphaStep = new AlphaStep(clip, supernet, settings);
         using var promptStep = new PromptStep(clip, supernet, settings);
-        var epochs = new List<SearchEpoch>(settings.Epochs);
-        int validationBatches = 0;
-        for (int epoch = 0; epoch < settings.Epochs; epoch++)
+        Alphas before = Read(supernet);
+        while (course.ReasonToEnd(settings) is null)
         {
-            double rate = LearningRateSchedule.At(epoch, settings.Epochs, settings.PromptLearningRate), trainLoss = 0, validationLoss = 0;
+            observer.ThrowIfCancelled();
+            int epoch = course.Epochs.Count, step = course.Step, steps = train.BatchesPerEpoch;
+            double rate = LearningRateSchedule.At(epoch, settings.Epochs, settings.PromptLearningRate);
             promptStep.SetLearningRate(rate);
-            for (int step = 0; step < train.BatchesPerEpoch; step++, validationBatches++)
+            // One validation batch goes with each training batch, so their number follows from the steps taken.
+            long taken = (long)epoch * steps + step;
+            using ImageBatch validationBatch = validation.Read((int)(taken / validation.BatchesPerEpoch), (int)(taken % validation.BatchesPerEpoch));
+            double upper = alphaStep.Run(validationBatch, epoch, step);
+            using ImageBatch trainBatch = train.Read(epoch, step);
+            double lower = promptStep.Run(trainBatch, epoch, step);
+            course.Add(lower, upper);
+            EpochReport? ended = null;
+            if (course.Step == steps)
             {
-                observer.ThrowIfCancelled();
-                using ImageBatch validationBatch = validation.Read(validationBatches / validation.BatchesPerEpoch, validationBatches % validation.BatchesPerEpoch);
-                double upper = alphaStep.Run(validationBatch, epoch, step);
-                using ImageBatch trainBatch = train.Read(epoch, step);
-                double lower = promptStep.Run(trainBatch, epoch, step);
-                (trainLoss, validationLoss) = (trainLoss + lower, validationLoss + upper);
-                observer.Report(new StepReport(RunStage.Search, epoch, settings.Epochs, step, train.BatchesPerEpoch, rate, lower, upper, null));
+                SearchEpoch now = course.EndEpoch(rate, Read(supernet));
+                ended = new EpochReport(now.TrainLoss, now.ValidationLoss, null, now.Alphas.Leads().Count(lead => lead >= settings.Margin), now.Alphas.LargestChangeFrom(before));
+                before = now.Alphas;
             }
-            epochs.Add(new SearchEpoch(rate, trainLoss / train.BatchesPerEpoch, validationLoss / train.BatchesPerEpoch, Read(supernet)));
+            observer.Report(new StepReport(RunStage.Search, epoch, settings.Epochs, step, steps, rate, lower, upper, null, ended));
         }
-        return new SearchResult(settings.Candidates, epochs);
+        return new SearchResult(settings.Candidates, course.Epochs);
     }
 
     private static Alphas Read(Supernet supernet) => new(Rows(supernet.Image.Alphas), Rows(supernet.Text.Alphas));

@@ -20,12 +20,10 @@ internal sealed class BestValues(IReadOnlyList<Parameter> parameters) : IDisposa
     }
 
     /// <summary>Puts the best values back; does nothing where none was offered.</summary>
-    /// <returns>The best score, or null.</returns>
-    public double? Restore()
+    public void Restore()
     {
         using var noGrad = no_grad();
         for (int i = 0; i < _values.Length; i++) parameters[i].copy_(_values[i]);
-        return _score;
     }
 
     public void Dispose()
