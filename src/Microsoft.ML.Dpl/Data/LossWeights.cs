@@ -3,6 +3,18 @@ namespace Microsoft.ML.Dpl.Data;
 /// <summary>How much each row's loss counts.</summary>
 internal static class LossWeights
 {
+    /// <summary>Inverse frequencies: rows / (classes that have rows · rows of the class), 0 for a class without rows. The mean over the rows is 1.</summary>
+    /// <param name="labels">The class index of each row.</param>
+    /// <param name="classes">How many classes there are.</param>
+    /// <returns>By class index.</returns>
+    public static double[] Balanced(IReadOnlyList<int> labels, int classes)
+    {
+        int[] counts = new int[classes];
+        foreach (int label in labels) counts[label]++;
+        int present = counts.Count(count => count > 0);
+        return [.. counts.Select(count => count == 0 ? 0 : (double)labels.Count / ((double)present * count))];
+    }
+
     /// <summary>
     /// Scales weights to a mean of 1 over all rows. The mean of weight · loss over a batch then estimates the weighted mean over all rows without bias, whatever the batch size,
     /// and a learning rate means the same with weights as without.

@@ -13,11 +13,16 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
     public bool Splits => settings.Split is not null && data.Validation is null;
 
     /// <summary>The classes, checked to be at least two.</summary>
-    /// <exception cref="InvalidOperationException">There is one class only.</exception>
+    /// <exception cref="InvalidOperationException">There is one class only, or a weight is for a class that there is not.</exception>
     public LabelClasses ReadClasses()
     {
         LabelClasses classes = data.Train.Label.ReadClasses(data.Train.View, checkAlive);
         if (!data.Train.Label.IsNamed) log.Warning($"Label column '{data.Train.Label.Column.Name}' is a key without names, so CLIP reads '{classes.Names[0]}', '{classes.Names[^1]}' and so on. Make it with MapValueToKey from the classes' names.");
+        if (settings.ClassWeights?.Named is { } named)
+        {
+            string[] unknown = [.. named.Keys.Except(classes.Names, StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+            if (unknown.Length > 0) throw new InvalidOperationException($"ClassWeights names '{string.Join("', '", unknown)}', but the classes are {string.Join(", ", classes.Names.Take(20).Select(name => $"'{name}'"))}{(classes.Count > 20 ? ", …" : "")}.");
+        }
         return classes.Count > 1 ? classes : throw new InvalidOperationException($"There is a single class, '{classes.Names[0]}'. A classifier needs at least two.");
     }
 
@@ -54,8 +59,8 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
         try
         {
             log.Info($"Pictures: {cache.Count} for training at up to {cache.ShortSideBound} pixels ({cache.Bytes >> 20} MiB){(Splits ? $", {setAside.Count} of the training rows set aside for validation" : "")}.");
-            PreparedImages? prepared = Splits ? setAside.ToImages(processor) : ReadValidation(classes);
-            return new FitPictures(cache, [.. train.Select(label => label.Class)], LossWeights.Scale([.. train.Select(label => (double)label.Weight)]), prepared);
+            PreparedImages? prepared = Splits ? ToImages(setAside, classes) : ReadValidation(classes);
+            return new FitPictures(cache, [.. train.Select(label => label.Class)], Weights(train, classes), prepared);
         }
         catch
         {
@@ -75,7 +80,7 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
         WarnOfSkipped(rows.Skipped, "validation");
         if (pictures.Count == 0) throw new InvalidOperationException($"The validation set has no rows{(given.Weight is null ? "" : " of a weight above 0")}.");
         log.Info($"Pictures: {pictures.Count} for validation.");
-        return pictures.ToImages(processor);
+        return ToImages(pictures, classes);
     }
 
     /// <summary>The rows that are kept for validation.</summary>
@@ -88,6 +93,21 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
             : StratifiedSplit.ByCount(indices, classes.Names, settings.Split.RowsPerClass!.Value, settings.Seed);
         return [.. split.Validation.Select(index => order[index])];
     }
+
+    /// <summary>Row weight times class weight, mean 1; null where all are alike.</summary>
+    private float[]? Weights(IReadOnlyList<RowLabel> rows, LabelClasses classes)
+    {
+        double[]? ofClasses = settings.ClassWeights switch
+        {
+            null => null,
+            { Named: { } named } => [.. classes.Names.Select(name => named.TryGetValue(name, out double weight) ? weight : 1)],
+            _ => LossWeights.Balanced([.. rows.Select(row => row.Class)], classes.Count),
+        };
+        return LossWeights.Scale([.. rows.Select(row => row.Weight * (ofClasses?[row.Class] ?? 1))]);
+    }
+
+    private PreparedImages ToImages(Prepared prepared, LabelClasses classes)
+        => new(prepared.Pictures, [.. prepared.Labels.Select(label => label.Class)], processor, Weights(prepared.Labels, classes));
 
     private TrainingRows Rows(LabelledData labelled, LabelClasses classes)
         => new(labelled.View, labelled.Image, labelled.Label, classes, data.SkipUnreadable, checkAlive, labelled.Weight);
@@ -143,18 +163,16 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
     /// <summary>Validation pictures as they come in.</summary>
     private sealed class Prepared
     {
-        private readonly List<byte[]> _pictures = [];
-        private readonly List<RowLabel> _labels = [];
+        public List<byte[]> Pictures { get; } = [];
 
-        public int Count => _pictures.Count;
+        public List<RowLabel> Labels { get; } = [];
+
+        public int Count => Pictures.Count;
 
         public void Add(TrainingRow row, ClipImageProcessor processor)
         {
-            _pictures.Add(processor.Prepare(row.Image));
-            _labels.Add(new RowLabel(row.Class, row.Weight));
+            Pictures.Add(processor.Prepare(row.Image));
+            Labels.Add(new RowLabel(row.Class, row.Weight));
         }
-
-        public PreparedImages ToImages(ClipImageProcessor processor)
-            => new(_pictures, [.. _labels.Select(label => label.Class)], processor, LossWeights.Scale([.. _labels.Select(label => (double)label.Weight)]));
     }
 }

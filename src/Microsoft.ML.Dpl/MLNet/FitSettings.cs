@@ -8,6 +8,10 @@ namespace Microsoft.ML.Dpl.MLNet;
 /// <param name="Fraction">Between 0 and 1, both excluded; null where a number is given.</param>
 internal sealed record ValidationSplit(int? RowsPerClass, double? Fraction);
 
+/// <summary>How much each class's rows count.</summary>
+/// <param name="Named">Weights above 0 by class name, 1 for classes that are not named; null: every class counts alike, however many rows it has.</param>
+internal sealed record ClassWeighting(IReadOnlyDictionary<string, double>? Named);
+
 /// <summary>What a fit does, in the engine's terms.</summary>
 internal sealed record FitSettings
 {
@@ -34,6 +38,9 @@ internal sealed record FitSettings
 
     /// <summary>Whether a cancelled fit returns the best it has.</summary>
     public required bool ReturnBestWhenCancelled { get; init; }
+
+    /// <summary>Null: all rows count alike.</summary>
+    public required ClassWeighting? ClassWeights { get; init; }
 
     public required bool Augment { get; init; }
 
