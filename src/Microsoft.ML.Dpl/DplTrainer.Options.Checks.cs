@@ -12,6 +12,7 @@ public sealed partial class DplTrainer
     public sealed partial class Options
     {
         private const int DefaultValidationRows = 4;
+        private const int LongestCheckpointMinutes = 60 * 24 * 365;
 
         /// <summary>Checks everything that can be checked without data.</summary>
         /// <exception cref="ArgumentException">An option is missing, out of range or contradicts another.</exception>
@@ -22,6 +23,8 @@ public sealed partial class DplTrainer
             RequireName(LabelColumnName, nameof(LabelColumnName));
             if (ExampleWeightColumnName is not null) RequireName(ExampleWeightColumnName, nameof(ExampleWeightColumnName));
             RequireName(ScoreColumnName, nameof(ScoreColumnName));
+            if (WorkspacePath is not null) RequireName(WorkspacePath, nameof(WorkspacePath));
+            RequireRange(CheckpointMinutes is > 0 and <= LongestCheckpointMinutes, CheckpointMinutes, $"above 0 and at most {LongestCheckpointMinutes}", nameof(CheckpointMinutes));
             RequireName(PredictedLabelColumnName, nameof(PredictedLabelColumnName));
             if (Template is null || Template.Split("{}").Length != 2) throw new ArgumentException($"{nameof(Template)} must hold {{}} once, where the class name goes; it is '{Template}'.", nameof(Template));
             RequireValidation();
@@ -75,6 +78,7 @@ public sealed partial class DplTrainer
             BatchSize = BatchSize,
             PredictionBatchSize = PredictionBatchSize,
             Split = Split,
+            Workspace = WorkspacePath is null ? null : new WorkspaceSettings(WorkspacePath, TimeSpan.FromMinutes(CheckpointMinutes)),
             ReturnBestWhenCancelled = OnCancel == DplCancellation.ReturnBest,
             ClassWeights = ClassWeights is null ? null : new ClassWeighting(ClassWeights.Named),
             Augment = Augment,

@@ -122,6 +122,16 @@ public sealed partial class DplTrainer
         /// <summary>Where relative paths of pictures start, in training and in prediction; kept in the saved model. Null: the current folder.</summary>
         public string? ImageFolder { get; set; }
 
+        /// <summary>
+        /// Folder in which the fit keeps checkpoints, so that one that was interrupted, killed or cancelled goes on in a later fit: with the same options, data and CLIP, on the same kind of machine and number of threads,
+        /// it ends in the same bits as one without interruption. A checkpoint of another fit is refused. A fit that ends removes its checkpoints. One fit at a time uses the folder; it is made where it is missing.
+        /// Null: no checkpoints.
+        /// </summary>
+        public string? WorkspacePath { get; set; }
+
+        /// <summary>Longest time between two checkpoints within an epoch, in minutes, above 0. There is one before every epoch, too, and one when the fit is cancelled.</summary>
+        public double CheckpointMinutes { get; set; } = 10;
+
         /// <summary>Pictures per forward pass in prediction, at least 1.</summary>
         public int PredictionBatchSize { get; set; } = 32;
 

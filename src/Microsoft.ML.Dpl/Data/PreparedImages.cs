@@ -7,7 +7,6 @@ namespace Microsoft.ML.Dpl.Data;
 /// <summary>Pictures already resized and cropped, one byte a value, with their classes: what is evaluated, or serves the search for validation. Thread-safe.</summary>
 internal sealed class PreparedImages
 {
-    private readonly IReadOnlyList<byte[]> _pictures;
     private readonly ClipImageProcessor _processor;
 
     /// <param name="pictures">[3, size, size] each, as <see cref="ClipImageProcessor.Prepare(RgbImage)"/> gives them.</param>
@@ -20,10 +19,13 @@ internal sealed class PreparedImages
         if (labels.Count != pictures.Count) throw new ArgumentException($"{labels.Count} labels do not go with {pictures.Count} pictures.", nameof(labels));
         int expected = 3 * processor.ImageSize * processor.ImageSize;
         if (pictures.FirstOrDefault(p => p.Length != expected) is { } wrong) throw new ArgumentException($"A picture has {wrong.Length} bytes instead of {expected}.", nameof(pictures));
-        (_pictures, Labels, Weights, _processor) = (pictures, labels, weights, processor);
+        (Pictures, Labels, Weights, _processor) = (pictures, labels, weights, processor);
     }
 
-    public int Count => _pictures.Count;
+    public int Count => Pictures.Count;
+
+    /// <summary>[3, size, size] each.</summary>
+    public IReadOnlyList<byte[]> Pictures { get; }
 
     /// <summary>The class index of every picture.</summary>
     public IReadOnlyList<int> Labels { get; }
@@ -61,7 +63,7 @@ internal sealed class PreparedImages
             using var scope = NewDisposeScope();
             int[] rows = order.Batch(epoch, index).ToArray();
             int size = images._processor.ImageSize;
-            byte[] bytes = [.. rows.SelectMany(r => images._pictures[r])];
+            byte[] bytes = [.. rows.SelectMany(r => images.Pictures[r])];
             return ImageBatch.Create(
                 tensor(bytes, [rows.Length, 3, size, size], ScalarType.Byte), rows.Select(r => images.Labels[r]), images._processor, device,
                 images.Weights is null ? null : rows.Select(r => images.Weights[r]));

@@ -19,6 +19,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
     /// <exception cref="OperationCanceledException">The observer ended the run, and the settings do not ask for the best so far or there is none.</exception>
     public FitResult Run(FitData data)
     {
+        using FitCheckpoints? checkpoints = settings.Workspace is { } workspace ? FitCheckpoints.Open(workspace, MostParameters(), log) : null;
         var reader = new FitPictureReader(data, settings, backbone.CreateImageProcessor(), log, observer.ThrowIfCancelled);
         LabelClasses classes = reader.ReadClasses();
         // Hashed first: weights that changed on disk are known before the training, not after it.
@@ -35,8 +36,11 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         using var imageTower = new ImageTower(vision.Value);
         using var classTexts = new ClassTexts(texts, text.Value);
         var clip = new PromptedClip(imageTower, new TextTower(text.Value), classTexts);
-        using Searched? searched = settings.Search is { } search ? Search(clip, search, pictures!) : null;
-        using Trained trained = searched is { WasCancelled: true } ? searched.AsTrained() : Train(clip, searched, pictures, validation);
+        checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, pictures, validation, device));
+        using Searched? searched = settings.Search is { } search ? checkpoints?.FoundSearch(device) ?? Search(clip, search, pictures!, checkpoints?.ForSearch()) : null;
+        using Trained trained = searched is { WasCancelled: true } ? searched.AsTrained() : Train(clip, searched, pictures, validation, checkpoints?.ForTraining(searched));
+        // A cancelled fit can be gone on with.
+        if (!trained.WasCancelled) checkpoints?.Finish();
 
         using Tensor classFeatures = clip.ClassFeatures(trained.Text);
         var prompts = new TrainedPrompts([.. trained.Image.Rows.Select(Kept)], [.. trained.Text.Rows.Select(Kept)], Kept(classFeatures)!, clip.Text.Weights.LogitScale);
@@ -45,7 +49,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         return new FitResult(classes, description, prompts);
     }
 
-    private Searched Search(PromptedClip clip, SearchSettings search, FitPictures pictures)
+    private Searched Search(PromptedClip clip, SearchSettings search, FitPictures pictures, IStageCheckpoints? checkpoints)
     {
         using Generator imageGenerator = Seeds.Generator(settings.Seed, "search image"), textGenerator = Seeds.Generator(settings.Seed, "search text");
         ClipConfig config = backbone.Config;
@@ -54,11 +58,12 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
             SupernetBranch.Create(search.Candidates, config.Text.Layers, config.Text.Width, PromptDistribution.Uniform, textGenerator, device));
         using TrainFeed train = Feed(pictures, "search batches");
         IBatchSource validation = pictures.Validation!.Shuffled(settings.BatchSize, settings.Seed, device);
-        var course = new SearchCourse();
+        SearchCourse course = checkpoints?.Saved is { } saved ? SearchCourse.FromJson(saved.Course) : new SearchCourse();
+        LogResumption(checkpoints, RunStage.Search, course.Epochs.Count, course.Step);
         bool cancelled = false;
         try
         {
-            new BilevelSearch(clip, search, observer).Run(supernet, train.Source, validation, course);
+            new BilevelSearch(clip, search, observer).Run(supernet, train.Source, validation, course, checkpoints);
             log.Info($"Search: {course.ReasonToEnd(search)}.");
         }
         catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && course.Epochs.Count > 0)
@@ -71,7 +76,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         return new Searched(result, supernet.Image.Choose(result.ImageLengths), supernet.Text.Choose(result.TextLengths), cancelled);
     }
 
-    private Trained Train(PromptedClip clip, Searched? searched, FitPictures? pictures, PreparedImages? validation)
+    private Trained Train(PromptedClip clip, Searched? searched, FitPictures? pictures, PreparedImages? validation, IStageCheckpoints? checkpoints)
     {
         IReadOnlyList<int> imageLengths = searched?.Result.ImageLengths ?? settings.ImageLengths!, textLengths = searched?.Result.TextLengths ?? settings.TextLengths!;
         using Generator imageGenerator = Seeds.Generator(settings.Seed, "training image"), textGenerator = Seeds.Generator(settings.Seed, "training text");
@@ -79,10 +84,11 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         var branches = new Trained(
             FixedBranch.Create(imageLengths, backbone.Config.Vision.Width, initial, imageGenerator, device),
             FixedBranch.Create(textLengths, backbone.Config.Text.Width, initial, textGenerator, device));
-        var course = new TrainingCourse();
+        TrainingCourse course = checkpoints?.Saved is { } saved ? TrainingCourse.FromJson(saved.Course) : new TrainingCourse();
+        LogResumption(checkpoints, RunStage.Training, course.Epochs.Count, course.Step);
         try
         {
-            Trained trained = Train(clip, branches, pictures, validation?.InOrder(settings.PredictionBatchSize, device), course);
+            Trained trained = Train(clip, branches, pictures, validation?.InOrder(settings.PredictionBatchSize, device), course, checkpoints);
             if (trained.ValidationAccuracy is double accuracy) log.Info(FormattableString.Invariant($"Training: validation accuracy {accuracy:p1}."));
             return trained;
         }
@@ -104,13 +110,26 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         }
     }
 
-    private Trained Train(PromptedClip clip, Trained branches, FitPictures? pictures, IBatchSource? validation, TrainingCourse course)
+    private Trained Train(PromptedClip clip, Trained branches, FitPictures? pictures, IBatchSource? validation, TrainingCourse course, IStageCheckpoints? checkpoints)
     {
         if (branches.IsEmpty) return branches with { ValidationAccuracy = validation is null ? null : Evaluation.Of(clip, branches.Image, branches.Text, validation, observer).Accuracy };
         using TrainFeed train = Feed(pictures!, "training batches");
-        new PromptTraining(clip, settings.Training, observer).Run(branches.Image, branches.Text, train.Source, validation, course);
+        new PromptTraining(clip, settings.Training, observer).Run(branches.Image, branches.Text, train.Source, validation, course, checkpoints);
         log.Info($"Training: {course.ReasonToEnd(settings.Training)}.");
         return branches with { ValidationAccuracy = course.BestAccuracy() };
+    }
+
+    private void LogResumption(IStageCheckpoints? checkpoints, RunStage stage, int epochs, int step)
+    {
+        if (checkpoints?.Saved is not null) log.Info($"An interrupted fit goes on: {stage.ToString().ToLowerInvariant()} epoch {epochs + 1}, step {step + 1}.");
+    }
+
+    /// <summary>Numbers that the larger stage learns.</summary>
+    private long MostParameters()
+    {
+        long rows = settings.Search?.Candidates.Sum() ?? 0;
+        long Of(ClipTransformerConfig branch, IReadOnlyList<int>? lengths) => lengths is null ? branch.Layers * rows * branch.Width : lengths.Sum(length => (long)length) * branch.Width;
+        return Of(backbone.Config.Text, settings.TextLengths) + Of(backbone.Config.Vision, settings.ImageLengths);
     }
 
     private TrainFeed Feed(FitPictures pictures, string purpose)

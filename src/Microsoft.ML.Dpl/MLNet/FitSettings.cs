@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Training;
 
@@ -36,7 +37,8 @@ internal sealed record FitSettings
     /// <summary>Training rows set aside for validation where no validation set is given; null: none.</summary>
     public required ValidationSplit? Split { get; init; }
 
-    /// <summary>Whether a cancelled fit returns the best it has.</summary>
+    /// <summary>Whether a cancelled fit returns the best it has. Not part of what decides a fit's course.</summary>
+    [JsonIgnore]
     public required bool ReturnBestWhenCancelled { get; init; }
 
     /// <summary>Null: all rows count alike.</summary>
@@ -47,4 +49,8 @@ internal sealed record FitSettings
     public required int Seed { get; init; }
 
     public required long ImageCacheBytes { get; init; }
+
+    /// <summary>Null: no checkpoints. Not part of what decides a fit's course.</summary>
+    [JsonIgnore]
+    public required WorkspaceSettings? Workspace { get; init; }
 }

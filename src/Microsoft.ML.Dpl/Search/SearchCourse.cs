@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace Microsoft.ML.Dpl.Search;
 
 /// <summary>How far a search is, besides its tensors: the epochs that ended, and the sums of the one under way.</summary>
@@ -14,6 +16,12 @@ internal sealed class SearchCourse
 
     /// <summary>Sum of the validation losses of these steps.</summary>
     public double ValidationLoss { get; set; }
+
+    /// <exception cref="JsonException">The text is not what <see cref="ToJson"/> writes.</exception>
+    public static SearchCourse FromJson(string json) => JsonSerializer.Deserialize<SearchCourse>(json) ?? new SearchCourse();
+
+    /// <summary>Every number comes back as it was, to the last bit.</summary>
+    public string ToJson() => JsonSerializer.Serialize(this);
 
     /// <summary>Counts one step.</summary>
     public void Add(double trainLoss, double validationLoss)

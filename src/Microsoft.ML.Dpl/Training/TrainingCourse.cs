@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace Microsoft.ML.Dpl.Training;
 
 /// <summary>One epoch of training.</summary>
@@ -21,6 +23,12 @@ internal sealed class TrainingCourse
 
     /// <summary>The highest validation accuracy so far, 0 to 1; null without one.</summary>
     public double? BestAccuracy() => Epochs.Max(epoch => epoch.ValidationAccuracy);
+
+    /// <exception cref="JsonException">The text is not what <see cref="ToJson"/> writes.</exception>
+    public static TrainingCourse FromJson(string json) => JsonSerializer.Deserialize<TrainingCourse>(json) ?? new TrainingCourse();
+
+    /// <summary>Every number comes back as it was, to the last bit.</summary>
+    public string ToJson() => JsonSerializer.Serialize(this);
 
     /// <summary>Counts one step.</summary>
     public void Add(double loss)

@@ -121,6 +121,8 @@ public sealed class BadInputTests(SmallBackbone small, ColourPictures pictures) 
     [InlineData("SearchMargin")]
     [InlineData("TrainingPatience")]
     [InlineData("OnCancel")]
+    [InlineData("WorkspacePath")]
+    [InlineData("CheckpointMinutes")]
     [InlineData("ExampleWeightColumnName")]
     [InlineData("ImageCacheMegabytes")]
     [InlineData("PredictionBatchSize")]
