@@ -27,6 +27,7 @@ public sealed class FitLeakTests(SmallBackbone small, ColourPictures pictures) :
         var mlContext = new MLContext(1);
         IDataView data = mlContext.Data.LoadFromEnumerable(pictures.Train);
         using var source = new CancellationTokenSource();
+        using var workspace = new TemporaryFolder();
         DplTrainer trainer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
         {
             Backbone = small.Backbone,
@@ -37,6 +38,8 @@ public sealed class FitLeakTests(SmallBackbone small, ColourPictures pictures) :
             DistillationWeight = 0.5,
             Progress = new CancelAt(cancelled ? source : null),
             CancellationToken = source.Token,
+            WorkspacePath = workspace.FullPath,
+            CheckpointMinutes = 1e-9,
         });
         if (cancelled)
         {
