@@ -31,12 +31,7 @@ internal sealed class FitFingerprint
             ["Validation data (SHA-256)"] = validation is null ? "" : DataDigest.Of(validation),
         };
         // Taken from the settings as a whole, so that none can be forgotten.
-        foreach (var (name, value) in JsonSerializer.SerializeToNode(settings)!.AsObject())
-        {
-            if (value is JsonObject stage)
-                foreach (var (inner, innerValue) in stage) parts.Add(name + inner, Text(innerValue));
-            else parts.Add(name, Text(value));
-        }
+        Add(parts, "", JsonSerializer.SerializeToNode(settings)!.AsObject());
         return new FitFingerprint(parts);
     }
 
@@ -50,7 +45,15 @@ internal sealed class FitFingerprint
             .Where(name => earlier._parts.GetValueOrDefault(name) != _parts.GetValueOrDefault(name))
             .Select(name => $"{name} was {Shown(earlier._parts.GetValueOrDefault(name))} and is {Shown(_parts.GetValueOrDefault(name))}")];
 
-    private static string Text(JsonNode? value) => value?.ToJsonString() ?? "null";
+    /// <summary>Adds what is set, the settings of a stage under the stage's name and their own.</summary>
+    private static void Add(SortedDictionary<string, string> parts, string stage, JsonObject settings)
+    {
+        foreach (var (name, value) in settings)
+        {
+            if (value is JsonObject inner && stage.Length == 0) Add(parts, name, inner);
+            else if (value is not null) parts.Add(stage + name, value.ToJsonString());
+        }
+    }
 
-    private static string Shown(string? value) => value is null or "" or "null" ? "nothing" : value.Length > LongestShown ? value[..LongestShown] + "…" : value;
+    private static string Shown(string? value) => value is null or "" ? "nothing" : value.Length > LongestShown ? value[..LongestShown] + "…" : value;
 }

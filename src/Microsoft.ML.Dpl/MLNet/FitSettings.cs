@@ -39,7 +39,7 @@ internal sealed record FitSettings
 
     /// <summary>Whether a cancelled fit returns the best it has. Not part of what decides a fit's course.</summary>
     [JsonIgnore]
-    public required bool ReturnBestWhenCancelled { get; init; }
+    public bool ReturnBestWhenCancelled { get; init; }
 
     /// <summary>Null: all rows count alike.</summary>
     public required ClassWeighting? ClassWeights { get; init; }
@@ -52,5 +52,5 @@ internal sealed record FitSettings
 
     /// <summary>Null: no checkpoints. Not part of what decides a fit's course.</summary>
     [JsonIgnore]
-    public required WorkspaceSettings? Workspace { get; init; }
+    public WorkspaceSettings? Workspace { get; init; }
 }

@@ -13,6 +13,7 @@ internal sealed partial class CheckpointFolder : IDisposable
     private const int Generations = 2;
 
     private readonly FileStream _lock;
+    private readonly HashSet<long> _damaged = [];
 
     private CheckpointFolder(string folder, FileStream taken) => (FullPath, _lock) = (folder, taken);
 
@@ -57,13 +58,14 @@ internal sealed partial class CheckpointFolder : IDisposable
             }
             catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
             {
+                _damaged.Add(number);
                 warn($"The checkpoint '{PathOf(number)}' is damaged and passed over for an older one: {e.Message}");
             }
         }
         return null;
     }
 
-    /// <summary>Adds a checkpoint and removes all but the one before it.</summary>
+    /// <summary>Adds a checkpoint and removes all but the whole one before it.</summary>
     /// <exception cref="IOException">It cannot be written; the earlier ones are as before.</exception>
     /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
     public void Write(Checkpoint checkpoint)
@@ -76,7 +78,8 @@ internal sealed partial class CheckpointFolder : IDisposable
             stream.Flush(flushToDisk: true);
         }
         File.Move(partial, PathOf(number));
-        foreach (long old in Numbers().Where(n => n <= number - Generations).ToArray()) File.Delete(PathOf(old));
+        long[] kept = [.. Numbers().Where(n => !_damaged.Contains(n)).OrderDescending().Take(Generations)];
+        foreach (long old in Numbers().Except(kept).ToArray()) File.Delete(PathOf(old));
     }
 
     /// <summary>Removes all checkpoints.</summary>

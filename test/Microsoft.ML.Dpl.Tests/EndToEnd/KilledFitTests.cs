@@ -7,6 +7,7 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 public sealed class KilledFitTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
 {
     [Fact]
+    [Trait("Category", "Slow")]
     public async Task A_killed_fit_goes_on_to_the_same_bits()
     {
         using var folder = new TemporaryFolder();

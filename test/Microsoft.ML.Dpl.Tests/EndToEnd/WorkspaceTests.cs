@@ -7,17 +7,18 @@ using Microsoft.ML.Dpl.Training;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Checkpoints: an interrupted fit goes on to the very bits of one without interruption, and says what it cannot go on with.</summary>
-public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>, IDisposable
+public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>, IClassFixture<WorkspaceTests.Reference>, IDisposable
 {
     private readonly MLContext _mlContext = new(1);
     private readonly ConcurrentQueue<string> _log = new();
     private readonly TemporaryFolder _folder = new();
     private readonly SmallBackbone _small;
     private readonly ColourPictures _pictures;
+    private readonly Reference _reference;
 
-    public WorkspaceTests(SmallBackbone small, ColourPictures pictures)
+    public WorkspaceTests(SmallBackbone small, ColourPictures pictures, Reference reference)
     {
-        (_small, _pictures) = (small, pictures);
+        (_small, _pictures, _reference) = (small, pictures, reference);
         _mlContext.Log += (_, e) => _log.Enqueue(e.Message);
     }
 
@@ -203,10 +204,12 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
         }
     }
 
+    /// <summary>The content of a model whose fit was not interrupted: the same for all tests, so it is fitted once.</summary>
     private string Uninterrupted()
     {
+        if (_reference.Content is { } known) return known;
         using DplTransformer transformer = ResumableFit.Fit(_mlContext, ResumableFit.Options(_small.Backbone, null), _pictures.Train);
-        return ResumableFit.Content(_mlContext, transformer);
+        return _reference.Content = ResumableFit.Content(_mlContext, transformer);
     }
 
     private string Latest() => Checkpoints.MaxBy(path => int.Parse(Path.GetFileNameWithoutExtension(path).Split('-')[1], System.Globalization.CultureInfo.InvariantCulture))!;
@@ -220,4 +223,10 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
     }
 
     private sealed class Interruption : Exception;
+
+    /// <summary>What all tests of this class compare with.</summary>
+    public sealed class Reference
+    {
+        public string? Content { get; set; }
+    }
 }
