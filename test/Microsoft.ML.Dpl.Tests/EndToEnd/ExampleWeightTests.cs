@@ -111,9 +111,9 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourPictures pictu
             CandidateLengths = [0, 1],
             SearchEpochs = 2,
             TrainingEpochs = 2,
-            ValidationRowsPerClass = 2,
         };
         change?.Invoke(options);
+        if (options.ValidationSet is null && options.Configuration is null) options.ValidationRowsPerClass = 2;
         return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
     }
 
