@@ -30,14 +30,16 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         bool isZeroShot = settings.Search is null && settings.TextLengths!.Concat(settings.ImageLengths!).All(length => length == 0);
         using FitPictures? pictures = isZeroShot && !reader.Splits ? null : reader.Read(classes);
         PreparedImages? validation = pictures is null ? reader.ReadValidation(classes) : pictures.Validation;
+        checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, pictures, validation, device));
 
         using Lease<VisionWeights> vision = backbone.RentVision(device);
         using Lease<TextWeights> text = backbone.RentText(device);
         using var imageTower = new ImageTower(vision.Value);
         using var classTexts = new ClassTexts(texts, text.Value);
         using ClipParts? parts = ClipParts.Create(vision.Value, text.Value, texts, settings.BatchSize);
+        // The workers have all cores: operations on this thread that wanted them too would wait for them, however short.
+        using IDisposable? limit = parts is null ? null : NativeThreads.LimitCallingThread(1);
         var clip = new PromptedClip(imageTower, new TextTower(text.Value), classTexts, parts);
-        checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, pictures, validation, device));
         using Searched? searched = settings.Search is { } search ? checkpoints?.FoundSearch(device) ?? Search(clip, search, pictures!, checkpoints?.ForSearch()) : null;
         using Trained trained = searched is { WasCancelled: true } ? searched.AsTrained() : Train(clip, searched, pictures, validation, checkpoints?.ForTraining(searched));
         // A cancelled fit can be gone on with.

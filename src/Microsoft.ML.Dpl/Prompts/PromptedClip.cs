@@ -30,6 +30,32 @@ internal sealed class PromptedClip(ImageTower image, TextTower text, ClassTexts 
         return Logits(imageFeatures, classFeatures, text.Weights.LogitScale).MoveToOuterDisposeScope();
     }
 
+    /// <summary>[batch, embedding] features of pictures without gradients, by the workers where there are any; in the caller's dispose scope.</summary>
+    /// <param name="tower">With trained or without any prompts.</param>
+    /// <param name="images">[batch, 3, size, size] normalised</param>
+    public Tensor ImageFeatures(FoldedImageTower tower, Tensor images)
+    {
+        if (parts is null) return tower.Forward(images);
+        using var noGrad = no_grad();
+        // Made on other threads, whose dispose scopes are not this one's.
+        var features = new Tensor?[parts.Team.Count];
+        try
+        {
+            parts.Team.Run(i =>
+            {
+                var (first, count) = ClipParts.Share((int)images.shape[0], i, features.Length);
+                if (count == 0) return;
+                using var scope = NewDisposeScope();
+                features[i] = tower.Forward(images.narrow(0, first, count)).DetachFromDisposeScope();
+            });
+            return cat([.. features.OfType<Tensor>()], 0);
+        }
+        finally
+        {
+            foreach (Tensor? part in features) part?.Dispose();
+        }
+    }
+
     /// <summary>[batch, embedding] features against [classes, embedding] unit rows: [batch, classes].</summary>
     public static Tensor Logits(Tensor imageFeatures, Tensor unitClassFeatures, double logitScale)
         => UnitRows(imageFeatures).matmul(unitClassFeatures.t()).mul_(logitScale);

@@ -60,7 +60,7 @@ internal sealed class WorkerTeam : IDisposable
 
     private static void Work(BlockingCollection<Action> work, int threads)
     {
-        NativeThreads.LimitCallingThread(threads);
+        using IDisposable limit = NativeThreads.LimitCallingThread(threads);
         foreach (Action action in work.GetConsumingEnumerable()) action();
     }
 }

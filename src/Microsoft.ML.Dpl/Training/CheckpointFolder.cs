@@ -30,19 +30,18 @@ internal sealed partial class CheckpointFolder : IDisposable
             Directory.CreateDirectory(full);
             taken = new FileStream(Path.Combine(full, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
             string probe = Path.Combine(full, PartialName);
-            using (FileStream stream = File.Create(probe))
+            WriteWhole(probe, stream =>
             {
                 byte[] block = new byte[1 << 16];
                 for (long written = 0; written < bytes; written += block.Length) stream.Write(block);
-                stream.Flush(flushToDisk: true);
-            }
+            });
             File.Delete(probe);
             return new CheckpointFolder(full, taken);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             taken?.Dispose();
-            throw new IOException($"The workspace '{full}' cannot be used: {e.Message} It must be a folder that can be written, has {(bytes >> 20) + 1} MiB of free space and serves one fit at a time. Set WorkspacePath to such a folder, or to null to go without checkpoints.", e);
+            throw new IOException($"The workspace '{full}' cannot be used: {e.Message.TrimEnd('.')}. It must be a folder that can be written, has {(bytes >> 20) + 1} MiB of free space and serves one fit at a time. Set WorkspacePath to such a folder, or to null to go without checkpoints.", e);
         }
     }
 
@@ -58,8 +57,9 @@ internal sealed partial class CheckpointFolder : IDisposable
             }
             catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
             {
-                _damaged.Add(number);
-                warn($"The checkpoint '{PathOf(number)}' is damaged and passed over for an older one: {e.Message}");
+                // What cannot be read at the moment may be whole.
+                if (e is InvalidDataException) _damaged.Add(number);
+                warn($"The checkpoint '{PathOf(number)}' is damaged or cannot be read and is passed over: {e.Message}");
             }
         }
         return null;
@@ -72,11 +72,7 @@ internal sealed partial class CheckpointFolder : IDisposable
     {
         long number = Numbers().DefaultIfEmpty(0).Max() + 1;
         string partial = Path.Combine(FullPath, PartialName);
-        using (FileStream stream = File.Create(partial))
-        {
-            CheckpointFile.Write(stream, checkpoint);
-            stream.Flush(flushToDisk: true);
-        }
+        WriteWhole(partial, stream => CheckpointFile.Write(stream, checkpoint));
         File.Move(partial, PathOf(number));
         long[] kept = [.. Numbers().Where(n => !_damaged.Contains(n)).OrderDescending().Take(Generations)];
         foreach (long old in Numbers().Except(kept).ToArray()) File.Delete(PathOf(old));
@@ -93,6 +89,22 @@ internal sealed partial class CheckpointFolder : IDisposable
     }
 
     public void Dispose() => _lock.Dispose();
+
+    /// <summary>Writes a file to the disk itself, or none: a full disk is left no fuller.</summary>
+    private static void WriteWhole(string path, Action<Stream> write)
+    {
+        try
+        {
+            using FileStream stream = File.Create(path);
+            write(stream);
+            stream.Flush(flushToDisk: true);
+        }
+        catch
+        {
+            File.Delete(path);
+            throw;
+        }
+    }
 
     private IEnumerable<long> Numbers() => Directory.EnumerateFiles(FullPath, "checkpoint-*.safetensors").Select(path => Numbered().Match(Path.GetFileName(path)))
         .Where(match => match.Success).Select(match => long.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture));

@@ -27,7 +27,7 @@ internal sealed record Evaluation(double Accuracy, double Loss)
             observer.ThrowIfCancelled();
             using var scope = NewDisposeScope();
             using ImageBatch batch = pictures.Read(0, index);
-            Tensor logits = PromptedClip.Logits(tower.Forward(batch.Images), classFeatures, clip.Text.Weights.LogitScale);
+            Tensor logits = PromptedClip.Logits(clip.ImageFeatures(tower, batch.Images), classFeatures, clip.Text.Weights.LogitScale);
             right += logits.argmax(-1).eq(batch.Labels).sum().item<long>();
             all += batch.Labels.shape[0];
             loss += Losses.CrossEntropy(logits, batch.Labels, batch.Weights).item<float>() * (double)batch.Labels.shape[0];

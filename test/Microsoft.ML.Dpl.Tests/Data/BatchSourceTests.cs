@@ -96,6 +96,27 @@ public sealed class BatchSourceTests : IDisposable
     }
 
     [Fact]
+    public void EveryPictureComesWithItsWeight()
+    {
+        int[] labels = [.. Enumerable.Range(0, Labels.Length)];
+        float[] weights = [.. labels.Select(l => 2f * l + 0.5f)];
+        PreparedImages prepared = PreparedImages.Prepare(labels.Select(i => Pictures.Random(20, 20, i)), labels, _processor);
+        foreach (IBatchSource source in (IBatchSource[])[
+            new TrainingBatches(_cache, labels, labels, 4, 1, _processor, null, torch.CPU, weights),
+            new PreparedImages(prepared.Pictures, labels, _processor, weights).Shuffled(4, seed: 5, torch.CPU)])
+        {
+            for (int index = 0; index < source.BatchesPerEpoch; index++)
+            {
+                using ImageBatch batch = source.Read(1, index);
+                Assert.Equal(batch.Labels.data<long>().ToArray().Select(l => weights[l]), batch.Weights!.data<float>().ToArray());
+            }
+        }
+        using ImageBatch unweighted = Training(1).Read(0, 0);
+        Assert.Null(unweighted.Weights);
+        Assert.Throws<ArgumentException>(() => new PreparedImages(prepared.Pictures, labels, _processor, [1]));
+    }
+
+    [Fact]
     public void RefusesWhatDoesNotFitTogether()
     {
         Assert.Throws<ArgumentException>(() => new TrainingBatches(_cache, [1], [0], 1, 1, _processor, null, torch.CPU));

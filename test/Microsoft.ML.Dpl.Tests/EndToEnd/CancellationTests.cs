@@ -1,3 +1,5 @@
+using System.IO.Compression;
+using System.Text.Json.Nodes;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Tests.Clip;
 
@@ -21,11 +23,26 @@ public sealed class CancellationTests(SmallBackbone small, ColourPictures pictur
         using var folder = new TemporaryFolder();
         string zip = folder.File("model.zip");
         _mlContext.Model.Save(early, _mlContext.Data.LoadFromEnumerable(pictures.Test).Schema, zip);
-        ITransformer loaded = new MLContext().UseClipBackbone(small.Backbone).Model.Load(zip, out _);
-        DplTransformer again = Assert.IsType<DplTransformer>(loaded is TransformerChain<ITransformer> chain ? chain.LastTransformer : loaded);
-        Assert.True(again.WasCancelled);
-        Assert.Equal(Scores(early), Scores(again));
-        again.Dispose();
+        using (DplTransformer again = Load(zip))
+        {
+            Assert.True(again.WasCancelled);
+            Assert.Equal(Scores(early), Scores(again));
+        }
+        // As written before this was kept.
+        using (ZipArchive archive = ZipFile.Open(zip, ZipArchiveMode.Update))
+        {
+            ZipArchiveEntry entry = archive.Entries.Single(e => e.Name == "dpl.json");
+            JsonNode description;
+            using (Stream read = entry.Open()) description = JsonNode.Parse(read)!;
+            Assert.True(description.AsObject().Remove("wasCancelled"));
+            string name = entry.FullName;
+            entry.Delete();
+            using var writer = new StreamWriter(archive.CreateEntry(name).Open());
+            writer.Write(description.ToJsonString());
+        }
+        using DplTransformer old = Load(zip);
+        Assert.False(old.WasCancelled);
+        Assert.Equal(Scores(early), Scores(old));
     }
 
     [Fact]
@@ -87,6 +104,12 @@ public sealed class CancellationTests(SmallBackbone small, ColourPictures pictur
     {
         using DplTransformer transformer = FitUntil(DplStage.Training, 99, 1);
         Assert.False(transformer.WasCancelled);
+    }
+
+    private DplTransformer Load(string zip)
+    {
+        ITransformer loaded = new MLContext().UseClipBackbone(small.Backbone).Model.Load(zip, out _);
+        return Assert.IsType<DplTransformer>(loaded is TransformerChain<ITransformer> chain ? chain.LastTransformer : loaded);
     }
 
     private DplTransformer FitUntil(DplStage stage, int epoch, int step, ProgressRecorder? reports = null, Action<DplTrainer.Options>? change = null)

@@ -86,6 +86,14 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourPictures pictu
         }
     }
 
+    [Fact]
+    public void The_short_form_takes_the_column_too()
+    {
+        DplTrainer trainer = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(small.Backbone, imageColumnName: "ImagePath", exampleWeightColumnName: "Nowhere");
+        SchemaShape schema = MLNetInternals.ShapeOf(_mlContext.Data.LoadFromEnumerable(pictures.Train).Schema);
+        Assert.Contains("Nowhere", Assert.Throws<ArgumentOutOfRangeException>(() => trainer.GetOutputSchema(schema)).Message);
+    }
+
     private static List<LabelledPicture> Weighted(Func<int, LabelledPicture, float> weight, IReadOnlyList<LabelledPicture> rows)
         => [.. rows.Select((row, i) => new LabelledPicture { ImagePath = row.ImagePath, Label = row.Label, Weight = weight(i, row) })];
 
@@ -103,9 +111,9 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourPictures pictu
             CandidateLengths = [0, 1],
             SearchEpochs = 2,
             TrainingEpochs = 2,
-            ValidationRowsPerClass = 2,
         };
         change?.Invoke(options);
+        if (options.ValidationSet is null && options.Configuration is null) options.ValidationRowsPerClass = 2;
         return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
     }
 
