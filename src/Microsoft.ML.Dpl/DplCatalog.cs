@@ -15,6 +15,7 @@ public static class DplCatalog
     /// <param name="imageColumnName">Column with the pictures: <c>MLImage</c>, path as text, or encoded bytes.</param>
     /// <param name="validationSet">Rows that the search is judged by; null: a share of the training rows.</param>
     /// <param name="configuration">Context lengths to train without a search; null: search.</param>
+    /// <param name="exampleWeightColumnName">Column of type <c>float</c> with how much each row's loss counts; null: all alike.</param>
     /// <exception cref="ArgumentException">The configuration does not fit the backbone.</exception>
     /// <example><code>
     /// var pipeline = mlContext.Transforms.Conversion.MapValueToKey("Label")
@@ -26,7 +27,8 @@ public static class DplCatalog
         string labelColumnName = DefaultColumnNames.Label,
         string imageColumnName = "Image",
         IDataView? validationSet = null,
-        PromptConfiguration? configuration = null)
+        PromptConfiguration? configuration = null,
+        string? exampleWeightColumnName = null)
         => catalog.DifferentiablePromptLearning(new DplTrainer.Options
         {
             Backbone = backbone,
@@ -34,6 +36,7 @@ public static class DplCatalog
             ImageColumnName = imageColumnName,
             ValidationSet = validationSet,
             Configuration = configuration,
+            ExampleWeightColumnName = exampleWeightColumnName,
         });
 
     /// <summary>Few-shot image classification with a frozen CLIP and searched prompts, with all options.</summary>

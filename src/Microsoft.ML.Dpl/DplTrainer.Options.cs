@@ -1,16 +1,12 @@
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.MLNet;
-using Microsoft.ML.Dpl.Prompts;
-using Microsoft.ML.Dpl.Search;
-using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl;
 
 public sealed partial class DplTrainer
 {
     /// <summary>What a fit does. The defaults are the paper's: 16 pictures per class, batches of 4, 60 epochs of search, 40 of training.</summary>
-    public sealed class Options
+    public sealed partial class Options
     {
         /// <summary>The frozen CLIP. Required.</summary>
         public ClipBackbone? Backbone { get; set; }
@@ -21,17 +17,38 @@ public sealed partial class DplTrainer
         /// <summary>Column with the classes: a key with names (as <c>MapValueToKey</c> makes it) or text.</summary>
         public string LabelColumnName { get; set; } = DefaultColumnNames.Label;
 
+        /// <summary>
+        /// Column of type <c>float</c> with how much each row's loss counts, at least 0; a row of weight 0 is left out as if it were not there. Null: all rows count alike.
+        /// Only the weights' proportions matter: they are scaled to a mean of 1. The <see cref="ValidationSet"/> may lack the column. Accuracies are not weighted.
+        /// </summary>
+        public string? ExampleWeightColumnName { get; set; }
+
         /// <summary>Name of the added column with the class probabilities.</summary>
         public string ScoreColumnName { get; set; } = DefaultColumnNames.Score;
 
         /// <summary>Name of the added column with the most probable class.</summary>
         public string PredictedLabelColumnName { get; set; } = DefaultColumnNames.PredictedLabel;
 
-        /// <summary>Rows that the search's alphas are stepped on and training epochs are compared by. Null: a share of the training rows, see <see cref="ValidationRowsPerClass"/>.</summary>
+        /// <summary>Rows that the search's alphas are stepped on and training epochs are compared by. Null: a share of the training rows, see <see cref="ValidationRowsPerClass"/> and <see cref="ValidationFraction"/>.</summary>
         public IDataView? ValidationSet { get; set; }
 
-        /// <summary>Training rows of each class that are set aside for validation where <see cref="ValidationSet"/> is null, at least 1; never all rows of a class. Nothing is set aside where <see cref="Configuration"/> is given.</summary>
-        public int ValidationRowsPerClass { get; set; } = 4;
+        /// <summary>
+        /// Training rows of each class that are set aside for validation, at least 1; never all rows of a class. Null: what <see cref="ValidationFraction"/> says; without it, 4 for a search and none where
+        /// <see cref="Configuration"/> is given. Not together with <see cref="ValidationSet"/> or <see cref="ValidationFraction"/>.
+        /// </summary>
+        public int? ValidationRowsPerClass { get; set; }
+
+        /// <summary>
+        /// Fraction of each class's training rows that is set aside for validation, between 0 and 1, rounded to whole rows; at least one row of each class and never all.
+        /// Null: see <see cref="ValidationRowsPerClass"/>. Not together with <see cref="ValidationSet"/> or <see cref="ValidationRowsPerClass"/>.
+        /// </summary>
+        public double? ValidationFraction { get; set; }
+
+        /// <summary>
+        /// How much each class's rows count in the loss: weights by class name, or <see cref="DplClassWeights.Balanced"/>. They multiply the weights of <see cref="ExampleWeightColumnName"/>.
+        /// Null: all classes' rows count alike.
+        /// </summary>
+        public DplClassWeights? ClassWeights { get; set; }
 
         /// <summary>The text of a class; <c>{}</c> stands for its name, whose underscores become spaces.</summary>
         public string Template { get; set; } = "a photo of a {}.";
@@ -54,11 +71,26 @@ public sealed partial class DplTrainer
         /// <summary>Learning rate of the alphas (Adam), above 0.</summary>
         public double AlphaLearningRate { get; set; } = 0.0035;
 
+        /// <summary>
+        /// The search ends once no layer's choice has changed for this many epochs, at least 1, and every layer's choice leads by <see cref="SearchMargin"/>. Null: all <see cref="SearchEpochs"/> are run.
+        /// Learning rates follow the schedule of all epochs in either case.
+        /// </summary>
+        public int? SearchPatience { get; set; }
+
+        /// <summary>By how much of the softmax weight a layer's choice must lead the runner-up to count as decided, 0 to 1.</summary>
+        public double SearchMargin { get; set; } = 0.1;
+
         /// <summary>Epochs of training, at least 1. The first is a warm-up at a learning rate of 1e-5.</summary>
         public int TrainingEpochs { get; set; } = 40;
 
         /// <summary>Learning rate of training (SGD), above 0.</summary>
         public double TrainingLearningRate { get; set; } = 0.0035;
+
+        /// <summary>
+        /// Training ends after this many epochs without a higher validation accuracy, at least 1; it needs validation rows. Null: all <see cref="TrainingEpochs"/> are run.
+        /// The prompts of the best epoch are kept in either case.
+        /// </summary>
+        public int? TrainingPatience { get; set; }
 
         /// <summary>Momentum of SGD in both stages, 0 to below 1.</summary>
         public double Momentum { get; set; } = 0.9;
@@ -84,11 +116,27 @@ public sealed partial class DplTrainer
         /// <summary>Memory for decoded training pictures in MiB, at least 1. They are kept at up to twice CLIP's resolution, smaller where that does not fit.</summary>
         public int ImageCacheMegabytes { get; set; } = 2048;
 
+        /// <summary>
+        /// Whether glibc's allocator is told, for the whole process, to keep freed blocks instead of returning each to the system, which makes steps faster;
+        /// what is free is returned when the fit ends. Has no effect on other systems.
+        /// </summary>
+        public bool TuneAllocator { get; set; } = true;
+
         /// <summary>Leave out training and validation pictures that cannot be read, and say in the log how many, instead of failing at the first. Prediction always fails at such a row.</summary>
         public bool SkipUnreadableImages { get; set; }
 
         /// <summary>Where relative paths of pictures start, in training and in prediction; kept in the saved model. Null: the current folder.</summary>
         public string? ImageFolder { get; set; }
+
+        /// <summary>
+        /// Folder in which the fit keeps checkpoints, so that one that was interrupted, killed or cancelled goes on in a later fit: with the same options, data and CLIP, on the same kind of machine and number of threads,
+        /// it ends in the same bits as one without interruption. A checkpoint of another fit is refused. A fit that ends removes its checkpoints. One fit at a time uses the folder; it is made where it is missing.
+        /// Null: no checkpoints.
+        /// </summary>
+        public string? WorkspacePath { get; set; }
+
+        /// <summary>Longest time between two checkpoints within an epoch, in minutes, above 0. There is one before every epoch, too, and one when the fit is cancelled.</summary>
+        public double CheckpointMinutes { get; set; } = 10;
 
         /// <summary>Pictures per forward pass in prediction, at least 1.</summary>
         public int PredictionBatchSize { get; set; } = 32;
@@ -96,90 +144,10 @@ public sealed partial class DplTrainer
         /// <summary>Hears of every step; the log of the <c>MLContext</c> hears of every epoch.</summary>
         public IProgress<DplProgress>? Progress { get; set; }
 
-        /// <summary>Ends the fit before the next step; so does <c>MLContext.CancelExecution</c>.</summary>
+        /// <summary>Ends the fit before the next step; so does <c>MLContext.CancelExecution</c>. What comes of it, <see cref="OnCancel"/> says.</summary>
         public CancellationToken CancellationToken { get; set; }
 
-        /// <summary>Checks everything that can be checked without data.</summary>
-        /// <exception cref="ArgumentException">An option is missing, out of range or contradicts another.</exception>
-        internal void Validate()
-        {
-            if (Backbone is null) throw new ArgumentException($"{nameof(Backbone)} is missing: set it, for example to ClipBackbone.Open(folder).", nameof(Backbone));
-            RequireName(ImageColumnName, nameof(ImageColumnName));
-            RequireName(LabelColumnName, nameof(LabelColumnName));
-            RequireName(ScoreColumnName, nameof(ScoreColumnName));
-            RequireName(PredictedLabelColumnName, nameof(PredictedLabelColumnName));
-            if (Template is null || Template.Split("{}").Length != 2) throw new ArgumentException($"{nameof(Template)} must hold {{}} once, where the class name goes; it is '{Template}'.", nameof(Template));
-            RequireAtLeast(ValidationRowsPerClass, 1, nameof(ValidationRowsPerClass));
-            RequireAtLeast(BatchSize, 1, nameof(BatchSize));
-            RequireAtLeast(SearchEpochs, 1, nameof(SearchEpochs));
-            RequireAtLeast(TrainingEpochs, 1, nameof(TrainingEpochs));
-            RequireAtLeast(ImageCacheMegabytes, 1, nameof(ImageCacheMegabytes));
-            RequireAtLeast(PredictionBatchSize, 1, nameof(PredictionBatchSize));
-            RequireRange(SearchLearningRate > 0, SearchLearningRate, "above 0", nameof(SearchLearningRate));
-            RequireRange(AlphaLearningRate > 0, AlphaLearningRate, "above 0", nameof(AlphaLearningRate));
-            RequireRange(TrainingLearningRate > 0, TrainingLearningRate, "above 0", nameof(TrainingLearningRate));
-            RequireRange(Momentum is >= 0 and < 1, Momentum, "from 0 to below 1", nameof(Momentum));
-            RequireRange(WeightDecay >= 0, WeightDecay, "at least 0", nameof(WeightDecay));
-            RequireRange(DistillationWeight >= 0, DistillationWeight, "at least 0", nameof(DistillationWeight));
-            if (CandidateLengths is null) throw new ArgumentException($"{nameof(CandidateLengths)} is null.", nameof(CandidateLengths));
-            SupernetBranch.CheckCandidates(CandidateLengths);
-            RequireRange(CandidateLengths[^1] <= PromptConfiguration.MaximumLength, CandidateLengths[^1], $"at most {PromptConfiguration.MaximumLength}", nameof(CandidateLengths));
-            if (Configuration is not null) RequireFit(Configuration, Backbone);
-        }
-
-        /// <summary>The same in the engine's terms.</summary>
-        internal FitSettings ToSettings(int seed) => new()
-        {
-            Search = Configuration is not null ? null : new SearchSettings
-            {
-                Epochs = SearchEpochs,
-                Candidates = [.. CandidateLengths],
-                AlphaLearningRate = AlphaLearningRate,
-                PromptLearningRate = SearchLearningRate,
-                Momentum = Momentum,
-                WeightDecay = WeightDecay,
-            },
-            TextLengths = Configuration?.Text,
-            ImageLengths = Configuration?.Image,
-            Training = new TrainingSettings
-            {
-                Epochs = TrainingEpochs,
-                LearningRate = TrainingLearningRate,
-                Momentum = Momentum,
-                WeightDecay = WeightDecay,
-                DistillationWeight = DistillationWeight,
-            },
-            Template = Template,
-            BatchSize = BatchSize,
-            PredictionBatchSize = PredictionBatchSize,
-            ValidationRowsPerClass = ValidationRowsPerClass,
-            Augment = Augment,
-            Seed = seed,
-            ImageCacheBytes = (long)ImageCacheMegabytes << 20,
-        };
-
-        private static void RequireFit(PromptConfiguration configuration, ClipBackbone backbone)
-        {
-            int text = backbone.Config.Text.Layers, image = backbone.Config.Vision.Layers;
-            if (configuration.Text.Count != text || configuration.Image.Count != image)
-            {
-                throw new ArgumentException(
-                    $"{nameof(Configuration)} has {configuration.Text.Count} text and {configuration.Image.Count} image layers, but {backbone.Name} has {text} and {image}.", nameof(Configuration));
-            }
-        }
-
-        private static void RequireName(string name, string option)
-        {
-            if (string.IsNullOrWhiteSpace(name)) throw new ArgumentException($"{option} is empty.", option);
-        }
-
-        private static void RequireAtLeast(int value, int minimum, string option)
-            => RequireRange(value >= minimum, value, $"at least {minimum}", option);
-
-        private static void RequireRange(bool holds, double value, string range, string option)
-        {
-            // NaN fails every comparison and is refused too.
-            if (!holds || !double.IsFinite(value)) throw new ArgumentOutOfRangeException(option, FormattableString.Invariant($"{option} must be {range}; it is {value}."));
-        }
+        /// <summary>Whether a cancelled fit throws or returns the best it has.</summary>
+        public DplCancellation OnCancel { get; set; }
     }
 }

@@ -15,6 +15,7 @@ namespace Microsoft.ML.Dpl;
 /// <listheader><term>Column</term><description>Type</description></listheader>
 /// <item><term>Label (input)</term><description>A key with names, or text. The class order is that of the key values; text is ordered by code point</description></item>
 /// <item><term>Image (input)</term><description><c>MLImage</c>, path as text, or the bytes of an encoded file</description></item>
+/// <item><term>Weight (optional input)</term><description><c>float</c>, at least 0: how much the row's loss counts</description></item>
 /// <item><term>PredictedLabel (output)</term><description>A key with the label's key values, or text</description></item>
 /// <item><term>Score (output)</term><description>Vector of <c>float</c>: the classes' probabilities</description></item>
 /// </list>
@@ -36,8 +37,9 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     /// <returns>The classifier. The caller disposes it.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of an unsuitable type.</exception>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
-    /// <exception cref="InvalidOperationException">A picture cannot be read, there are fewer than two classes, a class has too few rows, or the loss ceased to be a number.</exception>
-    /// <exception cref="OperationCanceledException">The token of the options or the <c>MLContext</c> was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">A picture cannot be read, there are fewer than two classes, a class has too few rows, a weight is negative or not finite, all are 0, the workspace holds the checkpoint of another fit, or the loss ceased to be a number.</exception>
+    /// <exception cref="IOException"><see cref="Options.WorkspacePath"/> cannot be written, or another fit uses it.</exception>
+    /// <exception cref="OperationCanceledException">The token of the options or the <c>MLContext</c> was cancelled, and <see cref="Options.OnCancel"/> asks to throw, or no epoch had ended.</exception>
     public DplTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -46,14 +48,23 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         EnvironmentOptions environment = MLNetInternals.OptionsOf(_environment);
         ClipBackbone backbone = _options.Backbone!;
         var data = new FitData(
-            Labelled(input), _options.ValidationSet is { } validation ? Labelled(validation) : null, _options.SkipUnreadableImages);
+            Labelled(input, WeightColumn.Find), _options.ValidationSet is { } validation ? Labelled(validation, WeightColumn.FindIfPresent) : null, _options.SkipUnreadableImages);
         // A device asked for by name is meant; the context's own setting speaks for the context's GPU.
         bool fallback = _options.FallbackToCpu ?? (string.IsNullOrWhiteSpace(_options.Device) && environment.FallbackToCpu);
         TorchSharp.torch.Device device = ComputeDevice.Choose(_options.Device, environment.GpuDeviceId, fallback, log.Info, log.Warning);
 
         FitSettings settings = _options.ToSettings(_options.Seed ?? environment.Seed ?? 0);
         var monitor = new FitMonitor(log, _options.Progress, _options.CancellationToken);
-        FitResult result = new FitRun(backbone, settings, device, monitor, log).Run(data);
+        if (_options.TuneAllocator) NativeAllocator.KeepFreedMemory();
+        FitResult result;
+        try
+        {
+            result = new FitRun(backbone, settings, device, monitor, log).Run(data);
+        }
+        finally
+        {
+            NativeAllocator.ReturnFreeMemory();
+        }
         var face = new ModelFace(_options.ImageColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName, _options.PredictionBatchSize, result.Classes);
         return new DplTransformer(face, result.Description with { ImageFolder = _options.ImageFolder }, result.Prompts, backbone, device);
     }
@@ -63,9 +74,13 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
         ImageColumn.Check(inputSchema, _options.ImageColumnName);
+        if (_options.ExampleWeightColumnName is { } weight) WeightColumn.Check(inputSchema, weight);
         return ScoreSchema.Promise(inputSchema, _options.LabelColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName);
     }
 
-    private LabelledData Labelled(IDataView data)
-        => new(data, ImageColumn.Find(data.Schema, _options.ImageColumnName, _options.ImageFolder), LabelColumn.Find(data.Schema, _options.LabelColumnName));
+    private LabelledData Labelled(IDataView data, Func<DataViewSchema, string, WeightColumn?> findWeight) => new(
+        data,
+        ImageColumn.Find(data.Schema, _options.ImageColumnName, _options.ImageFolder),
+        LabelColumn.Find(data.Schema, _options.LabelColumnName),
+        _options.ExampleWeightColumnName is { } weight ? findWeight(data.Schema, weight) : null);
 }

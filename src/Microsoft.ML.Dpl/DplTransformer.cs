@@ -53,6 +53,9 @@ public sealed class DplTransformer : ITransformer, IDisposable
     /// <summary>Accuracy of the prompts on the validation rows, 0 to 1; null without validation rows.</summary>
     public double? ValidationAccuracy => _description.ValidationAccuracy;
 
+    /// <summary>Whether the fit was cancelled and this is the best it had by then; see <see cref="DplCancellation.ReturnBest"/>.</summary>
+    public bool WasCancelled => _description.WasCancelled;
+
     /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>
     public string Template => _description.Template;
 

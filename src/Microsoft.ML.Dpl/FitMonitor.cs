@@ -8,7 +8,7 @@ namespace Microsoft.ML.Dpl;
 internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, CancellationToken cancellation) : IRunObserver
 {
     private RunStage? _stage;
-    private long _began;
+    private long _began, _before;
 
     public void ThrowIfCancelled()
     {
@@ -18,19 +18,21 @@ internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, 
 
     public void Report(StepReport report)
     {
+        long done = (long)report.Epoch * report.Steps + report.Step + 1, all = (long)report.Epochs * report.Steps;
         if (_stage != report.Stage)
         {
-            _stage = report.Stage;
+            // A stage that goes on from a checkpoint does not begin with its first step.
+            (_stage, _before) = (report.Stage, done);
             // The first step's own time is not seen; one step's share of the whole is added instead.
             _began = Stopwatch.GetTimestamp();
         }
         TimeSpan elapsed = Stopwatch.GetElapsedTime(_began);
-        long done = (long)report.Epoch * report.Steps + report.Step + 1, all = (long)report.Epochs * report.Steps;
-        TimeSpan remaining = done > 1 ? elapsed * ((double)(all - done) / (done - 1)) : TimeSpan.Zero;
+        TimeSpan remaining = done > _before ? elapsed * ((double)(all - done) / (done - _before)) : TimeSpan.Zero;
         var stage = report.Stage == RunStage.Search ? DplStage.Search : DplStage.Training;
         var now = new DplProgress(
-            stage, report.Epoch + 1, report.Epochs, report.Step + 1, report.Steps, report.LearningRate, report.TrainLoss, report.ValidationLoss, report.ValidationAccuracy, elapsed, remaining);
+            stage, report.Epoch + 1, report.Epochs, report.Step + 1, report.Steps, report.LearningRate, report.TrainLoss, report.ValidationLoss, report.ValidationAccuracy, elapsed, remaining,
+            report.Ended is { } e ? new DplEpochMetrics(e.TrainLoss, e.ValidationLoss, e.ValidationAccuracy, e.DecidedLayers, e.LargestAlphaChange) : null);
         progress?.Report(now);
-        if (report.Step == report.Steps - 1) log.Info(now.ToString());
+        if (report.Ended is not null) log.Info(now.ToString());
     }
 }

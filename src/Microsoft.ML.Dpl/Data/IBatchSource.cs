@@ -6,24 +6,29 @@ namespace Microsoft.ML.Dpl.Data;
 /// <summary>Pictures ready for the image tower, and their classes. Owns its tensors.</summary>
 /// <param name="Images">[batch, 3, size, size] float32, normalised</param>
 /// <param name="Labels">[batch] int64, class indices from 0</param>
-internal sealed record ImageBatch(Tensor Images, Tensor Labels) : IDisposable
+/// <param name="Weights">[batch] float32, how much each picture's loss counts, 1 on average over all batches; null where all count alike</param>
+internal sealed record ImageBatch(Tensor Images, Tensor Labels, Tensor? Weights = null) : IDisposable
 {
     /// <summary>Moves pictures to the device and normalises them there. No dispose scope owns the result.</summary>
     /// <param name="pictures">[batch, 3, size, size] uint8 on the CPU; stays the caller's.</param>
     /// <param name="labels">One class index for each picture.</param>
     /// <param name="processor">Knows the channels' means and deviations.</param>
     /// <param name="device">Where the batch is used.</param>
-    public static ImageBatch Create(Tensor pictures, IEnumerable<int> labels, ClipImageProcessor processor, Device device)
+    /// <param name="weights">One for each picture, or null.</param>
+    public static ImageBatch Create(Tensor pictures, IEnumerable<int> labels, ClipImageProcessor processor, Device device, IEnumerable<float>? weights = null)
     {
         using var scope = NewDisposeScope();
         Tensor images = processor.Normalise(pictures.to(device));
-        return new ImageBatch(images.DetachFromDisposeScope(), tensor([.. labels.Select(l => (long)l)], device: device).DetachFromDisposeScope());
+        Tensor indices = tensor([.. labels.Select(l => (long)l)], device: device);
+        Tensor? counts = weights is null ? null : tensor(weights.ToArray(), device: device);
+        return new ImageBatch(images.DetachFromDisposeScope(), indices.DetachFromDisposeScope(), counts?.DetachFromDisposeScope());
     }
 
     public void Dispose()
     {
         Images.Dispose();
         Labels.Dispose();
+        Weights?.Dispose();
     }
 }
 

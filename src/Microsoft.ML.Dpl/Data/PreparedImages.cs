@@ -7,24 +7,31 @@ namespace Microsoft.ML.Dpl.Data;
 /// <summary>Pictures already resized and cropped, one byte a value, with their classes: what is evaluated, or serves the search for validation. Thread-safe.</summary>
 internal sealed class PreparedImages
 {
-    private readonly IReadOnlyList<byte[]> _pictures;
     private readonly ClipImageProcessor _processor;
 
     /// <param name="pictures">[3, size, size] each, as <see cref="ClipImageProcessor.Prepare(RgbImage)"/> gives them.</param>
     /// <param name="labels">One class index for each picture.</param>
     /// <param name="processor">The one that prepared them.</param>
-    public PreparedImages(IReadOnlyList<byte[]> pictures, IReadOnlyList<int> labels, ClipImageProcessor processor)
+    /// <param name="weights">How much each picture's loss counts; null: all alike.</param>
+    public PreparedImages(IReadOnlyList<byte[]> pictures, IReadOnlyList<int> labels, ClipImageProcessor processor, IReadOnlyList<float>? weights = null)
     {
+        if (weights is not null && weights.Count != labels.Count) throw new ArgumentException($"{weights.Count} weights do not go with {labels.Count} labels.", nameof(weights));
         if (labels.Count != pictures.Count) throw new ArgumentException($"{labels.Count} labels do not go with {pictures.Count} pictures.", nameof(labels));
         int expected = 3 * processor.ImageSize * processor.ImageSize;
         if (pictures.FirstOrDefault(p => p.Length != expected) is { } wrong) throw new ArgumentException($"A picture has {wrong.Length} bytes instead of {expected}.", nameof(pictures));
-        (_pictures, Labels, _processor) = (pictures, labels, processor);
+        (Pictures, Labels, Weights, _processor) = (pictures, labels, weights, processor);
     }
 
-    public int Count => _pictures.Count;
+    public int Count => Pictures.Count;
+
+    /// <summary>[3, size, size] each.</summary>
+    public IReadOnlyList<byte[]> Pictures { get; }
 
     /// <summary>The class index of every picture.</summary>
     public IReadOnlyList<int> Labels { get; }
+
+    /// <summary>How much every picture's loss counts; null: all alike.</summary>
+    public IReadOnlyList<float>? Weights { get; }
 
     /// <summary>Prepares pictures in turn, holding one of full size at a time.</summary>
     public static PreparedImages Prepare(IEnumerable<RgbImage> images, IReadOnlyList<int> labels, ClipImageProcessor processor, CancellationToken cancellation = default)
@@ -56,8 +63,10 @@ internal sealed class PreparedImages
             using var scope = NewDisposeScope();
             int[] rows = order.Batch(epoch, index).ToArray();
             int size = images._processor.ImageSize;
-            byte[] bytes = [.. rows.SelectMany(r => images._pictures[r])];
-            return ImageBatch.Create(tensor(bytes, [rows.Length, 3, size, size], ScalarType.Byte), rows.Select(r => images.Labels[r]), images._processor, device);
+            byte[] bytes = [.. rows.SelectMany(r => images.Pictures[r])];
+            return ImageBatch.Create(
+                tensor(bytes, [rows.Length, 3, size, size], ScalarType.Byte), rows.Select(r => images.Labels[r]), images._processor, device,
+                images.Weights is null ? null : rows.Select(r => images.Weights[r]));
         }
     }
 }

@@ -9,6 +9,7 @@ internal sealed class TrainingBatches : IBatchSource
 {
     private readonly ImageCache _pictures;
     private readonly IReadOnlyList<int> _labels;
+    private readonly IReadOnlyList<float>? _weights;
     private readonly EpochOrder _order;
     private readonly int _seed;
     private readonly ClipImageProcessor _processor;
@@ -23,13 +24,17 @@ internal sealed class TrainingBatches : IBatchSource
     /// <param name="processor">Resizes and crops where nothing is augmented, and normalises.</param>
     /// <param name="augmentation">Null: every picture is resized and its middle taken, as at prediction.</param>
     /// <param name="device">Where the batches are used.</param>
-    public TrainingBatches(ImageCache pictures, IReadOnlyList<int> labels, IReadOnlyList<int> rows, int batchSize, int seed, ClipImageProcessor processor, TrainingAugmentation? augmentation, Device device)
+    /// <param name="weights">How much each cached picture's loss counts; null: all alike.</param>
+    public TrainingBatches(
+        ImageCache pictures, IReadOnlyList<int> labels, IReadOnlyList<int> rows, int batchSize, int seed, ClipImageProcessor processor, TrainingAugmentation? augmentation, Device device,
+        IReadOnlyList<float>? weights = null)
     {
+        if (weights is not null && weights.Count != labels.Count) throw new ArgumentException($"{weights.Count} weights do not go with {labels.Count} labels.", nameof(weights));
         if (labels.Count != pictures.Count) throw new ArgumentException($"{labels.Count} labels do not go with {pictures.Count} pictures.", nameof(labels));
         if (augmentation is not null && augmentation.ImageSize != processor.ImageSize) throw new ArgumentException("The augmentation's image size is not the processor's.", nameof(augmentation));
         foreach (int row in rows)
             if ((uint)row >= (uint)labels.Count) throw new ArgumentOutOfRangeException(nameof(rows), row, $"There are {labels.Count} pictures.");
-        (_pictures, _labels, _seed, _processor, _augmentation, _device) = (pictures, labels, seed, processor, augmentation, device);
+        (_pictures, _labels, _weights, _seed, _processor, _augmentation, _device) = (pictures, labels, weights, seed, processor, augmentation, device);
         _order = EpochOrder.Shuffle(rows, batchSize, seed, "shuffle");
     }
 
@@ -47,7 +52,7 @@ internal sealed class TrainingBatches : IBatchSource
             using var picture = NewDisposeScope();
             bytes[i].copy_(Prepare(_pictures[rows[i]], epoch, rows[i]));
         }
-        return ImageBatch.Create(bytes, rows.Select(r => _labels[r]), _processor, _device);
+        return ImageBatch.Create(bytes, rows.Select(r => _labels[r]), _processor, _device, _weights is null ? null : rows.Select(r => _weights[r]));
     }
 
     private Tensor Prepare(Tensor picture, int epoch, int row)

@@ -15,29 +15,42 @@ internal sealed record FitResult(LabelClasses Classes, ModelDescription Descript
 /// <summary>One fit: pictures in, search unless the lengths are given, training, prompts out.</summary>
 internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device device, IRunObserver observer, HostLog log)
 {
+    /// <exception cref="InvalidOperationException">The data cannot be learnt from, or the loss ceased to be a number.</exception>
+    /// <exception cref="OperationCanceledException">The observer ended the run, and the settings do not ask for the best so far or there is none.</exception>
     public FitResult Run(FitData data)
     {
+        using FitCheckpoints? checkpoints = settings.Workspace is { } workspace ? FitCheckpoints.Open(workspace, MostParameters(), log) : null;
         var reader = new FitPictureReader(data, settings, backbone.CreateImageProcessor(), log, observer.ThrowIfCancelled);
         LabelClasses classes = reader.ReadClasses();
         // Hashed first: weights that changed on disk are known before the training, not after it.
         var reference = new BackboneReference(backbone.Name, backbone.Sha256, backbone.Location, backbone.IsOpenAILayout ? backbone.VocabularyPath : null);
-        int[][] texts = Tokenize(classes);
-        bool isZeroShot = settings.Search is null && settings.TextLengths!.Concat(settings.ImageLengths!).All(length => length == 0);
+        int[][] texts = ClassTokens.Of(classes, settings.Template, backbone, log);
 
         // Zero-shot CLIP learns nothing from the training pictures: only validation pictures are looked at.
-        using FitPictures? pictures = isZeroShot ? null : reader.Read(classes);
-        PreparedImages? validation = isZeroShot ? reader.ReadValidation(classes) : pictures!.Validation;
+        bool isZeroShot = settings.Search is null && settings.TextLengths!.Concat(settings.ImageLengths!).All(length => length == 0);
+        using FitPictures? pictures = isZeroShot && !reader.Splits ? null : reader.Read(classes);
+        PreparedImages? validation = pictures is null ? reader.ReadValidation(classes) : pictures.Validation;
 
         using Lease<VisionWeights> vision = backbone.RentVision(device);
         using Lease<TextWeights> text = backbone.RentText(device);
         using var imageTower = new ImageTower(vision.Value);
         using var classTexts = new ClassTexts(texts, text.Value);
-        var clip = new PromptedClip(imageTower, new TextTower(text.Value), classTexts);
-        SearchResult? search = settings.Search is { } searchSettings ? Search(clip, searchSettings, pictures!) : null;
-        return Train(clip, classes, reference, search, pictures, validation);
+        using ClipParts? parts = ClipParts.Create(vision.Value, text.Value, texts, settings.BatchSize);
+        var clip = new PromptedClip(imageTower, new TextTower(text.Value), classTexts, parts);
+        checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, pictures, validation, device));
+        using Searched? searched = settings.Search is { } search ? checkpoints?.FoundSearch(device) ?? Search(clip, search, pictures!, checkpoints?.ForSearch()) : null;
+        using Trained trained = searched is { WasCancelled: true } ? searched.AsTrained() : Train(clip, searched, pictures, validation, checkpoints?.ForTraining(searched));
+        // A cancelled fit can be gone on with.
+        if (!trained.WasCancelled) checkpoints?.Finish();
+
+        using Tensor classFeatures = clip.ClassFeatures(trained.Text);
+        var prompts = new TrainedPrompts([.. trained.Image.Rows.Select(Kept)], [.. trained.Text.Rows.Select(Kept)], Kept(classFeatures)!, clip.Text.Weights.LogitScale);
+        var description = new ModelDescription(
+            reference, settings.Template, trained.Text.Lengths, trained.Image.Lengths, trained.ValidationAccuracy, searched?.Result, WasCancelled: trained.WasCancelled);
+        return new FitResult(classes, description, prompts);
     }
 
-    private SearchResult Search(PromptedClip clip, SearchSettings search, FitPictures pictures)
+    private Searched Search(PromptedClip clip, SearchSettings search, FitPictures pictures, IStageCheckpoints? checkpoints)
     {
         using Generator imageGenerator = Seeds.Generator(settings.Seed, "search image"), textGenerator = Seeds.Generator(settings.Seed, "search text");
         ClipConfig config = backbone.Config;
@@ -46,27 +59,78 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
             SupernetBranch.Create(search.Candidates, config.Text.Layers, config.Text.Width, PromptDistribution.Uniform, textGenerator, device));
         using TrainFeed train = Feed(pictures, "search batches");
         IBatchSource validation = pictures.Validation!.Shuffled(settings.BatchSize, settings.Seed, device);
-        SearchResult result = new BilevelSearch(clip, search, observer).Run(supernet, train.Source, validation);
+        SearchCourse course = checkpoints?.Saved is { } saved ? SearchCourse.FromJson(saved.Course) : new SearchCourse();
+        LogResumption(checkpoints, RunStage.Search, course.Epochs.Count, course.Step);
+        bool cancelled = false;
+        try
+        {
+            new BilevelSearch(clip, search, observer).Run(supernet, train.Source, validation, course, checkpoints);
+            log.Info($"Search: {course.ReasonToEnd(search)}.");
+        }
+        catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && course.Epochs.Count > 0)
+        {
+            cancelled = true;
+            log.Warning($"Cancelled in the search: the choice after {course.Epochs.Count} of {search.Epochs} epochs is returned, with the prompts that the search has for it.");
+        }
+        var result = new SearchResult(search.Candidates, course.Epochs);
         log.Info($"Search: text {string.Join(' ', result.TextLengths)} | image {string.Join(' ', result.ImageLengths)}.");
-        return result;
+        return new Searched(result, supernet.Image.Choose(result.ImageLengths), supernet.Text.Choose(result.TextLengths), cancelled);
     }
 
-    private FitResult Train(PromptedClip clip, LabelClasses classes, BackboneReference reference, SearchResult? search, FitPictures? pictures, PreparedImages? validation)
+    private Trained Train(PromptedClip clip, Searched? searched, FitPictures? pictures, PreparedImages? validation, IStageCheckpoints? checkpoints)
     {
-        IReadOnlyList<int> imageLengths = search?.ImageLengths ?? settings.ImageLengths!, textLengths = search?.TextLengths ?? settings.TextLengths!;
+        IReadOnlyList<int> imageLengths = searched?.Result.ImageLengths ?? settings.ImageLengths!, textLengths = searched?.Result.TextLengths ?? settings.TextLengths!;
         using Generator imageGenerator = Seeds.Generator(settings.Seed, "training image"), textGenerator = Seeds.Generator(settings.Seed, "training text");
         PromptDistribution initial = PromptDistribution.Normal(settings.Training.InitialDeviation);
-        using FixedBranch image = FixedBranch.Create(imageLengths, backbone.Config.Vision.Width, initial, imageGenerator, device);
-        using FixedBranch text = FixedBranch.Create(textLengths, backbone.Config.Text.Width, initial, textGenerator, device);
+        var branches = new Trained(
+            FixedBranch.Create(imageLengths, backbone.Config.Vision.Width, initial, imageGenerator, device),
+            FixedBranch.Create(textLengths, backbone.Config.Text.Width, initial, textGenerator, device));
+        TrainingCourse course = checkpoints?.Saved is { } saved ? TrainingCourse.FromJson(saved.Course) : new TrainingCourse();
+        LogResumption(checkpoints, RunStage.Training, course.Epochs.Count, course.Step);
+        try
+        {
+            Trained trained = Train(clip, branches, pictures, validation?.InOrder(settings.PredictionBatchSize, device), course, checkpoints);
+            if (trained.ValidationAccuracy is double accuracy) log.Info(FormattableString.Invariant($"Training: validation accuracy {accuracy:p1}."));
+            return trained;
+        }
+        catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && course.Epochs.Count > 0)
+        {
+            log.Warning($"Cancelled in training: the best prompts of {course.Epochs.Count} of {settings.Training.Epochs} epochs are returned.");
+            return branches with { ValidationAccuracy = course.BestAccuracy(), WasCancelled = true };
+        }
+        catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && searched is not null)
+        {
+            branches.Dispose();
+            log.Warning("Cancelled before the first epoch of training ended: the prompts that the search has for its choice are returned.");
+            return searched.AsTrained();
+        }
+        catch
+        {
+            branches.Dispose();
+            throw;
+        }
+    }
 
-        using TrainFeed? train = pictures is null ? null : Feed(pictures, "training batches");
-        double? accuracy = new PromptTraining(clip, settings.Training, observer)
-            .Run(image, text, train?.Source, validation?.InOrder(settings.PredictionBatchSize, device));
-        if (accuracy is double value) log.Info(FormattableString.Invariant($"Training: validation accuracy {value:p1}."));
+    private Trained Train(PromptedClip clip, Trained branches, FitPictures? pictures, IBatchSource? validation, TrainingCourse course, IStageCheckpoints? checkpoints)
+    {
+        if (branches.IsEmpty) return branches with { ValidationAccuracy = validation is null ? null : Evaluation.Of(clip, branches.Image, branches.Text, validation, observer).Accuracy };
+        using TrainFeed train = Feed(pictures!, "training batches");
+        new PromptTraining(clip, settings.Training, observer).Run(branches.Image, branches.Text, train.Source, validation, course, checkpoints);
+        log.Info($"Training: {course.ReasonToEnd(settings.Training)}.");
+        return branches with { ValidationAccuracy = course.BestAccuracy() };
+    }
 
-        using Tensor classFeatures = clip.ClassFeatures(text);
-        var prompts = new TrainedPrompts([.. image.Rows.Select(Kept)], [.. text.Rows.Select(Kept)], Kept(classFeatures)!, clip.Text.Weights.LogitScale);
-        return new FitResult(classes, new ModelDescription(reference, settings.Template, [.. textLengths], [.. imageLengths], accuracy, search), prompts);
+    private void LogResumption(IStageCheckpoints? checkpoints, RunStage stage, int epochs, int step)
+    {
+        if (checkpoints?.Saved is not null) log.Info($"An interrupted fit goes on: {stage.ToString().ToLowerInvariant()} epoch {epochs + 1}, step {step + 1}.");
+    }
+
+    /// <summary>Numbers that the larger stage learns.</summary>
+    private long MostParameters()
+    {
+        long rows = settings.Search?.Candidates.Sum() ?? 0;
+        long Of(ClipTransformerConfig branch, IReadOnlyList<int>? lengths) => lengths is null ? branch.Layers * rows * branch.Width : lengths.Sum(length => (long)length) * branch.Width;
+        return Of(backbone.Config.Text, settings.TextLengths) + Of(backbone.Config.Vision, settings.ImageLengths);
     }
 
     private TrainFeed Feed(FitPictures pictures, string purpose)
@@ -74,25 +138,10 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         ClipImageProcessor processor = backbone.CreateImageProcessor();
         var batches = new TrainingBatches(
             pictures.Train, pictures.TrainLabels, [.. Enumerable.Range(0, pictures.Train.Count)], settings.BatchSize,
-            unchecked((int)Seeds.Derive(settings.Seed, purpose)), processor, settings.Augment ? new TrainingAugmentation(processor.ImageSize) : null, device);
+            unchecked((int)Seeds.Derive(settings.Seed, purpose)), processor, settings.Augment ? new TrainingAugmentation(processor.ImageSize) : null, device, pictures.TrainWeights);
         // On the CPU a second computing thread takes more from the step than a batch made ahead gives (100 against 40 ms a step, two cores).
         ReadAheadBatches? ahead = device.type == DeviceType.CUDA ? new ReadAheadBatches(batches) : null;
         return new TrainFeed(ahead ?? (IBatchSource)batches, ahead);
-    }
-
-    private int[][] Tokenize(LabelClasses classes)
-    {
-        ClipTokenizer tokenizer = backbone.CreateTokenizer();
-        var texts = new int[classes.Count][];
-        for (int i = 0; i < texts.Length; i++)
-        {
-            string text = settings.Template.Replace("{}", classes.Names[i].Replace('_', ' '), StringComparison.Ordinal);
-            texts[i] = tokenizer.Encode(text, backbone.Config.ContextLength, out bool truncated);
-            if (truncated) log.Warning($"The text of class '{classes.Names[i]}' is longer than CLIP's {backbone.Config.ContextLength} tokens and was cut.");
-        }
-        foreach (var same in Enumerable.Range(0, texts.Length).GroupBy(i => string.Join(' ', texts[i])).Where(group => group.Count() > 1))
-            log.Warning($"CLIP reads the same text for the classes {string.Join(", ", same.Select(i => $"'{classes.Names[i]}'"))} and cannot tell them apart.");
-        return texts;
     }
 
     /// <summary>A copy on the CPU that no dispose scope owns.</summary>

@@ -1,7 +1,17 @@
+using System.Text.Json.Serialization;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl.MLNet;
+
+/// <summary>How many training rows of each class are set aside: a number or a fraction of them, never all.</summary>
+/// <param name="RowsPerClass">At least 1; null where a fraction is given.</param>
+/// <param name="Fraction">Between 0 and 1, both excluded; null where a number is given.</param>
+internal sealed record ValidationSplit(int? RowsPerClass, double? Fraction);
+
+/// <summary>How much each class's rows count.</summary>
+/// <param name="Named">Weights above 0 by class name, 1 for classes that are not named; null: every class counts alike, however many rows it has.</param>
+internal sealed record ClassWeighting(IReadOnlyDictionary<string, double>? Named);
 
 /// <summary>What a fit does, in the engine's terms.</summary>
 internal sealed record FitSettings
@@ -24,12 +34,23 @@ internal sealed record FitSettings
 
     public required int PredictionBatchSize { get; init; }
 
-    /// <summary>Rows of each class set aside where a search has no validation rows of its own.</summary>
-    public required int ValidationRowsPerClass { get; init; }
+    /// <summary>Training rows set aside for validation where no validation set is given; null: none.</summary>
+    public required ValidationSplit? Split { get; init; }
+
+    /// <summary>Whether a cancelled fit returns the best it has. Not part of what decides a fit's course.</summary>
+    [JsonIgnore]
+    public bool ReturnBestWhenCancelled { get; init; }
+
+    /// <summary>Null: all rows count alike.</summary>
+    public required ClassWeighting? ClassWeights { get; init; }
 
     public required bool Augment { get; init; }
 
     public required int Seed { get; init; }
 
     public required long ImageCacheBytes { get; init; }
+
+    /// <summary>Null: no checkpoints. Not part of what decides a fit's course.</summary>
+    [JsonIgnore]
+    public WorkspaceSettings? Workspace { get; init; }
 }

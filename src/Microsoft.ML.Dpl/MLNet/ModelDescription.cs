@@ -11,9 +11,10 @@ namespace Microsoft.ML.Dpl.MLNet;
 /// <param name="ValidationAccuracy">Of the values kept, 0 to 1; null without validation rows.</param>
 /// <param name="Search">The alphas' history; null where the lengths were given.</param>
 /// <param name="ImageFolder">Where relative paths of pictures start; null: the current folder.</param>
+/// <param name="WasCancelled">Whether the fit was cut short; false in zips from before it was kept.</param>
 internal sealed record ModelDescription(
     BackboneReference Backbone, string Template, IReadOnlyList<int> TextLengths, IReadOnlyList<int> ImageLengths, double? ValidationAccuracy, SearchResult? Search,
-    string? ImageFolder = null)
+    string? ImageFolder = null, bool WasCancelled = false)
 {
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true };
 

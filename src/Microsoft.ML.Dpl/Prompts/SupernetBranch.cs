@@ -54,10 +54,22 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
         foreach (Tensor rows in _rows) rows.requires_grad_(ofPrompts);
     }
 
-    public IReadOnlyList<LayerPrompt?> Layers()
+    public IReadOnlyList<Parameter> Parameters => [Alphas, .. _rows];
+
+    public IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand)
     {
-        Tensor weights = Alphas.softmax(-1);
-        return [.. _rows.Select((rows, layer) => new LayerPrompt(rows, weights.select(0, layer), _groups))];
+        Tensor weights = stand(Alphas).softmax(-1);
+        return [.. _rows.Select((rows, layer) => new LayerPrompt(stand(rows), weights.select(0, layer), _groups))];
+    }
+
+    /// <summary>A branch with copies of the chosen candidates' prompts, as the search left them. The caller owns it.</summary>
+    /// <param name="lengths">One of the candidates per layer.</param>
+    public FixedBranch Choose(IReadOnlyList<int> lengths)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        return new FixedBranch(
+            [.. lengths.Select((length, layer) => length == 0 ? null : _rows[layer].narrow(0, Candidates.TakeWhile(candidate => candidate < length).Sum(), length))], Alphas.device);
     }
 
     public void Dispose()

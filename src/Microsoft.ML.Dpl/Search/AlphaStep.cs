@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Prompts;
 using Microsoft.ML.Dpl.Training;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Search;
@@ -10,7 +11,7 @@ internal sealed class AlphaStep : IDisposable
 {
     private readonly PromptedClip _clip;
     private readonly Supernet _supernet;
-    private readonly optim.Optimizer _optimizer;
+    private readonly Adam _optimizer;
 
     public AlphaStep(PromptedClip clip, Supernet supernet, SearchSettings settings)
     {
@@ -23,8 +24,11 @@ internal sealed class AlphaStep : IDisposable
     {
         _supernet.RequireGradients(ofAlphas: true, ofPrompts: false);
         return OptimizerStep.Take(
-            _optimizer, backward => Losses.CrossEntropy(_clip.Logits(validation.Images, _supernet.Image, _supernet.Text, backward), validation.Labels), RunStage.Search, epoch, step);
+            _optimizer, backward => Losses.CrossEntropy(_clip.Logits(validation.Images, _supernet.Image, _supernet.Text, backward), validation.Labels, validation.Weights), RunStage.Search, epoch, step);
     }
+
+    /// <summary>The optimizer, for checkpoints; stays this object's.</summary>
+    public Adam Optimizer => _optimizer;
 
     public void Dispose() => _optimizer.Dispose();
 }

@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Prompts;
 using Microsoft.ML.Dpl.Training;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Search;
@@ -10,7 +11,7 @@ internal sealed class PromptStep : IDisposable
 {
     private readonly PromptedClip _clip;
     private readonly Supernet _supernet;
-    private readonly optim.Optimizer _optimizer;
+    private readonly SGD _optimizer;
 
     public PromptStep(PromptedClip clip, Supernet supernet, SearchSettings settings)
     {
@@ -28,8 +29,11 @@ internal sealed class PromptStep : IDisposable
     {
         _supernet.RequireGradients(ofAlphas: false, ofPrompts: true);
         return OptimizerStep.Take(
-            _optimizer, backward => Losses.CrossEntropy(_clip.Logits(train.Images, _supernet.Image, _supernet.Text, backward), train.Labels), RunStage.Search, epoch, step);
+            _optimizer, backward => Losses.CrossEntropy(_clip.Logits(train.Images, _supernet.Image, _supernet.Text, backward), train.Labels, train.Weights), RunStage.Search, epoch, step);
     }
+
+    /// <summary>The optimizer, for checkpoints; stays this object's.</summary>
+    public SGD Optimizer => _optimizer;
 
     public void Dispose() => _optimizer.Dispose();
 }

@@ -1,10 +1,5 @@
 namespace Microsoft.ML.Dpl.Search;
 
-/// <summary>The alphas of both branches at one moment.</summary>
-/// <param name="Image">[layer][candidate]</param>
-/// <param name="Text">[layer][candidate]</param>
-internal sealed record Alphas(float[][] Image, float[][] Text);
-
 /// <summary>One epoch of the search.</summary>
 /// <param name="LearningRate">Of the prompts.</param>
 /// <param name="TrainLoss">Mean over the epoch's training batches.</param>
@@ -23,5 +18,5 @@ internal sealed record SearchResult(IReadOnlyList<int> Candidates, IReadOnlyList
     /// <summary>Context length per text layer.</summary>
     public int[] TextLengths => Lengths(Epochs[^1].Alphas.Text);
 
-    private int[] Lengths(float[][] alphas) => [.. alphas.Select(layer => Candidates[Array.IndexOf(layer, layer.Max())])];
+    private int[] Lengths(float[][] alphas) => [.. alphas.Select(layer => Candidates[Alphas.ChoiceOf(layer)])];
 }

@@ -19,4 +19,10 @@ internal sealed record SearchSettings
     public double Momentum { get; init; } = 0.9;
 
     public double WeightDecay { get; init; } = 5e-4;
+
+    /// <summary>Epochs without a change of any layer's choice after which the search may end, at least 1; null: all epochs are run.</summary>
+    public int? Patience { get; init; }
+
+    /// <summary>Softmax weight by which a choice leads the runner-up to count as decided, 0 to 1.</summary>
+    public double Margin { get; init; } = 0.1;
 }

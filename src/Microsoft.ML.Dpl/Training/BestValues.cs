@@ -20,12 +20,23 @@ internal sealed class BestValues(IReadOnlyList<Parameter> parameters) : IDisposa
     }
 
     /// <summary>Puts the best values back; does nothing where none was offered.</summary>
-    /// <returns>The best score, or null.</returns>
-    public double? Restore()
+    public void Restore()
     {
         using var noGrad = no_grad();
         for (int i = 0; i < _values.Length; i++) parameters[i].copy_(_values[i]);
-        return _score;
+    }
+
+    /// <summary>The values remembered; empty where no score was offered. They stay this object's.</summary>
+    public IReadOnlyList<Tensor> Values => _values;
+
+    /// <summary>Remembers values that an earlier run had at a score.</summary>
+    /// <param name="score">The best score that was seen.</param>
+    /// <param name="values">One per parameter; copied.</param>
+    public void Resume(double score, IReadOnlyList<Tensor> values)
+    {
+        Dispose();
+        using var noGrad = no_grad();
+        (_score, _values) = (score, [.. values.Select((value, i) => value.to(parameters[i].device, copy: true).DetachFromDisposeScope())]);
     }
 
     public void Dispose()

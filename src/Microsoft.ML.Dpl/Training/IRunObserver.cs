@@ -10,6 +10,14 @@ internal enum RunStage
     Training,
 }
 
+/// <summary>What an epoch came to.</summary>
+/// <param name="TrainLoss">Mean over the epoch's training batches.</param>
+/// <param name="ValidationLoss">Mean over the epoch's validation batches in the search, over all validation pictures in training; null without any.</param>
+/// <param name="ValidationAccuracy">0 to 1; null in the search and without validation pictures.</param>
+/// <param name="DecidedLayers">Layers of both branches whose choice leads by the margin of the settings; null in training.</param>
+/// <param name="LargestAlphaChange">The largest change of one alpha in this epoch; null in training.</param>
+internal sealed record EpochReport(double TrainLoss, double? ValidationLoss, double? ValidationAccuracy, int? DecidedLayers, double? LargestAlphaChange);
+
 /// <summary>Where a run stands after one step.</summary>
 /// <param name="Stage">Search or training.</param>
 /// <param name="Epoch">From 0.</param>
@@ -20,8 +28,9 @@ internal enum RunStage
 /// <param name="TrainLoss">Of this step's training batch.</param>
 /// <param name="ValidationLoss">Of this step's validation batch; null in training.</param>
 /// <param name="ValidationAccuracy">0 to 1, after the last step of an epoch that was evaluated; else null.</param>
+/// <param name="Ended">The epoch that this step ended; else null.</param>
 internal sealed record StepReport(
-    RunStage Stage, int Epoch, int Epochs, int Step, int Steps, double LearningRate, double TrainLoss, double? ValidationLoss, double? ValidationAccuracy);
+    RunStage Stage, int Epoch, int Epochs, int Step, int Steps, double LearningRate, double TrainLoss, double? ValidationLoss, double? ValidationAccuracy, EpochReport? Ended);
 
 /// <summary>Hears of every step and may end the run before the next one.</summary>
 internal interface IRunObserver

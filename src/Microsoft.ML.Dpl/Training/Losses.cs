@@ -6,13 +6,21 @@ namespace Microsoft.ML.Dpl.Training;
 /// <summary>What a step minimises.</summary>
 internal static class Losses
 {
-    /// <summary>Mean cross-entropy of logits [batch, classes] against class indices [batch].</summary>
-    public static Tensor CrossEntropy(Tensor logits, Tensor labels) => F.cross_entropy(logits, labels);
+    /// <summary>Mean of weight · cross-entropy, in nats.</summary>
+    /// <param name="logits">[batch, classes]</param>
+    /// <param name="labels">[batch] class indices</param>
+    /// <param name="weights">[batch], 1 on average over all batches; null: all 1</param>
+    public static Tensor CrossEntropy(Tensor logits, Tensor labels, Tensor? weights = null)
+        => weights is null ? F.cross_entropy(logits, labels) : (F.cross_entropy(logits, labels, reduction: nn.Reduction.None) * weights).mean();
 
-    /// <summary>KL(teacher ‖ student) at temperature 1, averaged over the batch; both are logits [batch, classes].</summary>
-    public static Tensor Distillation(Tensor teacherLogits, Tensor studentLogits)
+    /// <summary>Mean of weight · KL(teacher ‖ student) at temperature 1.</summary>
+    /// <param name="teacherLogits">[batch, classes]</param>
+    /// <param name="studentLogits">[batch, classes]</param>
+    /// <param name="weights">[batch], 1 on average over all batches; null: all 1</param>
+    public static Tensor Distillation(Tensor teacherLogits, Tensor studentLogits, Tensor? weights = null)
     {
         Tensor teacher = F.log_softmax(teacherLogits, -1), student = F.log_softmax(studentLogits, -1);
-        return (teacher.exp() * (teacher - student)).sum(-1).mean();
+        Tensor divergence = (teacher.exp() * (teacher - student)).sum(-1);
+        return (weights is null ? divergence : divergence * weights).mean();
     }
 }

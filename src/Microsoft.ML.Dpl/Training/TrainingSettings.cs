@@ -16,4 +16,7 @@ internal sealed record TrainingSettings
 
     /// <summary>Weight λ of KL(zero-shot CLIP ‖ prompted CLIP); 0 leaves it out.</summary>
     public double DistillationWeight { get; init; }
+
+    /// <summary>Epochs without a higher validation accuracy after which training ends, at least 1; null: all epochs are run.</summary>
+    public int? Patience { get; init; }
 }

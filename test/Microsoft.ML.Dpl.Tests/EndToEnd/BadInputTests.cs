@@ -116,6 +116,14 @@ public sealed class BadInputTests(SmallBackbone small, ColourPictures pictures) 
     [InlineData("WeightDecay")]
     [InlineData("DistillationWeight")]
     [InlineData("ValidationRowsPerClass")]
+    [InlineData("ValidationFraction")]
+    [InlineData("SearchPatience")]
+    [InlineData("SearchMargin")]
+    [InlineData("TrainingPatience")]
+    [InlineData("OnCancel")]
+    [InlineData("WorkspacePath")]
+    [InlineData("CheckpointMinutes")]
+    [InlineData("ExampleWeightColumnName")]
     [InlineData("ImageCacheMegabytes")]
     [InlineData("PredictionBatchSize")]
     [InlineData("CandidateLengths")]
@@ -127,9 +135,10 @@ public sealed class BadInputTests(SmallBackbone small, ColourPictures pictures) 
         var property = typeof(DplTrainer.Options).GetProperty(option)!;
         object? bad = property.PropertyType switch
         {
-            Type t when t == typeof(int) => 0,
-            Type t when t == typeof(double) => option == "TrainingLearningRate" ? double.NaN : -1.0,
+            Type t when t == typeof(int) || t == typeof(int?) => 0,
+            Type t when t == typeof(double) || t == typeof(double?) => option == "TrainingLearningRate" ? double.NaN : -1.0,
             Type t when t == typeof(string) => "",
+            Type t when t == typeof(DplCancellation) => (DplCancellation)7,
             Type t when t == typeof(PromptConfiguration) => new PromptConfiguration([1], [1]),
             Type t when t == typeof(IReadOnlyList<int>) => new[] { 1, 2 },
             _ => null,

@@ -14,6 +14,8 @@ public sealed class LabelledPicture
     public string Label { get; set; } = "";
 
     public float Other { get; set; }
+
+    public float Weight { get; set; } = 1;
 }
 
 /// <summary>Noisy pictures of plain colours as PNG files, some of each class.</summary>

@@ -10,7 +10,7 @@ public sealed class ProgressTests(SmallBackbone small, ColourPictures pictures) 
         var mlContext = new MLContext(1);
         var log = new ConcurrentQueue<string>();
         mlContext.Log += (_, e) => log.Enqueue(e.Message);
-        var reports = new Recorder(_ => { });
+        var reports = new ProgressRecorder();
         using DplTransformer transformer = Trainer(mlContext, reports).Fit(Rows(mlContext));
 
         // 18 rows, 2 of each class set aside: 12 for training, 3 batches of 4; 6 for validation.
@@ -32,6 +32,40 @@ public sealed class ProgressTests(SmallBackbone small, ColourPictures pictures) 
         Assert.All(transformer.Search.TextConfidence.Concat(transformer.Search.ImageConfidence), c => Assert.InRange(c, 1.0 / 3, 1));
     }
 
+    [Fact]
+    public void Every_epoch_ends_with_its_figures()
+    {
+        var mlContext = new MLContext(1);
+        var reports = new ProgressRecorder();
+        using DplTransformer transformer = Trainer(mlContext, reports).Fit(Rows(mlContext));
+        Assert.All(reports.Seen, r => Assert.Equal(r.Step == r.Steps, r.EndedEpoch is not null));
+        foreach (var epoch in reports.Seen.GroupBy(r => (r.Stage, r.Epoch)))
+        {
+            DplEpochMetrics ended = epoch.Last().EndedEpoch!;
+            Assert.Equal(epoch.Average(r => r.TrainLoss), ended.TrainLoss, 1e-12);
+            Assert.Equal(epoch.Last().ValidationAccuracy, ended.ValidationAccuracy);
+            Assert.NotNull(ended.ValidationLoss);
+            Assert.Equal(epoch.Key.Stage == DplStage.Search, ended.DecidedLayers is not null);
+            Assert.Equal(epoch.Key.Stage == DplStage.Search, ended.LargestAlphaChange is not null);
+        }
+        DplEpochMetrics[] searched = [.. reports.Seen.Where(r => r.Stage == DplStage.Search).Select(r => r.EndedEpoch).OfType<DplEpochMetrics>()];
+        Assert.Equal(transformer.Search!.Epochs.Select(e => (e.TrainLoss, e.ValidationLoss)), searched.Select(e => (e.TrainLoss, e.ValidationLoss!.Value)));
+        Assert.Equal(LargestChange(transformer.Search.Epochs[0], transformer.Search.Epochs[1]), searched[1].LargestAlphaChange!.Value, 1e-7);
+        Assert.True(searched[0].LargestAlphaChange > 0);
+    }
+
+    [Theory]
+    [InlineData(0, true)]
+    [InlineData(1, false)]
+    public void The_margin_says_what_counts_as_decided(double margin, bool decided)
+    {
+        var mlContext = new MLContext(1);
+        var reports = new ProgressRecorder();
+        using DplTransformer transformer = Trainer(mlContext, reports, change: o => o.SearchMargin = margin).Fit(Rows(mlContext));
+        int layers = transformer.Configuration.Text.Count + transformer.Configuration.Image.Count;
+        Assert.All(reports.Seen.Where(r => r.EndedEpoch?.DecidedLayers is not null), r => Assert.Equal(decided ? layers : 0, r.EndedEpoch!.DecidedLayers));
+    }
+
     [Theory]
     [InlineData(DplStage.Search)]
     [InlineData(DplStage.Training)]
@@ -39,7 +73,7 @@ public sealed class ProgressTests(SmallBackbone small, ColourPictures pictures) 
     {
         var mlContext = new MLContext(1);
         using var source = new CancellationTokenSource();
-        var reports = new Recorder(r =>
+        var reports = new ProgressRecorder(r =>
         {
             if (r.Stage == stage && r.Step == 2) source.Cancel();
         });
@@ -51,7 +85,7 @@ public sealed class ProgressTests(SmallBackbone small, ColourPictures pictures) 
     public void Cancelling_the_context_ends_the_fit_before_the_next_step()
     {
         var mlContext = new MLContext(1);
-        var reports = new Recorder(r =>
+        var reports = new ProgressRecorder(r =>
         {
             if (r.Step == 2) mlContext.CancelExecution();
         });
@@ -59,8 +93,9 @@ public sealed class ProgressTests(SmallBackbone small, ColourPictures pictures) 
         Assert.Equal(2, reports.Seen.Count);
     }
 
-    private DplTrainer Trainer(MLContext mlContext, IProgress<DplProgress> progress, CancellationToken cancellation = default)
-        => mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
+    private DplTrainer Trainer(MLContext mlContext, IProgress<DplProgress> progress, CancellationToken cancellation = default, Action<DplTrainer.Options>? change = null)
+    {
+        var options = new DplTrainer.Options
         {
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
@@ -70,18 +105,13 @@ public sealed class ProgressTests(SmallBackbone small, ColourPictures pictures) 
             ValidationRowsPerClass = 2,
             Progress = progress,
             CancellationToken = cancellation,
-        });
+        };
+        change?.Invoke(options);
+        return mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
+    }
+
+    private static double LargestChange(DplSearchEpoch before, DplSearchEpoch after)
+        => before.TextAlphas.Concat(before.ImageAlphas).SelectMany(a => a).Zip(after.TextAlphas.Concat(after.ImageAlphas).SelectMany(a => a)).Max(pair => Math.Abs(pair.First - pair.Second));
 
     private IDataView Rows(MLContext mlContext) => mlContext.Data.LoadFromEnumerable(pictures.Train);
-
-    private sealed class Recorder(Action<DplProgress> then) : IProgress<DplProgress>
-    {
-        public List<DplProgress> Seen { get; } = [];
-
-        public void Report(DplProgress value)
-        {
-            Seen.Add(value);
-            then(value);
-        }
-    }
 }

@@ -10,10 +10,18 @@ internal static class SampleProcess
     /// <param name="sample">Its folder under samples/.</param>
     /// <param name="environment">Variables for the process.</param>
     /// <param name="arguments">Its command line.</param>
-    public static async Task<Outcome> Run(string sample, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
+    public static Task<Outcome> Run(string sample, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
+        => Start(ProgramOf(sample), environment, arguments);
+
+    /// <summary>The sample's assembly, built beside this test.</summary>
+    public static string ProgramOf(string sample)
+        => Path.Combine(SharedData.RepositoryRoot, "samples", sample, "bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, "net10.0", sample + ".dll");
+
+    /// <param name="program">An application's assembly.</param>
+    /// <param name="environment">Variables for the process.</param>
+    /// <param name="arguments">Its command line.</param>
+    public static async Task<Outcome> Start(string program, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
     {
-        string configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
-        string program = Path.Combine(SharedData.RepositoryRoot, "samples", sample, "bin", configuration, "net10.0", sample + ".dll");
         var start = new ProcessStartInfo("dotnet", [program, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
         foreach (var (name, value) in environment) start.Environment[name] = value;
         using Process process = Process.Start(start)!;
@@ -26,7 +34,7 @@ internal static class SampleProcess
         catch (OperationCanceledException)
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{sample} {string.Join(' ', arguments)} ran longer than five minutes.");
+            throw new TimeoutException($"{program} {string.Join(' ', arguments)} ran longer than five minutes.");
         }
         return new Outcome(process.ExitCode, await output, await error);
     }

@@ -24,7 +24,7 @@ public class GoldenSearchTests
         var steps = new StepRecorder();
 
         SearchResult result = new BilevelSearch(new PromptedClip(imageTower, new TextTower(golden.Text), texts), settings, steps)
-            .Run(supernet, new RecordedBatches(golden, "train"), new RecordedBatches(golden, "validation"));
+            .Run(supernet, new RecordedBatches(golden, "train"), new RecordedBatches(golden, "validation"), new SearchCourse());
 
         Close.Relative(golden["search", "output.learning_rates"], tensor(result.Epochs.Select(e => (float)e.LearningRate).ToArray()), 1e-6, "learning rates");
         Close.Relative(golden["search", "output.validation_losses"], tensor(steps.Reports.Select(r => (float)r.ValidationLoss!.Value).ToArray()), 1e-3, "validation losses");

@@ -1,0 +1,57 @@
+using System.Text.Json;
+
+namespace Microsoft.ML.Dpl.Search;
+
+/// <summary>How far a search is, besides its tensors: the epochs that ended, and the sums of the one under way.</summary>
+internal sealed class SearchCourse
+{
+    /// <summary>The epochs that ended.</summary>
+    public List<SearchEpoch> Epochs { get; init; } = [];
+
+    /// <summary>Steps taken in the epoch under way; 0 between epochs.</summary>
+    public int Step { get; set; }
+
+    /// <summary>Sum of the training losses of these steps.</summary>
+    public double TrainLoss { get; set; }
+
+    /// <summary>Sum of the validation losses of these steps.</summary>
+    public double ValidationLoss { get; set; }
+
+    /// <exception cref="JsonException">The text is not what <see cref="ToJson"/> writes.</exception>
+    public static SearchCourse FromJson(string json) => JsonSerializer.Deserialize<SearchCourse>(json) ?? new SearchCourse();
+
+    /// <summary>Every number comes back as it was, to the last bit.</summary>
+    public string ToJson() => JsonSerializer.Serialize(this);
+
+    /// <summary>Counts one step.</summary>
+    public void Add(double trainLoss, double validationLoss)
+    {
+        Step++;
+        TrainLoss += trainLoss;
+        ValidationLoss += validationLoss;
+    }
+
+    /// <summary>Turns the steps taken into an epoch.</summary>
+    public SearchEpoch EndEpoch(double learningRate, Alphas alphas)
+    {
+        var epoch = new SearchEpoch(learningRate, TrainLoss / Step, ValidationLoss / Step, alphas);
+        Epochs.Add(epoch);
+        (Step, TrainLoss, ValidationLoss) = (0, 0, 0);
+        return epoch;
+    }
+
+    /// <summary>Why the search is over, for the log; null while it is not.</summary>
+    public string? ReasonToEnd(SearchSettings settings)
+    {
+        if (Step > 0) return null;
+        if (Epochs.Count >= settings.Epochs) return $"all {settings.Epochs} epochs were run";
+        if (settings.Patience is not int patience || Epochs.Count <= patience) return null;
+        Alphas latest = Epochs[^1].Alphas;
+        int[] choices = latest.Choices();
+        if (Epochs.TakeLast(patience + 1).Any(epoch => !epoch.Alphas.Choices().SequenceEqual(choices))) return null;
+        double least = latest.Leads().Min();
+        return least < settings.Margin
+            ? null
+            : FormattableString.Invariant($"no layer's choice has changed for {patience} epochs and every choice leads by {least:g2} or more, so the search ended after {Epochs.Count} of {settings.Epochs} epochs");
+    }
+}

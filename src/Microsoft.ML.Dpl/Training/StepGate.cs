@@ -1,0 +1,46 @@
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Training;
+
+/// <summary>All that a stage needs to go on as if nothing had been in between.</summary>
+/// <param name="Course">The stage's course as JSON.</param>
+/// <param name="Tensors">Parameters, optimizers and best values by name; not owned by this object.</param>
+internal sealed record StageState(string Course, IReadOnlyDictionary<string, Tensor> Tensors);
+
+/// <summary>Where one stage keeps its state.</summary>
+internal interface IStageCheckpoints
+{
+    /// <summary>What the stage goes on from; null: it begins.</summary>
+    StageState? Saved { get; }
+
+    /// <summary>Whether it is time for a checkpoint within an epoch.</summary>
+    bool IsDue { get; }
+
+    /// <summary>Keeps a state in place of earlier ones. A failure to write is warned of and does not end the run.</summary>
+    void Save(StageState state);
+}
+
+/// <summary>What every step of a stage passes before it begins: here states are kept, and here a cancelled run ends.</summary>
+internal sealed class StepGate(IRunObserver observer, IStageCheckpoints? checkpoints)
+{
+    /// <param name="betweenEpochs">Whether the step is the first of an epoch.</param>
+    /// <param name="state">Makes the state before the step, in the present dispose scope.</param>
+    /// <exception cref="OperationCanceledException">The observer ended the run; the state was kept.</exception>
+    public void Pass(bool betweenEpochs, Func<StageState> state)
+    {
+        bool goesOn = false;
+        try
+        {
+            observer.ThrowIfCancelled();
+            goesOn = true;
+        }
+        finally
+        {
+            if (checkpoints is not null && (!goesOn || betweenEpochs || checkpoints.IsDue))
+            {
+                using var scope = NewDisposeScope();
+                checkpoints.Save(state());
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+using System.Text.Json;
+
+namespace Microsoft.ML.Dpl.Training;
+
+/// <summary>One epoch of training.</summary>
+/// <param name="LearningRate">Of the prompts.</param>
+/// <param name="TrainLoss">Mean over the epoch's training batches.</param>
+/// <param name="ValidationLoss">Mean over the validation pictures; null without any.</param>
+/// <param name="ValidationAccuracy">0 to 1; null without validation pictures.</param>
+internal sealed record TrainingEpoch(double LearningRate, double TrainLoss, double? ValidationLoss, double? ValidationAccuracy);
+
+/// <summary>How far training is, besides its tensors: the epochs that ended, and the sum of the one under way.</summary>
+internal sealed class TrainingCourse
+{
+    /// <summary>The epochs that ended.</summary>
+    public List<TrainingEpoch> Epochs { get; init; } = [];
+
+    /// <summary>Steps taken in the epoch under way; 0 between epochs.</summary>
+    public int Step { get; set; }
+
+    /// <summary>Sum of the losses of these steps.</summary>
+    public double TrainLoss { get; set; }
+
+    /// <summary>The highest validation accuracy so far, 0 to 1; null without one.</summary>
+    public double? BestAccuracy() => Epochs.Max(epoch => epoch.ValidationAccuracy);
+
+    /// <exception cref="JsonException">The text is not what <see cref="ToJson"/> writes.</exception>
+    public static TrainingCourse FromJson(string json) => JsonSerializer.Deserialize<TrainingCourse>(json) ?? new TrainingCourse();
+
+    /// <summary>Every number comes back as it was, to the last bit.</summary>
+    public string ToJson() => JsonSerializer.Serialize(this);
+
+    /// <summary>Counts one step.</summary>
+    public void Add(double loss)
+    {
+        Step++;
+        TrainLoss += loss;
+    }
+
+    /// <summary>Turns the steps taken into an epoch.</summary>
+    public TrainingEpoch EndEpoch(double learningRate, Evaluation? validation)
+    {
+        var epoch = new TrainingEpoch(learningRate, TrainLoss / Step, validation?.Loss, validation?.Accuracy);
+        Epochs.Add(epoch);
+        (Step, TrainLoss) = (0, 0);
+        return epoch;
+    }
+
+    /// <summary>Why training is over, for the log; null while it is not.</summary>
+    public string? ReasonToEnd(TrainingSettings settings)
+    {
+        if (Step > 0) return null;
+        if (Epochs.Count >= settings.Epochs) return $"all {settings.Epochs} epochs were run";
+        if (settings.Patience is not int patience || BestAccuracy() is not double best) return null;
+        int since = Epochs.Count - 1 - Epochs.FindIndex(epoch => epoch.ValidationAccuracy == best);
+        return since < patience ? null : $"the validation accuracy has not risen for {since} epochs, so training ended after {Epochs.Count} of {settings.Epochs} epochs";
+    }
+}

@@ -1,0 +1,60 @@
+using System.Collections.Concurrent;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>Stages that end when nothing more is to be expected of them.</summary>
+public sealed class EarlyStoppingTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+{
+    private readonly MLContext _mlContext = new(1);
+
+    [Fact]
+    public void A_decided_search_ends_and_keeps_the_schedule_of_all_epochs()
+    {
+        using DplTransformer whole = Fit(_ => { }), stopped = Fit(o => (o.SearchPatience, o.SearchMargin) = (1, 0));
+        int epochs = stopped.Search!.Epochs.Count;
+        Assert.InRange(epochs, 2, whole.Search!.Epochs.Count - 1);
+        Assert.Equal(whole.Search.Epochs.Take(epochs).Select(e => (e.LearningRate, e.TrainLoss, e.ValidationLoss)), stopped.Search.Epochs.Select(e => (e.LearningRate, e.TrainLoss, e.ValidationLoss)));
+        Assert.False(stopped.WasCancelled);
+    }
+
+    [Fact]
+    public void A_search_that_never_leads_by_the_margin_runs_all_its_epochs()
+    {
+        using DplTransformer transformer = Fit(o => (o.SearchPatience, o.SearchMargin) = (1, 1));
+        Assert.Equal(6, transformer.Search!.Epochs.Count);
+    }
+
+    [Fact]
+    public void Training_ends_after_epochs_without_a_better_validation_accuracy()
+    {
+        var whole = new ProgressRecorder();
+        var reports = new ProgressRecorder();
+        var log = new ConcurrentQueue<string>();
+        _mlContext.Log += (_, e) => log.Enqueue(e.Message);
+        using (Fit(o => o.Progress = whole)) { }
+        using DplTransformer stopped = Fit(o => (o.TrainingPatience, o.Progress) = (2, reports));
+        double[] all = Accuracies(whole), seen = Accuracies(reports);
+        Assert.Equal(all.Take(seen.Length), seen);
+        int best = seen.ToList().IndexOf(seen.Max());
+        Assert.Equal(best + 2, seen.Length - 1);
+        Assert.True(seen.Length < all.Length);
+        Assert.Equal(seen.Max(), stopped.ValidationAccuracy);
+        Assert.Contains(log, line => line.Contains("has not risen for 2 epochs", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Patience_without_validation_rows_is_refused()
+    {
+        string message = Assert.Throws<ArgumentException>(() => Fit(o => (o.TrainingPatience, o.Configuration) = (1, PromptConfiguration.Uniform(small.Backbone, 1)))).Message;
+        Assert.Contains("ValidationSet", message);
+    }
+
+    private static double[] Accuracies(ProgressRecorder reports) => [.. reports.Seen.Select(r => r.ValidationAccuracy).OfType<double>()];
+
+    private DplTransformer Fit(Action<DplTrainer.Options> change)
+    {
+        var options = new DplTrainer.Options { Backbone = small.Backbone, ImageColumnName = "ImagePath", CandidateLengths = [0, 2], BatchSize = 6, SearchEpochs = 6, TrainingEpochs = 12, AlphaLearningRate = 0.05 };
+        change(options);
+        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(pictures.Train));
+    }
+}

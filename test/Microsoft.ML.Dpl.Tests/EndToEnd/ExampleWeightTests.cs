@@ -1,0 +1,115 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.MLNet;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>What a weight column does to a fit, and which weights are refused.</summary>
+public sealed class ExampleWeightTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+{
+    private readonly MLContext _mlContext = new(1);
+
+    [Fact]
+    public void A_row_of_weight_zero_counts_as_if_it_were_not_there()
+    {
+        using DplTransformer weighted = Fit(Weighted((i, _) => i is 2 or 7 ? 0 : 1)), without = Fit([.. pictures.Train.Where((_, i) => i is not (2 or 7))]);
+        Assert.Equal(Alphas(without), Alphas(weighted));
+        Assert.Equal(Scores(without), Scores(weighted));
+    }
+
+    [Fact]
+    public void Only_the_proportions_of_weights_matter()
+    {
+        using DplTransformer none = Fit(pictures.Train, o => o.ExampleWeightColumnName = null), alike = Fit(Weighted((_, _) => 3));
+        using DplTransformer mixed = Fit(Weighted((i, _) => 1 + i % 2)), doubled = Fit(Weighted((i, _) => 2 * (1 + i % 2)));
+        Assert.Equal(Scores(none), Scores(alike));
+        Assert.Equal(Scores(mixed), Scores(doubled));
+        Assert.NotEqual(Scores(none), Scores(mixed));
+        Assert.NotEqual(none.Search!.Epochs[^1].TrainLoss, mixed.Search!.Epochs[^1].TrainLoss);
+    }
+
+    [Fact]
+    public void A_class_of_heavy_rows_is_predicted_more_often_than_by_light_ones()
+    {
+        double Share(float weight)
+        {
+            using DplTransformer transformer = Fit(Weighted((_, row) => row.Label == "red" ? weight : 1), o =>
+            {
+                o.Configuration = PromptConfiguration.Uniform(small.Backbone, 2);
+                (o.TrainingEpochs, o.TrainingLearningRate) = (8, 0.02);
+            });
+            int red = transformer.ClassNames.ToList().IndexOf("red");
+            return Scores(transformer).Average(row => row[red]);
+        }
+        Assert.True(Share(20) > Share(0.05f) + 0.05, $"{Share(20)} against {Share(0.05f)}");
+    }
+
+    [Fact]
+    public void Validation_rows_use_their_weights_in_the_search_where_they_have_any()
+    {
+        IDataView Set(Func<int, LabelledPicture, float> weight) => _mlContext.Data.LoadFromEnumerable(Weighted(weight, pictures.Test));
+        using DplTransformer alike = Fit(pictures.Train, o => o.ValidationSet = Set((_, _) => 1)), weighted = Fit(pictures.Train, o => o.ValidationSet = Set((i, _) => 1 + 9 * (i % 2)));
+        using DplTransformer lacking = Fit(pictures.Train, o => o.ValidationSet = _mlContext.Transforms.DropColumns("Weight").Fit(Set((_, _) => 5)).Transform(Set((_, _) => 5)));
+        Assert.Equal(Alphas(alike), Alphas(lacking));
+        Assert.NotEqual(Alphas(alike), Alphas(weighted));
+    }
+
+    [Theory]
+    [InlineData(-1f, "-1")]
+    [InlineData(float.NaN, "NaN")]
+    [InlineData(float.PositiveInfinity, "Infinity")]
+    public void Unusable_weights_are_named_with_their_row(float weight, string written)
+    {
+        string message = Assert.Throws<InvalidOperationException>(() => Fit(Weighted((i, _) => i == 4 ? weight : 1))).Message;
+        Assert.Contains("Row 4", message);
+        Assert.Contains($"is {written}", message);
+        string validation = Assert.Throws<InvalidOperationException>(
+            () => Fit(pictures.Train, o => o.ValidationSet = _mlContext.Data.LoadFromEnumerable(Weighted((i, _) => i == 3 ? weight : 1, pictures.Test)))).Message;
+        Assert.Contains("Row 3", validation);
+    }
+
+    [Fact]
+    public void Weights_that_are_all_zero_are_refused()
+        => Assert.Contains("0 in all rows", Assert.Throws<InvalidOperationException>(() => Fit(Weighted((_, _) => 0))).Message);
+
+    [Theory]
+    [InlineData("Nowhere", "no weight column")]
+    [InlineData("ImagePath", "ConvertType")]
+    public void A_missing_or_unsuitable_column_is_refused_by_the_schema_and_by_the_fit(string column, string named)
+    {
+        DplTrainer trainer = Trainer(o => o.ExampleWeightColumnName = column);
+        IDataView rows = _mlContext.Data.LoadFromEnumerable(pictures.Train);
+        foreach (Action act in (Action[])[() => trainer.GetOutputSchema(MLNetInternals.ShapeOf(rows.Schema)), () => trainer.Fit(rows)])
+        {
+            string message = Assert.Throws<ArgumentOutOfRangeException>(act).Message;
+            Assert.Contains(column, message);
+            Assert.Contains(named, message);
+        }
+    }
+
+    private static List<LabelledPicture> Weighted(Func<int, LabelledPicture, float> weight, IReadOnlyList<LabelledPicture> rows)
+        => [.. rows.Select((row, i) => new LabelledPicture { ImagePath = row.ImagePath, Label = row.Label, Weight = weight(i, row) })];
+
+    private List<LabelledPicture> Weighted(Func<int, LabelledPicture, float> weight) => Weighted(weight, pictures.Train);
+
+    private DplTransformer Fit(IReadOnlyList<LabelledPicture> rows, Action<DplTrainer.Options>? change = null) => Trainer(change).Fit(_mlContext.Data.LoadFromEnumerable(rows));
+
+    private DplTrainer Trainer(Action<DplTrainer.Options>? change)
+    {
+        var options = new DplTrainer.Options
+        {
+            Backbone = small.Backbone,
+            ImageColumnName = "ImagePath",
+            ExampleWeightColumnName = "Weight",
+            CandidateLengths = [0, 1],
+            SearchEpochs = 2,
+            TrainingEpochs = 2,
+            ValidationRowsPerClass = 2,
+        };
+        change?.Invoke(options);
+        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
+    }
+
+    private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(pictures.Test)).GetColumn<float[]>("Score")];
+
+    private static float[] Alphas(DplTransformer transformer) => [.. transformer.Search!.Epochs.SelectMany(e => e.TextAlphas.Concat(e.ImageAlphas)).SelectMany(layer => layer)];
+}

@@ -1,0 +1,58 @@
+using System.IO.Compression;
+using Microsoft.ML.Dpl.Clip;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>A short fit that uses all that a checkpoint must keep: both stages, both optimizers, weights, distillation, patience.</summary>
+internal static class ResumableFit
+{
+    /// <summary>18 rows, 6 set aside: 3 batches an epoch.</summary>
+    public const int StepsPerEpoch = 3;
+
+    public static DplTrainer.Options Options(ClipBackbone backbone, string? workspace) => new()
+    {
+        Backbone = backbone,
+        ImageColumnName = "ImagePath",
+        ExampleWeightColumnName = "Weight",
+        CandidateLengths = [0, 1, 3],
+        SearchEpochs = 4,
+        TrainingEpochs = 6,
+        TrainingLearningRate = 0.02,
+        AlphaLearningRate = 0.02,
+        DistillationWeight = 0.3,
+        ValidationRowsPerClass = 2,
+        SearchPatience = 3,
+        SearchMargin = 0.01,
+        TrainingPatience = 5,
+        WorkspacePath = workspace,
+        // After every step.
+        CheckpointMinutes = 1e-9,
+    };
+
+    public static DplTransformer Fit(MLContext mlContext, DplTrainer.Options options, IEnumerable<LabelledPicture> rows)
+        => mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(mlContext.Data.LoadFromEnumerable(Weighted(rows)));
+
+    /// <summary>The learnt part of a model as bytes: prompts, class features, and the description with all alphas and losses.</summary>
+    public static string Content(MLContext mlContext, DplTransformer transformer)
+    {
+        using var stream = new MemoryStream();
+        mlContext.Model.Save(transformer, mlContext.Data.LoadFromEnumerable<LabelledPicture>([]).Schema, stream);
+        return Content(stream);
+    }
+
+    /// <summary>The same of a saved model.</summary>
+    public static string Content(Stream zip)
+    {
+        using var archive = new ZipArchive(zip, ZipArchiveMode.Read, leaveOpen: true);
+        return string.Join('\n', archive.Entries.Where(e => e.Name is "dpl.json" or "prompts.safetensors").OrderBy(e => e.Name).Select(entry =>
+        {
+            using Stream read = entry.Open();
+            using var bytes = new MemoryStream();
+            read.CopyTo(bytes);
+            return $"{entry.Name} {(entry.Name == "dpl.json" ? System.Text.Encoding.UTF8.GetString(bytes.ToArray()) : Convert.ToHexString(bytes.ToArray()))}";
+        }));
+    }
+
+    private static List<LabelledPicture> Weighted(IEnumerable<LabelledPicture> rows)
+        => [.. rows.Select((row, i) => new LabelledPicture { ImagePath = row.ImagePath, Label = row.Label, Weight = 1 + i % 3 })];
+}

@@ -1,0 +1,232 @@
+using System.Collections.Concurrent;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Training;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>Checkpoints: an interrupted fit goes on to the very bits of one without interruption, and says what it cannot go on with.</summary>
+public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>, IClassFixture<WorkspaceTests.Reference>, IDisposable
+{
+    private readonly MLContext _mlContext = new(1);
+    private readonly ConcurrentQueue<string> _log = new();
+    private readonly TemporaryFolder _folder = new();
+    private readonly SmallBackbone _small;
+    private readonly ColourPictures _pictures;
+    private readonly Reference _reference;
+
+    public WorkspaceTests(SmallBackbone small, ColourPictures pictures, Reference reference)
+    {
+        (_small, _pictures, _reference) = (small, pictures, reference);
+        _mlContext.Log += (_, e) => _log.Enqueue(e.Message);
+    }
+
+    private string Workspace => _folder.File("workspace");
+
+    private string[] Checkpoints => [.. Directory.GetFiles(Workspace, "checkpoint*").Order()];
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(2, true)]
+    [InlineData(3, false)]
+    [InlineData(4, false)]
+    public void Interrupted_anywhere_it_ends_in_the_same_bits(int seed, bool byToken)
+    {
+        string expected = Uninterrupted();
+        Random random = Seeds.Random(seed, "interruptions");
+        int interruptions = 0;
+        for (string? content = null; content is null;)
+        {
+            int steps = 1 + random.Next(8);
+            double minutes = random.Next(2) == 0 ? 1e-9 : 60;
+            content = Try(steps, byToken, o => o.CheckpointMinutes = minutes);
+            if (content is null) Assert.True(++interruptions < 100, "the fit does not get on");
+            else Assert.Equal(expected, content);
+        }
+        Assert.True(interruptions >= 2, $"{interruptions} interruptions");
+        Assert.Contains(_log, line => line.Contains("interrupted fit goes on", StringComparison.Ordinal));
+        Assert.Empty(Checkpoints);
+    }
+
+    [Theory]
+    [InlineData(4)]
+    [InlineData(17)]
+    public void A_damaged_checkpoint_is_passed_over_for_the_one_before(int steps)
+    {
+        Assert.Null(Try(steps, byToken: false));
+        Assert.Equal(2, Checkpoints.Length);
+        Damage(Latest());
+        Assert.Equal(Uninterrupted(), Try(99, byToken: false));
+        Assert.Contains(_log, line => line.Contains("is damaged and passed over", StringComparison.Ordinal));
+        Assert.Contains(_log, line => line.Contains("interrupted fit goes on", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Where_all_are_damaged_it_begins_anew_and_says_so()
+    {
+        Assert.Null(Try(5, byToken: true));
+        File.WriteAllBytes(Checkpoints[0], []);
+        File.WriteAllBytes(Checkpoints[1], File.ReadAllBytes(Checkpoints[1])[..^1]);
+        Assert.Equal(Uninterrupted(), Try(99, byToken: false));
+        Assert.Equal(2, _log.Count(line => line.Contains("is damaged and passed over", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void A_fit_that_ended_is_begun_anew()
+    {
+        var reports = new ProgressRecorder();
+        Assert.NotNull(Try(99, byToken: false));
+        Assert.Empty(Checkpoints);
+        Assert.NotNull(Try(99, byToken: false, o => o.Progress = reports));
+        Assert.Equal((DplStage.Search, 1, 1), (reports.Seen[0].Stage, reports.Seen[0].Epoch, reports.Seen[0].Step));
+    }
+
+    [Fact]
+    public void A_cancelled_fit_that_returned_its_best_can_be_gone_on_with()
+    {
+        using var source = new CancellationTokenSource();
+        DplTrainer.Options options = ResumableFit.Options(_small.Backbone, Workspace);
+        (options.OnCancel, options.CancellationToken) = (DplCancellation.ReturnBest, source.Token);
+        options.Progress = new ProgressRecorder(r =>
+        {
+            if (r is { Stage: DplStage.Training, Epoch: 2, Step: 2 }) source.Cancel();
+        });
+        using (DplTransformer cut = ResumableFit.Fit(_mlContext, options, _pictures.Train)) Assert.True(cut.WasCancelled);
+        Assert.Equal(Uninterrupted(), Try(99, byToken: false));
+    }
+
+    [Theory]
+    [InlineData(60, 1)]
+    [InlineData(1e-9, ResumableFit.StepsPerEpoch)]
+    public void Within_an_epoch_the_interval_decides(double minutes, int perEpoch)
+    {
+        Assert.Null(Try(2 * ResumableFit.StepsPerEpoch, byToken: false, o => o.CheckpointMinutes = minutes));
+        // The report of a step comes before the checkpoint that follows it.
+        Assert.Equal($"checkpoint-{2 * perEpoch}.safetensors", Path.GetFileName(Latest()));
+    }
+
+    [Fact]
+    public void Another_fits_checkpoint_is_refused_with_what_differs()
+    {
+        Assert.Null(Try(5, byToken: true));
+        using var other = new TemporaryFolder();
+        SmallBackbone.Write(other.FullPath, seed: 5);
+        ClipBackbone otherBackbone = ClipBackbone.Open(other.FullPath);
+        foreach (var (change, named) in new (Action<DplTrainer.Options>, string)[]
+        {
+            (o => o.BatchSize = 5, "BatchSize was 4 and is 5"),
+            (o => o.Seed = 2, "Seed was 1 and is 2"),
+            (o => o.SearchEpochs = 9, "SearchEpochs was 4 and is 9"),
+            (o => o.TrainingLearningRate = 0.5, "TrainingLearningRate was 0.02 and is 0.5"),
+            (o => o.CandidateLengths = [0, 1], "SearchCandidates was [0,1,3] and is [0,1]"),
+            (o => o.Template = "{}", "Template"),
+            (o => o.ClassWeights = new Dictionary<string, double> { ["red"] = 2 }, "ClassWeights"),
+            (o => o.ExampleWeightColumnName = null, "Training data"),
+            (o => o.ValidationRowsPerClass = 1, "Validation rows was 6 and is 3"),
+            (o => o.Backbone = otherBackbone, "CLIP's SHA-256"),
+        })
+        {
+            string message = Assert.Throws<InvalidOperationException>(() => Try(99, byToken: false, change)).Message;
+            Assert.Contains(named, message);
+            Assert.Contains(Workspace, message);
+        }
+        Assert.Contains("Training rows was 12 and is 11", Assert.Throws<InvalidOperationException>(() => Try(99, byToken: false, rows: [.. _pictures.Train.Skip(1)])).Message);
+        // Nothing was lost by being refused.
+        Assert.Equal(Uninterrupted(), Try(99, byToken: false));
+    }
+
+    [Fact]
+    public void A_folder_that_cannot_be_written_is_told_before_any_picture_is_read()
+    {
+        string file = _folder.File("file");
+        File.WriteAllText(file, "");
+        var broken = new LabelledPicture { ImagePath = "/missing/a.png", Label = "red" };
+        string message = Assert.Throws<IOException>(() => Try(99, byToken: false, o => o.WorkspacePath = Path.Combine(file, "workspace"), [.. _pictures.Train, broken])).Message;
+        Assert.Contains("WorkspacePath", message);
+        Assert.Contains(file, message);
+    }
+
+    [Fact]
+    public void A_folder_in_use_is_refused_and_free_again_afterwards()
+    {
+        using (CheckpointFolder.Open(Workspace, 1)) Assert.Contains("one fit at a time", Assert.Throws<IOException>(() => Try(99, byToken: false)).Message);
+        Assert.NotNull(Try(99, byToken: false));
+    }
+
+    [Fact]
+    public void A_folder_that_fails_during_the_fit_is_warned_of_and_the_fit_ends()
+    {
+        int seen = 0;
+        string? content = Try(99, byToken: false, o => o.Progress = new ProgressRecorder(_ =>
+        {
+            if (++seen == 4) Directory.Delete(Workspace, recursive: true);
+        }));
+        Assert.Equal(Uninterrupted(), content);
+        Assert.Contains(_log, line => line.Contains("No checkpoint could be written", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Given_lengths_resume_too()
+    {
+        void Fixed(DplTrainer.Options o) => o.Configuration = PromptConfiguration.Uniform(_small.Backbone, 2);
+        DplTrainer.Options whole = ResumableFit.Options(_small.Backbone, null);
+        Fixed(whole);
+        using DplTransformer transformer = ResumableFit.Fit(_mlContext, whole, _pictures.Train);
+        Assert.Null(Try(8, byToken: false, Fixed));
+        Assert.Equal(ResumableFit.Content(_mlContext, transformer), Try(99, byToken: false, Fixed));
+    }
+
+    /// <summary>A fit that is interrupted after so many steps: null. The content of its model where it ends first.</summary>
+    private string? Try(int steps, bool byToken, Action<DplTrainer.Options>? change = null, IReadOnlyList<LabelledPicture>? rows = null)
+    {
+        using var source = new CancellationTokenSource();
+        DplTrainer.Options options = ResumableFit.Options(_small.Backbone, Workspace);
+        options.CancellationToken = source.Token;
+        int seen = 0;
+        options.Progress = new ProgressRecorder(_ =>
+        {
+            if (++seen < steps) return;
+            if (byToken) source.Cancel();
+            else throw new Interruption();
+        });
+        change?.Invoke(options);
+        try
+        {
+            using DplTransformer transformer = ResumableFit.Fit(_mlContext, options, rows ?? _pictures.Train);
+            return ResumableFit.Content(_mlContext, transformer);
+        }
+        catch (Exception e) when (e is OperationCanceledException or Interruption)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The content of a model whose fit was not interrupted: the same for all tests, so it is fitted once.</summary>
+    private string Uninterrupted()
+    {
+        if (_reference.Content is { } known) return known;
+        using DplTransformer transformer = ResumableFit.Fit(_mlContext, ResumableFit.Options(_small.Backbone, null), _pictures.Train);
+        return _reference.Content = ResumableFit.Content(_mlContext, transformer);
+    }
+
+    private string Latest() => Checkpoints.MaxBy(path => int.Parse(Path.GetFileNameWithoutExtension(path).Split('-')[1], System.Globalization.CultureInfo.InvariantCulture))!;
+
+    /// <summary>Changes one bit of the tensors, which the file's structure does not show.</summary>
+    private static void Damage(string path)
+    {
+        byte[] bytes = File.ReadAllBytes(path);
+        bytes[^3] ^= 1;
+        File.WriteAllBytes(path, bytes);
+    }
+
+    private sealed class Interruption : Exception;
+
+    /// <summary>What all tests of this class compare with.</summary>
+    public sealed class Reference
+    {
+        public string? Content { get; set; }
+    }
+}

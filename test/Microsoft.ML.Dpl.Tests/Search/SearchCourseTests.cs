@@ -1,0 +1,54 @@
+using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Search;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Tests.Search;
+
+public sealed class SearchCourseTests
+{
+    private static readonly SearchSettings Patient = new() { Epochs = 9, Candidates = [0, 2, 4], Patience = 2, Margin = 0.3 };
+
+    [Fact]
+    public void Leads_are_softmax_weights_apart()
+    {
+        var alphas = new Alphas([[1, 3, 2]], [[0, 0, -50]]);
+        double[] weights = [Math.E, Math.Exp(3), Math.Exp(2)];
+        Assert.Equal((weights[1] - weights[2]) / weights.Sum(), alphas.Leads()[0], 1e-12);
+        Assert.Equal(0, alphas.Leads()[1], 1e-12);
+        Assert.Equal([1, 0], alphas.Choices());
+        Assert.Equal(2.5, alphas.LargestChangeFrom(new Alphas([[1, 3, 4.5f]], [[0, 0, -50]])), 1e-6);
+    }
+
+    [Fact]
+    public void Choices_must_rest_for_the_patience_and_lead_by_the_margin()
+    {
+        Assert.Null(Course((1, 2), (1, 2)).ReasonToEnd(Patient));
+        Assert.Contains("2 epochs", Course((1, 2), (1, 2), (1, 2)).ReasonToEnd(Patient));
+        Assert.Null(Course((0, 2), (1, 2), (1, 2)).ReasonToEnd(Patient));
+        Assert.Contains("4 of 9", Course((0, 2), (1, 2), (1, 2), (1, 2)).ReasonToEnd(Patient));
+        Assert.Null(Course((1, 2), (1, 2), (1, 0.2f)).ReasonToEnd(Patient));
+        Assert.NotNull(Course((1, 2), (1, 2), (1, 0.2f)).ReasonToEnd(Patient with { Margin = 0.05 }));
+        Assert.Null(Course((1, 2), (1, 2), (1, 2)).ReasonToEnd(Patient with { Patience = null }));
+        Assert.Contains("all 3", Course((1, 2), (0, 2), (1, 2)).ReasonToEnd(Patient with { Epochs = 3 }));
+    }
+
+    [Fact]
+    public void The_chosen_candidates_prompts_are_taken_out_of_the_supernet()
+    {
+        using var scope = NewDisposeScope();
+        using Generator generator = Seeds.Generator(1, "test");
+        using SupernetBranch supernet = SupernetBranch.Create([0, 1, 2, 4], layers: 4, width: 3, PromptDistribution.Normal(1), generator, CPU);
+        using FixedBranch chosen = supernet.Choose([4, 0, 1, 2]);
+        Assert.Equal([4, 0, 1, 2], chosen.Lengths);
+        TensorAssert.BitEqual(supernet.Rows[0].narrow(0, 3, 4), chosen.Rows[0]!);
+        TensorAssert.BitEqual(supernet.Rows[2].narrow(0, 0, 1), chosen.Rows[2]!);
+        TensorAssert.BitEqual(supernet.Rows[3].narrow(0, 1, 2), chosen.Rows[3]!);
+    }
+
+    /// <summary>Epochs in which one layer chooses as given with a lead of the given alpha, and another always leads by far.</summary>
+    private static SearchCourse Course(params (int Choice, float Alpha)[] epochs) => new()
+    {
+        Epochs = [.. epochs.Select(e => new SearchEpoch(1, 1, 1, new Alphas([[.. Enumerable.Range(0, 3).Select(c => c == e.Choice ? e.Alpha : 0)]], [[0, 9, 0]])))],
+    };
+}
