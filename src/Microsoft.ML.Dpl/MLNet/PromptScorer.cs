@@ -68,6 +68,25 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
         return (relevance, new RectangleF((float)x, (float)y, (float)(width * _covered), (float)(height * _covered)));
     }
 
+    /// <summary>Does something with the transformer's tensors, which a dispose waits for; in a dispose scope of its own.</summary>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public T Use<T>(Func<T> work)
+    {
+        _use.EnterReadLock();
+        try
+        {
+            ObjectDisposedException.ThrowIf(_disposed, typeof(PromptScorer));
+            // A caller in inference mode would get tensors that no gradient passes.
+            using var ordinary = inference_mode(false);
+            using var scope = NewDisposeScope();
+            return work();
+        }
+        finally
+        {
+            _use.ExitReadLock();
+        }
+    }
+
     public void Dispose()
     {
         _use.EnterWriteLock();
@@ -92,22 +111,5 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
         Tensor pixels = empty([prepared.Count, 3, size, size], ScalarType.Byte);
         for (int i = 0; i < prepared.Count; i++) prepared[i].CopyTo(pixels.bytes.Slice(i * 3 * size * size, 3 * size * size));
         return _processor.Normalise(pixels.to(_device));
-    }
-
-    private T Use<T>(Func<T> work)
-    {
-        _use.EnterReadLock();
-        try
-        {
-            ObjectDisposedException.ThrowIf(_disposed, typeof(PromptScorer));
-            // A caller in inference mode would get tensors that no gradient passes.
-            using var ordinary = inference_mode(false);
-            using var scope = NewDisposeScope();
-            return work();
-        }
-        finally
-        {
-            _use.ExitReadLock();
-        }
     }
 }
