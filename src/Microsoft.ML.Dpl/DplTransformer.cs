@@ -1,6 +1,8 @@
+using System.Drawing;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Prompts;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Runtime;
@@ -27,12 +29,13 @@ public sealed class DplTransformer : ITransformer, IDisposable
     private readonly ModelDescription _description;
     private readonly TrainedPrompts _prompts;
     private readonly PromptScorer _scorer;
+    private readonly TorchSharp.torch.Device _device;
     private readonly ScoreSchema _scores;
 
     /// <summary>Takes over <paramref name="prompts"/>.</summary>
     internal DplTransformer(ModelFace face, ModelDescription description, TrainedPrompts prompts, ClipBackbone backbone, TorchSharp.torch.Device device)
     {
-        (_face, _description, _prompts, Backbone) = (face, description, prompts, backbone);
+        (_face, _description, _prompts, Backbone, _device) = (face, description, prompts, backbone, device);
         _scorer = new PromptScorer(backbone, prompts, face.BatchSize, device);
         _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName);
         Configuration = new PromptConfiguration(description.TextLengths, description.ImageLengths);
@@ -75,6 +78,81 @@ public sealed class DplTransformer : ITransformer, IDisposable
     {
         ArgumentNullException.ThrowIfNull(input);
         return new BatchedScoringDataView(input, FindImages(input.Schema), _scores, _scorer);
+    }
+
+    /// <summary>Shows which parts of a picture speak for a class: a heat map over the patches that CLIP sees. Costs about three predictions of one picture.</summary>
+    /// <param name="picture">Bgra32 or Rgba32, of any size; stays the caller's.</param>
+    /// <param name="className">One of <see cref="ClassNames"/>; null: the most probable class.</param>
+    /// <exception cref="ArgumentException">There is no class of this name; the message lists the classes.</exception>
+    /// <exception cref="InvalidDataException">The picture has another pixel format.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public ClassExplanation Explain(MLImage picture, string? className = null)
+    {
+        ArgumentNullException.ThrowIfNull(picture);
+        int? chosen = className is null ? null : _face.Classes.IndexOf(className);
+        RgbImage image = ImageDecoder.FromMLImage(picture);
+        (PatchRelevance relevance, RectangleF seen) = _scorer.Explain(image, chosen);
+        int grid = Backbone.Config.Grid;
+        return new ClassExplanation(ClassNames[relevance.Class], relevance.Probability, grid, grid, relevance.Patches, seen, image.Width, image.Height);
+    }
+
+    /// <summary>A classifier for other classes, without training: the trained prompts around other names, as in base-to-new generalisation (Zhou et al., CVPR 2022, arXiv 2203.05557).</summary>
+    /// <param name="names">The new classes in the order of the scores, at least two. They go into <see cref="Template"/>; underscores become spaces.</param>
+    /// <returns>
+    /// A transformer with the same columns, prompts and template. Where the predicted label is a key it stays a key, whose values are the new names; they are text where
+    /// the old ones were numbers and a new one is none. Where it is text it stays text. Validation accuracy, measured on other classes, is not carried over.
+    /// The caller disposes it; this transformer is independent of it.
+    /// </returns>
+    /// <exception cref="ArgumentException">Fewer than two names, a blank or repeated one, one too long for CLIP, or two that CLIP reads alike.</exception>
+    /// <exception cref="InvalidOperationException">CLIP's text branch cannot be read.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public DplTransformer WithClasses(IEnumerable<string> names)
+    {
+        ArgumentNullException.ThrowIfNull(names);
+        string[] listed = [.. names];
+        if (listed.Length < 2) throw new ArgumentException($"{listed.Length} class names are too few to choose from; give at least two.", nameof(names));
+        LabelClasses classes;
+        try
+        {
+            classes = _face.Classes.WithNames(listed);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new ArgumentException(e.Message, nameof(names), e);
+        }
+        TrainedPrompts prompts = _scorer.Use(() => new TextBranch(Backbone, _device).Encode(_prompts, classes, Template));
+        try
+        {
+            return new DplTransformer(_face with { Classes = classes }, _description with { ValidationAccuracy = null }, prompts, Backbone, _device);
+        }
+        catch
+        {
+            prompts.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Reads a layer's text prompt as words: for each of its rows the tokens of CLIP's vocabulary whose embeddings lie nearest, as CoOp does (Zhou et al., IJCV 2022, arXiv 2109.01134).</summary>
+    /// <remarks>
+    /// Take it with care, as the authors of CoOp do. Only the first layer reads embeddings of tokens; the rows of deeper layers stand among that layer's hidden states, another
+    /// space of the same width, so the nearest words there mean little.
+    /// </remarks>
+    /// <param name="layer">Text layer from 0.</param>
+    /// <param name="k">Words per row, at least 1.</param>
+    /// <param name="distance">What near means.</param>
+    /// <returns>One entry per row; none where the layer has no prompt.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such layer, or <paramref name="k"/> is below 1 or above the size of the vocabulary.</exception>
+    /// <exception cref="InvalidOperationException">CLIP's text branch cannot be read.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public IReadOnlyList<DplPromptRowWords> NearestWords(int layer, int k, DplWordDistance distance = DplWordDistance.Euclidean)
+    {
+        int layers = Configuration.Text.Count;
+        if (layer < 0 || layer >= layers) throw new ArgumentOutOfRangeException(nameof(layer), layer, $"The text branch has layers 0 to {layers - 1}.");
+        ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
+        if (!Enum.IsDefined(distance)) throw new ArgumentOutOfRangeException(nameof(distance), distance, "There is no such distance.");
+        WordMeasure measure = distance == DplWordDistance.Cosine ? WordMeasure.Cosine : WordMeasure.Euclidean;
+        var found = _scorer.Use(() => _prompts.Text[layer] is { } rows ? new TextBranch(Backbone, _device).Nearest(rows, k, measure) : []);
+        return [.. found.Select((words, row) => new DplPromptRowWords(row, [.. words.Select(w => new DplNearWord(w.EndsWord ? w.Text : w.Text + "…", w.Distance))]))];
     }
 
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) => new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer);

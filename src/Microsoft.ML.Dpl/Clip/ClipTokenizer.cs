@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.ML.Tokenizers;
 
 namespace Microsoft.ML.Dpl.Clip;
@@ -5,6 +6,8 @@ namespace Microsoft.ML.Dpl.Clip;
 /// <summary>Turns text into CLIP's token ids: ML.NET's byte-pair tokenizer with CLIP's clean-up, word splitting and end-of-word marks. Thread-safe.</summary>
 internal sealed class ClipTokenizer
 {
+    private static readonly IReadOnlyDictionary<char, byte> BytesOfSymbols = ClipVocabulary.BytesOfSymbols();
+
     private readonly BpeTokenizer _pairs;
     private readonly string?[] _tokens;
 
@@ -47,6 +50,20 @@ internal sealed class ClipTokenizer
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary has no such id.</exception>
     public string Token(int id)
         => (uint)id < (uint)_tokens.Length && _tokens[id] is { } token ? token : throw new ArgumentOutOfRangeException(nameof(id), id, "The vocabulary has no such id.");
+
+    /// <summary>Whether the vocabulary has a token of this id.</summary>
+    public bool Has(int id) => (uint)id < (uint)_tokens.Length && _tokens[id] is not null;
+
+    /// <summary>A token as a person reads it: bytes as UTF-8, where they are whole characters, and the mark of a word's end taken off.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The vocabulary has no such id.</exception>
+    public (string Text, bool EndsWord) Read(int id)
+    {
+        string token = Token(id);
+        if (id == StartId || id == EndId) return (token, true);
+        bool endsWord = token.EndsWith(ClipVocabulary.EndOfWord, StringComparison.Ordinal);
+        if (endsWord) token = token[..^ClipVocabulary.EndOfWord.Length];
+        return (token.All(BytesOfSymbols.ContainsKey) ? Encoding.UTF8.GetString([.. token.Select(c => BytesOfSymbols[c])]) : token, endsWord);
+    }
 
     /// <summary>Start, text and end, without padding: at most <paramref name="contextLength"/> ids.</summary>
     /// <param name="text">Any text; an empty one gives start and end.</param>

@@ -11,7 +11,7 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
 {
     public const string StartToken = "<|startoftext|>", EndToken = "<|endoftext|>", EndOfWord = "</w>";
 
-    private const int ByteCount = 256, MaximumId = 10_000_000;
+    private const int ByteCount = 256, PrintingCount = 188, MaximumId = 10_000_000;
 
     /// <summary>OpenAI's file holds more merges than its vocabulary of 49,408 uses.</summary>
     private const int OpenAIMergeCount = 49152 - ByteCount - 2;
@@ -60,12 +60,16 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
     }
 
     /// <summary>The printable stand-ins of the 256 bytes in GPT-2's order: bytes that print stand for themselves, the others follow from U+0100.</summary>
-    public static string[] ByteSymbols()
-    {
-        static bool Prints(int b) => b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF);
-        int[] bytes = [.. Enumerable.Range(0, ByteCount)];
-        return [.. bytes.Where(Prints).Select(b => $"{(char)b}"), .. bytes.Where(b => !Prints(b)).Select((_, i) => $"{(char)(ByteCount + i)}")];
-    }
+    public static string[] ByteSymbols() => [.. BytesInOrder().Select((b, i) => $"{SymbolOf(b, i)}")];
+
+    /// <summary>The bytes that the stand-ins stand for.</summary>
+    public static IReadOnlyDictionary<char, byte> BytesOfSymbols() => BytesInOrder().Select((b, i) => (SymbolOf(b, i), Byte: (byte)b)).ToDictionary(pair => pair.Item1, pair => pair.Byte);
+
+    private static bool Prints(int b) => b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF);
+
+    private static int[] BytesInOrder() => [.. Enumerable.Range(0, ByteCount).OrderBy(b => Prints(b) ? 0 : 1)];
+
+    private static char SymbolOf(int b, int place) => Prints(b) ? (char)b : (char)(ByteCount + place - PrintingCount);
 
     private static Dictionary<string, int> ReadTokenTable(string path)
     {

@@ -9,9 +9,9 @@ internal static class ClassTokens
     /// <param name="classes">Their names go into the template, underscores as spaces.</param>
     /// <param name="template">The text, with {} for the name.</param>
     /// <param name="backbone">Knows the vocabulary and the longest text.</param>
-    /// <param name="log">Hears the warnings.</param>
+    /// <param name="warn">Hears the warnings.</param>
     /// <returns>[class][token], with start and end</returns>
-    public static int[][] Of(LabelClasses classes, string template, ClipBackbone backbone, HostLog log)
+    public static int[][] Of(LabelClasses classes, string template, ClipBackbone backbone, Action<string> warn)
     {
         ClipTokenizer tokenizer = backbone.CreateTokenizer();
         var texts = new int[classes.Count][];
@@ -19,10 +19,10 @@ internal static class ClassTokens
         {
             string text = template.Replace("{}", classes.Names[i].Replace('_', ' '), StringComparison.Ordinal);
             texts[i] = tokenizer.Encode(text, backbone.Config.ContextLength, out bool truncated);
-            if (truncated) log.Warning($"The text of class '{classes.Names[i]}' is longer than CLIP's {backbone.Config.ContextLength} tokens and was cut.");
+            if (truncated) warn($"The text of class '{classes.Names[i]}' is longer than CLIP's {backbone.Config.ContextLength} tokens and was cut.");
         }
         foreach (var same in Enumerable.Range(0, texts.Length).GroupBy(i => string.Join(' ', texts[i])).Where(group => group.Count() > 1))
-            log.Warning($"CLIP reads the same text for the classes {string.Join(", ", same.Select(i => $"'{classes.Names[i]}'"))} and cannot tell them apart.");
+            warn($"CLIP reads the same text for the classes {string.Join(", ", same.Select(i => $"'{classes.Names[i]}'"))} and cannot tell them apart.");
         return texts;
     }
 }

@@ -24,7 +24,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         LabelClasses classes = reader.ReadClasses();
         // Hashed first: weights that changed on disk are known before the training, not after it.
         var reference = new BackboneReference(backbone.Name, backbone.Sha256, backbone.Location, backbone.IsOpenAILayout ? backbone.VocabularyPath : null);
-        int[][] texts = ClassTokens.Of(classes, settings.Template, backbone, log);
+        int[][] texts = ClassTokens.Of(classes, settings.Template, backbone, log.Warning);
 
         // Zero-shot CLIP learns nothing from the training pictures: only validation pictures are looked at.
         bool isZeroShot = settings.Search is null && settings.TextLengths!.Concat(settings.ImageLengths!).All(length => length == 0);

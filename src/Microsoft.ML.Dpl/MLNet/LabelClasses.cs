@@ -39,4 +39,18 @@ internal sealed class LabelClasses
     public PrimitiveDataViewType ValueType { get; }
 
     public int Count => Names.Count;
+
+    /// <summary>Other classes of the same kind of label column; their values are of the same type where every name can be, else text.</summary>
+    /// <exception cref="InvalidOperationException">No class, or a blank or repeated name.</exception>
+    public LabelClasses WithNames(IReadOnlyList<string> names)
+        => new(Kind, names, names.All(name => !string.IsNullOrWhiteSpace(name)) && KeyValueAnnotation.Fit(names, ValueType) ? ValueType : TextDataViewType.Instance, "The list of new classes");
+
+    /// <param name="name">A class, spelt as in <see cref="Names"/>.</param>
+    /// <exception cref="ArgumentException">There is no such class; the message lists those there are.</exception>
+    public int IndexOf(string name)
+    {
+        for (int i = 0; i < Names.Count; i++)
+            if (Names[i] == name) return i;
+        throw new ArgumentException($"There is no class '{name}'. The classes are {string.Join(", ", Names.Select(n => $"'{n}'"))}.");
+    }
 }

@@ -61,13 +61,7 @@ internal sealed class PromptedClip(ImageTower image, TextTower text, ClassTexts 
         => UnitRows(imageFeatures).matmul(unitClassFeatures.t()).mul_(logitScale);
 
     /// <summary>The class features [classes, embedding], unit length, without gradients. The caller owns them.</summary>
-    public Tensor ClassFeatures(IPromptedBranch textPrompts)
-    {
-        using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        using var backward = new BackwardTensors();
-        return UnitRows(text.Forward(texts, textPrompts.Layers(), backward)).DetachFromDisposeScope();
-    }
+    public Tensor ClassFeatures(IPromptedBranch textPrompts) => text.UnitFeatures(texts, textPrompts).DetachFromDisposeScope();
 
     /// <summary>Divides every row by its length.</summary>
     public static Tensor UnitRows(Tensor features) => features / features.norm(-1, keepdim: true, p: 2.0f);

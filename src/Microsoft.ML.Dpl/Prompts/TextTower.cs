@@ -23,4 +23,13 @@ internal sealed class TextTower(TextWeights weights)
         }
         return PromptedBlock.Norm(rows, weights.FinalNormWeight, weights.FinalNormBias, weights.Config.Text).matmul(weights.Projection).MoveToOuterDisposeScope();
     }
+
+    /// <summary>The features of all classes as unit rows, without gradients: [classes, embedding] in the caller's dispose scope.</summary>
+    public Tensor UnitFeatures(ClassTexts texts, IPromptedBranch prompts)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        using var backward = new BackwardTensors();
+        return PromptedClip.UnitRows(Forward(texts, prompts.Layers(), backward)).MoveToOuterDisposeScope();
+    }
 }

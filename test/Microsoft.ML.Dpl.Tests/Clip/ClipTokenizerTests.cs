@@ -12,6 +12,16 @@ public sealed class ClipTokenizerTests : IDisposable
 
     private sealed record GoldenText(string text, int[] ids);
 
+    [SkippableFact]
+    public void TokensAreReadAsText()
+    {
+        ClipTokenizer tokenizer = Load("openai");
+        (string Text, bool EndsWord)[] read = [.. tokenizer.Encode("photo é", 77, out _).Select(tokenizer.Read)];
+        Assert.Equal([("<|startoftext|>", true), ("photo", true), ("é", true), ("<|endoftext|>", true)], read);
+        Assert.Contains(Enumerable.Range(0, tokenizer.VocabularySize).Select(tokenizer.Read), token => token == ("pho", false));
+        Assert.True(tokenizer.Has(0) && !tokenizer.Has(tokenizer.VocabularySize) && !tokenizer.Has(-1));
+    }
+
     [SkippableTheory, Trait("Category", "Golden")]
     [InlineData("openai")]
     [InlineData("huggingface")]

@@ -1,0 +1,74 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Prompts;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.MLNet;
+
+/// <summary>What a trained model can do only where CLIP's text branch is at hand; the branch is rented for the time of one call.</summary>
+/// <param name="backbone">The CLIP that the prompts belong to.</param>
+/// <param name="device">Where to compute.</param>
+internal sealed class TextBranch(ClipBackbone backbone, Device device)
+{
+    /// <summary>The trained prompts around other class names.</summary>
+    /// <param name="trained">Copied; stays the caller's.</param>
+    /// <param name="classes">The new classes.</param>
+    /// <param name="template">A class's text, with {} for its name.</param>
+    /// <returns>The same prompts with the new classes' features. The caller owns it.</returns>
+    /// <exception cref="ArgumentException">A name's text is too long for CLIP, or CLIP reads two names alike.</exception>
+    /// <exception cref="InvalidOperationException">The text branch cannot be read.</exception>
+    public TrainedPrompts Encode(TrainedPrompts trained, LabelClasses classes, string template)
+    {
+        using var scope = NewDisposeScope();
+        using Lease<TextWeights> weights = Rent("New classes need");
+        int[][] tokens = ClassTokens.Of(classes, template, backbone, problem => throw new ArgumentException(problem));
+        using var texts = new ClassTexts(tokens, weights.Value);
+        using var prompts = new FixedBranch(trained.Text, device);
+        Tensor features = new TextTower(weights.Value).UnitFeatures(texts, prompts);
+        return new TrainedPrompts([.. trained.Image.Select(Copy)], [.. trained.Text.Select(Copy)], Copy(features)!, trained.LogitScale);
+    }
+
+    /// <summary>The vocabulary's tokens nearest to each prompt row of a layer.</summary>
+    /// <param name="rows">[length, width]; stays the caller's.</param>
+    /// <param name="count">Tokens per row, at least 1.</param>
+    /// <param name="measure">What near means.</param>
+    /// <returns>[length][count], the nearest first.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The vocabulary has fewer tokens.</exception>
+    /// <exception cref="InvalidOperationException">The text branch cannot be read.</exception>
+    public IReadOnlyList<IReadOnlyList<DistantWord>> Nearest(Tensor rows, int count, WordMeasure measure)
+    {
+        using var scope = NewDisposeScope();
+        using Lease<TextWeights> weights = Rent("Reading prompts as words needs");
+        ClipTokenizer tokenizer = backbone.CreateTokenizer();
+        // A checkpoint may have more embeddings than its vocabulary has tokens.
+        int[] ids = [.. Enumerable.Range(0, Math.Min(tokenizer.VocabularySize, backbone.Config.VocabularySize)).Where(tokenizer.Has)];
+        if (count > ids.Length) throw new ArgumentOutOfRangeException(nameof(count), count, $"The vocabulary has only {ids.Length} tokens.");
+        return [.. NearestTokens.Of(rows.to(device), weights.Value.TokenEmbedding, ids, count, measure).Select(row => row.Select(near => Word(tokenizer, near)).ToArray())];
+    }
+
+    private static DistantWord Word(ClipTokenizer tokenizer, (int Id, float Distance) near)
+    {
+        (string text, bool endsWord) = tokenizer.Read(near.Id);
+        return new DistantWord(text, endsWord, near.Distance);
+    }
+
+    private Lease<TextWeights> Rent(string what)
+    {
+        try
+        {
+            return backbone.RentText(device);
+        }
+        catch (IOException e)
+        {
+            throw new InvalidOperationException($"{what} the text branch of the CLIP '{backbone.Name}', which cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>A copy on the CPU that no dispose scope owns.</summary>
+    private static Tensor? Copy(Tensor? values) => values?.detach().to(CPU, copy: true).DetachFromDisposeScope();
+}
+
+/// <summary>A token of the vocabulary as a person reads it.</summary>
+/// <param name="Text">Without the mark of a word's end.</param>
+/// <param name="EndsWord">Whether a word ends with it.</param>
+/// <param name="Distance">To what it was compared with.</param>
+internal sealed record DistantWord(string Text, bool EndsWord, float Distance);
