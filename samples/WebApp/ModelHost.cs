@@ -26,33 +26,39 @@ internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplic
         _model?.Dispose();
     }
 
+    /// <summary>Loads the model that was given, if any: before the server listens, so that a wrong one is known at once.</summary>
+    /// <exception cref="InvalidDataException">The model cannot be served; the message says why.</exception>
+    public void LoadGiven()
+    {
+        if (options.Value.Model is { } zip) Serve(ServedModel.Load(zip, options.Value.Clip));
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        if (_model is not null) return;
+        string folder = DemoFolder(options.Value);
+        log.LogInformation("No --model was given: a small model of drawn pictures is loaded from {Folder}, or made there first.", folder);
         try
         {
-            // Loading and training keep a thread busy; the server starts meanwhile.
-            _model = await Task.Run(() => Load(stoppingToken), stoppingToken);
-            log.LogInformation("Serving {Model}: {Count} classes.", _model.Name, _model.ClassNames.Count);
+            // Training keeps a thread busy; the server answers meanwhile.
+            Serve(await Task.Run(() => DemoModel.LoadOrMake(folder, this, stoppingToken), stoppingToken));
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
             log.LogInformation("Stopped before the model was ready.");
         }
-        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException or InvalidOperationException or ArgumentException or DllNotFoundException)
+        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException or InvalidOperationException or DllNotFoundException)
         {
-            // Wrong input is the user's to mend: one line, no stack trace.
-            log.LogCritical("{Message}", e.Message);
+            log.LogCritical("The small model cannot be made in {Folder}: {Message} Set Classifier:DemoFolder to another folder, or give a --model.", folder, e.Message);
             Environment.ExitCode = 1;
-            lifetime.StopApplication();
+            lifetime.ApplicationStarted.Register(lifetime.StopApplication);
         }
     }
 
-    private ServedModel Load(CancellationToken stopping)
+    private void Serve(ServedModel model)
     {
-        if (options.Value.Model is { } zip) return ServedModel.Load(zip, options.Value.Clip);
-        string folder = DemoFolder(options.Value);
-        log.LogInformation("No --model was given: a small model of drawn pictures is loaded from {Folder}, or made there first.", folder);
-        return DemoModel.LoadOrMake(folder, this, stopping);
+        _model = model;
+        log.LogInformation("Serving {Model}: {Count} classes.", model.Name, model.ClassNames.Count);
     }
 
     private static string DemoFolder(ClassifierOptions options) => Path.GetFullPath(options.DemoFolder ?? Path.Combine(AppContext.BaseDirectory, "demo"));

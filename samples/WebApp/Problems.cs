@@ -11,8 +11,8 @@ internal static class Problems
     public static ProblemHttpResult BrokenForm()
         => Problem(StatusCodes.Status400BadRequest, "The multipart form cannot be read", "Send a picture file as the body, or one file in a well-formed multipart form.");
 
-    public static ProblemHttpResult SeveralFiles(int count)
-        => Problem(StatusCodes.Status400BadRequest, $"There are {count} files in the request", "Send one picture in a request; requests may come at the same time.");
+    public static ProblemHttpResult SeveralFiles()
+        => Problem(StatusCodes.Status400BadRequest, "There is more than one file in the request", "Send one picture in a request; requests may come at the same time.");
 
     public static ProblemHttpResult TooManyBytes(int limit)
         => Problem(StatusCodes.Status413PayloadTooLarge, "The file is too large", FormattableString.Invariant($"At most {limit / 1048576.0:0.##} MiB are taken. Make the picture smaller and send it again; a thousand pixels a side are plenty."));

@@ -1,20 +1,16 @@
+using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
 using WebApp;
 
 // Pages and settings lie beside the program, whatever folder it is started from.
 WebApplicationBuilder builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
 builder.Configuration.AddCommandLine(args, new Dictionary<string, string> { ["--model"] = "Classifier:Model", ["--clip"] = "Classifier:Clip" });
-builder.Services.AddOptions<ClassifierOptions>().BindConfiguration(ClassifierOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+builder.Services.AddOptions<ClassifierOptions>().BindConfiguration(ClassifierOptions.Section).ValidateDataAnnotations();
 builder.Services.AddSingleton<ModelHost>().AddHostedService(services => services.GetRequiredService<ModelHost>());
 builder.Services.AddSingleton<PredictionQueue>().AddHostedService(services => services.GetRequiredService<PredictionQueue>());
 builder.Services.AddProblemDetails();
 builder.Services.AddOpenApi(options => options.AddDocumentTransformer(ApiDocument.Name).AddOperationTransformer(ApiDocument.CompletePredict));
-builder.WebHost.ConfigureKestrel((context, kestrel) =>
-{
-    ClassifierOptions limits = context.Configuration.GetSection(ClassifierOptions.Section).Get<ClassifierOptions>() ?? new();
-    kestrel.Limits.MaxRequestBodySize = limits.MaxUploadBytes + Upload.FormAllowance;
-    kestrel.AddServerHeader = false;
-});
+builder.WebHost.ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
 
 WebApplication app = builder.Build();
 app.UseExceptionHandler(new ExceptionHandlerOptions { StatusCodeSelector = e => e is BadHttpRequestException bad ? bad.StatusCode : StatusCodes.Status500InternalServerError });
@@ -30,6 +26,7 @@ app.UseDefaultFiles();
 app.UseStaticFiles();
 
 app.MapPost("/predict", PredictEndpoint.Handle)
+    .WithMetadata(new DisableRequestSizeLimitAttribute())
     .WithName("predict")
     .WithSummary("Classifies a picture.")
     .Produces<Prediction>()
@@ -49,11 +46,13 @@ app.MapOpenApi();
 
 try
 {
+    app.Services.GetRequiredService<ModelHost>().LoadGiven();
     await app.RunAsync();
+    return Environment.ExitCode;
 }
-catch (OptionsValidationException e)
+catch (Exception e) when (e is OptionsValidationException or InvalidDataException or IOException)
 {
+    // Wrong settings, a wrong model or a taken port are the user's to mend: one line, no stack trace.
     Console.Error.WriteLine(e.Message);
     return 1;
 }
-return Environment.ExitCode;

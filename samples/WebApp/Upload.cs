@@ -1,48 +1,60 @@
-using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Net.Http.Headers;
 
 namespace WebApp;
 
-/// <summary>The picture of a request: the body itself, or the one file of a multipart form.</summary>
+/// <summary>The picture of a request: the body itself, or the one file of a multipart form. Nothing is written to disk.</summary>
+/// <remarks>
+/// The limit is held here and not by Kestrel, whose own limit would break the connection: so Kestrel reads the rest of a body that is too large away,
+/// for a few seconds at most, and the client hears the answer.
+/// </remarks>
 internal static class Upload
 {
-    /// <summary>What a form may take beside the file: boundaries, headers, small fields.</summary>
-    public const int FormAllowance = 16 << 10;
+    private const int MostParts = 16, BufferBytes = 64 << 10;
 
     /// <param name="request">Whose body is read.</param>
-    /// <param name="limit">The largest file, in bytes. No more than that is read or kept.</param>
+    /// <param name="limit">The largest file, in bytes. No more than that is kept.</param>
     /// <param name="cancellation">The client went away.</param>
     /// <returns>The file's bytes, or what is wrong.</returns>
     public static async Task<(byte[] Picture, IResult? Problem)> Read(HttpRequest request, int limit, CancellationToken cancellation)
     {
-        // Not HasFormContentType: curl calls any body a form unless told otherwise.
-        bool isForm = request.ContentType?.StartsWith("multipart/form-data", StringComparison.OrdinalIgnoreCase) == true;
-        if (request.ContentLength > limit + (isForm ? FormAllowance : 0)) return ([], Problems.TooManyBytes(limit));
+        // The content type is trusted for this alone: curl calls any body a form unless told otherwise.
+        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out MediaTypeHeaderValue? type) || type.MediaType != "multipart/form-data")
+            return request.ContentLength > limit ? ([], Problems.TooManyBytes(limit)) : await ReadAll(request.Body, limit, cancellation);
+
+        string? boundary = HeaderUtilities.RemoveQuotes(type.Boundary).Value;
+        if (string.IsNullOrEmpty(boundary)) return ([], Problems.BrokenForm());
         try
         {
-            if (!isForm) return await ReadAll(request.Body, request.ContentLength, limit, cancellation);
-            var form = new FormOptions { MultipartBodyLengthLimit = limit, ValueLengthLimit = FormAllowance, ValueCountLimit = 16 };
-            IFormFileCollection files = (await request.ReadFormAsync(form, cancellation)).Files;
-            if (files.Count != 1) return ([], files.Count == 0 ? Problems.Empty() : Problems.SeveralFiles(files.Count));
-            await using Stream file = files[0].OpenReadStream();
-            return await ReadAll(file, files[0].Length, limit, cancellation);
+            // The reader's own limit is for parts that are no files; it lies a read further, so that a file that is too large is called so.
+            return await ReadForm(new MultipartReader(boundary, request.Body) { BodyLengthLimit = limit + 2L * BufferBytes }, limit, cancellation);
         }
-        catch (BadHttpRequestException e) when (e.StatusCode == StatusCodes.Status413PayloadTooLarge)
-        {
-            return ([], Problems.TooManyBytes(limit));
-        }
-        catch (Exception e) when (isForm && e is InvalidDataException or IOException and not BadHttpRequestException)
+        catch (Exception e) when (e is InvalidDataException or IOException and not BadHttpRequestException && !cancellation.IsCancellationRequested)
         {
             return ([], Problems.BrokenForm());
         }
     }
 
-    private static async Task<(byte[] Picture, IResult? Problem)> ReadAll(Stream body, long? length, int limit, CancellationToken cancellation)
+    private static async Task<(byte[] Picture, IResult? Problem)> ReadForm(MultipartReader form, int limit, CancellationToken cancellation)
     {
-        using var bytes = new MemoryStream((int)Math.Min(length ?? 0, limit));
-        var buffer = new byte[81920];
+        byte[]? picture = null;
+        for (int parts = 0; await form.ReadNextSectionAsync(cancellation) is { } part; parts++)
+        {
+            if (parts == MostParts) return ([], Problems.BrokenForm());
+            if (part.AsFileSection() is not { FileStream: { } file }) continue;
+            if (picture is not null) return ([], Problems.SeveralFiles());
+            (picture, IResult? problem) = await ReadAll(file, limit, cancellation);
+            if (problem is not null) return ([], problem);
+        }
+        return picture is null ? ([], Problems.Empty()) : (picture, null);
+    }
+
+    private static async Task<(byte[] Picture, IResult? Problem)> ReadAll(Stream body, int limit, CancellationToken cancellation)
+    {
+        using var bytes = new MemoryStream();
+        var buffer = new byte[BufferBytes];
         for (int read; (read = await body.ReadAsync(buffer, cancellation)) > 0;)
         {
-            // A chunked body gives no length in advance.
             if (bytes.Length + read > limit) return ([], Problems.TooManyBytes(limit));
             bytes.Write(buffer, 0, read);
         }

@@ -7,14 +7,16 @@ internal static class SampleProcess
 {
     public sealed record Outcome(int ExitCode, string Output, string Error);
 
+    /// <summary>The built program of a sample, in the configuration of the tests.</summary>
+    public static string Program(string sample)
+        => Path.Combine(SharedData.RepositoryRoot, "samples", sample, "bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, "net10.0", sample + ".dll");
+
     /// <param name="sample">Its folder under samples/.</param>
     /// <param name="environment">Variables for the process.</param>
     /// <param name="arguments">Its command line.</param>
     public static async Task<Outcome> Run(string sample, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
     {
-        string configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
-        string program = Path.Combine(SharedData.RepositoryRoot, "samples", sample, "bin", configuration, "net10.0", sample + ".dll");
-        var start = new ProcessStartInfo("dotnet", [program, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo("dotnet", [Program(sample), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
         foreach (var (name, value) in environment) start.Environment[name] = value;
         using Process process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
