@@ -21,7 +21,7 @@ internal static class DemoModel
     {
         string zip = Path.Combine(folder, "model.zip");
         if (!File.Exists(zip)) Make(folder, zip, progress, cancellation);
-        return ServedModel.Load(zip, clip: null);
+        return ServedModel.Load(zip, clip: null, "Colours of drawn things under coloured light");
     }
 
     private static void Make(string folder, string zip, IProgress<DplProgress> progress, CancellationToken cancellation)

@@ -4,7 +4,7 @@ namespace WebApp;
 
 /// <summary>How the server is.</summary>
 /// <param name="Status">ready or starting.</param>
-/// <param name="Model">The model's file name; null while starting.</param>
+/// <param name="Model">The model's name; null while starting.</param>
 /// <param name="Classes">The number of classes; null while starting.</param>
 /// <param name="Progress">How much of the small model's training is done, 0 to 1; null where none is trained.</param>
 /// <param name="Waiting">Pictures in the queue.</param>

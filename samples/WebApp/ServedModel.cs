@@ -22,7 +22,7 @@ internal sealed class ServedModel : IDisposable
         _rows[nameof(Row.Picture)].ColumnName = imageColumn;
     }
 
-    /// <summary>The zip's file name.</summary>
+    /// <summary>What people read of it.</summary>
     public string Name { get; }
 
     /// <summary>The classes in the order of the scores.</summary>
@@ -30,8 +30,9 @@ internal sealed class ServedModel : IDisposable
 
     /// <param name="zip">A model that ends in a <see cref="DplTransformer"/>, whatever form its pictures have: samples/QuickStart and samples/ModelBuilder make such.</param>
     /// <param name="clip">The CLIP it was trained on; null: the model finds it.</param>
+    /// <param name="name">What people read of it; null: the file's name.</param>
     /// <exception cref="InvalidDataException">The file is no such model; the message says why.</exception>
-    public static ServedModel Load(string zip, string? clip)
+    public static ServedModel Load(string zip, string? clip, string? name = null)
     {
         if (!File.Exists(zip)) throw new InvalidDataException($"There is no model '{Path.GetFullPath(zip)}'. Train one, for example with samples/ModelBuilder, or leave --model out to see a small one.");
         var mlContext = new MLContext();
@@ -40,7 +41,7 @@ internal sealed class ServedModel : IDisposable
         {
             if (clip is not null) mlContext.UseClipBackbone(ClipBackbone.Open(clip));
             model = mlContext.Model.Load(zip, out DataViewSchema input);
-            return Inspect(mlContext, model, input, Path.GetFileName(zip));
+            return Inspect(mlContext, model, input, name ?? Path.GetFileName(zip));
         }
         catch (Exception e) when (e is not InvalidDataException)
         {
