@@ -22,6 +22,21 @@ public sealed record Caption(string Text, int? Shape, int? Colour, int? Texture,
     public static string Plain(int? shape = null, int? colour = null, int? texture = null)
         => $"a photo of a {Join(Usual(Words.Colours, colour), Usual(Words.Textures, texture), Usual(Words.Shapes, shape) ?? NamesOfAnything[0])}.";
 
+    /// <summary>One text for every shape, colour or texture, alike but for its name: what a picture can be asked.</summary>
+    /// <param name="attribute">Which.</param>
+    /// <param name="seed">Of beginning and synonyms.</param>
+    /// <param name="index">With <paramref name="seed"/>: equal numbers give equal texts.</param>
+    public static IReadOnlyList<string> Question(Attribute attribute, int seed, long index)
+    {
+        var random = new SceneRandom(seed, index);
+        string beginning = Beginnings[random.Next(Beginnings.Length)], anything = NamesOfAnything[random.Next(NamesOfAnything.Length)];
+        IReadOnlyList<string[]> words = attribute switch { Attribute.Shape => Words.Shapes, Attribute.Colour => Words.Colours, _ => Words.Textures };
+        var texts = new string[words.Count];
+        for (int i = 0; i < texts.Length; i++)
+            texts[i] = $"{beginning}a {Join(Spoken(words, i, ref random), attribute == Attribute.Shape ? null : anything)}.";
+        return texts;
+    }
+
     internal static Caption Write(Scene scene, ref SceneRandom random)
     {
         bool named = random.Chance(0.85f);
@@ -54,4 +69,17 @@ public sealed record Caption(string Text, int? Shape, int? Colour, int? Texture,
     }
 
     private static string Join(params ReadOnlySpan<string?> words) => string.Join(' ', words.ToArray().OfType<string>());
+}
+
+/// <summary>What a picture can be asked about.</summary>
+public enum Attribute
+{
+    /// <summary>Index into <see cref="Words.Shapes"/>.</summary>
+    Shape,
+
+    /// <summary>Index into <see cref="Words.Colours"/>.</summary>
+    Colour,
+
+    /// <summary>Index into <see cref="Words.Textures"/>.</summary>
+    Texture,
 }

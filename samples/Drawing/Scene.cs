@@ -56,4 +56,21 @@ public sealed record Scene(
             Stretch: random.Next(0.85f, 1.18f),
             Variation: (int)(random.NextBits() >> 33));
     }
+
+    /// <summary>The same thing, but perhaps before plain white, plain itself, large and central, nearly upright: each by a chance of its own.</summary>
+    /// <param name="share">The chance, 0 to 1.</param>
+    /// <param name="random">Decides.</param>
+    internal Scene MadeEasier(float share, ref SceneRandom random)
+    {
+        int white = Words.Colours.Count - 1, black = white - 1;
+        Scene scene = this;
+        if (random.Chance(share)) scene = scene with { Colour = Colour == white ? black : Colour, Background = white, BackgroundKind = BackgroundKind.Plain, Light = 1 };
+        if (random.Chance(share)) scene = scene with { Texture = 0 };
+        if (random.Chance(share)) scene = scene with { Size = 2, Radius = 0.42f, CentreX = 0.5f + 0.2f * (CentreX - 0.5f), CentreY = 0.5f + 0.2f * (CentreY - 0.5f) };
+        if (random.Chance(share)) scene = scene with { Rotation = 0.2f * Rotation };
+        return scene;
+    }
+
+    /// <summary>The scene's answer to a question about an attribute.</summary>
+    public int Answer(Attribute attribute) => attribute switch { Attribute.Shape => Shape, Attribute.Colour => Colour, _ => Texture };
 }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Drawing;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
 
 namespace PretrainTinyClip;
 
@@ -8,8 +9,14 @@ namespace PretrainTinyClip;
 /// <param name="Planes">[pictures · 3 · size · size]</param>
 /// <param name="Texts">Token ids of every different caption.</param>
 /// <param name="Truth">[pictures · captions] 1 where nothing the caption says is wrong of the picture, else 0.</param>
+/// <param name="Questions">What every picture is asked besides.</param>
 /// <param name="Count">Pictures.</param>
-internal sealed record PictureBatch(byte[] Planes, IReadOnlyList<int[]> Texts, float[] Truth, int Count);
+internal sealed record PictureBatch(byte[] Planes, IReadOnlyList<int[]> Texts, float[] Truth, IReadOnlyList<PictureQuestion> Questions, int Count);
+
+/// <summary>A choice between texts of which exactly one is true of each picture.</summary>
+/// <param name="Texts">Token ids of every answer.</param>
+/// <param name="Answers">[pictures] index of the true one.</param>
+internal sealed record PictureQuestion(IReadOnlyList<int[]> Texts, long[] Answers);
 
 /// <summary>Draws batches ahead on a thread of its own, which never touches libtorch.</summary>
 internal sealed class PictureBatches : IDisposable
@@ -17,7 +24,7 @@ internal sealed class PictureBatches : IDisposable
     private readonly DrawnPictures _pictures;
     private readonly ClipTokenizer _tokenizer;
     private readonly ClipConfig _config;
-    private readonly int _count;
+    private readonly int _count, _questionSeed;
     private readonly BlockingCollection<PictureBatch> _ready = new(boundedCapacity: 4);
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _drawing;
@@ -27,9 +34,11 @@ internal sealed class PictureBatches : IDisposable
     /// <param name="config">The model's shape.</param>
     /// <param name="count">Pictures of a batch.</param>
     /// <param name="firstBatch">How many batches were taken before, in an earlier run.</param>
-    public PictureBatches(DrawnPictures pictures, ClipTokenizer tokenizer, ClipConfig config, int count, long firstBatch)
+    /// <param name="seed">Of the questions' wording.</param>
+    public PictureBatches(DrawnPictures pictures, ClipTokenizer tokenizer, ClipConfig config, int count, long firstBatch, int seed)
     {
         (_pictures, _tokenizer, _config, _count) = (pictures, tokenizer, config, count);
+        _questionSeed = unchecked((int)(Seeds.Derive(seed, "questions") >> 33));
         _drawing = Task.Factory.StartNew(() => Draw(firstBatch), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
 
@@ -81,6 +90,13 @@ internal sealed class PictureBatches : IDisposable
         var truth = new float[_count * different.Length];
         for (int i = 0; i < _count; i++)
             for (int j = 0; j < different.Length; j++) truth[i * different.Length + j] = different[j].IsTrueOf(scenes[i]) ? 1 : 0;
-        return new PictureBatch(planes, [.. different.Select(c => _tokenizer.Encode(c.Text, _config.ContextLength, out _))], truth, _count);
+        PictureQuestion[] questions =
+        [
+            .. Enum.GetValues<Drawing.Attribute>().Select(attribute => new PictureQuestion(
+                [.. Caption.Question(attribute, _questionSeed, batch).Select(Encode)], [.. scenes.Select(scene => (long)scene.Answer(attribute))])),
+        ];
+        return new PictureBatch(planes, [.. different.Select(c => Encode(c.Text))], truth, questions, _count);
     }
+
+    private int[] Encode(string text) => _tokenizer.Encode(text, _config.ContextLength, out _);
 }

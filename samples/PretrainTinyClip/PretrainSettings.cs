@@ -16,9 +16,10 @@ namespace PretrainTinyClip;
 /// <param name="Steps">Length of the run; <c>null</c>: <paramref name="Length"/> counts.</param>
 /// <param name="Length">Length of the run where no steps are given.</param>
 /// <param name="Seed">Of pictures and initial values.</param>
+/// <param name="EasyPictures">So many at the beginning are made easier, ever less so.</param>
 internal sealed record PretrainSettings(
     int ImageSize = 48, int PatchSize = 8, int Width = 128, int Layers = 5, int TextWidth = 128, int TextLayers = 3, int EmbeddingWidth = 128,
-    int Batch = 128, double LearningRate = 7e-4, double WeightDecay = 0.05, int? Steps = null, TimeSpan Length = default, int Seed = 1)
+    int Batch = 64, double LearningRate = 1e-3, double WeightDecay = 0.05, int? Steps = null, TimeSpan Length = default, int Seed = 1, long EasyPictures = 400_000)
 {
     private const int HeadWidth = 64, ContextLength = 32;
 

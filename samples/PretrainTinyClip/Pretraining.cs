@@ -34,9 +34,9 @@ internal sealed class Pretraining : IDisposable
     /// <param name="device">Where it computes.</param>
     public Pretraining(PretrainSettings settings, string folder, Device device)
     {
-        (_settings, Folder, _pictures) = (settings, folder, new DrawnPictures(settings.Seed));
+        (_settings, Folder, _pictures) = (settings, folder, new DrawnPictures(settings.Seed, settings.EasyPictures));
         Directory.CreateDirectory(folder);
-        Vocabulary = PairVocabulary.Learn(_pictures);
+        Vocabulary = PairVocabulary.Learn(new DrawnPictures(settings.Seed));
         Vocabulary.Save(folder);
         Tokenizer = ClipTokenizer.FromHuggingFace(Path.Combine(folder, "vocab.json"), Path.Combine(folder, "merges.txt"));
         ClipConfig config = settings.Shape(Vocabulary.Size, Vocabulary.EndId);
@@ -86,7 +86,7 @@ internal sealed class Pretraining : IDisposable
     /// <param name="cancellation">Ends the run after the step in hand.</param>
     public void Run(Action<PretrainReport> report, int reportEvery, Action save, TimeSpan saveEvery, CancellationToken cancellation)
     {
-        using var batches = new PictureBatches(_pictures, Tokenizer, Clip.Config, _settings.Batch, _position.Step);
+        using var batches = new PictureBatches(_pictures, Tokenizer, Clip.Config, _settings.Batch, _position.Step, _settings.Seed);
         long began = Stopwatch.GetTimestamp(), saved = began, reported = began;
         TimeSpan before = _position.Elapsed;
         double losses = 0, floors = 0;

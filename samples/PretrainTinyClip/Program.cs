@@ -18,6 +18,7 @@ var width = new Option<int>("--width") { Description = "Of the image branch, a m
 var layers = new Option<int>("--layers") { Description = "Of the image branch.", DefaultValueFactory = _ => defaults.Layers };
 var textWidth = new Option<int>("--text-width") { Description = "Of the text branch, a multiple of 64.", DefaultValueFactory = _ => defaults.TextWidth };
 var textLayers = new Option<int>("--text-layers") { Description = "Of the text branch.", DefaultValueFactory = _ => defaults.TextLayers };
+var easy = new Option<long>("--easy-pictures") { Description = "So many pictures at the beginning are made easier, ever less so.", DefaultValueFactory = _ => defaults.EasyPictures };
 var checkpoint = new Option<FileInfo?>("--checkpoint") { Description = "File the run's state is kept in; a run whose file is there already is resumed." };
 var saveMinutes = new Option<double>("--save-minutes") { Description = "Time between saves of model and checkpoint.", DefaultValueFactory = _ => 4 };
 var reportEvery = new Option<int>("--report-every") { Description = "Steps between reports.", DefaultValueFactory = _ => 25 };
@@ -26,7 +27,7 @@ var evaluate = new Option<DirectoryInfo?>("--evaluate") { Description = "Evaluat
 
 var root = new RootCommand("Trains a small CLIP from scratch on drawn pictures and saves it in Hugging Face's layout.")
 {
-    output, minutes, steps, seed, device, batch, learningRate, imageSize, patchSize, width, layers, textWidth, textLayers, checkpoint, saveMinutes, reportEvery, pictures, evaluate,
+    output, minutes, steps, seed, device, batch, learningRate, imageSize, patchSize, width, layers, textWidth, textLayers, easy, checkpoint, saveMinutes, reportEvery, pictures, evaluate,
 };
 root.SetAction((arguments, cancellation) => Task.FromResult(Guarded(() =>
 {
@@ -38,7 +39,7 @@ root.SetAction((arguments, cancellation) => Task.FromResult(Guarded(() =>
     }
     var settings = new PretrainSettings(
         arguments.GetValue(imageSize), arguments.GetValue(patchSize), arguments.GetValue(width), arguments.GetValue(layers), arguments.GetValue(textWidth), arguments.GetValue(textLayers), defaults.EmbeddingWidth,
-        arguments.GetValue(batch), arguments.GetValue(learningRate), defaults.WeightDecay, arguments.GetValue(steps), TimeSpan.FromMinutes(arguments.GetValue(minutes)), arguments.GetValue(seed));
+        arguments.GetValue(batch), arguments.GetValue(learningRate), defaults.WeightDecay, arguments.GetValue(steps), TimeSpan.FromMinutes(arguments.GetValue(minutes)), arguments.GetValue(seed), arguments.GetValue(easy));
     var outputs = new PretrainOutputs(arguments.GetRequiredValue(output), arguments.GetValue(checkpoint), TimeSpan.FromMinutes(arguments.GetValue(saveMinutes)), Math.Max(1, arguments.GetValue(reportEvery)), arguments.GetValue(pictures));
     return new PretrainCommand(settings, outputs, where, cancellation).Run();
 })));

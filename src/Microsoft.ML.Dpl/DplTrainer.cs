@@ -53,7 +53,16 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
 
         FitSettings settings = _options.ToSettings(_options.Seed ?? environment.Seed ?? 0);
         var monitor = new FitMonitor(log, _options.Progress, _options.CancellationToken);
-        FitResult result = new FitRun(backbone, settings, device, monitor, log).Run(data);
+        if (_options.TuneAllocator) NativeAllocator.KeepFreedMemory();
+        FitResult result;
+        try
+        {
+            result = new FitRun(backbone, settings, device, monitor, log).Run(data);
+        }
+        finally
+        {
+            NativeAllocator.ReturnFreeMemory();
+        }
         var face = new ModelFace(_options.ImageColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName, _options.PredictionBatchSize, result.Classes);
         return new DplTransformer(face, result.Description with { ImageFolder = _options.ImageFolder }, result.Prompts, backbone, device);
     }

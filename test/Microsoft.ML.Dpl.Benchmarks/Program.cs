@@ -8,15 +8,44 @@ var candidates = new Option<int[]>("--candidates") { Description = "Context leng
 var repeats = new Option<int>("--repeats") { Description = "Measured rounds; the median counts.", DefaultValueFactory = _ => 5 };
 var threads = new Option<int?>("--threads") { Description = "libtorch's threads; default: all." };
 var noNaive = new Option<bool>("--no-naive") { Description = "Leave out the naive form." };
+var noWorkers = new Option<bool>("--no-workers") { Description = "Share operations among threads, not steps among workers." };
+var plainAllocator = new Option<bool>("--plain-allocator") { Description = "Leave the allocator as it is." };
 var json = new Option<bool>("--json") { Description = "One line of JSON instead of a table." };
+var form = new Option<string>("--form") { Description = "search, training, naive-search or naive-training.", Required = true };
+var length = new Option<int>("--length") { Description = "Prompt rows of every layer.", DefaultValueFactory = _ => 6 };
+var picture = new Option<int[]>("--picture") { Description = "Width and height of the files.", AllowMultipleArgumentsPerToken = true, Arity = new ArgumentArity(2, 2), DefaultValueFactory = _ => [500, 375] };
+var task = new Option<string>("--task") { Description = "A drawn task.", DefaultValueFactory = _ => "lighting" };
+var taskBatch = new Option<int>("--batch") { Description = "Pictures per step.", DefaultValueFactory = _ => 16 };
+var searchEpochs = new Option<int>("--search-epochs") { Description = "Epochs of search.", DefaultValueFactory = _ => 20 };
+var trainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 20 };
 
-var steps = new Command("steps", "One step of search and training, ours against the naive form.") { shape, classes, batch, candidates, repeats, threads, noNaive, json };
-steps.SetAction(arguments =>
+void UseThreads(ParseResult arguments)
 {
     Microsoft.ML.Dpl.Runtime.LibTorch.EnsureLoaded();
     if (arguments.GetValue(threads) is int count) TorchSharp.torch.set_num_threads(count);
-    new StepsBenchmark(
-        arguments.GetRequiredValue(shape), arguments.GetValue(classes), arguments.GetValue(batch), arguments.GetRequiredValue(candidates), arguments.GetValue(repeats), !arguments.GetValue(noNaive))
-        .Run(arguments.GetValue(json));
+}
+
+StepSize Size(ParseResult arguments)
+{
+    UseThreads(arguments);
+    return new StepSize(arguments.GetRequiredValue(shape), arguments.GetValue(classes), arguments.GetValue(batch), arguments.GetRequiredValue(candidates));
+}
+
+var steps = new Command("steps", "One step of search and training, ours against the authors' algorithm.") { shape, classes, batch, candidates, repeats, threads, noNaive, noWorkers, plainAllocator, json };
+steps.SetAction(arguments => new StepsBenchmark(Size(arguments), arguments.GetValue(repeats), !arguments.GetValue(noNaive), !arguments.GetValue(noWorkers), !arguments.GetValue(plainAllocator)).Run(arguments.GetValue(json)));
+var memory = new Command(PeakMemory.Verb, "Takes steps of one form and prints the peak resident set in bytes.") { form, shape, classes, batch, candidates, threads, noWorkers, plainAllocator };
+memory.SetAction(arguments => PeakMemory.Measure(Size(arguments), arguments.GetRequiredValue(form), !arguments.GetValue(noWorkers), !arguments.GetValue(plainAllocator)));
+var scaling = new Command("scaling", "Steps against classes, batch, context length and threads.") { shape, repeats, json };
+scaling.SetAction(arguments => new ScalingBenchmark(arguments.GetRequiredValue(shape), arguments.GetValue(repeats)).Run(arguments.GetValue(json)));
+var predict = new Command("predict", "Prediction with prompts against the plain image tower.") { shape, length, repeats, threads, json };
+predict.SetAction(arguments =>
+{
+    UseThreads(arguments);
+    new PredictBenchmark(arguments.GetRequiredValue(shape), arguments.GetValue(length), arguments.GetValue(repeats)).Run(arguments.GetValue(json));
 });
-return await new RootCommand("Ratios within one run; absolute times say little about other machines.") { steps }.Parse(args).InvokeAsync();
+var data = new Command("data", "Decoding, caching and augmenting against what a step takes.") { shape, classes, batch, candidates, picture, repeats, threads, json };
+data.SetAction(arguments => new DataBenchmark(Size(arguments), arguments.GetRequiredValue(picture)[0], arguments.GetRequiredValue(picture)[1], arguments.GetValue(repeats)).Run(arguments.GetValue(json)));
+var endToEnd = new Command("end-to-end", "A whole fit on the embedded CLIP, stage by stage.") { task, taskBatch, searchEpochs, trainingEpochs, json };
+endToEnd.SetAction(arguments => new EndToEndBenchmark(arguments.GetRequiredValue(task), arguments.GetValue(taskBatch), arguments.GetValue(searchEpochs), arguments.GetValue(trainingEpochs)).Run(arguments.GetValue(json)));
+
+return await new RootCommand("Ratios within one run; absolute times say little about other machines.") { steps, scaling, predict, data, endToEnd, memory }.Parse(args).InvokeAsync();

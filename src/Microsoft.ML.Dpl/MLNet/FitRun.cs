@@ -32,7 +32,8 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         using Lease<TextWeights> text = backbone.RentText(device);
         using var imageTower = new ImageTower(vision.Value);
         using var classTexts = new ClassTexts(texts, text.Value);
-        var clip = new PromptedClip(imageTower, new TextTower(text.Value), classTexts);
+        using ClipParts? parts = ClipParts.Create(vision.Value, text.Value, texts, settings.BatchSize);
+        var clip = new PromptedClip(imageTower, new TextTower(text.Value), classTexts, parts);
         SearchResult? search = settings.Search is { } searchSettings ? Search(clip, searchSettings, pictures!) : null;
         return Train(clip, classes, reference, search, pictures, validation);
     }

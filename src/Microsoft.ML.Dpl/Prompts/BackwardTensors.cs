@@ -8,20 +8,26 @@ namespace Microsoft.ML.Dpl.Prompts;
 /// </summary>
 internal sealed class BackwardTensors : IDisposable
 {
-    private readonly List<Tensor> _tensors = [];
+    private readonly List<IDisposable> _owned = [];
 
     public void Keep(Tensor? tensor)
     {
         if (tensor is null) return;
-        lock (_tensors) _tensors.Add(tensor.DetachFromDisposeScope());
+        Keep((IDisposable)tensor.DetachFromDisposeScope());
+    }
+
+    /// <summary>Anything else that must live until the backward pass is over.</summary>
+    public void Keep(IDisposable resource)
+    {
+        lock (_owned) _owned.Add(resource);
     }
 
     public void Dispose()
     {
-        lock (_tensors)
+        lock (_owned)
         {
-            foreach (Tensor tensor in _tensors) tensor.Dispose();
-            _tensors.Clear();
+            foreach (IDisposable resource in _owned) resource.Dispose();
+            _owned.Clear();
         }
     }
 }

@@ -29,7 +29,7 @@ internal sealed class FixedBranch : IPromptedBranch, IDisposable
     public IReadOnlyList<Parameter?> Rows => _rows;
 
     /// <summary>What is trained.</summary>
-    public IEnumerable<Parameter> Parameters => _rows.OfType<Parameter>();
+    public IReadOnlyList<Parameter> Parameters => [.. _rows.OfType<Parameter>()];
 
     /// <summary>Fresh prompts of the given lengths.</summary>
     public static FixedBranch Create(IReadOnlyList<int> lengths, int width, PromptDistribution distribution, Generator generator, Device device)
@@ -43,8 +43,8 @@ internal sealed class FixedBranch : IPromptedBranch, IDisposable
         foreach (Tensor rows in Parameters) rows.requires_grad_(required);
     }
 
-    public IReadOnlyList<LayerPrompt?> Layers()
-        => [.. _rows.Select((rows, layer) => rows is null ? null : new LayerPrompt(rows, _onlyPrompt, _groups[layer]!))];
+    public IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand)
+        => [.. _rows.Select((rows, layer) => rows is null ? null : new LayerPrompt(stand(rows), _onlyPrompt, _groups[layer]!))];
 
     public void Dispose()
     {

@@ -3,7 +3,11 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Prompts;
 
 /// <summary>Both branches and the cosine classifier over them: the model that is searched and trained. Not thread-safe.</summary>
-internal sealed class PromptedClip(ImageTower image, TextTower text, ClassTexts texts)
+/// <param name="image">The image branch.</param>
+/// <param name="text">The text branch.</param>
+/// <param name="texts">The classes.</param>
+/// <param name="parts">Workers that share a step; null: the calling thread and libtorch's threads do it.</param>
+internal sealed class PromptedClip(ImageTower image, TextTower text, ClassTexts texts, ClipParts? parts = null)
 {
     public ImageTower Image => image;
 
@@ -19,6 +23,7 @@ internal sealed class PromptedClip(ImageTower image, TextTower text, ClassTexts 
     /// <returns>[batch, classes] in the caller's dispose scope.</returns>
     public Tensor Logits(Tensor images, IPromptedBranch imagePrompts, IPromptedBranch textPrompts, BackwardTensors backward)
     {
+        if (parts is not null) return SplitLogits.Of(parts, images, imagePrompts, textPrompts, text.Weights.LogitScale, backward);
         using var scope = NewDisposeScope();
         Tensor imageFeatures = image.Forward(images, imagePrompts.Layers(), backward);
         Tensor classFeatures = UnitRows(text.Forward(texts, textPrompts.Layers(), backward));

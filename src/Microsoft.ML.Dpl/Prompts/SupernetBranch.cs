@@ -54,10 +54,12 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
         foreach (Tensor rows in _rows) rows.requires_grad_(ofPrompts);
     }
 
-    public IReadOnlyList<LayerPrompt?> Layers()
+    public IReadOnlyList<Parameter> Parameters => [Alphas, .. _rows];
+
+    public IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand)
     {
-        Tensor weights = Alphas.softmax(-1);
-        return [.. _rows.Select((rows, layer) => new LayerPrompt(rows, weights.select(0, layer), _groups))];
+        Tensor weights = stand(Alphas).softmax(-1);
+        return [.. _rows.Select((rows, layer) => new LayerPrompt(stand(rows), weights.select(0, layer), _groups))];
     }
 
     public void Dispose()

@@ -10,13 +10,23 @@ namespace Microsoft.ML.Dpl.Runtime;
 /// </summary>
 internal static class LibTorch
 {
+    /// <summary>Environment variable that names the folder of another libtorch, such as <c>torch/lib</c> of an installed PyTorch (Linux).</summary>
+    public const string FolderVariable = "DPL_LIBTORCH";
+
     private const string Shim = "libLibTorchSharp.so";
+
+    /// <summary>The libtorch that the TorchSharp referenced here was built against.</summary>
+    private const string BuiltFor = "2.10";
+
     private static readonly Lazy<string> Loaded = new(Load);
 
     /// <summary>Loads libtorch and its shim on the first call; later calls cost nothing.</summary>
     /// <returns>One sentence for the log: what was loaded and from where.</returns>
     /// <exception cref="DllNotFoundException">No libtorch package is referenced by the application; the message names the one to add.</exception>
     public static string EnsureLoaded() => Loaded.Value;
+
+    /// <summary>Handle of the library with the CPU's operations; null where it was not loaded by path.</summary>
+    public static nint? CpuLibrary { get; private set; }
 
     private static string Load()
     {
@@ -27,22 +37,37 @@ internal static class LibTorch
             using (torch.NewDisposeScope()) torch.zeros(1).Dispose();
             return how;
         }
-        catch (Exception e) when (e is DllNotFoundException or NotSupportedException or TypeInitializationException)
+        catch (DllNotFoundException e) when (e.Message.StartsWith(FolderVariable, StringComparison.Ordinal))
         {
-            throw new DllNotFoundException(MissingMessage(), e);
+            throw;
+        }
+        catch (Exception e) when (e is DllNotFoundException or NotSupportedException or TypeInitializationException or EntryPointNotFoundException)
+        {
+            throw new DllNotFoundException(Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } asked ? WrongVersionMessage(asked) : MissingMessage(), e);
         }
     }
 
     private static string LoadOnLinux()
     {
-        string? folder = NativeFolders().FirstOrDefault(f => File.Exists(Path.Combine(f, "libtorch_cpu.so")));
+        string? asked = Environment.GetEnvironmentVariable(FolderVariable);
+        if (!string.IsNullOrWhiteSpace(asked) && !File.Exists(Path.Combine(asked, "libtorch_cpu.so")))
+            throw new DllNotFoundException($"{FolderVariable} is '{asked}', but there is no libtorch_cpu.so. It must name a folder with libtorch's libraries, such as torch/lib of an installed PyTorch, or not be set.");
+        string? own = NativeFolders().FirstOrDefault(f => File.Exists(Path.Combine(f, "libtorch_cpu.so")));
+        // TorchSharp loads the application's own by path, and two in one process end it.
+        if (!string.IsNullOrWhiteSpace(asked) && own is not null)
+            throw new DllNotFoundException($"{FolderVariable} is set, but the application brings a libtorch of its own in {own}. Build it without one (no libtorch package; in this repository -p:LibTorch=none), or do not set {FolderVariable}.");
+        string? folder = string.IsNullOrWhiteSpace(asked) ? own : Path.GetFullPath(asked);
         string? shimFolder = NativeFolders().FirstOrDefault(f => File.Exists(Path.Combine(f, Shim)));
         if (folder is null || shimFolder is null) throw new DllNotFoundException(MissingMessage());
 
         // Loaded by absolute path first, so that the shim's dependencies resolve by SONAME wherever it lies.
         bool cuda = File.Exists(Path.Combine(folder, "libtorch_cuda.so"));
         string[] libraries = cuda ? ["libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so"] : ["libtorch_cpu.so", "libtorch.so"];
-        foreach (string library in libraries) NativeLibrary.Load(Path.Combine(folder, library));
+        foreach (string library in libraries)
+        {
+            nint handle = NativeLibrary.Load(Path.Combine(folder, library));
+            if (library == "libtorch_cpu.so") CpuLibrary = handle;
+        }
 
         string shim = Path.Combine(shimFolder, Shim);
         if (NativeLibrary.TryLoad(shim, out _)) return $"libtorch loaded from {folder}";
@@ -80,6 +105,9 @@ internal static class LibTorch
             return copy;
         });
     }
+
+    private static string WrongVersionMessage(string folder)
+        => $"The libtorch in {folder} ({FolderVariable}) could not be loaded together with TorchSharp {typeof(torch).Assembly.GetName().Version?.ToString(3)}, which asks for libtorch {BuiltFor}.";
 
     private static string MissingMessage()
     {

@@ -7,16 +7,22 @@ internal static class SampleProcess
 {
     public sealed record Outcome(int ExitCode, string Output, string Error);
 
-    /// <summary>The built program of a sample, in the configuration of the tests.</summary>
-    public static string Program(string sample)
-        => Path.Combine(SharedData.RepositoryRoot, "samples", sample, "bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, "net10.0", sample + ".dll");
-
     /// <param name="sample">Its folder under samples/.</param>
     /// <param name="environment">Variables for the process.</param>
     /// <param name="arguments">Its command line.</param>
-    public static async Task<Outcome> Run(string sample, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
+    public static Task<Outcome> Run(string sample, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
+        => Start(ProgramOf(sample), environment, arguments);
+
+    /// <summary>The sample's assembly, built beside this test.</summary>
+    public static string ProgramOf(string sample)
+        => Path.Combine(SharedData.RepositoryRoot, "samples", sample, "bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, "net10.0", sample + ".dll");
+
+    /// <param name="program">An application's assembly.</param>
+    /// <param name="environment">Variables for the process.</param>
+    /// <param name="arguments">Its command line.</param>
+    public static async Task<Outcome> Start(string program, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [Program(sample), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo("dotnet", [program, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
         foreach (var (name, value) in environment) start.Environment[name] = value;
         using Process process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
@@ -28,7 +34,7 @@ internal static class SampleProcess
         catch (OperationCanceledException)
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{sample} {string.Join(' ', arguments)} ran longer than five minutes.");
+            throw new TimeoutException($"{program} {string.Join(' ', arguments)} ran longer than five minutes.");
         }
         return new Outcome(process.ExitCode, await output, await error);
     }

@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Prompts;
 using Microsoft.ML.Dpl.Runtime;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
@@ -42,13 +43,65 @@ public class NaiveEquivalenceTests
 
         using var tower = new ImageTower(clip.Vision);
         using var classTexts = new ClassTexts(texts, clip.Text);
-        using var backward = new BackwardTensors();
-        Tensor actual = new PromptedClip(tower, new TextTower(clip.Text), classTexts).Logits(images, supernet.Image, supernet.Text, backward);
-        Close.Relative(expected.detach(), actual.detach(), 1e-4, "logits");
-        Tensor[] actualGradients = Gradients(actual, labels, supernet);
-        // One class: the loss is constant and all gradients are rounding noise.
-        if (classes == 1) return;
-        for (int i = 0; i < expectedGradients.Length; i++) Close.Relative(expectedGradients[i], actualGradients[i], 1e-4, $"gradient {i}");
+        // Alone, shared evenly, and with more workers than pictures or classes.
+        foreach (int workers in new[] { 0, 2, batch + 1 })
+        {
+            using ClipParts? parts = workers == 0 ? null : new ClipParts(clip.Vision, clip.Text, texts, workers, threadsEach: 1);
+            using var backward = new BackwardTensors();
+            Tensor actual = new PromptedClip(tower, new TextTower(clip.Text), classTexts, parts).Logits(images, supernet.Image, supernet.Text, backward);
+            Close.Relative(expected.detach(), actual.detach(), 1e-4, $"logits, {workers} workers");
+            Tensor[] actualGradients = Gradients(actual, labels, supernet);
+            // One class: the loss is constant and all gradients are rounding noise.
+            if (classes == 1) continue;
+            for (int i = 0; i < expectedGradients.Length; i++) Close.Relative(expectedGradients[i], actualGradients[i], 1e-4, $"gradient {i}, {workers} workers");
+        }
+    }
+
+    /// <summary>Layers without prompts, and steps that change one branch or only the alphas.</summary>
+    [Fact]
+    public void Workers_give_gradients_of_what_is_stepped_and_the_same_bits_every_time()
+    {
+        using var scope = NewDisposeScope();
+        using var clip = new RandomClip(RandomClip.Shape(), seed: 9);
+        using Generator generator = Seeds.Generator(9, "workers");
+        using var fixedImage = FixedBranch.Create([2, 0, 5], clip.Config.Vision.Width, PromptDistribution.Normal(1), generator, CPU);
+        using var fixedText = FixedBranch.Create([0, 3], clip.Config.Text.Width, PromptDistribution.Normal(1), generator, CPU);
+        using var supernet = new Supernet(Branch([0, 2, 5], clip.Config.Vision, generator), Branch([0, 2, 5], clip.Config.Text, generator));
+        int[][] texts = clip.RandomTexts(6, 4, 5, seed: 1);
+        Tensor images = randn([3, 3, 20, 20], generator: generator), labels = tensor(new long[] { 0, 3, 5 });
+        using var tower = new ImageTower(clip.Vision);
+        using var classTexts = new ClassTexts(texts, clip.Text);
+        using var parts = new ClipParts(clip.Vision, clip.Text, texts, workers: 2, threadsEach: 1);
+        PromptedClip alone = new(tower, new TextTower(clip.Text), classTexts), shared = new(tower, new TextTower(clip.Text), classTexts, parts);
+        Tensor?[] Step(PromptedClip model, IPromptedBranch image, IPromptedBranch text)
+        {
+            using var backward = new BackwardTensors();
+            Parameter[] parameters = [.. image.Parameters, .. text.Parameters];
+            foreach (Parameter parameter in parameters) parameter.grad = null;
+            F.cross_entropy(model.Logits(images, image, text, backward), labels).backward();
+            return [.. parameters.Select(p => p.grad?.clone())];
+        }
+        void Check(IPromptedBranch image, IPromptedBranch text)
+        {
+            Tensor?[] expected = Step(alone, image, text), actual = Step(shared, image, text), again = Step(shared, image, text);
+            Assert.Contains(expected, g => g is not null);
+            for (int i = 0; i < expected.Length; i++)
+            {
+                Assert.Equal(expected[i] is null, actual[i] is null);
+                if (expected[i] is null) continue;
+                Close.Relative(expected[i]!, actual[i]!, 1e-4, $"gradient {i}");
+                Assert.True(actual[i]!.equal(again[i]!).all().item<bool>(), $"gradient {i} has other bits the second time");
+            }
+        }
+        fixedImage.RequireGradients(true);
+        Check(fixedImage, fixedText);
+        fixedText.RequireGradients(true);
+        Check(fixedImage, fixedText);
+        supernet.RequireGradients(ofAlphas: true, ofPrompts: false);
+        Check(supernet.Image, supernet.Text);
+        supernet.RequireGradients(ofAlphas: false, ofPrompts: true);
+        Check(supernet.Image, supernet.Text);
+        Check(new PlainBranch(3), supernet.Text);
     }
 
     [Fact]

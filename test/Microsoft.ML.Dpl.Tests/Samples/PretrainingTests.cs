@@ -34,7 +34,7 @@ public sealed class PretrainingTests : IDisposable
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         using var resources = new StepResources();
-        using var heldOut = new PictureBatches(ZeroShotEvaluation.HeldOut(Small.Seed), training.Tokenizer, training.Clip.Config, 500, firstBatch: 0);
+        using var heldOut = new PictureBatches(ZeroShotEvaluation.HeldOut(Small.Seed), training.Tokenizer, training.Clip.Config, 500, firstBatch: 0, Small.Seed);
         PictureBatch batch = heldOut.Next(CancellationToken.None);
         Tensor similarities = training.Model.UnitImages(batch.Planes, batch.Count, resources).matmul(training.Model.UnitTexts(batch.Texts, resources).t());
         Tensor truth = tensor(batch.Truth, [batch.Count, batch.Texts.Count]);

@@ -16,7 +16,7 @@ internal sealed class WebServer : IAsyncDisposable
 
     private WebServer(string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [SampleProcess.Program("WebApp"), "--urls", "http://127.0.0.1:0", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo("dotnet", [SampleProcess.ProgramOf("WebApp"), "--urls", "http://127.0.0.1:0", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
         _process = new Process { StartInfo = start, EnableRaisingEvents = true };
         _process.OutputDataReceived += (_, line) => Hear(line.Data);
         _process.ErrorDataReceived += (_, line) => Hear(line.Data);

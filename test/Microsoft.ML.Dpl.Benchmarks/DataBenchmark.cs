@@ -1,0 +1,75 @@
+using System.Text.Json;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Runtime;
+using SkiaSharp;
+using Spectre.Console;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Benchmarks;
+
+/// <summary>Pictures per second that decoding, caching and augmenting give, against what a training step takes.</summary>
+internal sealed class DataBenchmark(StepSize size, int pictureWidth, int pictureHeight, int repeats)
+{
+    private const int Pictures = 64;
+
+    public void Run(bool json)
+    {
+        LibTorch.EnsureLoaded();
+        using var scope = NewDisposeScope();
+        byte[][] files = [.. Enumerable.Range(0, Pictures).Select(Jpeg)];
+        RgbImage[] decoded = [.. files.Select(f => ImageDecoder.FromBytes(f, "benchmark"))];
+        int side = size.Config.ImageSize;
+        ClipImageProcessor processor = ClipImageProcessor.Default(side);
+        using ImageCache cache = ImageCache.Build(decoded, side, long.MaxValue);
+        int[] rows = [.. Enumerable.Range(0, Pictures)];
+        TrainingBatches Batches(TrainingAugmentation? augmentation) => new(cache, rows, rows, size.Batch, 1, processor, augmentation, CPU);
+        TrainingBatches augmented = Batches(new TrainingAugmentation(side)), plain = Batches(null);
+        int epoch = 0;
+        using var models = new StepModels(size);
+        Dictionary<string, Timing> times = Rounds.Measure(
+        [
+            ("decode", () => { foreach (byte[] file in files) ImageDecoder.FromBytes(file, "benchmark"); }),
+            ("cache", () => ImageCache.Build(decoded, side, long.MaxValue).Dispose()),
+            ("prepare for prediction", () => { foreach (RgbImage image in decoded) processor.Prepare(image); }),
+            ("augmented batch", () => augmented.Read(epoch++, 0).Dispose()),
+            ("batch, not augmented", () => plain.Read(epoch++, 0).Dispose()),
+            ("training step", models.Training),
+            ("search step", () => { models.AlphaHalf(); models.PromptHalf(); }),
+        ], repeats);
+        int PicturesOf(string name) => name switch { "decode" or "cache" or "prepare for prediction" => Pictures, "search step" => 2 * size.Batch, _ => size.Batch };
+        Dictionary<string, double> perSecond = times.ToDictionary(t => t.Key, t => PicturesOf(t.Key) / t.Value.Median);
+        double share = times["augmented batch"].Median / times["training step"].Median;
+        if (json)
+        {
+            Console.WriteLine(JsonSerializer.Serialize(new { size.Shape, size.Batch, picture = $"{pictureWidth}x{pictureHeight}", threads = get_num_threads(), picturesPerSecond = perSecond, augmentedBatchOverTrainingStep = share }));
+            return;
+        }
+        var table = new Table().AddColumn($"{size.Shape}, batch {size.Batch}, JPEG {pictureWidth} × {pictureHeight}").AddColumn(new TableColumn("pictures/s").RightAligned());
+        foreach (var (name, speed) in perSecond) table.AddRow(name, $"{speed:f0}");
+        table.AddRow("augmented batch / training step", $"{share:p1}");
+        AnsiConsole.Write(table);
+    }
+
+    /// <summary>A file with edges, gradients and noise, so that decoding has a photograph's work.</summary>
+    private byte[] Jpeg(int seed)
+    {
+        Random random = Seeds.Random(seed, "benchmark pictures");
+        using var bitmap = new SKBitmap(pictureWidth, pictureHeight);
+        using (var canvas = new SKCanvas(bitmap))
+        using (var paint = new SKPaint())
+        using (SKShader noise = SKShader.CreatePerlinNoiseFractalNoise(0.05f, 0.05f, 4, seed))
+        {
+            paint.Shader = noise;
+            canvas.DrawPaint(paint);
+            paint.Shader = null;
+            for (int i = 0; i < 30; i++)
+            {
+                paint.Color = new SKColor((byte)random.Next(256), (byte)random.Next(256), (byte)random.Next(256), 160);
+                canvas.DrawOval(random.Next(pictureWidth), random.Next(pictureHeight), random.Next(5, 80), random.Next(5, 80), paint);
+            }
+        }
+        using SKData data = bitmap.Encode(SKEncodedImageFormat.Jpeg, 90);
+        return data.ToArray();
+    }
+}

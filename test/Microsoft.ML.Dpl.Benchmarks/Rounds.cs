@@ -1,0 +1,33 @@
+using System.Diagnostics;
+
+namespace Microsoft.ML.Dpl.Benchmarks;
+
+/// <summary>What several rounds measured.</summary>
+/// <param name="Median">Seconds.</param>
+/// <param name="Spread">Slowest minus fastest, in seconds.</param>
+internal sealed record Timing(double Median, double Spread);
+
+/// <summary>Measures several works in turn, round after round, so that whatever else the machine does meets all of them alike.</summary>
+internal static class Rounds
+{
+    /// <param name="works">What to measure, each under a name.</param>
+    /// <param name="repeats">Measured rounds, at least 1; one more before them warms up.</param>
+    public static Dictionary<string, Timing> Measure(IReadOnlyList<(string Name, Action Work)> works, int repeats)
+    {
+        var times = works.ToDictionary(w => w.Name, _ => new List<double>());
+        for (int round = 0; round <= repeats; round++)
+        {
+            foreach (var (name, work) in works)
+            {
+                long began = Stopwatch.GetTimestamp();
+                work();
+                if (round > 0) times[name].Add(Stopwatch.GetElapsedTime(began).TotalSeconds);
+            }
+        }
+        return times.ToDictionary(t => t.Key, t =>
+        {
+            t.Value.Sort();
+            return new Timing(t.Value[t.Value.Count / 2], t.Value[^1] - t.Value[0]);
+        });
+    }
+}

@@ -1,0 +1,110 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Search;
+using Microsoft.ML.Dpl.Tests.Prompts;
+using Microsoft.ML.Dpl.Training;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Benchmarks;
+
+/// <summary>What a step is measured on.</summary>
+/// <param name="Shape">One of <see cref="ClipShapes.Names"/>.</param>
+/// <param name="Classes">Class texts.</param>
+/// <param name="Batch">Pictures.</param>
+/// <param name="Candidates">Context lengths of the search; training has the longest in every layer.</param>
+internal sealed record StepSize(string Shape, int Classes, int Batch, int[] Candidates)
+{
+    public ClipConfig Config { get; } = ClipShapes.Of(Shape);
+
+    /// <summary>"a photo of a …." as real class names have it: five shared tokens, one to three of a name, a full stop and the end.</summary>
+    public int[][] Texts()
+    {
+        Random random = Seeds.Random(3, "benchmark texts");
+        int start = Config.VocabularySize - 2, end = Config.VocabularySize - 1;
+        return [.. Enumerable.Range(0, Classes).Select(_ => (int[])[start, 1, 2, 3, 1, .. Enumerable.Range(0, 1 + random.Next(3)).Select(_ => random.Next(start)), 4, end])];
+    }
+
+    public StepOperations Operations() => StepOperations.Count(Config, Batch, Texts(), Candidates, Candidates[^1]);
+}
+
+/// <summary>One random CLIP with a supernet and fixed prompts, and the steps of both forms on the same pictures. Owns them.</summary>
+internal sealed class StepModels : IDisposable
+{
+    private readonly IDisposable _scope = NewDisposeScope();
+    private readonly List<IDisposable> _owned = [];
+    private readonly StepSize _size;
+    private readonly RandomClip _clip;
+    private readonly ImageBatch _images;
+    private readonly int[][] _texts;
+    private readonly Supernet _supernet;
+    private readonly FixedBranch _image, _text;
+    private readonly PromptedClip _model;
+    private readonly AlphaStep _alphaStep;
+    private readonly PromptStep _promptStep;
+    private readonly optim.Optimizer _sgd;
+    private NaiveClip? _naive;
+
+    /// <param name="size">What to build.</param>
+    /// <param name="workers">Whether workers share a step where the product would have them.</param>
+    public StepModels(StepSize size, bool workers = true)
+    {
+        LibTorch.EnsureLoaded();
+        _size = size;
+        ClipConfig config = size.Config;
+        _clip = Own(new RandomClip(config, seed: 1));
+        using Generator generator = Seeds.Generator(2, "benchmark");
+        _texts = size.Texts();
+        _images = Own(new ImageBatch(randn([size.Batch, 3, config.ImageSize, config.ImageSize], generator: generator), tensor(Enumerable.Range(0, size.Batch).Select(i => (long)(i % size.Classes)).ToArray())));
+        _supernet = Own(new Supernet(
+            SupernetBranch.Create(size.Candidates, config.Vision.Layers, config.Vision.Width, PromptDistribution.Normal(1), generator, CPU),
+            SupernetBranch.Create(size.Candidates, config.Text.Layers, config.Text.Width, PromptDistribution.Uniform, generator, CPU)));
+        FixedBranch Fixed(ClipTransformerConfig branch) => Own(FixedBranch.Create([.. Enumerable.Repeat(size.Candidates[^1], branch.Layers)], branch.Width, PromptDistribution.Normal(0.02), generator, CPU));
+        (_image, _text) = (Fixed(config.Vision), Fixed(config.Text));
+        _image.RequireGradients(true);
+        _text.RequireGradients(true);
+        ClipParts? parts = workers ? ClipParts.Create(_clip.Vision, _clip.Text, _texts, size.Batch) : null;
+        if (parts is not null) Own(parts);
+        _model = new PromptedClip(Own(new ImageTower(_clip.Vision)), new TextTower(_clip.Text), Own(new ClassTexts(_texts, _clip.Text)), parts);
+        var settings = new SearchSettings { Candidates = size.Candidates };
+        (_alphaStep, _promptStep) = (Own(new AlphaStep(_model, _supernet, settings)), Own(new PromptStep(_model, _supernet, settings)));
+        _sgd = Own(optim.SGD([.. _image.Parameters, .. _text.Parameters], 1e-3, momentum: 0.9, weight_decay: 5e-4));
+    }
+
+    public void AlphaHalf() => _alphaStep.Run(_images, 0, 0);
+
+    public void PromptHalf() => _promptStep.Run(_images, 0, 0);
+
+    public void Training()
+        => OptimizerStep.Take(_sgd, backward => Losses.CrossEntropy(_model.Logits(_images.Images, _image, _text, backward), _images.Labels), RunStage.Training, 0, 0);
+
+    /// <summary>Either half of a search step of the authors' algorithm, which differentiates by alphas and prompts in both.</summary>
+    public void NaiveSearchHalf()
+    {
+        using var step = NewDisposeScope();
+        _supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
+        Losses.CrossEntropy(Naive.Logits(_images.Images, _texts, NaiveLayer.From(_supernet.Image), NaiveLayer.From(_supernet.Text)), _images.Labels).backward();
+    }
+
+    public void NaiveTraining()
+    {
+        using var step = NewDisposeScope();
+        Losses.CrossEntropy(Naive.Logits(_images.Images, _texts, NaiveLayer.From(_image), NaiveLayer.From(_text)), _images.Labels).backward();
+    }
+
+    private NaiveClip Naive => _naive ??= Own(new NaiveClip(_clip, _size.Config));
+
+    public void Dispose()
+    {
+        for (int i = _owned.Count - 1; i >= 0; i--) _owned[i].Dispose();
+        _scope.Dispose();
+    }
+
+    private T Own<T>(T resource)
+        where T : IDisposable
+    {
+        _owned.Add(resource);
+        return resource;
+    }
+}

@@ -1,0 +1,58 @@
+using Microsoft.ML.Dpl.Clip;
+
+namespace Microsoft.ML.Dpl.Benchmarks;
+
+/// <summary>
+/// Floating-point operations of matrix products that a step needs (a multiplication and an addition are two), counted from the shape: what METHOD.md §4 leaves
+/// when every candidate has its prompt in every layer. Elementwise work is not in it.
+/// </summary>
+/// <param name="AlphaHalf">One search step's upper half: forward, and backward to the alphas.</param>
+/// <param name="PromptHalf">Its lower half: forward, and backward to the prompts.</param>
+/// <param name="Training">One training step.</param>
+internal sealed record StepOperations(double AlphaHalf, double PromptHalf, double Training)
+{
+    /// <param name="config">The CLIP.</param>
+    /// <param name="batch">Pictures.</param>
+    /// <param name="texts">Token ids of the classes; their beginning is taken as shared as far as it is equal.</param>
+    /// <param name="candidates">Context lengths of the search.</param>
+    /// <param name="length">Context length of every layer in training.</param>
+    public static StepOperations Count(ClipConfig config, int batch, int[][] texts, int[] candidates, int length)
+    {
+        long grid = config.Grid, tokens = 1 + grid * grid;
+        int shared = Enumerable.Range(0, texts.Min(t => t.Length) - 1).TakeWhile(i => texts.All(t => t[i] == texts[0][i])).Count();
+        // Every text's own rows, plus the shared beginning once. Row i of an ending sees the beginning and the ending up to itself.
+        double rows = shared + texts.Sum(t => t.Length - shared), pairs = shared * (shared + 1) / 2.0 + texts.Sum(t => (t.Length - shared) * (t.Length + shared + 1) / 2.0), endPairs = texts.Sum(t => t.Length);
+        double embedding = 2.0 * batch * grid * grid * 3 * config.PatchSize * config.PatchSize * config.Vision.Width;
+        var image = new Branch(config.Vision, batch * tokens, batch, (double)batch * tokens * tokens, (double)batch * tokens);
+        var text = new Branch(config.Text, rows, texts.Length, pairs, endPairs);
+        double Both(double promptRows, bool toPrompts) => image.Operations(promptRows, toPrompts) + text.Operations(promptRows, toPrompts) + embedding;
+        return new StepOperations(Both(candidates.Sum(), toPrompts: false), Both(candidates.Sum(), toPrompts: true), Both(length, toPrompts: true));
+    }
+
+    /// <param name="Config">Width, layers, MLP.</param>
+    /// <param name="Rows">Token rows of a layer.</param>
+    /// <param name="Read">Rows read behind the last layer.</param>
+    /// <param name="Pairs">Query-key pairs among tokens in a layer.</param>
+    /// <param name="LastPairs">The same in the last layer, where only read rows ask.</param>
+    private sealed record Branch(ClipTransformerConfig Config, double Rows, double Read, double Pairs, double LastPairs)
+    {
+        public double Operations(double promptRows, bool toPrompts)
+        {
+            double sum = 0, d = Config.Width, mlp = Config.MlpWidth;
+            for (int layer = 0; layer < Config.Layers; layer++)
+            {
+                bool first = layer == 0, last = layer == Config.Layers - 1;
+                double asking = last ? Read : Rows, pairs = last ? LastPairs : Pairs;
+                double project = 2 * d * (2 * d * Rows + d * asking), finish = 2 * asking * (d * d + 2 * d * mlp);
+                double promptProject = 4 * promptRows * d * d;
+                double attend = 4 * pairs * d, promptAttend = 4 * asking * promptRows * d;
+                sum += project + finish + promptProject + attend + promptAttend;
+                // Backward: through everything behind the attention; through the tokens only where a layer before has something to learn.
+                sum += finish + 2 * asking * promptRows * d;
+                if (!first) sum += project + 8 * pairs * d + 2 * asking * promptRows * d;
+                if (toPrompts) sum += promptProject + 4 * asking * promptRows * d;
+            }
+            return sum;
+        }
+    }
+}
