@@ -59,32 +59,56 @@ internal sealed class ClipImageProcessor
         return bytes.to(ScalarType.Float32).div_(255f).sub_(mean).div_(deviation).MoveToOuterDisposeScope();
     }
 
+    /// <summary>The part of a picture that <see cref="Prepare(RgbImage)"/> keeps, in the picture's pixels. It reaches beyond the picture where the crop is padded.</summary>
+    /// <param name="width">Pixels of the picture, at least 1.</param>
+    /// <param name="height">Likewise.</param>
+    public (double X, double Y, double Width, double Height) CropOf(int width, int height)
+    {
+        long middleWidth = MiddleLength(width, height), middleHeight = MiddleLength(height, width), shortSide = Math.Min(middleWidth, middleHeight);
+        (double x, double across) = Along(width, middleWidth);
+        (double y, double down) = Along(height, middleHeight);
+        return (x, y, across, down);
+
+        (double Start, double Length) Along(long whole, long middle)
+        {
+            long resized = middle * Config.ShortSide / shortSide;
+            double scale = (double)middle / resized;
+            return ((whole - middle) / 2 + CropStart(resized, ImageSize) * scale, ImageSize * scale);
+        }
+    }
+
     /// <summary>Keeps extreme shapes (a line of 1 × 100,000 pixels) from growing beyond memory; the crop moves by less than a tenth of a pixel.</summary>
     private static Tensor MiddlePart(Tensor image)
     {
         for (int side = 1; side <= 2; side++)
         {
-            long length = image.shape[side], longest = LongestShape * image.shape[3 - side];
-            if (length <= longest) continue;
-            longest -= (length - longest) % 2; // the same number of pixels goes at both ends
-            image = image.narrow(side, (length - longest) / 2, longest);
+            long length = image.shape[side], middle = MiddleLength(length, image.shape[3 - side]);
+            if (middle < length) image = image.narrow(side, (length - middle) / 2, middle);
         }
         return image;
+    }
+
+    private static long MiddleLength(long length, long other)
+    {
+        long longest = LongestShape * other;
+        return length <= longest ? length : longest - (length - longest) % 2; // the same number of pixels goes at both ends
     }
 
     private static Tensor MiddleCrop(Tensor image, int size)
     {
         for (int side = 1; side <= 2; side++)
         {
-            long spare = image.shape[side] - size;
-            if (spare >= 0)
+            long length = image.shape[side], start = CropStart(length, size);
+            if (length >= size)
             {
-                image = image.narrow(side, (long)Math.Round(spare / 2.0), size);
+                image = image.narrow(side, start, size);
                 continue;
             }
-            long before = (-spare) / 2;
-            image = nn.functional.pad(image, side == 2 ? [before, -spare - before] : [0, 0, before, -spare - before]);
+            image = nn.functional.pad(image, side == 2 ? [-start, size - length + start] : [0, 0, -start, size - length + start]);
         }
         return image;
     }
+
+    /// <summary>The first pixel of a middle crop; negative where it is padded.</summary>
+    private static long CropStart(long length, int size) => length >= size ? (long)Math.Round((length - size) / 2.0) : -((size - length) / 2);
 }

@@ -39,4 +39,13 @@ internal sealed class LabelClasses
     public PrimitiveDataViewType ValueType { get; }
 
     public int Count => Names.Count;
+
+    /// <param name="name">A class, spelt as in <see cref="Names"/>.</param>
+    /// <exception cref="ArgumentException">There is no such class; the message lists those there are.</exception>
+    public int IndexOf(string name)
+    {
+        for (int i = 0; i < Names.Count; i++)
+            if (Names[i] == name) return i;
+        throw new ArgumentException($"There is no class '{name}'. The classes are {string.Join(", ", Names.Select(n => $"'{n}'"))}.");
+    }
 }

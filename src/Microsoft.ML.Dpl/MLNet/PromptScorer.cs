@@ -1,3 +1,4 @@
+using System.Drawing;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Prompts;
 using static TorchSharp.torch;
@@ -13,6 +14,7 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
     private readonly double _logitScale;
     private readonly ClipImageProcessor _processor;
     private readonly Device _device;
+    private readonly double _covered; // share of the crop's side that whole patches cover
     // Readers score, the writer disposes: a dispose in use waits for the forward passes under way.
     private readonly ReaderWriterLockSlim _use = new();
     private bool _disposed;
@@ -24,7 +26,9 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
     public PromptScorer(ClipBackbone backbone, TrainedPrompts prompts, int batchSize, Device device)
     {
         using var scope = NewDisposeScope();
+        using var ordinary = inference_mode(false);
         (_logitScale, _processor, _device, BatchSize) = (prompts.LogitScale, backbone.CreateImageProcessor(), device, batchSize);
+        _covered = (double)backbone.Config.Grid * backbone.Config.PatchSize / backbone.Config.ImageSize;
         _vision = backbone.RentVision(device);
         try
         {
@@ -44,25 +48,24 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
 
     public byte[] Prepare(RgbImage image) => _processor.Prepare(image);
 
-    public float[][] Score(IReadOnlyList<byte[]> prepared)
+    public float[][] Score(IReadOnlyList<byte[]> prepared) => Use(() =>
     {
-        _use.EnterReadLock();
-        try
-        {
-            ObjectDisposedException.ThrowIf(_disposed, typeof(PromptScorer));
-            using var noGrad = no_grad();
-            using var scope = NewDisposeScope();
-            int size = _processor.ImageSize, classes = (int)_classFeatures.shape[0];
-            Tensor pixels = empty([prepared.Count, 3, size, size], ScalarType.Byte);
-            for (int i = 0; i < prepared.Count; i++) prepared[i].CopyTo(pixels.bytes.Slice(i * 3 * size * size, 3 * size * size));
-            Tensor features = _tower.Forward(_processor.Normalise(pixels.to(_device)));
-            Tensor probabilities = PromptedClip.Logits(features, _classFeatures, _logitScale).softmax(-1);
-            return [.. probabilities.cpu().data<float>().ToArray().Chunk(classes)];
-        }
-        finally
-        {
-            _use.ExitReadLock();
-        }
+        using var noGrad = no_grad();
+        Tensor features = _tower.Forward(Normalised(prepared));
+        Tensor probabilities = PromptedClip.Logits(features, _classFeatures, _logitScale).softmax(-1);
+        return probabilities.cpu().data<float>().ToArray().Chunk((int)_classFeatures.shape[0]).ToArray();
+    });
+
+    /// <summary>What the patches of a picture contribute to a class, and the rectangle of the picture that they cover, in its pixels.</summary>
+    /// <param name="image">Of any size.</param>
+    /// <param name="chosen">Index of the class; null: the most probable one.</param>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public (PatchRelevance Relevance, RectangleF Seen) Explain(RgbImage image, int? chosen)
+    {
+        PatchRelevance relevance = Use(() => PatchRelevance.Of(_tower, Normalised([Prepare(image)]), _classFeatures, _logitScale, chosen));
+        var (x, y, width, height) = _processor.CropOf(image.Width, image.Height);
+        // Pixels that fill no whole patch lie at the right and at the bottom.
+        return (relevance, new RectangleF((float)x, (float)y, (float)(width * _covered), (float)(height * _covered)));
     }
 
     public void Dispose()
@@ -79,6 +82,32 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
         finally
         {
             _use.ExitWriteLock();
+        }
+    }
+
+    /// <summary>[n, 3, size, size] in the caller's dispose scope.</summary>
+    private Tensor Normalised(IReadOnlyList<byte[]> prepared)
+    {
+        int size = _processor.ImageSize;
+        Tensor pixels = empty([prepared.Count, 3, size, size], ScalarType.Byte);
+        for (int i = 0; i < prepared.Count; i++) prepared[i].CopyTo(pixels.bytes.Slice(i * 3 * size * size, 3 * size * size));
+        return _processor.Normalise(pixels.to(_device));
+    }
+
+    private T Use<T>(Func<T> work)
+    {
+        _use.EnterReadLock();
+        try
+        {
+            ObjectDisposedException.ThrowIf(_disposed, typeof(PromptScorer));
+            // A caller in inference mode would get tensors that no gradient passes.
+            using var ordinary = inference_mode(false);
+            using var scope = NewDisposeScope();
+            return work();
+        }
+        finally
+        {
+            _use.ExitReadLock();
         }
     }
 }

@@ -27,10 +27,20 @@ internal sealed class FoldedImageTower : IDisposable
     public Tensor Forward(Tensor images)
     {
         using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        Tensor rows = ImageTower.Embed(_weights, images); // [batch · tokens, width]
-        for (int layer = 0; layer < _folded.Length; layer++) rows = Block(layer, rows, images.shape[0]);
-        return ImageTower.Project(_weights, rows).MoveToOuterDisposeScope();
+        return Run(images, null);
+    }
+
+    /// <summary>The same features, differentiable by the attention of every layer.</summary>
+    /// <param name="images">[batch, 3, size, size] normalised</param>
+    /// <returns>
+    /// The features, and one [batch, heads, queries, tokens + length] per layer: all tokens ask, in the last layer the class token alone; the keys are the tokens,
+    /// the class token first, then the layer's prompt. All in the caller's dispose scope.
+    /// </returns>
+    public (Tensor Features, IReadOnlyList<Tensor> Attention) ForwardWithAttention(Tensor images)
+    {
+        using var grad = enable_grad();
+        var attention = new List<Tensor>();
+        return (Run(images, attention), attention);
     }
 
     public void Dispose()
@@ -51,7 +61,16 @@ internal sealed class FoldedImageTower : IDisposable
         return (parts[0].contiguous().DetachFromDisposeScope(), parts[1].contiguous().DetachFromDisposeScope());
     }
 
-    private Tensor Block(int layer, Tensor rows, long batch)
+    private Tensor Run(Tensor images, List<Tensor>? record)
+    {
+        using var scope = NewDisposeScope();
+        Tensor rows = ImageTower.Embed(_weights, images); // [batch · tokens, width]
+        for (int layer = 0; layer < _folded.Length; layer++) rows = Block(layer, rows, images.shape[0], record);
+        foreach (Tensor attention in record ?? []) attention.MoveToOuterDisposeScope();
+        return ImageTower.Project(_weights, rows).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Block(int layer, Tensor rows, long batch, List<Tensor>? record)
     {
         using var scope = NewDisposeScope();
         BlockWeights block = _weights.Blocks[layer];
@@ -80,7 +99,14 @@ internal sealed class FoldedImageTower : IDisposable
             k = cat([k, foldedK.expand(batch, -1, -1, -1)], 2);
             v = cat([v, foldedV.expand(batch, -1, -1, -1)], 2);
         }
-        Tensor attended = matmul(matmul(q, k.transpose(-2, -1)).softmax(-1), v).transpose(1, 2).reshape(-1, width);
+        Tensor attention = matmul(q, k.transpose(-2, -1)).softmax(-1);
+        if (record is not null)
+        {
+            // The frozen weights ask for no gradient, so the graph begins at the first layer's attention.
+            if (!attention.requires_grad) attention.requires_grad_();
+            record.Add(attention.MoveToOuterDisposeScope());
+        }
+        Tensor attended = matmul(attention, v).transpose(1, 2).reshape(-1, width);
         return PromptedBlock.Finish(block, config, rows, attended).MoveToOuterDisposeScope();
     }
 

@@ -24,10 +24,15 @@ public sealed class SmallBackbone : IDisposable
     public void Dispose() => _folder.Dispose();
 
     /// <summary>Writes such a folder; other seeds give other weights.</summary>
-    public static void Write(string folder, int seed)
+    public static void Write(string folder, int seed) => Write(folder, seed, RandomClip.Shape(imageSize: 24, patch: 8));
+
+    /// <param name="folder">An existing one.</param>
+    /// <param name="seed">Of the weights.</param>
+    /// <param name="shape">Everything but the vocabulary and the context length.</param>
+    internal static void Write(string folder, int seed, ClipConfig shape)
     {
         const int symbols = 2 * 256 + 1;
-        ClipConfig config = RandomClip.Shape(imageSize: 24, patch: 8) with { VocabularySize = symbols + 2, EndOfTextId = symbols + 1, ContextLength = 48 };
+        ClipConfig config = shape with { VocabularySize = symbols + 2, EndOfTextId = symbols + 1, ContextLength = 48 };
         using var clip = new RandomClip(config, seed);
         using (FileStream stream = File.Create(Path.Combine(folder, "model.safetensors")))
         using (NewDisposeScope())

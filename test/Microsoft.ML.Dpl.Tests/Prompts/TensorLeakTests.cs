@@ -36,4 +36,22 @@ public class TensorLeakTests
         for (int i = 0; i < 5; i++) Step();
         Assert.InRange(Tensor.TotalCount - before, long.MinValue, 0);
     }
+
+    [Fact]
+    public void An_explanation_leaves_no_tensor_behind()
+    {
+        using var scope = NewDisposeScope();
+        using var clip = new RandomClip(RandomClip.Shape(), seed: 3);
+        using Generator generator = Seeds.Generator(4, "leak");
+        Tensor prompt = randn([2, clip.Config.Vision.Width], generator: generator);
+        using var tower = new FoldedImageTower(clip.Vision, [prompt, null, prompt]);
+        Tensor image = randn([1, 3, 20, 20], generator: generator), classes = PromptedClip.UnitRows(randn([4, clip.Config.EmbeddingWidth], generator: generator));
+        void Explain() => Assert.Equal(16, PatchRelevance.Of(tower, image, classes, 10, chosen: null).Patches.Length);
+        Explain();
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        long before = Tensor.TotalCount;
+        for (int i = 0; i < 5; i++) Explain();
+        Assert.InRange(Tensor.TotalCount - before, long.MinValue, 0);
+    }
 }
