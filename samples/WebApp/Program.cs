@@ -8,6 +8,7 @@ builder.Configuration.AddCommandLine(args, new Dictionary<string, string> { ["--
 builder.Services.AddOptions<ClassifierOptions>().BindConfiguration(ClassifierOptions.Section).ValidateDataAnnotations();
 builder.Services.AddSingleton<ModelHost>().AddHostedService(services => services.GetRequiredService<ModelHost>());
 builder.Services.AddSingleton<PredictionQueue>().AddHostedService(services => services.GetRequiredService<PredictionQueue>());
+builder.Services.AddSingleton<HeatMaps>();
 builder.Services.AddProblemDetails();
 builder.Services.AddOpenApi(options => options.AddDocumentTransformer(ApiDocument.Name).AddOperationTransformer(ApiDocument.CompletePredict));
 builder.WebHost.ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);

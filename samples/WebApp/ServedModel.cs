@@ -59,6 +59,18 @@ internal sealed class ServedModel : IDisposable
         return [.. _transformer.Transform(rows).GetColumn<float[]>(_scoreColumn)];
     }
 
+    /// <summary>Which parts of a picture speak for a class.</summary>
+    /// <param name="picture">An encoded picture file.</param>
+    /// <param name="className">One of <see cref="ClassNames"/>; null: the most probable.</param>
+    /// <exception cref="InvalidOperationException">The picture cannot be decoded.</exception>
+    public HeatMap Explain(byte[] picture, string? className)
+    {
+        using MLImage shown = ShownPicture.Decode(picture);
+        ClassExplanation explanation = _transformer.Explain(shown, className);
+        using MLImage drawn = explanation.Draw(shown);
+        return new HeatMap(explanation.ClassName, explanation.Rows, explanation.Columns, explanation.Relevance, ShownPicture.ToAddress(drawn));
+    }
+
     public void Dispose() => _owner.Dispose();
 
     private static ServedModel Inspect(MLContext mlContext, ITransformer model, DataViewSchema input, string name)

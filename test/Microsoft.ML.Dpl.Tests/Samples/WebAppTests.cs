@@ -6,6 +6,7 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
+using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
@@ -113,6 +114,32 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
         using HttpResponseMessage next = await server.Client.PostAsync("predict", new ByteArrayContent(served.Pictures[1]));
         Assert.Equal(HttpStatusCode.OK, next.StatusCode);
         Assert.Equal(before + 1, (await server.Health()).Pictures);
+    }
+
+    [Fact]
+    public async Task A_heat_map_is_drawn_of_the_most_probable_class_or_of_one_asked_for()
+    {
+        await using WebServer server = await WebServer.StartReady("--model", served.Zip);
+        async Task<ServerAnswer> Ask(string query)
+        {
+            using HttpResponseMessage response = await server.Client.PostAsync("predict" + query, new ByteArrayContent(served.Pictures[0]));
+            Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
+            return (await response.Content.ReadFromJsonAsync<ServerAnswer>())!;
+        }
+        Assert.Null((await Ask("")).HeatMap);
+        ServerHeatMap first = (await Ask("?heatMap=true")).HeatMap!, other = (await Ask("?heatMap=true&heatMapClass=white")).HeatMap!;
+        Assert.Equal((served.Expected[0].PredictedLabel, "white"), (first.Class, other.Class));
+        foreach (ServerHeatMap map in new[] { first, other })
+        {
+            Assert.Equal(map.Rows * map.Columns, map.Relevance.Length);
+            Assert.All(map.Relevance, value => Assert.InRange(value, 0, 1));
+            using SKBitmap image = SKBitmap.Decode(Convert.FromBase64String(map.Image["data:image/webp;base64,".Length..]));
+            Assert.Equal((96, 96), (image.Width, image.Height));
+        }
+        using HttpResponseMessage unknown = await server.Client.PostAsync("predict?heatMap=true&heatMapClass=plaid", new ByteArrayContent(served.Pictures[0]));
+        await AssertProblem(unknown, HttpStatusCode.BadRequest, "one of: red, orange");
+        using HttpResponseMessage noBoolean = await server.Client.PostAsync("predict?heatMap=perhaps", new ByteArrayContent(served.Pictures[0]));
+        await AssertProblem(noBoolean, HttpStatusCode.BadRequest);
     }
 
     [Fact]

@@ -31,6 +31,15 @@ public sealed class WebPageTests(ServedPictures served) : IClassFixture<ServedPi
         Assert.Equal(served.Expected[0].Score.Max(), widths[0], 0.02);
         Assert.Equal(1, widths.Sum(), 0.05);
         Assert.True(await page.EvaluateExpressionAsync<bool>("document.getElementById('picture').naturalWidth === 96"));
+
+        Assert.True(await page.EvaluateExpressionAsync<bool>("document.getElementById('map').checkVisibility() && document.getElementById('map').naturalWidth === 96"));
+        Assert.Equal(served.Expected[0].PredictedLabel, await Text(page, "#map-class"));
+        string first = await page.EvaluateExpressionAsync<string>("document.getElementById('map').src");
+        await page.ClickAsync("#bars li:nth-child(3) button");
+        await page.WaitForFunctionAsync($"() => document.getElementById('map-class').textContent === '{names[2]}'");
+        Assert.NotEqual(first, await page.EvaluateExpressionAsync<string>("document.getElementById('map').src"));
+        await page.ClickAsync("#show-map");
+        Assert.False(await page.EvaluateExpressionAsync<bool>("document.getElementById('map').checkVisibility()"));
         Assert.Empty(errors);
         // Pictures on show are blobs and data in the page itself.
         Assert.All(requested.Where(url => url.StartsWith("http", StringComparison.Ordinal)), url => Assert.StartsWith(server.Client.BaseAddress.ToString(), url));
