@@ -19,6 +19,8 @@ public sealed class WebPageTests(ServedPictures served) : IClassFixture<ServedPi
         page.Request += (_, e) => requested.Add(e.Request.Url);
         page.PageError += (_, e) => errors.Add(e.Message);
         page.Console += (_, e) => { if (e.Message.Type == ConsoleType.Error) errors.Add(e.Message.Text); };
+        // A page that still scrolls moves away under the mouse.
+        await page.EmulateMediaFeaturesAsync([new MediaFeatureValue { MediaFeature = MediaFeature.PrefersReducedMotion, Value = "reduce" }]);
         await page.GoToAsync(server.Client.BaseAddress!.ToString());
         await page.WaitForFunctionAsync("() => document.getElementById('limit').textContent.includes('at most 10 MB')");
 
@@ -136,6 +138,7 @@ public sealed class WebPageTests(ServedPictures served) : IClassFixture<ServedPi
     /// <summary>Drops a file onto the box as the operating system would.</summary>
     private static async Task Drop(IPage page, string file)
     {
+        await page.EvaluateExpressionAsync("document.getElementById('drop').scrollIntoView()");
         BoundingBox box = await (await page.QuerySelectorAsync("#drop")).BoundingBoxAsync();
         var data = new { items = Array.Empty<object>(), files = new[] { file }, dragOperationsMask = 1 };
         foreach (string type in new[] { "dragEnter", "dragOver", "drop" })
