@@ -1,0 +1,18 @@
+using Microsoft.ML.Dpl;
+
+namespace ModelBuilder;
+
+/// <summary>One line for every tenth of a stage.</summary>
+internal sealed class EpochLines : IProgress<DplProgress>
+{
+    private (DplStage Stage, int Tenth)? _last;
+
+    public void Report(DplProgress value)
+    {
+        if (value.Step != value.Steps) return;
+        var now = (value.Stage, value.Epoch * 10 / value.Epochs);
+        if (now == _last) return;
+        _last = now;
+        Console.WriteLine($"{value.Stage} epoch {value.Epoch}/{value.Epochs}: loss {value.TrainLoss:f3}, {value.Remaining:mm\\:ss} left");
+    }
+}

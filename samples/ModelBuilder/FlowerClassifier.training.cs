@@ -1,0 +1,74 @@
+using Microsoft.ML;
+using Microsoft.ML.Dpl;
+using Microsoft.ML.Dpl.Clip;
+
+namespace ModelBuilder;
+
+/// <summary>This part trains. Against what Model Builder generates, only the trainer in <see cref="BuildPipeline(MLContext, DplTrainer.Options)"/> differs.</summary>
+public static partial class FlowerClassifier
+{
+    private static readonly string[] PictureEndings = [".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp"];
+
+    /// <summary>Trains a model on a folder of pictures and saves it.</summary>
+    /// <param name="outputModelPath">Where the model goes.</param>
+    /// <param name="imageFolder">A folder with one folder of pictures for each class, named as the class.</param>
+    /// <param name="options">What the trainer does; null: <see cref="DefaultOptions"/>.</param>
+    public static void Train(string outputModelPath, string imageFolder, DplTrainer.Options? options = null)
+    {
+        var mlContext = new MLContext(seed: 1);
+        IDataView data = LoadImageFromFolder(mlContext, imageFolder);
+        ITransformer model = RetrainModel(mlContext, data, options);
+        // Frees what the trained model holds outside the garbage collector's sight.
+        using var held = model as IDisposable;
+        SaveModel(mlContext, model, data, outputModelPath);
+    }
+
+    /// <summary>Pictures in folders named as their classes, in the order of their names. Files are read when the data is, and closed again at once.</summary>
+    /// <param name="mlContext">Makes the data view.</param>
+    /// <param name="folder">A folder with one folder of pictures for each class.</param>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="InvalidDataException">There is no folder with pictures in it.</exception>
+    public static IDataView LoadImageFromFolder(MLContext mlContext, string folder)
+    {
+        if (!Directory.Exists(folder)) throw new DirectoryNotFoundException($"There is no folder '{folder}'.");
+        (string File, string Label)[] pictures =
+        [
+            .. from directory in new DirectoryInfo(folder).GetDirectories().OrderBy(d => d.Name, StringComparer.Ordinal)
+               from file in directory.GetFiles().OrderBy(f => f.Name, StringComparer.Ordinal)
+               where PictureEndings.Contains(file.Extension.ToLowerInvariant())
+               select (file.FullName, directory.Name),
+        ];
+        if (pictures.Length == 0)
+            throw new InvalidDataException($"'{folder}' has no folder with pictures in it. Make one folder for each class, named as the class, and put its pictures ({string.Join(", ", PictureEndings)}) there.");
+        return mlContext.Data.LoadFromEnumerable(pictures.Select(picture => new ModelInput { Label = picture.Label, ImageSource = File.ReadAllBytes(picture.File) }));
+    }
+
+    /// <summary>Saves a model as a file that <c>mlContext.Model.Load</c> reads.</summary>
+    public static void SaveModel(MLContext mlContext, ITransformer model, IDataView data, string modelSavePath)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(modelSavePath))!);
+        using FileStream file = File.Create(modelSavePath);
+        mlContext.Model.Save(model, data.Schema, file);
+    }
+
+    /// <summary>Trains the pipeline.</summary>
+    /// <param name="mlContext">The context of the data.</param>
+    /// <param name="trainData">With the columns Label and ImageSource.</param>
+    /// <param name="options">What the trainer does; null: <see cref="DefaultOptions"/>.</param>
+    public static ITransformer RetrainModel(MLContext mlContext, IDataView trainData, DplTrainer.Options? options = null)
+        => BuildPipeline(mlContext, options ?? DefaultOptions()).Fit(trainData);
+
+    /// <summary>The pipeline with <see cref="DefaultOptions"/>.</summary>
+    public static IEstimator<ITransformer> BuildPipeline(MLContext mlContext) => BuildPipeline(mlContext, DefaultOptions());
+
+    /// <summary>Classes to keys, the trainer, keys to classes.</summary>
+    /// <param name="mlContext">Makes the parts.</param>
+    /// <param name="options">What the trainer does.</param>
+    public static IEstimator<ITransformer> BuildPipeline(MLContext mlContext, DplTrainer.Options options)
+        => mlContext.Transforms.Conversion.MapValueToKey(outputColumnName: "Label", inputColumnName: "Label", addKeyValueAnnotationsAsText: false)
+            .Append(mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options))
+            .Append(mlContext.Transforms.Conversion.MapKeyToValue(outputColumnName: "PredictedLabel", inputColumnName: "PredictedLabel"));
+
+    /// <summary>The CLIP that comes along, on the columns of <see cref="ModelInput"/>.</summary>
+    public static DplTrainer.Options DefaultOptions() => new() { Backbone = ClipBackbone.Tiny, LabelColumnName = "Label", ImageColumnName = "ImageSource" };
+}

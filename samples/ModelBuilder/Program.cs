@@ -1,0 +1,107 @@
+using System.CommandLine;
+using System.Reflection;
+using Drawing.Tasks;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl;
+using Microsoft.ML.Dpl.Clip;
+using ModelBuilder;
+
+var clip = new Option<string>("--clip") { Description = "Folder of a CLIP in Hugging Face layout, a .safetensors file with OpenAI's names, or tiny: the one that comes along.", DefaultValueFactory = _ => "tiny" };
+var output = new Option<FileInfo>("--output") { Description = "Where the model goes.", DefaultValueFactory = _ => new FileInfo("modelbuilder/FlowerClassifier.zip") };
+var test = new Option<DirectoryInfo>("--test") { Description = "Folder of other pictures, laid out alike, to measure the model on." }.AcceptExistingOnly();
+var template = new Option<string>("--template") { Description = "Text of a class.", DefaultValueFactory = _ => "a photo of a {}." };
+var searchEpochs = new Option<int>("--search-epochs") { Description = "Epochs of search; 0: no search, 4 prompt rows in every layer.", DefaultValueFactory = _ => 20 };
+var trainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 40 };
+var batch = new Option<int>("--batch") { Description = "Pictures per step.", DefaultValueFactory = _ => 16 };
+var device = new Option<string?>("--device") { Description = "cpu, cuda or cuda:n." };
+
+var folder = new Argument<DirectoryInfo>("folder") { Description = "One folder of pictures for each class, named as the class." }.AcceptExistingOnly();
+var train = new Command("train", "Trains a classifier on a folder of pictures and saves it as an ML.NET model.") { folder, clip, output, test, template, searchEpochs, trainingEpochs, batch, device };
+train.SetAction((arguments, cancellation) => Guarded(() => Train(
+    arguments.GetRequiredValue(folder), arguments.GetValue(test), arguments.GetRequiredValue(output), Options(arguments, arguments.GetRequiredValue(template), cancellation))));
+
+var model = new Argument<FileInfo>("model") { Description = "A saved model." }.AcceptExistingOnly();
+var files = new Argument<FileInfo[]>("files") { Description = "Picture files.", Arity = ArgumentArity.OneOrMore }.AcceptExistingOnly();
+var predict = new Command("predict", "Classifies pictures with a saved model: all classes, the most probable first.") { model, files };
+predict.SetAction((arguments, _) => Guarded(() => Predict(arguments.GetRequiredValue(model), arguments.GetRequiredValue(files))));
+
+var root = new RootCommand("The classifier that Model Builder would generate, with prompts for CLIP as its trainer. Without a command it draws a small task and learns it.")
+{
+    train, predict, clip, output, searchEpochs, trainingEpochs, batch, device,
+};
+root.SetAction((arguments, cancellation) => Guarded(() =>
+{
+    FileInfo zip = arguments.GetRequiredValue(output);
+    DrawnTask task = DrawnTasks.Named("lighting");
+    string pictures = Path.Combine(zip.DirectoryName!, "lighting");
+    DrawnTaskFiles.Write(task, pictures, trainPerClass: 16, validationPerClass: 1, testPerClass: 25, seed: 1);
+    Console.WriteLine($"Drew pictures of {task.ClassNames.Count} classes into {pictures}.");
+    DirectoryInfo Split(string name) => new(Path.Combine(pictures, name));
+    Train(Split("train"), Split("test"), zip, Options(arguments, task.Template, cancellation));
+    Predict(zip, [.. Split("test").EnumerateFiles("000.png", SearchOption.AllDirectories).OrderBy(file => file.FullName, StringComparer.Ordinal).Take(2)]);
+}));
+return await root.Parse(args).InvokeAsync();
+
+DplTrainer.Options Options(ParseResult arguments, string classTemplate, CancellationToken cancellation)
+{
+    DplTrainer.Options options = FlowerClassifier.DefaultOptions();
+    options.Backbone = ClipBackbone.Open(arguments.GetRequiredValue(clip));
+    options.Template = classTemplate;
+    options.BatchSize = arguments.GetValue(batch);
+    options.TrainingEpochs = arguments.GetValue(trainingEpochs);
+    if (arguments.GetValue(searchEpochs) == 0) options.Configuration = PromptConfiguration.Uniform(options.Backbone, 4);
+    else options.SearchEpochs = arguments.GetValue(searchEpochs);
+    options.Device = arguments.GetValue(device);
+    options.Progress = new EpochLines();
+    options.CancellationToken = cancellation;
+    return options;
+}
+
+static void Train(DirectoryInfo pictures, DirectoryInfo? others, FileInfo zip, DplTrainer.Options options)
+{
+    FlowerClassifier.Train(zip.FullName, pictures.FullName, options);
+    zip.Refresh();
+    Console.WriteLine($"Saved {zip.FullName} ({zip.Length / 1024} KiB).");
+    if (others is null) return;
+
+    var mlContext = new MLContext();
+    ITransformer saved = mlContext.Model.Load(zip.FullName, out _);
+    using var held = saved as IDisposable;
+    MulticlassClassificationMetrics metrics = FlowerClassifier.Evaluate(mlContext, saved, FlowerClassifier.LoadImageFromFolder(mlContext, others.FullName));
+    Console.WriteLine($"Accuracy on {others.FullName}: {metrics.MicroAccuracy:f4}, mean over classes {metrics.MacroAccuracy:f4}, log-loss {metrics.LogLoss:f3}.");
+}
+
+static void Predict(FileInfo zip, FileInfo[] pictures)
+{
+    FlowerClassifier.MLNetModelPath = zip.FullName;
+    foreach (FileInfo picture in pictures)
+    {
+        Console.WriteLine(Path.Combine(picture.Directory!.Name, picture.Name));
+        foreach (var (label, score) in FlowerClassifier.PredictAllLabels(new FlowerClassifier.ModelInput { ImageSource = File.ReadAllBytes(picture.FullName) }))
+            Console.WriteLine($"  {score:f4}  {label}");
+    }
+}
+
+// Wrong input is the user's to mend: one line, no stack trace.
+static Task<int> Guarded(Action run)
+{
+    try
+    {
+        run();
+        return Task.FromResult(0);
+    }
+    catch (OperationCanceledException)
+    {
+        Console.Error.WriteLine("Cancelled.");
+        return Task.FromResult(2);
+    }
+    catch (Exception e) when (Cause(e) is ArgumentException or InvalidOperationException or InvalidDataException or IOException or UnauthorizedAccessException or DllNotFoundException)
+    {
+        Console.Error.WriteLine(Cause(e).Message);
+        return Task.FromResult(1);
+    }
+}
+
+// ML.NET wraps what happens while a model loads.
+static Exception Cause(Exception e) => e is TargetInvocationException { InnerException: { } inner } ? Cause(inner) : e;

@@ -1,0 +1,42 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace WebApp;
+
+/// <summary>The section Classifier of the configuration; <c>--model</c> and <c>--clip</c> on the command line set the first two.</summary>
+internal sealed class ClassifierOptions
+{
+    public const string Section = "Classifier";
+
+    /// <summary>The model zip to serve. Null: a small one is made from drawn pictures at the first start.</summary>
+    public string? Model { get; set; }
+
+    /// <summary>The CLIP that the model was trained on, where it is not where it lay then. Null: the model finds it.</summary>
+    public string? Clip { get; set; }
+
+    /// <summary>Where the small model and its example pictures are kept. Null: the folder demo beside the program.</summary>
+    public string? DemoFolder { get; set; }
+
+    /// <summary>The largest picture file, in bytes.</summary>
+    [Range(1024, 1 << 30)]
+    public int MaxUploadBytes { get; set; } = 10 << 20;
+
+    /// <summary>The largest picture, width × height. A file of a few bytes can claim any size, so this is checked before a pixel is decoded.</summary>
+    [Range(1, 1 << 28)]
+    public long MaxPixels { get; set; } = 50_000_000;
+
+    /// <summary>Pictures that may wait; those beyond are turned away with status 503.</summary>
+    [Range(1, 65536)]
+    public int QueueLength { get; set; } = 128;
+
+    /// <summary>The most pictures in one forward pass.</summary>
+    [Range(1, 1024)]
+    public int MaxBatch { get; set; } = 16;
+
+    /// <summary>How long the first picture of a batch waits for others, in milliseconds.</summary>
+    [Range(0, 1000)]
+    public int BatchWaitMilliseconds { get; set; } = 5;
+
+    /// <summary>Forward passes at the same time. One uses all cores already; more pay where decoding of large photographs dominates.</summary>
+    [Range(1, 64)]
+    public int Workers { get; set; } = 1;
+}

@@ -1,0 +1,65 @@
+using Microsoft.Extensions.Options;
+using Microsoft.ML.Dpl;
+
+namespace WebApp;
+
+/// <summary>Gets the model ready while the server already answers, and holds it.</summary>
+internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplicationLifetime lifetime, ILogger<ModelHost> log) : BackgroundService, IProgress<DplProgress>
+{
+    private volatile ServedModel? _model;
+    private volatile DplProgress? _progress;
+
+    /// <summary>Null until it is ready.</summary>
+    public ServedModel? Model => _model;
+
+    /// <summary>How much of the small model's training is done, 0 to 1; null where nothing is trained.</summary>
+    public double? Progress => _progress?.Fraction;
+
+    /// <summary>Where example pictures lie; null where a model was given.</summary>
+    public string? ExamplesFolder { get; } = options.Value.Model is null ? DemoModel.ExamplesFolder(DemoFolder(options.Value)) : null;
+
+    void IProgress<DplProgress>.Report(DplProgress value) => _progress = value;
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        _model?.Dispose();
+    }
+
+    /// <summary>Loads the model that was given, if any: before the server listens, so that a wrong one is known at once.</summary>
+    /// <exception cref="InvalidDataException">The model cannot be served; the message says why.</exception>
+    public void LoadGiven()
+    {
+        if (options.Value.Model is { } zip) Serve(ServedModel.Load(zip, options.Value.Clip));
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (_model is not null) return;
+        string folder = DemoFolder(options.Value);
+        log.LogInformation("No --model was given: a small model of drawn pictures is loaded from {Folder}, or made there first.", folder);
+        try
+        {
+            // Training keeps a thread busy; the server answers meanwhile.
+            Serve(await Task.Run(() => DemoModel.LoadOrMake(folder, this, stoppingToken), stoppingToken));
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            log.LogInformation("Stopped before the model was ready.");
+        }
+        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException or InvalidOperationException or DllNotFoundException)
+        {
+            log.LogCritical("The small model cannot be made in {Folder}: {Message} Set Classifier:DemoFolder to another folder, or give a --model.", folder, e.Message);
+            Environment.ExitCode = 1;
+            lifetime.ApplicationStarted.Register(lifetime.StopApplication);
+        }
+    }
+
+    private void Serve(ServedModel model)
+    {
+        _model = model;
+        log.LogInformation("Serving {Model}: {Count} classes.", model.Name, model.ClassNames.Count);
+    }
+
+    private static string DemoFolder(ClassifierOptions options) => Path.GetFullPath(options.DemoFolder ?? Path.Combine(AppContext.BaseDirectory, "demo"));
+}

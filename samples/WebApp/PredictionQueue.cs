@@ -1,0 +1,105 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Threading.Channels;
+using Microsoft.Extensions.Options;
+
+namespace WebApp;
+
+/// <summary>
+/// Brings pictures of concurrent requests together: one forward pass of sixteen pictures costs far less than sixteen of one.
+/// The first picture of a batch waits a few milliseconds for others; the queue is bounded, so overload is said and not suffered.
+/// </summary>
+internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions> options, ILogger<PredictionQueue> log) : BackgroundService
+{
+    private readonly ClassifierOptions _options = options.Value;
+    private readonly Channel<Waiting> _channel = Channel.CreateBounded<Waiting>(options.Value.QueueLength);
+    private long _pictures, _batches;
+
+    /// <summary>Pictures that no forward pass has taken yet.</summary>
+    public int Length => _channel.Reader.Count;
+
+    /// <summary>Pictures that were scored since the start.</summary>
+    public long Pictures => Interlocked.Read(ref _pictures);
+
+    /// <summary>Forward passes since the start.</summary>
+    public long Batches => Interlocked.Read(ref _batches);
+
+    /// <summary>Queues a picture unless the queue is full.</summary>
+    /// <param name="picture">An encoded picture file.</param>
+    /// <param name="cancellation">A picture whose request is cancelled before its turn is passed over.</param>
+    /// <param name="answer">The probability of each class; fails with <see cref="UndecodablePictureException"/>.</param>
+    public bool TryAdd(byte[] picture, CancellationToken cancellation, [NotNullWhen(true)] out Task<float[]>? answer)
+    {
+        var waiting = new Waiting(picture, cancellation);
+        bool added = _channel.Writer.TryWrite(waiting);
+        answer = added ? waiting.Answer.Task : null;
+        return added;
+    }
+
+    protected override Task ExecuteAsync(CancellationToken stoppingToken)
+        => Task.WhenAll(Enumerable.Range(0, _options.Workers).Select(_ => Task.Run(() => Work(stoppingToken), stoppingToken)));
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        _channel.Writer.Complete();
+        await base.StopAsync(cancellationToken);
+        while (_channel.Reader.TryRead(out Waiting? left)) left.Answer.TrySetCanceled(CancellationToken.None);
+    }
+
+    private async Task Work(CancellationToken stopping)
+    {
+        var batch = new List<Waiting>(_options.MaxBatch);
+        try
+        {
+            while (await _channel.Reader.WaitToReadAsync(stopping))
+            {
+                if (_channel.Reader.Count < _options.MaxBatch && _options.BatchWaitMilliseconds > 0) await Task.Delay(_options.BatchWaitMilliseconds, stopping);
+                batch.Clear();
+                while (batch.Count < _options.MaxBatch && _channel.Reader.TryRead(out Waiting? next))
+                {
+                    if (next.Cancellation.IsCancellationRequested) next.Answer.TrySetCanceled(next.Cancellation);
+                    else batch.Add(next);
+                }
+                if (batch.Count > 0) Score(batch);
+            }
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            foreach (Waiting waiting in batch) waiting.Answer.TrySetCanceled(stopping);
+        }
+    }
+
+    private void Score(IReadOnlyList<Waiting> batch)
+    {
+        try
+        {
+            ServedModel model = host.Model ?? throw new InvalidOperationException("A picture was queued before the model was ready.");
+            float[][] scores = model.Score([.. batch.Select(waiting => waiting.Picture)]);
+            Interlocked.Add(ref _pictures, batch.Count);
+            Interlocked.Increment(ref _batches);
+            foreach (var (waiting, score) in batch.Zip(scores)) waiting.Answer.TrySetResult(score);
+        }
+        catch (InvalidOperationException) when (batch.Count > 1)
+        {
+            // One broken picture fails the pass; the others of the batch must not suffer for it.
+            foreach (Waiting waiting in batch) Score([waiting]);
+        }
+        catch (InvalidOperationException e)
+        {
+            batch[0].Answer.TrySetException(new UndecodablePictureException(e));
+        }
+        catch (Exception e)
+        {
+            // The request that waits learns of it and answers 500; the worker lives on for the next.
+            log.LogError(e, "A forward pass of {Count} pictures failed.", batch.Count);
+            foreach (Waiting waiting in batch) waiting.Answer.TrySetException(e);
+        }
+    }
+
+    private sealed record Waiting(byte[] Picture, CancellationToken Cancellation)
+    {
+        public TaskCompletionSource<float[]> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}
+
+/// <summary>A file begins like a picture, but its pixels cannot be decoded.</summary>
+internal sealed class UndecodablePictureException(Exception cause) : Exception(cause.Message, cause);

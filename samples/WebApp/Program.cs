@@ -1,0 +1,59 @@
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.Options;
+using WebApp;
+
+// Pages and settings lie beside the program, whatever folder it is started from.
+WebApplicationBuilder builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+builder.Configuration.AddCommandLine(args, new Dictionary<string, string> { ["--model"] = "Classifier:Model", ["--clip"] = "Classifier:Clip" });
+builder.Services.AddOptions<ClassifierOptions>().BindConfiguration(ClassifierOptions.Section).ValidateDataAnnotations();
+builder.Services.AddSingleton<ModelHost>().AddHostedService(services => services.GetRequiredService<ModelHost>());
+builder.Services.AddSingleton<PredictionQueue>().AddHostedService(services => services.GetRequiredService<PredictionQueue>());
+builder.Services.AddSingleton<HeatMaps>();
+builder.Services.AddProblemDetails();
+builder.Services.AddOpenApi(options => options.AddDocumentTransformer(ApiDocument.Name).AddOperationTransformer(ApiDocument.CompletePredict));
+builder.WebHost.ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
+
+WebApplication app = builder.Build();
+app.UseExceptionHandler(new ExceptionHandlerOptions { StatusCodeSelector = e => e is BadHttpRequestException bad ? bad.StatusCode : StatusCodes.Status500InternalServerError });
+app.UseStatusCodePages();
+app.Use((context, next) =>
+{
+    // The page needs nothing from elsewhere, so nothing from elsewhere may run in it.
+    context.Response.Headers.ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    context.Response.Headers.XContentTypeOptions = "nosniff";
+    return next(context);
+});
+app.UseDefaultFiles();
+app.UseStaticFiles();
+
+app.MapPost("/predict", PredictEndpoint.Handle)
+    .WithMetadata(new DisableRequestSizeLimitAttribute())
+    .WithName("predict")
+    .WithSummary("Classifies a picture.")
+    .Produces<Prediction>()
+    .ProducesProblem(StatusCodes.Status400BadRequest)
+    .ProducesProblem(StatusCodes.Status413PayloadTooLarge)
+    .ProducesProblem(StatusCodes.Status415UnsupportedMediaType)
+    .ProducesProblem(StatusCodes.Status422UnprocessableEntity)
+    .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
+app.MapGet("/health", Health.Of)
+    .WithName("health")
+    .WithSummary("Whether pictures can be classified now, and with which model.")
+    .Produces<Health>()
+    .Produces<Health>(StatusCodes.Status503ServiceUnavailable);
+app.MapGet("/examples", Examples.List).WithName("examples").WithSummary("Names of pictures to try; none where a model was given.");
+app.MapGet("/examples/{name}", Examples.Picture).WithName("example").WithSummary("One of the pictures to try.").Produces(StatusCodes.Status200OK, contentType: "image/png").ProducesProblem(StatusCodes.Status404NotFound);
+app.MapOpenApi();
+
+try
+{
+    app.Services.GetRequiredService<ModelHost>().LoadGiven();
+    await app.RunAsync();
+    return Environment.ExitCode;
+}
+catch (Exception e) when (e is OptionsValidationException or InvalidDataException or IOException)
+{
+    // Wrong settings, a wrong model or a taken port are the user's to mend: one line, no stack trace.
+    Console.Error.WriteLine(e.Message);
+    return 1;
+}

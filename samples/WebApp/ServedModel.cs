@@ -1,0 +1,103 @@
+using System.Reflection;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl;
+using Microsoft.ML.Dpl.Clip;
+
+namespace WebApp;
+
+/// <summary>A saved model, loaded once and used by all requests; its transformer is thread-safe.</summary>
+internal sealed class ServedModel : IDisposable
+{
+    private readonly MLContext _mlContext;
+    private readonly IDisposable _owner;
+    private readonly DplTransformer _transformer;
+    private readonly SchemaDefinition _rows;
+    private readonly string _scoreColumn;
+
+    private ServedModel(MLContext mlContext, ITransformer model, DplTransformer transformer, string imageColumn, string scoreColumn, string name)
+    {
+        (_mlContext, _owner, _transformer, _scoreColumn, Name) = (mlContext, model as IDisposable ?? transformer, transformer, scoreColumn, name);
+        _rows = SchemaDefinition.Create(typeof(Row));
+        _rows[nameof(Row.Picture)].ColumnName = imageColumn;
+    }
+
+    /// <summary>What people read of it.</summary>
+    public string Name { get; }
+
+    /// <summary>The classes in the order of the scores.</summary>
+    public IReadOnlyList<string> ClassNames => _transformer.ClassNames;
+
+    /// <param name="zip">A model that ends in a <see cref="DplTransformer"/>, whatever form its pictures have: samples/QuickStart and samples/ModelBuilder make such.</param>
+    /// <param name="clip">The CLIP it was trained on; null: the model finds it.</param>
+    /// <param name="name">What people read of it; null: the file's name.</param>
+    /// <exception cref="InvalidDataException">The file is no such model; the message says why.</exception>
+    public static ServedModel Load(string zip, string? clip, string? name = null)
+    {
+        if (!File.Exists(zip)) throw new InvalidDataException($"There is no model '{Path.GetFullPath(zip)}'. Train one, for example with samples/ModelBuilder, or leave --model out to see a small one.");
+        var mlContext = new MLContext();
+        ITransformer? model = null;
+        try
+        {
+            if (clip is not null) mlContext.UseClipBackbone(ClipBackbone.Open(clip));
+            model = mlContext.Model.Load(zip, out DataViewSchema input);
+            return Inspect(mlContext, model, input, name ?? Path.GetFileName(zip));
+        }
+        catch (Exception e) when (e is not InvalidDataException)
+        {
+            (model as IDisposable)?.Dispose();
+            throw new InvalidDataException($"'{zip}' cannot be served: {Cause(e).Message}", e);
+        }
+    }
+
+    /// <summary>The probabilities of each class, picture by picture. The bytes go to the model as they came, so the answers are those of a prediction engine.</summary>
+    /// <param name="pictures">Encoded picture files.</param>
+    /// <exception cref="InvalidOperationException">One of the pictures cannot be decoded.</exception>
+    public float[][] Score(IReadOnlyList<byte[]> pictures)
+    {
+        IDataView rows = _mlContext.Data.LoadFromEnumerable(pictures.Select(picture => new Row { Picture = picture }), _rows);
+        return [.. _transformer.Transform(rows).GetColumn<float[]>(_scoreColumn)];
+    }
+
+    /// <summary>Which parts of a picture speak for a class.</summary>
+    /// <param name="picture">An encoded picture file.</param>
+    /// <param name="className">One of <see cref="ClassNames"/>; null: the most probable.</param>
+    /// <exception cref="InvalidOperationException">The picture cannot be decoded.</exception>
+    public HeatMap Explain(byte[] picture, string? className)
+    {
+        using MLImage shown = ShownPicture.Decode(picture);
+        ClassExplanation explanation = _transformer.Explain(shown, className);
+        using MLImage drawn = explanation.Draw(shown);
+        return new HeatMap(explanation.ClassName, explanation.Rows, explanation.Columns, explanation.Relevance, ShownPicture.ToAddress(drawn));
+    }
+
+    public void Dispose() => _owner.Dispose();
+
+    private static ServedModel Inspect(MLContext mlContext, ITransformer model, DataViewSchema input, string name)
+    {
+        DataViewSchema schema = input;
+        foreach (ITransformer step in model is IEnumerable<ITransformer> chain ? chain : [model])
+        {
+            DataViewSchema output = step.GetOutputSchema(schema);
+            if (step is not DplTransformer transformer)
+            {
+                schema = output;
+                continue;
+            }
+            DataViewSchema.Column score = output.Last(column => column.Type is VectorDataViewType && column.HasSlotNames());
+            string image = ((ITransformer)transformer).GetRowToRowMapper(schema).GetDependencies([score]).Single().Name;
+            if (input.GetColumnOrNull(image) is null)
+                throw new InvalidDataException($"'{name}' makes its pictures' column '{image}' from others. Serve a model whose pictures come as paths or bytes, as samples/ModelBuilder does.");
+            return new ServedModel(mlContext, model, transformer, image, score.Name, name);
+        }
+        throw new InvalidDataException($"'{name}' holds no classifier trained by DifferentiablePromptLearning.");
+    }
+
+    // ML.NET wraps what happens while a model loads.
+    private static Exception Cause(Exception e) => e is TargetInvocationException { InnerException: { } inner } ? Cause(inner) : e;
+
+    private sealed class Row
+    {
+        public byte[] Picture { get; set; } = [];
+    }
+}

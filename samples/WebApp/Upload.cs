@@ -1,0 +1,63 @@
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Net.Http.Headers;
+
+namespace WebApp;
+
+/// <summary>The picture of a request: the body itself, or the one file of a multipart form. Nothing is written to disk.</summary>
+/// <remarks>
+/// The limit is held here and not by Kestrel, whose own limit would break the connection: so Kestrel reads the rest of a body that is too large away,
+/// for a few seconds at most, and the client hears the answer.
+/// </remarks>
+internal static class Upload
+{
+    private const int MostParts = 16, BufferBytes = 64 << 10;
+
+    /// <param name="request">Whose body is read.</param>
+    /// <param name="limit">The largest file, in bytes. No more than that is kept.</param>
+    /// <param name="cancellation">The client went away.</param>
+    /// <returns>The file's bytes, or what is wrong.</returns>
+    public static async Task<(byte[] Picture, IResult? Problem)> Read(HttpRequest request, int limit, CancellationToken cancellation)
+    {
+        // The content type is trusted for this alone: curl calls any body a form unless told otherwise.
+        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out MediaTypeHeaderValue? type) || type.MediaType != "multipart/form-data")
+            return request.ContentLength > limit ? ([], Problems.TooManyBytes(limit)) : await ReadAll(request.Body, limit, cancellation);
+
+        string? boundary = HeaderUtilities.RemoveQuotes(type.Boundary).Value;
+        if (string.IsNullOrEmpty(boundary)) return ([], Problems.BrokenForm());
+        try
+        {
+            // The reader's own limit is for parts that are no files; it lies a read further, so that a file that is too large is called so.
+            return await ReadForm(new MultipartReader(boundary, request.Body) { BodyLengthLimit = limit + 2L * BufferBytes }, limit, cancellation);
+        }
+        catch (Exception e) when (e is InvalidDataException or IOException and not BadHttpRequestException && !cancellation.IsCancellationRequested)
+        {
+            return ([], Problems.BrokenForm());
+        }
+    }
+
+    private static async Task<(byte[] Picture, IResult? Problem)> ReadForm(MultipartReader form, int limit, CancellationToken cancellation)
+    {
+        byte[]? picture = null;
+        for (int parts = 0; await form.ReadNextSectionAsync(cancellation) is { } part; parts++)
+        {
+            if (parts == MostParts) return ([], Problems.BrokenForm());
+            if (part.AsFileSection() is not { FileStream: { } file }) continue;
+            if (picture is not null) return ([], Problems.SeveralFiles());
+            (picture, IResult? problem) = await ReadAll(file, limit, cancellation);
+            if (problem is not null) return ([], problem);
+        }
+        return picture is null ? ([], Problems.Empty()) : (picture, null);
+    }
+
+    private static async Task<(byte[] Picture, IResult? Problem)> ReadAll(Stream body, int limit, CancellationToken cancellation)
+    {
+        using var bytes = new MemoryStream();
+        var buffer = new byte[BufferBytes];
+        for (int read; (read = await body.ReadAsync(buffer, cancellation)) > 0;)
+        {
+            if (bytes.Length + read > limit) return ([], Problems.TooManyBytes(limit));
+            bytes.Write(buffer, 0, read);
+        }
+        return bytes.Length == 0 ? ([], Problems.Empty()) : (bytes.ToArray(), null);
+    }
+}

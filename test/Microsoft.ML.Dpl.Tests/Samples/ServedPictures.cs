@@ -1,0 +1,76 @@
+using Drawing.Tasks;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tests.Clip;
+using SkiaSharp;
+
+namespace Microsoft.ML.Dpl.Tests.Samples;
+
+/// <summary>A model to serve, pictures to ask about, and what a prediction engine says of them one at a time.</summary>
+public sealed class ServedPictures : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public ServedPictures()
+    {
+        DrawnTask task = DrawnTasks.Named("lighting");
+        Pictures = [.. Enumerable.Range(0, 64).Select(i => Draw(task, i))];
+        Zip = _folder.File("model.zip");
+        File.WriteAllBytes(_folder.File("picture.png"), Pictures[0]);
+
+        // No prompts: nothing to train, and an ordinary model for whoever serves it.
+        var mlContext = new MLContext(1);
+        IDataView rows = mlContext.Data.LoadFromEnumerable(task.ClassNames.Select((name, i) => new Row { Label = name, ImageSource = Pictures[i] }));
+        using var model = mlContext.Transforms.Conversion.MapValueToKey("Label")
+            .Append(mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
+            {
+                Backbone = ClipBackbone.Tiny,
+                ImageColumnName = nameof(Row.ImageSource),
+                Template = task.Template,
+                Configuration = PromptConfiguration.ZeroShot(ClipBackbone.Tiny),
+            }))
+            .Append(mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel"))
+            .Fit(rows);
+        mlContext.Model.Save(model, rows.Schema, Zip);
+        ClassNames = task.ClassNames;
+        PredictionEngine<Row, Prediction> engine = mlContext.Model.CreatePredictionEngine<Row, Prediction>(model);
+        Expected = [.. Pictures.Select(picture => engine.Predict(new Row { ImageSource = picture }))];
+    }
+
+    /// <summary>The saved model.</summary>
+    public string Zip { get; }
+
+    /// <summary>In the order of the scores.</summary>
+    public IReadOnlyList<string> ClassNames { get; }
+
+    /// <summary>Different PNG files, 96 × 96.</summary>
+    public IReadOnlyList<byte[]> Pictures { get; }
+
+    /// <summary>The first of them as a file.</summary>
+    public string File1 => _folder.File("picture.png");
+
+    internal IReadOnlyList<Prediction> Expected { get; }
+
+    public void Dispose() => _folder.Dispose();
+
+    private static byte[] Draw(DrawnTask task, int index)
+    {
+        int classIndex = index % task.ClassNames.Count;
+        using SKBitmap picture = task.Draw(classIndex, DrawnTaskFiles.RandomFor(task, 11, "web", classIndex, index), size: 96);
+        using SKData data = picture.Encode(SKEncodedImageFormat.Png, quality: 100);
+        return data.ToArray();
+    }
+
+    private sealed class Row
+    {
+        public string Label { get; set; } = "";
+
+        public byte[] ImageSource { get; set; } = [];
+    }
+
+    internal sealed class Prediction
+    {
+        public string PredictedLabel { get; set; } = "";
+
+        public float[] Score { get; set; } = [];
+    }
+}
