@@ -34,7 +34,9 @@ internal sealed class PredictBenchmark(string shape, int length, int repeats)
         {
             Console.WriteLine(JsonSerializer.Serialize(new
             {
-                shape, length, threads = get_num_threads(),
+                shape,
+                length,
+                threads = get_num_threads(),
                 results = results.Select(r => new { r.Batch, prompted = r.Prompted, plain = r.Plain, imagesPerSecond = r.Batch / r.Prompted.Median, overhead = r.Prompted.Median / r.Plain.Median - 1 }),
             }));
             return;

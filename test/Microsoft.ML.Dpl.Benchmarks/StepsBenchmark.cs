@@ -46,9 +46,17 @@ internal sealed class StepsBenchmark(StepSize size, int repeats, bool withNaive,
         {
             Console.WriteLine(JsonSerializer.Serialize(new
             {
-                shape = size.Shape, size.Classes, size.Batch, size.Candidates, threads = get_num_threads(), workers, tuneAllocator,
-                seconds = times, gigaOperations = new { alphaHalf = operations.AlphaHalf / 1e9, promptHalf = operations.PromptHalf / 1e9, training = operations.Training / 1e9, productRate = rate / 1e9 },
-                peakMebibytes = memory.ToDictionary(m => m.Key, m => m.Value >> 20), ratios,
+                shape = size.Shape,
+                size.Classes,
+                size.Batch,
+                size.Candidates,
+                threads = get_num_threads(),
+                workers,
+                tuneAllocator,
+                seconds = times,
+                gigaOperations = new { alphaHalf = operations.AlphaHalf / 1e9, promptHalf = operations.PromptHalf / 1e9, training = operations.Training / 1e9, productRate = rate / 1e9 },
+                peakMebibytes = memory.ToDictionary(m => m.Key, m => m.Value >> 20),
+                ratios,
             }));
             return;
         }

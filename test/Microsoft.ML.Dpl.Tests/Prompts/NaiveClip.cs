@@ -53,16 +53,19 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config) : IDis
 
     private Tensor Block(Tensor x, string name, ClipTransformerConfig branch, NaiveLayer layer, bool causal)
     {
+        // Frees what autograd does not keep, as PyTorch would at once.
+        using var scope = NewDisposeScope();
         Tensor mixture = layer.Alphas.softmax(-1), attended = zeros_like(x);
         for (int c = 0; c < layer.Prompts.Count; c++) attended = attended + mixture[c] * Attend(x, layer.Prompts[c], name, branch, causal);
         x = x + attended;
         Tensor hidden = F.linear(Norm(x, name + ".ln_2", branch), _weights[name + ".mlp.c_fc.weight"], _weights[name + ".mlp.c_fc.bias"]);
         hidden = branch.Activation == ClipActivation.QuickGelu ? hidden * (1.702 * hidden).sigmoid() : F.gelu(hidden);
-        return x + F.linear(hidden, _weights[name + ".mlp.c_proj.weight"], _weights[name + ".mlp.c_proj.bias"]);
+        return (x + F.linear(hidden, _weights[name + ".mlp.c_proj.weight"], _weights[name + ".mlp.c_proj.bias"])).MoveToOuterDisposeScope();
     }
 
     private Tensor Attend(Tensor x, Tensor? prompt, string name, ClipTransformerConfig branch, bool causal)
     {
+        using var scope = NewDisposeScope();
         long batch = x.shape[0], n = x.shape[1], c = prompt?.shape[0] ?? 0, width = branch.Width, heads = branch.Heads;
         Tensor q = Norm(x, name + ".ln_1", branch);
         // The text branch's key order is [x0; P; x1...]; order does not change attention, the mask below follows this one: [P; x].
@@ -73,7 +76,7 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config) : IDis
         Tensor scores = matmul(Heads(q, 0), Heads(kv, 1).transpose(-2, -1)) / Math.Sqrt((double)width / heads);
         if (causal) scores = scores + cat([zeros(n, c), full(n, n, float.NegativeInfinity).triu(1)], 1);
         Tensor o = matmul(scores.softmax(-1), Heads(kv, 2)).transpose(1, 2).reshape(batch, n, width);
-        return F.linear(o, _weights[name + ".attn.out_proj.weight"], _weights[name + ".attn.out_proj.bias"]);
+        return F.linear(o, _weights[name + ".attn.out_proj.weight"], _weights[name + ".attn.out_proj.bias"]).MoveToOuterDisposeScope();
     }
 
     private Tensor Norm(Tensor x, string name, ClipTransformerConfig branch)

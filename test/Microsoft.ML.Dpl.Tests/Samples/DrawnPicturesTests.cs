@@ -113,4 +113,36 @@ public class DrawnPicturesTests
         }
         return Enumerable.Range(0, Words.Colours.Count).MinBy(colour => ((double[])[0.75, 0.9, 1.05]).Min(light => Distance(colour, light)));
     }
+
+    [Fact]
+    public void Questions_have_one_text_for_every_answer_and_repeat_with_their_numbers()
+    {
+        foreach (Drawing.Attribute attribute in Enum.GetValues<Drawing.Attribute>())
+        {
+            IReadOnlyList<string> texts = Caption.Question(attribute, seed: 3, index: 5);
+            IReadOnlyList<string[]> words = attribute switch { Drawing.Attribute.Shape => Words.Shapes, Drawing.Attribute.Colour => Words.Colours, _ => Words.Textures };
+            Assert.Equal(texts, Caption.Question(attribute, seed: 3, index: 5));
+            Assert.Equal(words.Count, texts.Distinct().Count());
+            for (int i = 0; i < texts.Count; i++) Assert.Contains(words[i], name => texts[i].Contains(name, StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
+    public void Scenes_are_easy_at_first_and_as_ever_from_the_index_given()
+    {
+        var easier = new DrawnPictures(4, easyBefore: 1000);
+        var ordinary = new DrawnPictures(4);
+        int white = Words.Colours.Count - 1;
+        Scene[] first = [.. Enumerable.Range(0, 20).Select(i => easier[i].Scene)];
+        Assert.True(first.Count(s => s.Background == white && s.Texture == 0 && s.Size == 2 && s.Colour != white) >= 15);
+        double Plain(int from) => Enumerable.Range(from, 200).Average(i => easier[i].Scene.Texture == 0 ? 1.0 : 0);
+        Assert.True(Plain(0) > Plain(400) && Plain(400) > Plain(800));
+        for (int i = 1000; i < 1050; i++)
+        {
+            Assert.Equal(ordinary[i].Scene, easier[i].Scene);
+            Assert.Equal(ordinary[i].Caption, easier[i].Caption);
+        }
+        // A caption is of the scene as it was made, not as it was before.
+        Assert.All(Enumerable.Range(0, 200), i => Assert.True(easier[i].Caption.IsTrueOf(easier[i].Scene)));
+    }
 }

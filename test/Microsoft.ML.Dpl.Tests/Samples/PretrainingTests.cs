@@ -29,7 +29,6 @@ public sealed class PretrainingTests : IDisposable
         using Pretraining training = Begin(Small with { Steps = 400, Batch = 48 });
         IReadOnlyList<PretrainReport> reports = Run(training, reportEvery: 50);
         Assert.True(reports[^1].Loss < reports[0].Loss - 0.3, $"{reports[0].Loss} to {reports[^1].Loss}");
-        Assert.True(reports[^1].Loss < Math.Log(48) - 0.3);
 
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
