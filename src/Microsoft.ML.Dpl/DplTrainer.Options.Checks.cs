@@ -80,7 +80,7 @@ public sealed partial class DplTrainer
             Split = Split,
             Workspace = WorkspacePath is null ? null : new WorkspaceSettings(WorkspacePath, TimeSpan.FromMinutes(CheckpointMinutes)),
             ReturnBestWhenCancelled = OnCancel == DplCancellation.ReturnBest,
-            ClassWeights = ClassWeights is null ? null : new ClassWeighting(ClassWeights.Named),
+            ClassWeights = ClassWeights is null ? null : new ClassWeighting(ClassWeights.Named is null ? null : new SortedDictionary<string, double>(ClassWeights.Named.ToDictionary(), StringComparer.Ordinal)),
             Augment = Augment,
             Seed = seed,
             ImageCacheBytes = (long)ImageCacheMegabytes << 20,

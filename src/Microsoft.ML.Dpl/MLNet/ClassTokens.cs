@@ -19,7 +19,7 @@ internal static class ClassTokens
         {
             string text = template.Replace("{}", classes.Names[i].Replace('_', ' '), StringComparison.Ordinal);
             texts[i] = tokenizer.Encode(text, backbone.Config.ContextLength, out bool truncated);
-            if (truncated) warn($"The text of class '{classes.Names[i]}' is longer than CLIP's {backbone.Config.ContextLength} tokens and was cut.");
+            if (truncated) warn($"The text of class '{classes.Names[i]}' is longer than CLIP's {backbone.Config.ContextLength} tokens; what lies beyond them is not read.");
         }
         foreach (var same in Enumerable.Range(0, texts.Length).GroupBy(i => string.Join(' ', texts[i])).Where(group => group.Count() > 1))
             warn($"CLIP reads the same text for the classes {string.Join(", ", same.Select(i => $"'{classes.Names[i]}'"))} and cannot tell them apart.");

@@ -56,7 +56,7 @@ internal sealed class FitCheckpoints : IDisposable
     public Searched? FoundSearch(Device device)
     {
         if (_found is null || !_found.Texts.TryGetValue(SearchedName, out string? json)) return null;
-        SearchResult result = JsonSerializer.Deserialize<SearchResult>(json)!;
+        SearchResult result = JsonSerializer.Deserialize<SearchResult>(json, CheckpointFile.Json)!;
         FixedBranch Branch(string prefix, int[] lengths) => new([.. lengths.Select((length, layer) => length == 0 ? null : _found.Tensors[$"{prefix}.{layer}"])], device);
         return new Searched(result, Branch(SearchedImage, result.ImageLengths), Branch(SearchedText, result.TextLengths), WasCancelled: false);
     }
@@ -108,7 +108,7 @@ internal sealed class FitCheckpoints : IDisposable
             var tensors = new Dictionary<string, Tensor>(state.Tensors);
             if (_searched is not null)
             {
-                texts[SearchedName] = JsonSerializer.Serialize(_searched.Result);
+                texts[SearchedName] = JsonSerializer.Serialize(_searched.Result, CheckpointFile.Json);
                 SavedParameters.Add(tensors, SearchedImage, _searched.Image.Rows);
                 SavedParameters.Add(tensors, SearchedText, _searched.Text.Rows);
             }

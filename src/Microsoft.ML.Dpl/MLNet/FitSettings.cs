@@ -11,7 +11,11 @@ internal sealed record ValidationSplit(int? RowsPerClass, double? Fraction);
 
 /// <summary>How much each class's rows count.</summary>
 /// <param name="Named">Weights above 0 by class name, 1 for classes that are not named; null: every class counts alike, however many rows it has.</param>
-internal sealed record ClassWeighting(IReadOnlyDictionary<string, double>? Named);
+internal sealed record ClassWeighting(IReadOnlyDictionary<string, double>? Named)
+{
+    /// <summary>Inverse frequencies instead of names.</summary>
+    public bool IsBalanced => Named is null;
+}
 
 /// <summary>What a fit does, in the engine's terms.</summary>
 internal sealed record FitSettings

@@ -20,7 +20,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     {
         using var scope = NewDisposeScope();
         using Lease<TextWeights> weights = Rent("New classes need");
-        int[][] tokens = ClassTokens.Of(classes, template, backbone, problem => throw new ArgumentException(problem));
+        int[][] tokens = ClassTokens.Of(classes, template, backbone, problem => throw new ArgumentException($"New classes cannot be taken: {problem}"));
         using var texts = new ClassTexts(tokens, weights.Value);
         using var prompts = new FixedBranch(trained.Text, device);
         Tensor features = new TextTower(weights.Value).UnitFeatures(texts, prompts);
@@ -38,7 +38,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     {
         using var scope = NewDisposeScope();
         using Lease<TextWeights> weights = Rent("Reading prompts as words needs");
-        ClipTokenizer tokenizer = backbone.CreateTokenizer();
+        ClipTokenizer tokenizer = Tokenizer("Reading prompts as words needs");
         // A checkpoint may have more embeddings than its vocabulary has tokens.
         int[] ids = [.. Enumerable.Range(0, Math.Min(tokenizer.VocabularySize, backbone.Config.VocabularySize)).Where(tokenizer.Has)];
         if (count > ids.Length) throw new ArgumentOutOfRangeException(nameof(count), count, $"The vocabulary has only {ids.Length} tokens.");
@@ -60,6 +60,18 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
         catch (IOException e)
         {
             throw new InvalidOperationException($"{what} the text branch of the CLIP '{backbone.Name}', which cannot be read: {e.Message}", e);
+        }
+    }
+
+    private ClipTokenizer Tokenizer(string what)
+    {
+        try
+        {
+            return backbone.CreateTokenizer();
+        }
+        catch (IOException e)
+        {
+            throw new InvalidOperationException($"{what} the vocabulary of the CLIP '{backbone.Name}', which cannot be read: {e.Message}", e);
         }
     }
 

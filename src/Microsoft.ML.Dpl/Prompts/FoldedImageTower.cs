@@ -22,6 +22,9 @@ internal sealed class FoldedImageTower : IDisposable
         _folded = [.. prompts.Select((rows, layer) => rows is null ? default((Tensor, Tensor)?) : Fold(weights, layer, rows))];
     }
 
+    /// <summary>Class token and patches of a picture.</summary>
+    public long Tokens => 1 + (long)_weights.Config.Grid * _weights.Config.Grid;
+
     /// <param name="images">[batch, 3, size, size] normalised</param>
     /// <returns>[batch, embedding], not normalised, in the caller's dispose scope.</returns>
     public Tensor Forward(Tensor images)

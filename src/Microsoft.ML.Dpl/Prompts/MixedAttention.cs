@@ -84,12 +84,15 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         MixedAttentionState saved = MixedAttentionState.Load(ctx);
-        MixedAttentionGradients gradients = saved.Backward(outputGradient);
-        saved.Owner.Keep(gradients.Projected);
-        saved.Owner.Keep(gradients.Queries);
-        saved.Owner.Keep(gradients.PromptKeysValues);
-        saved.Owner.Keep(gradients.Weights);
-        return [gradients.Projected!, gradients.Queries!, gradients.PromptKeysValues!, gradients.Weights!, null!, null!, null!];
+        return saved.Owner.Guard(7, () =>
+        {
+            MixedAttentionGradients gradients = saved.Backward(outputGradient);
+            saved.Owner.Keep(gradients.Projected);
+            saved.Owner.Keep(gradients.Queries);
+            saved.Owner.Keep(gradients.PromptKeysValues);
+            saved.Owner.Keep(gradients.Weights);
+            return [gradients.Projected!, gradients.Queries!, gradients.PromptKeysValues!, gradients.Weights!, null!, null!, null!];
+        });
     }
 
     /// <summary>[sequences · n, parts · width] to parts of [heads, sequences, n, headWidth], views.</summary>

@@ -28,7 +28,7 @@ internal sealed record PatchRelevance(int Class, float Probability, float[] Patc
         IList<Tensor> gradients = autograd.grad([logits[index]], [.. attention]);
 
         using var noGrad = no_grad();
-        long tokens = attention[0].shape[2];
+        long tokens = tower.Tokens;
         Tensor relevance = eye(tokens, device: image.device); // [tokens, tokens]
         for (int layer = 0; layer < attention.Count; layer++)
         {

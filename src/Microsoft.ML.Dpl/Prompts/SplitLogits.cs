@@ -28,9 +28,14 @@ internal sealed class SplitLogits : autograd.SingleTensorFunction<SplitLogits>
 
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor outputGradient)
     {
-        Tensor?[] gradients = ((SplitPass)ctx.get_data("pass")).Backward(outputGradient);
-        foreach (Tensor? gradient in gradients) ((BackwardTensors)ctx.get_data("owner")).Keep(gradient);
-        return [null!, null!, .. gradients.Select(gradient => gradient!)];
+        var pass = (SplitPass)ctx.get_data("pass");
+        var owner = (BackwardTensors)ctx.get_data("owner");
+        return owner.Guard(2 + pass.Parameters.Count, () =>
+        {
+            Tensor?[] gradients = pass.Backward(outputGradient);
+            foreach (Tensor? gradient in gradients) owner.Keep(gradient);
+            return [null!, null!, .. gradients.Select(gradient => gradient!)];
+        });
     }
 }
 
@@ -118,6 +123,7 @@ internal sealed class SplitPass : IDisposable
             using var scope = NewDisposeScope();
             if (Image is { requires_grad: true }) Image.backward([toImage!]);
             if (Text is { requires_grad: true }) Text.backward([toText!]);
+            _backward.ThrowFailure();
         }
 
         public Tensor? Gradient(int parameter) => _leaves[parameter].requires_grad ? _leaves[parameter].grad : null;

@@ -43,7 +43,7 @@ internal static class LibTorch
         }
         catch (Exception e) when (e is DllNotFoundException or NotSupportedException or TypeInitializationException or EntryPointNotFoundException)
         {
-            throw new DllNotFoundException(Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } asked ? WrongVersionMessage(asked) : MissingMessage(), e);
+            throw new DllNotFoundException(OperatingSystem.IsLinux() && Environment.GetEnvironmentVariable(FolderVariable) is { } asked && !string.IsNullOrWhiteSpace(asked) ? WrongVersionMessage(asked, e) : MissingMessage(), e);
         }
     }
 
@@ -106,8 +106,8 @@ internal static class LibTorch
         });
     }
 
-    private static string WrongVersionMessage(string folder)
-        => $"The libtorch in {folder} ({FolderVariable}) could not be loaded together with TorchSharp {typeof(torch).Assembly.GetName().Version?.ToString(3)}, which asks for libtorch {BuiltFor}.";
+    private static string WrongVersionMessage(string folder, Exception reason)
+        => $"The libtorch in {folder} ({FolderVariable}) could not be loaded together with TorchSharp {typeof(torch).Assembly.GetName().Version?.ToString(3)}, which asks for libtorch {BuiltFor}: {reason.Message}";
 
     private static string MissingMessage()
     {

@@ -9,7 +9,7 @@ namespace Microsoft.ML.Dpl.Runtime;
 internal static class NativeAllocator
 {
     private const int TrimThreshold = -1, TopPadding = -2, MmapThreshold = -3; // M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD
-    private const int Most = int.MaxValue;
+    private const int Most = int.MaxValue, LargestOnceAllowed = 32 << 20;
 
     /// <summary>More than two of the 64 MiB heaps that threads other than the first allocate in: heaps that become free are kept only then.</summary>
     private const int Padding = 192 << 20;
@@ -31,7 +31,8 @@ internal static class NativeAllocator
         if (!OperatingSystem.IsLinux()) return false;
         try
         {
-            return Set(MmapThreshold, Most) != 0 && Set(TrimThreshold, Most) != 0 && Set(TopPadding, Padding) != 0;
+            // Older versions take no more than half of a thread's heap.
+            return (Set(MmapThreshold, Most) != 0 || Set(MmapThreshold, LargestOnceAllowed) != 0) && Set(TrimThreshold, Most) != 0 && Set(TopPadding, Padding) != 0;
         }
         catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
         {

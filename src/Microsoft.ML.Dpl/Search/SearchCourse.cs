@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Training;
 using System.Text.Json;
 
 namespace Microsoft.ML.Dpl.Search;
@@ -18,10 +19,10 @@ internal sealed class SearchCourse
     public double ValidationLoss { get; set; }
 
     /// <exception cref="JsonException">The text is not what <see cref="ToJson"/> writes.</exception>
-    public static SearchCourse FromJson(string json) => JsonSerializer.Deserialize<SearchCourse>(json) ?? new SearchCourse();
+    public static SearchCourse FromJson(string json) => JsonSerializer.Deserialize<SearchCourse>(json, CheckpointFile.Json) ?? new SearchCourse();
 
     /// <summary>Every number comes back as it was, to the last bit.</summary>
-    public string ToJson() => JsonSerializer.Serialize(this);
+    public string ToJson() => JsonSerializer.Serialize(this, CheckpointFile.Json);
 
     /// <summary>Counts one step.</summary>
     public void Add(double trainLoss, double validationLoss)

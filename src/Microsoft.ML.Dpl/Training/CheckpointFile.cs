@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Microsoft.ML.Dpl.Clip;
 using static TorchSharp.torch;
 
@@ -20,6 +22,9 @@ internal sealed record Checkpoint(IReadOnlyDictionary<string, string> Texts, IRe
 internal static class CheckpointFile
 {
     private const string DigestName = "sha256";
+
+    /// <summary>For the texts: a loss may have become a number that JSON does not know.</summary>
+    public static JsonSerializerOptions Json { get; } = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
     public static void Write(Stream stream, Checkpoint checkpoint)
     {

@@ -23,6 +23,7 @@ internal static class OptimizerStep
             throw new InvalidOperationException($"The loss became {number} in {stage.ToString().ToLowerInvariant()} epoch {epoch + 1}, step {step + 1}. Lower the learning rate of this stage, or look for broken pictures in the training set.");
         optimizer.zero_grad();
         value.backward();
+        backward.ThrowFailure();
         optimizer.step();
         return number;
     }

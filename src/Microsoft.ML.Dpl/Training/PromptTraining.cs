@@ -35,22 +35,28 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         {
             while (course.ReasonToEnd(settings) is null)
             {
-                gate.Pass(course.Step == 0, () => State(parameters, optimizer, best, course));
                 int epoch = course.Epochs.Count, step = course.Step, steps = train.BatchesPerEpoch;
+                StageState Now() => State(parameters, optimizer, best, course);
+                gate.Pass(step == 0, Now);
                 double rate = LearningRateSchedule.At(epoch, settings.Epochs, settings.LearningRate);
                 foreach (var group in optimizer.ParamGroups) group.LearningRate = rate;
-                using ImageBatch batch = train.Read(epoch, step);
-                double loss = Step(image, text, batch, optimizer, teacher, epoch, step);
-                course.Add(loss);
+                double loss = course.LastLoss;
+                // A run that was cancelled in an epoch's evaluation goes on with that.
+                if (step < steps)
+                {
+                    using ImageBatch batch = train.Read(epoch, step);
+                    loss = Step(image, text, batch, optimizer, teacher, epoch, step);
+                    course.Add(loss);
+                }
                 EpochReport? ended = null;
                 if (course.Step == steps)
                 {
-                    Evaluation? evaluation = validation is null ? null : Evaluation.Of(clip, image, text, validation, observer);
+                    Evaluation? evaluation = validation is null ? null : gate.During(() => Evaluation.Of(clip, image, text, validation, observer), Now);
                     if (evaluation is not null) best.Offer(evaluation.Accuracy);
                     TrainingEpoch now = course.EndEpoch(rate, evaluation);
                     ended = new EpochReport(now.TrainLoss, now.ValidationLoss, now.ValidationAccuracy, null, null);
                 }
-                observer.Report(new StepReport(RunStage.Training, epoch, settings.Epochs, step, steps, rate, loss, null, ended?.ValidationAccuracy, ended));
+                observer.Report(new StepReport(RunStage.Training, epoch, settings.Epochs, Math.Min(step, steps - 1), steps, rate, loss, null, ended?.ValidationAccuracy, ended));
             }
         }
         finally

@@ -43,4 +43,19 @@ internal sealed class StepGate(IRunObserver observer, IStageCheckpoints? checkpo
             }
         }
     }
+
+    /// <summary>Work between two steps that the observer may end as well; the state is kept then too.</summary>
+    public T During<T>(Func<T> work, Func<StageState> state)
+    {
+        try
+        {
+            return work();
+        }
+        catch (OperationCanceledException) when (checkpoints is not null)
+        {
+            using var scope = NewDisposeScope();
+            checkpoints.Save(state());
+            throw;
+        }
+    }
 }

@@ -21,20 +21,24 @@ internal sealed class TrainingCourse
     /// <summary>Sum of the losses of these steps.</summary>
     public double TrainLoss { get; set; }
 
+    /// <summary>The loss of the last step taken.</summary>
+    public double LastLoss { get; set; }
+
     /// <summary>The highest validation accuracy so far, 0 to 1; null without one.</summary>
     public double? BestAccuracy() => Epochs.Max(epoch => epoch.ValidationAccuracy);
 
     /// <exception cref="JsonException">The text is not what <see cref="ToJson"/> writes.</exception>
-    public static TrainingCourse FromJson(string json) => JsonSerializer.Deserialize<TrainingCourse>(json) ?? new TrainingCourse();
+    public static TrainingCourse FromJson(string json) => JsonSerializer.Deserialize<TrainingCourse>(json, CheckpointFile.Json) ?? new TrainingCourse();
 
     /// <summary>Every number comes back as it was, to the last bit.</summary>
-    public string ToJson() => JsonSerializer.Serialize(this);
+    public string ToJson() => JsonSerializer.Serialize(this, CheckpointFile.Json);
 
     /// <summary>Counts one step.</summary>
     public void Add(double loss)
     {
         Step++;
         TrainLoss += loss;
+        LastLoss = loss;
     }
 
     /// <summary>Turns the steps taken into an epoch.</summary>
