@@ -14,7 +14,7 @@ public class TinyClipTests
     {
         ClipBackbone tiny = ClipBackbone.Open("tiny");
         Assert.Equal(ClipBackbone.Tiny.Sha256, tiny.Sha256);
-        Assert.InRange(Directory.GetFiles(tiny.Location).Sum(file => new FileInfo(file).Length), 1, 8 << 20);
+        Assert.InRange(Directory.GetFiles(tiny.Location!).Sum(file => new FileInfo(file).Length), 1, 8 << 20);
     }
 
     /// <summary>Four standard errors of 400 pictures below the card's figure.</summary>
