@@ -28,7 +28,7 @@ public sealed class EmbeddedBackboneTests : IDisposable
         Assert.Equal(ClipBackbone.FromFolder(_model.FullPath).Sha256, first.Sha256);
         DateTime written = File.GetLastWriteTimeUtc(Path.Combine(first.Location!, "model.safetensors"));
         Assert.Equal(first.Location, EmbeddedBackbone.Open(assembly).Location);
-        Assert.Equal(written, File.GetLastWriteTimeUtc(Path.Combine(first.Location, "model.safetensors")));
+        Assert.Equal(written, File.GetLastWriteTimeUtc(Path.Combine(first.Location!, "model.safetensors")));
     }
 
     [Fact]

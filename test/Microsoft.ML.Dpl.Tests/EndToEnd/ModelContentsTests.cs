@@ -147,7 +147,7 @@ public sealed class ModelContentsTests(ColourPictures pictures) : IClassFixture<
             using (DplTransformer loaded = Load("clip.zip"))
             {
                 Scores(loaded);
-                loaded.WithClasses(["a", "b"]).Dispose();
+                loaded.NearestWords(0, 1); // uses the text branch; new classes make Parameters, which TorchSharp counts once too often
                 Save(loaded, "again.zip");
             }
             ReasonOf("short.zip");
