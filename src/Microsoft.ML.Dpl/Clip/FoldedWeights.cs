@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
@@ -9,9 +10,9 @@ namespace Microsoft.ML.Dpl.Clip;
 /// </summary>
 internal static class FoldedWeights
 {
-    private const string Patches = "visual.conv1.weight", LogitScale = "logit_scale", LogitFactor = "logit_factor", Mark = "folded";
+    private const string Patches = "visual.conv1.weight", LogitScale = "logit_scale", LogitFactor = "logit_factor", Mark = "folded", Digest = "sha256";
 
-    private static readonly Dictionary<string, string> Metadata = new() { [Mark] = "Queries are divided by the root of a head's width; for quick GELU c_fc is multiplied and c_proj.weight divided by 1.702." };
+    private const string Folding = "Queries are divided by the root of a head's width; for quick GELU c_fc is multiplied and c_proj.weight divided by 1.702.";
 
     private static readonly string[] BlockParts =
     [
@@ -21,13 +22,13 @@ internal static class FoldedWeights
 
     /// <summary>Writes without a copy of all weights; they may lie on any device.</summary>
     public static void Write(Stream stream, VisionWeights weights)
-        => SafetensorsWriter.Write(stream, VisionNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create), Metadata);
+        => Write(stream, VisionNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create));
 
     /// <inheritdoc cref="Write(Stream, VisionWeights)"/>
     public static void Write(Stream stream, TextWeights weights)
     {
         using Tensor factor = tensor(weights.LogitScale, ScalarType.Float64);
-        SafetensorsWriter.Write(stream, TextNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create).Append(KeyValuePair.Create(LogitFactor, factor)), Metadata);
+        Write(stream, TextNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create).Append(KeyValuePair.Create(LogitFactor, factor)));
     }
 
     /// <summary>Reads onto the CPU, each tensor straight into its place. The caller owns the result; no dispose scope does.</summary>
@@ -53,13 +54,33 @@ internal static class FoldedWeights
         throw new InvalidDataException($"{location}: tensor '{LogitFactor}' is {weights.LogitScale}, which cannot scale logits.");
     }
 
+    private static void Write(Stream stream, IEnumerable<KeyValuePair<string, Tensor>> tensors)
+    {
+        Dictionary<string, Tensor> all = new(tensors, StringComparer.Ordinal);
+        SafetensorsWriter.Write(stream, all, new Dictionary<string, string> { [Mark] = Folding, [Digest] = HashOf(all) });
+    }
+
+    // ML.NET's zip reader does not compare checksums, and a changed bit in a weight would only show as a worse model.
+    private static string HashOf(Dictionary<string, Tensor> tensors)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (Tensor tensor in tensors.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => t.Value))
+        {
+            using var scope = NewDisposeScope();
+            hash.AppendData(tensor.detach().cpu().contiguous().bytes);
+        }
+        return Convert.ToHexString(hash.GetHashAndReset()).ToLowerInvariant();
+    }
+
     private static Dictionary<string, Tensor> Read(Stream stream, string location, IEnumerable<ExpectedTensor> layout, TensorEntry[] more)
     {
         LibTorch.EnsureLoaded();
         TensorEntry[] expected = [.. layout.Select(t => new TensorEntry(t.Name, ScalarType.Float32, StoredShape(t))), .. more];
-        return SafetensorsStream.Read(stream, location, header =>
+        string digest = "";
+        Dictionary<string, Tensor> tensors = SafetensorsStream.Read(stream, location, header =>
         {
-            if (!header.Metadata.ContainsKey(Mark)) throw new InvalidDataException($"{location}: the metadata lack '{Mark}', so these are not the weights that a model zip carries.");
+            if (!header.Metadata.ContainsKey(Mark) || !header.Metadata.TryGetValue(Digest, out digest!))
+                throw new InvalidDataException($"{location}: the metadata lack '{Mark}' or '{Digest}', so these are not the weights that a model zip carries.");
             foreach (TensorEntry tensor in expected)
             {
                 if (!header.Entries.TryGetValue(tensor.Name, out TensorEntry? entry)) throw new InvalidDataException($"{location}: there is no tensor '{tensor.Name}'.");
@@ -68,6 +89,9 @@ internal static class FoldedWeights
             }
             if (header.Entries.Count != expected.Length) throw new InvalidDataException($"{location}: there are {header.Entries.Count} tensors where the configuration asks for {expected.Length}.");
         });
+        if (HashOf(tensors) == digest) return tensors;
+        foreach (Tensor tensor in tensors.Values) tensor.Dispose();
+        throw new InvalidDataException($"{location}: the weights have another SHA-256 than at saving, so they are damaged. Copy or save the model again.");
     }
 
     // The patch convolution is kept as a matrix.

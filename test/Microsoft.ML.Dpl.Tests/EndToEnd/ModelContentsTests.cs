@@ -117,6 +117,8 @@ public sealed class ModelContentsTests(ColourPictures pictures) : IClassFixture<
         Assert.Contains(ReasonOf("garbage.zip"), message => message.Contains(name, StringComparison.Ordinal));
         if (!name.EndsWith(".safetensors", StringComparison.Ordinal)) return;
         Change("whole.zip", "short.zip", name, all => all[..^5]);
+        Change("whole.zip", "flipped.zip", name, all => [.. all[..^6], (byte)(all[^6] ^ 1), .. all[^5..]]);
+        Assert.Contains(ReasonOf("flipped.zip"), message => message.Contains($"{name}: the weights have another SHA-256", StringComparison.Ordinal));
         Change("whole.zip", "long.zip", name, all => [.. all, 0]);
         Assert.Contains(ReasonOf("short.zip"), message => message.Contains($"'{name}' of the model zip ends too early", StringComparison.Ordinal));
         Assert.Contains(ReasonOf("long.zip"), message => message.Contains($"{name}: more bytes follow", StringComparison.Ordinal));
