@@ -19,6 +19,7 @@ public sealed partial class DplTrainer
         internal void Validate()
         {
             if (Backbone is null) throw new ArgumentException($"{nameof(Backbone)} is missing: set it, for example to ClipBackbone.Open(folder).", nameof(Backbone));
+            if (!Backbone.HasTextBranch) throw new ArgumentException($"{nameof(Backbone)}: the CLIP '{Backbone.Name}' came in a model zip that carries its image tower only, but training needs the text branch: open CLIP's folder, or take a zip saved with {nameof(DplModelContents.WithClip)}.", nameof(Backbone));
             RequireName(ImageColumnName, nameof(ImageColumnName));
             RequireName(LabelColumnName, nameof(LabelColumnName));
             if (ExampleWeightColumnName is not null) RequireName(ExampleWeightColumnName, nameof(ExampleWeightColumnName));
@@ -42,6 +43,7 @@ public sealed partial class DplTrainer
             if (SearchPatience is int searchPatience) RequireAtLeast(searchPatience, 1, nameof(SearchPatience));
             if (TrainingPatience is int trainingPatience) RequireAtLeast(trainingPatience, 1, nameof(TrainingPatience));
             if (!Enum.IsDefined(OnCancel)) throw new ArgumentOutOfRangeException(nameof(OnCancel), $"{nameof(OnCancel)} is {(int)OnCancel}, which is none of {string.Join(", ", Enum.GetNames<DplCancellation>())}.");
+            if (!Enum.IsDefined(ModelContents)) throw new ArgumentOutOfRangeException(nameof(ModelContents), $"{nameof(ModelContents)} is {(int)ModelContents}, which is none of {string.Join(", ", Enum.GetNames<DplModelContents>())}.");
             RequireRange(DistillationWeight >= 0, DistillationWeight, "at least 0", nameof(DistillationWeight));
             if (CandidateLengths is null) throw new ArgumentException($"{nameof(CandidateLengths)} is null.", nameof(CandidateLengths));
             SupernetBranch.CheckCandidates(CandidateLengths);

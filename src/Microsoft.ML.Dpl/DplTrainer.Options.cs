@@ -138,6 +138,9 @@ public sealed partial class DplTrainer
         /// <summary>Longest time between two checkpoints within an epoch, in minutes, above 0. There is one before every epoch, too, and one when the fit is cancelled.</summary>
         public double CheckpointMinutes { get; set; } = 10;
 
+        /// <summary>What a zip of the model will hold; <see cref="DplTransformer.Contents"/> can still change it.</summary>
+        public DplModelContents ModelContents { get; set; }
+
         /// <summary>Pictures per forward pass in prediction, at least 1.</summary>
         public int PredictionBatchSize { get; set; } = 32;
 

@@ -66,7 +66,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
             NativeAllocator.ReturnFreeMemory();
         }
         var face = new ModelFace(_options.ImageColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName, _options.PredictionBatchSize, result.Classes);
-        return new DplTransformer(face, result.Description with { ImageFolder = _options.ImageFolder }, result.Prompts, backbone, device);
+        return new DplTransformer(face, result.Description with { ImageFolder = _options.ImageFolder }, result.Prompts, backbone, device) { Contents = _options.ModelContents };
     }
 
     /// <inheritdoc/>

@@ -12,7 +12,7 @@ namespace Microsoft.ML.Dpl;
 /// <summary>Classifies pictures with a prompted CLIP.</summary>
 /// <remarks>
 /// <para>Saved with <c>mlContext.Model.Save</c> and loaded with <c>mlContext.Model.Load</c> as any ML.NET model. The zip holds the prompts, the classes' text features,
-/// the configuration and the search's history, and names the CLIP by SHA-256; the CLIP itself must be at hand where the model is loaded.</para>
+/// the configuration and the search's history, and names the CLIP by SHA-256; the CLIP itself must be at hand where the model is loaded, unless <see cref="Contents"/> puts it into the zip.</para>
 /// <para>Thread-safe. Columns:</para>
 /// <list type="table">
 /// <listheader><term>Column</term><description>Type</description></listheader>
@@ -31,12 +31,23 @@ public sealed class DplTransformer : ITransformer, IDisposable
     private readonly PromptScorer _scorer;
     private readonly TorchSharp.torch.Device _device;
     private readonly ScoreSchema _scores;
+    private readonly IDisposable? _hold; // on a CLIP that exists in memory only
+    private DplModelContents _contents;
 
     /// <summary>Takes over <paramref name="prompts"/>.</summary>
     internal DplTransformer(ModelFace face, ModelDescription description, TrainedPrompts prompts, ClipBackbone backbone, TorchSharp.torch.Device device)
     {
         (_face, _description, _prompts, Backbone, _device) = (face, description, prompts, backbone, device);
-        _scorer = new PromptScorer(backbone, prompts, face.BatchSize, device);
+        _hold = backbone.Hold();
+        try
+        {
+            _scorer = new PromptScorer(backbone, prompts, face.BatchSize, device);
+        }
+        catch
+        {
+            _hold?.Dispose();
+            throw;
+        }
         _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName);
         Configuration = new PromptConfiguration(description.TextLengths, description.ImageLengths);
         Search = description.Search is { } search ? ReportOf(search) : null;
@@ -62,6 +73,21 @@ public sealed class DplTransformer : ITransformer, IDisposable
 
     /// <summary>The frozen CLIP.</summary>
     public ClipBackbone Backbone { get; }
+
+    /// <summary>What a zip of this model will hold; after loading, what its zip held.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such value.</exception>
+    /// <exception cref="InvalidOperationException"><see cref="DplModelContents.WithClip"/> is asked for, but this model came from a zip without the text branch.</exception>
+    public DplModelContents Contents
+    {
+        get => _contents;
+        set
+        {
+            if (!Enum.IsDefined(value)) throw new ArgumentOutOfRangeException(nameof(value), value, "There are no such contents.");
+            if (value == DplModelContents.WithClip && !Backbone.HasTextBranch)
+                throw new InvalidOperationException($"The CLIP '{Backbone.Name}' came in a model zip that carries its image tower only, so it cannot be saved whole. Load a zip of this model with CLIP's folder at hand, or one saved with {nameof(DplModelContents.WithClip)}.");
+            _contents = value;
+        }
+    }
 
     bool ITransformer.IsRowToRowMapper => true;
 
@@ -123,7 +149,7 @@ public sealed class DplTransformer : ITransformer, IDisposable
         TrainedPrompts prompts = _scorer.Use(() => new TextBranch(Backbone, _device).Encode(_prompts, classes, Template));
         try
         {
-            return new DplTransformer(_face with { Classes = classes }, _description with { ValidationAccuracy = null }, prompts, Backbone, _device);
+            return new DplTransformer(_face with { Classes = classes }, _description with { ValidationAccuracy = null }, prompts, Backbone, _device) { Contents = Contents };
         }
         catch
         {
@@ -161,13 +187,21 @@ public sealed class DplTransformer : ITransformer, IDisposable
     {
         // A prediction engine disposes its model; writing would fail without a hint of that.
         ObjectDisposedException.ThrowIf(_prompts.ClassFeatures.IsInvalid, this);
-        ModelZip.Write(ctx, MLNetInternals.LoaderSignature, typeof(DplTransformer).Assembly, _face, _description.ToJson(), (PromptsEntry, writer => _prompts.Write(writer.BaseStream)));
+        CarriedParts parts = Contents switch { DplModelContents.WithImageTower => CarriedParts.ImageTower, DplModelContents.WithClip => CarriedParts.Clip, _ => CarriedParts.None };
+        _scorer.Use(() =>
+        {
+            using ClipEntries clip = ClipEntries.Of(Backbone, parts, _device);
+            string json = (_description with { Carries = parts }).ToJson();
+            ModelZip.Write(ctx, MLNetInternals.LoaderSignature, typeof(DplTransformer).Assembly, _face, json, [(PromptsEntry, writer => _prompts.Write(writer.BaseStream)), .. clip.Streams]);
+            return parts;
+        });
     }
 
     /// <summary>Frees the prompts and this transformer's share of CLIP. Predictions under way end first; later ones throw <see cref="ObjectDisposedException"/>.</summary>
     public void Dispose()
     {
         _scorer.Dispose();
+        _hold?.Dispose();
         _prompts.Dispose();
     }
 
@@ -181,13 +215,28 @@ public sealed class DplTransformer : ITransformer, IDisposable
             using var log = new HostLog(env, nameof(DplTransformer), "Loading");
             EnvironmentOptions options = MLNetInternals.OptionsOf(env);
             TorchSharp.torch.Device device = ComputeDevice.Choose(null, options.GpuDeviceId, options.FallbackToCpu, log.Info, log.Warning);
-            ClipBackbone backbone = BackboneLocator.Find(reference.Name, reference.Sha256, reference.Location, reference.Vocabulary);
+            ClipBackbone backbone = description.Carries == CarriedParts.None
+                ? BackboneLocator.Find(reference.Name, reference.Sha256, reference.Location, reference.Vocabulary)
+                : ClipEntries.Read(reader, reference, description.Carries);
+            // The transformer takes a share of its own.
+            using IDisposable? untilThen = backbone.Hold();
             log.Info($"Backbone: {backbone}.");
             description.RequireLayers(backbone.Config.Text.Layers, backbone.Config.Vision.Layers);
             TrainedPrompts prompts = ModelZip.ReadStream(
                 reader, PromptsEntry, stream => TrainedPrompts.Read(stream.BaseStream, PromptsEntry, description.ImageLengths, description.TextLengths, face.Classes.Count, backbone.Config));
-            return new DplTransformer(face, description, prompts, backbone, device);
+            try
+            {
+                return new DplTransformer(face, description, prompts, backbone, device) { Contents = ContentsOf(description.Carries) };
+            }
+            catch
+            {
+                prompts.Dispose();
+                throw;
+            }
         });
+
+    private static DplModelContents ContentsOf(CarriedParts parts)
+        => parts switch { CarriedParts.ImageTower => DplModelContents.WithImageTower, CarriedParts.Clip => DplModelContents.WithClip, _ => DplModelContents.PromptsOnly };
 
     private static DplSearchReport ReportOf(SearchResult search)
         => new(search.Candidates, [.. search.Epochs.Select(e => new DplSearchEpoch(e.LearningRate, e.TrainLoss, e.ValidationLoss, e.Alphas.Text, e.Alphas.Image))]);

@@ -3,16 +3,16 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>Finds the CLIP that a saved model was trained on: a model zip names it by SHA-256 and does not contain it.</summary>
+/// <summary>Finds the CLIP that a saved model was trained on: a model zip names it by SHA-256 and need not contain it.</summary>
 internal static class BackboneLocator
 {
     /// <summary>Folders or files to look at, separated as PATH is.</summary>
     public const string EnvironmentVariable = "DPL_CLIP";
 
-    private static readonly ConcurrentDictionary<string, ClipBackbone> Registered = new(StringComparer.Ordinal);
+    private static readonly ConcurrentDictionary<object, ClipBackbone> Registered = new();
 
     /// <summary>Makes a backbone known to every model that this process loads.</summary>
-    public static void Register(ClipBackbone backbone) => Registered[backbone.Location] = backbone;
+    public static void Register(ClipBackbone backbone) => Registered[backbone.Location ?? (object)backbone] = backbone;
 
     /// <param name="name">As the model knows it, for messages.</param>
     /// <param name="sha256">Of the weights, 64 hexadecimal digits.</param>
@@ -29,11 +29,11 @@ internal static class BackboneLocator
                 // The same weights may be registered from several places, of which some are gone by now.
                 backbone.RequireUnchanged();
                 if (Matches(backbone, sha256)) return backbone;
-                looked.Add($"{backbone.Location} (registered): other weights, SHA-256 {backbone.Sha256}");
+                looked.Add($"{backbone} (registered): other weights, SHA-256 {backbone.Sha256}");
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                looked.Add($"{backbone.Location} (registered): {e.Message}");
+                looked.Add($"{backbone} (registered): {e.Message}");
             }
         }
         foreach (var (path, source) in Places(savedLocation))

@@ -1,4 +1,3 @@
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Clip;
@@ -6,19 +5,20 @@ namespace Microsoft.ML.Dpl.Clip;
 /// <summary>
 /// A reference to a CLIP on disk. Opening checks every file, name and shape but reads no weights, so it is cheap;
 /// the weights are read when they are first needed and shared by all users in the process.
+/// The CLIP of a model whose zip carried it lies in memory instead, until the model is disposed.
 /// </summary>
 public sealed class ClipBackbone
 {
     private const string TinyAssembly = "Microsoft.ML.Dpl.TinyClip";
     private const string OpenAIVocabulary = "bpe_simple_vocab_16e6.txt.gz";
 
-    private readonly ClipFiles _files;
+    private readonly IClipSource _source;
     private readonly object _hashing = new();
     private string? _sha256;
 
     private ClipBackbone(string location, ClipFiles files, Func<ITensorSource, ClipConfig> readConfig)
     {
-        (Location, _files) = (location, files);
+        (Name, Location, _source) = (Path.GetFileName(location), location, files);
         using (ITensorSource source = files.OpenWeights())
         {
             Config = readConfig(source);
@@ -27,11 +27,17 @@ public sealed class ClipBackbone
         files.RequireTokenizer();
     }
 
-    /// <summary>The name of the folder or of the weights file.</summary>
-    public string Name => Path.GetFileName(Location);
+    /// <summary>A CLIP that a model zip carried.</summary>
+    /// <param name="name">As it was called where the model was trained.</param>
+    /// <param name="config">Its shape.</param>
+    /// <param name="carried">Its weights; they stay until the last <see cref="Hold"/> is disposed.</param>
+    internal ClipBackbone(string name, ClipConfig config, CarriedClip carried) => (Name, Config, _source) = (name, config, carried);
 
-    /// <summary>The full path of the folder or of the weights file.</summary>
-    public string Location { get; }
+    /// <summary>The name of the folder or of the weights file.</summary>
+    public string Name { get; }
+
+    /// <summary>The full path of the folder or of the weights file; <c>null</c> where a model zip carried this CLIP.</summary>
+    public string? Location { get; }
 
     /// <summary>The model's shape.</summary>
     public ClipConfig Config { get; }
@@ -45,23 +51,18 @@ public sealed class ClipBackbone
     {
         get
         {
-            lock (_hashing) return _sha256 ??= _files.HashWeights();
+            lock (_hashing) return _sha256 ??= _source.HashWeights();
         }
     }
 
     /// <inheritdoc/>
-    public override string ToString() => $"{Name} ({Location})";
+    public override string ToString() => $"{Name} ({Location ?? "carried by the model zip"})";
 
-    internal bool IsOpenAILayout => _files.IsOpenAILayout;
+    /// <summary>Whether the text branch is there, which training and new classes need; only the CLIP of a model zip may lack it.</summary>
+    public bool HasTextBranch => _source.HasText;
 
-    /// <summary>vocab.json, or bpe_simple_vocab_16e6.txt.gz in OpenAI's layout.</summary>
-    internal string VocabularyPath => _files.VocabularyPath;
-
-    /// <summary>merges.txt; <c>null</c> in OpenAI's layout.</summary>
-    internal string? MergesPath => _files.MergesPath;
-
-    /// <summary>preprocessor_config.json; <c>null</c> where there is none.</summary>
-    internal string? PreprocessorConfigPath => _files.PreprocessorConfigPath;
+    /// <summary>The files of a CLIP on disk; <c>null</c> where a model zip carried it.</summary>
+    internal ClipFiles? Files => _source as ClipFiles;
 
     /// <summary>The name by which <see cref="Open"/> knows <see cref="Tiny"/>.</summary>
     public const string TinyName = "tiny";
@@ -122,34 +123,28 @@ public sealed class ClipBackbone
 
     /// <summary>The image branch on a device, shared with everyone who rents it there.</summary>
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
-    internal Lease<VisionWeights> RentVision(Device device) => Rent(device, source => ClipWeightsReader.ReadVision(source, _files.Naming, Config, device));
+    internal Lease<VisionWeights> RentVision(Device device) => _source.RentVision(Config, device);
 
     /// <summary>The text branch on a device, shared with everyone who rents it there.</summary>
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
-    internal Lease<TextWeights> RentText(Device device) => Rent(device, source => ClipWeightsReader.ReadText(source, _files.Naming, Config, device));
+    internal Lease<TextWeights> RentText(Device device) => _source.RentText(Config, device);
 
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
-    internal void RequireUnchanged() => _files.RequireUnchanged();
+    internal void RequireUnchanged() => _source.RequireUnchanged();
+
+    /// <summary>A share in weights that exist in memory only, which keeps them until it is disposed; null where they can be read again.</summary>
+    /// <exception cref="IOException">The weights are gone.</exception>
+    internal IDisposable? Hold() => _source.Hold();
 
     /// <summary>The tokenizer of this CLIP's vocabulary.</summary>
     /// <exception cref="InvalidDataException">A vocabulary file is malformed.</exception>
-    internal ClipTokenizer CreateTokenizer() => IsOpenAILayout ? ClipTokenizer.FromOpenAI(VocabularyPath) : ClipTokenizer.FromHuggingFace(VocabularyPath, MergesPath!);
+    internal ClipTokenizer CreateTokenizer() => new(ReadVocabulary());
+
+    /// <summary>The tokens and merges.</summary>
+    /// <exception cref="InvalidDataException">A vocabulary file is malformed.</exception>
+    internal ClipVocabulary ReadVocabulary() => _source.ReadVocabulary();
 
     /// <summary>What makes pictures into this CLIP's input.</summary>
     /// <exception cref="InvalidDataException">preprocessor_config.json asks for what this library does not do.</exception>
-    internal ClipImageProcessor CreateImageProcessor()
-        => PreprocessorConfigPath is { } path ? ClipImageProcessor.FromFile(path, Config.ImageSize) : ClipImageProcessor.Default(Config.ImageSize);
-
-    private Lease<T> Rent<T>(Device device, Func<ITensorSource, T> read)
-        where T : class, IDisposable
-    {
-        // "cuda" and "cuda:0" are one device, and so are all spellings of the CPU.
-        int ordinal = device.type == DeviceType.CPU ? 0 : Math.Max(0, device.index);
-        var key = (typeof(T), device.type, ordinal, string.Join('\n', _files.Weights), Config);
-        return SharedWeights.Rent(key, () =>
-        {
-            using ITensorSource source = _files.OpenWeights();
-            return read(source);
-        });
-    }
+    internal ClipImageProcessor CreateImageProcessor() => new(_source.ReadImageProcessor(Config.ImageSize));
 }

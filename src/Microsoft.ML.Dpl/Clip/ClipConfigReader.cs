@@ -5,7 +5,9 @@ namespace Microsoft.ML.Dpl.Clip;
 /// <summary>Reads the <c>config.json</c> of a Hugging Face CLIP, with that library's defaults for every field left out.</summary>
 internal static class ClipConfigReader
 {
-    private const int LegacyEndOfText = 2;
+    /// <summary>The end-of-text id that old configurations give, whatever it is.</summary>
+    public const int LegacyEndOfText = 2;
+
     private const int MaximumLayers = 512, MaximumWidth = 1 << 16, MaximumMlpWidth = 1 << 18, MaximumPixels = 1 << 14, MaximumContext = 1 << 16, MaximumVocabulary = 1 << 24;
 
     /// <exception cref="FileNotFoundException">There is no such file.</exception>

@@ -1,9 +1,11 @@
 using System.Security.Cryptography;
+using TorchSharp;
+using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Clip;
 
 /// <summary>The files that make up a CLIP on disk, in Hugging Face's layout or OpenAI's.</summary>
-internal sealed class ClipFiles
+internal sealed class ClipFiles : IClipSource
 {
     private const string SingleFile = "model.safetensors", Index = "model.safetensors.index.json";
 
@@ -27,6 +29,8 @@ internal sealed class ClipFiles
     public string? PreprocessorConfigPath { get; }
 
     public bool IsOpenAILayout => MergesPath is null;
+
+    public bool HasText => true;
 
     public ClipNaming Naming => IsOpenAILayout ? ClipNaming.OpenAI : ClipNaming.HuggingFace;
 
@@ -60,6 +64,21 @@ internal sealed class ClipFiles
         return _index is null ? SafetensorsFile.Open(Weights[0].FullPath) : ShardedSafetensors.Open(_index);
     }
 
+    /// <inheritdoc/>
+    public Lease<VisionWeights> RentVision(ClipConfig config, Device device) => Rent(config, device, source => ClipWeightsReader.ReadVision(source, Naming, config, device));
+
+    /// <inheritdoc/>
+    public Lease<TextWeights> RentText(ClipConfig config, Device device) => Rent(config, device, source => ClipWeightsReader.ReadText(source, Naming, config, device));
+
+    /// <inheritdoc/>
+    public ClipVocabulary ReadVocabulary() => MergesPath is { } merges ? ClipVocabulary.ReadHuggingFace(VocabularyPath, merges) : ClipVocabulary.ReadOpenAI(VocabularyPath);
+
+    /// <inheritdoc/>
+    public ClipImageProcessorConfig ReadImageProcessor(int imageSize)
+        => PreprocessorConfigPath is { } path ? ClipImageProcessorConfig.Read(path, imageSize) : ClipImageProcessorConfig.Default(imageSize);
+
+    public IDisposable? Hold() => null;
+
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
     public void RequireUnchanged()
     {
@@ -83,6 +102,19 @@ internal sealed class ClipFiles
     {
         byte[][] hashes = [.. Weights.Select(Hash)];
         return Convert.ToHexString(hashes.Length == 1 ? hashes[0] : SHA256.HashData([.. hashes.SelectMany(h => h)])).ToLowerInvariant();
+    }
+
+    private Lease<T> Rent<T>(ClipConfig config, Device device, Func<ITensorSource, T> read)
+        where T : class, IDisposable
+    {
+        // "cuda" and "cuda:0" are one device, and so are all spellings of the CPU.
+        int ordinal = device.type == DeviceType.CPU ? 0 : Math.Max(0, device.index);
+        var key = (typeof(T), device.type, ordinal, string.Join('\n', Weights), config);
+        return SharedWeights.Rent(key, () =>
+        {
+            using ITensorSource source = OpenWeights();
+            return read(source);
+        });
     }
 
     private static byte[] Hash(FileStamp file)

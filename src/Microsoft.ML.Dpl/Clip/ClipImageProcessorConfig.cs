@@ -21,10 +21,19 @@ internal sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, flo
     public static ClipImageProcessorConfig Read(string path, int imageSize)
     {
         if (!File.Exists(path)) throw new FileNotFoundException($"Image processor configuration '{path}' does not exist.", path);
+        return Parse(File.ReadAllBytes(path), path, imageSize);
+    }
+
+    /// <param name="json">The text of the file in UTF-8.</param>
+    /// <param name="path">The file, for messages.</param>
+    /// <param name="imageSize">What the image tower takes, in pixels a side.</param>
+    /// <exception cref="InvalidDataException">As <see cref="Read"/>.</exception>
+    public static ClipImageProcessorConfig Parse(ReadOnlyMemory<byte> json, string path, int imageSize)
+    {
         JsonDocument document;
         try
         {
-            document = JsonDocument.Parse(File.ReadAllBytes(path));
+            document = JsonDocument.Parse(json);
         }
         catch (JsonException e)
         {

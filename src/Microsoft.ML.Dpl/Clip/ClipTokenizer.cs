@@ -11,7 +11,8 @@ internal sealed class ClipTokenizer
     private readonly BpeTokenizer _pairs;
     private readonly string?[] _tokens;
 
-    private ClipTokenizer(ClipVocabulary vocabulary)
+    /// <param name="vocabulary">Of either layout.</param>
+    public ClipTokenizer(ClipVocabulary vocabulary)
     {
         (StartId, EndId) = (vocabulary.Ids[ClipVocabulary.StartToken], vocabulary.Ids[ClipVocabulary.EndToken]);
         VocabularySize = vocabulary.Ids.Values.Max() + 1;

@@ -21,11 +21,30 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
     /// <exception cref="InvalidDataException">A file is malformed; the message names it.</exception>
     public static ClipVocabulary ReadHuggingFace(string vocabularyPath, string mergesPath)
     {
-        var ids = ReadTokenTable(vocabularyPath);
-        using StreamReader reader = new(OpenExisting(mergesPath));
-        var merges = ReadMerges(reader, mergesPath, int.MaxValue);
-        CheckMerges(ids, merges, mergesPath, vocabularyPath);
-        return new ClipVocabulary(ids, merges, $"'{vocabularyPath}' and '{mergesPath}'");
+        using Stream vocabulary = OpenExisting(vocabularyPath), merges = OpenExisting(mergesPath);
+        return ReadHuggingFace(vocabulary, vocabularyPath, merges, mergesPath);
+    }
+
+    /// <summary>Reads the content of these files, which <see cref="WriteIds"/> and <see cref="WriteMerges"/> write, from streams with names for messages.</summary>
+    /// <exception cref="InvalidDataException">A stream is malformed; the message names it.</exception>
+    public static ClipVocabulary ReadHuggingFace(Stream vocabulary, string vocabularyName, Stream merges, string mergesName)
+    {
+        var ids = ReadTokenTable(vocabulary, vocabularyName);
+        using StreamReader reader = new(merges, leaveOpen: true);
+        var pairs = ReadMerges(reader, mergesName, int.MaxValue);
+        CheckMerges(ids, pairs, mergesName, vocabularyName);
+        return new ClipVocabulary(ids, pairs, $"'{vocabularyName}' and '{mergesName}'");
+    }
+
+    /// <summary>Writes <c>vocab.json</c>.</summary>
+    public void WriteIds(Stream stream) => JsonSerializer.Serialize(stream, Ids);
+
+    /// <summary>Writes <c>merges.txt</c>.</summary>
+    public void WriteMerges(Stream stream)
+    {
+        using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
+        writer.WriteLine("#version: 0.2");
+        foreach (string pair in Merges) writer.WriteLine(pair);
     }
 
     /// <summary>Reads <c>bpe_simple_vocab_16e6.txt.gz</c>: ids follow from the order of bytes and merges.</summary>
@@ -71,19 +90,16 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
 
     private static char SymbolOf(int b, int place) => Prints(b) ? (char)b : (char)(ByteCount + place - PrintingCount);
 
-    private static Dictionary<string, int> ReadTokenTable(string path)
+    private static Dictionary<string, int> ReadTokenTable(Stream stream, string path)
     {
         Dictionary<string, int>? ids;
-        using (Stream stream = OpenExisting(path))
+        try
         {
-            try
-            {
-                ids = JsonSerializer.Deserialize<Dictionary<string, int>>(stream);
-            }
-            catch (JsonException e)
-            {
-                throw new InvalidDataException($"Vocabulary '{path}' is no JSON object of token to id: {e.Message}", e);
-            }
+            ids = JsonSerializer.Deserialize<Dictionary<string, int>>(stream);
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidDataException($"Vocabulary '{path}' is no JSON object of token to id: {e.Message}", e);
         }
         if (ids is null) throw new InvalidDataException($"Vocabulary '{path}' is empty.");
         foreach (string token in (string[])[StartToken, EndToken])

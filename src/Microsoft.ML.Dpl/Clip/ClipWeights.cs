@@ -29,6 +29,8 @@ internal sealed record BlockWeights(
     Tensor DownWeight, Tensor DownBias)
 {
     public const double QuickGeluFactor = 1.702;
+
+    public const int TensorCount = 12;
 }
 
 /// <summary>The frozen image branch. All tensors float32 on one device; owned by this object.</summary>
@@ -61,6 +63,18 @@ internal sealed record VisionWeights(
         foreach (Tensor tensor in Tensors) tensor.Dispose();
     }
 
+    /// <summary>Takes over tensors in the order of <see cref="Tensors"/>.</summary>
+    public static VisionWeights FromTensors(ClipConfig config, IReadOnlyList<Tensor> tensors)
+    {
+        BlockWeights[] blocks = BlocksOf(tensors, config.Vision.Layers);
+        return tensors.Skip(blocks.Length * BlockWeights.TensorCount).ToArray() is [var patch, var classEmbedding, var positions, var preWeight, var preBias, var postWeight, var postBias, var projection]
+            ? new VisionWeights(config, patch, classEmbedding, positions, preWeight, preBias, blocks, postWeight, postBias, projection)
+            : throw new ArgumentException($"{tensors.Count} tensors do not make an image branch of {config.Vision.Layers} layers.", nameof(tensors));
+    }
+
+    internal static BlockWeights[] BlocksOf(IReadOnlyList<Tensor> tensors, int layers) => [.. tensors.Chunk(BlockWeights.TensorCount).Take(layers)
+        .Select(t => new BlockWeights(t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11]))];
+
     internal static IEnumerable<Tensor> TensorsOf(IEnumerable<BlockWeights> blocks) => blocks.SelectMany(b => new[]
     {
         b.Norm1Weight, b.Norm1Bias, b.QkvWeight, b.QkvBias, b.OutWeight, b.OutBias,
@@ -90,6 +104,15 @@ internal sealed record TextWeights(
     /// <summary>Every tensor above.</summary>
     public IEnumerable<Tensor> Tensors
         => VisionWeights.TensorsOf(Blocks).Concat([TokenEmbedding, PositionEmbedding, FinalNormWeight, FinalNormBias, Projection]);
+
+    /// <summary>Takes over tensors in the order of <see cref="Tensors"/>.</summary>
+    public static TextWeights FromTensors(ClipConfig config, IReadOnlyList<Tensor> tensors, double logitScale)
+    {
+        BlockWeights[] blocks = VisionWeights.BlocksOf(tensors, config.Text.Layers);
+        return tensors.Skip(blocks.Length * BlockWeights.TensorCount).ToArray() is [var tokens, var positions, var normWeight, var normBias, var projection]
+            ? new TextWeights(config, tokens, positions, blocks, normWeight, normBias, projection, logitScale)
+            : throw new ArgumentException($"{tensors.Count} tensors do not make a text branch of {config.Text.Layers} layers.", nameof(tensors));
+    }
 
     public void Dispose()
     {

@@ -28,11 +28,14 @@ internal sealed class SafetensorsHeader
     /// <summary>First byte and length of a tensor, counted from the end of the header.</summary>
     public (long Offset, long Length) PlaceOf(string name) => (_places[name].Begin, _places[name].End - _places[name].Begin);
 
+    /// <summary>The tensors' names in the order of their bytes.</summary>
+    public IEnumerable<string> NamesInOrder() => _places.OrderBy(p => p.Value.Begin).ThenBy(p => p.Value.End).Select(p => p.Key);
+
     /// <param name="json">The header without its length.</param>
-    /// <param name="dataLength">Bytes after the header.</param>
+    /// <param name="dataLength">Bytes after the header; null where that is not known yet.</param>
     /// <param name="location">The file, for messages.</param>
     /// <exception cref="InvalidDataException">Anything in the header is wrong.</exception>
-    public static SafetensorsHeader Parse(ReadOnlySpan<byte> json, long dataLength, string location)
+    public static SafetensorsHeader Parse(ReadOnlySpan<byte> json, long? dataLength, string location)
     {
         if (json.IsEmpty || json[0] != '{') throw new InvalidDataException($"{location}: the header does not begin with '{{', so this is no safetensors file.");
         try
@@ -49,7 +52,7 @@ internal sealed class SafetensorsHeader
         }
     }
 
-    private void CheckPlaces(long dataLength, string location)
+    private void CheckPlaces(long? dataLength, string location)
     {
         long end = 0;
         foreach (var (name, place) in _places.OrderBy(p => p.Value.Begin).ThenBy(p => p.Value.End))
@@ -59,7 +62,7 @@ internal sealed class SafetensorsHeader
             if (place.End > dataLength) throw new InvalidDataException($"{location}: tensor '{name}' ends at byte {place.End}, but the file holds {dataLength} bytes of tensors; it is cut short or damaged.");
             end = place.End;
         }
-        if (end != dataLength) throw new InvalidDataException($"{location}: the tensors end at byte {end}, but {dataLength} bytes follow the header.");
+        if (dataLength is not null && end != dataLength) throw new InvalidDataException($"{location}: the tensors end at byte {end}, but {dataLength} bytes follow the header.");
     }
 
     private ref struct Parser(ReadOnlySpan<byte> json, SafetensorsHeader header, string location)

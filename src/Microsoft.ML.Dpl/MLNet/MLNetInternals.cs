@@ -29,7 +29,10 @@ internal static class MLNetInternals
     public const string LoaderSignature = "DplTransformer";
 
     /// <summary>Of the format, not of the library: the assembly's version is frozen.</summary>
-    public const uint FormatVersion = 0x00010001;
+    /// <remarks>1.2 adds entries that carry CLIP. A reader of 1.1 leaves them alone and looks for CLIP as ever.</remarks>
+    public const uint FormatVersion = 0x00010002;
+
+    private const uint OldestReader = 0x00010001, OldestReadable = 0x00010001;
 
     public static IHostEnvironment EnvironmentOf(MulticlassClassificationCatalog.MulticlassClassificationTrainers trainers) => CatalogUtils.GetEnvironment(trainers);
 
@@ -97,7 +100,7 @@ internal static class MLNetInternals
     }
 
     private static VersionInfo CreateVersionInfo(string loaderSignature, Assembly loaderAssembly) => new(
-        modelSignature: ModelSignature, verWrittenCur: FormatVersion, verReadableCur: FormatVersion, verWeCanReadBack: FormatVersion,
+        modelSignature: ModelSignature, verWrittenCur: FormatVersion, verReadableCur: OldestReader, verWeCanReadBack: OldestReadable,
         loaderSignature: loaderSignature, loaderAssemblyName: loaderAssembly.FullName);
 }
 

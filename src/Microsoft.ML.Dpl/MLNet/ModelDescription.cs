@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Microsoft.ML.Dpl.Search;
 
 namespace Microsoft.ML.Dpl.MLNet;
@@ -12,11 +13,12 @@ namespace Microsoft.ML.Dpl.MLNet;
 /// <param name="Search">The alphas' history; null where the lengths were given.</param>
 /// <param name="ImageFolder">Where relative paths of pictures start; null: the current folder.</param>
 /// <param name="WasCancelled">Whether the fit was cut short; false in zips from before it was kept.</param>
+/// <param name="Carries">What of CLIP lies in the zip; nothing in zips from before there was a choice.</param>
 internal sealed record ModelDescription(
     BackboneReference Backbone, string Template, IReadOnlyList<int> TextLengths, IReadOnlyList<int> ImageLengths, double? ValidationAccuracy, SearchResult? Search,
-    string? ImageFolder = null, bool WasCancelled = false)
+    string? ImageFolder = null, bool WasCancelled = false, CarriedParts Carries = CarriedParts.None)
 {
-    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true };
+    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true, Converters = { new JsonStringEnumConverter<CarriedParts>(JsonNamingPolicy.CamelCase) } };
 
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
@@ -34,6 +36,7 @@ internal sealed record ModelDescription(
         }
         if (description is not { Backbone: { Name: not null, Sha256: not null }, TextLengths: not null, ImageLengths: not null, Template: not null })
             throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip lacks the backbone, the template or the lengths. Save the model again.");
+        if (!Enum.IsDefined(description.Carries)) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip says that it carries {(int)description.Carries}, which is not known. Update the package, or save the model again.");
         foreach (int length in description.TextLengths.Concat(description.ImageLengths))
             if (length < 0) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip holds a context length of {length}. Save the model again.");
         if (description.Search is { } search && !IsComplete(search, description))

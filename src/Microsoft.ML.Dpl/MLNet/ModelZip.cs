@@ -91,6 +91,11 @@ internal static class ModelZip
         {
             throw new InvalidDataException($"The entry '{name}' of the model zip ends too early. Copy or save the model again.", e);
         }
+        catch (InvalidDataException e) when (!e.Message.Contains(name, StringComparison.Ordinal))
+        {
+            // What decompression says names no entry.
+            throw new InvalidDataException($"The entry '{name}' of the model zip is damaged: {e.Message} Copy or save the model again.", e);
+        }
         return value!;
     }
 

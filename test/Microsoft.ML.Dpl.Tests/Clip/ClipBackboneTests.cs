@@ -24,13 +24,13 @@ public sealed class ClipBackboneTests : IDisposable
         var backbone = ClipBackbone.Open(_folder.FullPath + Path.DirectorySeparatorChar);
         Assert.Equal((Path.GetFileName(_folder.FullPath), _folder.FullPath), (backbone.Name, backbone.Location));
         Assert.Equal(499, backbone.Config.EndOfTextId);
-        Assert.False(backbone.IsOpenAILayout);
-        Assert.Equal((_folder.File("vocab.json"), _folder.File("merges.txt")), (backbone.VocabularyPath, backbone.MergesPath));
-        Assert.Null(backbone.PreprocessorConfigPath);
+        Assert.False(backbone.Files!.IsOpenAILayout);
+        Assert.Equal((_folder.File("vocab.json"), _folder.File("merges.txt")), (backbone.Files!.VocabularyPath, backbone.Files!.MergesPath));
+        Assert.Null(backbone.Files!.PreprocessorConfigPath);
         Assert.Equal(Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(_folder.File("model.safetensors")))).ToLowerInvariant(), backbone.Sha256);
 
         File.WriteAllText(_folder.File("preprocessor_config.json"), "{}");
-        Assert.Equal(_folder.File("preprocessor_config.json"), ClipBackbone.FromFolder(_folder.FullPath).PreprocessorConfigPath);
+        Assert.Equal(_folder.File("preprocessor_config.json"), ClipBackbone.FromFolder(_folder.FullPath).Files!.PreprocessorConfigPath);
     }
 
     [SkippableFact]
@@ -54,8 +54,8 @@ public sealed class ClipBackboneTests : IDisposable
         File.WriteAllBytes(_folder.File(Vocabulary), []);
         var backbone = ClipBackbone.Open(weights);
         Assert.Equal(("clip.safetensors", weights), (backbone.Name, backbone.Location));
-        Assert.True(backbone.IsOpenAILayout);
-        Assert.Equal((_folder.File(Vocabulary), null, null), (backbone.VocabularyPath, backbone.MergesPath, backbone.PreprocessorConfigPath));
+        Assert.True(backbone.Files!.IsOpenAILayout);
+        Assert.Equal((_folder.File(Vocabulary), null, null), (backbone.Files!.VocabularyPath, backbone.Files!.MergesPath, backbone.Files!.PreprocessorConfigPath));
         using Lease<TextWeights> text = backbone.RentText(CPU);
         Assert.Equal(500, text.Value.TokenEmbedding.shape[0]);
     }

@@ -26,9 +26,9 @@ public sealed class EmbeddedBackboneTests : IDisposable
         ClipBackbone first = EmbeddedBackbone.Open(assembly);
         Assert.StartsWith(_cache.FullPath, first.Location);
         Assert.Equal(ClipBackbone.FromFolder(_model.FullPath).Sha256, first.Sha256);
-        DateTime written = File.GetLastWriteTimeUtc(Path.Combine(first.Location, "model.safetensors"));
+        DateTime written = File.GetLastWriteTimeUtc(Path.Combine(first.Location!, "model.safetensors"));
         Assert.Equal(first.Location, EmbeddedBackbone.Open(assembly).Location);
-        Assert.Equal(written, File.GetLastWriteTimeUtc(Path.Combine(first.Location, "model.safetensors")));
+        Assert.Equal(written, File.GetLastWriteTimeUtc(Path.Combine(first.Location!, "model.safetensors")));
     }
 
     [Fact]
@@ -36,7 +36,7 @@ public sealed class EmbeddedBackboneTests : IDisposable
     {
         Assembly assembly = WithResources("Embedded.Many", Directory.GetFiles(_model.FullPath));
         string[] locations = new string[8];
-        Parallel.For(0, locations.Length, i => locations[i] = EmbeddedBackbone.Open(assembly).Location);
+        Parallel.For(0, locations.Length, i => locations[i] = EmbeddedBackbone.Open(assembly).Location!);
         Assert.Single(locations.Distinct());
         Assert.Single(Directory.GetDirectories(Path.GetDirectoryName(locations[0])!));
     }
@@ -49,7 +49,7 @@ public sealed class EmbeddedBackboneTests : IDisposable
         Environment.SetEnvironmentVariable("XDG_CACHE_HOME", file);
         ClipBackbone backbone = EmbeddedBackbone.Open(WithResources("Embedded.Unwritable" + Guid.NewGuid().ToString("n"), Directory.GetFiles(_model.FullPath)));
         Assert.DoesNotContain(file, backbone.Location);
-        Directory.Delete(backbone.Location, recursive: true);
+        Directory.Delete(backbone.Location!, recursive: true);
     }
 
     [Fact]

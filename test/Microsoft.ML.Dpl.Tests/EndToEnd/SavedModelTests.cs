@@ -55,6 +55,9 @@ public sealed class SavedModelTests(SmallBackbone small, ColourPictures pictures
     [InlineData("textLengths", "[-1,0,0]", "context length of -1")]
     [InlineData("textLengths", "\"none\"", "cannot be read")]
     [InlineData("template", "null", "lacks")]
+    [InlineData("carries", "\"everything\"", "cannot be read")]
+    [InlineData("carries", "7", "not known")]
+    [InlineData("carries", "\"imageTower\"", "no entry 'clip.config.json'")]
     [InlineData("search", """{"candidates":[0,2],"epochs":[{"learningRate":1,"trainLoss":1,"validationLoss":1,"alphas":{"image":[[]],"text":[[0,1]]}}]}""", "incomplete search")]
     [InlineData("search", """{"candidates":[0,2],"epochs":[null]}""", "incomplete search")]
     public void A_changed_description_is_refused_by_name(string property, string json, string named)

@@ -14,7 +14,7 @@ public class TinyClipTests
     {
         ClipBackbone tiny = ClipBackbone.Open("tiny");
         Assert.Equal(ClipBackbone.Tiny.Sha256, tiny.Sha256);
-        Assert.InRange(Directory.GetFiles(tiny.Location).Sum(file => new FileInfo(file).Length), 1, 8 << 20);
+        Assert.InRange(Directory.GetFiles(tiny.Location!).Sum(file => new FileInfo(file).Length), 1, 8 << 20);
     }
 
     /// <summary>The card's figures on a draw of its own, within four standard errors of 400 pictures; and the card says these figures.</summary>

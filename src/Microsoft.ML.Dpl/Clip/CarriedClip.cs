@@ -1,0 +1,87 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Clip;
+
+/// <summary>A CLIP that a model zip carried. Its weights lie in memory only, once, and go with the last holder of a share.</summary>
+internal sealed class CarriedClip : IClipSource
+{
+    private readonly string _sha256;
+    private readonly ClipImageProcessorConfig _processor;
+    private readonly ClipVocabulary? _vocabulary;
+    // Given to the first who rents; from then on the leases own them.
+    private VisionWeights? _vision;
+    private TextWeights? _text;
+
+    /// <param name="sha256">Of the weights it was made from.</param>
+    /// <param name="processor">Its preprocessing.</param>
+    /// <param name="vision">Its image branch on the CPU; taken over.</param>
+    /// <param name="text">Its text branch on the CPU, taken over, and its vocabulary; null where only the image tower was carried.</param>
+    public CarriedClip(string sha256, ClipImageProcessorConfig processor, VisionWeights vision, (TextWeights Weights, ClipVocabulary Vocabulary)? text)
+        => (_sha256, _processor, _vision, _text, _vocabulary) = (sha256, processor, vision, text?.Weights, text?.Vocabulary);
+
+    public bool HasText => _vocabulary is not null;
+
+    public string HashWeights() => _sha256;
+
+    public void RequireUnchanged() => Hold().Dispose();
+
+    public Lease<VisionWeights> RentVision(ClipConfig config, Device device)
+        => device.type == DeviceType.CPU ? RentVision() : SharedWeights.Rent((this, typeof(VisionWeights), device.type, Math.Max(0, device.index)), () =>
+        {
+            using Lease<VisionWeights> here = RentVision();
+            return VisionWeights.FromTensors(config, Copies(here.Value.Tensors, device));
+        });
+
+    public Lease<TextWeights> RentText(ClipConfig config, Device device)
+        => device.type == DeviceType.CPU ? RentText() : SharedWeights.Rent((this, typeof(TextWeights), device.type, Math.Max(0, device.index)), () =>
+        {
+            using Lease<TextWeights> here = RentText();
+            return TextWeights.FromTensors(config, Copies(here.Value.Tensors, device), here.Value.LogitScale);
+        });
+
+    public ClipVocabulary ReadVocabulary() => _vocabulary ?? throw NoText();
+
+    public ClipImageProcessorConfig ReadImageProcessor(int imageSize) => _processor;
+
+    /// <inheritdoc/>
+    public IDisposable Hold()
+    {
+        Lease<VisionWeights> vision = RentVision();
+        try
+        {
+            return new Share(vision, HasText ? RentText() : null);
+        }
+        catch
+        {
+            vision.Dispose();
+            throw;
+        }
+    }
+
+    private Lease<VisionWeights> RentVision() => SharedWeights.Rent((this, typeof(VisionWeights)), () => Interlocked.Exchange(ref _vision, null) ?? throw Gone());
+
+    private Lease<TextWeights> RentText()
+        => HasText ? SharedWeights.Rent((this, typeof(TextWeights)), () => Interlocked.Exchange(ref _text, null) ?? throw Gone()) : throw NoText();
+
+    private static Tensor[] Copies(IEnumerable<Tensor> tensors, Device device)
+    {
+        using var ordinary = inference_mode(false);
+        using var noGradients = no_grad();
+        return [.. tensors.Select(tensor => tensor.to(device, copy: true).DetachFromDisposeScope())];
+    }
+
+    private static IOException Gone() => new("it came in a model zip, and the model loaded from that was disposed. Load the model again.");
+
+    private static IOException NoText()
+        => new("it came in a model zip that carries the image tower only. Save the model with the contents WithClip, or with PromptsOnly and CLIP's folder at hand where it is loaded.");
+
+    private sealed record Share(IDisposable Vision, IDisposable? Text) : IDisposable
+    {
+        public void Dispose()
+        {
+            Vision.Dispose();
+            Text?.Dispose();
+        }
+    }
+}

@@ -1,0 +1,111 @@
+using System.Security.Cryptography;
+using Microsoft.ML.Dpl.Runtime;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Clip;
+
+/// <summary>
+/// The weights of a branch as they are computed with, float32 and with <see cref="BlockWeights"/>' constants folded in, as a safetensors stream: unfolding
+/// and folding again would not give the same bits. The names are OpenAI's; the metadata says that the values are not.
+/// </summary>
+internal static class FoldedWeights
+{
+    private const string Patches = "visual.conv1.weight", LogitScale = "logit_scale", LogitFactor = "logit_factor", Mark = "folded", Digest = "sha256";
+
+    private const string Folding = "Queries are divided by the root of a head's width; for quick GELU c_fc is multiplied and c_proj.weight divided by 1.702.";
+
+    private static readonly string[] BlockParts =
+    [
+        "ln_1.weight", "ln_1.bias", "attn.in_proj_weight", "attn.in_proj_bias", "attn.out_proj.weight", "attn.out_proj.bias",
+        "ln_2.weight", "ln_2.bias", "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight", "mlp.c_proj.bias",
+    ];
+
+    /// <summary>Writes without a copy of all weights; they may lie on any device.</summary>
+    public static void Write(Stream stream, VisionWeights weights)
+        => Write(stream, VisionNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create));
+
+    /// <inheritdoc cref="Write(Stream, VisionWeights)"/>
+    public static void Write(Stream stream, TextWeights weights)
+    {
+        using Tensor factor = tensor(weights.LogitScale, ScalarType.Float64);
+        Write(stream, TextNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create).Append(KeyValuePair.Create(LogitFactor, factor)));
+    }
+
+    /// <summary>Reads onto the CPU, each tensor straight into its place. The caller owns the result; no dispose scope does.</summary>
+    /// <param name="stream">Read to its end.</param>
+    /// <param name="location">Its name, for messages.</param>
+    /// <param name="config">The model's shape.</param>
+    /// <exception cref="InvalidDataException">The stream is damaged, or of a CLIP of another shape.</exception>
+    /// <exception cref="EndOfStreamException">It ends too early.</exception>
+    public static VisionWeights ReadVision(Stream stream, string location, ClipConfig config)
+    {
+        Dictionary<string, Tensor> tensors = Read(stream, location, ClipLayout.Vision(config), []);
+        return VisionWeights.FromTensors(config, [.. VisionNames(config).Select(name => tensors[name])]);
+    }
+
+    /// <inheritdoc cref="ReadVision"/>
+    public static TextWeights ReadText(Stream stream, string location, ClipConfig config)
+    {
+        Dictionary<string, Tensor> tensors = Read(stream, location, ClipLayout.Text(config).Where(t => t.Name != LogitScale), [new TensorEntry(LogitFactor, ScalarType.Float64, [])]);
+        using Tensor factor = tensors[LogitFactor];
+        var weights = TextWeights.FromTensors(config, [.. TextNames(config).Select(name => tensors[name])], factor.item<double>());
+        if (double.IsFinite(weights.LogitScale) && weights.LogitScale > 0) return weights;
+        weights.Dispose();
+        throw new InvalidDataException($"{location}: tensor '{LogitFactor}' is {weights.LogitScale}, which cannot scale logits.");
+    }
+
+    private static void Write(Stream stream, IEnumerable<KeyValuePair<string, Tensor>> tensors)
+    {
+        Dictionary<string, Tensor> all = new(tensors, StringComparer.Ordinal);
+        SafetensorsWriter.Write(stream, all, new Dictionary<string, string> { [Mark] = Folding, [Digest] = HashOf(all) });
+    }
+
+    // ML.NET's zip reader does not compare checksums, and a changed bit in a weight would only show as a worse model.
+    private static string HashOf(Dictionary<string, Tensor> tensors)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (Tensor tensor in tensors.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => t.Value))
+        {
+            using var scope = NewDisposeScope();
+            hash.AppendData(tensor.detach().cpu().contiguous().bytes);
+        }
+        return Convert.ToHexString(hash.GetHashAndReset()).ToLowerInvariant();
+    }
+
+    private static Dictionary<string, Tensor> Read(Stream stream, string location, IEnumerable<ExpectedTensor> layout, TensorEntry[] more)
+    {
+        LibTorch.EnsureLoaded();
+        TensorEntry[] expected = [.. layout.Select(t => new TensorEntry(t.Name, ScalarType.Float32, StoredShape(t))), .. more];
+        string digest = "";
+        Dictionary<string, Tensor> tensors = SafetensorsStream.Read(stream, location, header =>
+        {
+            if (!header.Metadata.ContainsKey(Mark) || !header.Metadata.TryGetValue(Digest, out digest!))
+                throw new InvalidDataException($"{location}: the metadata lack '{Mark}' or '{Digest}', so these are not the weights that a model zip carries.");
+            foreach (TensorEntry tensor in expected)
+            {
+                if (!header.Entries.TryGetValue(tensor.Name, out TensorEntry? entry)) throw new InvalidDataException($"{location}: there is no tensor '{tensor.Name}'.");
+                if (entry.Type != tensor.Type || !entry.Shape.SequenceEqual(tensor.Shape))
+                    throw new InvalidDataException($"{location}: tensor '{tensor.Name}' is {SafetensorsType.NameOf(entry.Type)} [{string.Join(", ", entry.Shape)}], but the configuration asks for {SafetensorsType.NameOf(tensor.Type)} [{string.Join(", ", tensor.Shape)}].");
+            }
+            if (header.Entries.Count != expected.Length) throw new InvalidDataException($"{location}: there are {header.Entries.Count} tensors where the configuration asks for {expected.Length}.");
+        });
+        if (HashOf(tensors) == digest) return tensors;
+        foreach (Tensor tensor in tensors.Values) tensor.Dispose();
+        throw new InvalidDataException($"{location}: the weights have another SHA-256 than at saving, so they are damaged. Copy or save the model again.");
+    }
+
+    // The patch convolution is kept as a matrix.
+    private static IReadOnlyList<long> StoredShape(ExpectedTensor tensor) => tensor.Name == Patches ? [tensor.Shape[0], tensor.Shape.Skip(1).Aggregate((a, b) => a * b)] : tensor.Shape;
+
+    // In the order of VisionWeights.Tensors.
+    private static IEnumerable<string> VisionNames(ClipConfig config) => Blocks(ClipLayout.VisionBlocks, config.Vision.Layers).Concat(
+    [
+        Patches, "visual.class_embedding", "visual.positional_embedding", "visual.ln_pre.weight", "visual.ln_pre.bias", "visual.ln_post.weight", "visual.ln_post.bias", "visual.proj",
+    ]);
+
+    // In the order of TextWeights.Tensors.
+    private static IEnumerable<string> TextNames(ClipConfig config) => Blocks(ClipLayout.TextBlocks, config.Text.Layers).Concat(
+        ["token_embedding.weight", "positional_embedding", "ln_final.weight", "ln_final.bias", "text_projection"]);
+
+    private static IEnumerable<string> Blocks(string prefix, int layers) => Enumerable.Range(0, layers).SelectMany(layer => BlockParts.Select(part => $"{prefix}{layer}.{part}"));
+}
