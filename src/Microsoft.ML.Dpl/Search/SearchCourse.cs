@@ -1,5 +1,5 @@
-using Microsoft.ML.Dpl.Training;
 using System.Text.Json;
+using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl.Search;
 
