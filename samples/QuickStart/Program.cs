@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Reflection;
 using Drawing.Tasks;
+using Microsoft.ML.Dpl.Clip;
 using QuickStart;
 using Spectre.Console;
 
@@ -27,9 +28,11 @@ var root = new RootCommand("Compares zero-shot CLIP, uniform prompts and searche
 root.SetAction((arguments, cancellation) => Guarded(() =>
 {
     FileInfo zip = arguments.GetRequiredValue(output);
-    Directory.CreateDirectory(zip.DirectoryName!);
     bool draws = arguments.GetValue(train) is null;
+    // Before anything is drawn or read: a wrong path is known at once and leaves nothing behind.
+    ClipBackbone.Open(arguments.GetRequiredValue(clip));
     if (draws != arguments.GetValue(test) is null) throw new ArgumentException("--train and --test go together.");
+    Directory.CreateDirectory(zip.DirectoryName!);
     PictureTables pictures = draws
         ? PictureTables.Draw(arguments.GetRequiredValue(task), zip.Directory!, arguments.GetValue(seed))
         : new PictureTables(arguments.GetValue(train)!, arguments.GetValue(validation), arguments.GetValue(test)!, "a photo of a {}.");

@@ -36,24 +36,11 @@ internal sealed class PromptedClip(ImageTower image, TextTower text, ClassTexts 
     public Tensor ImageFeatures(FoldedImageTower tower, Tensor images)
     {
         if (parts is null) return tower.Forward(images);
-        using var noGrad = no_grad();
-        // Made on other threads, whose dispose scopes are not this one's.
-        var features = new Tensor?[parts.Team.Count];
-        try
+        return FromWorkers(parts, i =>
         {
-            parts.Team.Run(i =>
-            {
-                var (first, count) = ClipParts.Share((int)images.shape[0], i, features.Length);
-                if (count == 0) return;
-                using var scope = NewDisposeScope();
-                features[i] = tower.Forward(images.narrow(0, first, count)).DetachFromDisposeScope();
-            });
-            return cat([.. features.OfType<Tensor>()], 0);
-        }
-        finally
-        {
-            foreach (Tensor? part in features) part?.Dispose();
-        }
+            var (first, count) = ClipParts.Share((int)images.shape[0], i, parts.Team.Count);
+            return count > 0 ? tower.Forward(images.narrow(0, first, count)) : null;
+        });
     }
 
     /// <summary>[batch, embedding] features against [classes, embedding] unit rows: [batch, classes].</summary>
@@ -61,8 +48,34 @@ internal sealed class PromptedClip(ImageTower image, TextTower text, ClassTexts 
         => UnitRows(imageFeatures).matmul(unitClassFeatures.t()).mul_(logitScale);
 
     /// <summary>The class features [classes, embedding], unit length, without gradients. The caller owns them.</summary>
-    public Tensor ClassFeatures(IPromptedBranch textPrompts) => text.UnitFeatures(texts, textPrompts).DetachFromDisposeScope();
+    public Tensor ClassFeatures(IPromptedBranch textPrompts)
+    {
+        Tensor features = parts is null ? text.UnitFeatures(texts, textPrompts) : FromWorkers(parts, i => parts.Texts(i) is { } own ? parts.Text.UnitFeatures(own, textPrompts) : null);
+        return features.DetachFromDisposeScope();
+    }
 
     /// <summary>Divides every row by its length.</summary>
     public static Tensor UnitRows(Tensor features) => features / features.norm(-1, keepdim: true, p: 2.0f);
+
+    /// <summary>What the workers make, one below the other; in the caller's dispose scope.</summary>
+    private static Tensor FromWorkers(ClipParts parts, Func<int, Tensor?> make)
+    {
+        using var noGrad = no_grad();
+        // Made on other threads, whose dispose scopes are not this one's.
+        var made = new Tensor?[parts.Team.Count];
+        try
+        {
+            parts.Team.Run(i =>
+            {
+                using var noGradThere = no_grad();
+                using var scope = NewDisposeScope();
+                made[i] = make(i)?.DetachFromDisposeScope();
+            });
+            return cat([.. made.OfType<Tensor>()], 0);
+        }
+        finally
+        {
+            foreach (Tensor? part in made) part?.Dispose();
+        }
+    }
 }

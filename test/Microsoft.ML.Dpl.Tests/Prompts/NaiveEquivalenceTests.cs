@@ -93,6 +93,8 @@ public class NaiveEquivalenceTests
                 Assert.True(actual[i]!.equal(again[i]!).all().item<bool>(), $"gradient {i} has other bits the second time");
             }
         }
+        using (Tensor expected = alone.ClassFeatures(fixedText), actual = shared.ClassFeatures(fixedText)) Close.Relative(expected, actual, 1e-4, "class features");
+        using (var folded = new FoldedImageTower(clip.Vision, fixedImage.Rows)) Close.Relative(alone.ImageFeatures(folded, images), shared.ImageFeatures(folded, images), 1e-4, "image features");
         fixedImage.RequireGradients(true);
         Check(fixedImage, fixedText);
         fixedText.RequireGradients(true);

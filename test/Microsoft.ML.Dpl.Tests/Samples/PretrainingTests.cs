@@ -1,3 +1,4 @@
+using Drawing;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Prompts;
 using PretrainTinyClip;
@@ -29,6 +30,9 @@ public sealed class PretrainingTests : IDisposable
         using Pretraining training = Begin(Small with { Steps = 400, Batch = 48 });
         IReadOnlyList<PretrainReport> reports = Run(training, reportEvery: 50);
         Assert.True(reports[^1].Loss < reports[0].Loss - 0.3, $"{reports[0].Loss} to {reports[^1].Loss}");
+        // What guessing costs: one of 48 captions, and one of all names for each question.
+        double guessing = new[] { 48, Words.Shapes.Count, Words.Colours.Count, Words.Textures.Count }.Sum(n => Math.Log(n));
+        Assert.True(reports[^1].Loss < guessing - 0.3, $"{reports[^1].Loss}, {guessing} by guessing");
 
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
