@@ -45,7 +45,8 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         // A cancelled fit can be gone on with.
         if (!trained.WasCancelled) checkpoints?.Finish();
 
-        using Tensor classFeatures = clip.ClassFeatures(trained.Text);
+        // All in one piece, as WithClasses makes them, so that the same names give the same bits there.
+        using Tensor classFeatures = clip.Text.UnitFeatures(clip.Texts, trained.Text);
         var prompts = new TrainedPrompts([.. trained.Image.Rows.Select(Kept)], [.. trained.Text.Rows.Select(Kept)], Kept(classFeatures)!, clip.Text.Weights.LogitScale);
         var description = new ModelDescription(
             reference, settings.Template, trained.Text.Lengths, trained.Image.Lengths, trained.ValidationAccuracy, searched?.Result, WasCancelled: trained.WasCancelled);
