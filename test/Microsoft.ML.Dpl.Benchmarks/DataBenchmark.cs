@@ -29,13 +29,13 @@ internal sealed class DataBenchmark(StepSize size, int pictureWidth, int picture
         using var models = new StepModels(size);
         Dictionary<string, Timing> times = Rounds.Measure(
         [
-            ("decode", () => { foreach (byte[] file in files) ImageDecoder.FromBytes(file, "benchmark"); }),
-            ("cache", () => ImageCache.Build(decoded, side, long.MaxValue).Dispose()),
-            ("prepare for prediction", () => { foreach (RgbImage image in decoded) processor.Prepare(image); }),
-            ("augmented batch", () => augmented.Read(epoch++, 0).Dispose()),
-            ("batch, not augmented", () => plain.Read(epoch++, 0).Dispose()),
-            ("training step", models.Training),
-            ("search step", () => { models.AlphaHalf(); models.PromptHalf(); }),
+            new("decode", () => { foreach (byte[] file in files) ImageDecoder.FromBytes(file, "benchmark"); }),
+            new("cache", () => ImageCache.Build(decoded, side, long.MaxValue).Dispose()),
+            new("prepare for prediction", () => { foreach (RgbImage image in decoded) processor.Prepare(image); }),
+            new("augmented batch", () => augmented.Read(epoch++, 0).Dispose()),
+            new("batch, not augmented", () => plain.Read(epoch++, 0).Dispose()),
+            new("training step", models.Training),
+            new("search step", () => { models.AlphaHalf(); models.PromptHalf(); }),
         ], repeats);
         int PicturesOf(string name) => name switch { "decode" or "cache" or "prepare for prediction" => Pictures, "search step" => 2 * size.Batch, _ => size.Batch };
         Dictionary<string, double> perSecond = times.ToDictionary(t => t.Key, t => PicturesOf(t.Key) / t.Value.Median);

@@ -27,7 +27,7 @@ internal sealed class PredictBenchmark(string shape, int length, int repeats)
         foreach (int batch in Batches)
         {
             Tensor images = randn([batch, 3, config.ImageSize, config.ImageSize], generator: generator);
-            Dictionary<string, Timing> times = Rounds.Measure([("prompted", () => prompted.Forward(images).Dispose()), ("plain", () => plain.Forward(images).Dispose())], repeats);
+            Dictionary<string, Timing> times = Rounds.Measure([new("prompted", () => prompted.Forward(images).Dispose()), new("plain", () => plain.Forward(images).Dispose())], repeats);
             results.Add((batch, times["prompted"], times["plain"]));
         }
         if (json)

@@ -8,6 +8,7 @@ var candidates = new Option<int[]>("--candidates") { Description = "Context leng
 var repeats = new Option<int>("--repeats") { Description = "Measured rounds; the median counts.", DefaultValueFactory = _ => 5 };
 var threads = new Option<int?>("--threads") { Description = "libtorch's threads; default: all." };
 var noNaive = new Option<bool>("--no-naive") { Description = "Leave out the naive form." };
+var naiveChunk = new Option<int?>("--naive-chunk") { Description = "Classes whose graph the naive form holds at once, where all of them do not fit into memory; every class is still computed and differentiated once." };
 var noWorkers = new Option<bool>("--no-workers") { Description = "Share operations among threads, not steps among workers." };
 var plainAllocator = new Option<bool>("--plain-allocator") { Description = "Leave the allocator as it is." };
 var json = new Option<bool>("--json") { Description = "One line of JSON instead of a table." };
@@ -31,8 +32,8 @@ StepSize Size(ParseResult arguments)
     return new StepSize(arguments.GetRequiredValue(shape), arguments.GetValue(classes), arguments.GetValue(batch), arguments.GetRequiredValue(candidates));
 }
 
-var steps = new Command("steps", "One step of search and training, ours against the authors' algorithm.") { shape, classes, batch, candidates, repeats, threads, noNaive, noWorkers, plainAllocator, json };
-steps.SetAction(arguments => new StepsBenchmark(Size(arguments), arguments.GetValue(repeats), !arguments.GetValue(noNaive), !arguments.GetValue(noWorkers), !arguments.GetValue(plainAllocator)).Run(arguments.GetValue(json)));
+var steps = new Command("steps", "One step of search and training, ours against the authors' algorithm.") { shape, classes, batch, candidates, repeats, threads, noNaive, naiveChunk, noWorkers, plainAllocator, json };
+steps.SetAction(arguments => new StepsBenchmark(Size(arguments), arguments.GetValue(repeats), !arguments.GetValue(noNaive), arguments.GetValue(naiveChunk), !arguments.GetValue(noWorkers), !arguments.GetValue(plainAllocator)).Run(arguments.GetValue(json)));
 var memory = new Command(PeakMemory.Verb, "Takes steps of one form and prints the peak resident set in bytes.") { form, shape, classes, batch, candidates, threads, noWorkers, plainAllocator };
 memory.SetAction(arguments => PeakMemory.Measure(Size(arguments), arguments.GetRequiredValue(form), !arguments.GetValue(noWorkers), !arguments.GetValue(plainAllocator)));
 var scaling = new Command("scaling", "Steps against classes, batch, context length and threads.") { shape, repeats, json };

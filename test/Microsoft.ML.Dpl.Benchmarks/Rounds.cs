@@ -7,21 +7,28 @@ namespace Microsoft.ML.Dpl.Benchmarks;
 /// <param name="Spread">Slowest minus fastest, in seconds.</param>
 internal sealed record Timing(double Median, double Spread);
 
+/// <summary>One work to measure.</summary>
+/// <param name="Name">Names its times.</param>
+/// <param name="Run">The work.</param>
+/// <param name="WarmUp">What warms it up; null: the work itself.</param>
+internal sealed record Work(string Name, Action Run, Action? WarmUp = null);
+
 /// <summary>Measures several works in turn, round after round, so that whatever else the machine does meets all of them alike.</summary>
 internal static class Rounds
 {
-    /// <param name="works">What to measure, each under a name.</param>
+    /// <param name="works">What to measure.</param>
     /// <param name="repeats">Measured rounds, at least 1; one more before them warms up.</param>
-    public static Dictionary<string, Timing> Measure(IReadOnlyList<(string Name, Action Work)> works, int repeats)
+    public static Dictionary<string, Timing> Measure(IReadOnlyList<Work> works, int repeats)
     {
         var times = works.ToDictionary(w => w.Name, _ => new List<double>());
-        for (int round = 0; round <= repeats; round++)
+        foreach (Work work in works) (work.WarmUp ?? work.Run)();
+        for (int round = 0; round < repeats; round++)
         {
-            foreach (var (name, work) in works)
+            foreach (Work work in works)
             {
                 long began = Stopwatch.GetTimestamp();
-                work();
-                if (round > 0) times[name].Add(Stopwatch.GetElapsedTime(began).TotalSeconds);
+                work.Run();
+                times[work.Name].Add(Stopwatch.GetElapsedTime(began).TotalSeconds);
             }
         }
         return times.ToDictionary(t => t.Key, t =>

@@ -21,12 +21,12 @@ internal sealed class ScalingBenchmark(string shape, int repeats)
         void Add(string axis, int value, StepSize size)
         {
             using var models = new StepModels(size);
-            Dictionary<string, Timing> times = Rounds.Measure([("alpha", models.AlphaHalf), ("prompt", models.PromptHalf), ("training", models.Training)], repeats);
+            Dictionary<string, Timing> times = Rounds.Measure([new("alpha", models.AlphaHalf), new("prompt", models.PromptHalf), new("training", models.Training)], repeats);
             StepOperations operations = size.Operations();
             points.Add(new Point(axis, value, times["alpha"].Median + times["prompt"].Median, times["training"].Median, (operations.AlphaHalf + operations.PromptHalf) / 1e9));
             if (!json) AnsiConsole.MarkupLineInterpolated($"{axis} {value}: search step {points[^1].SearchStep * 1e3:f1} ms, training step {points[^1].TrainingStep * 1e3:f1} ms");
         }
-        foreach (int classes in new[] { 10, 30, 100, 300, 1000 }) Add("classes", classes, new StepSize(shape, classes, origin.Batch, origin.Candidates));
+        foreach (int classes in new[] { 1, 10, 30, 100, 300, 1000 }) Add("classes", classes, new StepSize(shape, classes, origin.Batch, origin.Candidates));
         foreach (int batch in new[] { 1, 2, 4, 8, 16, 32 }) Add("batch", batch, new StepSize(shape, origin.Classes, batch, origin.Candidates));
         foreach (int longest in new[] { 2, 4, 8, 16, 32 }) Add("context length", longest, new StepSize(shape, origin.Classes, origin.Batch, [0, longest]));
         foreach (int threads in new[] { 1, 2 }.Where(n => n <= all))

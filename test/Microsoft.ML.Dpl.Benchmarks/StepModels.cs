@@ -44,12 +44,17 @@ internal sealed class StepModels : IDisposable
     private readonly AlphaStep _alphaStep;
     private readonly PromptStep _promptStep;
     private readonly optim.Optimizer _sgd;
+    private readonly int? _naiveChunk;
+    private readonly bool _sharing;
     private NaiveClip? _naive;
+    private Tensor? _naiveTexts;
 
     /// <param name="size">What to build.</param>
     /// <param name="workers">Whether workers share a step where the product would have them.</param>
-    public StepModels(StepSize size, bool workers = true)
+    /// <param name="naiveChunk">Classes whose graph the naive form holds at once; null: all, as its authors do.</param>
+    public StepModels(StepSize size, bool workers = true, int? naiveChunk = null)
     {
+        _naiveChunk = naiveChunk;
         LibTorch.EnsureLoaded();
         _size = size;
         ClipConfig config = size.Config;
@@ -66,31 +71,54 @@ internal sealed class StepModels : IDisposable
         _text.RequireGradients(true);
         ClipParts? parts = workers ? ClipParts.Create(_clip.Vision, _clip.Text, _texts, size.Batch) : null;
         if (parts is not null) Own(parts);
+        _sharing = parts is not null;
         _model = new PromptedClip(Own(new ImageTower(_clip.Vision)), new TextTower(_clip.Text), Own(new ClassTexts(_texts, _clip.Text)), parts);
         var settings = new SearchSettings { Candidates = size.Candidates };
         (_alphaStep, _promptStep) = (Own(new AlphaStep(_model, _supernet, settings)), Own(new PromptStep(_model, _supernet, settings)));
         _sgd = Own(optim.SGD([.. _image.Parameters, .. _text.Parameters], 1e-3, momentum: 0.9, weight_decay: 5e-4));
     }
 
-    public void AlphaHalf() => _alphaStep.Run(_images, 0, 0);
+    public void AlphaHalf() => AsInAFit(() => _alphaStep.Run(_images, 0, 0));
 
-    public void PromptHalf() => _promptStep.Run(_images, 0, 0);
+    public void PromptHalf() => AsInAFit(() => _promptStep.Run(_images, 0, 0));
 
     public void Training()
-        => OptimizerStep.Take(_sgd, backward => Losses.CrossEntropy(_model.Logits(_images.Images, _image, _text, backward), _images.Labels), RunStage.Training, 0, 0);
+        => AsInAFit(() => OptimizerStep.Take(_sgd, backward => Losses.CrossEntropy(_model.Logits(_images.Images, _image, _text, backward), _images.Labels), RunStage.Training, 0, 0));
 
     /// <summary>Either half of a search step of the authors' algorithm, which differentiates by alphas and prompts in both.</summary>
     public void NaiveSearchHalf()
     {
-        using var step = NewDisposeScope();
         _supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
-        Losses.CrossEntropy(Naive.Logits(_images.Images, _texts, NaiveLayer.From(_supernet.Image), NaiveLayer.From(_supernet.Text)), _images.Labels).backward();
+        NaiveStep(NaiveLayer.From(_supernet.Image), NaiveLayer.From(_supernet.Text));
     }
 
-    public void NaiveTraining()
+    public void NaiveTraining() => NaiveStep(NaiveLayer.From(_image), NaiveLayer.From(_text));
+
+    /// <summary>What makes ready for the two above without their full price: with chunks, all of it for the first chunk only.</summary>
+    public void NaiveWarmUp()
+    {
+        _supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
+        NaiveStep(NaiveLayer.From(_supernet.Image), NaiveLayer.From(_supernet.Text), chunks: 1);
+    }
+
+    private void NaiveStep(NaiveLayer[] image, NaiveLayer[] text, int chunks = int.MaxValue)
     {
         using var step = NewDisposeScope();
-        Losses.CrossEntropy(Naive.Logits(_images.Images, _texts, NaiveLayer.From(_image), NaiveLayer.From(_text)), _images.Labels).backward();
+        if (_naiveChunk is not int chunk)
+        {
+            Losses.CrossEntropy(Naive.Logits(_images.Images, _texts, image, text), _images.Labels).backward();
+            return;
+        }
+        // The work does not depend on their values: made once.
+        _naiveTexts ??= Own(Naive.TextFeaturesInChunks(_texts, text, chunk));
+        Naive.BackwardInChunks(_naiveTexts, features => Losses.CrossEntropy(Naive.Logits(Naive.ImageFeatures(_images.Images, image), features), _images.Labels), _texts, text, chunk, chunks);
+    }
+
+    /// <summary>With the calling thread held to one, as a fit holds it where workers share its steps.</summary>
+    private void AsInAFit(Action step)
+    {
+        using IDisposable? limit = _sharing ? NativeThreads.LimitCallingThread(1) : null;
+        step();
     }
 
     private NaiveClip Naive => _naive ??= Own(new NaiveClip(_clip, _size.Config));

@@ -18,12 +18,12 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config) : IDis
     /// <param name="image">Per layer: alphas [candidates] and the candidates' prompts, null for the empty one.</param>
     /// <param name="text">The same for the text branch.</param>
     public Tensor Logits(Tensor images, int[][] texts, IReadOnlyList<NaiveLayer> image, IReadOnlyList<NaiveLayer> text)
-    {
-        Tensor i = ImageFeatures(images, image), t = TextFeatures(texts, text);
-        i = i / i.norm(-1, true);
-        t = t / t.norm(-1, true);
-        return _weights["logit_scale"].exp() * i.matmul(t.t());
-    }
+        => Logits(ImageFeatures(images, image), TextFeatures(texts, text));
+
+    /// <param name="images">[batch, embedding]</param>
+    /// <param name="texts">[classes, embedding]</param>
+    public Tensor Logits(Tensor images, Tensor texts)
+        => _weights["logit_scale"].exp() * (images / images.norm(-1, true)).matmul((texts / texts.norm(-1, true)).t());
 
     public Tensor ImageFeatures(Tensor images, IReadOnlyList<NaiveLayer> layers)
     {
@@ -44,6 +44,45 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config) : IDis
         x = Norm(x, "ln_final", config.Text);
         Tensor end = tokens.argmax(-1);
         return stack([.. Enumerable.Range(0, texts.Length).Select(c => x[c][end[c].item<long>()])]).matmul(_weights["text_projection"]);
+    }
+
+    /// <summary>The text features without a graph, some classes at a time.</summary>
+    /// <returns>[classes, embedding], owned by the caller</returns>
+    public Tensor TextFeaturesInChunks(int[][] texts, IReadOnlyList<NaiveLayer> layers, int chunk)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        var parts = new List<Tensor>();
+        foreach (int[][] some in texts.Chunk(chunk))
+        {
+            using var part = NewDisposeScope();
+            parts.Add(TextFeatures(some, layers).MoveToOuterDisposeScope());
+        }
+        return cat(parts).DetachFromDisposeScope();
+    }
+
+    /// <summary>
+    /// The same gradients as one backward pass through everything, with the graph of one chunk of classes at a time: from the loss to the text features, then on through the text
+    /// branch, chunk by chunk. Each class is computed and differentiated once, so the time is that of the whole where memory is no object.
+    /// </summary>
+    /// <param name="features">[classes, embedding]: what <see cref="TextFeaturesInChunks"/> gives</param>
+    /// <param name="loss">The loss as a function of the text features.</param>
+    /// <param name="texts">Token ids per class.</param>
+    /// <param name="layers">Of the text branch.</param>
+    /// <param name="chunk">Classes at once, at least 1.</param>
+    /// <param name="chunks">How many chunks to go through, from the first.</param>
+    public void BackwardInChunks(Tensor features, Func<Tensor, Tensor> loss, int[][] texts, IReadOnlyList<NaiveLayer> layers, int chunk, int chunks = int.MaxValue)
+    {
+        using Tensor leaf = features.detach().requires_grad_(true);
+        using (NewDisposeScope()) loss(leaf).backward();
+        using Tensor gradient = leaf.grad!;
+        long first = 0;
+        foreach (int[][] some in texts.Chunk(chunk).Take(chunks))
+        {
+            using var part = NewDisposeScope();
+            TextFeatures(some, layers).backward([gradient.narrow(0, first, some.Length)]);
+            first += some.Length;
+        }
     }
 
     public void Dispose()

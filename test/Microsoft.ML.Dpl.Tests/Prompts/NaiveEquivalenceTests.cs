@@ -165,6 +165,27 @@ public class NaiveEquivalenceTests
         Assert.All(branch.Rows, rows => Assert.Null(rows.grad));
     }
 
+    /// <summary>What the benchmarks compare with where the whole graph does not fit into memory.</summary>
+    [Fact]
+    public void The_naive_form_in_chunks_of_classes_has_the_gradients_of_the_whole()
+    {
+        using var scope = NewDisposeScope();
+        using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
+        using Generator generator = Seeds.Generator(6, "chunks");
+        using var supernet = new Supernet(Branch([0, 2, 5], clip.Config.Vision, generator), Branch([0, 2, 5], clip.Config.Text, generator));
+        int[][] texts = clip.RandomTexts(7, 4, 5, seed: 8);
+        Tensor images = randn([3, 3, 20, 20], generator: generator), labels = tensor(new long[] { 0, 3, 6 });
+        supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
+        NaiveLayer[] image = NaiveLayer.From(supernet.Image), text = NaiveLayer.From(supernet.Text);
+        using var naive = new NaiveClip(clip, clip.Config);
+        Tensor[] expected = Gradients(naive.Logits(images, texts, image, text), labels, supernet);
+
+        naive.BackwardInChunks(naive.TextFeaturesInChunks(texts, text, 3), features => F.cross_entropy(naive.Logits(naive.ImageFeatures(images, image), features), labels), texts, text, chunk: 3);
+
+        Tensor[] actual = [.. supernet.Alphas.Concat(supernet.Prompts).Select(p => p.grad!)];
+        for (int i = 0; i < expected.Length; i++) Close.Relative(expected[i], actual[i], 1e-5, $"gradient {i}");
+    }
+
     private static ClipConfig ShapeOf(string name) => name switch
     {
         "gelu" => RandomClip.Shape(activation: ClipActivation.Gelu),
