@@ -19,6 +19,11 @@ var task = new Option<string>("--task") { Description = "A drawn task.", Default
 var taskBatch = new Option<int>("--batch") { Description = "Pictures per step.", DefaultValueFactory = _ => 16 };
 var searchEpochs = new Option<int>("--search-epochs") { Description = "Epochs of search.", DefaultValueFactory = _ => 20 };
 var trainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 20 };
+var tasks = new Option<string[]>("--tasks") { Description = "Drawn tasks.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => ["lighting", "objects", "textures"] };
+var patience = new Option<int>("--patience") { Description = "Epochs without a changed choice.", DefaultValueFactory = _ => 5 };
+var margin = new Option<double>("--margin") { Description = "Least lead of every layer's choice.", DefaultValueFactory = _ => new Microsoft.ML.Dpl.DplTrainer.Options().SearchMargin };
+var allSearchEpochs = new Option<int>("--search-epochs") { Description = "Epochs of search.", DefaultValueFactory = _ => 60 };
+var allTrainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 40 };
 
 void UseThreads(ParseResult arguments)
 {
@@ -48,5 +53,8 @@ var data = new Command("data", "Decoding, caching and augmenting against what a 
 data.SetAction(arguments => new DataBenchmark(Size(arguments), arguments.GetRequiredValue(picture)[0], arguments.GetRequiredValue(picture)[1], arguments.GetValue(repeats)).Run(arguments.GetValue(json)));
 var endToEnd = new Command("end-to-end", "A whole fit on the embedded CLIP, stage by stage.") { task, taskBatch, searchEpochs, trainingEpochs, json };
 endToEnd.SetAction(arguments => new EndToEndBenchmark(arguments.GetRequiredValue(task), arguments.GetValue(taskBatch), arguments.GetValue(searchEpochs), arguments.GetValue(trainingEpochs)).Run(arguments.GetValue(json)));
+var earlyStop = new Command("early-stop", "A search that ends once it is decided against all its epochs.") { tasks, taskBatch, allSearchEpochs, allTrainingEpochs, patience, margin, json };
+earlyStop.SetAction(arguments => new EarlyStopBenchmark(
+    arguments.GetRequiredValue(tasks), arguments.GetValue(taskBatch), arguments.GetValue(allSearchEpochs), arguments.GetValue(allTrainingEpochs), arguments.GetValue(patience), arguments.GetValue(margin)).Run(arguments.GetValue(json)));
 
-return await new RootCommand("Ratios within one run; absolute times say little about other machines.") { steps, scaling, predict, data, endToEnd, memory }.Parse(args).InvokeAsync();
+return await new RootCommand("Ratios within one run; absolute times say little about other machines.") { steps, scaling, predict, data, endToEnd, earlyStop, memory }.Parse(args).InvokeAsync();

@@ -1,0 +1,43 @@
+using System.Text.Json;
+using Spectre.Console;
+
+namespace Microsoft.ML.Dpl.Benchmarks;
+
+/// <summary>A search that ends once it is decided against one that runs all its epochs, each followed by training: what is saved, and whether the result is as good.</summary>
+internal sealed class EarlyStopBenchmark(IReadOnlyList<string> tasks, int batch, int searchEpochs, int trainingEpochs, int patience, double margin)
+{
+    /// <param name="Epochs">Epochs of search that were run.</param>
+    /// <param name="Seconds">Of the search stage.</param>
+    /// <param name="Accuracy">On the test pictures, 0 to 1.</param>
+    private sealed record Outcome(string Text, string Image, int Epochs, double Seconds, double Accuracy);
+
+    public void Run(bool json)
+    {
+        var rows = new List<object>();
+        var table = new Table().AddColumn("task").AddColumn("epochs").AddColumn("of the search's time").AddColumn("text").AddColumn("image").AddColumn("accuracy ± standard error");
+        foreach (string task in tasks)
+        {
+            using var data = new DrawnTaskData(task);
+            int pictures = 0;
+            Outcome Fit(int? searchPatience)
+            {
+                var stages = new StageClock();
+                DplTrainer.Options options = data.Options();
+                (options.BatchSize, options.SearchEpochs, options.TrainingEpochs, options.Progress) = (batch, searchEpochs, trainingEpochs, stages);
+                (options.SearchPatience, options.SearchMargin) = (searchPatience, margin);
+                using DplTransformer transformer = data.Context.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(data.Train);
+                (double accuracy, pictures) = data.Accuracy(transformer);
+                return new Outcome(
+                    string.Join(' ', transformer.Configuration.Text), string.Join(' ', transformer.Configuration.Image), transformer.Search!.Epochs.Count, stages.Search.TotalSeconds, accuracy);
+            }
+            Outcome all = Fit(null), shorter = Fit(patience);
+            rows.Add(new { task, pictures, all, shorter, sameConfiguration = (all.Text, all.Image) == (shorter.Text, shorter.Image), searchTimeRatio = shorter.Seconds / all.Seconds });
+            foreach (Outcome o in new[] { all, shorter })
+            {
+                table.AddRow(task, $"{o.Epochs}", $"{o.Seconds / all.Seconds:p0}", o.Text, o.Image, $"{o.Accuracy:p1} ± {Math.Sqrt(o.Accuracy * (1 - o.Accuracy) / pictures):p1}");
+            }
+        }
+        if (json) Console.WriteLine(JsonSerializer.Serialize(new { batch, searchEpochs, trainingEpochs, patience, margin, rows }));
+        else AnsiConsole.Write(table);
+    }
+}
