@@ -6,6 +6,8 @@ namespace Microsoft.ML.Dpl.Benchmarks;
 /// <summary>A search that ends once it is decided against one that runs all its epochs, each followed by training: what is saved, and whether the result is as good.</summary>
 internal sealed class EarlyStopBenchmark(IReadOnlyList<string> tasks, int batch, int searchEpochs, int trainingEpochs, int patience, double margin)
 {
+    /// <param name="Text">Context lengths of the text layers.</param>
+    /// <param name="Image">Context lengths of the image layers.</param>
     /// <param name="Epochs">Epochs of search that were run.</param>
     /// <param name="Seconds">Of the search stage.</param>
     /// <param name="Accuracy">On the test pictures, 0 to 1.</param>
