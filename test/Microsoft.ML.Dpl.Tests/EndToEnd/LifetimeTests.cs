@@ -61,7 +61,7 @@ public sealed class LifetimeTests(SmallBackbone small, ColourPictures pictures) 
     }
 
     [Fact]
-    public void Many_threads_may_dispose_one_model_while_others_use_it()
+    public async Task Many_threads_may_dispose_one_model_while_others_use_it()
     {
         byte[] zip = Saved(DplModelContents.WithImageTower);
         for (int round = 0; round < LongRuns.Times(6, 300); round++)
@@ -87,7 +87,7 @@ public sealed class LifetimeTests(SmallBackbone small, ColourPictures pictures) 
                     }
                 },
                 CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))];
-            Task.WaitAll(threads);
+            await Task.WhenAll(threads);
         }
     }
 

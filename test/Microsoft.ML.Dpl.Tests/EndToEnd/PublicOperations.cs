@@ -32,7 +32,7 @@ internal static class PublicOperations
         ["ClipBackbone.FromOpenAI(String, String)"] = new(w => Assert.ThrowsAny<InvalidDataException>(() => ClipBackbone.FromOpenAI(Path.Combine(w.Small.Folder, "model.safetensors"), Path.Combine(w.Small.Folder, "vocab.json")))),
         ["ClipBackbone.Open(String)"] = new(w => ClipBackbone.Open(w.Small.Folder)),
         ["ClipConfig.get_Grid()"] = new(w => Assert.Equal(3, w.Small.Backbone.Config.Grid)),
-        ["DplCatalog.DifferentiablePromptLearning(MulticlassClassificationTrainers, ClipBackbone, String, String, PromptConfiguration)"]
+        ["DplCatalog.DifferentiablePromptLearning(MulticlassClassificationTrainers, ClipBackbone, String, String, IDataView, PromptConfiguration, String)"]
             = new(w => w.Trainers.DifferentiablePromptLearning(w.Small.Backbone, "Label", "ImagePath")),
         ["DplCatalog.DifferentiablePromptLearning(MulticlassClassificationTrainers, Options)"] = new(w => w.Trainers.DifferentiablePromptLearning(w.Options())),
         ["DplCatalog.UseClipBackbone(MLContext, ClipBackbone)"] = new(w => new MLContext().UseClipBackbone(w.Small.Backbone)),
