@@ -43,6 +43,7 @@ public sealed partial class DplTrainer
             if (SearchPatience is int searchPatience) RequireAtLeast(searchPatience, 1, nameof(SearchPatience));
             if (TrainingPatience is int trainingPatience) RequireAtLeast(trainingPatience, 1, nameof(TrainingPatience));
             if (!Enum.IsDefined(OnCancel)) throw new ArgumentOutOfRangeException(nameof(OnCancel), $"{nameof(OnCancel)} is {(int)OnCancel}, which is none of {string.Join(", ", Enum.GetNames<DplCancellation>())}.");
+            if (!Enum.IsDefined(OnDivergence)) throw new ArgumentOutOfRangeException(nameof(OnDivergence), $"{nameof(OnDivergence)} is {(int)OnDivergence}, which is none of {string.Join(", ", Enum.GetNames<DplDivergence>())}.");
             if (!Enum.IsDefined(ModelContents)) throw new ArgumentOutOfRangeException(nameof(ModelContents), $"{nameof(ModelContents)} is {(int)ModelContents}, which is none of {string.Join(", ", Enum.GetNames<DplModelContents>())}.");
             RequireRange(DistillationWeight >= 0, DistillationWeight, "at least 0", nameof(DistillationWeight));
             if (CandidateLengths is null) throw new ArgumentException($"{nameof(CandidateLengths)} is null.", nameof(CandidateLengths));
@@ -81,6 +82,7 @@ public sealed partial class DplTrainer
             PredictionBatchSize = PredictionBatchSize,
             Split = Split,
             Workspace = WorkspacePath is null ? null : new WorkspaceSettings(WorkspacePath, TimeSpan.FromMinutes(CheckpointMinutes)),
+            ReturnBestWhenDiverged = OnDivergence == DplDivergence.ReturnBest,
             ReturnBestWhenCancelled = OnCancel == DplCancellation.ReturnBest,
             ClassWeights = ClassWeights is null ? null : new ClassWeighting(ClassWeights.Named is null ? null : new SortedDictionary<string, double>(ClassWeights.Named.ToDictionary(), StringComparer.Ordinal)),
             Augment = Augment,

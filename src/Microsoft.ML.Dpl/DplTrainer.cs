@@ -37,7 +37,9 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     /// <returns>The classifier. The caller disposes it.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of an unsuitable type.</exception>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
-    /// <exception cref="InvalidOperationException">A picture cannot be read, there are fewer than two classes, a class has too few rows, a weight is negative or not finite, all are 0, the workspace holds the checkpoint of another fit, or the loss ceased to be a number.</exception>
+    /// <exception cref="InvalidOperationException">A picture cannot be read, there are fewer than two classes, a class has too few rows, a weight is negative or not finite, all are 0, CLIP reads two class names alike, or the workspace holds the checkpoint of another fit.</exception>
+    /// <exception cref="DplDivergedException">The loss or a gradient ceased to be a number, and <see cref="Options.OnDivergence"/> asks to throw, or there is nothing to return.</exception>
+    /// <exception cref="InvalidDataException">CLIP's weights are not all numbers; the message names the tensor.</exception>
     /// <exception cref="IOException"><see cref="Options.WorkspacePath"/> cannot be written, or another fit uses it.</exception>
     /// <exception cref="OperationCanceledException">The token of the options or the <c>MLContext</c> was cancelled, and <see cref="Options.OnCancel"/> asks to throw, or no epoch had ended.</exception>
     public DplTransformer Fit(IDataView input)
@@ -56,17 +58,20 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         FitSettings settings = _options.ToSettings(_options.Seed ?? environment.Seed ?? 0);
         var monitor = new FitMonitor(log, _options.Progress, _options.CancellationToken);
         if (_options.TuneAllocator) NativeAllocator.KeepFreedMemory();
-        FitResult result;
         try
         {
-            result = new FitRun(backbone, settings, device, monitor, log).Run(data);
+            using FitResult result = new FitRun(backbone, settings, device, monitor, log).Run(data);
+            var face = new ModelFace(_options.ImageColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName, _options.PredictionBatchSize, result.Classes);
+            return result.TakePrompts(prompts => new DplTransformer(face, result.Description with { ImageFolder = _options.ImageFolder }, prompts, backbone, device) { Contents = _options.ModelContents });
+        }
+        catch (FitDivergedException e)
+        {
+            throw new DplDivergedException(e);
         }
         finally
         {
             NativeAllocator.ReturnFreeMemory();
         }
-        var face = new ModelFace(_options.ImageColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName, _options.PredictionBatchSize, result.Classes);
-        return new DplTransformer(face, result.Description with { ImageFolder = _options.ImageFolder }, result.Prompts, backbone, device) { Contents = _options.ModelContents };
     }
 
     /// <inheritdoc/>

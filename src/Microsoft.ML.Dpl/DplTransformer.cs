@@ -33,6 +33,7 @@ public sealed class DplTransformer : ITransformer, IDisposable
     private readonly ScoreSchema _scores;
     private readonly IDisposable? _hold; // on a CLIP that exists in memory only
     private DplModelContents _contents;
+    private int _disposed;
 
     /// <summary>Takes over <paramref name="prompts"/>.</summary>
     internal DplTransformer(ModelFace face, ModelDescription description, TrainedPrompts prompts, ClipBackbone backbone, TorchSharp.torch.Device device)
@@ -67,6 +68,9 @@ public sealed class DplTransformer : ITransformer, IDisposable
 
     /// <summary>Whether the fit was cancelled and this is the best it had by then; see <see cref="DplCancellation.ReturnBest"/>.</summary>
     public bool WasCancelled => _description.WasCancelled;
+
+    /// <summary>Whether the fit's loss or gradients ceased to be numbers and this is the best it had before; see <see cref="DplDivergence.ReturnBest"/>.</summary>
+    public bool HasDiverged => _description.HasDiverged;
 
     /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>
     public string Template => _description.Template;
@@ -185,8 +189,6 @@ public sealed class DplTransformer : ITransformer, IDisposable
 
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
-        // A prediction engine disposes its model; writing would fail without a hint of that.
-        ObjectDisposedException.ThrowIf(_prompts.ClassFeatures.IsInvalid, this);
         CarriedParts parts = Contents switch { DplModelContents.WithImageTower => CarriedParts.ImageTower, DplModelContents.WithClip => CarriedParts.Clip, _ => CarriedParts.None };
         _scorer.Use(() =>
         {
@@ -197,9 +199,10 @@ public sealed class DplTransformer : ITransformer, IDisposable
         });
     }
 
-    /// <summary>Frees the prompts and this transformer's share of CLIP. Predictions under way end first; later ones throw <see cref="ObjectDisposedException"/>.</summary>
+    /// <summary>Frees the prompts and this transformer's share of CLIP. Predictions under way end first; later ones throw <see cref="ObjectDisposedException"/>. Any thread may call it, and more than once.</summary>
     public void Dispose()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         _scorer.Dispose();
         _hold?.Dispose();
         _prompts.Dispose();

@@ -31,15 +31,23 @@ internal sealed class ClipCheckpoint
     }
 
     /// <summary>One tensor as float32 on the CPU, contiguous and with OpenAI's shape, in the caller's dispose scope.</summary>
+    /// <exception cref="InvalidDataException">A value is infinite or not a number.</exception>
     public Tensor Read(string name)
     {
         ExpectedTensor expected = _expected[name];
         StoredTensor stored = _naming.Locate(expected);
         using var scope = NewDisposeScope();
-        Tensor[] parts = [.. stored.Names.Select(n => _source.Read(n).to(ScalarType.Float32))];
+        Tensor[] parts = [.. stored.Names.Select(Finite)];
         Tensor tensor = parts.Length == 1 ? parts[0] : cat(parts);
         if (stored.Transposed) tensor = tensor.t();
         return tensor.reshape([.. expected.Shape]).contiguous().MoveToOuterDisposeScope();
+    }
+
+    private Tensor Finite(string stored)
+    {
+        Tensor values = _source.Read(stored).to(ScalarType.Float32);
+        FiniteWeights.Require(_source.Location, stored, values);
+        return values;
     }
 
     private void RefuseMissing()

@@ -89,9 +89,17 @@ internal static class FoldedWeights
             }
             if (header.Entries.Count != expected.Length) throw new InvalidDataException($"{location}: there are {header.Entries.Count} tensors where the configuration asks for {expected.Length}.");
         });
-        if (HashOf(tensors) == digest) return tensors;
-        foreach (Tensor tensor in tensors.Values) tensor.Dispose();
-        throw new InvalidDataException($"{location}: the weights have another SHA-256 than at saving, so they are damaged. Copy or save the model again.");
+        try
+        {
+            if (HashOf(tensors) != digest) throw new InvalidDataException($"{location}: the weights have another SHA-256 than at saving, so they are damaged. Copy or save the model again.");
+            foreach (var (name, values) in tensors) FiniteWeights.Require(location, name, values);
+            return tensors;
+        }
+        catch
+        {
+            foreach (Tensor tensor in tensors.Values) tensor.Dispose();
+            throw;
+        }
     }
 
     // The patch convolution is kept as a matrix.

@@ -7,7 +7,8 @@ namespace Microsoft.ML.Dpl.Data;
 /// <param name="Images">[batch, 3, size, size] float32, normalised</param>
 /// <param name="Labels">[batch] int64, class indices from 0</param>
 /// <param name="Weights">[batch] float32, how much each picture's loss counts, 1 on average over all batches; null where all count alike</param>
-internal sealed record ImageBatch(Tensor Images, Tensor Labels, Tensor? Weights = null) : IDisposable
+/// <param name="Pictures">Which pictures of their source these are, for messages; null where that is not known.</param>
+internal sealed record ImageBatch(Tensor Images, Tensor Labels, Tensor? Weights = null, IReadOnlyList<int>? Pictures = null) : IDisposable
 {
     /// <summary>Moves pictures to the device and normalises them there. No dispose scope owns the result.</summary>
     /// <param name="pictures">[batch, 3, size, size] uint8 on the CPU; stays the caller's.</param>

@@ -21,10 +21,15 @@ internal static class LossWeights
     /// </summary>
     /// <param name="weights">Above 0 and finite, one per row.</param>
     /// <returns>Null where all rows weigh alike.</returns>
+    /// <exception cref="InvalidOperationException">They lie so far apart that they cannot be scaled.</exception>
     public static float[]? Scale(IReadOnlyList<double> weights)
     {
         if (weights.Count == 0 || weights.All(weight => weight == weights[0])) return null;
         double mean = weights.Average();
-        return [.. weights.Select(weight => (float)(weight / mean))];
+        float[] scaled = [.. weights.Select(weight => (float)(weight / mean))];
+        // A row that is left out says so by a weight of 0; one that is merely lost in rounding would not.
+        return scaled.All(weight => weight > 0 && float.IsFinite(weight))
+            ? scaled
+            : throw new InvalidOperationException(FormattableString.Invariant($"The weights reach from {weights.Min():g3} to {weights.Max():g3} (row weight times class weight), too far apart for the smallest to count at all. Bring them nearer to each other, or give rows that are not to count a weight of 0."));
     }
 }

@@ -66,7 +66,7 @@ internal sealed class PreparedImages
             byte[] bytes = [.. rows.SelectMany(r => images.Pictures[r])];
             return ImageBatch.Create(
                 tensor(bytes, [rows.Length, 3, size, size], ScalarType.Byte), rows.Select(r => images.Labels[r]), images._processor, device,
-                images.Weights is null ? null : rows.Select(r => images.Weights[r]));
+                images.Weights is null ? null : rows.Select(r => images.Weights[r])) with { Pictures = rows };
         }
     }
 }

@@ -52,7 +52,7 @@ internal sealed class TrainingBatches : IBatchSource
             using var picture = NewDisposeScope();
             bytes[i].copy_(Prepare(_pictures[rows[i]], epoch, rows[i]));
         }
-        return ImageBatch.Create(bytes, rows.Select(r => _labels[r]), _processor, _device, _weights is null ? null : rows.Select(r => _weights[r]));
+        return ImageBatch.Create(bytes, rows.Select(r => _labels[r]), _processor, _device, _weights is null ? null : rows.Select(r => _weights[r])) with { Pictures = rows };
     }
 
     private Tensor Prepare(Tensor picture, int epoch, int row)

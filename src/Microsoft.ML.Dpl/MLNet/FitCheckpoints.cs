@@ -58,7 +58,7 @@ internal sealed class FitCheckpoints : IDisposable
         if (_found is null || !_found.Texts.TryGetValue(SearchedName, out string? json)) return null;
         SearchResult result = JsonSerializer.Deserialize<SearchResult>(json, CheckpointFile.Json)!;
         FixedBranch Branch(string prefix, int[] lengths) => new([.. lengths.Select((length, layer) => length == 0 ? null : _found.Tensors[$"{prefix}.{layer}"])], device);
-        return new Searched(result, Branch(SearchedImage, result.ImageLengths), Branch(SearchedText, result.TextLengths), WasCancelled: false);
+        return new Searched(result, Branch(SearchedImage, result.ImageLengths), Branch(SearchedText, result.TextLengths), StageEnd.Whole);
     }
 
     public IStageCheckpoints ForSearch() => new Stage(this, RunStage.Search, null);

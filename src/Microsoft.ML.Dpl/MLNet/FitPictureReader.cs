@@ -9,6 +9,14 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
     /// <summary>What is known of a training row before its picture is read.</summary>
     private readonly record struct RowLabel(int Class, float Weight);
 
+    private readonly List<PictureOrigin> _trainOrigins = [], _validationOrigins = [];
+
+    /// <summary>Where each training picture came from, in the order of the pictures; filled while they are read.</summary>
+    public IReadOnlyList<PictureOrigin> TrainOrigins => _trainOrigins;
+
+    /// <summary>The same for the validation pictures, whether they were set aside or given.</summary>
+    public IReadOnlyList<PictureOrigin> ValidationOrigins => _validationOrigins;
+
     /// <summary>Whether training rows are set aside for validation.</summary>
     public bool Splits => settings.Split is not null && data.Validation is null;
 
@@ -48,9 +56,11 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
                 if (aside.Contains(row.Row))
                 {
                     setAside.Add(row, processor);
+                    _validationOrigins.Add(new PictureOrigin(row.Row, row.Path));
                     continue;
                 }
                 train.Add(label);
+                _trainOrigins.Add(new PictureOrigin(row.Row, row.Path));
                 yield return row.Image;
             }
         }
@@ -76,7 +86,11 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
         if (data.Validation is not { } given) return null;
         TrainingRows rows = Rows(given, classes);
         var pictures = new Prepared();
-        foreach (TrainingRow row in rows.Read()) pictures.Add(row, processor);
+        foreach (TrainingRow row in rows.Read())
+        {
+            pictures.Add(row, processor);
+            _validationOrigins.Add(new PictureOrigin(row.Row, row.Path));
+        }
         WarnOfSkipped(rows.Skipped, "validation");
         if (pictures.Count == 0) throw new InvalidOperationException($"The validation set has no rows{(given.Weight is null ? "" : " of a weight above 0")}.");
         log.Info($"Pictures: {pictures.Count} for validation.");

@@ -9,13 +9,36 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>What a fit found. The caller owns the prompts.</summary>
-internal sealed record FitResult(LabelClasses Classes, ModelDescription Description, TrainedPrompts Prompts);
+/// <summary>What a fit found. Owns the prompts until <see cref="TakePrompts"/>.</summary>
+/// <param name="Classes">In the order of the scores.</param>
+/// <param name="Description">What a zip says of the model.</param>
+/// <param name="Prompts">What was learnt.</param>
+/// <param name="Vision">Holds the image branch in memory until the model has a share of its own, so that a CLIP that is gone by now costs nothing.</param>
+internal sealed record FitResult(LabelClasses Classes, ModelDescription Description, TrainedPrompts Prompts, Lease<VisionWeights> Vision) : IDisposable
+{
+    private bool _taken;
+
+    /// <summary>Makes something that owns the prompts from then on.</summary>
+    public T TakePrompts<T>(Func<TrainedPrompts, T> make)
+    {
+        T made = make(Prompts);
+        _taken = true;
+        return made;
+    }
+
+    public void Dispose()
+    {
+        Vision.Dispose();
+        if (!_taken) Prompts.Dispose();
+    }
+}
 
 /// <summary>One fit: pictures in, search unless the lengths are given, training, prompts out.</summary>
 internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device device, IRunObserver observer, HostLog log)
 {
-    /// <exception cref="InvalidOperationException">The data cannot be learnt from, or the loss ceased to be a number.</exception>
+    /// <exception cref="InvalidOperationException">The data cannot be learnt from.</exception>
+    /// <exception cref="InvalidDataException">CLIP's weights are not all numbers.</exception>
+    /// <exception cref="FitDivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or there is none.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run, and the settings do not ask for the best so far or there is none.</exception>
     public FitResult Run(FitData data)
     {
@@ -26,35 +49,54 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         var reference = new BackboneReference(backbone.Name, backbone.Sha256, backbone.Location, backbone.Files is { IsOpenAILayout: true } files ? files.VocabularyPath : null);
         int[][] texts = ClassTokens.Of(classes, settings.Template, backbone, log.Warning);
 
+        // Read before the pictures: weights that cannot be used are known at once.
+        using Lease<VisionWeights> vision = backbone.RentVision(device);
+        using Lease<TextWeights> text = backbone.RentText(device);
+
         // Zero-shot CLIP learns nothing from the training pictures: only validation pictures are looked at.
         bool isZeroShot = settings.Search is null && settings.TextLengths!.Concat(settings.ImageLengths!).All(length => length == 0);
         using FitPictures? pictures = isZeroShot && !reader.Splits ? null : reader.Read(classes);
         PreparedImages? validation = pictures is null ? reader.ReadValidation(classes) : pictures.Validation;
         checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, pictures, validation, device));
 
-        using Lease<VisionWeights> vision = backbone.RentVision(device);
-        using Lease<TextWeights> text = backbone.RentText(device);
         using var imageTower = new ImageTower(vision.Value);
         using var classTexts = new ClassTexts(texts, text.Value);
         using ClipParts? parts = ClipParts.Create(vision.Value, text.Value, texts, settings.BatchSize);
         // The workers have all cores: operations on this thread that wanted them too would wait for them, however short.
         using IDisposable? limit = parts is null ? null : NativeThreads.LimitCallingThread(1);
         var clip = new PromptedClip(imageTower, new TextTower(text.Value), classTexts, parts);
-        using Searched? searched = settings.Search is { } search ? checkpoints?.FoundSearch(device) ?? Search(clip, search, pictures!, checkpoints?.ForSearch()) : null;
-        using Trained trained = searched is { WasCancelled: true } ? searched.AsTrained() : Train(clip, searched, pictures, validation, checkpoints?.ForTraining(searched));
-        // A cancelled fit can be gone on with.
-        if (!trained.WasCancelled) checkpoints?.Finish();
+        var analysis = new DivergenceAnalysis(settings, reader, pictures?.TrainWeights, validation?.Weights);
+        try
+        {
+            return Fit(new Ready(clip, classes, reference, pictures, validation, analysis), checkpoints);
+        }
+        catch (DivergedException e)
+        {
+            throw new FitDivergedException(analysis.Of(e, returns: false), e);
+        }
+    }
+
+    private FitResult Fit(Ready ready, FitCheckpoints? checkpoints)
+    {
+        PromptedClip clip = ready.Clip;
+        using Searched? searched = settings.Search is { } search ? checkpoints?.FoundSearch(device) ?? Search(ready, search, checkpoints?.ForSearch()) : null;
+        using Trained trained = searched is { End: not StageEnd.Whole } ? searched.AsTrained(searched.End) : Train(ready, searched, checkpoints?.ForTraining(searched));
 
         // All in one piece, as WithClasses makes them, so that the same names give the same bits there.
         using Tensor classFeatures = clip.Text.UnitFeatures(clip.Texts, trained.Text);
         var prompts = new TrainedPrompts([.. trained.Image.Rows.Select(Kept)], [.. trained.Text.Rows.Select(Kept)], Kept(classFeatures)!, clip.Text.Weights.LogitScale);
         var description = new ModelDescription(
-            reference, settings.Template, trained.Text.Lengths, trained.Image.Lengths, trained.ValidationAccuracy, searched?.Result, WasCancelled: trained.WasCancelled);
-        return new FitResult(classes, description, prompts);
+            ready.Reference, settings.Template, trained.Text.Lengths, trained.Image.Lengths, trained.ValidationAccuracy, searched?.Result,
+            WasCancelled: trained.End == StageEnd.Cancelled, HasDiverged: trained.End == StageEnd.Diverged);
+        Lease<VisionWeights> vision = backbone.RentVision(device);
+        // A cancelled fit can be gone on with; one that diverged would only diverge again.
+        if (trained.End != StageEnd.Cancelled) checkpoints?.Finish();
+        return new FitResult(ready.Classes, description, prompts, vision);
     }
 
-    private Searched Search(PromptedClip clip, SearchSettings search, FitPictures pictures, IStageCheckpoints? checkpoints)
+    private Searched Search(Ready ready, SearchSettings search, IStageCheckpoints? checkpoints)
     {
+        (PromptedClip clip, FitPictures pictures) = (ready.Clip, ready.Pictures!);
         using Generator imageGenerator = Seeds.Generator(settings.Seed, "search image"), textGenerator = Seeds.Generator(settings.Seed, "search text");
         ClipConfig config = backbone.Config;
         using var supernet = new Supernet(
@@ -64,23 +106,30 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         IBatchSource validation = pictures.Validation!.Shuffled(settings.BatchSize, settings.Seed, device);
         SearchCourse course = checkpoints?.Saved is { } saved ? SearchCourse.FromJson(saved.Course) : new SearchCourse();
         LogResumption(checkpoints, RunStage.Search, course.Epochs.Count, course.Step);
-        bool cancelled = false;
+        StageEnd end = StageEnd.Whole;
+        int epochs;
         try
         {
             new BilevelSearch(clip, search, observer).Run(supernet, train.Source, validation, course, checkpoints);
             log.Info($"Search: {course.ReasonToEnd(search)}.");
+            epochs = course.Epochs.Count;
         }
         catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && course.Epochs.Count > 0)
         {
-            cancelled = true;
-            log.Warning($"Cancelled in the search: the choice after {course.Epochs.Count} of {search.Epochs} epochs is returned, with the prompts that the search has for it.");
+            (end, epochs) = (StageEnd.Cancelled, course.Epochs.Count);
+            log.Warning($"Cancelled in the search: the choice after {epochs} of {search.Epochs} epochs is returned, with the prompts that the search has for it.");
         }
-        var result = new SearchResult(search.Candidates, course.Epochs);
+        catch (DivergedException e) when (settings.ReturnBestWhenDiverged && e.HasGoodValues)
+        {
+            (end, epochs) = (StageEnd.Diverged, course.GoodEpochs);
+            log.Warning($"{ready.Analysis.Of(e, returns: true).Message} The choice after {epochs} of {search.Epochs} epochs is returned, with the prompts that the search had for it.");
+        }
+        var result = new SearchResult(search.Candidates, [.. course.Epochs.Take(epochs)]);
         log.Info($"Search: text {string.Join(' ', result.TextLengths)} | image {string.Join(' ', result.ImageLengths)}.");
-        return new Searched(result, supernet.Image.Choose(result.ImageLengths), supernet.Text.Choose(result.TextLengths), cancelled);
+        return new Searched(result, supernet.Image.Choose(result.ImageLengths), supernet.Text.Choose(result.TextLengths), end);
     }
 
-    private Trained Train(PromptedClip clip, Searched? searched, FitPictures? pictures, PreparedImages? validation, IStageCheckpoints? checkpoints)
+    private Trained Train(Ready ready, Searched? searched, IStageCheckpoints? checkpoints)
     {
         IReadOnlyList<int> imageLengths = searched?.Result.ImageLengths ?? settings.ImageLengths!, textLengths = searched?.Result.TextLengths ?? settings.TextLengths!;
         using Generator imageGenerator = Seeds.Generator(settings.Seed, "training image"), textGenerator = Seeds.Generator(settings.Seed, "training text");
@@ -92,20 +141,32 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         LogResumption(checkpoints, RunStage.Training, course.Epochs.Count, course.Step);
         try
         {
-            Trained trained = Train(clip, branches, pictures, validation?.InOrder(settings.PredictionBatchSize, device), course, checkpoints);
+            Trained trained = Train(ready, branches, course, checkpoints);
             if (trained.ValidationAccuracy is double accuracy) log.Info(FormattableString.Invariant($"Training: validation accuracy {accuracy:p1}."));
             return trained;
         }
         catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && course.Epochs.Count > 0)
         {
             log.Warning($"Cancelled in training: the best prompts of {course.Epochs.Count} of {settings.Training.Epochs} epochs are returned.");
-            return branches with { ValidationAccuracy = course.BestAccuracy(), WasCancelled = true };
+            return branches with { ValidationAccuracy = course.BestAccuracy(), End = StageEnd.Cancelled };
         }
         catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && searched is not null)
         {
             branches.Dispose();
             log.Warning("Cancelled before the first epoch of training ended: the prompts that the search has for its choice are returned.");
-            return searched.AsTrained();
+            return searched.AsTrained(StageEnd.Cancelled);
+        }
+        catch (DivergedException e) when (settings.ReturnBestWhenDiverged && e.HasGoodValues)
+        {
+            string which = ready.Validation is null ? $"The prompts after {course.GoodEpochs}" : $"The best prompts of {course.Epochs.Count}";
+            log.Warning($"{ready.Analysis.Of(e, returns: true).Message} {which} of {settings.Training.Epochs} epochs are returned.");
+            return branches with { ValidationAccuracy = course.BestAccuracy(), End = StageEnd.Diverged };
+        }
+        catch (DivergedException e) when (settings.ReturnBestWhenDiverged && searched is not null)
+        {
+            branches.Dispose();
+            log.Warning($"{ready.Analysis.Of(e, returns: true).Message} The prompts that the search has for its choice are returned.");
+            return searched.AsTrained(StageEnd.Diverged);
         }
         catch
         {
@@ -114,10 +175,17 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         }
     }
 
-    private Trained Train(PromptedClip clip, Trained branches, FitPictures? pictures, IBatchSource? validation, TrainingCourse course, IStageCheckpoints? checkpoints)
+    private Trained Train(Ready ready, Trained branches, TrainingCourse course, IStageCheckpoints? checkpoints)
     {
-        if (branches.IsEmpty) return branches with { ValidationAccuracy = validation is null ? null : Evaluation.Of(clip, branches.Image, branches.Text, validation, observer).Accuracy };
-        using TrainFeed train = Feed(pictures!, "training batches");
+        PromptedClip clip = ready.Clip;
+        IBatchSource? validation = ready.Validation?.InOrder(settings.PredictionBatchSize, device);
+        if (branches.IsEmpty)
+        {
+            Evaluation? evaluation = validation is null ? null : Evaluation.Of(clip, branches.Image, branches.Text, validation, observer);
+            evaluation?.RequireFinite(epoch: 0, step: 0);
+            return branches with { ValidationAccuracy = evaluation?.Accuracy };
+        }
+        using TrainFeed train = Feed(ready.Pictures!, "training batches");
         new PromptTraining(clip, settings.Training, observer).Run(branches.Image, branches.Text, train.Source, validation, course, checkpoints);
         log.Info($"Training: {course.ReasonToEnd(settings.Training)}.");
         return branches with { ValidationAccuracy = course.BestAccuracy() };
@@ -154,6 +222,9 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         using var scope = NewDisposeScope();
         return values?.detach().cpu().clone().DetachFromDisposeScope();
     }
+
+    /// <summary>What the stages run on. Owns nothing.</summary>
+    private sealed record Ready(PromptedClip Clip, LabelClasses Classes, BackboneReference Reference, FitPictures? Pictures, PreparedImages? Validation, DivergenceAnalysis Analysis);
 
     private sealed record TrainFeed(IBatchSource Source, IDisposable? Owned) : IDisposable
     {

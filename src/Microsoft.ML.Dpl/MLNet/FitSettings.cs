@@ -45,6 +45,10 @@ internal sealed record FitSettings
     [JsonIgnore]
     public bool ReturnBestWhenCancelled { get; init; }
 
+    /// <summary>Whether a fit whose numbers go wrong returns the best it had. Not part of what decides a fit's course.</summary>
+    [JsonIgnore]
+    public bool ReturnBestWhenDiverged { get; init; }
+
     /// <summary>Null: all rows count alike.</summary>
     public required ClassWeighting? ClassWeights { get; init; }
 

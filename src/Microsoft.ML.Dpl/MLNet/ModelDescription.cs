@@ -13,10 +13,11 @@ namespace Microsoft.ML.Dpl.MLNet;
 /// <param name="Search">The alphas' history; null where the lengths were given.</param>
 /// <param name="ImageFolder">Where relative paths of pictures start; null: the current folder.</param>
 /// <param name="WasCancelled">Whether the fit was cut short; false in zips from before it was kept.</param>
+/// <param name="HasDiverged">Whether the fit's numbers went wrong and this is what it had before; false in zips from before it was kept.</param>
 /// <param name="Carries">What of CLIP lies in the zip; nothing in zips from before there was a choice.</param>
 internal sealed record ModelDescription(
     BackboneReference Backbone, string Template, IReadOnlyList<int> TextLengths, IReadOnlyList<int> ImageLengths, double? ValidationAccuracy, SearchResult? Search,
-    string? ImageFolder = null, bool WasCancelled = false, CarriedParts Carries = CarriedParts.None)
+    string? ImageFolder = null, bool WasCancelled = false, bool HasDiverged = false, CarriedParts Carries = CarriedParts.None)
 {
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true, Converters = { new JsonStringEnumConverter<CarriedParts>(JsonNamingPolicy.CamelCase) } };
 

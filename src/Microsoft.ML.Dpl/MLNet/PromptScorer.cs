@@ -75,7 +75,7 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
         _use.EnterReadLock();
         try
         {
-            ObjectDisposedException.ThrowIf(_disposed, typeof(PromptScorer));
+            if (_disposed) throw new ObjectDisposedException("Microsoft.ML.Dpl.DplTransformer", "The model was disposed. A PredictionEngine disposes its model, too, unless it is made with PredictionEngineOptions.OwnsTransformer = false.");
             // A caller in inference mode would get tensors that no gradient passes.
             using var ordinary = inference_mode(false);
             using var scope = NewDisposeScope();

@@ -20,7 +20,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     {
         using var scope = NewDisposeScope();
         using Lease<TextWeights> weights = Rent("New classes need");
-        int[][] tokens = ClassTokens.Of(classes, template, backbone, problem => throw new ArgumentException($"New classes cannot be taken: {problem}"));
+        int[][] tokens = Tokens(classes, template);
         using var texts = new ClassTexts(tokens, weights.Value);
         using var prompts = new FixedBranch(trained.Text, device);
         Tensor features = new TextTower(weights.Value).UnitFeatures(texts, prompts);
@@ -43,6 +43,19 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
         int[] ids = [.. Enumerable.Range(0, Math.Min(tokenizer.VocabularySize, backbone.Config.VocabularySize)).Where(tokenizer.Has)];
         if (count > ids.Length) throw new ArgumentOutOfRangeException(nameof(count), count, $"The vocabulary has only {ids.Length} tokens.");
         return [.. NearestTokens.Of(rows.to(device), weights.Value.TokenEmbedding, ids, count, measure).Select(row => row.Select(near => Word(tokenizer, near)).ToArray())];
+    }
+
+    /// <summary>Whoever gives names by hand can mend them at once, so what a fit only warns of is refused too.</summary>
+    private int[][] Tokens(LabelClasses classes, string template)
+    {
+        try
+        {
+            return ClassTokens.Of(classes, template, backbone, problem => throw new InvalidOperationException(problem));
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new ArgumentException($"New classes cannot be taken: {e.Message}", e);
+        }
     }
 
     private static DistantWord Word(ClipTokenizer tokenizer, (int Id, float Distance) near)

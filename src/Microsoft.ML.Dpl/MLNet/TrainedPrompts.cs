@@ -36,7 +36,7 @@ internal sealed record TrainedPrompts(IReadOnlyList<Tensor?> Image, IReadOnlyLis
     /// <param name="textLengths">Context length per text layer.</param>
     /// <param name="classes">How many there are.</param>
     /// <param name="config">The backbone's shape.</param>
-    /// <exception cref="InvalidDataException">A tensor is missing or has another shape.</exception>
+    /// <exception cref="InvalidDataException">A tensor is missing, has another shape or holds what is no finite number.</exception>
     public static TrainedPrompts Read(Stream stream, string name, IReadOnlyList<int> imageLengths, IReadOnlyList<int> textLengths, int classes, ClipConfig config)
     {
         using var scope = NewDisposeScope();
@@ -46,16 +46,20 @@ internal sealed record TrainedPrompts(IReadOnlyList<Tensor?> Image, IReadOnlyLis
             if (!file.Entries.TryGetValue(tensorName, out TensorEntry? entry)) throw new InvalidDataException($"{name} has no tensor '{tensorName}'. Save the model again.");
             if (!entry.Shape.SequenceEqual(shape))
                 throw new InvalidDataException($"{name}: tensor '{tensorName}' is [{string.Join(", ", entry.Shape)}], but the model's description and backbone ask for [{string.Join(", ", shape)}].");
-            return file.Read(tensorName);
+            Tensor values = file.Read(tensorName).to_type(shape.Length == 0 ? ScalarType.Float64 : ScalarType.Float32);
+            FiniteWeights.Require(name, tensorName, values);
+            return values;
         }
-        Tensor?[] Layers(string branch, IReadOnlyList<int> lengths, int width)
-            => [.. lengths.Select((length, layer) => length == 0 ? null : ReadAs($"{branch}.{layer}", length, width).to_type(ScalarType.Float32).DetachFromDisposeScope())];
+        Tensor?[] Layers(string branch, IReadOnlyList<int> lengths, int width) => [.. lengths.Select((length, layer) => length == 0 ? null : ReadAs($"{branch}.{layer}", length, width))];
 
-        return new TrainedPrompts(
+        var read = new TrainedPrompts(
             Layers("image", imageLengths, config.Vision.Width),
             Layers("text", textLengths, config.Text.Width),
-            ReadAs(ClassFeaturesName, classes, config.EmbeddingWidth).to_type(ScalarType.Float32).DetachFromDisposeScope(),
-            ReadAs(LogitScaleName).to_type(ScalarType.Float64).item<double>());
+            ReadAs(ClassFeaturesName, classes, config.EmbeddingWidth),
+            ReadAs(LogitScaleName).item<double>());
+        // Only now: where a later tensor is refused, the scope frees the earlier ones.
+        foreach (Tensor? rows in read.Image.Concat(read.Text).Append(read.ClassFeatures)) rows?.DetachFromDisposeScope();
+        return read;
     }
 
     public void Dispose()

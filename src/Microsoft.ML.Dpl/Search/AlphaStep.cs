@@ -24,7 +24,7 @@ internal sealed class AlphaStep : IDisposable
     {
         _supernet.RequireGradients(ofAlphas: true, ofPrompts: false);
         return OptimizerStep.Take(
-            _optimizer, backward => Losses.CrossEntropy(_clip.Logits(validation.Images, _supernet.Image, _supernet.Text, backward), validation.Labels, validation.Weights), RunStage.Search, epoch, step);
+            _optimizer, backward => Losses.CrossEntropy(_clip.Logits(validation.Images, _supernet.Image, _supernet.Text, backward), validation.Labels, validation.Weights), RunStage.Search, epoch, step, validation, ofValidation: true);
     }
 
     /// <summary>The optimizer, for checkpoints; stays this object's.</summary>

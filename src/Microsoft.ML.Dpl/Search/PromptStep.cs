@@ -29,7 +29,7 @@ internal sealed class PromptStep : IDisposable
     {
         _supernet.RequireGradients(ofAlphas: false, ofPrompts: true);
         return OptimizerStep.Take(
-            _optimizer, backward => Losses.CrossEntropy(_clip.Logits(train.Images, _supernet.Image, _supernet.Text, backward), train.Labels, train.Weights), RunStage.Search, epoch, step);
+            _optimizer, backward => Losses.CrossEntropy(_clip.Logits(train.Images, _supernet.Image, _supernet.Text, backward), train.Labels, train.Weights), RunStage.Search, epoch, step, train);
     }
 
     /// <summary>The optimizer, for checkpoints; stays this object's.</summary>

@@ -18,6 +18,12 @@ internal sealed class SearchCourse
     /// <summary>Sum of the validation losses of these steps.</summary>
     public double ValidationLoss { get; set; }
 
+    /// <summary>After how many epochs the values stood that <see cref="GoodValues"/> remembers; 0: it has none.</summary>
+    public int GoodEpochs { get; set; }
+
+    /// <summary>Mean training loss of the epoch under way, or else of the one before; null before the first step.</summary>
+    public double? RecentLoss() => Step > 0 ? TrainLoss / Step : Epochs.Count > 0 ? Epochs[^1].TrainLoss : null;
+
     /// <exception cref="JsonException">The text is not what <see cref="ToJson"/> writes.</exception>
     public static SearchCourse FromJson(string json) => JsonSerializer.Deserialize<SearchCourse>(json, CheckpointFile.Json) ?? new SearchCourse();
 

@@ -7,7 +7,8 @@ namespace Microsoft.ML.Dpl.Training;
 /// <summary>How prompts do on a set of pictures.</summary>
 /// <param name="Accuracy">Share of pictures whose largest logit is their class's, 0 to 1; not weighted.</param>
 /// <param name="Loss">Mean of weight · cross-entropy, in nats.</param>
-internal sealed record Evaluation(double Accuracy, double Loss)
+/// <param name="FirstBad">The pictures of the first batch whose loss is infinite or not a number; empty where all are finite.</param>
+internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<int> FirstBad)
 {
     /// <param name="clip">The model.</param>
     /// <param name="image">Image prompts.</param>
@@ -16,22 +17,42 @@ internal sealed record Evaluation(double Accuracy, double Loss)
     /// <param name="observer">May end the evaluation between batches.</param>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
     public static Evaluation Of(PromptedClip clip, FixedBranch image, FixedBranch text, IBatchSource pictures, IRunObserver observer)
+        => Of(clip, image, text, Enumerable.Range(0, pictures.BatchesPerEpoch).Select(index =>
+        {
+            observer.ThrowIfCancelled();
+            return pictures.Read(0, index);
+        }));
+
+    /// <summary>The same of one batch, which is disposed.</summary>
+    /// <inheritdoc cref="Of(PromptedClip, FixedBranch, FixedBranch, IBatchSource, IRunObserver)"/>
+    public static Evaluation Of(PromptedClip clip, FixedBranch image, FixedBranch text, ImageBatch batch) => Of(clip, image, text, new[] { batch });
+
+    /// <exception cref="DivergedException">The loss is infinite or not a number.</exception>
+    public void RequireFinite(int epoch, int step)
+    {
+        if (!double.IsFinite(Loss)) throw new DivergedException(RunStage.Training, epoch, step, Watched.ValidationLoss, Loss, FirstBad, ofValidation: true);
+    }
+
+    /// <summary>Disposes each batch before the next is asked for.</summary>
+    private static Evaluation Of(PromptedClip clip, FixedBranch image, FixedBranch text, IEnumerable<ImageBatch> batches)
     {
         using var noGrad = no_grad();
         using Tensor classFeatures = clip.ClassFeatures(text);
         using var tower = new FoldedImageTower(clip.Image.Weights, image.Rows);
         long right = 0, all = 0;
         double loss = 0;
-        for (int index = 0; index < pictures.BatchesPerEpoch; index++)
+        IReadOnlyList<int> firstBad = [];
+        foreach (ImageBatch next in batches)
         {
-            observer.ThrowIfCancelled();
             using var scope = NewDisposeScope();
-            using ImageBatch batch = pictures.Read(0, index);
+            using ImageBatch batch = next;
             Tensor logits = PromptedClip.Logits(clip.ImageFeatures(tower, batch.Images), classFeatures, clip.Text.Weights.LogitScale);
             right += logits.argmax(-1).eq(batch.Labels).sum().item<long>();
             all += batch.Labels.shape[0];
-            loss += Losses.CrossEntropy(logits, batch.Labels, batch.Weights).item<float>() * (double)batch.Labels.shape[0];
+            double ofBatch = Losses.CrossEntropy(logits, batch.Labels, batch.Weights).item<float>();
+            if (!double.IsFinite(ofBatch) && double.IsFinite(loss)) firstBad = batch.Pictures ?? [];
+            loss += ofBatch * batch.Labels.shape[0];
         }
-        return new Evaluation((double)right / all, loss / all);
+        return new Evaluation((double)right / all, loss / all, firstBad);
     }
 }

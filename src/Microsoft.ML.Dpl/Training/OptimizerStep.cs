@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Prompts;
 using static TorchSharp.torch;
 
@@ -8,23 +9,39 @@ internal static class OptimizerStep
 {
     /// <param name="optimizer">Steps the parameters that require gradients.</param>
     /// <param name="loss">The forward pass, given the owner of its custom gradients.</param>
-    /// <param name="stage">For the message if the loss is not finite.</param>
+    /// <param name="stage">For the message if loss or gradients are not finite; so are the parameters that follow.</param>
     /// <param name="epoch">From 0.</param>
     /// <param name="step">From 0.</param>
+    /// <param name="batch">What the loss is of; null where that is not known.</param>
+    /// <param name="ofValidation">Whether the batch has validation pictures.</param>
     /// <returns>The loss before the step.</returns>
-    /// <exception cref="InvalidOperationException">The loss is infinite or not a number; nothing was stepped.</exception>
-    public static double Take(optim.Optimizer optimizer, Func<BackwardTensors, Tensor> loss, RunStage stage, int epoch, int step)
+    /// <exception cref="DivergedException">The loss or a gradient is infinite or not a number; nothing was stepped.</exception>
+    public static double Take(optim.Optimizer optimizer, Func<BackwardTensors, Tensor> loss, RunStage stage, int epoch, int step, ImageBatch? batch = null, bool ofValidation = false)
     {
         using var scope = NewDisposeScope();
         using var backward = new BackwardTensors();
         Tensor value = loss(backward);
-        double number = value.item<float>();
-        if (!double.IsFinite(number))
-            throw new InvalidOperationException($"The loss became {number} in {stage.ToString().ToLowerInvariant()} epoch {epoch + 1}, step {step + 1}. Lower the learning rate of this stage, or look for broken pictures in the training set.");
         optimizer.zero_grad();
         value.backward();
         backward.ThrowFailure();
+        (double number, double largestGradient) = Read(value, optimizer.parameters());
+        DivergedException Diverged(Watched watched, double became) => new(stage, epoch, step, watched, became, batch?.Pictures ?? [], ofValidation);
+        if (!double.IsFinite(number)) throw Diverged(Watched.Loss, number);
+        if (!double.IsFinite(largestGradient)) throw Diverged(Watched.Gradient, largestGradient);
         optimizer.step();
         return number;
+    }
+
+    /// <summary>The loss and the largest magnitude among the gradients, which is NaN where one of them is: read together, so that the host waits for the device once a step.</summary>
+    private static (double Loss, double LargestGradient) Read(Tensor loss, IEnumerable<Tensor> parameters)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor[] gradients = [.. parameters.Select(p => p.grad).OfType<Tensor>().Select(gradient => gradient.abs().max())];
+        float[] read = stack([loss.detach(), .. gradients]).cpu().data<float>().ToArray();
+        double largest = 0;
+        // Math.Max passes NaN on.
+        foreach (float gradient in read.Skip(1)) largest = Math.Max(largest, gradient);
+        return (read[0], largest);
     }
 }

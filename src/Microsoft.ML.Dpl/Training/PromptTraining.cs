@@ -8,7 +8,7 @@ namespace Microsoft.ML.Dpl.Training;
 /// <summary>The second stage: SGD on prompts of the chosen lengths.</summary>
 internal sealed class PromptTraining(PromptedClip clip, TrainingSettings settings, IRunObserver observer)
 {
-    private const string Optimizer = "optimizer";
+    private const string Optimizer = "optimizer", Best = "best", Good = "good";
 
     /// <summary>Trains both branches in place; where validation pictures are given, the values of the best epoch (the later of equals) are the ones kept.</summary>
     /// <remarks>Where the observer ends the run the branches hold the best values so far, too: the present ones without validation pictures.</remarks>
@@ -18,7 +18,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
     /// <param name="validation">Every picture once in epoch 0, or null to keep the last epoch.</param>
     /// <param name="course">Goes on with every step, and says how far training came where it is ended from outside.</param>
     /// <param name="checkpoints">Where the state is kept between steps, and taken from; null: nowhere.</param>
-    /// <exception cref="InvalidOperationException">The loss became infinite or not a number.</exception>
+    /// <exception cref="DivergedException">A loss or a gradient became infinite or not a number. The branches hold the best values so far, or without validation pictures those of the latest good epoch, if there are any.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
     public void Run(FixedBranch image, FixedBranch text, IBatchSource train, IBatchSource? validation, TrainingCourse course, IStageCheckpoints? checkpoints = null)
     {
@@ -29,14 +29,16 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         using SGD optimizer = optim.SGD(parameters, settings.LearningRate, momentum: settings.Momentum, weight_decay: settings.WeightDecay);
         using ZeroShotTeacher? teacher = settings.DistillationWeight > 0 ? new ZeroShotTeacher(clip) : null;
         using var best = new BestValues(parameters);
-        if (checkpoints?.Saved is { } saved) Restore(saved, parameters, optimizer, best, course);
+        // With validation pictures the best values are the good ones.
+        using GoodValues? good = validation is null ? new GoodValues(parameters) : null;
+        if (checkpoints?.Saved is { } saved) Restore(saved, parameters, optimizer, best, good, course);
         var gate = new StepGate(observer, checkpoints);
         try
         {
             while (course.ReasonToEnd(settings) is null)
             {
                 int epoch = course.Epochs.Count, step = course.Step, steps = train.BatchesPerEpoch;
-                StageState Now() => State(parameters, optimizer, best, course);
+                StageState Now() => State(parameters, optimizer, best, good, course);
                 gate.Pass(step == 0, Now);
                 double rate = LearningRateSchedule.At(epoch, settings.Epochs, settings.LearningRate);
                 foreach (var group in optimizer.ParamGroups) group.LearningRate = rate;
@@ -45,19 +47,34 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                 if (step < steps)
                 {
                     using ImageBatch batch = train.Read(epoch, step);
+                    if (step == 0) good?.Consider(epoch);
                     loss = Step(image, text, batch, optimizer, teacher, epoch, step);
+                    good?.Confirm();
+                    course.GoodEpochs = good?.Epochs ?? course.GoodEpochs;
                     course.Add(loss);
                 }
                 EpochReport? ended = null;
                 if (course.Step == steps)
                 {
                     Evaluation? evaluation = validation is null ? null : gate.During(() => Evaluation.Of(clip, image, text, validation, observer), Now);
-                    if (evaluation is not null) best.Offer(evaluation.Accuracy);
+                    if (evaluation is not null)
+                    {
+                        evaluation.RequireFinite(epoch, step);
+                        best.Offer(evaluation.Accuracy);
+                        course.GoodEpochs = epoch + 1;
+                    }
                     TrainingEpoch now = course.EndEpoch(rate, evaluation);
                     ended = new EpochReport(now.TrainLoss, now.ValidationLoss, now.ValidationAccuracy, null, null);
                 }
                 observer.Report(new StepReport(RunStage.Training, epoch, settings.Epochs, Math.Min(step, steps - 1), steps, rate, loss, null, ended?.ValidationAccuracy, ended));
             }
+            if (validation is null) RequireFiniteEnd(image, text, train, course);
+        }
+        catch (DivergedException e)
+        {
+            (e.LossBefore, e.HasGoodValues) = (course.RecentLoss(), course.GoodEpochs > 0);
+            good?.Restore();
+            throw;
         }
         finally
         {
@@ -67,19 +84,29 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         }
     }
 
-    private static StageState State(Parameter[] parameters, SGD optimizer, BestValues best, TrainingCourse course)
+    private static StageState State(Parameter[] parameters, SGD optimizer, BestValues best, GoodValues? good, TrainingCourse course)
     {
         var tensors = new Dictionary<string, Tensor> { [Optimizer] = SavedParameters.Of(optimizer) };
         SavedParameters.Add(tensors, "prompts", parameters);
-        SavedParameters.Add(tensors, "best", best.Values);
+        SavedParameters.Add(tensors, Best, best.Values);
+        SavedParameters.Add(tensors, Good, good?.Values ?? []);
         return new StageState(course.ToJson(), tensors);
     }
 
-    private static void Restore(StageState saved, Parameter[] parameters, SGD optimizer, BestValues best, TrainingCourse course)
+    private static void Restore(StageState saved, Parameter[] parameters, SGD optimizer, BestValues best, GoodValues? good, TrainingCourse course)
     {
         SavedParameters.Restore(parameters, saved.Tensors, "prompts");
         SavedParameters.Restore(optimizer, saved.Tensors[Optimizer]);
-        if (course.BestAccuracy() is double score) best.Resume(score, [.. parameters.Select((_, i) => saved.Tensors[$"best.{i}"])]);
+        if (course.BestAccuracy() is double score) best.Resume(score, SavedParameters.Read(parameters.Length, saved.Tensors, Best));
+        if (course.GoodEpochs > 0) good?.Resume(course.GoodEpochs, SavedParameters.Read(parameters.Length, saved.Tensors, Good));
+    }
+
+    /// <summary>The last step's prompts have been seen by no loss yet: one more forward pass of its batch tells whether they give numbers.</summary>
+    private void RequireFiniteEnd(FixedBranch image, FixedBranch text, IBatchSource train, TrainingCourse course)
+    {
+        int epoch = course.Epochs.Count - 1, step = train.BatchesPerEpoch - 1;
+        Evaluation end = Evaluation.Of(clip, image, text, train.Read(epoch, step));
+        if (!double.IsFinite(end.Loss)) throw new DivergedException(RunStage.Training, epoch, step, Watched.FinalLoss, end.Loss, end.FirstBad, ofValidation: false);
     }
 
     private double Step(FixedBranch image, FixedBranch text, ImageBatch batch, optim.Optimizer optimizer, ZeroShotTeacher? teacher, int epoch, int step)
@@ -92,5 +119,6 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
             },
             RunStage.Training,
             epoch,
-            step);
+            step,
+            batch);
 }

@@ -28,6 +28,12 @@ internal static class SavedParameters
             if (values[i] is { } value) tensors.Add($"{prefix}.{i}", value);
     }
 
+    /// <summary>So many tensors of <paramref name="prefix"/> and their positions; they stay the checkpoint's.</summary>
+    /// <exception cref="InvalidDataException">One is missing.</exception>
+    public static Tensor[] Read(int count, IReadOnlyDictionary<string, Tensor> tensors, string prefix)
+        => [.. Enumerable.Range(0, count).Select(i => tensors.TryGetValue($"{prefix}.{i}", out Tensor? value) ? value
+            : throw new InvalidDataException($"The checkpoint has no tensor '{prefix}.{i}'. Delete the workspace's checkpoints to begin anew."))];
+
     /// <summary>Copies each of <paramref name="prefix"/> and its position into the parameter there.</summary>
     /// <exception cref="InvalidDataException">A value is missing or of another shape.</exception>
     public static void Restore(IReadOnlyList<Tensor> parameters, IReadOnlyDictionary<string, Tensor> tensors, string prefix)

@@ -24,6 +24,12 @@ internal sealed class TrainingCourse
     /// <summary>The loss of the last step taken.</summary>
     public double LastLoss { get; set; }
 
+    /// <summary>After how many epochs the values stood that <see cref="GoodValues"/> remembers; 0: it has none.</summary>
+    public int GoodEpochs { get; set; }
+
+    /// <summary>Mean training loss of the epoch under way, or else of the one before; null before the first step.</summary>
+    public double? RecentLoss() => Step > 0 ? TrainLoss / Step : Epochs.Count > 0 ? Epochs[^1].TrainLoss : null;
+
     /// <summary>The highest validation accuracy so far, 0 to 1; null without one.</summary>
     public double? BestAccuracy() => Epochs.Max(epoch => epoch.ValidationAccuracy);
 

@@ -1,0 +1,186 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Microsoft.ML.Data;
+using Xunit.Abstractions;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>A process that predicts for months: memory stays flat, and busy threads get the bits of quiet ones. Set DPL_LONG=1 for the long runs.</summary>
+[Collection(RunsAlone.Name)]
+public sealed class LongRunTests(SmallBackbone small, ColourPictures pictures, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+{
+    private readonly MLContext _mlContext = new(1);
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Predictions_leave_memory_as_it_was(bool byEngine)
+    {
+        using DplTransformer transformer = Fit();
+        Action<int> predict = byEngine ? count => ByEngine(transformer, count) : count => ByCursor(transformer, count);
+        int count = LongRuns.Times(1_500, 100_000);
+        Watch($"{count} predictions through {(byEngine ? "an engine" : "a cursor")}", () => predict(count / 3), () => predict(count));
+    }
+
+    [Theory]
+    [InlineData(DplModelContents.PromptsOnly)]
+    [InlineData(DplModelContents.WithClip)]
+    public void Loading_and_disposing_leaves_memory_as_it_was(DplModelContents contents)
+    {
+        byte[] zip;
+        float[] expected;
+        using (DplTransformer transformer = Fit())
+        {
+            transformer.Contents = contents;
+            using var stream = new MemoryStream();
+            _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(pictures.Train).Schema, stream);
+            zip = stream.ToArray();
+            expected = First(transformer);
+        }
+        MLContext loader = new MLContext().UseClipBackbone(small.Backbone);
+        void Cycle(int times)
+        {
+            for (int i = 0; i < times; i++)
+            {
+                using var stream = new MemoryStream(zip);
+                using var loaded = (DplTransformer)loader.Model.Load(stream, out _);
+                if (i % 50 == 0) Assert.Equal(expected, First(loaded));
+            }
+        }
+        int cycles = LongRuns.Times(40, 1_000);
+        Watch($"{cycles} cycles of load and dispose, {contents}", () => Cycle(cycles / 3), () => Cycle(cycles));
+    }
+
+    [Fact]
+    public void Fits_leave_memory_as_it_was()
+    {
+        int fits = LongRuns.Times(4, 200);
+        void Run(int times)
+        {
+            for (int i = 0; i < times; i++) Fit().Dispose();
+        }
+        // TorchSharp counts a Parameter once more than it frees, so tensors are compared elsewhere.
+        Watch($"{fits} fits", () => Run(fits / 2), () => Run(fits), countsTensors: false);
+    }
+
+    [Fact]
+    public void Eight_threads_predict_while_two_fits_run_and_all_get_the_bits_of_quiet_runs()
+    {
+        DplTrainer.Options Options() => ResumableFit.Options(small.Backbone, workspace: null);
+        string Content()
+        {
+            using DplTransformer trained = ResumableFit.Fit(new MLContext(1), Options(), pictures.Train);
+            return ResumableFit.Content(_mlContext, trained);
+        }
+        string quiet = Content();
+        using DplTransformer transformer = Fit();
+        float[][] byEngine, byCursor = Scores(transformer);
+        using (PredictionEngine<LabelledPicture, Answer> engine = Engine(transformer)) byEngine = [.. pictures.Test.Select(p => engine.Predict(p).Score)];
+
+        int fits = LongRuns.Times(1, 40), predictions = 0;
+        using var ended = new CancellationTokenSource();
+        var failures = new ConcurrentQueue<Exception>();
+        Thread[] users = [.. Enumerable.Range(0, 8).Select(i => Start(() =>
+        {
+            using PredictionEngine<LabelledPicture, Answer> engine = Engine(transformer);
+            for (int n = i; !ended.IsCancellationRequested; n++)
+            {
+                Assert.Equal(byEngine[n % byEngine.Length], engine.Predict(pictures.Test[n % byEngine.Length]).Score);
+                if (n % 16 == 0) Assert.Equal(byCursor, Scores(transformer));
+                Interlocked.Increment(ref predictions);
+            }
+        }))];
+        Thread[] trainers = [.. Enumerable.Range(0, 2).Select(_ => Start(() =>
+        {
+            for (int n = 0; n < fits; n++) Assert.Equal(quiet, Content());
+        }))];
+        foreach (Thread thread in trainers) thread.Join();
+        ended.Cancel();
+        foreach (Thread thread in users) thread.Join();
+        Assert.Empty(failures);
+        Assert.True(predictions > 8, $"{predictions} predictions");
+        output.WriteLine($"2 x {fits} fits beside 8 threads that made {predictions} predictions");
+
+        Thread Start(Action work)
+        {
+            var thread = new Thread(() =>
+            {
+                try
+                {
+                    work();
+                }
+                catch (Exception e)
+                {
+                    failures.Enqueue(e); // asserted on below
+                }
+            });
+            thread.Start();
+            return thread;
+        }
+    }
+
+    private void Watch(string what, Action warmUp, Action work, bool countsTensors = true)
+    {
+        warmUp();
+        HeldMemory before = HeldMemory.Now();
+        long began = Stopwatch.GetTimestamp();
+        work();
+        TimeSpan took = Stopwatch.GetElapsedTime(began);
+        HeldMemory after = HeldMemory.Now();
+        output.WriteLine($"{what}: before {before}; after {after}; {took.TotalSeconds:f0} s");
+        (countsTensors ? after : after with { Tensors = before.Tensors }).RequireNoMoreThan(before);
+    }
+
+    private void ByEngine(DplTransformer transformer, int count)
+    {
+        using PredictionEngine<LabelledPicture, Answer> engine = Engine(transformer);
+        var answer = new Answer();
+        for (int i = 0; i < count; i++)
+        {
+            engine.Predict(pictures.Test[i % pictures.Test.Count], ref answer);
+            Assert.Equal(3, answer.Score.Length);
+        }
+    }
+
+    private void ByCursor(DplTransformer transformer, int count)
+    {
+        IDataView scored = transformer.Transform(_mlContext.Data.LoadFromEnumerable(Enumerable.Range(0, count).Select(i => pictures.Test[i % pictures.Test.Count])));
+        using DataViewRowCursor cursor = scored.GetRowCursor([scored.Schema["Score"], scored.Schema["PredictedLabel"]]);
+        ValueGetter<VBuffer<float>> score = cursor.GetGetter<VBuffer<float>>(scored.Schema["Score"]);
+        ValueGetter<ReadOnlyMemory<char>> label = cursor.GetGetter<ReadOnlyMemory<char>>(scored.Schema["PredictedLabel"]);
+        VBuffer<float> values = default;
+        ReadOnlyMemory<char> name = default;
+        int rows = 0;
+        for (; cursor.MoveNext(); rows++)
+        {
+            score(ref values);
+            label(ref name);
+            Assert.False(name.IsEmpty);
+        }
+        Assert.Equal(count, rows);
+    }
+
+    private float[] First(DplTransformer transformer) => transformer.Transform(_mlContext.Data.LoadFromEnumerable(pictures.Test.Take(1))).GetColumn<float[]>("Score").Single();
+
+    private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(pictures.Test)).GetColumn<float[]>("Score")];
+
+    private PredictionEngine<LabelledPicture, Answer> Engine(DplTransformer transformer)
+        => _mlContext.Model.CreatePredictionEngine<LabelledPicture, Answer>(transformer, new PredictionEngineOptions { OwnsTransformer = false });
+
+    private DplTransformer Fit()
+        => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
+        {
+            Backbone = small.Backbone,
+            ImageColumnName = "ImagePath",
+            Configuration = PromptConfiguration.Uniform(small.Backbone, 1),
+            TrainingEpochs = 1,
+            BatchSize = 9,
+        }).Fit(_mlContext.Data.LoadFromEnumerable(pictures.Train));
+
+    private sealed class Answer
+    {
+        public string PredictedLabel { get; set; } = "";
+
+        public float[] Score { get; set; } = [];
+    }
+}

@@ -1,0 +1,50 @@
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>No public operation leaves a tensor behind, whether it ends well or in an exception.</summary>
+[Collection(RunsAlone.Name)]
+public sealed class OperationLeakTests : IClassFixture<OperationLeakTests.Shared>
+{
+    private readonly Shared _shared;
+
+    public OperationLeakTests(Shared shared) => _shared = shared;
+
+    public static TheoryData<string> Operations()
+    {
+        var data = new TheoryData<string>();
+        foreach (string name in PublicOperations.All.Keys) data.Add(name);
+        return data;
+    }
+
+    [Fact]
+    public void Every_public_operation_is_in_the_table()
+    {
+        string[] there = [.. PublicOperations.NamesIn(typeof(DplTrainer).Assembly)], listed = [.. PublicOperations.OfMembers];
+        Assert.True(there.Length > 40, $"{there.Length} public operations were found");
+        string missing = string.Join("; ", there.Except(listed)), gone = string.Join("; ", listed.Except(there));
+        Assert.True(missing.Length == 0, $"Add to the table in PublicOperations.cs: {missing}");
+        Assert.True(gone.Length == 0, $"Remove from the table in PublicOperations.cs: {gone}");
+    }
+
+    [Theory]
+    [MemberData(nameof(Operations))]
+    public void No_tensor_is_left_behind(string name)
+    {
+        PublicOperations.Operation operation = PublicOperations.All[name];
+        operation.Run(_shared.World);
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        long before = Tensor.TotalCount;
+        for (int i = 0; i < 2; i++) operation.Run(_shared.World);
+        Assert.InRange(Tensor.TotalCount - before, long.MinValue, 2 * (operation.Parameters?.Invoke(_shared.World) ?? 0));
+    }
+
+    /// <summary>Made once for all operations.</summary>
+    public sealed class Shared : IDisposable
+    {
+        internal PublicOperations.World World { get; } = new();
+
+        public void Dispose() => World.Dispose();
+    }
+}
