@@ -39,6 +39,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     /// <exception cref="InvalidOperationException">A picture cannot be read, there are fewer than two classes, a class has too few rows, a weight is negative or not finite, all are 0, the workspace holds the checkpoint of another fit, or the loss ceased to be a number.</exception>
     /// <exception cref="IOException"><see cref="Options.WorkspacePath"/> cannot be written, or another fit uses it.</exception>
+    /// <exception cref="InvalidDataException">The workspace holds checkpoints, and none of them can be read.</exception>
     /// <exception cref="OperationCanceledException">The token of the options or the <c>MLContext</c> was cancelled, and <see cref="Options.OnCancel"/> asks to throw, or no epoch had ended.</exception>
     public DplTransformer Fit(IDataView input)
     {

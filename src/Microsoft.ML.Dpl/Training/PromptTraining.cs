@@ -31,12 +31,12 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         using var best = new BestValues(parameters);
         if (checkpoints?.Saved is { } saved) Restore(saved, parameters, optimizer, best, course);
         var gate = new StepGate(observer, checkpoints);
+        StageState Now() => State(parameters, optimizer, best, course);
         try
         {
             while (course.ReasonToEnd(settings) is null)
             {
                 int epoch = course.Epochs.Count, step = course.Step, steps = train.BatchesPerEpoch;
-                StageState Now() => State(parameters, optimizer, best, course);
                 gate.Pass(step == 0, Now);
                 double rate = LearningRateSchedule.At(epoch, settings.Epochs, settings.LearningRate);
                 foreach (var group in optimizer.ParamGroups) group.LearningRate = rate;
@@ -58,6 +58,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                 }
                 observer.Report(new StepReport(RunStage.Training, epoch, settings.Epochs, Math.Min(step, steps - 1), steps, rate, loss, null, ended?.ValidationAccuracy, ended));
             }
+            gate.End(Now);
         }
         finally
         {
