@@ -1,0 +1,92 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Tests.Clip;
+using CrossValidated = System.Collections.Generic.IReadOnlyList<Microsoft.ML.TrainCatalogBase.CrossValidationResult<Microsoft.ML.Data.MulticlassClassificationMetrics>>;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>An interrupted cross-validation goes on: folds that ended are taken from the workspace.</summary>
+public sealed class CrossValidationTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>, IDisposable
+{
+    private const int Folds = 3;
+
+    private readonly List<string> _log = [];
+    private readonly TemporaryFolder _folder = new();
+
+    private string Workspace => _folder.File("workspace");
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void It_goes_on_at_the_fold_and_step_where_it_was_interrupted()
+    {
+        (string[] Models, double[] Losses, int Steps) whole = Run(null, int.MaxValue), last;
+        int perFold = whole.Steps / Folds;
+        Assert.Throws<Interruption>(() => Run(Workspace, perFold + 5));
+        Assert.Equal(2, Directory.GetDirectories(Workspace, "data-*").Length);
+        // In the middle of the third fold.
+        Assert.Throws<Interruption>(() => Run(Workspace, perFold));
+        last = Run(Workspace, int.MaxValue);
+        Assert.Equal(whole.Models, last.Models);
+        Assert.Equal(whole.Losses, last.Losses);
+        Assert.True(last.Steps < perFold, $"{last.Steps} steps in the last run, {perFold} in a fold");
+
+        // What ended stays: run once more, no step is taken.
+        _log.Clear();
+        (string[] Models, double[] Losses, int Steps) again = Run(Workspace, int.MaxValue);
+        Assert.Equal(whole.Models, again.Models);
+        Assert.Equal(whole.Losses, again.Losses);
+        Assert.Equal(0, again.Steps);
+        Assert.Equal(Folds, _log.Count(line => line.Contains("its model is taken from there", StringComparison.Ordinal)));
+        Assert.Equal(Folds, Directory.GetDirectories(Workspace, "data-*").Length);
+    }
+
+    [Fact]
+    public void Other_options_are_refused_there_too()
+    {
+        Assert.Throws<Interruption>(() => Run(Workspace, 4));
+        string message = Assert.Throws<InvalidOperationException>(() => Run(Workspace, int.MaxValue, o => o.BatchSize = 3)).Message;
+        Assert.Contains("BatchSize was 4 and is 3", message);
+        Assert.Contains(Workspace, message);
+    }
+
+    [Fact]
+    public void Without_the_option_the_refusal_names_it()
+    {
+        // Interrupted in the second fold: the first finds the second's checkpoint.
+        Assert.Throws<Interruption>(() => Run(Workspace, Run(null, int.MaxValue).Steps / Folds + 3, o => o.WorkspacePerDataSet = false));
+        string message = Assert.Throws<InvalidOperationException>(() => Run(Workspace, int.MaxValue, o => o.WorkspacePerDataSet = false)).Message;
+        Assert.Contains("Training data (SHA-256) was", message);
+        Assert.Contains("set WorkspacePerDataSet", message);
+    }
+
+    [Fact]
+    public void The_option_needs_a_workspace()
+        => Assert.Contains("set WorkspacePath too", Assert.Throws<ArgumentException>(() => Run(null, 1, o => o.WorkspacePerDataSet = true)).Message);
+
+    /// <summary>Cross-validates until so many steps were taken.</summary>
+    /// <returns>The models' learnt parts, the folds' log-losses, and the steps taken.</returns>
+    private (string[] Models, double[] Losses, int Steps) Run(string? workspace, int interruptAt, Action<DplTrainer.Options>? change = null)
+    {
+        var mlContext = new MLContext(1);
+        mlContext.Log += (_, e) => _log.Add(e.Message);
+        DplTrainer.Options options = ResumableFit.Options(small.Backbone, workspace);
+        (options.ExampleWeightColumnName, options.ValidationRowsPerClass) = (null, 1);
+        (options.SearchEpochs, options.TrainingEpochs, options.WorkspacePerDataSet) = (2, 3, workspace is not null);
+        int steps = 0;
+        options.Progress = new ProgressRecorder(_ =>
+        {
+            if (++steps == interruptAt) throw new Interruption();
+        });
+        change?.Invoke(options);
+        IDataView data = mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(mlContext.Data.LoadFromEnumerable(pictures.Train)).Transform(mlContext.Data.LoadFromEnumerable(pictures.Train));
+        CrossValidated folds = mlContext.MulticlassClassification.CrossValidate(data, mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options), Folds);
+        string[] models = [.. folds.Select(fold =>
+        {
+            using var transformer = (DplTransformer)fold.Model;
+            return ResumableFit.Content(mlContext, transformer);
+        })];
+        return (models, [.. folds.Select(fold => fold.Metrics.LogLoss)], steps);
+    }
+
+    private sealed class Interruption : Exception;
+}
