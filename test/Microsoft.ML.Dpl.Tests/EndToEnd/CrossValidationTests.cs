@@ -1,4 +1,4 @@
-using Microsoft.ML.Data;
+using System.Collections.Concurrent;
 using Microsoft.ML.Dpl.Tests.Clip;
 using CrossValidated = System.Collections.Generic.IReadOnlyList<Microsoft.ML.TrainCatalogBase.CrossValidationResult<Microsoft.ML.Data.MulticlassClassificationMetrics>>;
 
@@ -9,7 +9,7 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourPictures pic
 {
     private const int Folds = 3;
 
-    private readonly List<string> _log = [];
+    private readonly ConcurrentQueue<string> _log = new();
     private readonly TemporaryFolder _folder = new();
 
     private string Workspace => _folder.File("workspace");
@@ -19,23 +19,24 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourPictures pic
     [Fact]
     public void It_goes_on_at_the_fold_and_step_where_it_was_interrupted()
     {
-        (string[] Models, double[] Losses, int Steps) whole = Run(null, int.MaxValue), last;
-        int perFold = whole.Steps / Folds;
-        Assert.Throws<Interruption>(() => Run(Workspace, perFold + 5));
+        Outcome whole = Run(null, int.MaxValue);
+        Assert.Equal(Folds, whole.Steps.Count);
+        Assert.Throws<Interruption>(() => Run(Workspace, whole.Steps[0] + 5));
         Assert.Equal(2, Directory.GetDirectories(Workspace, "data-*").Length);
         // In the middle of the third fold.
-        Assert.Throws<Interruption>(() => Run(Workspace, perFold));
-        last = Run(Workspace, int.MaxValue);
+        Assert.Throws<Interruption>(() => Run(Workspace, whole.Steps[1]));
+        Assert.Equal(Folds, Directory.GetDirectories(Workspace, "data-*").Length);
+        Outcome last = Run(Workspace, int.MaxValue);
         Assert.Equal(whole.Models, last.Models);
         Assert.Equal(whole.Losses, last.Losses);
-        Assert.True(last.Steps < perFold, $"{last.Steps} steps in the last run, {perFold} in a fold");
+        Assert.InRange(last.Steps.Sum(), 1, whole.Steps[2] - 1);
 
         // What ended stays: run once more, no step is taken.
         _log.Clear();
-        (string[] Models, double[] Losses, int Steps) again = Run(Workspace, int.MaxValue);
+        Outcome again = Run(Workspace, int.MaxValue);
         Assert.Equal(whole.Models, again.Models);
         Assert.Equal(whole.Losses, again.Losses);
-        Assert.Equal(0, again.Steps);
+        Assert.Equal(0, again.Steps.Sum());
         Assert.Equal(Folds, _log.Count(line => line.Contains("its model is taken from there", StringComparison.Ordinal)));
         Assert.Equal(Folds, Directory.GetDirectories(Workspace, "data-*").Length);
     }
@@ -53,7 +54,7 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourPictures pic
     public void Without_the_option_the_refusal_names_it()
     {
         // Interrupted in the second fold: the first finds the second's checkpoint.
-        Assert.Throws<Interruption>(() => Run(Workspace, Run(null, int.MaxValue).Steps / Folds + 3, o => o.WorkspacePerDataSet = false));
+        Assert.Throws<Interruption>(() => Run(Workspace, Run(null, int.MaxValue).Steps[0] + 3, o => o.WorkspacePerDataSet = false));
         string message = Assert.Throws<InvalidOperationException>(() => Run(Workspace, int.MaxValue, o => o.WorkspacePerDataSet = false)).Message;
         Assert.Contains("Training data (SHA-256) was", message);
         Assert.Contains("set WorkspacePerDataSet", message);
@@ -64,18 +65,20 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourPictures pic
         => Assert.Contains("set WorkspacePath too", Assert.Throws<ArgumentException>(() => Run(null, 1, o => o.WorkspacePerDataSet = true)).Message);
 
     /// <summary>Cross-validates until so many steps were taken.</summary>
-    /// <returns>The models' learnt parts, the folds' log-losses, and the steps taken.</returns>
-    private (string[] Models, double[] Losses, int Steps) Run(string? workspace, int interruptAt, Action<DplTrainer.Options>? change = null)
+    private Outcome Run(string? workspace, int interruptAt, Action<DplTrainer.Options>? change = null)
     {
         var mlContext = new MLContext(1);
-        mlContext.Log += (_, e) => _log.Add(e.Message);
+        mlContext.Log += (_, e) => _log.Enqueue(e.Message);
         DplTrainer.Options options = ResumableFit.Options(small.Backbone, workspace);
         (options.ExampleWeightColumnName, options.ValidationRowsPerClass) = (null, 1);
         (options.SearchEpochs, options.TrainingEpochs, options.WorkspacePerDataSet) = (2, 3, workspace is not null);
-        int steps = 0;
-        options.Progress = new ProgressRecorder(_ =>
+        var steps = new List<int> { 0 };
+        int taken = 0;
+        options.Progress = new ProgressRecorder(report =>
         {
-            if (++steps == interruptAt) throw new Interruption();
+            if (taken > 0 && report is { Stage: DplStage.Search, Epoch: 1, Step: 1 }) steps.Add(0);
+            steps[^1]++;
+            if (++taken == interruptAt) throw new Interruption();
         });
         change?.Invoke(options);
         IDataView data = mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(mlContext.Data.LoadFromEnumerable(pictures.Train)).Transform(mlContext.Data.LoadFromEnumerable(pictures.Train));
@@ -85,8 +88,13 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourPictures pic
             using var transformer = (DplTransformer)fold.Model;
             return ResumableFit.Content(mlContext, transformer);
         })];
-        return (models, [.. folds.Select(fold => fold.Metrics.LogLoss)], steps);
+        return new Outcome(models, [.. folds.Select(fold => fold.Metrics.LogLoss)], steps);
     }
+
+    /// <param name="Models">The folds' learnt parts.</param>
+    /// <param name="Losses">The folds' log-losses on what each left out.</param>
+    /// <param name="Steps">Steps taken, of each fold that was begun.</param>
+    private sealed record Outcome(string[] Models, double[] Losses, IReadOnlyList<int> Steps);
 
     private sealed class Interruption : Exception;
 }
