@@ -27,7 +27,8 @@ sources=$(dotnet nuget list source --format short | sed -n 's/^E *\([^ ]*\).*/\1
   echo '</configuration>'
 } > "$work/NuGet.Config"
 mkdir "$work/probe"
-echo '<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup><TargetFramework>net10.0</TargetFramework></PropertyGroup></Project>' > "$work/probe/probe.csproj"
+version=$(sed -n 's/.*Include="System.CommandLine" Version="\([^"]*\)".*/\1/p' Directory.Packages.props)
+echo '<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup><TargetFramework>net10.0</TargetFramework></PropertyGroup>'"<ItemGroup><PackageReference Include=\"System.CommandLine\" Version=\"$version\" /></ItemGroup></Project>" > "$work/probe/probe.csproj"
 dotnet restore "$work/probe" --configfile "$work/NuGet.Config" -p:NuGetAudit=true -p:NuGetAuditMode=all >"$work/probed" 2>&1 || { cat "$work/probed" >&2; exit 1; }
 if grep -q NU1905 "$work/probed"; then
   echo "Advisories: this package source gives none, so packages were not checked for them."

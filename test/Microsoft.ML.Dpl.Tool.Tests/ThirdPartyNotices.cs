@@ -28,7 +28,7 @@ internal sealed class ThirdPartyNotices(string repositoryRoot)
         JsonNode assets = JsonNode.Parse(File.ReadAllText(Path.Combine(repositoryRoot, "src", "Microsoft.ML.Dpl.Tool", "obj", "project.assets.json")))!;
         string[] folders = [.. assets["packageFolders"]!.AsObject().Select(folder => folder.Key)];
         var packages = new List<Package>();
-        foreach (var (key, library) in assets["targets"]!.AsObject().Single().Value!.AsObject())
+        foreach (var (key, library) in assets["targets"]!.AsObject().First().Value!.AsObject())
         {
             if ((string?)library!["type"] != "package" || !BringsFiles(library)) continue;
             string path = (string)assets["libraries"]![key]!["path"]!;
@@ -57,8 +57,7 @@ internal sealed class ThirdPartyNotices(string repositoryRoot)
     private string Read(string name) => File.ReadAllText(Path.Combine(LicenceFolder, name)).ReplaceLineEndings("\n");
 
     private static bool BringsFiles(JsonNode library)
-        => new[] { "runtime", "native", "runtimeTargets", "resource" }.Any(kind => library[kind] is JsonObject files && files.Any(file => Path.GetFileName(file.Key) != "_._"))
-            || ((string?)library["type"] == "package" && library["build"] is JsonObject build && build.Any(file => file.Key.Contains("libtorch", StringComparison.Ordinal)));
+        => new[] { "runtime", "native", "runtimeTargets", "resource" }.Any(kind => library[kind] is JsonObject files && files.Any(file => Path.GetFileName(file.Key) != "_._"));
 
     private static string Licence(string name, XElement metadata, string url)
     {
