@@ -136,9 +136,11 @@ internal sealed partial class CheckpointFolder : IDisposable
             write(stream);
             stream.Flush(flushToDisk: true);
         }
-        catch
+        catch (Exception e)
         {
             File.Delete(path);
+            // What .NET makes of the system's EFBIG.
+            if (e is ArgumentOutOfRangeException) throw new IOException($"The file '{path}' became larger than the file system, or a limit on the size of files, allows.", e);
             throw;
         }
     }

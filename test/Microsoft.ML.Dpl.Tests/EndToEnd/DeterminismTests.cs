@@ -10,6 +10,7 @@ public sealed class DeterminismTests(SmallBackbone small, ColourPictures picture
     private const int Processes = 3;
 
     [Fact]
+    [Trait("Category", "Slow")]
     public async Task Processes_agree_to_the_last_bit()
     {
         using var fits = new FitProcess(small, pictures);

@@ -1,11 +1,12 @@
 using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Training;
+using Xunit.Abstractions;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
 
 /// <summary>What lies on the disk at every moment: two generations, whole or refused, whatever fails.</summary>
-public sealed class CheckpointFolderTests : IDisposable
+public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
@@ -46,6 +47,7 @@ public sealed class CheckpointFolderTests : IDisposable
         using Checkpoint whole = Number(3);
         folder.Write(stream => CheckpointFile.Write(new LimitedStream(stream, length), whole));
         Assert.Equal(3, Latest(folder));
+        output.WriteLine($"reliability: writes that failed after 0 to {length - 1} bytes left the two earlier checkpoints as they were");
     }
 
     [Fact]
@@ -63,6 +65,7 @@ public sealed class CheckpointFolderTests : IDisposable
             Exception? refusal = Record.Exception(() => CheckpointFile.Read(path).Dispose());
             Assert.True(refusal is InvalidDataException, $"bit {bit % 8} of byte {bit / 8}: {refusal?.ToString() ?? "read"}");
         }
+        output.WriteLine($"reliability: each of the {bytes.Length * 8} bits of a checkpoint changed was found");
     }
 
     [Fact]
@@ -77,6 +80,7 @@ public sealed class CheckpointFolderTests : IDisposable
             File.WriteAllBytes(path, bytes[..length]);
             Assert.Throws<InvalidDataException>(() => CheckpointFile.Read(path));
         }
+        output.WriteLine($"reliability: a checkpoint cut to any of 0 to {bytes.Length - 1} bytes was found");
     }
 
     [Theory]
