@@ -25,6 +25,7 @@ public sealed partial class DplTrainer
             if (ExampleWeightColumnName is not null) RequireName(ExampleWeightColumnName, nameof(ExampleWeightColumnName));
             RequireName(ScoreColumnName, nameof(ScoreColumnName));
             if (WorkspacePath is not null) RequireName(WorkspacePath, nameof(WorkspacePath));
+            if (WorkspacePerDataSet && WorkspacePath is null) throw new ArgumentException($"{nameof(WorkspacePerDataSet)} is set, but there is no workspace: set {nameof(WorkspacePath)} too.", nameof(WorkspacePerDataSet));
             RequireRange(CheckpointMinutes is > 0 and <= LongestCheckpointMinutes, CheckpointMinutes, $"above 0 and at most {LongestCheckpointMinutes}", nameof(CheckpointMinutes));
             RequireName(PredictedLabelColumnName, nameof(PredictedLabelColumnName));
             if (Template is null || Template.Split("{}").Length != 2) throw new ArgumentException($"{nameof(Template)} must hold {{}} once, where the class name goes; it is '{Template}'.", nameof(Template));
@@ -81,8 +82,8 @@ public sealed partial class DplTrainer
             BatchSize = BatchSize,
             PredictionBatchSize = PredictionBatchSize,
             Split = Split,
-            Workspace = WorkspacePath is null ? null : new WorkspaceSettings(WorkspacePath, TimeSpan.FromMinutes(CheckpointMinutes)),
             ReturnBestWhenDiverged = OnDivergence == DplDivergence.ReturnBest,
+            Workspace = WorkspacePath is null ? null : new WorkspaceSettings(WorkspacePath, TimeSpan.FromMinutes(CheckpointMinutes), WorkspacePerDataSet),
             ReturnBestWhenCancelled = OnCancel == DplCancellation.ReturnBest,
             ClassWeights = ClassWeights is null ? null : new ClassWeighting(ClassWeights.Named is null ? null : new SortedDictionary<string, double>(ClassWeights.Named.ToDictionary(), StringComparer.Ordinal)),
             Augment = Augment,

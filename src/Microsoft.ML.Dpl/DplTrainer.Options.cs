@@ -130,10 +130,17 @@ public sealed partial class DplTrainer
 
         /// <summary>
         /// Folder in which the fit keeps checkpoints, so that one that was interrupted, killed or cancelled goes on in a later fit: with the same options, data and CLIP, on the same kind of machine and number of threads,
-        /// it ends in the same bits as one without interruption. A checkpoint of another fit is refused. A fit that ends removes its checkpoints. One fit at a time uses the folder; it is made where it is missing.
+        /// it ends in the same bits as one without interruption; another number of threads is warned of. A checkpoint of another fit is refused. A fit that ends removes its checkpoints, see <see cref="WorkspacePerDataSet"/>.
+        /// The two latest are kept, each flushed to the disk; where none of them can be read the fit is refused and nothing is deleted. One fit at a time uses the folder; it is made where it is missing.
         /// Null: no checkpoints.
         /// </summary>
         public string? WorkspacePath { get; set; }
+
+        /// <summary>
+        /// Whether the workspace holds fits of several data sets, such as the folds of a cross-validation: each has a sub-folder, named by its classes and pictures, and stays there when it has ended. Run again with the same
+        /// options, an interrupted cross-validation takes the folds that ended from there and goes on with the one that was cut short. Delete the folder when it is no longer needed. Needs <see cref="WorkspacePath"/>.
+        /// </summary>
+        public bool WorkspacePerDataSet { get; set; }
 
         /// <summary>Longest time between two checkpoints within an epoch, in minutes, above 0. There is one before every epoch, too, and one when the fit is cancelled.</summary>
         public double CheckpointMinutes { get; set; } = 10;

@@ -41,6 +41,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     /// <exception cref="DplDivergedException">The loss or a gradient ceased to be a number, and <see cref="Options.OnDivergence"/> asks to throw, or there is nothing to return.</exception>
     /// <exception cref="InvalidDataException">CLIP's weights are not all numbers; the message names the tensor.</exception>
     /// <exception cref="IOException"><see cref="Options.WorkspacePath"/> cannot be written, or another fit uses it.</exception>
+    /// <exception cref="InvalidDataException">The workspace holds checkpoints, and none of them can be read.</exception>
     /// <exception cref="OperationCanceledException">The token of the options or the <c>MLContext</c> was cancelled, and <see cref="Options.OnCancel"/> asks to throw, or no epoch had ended.</exception>
     public DplTransformer Fit(IDataView input)
     {

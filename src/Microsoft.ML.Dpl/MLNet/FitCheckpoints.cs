@@ -10,21 +10,22 @@ namespace Microsoft.ML.Dpl.MLNet;
 /// <summary>Where a fit keeps its state while it runs.</summary>
 /// <param name="Path">The folder.</param>
 /// <param name="Interval">Longest time between two checkpoints, beside those between epochs.</param>
-internal sealed record WorkspaceSettings(string Path, TimeSpan Interval);
+/// <param name="PerDataSet">Whether every data set has a sub-folder of its own, in which a fit that ended stays.</param>
+internal sealed record WorkspaceSettings(string Path, TimeSpan Interval, bool PerDataSet);
 
-/// <summary>The checkpoints of one fit: kept while it runs, gone on from where it was interrupted, removed when it ends.</summary>
+/// <summary>The checkpoints of one fit: kept while it runs, gone on from where it was interrupted, and removed when it ends unless the workspace keeps fits by their data.</summary>
 internal sealed class FitCheckpoints : IDisposable
 {
     private const string StageName = "stage", CourseName = "course", FingerprintName = "fingerprint", SearchedName = "searched";
     private const string SearchedImage = "searched.image", SearchedText = "searched.text";
 
     private readonly CheckpointFolder _folder;
-    private readonly TimeSpan _interval;
+    private readonly WorkspaceSettings _settings;
     private readonly HostLog _log;
     private Checkpoint? _found;
     private string _fingerprint = "";
 
-    private FitCheckpoints(CheckpointFolder folder, TimeSpan interval, HostLog log) => (_folder, _interval, _log) = (folder, interval, log);
+    private FitCheckpoints(CheckpointFolder folder, WorkspaceSettings settings, HostLog log) => (_folder, _settings, _log) = (folder, settings, log);
 
     /// <summary>Takes the folder and tries whether it can be written, before anything is read or computed.</summary>
     /// <param name="settings">Where, and how often.</param>
@@ -35,20 +36,29 @@ internal sealed class FitCheckpoints : IDisposable
     {
         // Values, momentum, best values and the search's prompts; two checkpoints and one under way; some room for texts.
         long bytes = parameters * sizeof(float) * 4 * 3 + (1 << 20);
-        return new FitCheckpoints(CheckpointFolder.Open(settings.Path, bytes), settings.Interval, log);
+        return new FitCheckpoints(CheckpointFolder.Open(settings.Path, bytes), settings, log);
     }
 
     /// <summary>Looks for a checkpoint of an interrupted fit.</summary>
     /// <param name="fingerprint">Of the present fit.</param>
     /// <exception cref="InvalidOperationException">There is one of another fit; the message says what differs.</exception>
+    /// <exception cref="InvalidDataException">There are checkpoints, and none can be read.</exception>
+    /// <exception cref="IOException">The data set's sub-folder cannot be made.</exception>
     public void Find(FitFingerprint fingerprint)
     {
         _fingerprint = fingerprint.ToJson();
+        if (_settings.PerDataSet) _folder.Enter(fingerprint.DataName);
         _found = _folder.ReadLatest(_log.Warning);
         if (_found is null) return;
-        IReadOnlyList<string> differences = fingerprint.DifferencesFrom(FitFingerprint.FromJson(_found.Texts[FingerprintName]));
+        FitFingerprint earlier = FitFingerprint.FromJson(_found.Texts[FingerprintName]);
+        IReadOnlyList<string> differences = fingerprint.DifferencesFrom(earlier);
         if (differences.Count > 0)
-            throw new InvalidOperationException($"The workspace '{_folder.FullPath}' holds the checkpoint of another fit: {string.Join("; ", differences)}. Fit as before to go on with it, choose another WorkspacePath, or delete the folder's checkpoints to begin anew.");
+        {
+            string folds = fingerprint.DiffersInDataOnly(earlier) ? " For several data sets, such as the folds of a cross-validation, set WorkspacePerDataSet." : "";
+            throw new InvalidOperationException($"The workspace '{_folder.FullPath}' holds the checkpoint of another fit: {string.Join("; ", differences)}. Fit as before to go on with it, choose another WorkspacePath, or delete the folder's checkpoints to begin anew.{folds}");
+        }
+        if (fingerprint.OtherThreads(earlier) is var (before, now))
+            _log.Warning($"The interrupted fit computed with {before} threads, and this one does with {now}: it goes on, but its last bits may differ from those of a fit without interruption. For the same bits set OMP_NUM_THREADS={before}.");
     }
 
     /// <summary>The search as an earlier fit ended it, or null where none did. The caller owns it.</summary>
@@ -66,9 +76,10 @@ internal sealed class FitCheckpoints : IDisposable
     /// <param name="searched">What the search left; kept with training's state, so that the search need not be kept. Null where the lengths were given.</param>
     public IStageCheckpoints ForTraining(Searched? searched) => new Stage(this, RunStage.Training, searched);
 
-    /// <summary>Removes the checkpoints of a fit that is done.</summary>
+    /// <summary>Removes the checkpoints of a fit that is done, unless the workspace keeps fits by their data.</summary>
     public void Finish()
     {
+        if (_settings.PerDataSet) return;
         try
         {
             _folder.Clear();
@@ -100,7 +111,9 @@ internal sealed class FitCheckpoints : IDisposable
 
         public StageState? Saved { get; }
 
-        public bool IsDue => Stopwatch.GetElapsedTime(_latest) >= _all._interval;
+        public bool IsDue => Stopwatch.GetElapsedTime(_latest) >= _all._settings.Interval;
+
+        public bool KeepsEnd => _all._settings.PerDataSet;
 
         public void Save(StageState state)
         {

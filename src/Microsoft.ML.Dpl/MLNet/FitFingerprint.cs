@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.ML.Dpl.Clip;
@@ -12,6 +14,10 @@ internal sealed class FitFingerprint
     // Raised when the content of checkpoints changes.
     private const string Format = "1";
     private const int LongestShown = 60;
+    private const string Classes = "Classes", TrainingData = "Training data (SHA-256)", ValidationData = "Validation data (SHA-256)", TrainingRows = "Training rows", ValidationRows = "Validation rows";
+
+    // Decides the last bits only: sums are rounded in another order.
+    private const string Threads = "Threads";
 
     private readonly SortedDictionary<string, string> _parts;
 
@@ -23,13 +29,14 @@ internal sealed class FitFingerprint
         {
             ["Checkpoint format"] = Format,
             ["CLIP's SHA-256"] = backbone.Sha256,
-            ["Classes"] = string.Join(", ", classes.Names),
+            [Classes] = string.Join(", ", classes.Names),
             ["Device"] = device.type.ToString(),
-            ["Training rows"] = $"{pictures?.Train.Count ?? 0}",
-            ["Training data (SHA-256)"] = pictures is null ? "" : DataDigest.Of(pictures.Train, pictures.TrainLabels, pictures.TrainWeights),
-            ["Validation rows"] = $"{validation?.Count ?? 0}",
-            ["Validation data (SHA-256)"] = validation is null ? "" : DataDigest.Of(validation),
+            [TrainingRows] = $"{pictures?.Train.Count ?? 0}",
+            [TrainingData] = pictures is null ? "" : DataDigest.Of(pictures.Train, pictures.TrainLabels, pictures.TrainWeights),
+            [ValidationRows] = $"{validation?.Count ?? 0}",
+            [ValidationData] = validation is null ? "" : DataDigest.Of(validation),
         };
+        if (device.type == TorchSharp.DeviceType.CPU) parts.Add(Threads, $"{torch.get_num_threads()}");
         // Taken from the settings as a whole, so that none can be forgotten.
         Add(parts, "", JsonSerializer.SerializeToNode(settings)!.AsObject());
         return new FitFingerprint(parts);
@@ -37,13 +44,24 @@ internal sealed class FitFingerprint
 
     public static FitFingerprint FromJson(string json) => new(JsonSerializer.Deserialize<SortedDictionary<string, string>>(json) ?? []);
 
+    /// <summary>A name for the data, whatever the options: of the classes, the training pictures and the validation pictures, in their order.</summary>
+    public string DataName => "data-" + Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', _parts[Classes], _parts[TrainingData], _parts[ValidationData]))))[..16].ToLowerInvariant();
+
     public string ToJson() => JsonSerializer.Serialize(_parts);
 
     /// <summary>What was another way in an earlier fit, one phrase each; empty where the fits are alike.</summary>
     public IReadOnlyList<string> DifferencesFrom(FitFingerprint earlier)
         => [.. _parts.Keys.Union(earlier._parts.Keys).Order(StringComparer.Ordinal)
-            .Where(name => earlier._parts.GetValueOrDefault(name) != _parts.GetValueOrDefault(name))
+            .Where(name => name != Threads && earlier._parts.GetValueOrDefault(name) != _parts.GetValueOrDefault(name))
             .Select(name => $"{name} was {Shown(earlier._parts.GetValueOrDefault(name))} and is {Shown(_parts.GetValueOrDefault(name))}")];
+
+    /// <summary>Whether only the data differs from an earlier fit's, as it does between the folds of a cross-validation.</summary>
+    public bool DiffersInDataOnly(FitFingerprint earlier)
+        => _parts.Keys.Union(earlier._parts.Keys).All(name => name is Threads or Classes or TrainingData or ValidationData or TrainingRows or ValidationRows || earlier._parts.GetValueOrDefault(name) == _parts.GetValueOrDefault(name));
+
+    /// <summary>The numbers of threads then and now, where they are known and differ: the fit goes on, but not to the same last bits.</summary>
+    public (string Earlier, string Now)? OtherThreads(FitFingerprint earlier)
+        => earlier._parts.TryGetValue(Threads, out string? before) && _parts.TryGetValue(Threads, out string? now) && before != now ? (before, now) : null;
 
     /// <summary>Adds what is set, the settings of a stage under the stage's name and their own.</summary>
     private static void Add(SortedDictionary<string, string> parts, string stage, JsonObject settings)

@@ -105,7 +105,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         using TrainFeed train = Feed(pictures, "search batches");
         IBatchSource validation = pictures.Validation!.Shuffled(settings.BatchSize, settings.Seed, device);
         SearchCourse course = checkpoints?.Saved is { } saved ? SearchCourse.FromJson(saved.Course) : new SearchCourse();
-        LogResumption(checkpoints, RunStage.Search, course.Epochs.Count, course.Step);
+        LogResumption(checkpoints, RunStage.Search, course.Epochs.Count, course.Step, course.ReasonToEnd(search));
         StageEnd end = StageEnd.Whole;
         int epochs;
         try
@@ -138,7 +138,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
             FixedBranch.Create(imageLengths, backbone.Config.Vision.Width, initial, imageGenerator, device),
             FixedBranch.Create(textLengths, backbone.Config.Text.Width, initial, textGenerator, device));
         TrainingCourse course = checkpoints?.Saved is { } saved ? TrainingCourse.FromJson(saved.Course) : new TrainingCourse();
-        LogResumption(checkpoints, RunStage.Training, course.Epochs.Count, course.Step);
+        LogResumption(checkpoints, RunStage.Training, course.Epochs.Count, course.Step, course.ReasonToEnd(settings.Training));
         try
         {
             Trained trained = Train(ready, branches, course, checkpoints);
@@ -191,9 +191,10 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         return branches with { ValidationAccuracy = course.BestAccuracy() };
     }
 
-    private void LogResumption(IStageCheckpoints? checkpoints, RunStage stage, int epochs, int step)
+    private void LogResumption(IStageCheckpoints? checkpoints, RunStage stage, int epochs, int step, string? ended)
     {
-        if (checkpoints?.Saved is not null) log.Info($"An interrupted fit goes on: {stage.ToString().ToLowerInvariant()} epoch {epochs + 1}, step {step + 1}.");
+        if (checkpoints?.Saved is null) return;
+        log.Info(ended is null ? $"An interrupted fit goes on: {stage.ToString().ToLowerInvariant()} epoch {epochs + 1}, step {step + 1}." : "A fit of the same data and options is in the workspace: its model is taken from there.");
     }
 
     /// <summary>Numbers that the larger stage learns.</summary>

@@ -33,12 +33,12 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         using GoodValues? good = validation is null ? new GoodValues(parameters) : null;
         if (checkpoints?.Saved is { } saved) Restore(saved, parameters, optimizer, best, good, course);
         var gate = new StepGate(observer, checkpoints);
+        StageState Now() => State(parameters, optimizer, best, good, course);
         try
         {
             while (course.ReasonToEnd(settings) is null)
             {
                 int epoch = course.Epochs.Count, step = course.Step, steps = train.BatchesPerEpoch;
-                StageState Now() => State(parameters, optimizer, best, good, course);
                 gate.Pass(step == 0, Now);
                 double rate = LearningRateSchedule.At(epoch, settings.Epochs, settings.LearningRate);
                 foreach (var group in optimizer.ParamGroups) group.LearningRate = rate;
@@ -69,6 +69,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                 observer.Report(new StepReport(RunStage.Training, epoch, settings.Epochs, Math.Min(step, steps - 1), steps, rate, loss, null, ended?.ValidationAccuracy, ended));
             }
             if (validation is null) RequireFiniteEnd(image, text, train, course);
+            gate.End(Now);
         }
         catch (DivergedException e)
         {

@@ -16,6 +16,9 @@ internal interface IStageCheckpoints
     /// <summary>Whether it is time for a checkpoint within an epoch.</summary>
     bool IsDue { get; }
 
+    /// <summary>Whether a run that ended is kept too, so that it need not be run again.</summary>
+    bool KeepsEnd { get; }
+
     /// <summary>Keeps a state in place of earlier ones. A failure to write is warned of and does not end the run.</summary>
     void Save(StageState state);
 }
@@ -23,6 +26,8 @@ internal interface IStageCheckpoints
 /// <summary>What every step of a stage passes before it begins: here states are kept, and here a cancelled run ends.</summary>
 internal sealed class StepGate(IRunObserver observer, IStageCheckpoints? checkpoints)
 {
+    private bool _passed;
+
     /// <param name="betweenEpochs">Whether the step is the first of an epoch.</param>
     /// <param name="state">Makes the state before the step, in the present dispose scope.</param>
     /// <exception cref="OperationCanceledException">The observer ended the run; the state was kept.</exception>
@@ -32,7 +37,7 @@ internal sealed class StepGate(IRunObserver observer, IStageCheckpoints? checkpo
         try
         {
             observer.ThrowIfCancelled();
-            goesOn = true;
+            goesOn = _passed = true;
         }
         finally
         {
@@ -42,6 +47,14 @@ internal sealed class StepGate(IRunObserver observer, IStageCheckpoints? checkpo
                 checkpoints.Save(state());
             }
         }
+    }
+
+    /// <summary>Keeps the state of a run that ended, where ends are kept and it took steps.</summary>
+    public void End(Func<StageState> state)
+    {
+        if (!_passed || checkpoints is not { KeepsEnd: true }) return;
+        using var scope = NewDisposeScope();
+        checkpoints.Save(state());
     }
 
     /// <summary>Work between two steps that the observer may end as well; the state is kept then too.</summary>

@@ -1,28 +1,79 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>This assembly as a process of its own: fits and says a line for every step, so that a test can kill it in the middle.</summary>
+/// <summary>This assembly as a process of its own: fits, says a line for every step, writes the model and its scores, so that a test can kill it in the middle or take the disk away from it.</summary>
 internal static class FitHost
 {
-    /// <param name="arguments">Folder of the CLIP, table of path and label, workspace, zip to write.</param>
+    /// <summary>In place of a workspace: none.</summary>
+    public const string NoWorkspace = "-";
+
+    /// <summary>File with the scores of the training rows, beside the zip: 32-bit floats.</summary>
+    public static string ScoresOf(string zip) => zip + ".scores";
+
+    /// <param name="arguments">
+    /// Folder of the CLIP, table of path and label, workspace, zip to write; then, where wanted, <c>minutes=M</c> (longest time between checkpoints), <c>fill=A-B</c> (the workspace's disk is full from
+    /// step A to step B, counted from 1), <c>pause=N</c> (goes no further than step N) and <c>die=N</c> (the process ends itself by SIGKILL after step N).
+    /// </param>
     public static void Main(string[] arguments)
     {
-        if (arguments is not [string clip, string table, string workspace, string zip]) throw new ArgumentException("Arguments: CLIP folder, table, workspace, zip.");
+        if (arguments is not [string clip, string table, string workspace, string zip, ..]) throw new ArgumentException("Arguments: CLIP folder, table, workspace, zip.");
+        var more = arguments.Skip(4).Select(argument => argument.Split('=')).ToDictionary(parts => parts[0], parts => parts[1]);
         var mlContext = new MLContext(1);
+        mlContext.Log += (_, e) =>
+        {
+            if (e.Kind is ChannelMessageKind.Warning or ChannelMessageKind.Error) Console.Error.WriteLine(e.Message);
+        };
         LabelledPicture[] rows = [.. File.ReadLines(table).Select(line => line.Split('\t')).Select(parts => new LabelledPicture { ImagePath = parts[0], Label = parts[1] })];
-        DplTrainer.Options options = ResumableFit.Options(ClipBackbone.Open(clip), workspace);
-        options.Progress = new Steps();
+        DplTrainer.Options options = ResumableFit.Options(ClipBackbone.Open(clip), workspace == NoWorkspace ? null : workspace);
+        if (more.TryGetValue("minutes", out string? minutes)) options.CheckpointMinutes = double.Parse(minutes, CultureInfo.InvariantCulture);
+        int[] full = more.TryGetValue("fill", out string? fill) ? [.. fill.Split('-').Select(Number)] : [];
+        int last = more.TryGetValue("die", out string? die) ? Number(die) : 0, pause = more.TryGetValue("pause", out string? halt) ? Number(halt) : 0, step = 0;
+        options.Progress = new ProgressRecorder(report =>
+        {
+            step++;
+            Console.WriteLine(report);
+            Console.Out.Flush();
+            if (full is [int from, int to])
+            {
+                if (step == from) Fill(workspace);
+                if (step == to) File.Delete(Filler(workspace));
+            }
+            if (step == pause) Thread.Sleep(Timeout.Infinite);
+            if (step == last) _ = Kill(Environment.ProcessId, 9);
+        });
         using DplTransformer transformer = ResumableFit.Fit(mlContext, options, rows);
-        mlContext.Model.Save(transformer, mlContext.Data.LoadFromEnumerable(rows).Schema, zip);
+        IDataView data = mlContext.Data.LoadFromEnumerable(rows);
+        mlContext.Model.Save(transformer, data.Schema, zip);
+        File.WriteAllBytes(ScoresOf(zip), MemoryMarshal.AsBytes<float>(transformer.Transform(data).GetColumn<float[]>("Score").SelectMany(scores => scores).ToArray()).ToArray());
     }
 
-    private sealed class Steps : IProgress<DplProgress>
+    private static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
+
+    private static string Filler(string folder) => Path.Combine(folder, "filler");
+
+    /// <summary>Writes until the disk takes nothing more.</summary>
+    private static void Fill(string folder)
     {
-        public void Report(DplProgress value)
+        using var filler = new FileStream(Filler(folder), FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 1);
+        foreach (int size in (int[])[1 << 16, 1])
         {
-            Console.WriteLine(value);
-            Console.Out.Flush();
+            byte[] block = new byte[size];
+            try
+            {
+                while (true) filler.Write(block);
+            }
+            catch (IOException)
+            {
+                // Full, for blocks of this size: what this is for.
+            }
         }
     }
+
+    [DllImport("libc", EntryPoint = "kill")]
+    private static extern int Kill(int process, int signal);
 }

@@ -1,18 +1,23 @@
-using System.Diagnostics;
-using Microsoft.ML.Dpl.Tests.Clip;
+using System.Globalization;
+using Microsoft.ML.Dpl.Runtime;
+using Xunit.Abstractions;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>A process that is killed again and again in the middle of a fit.</summary>
-public sealed class KilledFitTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class KilledFitTests(SmallBackbone small, ColourPictures pictures, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
 {
+    /// <summary>Environment variable: how many kills at random moments; those of <see cref="A_killed_fit_goes_on_to_the_same_bits"/> are run always.</summary>
+    public const string KillsVariable = "DPL_KILLS";
+
+    private const int MostKillsOfOneFit = 100, LongestDelay = 60;
+
     [Fact]
     [Trait("Category", "Slow")]
     public async Task A_killed_fit_goes_on_to_the_same_bits()
     {
-        using var folder = new TemporaryFolder();
-        string table = folder.File("train.tsv"), zip = folder.File("model.zip"), workspace = folder.File("workspace");
-        File.WriteAllLines(table, pictures.Train.Select(row => $"{row.ImagePath}\t{row.Label}"));
+        using var fits = new FitProcess(small, pictures);
+        string zip = fits.File("model.zip"), workspace = fits.File("workspace");
         string expected;
         var mlContext = new MLContext(1);
         using (DplTransformer transformer = ResumableFit.Fit(mlContext, ResumableFit.Options(small.Backbone, null), pictures.Train)) expected = ResumableFit.Content(mlContext, transformer);
@@ -20,39 +25,74 @@ public sealed class KilledFitTests(SmallBackbone small, ColourPictures pictures)
         string? first = null, later = null;
         foreach (int steps in (int[])[5, 4, 7])
         {
-            string line = await RunUntil(steps, small.Folder, table, workspace, zip) ?? throw new InvalidOperationException("The fit ended before it was killed.");
+            string line = await fits.RunUntil(steps, TimeSpan.Zero, workspace, zip) ?? throw new InvalidOperationException("The fit ended before it was killed.");
             first ??= line;
             later = line;
             Assert.False(File.Exists(zip));
         }
         Assert.StartsWith("Search epoch 2/", first);
         Assert.StartsWith("Training epoch", later);
-        Assert.Null(await RunUntil(int.MaxValue, small.Folder, table, workspace, zip));
-        using FileStream saved = File.OpenRead(zip);
-        Assert.Equal(expected, ResumableFit.Content(saved));
+        Assert.Equal(expected, (await fits.Run(workspace, zip)).Content);
         Assert.DoesNotContain(Directory.GetFiles(workspace), path => path.Contains("checkpoint", StringComparison.Ordinal));
     }
 
-    /// <summary>Starts a fit and kills it without warning once it has said so many steps.</summary>
-    /// <returns>The last step's line; null where the fit ended first.</returns>
-    private static async Task<string?> RunUntil(int steps, params string[] arguments)
+    /// <summary>The moments are drawn from a seed: some steps further on, and then up to 60 ms into the next step or the writing of its checkpoint.</summary>
+    [SkippableFact]
+    [Trait("Category", "Slow")]
+    public async Task Killed_at_random_moments_it_ends_in_the_same_bits()
     {
-        var start = new ProcessStartInfo("dotnet", [typeof(KilledFitTests).Assembly.Location, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
-        using Process process = Process.Start(start)!;
-        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(5));
-        try
+        string? asked = Environment.GetEnvironmentVariable(KillsVariable);
+        Skip.If(string.IsNullOrEmpty(asked), $"{KillsVariable} says how many kills; it is not set.");
+        int kills = int.Parse(asked, CultureInfo.InvariantCulture), done = 0, courses = 0, inSearch = 0, inTraining = 0, partial = 0;
+        using var fits = new FitProcess(small, pictures);
+        FitProcess.Outcome expected = await fits.Run(FitHost.NoWorkspace, fits.File("whole.zip"));
+        Random random = Seeds.Random(2025, "kills");
+        while (done < kills)
         {
-            Task<string> errors = process.StandardError.ReadToEndAsync(limit.Token);
-            for (int seen = 1; await process.StandardOutput.ReadLineAsync(limit.Token) is { } line; seen++)
-                if (seen == steps) return line;
-            await process.WaitForExitAsync(limit.Token);
-            Assert.True(process.ExitCode == 0, await errors);
-            return null;
+            string zip = fits.File($"model-{++courses}.zip"), workspace = fits.File($"workspace-{courses}");
+            // Either a checkpoint after every step, or one before every epoch alone.
+            string minutes = random.Next(4) > 0 ? "minutes=1e-9" : "minutes=60";
+            for (int killed = 0; done < kills; killed++)
+            {
+                Assert.True(killed < MostKillsOfOneFit, "the fit does not get on");
+                string? line = await fits.RunUntil(1 + random.Next(8), TimeSpan.FromMilliseconds(random.NextDouble() * LongestDelay), workspace, zip, minutes);
+                if (line is null) break;
+                done++;
+                if (line.StartsWith("Search", StringComparison.Ordinal)) inSearch++;
+                else inTraining++;
+                if (File.Exists(Path.Combine(workspace, "checkpoint.partial"))) partial++;
+                Assert.InRange(Directory.GetFiles(workspace, "checkpoint-*.safetensors").Length, 0, 3);
+            }
+            Assert.Equal(expected, await fits.Run(workspace, zip, minutes));
         }
-        finally
-        {
-            process.Kill();
-            process.WaitForExit();
-        }
+        output.WriteLine($"reliability: {done} kills of {courses} fits, {inSearch} in the search and {inTraining} in training, {partial} while a checkpoint was being written; all ended in the bits of an uninterrupted fit");
+        Assert.Equal(kills, done);
+        if (kills >= 10) Assert.True(inSearch > 0 && inTraining > 0, $"{inSearch} kills in the search, {inTraining} in training");
+    }
+
+    [Fact]
+    public async Task A_workspace_that_another_process_uses_is_refused()
+    {
+        using var fits = new FitProcess(small, pictures);
+        string workspace = fits.File("workspace"), zip = fits.File("model.zip");
+        DplTrainer.Options options = ResumableFit.Options(small.Backbone, workspace);
+        var mlContext = new MLContext(1);
+        string? last = await fits.RunUntil(
+            2,
+            () =>
+            {
+                string message = Assert.Throws<IOException>(() => ResumableFit.Fit(mlContext, options, pictures.Train)).Message;
+                Assert.Contains("one fit at a time", message);
+                Assert.Contains(workspace, message);
+                return Task.CompletedTask;
+            },
+            workspace,
+            zip,
+            "pause=2");
+        Assert.StartsWith("Search epoch 1/", last);
+        Assert.True(File.Exists(Path.Combine(workspace, "checkpoint-2.safetensors")));
+        // Killed, it holds the folder no longer.
+        using DplTransformer transformer = ResumableFit.Fit(mlContext, options, pictures.Train);
+        Assert.False(transformer.WasCancelled);
     }
 }

@@ -20,9 +20,15 @@ internal static class SampleProcess
     /// <param name="program">An application's assembly.</param>
     /// <param name="environment">Variables for the process.</param>
     /// <param name="arguments">Its command line.</param>
-    public static async Task<Outcome> Start(string program, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
+    public static Task<Outcome> Start(string program, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
+        => StartProgram("dotnet", environment, [program, .. arguments]);
+
+    /// <param name="program">A file that the system runs.</param>
+    /// <param name="environment">Variables for the process.</param>
+    /// <param name="arguments">Its command line.</param>
+    public static async Task<Outcome> StartProgram(string program, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [program, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
         foreach (var (name, value) in environment) start.Environment[name] = value;
         using Process process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();

@@ -65,13 +65,38 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
     }
 
     [Fact]
-    public void Where_all_are_damaged_it_begins_anew_and_says_so()
+    public void Where_all_are_damaged_it_is_refused_and_nothing_is_deleted()
     {
         Assert.Null(Try(5, byToken: true));
         File.WriteAllBytes(Checkpoints[0], []);
         File.WriteAllBytes(Checkpoints[1], File.ReadAllBytes(Checkpoints[1])[..^1]);
+        string[] before = Checkpoints;
+        byte[][] content = [.. before.Select(File.ReadAllBytes)];
+        string message = Assert.Throws<InvalidDataException>(() => Try(99, byToken: false)).Message;
+        Assert.All(before, path => Assert.Contains(path, message));
+        Assert.Contains("delete the folder's checkpoint-*.safetensors to begin anew", message);
+        Assert.Equal(before, Checkpoints);
+        Assert.Equal(content, Checkpoints.Select(File.ReadAllBytes));
+        // Doing as the message says.
+        foreach (string path in before) File.Delete(path);
         Assert.Equal(Uninterrupted(), Try(99, byToken: false));
-        Assert.Equal(2, _log.Count(line => line.Contains("is damaged or cannot be read and is passed over", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Another_number_of_threads_is_warned_of()
+    {
+        Assert.Null(Try(5, byToken: true));
+        string threads = $"\"Threads\":\"{TorchSharp.torch.get_num_threads()}\"";
+        foreach (string path in Checkpoints)
+        {
+            using Checkpoint earlier = CheckpointFile.Read(path);
+            Assert.Contains(threads, earlier.Texts["fingerprint"]);
+            var texts = new Dictionary<string, string>(earlier.Texts) { ["fingerprint"] = earlier.Texts["fingerprint"].Replace(threads, "\"Threads\":\"64\"", StringComparison.Ordinal) };
+            using FileStream stream = File.Create(path);
+            CheckpointFile.Write(stream, earlier with { Texts = texts });
+        }
+        Assert.Equal(Uninterrupted(), Try(99, byToken: false));
+        Assert.Contains(_log, line => line.Contains("computed with 64 threads", StringComparison.Ordinal) && line.Contains("OMP_NUM_THREADS=64", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -1,0 +1,101 @@
+using Xunit.Abstractions;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>Real disks that fill up or cannot be written, where the system lets a test mount one: in a namespace of its own, which ends with the process.</summary>
+public sealed class FullDiskTests(SmallBackbone small, ColourPictures pictures, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+{
+    [SkippableFact]
+    [Trait("Category", "Slow")]
+    public async Task A_disk_that_fills_up_loses_nothing()
+    {
+        await RequireMounts();
+        using var fits = new FitProcess(small, pictures);
+        string workspace = fits.File("workspace"), zip = fits.File("model.zip");
+        FitProcess.Outcome expected = await fits.Run(FitHost.NoWorkspace, fits.File("whole.zip"));
+        // Full from step 6 on; killed at step 14; the second fit goes on from where the disk became full, on a disk with space again.
+        SampleProcess.Outcome outcome = await Sh(
+            $"""
+            mount -t tmpfs -o size=8m tmpfs {workspace} || exit 3
+            {Quoted(fits.Command(workspace, zip, "fill=6-99", "die=14"))}
+            echo "killed: $?"
+            rm {workspace}/filler
+            ls {workspace}
+            {Quoted(fits.Command(workspace, zip, "fill=3-9"))}
+            echo "ended: $?"
+            ls {workspace}
+            """,
+            workspace);
+        Assert.True(outcome.Output.Contains("killed: 137", StringComparison.Ordinal) && outcome.Output.Contains("ended: 0", StringComparison.Ordinal), outcome.Output + outcome.Error);
+        string[] lines = outcome.Output.Split('\n');
+        int killed = Array.IndexOf(lines, "killed: 137");
+        Assert.Equal(["checkpoint-5.safetensors", "checkpoint-6.safetensors", "workspace.lock"], lines[(killed + 1)..(killed + 4)]);
+        // 8 steps without space, then 6.
+        Assert.Equal(14, outcome.Error.Split('\n').Count(line => line.Contains("No checkpoint could be written", StringComparison.Ordinal)));
+        Assert.StartsWith("Search epoch 2/4 step 3/3:", lines[killed + 4]);
+        Assert.Equal(expected, FitProcess.Outcome.Of(zip));
+        output.WriteLine("reliability: a disk without space for 8 steps, then a kill, then without space for 6 more: 14 warnings, no checkpoint lost, the bits of an uninterrupted fit");
+        Assert.Equal(["workspace.lock", ""], lines[(Array.IndexOf(lines, "ended: 0") + 1)..]);
+    }
+
+    [SkippableTheory]
+    [InlineData("mount -t tmpfs -o size=512k tmpfs {0}", "has 2 MiB of free space")]
+    [InlineData("mount -t tmpfs -o ro tmpfs {0}", "must be a folder that can be written")]
+    public async Task A_disk_that_is_too_small_or_read_only_is_refused_at_once(string mount, string said)
+    {
+        await RequireMounts();
+        using var fits = new FitProcess(small, pictures);
+        string workspace = fits.File("workspace"), zip = fits.File("model.zip");
+        SampleProcess.Outcome outcome = await Sh($"{string.Format(null, mount, workspace)} || exit 3\nexec {Quoted(fits.Command(workspace, zip))}", workspace);
+        Assert.NotEqual(0, outcome.ExitCode);
+        Assert.Contains(said, outcome.Error);
+        Assert.Contains($"The workspace '{workspace}' cannot be used", outcome.Error);
+        Assert.Equal("", outcome.Output);
+        Assert.False(File.Exists(zip));
+    }
+
+    /// <summary>A limit on the size of files, as a quota sets it, is like a disk that is too small.</summary>
+    [SkippableFact]
+    public async Task A_limit_on_file_sizes_is_refused_at_once()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "The limit is set by a Linux shell.");
+        using var fits = new FitProcess(small, pictures);
+        string workspace = fits.File("workspace");
+        // In blocks of 512 bytes; the signal that goes with the limit would end the process. The runtime's own maps are files too, unless it is told to do without.
+        SampleProcess.Outcome outcome = await SampleProcess.StartProgram(
+            "sh", Quiet, "-c", $"trap '' XFSZ; ulimit -f 512; exec {Quoted(fits.Command(workspace, fits.File("model.zip")))}");
+        Assert.NotEqual(0, outcome.ExitCode);
+        Assert.Contains($"The workspace '{workspace}' cannot be used", outcome.Error);
+        Assert.Contains("a limit on the size of files", outcome.Error);
+        Assert.Empty(Directory.GetFiles(workspace, "checkpoint*"));
+    }
+
+    private static readonly Dictionary<string, string?> Quiet = new() { ["DOTNET_EnableWriteXorExecute"] = "0" };
+
+    private static async Task RequireMounts()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "Disks are mounted as on Linux.");
+        string folder = Directory.CreateTempSubdirectory("dpl-test-").FullName;
+        try
+        {
+            Skip.If((await Sh($"mount -t tmpfs -o size=64k tmpfs {folder}", folder)).ExitCode != 0, "This system lets no test mount a disk of its own.");
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            Skip.If(true, "This system has no unshare command.");
+        }
+        finally
+        {
+            Directory.Delete(folder);
+        }
+    }
+
+    /// <summary>A shell script whose mounts nobody else sees.</summary>
+    private static Task<SampleProcess.Outcome> Sh(string script, string folder)
+    {
+        Directory.CreateDirectory(folder);
+        return SampleProcess.StartProgram("unshare", Quiet, "--mount", "sh", "-c", script);
+    }
+
+    private static string Quoted(string[] command) => string.Join(' ', command.Prepend("dotnet").Select(word => $"'{word}'"));
+}

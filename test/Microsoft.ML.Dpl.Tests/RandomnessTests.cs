@@ -1,0 +1,116 @@
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+using Microsoft.CodeAnalysis.Operations;
+
+namespace Microsoft.ML.Dpl.Tests;
+
+/// <summary>Nothing in src/ draws from a global generator, from the clock or from the system: randomness comes from <c>Runtime/Seeds.cs</c> alone, by seed and purpose.</summary>
+public class RandomnessTests
+{
+    /// <summary>Files that may use what the others must not, and for what.</summary>
+    private static readonly Dictionary<string, string[]> Approved = new()
+    {
+        // Makes generators of seeds; the only place.
+        ["Microsoft.ML.Dpl/Runtime/Seeds.cs"] = ["a generator made outside Seeds"],
+        // A name for an unfinished folder that no other process has.
+        ["Microsoft.ML.Dpl/Clip/EmbeddedBackbone.cs"] = ["Guid.NewGuid"],
+    };
+
+    private static readonly string SourceFolder = Path.Combine(SharedData.RepositoryRoot, "src");
+
+    [Fact]
+    public void Sources_draw_from_no_global_generator()
+    {
+        string[] files = [.. Directory.EnumerateFiles(SourceFolder, "*.cs", SearchOption.AllDirectories).Where(path => !Path.GetRelativePath(SourceFolder, path).Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj"))];
+        Assert.True(files.Length > 100, $"{files.Length} files");
+        (string File, string What)[] all = [.. Violations(files.Select(path => (Path.GetRelativePath(SourceFolder, path).Replace('\\', '/'), File.ReadAllText(path))))];
+        Assert.Empty(all.Where(v => !Approved.TryGetValue(v.File, out string[]? allowed) || !allowed.Contains(v.What)).Select(v => $"{v.File}: {v.What}"));
+        // An approval that nothing needs is one too many.
+        Assert.Equal(Approved.SelectMany(a => a.Value.Select(what => (a.Key, what))).Order(), all.Distinct().Order());
+    }
+
+    [Fact]
+    public void The_check_finds_what_it_is_for_and_nothing_else()
+    {
+        (string Statement, string? What)[] cases =
+        [
+            ("Random.Shared.Next();", "Random.Shared"),
+            ("_ = new Random().Next();", "a generator made outside Seeds"),
+            ("Random r = new(); r.Next();", "a generator made outside Seeds"),
+            ("_ = new Random(5);", "a generator made outside Seeds"),
+            ("using var g = new torch.Generator(5);", "a generator made outside Seeds"),
+            ("_ = torch.rand(3, 4);", "torch.rand without a generator"),
+            ("_ = torch.randn(3, 4, generator: null);", "torch.randn without a generator"),
+            ("_ = torch.zeros(3).normal_();", "Tensor.normal_ without a generator"),
+            ("torch.random.manual_seed(3);", "random.manual_seed"),
+            ("_ = torch.nn.functional.dropout(torch.zeros(3));", "functional.dropout"),
+            ("_ = torch.nn.Linear(3, 4);", "nn.Linear"),
+            ("_ = Guid.NewGuid();", "Guid.NewGuid"),
+            ("_ = System.Security.Cryptography.RandomNumberGenerator.GetInt32(4);", "RandomNumberGenerator.GetInt32"),
+            ("_ = Microsoft.ML.Dpl.Runtime.Seeds.Random(Environment.TickCount, \"x\");", "a seed from the clock"),
+            ("_ = Microsoft.ML.Dpl.Runtime.Seeds.Random((int)DateTime.UtcNow.Ticks, \"x\");", "a seed from the clock"),
+            ("using var g = Microsoft.ML.Dpl.Runtime.Seeds.Generator(1, \"x\"); _ = torch.rand(3, 4, generator: g);", null),
+            ("_ = Microsoft.ML.Dpl.Runtime.Seeds.Random(1, \"x\").Next();", null),
+            ("_ = DateTime.UtcNow; _ = torch.zeros(3);", null),
+        ];
+        string seeds = Path.Combine("Microsoft.ML.Dpl", "Runtime", "Seeds.cs");
+        (string File, string What)[] found = [.. Violations(
+            cases.Select((c, i) => ($"{i}.cs", $"using TorchSharp; internal static class Subject{i} {{ public static void Run() {{ {c.Statement} }} }}")).Append((seeds, File.ReadAllText(Path.Combine(SourceFolder, seeds)))))];
+        for (int i = 0; i < cases.Length; i++)
+            Assert.Equal((cases[i].Statement, cases[i].What), (cases[i].Statement, found.Where(v => v.File == $"{i}.cs").Select(v => v.What).Distinct().SingleOrDefault()));
+    }
+
+    private static IEnumerable<(string File, string What)> Violations(IEnumerable<(string Path, string Text)> sources)
+    {
+        CSharpCompilation compilation = Compile(sources);
+        foreach (SyntaxTree tree in compilation.SyntaxTrees)
+        {
+            SemanticModel model = compilation.GetSemanticModel(tree);
+            foreach (SyntaxNode node in tree.GetRoot().DescendantNodes().Where(n => n is InvocationExpressionSyntax or MemberAccessExpressionSyntax or BaseObjectCreationExpressionSyntax))
+                if (What(node, model) is { } what) yield return (tree.FilePath, what);
+        }
+    }
+
+    private static string? What(SyntaxNode node, SemanticModel model) => model.GetOperation(node) switch
+    {
+        IPropertyReferenceOperation { Property: { Name: "Shared", ContainingType.Name: "Random" } } => "Random.Shared",
+        IObjectCreationOperation { Type.Name: "Random" or "Generator" } => "a generator made outside Seeds",
+        IInvocationOperation { TargetMethod: var method } call => What(method, call),
+        _ => null,
+    };
+
+    private static string? What(IMethodSymbol method, IInvocationOperation call)
+    {
+        string type = method.ContainingType.Name, called = $"{type}.{method.Name}";
+        if (called == "Guid.NewGuid" || type == "RandomNumberGenerator") return called;
+        if (type == "Seeds") return call.Arguments.SelectMany(argument => argument.Descendants()).Any(IsClock) ? "a seed from the clock" : null;
+        if (method.ContainingAssembly?.Name != "TorchSharp") return null;
+        if (method.Name.Contains("manual_seed", StringComparison.Ordinal) || method.Name.Contains("dropout", StringComparison.OrdinalIgnoreCase)) return called;
+        // Layers draw their first weights from the global generator.
+        if (type == "nn" || type == "init") return method.Name is "Parameter" ? null : called;
+        IArgumentOperation? generator = call.Arguments.FirstOrDefault(argument => argument.Parameter?.Name == "generator");
+        return generator is { Value: { ConstantValue: { HasValue: true, Value: null } } or IConversionOperation { Operand.ConstantValue: { HasValue: true, Value: null } } or IDefaultValueOperation }
+            ? $"{called} without a generator"
+            : null;
+    }
+
+    private static bool IsClock(IOperation operation) => operation switch
+    {
+        IPropertyReferenceOperation { Property: { ContainingType.Name: "DateTime" or "DateTimeOffset" or "TimeProvider", Name: "Now" or "UtcNow" or "Today" } } => true,
+        IPropertyReferenceOperation { Property: { ContainingType.Name: "Environment", Name: "TickCount" or "TickCount64" or "ProcessId" } } => true,
+        IInvocationOperation { TargetMethod: { ContainingType.Name: "Stopwatch", Name: "GetTimestamp" } } => true,
+        _ => false,
+    };
+
+    private static CSharpCompilation Compile(IEnumerable<(string Path, string Text)> sources)
+    {
+        string globalUsings = "global using System; global using System.Collections.Generic; global using System.IO; global using System.Linq; global using System.Threading; global using System.Threading.Tasks;";
+        IEnumerable<string> references = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Where(path => !Path.GetFileName(path).StartsWith("Microsoft.ML.Dpl", StringComparison.Ordinal));
+        return CSharpCompilation.Create(
+            "Sources",
+            [.. sources.Select(source => CSharpSyntaxTree.ParseText(source.Text, path: source.Path)), CSharpSyntaxTree.ParseText(globalUsings, path: "GlobalUsings.cs")],
+            references.Select(path => MetadataReference.CreateFromFile(path)),
+            new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary));
+    }
+}
