@@ -66,7 +66,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
             NativeAllocator.ReturnFreeMemory();
         }
         var face = new ModelFace(_options.ImageColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName, _options.PredictionBatchSize, result.Classes);
-        return new DplTransformer(face, result.Description with { ImageFolder = _options.ImageFolder }, result.Prompts, backbone, device) { Contents = _options.ModelContents };
+        return new DplTransformer(face, result.Description.With(_options.Reading), result.Prompts, backbone, device) { Contents = _options.ModelContents };
     }
 
     /// <inheritdoc/>
@@ -80,7 +80,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
 
     private LabelledData Labelled(IDataView data, Func<DataViewSchema, string, WeightColumn?> findWeight) => new(
         data,
-        ImageColumn.Find(data.Schema, _options.ImageColumnName, _options.ImageFolder),
+        ImageColumn.Find(data.Schema, _options.ImageColumnName, _options.Reading),
         LabelColumn.Find(data.Schema, _options.LabelColumnName),
         _options.ExampleWeightColumnName is { } weight ? findWeight(data.Schema, weight) : null);
 }
