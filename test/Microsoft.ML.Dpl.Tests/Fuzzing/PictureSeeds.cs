@@ -1,4 +1,3 @@
-using Microsoft.ML.Dpl.Tests.Clip;
 using SkiaSharp;
 using static Microsoft.ML.Dpl.Tests.Clip.PictureBytes;
 
