@@ -20,7 +20,7 @@ internal sealed class Mutator(params byte[][] seeds)
     public byte[] Next(Random random)
     {
         List<byte> bytes = [.. seeds[random.Next(seeds.Length)]];
-        int changes = 1 + random.Next(random.Next(4) == 0 ? 16 : 3);
+        int changes = random.Next(8) switch { 0 => 2 + random.Next(15), < 3 => 2, _ => 1 };
         for (int i = 0; i < changes; i++) Change(bytes, random);
         return [.. bytes];
     }
@@ -33,6 +33,13 @@ internal sealed class Mutator(params byte[][] seeds)
             return;
         }
         int at = random.Next(bytes.Count);
+        // Cutting the rest away is rare: what follows would never be reached.
+        if (random.Next(20) == 0) bytes.RemoveRange(at, bytes.Count - at);
+        else Damage(bytes, at, random);
+    }
+
+    private void Damage(List<byte> bytes, int at, Random random)
+    {
         switch (random.Next(12))
         {
             case 0:
@@ -41,10 +48,7 @@ internal sealed class Mutator(params byte[][] seeds)
             case 1:
                 bytes[at] = (byte)random.Next(256);
                 break;
-            case 2:
-                bytes.RemoveRange(at, bytes.Count - at);
-                break;
-            case 3:
+            case 2 or 3:
                 bytes.RemoveRange(at, Math.Min(1 + random.Next(16), bytes.Count - at));
                 break;
             case 4:
