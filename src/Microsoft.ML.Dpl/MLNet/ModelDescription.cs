@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Prompts;
 using Microsoft.ML.Dpl.Search;
 
 namespace Microsoft.ML.Dpl.MLNet;
@@ -48,7 +49,7 @@ internal sealed record ModelDescription(
             throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip lacks the backbone, the template or the lengths. Save the model again.");
         if (!Enum.IsDefined(description.Carries)) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip says that it carries {(int)description.Carries}, which is not known. Update the package, or save the model again.");
         foreach (int length in description.TextLengths.Concat(description.ImageLengths))
-            if (length is < 0 or > PromptConfiguration.MaximumLength) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip holds a context length of {length}. Save the model again.");
+            if (length is < 0 or > LayerPrompt.MaximumLength) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip holds a context length of {length}. Save the model again.");
         if (description.TextLengths.Count == 0 || description.ImageLengths.Count == 0) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip has no lengths for a branch. Save the model again.");
         if (description.Template.Split("{}").Length != 2) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again.");
         if (description.MaxImagePixels is long pixels && (pixels < 1 || pixels > ImageDecoder.LargestMaximumPixels))

@@ -18,19 +18,19 @@ public sealed class PictureOptionsTests : IClassFixture<SmallBackbone>, IClassFi
     {
         (_small, _pictures) = (small, pictures);
         _mlContext = new MLContext(1).UseClipBackbone(small.Backbone);
-        // Stored lying down with the mark that it stands: 48 × 32, to be turned to the right.
-        using var bitmap = new SKBitmap(new SKImageInfo(48, 32, SKColorType.Rgba8888, SKAlphaType.Opaque));
+        // Stored lying down with the mark that it stands: 96 × 64, to be turned to the right.
+        using var bitmap = new SKBitmap(new SKImageInfo(96, 64, SKColorType.Rgba8888, SKAlphaType.Opaque));
         bitmap.Erase(SKColors.Green);
         using (var canvas = new SKCanvas(bitmap))
-        using (var red = new SKPaint { Color = SKColors.Red }) canvas.DrawRect(0, 0, 20, 32, red);
+        using (var red = new SKPaint { Color = SKColors.Red }) canvas.DrawRect(0, 0, 40, 64, red);
         using SKData jpeg = bitmap.Encode(SKEncodedImageFormat.Jpeg, 95);
         _turned = _folder.File("turned.jpg");
         _upright = _folder.File("upright.png");
         File.WriteAllBytes(_turned, Oriented(jpeg.ToArray(), 6));
         using SKBitmap stored = SKBitmap.Decode(jpeg.ToArray());
-        using var standing = new SKBitmap(new SKImageInfo(32, 48, SKColorType.Rgba8888, SKAlphaType.Opaque));
-        for (int y = 0; y < 48; y++)
-            for (int x = 0; x < 32; x++) standing.SetPixel(x, y, stored.GetPixel(y, 31 - x));
+        using var standing = new SKBitmap(new SKImageInfo(64, 96, SKColorType.Rgba8888, SKAlphaType.Opaque));
+        for (int y = 0; y < 96; y++)
+            for (int x = 0; x < 64; x++) standing.SetPixel(x, y, stored.GetPixel(y, 63 - x));
         using SKData png = standing.Encode(SKEncodedImageFormat.Png, 100);
         File.WriteAllBytes(_upright, png.ToArray());
     }
@@ -53,13 +53,13 @@ public sealed class PictureOptionsTests : IClassFixture<SmallBackbone>, IClassFi
             Assert.Equal(transformer.Explain(_upright).Relevance, transformer.Explain(_turned).Relevance);
             Assert.Equal(Scores(transformer, _turned).Max(), transformer.Explain(_turned).Probability, 1e-5f);
             using MLImage picture = transformer.ReadPicture(_turned);
-            Assert.Equal((32, 48), (picture.Width, picture.Height));
+            Assert.Equal((64, 96), (picture.Width, picture.Height));
             Assert.Equal(transformer.Explain(_turned).Relevance, transformer.Explain(picture).Relevance);
             using MLImage drawn = transformer.Explain(_turned).Draw(picture);
-            Assert.Equal((32, 48, _turned), (drawn.Width, drawn.Height, drawn.Tag));
+            Assert.Equal((64, 96, _turned), (drawn.Width, drawn.Height, drawn.Tag));
         }
         using MLImage lying = plain.ReadPicture(_turned);
-        Assert.Equal((48, 32), (lying.Width, lying.Height));
+        Assert.Equal((96, 64), (lying.Width, lying.Height));
     }
 
     [Fact]
@@ -74,21 +74,21 @@ public sealed class PictureOptionsTests : IClassFixture<SmallBackbone>, IClassFi
     public void Too_large_a_picture_is_refused_in_training_by_row_and_option()
     {
         LabelledPicture[] rows = [.. _pictures.Train, new LabelledPicture { ImagePath = _turned, Label = "red" }];
-        string message = Assert.ThrowsAny<InvalidOperationException>(() => Fit(o => o.MaxImagePixels = 48 * 32 - 1, rows)).Message;
+        string message = Assert.ThrowsAny<InvalidOperationException>(() => Fit(o => o.MaxImagePixels = 96 * 64 - 1, rows)).Message;
         Assert.Contains($"Row {_pictures.Train.Count}", message);
         Assert.Contains(_turned, message);
         Assert.Contains("MaxImagePixels", message);
-        using DplTransformer skipping = Fit(o => (o.MaxImagePixels, o.SkipUnreadableImages) = (48 * 32 - 1, true), rows);
-        Assert.Equal(48 * 32 - 1, skipping.MaxImagePixels);
+        using DplTransformer skipping = Fit(o => (o.MaxImagePixels, o.SkipUnreadableImages) = (96 * 64 - 1, true), rows);
+        Assert.Equal(96 * 64 - 1, skipping.MaxImagePixels);
     }
 
     [Fact]
     public void Too_large_a_picture_is_refused_in_prediction_also_after_loading()
     {
         string zip;
-        using (DplTransformer transformer = Fit(o => o.MaxImagePixels = 48 * 32 - 1)) zip = Save(transformer);
+        using (DplTransformer transformer = Fit(o => o.MaxImagePixels = 96 * 64 - 1)) zip = Save(transformer);
         using var loaded = (DplTransformer)_mlContext.Model.Load(zip, out _);
-        Assert.Equal(48 * 32 - 1, loaded.MaxImagePixels);
+        Assert.Equal(96 * 64 - 1, loaded.MaxImagePixels);
         foreach (Action use in (Action[])[() => Scores(loaded, _turned), () => ScoresOfBytes(loaded, _turned), () => loaded.Explain(_turned), () => loaded.ReadPicture(_turned).Dispose()])
             Assert.Contains("MaxImagePixels", Assert.ThrowsAny<Exception>(use).Message);
     }
