@@ -35,6 +35,7 @@ public sealed partial class DplTrainer
             RequireAtLeast(TrainingEpochs, 1, nameof(TrainingEpochs));
             RequireAtLeast(ImageCacheMegabytes, 1, nameof(ImageCacheMegabytes));
             RequireAtLeast(PredictionBatchSize, 1, nameof(PredictionBatchSize));
+            RequireRange(MaxImagePixels >= 1 && MaxImagePixels <= ImageDecoder.LargestMaximumPixels, MaxImagePixels, $"from 1 to {ImageDecoder.LargestMaximumPixels}", nameof(MaxImagePixels));
             RequireRange(SearchLearningRate > 0, SearchLearningRate, "above 0", nameof(SearchLearningRate));
             RequireRange(AlphaLearningRate > 0, AlphaLearningRate, "above 0", nameof(AlphaLearningRate));
             RequireRange(TrainingLearningRate > 0, TrainingLearningRate, "above 0", nameof(TrainingLearningRate));
@@ -52,6 +53,9 @@ public sealed partial class DplTrainer
             RequireRange(CandidateLengths[^1] <= PromptConfiguration.MaximumLength, CandidateLengths[^1], $"at most {PromptConfiguration.MaximumLength}", nameof(CandidateLengths));
             if (Configuration is not null) RequireFit(Configuration, Backbone);
         }
+
+        /// <summary>How pictures are read.</summary>
+        internal ImageReading Reading => new(ImageFolder, MaxImagePixels, ApplyExifOrientation);
 
         /// <summary>The same in the engine's terms.</summary>
         internal FitSettings ToSettings(int seed) => new()

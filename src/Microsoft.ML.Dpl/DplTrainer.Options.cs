@@ -129,6 +129,18 @@ public sealed partial class DplTrainer
         public string? ImageFolder { get; set; }
 
         /// <summary>
+        /// Whether pictures given as paths or bytes are turned and mirrored as the EXIF orientation in their files asks, in training and in prediction; kept in the saved model.
+        /// By default they are not, as in CLIP's own preprocessing. An <c>MLImage</c> is taken as it is: once decoded it no longer tells.
+        /// </summary>
+        public bool ApplyExifOrientation { get; set; }
+
+        /// <summary>
+        /// The most pixels (width × height) that a picture given as path or bytes may have, from 1 to 536,870,897, in training and in prediction; kept in the saved model. A picture of more is refused by what its
+        /// header says, before it is decoded: decoding takes up to eight bytes for every pixel, whatever the size of the file. The default is that of PIL.
+        /// </summary>
+        public long MaxImagePixels { get; set; } = ImageDecoder.DefaultMaximumPixels;
+
+        /// <summary>
         /// Folder in which the fit keeps checkpoints, so that one that was interrupted, killed or cancelled goes on in a later fit: with the same options, data and CLIP, on the same kind of machine and number of threads,
         /// it ends in the same bits as one without interruption; another number of threads is warned of. A checkpoint of another fit is refused. A fit that ends removes its checkpoints, see <see cref="WorkspacePerDataSet"/>.
         /// The two latest are kept, each flushed to the disk; where none of them can be read the fit is refused and nothing is deleted. One fit at a time uses the folder; it is made where it is missing.

@@ -63,7 +63,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         {
             using FitResult result = new FitRun(backbone, settings, device, monitor, log).Run(data);
             var face = new ModelFace(_options.ImageColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName, _options.PredictionBatchSize, result.Classes);
-            return result.TakePrompts(prompts => new DplTransformer(face, result.Description with { ImageFolder = _options.ImageFolder }, prompts, backbone, device) { Contents = _options.ModelContents });
+            return result.TakePrompts(prompts => new DplTransformer(face, result.Description.With(_options.Reading), prompts, backbone, device) { Contents = _options.ModelContents });
         }
         catch (FitDivergedException e)
         {
@@ -86,7 +86,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
 
     private LabelledData Labelled(IDataView data, Func<DataViewSchema, string, WeightColumn?> findWeight) => new(
         data,
-        ImageColumn.Find(data.Schema, _options.ImageColumnName, _options.ImageFolder),
+        ImageColumn.Find(data.Schema, _options.ImageColumnName, _options.Reading),
         LabelColumn.Find(data.Schema, _options.LabelColumnName),
         _options.ExampleWeightColumnName is { } weight ? findWeight(data.Schema, weight) : null);
 }

@@ -21,7 +21,7 @@ namespace Microsoft.ML.Dpl;
 /// <item><term>Score (output)</term><description>Vector of <c>float</c>: the classes' probabilities, which sum to 1; slot names are the classes</description></item>
 /// </list>
 /// </remarks>
-public sealed class DplTransformer : ITransformer, IDisposable
+public sealed partial class DplTransformer : ITransformer, IDisposable
 {
     private const string PromptsEntry = "prompts.safetensors";
 
@@ -120,7 +120,11 @@ public sealed class DplTransformer : ITransformer, IDisposable
     {
         ArgumentNullException.ThrowIfNull(picture);
         int? chosen = className is null ? null : _face.Classes.IndexOf(className);
-        RgbImage image = ImageDecoder.FromMLImage(picture);
+        return Explain(ImageDecoder.FromMLImage(picture), chosen);
+    }
+
+    private ClassExplanation Explain(RgbImage image, int? chosen)
+    {
         (PatchRelevance relevance, RectangleF seen) = _scorer.Explain(image, chosen);
         int grid = Backbone.Config.Grid;
         return new ClassExplanation(ClassNames[relevance.Class], relevance.Probability, grid, grid, relevance.Patches, seen, image.Width, image.Height);
@@ -244,5 +248,5 @@ public sealed class DplTransformer : ITransformer, IDisposable
     private static DplSearchReport ReportOf(SearchResult search)
         => new(search.Candidates, [.. search.Epochs.Select(e => new DplSearchEpoch(e.LearningRate, e.TrainLoss, e.ValidationLoss, e.Alphas.Text, e.Alphas.Image))]);
 
-    private ImageColumn FindImages(DataViewSchema schema) => ImageColumn.Find(schema, _face.ImageColumnName, _description.ImageFolder);
+    private ImageColumn FindImages(DataViewSchema schema) => ImageColumn.Find(schema, _face.ImageColumnName, _description.Reading);
 }

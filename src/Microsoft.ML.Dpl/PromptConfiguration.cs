@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Prompts;
 
 namespace Microsoft.ML.Dpl;
 
@@ -10,7 +11,7 @@ namespace Microsoft.ML.Dpl;
 public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
 {
     /// <summary>The longest context a layer can have.</summary>
-    public const int MaximumLength = 1024;
+    public const int MaximumLength = LayerPrompt.MaximumLength;
 
     /// <param name="text">Prompt rows per text layer, the first layer first, each 0 to <see cref="MaximumLength"/>.</param>
     /// <param name="image">Prompt rows per image layer, likewise.</param>

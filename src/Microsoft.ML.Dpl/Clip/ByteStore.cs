@@ -1,61 +1,42 @@
-using System.IO.MemoryMappedFiles;
+using Microsoft.Win32.SafeHandles;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>Bytes that are read by position: a memory-mapped file or an array.</summary>
+/// <summary>Bytes that are read by position: an open file or an array.</summary>
 internal abstract class ByteStore : IDisposable
 {
     public abstract long Length { get; }
 
     /// <summary>Fills <paramref name="destination"/> from <paramref name="offset"/> on; the whole range lies inside.</summary>
     /// <exception cref="ObjectDisposedException">The store is closed.</exception>
+    /// <exception cref="InvalidDataException">The file has become shorter since it was opened.</exception>
     public abstract void Read(long offset, Span<byte> destination);
 
     public abstract void Dispose();
 
-    /// <summary>Maps a file; nothing of it is read before it is asked for.</summary>
-    public static ByteStore Map(string path)
-    {
-        // An empty file cannot be mapped.
-        var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
-        try
-        {
-            if (file.Length > 0) return new MappedFile(file);
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
-        file.Dispose();
-        return new InMemory(default);
-    }
+    /// <summary>Opens a file; nothing of it is read before it is asked for.</summary>
+    public static ByteStore Open(string path) => new OpenFile(path, File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read));
 
     public static ByteStore Over(ReadOnlyMemory<byte> bytes) => new InMemory(bytes);
 
-    private sealed class MappedFile : ByteStore
+    // Not mapped: a mapped file that another program cuts short ends the process, where a read only ends early.
+    private sealed class OpenFile(string path, SafeFileHandle handle) : ByteStore
     {
-        private readonly MemoryMappedFile _map;
-        private readonly MemoryMappedViewAccessor _view;
+        public override long Length { get; } = RandomAccess.GetLength(handle);
 
-        public MappedFile(FileStream file)
-        {
-            Length = file.Length;
-            _map = MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
-            _view = _map.CreateViewAccessor(0, Length, MemoryMappedFileAccess.Read);
-        }
-
-        public override long Length { get; }
-
-        // The handle counts its users and checks bounds, so closing on another thread cannot pull the pages away.
+        // The handle counts its users, so closing on another thread cannot give its number to another file.
         public override void Read(long offset, Span<byte> destination)
-            => _view.SafeMemoryMappedViewHandle.ReadSpan(checked((ulong)(offset + _view.PointerOffset)), destination);
-
-        public override void Dispose()
         {
-            _view.Dispose();
-            _map.Dispose();
+            while (!destination.IsEmpty)
+            {
+                int read = RandomAccess.Read(handle, destination, offset);
+                if (read == 0) throw new InvalidDataException($"{path}: the file ends at byte {offset}, earlier than when it was opened.");
+                destination = destination[read..];
+                offset += read;
+            }
         }
+
+        public override void Dispose() => handle.Dispose();
     }
 
     private sealed class InMemory(ReadOnlyMemory<byte> bytes) : ByteStore

@@ -9,7 +9,10 @@ namespace Microsoft.ML.Dpl.Clip;
 /// <param name="Deviation">[3] standard deviations, greater than 0.</param>
 internal sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float[] Mean, float[] Deviation)
 {
-    private const int Bicubic = 3;
+    /// <summary>A short side of many times the crop would only make huge pictures of which a speck is seen.</summary>
+    private const int LargestSide = 16;
+
+    private const int Bicubic = 3, LongestShown = 40;
 
     /// <summary>What OpenAI's weights were trained with.</summary>
     public static ClipImageProcessorConfig Default(int imageSize)
@@ -42,7 +45,15 @@ internal sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, flo
         using (document)
         {
             if (document.RootElement.ValueKind != JsonValueKind.Object) throw new InvalidDataException($"Image processor configuration '{path}' is no JSON object.");
-            return new Reader(path, document.RootElement).Read(imageSize);
+            try
+            {
+                return new Reader(path, document.RootElement).Read(imageSize);
+            }
+            catch (InvalidOperationException e)
+            {
+                // So the JSON reader reports broken UTF-8.
+                throw new InvalidDataException($"Image processor configuration '{path}' is not in UTF-8: {e.Message}", e);
+            }
         }
     }
 
@@ -54,18 +65,21 @@ internal sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, flo
             foreach (string step in (string[])["do_resize", "do_center_crop", "do_rescale"])
                 if (!Flag(step)) throw Refuse($"{step} is false; pictures are always resized, cropped and scaled to 0…1");
             if (Field("resample") is { } resample && !(resample.ValueKind == JsonValueKind.Number && resample.TryGetInt32(out int filter) && filter == Bicubic))
-                throw Refuse($"resample is {resample.GetRawText()}; only 3 (bicubic) is supported");
+                throw Refuse($"resample is {Shown(resample)}; only 3 (bicubic) is supported");
             if (Field("rescale_factor") is { } factor && !(factor.ValueKind == JsonValueKind.Number && Math.Abs(factor.GetDouble() * 255 - 1) < 1e-4))
-                throw Refuse($"rescale_factor is {factor.GetRawText()}; only 1/255 is supported");
+                throw Refuse($"rescale_factor is {Shown(factor)}; only 1/255 is supported");
 
             int crop = Side("crop_size", imageSize, "height", "width");
             if (crop != imageSize) throw Refuse($"crop_size is {crop}, but the model's image size is {imageSize}");
             int shortSide = Side("size", imageSize, "shortest_edge", "shortest_edge");
+            if (shortSide > (long)LargestSide * crop) throw Refuse($"size is {shortSide}, more than {LargestSide} times the crop_size {crop}");
             ClipImageProcessorConfig standard = Default(imageSize);
             if (!Flag("do_normalize")) return new(shortSide, crop, [0, 0, 0], [1, 1, 1]);
 
             float[] mean = Channels("image_mean", standard.Mean), deviation = Channels("image_std", standard.Deviation);
-            return deviation.All(d => d > 0) ? new(shortSide, crop, mean, deviation) : throw Refuse("image_std has a value that is not positive");
+            if (!deviation.All(d => d > 0)) throw Refuse("image_std has a value that is not positive");
+            // Of values from 0 to 1; others would make all pictures alike, or no numbers of them.
+            return mean.All(m => m is >= -1000 and <= 1000) && deviation.All(d => d is >= 1e-6f and <= 1e6f) ? new(shortSide, crop, mean, deviation) : throw Refuse("image_mean or image_std has a value far from those of pixels from 0 to 1");
         }
 
         private JsonElement? Field(string name) => fields.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
@@ -74,7 +88,7 @@ internal sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, flo
         {
             null or { ValueKind: JsonValueKind.True } => true,
             { ValueKind: JsonValueKind.False } => false,
-            { } other => throw Refuse($"{name} is {other.GetRawText()}, not true or false"),
+            { } other => throw Refuse($"{name} is {Shown(other)}, not true or false"),
         };
 
         /// <summary>An integer (the older form), or an object whose two members are the same integer.</summary>
@@ -84,7 +98,7 @@ internal sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, flo
             if (Positive(value) is { } side) return side;
             if (value.ValueKind == JsonValueKind.Object && value.TryGetProperty(first, out JsonElement a) && value.TryGetProperty(second, out JsonElement b)
                 && Positive(a) is { } one && Positive(b) == one) return one;
-            throw Refuse($"{name} is {value.GetRawText()}; a positive integer or {(first == second ? $"an object with {first}" : $"an object with equal {first} and {second}")} is expected");
+            throw Refuse($"{name} is {Shown(value)}; a positive integer or {(first == second ? $"an object with {first}" : $"an object with equal {first} and {second}")} is expected");
         }
 
         private static int? Positive(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number > 0 ? number : null;
@@ -94,7 +108,13 @@ internal sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, flo
             if (Field(name) is not { } value) return absent;
             if (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 3 && value.EnumerateArray().All(v => v.ValueKind == JsonValueKind.Number))
                 return [.. value.EnumerateArray().Select(v => v.GetSingle())];
-            throw Refuse($"{name} is {value.GetRawText()}; three numbers are expected");
+            throw Refuse($"{name} is {Shown(value)}; three numbers are expected");
+        }
+
+        private static string Shown(JsonElement value)
+        {
+            string text = value.GetRawText();
+            return text.Length <= LongestShown ? text : $"{text[..LongestShown]}…";
         }
 
         private InvalidDataException Refuse(string what) => new($"Image processor configuration '{path}': {what}.");

@@ -9,15 +9,14 @@ internal sealed class ClipTokenizer
     private static readonly IReadOnlyDictionary<char, byte> BytesOfSymbols = ClipVocabulary.BytesOfSymbols();
 
     private readonly BpeTokenizer _pairs;
-    private readonly string?[] _tokens;
+    private readonly Dictionary<int, string> _tokens;
 
     /// <param name="vocabulary">Of either layout.</param>
     public ClipTokenizer(ClipVocabulary vocabulary)
     {
         (StartId, EndId) = (vocabulary.Ids[ClipVocabulary.StartToken], vocabulary.Ids[ClipVocabulary.EndToken]);
         VocabularySize = vocabulary.Ids.Values.Max() + 1;
-        _tokens = new string?[VocabularySize];
-        foreach (var (token, id) in vocabulary.Ids) _tokens[id] = token;
+        _tokens = vocabulary.Ids.ToDictionary(token => token.Value, token => token.Key);
         _pairs = BpeTokenizer.Create(new BpeOptions(vocabulary.Ids)
         {
             Merges = vocabulary.Merges,
@@ -50,10 +49,10 @@ internal sealed class ClipTokenizer
     /// <summary>The token of an id in the byte-level alphabet, for instance <c>photo&lt;/w&gt;</c>.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary has no such id.</exception>
     public string Token(int id)
-        => (uint)id < (uint)_tokens.Length && _tokens[id] is { } token ? token : throw new ArgumentOutOfRangeException(nameof(id), id, "The vocabulary has no such id.");
+        => _tokens.TryGetValue(id, out string? token) ? token : throw new ArgumentOutOfRangeException(nameof(id), id, "The vocabulary has no such id.");
 
     /// <summary>Whether the vocabulary has a token of this id.</summary>
-    public bool Has(int id) => (uint)id < (uint)_tokens.Length && _tokens[id] is not null;
+    public bool Has(int id) => _tokens.ContainsKey(id);
 
     /// <summary>A token as a person reads it: bytes as UTF-8, where they are whole characters, and the mark of a word's end taken off.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary has no such id.</exception>

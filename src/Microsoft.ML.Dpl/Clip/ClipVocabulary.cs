@@ -11,6 +11,9 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
 {
     public const string StartToken = "<|startoftext|>", EndToken = "<|endoftext|>", EndOfWord = "</w>";
 
+    /// <summary>OpenAI's file unpacks to 3.2 MB; one of a few kilobytes could unpack to more than memory holds.</summary>
+    private const long LargestUnpacked = 1 << 26;
+
     private const int ByteCount = 256, PrintingCount = 188, MaximumId = 10_000_000;
 
     /// <summary>OpenAI's file holds more merges than its vocabulary of 49,408 uses.</summary>
@@ -49,18 +52,18 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
 
     /// <summary>Reads <c>bpe_simple_vocab_16e6.txt.gz</c>: ids follow from the order of bytes and merges.</summary>
     /// <exception cref="FileNotFoundException">The file is missing.</exception>
-    /// <exception cref="InvalidDataException">The file is malformed; the message names it.</exception>
+    /// <exception cref="InvalidDataException">The file is malformed or unpacks to more than 64 MiB; the message names it.</exception>
     public static ClipVocabulary ReadOpenAI(string path)
     {
         List<string> merges;
         try
         {
-            using StreamReader reader = new(new GZipStream(OpenExisting(path), CompressionMode.Decompress));
+            using StreamReader reader = new(new BoundedStream(new GZipStream(OpenExisting(path), CompressionMode.Decompress), LargestUnpacked, path));
             merges = ReadMerges(reader, path, OpenAIMergeCount);
         }
         catch (InvalidDataException e) when (!e.Message.Contains(path, StringComparison.Ordinal))
         {
-            throw new InvalidDataException($"Vocabulary '{path}' is no gzip file: {e.Message}", e);
+            throw new InvalidDataException($"Vocabulary '{path}' is no gzip file, or it is damaged: {e.Message}", e);
         }
 
         var ids = new Dictionary<string, int>(OpenAIMergeCount + 2 * ByteCount + 2);
@@ -124,7 +127,7 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
             if (text.Length == 0 || (line == 1 && text.Contains("#version", StringComparison.Ordinal))) continue;
             int space = text.IndexOf(' ', StringComparison.Ordinal);
             if (space <= 0 || space == text.Length - 1 || text.IndexOf(' ', space + 1) >= 0)
-                throw new InvalidDataException($"Merges '{path}', line {line}: '{text}' is not two tokens separated by one space.");
+                throw new InvalidDataException($"Merges '{path}', line {line}: '{ShownText.Of(text)}' is not two tokens separated by one space.");
             merges.Add(text);
         }
         if (merges.Count == 0) throw new InvalidDataException($"Merges '{path}' holds no merge.");

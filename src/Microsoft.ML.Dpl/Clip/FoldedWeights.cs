@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
@@ -10,7 +9,7 @@ namespace Microsoft.ML.Dpl.Clip;
 /// </summary>
 internal static class FoldedWeights
 {
-    private const string Patches = "visual.conv1.weight", LogitScale = "logit_scale", LogitFactor = "logit_factor", Mark = "folded", Digest = "sha256";
+    private const string Patches = "visual.conv1.weight", LogitScale = "logit_scale", LogitFactor = "logit_factor", Mark = "folded";
 
     private const string Folding = "Queries are divided by the root of a head's width; for quick GELU c_fc is multiplied and c_proj.weight divided by 1.702.";
 
@@ -57,19 +56,7 @@ internal static class FoldedWeights
     private static void Write(Stream stream, IEnumerable<KeyValuePair<string, Tensor>> tensors)
     {
         Dictionary<string, Tensor> all = new(tensors, StringComparer.Ordinal);
-        SafetensorsWriter.Write(stream, all, new Dictionary<string, string> { [Mark] = Folding, [Digest] = HashOf(all) });
-    }
-
-    // ML.NET's zip reader does not compare checksums, and a changed bit in a weight would only show as a worse model.
-    private static string HashOf(Dictionary<string, Tensor> tensors)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (Tensor tensor in tensors.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => t.Value))
-        {
-            using var scope = NewDisposeScope();
-            hash.AppendData(tensor.detach().cpu().contiguous().bytes);
-        }
-        return Convert.ToHexString(hash.GetHashAndReset()).ToLowerInvariant();
+        SafetensorsWriter.Write(stream, all, new Dictionary<string, string> { [Mark] = Folding, [TensorDigest.Name] = TensorDigest.Of(all) });
     }
 
     private static Dictionary<string, Tensor> Read(Stream stream, string location, IEnumerable<ExpectedTensor> layout, TensorEntry[] more)
@@ -79,8 +66,8 @@ internal static class FoldedWeights
         string digest = "";
         Dictionary<string, Tensor> tensors = SafetensorsStream.Read(stream, location, header =>
         {
-            if (!header.Metadata.ContainsKey(Mark) || !header.Metadata.TryGetValue(Digest, out digest!))
-                throw new InvalidDataException($"{location}: the metadata lack '{Mark}' or '{Digest}', so these are not the weights that a model zip carries.");
+            if (!header.Metadata.ContainsKey(Mark) || !header.Metadata.TryGetValue(TensorDigest.Name, out digest!))
+                throw new InvalidDataException($"{location}: the metadata lack '{Mark}' or '{TensorDigest.Name}', so these are not the weights that a model zip carries.");
             foreach (TensorEntry tensor in expected)
             {
                 if (!header.Entries.TryGetValue(tensor.Name, out TensorEntry? entry)) throw new InvalidDataException($"{location}: there is no tensor '{tensor.Name}'.");
@@ -91,7 +78,7 @@ internal static class FoldedWeights
         });
         try
         {
-            if (HashOf(tensors) != digest) throw new InvalidDataException($"{location}: the weights have another SHA-256 than at saving, so they are damaged. Copy or save the model again.");
+            if (TensorDigest.Of(tensors) != digest) throw new InvalidDataException($"{location}: the weights have another SHA-256 than at saving, so they are damaged. Copy or save the model again.");
             foreach (var (name, values) in tensors) FiniteWeights.Require(location, name, values);
             return tensors;
         }

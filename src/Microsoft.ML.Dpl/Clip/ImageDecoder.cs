@@ -5,47 +5,45 @@ namespace Microsoft.ML.Dpl.Clip;
 
 /// <summary>
 /// Decodes pictures to plain red, green and blue as CLIP's reference preprocessing does: palettes and greys expanded, 16-bit samples cut to 8,
-/// alpha kept apart and never blended, colour profiles and EXIF orientation ignored. Thread-safe.
+/// alpha kept apart and never blended, colour profiles ignored, EXIF orientation too unless it is asked for. Thread-safe.
 /// </summary>
 internal static class ImageDecoder
 {
-    /// <summary>Pictures of more pixels are refused before they are decoded, unless the caller sets another bound.</summary>
-    public const long DefaultMaximumPixels = 100_000_000;
+    /// <summary>Pictures of more pixels are refused before they are decoded, unless the caller sets another bound: PIL's.</summary>
+    public const long DefaultMaximumPixels = 178_956_970;
+
+    /// <summary>The most pixels that can be asked for: four bytes each must fit into one array.</summary>
+    public static long LargestMaximumPixels => Array.MaxLength / 4;
 
     /// <summary>Reads and decodes a file, which is closed again before this returns.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The file is no picture that can be decoded, or one of too many pixels.</exception>
-    public static RgbImage FromFile(string path, long maximumPixels = DefaultMaximumPixels)
-    {
-        byte[] bytes;
-        try
-        {
-            bytes = File.ReadAllBytes(path);
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new FileNotFoundException($"Picture '{path}' does not exist.", path, e);
-        }
-        return FromBytes(bytes, path, maximumPixels);
-    }
+    /// <exception cref="InvalidDataException">The path names no picture that can be decoded, or one of too many pixels.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    public static RgbImage FromFile(string path, long maximumPixels = DefaultMaximumPixels, bool applyExifOrientation = false)
+        => FromBytes(PictureFile.Read(path), path, maximumPixels, applyExifOrientation);
 
     /// <summary>Decodes a picture file held in memory.</summary>
-    /// <param name="bytes">The whole file: PNG, JPEG, GIF (its first frame), BMP, WebP and whatever else Skia reads.</param>
+    /// <param name="bytes">The whole file: PNG, JPEG, GIF (its first frame), BMP or WebP (its first frame).</param>
     /// <param name="name">What messages call the picture.</param>
-    /// <param name="maximumPixels">The most pixels (width × height) that are decoded.</param>
+    /// <param name="maximumPixels">The most pixels (width × height) that are decoded; the header tells before anything is.</param>
+    /// <param name="applyExifOrientation">Whether the picture is turned and mirrored as its file asks.</param>
     /// <exception cref="InvalidDataException">The bytes are no picture that can be decoded, or one of too many pixels.</exception>
-    public static unsafe RgbImage FromBytes(ReadOnlySpan<byte> bytes, string name, long maximumPixels = DefaultMaximumPixels)
+    public static unsafe RgbImage FromBytes(ReadOnlySpan<byte> bytes, string name, long maximumPixels = DefaultMaximumPixels, bool applyExifOrientation = false)
     {
+        name = ShownText.Of(name);
         if (bytes.IsEmpty) throw new InvalidDataException($"Picture '{name}' is empty.");
+        if (!PictureSignature.IsReadable(bytes))
+            throw new InvalidDataException($"Picture '{name}' cannot be decoded: it is {PictureSignature.NameOfOther(bytes) ?? "no picture"}, not a {PictureSignature.Readable} file.");
         fixed (byte* start = bytes)
         {
             using SKData data = SKData.Create((nint)start, bytes.Length);
             using SKCodec codec = SKCodec.Create(data)
-                ?? throw new InvalidDataException($"Picture '{name}' cannot be decoded: it is no PNG, JPEG, GIF, BMP or WebP file.");
+                ?? throw new InvalidDataException($"Picture '{name}' cannot be decoded: it begins as a {PictureSignature.Readable} file does, but its header is damaged.");
             (int width, int height) = (codec.Info.Width, codec.Info.Height);
-            maximumPixels = Math.Min(maximumPixels, Array.MaxLength / 4);
+            maximumPixels = Math.Min(maximumPixels, LargestMaximumPixels);
             if ((long)width * height > maximumPixels)
-                throw new InvalidDataException($"Picture '{name}' has {width} × {height} pixels, more than the {maximumPixels} that are allowed.");
+                throw new InvalidDataException($"Picture '{name}' has {width} × {height} pixels, more than the {maximumPixels} that are allowed (MaxImagePixels).");
 
             // Not premultiplied, so that the colours under transparent pixels survive; no colour space, so that none is converted.
             var info = new SKImageInfo(width, height, SKColorType.Rgba8888, codec.Info.IsOpaque ? SKAlphaType.Opaque : SKAlphaType.Unpremul);
@@ -56,7 +54,8 @@ internal static class ImageDecoder
                 if (result == SKCodecResult.IncompleteInput) throw new InvalidDataException($"Picture '{name}' is cut short: its pixels end before its last row.");
                 if (result != SKCodecResult.Success) throw new InvalidDataException($"Picture '{name}' cannot be decoded: {result}.");
             }
-            return new RgbImage(width, height, Colours(rgba, blueFirst: false), Alpha(rgba));
+            var image = new RgbImage(width, height, Colours(rgba, blueFirst: false), Alpha(rgba));
+            return applyExifOrientation ? ExifOrientation.Upright(image, codec.EncodedOrigin) : image;
         }
     }
 

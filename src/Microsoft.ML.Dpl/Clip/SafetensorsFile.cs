@@ -40,10 +40,10 @@ internal sealed class SafetensorsFile : ITensorSource
 
     public IReadOnlyDictionary<string, string> Metadata => _header.Metadata;
 
-    /// <summary>Maps a file into memory until disposal.</summary>
+    /// <summary>Keeps a file open until disposal; tensors are read when they are asked for.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">It is no valid safetensors file.</exception>
-    public static SafetensorsFile Open(string path) => Open(ByteStore.Map(path), path);
+    public static SafetensorsFile Open(string path) => Open(ByteStore.Open(path), path);
 
     /// <summary>Reads from memory, which must not change before disposal.</summary>
     /// <exception cref="InvalidDataException">The bytes are no valid safetensors file.</exception>
@@ -53,13 +53,15 @@ internal sealed class SafetensorsFile : ITensorSource
     /// <exception cref="InvalidDataException">The bytes are no valid safetensors file.</exception>
     public static SafetensorsFile FromStream(Stream stream, string location)
     {
-        using var copy = new MemoryStream();
+        long length = stream.CanSeek ? stream.Length - stream.Position : 0;
+        if (length > Array.MaxLength) throw new InvalidDataException($"{location}: {length} bytes are more than can be read into memory.");
+        using var copy = new MemoryStream((int)length);
         stream.CopyTo(copy);
         return FromBytes(copy.GetBuffer().AsMemory(0, (int)copy.Length), location);
     }
 
     /// <inheritdoc/>
-    /// <exception cref="InvalidDataException">There is no such tensor, it is over 2 GB, or it holds booleans other than 0 and 1.</exception>
+    /// <exception cref="InvalidDataException">There is no such tensor, it is over 2 GB, the file was cut short since it was opened, or it holds booleans other than 0 and 1.</exception>
     /// <exception cref="ObjectDisposedException">The file is closed.</exception>
     public Tensor Read(string name)
     {

@@ -28,6 +28,9 @@ internal sealed class SafetensorsHeader
     /// <summary>First byte and length of a tensor, counted from the end of the header.</summary>
     public (long Offset, long Length) PlaceOf(string name) => (_places[name].Begin, _places[name].End - _places[name].Begin);
 
+    /// <summary>Bytes of all tensors.</summary>
+    public long DataLength { get; private set; }
+
     /// <summary>The tensors' names in the order of their bytes.</summary>
     public IEnumerable<string> NamesInOrder() => _places.OrderBy(p => p.Value.Begin).ThenBy(p => p.Value.End).Select(p => p.Key);
 
@@ -62,6 +65,7 @@ internal sealed class SafetensorsHeader
             if (place.End > dataLength) throw new InvalidDataException($"{location}: tensor '{name}' ends at byte {place.End}, but the file holds {dataLength} bytes of tensors; it is cut short or damaged.");
             end = place.End;
         }
+        DataLength = end;
         if (dataLength is not null && end != dataLength) throw new InvalidDataException($"{location}: the tensors end at byte {end}, but {dataLength} bytes follow the header.");
     }
 

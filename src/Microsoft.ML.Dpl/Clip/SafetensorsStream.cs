@@ -16,6 +16,8 @@ internal static class SafetensorsStream
     {
         SafetensorsHeader header = ReadHeader(stream, location);
         check(header);
+        // Where the stream tells its length, no memory is taken for bytes that are not there.
+        if (stream.CanSeek && header.DataLength > stream.Length - stream.Position) throw new EndOfStreamException($"{location}: the tensors end at byte {header.DataLength}, but {stream.Length - stream.Position} bytes follow the header.");
         using var ordinary = inference_mode(false);
         var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
         try
@@ -46,6 +48,7 @@ internal static class SafetensorsStream
         ulong length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (length > SafetensorsHeader.MaximumLength)
             throw new InvalidDataException($"{location}: a header of {length} bytes is over the {SafetensorsHeader.MaximumLength} that safetensors allows; this is no safetensors file, or it is damaged.");
+        if (stream.CanSeek && (long)length > stream.Length - stream.Position) throw new EndOfStreamException($"{location}: a header of {length} bytes does not fit the {stream.Length - stream.Position} that follow.");
         byte[] json = new byte[length];
         stream.ReadExactly(json);
         return SafetensorsHeader.Parse(json, dataLength: null, location);

@@ -30,6 +30,7 @@ internal sealed class ShardedSafetensors : ITensorSource
         string[] missing = [.. shards.Where(s => !File.Exists(Path.Combine(folder, s)))];
         if (missing.Length > 0) throw new FileNotFoundException($"{indexPath}: these files of the checkpoint are not beside it: {string.Join(", ", missing)}.", Path.Combine(folder, missing[0]));
 
+        ILookup<string, string> namesOf = map.ToLookup(entry => entry.Value, entry => entry.Key);
         var source = new ShardedSafetensors(indexPath);
         try
         {
@@ -37,7 +38,7 @@ internal sealed class ShardedSafetensors : ITensorSource
             {
                 SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, shard));
                 source._shards.Add(file);
-                foreach (string name in map.Where(m => m.Value == shard).Select(m => m.Key))
+                foreach (string name in namesOf[shard])
                 {
                     if (!file.Entries.TryGetValue(name, out TensorEntry? entry)) throw new InvalidDataException($"{indexPath}: tensor '{name}' should lie in {shard}, but does not.");
                     source._entries.Add(name, entry);

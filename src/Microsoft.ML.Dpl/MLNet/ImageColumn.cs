@@ -19,9 +19,9 @@ internal enum ImageForm
 /// <summary>The column that pictures are read from, found and checked.</summary>
 internal sealed class ImageColumn
 {
-    private readonly string? _baseFolder;
+    private readonly ImageReading _reading;
 
-    private ImageColumn(DataViewSchema.Column column, ImageForm form, string? baseFolder) => (Column, Form, _baseFolder) = (column, form, baseFolder);
+    private ImageColumn(DataViewSchema.Column column, ImageForm form, ImageReading reading) => (Column, Form, _reading) = (column, form, reading);
 
     public DataViewSchema.Column Column { get; }
 
@@ -29,13 +29,13 @@ internal sealed class ImageColumn
 
     /// <param name="schema">The input's schema.</param>
     /// <param name="name">The column's name.</param>
-    /// <param name="baseFolder">Where relative paths start; null: the current folder.</param>
+    /// <param name="reading">How files and bytes are read; null: as <see cref="ImageReading"/> does by default.</param>
     /// <exception cref="ArgumentOutOfRangeException">The column is missing or of a type that cannot hold pictures.</exception>
-    public static ImageColumn Find(DataViewSchema schema, string name, string? baseFolder = null)
+    public static ImageColumn Find(DataViewSchema schema, string name, ImageReading? reading = null)
     {
         if (schema.GetColumnOrNull(name) is not { } column) throw Missing(nameof(schema), name, schema.Select(c => c.Name));
         var vector = column.Type as VectorDataViewType;
-        return new ImageColumn(column, FormOf(vector?.ItemType ?? column.Type, vector is not null) ?? throw Unsuitable(nameof(schema), name, $"{column.Type}"), baseFolder);
+        return new ImageColumn(column, FormOf(vector?.ItemType ?? column.Type, vector is not null) ?? throw Unsuitable(nameof(schema), name, $"{column.Type}"), reading ?? new ImageReading());
     }
 
     /// <summary>The same check on what an estimator knows.</summary>
@@ -50,7 +50,7 @@ internal sealed class ImageColumn
     }
 
     /// <param name="row">A row or cursor in which the column is active.</param>
-    public ImageReader CreateReader(DataViewRow row) => new(row, row.Schema[Column.Index], Form, _baseFolder);
+    public ImageReader CreateReader(DataViewRow row) => new(row, row.Schema[Column.Index], Form, _reading);
 
     private static ImageForm? FormOf(DataViewType itemType, bool isVector) => (itemType, isVector) switch
     {

@@ -8,12 +8,12 @@ internal sealed class ImageReader
 {
     private readonly DataViewRow _row;
     private readonly string _column;
-    private readonly string? _baseFolder;
+    private readonly ImageReading _reading;
     private readonly Func<RgbImage> _decode;
 
-    public ImageReader(DataViewRow row, DataViewSchema.Column column, ImageForm form, string? baseFolder)
+    public ImageReader(DataViewRow row, DataViewSchema.Column column, ImageForm form, ImageReading reading)
     {
-        (_row, _column, _baseFolder) = (row, column.Name, baseFolder);
+        (_row, _column, _reading) = (row, column.Name, reading);
         _decode = form switch
         {
             ImageForm.Image => FromImage(row.GetGetter<MLImage>(column)),
@@ -59,8 +59,8 @@ internal sealed class ImageReader
         {
             get(ref text);
             if (text.Span.IsWhiteSpace()) throw new InvalidDataException("the path is empty.");
-            Path = _baseFolder is null ? text.ToString() : System.IO.Path.Combine(_baseFolder, text.ToString());
-            return ImageDecoder.FromFile(Path);
+            Path = _reading.PathOf(text.ToString());
+            return _reading.FromFile(Path);
         };
     }
 
@@ -73,7 +73,7 @@ internal sealed class ImageReader
             if (encoded.Length == 0) throw new InvalidDataException("there are no bytes.");
             byte[] bytes = new byte[encoded.Length];
             encoded.CopyTo(bytes);
-            return ImageDecoder.FromBytes(bytes, $"row {_row.Position}");
+            return _reading.FromBytes(bytes, $"row {_row.Position}");
         };
     }
 }

@@ -125,9 +125,26 @@ internal sealed class ModelReader(ModelLoadContext context)
 
     public string ReadNonEmptyString() => context.LoadNonEmptyString();
 
+    /// <param name="name">The entry.</param>
+    /// <param name="largest">The most bytes it may have. ML.NET has written it to a temporary file by then, which tells.</param>
+    /// <param name="read">Must take what it needs: the stream is closed afterwards.</param>
     /// <returns>False where the zip has no such entry.</returns>
-    public bool TryReadText(string name, Action<TextReader> read) => context.TryLoadTextStream(name, read);
+    /// <exception cref="InvalidDataException">The entry is larger.</exception>
+    public bool TryReadText(string name, long largest, Action<TextReader> read) => context.TryLoadTextStream(name, text =>
+    {
+        if (text is StreamReader reader) RequireSize(name, reader.BaseStream, largest);
+        read(text);
+    });
 
     /// <inheritdoc cref="TryReadText"/>
-    public bool TryReadBinary(string name, Action<BinaryReader> read) => context.TryLoadBinaryStream(name, read);
+    public bool TryReadBinary(string name, long largest, Action<BinaryReader> read) => context.TryLoadBinaryStream(name, reader =>
+    {
+        RequireSize(name, reader.BaseStream, largest);
+        read(reader);
+    });
+
+    private static void RequireSize(string name, Stream stream, long largest)
+    {
+        if (stream.CanSeek && stream.Length > largest) throw new InvalidDataException($"The entry '{name}' of the model zip has {stream.Length} bytes, more than the {largest} that it can have. Copy or save the model again.");
+    }
 }

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Prompts;
 using Microsoft.ML.Dpl.Search;
 
 namespace Microsoft.ML.Dpl.MLNet;
@@ -15,11 +17,20 @@ namespace Microsoft.ML.Dpl.MLNet;
 /// <param name="WasCancelled">Whether the fit was cut short; false in zips from before it was kept.</param>
 /// <param name="HasDiverged">Whether the fit's numbers went wrong and this is what it had before; false in zips from before it was kept.</param>
 /// <param name="Carries">What of CLIP lies in the zip; nothing in zips from before there was a choice.</param>
+/// <param name="ApplyExifOrientation">Whether pictures are turned and mirrored as their files ask; false in zips from before there was a choice.</param>
+/// <param name="MaxImagePixels">The most pixels a picture may have; null in zips from before it was kept: the default.</param>
 internal sealed record ModelDescription(
     BackboneReference Backbone, string Template, IReadOnlyList<int> TextLengths, IReadOnlyList<int> ImageLengths, double? ValidationAccuracy, SearchResult? Search,
-    string? ImageFolder = null, bool WasCancelled = false, bool HasDiverged = false, CarriedParts Carries = CarriedParts.None)
+    string? ImageFolder = null, bool WasCancelled = false, bool HasDiverged = false, CarriedParts Carries = CarriedParts.None, bool ApplyExifOrientation = false, long? MaxImagePixels = null)
 {
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true, Converters = { new JsonStringEnumConverter<CarriedParts>(JsonNamingPolicy.CamelCase) } };
+
+    /// <summary>How the model's pictures are read.</summary>
+    [JsonIgnore]
+    public ImageReading Reading => new(ImageFolder, MaxImagePixels ?? ImageDecoder.DefaultMaximumPixels, ApplyExifOrientation);
+
+    /// <summary>The same with pictures read that way.</summary>
+    public ModelDescription With(ImageReading reading) => this with { ImageFolder = reading.BaseFolder, MaxImagePixels = reading.MaximumPixels, ApplyExifOrientation = reading.ApplyExifOrientation };
 
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
@@ -31,7 +42,7 @@ internal sealed record ModelDescription(
         {
             description = JsonSerializer.Deserialize<ModelDescription>(json, Json);
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or NotSupportedException)
         {
             throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip cannot be read: {e.Message}", e);
         }
@@ -39,7 +50,11 @@ internal sealed record ModelDescription(
             throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip lacks the backbone, the template or the lengths. Save the model again.");
         if (!Enum.IsDefined(description.Carries)) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip says that it carries {(int)description.Carries}, which is not known. Update the package, or save the model again.");
         foreach (int length in description.TextLengths.Concat(description.ImageLengths))
-            if (length < 0) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip holds a context length of {length}. Save the model again.");
+            if (length is < 0 or > LayerPrompt.MaximumLength) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip holds a context length of {length}. Save the model again.");
+        if (description.TextLengths.Count == 0 || description.ImageLengths.Count == 0) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip has no lengths for a branch. Save the model again.");
+        if (description.Template.Split("{}").Length != 2) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again.");
+        if (description.MaxImagePixels is long pixels && (pixels < 1 || pixels > ImageDecoder.LargestMaximumPixels))
+            throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip allows pictures of {pixels} pixels, where 1 to {ImageDecoder.LargestMaximumPixels} are possible. Save the model again.");
         if (description.Search is { } search && !IsComplete(search, description))
             throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip holds an incomplete search. Save the model again.");
         return description;

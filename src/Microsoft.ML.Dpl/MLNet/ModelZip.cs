@@ -16,6 +16,17 @@ internal static class ModelZip
     /// <summary>The entry that a person can read: method, options, chosen configuration, backbone.</summary>
     public const string DescriptionEntry = "dpl.json";
 
+    private const long LargestText = 1 << 28, LargestConfiguration = 1 << 20, LargestVocabulary = 1 << 28;
+
+    /// <summary>The most bytes that an entry is read to, whatever it claims to hold; null where its content says that, as it does for weights.</summary>
+    public static long? LargestSizeOf(string entry) => entry switch
+    {
+        DescriptionEntry => LargestText,
+        ClipEntries.Config or ClipEntries.Preprocessor => LargestConfiguration,
+        ClipEntries.Vocabulary or ClipEntries.Merges => LargestVocabulary,
+        _ => null,
+    };
+
     // *** Binary format ***
     // main stream (Model.key):
     //   int: id of string: image column name, not empty
@@ -52,8 +63,21 @@ internal static class ModelZip
         foreach ((string name, Action<BinaryWriter> write) in streams) writer.WriteBinary(name, write);
     }
 
-    /// <exception cref="InvalidDataException">A value is outside its range.</exception>
+    /// <exception cref="InvalidDataException">A value is outside its range, or the stream is cut short.</exception>
     public static ModelFace ReadFace(ModelReader reader)
+    {
+        try
+        {
+            return ReadCheckedFace(reader);
+        }
+        catch (Exception e) when (e is EndOfStreamException or FormatException or InvalidOperationException or ArgumentException)
+        {
+            // ML.NET's reader of strings and the check of class names speak of other causes.
+            throw new InvalidDataException($"The columns and classes of the model zip cannot be read: {e.Message} Copy or save the model again.", e);
+        }
+    }
+
+    private static ModelFace ReadCheckedFace(ModelReader reader)
     {
         string image = reader.ReadNonEmptyString(), predicted = reader.ReadNonEmptyString(), score = reader.ReadNonEmptyString();
         int batchSize = reader.ReadInt32();
@@ -69,23 +93,23 @@ internal static class ModelZip
         return new ModelFace(image, predicted, score, batchSize, new LabelClasses(kind, names, valueType, "The model zip"));
     }
 
-    /// <exception cref="InvalidDataException">The entry is missing.</exception>
+    /// <exception cref="InvalidDataException">The entry is missing or too large.</exception>
     public static string ReadDescription(ModelReader reader)
     {
         string json = "";
-        return reader.TryReadText(DescriptionEntry, text => json = text.ReadToEnd()) ? json : throw Missing(DescriptionEntry);
+        return reader.TryReadText(DescriptionEntry, LargestText, text => json = text.ReadToEnd()) ? json : throw Missing(DescriptionEntry);
     }
 
     /// <param name="reader">Our folder.</param>
     /// <param name="name">As it was written.</param>
     /// <param name="read">Must take what it needs: the stream is closed afterwards.</param>
-    /// <exception cref="InvalidDataException">The entry is missing, or ends too early.</exception>
+    /// <exception cref="InvalidDataException">The entry is missing, too large, or ends too early.</exception>
     public static T ReadStream<T>(ModelReader reader, string name, Func<BinaryReader, T> read)
     {
         T? value = default;
         try
         {
-            if (!reader.TryReadBinary(name, stream => value = read(stream))) throw Missing(name);
+            if (!reader.TryReadBinary(name, LargestSizeOf(name) ?? long.MaxValue, stream => value = read(stream))) throw Missing(name);
         }
         catch (EndOfStreamException e)
         {

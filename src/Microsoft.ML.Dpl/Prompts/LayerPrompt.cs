@@ -9,4 +9,8 @@ namespace Microsoft.ML.Dpl.Prompts;
 /// <param name="Rows">[Σ lengths, width], before LayerNorm</param>
 /// <param name="Weights">[1 + candidates]: softmax of the layer's alphas, the plain block first; sums to 1</param>
 /// <param name="Groups">Which rows are whose.</param>
-internal sealed record LayerPrompt(Tensor Rows, Tensor Weights, PromptGroups Groups);
+internal sealed record LayerPrompt(Tensor Rows, Tensor Weights, PromptGroups Groups)
+{
+    /// <summary>The longest context a layer can have.</summary>
+    public const int MaximumLength = 1024;
+}

@@ -117,6 +117,10 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
     [InlineData("{\"crop_size\": 16}", "crop_size is 16")]
     [InlineData("{\"image_mean\": [0, 0]}", "image_mean")]
     [InlineData("{\"image_std\": [1, 0, 1]}", "image_std")]
+    [InlineData("{\"image_std\": [1, 1e-30, 1]}", "image_std")]
+    [InlineData("{\"image_mean\": [0, 1e999, 0]}", "image_mean")]
+    [InlineData("{\"size\": 2147483647}", "more than 16 times")]
+    [InlineData("{\"resample\": \"\\ud800\"}", "resample")]
     [InlineData("[]", "no JSON object")]
     [InlineData("{", "no JSON")]
     public void RefusesWhatItDoesNotDo(string json, string message)

@@ -1,14 +1,12 @@
-using System.Buffers.Binary;
-using System.IO.Compression;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using SkiaSharp;
+using static Microsoft.ML.Dpl.Tests.Clip.PictureBytes;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 
 public sealed class ImageDecoderTests : IDisposable
 {
-    private const byte Grey = 0, Colour = 2, Palette = 3, GreyAlpha = 4, ColourAlpha = 6;
     private readonly string _folder = Directory.CreateTempSubdirectory("dpl-pictures-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -142,35 +140,5 @@ public sealed class ImageDecoderTests : IDisposable
         using MLImage image = MLImage.CreateFromFile(path);
         byte[] expected = ClipImageProcessor.Default(64).Prepare(ImageDecoder.FromFile(path)), actual = ClipImageProcessor.Default(64).Prepare(ImageDecoder.FromMLImage(image));
         Assert.True(expected.Zip(actual, (a, b) => Math.Abs(a - b)).Average() < 0.5);
-    }
-
-    /// <summary>A PNG file of unfiltered rows; a palette has the colours (10, 20, 30) and (40, 50, 60).</summary>
-    private static byte[] Png(int width, int height, byte depth, byte type, byte[] pixels)
-    {
-        using var compressed = new MemoryStream();
-        using (var deflate = new ZLibStream(compressed, CompressionLevel.Fastest, leaveOpen: true))
-        {
-            int stride = Math.Max(1, pixels.Length / height);
-            for (int row = 0; row * stride < pixels.Length; row++) deflate.Write([0, .. pixels[(row * stride)..((row + 1) * stride)]]);
-        }
-        byte[] header = new byte[13];
-        BinaryPrimitives.WriteInt32BigEndian(header, width);
-        BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(4), height);
-        (header[8], header[9]) = (depth, type);
-        return [0x89, .. "PNG\r\n"u8, 0x1A, 0x0A, .. Chunk("IHDR"u8, header), .. type == Palette ? Chunk("PLTE"u8, [10, 20, 30, 40, 50, 60]) : [], .. Chunk("IDAT"u8, compressed.ToArray()), .. Chunk("IEND"u8, [])];
-    }
-
-    private static byte[] Chunk(ReadOnlySpan<byte> name, byte[] data)
-    {
-        byte[] chunk = [0, 0, 0, 0, .. name, .. data, 0, 0, 0, 0];
-        BinaryPrimitives.WriteInt32BigEndian(chunk, data.Length);
-        uint crc = uint.MaxValue;
-        foreach (byte b in chunk.AsSpan(4, data.Length + 4))
-        {
-            crc ^= b;
-            for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0xEDB88320 & (0 - (crc & 1)));
-        }
-        BinaryPrimitives.WriteUInt32BigEndian(chunk.AsSpan(chunk.Length - 4), ~crc);
-        return chunk;
     }
 }

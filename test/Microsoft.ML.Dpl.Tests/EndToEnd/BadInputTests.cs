@@ -126,6 +126,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourPictures pictures) 
     [InlineData("ExampleWeightColumnName")]
     [InlineData("ImageCacheMegabytes")]
     [InlineData("PredictionBatchSize")]
+    [InlineData("MaxImagePixels")]
     [InlineData("CandidateLengths")]
     [InlineData("Configuration")]
     [InlineData("LabelColumnName")]

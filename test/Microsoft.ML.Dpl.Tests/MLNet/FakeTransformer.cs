@@ -34,14 +34,14 @@ internal sealed class FakeTransformer(ModelFace face, FakeScorer scorer, string?
 
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema)
     {
-        ImageColumn.Find(inputSchema, face.ImageColumnName, baseFolder);
+        ImageColumn.Find(inputSchema, face.ImageColumnName, new ImageReading(baseFolder));
         return Scores.AppendTo(inputSchema);
     }
 
-    public IDataView Transform(IDataView input) => new BatchedScoringDataView(input, ImageColumn.Find(input.Schema, face.ImageColumnName, baseFolder), Scores, scorer);
+    public IDataView Transform(IDataView input) => new BatchedScoringDataView(input, ImageColumn.Find(input.Schema, face.ImageColumnName, new ImageReading(baseFolder)), Scores, scorer);
 
     public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema)
-        => new ScoringRowMapper(inputSchema, ImageColumn.Find(inputSchema, face.ImageColumnName, baseFolder), Scores, scorer);
+        => new ScoringRowMapper(inputSchema, ImageColumn.Find(inputSchema, face.ImageColumnName, new ImageReading(baseFolder)), Scores, scorer);
 
     void ICanSaveModel.Save(ModelSaveContext ctx)
         => ModelZip.Write(ctx, LoaderSignature, typeof(FakeTransformer).Assembly, face, """{"fake":true}""", (Stream, w => w.Write(Payload)));

@@ -24,7 +24,7 @@ public sealed class ImageColumnTests(Pictures pictures) : IClassFixture<Pictures
     public void RelativePathsStartAtTheBaseFolder()
     {
         IDataView view = _context.Data.LoadFromEnumerable(new[] { new { Image = "4.png" } });
-        ImageColumn column = ImageColumn.Find(view.Schema, "Image", pictures.Folder);
+        ImageColumn column = ImageColumn.Find(view.Schema, "Image", new ImageReading(pictures.Folder));
         using DataViewRowCursor cursor = view.GetRowCursor(view.Schema);
         ImageReader reader = column.CreateReader(cursor);
         Assert.True(cursor.MoveNext());

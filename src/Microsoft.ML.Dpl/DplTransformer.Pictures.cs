@@ -1,0 +1,57 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Clip;
+
+namespace Microsoft.ML.Dpl;
+
+// Picture files as this model sees them.
+public sealed partial class DplTransformer
+{
+    /// <summary>Whether pictures are turned and mirrored as their files ask; see <see cref="DplTrainer.Options.ApplyExifOrientation"/>.</summary>
+    public bool ApplyExifOrientation => _description.ApplyExifOrientation;
+
+    /// <summary>The most pixels a picture file may have; see <see cref="DplTrainer.Options.MaxImagePixels"/>.</summary>
+    public long MaxImagePixels => _description.Reading.MaximumPixels;
+
+    /// <summary>Reads a picture file as predictions do: within <see cref="MaxImagePixels"/>, upright if <see cref="ApplyExifOrientation"/> says so, a relative path from the model's picture folder.</summary>
+    /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file.</param>
+    /// <returns>Rgba32, colours multiplied by alpha as ML.NET keeps them, the path as its tag: for <see cref="ClassExplanation.Draw"/>, and for <see cref="Explain(MLImage, string?)"/>. The caller disposes it.</returns>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">It is no picture that can be decoded, or one of too many pixels.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    public MLImage ReadPicture(string path)
+    {
+        RgbImage image = Decode(path, out string opened);
+        byte[] pixels = GC.AllocateUninitializedArray<byte>(checked(image.Width * image.Height * 4));
+        for (int i = 0; i < pixels.Length; i++)
+        {
+            byte alpha = image.Alpha?[i / 4] ?? byte.MaxValue;
+            pixels[i] = i % 4 == 3 ? alpha : (byte)((image.Pixels[i / 4 * 3 + i % 4] * alpha + byte.MaxValue / 2) / byte.MaxValue);
+        }
+        MLImage read = MLImage.CreateFromPixels(image.Width, image.Height, MLPixelFormat.Rgba32, pixels);
+        read.Tag = opened;
+        return read;
+    }
+
+    /// <summary>Shows which parts of a picture file speak for a class; as <see cref="Explain(MLImage, string?)"/>, on the picture as <see cref="ReadPicture"/> reads it.</summary>
+    /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file.</param>
+    /// <param name="className">One of <see cref="ClassNames"/>; null: the most probable class.</param>
+    /// <exception cref="ArgumentException">There is no class of this name; the message lists the classes.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">It is no picture that can be decoded, or one of too many pixels.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public ClassExplanation Explain(string path, string? className = null)
+    {
+        int? chosen = className is null ? null : _face.Classes.IndexOf(className);
+        return Explain(Decode(path, out _), chosen);
+    }
+
+    private RgbImage Decode(string path, out string opened)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        opened = _description.Reading.PathOf(path);
+        return _description.Reading.FromFile(opened);
+    }
+}

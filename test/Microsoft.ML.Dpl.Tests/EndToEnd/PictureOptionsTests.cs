@@ -1,0 +1,128 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Tests.Clip;
+using SkiaSharp;
+using static Microsoft.ML.Dpl.Tests.Clip.PictureBytes;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>ApplyExifOrientation and MaxImagePixels: in training, prediction and explanation, kept in the zip.</summary>
+public sealed class PictureOptionsTests : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>, IDisposable
+{
+    private readonly SmallBackbone _small;
+    private readonly ColourPictures _pictures;
+    private readonly MLContext _mlContext;
+    private readonly TemporaryFolder _folder = new();
+    private readonly string _turned, _upright;
+
+    public PictureOptionsTests(SmallBackbone small, ColourPictures pictures)
+    {
+        (_small, _pictures) = (small, pictures);
+        _mlContext = new MLContext(1).UseClipBackbone(small.Backbone);
+        // Stored lying down with the mark that it stands: 96 × 64, to be turned to the right.
+        using var bitmap = new SKBitmap(new SKImageInfo(96, 64, SKColorType.Rgba8888, SKAlphaType.Opaque));
+        bitmap.Erase(SKColors.Green);
+        using (var canvas = new SKCanvas(bitmap))
+        using (var red = new SKPaint { Color = SKColors.Red }) canvas.DrawRect(0, 0, 40, 64, red);
+        using SKData jpeg = bitmap.Encode(SKEncodedImageFormat.Jpeg, 95);
+        _turned = _folder.File("turned.jpg");
+        _upright = _folder.File("upright.png");
+        File.WriteAllBytes(_turned, Oriented(jpeg.ToArray(), 6));
+        using SKBitmap stored = SKBitmap.Decode(jpeg.ToArray());
+        using var standing = new SKBitmap(new SKImageInfo(64, 96, SKColorType.Rgba8888, SKAlphaType.Opaque));
+        for (int y = 0; y < 96; y++)
+            for (int x = 0; x < 64; x++) standing.SetPixel(x, y, stored.GetPixel(y, 63 - x));
+        using SKData png = standing.Encode(SKEncodedImageFormat.Png, 100);
+        File.WriteAllBytes(_upright, png.ToArray());
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void The_orientation_counts_in_predictions_and_explanations_and_is_kept()
+    {
+        using DplTransformer plain = Fit(_ => { }), applying = Fit(o => o.ApplyExifOrientation = true);
+        Assert.False(plain.ApplyExifOrientation);
+        Assert.NotEqual(Scores(plain, _turned), Scores(plain, _upright));
+        string zip = Save(applying);
+        using var loaded = (DplTransformer)_mlContext.Model.Load(zip, out _);
+        foreach (DplTransformer transformer in (DplTransformer[])[applying, loaded])
+        {
+            Assert.True(transformer.ApplyExifOrientation);
+            Assert.Equal(Scores(transformer, _upright), Scores(transformer, _turned));
+            Assert.Equal(Scores(transformer, _upright), ScoresOfBytes(transformer, _turned));
+            Assert.Equal(transformer.Explain(_upright).Relevance, transformer.Explain(_turned).Relevance);
+            Assert.Equal(Scores(transformer, _turned).Max(), transformer.Explain(_turned).Probability, 1e-5f);
+            using MLImage picture = transformer.ReadPicture(_turned);
+            Assert.Equal((64, 96), (picture.Width, picture.Height));
+            Assert.Equal(transformer.Explain(_turned).Relevance, transformer.Explain(picture).Relevance);
+            using MLImage drawn = transformer.Explain(_turned).Draw(picture);
+            Assert.Equal((64, 96, _turned), (drawn.Width, drawn.Height, drawn.Tag));
+        }
+        using MLImage lying = plain.ReadPicture(_turned);
+        Assert.Equal((96, 64), (lying.Width, lying.Height));
+    }
+
+    [Fact]
+    public void The_orientation_counts_in_training()
+    {
+        LabelledPicture[] rows = [.. _pictures.Train, .. Enumerable.Range(0, 4).Select(_ => new LabelledPicture { ImagePath = _turned, Label = "red" })];
+        using DplTransformer plain = Fit(o => o.Augment = false, rows), applying = Fit(o => (o.Augment, o.ApplyExifOrientation) = (false, true), rows);
+        Assert.NotEqual(Scores(plain, _upright), Scores(applying, _upright));
+    }
+
+    [Fact]
+    public void Too_large_a_picture_is_refused_in_training_by_row_and_option()
+    {
+        LabelledPicture[] rows = [.. _pictures.Train, new LabelledPicture { ImagePath = _turned, Label = "red" }];
+        string message = Assert.ThrowsAny<InvalidOperationException>(() => Fit(o => o.MaxImagePixels = 96 * 64 - 1, rows)).Message;
+        Assert.Contains($"Row {_pictures.Train.Count}", message);
+        Assert.Contains(_turned, message);
+        Assert.Contains("MaxImagePixels", message);
+        using DplTransformer skipping = Fit(o => (o.MaxImagePixels, o.SkipUnreadableImages) = (96 * 64 - 1, true), rows);
+        Assert.Equal(96 * 64 - 1, skipping.MaxImagePixels);
+    }
+
+    [Fact]
+    public void Too_large_a_picture_is_refused_in_prediction_also_after_loading()
+    {
+        string zip;
+        using (DplTransformer transformer = Fit(o => o.MaxImagePixels = 96 * 64 - 1)) zip = Save(transformer);
+        using var loaded = (DplTransformer)_mlContext.Model.Load(zip, out _);
+        Assert.Equal(96 * 64 - 1, loaded.MaxImagePixels);
+        foreach (Action use in (Action[])[() => Scores(loaded, _turned), () => ScoresOfBytes(loaded, _turned), () => loaded.Explain(_turned), () => loaded.ReadPicture(_turned).Dispose()])
+            Assert.Contains("MaxImagePixels", Assert.ThrowsAny<Exception>(use).Message);
+    }
+
+    [Fact]
+    public void A_zip_of_version_1_reads_pictures_as_it_did()
+    {
+        string saved = Path.Combine(SharedData.RepositoryRoot, "test", "Microsoft.ML.Dpl.Tests", "EndToEnd", "SavedVersion1");
+        MLContext mlContext = new MLContext().UseClipBackbone(ClipBackboneOf(saved));
+        ITransformer model = mlContext.Model.Load(Path.Combine(saved, "model.zip"), out _);
+        using DplTransformer transformer = ((IEnumerable<ITransformer>)model).OfType<DplTransformer>().Single();
+        Assert.False(transformer.ApplyExifOrientation);
+        Assert.Equal(178_956_970, transformer.MaxImagePixels);
+
+        static Dpl.Clip.ClipBackbone ClipBackboneOf(string folder) => Dpl.Clip.ClipBackbone.FromFolder(Path.Combine(folder, "clip"));
+    }
+
+    private DplTransformer Fit(Action<DplTrainer.Options> change, IReadOnlyList<LabelledPicture>? rows = null)
+    {
+        var options = new DplTrainer.Options { Backbone = _small.Backbone, ImageColumnName = "ImagePath", Configuration = PromptConfiguration.Uniform(_small.Backbone, 1), TrainingEpochs = 1, BatchSize = 9 };
+        change(options);
+        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(rows ?? _pictures.Train));
+    }
+
+    private string Save(DplTransformer transformer)
+    {
+        string zip = _folder.File("model.zip");
+        _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(_pictures.Test).Schema, zip);
+        return zip;
+    }
+
+    private float[] Scores(DplTransformer transformer, string path)
+        => transformer.Transform(_mlContext.Data.LoadFromEnumerable(new[] { new LabelledPicture { ImagePath = path, Label = "red" } })).GetColumn<float[]>("Score").Single();
+
+    private float[] ScoresOfBytes(DplTransformer transformer, string path)
+        => transformer.Transform(_mlContext.Data.LoadFromEnumerable(new[] { new { ImagePath = File.ReadAllBytes(path) } })).GetColumn<float[]>("Score").Single();
+}
