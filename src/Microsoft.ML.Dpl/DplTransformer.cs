@@ -21,7 +21,7 @@ namespace Microsoft.ML.Dpl;
 /// <item><term>Score (output)</term><description>Vector of <c>float</c>: the classes' probabilities, which sum to 1; slot names are the classes</description></item>
 /// </list>
 /// </remarks>
-public sealed class DplTransformer : ITransformer, IDisposable
+public sealed partial class DplTransformer : ITransformer, IDisposable
 {
     private const string PromptsEntry = "prompts.safetensors";
 

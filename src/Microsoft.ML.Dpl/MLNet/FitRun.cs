@@ -23,7 +23,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         var reader = new FitPictureReader(data, settings, backbone.CreateImageProcessor(), log, observer.ThrowIfCancelled);
         LabelClasses classes = reader.ReadClasses();
         // Hashed first: weights that changed on disk are known before the training, not after it.
-        var reference = new BackboneReference(backbone.Name, backbone.Sha256, backbone.Location, backbone.Files is { IsOpenAILayout: true } files ? files.VocabularyPath : null);
+        var reference = BackboneReference.To(backbone);
         int[][] texts = ClassTokens.Of(classes, settings.Template, backbone, log.Warning);
 
         // Zero-shot CLIP learns nothing from the training pictures: only validation pictures are looked at.

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Search;
 
 namespace Microsoft.ML.Dpl.MLNet;
@@ -64,4 +65,10 @@ internal sealed record ModelDescription(
 /// <param name="Sha256">Of the weights.</param>
 /// <param name="Location">Where it lay; a hint.</param>
 /// <param name="Vocabulary">Where its vocabulary lay if not in the same folder; a hint.</param>
-internal sealed record BackboneReference(string Name, string Sha256, string? Location, string? Vocabulary = null);
+internal sealed record BackboneReference(string Name, string Sha256, string? Location, string? Vocabulary = null)
+{
+    /// <summary>Names a CLIP; its weights are hashed where they were not yet.</summary>
+    /// <exception cref="IOException">A weights file is gone or has changed.</exception>
+    public static BackboneReference To(ClipBackbone backbone)
+        => new(backbone.Name, backbone.Sha256, backbone.Location, backbone.Files is { IsOpenAILayout: true } files ? files.VocabularyPath : null);
+}

@@ -11,9 +11,10 @@ internal static class OptimizerStep
     /// <param name="stage">For the message if the loss is not finite.</param>
     /// <param name="epoch">From 0.</param>
     /// <param name="step">From 0.</param>
+    /// <param name="maxGradientNorm">Longest gradient of all stepped parameters together, above 0; null: any.</param>
     /// <returns>The loss before the step.</returns>
     /// <exception cref="InvalidOperationException">The loss is infinite or not a number; nothing was stepped.</exception>
-    public static double Take(optim.Optimizer optimizer, Func<BackwardTensors, Tensor> loss, RunStage stage, int epoch, int step)
+    public static double Take(optim.Optimizer optimizer, Func<BackwardTensors, Tensor> loss, RunStage stage, int epoch, int step, double? maxGradientNorm = null)
     {
         using var scope = NewDisposeScope();
         using var backward = new BackwardTensors();
@@ -24,6 +25,7 @@ internal static class OptimizerStep
         optimizer.zero_grad();
         value.backward();
         backward.ThrowFailure();
+        if (maxGradientNorm is double bound) GradientNorm.Bound(optimizer.parameters(), bound);
         optimizer.step();
         return number;
     }

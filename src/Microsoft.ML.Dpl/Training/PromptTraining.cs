@@ -92,5 +92,6 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
             },
             RunStage.Training,
             epoch,
-            step);
+            step,
+            settings.MaxGradientNorm);
 }
