@@ -6,7 +6,7 @@ namespace Microsoft.ML.Dpl;
 /// <remarks>
 /// That code writes <c>alpha_e*_img.npy</c> and <c>alpha_e*_txt.npy</c> with the names exchanged: the file called <c>img</c> holds the text branch's alphas, and the other way round.
 /// </remarks>
-/// <param name="TextPath">The text branch's alphas, for <see cref="AlphaHistory.Load(string, string, IReadOnlyList{int}?)"/>.</param>
+/// <param name="TextPath">The text branch's alphas, for <see cref="AlphaHistory.Load(string, string, IReadOnlyList{int})"/>.</param>
 /// <param name="ImagePath">The image branch's alphas.</param>
 /// <param name="Reason">Why, as a sentence.</param>
 public sealed record AlphaFiles(string TextPath, string ImagePath, string Reason)

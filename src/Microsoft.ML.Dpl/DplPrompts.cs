@@ -76,7 +76,7 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
         if (ClassNames is not null) texts[ClassesName] = JsonSerializer.Serialize(ClassNames, Readable);
         if (BackboneName is not null) texts[BackboneNameName] = BackboneName;
         if (BackboneSha256 is not null) texts[BackboneSha256Name] = BackboneSha256;
-        if (Label is var (kind, valueType)) texts[LabelName] = kind == LabelKind.Text ? TextLabel : $"{KeyLabel} {valueType}";
+        if (Label is (var kind, var valueType)) texts[LabelName] = kind == LabelKind.Text ? TextLabel : $"{KeyLabel} {valueType}";
         ArrayFiles.Write(path, tensors, texts);
     }
 

@@ -138,7 +138,7 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
         public void Dispose() => Directory.Delete(_folder, recursive: true);
     }
 
-    private sealed class Row
+    public sealed class Row
     {
         public string ImagePath { get; set; } = "";
 

@@ -55,7 +55,7 @@ internal sealed class EventFile : IDisposable
             string path = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{stem}.{number}"));
             try
             {
-                return new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+                return new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.Read | FileShare.Delete);
             }
             catch (IOException) when (File.Exists(path))
             {
