@@ -16,8 +16,7 @@ internal sealed class ModelOptions
     /// <param name="needsClip">Whether a CLIP must be named; a saved model may find its own.</param>
     public ModelOptions(bool needsClip)
     {
-        const string what = "a folder in Hugging Face layout, a .safetensors file with OpenAI's names, or tiny: the small one that comes along";
-        _clip = new Option<string?>("--clip") { Description = needsClip ? $"The CLIP: {what}." : $"The CLIP that the model was trained on, where the model does not find it: {what}.", Required = needsClip };
+        _clip = new Option<string?>("--clip") { Description = needsClip ? BackboneArgument.Description : $"{BackboneArgument.Description} Default: where the model finds it by itself.", Required = needsClip };
         _clip.CompletionSources.Add(ClipBackbone.TinyName);
         _device.CompletionSources.Add("cpu", "cuda", "cuda:0");
     }
@@ -28,7 +27,7 @@ internal sealed class ModelOptions
     }
 
     /// <summary>Opens the CLIP.</summary>
-    public ClipBackbone Backbone(ParseResult arguments) => ClipBackbone.Open(arguments.GetRequiredValue(_clip)!);
+    public ClipBackbone Backbone(ParseResult arguments) => BackboneArgument.Resolve(arguments.GetRequiredValue(_clip)!);
 
     /// <summary>What a fit runs on.</summary>
     public void Apply(ParseResult arguments, DplTrainer.Options options)
