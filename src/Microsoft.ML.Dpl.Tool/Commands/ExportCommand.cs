@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tool.Models;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
@@ -21,7 +21,7 @@ internal static class ExportCommand
         var model = new Argument<FileInfo>("model") { Description = "A saved model." }.AcceptExistingOnly();
         var output = new Option<string>("--output") { Description = "A file that ends in .safetensors, or a folder for .npy files, empty or not yet there.", Required = true };
         var format = new Option<ArrayFormat?>("--format") { Description = "npy or safetensors. Default: safetensors where --output ends in .safetensors, else npy." };
-        var clip = new Option<string?>("--clip") { Description = "The model's CLIP, where the zip does not carry it and it is not found where it lay: a folder, a .safetensors file, or tiny." };
+        var clip = new Option<string?>("--clip") { Description = $"{BackboneArgument.Description} Default: where the model finds it by itself." };
         var command = new Command("export", "Writes a model's prompts, class features and alphas as .npy or safetensors.") { model, output, format, clip };
         command.SetAction(arguments => Run(
             arguments.GetRequiredValue(model), arguments.GetRequiredValue(output), arguments.GetValue(format), arguments.GetValue(clip), arguments.InvocationConfiguration.Output));
@@ -36,22 +36,13 @@ internal static class ExportCommand
         // Before the model is read: what is in the way is known at once.
         if (!isFile && Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()) throw new IOException($"The folder '{output}' is not empty. Name another with --output, or remove what is in it.");
         var mlContext = new MLContext();
-        if (clip is not null) mlContext.UseClipBackbone(ClipBackbone.Open(clip));
-        ITransformer loaded = mlContext.Model.Load(model.FullName, out _);
-        try
-        {
-            DplTransformer transformer = Parts(loaded).OfType<DplTransformer>().FirstOrDefault()
-                ?? throw new InvalidDataException($"{model.FullName} holds no model of Differentiable Prompt Learning.");
-            DplPrompts prompts = transformer.ExportPrompts();
-            prompts.Save(output);
-            log.WriteLine($"Written: {Path.GetFullPath(output)}");
-            Describe(prompts, log);
-            return 0;
-        }
-        finally
-        {
-            foreach (IDisposable part in Parts(loaded).OfType<IDisposable>()) part.Dispose();
-        }
+        if (clip is not null) mlContext.UseClipBackbone(BackboneArgument.Resolve(clip));
+        using SavedModel loaded = SavedModel.Load(mlContext, model.FullName);
+        DplPrompts prompts = loaded.Transformer.ExportPrompts();
+        prompts.Save(output);
+        log.WriteLine($"Written: {Path.GetFullPath(output)}");
+        Describe(prompts, log);
+        return (int)ExitCode.Success;
     }
 
     private static void Describe(DplPrompts prompts, TextWriter log)
@@ -70,8 +61,4 @@ internal static class ExportCommand
         void Line(string name, Array array)
             => log.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-16} [{string.Join(", ", Enumerable.Range(0, array.Rank).Select(array.GetLength))}]"));
     }
-
-    /// <summary>A model and, where it is a chain, its parts.</summary>
-    private static IEnumerable<ITransformer> Parts(ITransformer model)
-        => model is IEnumerable<ITransformer> chain ? chain.SelectMany(Parts) : [model];
 }

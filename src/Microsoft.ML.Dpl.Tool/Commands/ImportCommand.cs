@@ -1,5 +1,7 @@
 using System.CommandLine;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tool.Data;
+using Microsoft.ML.Dpl.Tool.Display;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
@@ -26,30 +28,29 @@ internal static class ImportCommand
         var names = new Option<AlphaNames>("--names") { Description = "authors: the file called img holds the text branch, as the authors' code writes it, unless the CLIP's numbers of layers show otherwise; right: the files hold what they are called." };
         var epoch = new Option<int?>("--epoch") { Description = "Epoch of the alphas, from 1. Default: the last." };
         var prompts = new Option<string?>("--prompts") { Description = "Prompts: a .safetensors file or a folder of .npy files, as export writes them." };
-        var clip = new Option<string?>("--clip") { Description = "The CLIP of the prompts or alphas: a folder, a .safetensors file, or tiny." };
+        var clip = new Option<string?>("--clip") { Description = BackboneArgument.Description };
         var anyClip = new Option<bool>("--any-clip") { Description = "Take the prompts to a CLIP with other weights than they were trained on." };
         var classes = new Option<string[]>("--classes") { Description = "Class names. Default: those in the file.", AllowMultipleArgumentsPerToken = true };
         var template = new Option<string?>("--template") { Description = "The text of a class; {} stands for its name. Default: that in the file, or a photo of a {}." };
-        var column = new Option<string>("--image-column") { Description = "The model's column with the pictures.", DefaultValueFactory = _ => "ImagePath" };
+        var column = new Option<string>("--image-column") { Description = "The model's column with the pictures.", DefaultValueFactory = _ => nameof(PictureRow.ImagePath) };
         var contents = new Option<DplModelContents>("--contents") { Description = "What the model zip holds besides the prompts." };
-        var output = new Option<FileInfo>("--output") { Description = "configuration.json for alphas, model.zip for prompts.", Required = true };
+        var output = new Option<string>("--output") { Description = "configuration.json for alphas, model.zip for prompts.", Required = true };
         var command = new Command("import", "Makes a configuration of alphas, or a model of prompts.") { alphas, lengths, names, epoch, prompts, clip, anyClip, classes, template, column, contents, output };
         command.SetAction(arguments =>
         {
-            FileInfo file = arguments.GetRequiredValue(output);
-            ClipBackbone? backbone = arguments.GetValue(clip) is { } path ? ClipBackbone.Open(path) : null;
+            ClipBackbone? backbone = arguments.GetValue(clip) is { } named ? BackboneArgument.Resolve(named) : null;
             TextWriter log = arguments.InvocationConfiguration.Output;
             string[] alphaPaths = arguments.GetValue(alphas) ?? [];
             string? promptPath = arguments.GetValue(prompts);
             if (alphaPaths.Length > 0 == promptPath is not null) throw new ArgumentException("Give either --alphas or --prompts.");
-            Directory.CreateDirectory(file.DirectoryName!);
+            var file = OutputFile.Check(arguments.GetRequiredValue(output), output.Name);
             if (promptPath is null)
             {
                 int[] given = arguments.GetValue(lengths) ?? [];
                 return ImportAlphas(alphaPaths, given.Length == 0 ? null : given, arguments.GetValue(names), arguments.GetValue(epoch), backbone, file, log);
             }
             DplPrompts read = DplPrompts.Load(promptPath);
-            if (arguments.GetValue(classes) is { Length: > 0 } named) read = read with { ClassNames = named };
+            if (arguments.GetValue(classes) is { Length: > 0 } listed) read = read with { ClassNames = listed };
             if (arguments.GetValue(template) is { } text) read = read with { Template = text };
             if (arguments.GetValue(anyClip)) read = read with { BackboneSha256 = null };
             return ImportPrompts(
@@ -58,7 +59,7 @@ internal static class ImportCommand
         return command;
     }
 
-    private static int ImportAlphas(string[] paths, int[]? lengths, AlphaNames names, int? epoch, ClipBackbone? backbone, FileInfo output, TextWriter log)
+    private static int ImportAlphas(string[] paths, int[]? lengths, AlphaNames names, int? epoch, ClipBackbone? backbone, OutputFile output, TextWriter log)
     {
         AlphaHistory history;
         if (paths is [string img, string txt])
@@ -76,37 +77,22 @@ internal static class ImportCommand
         if (backbone is not null && (configuration.Text.Count != backbone.Config.Text.Layers || configuration.Image.Count != backbone.Config.Vision.Layers))
             throw new InvalidDataException($"The alphas are for {configuration.Text.Count} text and {configuration.Image.Count} image layers, but {backbone.Name} has {backbone.Config.Text.Layers} and {backbone.Config.Vision.Layers}.");
         log.WriteLine($"Candidate lengths {string.Join(' ', history.CandidateLengths)}, epoch {epoch ?? history.Epochs} of {history.Epochs}.");
-        WriteWhole(output, path => File.WriteAllText(path, configuration.ToJson() + "\n"));
+        output.Write(path => File.WriteAllText(path, configuration.ToJson() + "\n"));
         log.WriteLine(configuration.ToString());
-        log.WriteLine($"Written: {output.FullName}");
-        return 0;
+        log.WriteLine($"Written: {output.FullPath}");
+        return (int)ExitCode.Success;
     }
 
-    private static int ImportPrompts(DplPrompts prompts, ClipBackbone backbone, string imageColumn, DplModelContents contents, FileInfo output, TextWriter log)
+    private static int ImportPrompts(DplPrompts prompts, ClipBackbone backbone, string imageColumn, DplModelContents contents, OutputFile output, TextWriter log)
     {
         var mlContext = new MLContext();
         using DplTransformer transformer = mlContext.DifferentiablePromptModel(prompts, backbone, imageColumn);
         transformer.Contents = contents;
         var input = new DataViewSchema.Builder();
         input.AddColumn(imageColumn, Microsoft.ML.Data.TextDataViewType.Instance);
-        WriteWhole(output, path => mlContext.Model.Save(transformer, input.ToSchema(), path));
+        output.Write(path => mlContext.Model.Save(transformer, input.ToSchema(), path));
         log.WriteLine($"{transformer.ClassNames.Count} classes, {transformer.Configuration}");
-        log.WriteLine($"Written: {output.FullName}");
-        return 0;
-    }
-
-    /// <summary>Writes beside the place and renames, so that an old file stays whole until the new one is.</summary>
-    private static void WriteWhole(FileInfo output, Action<string> write)
-    {
-        string unfinished = output.FullName + ".part";
-        try
-        {
-            write(unfinished);
-            File.Move(unfinished, output.FullName, overwrite: true);
-        }
-        finally
-        {
-            File.Delete(unfinished);
-        }
+        log.WriteLine($"Written: {output.FullPath}");
+        return (int)ExitCode.Success;
     }
 }

@@ -16,6 +16,7 @@ internal sealed class FitSession
 {
     private readonly DplTrainer.Options _options;
     private readonly ProgressMode _mode;
+    private readonly string? _tensorBoard;
     private readonly List<FittedEpoch> _epochs = [];
 
     /// <param name="options">All but data and progress.</param>
@@ -23,11 +24,12 @@ internal sealed class FitSession
     /// <param name="hasWeights">Whether rows have weights of their own.</param>
     /// <param name="mode">How progress is shown.</param>
     /// <param name="verbose">Whether the library's notes are shown, too.</param>
-    public FitSession(DplTrainer.Options options, PictureSets sets, bool hasWeights, ProgressMode mode, bool verbose)
+    /// <param name="tensorBoard">Folder for TensorBoard's events, one below it per fit's name; null: none are written.</param>
+    public FitSession(DplTrainer.Options options, PictureSets sets, bool hasWeights, ProgressMode mode, bool verbose, string? tensorBoard = null)
     {
         MLContext = new MLContext(options.Seed);
         if (sets.Train.Count == 0) throw new InvalidDataException($"'{sets.Source}' has no training pictures.");
-        (_options, _mode) = (options, mode);
+        (_options, _mode, _tensorBoard) = (options, mode, tensorBoard);
         Forward(MLContext, verbose);
         Train = MLContext.Data.LoadFromEnumerable(sets.Train);
         options.ImageColumnName = nameof(PictureRow.ImagePath);
@@ -64,10 +66,22 @@ internal sealed class FitSession
         _epochs.Clear();
         return FitDisplay.Show(_mode, name, _options.BatchSize, display =>
         {
-            _options.Progress = new Recorder(display, _epochs);
-            return run(MLContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(_options));
+            var recorder = new Recorder(display, _epochs);
+            using TensorBoardProgress? board = _tensorBoard is null ? null : new TensorBoardProgress(Path.Combine(_tensorBoard, FolderOf(name)), recorder);
+            _options.Progress = board ?? (IProgress<DplProgress>)recorder;
+            try
+            {
+                return run(MLContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(_options));
+            }
+            finally
+            {
+                if (board?.Failure is { } failure) Terminal.Warn($"TensorBoard's events could not all be written to '{board.EventFilePath}': {failure.Message}");
+            }
         });
     }
+
+    /// <summary>A name as a folder's: what a file system may not take becomes a hyphen.</summary>
+    private static string FolderOf(string name) => string.Concat(name.Select(c => char.IsLetterOrDigit(c) ? c : '-'));
 
     private sealed class Recorder(IProgress<DplProgress> display, List<FittedEpoch> epochs) : IProgress<DplProgress>
     {

@@ -6,6 +6,7 @@ namespace Microsoft.ML.Dpl.Tool.Options;
 internal sealed class CommonOptions : OptionGroup
 {
     private readonly Option<int> _seed;
+    private readonly Option<string?> _tensorBoard;
 
     public CommonOptions()
     {
@@ -15,14 +16,19 @@ internal sealed class CommonOptions : OptionGroup
         Add("--momentum", "Momentum of SGD, 0 to below 1.", Defaults.Momentum, (options, value) => options.Momentum = value);
         Add("--weight-decay", "Weight decay of SGD, at least 0.", Defaults.WeightDecay, (options, value) => options.WeightDecay = value);
         AddSwitch("--no-augment", "Leaves training pictures as they are, neither cropped nor flipped at random.", options => options.Augment = false);
+        AddNumber<double>("--max-gradient-norm", "Longest gradient of all prompts together; a longer one is shortened to it. Default: gradients are taken as they are.", (options, value) => options.MaxGradientNorm = value);
         AddOptional<string>("--class-weights", "How much each class counts in the loss: balanced, or names and weights as cat=2,dog=1.5.", (options, value) => options.ClassWeights = ClassWeightsArgument.Parse(value));
         AddNumber<int>("--validation-per-class", "Training pictures of each class that are set aside for validation. Default: 4 for a search without a validation set.", (options, value) => options.ValidationRowsPerClass = value);
         AddNumber<double>("--validation-fraction", "Fraction of each class's training pictures that is set aside for validation, instead of a number.", (options, value) => options.ValidationFraction = value);
         AddSwitch("--skip-unreadable", "Leaves out pictures that cannot be read, with a warning, instead of ending at the first.", options => options.SkipUnreadableImages = true);
         Add("--image-cache-megabytes", "Memory for decoded training pictures in MiB.", Defaults.ImageCacheMegabytes, (options, value) => options.ImageCacheMegabytes = value);
         AddOptional<string>("--workspace", "Folder for checkpoints: killed or cancelled, the same command goes on from there.", (options, value) => options.WorkspacePath = value);
+        _tensorBoard = AddOptional<string>("--tensorboard", "Folder for TensorBoard's events: losses, accuracy, learning rate and alphas while the fit runs.", (_, _) => { });
         Add("--checkpoint-minutes", "Longest time between two checkpoints in minutes.", Defaults.CheckpointMinutes, (options, value) => options.CheckpointMinutes = value);
     }
+
+    /// <summary>Folder for TensorBoard's events; null: none are written.</summary>
+    public string? TensorBoard(ParseResult arguments) => arguments.GetValue(_tensorBoard);
 
     /// <summary>Of everything random.</summary>
     public int Seed(ParseResult arguments) => arguments.GetValue(_seed);
