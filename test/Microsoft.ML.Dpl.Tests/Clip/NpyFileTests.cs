@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Text;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Runtime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;

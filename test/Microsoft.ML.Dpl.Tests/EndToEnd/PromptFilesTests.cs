@@ -171,7 +171,8 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourPictures picture
         foreach (var (branch, layers) in new[] { ("text", prompts.Text), ("image", prompts.Image) })
         {
             int[] lengths = golden.Numbers("subnet", $"{branch}_lengths");
-            Assert.Equal(lengths, [.. layers.Select(rows => rows?.GetLength(0) ?? 0), .. new int[lengths.Length - layers.Count]]);
+            int[] read = [.. layers.Select(rows => rows?.GetLength(0) ?? 0), .. new int[lengths.Length - layers.Count]];
+            Assert.Equal(lengths, read);
             using var scope = NewDisposeScope();
             for (int layer = 0; layer < layers.Count; layer++)
                 if (layers[layer] is { } rows) TensorAssert.BitEqual(golden["subnet", $"prompts.{branch}.{layer}"], tensor(rows));
