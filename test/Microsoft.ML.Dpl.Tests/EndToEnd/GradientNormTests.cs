@@ -69,6 +69,7 @@ public sealed class GradientNormTests(SmallBackbone small, ColourPictures pictur
         void Searches(DplTrainer.Options o, double? norm) => (o.Configuration, o.CandidateLengths, o.SearchEpochs, o.ValidationRowsPerClass, o.MaxGradientNorm) = (null, [0, 1, 3], 3, 2, norm);
         using DplTransformer free = Fit(o => Searches(o, null)), wide = Fit(o => Searches(o, 1e6)), tight = Fit(o => Searches(o, 1e-3));
         Assert.Equal(Losses(free), Losses(wide));
+        Assert.Equal(free.Configuration, wide.Configuration);
         Assert.Equal(0, Distance(free.ExportPrompts(), wide.ExportPrompts()));
         Assert.NotEqual(Losses(free), Losses(tight));
 
@@ -114,5 +115,7 @@ public sealed class GradientNormTests(SmallBackbone small, ColourPictures pictur
     }
 
     private static double Distance(DplPrompts a, DplPrompts b)
-        => Math.Sqrt(a.Text.Concat(a.Image).Zip(b.Text.Concat(b.Image)).SelectMany(pair => pair.First!.Cast<float>().Zip(pair.Second!.Cast<float>())).Sum(pair => Math.Pow((double)pair.First - pair.Second, 2)));
+        => Math.Sqrt(Numbers(a).Zip(Numbers(b)).Sum(pair => Math.Pow((double)pair.First - pair.Second, 2)));
+
+    private static IEnumerable<float> Numbers(DplPrompts prompts) => prompts.Text.Concat(prompts.Image).OfType<float[,]>().SelectMany(rows => rows.Cast<float>());
 }

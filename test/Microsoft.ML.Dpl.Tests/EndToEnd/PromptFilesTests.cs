@@ -122,7 +122,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourPictures picture
     {
         { "no prompts at all", "", "holds no prompts" },
         { "broken configuration", "configuration=text one", "'configuration' cannot be read" },
-        { "another length", "configuration=text 1 3 | image 1", "asks for 3 rows" },
+        { "another length", "configuration=text 0 3 | image 1", "asks for 3 rows" },
         { "a layer too few", "configuration=text 2 | image 1", "does not have" },
         { "classes are no list", "classes={}", "'classes' cannot be read" },
         { "unknown label", "label=colour", "'label' cannot be read" },
