@@ -10,7 +10,7 @@ namespace Microsoft.ML.Dpl.Tool.Commands;
 /// <summary><c>dpl evaluate</c>: how a saved model does on labelled pictures.</summary>
 internal static class EvaluateCommand
 {
-    public static Command Create()
+    public static System.CommandLine.Command Create()
     {
         var model = new Argument<string>("model") { Description = "A saved model." };
         var data = new DataOptions(learns: false);

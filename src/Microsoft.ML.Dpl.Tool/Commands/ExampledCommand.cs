@@ -5,7 +5,7 @@ using System.CommandLine.Invocation;
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
 /// <summary>A command whose help ends with examples.</summary>
-internal sealed class ExampledCommand(string name, string description, params string[] examples) : Command(name, description)
+internal sealed class ExampledCommand(string name, string description, params string[] examples) : System.CommandLine.Command(name, description)
 {
     /// <summary>Command lines, as they are typed.</summary>
     public IReadOnlyList<string> Examples => examples;

@@ -10,7 +10,7 @@ namespace Microsoft.ML.Dpl.Tool.Commands;
 /// <summary><c>dpl inspect</c>: what a model zip is, without its CLIP.</summary>
 internal static class InspectCommand
 {
-    public static Command Create()
+    public static System.CommandLine.Command Create()
     {
         var model = new Argument<string>("model") { Description = "A saved model." };
         var format = new Option<ResultFormat>("--format") { Description = "table or json.", HelpName = "table|json", DefaultValueFactory = _ => ResultFormat.Table };

@@ -12,7 +12,7 @@ internal static class PredictCommand
 {
     private const string StandardInput = "-";
 
-    public static Command Create()
+    public static System.CommandLine.Command Create()
     {
         var model = new Argument<string>("model") { Description = "A saved model." };
         var pictures = new Argument<string[]>("pictures") { Description = "Picture files; folders, whose pictures are taken, those in sub-folders too; or - for paths on the standard input, one a line.", Arity = ArgumentArity.OneOrMore };

@@ -12,7 +12,7 @@ namespace Microsoft.ML.Dpl.Tool.Commands;
 /// <summary><c>dpl zeroshot</c>: how plain CLIP does with the classes' names alone.</summary>
 internal static class ZeroShotCommand
 {
-    public static Command Create()
+    public static System.CommandLine.Command Create()
     {
         var data = new DataOptions(learns: false);
         var clip = new ModelOptions(needsClip: true);
