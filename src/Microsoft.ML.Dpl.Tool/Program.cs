@@ -3,6 +3,10 @@ using Microsoft.ML.Dpl.Tool;
 using Microsoft.ML.Dpl.Tool.Commands;
 
 var root = new RootCommand("Differentiable Prompt Learning for CLIP: few-shot image classification without writing code.");
+root.Subcommands.Add(FitCommand.Create());
+root.Subcommands.Add(SearchCommand.Create());
+root.Subcommands.Add(FitCommand.CreateTrain());
+root.Subcommands.Add(CompareCommand.Create());
 root.Subcommands.Add(EvaluateCommand.Create());
 root.Subcommands.Add(PredictCommand.Create());
 root.Subcommands.Add(ZeroShotCommand.Create());
