@@ -93,6 +93,6 @@ internal static class CompareCommand
                 FormattableString.Invariant($"{row.LogLoss:f4}"), EvaluationTables.Percent(row.CalibrationError), FormattableString.Invariant($"{TimeSpan.FromSeconds(row.Seconds):hh\\:mm\\:ss}"), Markup.Escape(row.Configuration.ToString()));
         }
         Terminal.Out.Write(table);
-        Terminal.Out.WriteLine($"{pictures} test pictures.");
+        Console.Out.WriteLine($"{pictures} test pictures.");
     }
 }

@@ -74,10 +74,10 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         files.Results?.Write(path => File.WriteAllText(path, ResultsJson.Write(results)));
 
         ConfigurationTable.Write(transformer.Configuration, transformer.Search);
-        if (transformer.ValidationAccuracy is double accuracy) Terminal.Out.WriteLine($"Validation accuracy: {EvaluationTables.Percent(accuracy)}");
-        if (results.Test is { } test) Terminal.Out.WriteLine($"Test accuracy: {EvaluationTables.Percent(test.Accuracy.Accuracy)} ({EvaluationTables.Interval(test.Accuracy)}), mean over classes {EvaluationTables.Percent(test.MacroAccuracy)}, of {test.Predictions.Count} pictures");
-        Terminal.Out.WriteLine($"Model: {files.Main.FullPath}");
-        if (files.Results is { } written) Terminal.Out.WriteLine($"Results: {written.FullPath}");
+        if (transformer.ValidationAccuracy is double accuracy) Console.Out.WriteLine($"Validation accuracy: {EvaluationTables.Percent(accuracy)}");
+        if (results.Test is { } test) Console.Out.WriteLine($"Test accuracy: {EvaluationTables.Percent(test.Accuracy.Accuracy)} ({EvaluationTables.Interval(test.Accuracy)}), mean over classes {EvaluationTables.Percent(test.MacroAccuracy)}, of {test.Predictions.Count} pictures");
+        Console.Out.WriteLine($"Model: {files.Main.FullPath}");
+        if (files.Results is { } written) Console.Out.WriteLine($"Results: {written.FullPath}");
         if (!transformer.WasCancelled && !untested) return ExitCode.Success;
         Terminal.Fail(untested ? "Cancelled in the test; the model is whole." : "Cancelled; the model is the best there was by then.");
         return ExitCode.Cancelled;

@@ -65,8 +65,8 @@ internal static class SearchCommand
         };
         files.Results?.Write(path => File.WriteAllText(path, ResultsJson.Write(results)));
         ConfigurationTable.Write(found.Configuration, found.Report);
-        Terminal.Out.WriteLine($"Configuration: {files.Main.FullPath}");
-        if (files.Results is { } written) Terminal.Out.WriteLine($"Results: {written.FullPath}");
+        Console.Out.WriteLine($"Configuration: {files.Main.FullPath}");
+        if (files.Results is { } written) Console.Out.WriteLine($"Results: {written.FullPath}");
         if (!found.WasCancelled) return ExitCode.Success;
         Terminal.Fail("Cancelled; the configuration is the choice after the last whole epoch.");
         return ExitCode.Cancelled;
