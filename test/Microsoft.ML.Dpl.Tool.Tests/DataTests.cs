@@ -88,7 +88,7 @@ public sealed class DataTests : IDisposable
     [InlineData("001.Black_footed-Albatross", "Black footed Albatross")]
     [InlineData("n02123045_tabby", "tabby")]
     [InlineData("AnnualCrop", "Annual Crop")]
-    [InlineData("747-400", "400")]
+    [InlineData("747-400", "747 400")]
     [InlineData("daisy", "daisy")]
     [InlineData("12", "12")]
     public void Names_become_words(string name, string words) => Assert.Equal(words, ClassNames.Clean(name));

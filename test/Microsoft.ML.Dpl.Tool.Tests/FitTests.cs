@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl.Tool.Tests;
 
 /// <summary>dpl fit, search, train and compare as processes.</summary>
 [Collection(DrawnDataCollection.Name)]
-public sealed partial class FitTests(DrawnData data)
+public sealed class FitTests(DrawnData data)
 {
     private const int SignalInterrupt = 2;
 
@@ -108,6 +108,6 @@ public sealed partial class FitTests(DrawnData data)
         Assert.Contains("--output", Assert.Single(outcome.ErrorLines));
     }
 
-    [LibraryImport("libc", EntryPoint = "kill")]
-    private static partial int Kill(int process, int signal);
+    [DllImport("libc", EntryPoint = "kill")]
+    private static extern int Kill(int process, int signal);
 }
