@@ -77,7 +77,7 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
         Assert.False(File.Exists(output));
     }
 
-    private static string Run(Command command, params string[] arguments)
+    private static string Run(System.CommandLine.Command command, params string[] arguments)
     {
         using var said = new StringWriter();
         int code = command.Parse(arguments).Invoke(new InvocationConfiguration { Output = said, Error = said, EnableDefaultExceptionHandler = false });

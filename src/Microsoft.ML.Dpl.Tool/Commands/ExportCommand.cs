@@ -16,13 +16,15 @@ internal static class ExportCommand
 {
     private const string SafetensorsExtension = ".safetensors";
 
-    public static Command Create()
+    public static System.CommandLine.Command Create()
     {
         var model = new Argument<FileInfo>("model") { Description = "A saved model." }.AcceptExistingOnly();
         var output = new Option<string>("--output") { Description = "A file that ends in .safetensors, or a folder for .npy files, empty or not yet there.", Required = true };
         var format = new Option<ArrayFormat?>("--format") { Description = "npy or safetensors. Default: safetensors where --output ends in .safetensors, else npy." };
         var clip = new Option<string?>("--clip") { Description = $"{BackboneArgument.Description} Default: where the model finds it by itself." };
-        var command = new Command("export", "Writes a model's prompts, class features and alphas as .npy or safetensors.") { model, output, format, clip };
+        var command = new ExampledCommand("export", "Writes a model's prompts, class features and alphas as .npy or safetensors.", "dpl export model.zip --output prompts.safetensors", "dpl export model.zip --format npy --output prompts");
+        command.Arguments.Add(model);
+        foreach (Option option in new Option[] { output, format, clip }) command.Options.Add(option);
         command.SetAction(arguments => Run(
             arguments.GetRequiredValue(model), arguments.GetRequiredValue(output), arguments.GetValue(format), arguments.GetValue(clip), arguments.InvocationConfiguration.Output));
         return command;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tool.Data;
 using Microsoft.ML.Dpl.Tool.Display;
+using Microsoft.ML.Dpl.Tool.Options;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
@@ -18,7 +19,7 @@ internal enum AlphaNames
 /// <summary><c>dpl import</c>: alphas become a configuration to train with, prompts become a model.</summary>
 internal static class ImportCommand
 {
-    public static Command Create()
+    public static System.CommandLine.Command Create()
     {
         var alphas = new Option<string[]>("--alphas")
         {
@@ -33,9 +34,13 @@ internal static class ImportCommand
         var classes = new Option<string[]>("--classes") { Description = "Class names. Default: those in the file.", AllowMultipleArgumentsPerToken = true };
         var template = new Option<string?>("--template") { Description = "The text of a class; {} stands for its name. Default: that in the file, or a photo of a {}." };
         var column = new Option<string>("--image-column") { Description = "The model's column with the pictures.", DefaultValueFactory = _ => nameof(PictureRow.ImagePath) };
-        var contents = new Option<DplModelContents>("--contents") { Description = "What the model zip holds besides the prompts." };
+        var contents = new ContentsOption();
         var output = new Option<string>("--output") { Description = "configuration.json for alphas, model.zip for prompts.", Required = true };
-        var command = new Command("import", "Makes a configuration of alphas, or a model of prompts.") { alphas, lengths, names, epoch, prompts, clip, anyClip, classes, template, column, contents, output };
+        var command = new ExampledCommand(
+            "import", "Makes a configuration of alphas, or a model of prompts.",
+            "dpl import --alphas alpha_e59_img.npy alpha_e59_txt.npy --output configuration.json", "dpl import --prompts prompts.safetensors --clip ViT-B/16 --output model.zip");
+        foreach (Option option in new Option[] { alphas, lengths, names, epoch, prompts, clip, anyClip, classes, template, column, output }) command.Options.Add(option);
+        contents.AddTo(command);
         command.SetAction(arguments =>
         {
             ClipBackbone? backbone = arguments.GetValue(clip) is { } named ? BackboneArgument.Resolve(named) : null;
@@ -54,7 +59,7 @@ internal static class ImportCommand
             if (arguments.GetValue(template) is { } text) read = read with { Template = text };
             if (arguments.GetValue(anyClip)) read = read with { BackboneSha256 = null };
             return ImportPrompts(
-                read, backbone ?? throw new ArgumentException("Prompts need their CLIP: name it with --clip."), arguments.GetRequiredValue(column), arguments.GetValue(contents), file, log);
+                read, backbone ?? throw new ArgumentException("Prompts need their CLIP: name it with --clip."), arguments.GetRequiredValue(column), contents.Of(arguments), file, log);
         });
         return command;
     }

@@ -45,7 +45,7 @@ internal static partial class ClassNames
         return sets.With((_, rows) => [.. rows.Select(row => new PictureRow { ImagePath = row.ImagePath, Label = names.GetValueOrDefault(row.Label, row.Label), Weight = row.Weight })]);
     }
 
-    [GeneratedRegex(@"^(?:n?\d+)[ ._\-]+")]
+    [GeneratedRegex(@"^(?:n?\d+)[ ._\-]+(?=\p{L})")]
     private static partial Regex LeadingNumber();
 
     [GeneratedRegex(@"(?<=\p{Ll})(?=\p{Lu})")]

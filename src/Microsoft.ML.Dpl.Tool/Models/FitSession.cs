@@ -9,7 +9,8 @@ namespace Microsoft.ML.Dpl.Tool.Models;
 /// <param name="Epoch">From 1.</param>
 /// <param name="LearningRate">Of the prompts.</param>
 /// <param name="Figures">What it came to.</param>
-internal sealed record FittedEpoch(DplStage Stage, int Epoch, double LearningRate, DplEpochMetrics Figures);
+/// <param name="Elapsed">Since the stage began.</param>
+internal sealed record FittedEpoch(DplStage Stage, int Epoch, double LearningRate, DplEpochMetrics Figures, TimeSpan Elapsed);
 
 /// <summary>Fits on one data set, with progress for the user and the course of epochs for the results.</summary>
 internal sealed class FitSession
@@ -87,7 +88,7 @@ internal sealed class FitSession
     {
         public void Report(DplProgress value)
         {
-            if (value.EndedEpoch is { } figures) epochs.Add(new FittedEpoch(value.Stage, value.Epoch, value.LearningRate, figures));
+            if (value.EndedEpoch is { } figures) epochs.Add(new FittedEpoch(value.Stage, value.Epoch, value.LearningRate, figures, value.Elapsed));
             display.Report(value);
         }
     }

@@ -27,7 +27,7 @@ internal sealed class DataOptions
     public DataOptions(bool learns) => _learns = learns;
 
     /// <summary>Adds the argument and the options to a command.</summary>
-    public void AddTo(Command command)
+    public void AddTo(System.CommandLine.Command command)
     {
         command.Arguments.Add(_data);
         Option[] options = [.. _learns ? new Option[] { _validation, _test, _shots, _weightColumn } : [], _imageRoot, _imageColumn, _labelColumn, _splitColumn, _cleanNames, _names];

@@ -54,7 +54,7 @@ internal sealed class SearchOptions : OptionGroup
         Add("--search-margin", "By how much of the softmax weight a choice must lead to count as decided, 0 to 1.", Defaults.SearchMargin, (options, value) => options.SearchMargin = value);
     }
 
-    public new void AddTo(Command command)
+    public new void AddTo(System.CommandLine.Command command)
     {
         command.Options.Add(_candidates);
         base.AddTo(command);

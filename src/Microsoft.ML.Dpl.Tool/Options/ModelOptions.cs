@@ -21,7 +21,7 @@ internal sealed class ModelOptions
         _device.CompletionSources.Add("cpu", "cuda", "cuda:0");
     }
 
-    public void AddTo(Command command)
+    public void AddTo(System.CommandLine.Command command)
     {
         foreach (Option option in new Option[] { _clip, _device, _fallback, _threads }) command.Options.Add(option);
     }

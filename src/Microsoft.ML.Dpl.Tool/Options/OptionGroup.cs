@@ -11,7 +11,7 @@ internal abstract class OptionGroup
     private readonly List<Option> _options = [];
     private readonly List<Action<ParseResult, DplTrainer.Options>> _apply = [];
 
-    public void AddTo(Command command)
+    public void AddTo(System.CommandLine.Command command)
     {
         foreach (Option option in _options) command.Options.Add(option);
     }
