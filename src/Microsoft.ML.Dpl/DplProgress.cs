@@ -16,7 +16,11 @@ public enum DplStage
 /// <param name="ValidationAccuracy">Share of validation rows classified rightly, 0 to 1; null in the search and without validation rows.</param>
 /// <param name="DecidedLayers">Layers of both branches whose choice leads by <c>SearchMargin</c>; null in training.</param>
 /// <param name="LargestAlphaChange">The largest change of one alpha in this epoch; null in training.</param>
-public sealed record DplEpochMetrics(double TrainLoss, double? ValidationLoss, double? ValidationAccuracy, int? DecidedLayers, double? LargestAlphaChange);
+/// <param name="TextAlphas">[layer][candidate] at the end of the epoch, before the softmax; null in training.</param>
+/// <param name="ImageAlphas">The same for the image layers.</param>
+public sealed record DplEpochMetrics(
+    double TrainLoss, double? ValidationLoss, double? ValidationAccuracy, int? DecidedLayers, double? LargestAlphaChange,
+    IReadOnlyList<IReadOnlyList<float>>? TextAlphas = null, IReadOnlyList<IReadOnlyList<float>>? ImageAlphas = null);
 
 /// <summary>Where a fit stands after one step.</summary>
 /// <param name="Stage">Search or training.</param>

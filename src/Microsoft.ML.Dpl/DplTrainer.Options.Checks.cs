@@ -11,6 +11,8 @@ public sealed partial class DplTrainer
     // What the options may be, and what they mean to the engine.
     public sealed partial class Options
     {
+        internal const int DefaultPredictionBatchSize = 32;
+
         private const int DefaultValidationRows = 4;
         private const int LongestCheckpointMinutes = 60 * 24 * 365;
 
@@ -41,6 +43,7 @@ public sealed partial class DplTrainer
             RequireRange(TrainingLearningRate > 0, TrainingLearningRate, "above 0", nameof(TrainingLearningRate));
             RequireRange(Momentum is >= 0 and < 1, Momentum, "from 0 to below 1", nameof(Momentum));
             RequireRange(WeightDecay >= 0, WeightDecay, "at least 0", nameof(WeightDecay));
+            if (MaxGradientNorm is double norm) RequireRange(norm > 0, norm, "above 0", nameof(MaxGradientNorm));
             RequireRange(SearchMargin is >= 0 and <= 1, SearchMargin, "from 0 to 1", nameof(SearchMargin));
             if (SearchPatience is int searchPatience) RequireAtLeast(searchPatience, 1, nameof(SearchPatience));
             if (TrainingPatience is int trainingPatience) RequireAtLeast(trainingPatience, 1, nameof(TrainingPatience));
@@ -68,6 +71,7 @@ public sealed partial class DplTrainer
                 PromptLearningRate = SearchLearningRate,
                 Momentum = Momentum,
                 WeightDecay = WeightDecay,
+                MaxGradientNorm = MaxGradientNorm,
                 Patience = SearchPatience,
                 Margin = SearchMargin,
             },
@@ -79,6 +83,7 @@ public sealed partial class DplTrainer
                 LearningRate = TrainingLearningRate,
                 Momentum = Momentum,
                 WeightDecay = WeightDecay,
+                MaxGradientNorm = MaxGradientNorm,
                 DistillationWeight = DistillationWeight,
                 Patience = TrainingPatience,
             },

@@ -98,6 +98,12 @@ public sealed partial class DplTrainer
         /// <summary>Weight decay of SGD in both stages, at least 0.</summary>
         public double WeightDecay { get; set; } = 5e-4;
 
+        /// <summary>
+        /// Longest gradient of all prompts together that SGD steps by in both stages, as a Euclidean norm above 0; a longer one is shortened to it (Pascanu et al., ICML 2013, arXiv 1211.5063).
+        /// Null: gradients are taken as they are, as in the paper. A bound of about 1 keeps large batches and high learning rates from diverging.
+        /// </summary>
+        public double? MaxGradientNorm { get; set; }
+
         /// <summary>Weight λ of KL(zero-shot CLIP ‖ prompted CLIP) in training, at least 0; 0 leaves it out.</summary>
         public double DistillationWeight { get; set; }
 
@@ -161,7 +167,7 @@ public sealed partial class DplTrainer
         public DplModelContents ModelContents { get; set; }
 
         /// <summary>Pictures per forward pass in prediction, at least 1.</summary>
-        public int PredictionBatchSize { get; set; } = 32;
+        public int PredictionBatchSize { get; set; } = DefaultPredictionBatchSize;
 
         /// <summary>Hears of every step; the log of the <c>MLContext</c> hears of every epoch.</summary>
         public IProgress<DplProgress>? Progress { get; set; }

@@ -31,7 +31,7 @@ internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, 
         var stage = report.Stage == RunStage.Search ? DplStage.Search : DplStage.Training;
         var now = new DplProgress(
             stage, report.Epoch + 1, report.Epochs, report.Step + 1, report.Steps, report.LearningRate, report.TrainLoss, report.ValidationLoss, report.ValidationAccuracy, elapsed, remaining,
-            report.Ended is { } e ? new DplEpochMetrics(e.TrainLoss, e.ValidationLoss, e.ValidationAccuracy, e.DecidedLayers, e.LargestAlphaChange) : null);
+            report.Ended is { } e ? new DplEpochMetrics(e.TrainLoss, e.ValidationLoss, e.ValidationAccuracy, e.DecidedLayers, e.LargestAlphaChange, e.TextAlphas, e.ImageAlphas) : null);
         progress?.Report(now);
         if (report.Ended is not null) log.Info(now.ToString());
     }

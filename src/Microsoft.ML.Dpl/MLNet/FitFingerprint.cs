@@ -23,7 +23,7 @@ internal sealed class FitFingerprint
 
     private FitFingerprint(SortedDictionary<string, string> parts) => _parts = parts;
 
-    public static FitFingerprint Of(FitSettings settings, ClipBackbone backbone, LabelClasses classes, FitPictures? pictures, PreparedImages? validation, torch.Device device)
+    public static FitFingerprint Of(FitSettings settings, ClipBackbone backbone, LabelClasses classes, FitPictures? pictures, PreparedImages? validation, torch.Device device, bool searchesOnly)
     {
         var parts = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
@@ -37,6 +37,8 @@ internal sealed class FitFingerprint
             [ValidationData] = validation is null ? "" : DataDigest.Of(validation),
         };
         if (device.type == TorchSharp.DeviceType.CPU) parts.Add(Threads, $"{torch.get_num_threads()}");
+        // A fit says nothing of it, so that checkpoints from before there were searches alone are gone on with.
+        if (searchesOnly) parts.Add("Run", "search without training");
         // Taken from the settings as a whole, so that none can be forgotten.
         Add(parts, "", JsonSerializer.SerializeToNode(settings)!.AsObject());
         return new FitFingerprint(parts);

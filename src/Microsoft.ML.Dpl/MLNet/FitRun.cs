@@ -40,13 +40,27 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
     /// <exception cref="InvalidDataException">CLIP's weights are not all numbers.</exception>
     /// <exception cref="FitDivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or there is none.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run, and the settings do not ask for the best so far or there is none.</exception>
-    public FitResult Run(FitData data)
+    public FitResult Run(FitData data) => Prepare(data, searchesOnly: false, Fit);
+
+    /// <summary>The search alone. The settings have one.</summary>
+    /// <returns>What it found, and whether it was cut short.</returns>
+    /// <inheritdoc cref="Run" path="/exception"/>
+    public (SearchResult Result, StageEnd End) Search(FitData data) => Prepare(data, searchesOnly: true, (ready, checkpoints) =>
+    {
+        using Searched searched = Search(ready, settings.Search!, checkpoints?.ForSearch());
+        // A cancelled search can be gone on with; one that diverged would only diverge again.
+        if (searched.End != StageEnd.Cancelled) checkpoints?.Finish();
+        return (searched.Result, searched.End);
+    });
+
+    /// <summary>Reads pictures, texts and CLIP, and hands them to what runs on them.</summary>
+    private T Prepare<T>(FitData data, bool searchesOnly, Func<Ready, FitCheckpoints?, T> run)
     {
         using FitCheckpoints? checkpoints = settings.Workspace is { } workspace ? FitCheckpoints.Open(workspace, MostParameters(), log) : null;
         var reader = new FitPictureReader(data, settings, backbone.CreateImageProcessor(), log, observer.ThrowIfCancelled);
         LabelClasses classes = reader.ReadClasses();
         // Hashed first: weights that changed on disk are known before the training, not after it.
-        var reference = new BackboneReference(backbone.Name, backbone.Sha256, backbone.Location, backbone.Files is { IsOpenAILayout: true } files ? files.VocabularyPath : null);
+        var reference = BackboneReference.To(backbone);
         int[][] texts = ClassTokens.Of(classes, settings.Template, backbone, log.Warning);
 
         // Read before the pictures: weights that cannot be used are known at once.
@@ -57,7 +71,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         bool isZeroShot = settings.Search is null && settings.TextLengths!.Concat(settings.ImageLengths!).All(length => length == 0);
         using FitPictures? pictures = isZeroShot && !reader.Splits ? null : reader.Read(classes);
         PreparedImages? validation = pictures is null ? reader.ReadValidation(classes) : pictures.Validation;
-        checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, pictures, validation, device));
+        checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, pictures, validation, device, searchesOnly));
 
         using var imageTower = new ImageTower(vision.Value);
         using var classTexts = new ClassTexts(texts, text.Value);
@@ -68,7 +82,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         var analysis = new DivergenceAnalysis(settings, reader, pictures?.TrainWeights, validation?.Weights);
         try
         {
-            return Fit(new Ready(clip, classes, reference, pictures, validation, analysis), checkpoints);
+            return run(new Ready(clip, classes, reference, pictures, validation, analysis), checkpoints);
         }
         catch (DivergedException e)
         {

@@ -27,6 +27,11 @@ internal static class KeyValueAnnotation
     public static PrimitiveDataViewType TypeOf(int code)
         => code >= 0 && code < Kept.Length ? Kept[code] : throw new InvalidDataException($"The model's class values are of the unknown kind {code}: it was written by a newer version, or is damaged.");
 
+    /// <param name="name">As a type of these writes itself, such as <c>String</c>.</param>
+    /// <exception cref="FormatException">No type has this name.</exception>
+    public static PrimitiveDataViewType TypeNamed(string name)
+        => Kept.FirstOrDefault(type => type.ToString() == name) ?? throw new FormatException($"'{name}' is no type of class values; there are {string.Join(", ", Kept.Select(type => type.ToString()))}.");
+
     /// <summary>Whether every name is a value of the type, as it is for what a label column gave.</summary>
     public static bool Fit(IEnumerable<string> names, PrimitiveDataViewType type)
     {

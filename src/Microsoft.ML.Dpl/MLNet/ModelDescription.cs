@@ -19,9 +19,11 @@ namespace Microsoft.ML.Dpl.MLNet;
 /// <param name="Carries">What of CLIP lies in the zip; nothing in zips from before there was a choice.</param>
 /// <param name="ApplyExifOrientation">Whether pictures are turned and mirrored as their files ask; false in zips from before there was a choice.</param>
 /// <param name="MaxImagePixels">The most pixels a picture may have; null in zips from before it was kept: the default.</param>
+/// <param name="ClassNames">The classes, for whoever reads this text alone; the main stream has them for loading. Null in zips from before they were kept here.</param>
 internal sealed record ModelDescription(
     BackboneReference Backbone, string Template, IReadOnlyList<int> TextLengths, IReadOnlyList<int> ImageLengths, double? ValidationAccuracy, SearchResult? Search,
-    string? ImageFolder = null, bool WasCancelled = false, bool HasDiverged = false, CarriedParts Carries = CarriedParts.None, bool ApplyExifOrientation = false, long? MaxImagePixels = null)
+    string? ImageFolder = null, bool WasCancelled = false, bool HasDiverged = false, CarriedParts Carries = CarriedParts.None, bool ApplyExifOrientation = false, long? MaxImagePixels = null,
+    IReadOnlyList<string>? ClassNames = null)
 {
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true, Converters = { new JsonStringEnumConverter<CarriedParts>(JsonNamingPolicy.CamelCase) } };
 
@@ -80,4 +82,10 @@ internal sealed record ModelDescription(
 /// <param name="Sha256">Of the weights.</param>
 /// <param name="Location">Where it lay; a hint.</param>
 /// <param name="Vocabulary">Where its vocabulary lay if not in the same folder; a hint.</param>
-internal sealed record BackboneReference(string Name, string Sha256, string? Location, string? Vocabulary = null);
+internal sealed record BackboneReference(string Name, string Sha256, string? Location, string? Vocabulary = null)
+{
+    /// <summary>Names a CLIP; its weights are hashed where they were not yet.</summary>
+    /// <exception cref="IOException">A weights file is gone or has changed.</exception>
+    public static BackboneReference To(ClipBackbone backbone)
+        => new(backbone.Name, backbone.Sha256, backbone.Location, backbone.Files is { IsOpenAILayout: true } files ? files.VocabularyPath : null);
+}

@@ -17,14 +17,28 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     /// <exception cref="ArgumentException">A name's text is too long for CLIP, or CLIP reads two names alike.</exception>
     /// <exception cref="InvalidOperationException">The text branch cannot be read.</exception>
     public TrainedPrompts Encode(TrainedPrompts trained, LabelClasses classes, string template)
+        => Encode(trained.Image, trained.Text, () => Tokens(classes, template));
+
+    /// <summary>Prompts around class names.</summary>
+    /// <param name="image">One [length, width] per image layer, null where the length is 0; copied.</param>
+    /// <param name="text">The same for the text layers.</param>
+    /// <param name="classes">The classes.</param>
+    /// <param name="template">A class's text, with {} for its name.</param>
+    /// <param name="warn">Hears of texts that are too long for CLIP or alike.</param>
+    /// <returns>The prompts with the classes' features and CLIP's logit scale. The caller owns it.</returns>
+    /// <exception cref="InvalidOperationException">The text branch cannot be read.</exception>
+    public TrainedPrompts Encode(IReadOnlyList<Tensor?> image, IReadOnlyList<Tensor?> text, LabelClasses classes, string template, Action<string> warn)
+        => Encode(image, text, () => ClassTokens.Of(classes, template, backbone, warn));
+
+    private TrainedPrompts Encode(IReadOnlyList<Tensor?> image, IReadOnlyList<Tensor?> text, Func<int[][]> read)
     {
         using var scope = NewDisposeScope();
         using Lease<TextWeights> weights = Rent("New classes need");
-        int[][] tokens = Tokens(classes, template);
+        int[][] tokens = read();
         using var texts = new ClassTexts(tokens, weights.Value);
-        using var prompts = new FixedBranch(trained.Text, device);
+        using var prompts = new FixedBranch(text, device);
         Tensor features = new TextTower(weights.Value).UnitFeatures(texts, prompts);
-        return new TrainedPrompts([.. trained.Image.Select(Copy)], [.. trained.Text.Select(Copy)], Copy(features)!, trained.LogitScale);
+        return new TrainedPrompts([.. image.Select(Copy)], [.. text.Select(Copy)], Copy(features)!, weights.Value.LogitScale);
     }
 
     /// <summary>The vocabulary's tokens nearest to each prompt row of a layer.</summary>

@@ -12,10 +12,11 @@ internal sealed class PromptStep : IDisposable
     private readonly PromptedClip _clip;
     private readonly Supernet _supernet;
     private readonly SGD _optimizer;
+    private readonly double? _maxGradientNorm;
 
     public PromptStep(PromptedClip clip, Supernet supernet, SearchSettings settings)
     {
-        (_clip, _supernet) = (clip, supernet);
+        (_clip, _supernet, _maxGradientNorm) = (clip, supernet, settings.MaxGradientNorm);
         _optimizer = optim.SGD(supernet.Prompts, settings.PromptLearningRate, momentum: settings.Momentum, weight_decay: settings.WeightDecay);
     }
 
@@ -29,7 +30,8 @@ internal sealed class PromptStep : IDisposable
     {
         _supernet.RequireGradients(ofAlphas: false, ofPrompts: true);
         return OptimizerStep.Take(
-            _optimizer, backward => Losses.CrossEntropy(_clip.Logits(train.Images, _supernet.Image, _supernet.Text, backward), train.Labels, train.Weights), RunStage.Search, epoch, step, train);
+            _optimizer, backward => Losses.CrossEntropy(_clip.Logits(train.Images, _supernet.Image, _supernet.Text, backward), train.Labels, train.Weights), RunStage.Search, epoch, step, train,
+            maxGradientNorm: _maxGradientNorm);
     }
 
     /// <summary>The optimizer, for checkpoints; stays this object's.</summary>

@@ -20,6 +20,9 @@ internal sealed record SearchSettings
 
     public double WeightDecay { get; init; } = 5e-4;
 
+    /// <summary>Longest gradient of all prompts together, above 0; null: gradients are taken as they are.</summary>
+    public double? MaxGradientNorm { get; init; }
+
     /// <summary>Epochs without a change of any layer's choice after which the search may end, at least 1; null: all epochs are run.</summary>
     public int? Patience { get; init; }
 

@@ -16,7 +16,10 @@ internal enum RunStage
 /// <param name="ValidationAccuracy">0 to 1; null in the search and without validation pictures.</param>
 /// <param name="DecidedLayers">Layers of both branches whose choice leads by the margin of the settings; null in training.</param>
 /// <param name="LargestAlphaChange">The largest change of one alpha in this epoch; null in training.</param>
-internal sealed record EpochReport(double TrainLoss, double? ValidationLoss, double? ValidationAccuracy, int? DecidedLayers, double? LargestAlphaChange);
+/// <param name="TextAlphas">[layer][candidate] at the end of the epoch; null in training.</param>
+/// <param name="ImageAlphas">The same for the image layers.</param>
+internal sealed record EpochReport(
+    double TrainLoss, double? ValidationLoss, double? ValidationAccuracy, int? DecidedLayers, double? LargestAlphaChange, float[][]? TextAlphas = null, float[][]? ImageAlphas = null);
 
 /// <summary>Where a run stands after one step.</summary>
 /// <param name="Stage">Search or training.</param>

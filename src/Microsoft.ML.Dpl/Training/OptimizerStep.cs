@@ -14,9 +14,11 @@ internal static class OptimizerStep
     /// <param name="step">From 0.</param>
     /// <param name="batch">What the loss is of; null where that is not known.</param>
     /// <param name="ofValidation">Whether the batch has validation pictures.</param>
+    /// <param name="maxGradientNorm">Longest gradient of all stepped parameters together, above 0; null: any.</param>
     /// <returns>The loss before the step.</returns>
     /// <exception cref="DivergedException">The loss or a gradient is infinite or not a number; nothing was stepped.</exception>
-    public static double Take(optim.Optimizer optimizer, Func<BackwardTensors, Tensor> loss, RunStage stage, int epoch, int step, ImageBatch? batch = null, bool ofValidation = false)
+    public static double Take(
+        optim.Optimizer optimizer, Func<BackwardTensors, Tensor> loss, RunStage stage, int epoch, int step, ImageBatch? batch = null, bool ofValidation = false, double? maxGradientNorm = null)
     {
         using var scope = NewDisposeScope();
         using var backward = new BackwardTensors();
@@ -28,6 +30,7 @@ internal static class OptimizerStep
         DivergedException Diverged(Watched watched, double became) => new(stage, epoch, step, watched, became, batch?.Pictures ?? [], ofValidation);
         if (!double.IsFinite(number)) throw Diverged(Watched.Loss, number);
         if (!double.IsFinite(largestGradient)) throw Diverged(Watched.Gradient, largestGradient);
+        if (maxGradientNorm is double bound) GradientNorm.Bound(optimizer.parameters(), bound);
         optimizer.step();
         return number;
     }

@@ -121,5 +121,6 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
             RunStage.Training,
             epoch,
             step,
-            batch);
+            batch,
+            maxGradientNorm: settings.MaxGradientNorm);
 }

@@ -11,6 +11,9 @@ internal sealed record TrainingSettings
 
     public double WeightDecay { get; init; } = 5e-4;
 
+    /// <summary>Longest gradient of all prompts together, above 0; null: gradients are taken as they are.</summary>
+    public double? MaxGradientNorm { get; init; }
+
     /// <summary>Standard deviation of the initial prompts.</summary>
     public double InitialDeviation { get; init; } = 0.02;
 
