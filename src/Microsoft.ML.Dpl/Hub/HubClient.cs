@@ -19,11 +19,14 @@ internal sealed class HubClient : IDisposable
     private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(30);
 
     private readonly HubSettings _settings;
+    private readonly int _questionRetries;
     private readonly HttpClient _http;
 
-    public HubClient(HubSettings settings)
+    /// <param name="settings">Address, token and patience.</param>
+    /// <param name="hasAnswer">Whether the cache can stand in for an answer: then a hub that does not answer is asked once only.</param>
+    public HubClient(HubSettings settings, bool hasAnswer = false)
     {
-        _settings = settings;
+        (_settings, _questionRetries) = (settings, hasAnswer ? 0 : settings.Options.Retries);
         _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, AutomaticDecompression = DecompressionMethods.None, UseCookies = false, ConnectTimeout = settings.Options.Timeout })
         {
             Timeout = System.Threading.Timeout.InfiniteTimeSpan,
@@ -47,7 +50,7 @@ internal sealed class HubClient : IDisposable
             }
             catch (Exception e) when (MayPass(e))
             {
-                await DelayAsync(failures, address, e, cancellation).ConfigureAwait(false);
+                await DelayAsync(failures, _questionRetries, address, e, cancellation).ConfigureAwait(false);
             }
         }
     }
@@ -89,10 +92,12 @@ internal sealed class HubClient : IDisposable
 
     /// <summary>Waits before the next try, longer each time.</summary>
     /// <exception cref="HubException">There have been enough.</exception>
-    public async Task DelayAsync(int failures, Uri address, Exception reason, CancellationToken cancellation)
+    public Task DelayAsync(int failures, Uri address, Exception reason, CancellationToken cancellation) => DelayAsync(failures, _settings.Options.Retries, address, reason, cancellation);
+
+    private async Task DelayAsync(int failures, int retries, Uri address, Exception reason, CancellationToken cancellation)
     {
-        if (failures >= _settings.Options.Retries)
-            throw new HubException(HubFailure.Unreachable, $"{address.Authority} failed {failures + 1} times, the last time with: {reason.Message} What was downloaded is kept; try again when the network is back.", reason);
+        if (failures >= retries)
+            throw new HubException(HubFailure.Unreachable, $"{address.Authority} could not be used, {failures + 1} tries: {reason.Message} What was downloaded is kept; try again when the network is back.", reason);
         double factor = Math.Pow(2, Math.Min(failures, 16));
         TimeSpan delay = _settings.Options.RetryDelay * factor;
         await Task.Delay(delay < LongestDelay ? delay : LongestDelay, cancellation).ConfigureAwait(false);

@@ -18,7 +18,7 @@ internal sealed class HubRepository : IDisposable
         (_settings, _cache) = (settings, new HubCache(settings.CacheFolder, name));
         if (!offline)
         {
-            _client = new HubClient(settings);
+            _client = new HubClient(settings, hasAnswer: _cache.Commit(settings.Options.Revision) is not null);
             return;
         }
         _commit = _cache.Commit(settings.Options.Revision) ?? throw new HubException(HubFailure.Offline,
