@@ -18,7 +18,11 @@ internal ref struct TensorPickle
     private readonly Dictionary<uint, object?> _memo = [];
     private int _position;
 
-    private TensorPickle(ReadOnlySpan<byte> bytes, string location) => (_bytes, _location) = (bytes, location);
+    private TensorPickle(ReadOnlySpan<byte> bytes, string location)
+    {
+        _bytes = bytes;
+        _location = location;
+    }
 
     /// <param name="bytes">The whole pickle, protocol 2.</param>
     /// <param name="location">The file, for messages.</param>

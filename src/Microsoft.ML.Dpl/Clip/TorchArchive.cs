@@ -106,6 +106,7 @@ internal sealed class TorchArchive : ITensorSource
         long size = SafetensorsType.SizeOf(tensor.Storage.Type);
         if (TorchTensors.Elements(tensor) is not { } elements || elements * size > int.MaxValue) throw new InvalidDataException(At($"is over {int.MaxValue} bytes"));
         long span = TorchTensors.Span(tensor);
+        if (span > int.MaxValue / size) throw new InvalidDataException(At($"reaches over more than {int.MaxValue} bytes"));
         if (elements > span) throw new InvalidDataException(At("repeats numbers instead of storing them; save a contiguous copy"));
         if (span > tensor.Storage.Count - tensor.Offset) throw new InvalidDataException(At($"reaches beyond the {tensor.Storage.Count} numbers of its storage"));
         ZipArchiveEntry entry = Entry(tensor.Storage);
