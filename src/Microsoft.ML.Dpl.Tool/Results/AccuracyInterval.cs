@@ -1,0 +1,25 @@
+namespace Microsoft.ML.Dpl.Tool.Results;
+
+/// <summary>An accuracy with what its number of pictures leaves open: Wilson's score interval (JASA 22, 1927) at 95 %.</summary>
+/// <param name="Accuracy">0 to 1.</param>
+/// <param name="Lower">0 to <paramref name="Accuracy"/>.</param>
+/// <param name="Upper"><paramref name="Accuracy"/> to 1.</param>
+public sealed record AccuracyInterval(double Accuracy, double Lower, double Upper)
+{
+    private const double Z = 1.959963984540054; // the normal distribution's 97.5 % point
+
+    /// <param name="right">Pictures classified rightly, 0 to <paramref name="count"/>.</param>
+    /// <param name="count">Pictures, at least 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A number is out of its range.</exception>
+    public static AccuracyInterval Of(int right, int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(right);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(right, count);
+        double p = (double)right / count, z2 = Z * Z;
+        double middle = (p + z2 / (2 * count)) / (1 + z2 / count);
+        double half = Z / (1 + z2 / count) * Math.Sqrt(p * (1 - p) / count + z2 / (4.0 * count * count));
+        // Rounding must not push the ends past the accuracy itself.
+        return new AccuracyInterval(p, Math.Clamp(middle - half, 0, p), Math.Clamp(middle + half, p, 1));
+    }
+}

@@ -1,0 +1,41 @@
+namespace Microsoft.ML.Dpl.Tool.Results;
+
+/// <summary>Everything one fit was asked and came to: what is needed to repeat it and to draw its report. Written as JSON by <see cref="ResultsJson"/>.</summary>
+/// <param name="Asked">What was asked.</param>
+/// <param name="Versions">What it ran on.</param>
+/// <param name="Backbone">The frozen CLIP.</param>
+public sealed record FitResults(AskedResults Asked, VersionResults Versions, BackboneResults Backbone)
+{
+    /// <summary>The version of the form that this code writes; it grows when a reader of older files would misread newer ones.</summary>
+    public const int CurrentSchemaVersion = 1;
+
+    /// <summary>The version of the form that this was written in.</summary>
+    public int SchemaVersion { get; init; } = CurrentSchemaVersion;
+
+    /// <summary>The pictures; null where they are not known.</summary>
+    public DataResults? Data { get; init; }
+
+    /// <summary>The course of the search; null where the configuration was given.</summary>
+    public SearchResults? Search { get; init; }
+
+    /// <summary>The course of the training; null where only a search was run.</summary>
+    public TrainingResults? Training { get; init; }
+
+    /// <summary>The context lengths that were searched or given.</summary>
+    public PromptConfiguration? Configuration { get; init; }
+
+    /// <summary>What the model says of the test pictures; null without any.</summary>
+    public TestResults? Test { get; init; }
+
+    /// <summary>The same test pictures by other models: zero-shot CLIP, uniform prompts, … The fitted model need not be repeated here. Empty where nothing was compared.</summary>
+    public IReadOnlyList<ComparisonRow> Comparison { get; init; } = [];
+
+    /// <summary>Time and memory, in the order in which the stages ran.</summary>
+    public IReadOnlyList<StageCost> Stages { get; init; } = [];
+
+    /// <summary>Where the model was saved; null where it was not.</summary>
+    public string? ModelPath { get; init; }
+
+    /// <summary>Whether the fit was cancelled and this is the best it had by then.</summary>
+    public bool WasCancelled { get; init; }
+}

@@ -1,0 +1,60 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Microsoft.ML.Dpl.Tool.Results;
+
+/// <summary>The results as JSON: camelCase, indented; members of later versions are passed over.</summary>
+public static class ResultsJson
+{
+    private static readonly JsonSerializerOptions Form = new(JsonSerializerDefaults.Web)
+    {
+        WriteIndented = true,
+        // Losses that ran away are results too.
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        // The page escapes for HTML itself; a file is read by people.
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
+    };
+
+    /// <summary>To text.</summary>
+    public static string Write(FitResults results) => JsonSerializer.Serialize(results, Form);
+
+    /// <summary>From text.</summary>
+    /// <param name="json">What <see cref="Write"/> wrote.</param>
+    /// <exception cref="FormatException">It is no results file, lacks something, or was written by a later version; the message says which.</exception>
+    public static FitResults Read(string json)
+    {
+        try
+        {
+            using (JsonDocument document = JsonDocument.Parse(json))
+            {
+                if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("schemaVersion", out JsonElement version) || !version.TryGetInt32(out int written))
+                    throw new FormatException("This is no results file of dpl: it has no schemaVersion.");
+                if (written is < 1 or > FitResults.CurrentSchemaVersion)
+                    throw new FormatException($"The results are of schema version {written}; this dpl reads versions 1 to {FitResults.CurrentSchemaVersion}. Use the dpl that wrote them, or a later one.");
+            }
+            return JsonSerializer.Deserialize<FitResults>(json, Form) ?? throw new FormatException("The results file holds nothing.");
+        }
+        catch (Exception e) when (e is JsonException or ArgumentException or InvalidOperationException)
+        {
+            throw new FormatException($"The results cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>From a file.</summary>
+    /// <exception cref="FormatException">As <see cref="Read"/>; the message names the file.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static FitResults ReadFile(string path)
+    {
+        try
+        {
+            return Read(File.ReadAllText(path));
+        }
+        catch (FormatException e)
+        {
+            throw new FormatException($"'{path}': {e.Message}", e);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+namespace Microsoft.ML.Dpl.Tool.Results;
+
+/// <summary>What a model says of the test pictures.</summary>
+/// <param name="Accuracy">Over pictures.</param>
+/// <param name="MacroAccuracy">Mean over the classes that have test pictures, 0 to 1.</param>
+/// <param name="LogLoss">Mean of −ln of the true class's probability, in nats; probabilities below 1e-15 count as that.</param>
+/// <param name="Calibration">How far probabilities can be taken at their word.</param>
+/// <param name="Classes">In the order of the scores.</param>
+/// <param name="Confusion">[true class][predicted class], numbers of pictures.</param>
+/// <param name="PerClass">One per class.</param>
+/// <param name="Predictions">One per picture.</param>
+public sealed record TestResults(
+    AccuracyInterval Accuracy, double MacroAccuracy, double LogLoss, CalibrationResults Calibration, IReadOnlyList<string> Classes,
+    IReadOnlyList<IReadOnlyList<int>> Confusion, IReadOnlyList<ClassAccuracy> PerClass, IReadOnlyList<TestPrediction> Predictions)
+{
+    private const double LeastProbability = 1e-15;
+
+    /// <summary>Counts.</summary>
+    /// <param name="classes">In the order of the scores.</param>
+    /// <param name="predictions">At least one; their classes are among <paramref name="classes"/>.</param>
+    /// <exception cref="ArgumentException">There is no prediction, or one has an unknown class; the message names its file.</exception>
+    public static TestResults Of(IReadOnlyList<string> classes, IReadOnlyList<TestPrediction> predictions)
+    {
+        ArgumentNullException.ThrowIfNull(classes);
+        ArgumentNullException.ThrowIfNull(predictions);
+        if (predictions.Count == 0) throw new ArgumentException("There is no test picture to count.", nameof(predictions));
+        Dictionary<string, int> places = classes.Select((name, i) => (name, i)).ToDictionary(pair => pair.name, pair => pair.i, StringComparer.Ordinal);
+        int[][] confusion = [.. classes.Select(_ => new int[classes.Count])];
+        foreach (TestPrediction prediction in predictions) confusion[Place(prediction, prediction.True)][Place(prediction, prediction.Predicted)]++;
+        ClassAccuracy[] perClass = [.. classes.Select((name, i) => new ClassAccuracy(name, confusion[i].Sum(), confusion[i][i], confusion.Sum(row => row[i])))];
+        int right = perClass.Sum(c => c.Right);
+        return new TestResults(
+            AccuracyInterval.Of(right, predictions.Count),
+            perClass.Where(c => c.Pictures > 0).Average(c => (double)c.Right / c.Pictures),
+            predictions.Average(p => -Math.Log(Math.Max(p.TrueProbability, LeastProbability))),
+            CalibrationResults.Of(predictions), classes, confusion, perClass, predictions);
+
+        int Place(TestPrediction prediction, string name)
+            => places.TryGetValue(name, out int place) ? place : throw new ArgumentException($"'{prediction.File}' has the class '{name}', which the model does not know.", nameof(predictions));
+    }
+}
+
+/// <summary>What a model says of one picture.</summary>
+/// <param name="File">Its path.</param>
+/// <param name="True">Its class.</param>
+/// <param name="Predicted">The most probable class.</param>
+/// <param name="Probability">Of <paramref name="Predicted"/>, 0 to 1.</param>
+/// <param name="TrueProbability">Of <paramref name="True"/>, 0 to 1.</param>
+public sealed record TestPrediction(string File, string True, string Predicted, double Probability, double TrueProbability);
+
+/// <summary>One class in the test.</summary>
+/// <param name="Name">Of the class.</param>
+/// <param name="Pictures">Test pictures of it.</param>
+/// <param name="Right">Those of them that were classified rightly.</param>
+/// <param name="Predicted">Test pictures of any class that were taken for it.</param>
+public sealed record ClassAccuracy(string Name, int Pictures, int Right, int Predicted);
+
+/// <summary>The same test by another model.</summary>
+/// <param name="Name">zero-shot CLIP, uniform 4, …</param>
+/// <param name="Accuracy">Over pictures.</param>
+/// <param name="MacroAccuracy">Mean over classes, 0 to 1; null where it was not counted.</param>
+/// <param name="Configuration">Its context lengths; null where they are not known.</param>
+public sealed record ComparisonRow(string Name, AccuracyInterval Accuracy, double? MacroAccuracy = null, PromptConfiguration? Configuration = null);
