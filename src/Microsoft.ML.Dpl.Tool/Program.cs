@@ -7,4 +7,5 @@ root.Subcommands.Add(EvaluateCommand.Create());
 root.Subcommands.Add(PredictCommand.Create());
 root.Subcommands.Add(ZeroShotCommand.Create());
 root.Subcommands.Add(InspectCommand.Create());
+root.Subcommands.Add(BackboneCommand.Create());
 return await CommandLine.Run(root, args);
