@@ -56,7 +56,8 @@ internal static class BackboneArgument
             }
             ClipBackbone backbone = ClipBackbone.FromOpenAI(path, vocabulary);
             // The vocabulary of OpenAI's CLIPs says nothing about weights with other tokens.
-            return backbone.Config.VocabularySize == KnownClip.Find("ViT-B/16")!.Config.VocabularySize ? backbone : throw e;
+            if (backbone.Config.VocabularySize != KnownClip.Find("ViT-B/16")!.Config.VocabularySize) throw;
+            return backbone;
         }
     }
 }
