@@ -46,7 +46,7 @@ public static class ClipHub
     {
         string name = Path.GetRelativePath(folder, path).Replace(Path.DirectorySeparatorChar, '/');
         string? hash = HubCache.EtagOf(path);
-        if (!File.Exists(path)) return new HubFileCheck(name, 0, hash, IsRight: false); // a link whose blob is gone
+        if (!HubCache.IsThere(path)) return new HubFileCheck(name, 0, hash, IsRight: false); // a link whose blob is gone
         using FileStream file = File.OpenRead(path);
         return new HubFileCheck(name, file.Length, hash, hash is null ? null : BlobHash.Check(path, hash, cancellation));
     }

@@ -43,8 +43,12 @@ internal sealed class HubCache
     public string? Find(string commit, string file)
     {
         string path = Path.Combine(Snapshot(commit), file);
-        return File.Exists(path) ? path : null;
+        return IsThere(path) ? path : null;
     }
+
+    /// <summary>Whether a file of a snapshot can be read. To a link that leads nowhere, File.Exists says yes.</summary>
+    public static bool IsThere(string snapshotFile)
+        => File.Exists(snapshotFile) && (new FileInfo(snapshotFile).LinkTarget is null || File.ResolveLinkTarget(snapshotFile, returnFinalTarget: true) is { Exists: true });
 
     /// <summary>Remembers what a revision means.</summary>
     public void WriteReference(string revision, string commit)

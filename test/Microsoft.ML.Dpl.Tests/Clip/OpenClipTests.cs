@@ -38,7 +38,7 @@ public sealed class OpenClipTests : IDisposable
         Assert.Equal(_clip.Config, backbone.Config);
         using Lease<VisionWeights> vision = backbone.RentVision(CPU);
         using Lease<TextWeights> text = backbone.RentText(CPU);
-        foreach (var (read, made) in vision.Value.Tensors.Zip(_clip.Vision.Tensors).Concat(text.Value.Tensors.Zip(_clip.Text.Tensors))) Assert.True(read.equal(made).item<bool>());
+        foreach (var (read, made) in vision.Value.Tensors.Zip(_clip.Vision.Tensors).Concat(text.Value.Tensors.Zip(_clip.Text.Tensors))) Assert.True(read.bytes.SequenceEqual(made.bytes));
         ClipImageProcessorConfig preprocessing = backbone.ReadPreprocessing();
         Assert.Equal((24, 24), (preprocessing.ShortSide, preprocessing.CropSize));
         Assert.Equal([0.5f, 0.25f, 0.125f], preprocessing.Mean);
