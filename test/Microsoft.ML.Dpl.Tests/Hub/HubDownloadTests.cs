@@ -33,6 +33,17 @@ public sealed class HubDownloadTests : IDisposable
         Assert.Equal(backbone.Config.Vision.Layers, vision.Value.Blocks.Count);
     }
 
+    [SkippableFact]
+    public void Weights_in_several_files_come_whole()
+    {
+        _hub.Server.Files.TryRemove(HubFixture.Weights, out _);
+        foreach (string path in Directory.GetFiles(SharedData.Require("golden/tiny-b/hf-sharded"))) _hub.Server.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
+        ClipBackbone backbone = _hub.Open();
+        Assert.Equal(["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"], backbone.Files!.Weights.Select(file => Path.GetFileName(file.FullPath)));
+        using Lease<VisionWeights> vision = backbone.RentVision(CPU);
+        Assert.Equal(4, vision.Value.Blocks.Count);
+    }
+
     [Fact]
     public void What_is_here_is_not_downloaded_again_and_is_found_offline()
     {
