@@ -15,6 +15,7 @@ public sealed class ClipBackbone
     private readonly IClipSource _source;
     private readonly object _hashing = new();
     private string? _sha256;
+    private ClipImageProcessorConfig? _processor;
 
     private ClipBackbone(string name, string location, ClipFiles files, Func<ITensorSource, ClipConfig> readConfig)
     {
@@ -205,7 +206,7 @@ public sealed class ClipBackbone
     /// <exception cref="InvalidDataException">A vocabulary file is malformed.</exception>
     internal ClipVocabulary ReadVocabulary() => _source.ReadVocabulary();
 
-    /// <summary>What makes pictures into this CLIP's input.</summary>
+    /// <summary>What makes pictures into this CLIP's input; read once, so that training and prediction agree whatever becomes of the file.</summary>
     /// <exception cref="InvalidDataException">preprocessor_config.json asks for what this library does not do.</exception>
-    internal ClipImageProcessor CreateImageProcessor() => new(ReadPreprocessing());
+    internal ClipImageProcessor CreateImageProcessor() => new(_processor ??= _source.ReadImageProcessor(Config.ImageSize));
 }
