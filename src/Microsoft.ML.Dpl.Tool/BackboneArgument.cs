@@ -1,4 +1,6 @@
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Hub;
+using Microsoft.ML.Dpl.Tool.Display;
 
 namespace Microsoft.ML.Dpl.Tool;
 
@@ -6,11 +8,56 @@ namespace Microsoft.ML.Dpl.Tool;
 internal static class BackboneArgument
 {
     /// <summary>For the help of options and arguments that take a CLIP.</summary>
-    public const string Description = "The CLIP: 'tiny', a folder, a .safetensors or .pt file, or a name such as ViT-B/16 or openai/clip-vit-base-patch16.";
+    public const string Description = "The CLIP: 'tiny', a folder, a .safetensors or .pt file, or a name such as ViT-B/16 or openai/clip-vit-base-patch16, which is downloaded once.";
 
-    /// <summary>Opens the CLIP; files and folders come before names.</summary>
+    /// <summary>Opens the CLIP, downloading it where it is named and not in the cache; files and folders come before names.</summary>
     /// <param name="nameOrPath">As <see cref="Description"/> says.</param>
-    /// <exception cref="IOException">There is no such CLIP, or a file that belongs to it is missing.</exception>
+    /// <param name="options">Of a download; null: the environment says all. Progress is shown on the error stream.</param>
+    /// <param name="cancellation">Ends a download; the next call goes on from there.</param>
+    /// <exception cref="IOException">There is no such CLIP, it could not be downloaded, or a file that belongs to it is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or of another kind, or it is no CLIP with a vision transformer.</exception>
-    public static ClipBackbone Resolve(string nameOrPath) => ClipBackbone.Open(nameOrPath);
+    public static ClipBackbone Resolve(string nameOrPath, HubOptions? options = null, CancellationToken cancellation = default)
+    {
+        if (File.Exists(nameOrPath)) return OpenFile(nameOrPath, options, cancellation);
+        if (Directory.Exists(nameOrPath) || nameOrPath == ClipBackbone.TinyName) return ClipBackbone.Open(nameOrPath);
+        if (!IsName(nameOrPath))
+            throw new FileNotFoundException($"There is no file or folder '{nameOrPath}', nor is that a CLIP's name. Use {string.Join(", ", KnownClip.All.Select(known => known.Name).Take(4))}, or a repository of the hub such as openai/clip-vit-base-patch16.", nameOrPath);
+        try
+        {
+            return DownloadDisplay.Run(options, shown => ClipBackbone.FromPretrainedAsync(nameOrPath, shown, cancellation));
+        }
+        catch (HubException e) when (e.Failure == HubFailure.RepositoryNotFound)
+        {
+            throw new HubException(e.Failure, $"There is no file or folder '{nameOrPath}' here, and {e.Message}", e);
+        }
+    }
+
+    /// <summary>Whether it names a model of the hub rather than a place on this machine.</summary>
+    private static bool IsName(string text)
+        => KnownClip.Find(text) is not null || (text.Count(c => c == '/') == 1 && !Path.IsPathRooted(text) && text[0] is not ('.' or '~') && text[^1] != '/' && Path.GetExtension(text) is not (".safetensors" or ".pt" or ".pth" or ".bin"));
+
+    /// <summary>A single file carries no vocabulary; where none lies beside it or in the cache, OpenAI's is fetched from the hub.</summary>
+    private static ClipBackbone OpenFile(string path, HubOptions? options, CancellationToken cancellation)
+    {
+        try
+        {
+            return ClipBackbone.Open(path);
+        }
+        catch (FileNotFoundException e) when (e.FileName is { } missing && Path.GetFullPath(missing) != Path.GetFullPath(path))
+        {
+            string vocabulary;
+            try
+            {
+                vocabulary = DownloadDisplay.Run(options, shown => ClipHub.FetchVocabularyAsync(options: shown, cancellation: cancellation));
+            }
+            catch (HubException hub)
+            {
+                throw new FileNotFoundException($"{e.Message} Nor could it be downloaded: {hub.Message}", missing, hub);
+            }
+            ClipBackbone backbone = ClipBackbone.FromOpenAI(path, vocabulary);
+            // The vocabulary of OpenAI's CLIPs says nothing about weights with other tokens.
+            if (backbone.Config.VocabularySize != KnownClip.Find("ViT-B/16")!.Config.VocabularySize) throw;
+            return backbone;
+        }
+    }
 }

@@ -14,4 +14,5 @@ root.Subcommands.Add(InspectCommand.Create());
 root.Subcommands.Add(CompletionCommand.Create());
 root.Subcommands.Add(ExportCommand.Create());
 root.Subcommands.Add(ImportCommand.Create());
+root.Subcommands.Add(BackboneCommand.Create());
 return await CommandLine.Run(root, args);

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Dpl.Tests;
 public class LayeringTests
 {
     private const string Root = "Microsoft.ML.Dpl";
-    private static readonly string[] Layers = [Root, "MLNet", "Search", "Training", "Prompts", "Data", "Clip", "Reporting", "Runtime"];
+    private static readonly string[] Layers = [Root, "MLNet", "Search", "Training", "Prompts", "Data", "Clip", "Reporting", "Hub", "Runtime"];
 
     [Fact]
     public void Folders_use_only_those_below_them()
@@ -35,7 +35,7 @@ public class LayeringTests
     [Fact]
     public void Engine_folders_do_not_know_data_views()
     {
-        string[] engine = ["Search", "Training", "Prompts", "Data", "Clip", "Runtime"];
+        string[] engine = ["Search", "Training", "Prompts", "Data", "Clip", "Hub", "Runtime"];
         Assert.DoesNotContain(Sources().Where(path => engine.Contains(FolderOf(path))), path => File.ReadAllText(path).Contains("IDataView", StringComparison.Ordinal));
     }
 

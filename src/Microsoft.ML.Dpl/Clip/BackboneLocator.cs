@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
+using Microsoft.ML.Dpl.Hub;
 
 namespace Microsoft.ML.Dpl.Clip;
 
@@ -36,7 +37,7 @@ internal static class BackboneLocator
                 looked.Add($"{backbone} (registered): {e.Message}");
             }
         }
-        foreach (var (path, source) in Places(savedLocation))
+        foreach (var (path, source) in Places(name, savedLocation))
         {
             try
             {
@@ -56,11 +57,26 @@ internal static class BackboneLocator
             + (looked.Count == 0 ? "" : $" Looked at: {string.Join("; ", looked)}."));
     }
 
-    private static IEnumerable<(string Path, string Source)> Places(string? savedLocation)
+    private static IEnumerable<(string Path, string Source)> Places(string name, string? savedLocation)
     {
         string? variable = Environment.GetEnvironmentVariable(EnvironmentVariable);
         foreach (string path in (variable ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)) yield return (path, EnvironmentVariable);
         if (IsLocal(savedLocation)) yield return (savedLocation, "where it lay at saving");
+        if (InHubCache(name) is { } folder) yield return (folder, "the hub's cache");
+    }
+
+    /// <summary>A model that was trained on a CLIP of the hub says its repository. The hub itself is not asked, since a model zip may come from anywhere.</summary>
+    private static string? InHubCache(string name)
+    {
+        if (!name.Contains('/', StringComparison.Ordinal) || !HubNames.IsRepository(name)) return null;
+        try
+        {
+            return ClipDownload.Cached(name, HubSettings.From(null));
+        }
+        catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException or ArgumentException)
+        {
+            return null; // the other places are named in the message
+        }
     }
 
     /// <summary>A model zip may come from anywhere: a network path in it must not make this machine call home.</summary>

@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Hub;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Clip;
@@ -10,16 +11,15 @@ namespace Microsoft.ML.Dpl.Clip;
 public sealed class ClipBackbone
 {
     private const string TinyAssembly = "Microsoft.ML.Dpl.TinyClip";
-    private const string OpenAIVocabulary = "bpe_simple_vocab_16e6.txt.gz";
 
     private readonly IClipSource _source;
     private readonly object _hashing = new();
     private string? _sha256;
     private ClipImageProcessorConfig? _processor;
 
-    private ClipBackbone(string location, ClipFiles files, Func<ITensorSource, ClipConfig> readConfig)
+    private ClipBackbone(string name, string location, ClipFiles files, Func<ITensorSource, ClipConfig> readConfig)
     {
-        (Name, Location, _source) = (Path.GetFileName(location), location, files);
+        (Name, Location, _source) = (name, location, files);
         using (ITensorSource source = files.OpenWeights())
         {
             Config = readConfig(source);
@@ -34,7 +34,7 @@ public sealed class ClipBackbone
     /// <param name="carried">Its weights; they stay until the last <see cref="Hold"/> is disposed.</param>
     internal ClipBackbone(string name, ClipConfig config, CarriedClip carried) => (Name, Config, _source) = (name, config, carried);
 
-    /// <summary>The name of the folder or of the weights file.</summary>
+    /// <summary>The name of the folder or of the weights file; of a CLIP that was opened by its name on the hub, its repository.</summary>
     public string Name { get; }
 
     /// <summary>The full path of the folder or of the weights file; <c>null</c> where a model zip carried this CLIP.</summary>
@@ -76,7 +76,40 @@ public sealed class ClipBackbone
     /// <summary><see cref="Tiny"/>, or null where the application does not reference its package.</summary>
     internal static ClipBackbone? TryTiny() => EmbeddedBackbone.TryOpen(TinyAssembly);
 
-    /// <summary>Opens a folder in Hugging Face's layout: config.json, model.safetensors (or its index and shards), vocab.json, merges.txt and, if present, preprocessor_config.json.</summary>
+    /// <summary>
+    /// Opens a CLIP by its name on Hugging Face's hub, and downloads it first where the cache does not have it.
+    /// The cache is the one that Hugging Face's own tools use, in their layout, so each finds what the other downloaded.
+    /// A hub that cannot be reached is not needed for a revision that is in the cache.
+    /// </summary>
+    /// <param name="name">A repository such as <c>openai/clip-vit-base-patch16</c> or <c>laion/CLIP-ViT-B-16-laion2B-s34B-b88K</c>, or a short name of <see cref="KnownClip.All"/> such as <c>ViT-B/16</c>.</param>
+    /// <param name="options">Revision, cache, token, progress; <c>null</c>: the defaults and the environment.</param>
+    /// <param name="cancellation">Ends the download; what arrived is kept, and the next call goes on from there.</param>
+    /// <returns>The reference.</returns>
+    /// <exception cref="HubException">The model could not be had; <see cref="HubException.Failure"/> and the message say why.</exception>
+    /// <exception cref="ArgumentException">It is no name, or an option is out of range.</exception>
+    /// <exception cref="InvalidDataException">It is no CLIP with a vision transformer.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static async Task<ClipBackbone> FromPretrainedAsync(string name, HubOptions? options = null, CancellationToken cancellation = default)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        var (repository, folder) = await ClipDownload.FetchAsync(name, HubSettings.From(options), cancellation).ConfigureAwait(false);
+        return InFolder(repository, folder);
+    }
+
+    /// <summary>As <see cref="FromPretrainedAsync"/>, and waits for it.</summary>
+    /// <param name="name">As there.</param>
+    /// <param name="options">As there.</param>
+    /// <param name="cancellation">As there.</param>
+    /// <returns>The reference.</returns>
+    /// <exception cref="HubException">As there.</exception>
+    /// <exception cref="InvalidDataException">As there.</exception>
+    public static ClipBackbone FromPretrained(string name, HubOptions? options = null, CancellationToken cancellation = default)
+        => Task.Run(() => FromPretrainedAsync(name, options, cancellation), CancellationToken.None).GetAwaiter().GetResult(); // on the pool: a caller's synchronization context must not wait for itself
+
+    /// <summary>
+    /// Opens a folder in Hugging Face's layout: config.json, model.safetensors (or its index and shards, or pytorch_model.bin as torch.save writes it since 1.6), vocab.json and merges.txt (or tokenizer.json) and, if present, preprocessor_config.json;
+    /// or in open_clip's: open_clip_config.json, open_clip_model.safetensors (or open_clip_pytorch_model.bin) and the same vocabulary.
+    /// </summary>
     /// <param name="folder">The folder.</param>
     /// <returns>The reference.</returns>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
@@ -85,29 +118,34 @@ public sealed class ClipBackbone
     public static ClipBackbone FromFolder(string folder)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
-        string location = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)), config = Path.Combine(location, "config.json");
+        string location = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         if (!Directory.Exists(location)) throw new DirectoryNotFoundException($"There is no folder '{location}'.");
-        if (!File.Exists(config)) throw new FileNotFoundException($"The folder '{location}' has no config.json, so it holds no CLIP in Hugging Face's layout.", config);
-        ClipConfig read = ClipConfigReader.FromFile(config);
-        return new ClipBackbone(location, ClipFiles.InFolder(location), _ => read);
+        return InFolder(Path.GetFileName(location), location);
     }
 
-    /// <summary>Opens a single file with OpenAI's parameter names and OpenAI's vocabulary. Such a file carries no configuration: quick GELU and 64 floats per attention head are taken for granted.</summary>
-    /// <param name="safetensorsPath">The weights.</param>
-    /// <param name="vocabularyPath">bpe_simple_vocab_16e6.txt.gz.</param>
+    /// <summary>
+    /// Opens a single file with OpenAI's parameter names: a .safetensors file, or an archive as OpenAI published them (.pt; the weights are read, its code is not).
+    /// Such a file carries no configuration: quick GELU and 64 floats per attention head are taken for granted. Nor does it carry a vocabulary.
+    /// </summary>
+    /// <param name="weightsPath">The weights.</param>
+    /// <param name="vocabularyPath">
+    /// bpe_simple_vocab_16e6.txt.gz, vocab.json (with merges.txt beside it), tokenizer.json, or a folder with one of these.
+    /// <c>null</c>: what lies beside the weights, or else the vocabulary of one of OpenAI's CLIPs in the hub's cache, if the weights have its 49,408 tokens.
+    /// </param>
     /// <returns>The reference.</returns>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
     /// <exception cref="InvalidDataException">The weights are damaged, or no CLIP with a vision transformer in OpenAI's names.</exception>
-    public static ClipBackbone FromOpenAI(string safetensorsPath, string vocabularyPath)
+    public static ClipBackbone FromOpenAI(string weightsPath, string? vocabularyPath = null)
     {
-        ArgumentException.ThrowIfNullOrWhiteSpace(safetensorsPath);
-        ArgumentException.ThrowIfNullOrWhiteSpace(vocabularyPath);
-        string location = Path.GetFullPath(safetensorsPath);
-        return new ClipBackbone(location, ClipFiles.InOpenAILayout(location, vocabularyPath), OpenAIConfig.FromShapes);
+        ArgumentException.ThrowIfNullOrWhiteSpace(weightsPath);
+        string location = Path.GetFullPath(weightsPath);
+        if (!File.Exists(location)) throw new FileNotFoundException($"There is no weights file '{location}'.", location);
+        VocabularyFiles vocabulary = vocabularyPath is null ? VocabularyFor(location) : VocabularyFiles.Named(vocabularyPath);
+        return new ClipBackbone(Path.GetFileName(location), location, ClipFiles.InOpenAILayout(location, vocabulary), OpenAIConfig.FromShapes);
     }
 
-    /// <summary>Opens a folder as <see cref="FromFolder"/> does, or a .safetensors file as <see cref="FromOpenAI"/> does with bpe_simple_vocab_16e6.txt.gz beside it.</summary>
-    /// <param name="path">The folder or file; or <c>tiny</c> for <see cref="Tiny"/>, where no folder has that name.</param>
+    /// <summary>Opens what lies on this machine: a folder as <see cref="FromFolder"/> does, or a single file as <see cref="FromOpenAI"/> does with the vocabulary beside it. Never asks the hub; <see cref="FromPretrained"/> does.</summary>
+    /// <param name="path">The folder, or a .safetensors or .pt file; or <c>tiny</c> for <see cref="Tiny"/>, where no folder has that name.</param>
     /// <returns>The reference.</returns>
     /// <exception cref="FileNotFoundException">There is nothing at <paramref name="path"/>, or a file that belongs to it is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or of another kind, or it is no CLIP with a vision transformer.</exception>
@@ -117,10 +155,33 @@ public sealed class ClipBackbone
         if (Directory.Exists(path)) return FromFolder(path);
         if (path == TinyName) return Tiny;
         if (!File.Exists(path)) throw new FileNotFoundException($"There is no file or folder '{path}'.", path);
-        if (!path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
-            throw new InvalidDataException($"'{path}' is neither a folder nor a .safetensors file; convert other checkpoints to safetensors first.");
-        return FromOpenAI(path, Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, OpenAIVocabulary));
+        if (Path.GetExtension(path).ToUpperInvariant() is not (".SAFETENSORS" or ".PT" or ".PTH" or ".BIN"))
+            throw new InvalidDataException($"'{path}' is neither a folder nor a .safetensors or .pt file; convert other checkpoints to safetensors first.");
+        return FromOpenAI(path);
     }
+
+    private static ClipBackbone InFolder(string name, string folder)
+    {
+        var (files, config) = ClipFiles.InFolder(folder);
+        return new ClipBackbone(name, folder, files, config);
+    }
+
+    private static VocabularyFiles VocabularyFor(string weights)
+    {
+        string folder = Path.GetDirectoryName(weights)!;
+        if (VocabularyFiles.TryIn(folder) is { } beside) return beside;
+        var none = new VocabularyFiles(Path.Combine(folder, VocabularyFiles.OpenAI), MergesPath: null);
+        using ITensorSource source = ClipFiles.InOpenAILayout(weights, none).OpenWeights();
+        return OpenAIConfig.FromShapes(source).VocabularySize == KnownClip.OpenAITokens && ClipDownload.CachedVocabulary(HubSettings.From(null)) is { } cached ? cached : none;
+    }
+
+    /// <summary>The files on disk that this CLIP is read from, weights first; none where a model zip carried it.</summary>
+    public IReadOnlyList<string> FilePaths => Files is { } files ? [.. files.Weights.Select(w => w.FullPath), .. ((string?[])[files.VocabularyPath, files.MergesPath, files.PreprocessorConfigPath]).OfType<string>()] : [];
+
+    /// <summary>Reads what is done to pictures before this CLIP sees them.</summary>
+    /// <returns>Its preprocessing.</returns>
+    /// <exception cref="InvalidDataException">The configuration asks for what this library does not do.</exception>
+    public ClipImageProcessorConfig ReadPreprocessing() => _source.ReadImageProcessor(Config.ImageSize);
 
     /// <summary>The image branch on a device, shared with everyone who rents it there.</summary>
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>

@@ -4,55 +4,69 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>The files that make up a CLIP on disk, in Hugging Face's layout or OpenAI's.</summary>
+/// <summary>The files that make up a CLIP on disk: a folder in Hugging Face's or open_clip's layout, or a single file in OpenAI's.</summary>
 internal sealed class ClipFiles : IClipSource
 {
-    private const string SingleFile = "model.safetensors", Index = "model.safetensors.index.json";
+    private readonly string _open;
+    private readonly VocabularyFiles _vocabulary;
+    private readonly bool _isOpenClip;
 
-    private readonly string? _index;
-
-    private ClipFiles(IReadOnlyList<string> weights, string? index, string vocabulary, string? merges, string? preprocessor)
+    private ClipFiles(IReadOnlyList<string> weights, string open, ClipNaming naming, VocabularyFiles vocabulary, string? preprocessor)
     {
-        (_index, VocabularyPath, MergesPath, PreprocessorConfigPath) = (index, vocabulary, merges, preprocessor);
+        (_open, Naming, _vocabulary, PreprocessorConfigPath) = (open, naming, vocabulary, preprocessor);
+        _isOpenClip = preprocessor is not null && Path.GetFileName(preprocessor) == FolderLayout.OpenClipConfig;
         Weights = [.. weights.Select(FileStamp.Of)];
     }
 
     /// <summary>The weight files as they were on opening, in the order of their names.</summary>
     public IReadOnlyList<FileStamp> Weights { get; }
 
-    /// <summary>vocab.json, or bpe_simple_vocab_16e6.txt.gz in OpenAI's layout.</summary>
-    public string VocabularyPath { get; }
+    /// <summary>vocab.json, tokenizer.json or bpe_simple_vocab_16e6.txt.gz.</summary>
+    public string VocabularyPath => _vocabulary.Path;
 
-    /// <summary>merges.txt; none in OpenAI's layout.</summary>
-    public string? MergesPath { get; }
+    /// <summary>merges.txt; null where the vocabulary is one file.</summary>
+    public string? MergesPath => _vocabulary.MergesPath;
 
+    /// <summary>preprocessor_config.json, or open_clip's configuration; null where there is none.</summary>
     public string? PreprocessorConfigPath { get; }
 
-    public bool IsOpenAILayout => MergesPath is null;
+    /// <summary>Whether the weights are a single file with a vocabulary of its own place, instead of a folder.</summary>
+    public bool IsOpenAILayout { get; private init; }
 
     public bool HasText => true;
 
-    public ClipNaming Naming => IsOpenAILayout ? ClipNaming.OpenAI : ClipNaming.HuggingFace;
+    public ClipNaming Naming { get; }
 
     /// <exception cref="FileNotFoundException">Weights are missing.</exception>
-    public static ClipFiles InFolder(string folder)
+    public static (ClipFiles Files, Func<ITensorSource, ClipConfig> Config) InFolder(string folder)
     {
         string In(string name) => Path.Combine(folder, name);
-        string vocabulary = In("vocab.json"), merges = In("merges.txt"), preprocessor = In("preprocessor_config.json");
-        string? index = File.Exists(In(SingleFile)) ? null : In(Index);
-        if (index is not null && !File.Exists(index))
+        string config = In(FolderLayout.HuggingFaceConfig), openClip = In(FolderLayout.OpenClipConfig), preprocessor = In("preprocessor_config.json");
+        if (!File.Exists(config) && !File.Exists(openClip))
+            throw new FileNotFoundException($"The folder '{folder}' has no config.json, so it holds no CLIP in Hugging Face's layout, nor {FolderLayout.OpenClipConfig} as open_clip's has.", config);
+        // Checkpoints from before torch 1.6 are no zip and would have to be executed.
+        FolderLayout layout = FolderLayout.Choose(name => File.Exists(In(name)) && (Path.GetExtension(name) != ".bin" || TorchArchive.IsZip(In(name))), File.Exists(config) ? config : null) ?? throw NoWeights(folder);
+
+        string weights = In(layout.Weights);
+        IReadOnlyList<string> files = layout.IsIndex ? PresentShards(weights) : [weights];
+        VocabularyFiles vocabulary = VocabularyFiles.In(folder);
+        if (!layout.IsOpenClip)
         {
-            string advice = File.Exists(In("pytorch_model.bin")) ? "It has pytorch_model.bin, which must be converted to safetensors first." : "Download them from the model's page.";
-            throw new FileNotFoundException($"The folder '{folder}' has neither {SingleFile} nor {Index}. {advice}", In(SingleFile));
+            ClipConfig read = ClipConfigReader.FromFile(config);
+            return (new ClipFiles(files, weights, ClipNaming.HuggingFace, vocabulary, File.Exists(preprocessor) ? preprocessor : null), _ => read);
         }
-        return new ClipFiles(index is null ? [In(SingleFile)] : PresentShards(index), index, vocabulary, merges, File.Exists(preprocessor) ? preprocessor : null);
+        ClipConfig shape = OpenClipConfigReader.FromFile(openClip);
+        using ITensorSource source = Open(weights);
+        return (new ClipFiles(files, weights, ClipNaming.OfOpenClip(source), vocabulary, openClip), _ => shape);
     }
 
+    /// <param name="weights">A .safetensors file or an archive of PyTorch.</param>
+    /// <param name="vocabulary">Need not exist yet; <see cref="RequireTokenizer"/> asks for it.</param>
     /// <exception cref="FileNotFoundException">There is no such weights file.</exception>
-    public static ClipFiles InOpenAILayout(string weights, string vocabulary)
+    public static ClipFiles InOpenAILayout(string weights, VocabularyFiles vocabulary)
     {
         if (!File.Exists(weights)) throw new FileNotFoundException($"There is no weights file '{weights}'.", weights);
-        return new ClipFiles([weights], index: null, Path.GetFullPath(vocabulary), merges: null, preprocessor: null);
+        return new ClipFiles([weights], weights, ClipNaming.OpenAI, vocabulary, preprocessor: null) { IsOpenAILayout = true };
     }
 
     /// <summary>Opens the weights; only their headers are read.</summary>
@@ -61,7 +75,7 @@ internal sealed class ClipFiles : IClipSource
     public ITensorSource OpenWeights()
     {
         RequireUnchanged();
-        return _index is null ? SafetensorsFile.Open(Weights[0].FullPath) : ShardedSafetensors.Open(_index);
+        return Open(_open);
     }
 
     /// <inheritdoc/>
@@ -71,11 +85,12 @@ internal sealed class ClipFiles : IClipSource
     public Lease<TextWeights> RentText(ClipConfig config, Device device) => Rent(config, device, source => ClipWeightsReader.ReadText(source, Naming, config, device));
 
     /// <inheritdoc/>
-    public ClipVocabulary ReadVocabulary() => MergesPath is { } merges ? ClipVocabulary.ReadHuggingFace(VocabularyPath, merges) : ClipVocabulary.ReadOpenAI(VocabularyPath);
+    public ClipVocabulary ReadVocabulary() => _vocabulary.Read();
 
     /// <inheritdoc/>
     public ClipImageProcessorConfig ReadImageProcessor(int imageSize)
-        => PreprocessorConfigPath is { } path ? ClipImageProcessorConfig.Read(path, imageSize) : ClipImageProcessorConfig.Default(imageSize);
+        => PreprocessorConfigPath is not { } path ? ClipImageProcessorConfig.Default(imageSize)
+            : _isOpenClip ? OpenClipConfigReader.Preprocessing(path, imageSize) : ClipImageProcessorConfig.Read(path, imageSize);
 
     public IDisposable? Hold() => null;
 
@@ -86,15 +101,7 @@ internal sealed class ClipFiles : IClipSource
     }
 
     /// <exception cref="FileNotFoundException">A file of the tokenizer is missing.</exception>
-    public void RequireTokenizer()
-    {
-        foreach (string path in new[] { VocabularyPath, MergesPath }.OfType<string>())
-        {
-            if (File.Exists(path)) continue;
-            string advice = IsOpenAILayout ? "It comes with OpenAI's CLIP source code." : "A CLIP's folder has both vocab.json and merges.txt; download them from the model's page.";
-            throw new FileNotFoundException($"The tokenizer's file '{path}' is missing. {advice}", path);
-        }
-    }
+    public void RequireTokenizer() => _vocabulary.RequirePresent();
 
     /// <summary>Lower-case hexadecimal SHA-256 of the weights file; of several, SHA-256 over their SHA-256 values (32 bytes each) in the order of their names.</summary>
     /// <exception cref="IOException">A file has changed since this object was made.</exception>
@@ -123,6 +130,23 @@ internal sealed class ClipFiles : IClipSource
         byte[] hash = SHA256.HashData(stream);
         file.ThrowIfChanged();
         return hash;
+    }
+
+    /// <summary>Opens a .safetensors file, the index of several, or an archive of PyTorch.</summary>
+    private static ITensorSource Open(string path) => Path.GetExtension(path).ToUpperInvariant() switch
+    {
+        ".SAFETENSORS" => SafetensorsFile.Open(path),
+        ".JSON" => ShardedSafetensors.Open(path),
+        _ => TorchArchive.Open(path),
+    };
+
+    private static FileNotFoundException NoWeights(string folder)
+    {
+        string missing = Path.Combine(folder, FolderLayout.SingleFile);
+        string advice = File.Exists(Path.Combine(folder, FolderLayout.Archive))
+            ? $"It has {FolderLayout.Archive}, which must be converted to safetensors first: it is no zip archive, as torch.save writes since torch 1.6."
+            : "Download them from the model's page.";
+        return new($"The folder '{folder}' has neither {FolderLayout.SingleFile} nor {FolderLayout.Index}. {advice}", missing);
     }
 
     private static IReadOnlyList<string> PresentShards(string index)

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl.Clip;
 /// <param name="CropSize">Pixels a side of the middle crop, which the image tower takes.</param>
 /// <param name="Mean">[3] means of red, green and blue, of values from 0 to 1.</param>
 /// <param name="Deviation">[3] standard deviations, greater than 0.</param>
-internal sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float[] Mean, float[] Deviation)
+public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float[] Mean, float[] Deviation)
 {
     /// <summary>A short side of many times the crop would only make huge pictures of which a speck is seen.</summary>
     private const int LargestSide = 16;
@@ -15,13 +15,13 @@ internal sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, flo
     private const int Bicubic = 3, LongestShown = 40;
 
     /// <summary>What OpenAI's weights were trained with.</summary>
-    public static ClipImageProcessorConfig Default(int imageSize)
+    internal static ClipImageProcessorConfig Default(int imageSize)
         => new(imageSize, imageSize, [0.48145466f, 0.4578275f, 0.40821073f], [0.26862954f, 0.26130258f, 0.27577711f]);
 
     /// <summary>Reads <c>preprocessor_config.json</c>; a field that is absent has the value that <see cref="Default"/> gives it.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">The file is malformed, or asks for something else than CLIP's preprocessing.</exception>
-    public static ClipImageProcessorConfig Read(string path, int imageSize)
+    internal static ClipImageProcessorConfig Read(string path, int imageSize)
     {
         if (!File.Exists(path)) throw new FileNotFoundException($"Image processor configuration '{path}' does not exist.", path);
         return Parse(File.ReadAllBytes(path), path, imageSize);
@@ -31,7 +31,7 @@ internal sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, flo
     /// <param name="path">The file, for messages.</param>
     /// <param name="imageSize">What the image tower takes, in pixels a side.</param>
     /// <exception cref="InvalidDataException">As <see cref="Read"/>.</exception>
-    public static ClipImageProcessorConfig Parse(ReadOnlyMemory<byte> json, string path, int imageSize)
+    internal static ClipImageProcessorConfig Parse(ReadOnlyMemory<byte> json, string path, int imageSize)
     {
         JsonDocument document;
         try

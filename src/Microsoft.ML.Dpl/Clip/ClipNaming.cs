@@ -6,14 +6,19 @@ namespace Microsoft.ML.Dpl.Clip;
 /// <param name="Transposed">Whether it is stored with its two axes exchanged.</param>
 internal sealed record StoredTensor(IReadOnlyList<string> Names, IReadOnlyList<long> PartShape, bool Transposed);
 
-/// <summary>The two families of parameter names that CLIP checkpoints come in.</summary>
+/// <summary>The families of parameter names that CLIP checkpoints come in.</summary>
 internal abstract class ClipNaming
 {
+    private const string TwoTowers = "text.";
+
     /// <summary>The names of OpenAI's own release: Q, K and V are one matrix, projections multiply from the right.</summary>
     public static ClipNaming OpenAI { get; } = new OpenAINaming();
 
     /// <summary>The names of Hugging Face's <c>CLIPModel</c>: Q, K and V apart, projections as linear layers.</summary>
     public static ClipNaming HuggingFace { get; } = new HuggingFaceNaming();
+
+    /// <summary>The names of open_clip: OpenAI's, with the text branch below <c>text.</c> where the model was made of two towers.</summary>
+    public static ClipNaming OfOpenClip(ITensorSource source) => new OpenClipNaming(source.Entries.ContainsKey(TwoTowers + "token_embedding.weight") ? TwoTowers : "");
 
     public abstract StoredTensor Locate(ExpectedTensor tensor);
 
@@ -25,6 +30,14 @@ internal abstract class ClipNaming
         public override StoredTensor Locate(ExpectedTensor tensor) => new([tensor.Name], tensor.Shape, Transposed: false);
 
         public override string Explain(ExpectedTensor tensor) => "the file's other tensors ask for that";
+    }
+
+    private sealed class OpenClipNaming(string textPrefix) : ClipNaming
+    {
+        public override StoredTensor Locate(ExpectedTensor tensor)
+            => new([tensor.Name == "logit_scale" || tensor.Name.StartsWith("visual.", StringComparison.Ordinal) ? tensor.Name : textPrefix + tensor.Name], tensor.Shape, Transposed: false);
+
+        public override string Explain(ExpectedTensor tensor) => $"{FolderLayout.OpenClipConfig} asks for that";
     }
 
     private sealed class HuggingFaceNaming : ClipNaming

@@ -43,6 +43,45 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
         return value.ValueKind == JsonValueKind.String ? value.GetString() : throw Fault(field, $"is {Shown(value)}, not a text");
     }
 
+    /// <summary>True or false; absent and <c>null</c> are false.</summary>
+    public bool Flag(string field) => Find(field) switch
+    {
+        null or { ValueKind: JsonValueKind.False or JsonValueKind.Null } => false,
+        { ValueKind: JsonValueKind.True } => true,
+        { } other => throw Fault(field, $"is {Shown(other)}, not true or false"),
+    };
+
+    /// <summary>A number greater than 0.</summary>
+    public double Factor(string field, double fallback, double maximum)
+    {
+        if (Find(field) is not JsonElement value) return fallback;
+        if (value.ValueKind != JsonValueKind.Number || !value.TryGetDouble(out double number) || !(number > 0 && number <= maximum))
+            throw Fault(field, $"is {Shown(value)}, not a number above 0 and at most {maximum}");
+        return number;
+    }
+
+    /// <summary>As many numbers as the fallback has.</summary>
+    public float[] Numbers(string field, float[] fallback)
+    {
+        if (Find(field) is not JsonElement value || value.ValueKind == JsonValueKind.Null) return fallback;
+        if (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == fallback.Length && value.EnumerateArray().All(v => v.ValueKind == JsonValueKind.Number))
+            return [.. value.EnumerateArray().Select(v => v.GetSingle())];
+        throw Fault(field, $"is {Shown(value)}, not {fallback.Length} numbers");
+    }
+
+    public bool IsList(string field) => Find(field) is { ValueKind: JsonValueKind.Array };
+
+    /// <summary>Refuses every field but these; false and <c>null</c> switch nothing on and are let pass.</summary>
+    public void RefuseOthers(params string[] known)
+    {
+        if (element is not JsonElement all) return;
+        foreach (JsonProperty property in all.EnumerateObject())
+        {
+            if (known.Contains(property.Name) || property.Value.ValueKind is JsonValueKind.Null or JsonValueKind.False) continue;
+            throw Fault(property.Name, $"is {Shown(property.Value)}, which makes another network than CLIP's; that is not supported");
+        }
+    }
+
     /// <summary>The complaint about one field.</summary>
     public InvalidDataException Fault(string field, string what) => new($"{location}: {path}{field} {what}.");
 

@@ -1,0 +1,92 @@
+namespace Microsoft.ML.Dpl.Hub;
+
+/// <summary>
+/// One repository's part of the hub's cache, in the layout that Hugging Face's own tools read and write:
+/// <c>blobs/</c> holds content by its hash, <c>snapshots/COMMIT/</c> links names to it, <c>refs/REVISION</c> names a commit.
+/// </summary>
+internal sealed class HubCache
+{
+    private readonly string _root, _folder;
+    private readonly Action<string, string> _link;
+
+    /// <param name="root">The cache of all repositories.</param>
+    /// <param name="repository">Checked by <see cref="HubNames.IsRepository"/>.</param>
+    /// <param name="link">Makes a symbolic link (its path, its target) or throws; null: the system's.</param>
+    public HubCache(string root, string repository, Action<string, string>? link = null)
+    {
+        (_root, Repository, _link) = (root, repository, link ?? ((path, target) => File.CreateSymbolicLink(path, target)));
+        _folder = Path.Combine(root, FolderName(repository));
+    }
+
+    public string Repository { get; }
+
+    public string BlobFolder => Path.Combine(_folder, "blobs");
+
+    public string Blob(string etag) => Path.Combine(BlobFolder, etag);
+
+    /// <summary>The file whose lock a process holds while it fetches a blob, where Python's tools look for it too.</summary>
+    public string Lock(string etag) => Path.Combine(_root, ".locks", FolderName(Repository), etag + ".lock");
+
+    public string Snapshot(string commit) => Path.Combine(_folder, "snapshots", commit);
+
+    /// <summary>The commit that a revision meant when it was last fetched; null where it never was.</summary>
+    public string? Commit(string revision)
+    {
+        if (HubNames.IsCommit(revision)) return Directory.Exists(Snapshot(revision)) ? revision : null;
+        string path = Reference(revision);
+        if (!File.Exists(path)) return null;
+        string commit = File.ReadAllText(path).Trim();
+        return HubNames.IsCommit(commit) ? commit : null;
+    }
+
+    /// <summary>A file of a snapshot; null where it is not there or its link leads nowhere.</summary>
+    public string? Find(string commit, string file)
+    {
+        string path = Path.Combine(Snapshot(commit), file);
+        return IsThere(path) ? path : null;
+    }
+
+    /// <summary>Whether a file of a snapshot can be read. To a link that leads nowhere, File.Exists says yes.</summary>
+    public static bool IsThere(string snapshotFile)
+        => File.Exists(snapshotFile) && (new FileInfo(snapshotFile).LinkTarget is null || File.ResolveLinkTarget(snapshotFile, returnFinalTarget: true) is { Exists: true });
+
+    /// <summary>Remembers what a revision means.</summary>
+    public void WriteReference(string revision, string commit)
+    {
+        if (revision == commit || Commit(revision) == commit) return;
+        string path = Reference(revision), partial = $"{path}.{Guid.NewGuid():n}";
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.WriteAllText(partial, commit);
+        File.Move(partial, path, overwrite: true);
+    }
+
+    /// <summary>Gives a blob its name in a snapshot: by a relative link, or where links cannot be made, by moving the blob there, as Python's tools do.</summary>
+    /// <returns>The file's path in the snapshot.</returns>
+    public string Publish(string commit, string file, string etag)
+    {
+        string path = Path.Combine(Snapshot(commit), file), folder = Path.GetDirectoryName(path)!;
+        Directory.CreateDirectory(folder);
+        string target = Path.GetRelativePath(folder, Blob(etag));
+        if (File.Exists(path) && (new FileInfo(path).LinkTarget is not { } old || old == target)) return path;
+        // The link is made under another name first: a reader sees the old one or the new one, never none.
+        string partial = $"{path}.{Guid.NewGuid():n}";
+        try
+        {
+            _link(partial, target);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or PlatformNotSupportedException)
+        {
+            File.Move(Blob(etag), path, overwrite: true);
+            return path;
+        }
+        File.Move(partial, path, overwrite: true);
+        return path;
+    }
+
+    /// <summary>The hash by which a snapshot's file is kept; null where it is no link, so that nothing says what it should be.</summary>
+    public static string? EtagOf(string snapshotFile) => new FileInfo(snapshotFile).LinkTarget is { } target && HubNames.IsBlob(Path.GetFileName(target)) ? Path.GetFileName(target) : null;
+
+    private string Reference(string revision) => Path.Combine(_folder, "refs", Path.Combine(revision.Split('/')));
+
+    private static string FolderName(string repository) => "models--" + repository.Replace("/", "--", StringComparison.Ordinal);
+}

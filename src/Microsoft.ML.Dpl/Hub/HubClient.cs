@@ -1,0 +1,178 @@
+using System.Net;
+using System.Net.Http.Headers;
+
+namespace Microsoft.ML.Dpl.Hub;
+
+/// <summary>A file that the hub has.</summary>
+/// <param name="Repository">Its repository.</param>
+/// <param name="Name">Its name there.</param>
+/// <param name="Address">Where it is asked for.</param>
+/// <param name="Commit">The commit that the revision means now.</param>
+/// <param name="Etag">The hub's name for the content: SHA-256 of a large file, git's SHA-1 of a small one.</param>
+/// <param name="Length">Bytes.</param>
+internal sealed record HubFile(string Repository, string Name, Uri Address, string Commit, string Etag, long Length);
+
+/// <summary>Asks the hub for files. Redirections are followed here rather than by the handler, so that the token goes to the hub's own address only.</summary>
+internal sealed class HubClient : IDisposable
+{
+    private const int MostRedirections = 10;
+    private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(30);
+
+    private readonly HubSettings _settings;
+    private readonly int _questionRetries;
+    private readonly HttpClient _http;
+
+    /// <param name="settings">Address, token and patience.</param>
+    /// <param name="hasAnswer">Whether the cache can stand in for an answer: then a hub that does not answer is asked once only.</param>
+    public HubClient(HubSettings settings, bool hasAnswer = false)
+    {
+        (_settings, _questionRetries) = (settings, hasAnswer ? 0 : settings.Options.Retries);
+        _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, AutomaticDecompression = DecompressionMethods.None, UseCookies = false, ConnectTimeout = settings.Options.Timeout })
+        {
+            Timeout = System.Threading.Timeout.InfiniteTimeSpan,
+        };
+        _http.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("Microsoft.ML.Dpl", typeof(HubClient).Assembly.GetName().Version?.ToString(3)));
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    /// <summary>Asks for a file's commit, hash and length.</summary>
+    /// <returns>The file, null where the revision lacks it; and the commit, null where the hub did not say.</returns>
+    /// <exception cref="HubException">The repository, revision or server is not there, or denies access.</exception>
+    public async Task<(HubFile? File, string? Commit)> FindAsync(string repository, string revision, string name, CancellationToken cancellation)
+    {
+        var address = new Uri(_settings.Endpoint, $"{repository}/resolve/{Uri.EscapeDataString(revision)}/{string.Join('/', name.Split('/').Select(Uri.EscapeDataString))}");
+        for (int failures = 0; ; failures++)
+        {
+            try
+            {
+                return await AskAsync(address, repository, revision, name, cancellation).ConfigureAwait(false);
+            }
+            catch (Exception e) when (MayPass(e))
+            {
+                await DelayAsync(failures, _questionRetries, address, e, cancellation).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>Begins to read a file.</summary>
+    /// <param name="file">As <see cref="FindAsync"/> found it.</param>
+    /// <param name="offset">The first byte; the server may ignore it and answer with all (200 instead of 206).</param>
+    /// <param name="cancellation">Ends the request.</param>
+    /// <returns>A response with status 200, 206 or 416; the caller disposes it.</returns>
+    /// <exception cref="HubException">The server denies access or answers nonsense.</exception>
+    /// <exception cref="HttpRequestException">It failed in a way that may pass.</exception>
+    public async Task<HttpResponseMessage> OpenAsync(HubFile file, long offset, CancellationToken cancellation)
+    {
+        Uri address = file.Address;
+        for (int hops = 0; ; hops++)
+        {
+            HttpResponseMessage response = await SendAsync(HttpMethod.Get, address, offset, file.Etag, cancellation).ConfigureAwait(false);
+            try
+            {
+                if (HubAnswers.IsRedirect(response))
+                {
+                    address = Next(response, address, hops);
+                    response.Dispose();
+                    continue;
+                }
+                if (response.StatusCode is HttpStatusCode.OK or HttpStatusCode.PartialContent or HttpStatusCode.RequestedRangeNotSatisfiable) return response;
+                throw Fault(response, file.Repository, file.Commit);
+            }
+            catch
+            {
+                response.Dispose();
+                throw;
+            }
+        }
+    }
+
+    /// <summary>Whether a failure may be gone at the next try.</summary>
+    public static bool MayPass(Exception e) => e is HttpRequestException or TimeoutException or EndOfStreamException || (e is IOException and not HubException);
+
+    /// <summary>Waits before the next try, longer each time.</summary>
+    /// <exception cref="HubException">There have been enough.</exception>
+    public Task DelayAsync(int failures, Uri address, Exception reason, CancellationToken cancellation) => DelayAsync(failures, _settings.Options.Retries, address, reason, cancellation);
+
+    private async Task DelayAsync(int failures, int retries, Uri address, Exception reason, CancellationToken cancellation)
+    {
+        if (failures >= retries)
+            throw new HubException(HubFailure.Unreachable, $"{address.Authority} could not be used, {failures + 1} tries: {reason.Message} What was downloaded is kept; try again when the network is back.", reason);
+        double factor = Math.Pow(2, Math.Min(failures, 16));
+        TimeSpan delay = _settings.Options.RetryDelay * factor;
+        await Task.Delay(delay < LongestDelay ? delay : LongestDelay, cancellation).ConfigureAwait(false);
+    }
+
+    /// <summary>Runs one wait for the server, which may last as long as the options allow.</summary>
+    /// <exception cref="TimeoutException">It lasted longer.</exception>
+    public async Task<T> WithinTimeoutAsync<T>(Func<CancellationToken, Task<T>> wait, CancellationToken cancellation)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        limit.CancelAfter(_settings.Options.Timeout);
+        try
+        {
+            return await wait(limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
+        {
+            throw new TimeoutException($"The server was silent for {_settings.Options.Timeout.TotalSeconds:0.#} s.", e);
+        }
+    }
+
+    private async Task<(HubFile? File, string? Commit)> AskAsync(Uri address, string repository, string revision, string name, CancellationToken cancellation)
+    {
+        string? commit = null;
+        Uri at = address;
+        for (int hops = 0; ; hops++)
+        {
+            using HttpResponseMessage response = await SendAsync(HttpMethod.Head, at, offset: 0, etag: null, cancellation).ConfigureAwait(false);
+            commit ??= HubAnswers.Header(response, "X-Repo-Commit");
+            string? linked = HubAnswers.Header(response, "X-Linked-Etag");
+            if (HubAnswers.IsRedirect(response) && linked is null)
+            {
+                // Of a file that lies elsewhere only the hub itself knows the hash; another host's headers would say nothing.
+                at = Next(response, at, hops);
+                if (!IsHub(at)) throw new HubException(HubFailure.BadAnswer, $"{address} leads to {at.Authority} without saying which content it has (X-Linked-Etag). Is HF_ENDPOINT right?");
+                continue;
+            }
+            if (HubAnswers.IsFileMissing(response)) return (null, commit);
+            if (!HubAnswers.IsRedirect(response) && !response.IsSuccessStatusCode) throw Fault(response, repository, revision);
+
+            string? etag = (linked ?? response.Headers.ETag?.Tag)?.Trim('"');
+            long? length = long.TryParse(HubAnswers.Header(response, "X-Linked-Size"), out long size) ? size : response.Content.Headers.ContentLength;
+            if (!HubNames.IsCommit(commit) || !HubNames.IsBlob(etag) || length is not >= 0)
+                throw new HubException(HubFailure.BadAnswer, $"{address} does not say which commit, content and length it has (X-Repo-Commit, ETag, Content-Length). Is HF_ENDPOINT a hub?");
+            return (new HubFile(repository, name, address, commit!, etag!, length.Value), commit);
+        }
+    }
+
+    private Task<HttpResponseMessage> SendAsync(HttpMethod method, Uri address, long offset, string? etag, CancellationToken cancellation) => WithinTimeoutAsync(async limit =>
+    {
+        using var request = new HttpRequestMessage(method, address);
+        request.Headers.AcceptEncoding.Add(new StringWithQualityHeaderValue("identity"));
+        if (IsHub(address) && _settings.Token is { } token) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        if (offset > 0)
+        {
+            request.Headers.Range = new RangeHeaderValue(offset, null);
+            // Another host has ETags of its own; there the hash of the whole file decides.
+            if (IsHub(address)) request.Headers.IfRange = new RangeConditionHeaderValue($"\"{etag}\"");
+        }
+        return await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit).ConfigureAwait(false);
+    }, cancellation);
+
+    private Exception Fault(HttpResponseMessage response, string repository, string revision)
+        => HubAnswers.MayPass(response)
+            ? new HttpRequestException($"{response.RequestMessage?.RequestUri} answered {(int)response.StatusCode} ({response.ReasonPhrase}).")
+            : HubAnswers.Fault(response, repository, revision, _settings);
+
+    private static Uri Next(HttpResponseMessage response, Uri from, int hops)
+    {
+        if (response.Headers.Location is not { } location) throw new HubException(HubFailure.BadAnswer, $"{from} redirects to nowhere.");
+        var next = new Uri(from, location);
+        if (hops >= MostRedirections) throw new HubException(HubFailure.BadAnswer, $"{from} redirects more than {MostRedirections} times.");
+        if (next.Scheme != from.Scheme && next.Scheme != "https") throw new HubException(HubFailure.BadAnswer, $"{from} redirects to {next.Scheme}://{next.Authority}, which is not protected; that is refused.");
+        return next;
+    }
+
+    private bool IsHub(Uri address) => address.Scheme == _settings.Endpoint.Scheme && address.Authority.Equals(_settings.Endpoint.Authority, StringComparison.OrdinalIgnoreCase);
+}

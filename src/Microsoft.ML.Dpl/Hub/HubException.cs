@@ -1,0 +1,48 @@
+namespace Microsoft.ML.Dpl.Hub;
+
+/// <summary>What kept a model from being had by name.</summary>
+public enum HubFailure
+{
+    /// <summary>The network must not be used, and the cache does not hold the model.</summary>
+    Offline,
+
+    /// <summary>There is no such repository, or it is private.</summary>
+    RepositoryNotFound,
+
+    /// <summary>The repository has no such branch, tag or commit.</summary>
+    RevisionNotFound,
+
+    /// <summary>The repository lacks a file that a CLIP needs.</summary>
+    FileNotFound,
+
+    /// <summary>The repository asks for a token, another token, or for its terms to be accepted first.</summary>
+    AccessDenied,
+
+    /// <summary>The server could not be reached, broke off or failed, several times.</summary>
+    Unreachable,
+
+    /// <summary>The server answered with something that is not the file.</summary>
+    BadAnswer,
+
+    /// <summary>A file's bytes are not those that the hub names by their hash.</summary>
+    Damaged,
+
+    /// <summary>The disk of the cache has no room, or the cache cannot be written.</summary>
+    CacheNotWritable,
+
+    /// <summary>Another process holds the lock of a file and does not get on with it.</summary>
+    Locked,
+}
+
+/// <summary>A model could not be had by name. The message says what to do.</summary>
+public sealed class HubException : IOException
+{
+    /// <param name="failure">The kind.</param>
+    /// <param name="message">What happened and what to do.</param>
+    /// <param name="innerException">What it came from.</param>
+    public HubException(HubFailure failure, string message, Exception? innerException = null)
+        : base(message, innerException) => Failure = failure;
+
+    /// <summary>The kind.</summary>
+    public HubFailure Failure { get; }
+}

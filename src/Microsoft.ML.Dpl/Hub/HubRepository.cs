@@ -1,0 +1,90 @@
+namespace Microsoft.ML.Dpl.Hub;
+
+/// <summary>One revision of a repository: files are fetched into the cache as they are asked for. The first answer fixes the commit, so that all files belong together.</summary>
+internal sealed class HubRepository : IDisposable
+{
+    private readonly HubSettings _settings;
+    private readonly HubCache _cache;
+    private readonly HubClient? _client;
+    private readonly Dictionary<string, HubFile?> _known = new(StringComparer.Ordinal);
+    private string? _commit;
+
+    /// <param name="name">Checked by <see cref="HubNames.IsRepository"/>.</param>
+    /// <param name="settings">Where it comes from and where it is kept.</param>
+    /// <param name="offline">Whether only the cache may be asked.</param>
+    /// <exception cref="HubException">The cache alone may be asked, and has never seen this revision.</exception>
+    public HubRepository(string name, HubSettings settings, bool offline)
+    {
+        (_settings, _cache) = (settings, new HubCache(settings.CacheFolder, name));
+        if (!offline)
+        {
+            _client = new HubClient(settings, hasAnswer: _cache.Commit(settings.Options.Revision) is not null);
+            return;
+        }
+        _commit = _cache.Commit(settings.Options.Revision) ?? throw new HubException(HubFailure.Offline,
+            $"'{name}' at revision '{settings.Options.Revision}' is not in the cache '{settings.CacheFolder}', and the network may not be used. Unset HF_HUB_OFFLINE, or copy the model's folder into the cache.");
+    }
+
+    public string Name => _cache.Repository;
+
+    public bool IsOffline => _client is null;
+
+    /// <summary>The folder of the files fetched so far.</summary>
+    /// <exception cref="InvalidOperationException">No file has been asked for yet.</exception>
+    public string Folder => _cache.Snapshot(_commit ?? throw new InvalidOperationException("No file of this repository has been asked for."));
+
+    /// <summary>Whether the revision has a file; offline, whether the cache has it.</summary>
+    /// <exception cref="HubException">The hub does not have the repository or revision, or cannot be asked.</exception>
+    public async Task<bool> HasAsync(string file, CancellationToken cancellation)
+    {
+        if (_client is null) return _cache.Find(_commit!, file) is not null;
+        if (!_known.ContainsKey(file))
+        {
+            var (found, commit) = await _client.FindAsync(Name, _commit ?? _settings.Options.Revision, file, cancellation).ConfigureAwait(false);
+            if (HubNames.IsCommit(commit)) _commit ??= commit;
+            if (found is not null && found.Commit != _commit)
+                throw new HubException(HubFailure.BadAnswer, $"{found.Address} belongs to commit {found.Commit} instead of {_commit}. Is HF_ENDPOINT a hub?");
+            _known[file] = found;
+        }
+        return _known[file] is not null;
+    }
+
+    /// <summary>A file's path in the cache; null where the revision, or offline the cache, lacks it.</summary>
+    /// <exception cref="HubException">As <see cref="HasAsync"/>, or the download failed.</exception>
+    public async Task<string?> FetchAsync(string file, CancellationToken cancellation)
+    {
+        if (!HubNames.IsRelativePath(file)) throw new HubException(HubFailure.BadAnswer, $"'{Name}' names a file '{file}', which leads out of the repository.");
+        if (!await HasAsync(file, cancellation).ConfigureAwait(false)) return null;
+        if (_client is null) return _cache.Find(_commit!, file);
+        HubFile found = _known[file]!;
+        // A file without a link is one that could not be linked; its length is all that can be held against the hub's answer quickly.
+        if (_cache.Find(found.Commit, file) is { } present && HubCache.EtagOf(present) is null && new FileInfo(present).Length == found.Length) return present;
+        await new BlobDownload(_client, _cache, _settings.Options).FetchAsync(found, cancellation).ConfigureAwait(false);
+        return Write(() => _cache.Publish(found.Commit, file, found.Etag));
+    }
+
+    /// <summary>Remembers what the revision means, now that everything needed of it is here.</summary>
+    public void Complete()
+    {
+        if (_client is null || _commit is null) return;
+        Write(() =>
+        {
+            _cache.WriteReference(_settings.Options.Revision, _commit);
+            return true;
+        });
+    }
+
+    public void Dispose() => _client?.Dispose();
+
+    private T Write<T>(Func<T> write)
+    {
+        try
+        {
+            return write();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new HubException(HubFailure.CacheNotWritable, $"The cache '{_settings.CacheFolder}' cannot be written: {e.Message} Set HF_HUB_CACHE to a folder that can.", e);
+        }
+    }
+}
