@@ -15,6 +15,7 @@ internal static class CommandLine
 
     public static async Task<int> Run(RootCommand root, string[] words)
     {
+        LibTorchFolder.Choose();
         root.Options.Add(Verbose);
         ExampledHelp.AddTo(root);
         ParseResult arguments = root.Parse(words);
