@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Microsoft.ML.Dpl.Tests;
 using Microsoft.ML.Dpl.Tool.Report;
 using Microsoft.ML.Dpl.Tool.Results;
 using PuppeteerSharp;
