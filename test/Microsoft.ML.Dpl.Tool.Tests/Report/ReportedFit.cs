@@ -58,7 +58,7 @@ internal sealed class ReportedFit : IDisposable
     private static SearchResults Searched(int epochs)
         => SearchResults.Of(new DplSearchReport([0, 2, 4, 6], [.. Enumerable.Range(1, epochs).Select(e => new DplSearchEpoch(0.0035, 2.0 / e, 2.4 / e, Alphas(3, e), Alphas(6, e)))]), 0.1);
 
-    private static float[][] Alphas(int layers, int epoch) => [.. Enumerable.Range(0, layers).Select(l => Enumerable.Range(0, 4).Select(c => (float)(Math.Sin(7 * l + 3 * c + 1) * (1 - Math.Exp(-epoch / 6d)))).ToArray())];
+    private static float[][] Alphas(int layers, int epoch) => [.. Enumerable.Range(0, layers).Select(l => Enumerable.Range(0, 4).Select(c => (float)(4 * Math.Sin(7 * l + 3 * c + 1) * (1 - Math.Exp(-epoch / 6d)))).ToArray())];
 
     private static void Draw(string path, SKColor colour)
     {
