@@ -1,4 +1,15 @@
 using System.CommandLine;
+using Microsoft.ML.Dpl.Tool;
+using Microsoft.ML.Dpl.Tool.Commands;
 
 var root = new RootCommand("Differentiable Prompt Learning for CLIP: few-shot image classification without writing code.");
-return await root.Parse(args).InvokeAsync();
+root.Subcommands.Add(FitCommand.Create());
+root.Subcommands.Add(SearchCommand.Create());
+root.Subcommands.Add(FitCommand.CreateTrain());
+root.Subcommands.Add(CompareCommand.Create());
+root.Subcommands.Add(EvaluateCommand.Create());
+root.Subcommands.Add(PredictCommand.Create());
+root.Subcommands.Add(ZeroShotCommand.Create());
+root.Subcommands.Add(InspectCommand.Create());
+root.Subcommands.Add(CompletionCommand.Create());
+return await CommandLine.Run(root, args);

@@ -1,6 +1,6 @@
-using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl;
@@ -44,9 +44,40 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     {
         ArgumentNullException.ThrowIfNull(input);
         _options.Validate();
-        using var log = new HostLog(_environment, nameof(DplTrainer), "Fit");
+        return Run(input, "Fit", (run, data, device) =>
+        {
+            FitResult result = run.Run(data);
+            var face = new ModelFace(_options.ImageColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName, _options.PredictionBatchSize, result.Classes);
+            return new DplTransformer(face, result.Description with { ImageFolder = _options.ImageFolder }, result.Prompts, _options.Backbone!, device) { Contents = _options.ModelContents };
+        });
+    }
+
+    /// <summary>Searches the context lengths and trains nothing: the first stage of <see cref="Fit"/>, with the same pictures set aside for validation and the same course.</summary>
+    /// <param name="input">As for <see cref="Fit"/>.</param>
+    /// <returns>
+    /// The lengths. With <see cref="Options.OnCancel"/> set to return the best, a cancelled search that has ended an epoch returns the choice of the last one.
+    /// A workspace keeps an interrupted search as it does an interrupted fit, but neither goes on with the other's checkpoint.
+    /// </returns>
+    /// <inheritdoc cref="Fit" path="/exception"/>
+    /// <exception cref="ArgumentException">An option is out of range, or <see cref="Options.Configuration"/> is given.</exception>
+    public DplSearchOutcome Search(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        _options.Validate();
+        if (_options.Configuration is not null)
+            throw new ArgumentException($"{nameof(Options.Configuration)} is given, so there is nothing to search: leave it out, or call {nameof(Fit)}.", nameof(Options.Configuration));
+        return Run(input, "Search", (run, data, _) =>
+        {
+            (SearchResult result, bool wasCancelled) = run.Search(data);
+            return new DplSearchOutcome(new PromptConfiguration(result.TextLengths, result.ImageLengths), DplTransformer.ReportOf(result), wasCancelled);
+        });
+    }
+
+    /// <summary>Finds columns and device, then runs.</summary>
+    private T Run<T>(IDataView input, string task, Func<FitRun, FitData, TorchSharp.torch.Device, T> run)
+    {
+        using var log = new HostLog(_environment, nameof(DplTrainer), task);
         EnvironmentOptions environment = MLNetInternals.OptionsOf(_environment);
-        ClipBackbone backbone = _options.Backbone!;
         var data = new FitData(
             Labelled(input, WeightColumn.Find), _options.ValidationSet is { } validation ? Labelled(validation, WeightColumn.FindIfPresent) : null, _options.SkipUnreadableImages);
         // A device asked for by name is meant; the context's own setting speaks for the context's GPU.
@@ -56,17 +87,14 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         FitSettings settings = _options.ToSettings(_options.Seed ?? environment.Seed ?? 0);
         var monitor = new FitMonitor(log, _options.Progress, _options.CancellationToken);
         if (_options.TuneAllocator) NativeAllocator.KeepFreedMemory();
-        FitResult result;
         try
         {
-            result = new FitRun(backbone, settings, device, monitor, log).Run(data);
+            return run(new FitRun(_options.Backbone!, settings, device, monitor, log), data, device);
         }
         finally
         {
             NativeAllocator.ReturnFreeMemory();
         }
-        var face = new ModelFace(_options.ImageColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName, _options.PredictionBatchSize, result.Classes);
-        return new DplTransformer(face, result.Description with { ImageFolder = _options.ImageFolder }, result.Prompts, backbone, device) { Contents = _options.ModelContents };
     }
 
     /// <inheritdoc/>

@@ -56,6 +56,12 @@ public sealed class DplTransformer : ITransformer, IDisposable
     /// <summary>The classes in the order of the scores.</summary>
     public IReadOnlyList<string> ClassNames => _face.Classes.Names;
 
+    /// <summary>Name of the column that pictures are read from.</summary>
+    public string ImageColumnName => _face.ImageColumnName;
+
+    /// <summary>Name of the column with the classes' probabilities.</summary>
+    public string ScoreColumnName => _face.ScoreColumnName;
+
     /// <summary>Context lengths per layer.</summary>
     public PromptConfiguration Configuration { get; }
 
@@ -191,7 +197,7 @@ public sealed class DplTransformer : ITransformer, IDisposable
         _scorer.Use(() =>
         {
             using ClipEntries clip = ClipEntries.Of(Backbone, parts, _device);
-            string json = (_description with { Carries = parts }).ToJson();
+            string json = (_description with { Carries = parts, ClassNames = ClassNames }).ToJson();
             ModelZip.Write(ctx, MLNetInternals.LoaderSignature, typeof(DplTransformer).Assembly, _face, json, [(PromptsEntry, writer => _prompts.Write(writer.BaseStream)), .. clip.Streams]);
             return parts;
         });
@@ -235,10 +241,10 @@ public sealed class DplTransformer : ITransformer, IDisposable
             }
         });
 
-    private static DplModelContents ContentsOf(CarriedParts parts)
+    internal static DplModelContents ContentsOf(CarriedParts parts)
         => parts switch { CarriedParts.ImageTower => DplModelContents.WithImageTower, CarriedParts.Clip => DplModelContents.WithClip, _ => DplModelContents.PromptsOnly };
 
-    private static DplSearchReport ReportOf(SearchResult search)
+    internal static DplSearchReport ReportOf(SearchResult search)
         => new(search.Candidates, [.. search.Epochs.Select(e => new DplSearchEpoch(e.LearningRate, e.TrainLoss, e.ValidationLoss, e.Alphas.Text, e.Alphas.Image))]);
 
     private ImageColumn FindImages(DataViewSchema schema) => ImageColumn.Find(schema, _face.ImageColumnName, _description.ImageFolder);

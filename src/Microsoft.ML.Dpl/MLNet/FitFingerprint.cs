@@ -17,7 +17,7 @@ internal sealed class FitFingerprint
 
     private FitFingerprint(SortedDictionary<string, string> parts) => _parts = parts;
 
-    public static FitFingerprint Of(FitSettings settings, ClipBackbone backbone, LabelClasses classes, FitPictures? pictures, PreparedImages? validation, torch.Device device)
+    public static FitFingerprint Of(FitSettings settings, ClipBackbone backbone, LabelClasses classes, FitPictures? pictures, PreparedImages? validation, torch.Device device, bool searchesOnly)
     {
         var parts = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
@@ -30,6 +30,8 @@ internal sealed class FitFingerprint
             ["Validation rows"] = $"{validation?.Count ?? 0}",
             ["Validation data (SHA-256)"] = validation is null ? "" : DataDigest.Of(validation),
         };
+        // A fit says nothing of it, so that checkpoints from before there were searches alone are gone on with.
+        if (searchesOnly) parts.Add("Run", "search without training");
         // Taken from the settings as a whole, so that none can be forgotten.
         Add(parts, "", JsonSerializer.SerializeToNode(settings)!.AsObject());
         return new FitFingerprint(parts);

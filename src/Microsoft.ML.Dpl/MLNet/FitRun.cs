@@ -17,7 +17,20 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
 {
     /// <exception cref="InvalidOperationException">The data cannot be learnt from, or the loss ceased to be a number.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run, and the settings do not ask for the best so far or there is none.</exception>
-    public FitResult Run(FitData data)
+    public FitResult Run(FitData data) => Prepare(data, searchesOnly: false, Fit);
+
+    /// <summary>The search alone. The settings have one.</summary>
+    /// <returns>What it found, and whether it was cut short.</returns>
+    /// <inheritdoc cref="Run" path="/exception"/>
+    public (SearchResult Result, bool WasCancelled) Search(FitData data) => Prepare(data, searchesOnly: true, (ready, checkpoints) =>
+    {
+        using Searched searched = Search(ready.Clip, settings.Search!, ready.Pictures!, checkpoints?.ForSearch());
+        if (!searched.WasCancelled) checkpoints?.Finish();
+        return (searched.Result, searched.WasCancelled);
+    });
+
+    /// <summary>Reads pictures, texts and CLIP, and hands them to what runs on them.</summary>
+    private T Prepare<T>(FitData data, bool searchesOnly, Func<Ready, FitCheckpoints?, T> run)
     {
         using FitCheckpoints? checkpoints = settings.Workspace is { } workspace ? FitCheckpoints.Open(workspace, MostParameters(), log) : null;
         var reader = new FitPictureReader(data, settings, backbone.CreateImageProcessor(), log, observer.ThrowIfCancelled);
@@ -30,7 +43,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         bool isZeroShot = settings.Search is null && settings.TextLengths!.Concat(settings.ImageLengths!).All(length => length == 0);
         using FitPictures? pictures = isZeroShot && !reader.Splits ? null : reader.Read(classes);
         PreparedImages? validation = pictures is null ? reader.ReadValidation(classes) : pictures.Validation;
-        checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, pictures, validation, device));
+        checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, pictures, validation, device, searchesOnly));
 
         using Lease<VisionWeights> vision = backbone.RentVision(device);
         using Lease<TextWeights> text = backbone.RentText(device);
@@ -40,8 +53,14 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         // The workers have all cores: operations on this thread that wanted them too would wait for them, however short.
         using IDisposable? limit = parts is null ? null : NativeThreads.LimitCallingThread(1);
         var clip = new PromptedClip(imageTower, new TextTower(text.Value), classTexts, parts);
-        using Searched? searched = settings.Search is { } search ? checkpoints?.FoundSearch(device) ?? Search(clip, search, pictures!, checkpoints?.ForSearch()) : null;
-        using Trained trained = searched is { WasCancelled: true } ? searched.AsTrained() : Train(clip, searched, pictures, validation, checkpoints?.ForTraining(searched));
+        return run(new Ready(clip, classes, reference, pictures, validation), checkpoints);
+    }
+
+    private FitResult Fit(Ready ready, FitCheckpoints? checkpoints)
+    {
+        PromptedClip clip = ready.Clip;
+        using Searched? searched = settings.Search is { } search ? checkpoints?.FoundSearch(device) ?? Search(clip, search, ready.Pictures!, checkpoints?.ForSearch()) : null;
+        using Trained trained = searched is { WasCancelled: true } ? searched.AsTrained() : Train(clip, searched, ready.Pictures, ready.Validation, checkpoints?.ForTraining(searched));
         // A cancelled fit can be gone on with.
         if (!trained.WasCancelled) checkpoints?.Finish();
 
@@ -49,8 +68,8 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         using Tensor classFeatures = clip.Text.UnitFeatures(clip.Texts, trained.Text);
         var prompts = new TrainedPrompts([.. trained.Image.Rows.Select(Kept)], [.. trained.Text.Rows.Select(Kept)], Kept(classFeatures)!, clip.Text.Weights.LogitScale);
         var description = new ModelDescription(
-            reference, settings.Template, trained.Text.Lengths, trained.Image.Lengths, trained.ValidationAccuracy, searched?.Result, WasCancelled: trained.WasCancelled);
-        return new FitResult(classes, description, prompts);
+            ready.Reference, settings.Template, trained.Text.Lengths, trained.Image.Lengths, trained.ValidationAccuracy, searched?.Result, WasCancelled: trained.WasCancelled);
+        return new FitResult(ready.Classes, description, prompts);
     }
 
     private Searched Search(PromptedClip clip, SearchSettings search, FitPictures pictures, IStageCheckpoints? checkpoints)
@@ -154,6 +173,9 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         using var scope = NewDisposeScope();
         return values?.detach().cpu().clone().DetachFromDisposeScope();
     }
+
+    /// <summary>What both kinds of run begin with. Owns nothing.</summary>
+    private sealed record Ready(PromptedClip Clip, LabelClasses Classes, BackboneReference Reference, FitPictures? Pictures, PreparedImages? Validation);
 
     private sealed record TrainFeed(IBatchSource Source, IDisposable? Owned) : IDisposable
     {

@@ -14,9 +14,10 @@ namespace Microsoft.ML.Dpl.MLNet;
 /// <param name="ImageFolder">Where relative paths of pictures start; null: the current folder.</param>
 /// <param name="WasCancelled">Whether the fit was cut short; false in zips from before it was kept.</param>
 /// <param name="Carries">What of CLIP lies in the zip; nothing in zips from before there was a choice.</param>
+/// <param name="ClassNames">The classes, for whoever reads this text alone; the main stream has them for loading. Null in zips from before they were kept here.</param>
 internal sealed record ModelDescription(
     BackboneReference Backbone, string Template, IReadOnlyList<int> TextLengths, IReadOnlyList<int> ImageLengths, double? ValidationAccuracy, SearchResult? Search,
-    string? ImageFolder = null, bool WasCancelled = false, CarriedParts Carries = CarriedParts.None)
+    string? ImageFolder = null, bool WasCancelled = false, CarriedParts Carries = CarriedParts.None, IReadOnlyList<string>? ClassNames = null)
 {
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true, Converters = { new JsonStringEnumConverter<CarriedParts>(JsonNamingPolicy.CamelCase) } };
 

@@ -1,0 +1,34 @@
+using System.CommandLine;
+using System.CommandLine.Invocation;
+using Microsoft.ML.Dpl.Tool.Commands;
+using Microsoft.ML.Dpl.Tool.Display;
+
+namespace Microsoft.ML.Dpl.Tool;
+
+/// <summary>Runs a command line: signals cancel it, exceptions become one sentence, and every end has its exit code.</summary>
+internal static class CommandLine
+{
+    private static readonly Option<bool> Verbose = new("--verbose") { Description = "Shows the library's notes, and the whole exception where something fails.", Recursive = true };
+
+    /// <summary>Whether details are wanted.</summary>
+    public static bool IsVerbose(ParseResult arguments) => arguments.GetValue(Verbose);
+
+    public static async Task<int> Run(RootCommand root, string[] words)
+    {
+        root.Options.Add(Verbose);
+        ExampledHelp.AddTo(root);
+        ParseResult arguments = root.Parse(words);
+        using var interruption = new Interruption();
+        try
+        {
+            // Signals are handled here: a fit may need longer to end well than the two seconds that are usual.
+            var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+            int code = await arguments.InvokeAsync(configuration, interruption.Token);
+            return arguments.Action is ParseErrorAction ? (int)ExitCode.BadInput : code;
+        }
+        catch (Exception e)
+        {
+            return (int)Failure.Report(e, IsVerbose(arguments));
+        }
+    }
+}

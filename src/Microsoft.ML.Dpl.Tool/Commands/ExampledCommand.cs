@@ -1,0 +1,49 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+
+namespace Microsoft.ML.Dpl.Tool.Commands;
+
+/// <summary>A command whose help ends with examples.</summary>
+internal sealed class ExampledCommand(string name, string description, params string[] examples) : System.CommandLine.Command(name, description)
+{
+    /// <summary>Command lines, as they are typed.</summary>
+    public IReadOnlyList<string> Examples => examples;
+}
+
+/// <summary>The usual help, then the command's examples and the exit codes.</summary>
+internal sealed class ExampledHelp(HelpAction usual) : SynchronousCommandLineAction
+{
+    /// <summary>What scripts go by; one line each.</summary>
+    private static readonly (ExitCode Code, string Meaning)[] Codes =
+    [
+        (ExitCode.Success, "all was done"),
+        (ExitCode.Unexpected, "unexpected: a fault of the program or the machine"),
+        (ExitCode.BadInput, "the command line, or what it names, cannot be used"),
+        (ExitCode.PartlyFailed, "some pictures could not be read; the others were done"),
+        (ExitCode.Cancelled, "cancelled by Ctrl-C or a signal; what was best until then is written where there was something"),
+    ];
+
+    /// <summary>Gives all help of the command line examples and exit codes.</summary>
+    public static void AddTo(RootCommand root)
+    {
+        HelpOption help = root.Options.OfType<HelpOption>().Single();
+        help.Action = new ExampledHelp((HelpAction)help.Action!);
+    }
+
+    public override int Invoke(ParseResult parseResult)
+    {
+        int code = usual.Invoke(parseResult);
+        TextWriter output = parseResult.InvocationConfiguration.Output;
+        if (parseResult.CommandResult.Command is ExampledCommand { Examples.Count: > 0 } command)
+        {
+            output.WriteLine("Examples:");
+            foreach (string example in command.Examples) output.WriteLine($"  {example}");
+            output.WriteLine();
+        }
+        output.WriteLine("Exit codes:");
+        foreach (var (exit, meaning) in Codes) output.WriteLine($"  {(int)exit,-4} {meaning}");
+        output.WriteLine();
+        return code;
+    }
+}

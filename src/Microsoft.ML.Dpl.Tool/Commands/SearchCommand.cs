@@ -1,0 +1,74 @@
+using System.CommandLine;
+using System.Text.Json;
+using Microsoft.ML.Dpl.Tool.Data;
+using Microsoft.ML.Dpl.Tool.Display;
+using Microsoft.ML.Dpl.Tool.Models;
+using Microsoft.ML.Dpl.Tool.Options;
+using Microsoft.ML.Dpl.Tool.Results;
+
+namespace Microsoft.ML.Dpl.Tool.Commands;
+
+/// <summary><c>dpl search</c>: the context lengths alone.</summary>
+internal static class SearchCommand
+{
+    public static System.CommandLine.Command Create()
+    {
+        var data = new DataOptions(learns: true);
+        var clip = new ModelOptions(needsClip: true);
+        var search = new SearchOptions();
+        var common = new CommonOptions();
+        var output = new OutputOptions("the configuration", "configuration.json");
+        var progress = new ProgressOptions();
+        var command = new ExampledCommand(
+            "search", "Searches how many prompt rows each layer of CLIP gets, and writes the configuration with the alphas that led to it. Training is left to dpl train.",
+            "dpl search photos --clip ViT-B/16 --output configuration.json", "dpl train photos --clip ViT-B/16 --configuration configuration.json");
+        data.AddTo(command);
+        clip.AddTo(command);
+        output.AddTo(command);
+        search.AddTo(command);
+        common.AddTo(command);
+        foreach (Option option in progress.All) command.Options.Add(option);
+        command.SetAction((arguments, cancellation) => Task.FromResult((int)Run(arguments, data, clip, search, common, output, progress, cancellation)));
+        return command;
+    }
+
+    private static ExitCode Run(
+        ParseResult arguments, DataOptions data, ModelOptions clip, SearchOptions search, CommonOptions common, OutputOptions output, ProgressOptions progress, CancellationToken cancellation)
+    {
+        DateTimeOffset started = DateTimeOffset.Now;
+        var options = new DplTrainer.Options { Backbone = clip.Backbone(arguments), OnCancel = DplCancellation.ReturnBest, CancellationToken = cancellation };
+        search.Apply(arguments, options);
+        common.Apply(arguments, options);
+        clip.Apply(arguments, options);
+        OutputFiles files = output.Check(arguments);
+        PictureSets sets = data.Read(arguments, common.Seed(arguments));
+        var session = new FitSession(options, sets, data.HasWeights(arguments), progress.Mode(arguments), CommandLine.IsVerbose(arguments));
+        FitResults results = RunRecord.Of(arguments, options, sets, started);
+
+        DplSearchOutcome found = session.Search("search");
+        files.Main.Write(path => File.WriteAllText(path, JsonSerializer.Serialize(
+            new
+            {
+                found.Configuration.Text,
+                found.Configuration.Image,
+                found.WasCancelled,
+                results.Backbone,
+                Search = found.Report,
+            },
+            ToolJson.Indented)));
+        results = results with
+        {
+            Search = SearchResults.Of(found.Report, options.SearchMargin),
+            Configuration = found.Configuration,
+            Stages = [.. RunRecord.Stages(session.Epochs)],
+            WasCancelled = found.WasCancelled,
+        };
+        files.Results?.Write(path => File.WriteAllText(path, ResultsJson.Write(results)));
+        ConfigurationTable.Write(found.Configuration, found.Report);
+        Console.Out.WriteLine($"Configuration: {files.Main.FullPath}");
+        if (files.Results is { } written) Console.Out.WriteLine($"Results: {written.FullPath}");
+        if (!found.WasCancelled) return ExitCode.Success;
+        Terminal.Fail("Cancelled; the configuration is the choice after the last whole epoch.");
+        return ExitCode.Cancelled;
+    }
+}

@@ -1,0 +1,49 @@
+using System.CommandLine;
+using System.Text.Json;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tool.Data;
+using Microsoft.ML.Dpl.Tool.Display;
+using Microsoft.ML.Dpl.Tool.Models;
+using Microsoft.ML.Dpl.Tool.Options;
+using Microsoft.ML.Dpl.Tool.Results;
+
+namespace Microsoft.ML.Dpl.Tool.Commands;
+
+/// <summary><c>dpl zeroshot</c>: how plain CLIP does with the classes' names alone.</summary>
+internal static class ZeroShotCommand
+{
+    public static System.CommandLine.Command Create()
+    {
+        var data = new DataOptions(learns: false);
+        var clip = new ModelOptions(needsClip: true);
+        var template = new Option<string>("--template") { Description = "Text of a class; {} stands for its name.", DefaultValueFactory = _ => new DplTrainer.Options().Template };
+        var format = new Option<ResultFormat>("--format") { Description = "table, or json with every prediction.", HelpName = "table|json", DefaultValueFactory = _ => ResultFormat.Table };
+        var skip = new Option<bool>("--skip-unreadable") { Description = "Leaves out pictures that cannot be read, instead of ending at the first; the exit code then says so." };
+        var command = new ExampledCommand(
+            "zeroshot", "Measures zero-shot CLIP: the classes' names in a template, without any training.",
+            "dpl zeroshot photos --clip clip-vit-base-patch16", "dpl zeroshot flowers --clip tiny --template \"a photo of a {}, a type of flower.\"");
+        data.AddTo(command);
+        clip.AddTo(command);
+        foreach (Option option in new Option[] { template, format, skip }) command.Options.Add(option);
+        command.SetAction((arguments, cancellation) => Task.FromResult((int)Run(
+            arguments, data, clip, arguments.GetRequiredValue(template), arguments.GetValue(format), arguments.GetValue(skip), cancellation)));
+        return command;
+    }
+
+    private static ExitCode Run(ParseResult arguments, DataOptions data, ModelOptions clip, string template, ResultFormat format, bool skip, CancellationToken cancellation)
+    {
+        PictureSets sets = data.Read(arguments);
+        ClipBackbone backbone = clip.Backbone(arguments);
+        var options = new DplTrainer.Options { Backbone = backbone, Configuration = PromptConfiguration.ZeroShot(backbone), Template = template, CancellationToken = cancellation };
+        clip.Apply(arguments, options);
+        // Nothing is learnt: the pictures only name the classes.
+        var session = new FitSession(options, sets with { Train = [.. sets.All], Validation = [] }, hasWeights: false, ProgressMode.None, CommandLine.IsVerbose(arguments));
+        using DplTransformer transformer = session.Fit("zero-shot CLIP");
+        (TestResults figures, int skipped) = Evaluator.Evaluate(session.MLContext, transformer, sets.ToEvaluate, skip, cancellation);
+        if (format == ResultFormat.Json) Console.Out.WriteLine(JsonSerializer.Serialize(figures, ToolJson.Indented));
+        else EvaluationTables.Write(figures);
+        if (skipped == 0) return ExitCode.Success;
+        Terminal.Fail($"{skipped} pictures could not be read; the figures are of the others.");
+        return ExitCode.PartlyFailed;
+    }
+}

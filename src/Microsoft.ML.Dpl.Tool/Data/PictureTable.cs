@@ -1,0 +1,75 @@
+using System.Globalization;
+using Microsoft.VisualBasic.FileIO;
+
+namespace Microsoft.ML.Dpl.Tool.Data;
+
+/// <summary>The names of a table's columns; null where the usual ones are looked for.</summary>
+internal sealed record TableColumns(string? Image = null, string? Label = null, string? Split = null, string? Weight = null);
+
+/// <summary>Reads a table of pictures: a header line, then a path, a class and perhaps a split a line, separated by tabs or, in a .csv file, by commas.</summary>
+internal static class PictureTable
+{
+    private static readonly string[] ImageNames = ["ImagePath", "Image", "Path", "File", "Filename", "FilePath", "ImageSource"];
+    private static readonly string[] LabelNames = ["Label", "Class", "ClassName", "Category"];
+    private static readonly string[] SplitNamesOfColumn = ["Split", "Set", "Subset", "Partition"];
+
+    /// <param name="file">The table. Relative paths start at <paramref name="imageRoot"/>, or at the table's folder.</param>
+    /// <param name="columns">How the columns are called.</param>
+    /// <param name="imageRoot">Null: the table's folder.</param>
+    /// <exception cref="InvalidDataException">A column is missing, or a row cannot be read; the message names the line.</exception>
+    public static PictureSets Read(string file, TableColumns columns, string? imageRoot)
+    {
+        bool commas = Path.GetExtension(file).Equals(".csv", StringComparison.OrdinalIgnoreCase);
+        using var parser = new TextFieldParser(file) { Delimiters = [commas ? "," : "\t"], HasFieldsEnclosedInQuotes = commas, TrimWhiteSpace = true };
+        string[] header = ReadFields(parser, file) ?? throw new InvalidDataException($"The table '{file}' is empty. Its first line must name the columns, such as ImagePath and Label.");
+        int image = Find(header, columns.Image, ImageNames, "picture paths", "--image-column", file) ?? throw Missing(file, header, "picture paths", "--image-column", ImageNames, commas);
+        int label = Find(header, columns.Label, LabelNames, "classes", "--label-column", file) ?? throw Missing(file, header, "classes", "--label-column", LabelNames, commas);
+        int? split = Find(header, columns.Split, SplitNamesOfColumn, "splits", "--split-column", file);
+        int? weight = columns.Weight is null ? null : Find(header, columns.Weight, [], "weights", "--weight-column", file);
+
+        string root = imageRoot ?? Path.GetDirectoryName(Path.GetFullPath(file))!;
+        var rows = new List<PictureRow>[] { [], [], [] };
+        while (true)
+        {
+            long line = parser.LineNumber;
+            if (ReadFields(parser, file) is not { } fields) break;
+            string Where() => $"{file}, line {line}";
+            if (fields.Length != header.Length) throw new InvalidDataException($"{Where()}: {fields.Length} columns, but the first line names {header.Length} ({string.Join(", ", header)}).");
+            if (fields[image].Length == 0) throw new InvalidDataException($"{Where()}: the path is empty.");
+            if (fields[label].Length == 0) throw new InvalidDataException($"{Where()}: the class is empty.");
+            PictureSplit set = split is not int s ? PictureSplit.Train
+                : SplitNames.Parse(fields[s]) ?? throw new InvalidDataException($"{Where()}: '{fields[s]}' is no split. Known are: {SplitNames.Known}.");
+            float counts = 1;
+            if (weight is int w && !(float.TryParse(fields[w], NumberStyles.Float, CultureInfo.InvariantCulture, out counts) && float.IsFinite(counts) && counts >= 0))
+                throw new InvalidDataException($"{Where()}: '{fields[w]}' is no weight: it must be a number of at least 0.");
+            rows[(int)set].Add(new PictureRow { ImagePath = Path.GetFullPath(fields[image], Path.GetFullPath(root)), Label = fields[label], Weight = counts });
+        }
+        if (rows.All(set => set.Count == 0)) throw new InvalidDataException($"The table '{file}' has no rows after its first line.");
+        return new PictureSets(file, rows[0], rows[1], rows[2]);
+    }
+
+    private static string[]? ReadFields(TextFieldParser parser, string file)
+    {
+        try
+        {
+            return parser.ReadFields();
+        }
+        catch (MalformedLineException e)
+        {
+            throw new InvalidDataException($"{file}, line {parser.ErrorLineNumber}: the quotes do not fit. A quoted field begins and ends with \", and a quote within it is written \"\".", e);
+        }
+    }
+
+    private static int? Find(string[] header, string? given, string[] usual, string what, string option, string file)
+    {
+        if (given is null) return usual.Select(name => Index(header, name)).FirstOrDefault(index => index >= 0, -1) is >= 0 and var found ? found : null;
+        return Index(header, given) is >= 0 and var index ? index
+            : throw new InvalidDataException($"The table '{file}' has no column '{given}' ({option}, the {what}); its columns are {string.Join(", ", header)}.");
+    }
+
+    private static int Index(string[] header, string name) => Array.FindIndex(header, column => column.Equals(name, StringComparison.OrdinalIgnoreCase));
+
+    private static InvalidDataException Missing(string file, string[] header, string what, string option, string[] usual, bool commas)
+        => new($"The table '{file}' has no column with the {what}: its first line, read with {(commas ? "commas" : "tabs")} between columns, names {string.Join(", ", header.Select(name => $"'{name}'"))}. "
+            + $"Call the column {usual[0]}, or say with {option} how it is called.");
+}

@@ -1,0 +1,20 @@
+namespace Microsoft.ML.Dpl.Tool;
+
+/// <summary>What a run of the command ends with.</summary>
+internal enum ExitCode
+{
+    /// <summary>All was done.</summary>
+    Success = 0,
+
+    /// <summary>A fault of the program, or of the machine.</summary>
+    Unexpected = 1,
+
+    /// <summary>The command line or what it names cannot be used; the message says what to do.</summary>
+    BadInput = 2,
+
+    /// <summary>Some pictures could not be read; the others were done.</summary>
+    PartlyFailed = 3,
+
+    /// <summary>Ended by Ctrl-C or a signal; what was best until then is written where there was something.</summary>
+    Cancelled = 130,
+}

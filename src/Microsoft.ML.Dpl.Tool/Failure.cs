@@ -1,0 +1,50 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+using Microsoft.ML.Dpl.Tool.Display;
+
+namespace Microsoft.ML.Dpl.Tool;
+
+/// <summary>Turns an exception into one sentence and an exit code.</summary>
+internal static class Failure
+{
+    /// <param name="exception">What ended a command.</param>
+    /// <param name="verbose">Whether the whole exception is wanted.</param>
+    public static ExitCode Report(Exception exception, bool verbose)
+    {
+        Exception cause = CauseOf(exception);
+        ExitCode code = CodeOf(cause);
+        string message = code switch
+        {
+            ExitCode.Cancelled => "Cancelled; nothing was written.",
+            ExitCode.BadInput => MessageOf(cause),
+            _ => $"Unexpected {cause.GetType().Name}: {MessageOf(cause)}{(verbose ? "" : " Run again with --verbose for the details.")}",
+        };
+        Terminal.Fail(message);
+        if (verbose) Console.Error.WriteLine(exception);
+        return code;
+    }
+
+    /// <summary>ML.NET wraps what happens while a model loads, tasks what happens in them.</summary>
+    public static Exception CauseOf(Exception exception) => exception switch
+    {
+        TargetInvocationException { InnerException: { } inner } => CauseOf(inner),
+        AggregateException { InnerExceptions: [var only] } => CauseOf(only),
+        _ => exception,
+    };
+
+    private static ExitCode CodeOf(Exception cause) => cause switch
+    {
+        OperationCanceledException => ExitCode.Cancelled,
+        ObjectDisposedException or ExternalException => ExitCode.Unexpected,
+        ArgumentException or InvalidOperationException or InvalidDataException or FormatException or IOException or UnauthorizedAccessException or NotSupportedException or DllNotFoundException => ExitCode.BadInput,
+        _ => ExitCode.Unexpected,
+    };
+
+    /// <summary>Without the parameter's name, which is the programmer's and not the user's.</summary>
+    private static string MessageOf(Exception cause)
+    {
+        string message = cause.Message;
+        if (cause is ArgumentException { ParamName: { Length: > 0 } name }) message = message.Replace($" (Parameter '{name}')", "", StringComparison.Ordinal);
+        return message.ReplaceLineEndings(" ").Trim();
+    }
+}

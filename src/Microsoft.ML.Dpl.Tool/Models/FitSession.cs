@@ -1,0 +1,81 @@
+using Microsoft.ML.Dpl.Tool.Data;
+using Microsoft.ML.Dpl.Tool.Display;
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML.Dpl.Tool.Models;
+
+/// <summary>An epoch that has ended.</summary>
+/// <param name="Stage">Search or training.</param>
+/// <param name="Epoch">From 1.</param>
+/// <param name="LearningRate">Of the prompts.</param>
+/// <param name="Figures">What it came to.</param>
+/// <param name="Elapsed">Since the stage began.</param>
+internal sealed record FittedEpoch(DplStage Stage, int Epoch, double LearningRate, DplEpochMetrics Figures, TimeSpan Elapsed);
+
+/// <summary>Fits on one data set, with progress for the user and the course of epochs for the results.</summary>
+internal sealed class FitSession
+{
+    private readonly DplTrainer.Options _options;
+    private readonly ProgressMode _mode;
+    private readonly List<FittedEpoch> _epochs = [];
+
+    /// <param name="options">All but data and progress.</param>
+    /// <param name="sets">The pictures.</param>
+    /// <param name="hasWeights">Whether rows have weights of their own.</param>
+    /// <param name="mode">How progress is shown.</param>
+    /// <param name="verbose">Whether the library's notes are shown, too.</param>
+    public FitSession(DplTrainer.Options options, PictureSets sets, bool hasWeights, ProgressMode mode, bool verbose)
+    {
+        MLContext = new MLContext(options.Seed);
+        if (sets.Train.Count == 0) throw new InvalidDataException($"'{sets.Source}' has no training pictures.");
+        (_options, _mode) = (options, mode);
+        Forward(MLContext, verbose);
+        Train = MLContext.Data.LoadFromEnumerable(sets.Train);
+        options.ImageColumnName = nameof(PictureRow.ImagePath);
+        if (hasWeights) options.ExampleWeightColumnName = nameof(PictureRow.Weight);
+        if (sets.Validation.Count > 0) options.ValidationSet = MLContext.Data.LoadFromEnumerable(sets.Validation);
+    }
+
+    public MLContext MLContext { get; }
+
+    /// <summary>The training pictures.</summary>
+    public IDataView Train { get; }
+
+    /// <summary>The epochs of the last fit, in order.</summary>
+    public IReadOnlyList<FittedEpoch> Epochs => _epochs;
+
+    /// <summary>Searches unless a configuration is given, and trains. The caller disposes the model.</summary>
+    /// <param name="name">What progress calls it.</param>
+    public DplTransformer Fit(string name) => Run(name, trainer => trainer.Fit(Train));
+
+    /// <summary>Searches only.</summary>
+    /// <param name="name">What progress calls it.</param>
+    public DplSearchOutcome Search(string name) => Run(name, trainer => trainer.Search(Train));
+
+    /// <summary>Shows the library's warnings on the error stream, and its notes where they are wanted.</summary>
+    public static void Forward(MLContext mlContext, bool verbose) => mlContext.Log += (_, e) =>
+    {
+        if (!e.Source.Contains("Dpl", StringComparison.Ordinal)) return;
+        if (e.Kind == ChannelMessageKind.Warning) Terminal.Warn(e.RawMessage);
+        else if (verbose && e.Kind == ChannelMessageKind.Info) Terminal.Note(e.RawMessage);
+    };
+
+    private T Run<T>(string name, Func<DplTrainer, T> run)
+    {
+        _epochs.Clear();
+        return FitDisplay.Show(_mode, name, _options.BatchSize, display =>
+        {
+            _options.Progress = new Recorder(display, _epochs);
+            return run(MLContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(_options));
+        });
+    }
+
+    private sealed class Recorder(IProgress<DplProgress> display, List<FittedEpoch> epochs) : IProgress<DplProgress>
+    {
+        public void Report(DplProgress value)
+        {
+            if (value.EndedEpoch is { } figures) epochs.Add(new FittedEpoch(value.Stage, value.Epoch, value.LearningRate, figures, value.Elapsed));
+            display.Report(value);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+using System.Collections;
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using Microsoft.ML.Dpl.Tool.Data;
+using Microsoft.ML.Dpl.Tool.Results;
+
+namespace Microsoft.ML.Dpl.Tool.Models;
+
+/// <summary>Gathers what a run was asked and ran on, for its results.</summary>
+internal static class RunRecord
+{
+    private const int SamplesPerClass = 4;
+    private const string SeedOption = "--seed";
+
+    /// <param name="arguments">The command line.</param>
+    /// <param name="options">As they were set.</param>
+    /// <param name="sets">The pictures.</param>
+    /// <param name="started">When the run began.</param>
+    public static FitResults Of(ParseResult arguments, DplTrainer.Options options, PictureSets sets, DateTimeOffset started) => new(
+        new AskedResults(
+            Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(sets.Source)), Repeat(arguments, options), Environment.CurrentDirectory, [.. Values(options)], options.Seed, started),
+        Versions(options), BackboneResults.Of(options.Backbone!))
+    {
+        Data = DataOf(sets),
+    };
+
+    /// <summary>The epochs of training as results; null where none ended.</summary>
+    public static TrainingResults? Training(IReadOnlyList<FittedEpoch> epochs, double? validationAccuracy)
+    {
+        TrainingEpochResults[] training = [.. epochs.Where(epoch => epoch.Stage == DplStage.Training)
+            .Select(epoch => new TrainingEpochResults(epoch.LearningRate, epoch.Figures.TrainLoss, epoch.Figures.ValidationLoss, epoch.Figures.ValidationAccuracy))];
+        return training.Length == 0 ? null : new TrainingResults(training, validationAccuracy);
+    }
+
+    /// <summary>What each stage took until its last whole epoch.</summary>
+    public static IEnumerable<StageCost> Stages(IReadOnlyList<FittedEpoch> epochs)
+        => epochs.GroupBy(epoch => epoch.Stage).Select(stage => new StageCost(stage.Key.ToString(), stage.Last().Elapsed.TotalSeconds, Peak()));
+
+    /// <summary>The process's largest resident set so far, in bytes.</summary>
+    public static long Peak()
+    {
+        using var process = Process.GetCurrentProcess();
+        return process.PeakWorkingSet64;
+    }
+
+    private static string Repeat(ParseResult arguments, DplTrainer.Options options)
+    {
+        List<string> words = ["dpl", .. arguments.Tokens.Select(token => token.Value)];
+        if (!words.Contains(SeedOption)) words.AddRange([SeedOption, string.Create(CultureInfo.InvariantCulture, $"{options.Seed}")]);
+        return string.Join(' ', words.Select(Quoted));
+    }
+
+    private static string Quoted(string word)
+        => word.Length > 0 && word.All(c => char.IsAsciiLetterOrDigit(c) || "-_./:=,+@%".Contains(c)) ? word : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
+
+    private static IEnumerable<NamedValue> Values(DplTrainer.Options options)
+    {
+        foreach (PropertyInfo property in typeof(DplTrainer.Options).GetProperties().OrderBy(property => property.MetadataToken))
+        {
+            string? text = property.GetValue(options) switch
+            {
+                null => "",
+                string value => value,
+                bool value => value ? "true" : "false",
+                IFormattable value => value.ToString(null, CultureInfo.InvariantCulture),
+                PromptConfiguration value => value.ToString(),
+                DplClassWeights value => ReferenceEquals(value, DplClassWeights.Balanced) ? "balanced" : "by name",
+                IEnumerable value and IReadOnlyList<int> => string.Join(' ', value.Cast<int>()),
+                // Data, CLIP and whoever listens have places of their own or none.
+                _ => null,
+            };
+            if (text is not null) yield return new NamedValue(property.Name, text);
+        }
+    }
+
+    private static VersionResults Versions(DplTrainer.Options options) => new(
+        VersionOf(typeof(DplTrainer)), VersionOf(typeof(MLContext)), VersionOf(typeof(TorchSharp.torch)), DplRuntime.Load(), RuntimeInformation.FrameworkDescription, RuntimeInformation.OSDescription,
+        Processor(), Environment.ProcessorCount, DplRuntime.Threads, options.Device ?? "cpu");
+
+    private static string VersionOf(Type type)
+        => type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? type.Assembly.GetName().Version?.ToString() ?? "";
+
+    private static string Processor()
+    {
+        const string linux = "/proc/cpuinfo", model = "model name";
+        string? line = File.Exists(linux) ? File.ReadLines(linux).FirstOrDefault(text => text.StartsWith(model, StringComparison.Ordinal)) : null;
+        return line is null ? RuntimeInformation.ProcessArchitecture.ToString() : line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
+    }
+
+    private static DataResults DataOf(PictureSets sets)
+    {
+        (string Name, IReadOnlyList<PictureRow> Rows)[] splits = [.. new[] { ("training", sets.Train), ("validation", sets.Validation), ("test", sets.Test) }.Where(split => split.Item2.Count > 0)];
+        var counts = splits.Select(split => split.Rows.CountBy(row => row.Label, StringComparer.Ordinal).ToDictionary(StringComparer.Ordinal)).ToArray();
+        var samples = sets.Train.GroupBy(row => row.Label, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Take(SamplesPerClass).Select(row => row.ImagePath).ToArray(), StringComparer.Ordinal);
+        return new DataResults(
+            [.. splits.Select(split => new SplitSource(split.Name, Path.GetFullPath(sets.Source)))],
+            [.. sets.Classes.Select(name => new ClassPictures(name, [.. counts.Select(count => count.GetValueOrDefault(name))], samples.GetValueOrDefault(name, [])))]);
+    }
+}

@@ -1,0 +1,40 @@
+namespace Microsoft.ML.Dpl.Tool.Models;
+
+/// <summary>A model of the library taken out of a saved ML.NET model.</summary>
+internal sealed class SavedModel : IDisposable
+{
+    private readonly ITransformer _whole;
+
+    private SavedModel(ITransformer whole, DplTransformer transformer) => (_whole, Transformer) = (whole, transformer);
+
+    /// <summary>The classifier alone: it reads paths of pictures, whatever stands before it in the pipeline.</summary>
+    public DplTransformer Transformer { get; }
+
+    /// <param name="mlContext">Chooses the device.</param>
+    /// <param name="path">The zip.</param>
+    /// <exception cref="IOException">There is no such file, or the model's CLIP was not found.</exception>
+    /// <exception cref="InvalidDataException">It holds no model of this library, or is damaged.</exception>
+    public static SavedModel Load(MLContext mlContext, string path)
+    {
+        if (!File.Exists(path)) throw new FileNotFoundException($"There is no model '{path}'.", path);
+        // Read first for its messages: ML.NET's own name neither the file nor what is wrong with it.
+        DplModelInfo.Read(path);
+        ITransformer whole = mlContext.Model.Load(path, out _);
+        if (Find(whole) is { } transformer) return new SavedModel(whole, transformer);
+        (whole as IDisposable)?.Dispose();
+        throw new InvalidDataException($"'{path}' holds no model of Differentiable Prompt Learning at its top level.");
+    }
+
+    public void Dispose()
+    {
+        Transformer.Dispose();
+        (_whole as IDisposable)?.Dispose();
+    }
+
+    private static DplTransformer? Find(ITransformer transformer) => transformer switch
+    {
+        DplTransformer found => found,
+        IEnumerable<ITransformer> chain => chain.Select(Find).FirstOrDefault(found => found is not null),
+        _ => null,
+    };
+}

@@ -1,0 +1,57 @@
+using System.Globalization;
+using Microsoft.ML.Dpl.Clip;
+
+namespace Microsoft.ML.Dpl.Tool.Options;
+
+/// <summary>Context lengths on a command line: <c>search</c>, <c>zero-shot</c>, <c>uniform:4</c>, a JSON file, or <c>text 2 4 | image 0 6</c>.</summary>
+internal static class ConfigurationArgument
+{
+    /// <summary>What <see cref="Parse"/> reads, for help and messages.</summary>
+    public const string Forms = "zero-shot; uniform:N, N rows in every layer; a .json file that dpl search wrote; or the lengths themselves, as \"text 2 4 6 | image 0 6 4\"";
+
+    private const string UniformPrefix = "uniform:";
+
+    /// <summary>The word for a search.</summary>
+    public const string Search = "search";
+
+    /// <param name="text">One of the forms.</param>
+    /// <param name="backbone">Its layers are counted.</param>
+    /// <returns>Null for <see cref="Search"/>.</returns>
+    /// <exception cref="ArgumentException">The text has none of the forms, or a length is out of range.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="FormatException">The file holds no configuration.</exception>
+    public static PromptConfiguration? Parse(string text, ClipBackbone backbone)
+    {
+        string form = text.Trim();
+        if (form == Search) return null;
+        if (form == "zero-shot") return PromptConfiguration.ZeroShot(backbone);
+        if (form.StartsWith(UniformPrefix, StringComparison.Ordinal))
+        {
+            return int.TryParse(form.AsSpan(UniformPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int length)
+                ? PromptConfiguration.Uniform(backbone, length)
+                : throw new ArgumentException($"'{form}' is no uniform configuration: write uniform:4 for 4 rows in every layer.");
+        }
+        if (File.Exists(form)) return OfFile(form);
+        if (Path.GetExtension(form).Equals(".json", StringComparison.OrdinalIgnoreCase)) throw new FileNotFoundException($"There is no configuration file '{form}'.", form);
+        try
+        {
+            return PromptConfiguration.Parse(form);
+        }
+        catch (FormatException e)
+        {
+            throw new ArgumentException($"'{form}' is no configuration. Give one of: {Forms}.", e);
+        }
+    }
+
+    private static PromptConfiguration OfFile(string path)
+    {
+        try
+        {
+            return PromptConfiguration.FromJson(File.ReadAllText(path));
+        }
+        catch (FormatException e)
+        {
+            throw new FormatException($"The file '{path}' holds no configuration as dpl search writes it: {(e.InnerException ?? e).Message}", e);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+using System.Globalization;
+using Microsoft.ML.Dpl.Tool.Display;
+using Spectre.Console;
+
+namespace Microsoft.ML.Dpl.Tool.Results;
+
+/// <summary>Shows what a model says of test pictures as tables.</summary>
+internal static class EvaluationTables
+{
+    // A wider matrix fits no screen.
+    private const int LargestMatrix = 15, MostConfusions = 10;
+
+    public static void Write(TestResults evaluation)
+    {
+        Terminal.Out.Write(Overall(evaluation));
+        Terminal.Out.Write(Classes(evaluation));
+        if (evaluation.Classes.Count <= LargestMatrix) Terminal.Out.Write(Matrix(evaluation));
+        WriteConfusions(evaluation);
+    }
+
+    /// <summary>A share in per cent.</summary>
+    public static string Percent(double? share) => share is double value ? value.ToString("p2", CultureInfo.InvariantCulture) : "-";
+
+    /// <summary>An accuracy and its interval.</summary>
+    public static string Interval(AccuracyInterval accuracy) => $"{Percent(accuracy.Lower)} to {Percent(accuracy.Upper)}";
+
+    private static string Share(int part, int whole) => whole == 0 ? "-" : Percent((double)part / whole);
+
+    private static Table Overall(TestResults evaluation)
+    {
+        var table = new Table().Border(TableBorder.Simple).AddColumn("measure").AddColumn(new TableColumn("value").RightAligned());
+        void Row(string name, string value) => table.AddRow(name, value);
+        Row("pictures", evaluation.Predictions.Count.ToString(CultureInfo.InvariantCulture));
+        Row("accuracy", Percent(evaluation.Accuracy.Accuracy));
+        Row("its 95 % interval", Interval(evaluation.Accuracy));
+        Row("mean over classes", Percent(evaluation.MacroAccuracy));
+        Row("log-loss (nats)", evaluation.LogLoss.ToString("f4", CultureInfo.InvariantCulture));
+        Row("calibration error", Percent(evaluation.Calibration.ExpectedError));
+        return table;
+    }
+
+    private static Table Classes(TestResults evaluation)
+    {
+        var table = new Table().Border(TableBorder.Simple).AddColumn("class");
+        foreach (string column in new[] { "pictures", "right", "precision", "F1" }) table.AddColumn(new TableColumn(column).RightAligned());
+        foreach (ClassAccuracy single in evaluation.PerClass)
+        {
+            table.AddRow(
+                Markup.Escape(single.Name), single.Pictures.ToString(CultureInfo.InvariantCulture), Share(single.Right, single.Pictures), Share(single.Right, single.Predicted),
+                single.Pictures == 0 ? "-" : Share(2 * single.Right, single.Pictures + single.Predicted));
+        }
+        return table;
+    }
+
+    private static Table Matrix(TestResults evaluation)
+    {
+        var table = new Table().Border(TableBorder.Simple).AddColumn("is \\ taken for");
+        foreach (string name in evaluation.Classes) table.AddColumn(new TableColumn(Markup.Escape(name)).RightAligned());
+        foreach (var (name, row) in evaluation.Classes.Zip(evaluation.Confusion))
+            table.AddRow([Markup.Escape(name), .. row.Select(count => count == 0 ? "·" : count.ToString(CultureInfo.InvariantCulture))]);
+        return table;
+    }
+
+    private static void WriteConfusions(TestResults evaluation)
+    {
+        var confused = evaluation.Confusion.SelectMany((row, label) => row.Select((count, predicted) => (Count: count, Label: label, Predicted: predicted)))
+            .Where(c => c.Label != c.Predicted && c.Count > 0).OrderByDescending(c => c.Count).Take(MostConfusions).ToArray();
+        if (confused.Length == 0) return;
+        var table = new Table().Border(TableBorder.Simple).AddColumn("confused most").AddColumn("taken for").AddColumn(new TableColumn("pictures").RightAligned());
+        foreach (var (count, label, predicted) in confused)
+            table.AddRow(Markup.Escape(evaluation.Classes[label]), Markup.Escape(evaluation.Classes[predicted]), count.ToString(CultureInfo.InvariantCulture));
+        Terminal.Out.Write(table);
+    }
+}

@@ -1,0 +1,99 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.ML.Dpl.Tool.Display;
+using Spectre.Console;
+
+namespace Microsoft.ML.Dpl.Tool.Results;
+
+/// <summary>How predictions are written.</summary>
+internal enum PredictionFormat
+{
+    Table,
+    Csv,
+    Jsonl,
+}
+
+/// <summary>Writes predictions, one picture at a time.</summary>
+/// <param name="classes">In the order of the scores.</param>
+/// <param name="top">Most probable classes of each picture, at least 1.</param>
+internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
+{
+    /// <summary>Classes that are written of each picture.</summary>
+    protected int Top { get; } = Math.Min(top, classes.Count);
+
+    public static PredictionWriter Create(PredictionFormat format, IReadOnlyList<string> classes, int top, TextWriter output) => format switch
+    {
+        PredictionFormat.Csv => new Csv(classes, top, output),
+        PredictionFormat.Jsonl => new JsonLines(classes, top, output),
+        _ => new Tabular(classes, top),
+    };
+
+    /// <param name="path">As the user named the picture.</param>
+    /// <param name="probabilities">One per class; null where the picture could not be read.</param>
+    /// <param name="error">Why; else null.</param>
+    public abstract void Write(string path, float[]? probabilities, string? error);
+
+    /// <summary>After the last picture.</summary>
+    public virtual void End()
+    {
+        // Most forms need no end.
+    }
+
+    /// <summary>The most probable classes, the first of equals first.</summary>
+    protected IReadOnlyList<Guess> Best(float[] probabilities)
+        => [.. probabilities.Select((probability, index) => new Guess(classes[index], probability)).OrderByDescending(guess => guess.Probability).Take(Top)];
+
+    /// <summary>A class and its probability.</summary>
+    protected sealed record Guess(string Class, float Probability);
+
+    private sealed class Tabular(IReadOnlyList<string> classes, int top) : PredictionWriter(classes, top)
+    {
+        private readonly Table _table = new Table().Border(TableBorder.Simple).AddColumn("picture").AddColumn("class").AddColumn(new TableColumn("probability").RightAligned());
+
+        public override void Write(string path, float[]? probabilities, string? error)
+        {
+            if (probabilities is null) return;
+            IReadOnlyList<Guess> best = Best(probabilities);
+            for (int rank = 0; rank < best.Count; rank++)
+                _table.AddRow(rank == 0 ? Markup.Escape(path) : "", Markup.Escape(best[rank].Class), best[rank].Probability.ToString("p2", CultureInfo.InvariantCulture));
+        }
+
+        public override void End()
+        {
+            if (_table.Rows.Count > 0) Terminal.Out.Write(_table);
+        }
+    }
+
+    private sealed class Csv : PredictionWriter
+    {
+        private readonly TextWriter _output;
+
+        public Csv(IReadOnlyList<string> classes, int top, TextWriter output)
+            : base(classes, top)
+        {
+            _output = output;
+            Line(["path", .. Enumerable.Range(1, Top).SelectMany(rank => rank == 1 ? new[] { "class", "probability" } : [$"class{rank}", $"probability{rank}"])]);
+        }
+
+        public override void Write(string path, float[]? probabilities, string? error)
+        {
+            if (probabilities is not null) Line([path, .. Best(probabilities).SelectMany(guess => new[] { guess.Class, guess.Probability.ToString("g6", CultureInfo.InvariantCulture) })]);
+        }
+
+        private void Line(IEnumerable<string> fields)
+        {
+            _output.WriteLine(string.Join(',', fields.Select(field => field.AsSpan().ContainsAny("\",\n\r") ? $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : field)));
+            _output.Flush();
+        }
+    }
+
+    private sealed class JsonLines(IReadOnlyList<string> classes, int top, TextWriter output) : PredictionWriter(classes, top)
+    {
+        public override void Write(string path, float[]? probabilities, string? error)
+        {
+            IReadOnlyList<Guess>? best = probabilities is null ? null : Best(probabilities);
+            output.WriteLine(JsonSerializer.Serialize(new { path, @class = best?[0].Class, probability = best?[0].Probability, top = best, error }, ToolJson.Line));
+            output.Flush();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+using Microsoft.ML.Dpl.Tests.Clip;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>A search without training: the first stage of a fit, bit for bit.</summary>
+public sealed class SearchAloneTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+{
+    private readonly MLContext _mlContext = new(1);
+
+    [Fact]
+    public void It_takes_the_course_of_a_fits_search()
+    {
+        var reports = new ProgressRecorder();
+        DplSearchOutcome alone = Search(o => o.Progress = reports);
+        DplTrainer.Options options = Options();
+        options.TrainingEpochs = 1;
+        using DplTransformer fit = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(Train);
+        Assert.Equal(fit.Configuration, alone.Configuration);
+        Assert.False(alone.WasCancelled);
+        Assert.Equal(Text(fit.Search!), Text(alone.Report));
+        Assert.All(reports.Seen, report => Assert.Equal(DplStage.Search, report.Stage));
+    }
+
+    [Fact]
+    public void Interrupted_it_goes_on_from_its_workspace_to_the_same_bits()
+    {
+        using var folder = new TemporaryFolder();
+        string expected = Text(Search(_ => { }).Report);
+        using var source = new CancellationTokenSource();
+        DplSearchOutcome cut = Search(o =>
+        {
+            (o.WorkspacePath, o.CheckpointMinutes, o.OnCancel, o.CancellationToken) = (folder.File("workspace"), 1e-9, DplCancellation.ReturnBest, source.Token);
+            o.Progress = new ProgressRecorder(report =>
+            {
+                if (report is { Epoch: 2, Step: 2 }) source.Cancel();
+            });
+        });
+        Assert.True(cut.WasCancelled);
+        Assert.Single(cut.Report.Epochs);
+
+        // A fit does not take over what belongs to a search, and says why.
+        DplTrainer.Options fit = Options();
+        fit.WorkspacePath = folder.File("workspace");
+        string message = Assert.Throws<InvalidOperationException>(() => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(fit).Fit(Train)).Message;
+        Assert.Contains("search without training", message);
+
+        DplSearchOutcome gone = Search(o => o.WorkspacePath = folder.File("workspace"));
+        Assert.Equal(expected, Text(gone.Report));
+        Assert.Empty(Directory.GetFiles(folder.File("workspace"), "checkpoint*"));
+    }
+
+    [Fact]
+    public void A_given_configuration_leaves_nothing_to_search()
+        => Assert.Contains("nothing to search", Assert.Throws<ArgumentException>(() => Search(o => o.Configuration = PromptConfiguration.Uniform(small.Backbone, 1))).Message);
+
+    private IDataView Train => _mlContext.Data.LoadFromEnumerable(pictures.Train);
+
+    private DplTrainer.Options Options()
+        => new() { Backbone = small.Backbone, ImageColumnName = "ImagePath", CandidateLengths = [0, 2], SearchEpochs = 3, AlphaLearningRate = 0.02, ValidationRowsPerClass = 2 };
+
+    private DplSearchOutcome Search(Action<DplTrainer.Options> change)
+    {
+        DplTrainer.Options options = Options();
+        change(options);
+        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Search(Train);
+    }
+
+    private static string Text(DplSearchReport report) => System.Text.Json.JsonSerializer.Serialize(report);
+}

@@ -1,0 +1,132 @@
+using Microsoft.ML.Dpl.Tests;
+using Microsoft.ML.Dpl.Tool.Data;
+
+namespace Microsoft.ML.Dpl.Tool.Tests;
+
+/// <summary>The forms in which labelled pictures come.</summary>
+public sealed class DataTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("dpl-tool-data-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void A_folder_of_class_folders_is_training_data()
+    {
+        Touch("dog/1.png", "cat/2.JPG", "cat/deep/1.png", "cat/notes.txt", ".hidden/3.png");
+        PictureSets sets = PictureFolder.Read(_folder);
+        Assert.Equal([("cat", "2.JPG"), ("cat", "1.png"), ("dog", "1.png")], sets.Train.Select(row => (row.Label, Path.GetFileName(row.ImagePath))));
+        Assert.Equal(sets.Train, sets.ToEvaluate);
+    }
+
+    [Fact]
+    public void Folders_named_as_splits_are_splits_and_others_are_classes()
+    {
+        Touch("train/a/1.png", "train/b/2.png", "val/a/3.png", "test/b/4.png");
+        PictureSets sets = PictureFolder.Read(_folder);
+        Assert.Equal([2, 1, 1], new[] { sets.Train.Count, sets.Validation.Count, sets.Test.Count });
+        Assert.Equal("b", Assert.Single(sets.ToEvaluate).Label);
+        Touch("other/5.png", "train/6.png", "val/7.png", "test/8.png");
+        Assert.Equal(["other", "test", "train", "val"], PictureFolder.Read(_folder).Classes);
+    }
+
+    [Fact]
+    public void A_class_folder_without_pictures_is_named()
+    {
+        Touch("cat/1.png", "dog/notes.txt");
+        Assert.Contains("dog", Assert.Throws<InvalidDataException>(() => PictureFolder.Read(_folder)).Message);
+    }
+
+    [Theory]
+    [InlineData("t.tsv", "Path\tClass\tSplit\na.png\tred\ttrain\nb.png\tred\tval\nc.png\tblue\ttest\n")]
+    [InlineData("t.csv", "path,class,split\n\"a.png\",red,training\n\"b.png\",red,dev\n\"c.png\",\"blue\",TEST\n")]
+    public void A_table_has_paths_classes_and_splits(string name, string text)
+    {
+        PictureSets sets = PictureTable.Read(Write(name, text), new TableColumns(), imageRoot: null);
+        Assert.Equal(Path.Combine(_folder, "a.png"), Assert.Single(sets.Train).ImagePath);
+        Assert.Equal("red", Assert.Single(sets.Validation).Label);
+        Assert.Equal("blue", Assert.Single(sets.Test).Label);
+    }
+
+    [Theory]
+    [InlineData("x,y\na.png,red\n", "--image-column")]
+    [InlineData("path,class\na.png\n", "line 2")]
+    [InlineData("path,class\na.png,red\nb.png,\n", "line 3")]
+    [InlineData("path,class,split\na.png,red,holdout\n", "'holdout'")]
+    [InlineData("path,class\n", "no rows")]
+    [InlineData("", "empty")]
+    public void A_wrong_table_says_where(string text, string part)
+        => Assert.Contains(part, Assert.Throws<InvalidDataException>(() => PictureTable.Read(Write("t.csv", text), new TableColumns(), imageRoot: null)).Message);
+
+    [Fact]
+    public void A_split_file_of_CoOp_is_read()
+    {
+        string file = Write("split_zhou_x.json", """{"train": [["a/1.jpg", 0, "a"], ["b/1.jpg", 1, "b"]], "val": [["a/2.jpg", 0, "a"]], "test": [["b/2.jpg", 1, "b"]]}""");
+        PictureSets sets = SplitFile.Read(file, "/pictures");
+        Assert.Equal(["/pictures/a/1.jpg", "/pictures/b/1.jpg"], sets.Train.Select(row => row.ImagePath));
+        Assert.Equal("a", Assert.Single(sets.Validation).Label);
+        Assert.Equal("b", Assert.Single(sets.Test).Label);
+        Assert.Contains("'val', entry 0", Assert.Throws<InvalidDataException>(() => SplitFile.Read(Write("y.json", """{"train": [["a", 0, "a"]], "val": [["a", "0", "a"]]}"""), null)).Message);
+        Assert.Contains("class 0", Assert.Throws<InvalidDataException>(() => SplitFile.Read(Write("z.json", """{"train": [["a", 0, "a"], ["b", 0, "b"]]}"""), null)).Message);
+    }
+
+    [Fact]
+    public void Shots_are_drawn_of_each_class_whatever_the_order()
+    {
+        PictureRow[] rows = [.. Enumerable.Range(0, 60).Select(i => new PictureRow { ImagePath = $"/{i:d2}", Label = $"class {i % 3}" })];
+        var sets = new PictureSets("x", rows, rows, rows);
+        PictureSets drawn = FewShotDraw.Draw(sets, 8, seed: 1), again = FewShotDraw.Draw(sets with { Train = [.. rows.Reverse()] }, 8, seed: 1), other = FewShotDraw.Draw(sets, 8, seed: 2);
+        Assert.All(drawn.Train.CountBy(row => row.Label), pair => Assert.Equal(8, pair.Value));
+        Assert.All(drawn.Validation.CountBy(row => row.Label), pair => Assert.Equal(4, pair.Value));
+        Assert.Equal(60, drawn.Test.Count);
+        Assert.Equal(24, drawn.Train.Select(row => row.ImagePath).Distinct().Count());
+        Assert.Equal(drawn.Train, again.Train);
+        Assert.NotEqual(drawn.Train, other.Train);
+    }
+
+    [Theory]
+    [InlineData("001.Black_footed-Albatross", "Black footed Albatross")]
+    [InlineData("n02123045_tabby", "tabby")]
+    [InlineData("AnnualCrop", "Annual Crop")]
+    [InlineData("747-400", "747 400")]
+    [InlineData("daisy", "daisy")]
+    [InlineData("12", "12")]
+    public void Names_become_words(string name, string words) => Assert.Equal(words, ClassNames.Clean(name));
+
+    [Fact]
+    public void Two_classes_of_one_name_are_refused()
+    {
+        var sets = new PictureSets("x", [new PictureRow { Label = "1.cat" }, new PictureRow { Label = "2.cat" }], [], []);
+        Assert.Contains("'1.cat' and '2.cat'", Assert.Throws<InvalidDataException>(() => ClassNames.Clean(sets)).Message);
+        string names = Write("names.tsv", "1.cat\tlion\n");
+        Assert.Equal(["2.cat", "lion"], ClassNames.Rename(sets, names).Classes);
+        Assert.Contains("line 1", Assert.Throws<InvalidDataException>(() => ClassNames.Rename(sets, Write("other.tsv", "3.cat\tlion\n"))).Message);
+    }
+
+    /// <summary>Photographs in class folders, by the command itself.</summary>
+    [SkippableFact]
+    public async Task Flowers_in_folders_are_evaluated_zero_shot()
+    {
+        string flowers = SharedData.Require("data/flowers");
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("zeroshot", flowers, "--clip", "tiny")).Expect(0);
+        Assert.Contains("200", outcome.Output);
+        Assert.Contains("sunflowers", outcome.Output);
+    }
+
+    private string Write(string name, string text)
+    {
+        string path = Path.Combine(_folder, name);
+        File.WriteAllText(path, text);
+        return path;
+    }
+
+    private void Touch(params string[] files)
+    {
+        foreach (string file in files)
+        {
+            string path = Path.Combine(_folder, file);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.WriteAllBytes(path, []);
+        }
+    }
+}

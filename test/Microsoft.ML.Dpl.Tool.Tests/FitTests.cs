@@ -1,0 +1,113 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Microsoft.ML.Dpl.Tool.Results;
+
+namespace Microsoft.ML.Dpl.Tool.Tests;
+
+/// <summary>dpl fit, search, train and compare as processes.</summary>
+[Collection(DrawnDataCollection.Name)]
+public sealed class FitTests(DrawnData data)
+{
+    private const int SignalInterrupt = 2;
+
+    [Fact]
+    public async Task Fit_writes_the_model_and_everything_about_the_run()
+    {
+        ToolProcess.Outcome fit = (await data.Fit()).Expect(0);
+        Assert.Contains("Test accuracy:", fit.Output);
+        Assert.Contains("fit, search: epoch 1/1", fit.Error);
+        Assert.Contains("fit, training: epoch 1/1", fit.Error);
+        Assert.DoesNotContain('\u001b', fit.Output + fit.Error);
+        FitResults results = ResultsJson.ReadFile(Path.ChangeExtension(data.Model, ".results.json"));
+        Assert.Equal(data.Rows("test").Count, results.Test!.Predictions.Count);
+        Assert.Equal(results.Test.Predictions.Count(p => p.True == p.Predicted) / (double)results.Test.Predictions.Count, results.Test.Accuracy.Accuracy, 9);
+        Assert.Single(results.Search!.Epochs);
+        Assert.Single(results.Training!.Epochs);
+        Assert.Equal(data.Model, results.ModelPath);
+        Assert.Contains("--seed 0", results.Asked.CommandLine);
+        Assert.Equal(["Search", "Training", "Test"], results.Stages.Select(stage => stage.Name));
+        Assert.All(results.Data!.Classes, c => Assert.Equal([3, 2], c.Counts));
+        Assert.DoesNotContain(Directory.GetFiles(data.Folder), path => path.EndsWith(".partial", StringComparison.Ordinal));
+    }
+
+    /// <summary>What a search alone finds, fit finds too; and training it alone gives the same configuration.</summary>
+    [Fact]
+    public async Task Search_and_train_are_the_two_halves_of_fit()
+    {
+        (await data.Fit()).Expect(0);
+        string configuration = data.File("configuration.json"), model = data.File("trained.zip");
+        string[] search = ["search", data.Table("train"), "--clip", "tiny", "--output", configuration, "--search-epochs", "1", "--candidates", "0", "2", "--batch-size", "8", "--validation-per-class", "1", "--threads", "2", "--progress", "json"];
+        ToolProcess.Outcome searched = (await ToolProcess.Run(search)).Expect(0);
+        PromptConfiguration found = PromptConfiguration.FromJson(File.ReadAllText(configuration));
+        Assert.Equal(DplModelInfo.Read(data.Model).Configuration, found);
+        foreach (string line in searched.ErrorLines)
+        {
+            using JsonDocument progress = JsonDocument.Parse(line);
+            Assert.Equal("search", progress.RootElement.GetProperty("stage").GetString());
+        }
+        Assert.NotEmpty(searched.ErrorLines);
+
+        ToolProcess.Outcome trained = (await ToolProcess.Run(
+            "train", data.Table("train"), "--clip", "tiny", "--configuration", configuration, "--output", model, "--json", "none", "--training-epochs", "1", "--batch-size", "8", "--quiet")).Expect(0);
+        Assert.Empty(trained.Error);
+        Assert.Equal(found, DplModelInfo.Read(model).Configuration);
+        Assert.False(File.Exists(Path.ChangeExtension(model, ".results.json")));
+    }
+
+    [Fact]
+    public async Task Compare_tests_every_configuration()
+    {
+        string json = data.File("compare.json");
+        ToolProcess.Outcome compared = (await ToolProcess.Run(
+            ["compare", data.Table("train"), "--test", data.Table("test"), "--clip", "tiny", "--configuration", "zero-shot", "--configuration", "uniform:2", "--configuration", "search", "--json", json, .. DrawnData.Short])).Expect(0);
+        using JsonDocument table = JsonDocument.Parse(File.ReadAllText(json));
+        Assert.Equal(["zero-shot", "uniform:2", "search"], table.RootElement.EnumerateArray().Select(row => row.GetProperty("name").GetString()!));
+        ToolProcess.Outcome alone = (await ToolProcess.Run("zeroshot", data.Table("test"), "--clip", "tiny", "--format", "json")).Expect(0);
+        using JsonDocument zeroShot = JsonDocument.Parse(alone.Output);
+        Assert.Equal(
+            zeroShot.RootElement.GetProperty("accuracy").GetProperty("accuracy").GetDouble(), table.RootElement[0].GetProperty("accuracy").GetProperty("accuracy").GetDouble());
+        Assert.Contains("uniform:2", compared.Output);
+    }
+
+    /// <summary>An interrupt in the middle of training leaves a whole model that says what it is.</summary>
+    [SkippableFact]
+    public async Task An_interrupt_keeps_the_best()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "there are no signals");
+        string model = data.File("cancelled.zip");
+        using Process process = ToolProcess.Start("train", data.Table("train"), "--clip", "tiny", "--configuration", "uniform:2", "--output", model, "--training-epochs", "100000", "--batch-size", "8");
+        try
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+            Task<string> output = process.StandardOutput.ReadToEndAsync(limit.Token);
+            string? line;
+            do line = await process.StandardError.ReadLineAsync(limit.Token);
+            while (line?.Contains("epoch 1/", StringComparison.Ordinal) == false);
+            Assert.NotNull(line);
+            Assert.Equal(0, Kill(process.Id, SignalInterrupt));
+            string rest = await process.StandardError.ReadToEndAsync(limit.Token);
+            await process.WaitForExitAsync(limit.Token);
+            Assert.True(process.ExitCode == 130, rest);
+            Assert.Contains("Cancelled; the model is the best there was by then.", rest);
+            Assert.Contains(model, await output);
+            Assert.True(DplModelInfo.Read(model).WasCancelled);
+        }
+        finally
+        {
+            if (!process.HasExited) process.Kill();
+        }
+    }
+
+    [Fact]
+    public async Task What_cannot_be_written_is_known_before_the_work()
+    {
+        string blocked = data.File("file");
+        File.WriteAllText(blocked, "in the way");
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("fit", data.Table("train"), "--clip", "tiny", "--output", Path.Combine(blocked, "model.zip"))).Expect(2);
+        Assert.Contains("--output", Assert.Single(outcome.ErrorLines));
+    }
+
+    [DllImport("libc", EntryPoint = "kill")]
+    private static extern int Kill(int process, int signal);
+}

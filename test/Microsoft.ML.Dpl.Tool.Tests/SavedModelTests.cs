@@ -1,0 +1,87 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.ML.Data;
+
+namespace Microsoft.ML.Dpl.Tool.Tests;
+
+/// <summary>dpl evaluate, predict and inspect on a fitted model.</summary>
+[Collection(DrawnDataCollection.Name)]
+public sealed class SavedModelTests(DrawnData data)
+{
+    private sealed class Row
+    {
+        public string ImagePath { get; set; } = "";
+
+        public string Label { get; set; } = "";
+    }
+
+    /// <summary>ML.NET's own figures on the same pictures.</summary>
+    [Fact]
+    public async Task Evaluate_agrees_with_ML_NET()
+    {
+        (await data.Fit()).Expect(0);
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("evaluate", data.Model, data.Table("test"), "--format", "json")).Expect(0);
+        using JsonDocument figures = JsonDocument.Parse(outcome.Output);
+        var mlContext = new MLContext(1);
+        IDataView rows = mlContext.Data.LoadFromEnumerable(data.Rows("test").Select(row => new Row { ImagePath = row.Path, Label = row.Label }));
+        ITransformer model = mlContext.Model.Load(data.Model, out _);
+        IDataView keyed = mlContext.Transforms.Conversion.MapValueToKey("Label", keyOrdinality: Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
+            .Append(mlContext.Transforms.Conversion.MapValueToKey("PredictedLabel", keyOrdinality: Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue)).Fit(model.Transform(rows)).Transform(model.Transform(rows));
+        MulticlassClassificationMetrics expected = mlContext.MulticlassClassification.Evaluate(keyed);
+        Assert.Equal(expected.MicroAccuracy, figures.RootElement.GetProperty("accuracy").GetProperty("accuracy").GetDouble(), 6);
+        Assert.Equal(expected.MacroAccuracy, figures.RootElement.GetProperty("macroAccuracy").GetDouble(), 6);
+        Assert.Equal(expected.LogLoss, figures.RootElement.GetProperty("logLoss").GetDouble(), 4);
+        (model as IDisposable)?.Dispose();
+
+        ToolProcess.Outcome table = (await ToolProcess.Run("evaluate", data.Model, data.Table("test"))).Expect(0);
+        foreach (string part in new[] { "calibration error", "log-loss", "taken for", data.Rows("test")[0].Label }) Assert.Contains(part, table.Output);
+    }
+
+    [Fact]
+    public async Task Predict_answers_in_every_form_and_goes_on_after_a_broken_file()
+    {
+        (await data.Fit()).Expect(0);
+        string[] paths = [.. data.Rows("test").Select(row => row.Path)];
+        string broken = data.File("broken.png"), missing = data.File("missing.png");
+        File.WriteAllText(broken, "no picture");
+        string input = string.Join('\n', [paths[0], broken, "", paths[1], missing, paths[2]]);
+        ToolProcess.Outcome lines = (await ToolProcess.Run(input, ["predict", data.Model, "-", "--format", "jsonl", "--top", "2"])).Expect(3);
+        JsonElement[] answers = [.. lines.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonSerializer.Deserialize<JsonElement>(line))];
+        Assert.Equal([paths[0], broken, paths[1], missing, paths[2]], answers.Select(answer => answer.GetProperty("path").GetString()!));
+        Assert.Equal([false, true, false, true, false], answers.Select(answer => answer.TryGetProperty("error", out _)));
+        Assert.Contains(lines.ErrorLines, line => line.StartsWith(broken, StringComparison.Ordinal));
+        Assert.Equal(2, answers[0].GetProperty("top").GetArrayLength());
+
+        ToolProcess.Outcome csv = (await ToolProcess.Run("predict", data.Model, data.File("lighting/test"), "--format", "csv")).Expect(0);
+        string[] rows = csv.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal("path,class,probability", rows[0]);
+        Assert.Equal(paths.Length, rows.Length - 1);
+        string first = Assert.Single(rows, row => row.StartsWith(paths[0], StringComparison.Ordinal));
+        Assert.Equal(answers[0].GetProperty("class").GetString(), first.Split(',')[1]);
+        Assert.InRange(double.Parse(first.Split(',')[2], CultureInfo.InvariantCulture), 0, 1);
+
+        Assert.Contains("probability", (await ToolProcess.Run("predict", data.Model, paths[0])).Expect(0).Output);
+    }
+
+    [Fact]
+    public async Task Inspect_shows_the_zip_and_warns_of_the_missing_CLIP()
+    {
+        (await data.Fit()).Expect(0);
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("inspect", data.Model)).Expect(0);
+        foreach (string part in new[] { "a search of 1 epochs among 0 2", "SHA-256", "prompts.safetensors", data.Rows("test")[0].Label }) Assert.Contains(part, outcome.Output);
+        Assert.Contains("DPL_CLIP", outcome.Error);
+        string other = data.File("other.zip");
+        File.WriteAllText(other, "no zip");
+        Assert.Contains("no zip", Assert.Single((await ToolProcess.Run("inspect", other)).Expect(2).ErrorLines));
+    }
+
+    [Fact]
+    public async Task A_class_that_the_model_does_not_know_is_named()
+    {
+        (await data.Fit()).Expect(0);
+        string table = data.File("other.csv");
+        File.WriteAllText(table, $"path,category\n\"{data.Rows("test")[0].Path}\",\"blue, light\"\n");
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("evaluate", data.Model, table)).Expect(2);
+        Assert.Contains("'blue, light'", Assert.Single(outcome.ErrorLines));
+    }
+}
