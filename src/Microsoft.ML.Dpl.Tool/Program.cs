@@ -11,5 +11,6 @@ root.Subcommands.Add(EvaluateCommand.Create());
 root.Subcommands.Add(PredictCommand.Create());
 root.Subcommands.Add(ZeroShotCommand.Create());
 root.Subcommands.Add(InspectCommand.Create());
+root.Subcommands.Add(ReportCommand.Create());
 root.Subcommands.Add(CompletionCommand.Create());
 return await CommandLine.Run(root, args);
