@@ -41,8 +41,9 @@ var steps = new Command("steps", "One step of search and training, ours against 
 steps.SetAction(arguments => new StepsBenchmark(Size(arguments), arguments.GetValue(repeats), !arguments.GetValue(noNaive), arguments.GetValue(naiveChunk), !arguments.GetValue(noWorkers), !arguments.GetValue(plainAllocator)).Run(arguments.GetValue(json)));
 var memory = new Command(PeakMemory.Verb, "Takes steps of one form and prints the peak resident set in bytes.") { form, shape, classes, batch, candidates, threads, noWorkers, plainAllocator };
 memory.SetAction(arguments => PeakMemory.Measure(Size(arguments), arguments.GetRequiredValue(form), !arguments.GetValue(noWorkers), !arguments.GetValue(plainAllocator)));
-var scaling = new Command("scaling", "Steps against classes, batch, context length and threads.") { shape, repeats, json };
-scaling.SetAction(arguments => new ScalingBenchmark(arguments.GetRequiredValue(shape), arguments.GetValue(repeats)).Run(arguments.GetValue(json)));
+var scalingPicture = new Option<string?>("--picture") { Description = "Where to draw them as SVG, on logarithmic axes." };
+var scaling = new Command("scaling", "Steps against classes, batch, context length and threads.") { shape, repeats, json, scalingPicture };
+scaling.SetAction(arguments => new ScalingBenchmark(arguments.GetRequiredValue(shape), arguments.GetValue(repeats)).Run(arguments.GetValue(json), arguments.GetValue(scalingPicture)));
 var predict = new Command("predict", "Prediction with prompts against the plain image tower.") { shape, length, repeats, threads, json };
 predict.SetAction(arguments =>
 {

@@ -1,0 +1,85 @@
+using System.Globalization;
+using System.Xml.Linq;
+
+namespace Microsoft.ML.Dpl.Plots;
+
+/// <summary>Makes a drawing of Skia one for a page: a view box instead of a size, names of its own, colours as CSS variables, and words that any browser's fonts can show.</summary>
+internal static class SvgFinish
+{
+    private static readonly XNamespace Space = "http://www.w3.org/2000/svg";
+
+    /// <param name="drawn">As ScottPlot wrote it.</param>
+    /// <param name="picture">Has the words.</param>
+    /// <param name="layout">As it was drawn with.</param>
+    /// <param name="across">The horizontal axis.</param>
+    /// <param name="up">The vertical axis.</param>
+    public static string Of(string drawn, PlotPicture picture, PlotLayout layout, AxisTicks across, AxisTicks up)
+    {
+        XElement svg = XDocument.Parse(drawn).Root!;
+        foreach (string size in new[] { "width", "height", "viewBox" }) svg.SetAttributeValue(size, null);
+        svg.SetAttributeValue("viewBox", FormattableString.Invariant($"0 0 {picture.Width} {picture.Height}"));
+        svg.SetAttributeValue("role", "img");
+        svg.SetAttributeValue("class", "plot");
+        svg.SetAttributeValue("aria-label", picture.Description);
+        svg.SetAttributeValue("font-family", "system-ui, sans-serif");
+        svg.SetAttributeValue("font-size", PlotLayout.TextSize);
+        svg.Descendants().Where(IsInvisible).Remove();
+        Rename(svg, picture.Id);
+        foreach (XElement element in svg.Descendants()) Recolour(element);
+        if (picture.Standalone) svg.AddFirst(new XElement(Space + "style", SvgColours.StyleSheet));
+        svg.Add(Words(picture, layout, across, up));
+        return svg.ToString(SaveOptions.DisableFormatting);
+    }
+
+    /// <summary>Backgrounds without colour.</summary>
+    private static bool IsInvisible(XElement element)
+        => element.Name.LocalName == "rect" && element.Parent?.Name.LocalName != "clipPath"
+            && (string?)element.Attribute("fill-opacity") == "0" && element.Attribute("stroke") is null;
+
+    /// <summary>Names are the page's, not the drawing's: two drawings on one page would take each other's clips.</summary>
+    private static void Rename(XElement svg, string prefix)
+    {
+        string[] names = [.. svg.Descendants().Attributes("id").Select(id => id.Value)];
+        foreach (XAttribute attribute in svg.Descendants().Attributes().ToArray())
+        {
+            if (attribute.Name == "id") attribute.Value = $"{prefix}-{attribute.Value}";
+            else if (names.FirstOrDefault(name => attribute.Value == $"url(#{name})") is string clip) attribute.Value = $"url(#{prefix}-{clip})";
+            else if (names.FirstOrDefault(name => attribute.Value == $"#{name}") is string used) attribute.Value = $"#{prefix}-{used}";
+        }
+    }
+
+    private static void Recolour(XElement element)
+    {
+        foreach (string paint in new[] { "fill", "stroke" })
+        {
+            if (element.Attribute(paint) is not { } written || SvgColours.Css(written.Value) is not string css) continue;
+            written.Remove();
+            element.SetAttributeValue("style", (string?)element.Attribute("style") + $"{paint}:{css};");
+        }
+    }
+
+    private static IEnumerable<XElement> Words(PlotPicture picture, PlotLayout layout, AxisTicks across, AxisTicks up)
+    {
+        float width = picture.Width - layout.Left - layout.Right, height = picture.Height - layout.Top - layout.Bottom;
+        float bottom = layout.Top + height;
+        foreach (var (place, label) in across.Ticks) yield return Text(layout.Left + width * across.Share(place), bottom + PlotLayout.Line, "middle", "muted", label);
+        foreach (var (place, label) in up.Ticks) yield return Text(layout.Left - 6, bottom - height * up.Share(place) + 0.35 * PlotLayout.TextSize, "end", "muted", label);
+        yield return Text(layout.Left + width / 2, bottom + 2 * PlotLayout.Line, "middle", "ink", picture.Horizontal.Label);
+        yield return Text(0, PlotLayout.TitleLine, "start", "ink", picture.Vertical.Label);
+        if (!PlotLayout.HasLegend(picture)) yield break;
+        double x = 0;
+        foreach (PlotSeries series in picture.Series)
+        {
+            yield return new XElement(Space + "rect", Number("x", x), Number("y", PlotLayout.LegendLine - 7), Number("width", 14), Number("height", 4), Number("rx", 2),
+                new XAttribute("style", $"fill:{SvgColours.Css(series.Colour)};"));
+            yield return Text(x + 20, PlotLayout.LegendLine, "start", "ink", series.Name);
+            x += 20 + series.Name.Length * PlotLayout.CharacterWidth + 18;
+        }
+    }
+
+    private static XElement Text(double x, double y, string anchor, string colour, string words)
+        => new(Space + "text", Number("x", x), Number("y", y), new XAttribute("text-anchor", anchor),
+            new XAttribute("style", $"fill:var(--{colour},{(colour == "ink" ? "#24292f" : "#57606a")});"), words);
+
+    private static XAttribute Number(string name, double value) => new(name, Math.Round(value, 2).ToString(CultureInfo.InvariantCulture));
+}

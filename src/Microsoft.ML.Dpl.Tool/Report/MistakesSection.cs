@@ -1,0 +1,40 @@
+using Microsoft.ML.Dpl.Tool.Results;
+
+namespace Microsoft.ML.Dpl.Tool.Report;
+
+/// <summary>The pictures that the model is most wrong about.</summary>
+internal static class MistakesSection
+{
+    private const int Shown = 12, Side = 200;
+
+    /// <param name="results">With a test.</param>
+    /// <param name="locate">Makes a picture's path one that can be opened.</param>
+    /// <param name="model">Draws heat maps; null: there are none.</param>
+    public static Section Of(FitResults results, Func<string, string> locate, DplTransformer? model)
+    {
+        const string id = "mistakes", title = "Most wrong about";
+        if (results.Test is not { } test) return Section.Missing(id, title, "There were no test pictures.");
+        TestPrediction[] wrong = [.. test.Predictions.Where(p => p.True != p.Predicted).OrderBy(p => p.TrueProbability).ThenBy(p => p.File, StringComparer.Ordinal)];
+        if (wrong.Length == 0) return Section.Missing(id, title, "No test picture was classified wrongly.");
+        string maps = model is null
+            ? "There are no heat maps, since the model was not at hand."
+            : "Beside each, what spoke for the wrong class: yellow most, violet least (Chefer et al. 2021).";
+        return new Section(id, title, Markup.Of($"""
+            <p>{wrong.Length} of {test.Predictions.Count} test pictures are classified wrongly; these are the ones whose true class was given the least probability. {maps}</p>
+            <div class="cards">{Markup.Join(wrong.Take(Shown).Select(prediction => Card(prediction, locate(prediction.File), model)))}</div>
+            """));
+    }
+
+    private static Markup Card(TestPrediction prediction, string path, DplTransformer? model)
+    {
+        Markup picture = Picture(Thumbnail.Address(path, Side), prediction.True);
+        Markup map = model is null ? Markup.Empty : Picture(Thumbnail.HeatMap(path, Side, model, prediction.Predicted), $"what speaks for {prediction.Predicted}");
+        return Markup.Of($"""
+            <div class="card"><div class="views">{picture}{map}</div>
+            <p><b>{prediction.True}</b> {Written.Percent(prediction.TrueProbability)}<br>taken for <b>{prediction.Predicted}</b> {Written.Percent(prediction.Probability)}</p><p class="file">{prediction.File}</p></div>
+            """);
+    }
+
+    private static Markup Picture(string? address, string words)
+        => address is null ? Markup.Of($"""<span class="gone">no picture</span>""") : Markup.Of($"""<img src="{address}" alt="{words}">""");
+}

@@ -1,0 +1,63 @@
+using Microsoft.ML.Data;
+using SkiaSharp;
+
+namespace Microsoft.ML.Dpl.Tool.Report;
+
+/// <summary>Small pictures that are part of the page.</summary>
+internal static class Thumbnail
+{
+    private const int Quality = 80, ExplainedSide = 768;
+    private const long MaximumPixels = 100_000_000;
+
+    /// <summary>A picture file, small.</summary>
+    /// <param name="path">Of the file.</param>
+    /// <param name="side">Longest side in pixels.</param>
+    /// <returns>A <c>data:</c> address; null where the file is gone or cannot be decoded.</returns>
+    public static string? Address(string path, int side)
+    {
+        using SKBitmap? picture = Decode(path, side);
+        return picture is null ? null : Encode(picture);
+    }
+
+    /// <summary>A picture file with the map of what speaks for a class.</summary>
+    /// <param name="path">Of the file.</param>
+    /// <param name="side">Longest side in pixels.</param>
+    /// <param name="model">Explains; not owned.</param>
+    /// <param name="className">The class.</param>
+    /// <returns>A <c>data:</c> address; null where the file is gone or cannot be decoded.</returns>
+    public static string? HeatMap(string path, int side, DplTransformer model, string className)
+    {
+        using SKBitmap? large = Decode(path, ExplainedSide);
+        if (large is null) return null;
+        using MLImage picture = MLImage.CreateFromPixels(large.Width, large.Height, MLPixelFormat.Rgba32, large.GetPixelSpan());
+        using MLImage drawn = model.Explain(picture, className).Draw(picture);
+        using SKImage copy = SKImage.FromPixelCopy(large.Info, drawn.Pixels);
+        using SKBitmap map = SKBitmap.FromImage(copy);
+        using SKBitmap small = Shrink(map, side);
+        return Encode(small);
+    }
+
+    /// <summary>The caller disposes it.</summary>
+    private static SKBitmap? Decode(string path, int side)
+    {
+        if (!File.Exists(path)) return null;
+        using SKCodec? codec = SKCodec.Create(path);
+        if (codec is null || (long)codec.Info.Width * codec.Info.Height > MaximumPixels) return null;
+        // As the model reads them: colours are not multiplied by alpha.
+        using SKBitmap? full = SKBitmap.Decode(codec, new SKImageInfo(codec.Info.Width, codec.Info.Height, SKColorType.Rgba8888, SKAlphaType.Unpremul));
+        return full is null ? null : Shrink(full, side);
+    }
+
+    private static SKBitmap Shrink(SKBitmap full, int side)
+    {
+        double scale = Math.Min(1, (double)side / Math.Max(full.Width, full.Height));
+        var info = new SKImageInfo(Math.Max(1, (int)Math.Round(full.Width * scale)), Math.Max(1, (int)Math.Round(full.Height * scale)), SKColorType.Rgba8888, SKAlphaType.Unpremul);
+        return full.Resize(info, SKFilterQuality.High) ?? throw new InvalidOperationException($"A picture of {full.Width} × {full.Height} pixels cannot be shrunk.");
+    }
+
+    private static string Encode(SKBitmap picture)
+    {
+        using SKData data = picture.Encode(SKEncodedImageFormat.Webp, Quality);
+        return "data:image/webp;base64," + Convert.ToBase64String(data.AsSpan());
+    }
+}

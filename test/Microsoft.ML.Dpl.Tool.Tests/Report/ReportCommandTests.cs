@@ -1,0 +1,35 @@
+using Microsoft.ML.Dpl.Tool.Results;
+
+namespace Microsoft.ML.Dpl.Tool.Tests.Report;
+
+/// <summary>dpl report as a process, on the results and the model of a real fit.</summary>
+[Collection(DrawnDataCollection.Name)]
+public sealed class ReportCommandTests(DrawnData data)
+{
+    [Fact]
+    public async Task The_page_of_a_fit_has_its_pictures_and_heat_maps()
+    {
+        (await data.Fit()).Expect(0);
+        string results = Path.ChangeExtension(data.Model, ".results.json"), page = Path.ChangeExtension(data.Model, ".report.html");
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("report", results)).Expect(0);
+        Assert.Contains(page, outcome.Output, StringComparison.Ordinal);
+        string html = File.ReadAllText(page);
+        int wrong = ResultsJson.ReadFile(results).Test!.Predictions.Count(p => p.True != p.Predicted);
+        Assert.Equal(Math.Min(wrong, 12), html.Split("alt=\"what speaks for ").Length - 1);
+        Assert.Equal(8 * 3, html.Split("<td class=\"samples\">")[1..].Sum(row => row.Split("</td>")[0].Split("data:image/webp;base64,").Length - 1));
+        Assert.DoesNotContain("no picture", html, StringComparison.Ordinal);
+
+        string plain = data.File("plain.html");
+        (await ToolProcess.Run("report", results, "--output", plain, "--model", "none")).Expect(0);
+        Assert.DoesNotContain("what speaks for ", File.ReadAllText(plain), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_are_no_results_is_refused_by_name()
+    {
+        string file = data.File("other.json");
+        File.WriteAllText(file, "{}");
+        Assert.Contains(file, (await ToolProcess.Run("report", file)).Expect(2).Error, StringComparison.Ordinal);
+        Assert.Contains("absent.json", (await ToolProcess.Run("report", data.File("absent.json"))).Expect(2).Error, StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,78 @@
+using System.Text.Json.Nodes;
+using Microsoft.ML.Dpl.Tool.Results;
+
+namespace Microsoft.ML.Dpl.Tool.Tests.Report;
+
+public class ResultsTests
+{
+    [Fact]
+    public void Results_come_back_from_JSON_as_they_were()
+    {
+        using var fit = new ReportedFit();
+        string json = ResultsJson.Write(fit.Full);
+        FitResults read = ResultsJson.Read(json);
+        Assert.Equal(json, ResultsJson.Write(read));
+        Assert.Equal(fit.Full.Configuration, read.Configuration);
+        Assert.Equal(fit.Full.Test!.Predictions, read.Test!.Predictions);
+        Assert.Equal(fit.Full.Search!.Epochs[^1].ImageAlphas[2], read.Search!.Epochs[^1].ImageAlphas[2]);
+        Assert.Null(read.Search.Epochs[0].LargestAlphaChange);
+        Assert.Equal(fit.Full.Stages, read.Stages);
+        Assert.Equal(1, (int)JsonNode.Parse(json)!["schemaVersion"]!);
+        Assert.NotNull(JsonNode.Parse(json)!["asked"]!["commandLine"]);
+    }
+
+    [Fact]
+    public void Losses_that_are_no_numbers_are_kept()
+    {
+        using var fit = new ReportedFit();
+        FitResults wild = fit.Bare with { Training = new TrainingResults([new TrainingEpochResults(1, double.NaN, double.PositiveInfinity, null)], null) };
+        TrainingEpochResults read = ResultsJson.Read(ResultsJson.Write(wild)).Training!.Epochs[0];
+        Assert.True(double.IsNaN(read.TrainLoss));
+        Assert.Equal(double.PositiveInfinity, read.ValidationLoss);
+    }
+
+    [Theory]
+    [InlineData("[]", "schemaVersion")]
+    [InlineData("no JSON", "cannot be read")]
+    [InlineData("""{"schemaVersion":2}""", "version 2")]
+    [InlineData("""{"schemaVersion":1}""", "asked")]
+    [InlineData("""{"schemaVersion":"1"}""", "cannot be read")]
+    public void What_are_no_results_is_refused_with_the_reason(string json, string reason)
+        => Assert.Contains(reason, Assert.Throws<FormatException>(() => ResultsJson.Read(json)).Message);
+
+    [Fact]
+    public void Tests_are_counted()
+    {
+        TestResults test = TestResults.Of(["a", "b", "c"], [P("a", "a", 0.9, 0.9), P("a", "b", 0.6, 0.3), P("b", "b", 0.7, 0.7), P("b", "b", 1, 1)]);
+        Assert.Equal(0.75, test.Accuracy.Accuracy);
+        Assert.Equal(0.75, test.MacroAccuracy); // c has no picture
+        Assert.Equal([[1, 1, 0], [0, 2, 0], [0, 0, 0]], test.Confusion);
+        Assert.Equal(new ClassAccuracy("b", 2, 2, 3), test.PerClass[1]);
+        Assert.Equal(-(Math.Log(0.9) + Math.Log(0.3) + Math.Log(0.7)) / 4, test.LogLoss, 12);
+        // Each picture is alone in its bin: |1 − 0.9| + |0 − 0.6| + |1 − 0.7| + 0, over 4.
+        Assert.Equal(0.25, test.Calibration.ExpectedError, 12);
+        Assert.Equal(4, test.Calibration.Bins.Sum(bin => bin.Pictures));
+        Assert.Contains("'z.png'", Assert.Throws<ArgumentException>(() => TestResults.Of(["a"], [new TestPrediction("z.png", "q", "a", 1, 0)])).Message);
+
+        static TestPrediction P(string truth, string predicted, double probability, double trueProbability) => new("p.png", truth, predicted, probability, trueProbability);
+    }
+
+    [Theory]
+    [InlineData(8, 10, 0.4901625, 0.9433178)]
+    [InlineData(0, 10, 0, 0.2775328)]
+    [InlineData(10, 10, 0.7224672, 1)]
+    public void Intervals_are_Wilsons(int right, int count, double lower, double upper)
+    {
+        var interval = AccuracyInterval.Of(right, count);
+        Assert.Equal(lower, interval.Lower, 5);
+        Assert.Equal(upper, interval.Upper, 5);
+    }
+
+    [Fact]
+    public void Decided_layers_and_changes_follow_from_the_alphas()
+    {
+        var search = SearchResults.Of(new DplSearchReport([0, 2], [new(1, 1, 1, [[0f, 0f]], [[0f, 0.1f]]), new(1, 1, 1, [[0f, 1f]], [[0f, 0.1f]])]), 0.1);
+        Assert.Equal([0, 1], search.Epochs.Select(epoch => epoch.DecidedLayers));
+        Assert.Equal([null, 1.0], search.Epochs.Select(epoch => epoch.LargestAlphaChange));
+    }
+}
