@@ -15,7 +15,7 @@ internal sealed class ClipTargets : IDisposable
 {
     private readonly string _folder;
     private readonly RandomClip _clip;
-    private readonly byte[] _vocabulary, _merges, _weights;
+    private readonly byte[] _vocabulary, _merges;
 
     public ClipTargets(string folder)
     {
@@ -23,7 +23,7 @@ internal sealed class ClipTargets : IDisposable
         string clip = InFolder("clip");
         Directory.CreateDirectory(clip);
         SmallBackbone.Write(clip, seed: 5, RandomClip.Shape(imageSize: 16, patch: 8));
-        (_vocabulary, _merges, _weights) = (Of("vocab.json"), Of("merges.txt"), Of("model.safetensors"));
+        (_vocabulary, _merges) = (Of("vocab.json"), Of("merges.txt"));
         _clip = new RandomClip(RandomClip.Shape(imageSize: 16, patch: 8), seed: 6);
         All = [Safetensors(), SafetensorsFromStream(), Index(), Config(), Preprocessor(), Vocabulary(), OpenAIVocabulary(), Folder(clip), OpenAIWeights(), CarriedWeights(), Prompts()];
 
@@ -63,12 +63,14 @@ internal sealed class ClipTargets : IDisposable
     {
         using var file = SafetensorsFile.FromBytes(bytes, "fuzzed");
         foreach (string name in file.Entries.Keys) file.Read(name).Dispose();
-    }, typeof(InvalidDataException));
+    }, typeof(InvalidDataException))
+    { Whole = [SmallFile()] };
 
     private static FuzzTarget SafetensorsFromStream() => new("safetensors-stream", 6, DamagedSafetensors(SmallFile()), bytes =>
     {
         foreach (Tensor tensor in SafetensorsStream.Read(new MemoryStream(bytes), "fuzzed", _ => { }).Values) tensor.Dispose();
-    }, typeof(InvalidDataException), typeof(EndOfStreamException));
+    }, typeof(InvalidDataException), typeof(EndOfStreamException))
+    { Whole = [SmallFile()] };
 
     private FuzzTarget Index()
     {
@@ -157,7 +159,11 @@ internal sealed class ClipTargets : IDisposable
     {
         string path = InFolder("openai.safetensors"), vocabulary = InFolder("bpe.txt.gz.whole");
         File.WriteAllBytes(vocabulary, Packed("#version: 0.2\ni n\n"u8.ToArray()));
-        byte[] whole = SafetensorsBytes.Write(_clip.Entries.Keys.Select(name => KeyValuePair.Create(name, _clip.Read(name))));
+        // Heads are 64 wide in such files.
+        ClipConfig config = RandomClip.Shape(imageSize: 16, patch: 8);
+        config = config with { Vision = config.Vision with { Width = 64, Heads = 1 }, Text = config.Text with { Width = 64, Heads = 1 } };
+        using var clip = new RandomClip(config, seed: 7);
+        byte[] whole = SafetensorsBytes.Write(clip.Entries.Keys.Select(name => KeyValuePair.Create(name, clip.Read(name))));
         return new FuzzTarget("openai-weights", 3, DamagedSafetensors(whole), bytes =>
         {
             File.WriteAllBytes(path, bytes);
@@ -165,14 +171,16 @@ internal sealed class ClipTargets : IDisposable
             backbone.RentVision(CPU).Dispose();
             backbone.RentText(CPU).Dispose();
         }, typeof(InvalidDataException))
-        { BytesAtLeast = 16 << 20 };
+        { Whole = [whole], BytesAtLeast = 16 << 20 };
     }
 
     private FuzzTarget CarriedWeights()
     {
         using var stream = new MemoryStream();
         FoldedWeights.Write(stream, _clip.Vision);
-        return new FuzzTarget("carried-weights", 4, DamagedSafetensors(stream.ToArray()), bytes => FoldedWeights.ReadVision(new MemoryStream(bytes), "fuzzed", _clip.Config).Dispose(), typeof(InvalidDataException), typeof(EndOfStreamException));
+        byte[] whole = stream.ToArray();
+        return new FuzzTarget("carried-weights", 4, DamagedSafetensors(whole), bytes => FoldedWeights.ReadVision(new MemoryStream(bytes), "fuzzed", _clip.Config).Dispose(), typeof(InvalidDataException), typeof(EndOfStreamException))
+        { Whole = [whole] };
     }
 
     private FuzzTarget Prompts()
@@ -182,7 +190,9 @@ internal sealed class ClipTargets : IDisposable
         var prompts = new TrainedPrompts([zeros(2, config.Vision.Width), null], [null, ones(1, config.Text.Width)], ones(3, config.EmbeddingWidth), 10);
         using var stream = new MemoryStream();
         prompts.Write(stream);
-        return new FuzzTarget("prompts", 6, DamagedSafetensors(stream.ToArray()), bytes => TrainedPrompts.Read(new MemoryStream(bytes), "fuzzed", [2, 0], [0, 1], 3, config).Dispose(), typeof(InvalidDataException));
+        byte[] whole = stream.ToArray();
+        return new FuzzTarget("prompts", 6, DamagedSafetensors(whole), bytes => TrainedPrompts.Read(new MemoryStream(bytes), "fuzzed", [2, 0], [0, 1], 3, config).Dispose(), typeof(InvalidDataException))
+        { Whole = [whole] };
     }
 
     private static byte[] Packed(byte[] text)

@@ -8,6 +8,9 @@ namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 /// <param name="Documented">The exceptions that the reader's documentation names; derived ones are not meant.</param>
 internal sealed record FuzzTarget(string Name, int Share, Func<Random, byte[]> Make, Action<byte[]> Read, params Type[] Documented)
 {
+    /// <summary>Undamaged inputs, which must be read: or else damage would only ever meet the first check.</summary>
+    public byte[][] Whole { get; init; } = [];
+
     /// <summary>Most managed bytes that reading may allocate for each byte of the input.</summary>
     public long BytesPerByte { get; init; } = 64;
 

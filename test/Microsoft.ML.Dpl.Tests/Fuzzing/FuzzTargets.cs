@@ -62,7 +62,7 @@ public sealed class FuzzTargets : IDisposable
                 Assert.InRange((long)image.Width * image.Height, 1, pixels);
             },
             typeof(InvalidDataException))
-        { BytesAtLeast = 16 * pixels + (1 << 16), BytesPerByte = 4 };
+        { Whole = seeds, BytesAtLeast = 16 * pixels + (1 << 16), BytesPerByte = 4 };
     }
 
     private static FuzzTarget Description()
@@ -83,18 +83,20 @@ public sealed class FuzzTargets : IDisposable
         using var stream = new MemoryStream();
         using (Tensor values = arange(6f, ScalarType.Float32).reshape(2, 3))
             CheckpointFile.Write(stream, new Checkpoint(new Dictionary<string, string> { ["stage"] = "search", ["course"] = "{}" }, new Dictionary<string, Tensor> { ["a"] = values, ["b"] = values }));
-        var mutator = new Mutator(stream.ToArray());
+        byte[] whole = stream.ToArray();
+        var mutator = new Mutator(whole);
         string path = Path.Combine(folder, "checkpoint");
         return new FuzzTarget("checkpoint", 4, mutator.Next, bytes =>
         {
             File.WriteAllBytes(path, bytes);
             CheckpointFile.Read(path).Dispose();
-        }, typeof(InvalidDataException));
+        }, typeof(InvalidDataException))
+        { Whole = [whole] };
     }
 
     private static FuzzTarget Text(string name, int share, string seed, Action<string> read, Type documented, string? more = null)
     {
-        var mutator = new Mutator([Encoding.UTF8.GetBytes(seed), .. more is null ? [] : new[] { Encoding.UTF8.GetBytes(more) }]);
-        return new FuzzTarget(name, share, mutator.Next, bytes => read(Encoding.UTF8.GetString(bytes)), documented);
+        byte[][] seeds = [Encoding.UTF8.GetBytes(seed), .. more is null ? [] : new[] { Encoding.UTF8.GetBytes(more) }];
+        return new FuzzTarget(name, share, new Mutator(seeds).Next, bytes => read(Encoding.UTF8.GetString(bytes)), documented) { Whole = seeds };
     }
 }

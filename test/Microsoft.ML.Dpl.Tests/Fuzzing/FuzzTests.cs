@@ -21,6 +21,7 @@ public sealed class FuzzTests(FuzzTargets targets, ITestOutputHelper output) : I
     public void Hostile_bytes_are_read_or_refused(string name)
     {
         FuzzTarget target = targets.Named(name);
+        Assert.All(target.Whole, target.Read);
         int seed = Setting("DPL_FUZZ_SEED") ?? 1;
         var run = new FuzzRun(target, seed);
         if (Environment.GetEnvironmentVariable("DPL_FUZZ_CASE") is { Length: > 0 } single)

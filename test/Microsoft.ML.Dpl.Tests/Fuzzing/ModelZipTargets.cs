@@ -65,7 +65,7 @@ internal sealed class ModelZipTargets
                 }
             },
             typeof(InvalidDataException), typeof(FileNotFoundException))
-        { BytesPerByte = 256, BytesAtLeast = 32 << 20 };
+        { Whole = zips, BytesPerByte = 256, BytesAtLeast = 32 << 20 };
     }
 
     // What ML.NET throws at its own files is not this library's to say; that the process lives and nothing is left is.
@@ -103,7 +103,7 @@ internal sealed class ModelZipTargets
                 }
             },
             typeof(InvalidDataException))
-        { BytesPerByte = 256, BytesAtLeast = 64 << 20 };
+        { Whole = zips, BytesPerByte = 256, BytesAtLeast = 64 << 20 };
     }
 
     private static bool IsOurs(string name) => name.Contains("dpl.json", StringComparison.Ordinal) || name.Contains("prompts.safetensors", StringComparison.Ordinal) || name.Contains("clip.", StringComparison.Ordinal);
