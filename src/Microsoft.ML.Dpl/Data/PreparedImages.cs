@@ -64,9 +64,10 @@ internal sealed class PreparedImages
             int[] rows = order.Batch(epoch, index).ToArray();
             int size = images._processor.ImageSize;
             byte[] bytes = [.. rows.SelectMany(r => images.Pictures[r])];
-            return ImageBatch.Create(
+            ImageBatch batch = ImageBatch.Create(
                 tensor(bytes, [rows.Length, 3, size, size], ScalarType.Byte), rows.Select(r => images.Labels[r]), images._processor, device,
-                images.Weights is null ? null : rows.Select(r => images.Weights[r])) with { Pictures = rows };
+                images.Weights is null ? null : rows.Select(r => images.Weights[r]));
+            return batch with { Pictures = rows };
         }
     }
 }
