@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tool.Commands;
