@@ -67,6 +67,7 @@ public sealed class AlphaHistory
     public void Save(string path)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        LibTorch.EnsureLoaded();
         var tensors = new Dictionary<string, Tensor>();
         using var scope = NewDisposeScope();
         AddTo(tensors, out string candidates);
@@ -99,6 +100,7 @@ public sealed class AlphaHistory
 
         static float[,,] Read(string path)
         {
+            LibTorch.EnsureLoaded();
             using var scope = NewDisposeScope();
             using NpyFile file = NpyFile.Open(path);
             return Cube(ArrayFiles.FloatsOf(file.Read(), path), path);

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tool.Commands;
@@ -75,6 +74,22 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
         Assert.Contains("--clip", Assert.Throws<ArgumentException>(() => Run(ImportCommand.Create(), "--prompts", Path.Combine(_folder, "prompts"), "--output", output)).Message);
         Assert.Contains("epochs 1 to 2", Assert.Throws<ArgumentException>(() => Run(ImportCommand.Create(), "--alphas", Path.Combine(_folder, "prompts"), "--epoch", "3", "--output", output)).Message);
         Assert.False(File.Exists(output));
+    }
+
+    /// <summary>In processes of their own, where nothing has loaded libtorch before.</summary>
+    [Fact]
+    public async Task The_command_does_it_from_scratch()
+    {
+        string exported = Path.Combine(_folder, "prompts"), json = Path.Combine(_folder, "configuration.json"), zip = Path.Combine(_folder, "model.zip");
+        (await ToolProcess.Run("export", _model.Zip, "--format", "npy", "--output", exported)).Expect(0);
+        string text = Path.Combine(exported, "alphas.text.npy"), image = Path.Combine(exported, "alphas.image.npy");
+        ToolProcess.Outcome configured = (await ToolProcess.Run("import", "--alphas", text, image, "--lengths", "0", "1", "2", "--clip", "tiny", "--output", json)).Expect(0);
+        Assert.Contains(_model.Configuration.ToString(), configured.Output);
+        Assert.Equal(_model.Configuration, PromptConfiguration.FromJson(File.ReadAllText(json)));
+        (await ToolProcess.Run("import", "--prompts", exported, "--clip", "tiny", "--output", zip)).Expect(0);
+        Assert.Equal(_model.Scores(_model.Zip), _model.Scores(zip));
+        ToolProcess.Outcome refused = (await ToolProcess.Run("export", _model.Zip, "--output", exported)).Expect(2);
+        Assert.Contains("not empty", Assert.Single(refused.ErrorLines));
     }
 
     private static string Run(System.CommandLine.Command command, params string[] arguments)

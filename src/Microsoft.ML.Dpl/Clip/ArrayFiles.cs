@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Clip;
@@ -47,6 +48,8 @@ internal static class ArrayFiles
     /// <exception cref="InvalidDataException">There is no such array, it holds no floats, or something that is not finite.</exception>
     public static (float[] Values, int[] Shape) ReadFloats(ITensorSource source, string name)
     {
+        // A dispose scope, too, needs libtorch.
+        LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
         Tensor stored = source.Read(name);
         return FloatsOf(stored, $"{source.Location}: '{name}'");
