@@ -22,6 +22,6 @@ internal sealed record PlotLayout(float Left, float Top, float Right, float Bott
     public static PlotLayout Of(PlotPicture picture, AxisTicks up)
     {
         float labels = up.Ticks.Select(tick => tick.Label.Length).DefaultIfEmpty(0).Max() * CharacterWidth;
-        return new PlotLayout(labels + 10, TitleLine + (HasLegend(picture) ? Line : 0) + 12, 14, 2 * Line + 4);
+        return new PlotLayout(labels + 10, TitleLine + (HasLegend(picture) ? Line : 0) + 12, 20, 2 * Line + 4);
     }
 }
