@@ -100,7 +100,7 @@ public sealed partial class DplTrainer
 
         /// <summary>
         /// Longest gradient of all prompts together that SGD steps by in both stages, as a Euclidean norm above 0; a longer one is shortened to it (Pascanu et al., ICML 2013, arXiv 1211.5063).
-        /// Null: gradients are taken as they are, as in the paper. A bound of about 1 keeps large batches and high learning rates from diverging.
+        /// Null: gradients are taken as they are, as in the paper.
         /// </summary>
         public double? MaxGradientNorm { get; set; }
 

@@ -105,8 +105,8 @@ public sealed class AlphaHistoryTests(SmallBackbone small) : IClassFixture<Small
 
     private static AlphaHistory Example() => new(
         [0, 3, 4],
-        new[,,] { { { -1f, 0, 1 }, { 2, 2, 2 }, { 5, 4, 3 } }, { { 1, 0, -1 }, { 0, 7, 0 }, { 0, 1, 2 } } },
-        new[,,] { { { 1f, 0, 1 }, { 0, 1, 0 } }, { { 0, 0, 1e-9f }, { 0, -1e-9f, 0 } } });
+        new[, ,] { { { -1f, 0, 1 }, { 2, 2, 2 }, { 5, 4, 3 } }, { { 1, 0, -1 }, { 0, 7, 0 }, { 0, 1, 2 } } },
+        new[, ,] { { { 1f, 0, 1 }, { 0, 1, 0 } }, { { 0, 0, 1e-9f }, { 0, -1e-9f, 0 } } });
 
     private static string Configuration(AlphaFiles files) => AlphaHistory.Load(files.TextPath, files.ImagePath).Configuration().ToString();
 

@@ -23,7 +23,9 @@ internal static class ImportCommand
     {
         var alphas = new Option<string[]>("--alphas")
         {
-            Description = "Alphas: the authors' alpha_e*_img.npy and alpha_e*_txt.npy; or one .safetensors file, or one folder of .npy files, with alphas.text and alphas.image.", AllowMultipleArgumentsPerToken = true, Arity = new ArgumentArity(1, 2),
+            Description = "Alphas: the authors' alpha_e*_img.npy and alpha_e*_txt.npy; or one .safetensors file, or one folder of .npy files, with alphas.text and alphas.image.",
+            AllowMultipleArgumentsPerToken = true,
+            Arity = new ArgumentArity(1, 2),
         };
         var lengths = new Option<int[]>("--lengths") { Description = "Context lengths that the alphas choose from. Default: what the file says; else 0 2 4 6 for four, 0 to 6 for seven.", AllowMultipleArgumentsPerToken = true };
         var names = new Option<AlphaNames>("--names") { Description = "authors: the file called img holds the text branch, as the authors' code writes it, unless the CLIP's numbers of layers show otherwise; right: the files hold what they are called." };
