@@ -136,8 +136,10 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
 
     private static void CheckMerges(Dictionary<string, int> ids, List<string> merges, string mergesPath, string vocabularyPath)
     {
+        var seen = new HashSet<string>(merges.Count, StringComparer.Ordinal);
         for (int i = 0; i < merges.Count; i++)
         {
+            if (!seen.Add(merges[i])) throw new InvalidDataException($"Merges '{mergesPath}', merge {i + 1} ('{merges[i]}'): the pair comes twice.");
             string[] parts = merges[i].Split(' ');
             foreach (string token in (string[])[parts[0], parts[1], parts[0] + parts[1]])
                 if (!ids.ContainsKey(token)) throw new InvalidDataException($"Merges '{mergesPath}', merge {i + 1} ('{merges[i]}'): '{token}' is not in the vocabulary '{vocabularyPath}'.");

@@ -34,6 +34,15 @@ public sealed class HostileFilesTests
         Assert.False(tokenizer.Has(5));
     }
 
+    [Fact]
+    public void A_pair_that_is_merged_twice_is_named()
+    {
+        byte[] ids = "{\"a\":0,\"b\":1,\"ab\":2,\"<|startoftext|>\":3,\"<|endoftext|>\":4}"u8.ToArray(), merges = "a b\na b\n"u8.ToArray();
+        string message = Assert.Throws<InvalidDataException>(() => ClipVocabulary.ReadHuggingFace(new MemoryStream(ids), "vocab", new MemoryStream(merges), "merges.txt")).Message;
+        Assert.Contains("merges.txt", message);
+        Assert.Contains("merge 2 ('a b')", message);
+    }
+
     [SkippableFact]
     public void A_file_that_is_cut_short_while_it_is_open_is_refused()
     {
