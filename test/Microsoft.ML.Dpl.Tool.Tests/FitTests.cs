@@ -27,6 +27,13 @@ public sealed class FitTests(DrawnData data)
         Assert.Equal(data.Model, results.ModelPath);
         Assert.Contains("--seed 0", results.Asked.CommandLine);
         Assert.Equal(["Search", "Training", "Test"], results.Stages.Select(stage => stage.Name));
+        ComparisonRow zeroShot = Assert.Single(results.Comparison);
+        Assert.Equal("zero-shot", zeroShot.Name);
+        Assert.All(zeroShot.Configuration!.Text.Concat(zeroShot.Configuration.Image), length => Assert.Equal(0, length));
+        Assert.Contains("zero-shot:", fit.Output);
+        string page = File.ReadAllText(Path.ChangeExtension(data.Model, ".report.html"));
+        Assert.Contains("zero-shot", page);
+        Assert.Contains("<svg", page);
         Assert.All(results.Data!.Classes, c => Assert.Equal([3, 2], c.Counts));
         Assert.DoesNotContain(Directory.GetFiles(data.Folder), path => path.EndsWith(".partial", StringComparison.Ordinal));
     }
@@ -49,10 +56,11 @@ public sealed class FitTests(DrawnData data)
         Assert.NotEmpty(searched.ErrorLines);
 
         ToolProcess.Outcome trained = (await ToolProcess.Run(
-            "train", data.Table("train"), "--clip", "tiny", "--configuration", configuration, "--output", model, "--json", "none", "--training-epochs", "1", "--batch-size", "8", "--quiet")).Expect(0);
+            "train", data.Table("train"), "--clip", "tiny", "--configuration", configuration, "--output", model, "--json", "none", "--report", "none", "--training-epochs", "1", "--batch-size", "8", "--quiet")).Expect(0);
         Assert.Empty(trained.Error);
         Assert.Equal(found, DplModelInfo.Read(model).Configuration);
         Assert.False(File.Exists(Path.ChangeExtension(model, ".results.json")));
+        Assert.False(File.Exists(Path.ChangeExtension(model, ".report.html")));
     }
 
     [Fact]

@@ -29,7 +29,7 @@ internal static class FitCommand
 
     private static ExampledCommand Complete(ExampledCommand command, Option<string> configuration, SearchOptions? search)
     {
-        var verb = new FitVerb(configuration, search, new OutputOptions("the model", DefaultOutput));
+        var verb = new FitVerb(configuration, search, new OutputOptions("the model", DefaultOutput, hasReport: true));
         verb.AddTo(command);
         command.SetAction((arguments, cancellation) => Task.FromResult((int)verb.Run(arguments, cancellation)));
         return command;

@@ -5,6 +5,7 @@ using Microsoft.ML.Dpl.Tool.Data;
 using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Dpl.Tool.Models;
 using Microsoft.ML.Dpl.Tool.Options;
+using Microsoft.ML.Dpl.Tool.Report;
 using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
@@ -21,6 +22,13 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
     private readonly TrainingOptions _training = new();
     private readonly ContentsOption _contents = new();
     private readonly ProgressOptions _progress = new();
+    private readonly Option<string[]> _baselines = new("--baseline")
+    {
+        Description = "What the test accuracy is compared with in results and report, once for each: zero-shot, which only looks at the test pictures, or lengths as for --configuration, which are trained with the same options. Default: zero-shot; none: nothing.",
+        DefaultValueFactory = _ => [ZeroShot],
+    };
+
+    private const string ZeroShot = "zero-shot", Nothing = "none";
 
     public void AddTo(System.CommandLine.Command command)
     {
@@ -29,6 +37,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         output.AddTo(command);
         _contents.AddTo(command);
         command.Options.Add(configuration);
+        command.Options.Add(_baselines);
         search?.AddTo(command);
         _training.AddTo(command);
         _common.AddTo(command);
@@ -39,19 +48,21 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
     {
         DateTimeOffset started = DateTimeOffset.Now;
         ClipBackbone backbone = _clip.Backbone(arguments);
-        var options = new DplTrainer.Options
+        DplTrainer.Options OptionsOf(PromptConfiguration? lengths)
         {
-            Backbone = backbone,
-            Configuration = ConfigurationArgument.Parse(arguments.GetRequiredValue(configuration), backbone),
-            ModelContents = _contents.Of(arguments),
-            OnCancel = DplCancellation.ReturnBest,
-            CancellationToken = cancellation,
-        };
+            var made = new DplTrainer.Options { Backbone = backbone, Configuration = lengths, CancellationToken = cancellation };
+            search?.Apply(arguments, made);
+            _training.Apply(arguments, made);
+            _common.Apply(arguments, made);
+            _clip.Apply(arguments, made);
+            return made;
+        }
+        DplTrainer.Options options = OptionsOf(ConfigurationArgument.Parse(arguments.GetRequiredValue(configuration), backbone));
+        (options.ModelContents, options.OnCancel) = (_contents.Of(arguments), DplCancellation.ReturnBest);
         if (search is null && options.Configuration is null) throw new ArgumentException("dpl train does not search: name a configuration, or use dpl fit.");
-        search?.Apply(arguments, options);
-        _training.Apply(arguments, options);
-        _common.Apply(arguments, options);
-        _clip.Apply(arguments, options);
+        // Read before the fit, like everything that can be wrong.
+        (string Name, PromptConfiguration Lengths)[] baselines = [.. arguments.GetRequiredValue(_baselines).Where(name => name != Nothing).Select(name =>
+            (name, ConfigurationArgument.Parse(name, backbone) ?? throw new ArgumentException("A baseline is not searched: dpl compare compares searches, too.")))];
         OutputFiles files = output.Check(arguments);
         PictureSets sets = _data.Read(arguments, _common.Seed(arguments));
         var session = new FitSession(options, sets, _data.HasWeights(arguments), _progress.Mode(arguments), CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
@@ -72,15 +83,49 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         bool untested = false;
         if (sets.Test.Count > 0 && !cancellation.IsCancellationRequested) results = Tested(results, session.MLContext, transformer, sets.Test, options.SkipUnreadableImages, cancellation, out untested);
         files.Results?.Write(path => File.WriteAllText(path, ResultsJson.Write(results)));
+        if (results.Test is not null && baselines.Length > 0)
+        {
+            results = results with { Comparison = Compared(baselines, OptionsOf, sets, arguments, cancellation) };
+            untested |= results.Comparison.Count < baselines.Length;
+            files.Results?.Write(path => File.WriteAllText(path, ResultsJson.Write(results)));
+        }
+        files.Report?.Write(path => ReportPage.Write(results, path, transformer));
 
         ConfigurationTable.Write(transformer.Configuration, transformer.Search);
         if (transformer.ValidationAccuracy is double accuracy) Console.Out.WriteLine($"Validation accuracy: {EvaluationTables.Percent(accuracy)}");
         if (results.Test is { } test) Console.Out.WriteLine($"Test accuracy: {EvaluationTables.Percent(test.Accuracy.Accuracy)} ({EvaluationTables.Interval(test.Accuracy)}), mean over classes {EvaluationTables.Percent(test.MacroAccuracy)}, of {test.Predictions.Count} pictures");
+        foreach (ComparisonRow row in results.Comparison) Console.Out.WriteLine($"  {row.Name}: {EvaluationTables.Percent(row.Accuracy.Accuracy)} ({EvaluationTables.Interval(row.Accuracy)})");
         Console.Out.WriteLine($"Model: {files.Main.FullPath}");
         if (files.Results is { } written) Console.Out.WriteLine($"Results: {written.FullPath}");
+        if (files.Report is { } page) Console.Out.WriteLine($"Report: {page.FullPath}");
         if (!transformer.WasCancelled && !untested) return ExitCode.Success;
         Terminal.Fail(untested ? "Cancelled in the test; the model is whole." : "Cancelled; the model is the best there was by then.");
         return ExitCode.Cancelled;
+    }
+
+    /// <summary>Baselines on the same test pictures; those that a cancelled run did not come to are left out.</summary>
+    private List<ComparisonRow> Compared(
+        (string Name, PromptConfiguration Lengths)[] baselines, Func<PromptConfiguration?, DplTrainer.Options> optionsOf, PictureSets sets, ParseResult arguments, CancellationToken cancellation)
+    {
+        var rows = new List<ComparisonRow>();
+        foreach (var (name, lengths) in baselines)
+        {
+            DplTrainer.Options options = optionsOf(lengths);
+            // The fit's own workspace holds no second fit.
+            if (options.WorkspacePath is { } workspace) options.WorkspacePath = Path.Combine(workspace, $"baseline-{rows.Count + 1}");
+            try
+            {
+                var session = new FitSession(options, sets, _data.HasWeights(arguments), _progress.Mode(arguments), CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
+                using DplTransformer transformer = session.Fit(name);
+                (TestResults test, _) = Evaluator.Evaluate(session.MLContext, transformer, sets.Test, options.SkipUnreadableImages, cancellation);
+                rows.Add(new ComparisonRow(name, test.Accuracy, test.MacroAccuracy, transformer.Configuration));
+            }
+            catch (OperationCanceledException)
+            {
+                break;
+            }
+        }
+        return rows;
     }
 
     private static FitResults Tested(

@@ -6,7 +6,8 @@ namespace Microsoft.ML.Dpl.Tool.Options;
 /// <summary>The files that a fit writes, tried before it begins.</summary>
 /// <param name="Main">The model, or the configuration.</param>
 /// <param name="Results">Everything about the run as JSON; null where it is not wanted.</param>
-internal sealed record OutputFiles(OutputFile Main, OutputFile? Results);
+/// <param name="Report">The page; null where it is not wanted or the verb has none.</param>
+internal sealed record OutputFiles(OutputFile Main, OutputFile? Results, OutputFile? Report);
 
 /// <summary>Where they go.</summary>
 internal sealed class OutputOptions
@@ -16,14 +17,22 @@ internal sealed class OutputOptions
     private readonly Option<string> _output;
     private readonly Option<string?> _json = new("--json") { Description = "Where the results go as JSON: options, versions, data, every epoch, every test prediction. Default: beside the output, as NAME.results.json; none: nowhere.", HelpName = "file|none" };
 
+    private readonly Option<string?>? _report;
+
     /// <param name="what">What the output is.</param>
     /// <param name="standard">Its file where none is named.</param>
-    public OutputOptions(string what, string standard) => _output = new Option<string>("--output", "-o") { Description = $"Where {what} goes; a file there is replaced once the new one is whole.", DefaultValueFactory = _ => standard };
+    /// <param name="hasReport">Whether the verb writes a page, too.</param>
+    public OutputOptions(string what, string standard, bool hasReport = false)
+    {
+        _output = new Option<string>("--output", "-o") { Description = $"Where {what} goes; a file there is replaced once the new one is whole.", DefaultValueFactory = _ => standard };
+        if (hasReport) _report = new Option<string?>("--report") { Description = "Where the report goes, one HTML page: accuracy, alphas, curves, confusions, the worst mistakes with heat maps. Default: beside the output, as NAME.report.html; none: nowhere.", HelpName = "file|none" };
+    }
 
     public void AddTo(System.CommandLine.Command command)
     {
         command.Options.Add(_output);
         command.Options.Add(_json);
+        if (_report is not null) command.Options.Add(_report);
     }
 
     /// <exception cref="IOException">A file cannot be written.</exception>
@@ -32,9 +41,16 @@ internal sealed class OutputOptions
     {
         string output = arguments.GetRequiredValue(_output);
         OutputFile main = OutputFile.Check(output, "--output");
-        string json = arguments.GetValue(_json) ?? Path.ChangeExtension(output, ".results.json");
-        OutputFile? results = json == Nothing ? null : OutputFile.Check(json, "--json");
-        if (results?.FullPath == main.FullPath) throw new ArgumentException($"--output and --json are both '{main.FullPath}': give them different names.");
-        return new OutputFiles(main, results);
+        OutputFile? results = Beside(arguments, _json, output, ".results.json"), report = _report is null ? null : Beside(arguments, _report, output, ".report.html");
+        (string Option, OutputFile? File)[] files = [("--output", main), ("--json", results), ("--report", report)];
+        if (files.Where(f => f.File is not null).GroupBy(f => f.File!.FullPath).FirstOrDefault(group => group.Count() > 1) is { } same)
+            throw new ArgumentException($"{string.Join(" and ", same.Select(f => f.Option))} are both '{same.Key}': give them different names.");
+        return new OutputFiles(main, results, report);
+    }
+
+    private static OutputFile? Beside(ParseResult arguments, Option<string?> option, string output, string extension)
+    {
+        string path = arguments.GetValue(option) ?? Path.ChangeExtension(output, extension);
+        return path == Nothing ? null : OutputFile.Check(path, option.Name);
     }
 }

@@ -13,6 +13,8 @@ internal static class ToolJson
         WriteIndented = true,
         // Class names stay legible; nothing of this goes into a page unescaped.
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        // A log-loss can be infinite.
+        NumberHandling = JsonNumberHandling.AllowReadingFromString | JsonNumberHandling.AllowNamedFloatingPointLiterals,
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
     };
 
