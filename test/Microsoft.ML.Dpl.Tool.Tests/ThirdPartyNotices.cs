@@ -4,7 +4,7 @@ using System.Xml.Linq;
 
 namespace Microsoft.ML.Dpl.Tool.Tests;
 
-/// <summary>The text of THIRD-PARTY-NOTICES.md, made from what NuGet restored for the tool: the project that ships all that the others reference.</summary>
+/// <summary>The text of THIRD-PARTY-NOTICES.md, made from what NuGet restored for the tool, which ships all that the others reference, and for the plots in its folder.</summary>
 internal sealed class ThirdPartyNotices(string repositoryRoot)
 {
     private const string LibTorch = "libtorch-cpu-";
@@ -25,12 +25,18 @@ internal sealed class ThirdPartyNotices(string repositoryRoot)
     /// <exception cref="InvalidDataException">A package does not say what licence it has.</exception>
     public IReadOnlyList<Package> Packages()
     {
-        JsonNode assets = JsonNode.Parse(File.ReadAllText(Path.Combine(repositoryRoot, "src", "Microsoft.ML.Dpl.Tool", "obj", "project.assets.json")))!;
+        return [.. new[] { "Microsoft.ML.Dpl.Tool", "Microsoft.ML.Dpl.Plots" }.SelectMany(PackagesOf).Distinct().OrderBy(p => p.Name, StringComparer.OrdinalIgnoreCase).ThenBy(p => p.Version, StringComparer.Ordinal)];
+    }
+
+    private List<Package> PackagesOf(string project)
+    {
+        JsonNode assets = JsonNode.Parse(File.ReadAllText(Path.Combine(repositoryRoot, "src", project, "obj", "project.assets.json")))!;
         string[] folders = [.. assets["packageFolders"]!.AsObject().Select(folder => folder.Key)];
         var packages = new List<Package>();
+        // Libtorch brings its files by way of the project's own items, see its project file.
         foreach (var (key, library) in assets["targets"]!.AsObject().First().Value!.AsObject())
         {
-            if ((string?)library!["type"] != "package" || !BringsFiles(library)) continue;
+            if ((string?)library!["type"] != "package" || !(BringsFiles(library) || key.StartsWith(LibTorch, StringComparison.Ordinal))) continue;
             string path = (string)assets["libraries"]![key]!["path"]!;
             string folder = folders.Select(root => Path.Combine(root, path)).First(Directory.Exists);
             XElement metadata = XDocument.Load(Directory.GetFiles(folder, "*.nuspec").Single()).Root!.Elements().Single(e => e.Name.LocalName == "metadata");
@@ -38,7 +44,7 @@ internal sealed class ThirdPartyNotices(string repositoryRoot)
             string name = Text("id");
             packages.Add(new Package(name.StartsWith(LibTorch, StringComparison.Ordinal) ? LibTorch + "…" : name, Text("version"), Licence(name, metadata, Text("licenseUrl")), Text("copyright") is { Length: > 0 } copyright ? copyright : Text("authors"), Text("projectUrl")));
         }
-        return [.. packages.OrderBy(p => p.Name, StringComparer.OrdinalIgnoreCase)];
+        return packages;
     }
 
     /// <summary>The whole file.</summary>

@@ -7,13 +7,13 @@ using Microsoft.ML.Dpl.MLNet;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Everything that a user can call, each with a way to call it. A test compares the names with those that the library has: a new public member needs an entry here.</summary>
-internal static class PublicOperations
+internal static partial class PublicOperations
 {
     /// <summary>The operations by the names that <see cref="NamesIn"/> gives, and further ones that ML.NET calls or that end in an exception.</summary>
-    public static IReadOnlyDictionary<string, Operation> All { get; } = Members().Concat(Others()).ToDictionary(o => o.Key, o => o.Value);
+    public static IReadOnlyDictionary<string, Operation> All { get; } = Members().Concat(FileMembers()).Concat(Others()).ToDictionary(o => o.Key, o => o.Value);
 
     /// <summary>The names of those members that are a table's entries for the public surface.</summary>
-    public static IEnumerable<string> OfMembers => Members().Select(o => o.Key);
+    public static IEnumerable<string> OfMembers => Members().Concat(FileMembers()).Select(o => o.Key);
 
     /// <summary>All public constructors, methods and computed properties: no enumerations, and nothing that a compiler made for records and stored properties.</summary>
     public static IEnumerable<string> NamesIn(Assembly assembly) => assembly.GetExportedTypes().Where(type => !type.IsEnum).SelectMany(type => type
@@ -155,6 +155,9 @@ internal static class PublicOperations
 
         /// <summary>Alphas of two branches, and prompts for every layer.</summary>
         public static int SearchOnly(World world) => 2 + Layers(world);
+
+        /// <summary>Those of the search and its choice, which nothing is trained from.</summary>
+        public static int SearchAlone(World world) => 2 + 2 * Layers(world);
 
         /// <summary>Those of the search, its choice, and what is trained.</summary>
         public static int BothStages(World world) => 2 + 3 * Layers(world);
