@@ -35,7 +35,7 @@ internal static partial class PublicOperations
         ["ClipHub.Verify(String, HubOptions, CancellationToken)"] = new(_ => InFolder(folder => Assert.Throws<HubException>(() => ClipHub.Verify(Unknown, Offline(folder))))),
         ["ClipHub.FetchVocabularyAsync(String, HubOptions, CancellationToken)"] = new(_ => InFolder(folder => Assert.ThrowsAsync<HubException>(() => ClipHub.FetchVocabularyAsync(Unknown, Offline(folder))).GetAwaiter().GetResult())),
         ["DplCatalog.DifferentiablePromptModel(MLContext, DplPrompts, ClipBackbone, String, String, String, String)"]
-            = new(w => w.Context.DifferentiablePromptModel(w.Trained.ExportPrompts(), w.Small.Backbone).Dispose()),
+            = new(w => w.Context.DifferentiablePromptModel(w.Trained.ExportPrompts(), w.Small.Backbone).Dispose(), World.TextLayers),
         ["DplModelInfo.Read(String)"] = new(w => WithZip(w, path => Assert.Equal(w.Trained.Configuration, DplModelInfo.Read(path).Configuration))),
         ["DplModelZip.Check(String, Int64)"] = new(w => WithZip(w, path => DplModelZip.Check(path))),
         ["DplPrompts.get_Configuration()"] = new(w => Assert.Equal(w.Trained.Configuration, w.Trained.ExportPrompts().Configuration)),
