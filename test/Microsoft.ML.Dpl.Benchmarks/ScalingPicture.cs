@@ -15,6 +15,7 @@ internal static class ScalingPicture
         double largest = series.SelectMany(s => s.X).Max();
         var proportional = new PlotSeries("in proportion", PlotMark.Dashes, [1, largest], [1, largest]) { Colour = 0 };
         return PlotHost.Svg(new PlotPicture("scaling", $"How a search step grows, {shape}", new PlotAxis("size, times the first") { Logarithmic = true },
-            new PlotAxis("time of a search step, times the first") { Logarithmic = true }, [proportional, .. series]) { Standalone = true, Width = 560, Height = 360 });
+            new PlotAxis("time of a search step, times the first") { Logarithmic = true }, [proportional, .. series])
+        { Standalone = true, Width = 560, Height = 360 });
     }
 }
