@@ -21,14 +21,14 @@ public sealed class FuzzTargets : IDisposable
         Directory.CreateDirectory(folder);
         _zips = new ModelZipTargets(folder);
         _clip = new ClipTargets(folder);
-        _all = [Pictures(), Description(), Configuration(), Checkpoints(folder), .. _clip.All, .. _zips.All];
+        _all = [Pictures(), Description(), Configuration(), Checkpoints(folder), .. _clip.All, .. _zips.All, .. new ExchangeTargets(folder).All];
         Assert.Equal(Names.Order(StringComparer.Ordinal), _all.Select(target => target.Name).Order(StringComparer.Ordinal));
     }
 
     public static string[] Names { get; } =
     [
         "pictures", "dpl.json", "prompt-configuration", "checkpoint", "safetensors", "safetensors-stream", "safetensors-index", "config.json", "preprocessor_config.json", "vocabulary", "openai-vocabulary",
-        "clip-folder", "openai-weights", "carried-weights", "prompts", "model-zip-entries", "model-zip",
+        "clip-folder", "openai-weights", "carried-weights", "prompts", "model-zip-entries", "model-zip", "torch-archive", "npy", "tokenizer.json",
     ];
 
     internal int Shares => _all.Sum(target => target.Share);

@@ -12,14 +12,14 @@ internal static class ZipBytes
         return [.. archive.Entries.Select(entry => (entry.FullName, Content(entry)))];
     }
 
-    public static byte[] Of(IEnumerable<(string Name, byte[] Content)> entries)
+    public static byte[] Of(IEnumerable<(string Name, byte[] Content)> entries, CompressionLevel compression = CompressionLevel.Fastest)
     {
         using var zip = new MemoryStream();
         using (var archive = new ZipArchive(zip, ZipArchiveMode.Create, leaveOpen: true))
         {
             foreach (var (name, content) in entries)
             {
-                using Stream stream = archive.CreateEntry(name, CompressionLevel.Fastest).Open();
+                using Stream stream = archive.CreateEntry(name, compression).Open();
                 stream.Write(content);
             }
         }
