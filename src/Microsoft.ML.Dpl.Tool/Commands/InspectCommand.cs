@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Dpl.Tool.Results;
@@ -32,7 +31,7 @@ internal static class InspectCommand
         }
         var table = new Table().Border(TableBorder.Simple).HideHeaders().AddColumn("what").AddColumn("value");
         void Row(string name, string value) => table.AddRow(name, Markup.Escape(value));
-        Row("model", $"{Path.GetFullPath(path)}, {Size(new FileInfo(path).Length)}");
+        Row("model", $"{Path.GetFullPath(path)}, {ByteSize.Text(new FileInfo(path).Length)}");
         Row("classes", info.ClassNames is { } classes ? $"{classes.Count}: {string.Join(", ", classes)}" : "not named in zips of earlier versions; dpl predict shows them");
         Row("text of a class", info.Template);
         Row("configuration", info.Configuration.ToString());
@@ -44,18 +43,11 @@ internal static class InspectCommand
         if (info.BackboneLocation is { } location) Row("CLIP lay in", location);
         if (info.ImageFolder is { } folder) Row("relative paths start at", folder);
         Row("written by", info.MLNetVersion is { } version ? $"ML.NET {version}" : "an unknown version of ML.NET");
-        foreach (DplModelEntry entry in info.Entries) Row($"entry {entry.Name}", $"{Size(entry.Bytes)}, {Size(entry.CompressedBytes)} in the zip");
+        foreach (DplModelEntry entry in info.Entries) Row($"entry {entry.Name}", $"{ByteSize.Text(entry.Bytes)}, {ByteSize.Text(entry.CompressedBytes)} in the zip");
         Terminal.Out.Write(table);
         if (info.Search is not null) ConfigurationTable.Write(info.Configuration, info.Search);
         if (info.Contents == DplModelContents.PromptsOnly)
             Terminal.Warn("The zip does not carry CLIP. It is looked for where it lay at training; elsewhere name its folder with --clip or the environment variable DPL_CLIP, or fit with --contents image-tower or clip.");
         return ExitCode.Success;
     }
-
-    private static string Size(long bytes) => bytes switch
-    {
-        < 1 << 10 => $"{bytes} bytes",
-        < 1 << 20 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1024.0:f1} KiB"),
-        _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1048576.0:f1} MiB"),
-    };
 }
