@@ -15,6 +15,18 @@ internal static class SplitFile
     {
         string root = Path.GetFullPath(imageRoot ?? Path.GetDirectoryName(Path.GetFullPath(file))!);
         using JsonDocument document = Parse(file);
+        try
+        {
+            return Sets(file, root, document);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw Malformed(file, "a text in it is no valid Unicode", e);
+        }
+    }
+
+    private static PictureSets Sets(string file, string root, JsonDocument document)
+    {
         if (document.RootElement.ValueKind != JsonValueKind.Object) throw Malformed(file, "it is no object");
         var names = new Dictionary<int, string>();
         IReadOnlyList<PictureRow> Read(string split)
@@ -31,7 +43,7 @@ internal static class SplitFile
     {
         if (entry.ValueKind != JsonValueKind.Array || entry.GetArrayLength() != 3
             || entry[0] is not { ValueKind: JsonValueKind.String } path || entry[1] is not { ValueKind: JsonValueKind.Number } number || entry[2] is not { ValueKind: JsonValueKind.String } name
-            || !number.TryGetInt32(out int index) || string.IsNullOrWhiteSpace(path.GetString()) || string.IsNullOrWhiteSpace(name.GetString()))
+            || !number.TryGetInt32(out int index) || string.IsNullOrWhiteSpace(path.GetString()) || path.GetString()!.Contains('\0') || string.IsNullOrWhiteSpace(name.GetString()))
             throw Malformed(file, $"{where} is not of the form [\"path\", number, \"class\"]");
         if (!names.TryAdd(index, name.GetString()!) && names[index] != name.GetString()) throw Malformed(file, $"{where} calls class {index} '{name}', but it was '{names[index]}' before");
         return new PictureRow { ImagePath = Path.GetFullPath(path.GetString()!, root), Label = name.GetString()! };
