@@ -43,7 +43,8 @@ internal sealed class StepModels : IDisposable
     private readonly PromptedClip _model;
     private readonly AlphaStep _alphaStep;
     private readonly PromptStep _promptStep;
-    private readonly optim.Optimizer _sgd;
+    private readonly optim.Optimizer _sgd, _imageSgd;
+    private readonly PlainBranch _noText;
     private readonly int? _naiveChunk;
     private readonly bool _sharing;
     private NaiveClip? _naive;
@@ -75,15 +76,22 @@ internal sealed class StepModels : IDisposable
         _model = new PromptedClip(Own(new ImageTower(_clip.Vision)), new TextTower(_clip.Text), Own(new ClassTexts(_texts, _clip.Text)), parts);
         var settings = new SearchSettings { Candidates = size.Candidates };
         (_alphaStep, _promptStep) = (Own(new AlphaStep(_model, _supernet, settings)), Own(new PromptStep(_model, _supernet, settings)));
-        _sgd = Own(optim.SGD([.. _image.Parameters, .. _text.Parameters], 1e-3, momentum: 0.9, weight_decay: 5e-4));
+        optim.Optimizer Sgd(IEnumerable<TorchSharp.Modules.Parameter> parameters) => Own(optim.SGD(parameters, 1e-3, momentum: 0.9, weight_decay: 5e-4));
+        (_sgd, _imageSgd) = (Sgd([.. _image.Parameters, .. _text.Parameters]), Sgd(_image.Parameters));
+        _noText = new PlainBranch(config.Text.Layers);
     }
 
     public void AlphaHalf() => AsInAFit(() => _alphaStep.Run(_images, 0, 0));
 
     public void PromptHalf() => AsInAFit(() => _promptStep.Run(_images, 0, 0));
 
-    public void Training()
-        => AsInAFit(() => OptimizerStep.Take(_sgd, backward => Losses.CrossEntropy(_model.Logits(_images.Images, _image, _text, backward), _images.Labels), RunStage.Training, 0, 0));
+    public void Training() => TrainingStep(_sgd, _text);
+
+    /// <summary>A training step where the search chose length 0 for every text layer, so that no text changes.</summary>
+    public void TrainingOfImages() => TrainingStep(_imageSgd, _noText);
+
+    private void TrainingStep(optim.Optimizer optimizer, IPromptedBranch text)
+        => AsInAFit(() => OptimizerStep.Take(optimizer, backward => Losses.CrossEntropy(_model.Logits(_images.Images, _image, text, backward), _images.Labels), RunStage.Training, 0, 0));
 
     /// <summary>Either half of a search step of the authors' algorithm, which differentiates by alphas and prompts in both.</summary>
     public void NaiveSearchHalf()

@@ -13,15 +13,15 @@ internal sealed record StepOperations(double AlphaHalf, double PromptHalf, doubl
 {
     /// <param name="config">The CLIP.</param>
     /// <param name="batch">Pictures.</param>
-    /// <param name="texts">Token ids of the classes; their beginning is taken as shared as far as it is equal.</param>
+    /// <param name="texts">Token ids of the classes; a beginning that several share is counted once.</param>
     /// <param name="candidates">Context lengths of the search.</param>
     /// <param name="length">Context length of every layer in training.</param>
     public static StepOperations Count(ClipConfig config, int batch, int[][] texts, int[] candidates, int length)
     {
         long grid = config.Grid, tokens = 1 + grid * grid;
-        int shared = Enumerable.Range(0, texts.Min(t => t.Length) - 1).TakeWhile(i => texts.All(t => t[i] == texts[0][i])).Count();
-        // Every text's own rows, plus the shared beginning once. Row i of an ending sees the beginning and the ending up to itself.
-        double rows = shared + texts.Sum(t => t.Length - shared), pairs = shared * (shared + 1) / 2.0 + texts.Sum(t => (t.Length - shared) * (t.Length + shared + 1) / 2.0), endPairs = texts.Sum(t => t.Length);
+        // Every beginning that texts share is one row. Its last token sees it all.
+        int[] beginnings = [.. texts.SelectMany(t => Enumerable.Range(1, t.Length).Select(n => t[..n])).DistinctBy(b => string.Join(',', b)).Select(b => b.Length)];
+        double rows = beginnings.Length, pairs = beginnings.Sum(n => (double)n), endPairs = texts.Sum(t => t.Length);
         double embedding = 2.0 * batch * grid * grid * 3 * config.PatchSize * config.PatchSize * config.Vision.Width;
         var image = new Branch(config.Vision, batch * tokens, batch, (double)batch * tokens * tokens, (double)batch * tokens);
         var text = new Branch(config.Text, rows, texts.Length, pairs, endPairs);

@@ -20,6 +20,7 @@ internal sealed class StepsBenchmark(StepSize size, int repeats, bool withNaive,
                 new("alpha half-step", models.AlphaHalf),
                 new("prompt half-step", models.PromptHalf),
                 new("training step", models.Training),
+                new("training step, no text prompts", models.TrainingOfImages),
                 new("product 2048³", Product()),
             };
             if (withNaive)
@@ -35,6 +36,7 @@ internal sealed class StepsBenchmark(StepSize size, int repeats, bool withNaive,
         var ratios = new Dictionary<string, double>
         {
             ["search_over_train"] = search / 2 / Of("training step"),
+            ["train_without_text_prompts_over_train"] = Of("training step, no text prompts") / Of("training step"),
             ["matmul_ceiling_fraction"] = (operations.AlphaHalf + operations.PromptHalf) / search / rate,
             ["train_matmul_ceiling_fraction"] = operations.Training / Of("training step") / rate,
         };

@@ -43,27 +43,43 @@ internal sealed class AttentionLayout : IDisposable
     }
 }
 
-/// <summary>A packed matrix's place in padded slots, both ways.</summary>
+/// <summary>A packed matrix's place in padded slots, both ways. A row may stand in several slots.</summary>
 internal sealed class RowPacking : IDisposable
 {
     private readonly Tensor _rowOfSlot; // [slots], any row where a slot is padding
     private readonly Tensor _slotOfRow; // [rows]
+    private readonly Tensor? _repeatedSlots; // [repeats] further slots of rows that have one already; null: there are none
+    private readonly Tensor? _repeatedRows;  // [repeats] whose they are
     private readonly long _slots;
 
-    public RowPacking(long[] rowOfSlot, long[] slotOfRow, Device device)
+    /// <param name="rowOfSlot">The row that stands in each slot.</param>
+    /// <param name="slotOfRow">A slot of each row.</param>
+    /// <param name="repeatedSlots">All further slots that are no padding.</param>
+    /// <param name="device">Where the index tensors live.</param>
+    public RowPacking(long[] rowOfSlot, long[] slotOfRow, long[] repeatedSlots, Device device)
     {
         _slots = rowOfSlot.LongLength;
         _rowOfSlot = tensor(rowOfSlot, device: device).DetachFromDisposeScope();
         _slotOfRow = tensor(slotOfRow, device: device).DetachFromDisposeScope();
+        if (repeatedSlots.Length == 0) return;
+        _repeatedSlots = tensor(repeatedSlots, device: device).DetachFromDisposeScope();
+        _repeatedRows = tensor(repeatedSlots.Select(slot => rowOfSlot[slot]).ToArray(), device: device).DetachFromDisposeScope();
     }
 
     /// <summary>[rows, n] to [slots, n]; padding slots repeat some row and must be masked.</summary>
     public Tensor Spread(Tensor rows) => rows.index_select(0, _rowOfSlot);
 
-    /// <summary>[slots, n] to [rows, n].</summary>
+    /// <summary>[slots, n] to [rows, n]: each row from one slot, for values that are equal in all slots of a row.</summary>
     public Tensor Gather(Tensor slots) => slots.index_select(0, _slotOfRow);
 
-    /// <summary>[rows, n] to [slots, n] with zeros in padding: the gradient of <see cref="Gather"/>.</summary>
+    /// <summary>[slots, n] to [rows, n], added over all slots of a row: the gradient of <see cref="Spread"/>, padding apart.</summary>
+    public Tensor Sum(Tensor slots)
+    {
+        Tensor rows = Gather(slots);
+        return _repeatedSlots is null ? rows : rows.index_add_(0, _repeatedRows!, slots.index_select(0, _repeatedSlots), 1);
+    }
+
+    /// <summary>[rows, n] to [slots, n] with zeros in padding and in repeated slots: the gradient of <see cref="Gather"/>.</summary>
     public Tensor SpreadWithZeros(Tensor rows)
         => rows.new_zeros(_slots, rows.shape[1]).index_copy_(0, _slotOfRow, rows);
 
@@ -71,5 +87,7 @@ internal sealed class RowPacking : IDisposable
     {
         _rowOfSlot.Dispose();
         _slotOfRow.Dispose();
+        _repeatedSlots?.Dispose();
+        _repeatedRows?.Dispose();
     }
 }

@@ -6,13 +6,16 @@ namespace Microsoft.ML.Dpl.Prompts;
 /// <summary>
 /// The texts of all classes, only their live part: attention is causal and only the end-of-text row is read, so everything behind it is dropped,
 /// and the beginning that all texts share is one sequence instead of one per class. Rows are packed: the beginning, then each class's ending.
+/// Endings that begin alike ("great white shark", "great grey owl") have those rows in common: a row depends on what lies before it and nothing else.
 /// </summary>
 internal sealed class ClassTexts : IDisposable
 {
     private readonly TextWeights _weights;
     private readonly Tensor _tokens;       // [rows]
     private readonly Tensor _positions;    // [rows]
-    private readonly Tensor? _frozenRows;  // [rows, width]
+    private readonly bool _frozen;
+    private Tensor? _remembered;           // [rows or classes, width] behind _rememberedLayers plain layers
+    private int _rememberedLayers;
 
     /// <param name="texts">Token ids of each class; what lies behind the end-of-text id is ignored.</param>
     /// <param name="weights">The text branch they are for.</param>
@@ -32,18 +35,32 @@ internal sealed class ClassTexts : IDisposable
         var tokens = new List<long>();
         var positions = new List<long>();
         var endRows = new long[Count];
-        void AddRow(int sequence, int slot, int token, int position)
+        var repeatedSlots = new List<long>();
+        var rowAfter = new Dictionary<(int Before, int Token), int>();
+        // The row of a token behind the row before it (−1: behind nothing), made where no text had it yet.
+        int Row(int before, int token, int position, int slot)
         {
-            rowOfSlot[sequence * endings + slot] = tokens.Count;
-            slotOfRow.Add(sequence * endings + slot);
-            tokens.Add(token);
-            positions.Add(position);
+            if (rowAfter.TryGetValue((before, token), out int row))
+            {
+                repeatedSlots.Add(slot);
+            }
+            else
+            {
+                rowAfter.Add((before, token), row = tokens.Count);
+                slotOfRow.Add(slot);
+                tokens.Add(token);
+                positions.Add(position);
+            }
+            rowOfSlot[slot] = row;
+            return row;
         }
-        for (int j = 0; j < shared; j++) AddRow(0, j, live[0][j], j);
+        int beginning = -1;
+        for (int j = 0; j < shared; j++) beginning = Row(beginning, live[0][j], j, j);
         for (int c = 0; c < Count; c++)
         {
-            for (int j = shared; j < live[c].Length; j++) AddRow(c + 1, j - shared, live[c][j], j);
-            endRows[c] = tokens.Count - 1;
+            int row = beginning;
+            for (int j = shared; j < live[c].Length; j++) row = Row(row, live[c][j], j, (c + 1) * endings + j - shared);
+            endRows[c] = row;
         }
 
         // Sequence 0 is the shared beginning: it sees itself only. The others see all of it, then themselves, causally.
@@ -64,36 +81,57 @@ internal sealed class ClassTexts : IDisposable
             read.Slice(shared, end + 1).Clear();
         }
 
+        RowPacking Keys() => new(rowOfSlot, [.. slotOfRow], [.. repeatedSlots], weights.Device);
+
         Device device = weights.Device;
         _weights = weights;
         _tokens = tensor(tokens.ToArray(), device: device).DetachFromDisposeScope();
         _positions = tensor(positions.ToArray(), device: device).DetachFromDisposeScope();
-        if (!weights.TokenEmbedding.requires_grad && !weights.PositionEmbedding.requires_grad) _frozenRows = Embed().DetachFromDisposeScope();
+        _frozen = weights.Tensors.All(t => !t.requires_grad);
         EndRows = tensor(endRows, device: device).DetachFromDisposeScope();
         Body = new AttentionLayout(config.Text.Heads, sequences, endings, endings)
         {
             SharedKeys = shared,
             Mask = tensor(body, [sequences, endings, keys], device: device).DetachFromDisposeScope(),
-            KeyPacking = new RowPacking(rowOfSlot, [.. slotOfRow], device),
+            KeyPacking = Keys(),
         };
         Last = new AttentionLayout(config.Text.Heads, sequences, 1, endings)
         {
             SharedKeys = shared,
             Mask = tensor(last, [sequences, 1, keys], device: device).DetachFromDisposeScope(),
-            KeyPacking = new RowPacking(rowOfSlot, [.. slotOfRow], device),
+            KeyPacking = Keys(),
             // The shared beginning asks nothing in the last block; its slot repeats class 0's query and is not gathered.
-            QueryPacking = new RowPacking([0, .. Enumerable.Range(0, Count)], [.. Enumerable.Range(1, Count)], device),
+            QueryPacking = new RowPacking([0, .. Enumerable.Range(0, Count)], [.. Enumerable.Range(1, Count)], [], device),
         };
     }
 
     /// <summary>Classes.</summary>
     public int Count { get; }
 
+    /// <summary>Packed rows.</summary>
+    public int RowCount => (int)_tokens.shape[0];
+
     /// <summary>Tokens that all texts begin with, computed once.</summary>
     public int SharedLength { get; }
 
-    /// <summary>[rows, width] token plus position embeddings, packed; computed once where the embeddings are frozen, else anew in the caller's dispose scope.</summary>
-    public Tensor Rows => _frozenRows ?? Embed();
+    /// <summary>
+    /// The packed rows behind leading layers without prompts: constant where the branch is frozen, and then computed once and owned by this object
+    /// until they are asked for behind another number of layers. Else anew in the caller's dispose scope.
+    /// </summary>
+    /// <param name="layers">How many; 0: the token plus position embeddings.</param>
+    /// <param name="through">From the embeddings [rows, width] to what lies behind those layers.</param>
+    /// <returns>[rows, width], or [classes, width] behind the last layer.</returns>
+    public Tensor AfterPlainLayers(int layers, Func<Tensor, Tensor> through)
+    {
+        if (!_frozen) return through(Embed());
+        if (_remembered is not null && _rememberedLayers == layers) return _remembered;
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor rows = through(Embed()).DetachFromDisposeScope();
+        _remembered?.Dispose();
+        (_remembered, _rememberedLayers) = (rows, layers);
+        return rows;
+    }
 
     /// <summary>[classes] the packed row of each class's end-of-text token.</summary>
     public Tensor EndRows { get; }
@@ -104,7 +142,7 @@ internal sealed class ClassTexts : IDisposable
 
     public void Dispose()
     {
-        _frozenRows?.Dispose();
+        _remembered?.Dispose();
         _tokens.Dispose();
         _positions.Dispose();
         EndRows.Dispose();

@@ -90,7 +90,7 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
         Tensor Rows(RowPacking? packing, params Tensor[] parts)
         {
             Tensor padded = MixedAttention.FromHeads(parts, Layout);
-            return packing?.Gather(padded) ?? padded;
+            return packing?.Sum(padded) ?? padded;
         }
         return SeparateQueries
             ? new MixedAttentionGradients(Rows(Layout.KeyPacking, dKeys, dValues), Rows(Layout.QueryPacking, dQ), dPrompts, dWeights)

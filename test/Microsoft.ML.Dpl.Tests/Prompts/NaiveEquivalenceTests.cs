@@ -22,6 +22,8 @@ public class NaiveEquivalenceTests
         { "gelu", new[] { 0, 2, 5 }, 6, 3, 5, 2 },
         { "one-layer", new[] { 0, 2, 5 }, 6, 3, 5, 2 },
         { "uneven-patches", new[] { 0, 4 }, 6, 3, 5, 2 },
+        { "alike-endings", new[] { 0, 2, 5 }, 9, 3, 5, 2 },
+        { "alike-endings-no-shared-start", new[] { 0, 2, 5 }, 6, 0, 5, 2 },
     };
 
     [Theory]
@@ -104,6 +106,22 @@ public class NaiveEquivalenceTests
         supernet.RequireGradients(ofAlphas: false, ofPrompts: true);
         Check(supernet.Image, supernet.Text);
         Check(new PlainBranch(3), supernet.Text);
+    }
+
+    [Fact]
+    public void A_beginning_that_texts_share_is_one_row()
+    {
+        using var clip = new RandomClip(RandomClip.Shape(), seed: 9);
+        int Rows(params int[][] texts)
+        {
+            using var classTexts = new ClassTexts(texts, clip.Text);
+            return classTexts.RowCount;
+        }
+        Assert.Equal(4 + 2 + 2, Rows([48, 1, 2, 3, 4, 49], [48, 1, 2, 3, 5, 49]));
+        // 48 1 2 | 3 | 4 49, 5 49, 49 and 6 49
+        Assert.Equal(3 + 1 + 2 + 2 + 1 + 2, Rows([48, 1, 2, 3, 4, 49], [48, 1, 2, 3, 5, 49], [48, 1, 2, 3, 49], [48, 1, 2, 6, 49]));
+        // The same token behind another beginning is another row.
+        Assert.Equal(1 + 3 + 3, Rows([48, 1, 3, 49], [48, 2, 3, 49]));
     }
 
     [Fact]
@@ -198,7 +216,11 @@ public class NaiveEquivalenceTests
     {
         int[][] texts = clip.RandomTexts(classes, shared, longest, seed: 8);
         if (name == "no-shared-start") for (int c = 0; c < classes; c++) texts[c][0] = 40 + c;
-        return texts;
+        if (!name.StartsWith("alike-endings", StringComparison.Ordinal)) return texts;
+        // One inside another, one the same twice, one of its own.
+        int[][] endings = [[7, 3, 9], [7, 3], [7, 5, 9], [7], [7, 3, 9, 2], [7, 3, 9], [8, 3, 9], [7, 5, 1], [4]];
+        int[] Beginning(int c) => shared > 0 ? texts[0][..shared] : [c < 3 ? 40 : 41];
+        return [.. Enumerable.Range(0, classes).Select(c => (int[])[.. Beginning(c), .. endings[c], 49])];
     }
 
     internal static SupernetBranch Branch(int[] candidates, ClipTransformerConfig branch, Generator generator)
