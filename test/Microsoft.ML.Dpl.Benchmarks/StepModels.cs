@@ -40,13 +40,13 @@ internal sealed class StepModels : IDisposable
     private readonly int[][] _texts;
     private readonly Supernet _supernet;
     private readonly FixedBranch _image, _text;
-    private readonly PromptedClip _model;
+    private readonly PromptedClip _model, _imageModel;
     private readonly AlphaStep _alphaStep;
     private readonly PromptStep _promptStep;
     private readonly optim.Optimizer _sgd, _imageSgd;
     private readonly PlainBranch _noText;
     private readonly int? _naiveChunk;
-    private readonly bool _sharing;
+    private bool _sharing;
     private NaiveClip? _naive;
     private Tensor? _naiveTexts;
 
@@ -70,10 +70,15 @@ internal sealed class StepModels : IDisposable
         (_image, _text) = (Fixed(config.Vision), Fixed(config.Text));
         _image.RequireGradients(true);
         _text.RequireGradients(true);
-        ClipParts? parts = workers ? ClipParts.Create(_clip.Vision, _clip.Text, _texts, size.Batch) : null;
-        if (parts is not null) Own(parts);
-        _sharing = parts is not null;
-        _model = new PromptedClip(Own(new ImageTower(_clip.Vision)), new TextTower(_clip.Text), Own(new ClassTexts(_texts, _clip.Text)), parts);
+        PromptedClip Model()
+        {
+            ClipParts? parts = workers ? ClipParts.Create(_clip.Vision, _clip.Text, _texts, size.Batch) : null;
+            if (parts is not null) Own(parts);
+            _sharing = parts is not null;
+            return new PromptedClip(Own(new ImageTower(_clip.Vision)), new TextTower(_clip.Text), Own(new ClassTexts(_texts, _clip.Text)), parts);
+        }
+        // One for each, as a fit has: a model remembers the text layers that its prompts do not reach.
+        (_model, _imageModel) = (Model(), Model());
         var settings = new SearchSettings { Candidates = size.Candidates };
         (_alphaStep, _promptStep) = (Own(new AlphaStep(_model, _supernet, settings)), Own(new PromptStep(_model, _supernet, settings)));
         optim.Optimizer Sgd(IEnumerable<TorchSharp.Modules.Parameter> parameters) => Own(optim.SGD(parameters, 1e-3, momentum: 0.9, weight_decay: 5e-4));
@@ -85,13 +90,13 @@ internal sealed class StepModels : IDisposable
 
     public void PromptHalf() => AsInAFit(() => _promptStep.Run(_images, 0, 0));
 
-    public void Training() => TrainingStep(_sgd, _text);
+    public void Training() => TrainingStep(_model, _sgd, _text);
 
     /// <summary>A training step where the search chose length 0 for every text layer, so that no text changes.</summary>
-    public void TrainingOfImages() => TrainingStep(_imageSgd, _noText);
+    public void TrainingOfImages() => TrainingStep(_imageModel, _imageSgd, _noText);
 
-    private void TrainingStep(optim.Optimizer optimizer, IPromptedBranch text)
-        => AsInAFit(() => OptimizerStep.Take(optimizer, backward => Losses.CrossEntropy(_model.Logits(_images.Images, _image, text, backward), _images.Labels), RunStage.Training, 0, 0));
+    private void TrainingStep(PromptedClip model, optim.Optimizer optimizer, IPromptedBranch text)
+        => AsInAFit(() => OptimizerStep.Take(optimizer, backward => Losses.CrossEntropy(model.Logits(_images.Images, _image, text, backward), _images.Labels), RunStage.Training, 0, 0));
 
     /// <summary>Either half of a search step of the authors' algorithm, which differentiates by alphas and prompts in both.</summary>
     public void NaiveSearchHalf()
