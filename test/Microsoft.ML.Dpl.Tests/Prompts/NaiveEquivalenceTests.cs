@@ -124,6 +124,39 @@ public class NaiveEquivalenceTests
         Assert.Equal(1 + 3 + 3, Rows([48, 1, 3, 49], [48, 2, 3, 49]));
     }
 
+    /// <summary>Text layers below the first prompt are remembered: whatever prompts come in turn, nothing stale may be used.</summary>
+    [Fact]
+    public void Remembered_text_layers_give_the_same_bits_as_fresh_ones()
+    {
+        using var scope = NewDisposeScope();
+        using var clip = new RandomClip(RandomClip.Shape(), seed: 9);
+        using Generator generator = Seeds.Generator(9, "remembered");
+        int[][] texts = clip.RandomTexts(6, 4, 5, seed: 1);
+        var tower = new TextTower(clip.Text);
+        using var kept = new ClassTexts(texts, clip.Text);
+        foreach (int[] lengths in new int[][] { [0, 3], [0, 3], [2, 0], [0, 0], [0, 3], [0, 0] })
+        {
+            using var prompts = FixedBranch.Create(lengths, clip.Config.Text.Width, PromptDistribution.Normal(1), generator, CPU);
+            prompts.RequireGradients(true);
+            using var fresh = new ClassTexts(texts, clip.Text);
+            (Tensor Features, Tensor?[] Gradients) Pass(ClassTexts classes)
+            {
+                using var backward = new BackwardTensors();
+                Tensor features = tower.Forward(classes, prompts.Layers(), backward);
+                if (!features.requires_grad) return (features, []);
+                foreach (Parameter parameter in prompts.Parameters) parameter.grad = null;
+                features.square().sum().backward();
+                return (features.detach(), [.. prompts.Parameters.Select(p => p.grad?.clone())]);
+            }
+            var (expected, expectedGradients) = Pass(fresh);
+            var (actual, gradients) = Pass(kept);
+            string which = string.Join(' ', lengths);
+            Assert.True(expected.equal(actual).all().item<bool>(), which);
+            Assert.Equal(lengths.Count(length => length > 0), gradients.Length);
+            for (int i = 0; i < gradients.Length; i++) Assert.True(expectedGradients[i]!.equal(gradients[i]!).all().item<bool>(), $"gradient {i} of {which}");
+        }
+    }
+
     [Fact]
     public void Fixed_lengths_equal_the_naive_form_and_the_folded_tower()
     {
