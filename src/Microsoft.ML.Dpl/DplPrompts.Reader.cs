@@ -30,7 +30,7 @@ public sealed partial record DplPrompts
             var prompts = new DplPrompts(Layers(TextPrefix, text, configuration?.Text), Layers(ImagePrefix, image, configuration?.Image))
             {
                 LayersAreCounted = configuration is null,
-                ClassNames = source.Metadata.TryGetValue(ClassesName, out string? classes) ? Understood(ClassesName, () => JsonSerializer.Deserialize<string[]>(classes)) : null,
+                ClassNames = source.Metadata.TryGetValue(ClassesName, out string? classes) ? Understood(ClassesName, () => NamesIn(classes)) : null,
                 BackboneName = source.Metadata.GetValueOrDefault(BackboneNameName),
                 BackboneSha256 = source.Metadata.GetValueOrDefault(BackboneSha256Name),
                 ClassFeatures = source.Entries.ContainsKey(ClassFeaturesName) ? Matrix(ClassFeaturesName) : null,
@@ -92,6 +92,9 @@ public sealed partial record DplPrompts
                 throw new InvalidDataException($"{source.Location}: the text '{name}' cannot be read: {e.Message}", e);
             }
         }
+
+        private static string[]? NamesIn(string json)
+            => JsonSerializer.Deserialize<string?[]>(json) is not { } names ? null : names.All(name => !string.IsNullOrWhiteSpace(name)) ? names! : throw new FormatException("a class has no name.");
 
         private static (LabelKind Kind, PrimitiveDataViewType ValueType)? LabelOf(string label)
             => label == TextLabel ? (LabelKind.Text, TextDataViewType.Instance)

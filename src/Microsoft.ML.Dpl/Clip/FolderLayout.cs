@@ -17,6 +17,9 @@ internal sealed record FolderLayout(string Config, string Weights)
         new(HuggingFaceConfig, SingleFile), new(HuggingFaceConfig, Index), new(OpenClipConfig, OpenClipFile), new(HuggingFaceConfig, Archive), new(OpenClipConfig, OpenClipArchive),
     ];
 
+    /// <summary>Whether a file is named as open_clip names its weights, which say neither activation nor heads: only the configuration beside them does.</summary>
+    public static bool IsOpenClipWeights(string path) => Path.GetFileName(path) is OpenClipFile or OpenClipArchive;
+
     public bool IsOpenClip => Config == OpenClipConfig;
 
     public bool IsIndex => Weights == Index;
