@@ -93,7 +93,8 @@ internal static class ClipDownload
     {
         using var files = new HubRepository(repository, settings, settings.Offline, isCached);
         if (!await FetchVocabularyAsync(files, cancellation).ConfigureAwait(false)) throw Lacks(files, settings, $"{VocabularyFiles.Ids} and {VocabularyFiles.Merges}, nor {VocabularyFiles.Tokenizer}");
-        files.Complete();
+        // What the revision meant may be a whole CLIP, which would no longer be found offline.
+        if (!isCached) files.Complete();
         return VocabularyFiles.In(files.Folder);
     }
 

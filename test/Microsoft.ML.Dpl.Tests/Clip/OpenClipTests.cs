@@ -47,6 +47,18 @@ public sealed class OpenClipTests : IDisposable
     }
 
     [Fact]
+    public void Its_weights_alone_are_never_taken_for_OpenAIs()
+    {
+        // The names of the tensors are the same, but not the activation: the model would be a worse one without a word.
+        Write(Config(), "");
+        var backbone = ClipBackbone.Open(_folder.File(Weights));
+        Assert.Equal((_folder.FullPath, ClipActivation.Gelu), (backbone.Location, backbone.Config.Vision.Activation));
+        Assert.Contains("open the folder", Assert.Throws<InvalidDataException>(() => ClipBackbone.FromOpenAI(_folder.File(Weights), _folder.FullPath)).Message);
+        File.Delete(_folder.File(ConfigFile));
+        Assert.Contains(ConfigFile, Assert.Throws<InvalidDataException>(() => ClipBackbone.Open(_folder.File(Weights))).Message);
+    }
+
+    [Fact]
     public void It_comes_from_the_hub_by_name_even_beside_another_models_configuration()
     {
         Write(Config(), "");

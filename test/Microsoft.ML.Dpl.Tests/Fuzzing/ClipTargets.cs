@@ -45,7 +45,7 @@ internal sealed class ClipTargets : IDisposable
     }
 
     /// <summary>Damages the whole file, or its header alone and writes that one's true length before it.</summary>
-    private static Func<Random, byte[]> DamagedSafetensors(byte[] file)
+    public static Func<Random, byte[]> DamagedSafetensors(byte[] file)
     {
         int headerLength = (int)BinaryPrimitives.ReadInt64LittleEndian(file);
         byte[] data = file[(8 + headerLength)..];
