@@ -45,9 +45,10 @@ public sealed class ClipBackbone
 
     /// <summary>
     /// SHA-256 of the weights file, 64 lower-case hexadecimal digits; for weights in several files, SHA-256 over the files' SHA-256 values (32 bytes each) in the order of their names.
-    /// The first call reads the whole file.
+    /// The first call, which every fit makes at its beginning, reads the whole file; of a file in the hub's cache it also checks the hash.
     /// </summary>
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
+    /// <exception cref="InvalidDataException">A file of the hub's cache is not what its hash says: it was damaged on the disk.</exception>
     public string Sha256
     {
         get

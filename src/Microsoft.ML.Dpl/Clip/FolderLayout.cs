@@ -44,8 +44,9 @@ internal sealed record FolderLayout(string Config, string Weights)
             using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(config));
             return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("model_type", out JsonElement type) && type.ValueKind == JsonValueKind.String && type.GetString() == "clip";
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
+            // Broken text is reported with the former and broken UTF-8 with the latter.
             return false; // the other configuration is used; a broken one that is needed is reported by its reader
         }
     }

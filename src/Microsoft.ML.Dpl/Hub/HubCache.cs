@@ -6,6 +6,8 @@ namespace Microsoft.ML.Dpl.Hub;
 /// </summary>
 internal sealed class HubCache
 {
+    private const string Blobs = "blobs";
+
     private readonly string _root, _folder;
     private readonly Action<string, string> _link;
 
@@ -20,7 +22,7 @@ internal sealed class HubCache
 
     public string Repository { get; }
 
-    public string BlobFolder => Path.Combine(_folder, "blobs");
+    public string BlobFolder => Path.Combine(_folder, Blobs);
 
     public string Blob(string etag) => Path.Combine(BlobFolder, etag);
 
@@ -93,6 +95,10 @@ internal sealed class HubCache
 
     /// <summary>The hash by which a snapshot's file is kept; null where it is no link, so that nothing says what it should be.</summary>
     public static string? EtagOf(string snapshotFile) => new FileInfo(snapshotFile).LinkTarget is { } target && HubNames.IsBlob(Path.GetFileName(target)) ? Path.GetFileName(target) : null;
+
+    /// <summary>The SHA-256 that a file should have because it is a link to a blob of a hub's cache; null where nothing says it.</summary>
+    public static string? Sha256Of(string file)
+        => new FileInfo(file).LinkTarget is { } target && Path.GetFileName(Path.GetDirectoryName(target)) == Blobs && Path.GetFileName(target) is { Length: 64 } name && name.All(char.IsAsciiHexDigitLower) ? name : null;
 
     private string Reference(string revision) => Path.Combine(_folder, "refs", Path.Combine(revision.Split('/')));
 

@@ -45,6 +45,9 @@ public sealed class HubCacheTests : IDisposable
         byte[] bytes = File.ReadAllBytes(_hub.Blob(HubFixture.Weights));
         bytes[^1] ^= 1;
         File.WriteAllBytes(_hub.Blob(HubFixture.Weights), bytes);
+        // A fit asks for the hash first, so nothing is trained on such weights.
+        string damage = Assert.Throws<InvalidDataException>(() => _hub.Open().Sha256).Message;
+        Assert.Contains(_hub.Blob(HubFixture.Weights), damage);
         File.Delete(_hub.Blob("merges.txt"));
         IReadOnlyList<HubFileCheck> checks = ClipHub.Verify(HubServer.Repository, _hub.Options);
         Assert.Equal(["merges.txt", HubFixture.Weights], checks.Where(check => check.IsRight == false).Select(check => check.File));
