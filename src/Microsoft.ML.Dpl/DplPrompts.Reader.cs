@@ -94,7 +94,11 @@ public sealed partial record DplPrompts
         }
 
         private static string[]? NamesIn(string json)
-            => JsonSerializer.Deserialize<string?[]>(json) is not { } names ? null : names.All(name => !string.IsNullOrWhiteSpace(name)) ? names! : throw new FormatException("a class has no name.");
+        {
+            string?[]? names = JsonSerializer.Deserialize<string?[]>(json);
+            if (names is not null && names.Any(string.IsNullOrWhiteSpace)) throw new FormatException("a class has no name.");
+            return names?.OfType<string>().ToArray();
+        }
 
         private static (LabelKind Kind, PrimitiveDataViewType ValueType)? LabelOf(string label)
             => label == TextLabel ? (LabelKind.Text, TextDataViewType.Instance)

@@ -70,6 +70,7 @@ internal sealed class HubClient : IDisposable
     /// <returns>A response with status 200, 206 or 416; the caller disposes it.</returns>
     /// <exception cref="HubException">The server denies access or answers nonsense.</exception>
     /// <exception cref="HttpRequestException">It failed in a way that may pass.</exception>
+    /// <exception cref="HubBusyException">The server may answer later.</exception>
     public async Task<HttpResponseMessage> OpenAsync(HubFile file, long offset, CancellationToken cancellation)
     {
         Uri address = file.Address;
