@@ -51,7 +51,7 @@ public sealed record DplModelInfo(
         catch (Exception e) when (e is InvalidDataException or EndOfStreamException && !e.Message.Contains(shown, StringComparison.Ordinal))
         {
             // Neither what the zip reader says nor what dpl.json's says names the file.
-            throw new InvalidDataException($"'{shown}' is no model that ML.NET saved, or it is cut short or damaged: {e.Message}", e);
+            throw new InvalidDataException($"'{shown}' is no zip of a model that ML.NET saved, or it is cut short or damaged: {e.Message}", e);
         }
     }
 
