@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl;
@@ -22,7 +23,16 @@ public sealed record DplModelInfo(
     string BackboneName, string BackboneSha256, string? BackboneLocation, string? ImageFolder, string? MLNetVersion, IReadOnlyList<DplModelEntry> Entries)
 {
     private const string VersionEntry = "Version.txt";
-    private const long LongestDescription = 1 << 28;
+    private const long LongestVersion = 1024;
+
+    /// <summary>Whether the fit's numbers went wrong and this is the best it had before.</summary>
+    public bool HasDiverged { get; init; }
+
+    /// <summary>Whether pictures are turned and mirrored as their files ask; see <see cref="DplTrainer.Options.ApplyExifOrientation"/>.</summary>
+    public bool ApplyExifOrientation { get; init; }
+
+    /// <summary>The most pixels a picture file may have; see <see cref="DplTrainer.Options.MaxImagePixels"/>.</summary>
+    public long MaxImagePixels { get; init; } = ImageDecoder.DefaultMaximumPixels;
 
     /// <summary>Reads the description of the first model of this library in a zip.</summary>
     /// <param name="zipPath">A model that ML.NET saved, alone or as part of a pipeline.</param>
@@ -31,33 +41,42 @@ public sealed record DplModelInfo(
     public static DplModelInfo Read(string zipPath)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(zipPath);
+        string shown = ShownText.Of(zipPath);
         using FileStream file = File.OpenRead(zipPath);
-        ZipArchive zip;
         try
         {
-            zip = new ZipArchive(file, ZipArchiveMode.Read);
+            using var zip = new ZipArchive(file, ZipArchiveMode.Read);
+            return Read(zip, shown);
         }
-        catch (InvalidDataException e)
+        catch (Exception e) when (e is InvalidDataException or EndOfStreamException && !e.Message.Contains(shown, StringComparison.Ordinal))
         {
-            throw new InvalidDataException($"'{zipPath}' is no zip, so it is no model that ML.NET saved: {e.Message}", e);
+            // Neither what the zip reader says nor what dpl.json's says names the file.
+            throw new InvalidDataException($"'{shown}' is no zip of a model that ML.NET saved, or it is cut short or damaged: {e.Message}", e);
         }
-        using (zip)
-        {
-            ZipArchiveEntry description = zip.Entries.Where(entry => entry.Name == ModelZip.DescriptionEntry).MinBy(entry => entry.FullName, StringComparer.Ordinal)
-                ?? throw new InvalidDataException($"'{zipPath}' has no entry {ModelZip.DescriptionEntry}, so it holds no model of Differentiable Prompt Learning.");
-            if (description.Length > LongestDescription) throw new InvalidDataException($"The entry {ModelZip.DescriptionEntry} of '{zipPath}' is {description.Length} bytes long, which no model's is. Copy or save the model again.");
-            string folder = description.FullName[..^description.Name.Length];
-            return Of(
-                ModelDescription.FromJson(Text(description)),
-                zip.Entries.FirstOrDefault(entry => entry.Name == VersionEntry) is { Length: < 1024 } version ? Text(version).Trim() : null,
-                [.. zip.Entries.Where(entry => entry.FullName.StartsWith(folder, StringComparison.Ordinal)).Select(entry => new DplModelEntry(entry.FullName[folder.Length..], entry.Length, entry.CompressedLength))]);
-        }
+    }
+
+    private static DplModelInfo Read(ZipArchive zip, string shown)
+    {
+        ZipArchiveEntry description = zip.Entries.Where(entry => entry.Name == ModelZip.DescriptionEntry).MinBy(entry => entry.FullName, StringComparer.Ordinal)
+            ?? throw new InvalidDataException($"'{shown}' has no entry {ModelZip.DescriptionEntry}, so it holds no model of Differentiable Prompt Learning.");
+        if (description.Length > ModelZip.LargestSizeOf(ModelZip.DescriptionEntry))
+            throw new InvalidDataException($"The entry {ModelZip.DescriptionEntry} of '{shown}' is {description.Length} bytes long, which no model's is. Copy or save the model again.");
+        string folder = description.FullName[..^description.Name.Length];
+        return Of(
+            ModelDescription.FromJson(Text(description)),
+            zip.Entries.FirstOrDefault(entry => entry.Name == VersionEntry) is { Length: < LongestVersion } version ? ShownText.Of(Text(version).Trim()) : null,
+            [.. zip.Entries.Where(entry => entry.FullName.StartsWith(folder, StringComparison.Ordinal)).Select(entry => new DplModelEntry(entry.FullName[folder.Length..], entry.Length, entry.CompressedLength))]);
     }
 
     private static DplModelInfo Of(ModelDescription model, string? version, IReadOnlyList<DplModelEntry> entries) => new(
         model.ClassNames, new PromptConfiguration(model.TextLengths, model.ImageLengths), model.Template, model.Search is { } search ? DplTransformer.ReportOf(search) : null,
         model.ValidationAccuracy, model.WasCancelled, DplTransformer.ContentsOf(model.Carries),
-        model.Backbone.Name, model.Backbone.Sha256, model.Backbone.Location, model.ImageFolder, version, entries);
+        model.Backbone.Name, model.Backbone.Sha256, model.Backbone.Location, model.ImageFolder, version, entries)
+    {
+        HasDiverged = model.HasDiverged,
+        ApplyExifOrientation = model.ApplyExifOrientation,
+        MaxImagePixels = model.Reading.MaximumPixels,
+    };
 
     private static string Text(ZipArchiveEntry entry)
     {

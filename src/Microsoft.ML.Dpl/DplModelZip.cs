@@ -51,7 +51,7 @@ public static class DplModelZip
             string name = ShownText.Of(entry.FullName);
             // ML.NET takes both strokes for separators and does not tell upper from lower case.
             string[] parts = entry.FullName.Split('/', '\\');
-            if (parts.Contains("..") || parts[0].Length == 0 || parts[0].EndsWith(':')) throw Refused(path, $"the name of its entry '{name}' leads out of the zip");
+            if (parts.Contains("..") || parts[0].Length == 0 || entry.FullName.Contains(':', StringComparison.Ordinal)) throw Refused(path, $"the name of its entry '{name}' leads out of the zip");
             if (!seen.Add(string.Join('/', parts))) throw Refused(path, $"its entry '{name}' occurs twice");
             if (entry.Length > AlwaysAllowed && entry.Length / LargestRatio > entry.CompressedLength) throw Refused(path, $"its entry '{name}' would unpack {entry.CompressedLength} bytes to {entry.Length}, which no model does");
             if (ModelZip.LargestSizeOf(parts[^1]) is long largest && entry.Length > largest) throw Refused(path, $"its entry '{name}' would unpack to {entry.Length} bytes, more than the {largest} that it can have");

@@ -30,7 +30,7 @@ public sealed partial record DplPrompts
             var prompts = new DplPrompts(Layers(TextPrefix, text, configuration?.Text), Layers(ImagePrefix, image, configuration?.Image))
             {
                 LayersAreCounted = configuration is null,
-                ClassNames = source.Metadata.TryGetValue(ClassesName, out string? classes) ? Understood(ClassesName, () => JsonSerializer.Deserialize<string[]>(classes)) : null,
+                ClassNames = source.Metadata.TryGetValue(ClassesName, out string? classes) ? Understood(ClassesName, () => NamesIn(classes)) : null,
                 BackboneName = source.Metadata.GetValueOrDefault(BackboneNameName),
                 BackboneSha256 = source.Metadata.GetValueOrDefault(BackboneSha256Name),
                 ClassFeatures = source.Entries.ContainsKey(ClassFeaturesName) ? Matrix(ClassFeaturesName) : null,
@@ -91,6 +91,13 @@ public sealed partial record DplPrompts
             {
                 throw new InvalidDataException($"{source.Location}: the text '{name}' cannot be read: {e.Message}", e);
             }
+        }
+
+        private static string[]? NamesIn(string json)
+        {
+            string?[]? names = JsonSerializer.Deserialize<string?[]>(json);
+            if (names is not null && names.Any(string.IsNullOrWhiteSpace)) throw new FormatException("a class has no name.");
+            return names?.OfType<string>().ToArray();
         }
 
         private static (LabelKind Kind, PrimitiveDataViewType ValueType)? LabelOf(string label)

@@ -204,7 +204,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         {
             using ClipEntries clip = ClipEntries.Of(Backbone, parts, _device);
             string json = (_description with { Carries = parts, ClassNames = ClassNames }).ToJson();
-            ModelZip.Write(ctx, MLNetInternals.LoaderSignature, typeof(DplTransformer).Assembly, _face, json, [(PromptsEntry, writer => _prompts.Write(writer.BaseStream)), .. clip.Streams]);
+            ModelZip.Write(ctx, MLNetInternals.LoaderSignature, typeof(DplTransformer).Assembly, _face, json, ApplyExifOrientation, [(PromptsEntry, writer => _prompts.Write(writer.BaseStream)), .. clip.Streams]);
             return parts;
         });
     }

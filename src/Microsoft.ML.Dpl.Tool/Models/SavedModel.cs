@@ -17,7 +17,8 @@ internal sealed class SavedModel : IDisposable
     public static SavedModel Load(MLContext mlContext, string path)
     {
         if (!File.Exists(path)) throw new FileNotFoundException($"There is no model '{path}'.", path);
-        // Read first for its messages: ML.NET's own name neither the file nor what is wrong with it.
+        // Looked at first: ML.NET unpacks whatever the zip claims, and its messages name neither the file nor what is wrong with it.
+        DplModelZip.Check(path);
         DplModelInfo.Read(path);
         ITransformer whole = mlContext.Model.Load(path, out _);
         if (Find(whole) is { } transformer) return new SavedModel(whole, transformer);

@@ -32,7 +32,7 @@ internal static class BackboneLocator
                 if (Matches(backbone, sha256)) return backbone;
                 looked.Add($"{backbone} (registered): other weights, SHA-256 {backbone.Sha256}");
             }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException)
             {
                 looked.Add($"{backbone} (registered): {e.Message}");
             }

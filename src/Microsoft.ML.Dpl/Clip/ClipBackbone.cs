@@ -45,9 +45,10 @@ public sealed class ClipBackbone
 
     /// <summary>
     /// SHA-256 of the weights file, 64 lower-case hexadecimal digits; for weights in several files, SHA-256 over the files' SHA-256 values (32 bytes each) in the order of their names.
-    /// The first call reads the whole file.
+    /// The first call, which every fit makes at its beginning, reads the whole file; of a file in the hub's cache it also checks the hash.
     /// </summary>
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
+    /// <exception cref="InvalidDataException">A file of the hub's cache is not what its hash says: it was damaged on the disk.</exception>
     public string Sha256
     {
         get
@@ -134,17 +135,19 @@ public sealed class ClipBackbone
     /// </param>
     /// <returns>The reference.</returns>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
-    /// <exception cref="InvalidDataException">The weights are damaged, or no CLIP with a vision transformer in OpenAI's names.</exception>
+    /// <exception cref="InvalidDataException">The weights are damaged, no CLIP with a vision transformer in OpenAI's names, or open_clip's, which need their configuration.</exception>
     public static ClipBackbone FromOpenAI(string weightsPath, string? vocabularyPath = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(weightsPath);
         string location = Path.GetFullPath(weightsPath);
         if (!File.Exists(location)) throw new FileNotFoundException($"There is no weights file '{location}'.", location);
+        if (FolderLayout.IsOpenClipWeights(location))
+            throw new InvalidDataException($"'{location}' is one of open_clip's files, whose activation only {FolderLayout.OpenClipConfig} tells: put that one beside it and open the folder. If these are OpenAI's own weights, give the file another name.");
         VocabularyFiles vocabulary = vocabularyPath is null ? VocabularyFor(location) : VocabularyFiles.Named(vocabularyPath);
         return new ClipBackbone(Path.GetFileName(location), location, ClipFiles.InOpenAILayout(location, vocabulary), OpenAIConfig.FromShapes);
     }
 
-    /// <summary>Opens what lies on this machine: a folder as <see cref="FromFolder"/> does, or a single file as <see cref="FromOpenAI"/> does with the vocabulary beside it. Never asks the hub; <see cref="FromPretrained"/> does.</summary>
+    /// <summary>Opens what lies on this machine: a folder as <see cref="FromFolder"/> does, or a single file as <see cref="FromOpenAI"/> does with the vocabulary beside it; one of open_clip's with its configuration beside it stands for its folder. Never asks the hub; <see cref="FromPretrained"/> does.</summary>
     /// <param name="path">The folder, or a .safetensors or .pt file; or <c>tiny</c> for <see cref="Tiny"/>, where no folder has that name.</param>
     /// <returns>The reference.</returns>
     /// <exception cref="FileNotFoundException">There is nothing at <paramref name="path"/>, or a file that belongs to it is missing.</exception>
@@ -157,7 +160,8 @@ public sealed class ClipBackbone
         if (!File.Exists(path)) throw new FileNotFoundException($"There is no file or folder '{path}'.", path);
         if (Path.GetExtension(path).ToUpperInvariant() is not (".SAFETENSORS" or ".PT" or ".PTH" or ".BIN"))
             throw new InvalidDataException($"'{path}' is neither a folder nor a .safetensors or .pt file; convert other checkpoints to safetensors first.");
-        return FromOpenAI(path);
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        return FolderLayout.IsOpenClipWeights(path) && File.Exists(Path.Combine(folder, FolderLayout.OpenClipConfig)) ? FromFolder(folder) : FromOpenAI(path);
     }
 
     private static ClipBackbone InFolder(string name, string folder)

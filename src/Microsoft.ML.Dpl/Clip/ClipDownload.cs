@@ -17,16 +17,17 @@ internal static class ClipDownload
     public static async Task<(string Repository, string Folder)> FetchAsync(string name, HubSettings settings, CancellationToken cancellation)
     {
         string repository = RepositoryOf(name);
-        if (settings.Offline) return (repository, await FetchAsync(repository, settings, offline: true, cancellation).ConfigureAwait(false));
+        if (settings.Offline) return (repository, await FetchAsync(repository, settings, offline: true, isCached: true, cancellation).ConfigureAwait(false));
+        string? known = Known(repository, settings);
         // A commit never changes, so the hub need not be asked about one that is here.
-        if (HubNames.IsCommit(settings.Options.Revision) && Cached(repository, settings) is { } known) return (repository, known);
+        if (HubNames.IsCommit(settings.Options.Revision) && known is not null) return (repository, known);
         try
         {
-            return (repository, await FetchAsync(repository, settings, offline: false, cancellation).ConfigureAwait(false));
+            return (repository, await FetchAsync(repository, settings, offline: false, isCached: known is not null, cancellation).ConfigureAwait(false));
         }
-        catch (HubException e) when (e.Failure == HubFailure.Unreachable && Cached(repository, settings) is { } folder)
+        catch (HubException e) when (e.Failure == HubFailure.Unreachable && known is not null)
         {
-            return (repository, folder);
+            return (repository, known);
         }
     }
 
@@ -36,9 +37,22 @@ internal static class ClipDownload
         try
         {
             // Without a network nothing is waited for.
-            return FetchAsync(repository, settings, offline: true, CancellationToken.None).GetAwaiter().GetResult();
+            return FetchAsync(repository, settings, offline: true, isCached: true, CancellationToken.None).GetAwaiter().GetResult();
         }
         catch (HubException)
+        {
+            return null;
+        }
+    }
+
+    // What was damaged here may be whole at the hub.
+    private static string? Known(string repository, HubSettings settings)
+    {
+        try
+        {
+            return Cached(repository, settings);
+        }
+        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
         {
             return null;
         }
@@ -63,15 +77,30 @@ internal static class ClipDownload
     /// <exception cref="HubException">It cannot be had.</exception>
     public static async Task<VocabularyFiles> FetchVocabularyAsync(string name, HubSettings settings, CancellationToken cancellation)
     {
-        using var files = new HubRepository(RepositoryOf(name), settings, settings.Offline);
+        var cache = new HubCache(settings.CacheFolder, RepositoryOf(name));
+        VocabularyFiles? known = cache.Commit(settings.Options.Revision) is { } commit ? VocabularyFiles.TryIn(cache.Snapshot(commit)) : null;
+        try
+        {
+            return await FetchVocabularyAsync(cache.Repository, settings, isCached: known is not null, cancellation).ConfigureAwait(false);
+        }
+        catch (HubException e) when (e.Failure == HubFailure.Unreachable && known is not null)
+        {
+            return known;
+        }
+    }
+
+    private static async Task<VocabularyFiles> FetchVocabularyAsync(string repository, HubSettings settings, bool isCached, CancellationToken cancellation)
+    {
+        using var files = new HubRepository(repository, settings, settings.Offline, isCached);
         if (!await FetchVocabularyAsync(files, cancellation).ConfigureAwait(false)) throw Lacks(files, settings, $"{VocabularyFiles.Ids} and {VocabularyFiles.Merges}, nor {VocabularyFiles.Tokenizer}");
-        files.Complete();
+        // What the revision meant may be a whole CLIP, which would no longer be found offline.
+        if (!isCached) files.Complete();
         return VocabularyFiles.In(files.Folder);
     }
 
-    private static async Task<string> FetchAsync(string repository, HubSettings settings, bool offline, CancellationToken cancellation)
+    private static async Task<string> FetchAsync(string repository, HubSettings settings, bool offline, bool isCached, CancellationToken cancellation)
     {
-        using var files = new HubRepository(repository, settings, offline);
+        using var files = new HubRepository(repository, settings, offline, isCached);
         string? config = await files.FetchAsync(FolderLayout.HuggingFaceConfig, cancellation).ConfigureAwait(false);
         string? openClip = await files.FetchAsync(FolderLayout.OpenClipConfig, cancellation).ConfigureAwait(false);
         var present = new HashSet<string>(StringComparer.Ordinal);

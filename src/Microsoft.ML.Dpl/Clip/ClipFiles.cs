@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Microsoft.ML.Dpl.Hub;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -105,6 +106,7 @@ internal sealed class ClipFiles : IClipSource
 
     /// <summary>Lower-case hexadecimal SHA-256 of the weights file; of several, SHA-256 over their SHA-256 values (32 bytes each) in the order of their names.</summary>
     /// <exception cref="IOException">A file has changed since this object was made.</exception>
+    /// <exception cref="InvalidDataException">A file of the hub's cache is not what its hash says.</exception>
     public string HashWeights()
     {
         byte[][] hashes = [.. Weights.Select(Hash)];
@@ -129,6 +131,8 @@ internal sealed class ClipFiles : IClipSource
         using FileStream stream = File.OpenRead(file.FullPath);
         byte[] hash = SHA256.HashData(stream);
         file.ThrowIfChanged();
+        if (HubCache.Sha256Of(file.FullPath) is { } expected && !Convert.ToHexString(hash).Equals(expected, StringComparison.OrdinalIgnoreCase))
+            throw new InvalidDataException($"{file.FullPath}: the content is not what the hub's cache keeps it as (SHA-256 {expected}), so it was damaged on the disk. Delete '{File.ResolveLinkTarget(file.FullPath, returnFinalTarget: true)?.FullName}' and download the model again.");
         return hash;
     }
 

@@ -57,6 +57,9 @@ public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float
         }
     }
 
+    /// <summary>Whether means and deviations can be of values from 0 to 1; others would make all pictures alike, or no numbers of them.</summary>
+    internal static bool AreUsable(float[] mean, float[] deviation) => mean.All(m => m is >= -1000 and <= 1000) && deviation.All(d => d is >= 1e-6f and <= 1e6f);
+
     /// <summary>One file's fields, read with messages that name file and field.</summary>
     private readonly struct Reader(string path, JsonElement fields)
     {
@@ -78,8 +81,7 @@ public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float
 
             float[] mean = Channels("image_mean", standard.Mean), deviation = Channels("image_std", standard.Deviation);
             if (!deviation.All(d => d > 0)) throw Refuse("image_std has a value that is not positive");
-            // Of values from 0 to 1; others would make all pictures alike, or no numbers of them.
-            return mean.All(m => m is >= -1000 and <= 1000) && deviation.All(d => d is >= 1e-6f and <= 1e6f) ? new(shortSide, crop, mean, deviation) : throw Refuse("image_mean or image_std has a value far from those of pixels from 0 to 1");
+            return AreUsable(mean, deviation) ? new(shortSide, crop, mean, deviation) : throw Refuse("image_mean or image_std has a value far from those of pixels from 0 to 1");
         }
 
         private JsonElement? Field(string name) => fields.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;

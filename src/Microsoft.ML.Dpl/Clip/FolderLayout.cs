@@ -17,6 +17,9 @@ internal sealed record FolderLayout(string Config, string Weights)
         new(HuggingFaceConfig, SingleFile), new(HuggingFaceConfig, Index), new(OpenClipConfig, OpenClipFile), new(HuggingFaceConfig, Archive), new(OpenClipConfig, OpenClipArchive),
     ];
 
+    /// <summary>Whether a file is named as open_clip names its weights, which say neither activation nor heads: only the configuration beside them does.</summary>
+    public static bool IsOpenClipWeights(string path) => Path.GetFileName(path) is OpenClipFile or OpenClipArchive;
+
     public bool IsOpenClip => Config == OpenClipConfig;
 
     public bool IsIndex => Weights == Index;
@@ -41,8 +44,9 @@ internal sealed record FolderLayout(string Config, string Weights)
             using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(config));
             return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("model_type", out JsonElement type) && type.ValueKind == JsonValueKind.String && type.GetString() == "clip";
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
+            // Broken text is reported with the former and broken UTF-8 with the latter.
             return false; // the other configuration is used; a broken one that is needed is reported by its reader
         }
     }

@@ -10,6 +10,7 @@ internal interface IClipSource
 
     /// <summary>Lower-case hexadecimal SHA-256 by which a model names the weights.</summary>
     /// <exception cref="IOException">The weights are gone or have changed.</exception>
+    /// <exception cref="InvalidDataException">A file of the hub's cache is not what its hash says.</exception>
     string HashWeights();
 
     /// <exception cref="IOException">The weights are gone or have changed.</exception>

@@ -73,7 +73,9 @@ internal sealed class NpyFolder : ITensorSource
         if (new FileInfo(path).Length > MaximumMetadata) throw new InvalidDataException($"{path} has more than {MaximumMetadata} bytes, so it is not what was exported.");
         try
         {
-            return JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllText(path)) ?? throw new InvalidDataException($"{path} holds no object of texts.");
+            return JsonSerializer.Deserialize<Dictionary<string, string?>>(File.ReadAllText(path)) is { } texts && texts.Values.All(text => text is not null)
+                ? texts.ToDictionary(text => text.Key, text => text.Value!)
+                : throw new InvalidDataException($"{path} holds no object of texts.");
         }
         catch (JsonException e)
         {

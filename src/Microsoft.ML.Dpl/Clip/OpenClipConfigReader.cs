@@ -21,7 +21,8 @@ internal static class OpenClipConfigReader
         if (fields.Text("resize_mode", "shortest") is var resizing && resizing != "shortest") throw fields.Fault("resize_mode", $"is '{resizing}'; only shortest is supported");
         ClipImageProcessorConfig standard = ClipImageProcessorConfig.Default(imageSize);
         float[] mean = fields.Numbers("mean", standard.Mean), deviation = fields.Numbers("std", standard.Deviation);
-        return deviation.All(d => d > 0) ? standard with { Mean = mean, Deviation = deviation } : throw fields.Fault("std", "has a value that is not positive");
+        if (!deviation.All(d => d > 0)) throw fields.Fault("std", "has a value that is not positive");
+        return ClipImageProcessorConfig.AreUsable(mean, deviation) ? standard with { Mean = mean, Deviation = deviation } : throw fields.Fault("mean", "or std has a value far from those of pixels from 0 to 1");
     });
 
     private static T Read<T>(string path, Func<ConfigSection, T> read)

@@ -9,7 +9,11 @@ namespace Microsoft.ML.Dpl.Clip;
 /// </summary>
 internal ref struct TensorPickle
 {
-    private const int LongestName = 4096, NewestProtocol = 2;
+    private const int LongestName = 4096, NewestProtocol = 2, MostDimensions = 64;
+
+    /// <summary>A tensor takes about thirty. Each makes an object or two, so this also bounds the memory that a small file can ask for.</summary>
+    private const int MostOpcodes = 1 << 20;
+
     private static readonly object Mark = new();
 
     private readonly ReadOnlySpan<byte> _bytes;
@@ -34,12 +38,13 @@ internal ref struct TensorPickle
     public static object? Read(ReadOnlySpan<byte> bytes, string location)
     {
         var pickle = new TensorPickle(bytes, location);
-        while (true)
+        for (int count = 0; count < MostOpcodes; count++)
         {
             byte opcode = pickle.Byte();
             if (opcode == '.') return pickle.Pop();
             pickle.Execute(opcode);
         }
+        throw pickle.Fault($"has more than {MostOpcodes} opcodes, so it is no checkpoint of a model");
     }
 
     private void Execute(byte opcode)
@@ -125,7 +130,7 @@ internal ref struct TensorPickle
     }
 
     private readonly IReadOnlyList<long> Numbers(PickledList list)
-        => list.Items.All(item => item is long) ? [.. list.Items.Cast<long>()] : throw Fault($"has a shape that is not of whole numbers, before byte {_position}");
+        => list.Items.Count <= MostDimensions && list.Items.All(item => item is long) ? [.. list.Items.Cast<long>()] : throw Fault($"has a shape that is not of up to {MostDimensions} whole numbers, before byte {_position}");
 
     private readonly long LongNumber(ReadOnlySpan<byte> bytes)
     {

@@ -126,6 +126,7 @@ internal sealed class TorchArchive : ITensorSource
 
     private byte[] ReadWhole(ZipArchiveEntry entry, int longest)
     {
+        if (entry.CompressedLength != entry.Length) throw new InvalidDataException($"{Location}: '{entry.FullName}' is compressed; PyTorch does not do that.");
         if (entry.Length > longest) throw new InvalidDataException($"{Location}: '{entry.FullName}' has {entry.Length} bytes; at most {longest} are expected.");
         byte[] bytes = new byte[entry.Length];
         using Stream stream = entry.Open();

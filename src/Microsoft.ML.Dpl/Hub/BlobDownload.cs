@@ -2,7 +2,7 @@ using System.Net;
 
 namespace Microsoft.ML.Dpl.Hub;
 
-/// <summary>Fetches one file's content into the cache: goes on where an earlier try ended, checks length and hash, and only then gives the blob its name.</summary>
+/// <summary>Fetches one file into the cache: goes on where an earlier try ended, checks length and hash, and only then gives the blob its name and the snapshot a link to it.</summary>
 internal sealed class BlobDownload
 {
     private const int Chunk = 1 << 17;
@@ -20,19 +20,25 @@ internal sealed class BlobDownload
     public BlobDownload(HubClient client, HubCache cache, HubOptions options, Func<string, long?>? room = null)
         => (_client, _cache, _options, _room) = (client, cache, options, room ?? FreeBytes);
 
-    /// <summary>Does nothing where the blob is there with the right length.</summary>
+    /// <summary>Downloads nothing where the content is there with the right length.</summary>
+    /// <returns>The file's path in the snapshot.</returns>
     /// <exception cref="HubException">The download failed; the message says why, and what arrived is kept unless it was wrong.</exception>
-    public async Task FetchAsync(HubFile file, CancellationToken cancellation)
+    public async Task<string> FetchAsync(HubFile file, CancellationToken cancellation)
     {
+        if (_cache.Published(file) is { } present) return present;
         string blob = _cache.Blob(file.Etag), partial = blob + ".incomplete";
-        if (IsWhole(blob, file)) return;
         try
         {
             Directory.CreateDirectory(_cache.BlobFolder);
+            // The link is made under the lock, too: without links the blob itself moves, and others would not find it where they look.
             using IDisposable held = await BlobLock.TakeAsync(_cache.Lock(file.Etag), partial, _options.LockTimeout, cancellation).ConfigureAwait(false);
-            if (IsWhole(blob, file)) return; // whoever held the lock has fetched it
-            RequireRoom(file, partial);
-            await FetchLockedAsync(file, blob, partial, cancellation).ConfigureAwait(false);
+            if (_cache.Published(file) is { } published) return published; // whoever held the lock has fetched it
+            if (!HubCache.HasLength(blob, file.Length))
+            {
+                RequireRoom(file, partial);
+                await FetchLockedAsync(file, blob, partial, cancellation).ConfigureAwait(false);
+            }
+            return _cache.Publish(file.Commit, file.Name, file.Etag);
         }
         catch (Exception e) when (e is UnauthorizedAccessException || (e is IOException and not HubException))
         {
@@ -77,17 +83,25 @@ internal sealed class BlobDownload
                 await _client.DelayAsync(failures++, file.Address, e, cancellation).ConfigureAwait(false);
             }
         }
+        // A blob's name promises its content, also after a power cut.
+        to.Flush(flushToDisk: true);
         Report(file, to.Position);
     }
 
     private async Task AppendAsync(HubFile file, FileStream to, CancellationToken cancellation)
     {
         using HttpResponseMessage response = await _client.OpenAsync(file, to.Position, cancellation).ConfigureAwait(false);
-        if (!Continues(response, file, to.Position)) Restart(to);
-        if (response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable) throw new EndOfStreamException($"{response.RequestMessage?.RequestUri} has no more bytes.");
-        if (response.Content.Headers.ContentEncoding.Count > 0) throw Wrong(file, $"answers with the encoding {string.Join(", ", response.Content.Headers.ContentEncoding)} that was not asked for");
-        if (response.Content.Headers.ContentLength is { } length && to.Position + length != file.Length)
-            throw Wrong(file, $"offers {length} bytes from byte {to.Position} on, but the file has {file.Length}");
+        if (response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
+        {
+            Restart(to);
+            throw new EndOfStreamException($"{response.RequestMessage?.RequestUri} has no more bytes.");
+        }
+        // What is here is thrown away only for an answer that can be the file.
+        long start = Continues(response, file, to.Position) ? to.Position : 0;
+        if (response.Content.Headers.ContentEncoding.Count > 0) throw Wrong(file, $"answers with the encoding {HubAnswers.Shown(string.Join(", ", response.Content.Headers.ContentEncoding))} that was not asked for");
+        if (response.Content.Headers.ContentLength is { } length && start + length != file.Length)
+            throw Wrong(file, $"offers {length} bytes from byte {start} on, but the file has {file.Length}");
+        if (start != to.Position) Restart(to);
 
         using Stream from = await response.Content.ReadAsStreamAsync(cancellation).ConfigureAwait(false);
         byte[] buffer = new byte[Chunk];
@@ -145,8 +159,6 @@ internal sealed class BlobDownload
         => new(HubFailure.CacheNotWritable, $"'{file.Name}' of '{file.Repository}' could not be written to '{_cache.BlobFolder}': {reason.Message} Make room or give access there, or set HF_HUB_CACHE to another folder.", reason);
 
     private static HubException Wrong(HubFile file, string what) => new(HubFailure.BadAnswer, $"{file.Address} {what}. A proxy or mirror may be at fault; HF_ENDPOINT names another.");
-
-    private static bool IsWhole(string blob, HubFile file) => new FileInfo(blob) is { Exists: true } found && found.Length == file.Length;
 
     private static long? FreeBytes(string folder)
     {

@@ -9,7 +9,9 @@ internal static class BlobLock
     /// <param name="growing">What its holder writes.</param>
     /// <param name="timeout">How long that may stay as it is.</param>
     /// <param name="cancellation">Ends the wait.</param>
-    /// <exception cref="HubException">The holder does not get on, or the file cannot be made.</exception>
+    /// <exception cref="HubException">The holder does not get on.</exception>
+    /// <exception cref="IOException">The file cannot be made.</exception>
+    /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
     public static async Task<IDisposable> TakeAsync(string path, string growing, TimeSpan timeout, CancellationToken cancellation)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -21,7 +23,7 @@ internal static class BlobLock
             {
                 return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1);
             }
-            catch (IOException e) when (e is not (DirectoryNotFoundException or FileNotFoundException or PathTooLongException or DriveNotFoundException))
+            catch (IOException e) when (IsHeld(e))
             {
                 var file = new FileInfo(growing);
                 long now = file.Exists ? file.Length : 0;
@@ -35,4 +37,7 @@ internal static class BlobLock
             await Task.Delay(Pause, cancellation).ConfigureAwait(false);
         }
     }
+
+    // ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION on Windows; elsewhere EWOULDBLOCK, which is 11 on Linux and 35 on macOS. A full disk is not waited for.
+    private static bool IsHeld(IOException e) => e.HResult is unchecked((int)0x80070020) or unchecked((int)0x80070021) or 11 or 35;
 }

@@ -1,10 +1,16 @@
 using System.Net;
+using System.Net.Http.Headers;
 
 namespace Microsoft.ML.Dpl.Hub;
 
 /// <summary>What the hub's answers mean, in words for a person.</summary>
 internal static class HubAnswers
 {
+    /// <summary>Nobody waits longer because a server asks for it.</summary>
+    private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(5);
+
+    private const int MostWords = 300;
+    private const string ErrorMessage = "X-Error-Message", InvalidToken = "Invalid credentials";
     private const string ErrorCode = "X-Error-Code", NoFile = "EntryNotFound", NoRevision = "RevisionNotFound", NoRepository = "RepoNotFound", Gated = "GatedRepo";
 
     public static bool IsRedirect(HttpResponseMessage response) => (int)response.StatusCode is 301 or 302 or 303 or 307 or 308;
@@ -17,8 +23,23 @@ internal static class HubAnswers
     public static bool IsFileMissing(HttpResponseMessage response)
         => response.StatusCode == HttpStatusCode.NotFound && Header(response, ErrorCode) is NoFile or null;
 
-    /// <summary>The first value of a header; null where it is absent.</summary>
-    public static string? Header(HttpResponseMessage response, string name) => response.Headers.TryGetValues(name, out IEnumerable<string>? values) ? values.FirstOrDefault() : null;
+    /// <summary>The first value of a header as it was sent; null where it is absent.</summary>
+    public static string? Header(HttpResponseMessage response, string name) => response.Headers.NonValidated.TryGetValues(name, out HeaderStringValues values) ? values.FirstOrDefault() : null;
+
+    /// <summary>An ETag's text: without quotation marks, which some mirrors leave out, and without the mark of a weak one.</summary>
+    public static string? Unquoted(string? etag) => etag is null ? null : (etag.StartsWith("W/", StringComparison.Ordinal) ? etag[2..] : etag).Trim('"');
+
+    /// <summary>How long a busy server asks to be left alone, at most five minutes; zero where it does not say.</summary>
+    public static TimeSpan AskedWait(HttpResponseMessage response)
+    {
+        TimeSpan asked = response.Headers.RetryAfter switch
+        {
+            { Delta: { } delta } => delta,
+            { Date: { } date } => date - DateTimeOffset.UtcNow,
+            _ => TimeSpan.Zero,
+        };
+        return asked < TimeSpan.Zero ? TimeSpan.Zero : asked > LongestWait ? LongestWait : asked;
+    }
 
     /// <summary>The complaint about an answer that is neither a success nor a missing file.</summary>
     public static HubException Fault(HttpResponseMessage response, string repository, string revision, HubSettings settings)
@@ -27,14 +48,22 @@ internal static class HubAnswers
         string token = settings.Token is null
             ? "Set HF_TOKEN to a token of an account that has access."
             : "The token that was sent (HF_TOKEN, or the token file) has no access to it.";
+        string? said = Header(response, ErrorMessage);
+        string words = said is null ? "" : $" It says: {Shown(said)}";
         return (Header(response, ErrorCode), response.StatusCode) switch
         {
+            (_, HttpStatusCode.Unauthorized) when settings.Token is not null && said?.Contains(InvalidToken, StringComparison.OrdinalIgnoreCase) == true => new HubException(HubFailure.AccessDenied,
+                $"{settings.Endpoint.Authority} does not accept the token that was sent (HF_TOKEN, or the token file): it is wrong or has expired. Make a new one at {new Uri(settings.Endpoint, "settings/tokens")}, or unset it: public models need none."),
             (Gated, _) => new HubException(HubFailure.AccessDenied, $"'{repository}' is gated: accept its terms at {place} first. {token}"),
             (NoRevision, _) => new HubException(HubFailure.RevisionNotFound, $"'{repository}' has no revision '{revision}'; its branches and tags are listed at {place}/tree/main."),
             (NoRepository, _) => new HubException(HubFailure.RepositoryNotFound, $"{settings.Endpoint.Authority} has no repository '{repository}', or it is private. Check the spelling. If it is private: {token}"),
-            (_, HttpStatusCode.Unauthorized) => new HubException(HubFailure.AccessDenied, $"{settings.Endpoint.Authority} gives '{repository}' to nobody without access (401), and says the same where there is no such repository. Check the spelling. {token}"),
-            (_, HttpStatusCode.Forbidden) => new HubException(HubFailure.AccessDenied, $"{settings.Endpoint.Authority} denies access to '{repository}' (403). {token}"),
-            _ => new HubException(HubFailure.BadAnswer, $"{response.RequestMessage?.RequestUri} answered {(int)response.StatusCode} ({response.ReasonPhrase}), which a hub does not do for a file of '{repository}'. Is HF_ENDPOINT right?"),
+            (_, HttpStatusCode.Unauthorized) => new HubException(HubFailure.AccessDenied, $"{settings.Endpoint.Authority} gives '{repository}' to nobody without access (401), and says the same where there is no such repository. Check the spelling. {token}{words}"),
+            (_, HttpStatusCode.Forbidden) => new HubException(HubFailure.AccessDenied, $"{settings.Endpoint.Authority} denies access to '{repository}' (403). {token}{words}"),
+            (_, HttpStatusCode.ProxyAuthenticationRequired) => new HubException(HubFailure.AccessDenied, $"The proxy on the way to {settings.Endpoint.Authority} asks for a name and a password (407). Put them into HTTPS_PROXY or HTTP_PROXY: http://NAME:PASSWORD@proxy:port."),
+            _ => new HubException(HubFailure.BadAnswer, $"{response.RequestMessage?.RequestUri} answered {(int)response.StatusCode} ({Shown(response.ReasonPhrase)}), which a hub does not do for a file of '{repository}'. Is HF_ENDPOINT right?{words}"),
         };
     }
+
+    /// <summary>A server's words without what could steer a terminal, and not too many of them.</summary>
+    public static string Shown(string? words) => string.Concat((words ?? "").Where(c => !char.IsControl(c)).Take(MostWords));
 }

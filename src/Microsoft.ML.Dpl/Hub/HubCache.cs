@@ -6,6 +6,8 @@ namespace Microsoft.ML.Dpl.Hub;
 /// </summary>
 internal sealed class HubCache
 {
+    private const string Blobs = "blobs";
+
     private readonly string _root, _folder;
     private readonly Action<string, string> _link;
 
@@ -20,7 +22,7 @@ internal sealed class HubCache
 
     public string Repository { get; }
 
-    public string BlobFolder => Path.Combine(_folder, "blobs");
+    public string BlobFolder => Path.Combine(_folder, Blobs);
 
     public string Blob(string etag) => Path.Combine(BlobFolder, etag);
 
@@ -29,14 +31,14 @@ internal sealed class HubCache
 
     public string Snapshot(string commit) => Path.Combine(_folder, "snapshots", commit);
 
-    /// <summary>The commit that a revision meant when it was last fetched; null where it never was.</summary>
+    /// <summary>The commit that a revision meant when it was last fetched; null where it never was, or where nothing of that is left.</summary>
     public string? Commit(string revision)
     {
         if (HubNames.IsCommit(revision)) return Directory.Exists(Snapshot(revision)) ? revision : null;
         string path = Reference(revision);
         if (!File.Exists(path)) return null;
         string commit = File.ReadAllText(path).Trim();
-        return HubNames.IsCommit(commit) ? commit : null;
+        return HubNames.IsCommit(commit) && Directory.Exists(Snapshot(commit)) ? commit : null;
     }
 
     /// <summary>A file of a snapshot; null where it is not there or its link leads nowhere.</summary>
@@ -50,6 +52,14 @@ internal sealed class HubCache
     public static bool IsThere(string snapshotFile)
         => File.Exists(snapshotFile) && (new FileInfo(snapshotFile).LinkTarget is null || File.ResolveLinkTarget(snapshotFile, returnFinalTarget: true) is { Exists: true });
 
+    /// <summary>A file of a snapshot whose content is there with the right length; null where it is not. Only a link says by which hash the content is kept.</summary>
+    public string? Published(HubFile file)
+        => Find(file.Commit, file.Name) is { } path && (EtagOf(path) ?? file.Etag) == file.Etag && HasLength(path, file.Length) ? path : null;
+
+    /// <summary>Whether there is a file of that length; of a link, that of the file it leads to.</summary>
+    public static bool HasLength(string path, long length)
+        => new FileInfo(path) is { Exists: true } named && ((FileInfo?)named.ResolveLinkTarget(returnFinalTarget: true) ?? named) is { Exists: true } file && file.Length == length;
+
     /// <summary>Remembers what a revision means.</summary>
     public void WriteReference(string revision, string commit)
     {
@@ -60,14 +70,14 @@ internal sealed class HubCache
         File.Move(partial, path, overwrite: true);
     }
 
-    /// <summary>Gives a blob its name in a snapshot: by a relative link, or where links cannot be made, by moving the blob there, as Python's tools do.</summary>
+    /// <summary>Gives a blob its name in a snapshot, in the place of what has it: by a relative link, or where links cannot be made, by moving the blob there, as Python's tools do.</summary>
     /// <returns>The file's path in the snapshot.</returns>
     public string Publish(string commit, string file, string etag)
     {
         string path = Path.Combine(Snapshot(commit), file), folder = Path.GetDirectoryName(path)!;
         Directory.CreateDirectory(folder);
         string target = Path.GetRelativePath(folder, Blob(etag));
-        if (File.Exists(path) && (new FileInfo(path).LinkTarget is not { } old || old == target)) return path;
+        if (new FileInfo(path).LinkTarget is var old && (old == target || (old is null && File.Exists(path) && !File.Exists(Blob(etag))))) return path; // linked, or moved there earlier
         // The link is made under another name first: a reader sees the old one or the new one, never none.
         string partial = $"{path}.{Guid.NewGuid():n}";
         try
@@ -85,6 +95,10 @@ internal sealed class HubCache
 
     /// <summary>The hash by which a snapshot's file is kept; null where it is no link, so that nothing says what it should be.</summary>
     public static string? EtagOf(string snapshotFile) => new FileInfo(snapshotFile).LinkTarget is { } target && HubNames.IsBlob(Path.GetFileName(target)) ? Path.GetFileName(target) : null;
+
+    /// <summary>The SHA-256 that a file should have because it is a link to a blob of a hub's cache; null where nothing says it.</summary>
+    public static string? Sha256Of(string file)
+        => new FileInfo(file).LinkTarget is { } target && Path.GetFileName(Path.GetDirectoryName(target)) == Blobs && Path.GetFileName(target) is { Length: 64 } name && name.All(char.IsAsciiHexDigitLower) ? name : null;
 
     private string Reference(string revision) => Path.Combine(_folder, "refs", Path.Combine(revision.Split('/')));
 

@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Security.Authentication;
 
 namespace Microsoft.ML.Dpl.Hub;
 
@@ -18,14 +20,20 @@ internal sealed class HubClient : IDisposable
     private const int MostRedirections = 10;
     private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(30);
 
+    /// <summary>Addresses of the hub itself, where mirrors may lead.</summary>
+    private static readonly string[] PublicHubs = ["huggingface.co", "hf.co"];
+
     private readonly HubSettings _settings;
     private readonly int _questionRetries;
     private readonly HttpClient _http;
 
     /// <param name="settings">Address, token and patience.</param>
     /// <param name="hasAnswer">Whether the cache can stand in for an answer: then a hub that does not answer is asked once only.</param>
+    /// <exception cref="ArgumentException">The token cannot be one.</exception>
     public HubClient(HubSettings settings, bool hasAnswer = false)
     {
+        if (settings.Token is { } token && !token.All(c => c is > ' ' and <= '~'))
+            throw new ArgumentException("The access token (HF_TOKEN, the token file, or HubOptions.Token) holds a blank or a character that no token has. Set it anew, or to nothing: public models need none.", nameof(settings));
         (_settings, _questionRetries) = (settings, hasAnswer ? 0 : settings.Options.Retries);
         _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, AutomaticDecompression = DecompressionMethods.None, UseCookies = false, ConnectTimeout = settings.Options.Timeout })
         {
@@ -62,6 +70,7 @@ internal sealed class HubClient : IDisposable
     /// <returns>A response with status 200, 206 or 416; the caller disposes it.</returns>
     /// <exception cref="HubException">The server denies access or answers nonsense.</exception>
     /// <exception cref="HttpRequestException">It failed in a way that may pass.</exception>
+    /// <exception cref="HubBusyException">The server may answer later.</exception>
     public async Task<HttpResponseMessage> OpenAsync(HubFile file, long offset, CancellationToken cancellation)
     {
         Uri address = file.Address;
@@ -96,11 +105,15 @@ internal sealed class HubClient : IDisposable
 
     private async Task DelayAsync(int failures, int retries, Uri address, Exception reason, CancellationToken cancellation)
     {
+        // Trying again does not make a certificate right.
+        if (reason is HttpRequestException { InnerException: AuthenticationException untrusted })
+            throw new HubException(HubFailure.Unreachable, $"There is no safe connection to {address.Authority}: {untrusted.Message} If a proxy reads along, make its certificate known to this machine; check the clock and HF_ENDPOINT.", reason);
         if (failures >= retries)
-            throw new HubException(HubFailure.Unreachable, $"{address.Authority} could not be used, {failures + 1} tries: {reason.Message} What was downloaded is kept; try again when the network is back.", reason);
+            throw new HubException(HubFailure.Unreachable, $"{address.Authority} could not be used, {(failures == 0 ? "1 try" : $"{failures + 1} tries")}: {Explained(reason)} What was downloaded is kept; try again when the network is back.", reason);
         double factor = Math.Pow(2, Math.Min(failures, 16));
-        TimeSpan delay = _settings.Options.RetryDelay * factor;
-        await Task.Delay(delay < LongestDelay ? delay : LongestDelay, cancellation).ConfigureAwait(false);
+        TimeSpan delay = _settings.Options.RetryDelay * factor, asked = reason is HubBusyException busy ? busy.Wait : TimeSpan.Zero;
+        if (delay > LongestDelay) delay = LongestDelay;
+        await Task.Delay(delay > asked ? delay : asked, cancellation).ConfigureAwait(false);
     }
 
     /// <summary>Runs one wait for the server, which may last as long as the options allow.</summary>
@@ -132,14 +145,16 @@ internal sealed class HubClient : IDisposable
             {
                 // Of a file that lies elsewhere only the hub itself knows the hash; another host's headers would say nothing.
                 at = Next(response, at, hops);
-                if (!IsHub(at)) throw new HubException(HubFailure.BadAnswer, $"{address} leads to {at.Authority} without saying which content it has (X-Linked-Etag). Is HF_ENDPOINT right?");
+                if (!IsHub(at) && !IsPublicHub(at)) throw new HubException(HubFailure.BadAnswer, $"{address} leads to {at.Authority} without saying which content it has (X-Linked-Etag). Is HF_ENDPOINT right?");
                 continue;
             }
             if (HubAnswers.IsFileMissing(response)) return (null, commit);
             if (!HubAnswers.IsRedirect(response) && !response.IsSuccessStatusCode) throw Fault(response, repository, revision);
 
-            string? etag = (linked ?? response.Headers.ETag?.Tag)?.Trim('"');
-            long? length = long.TryParse(HubAnswers.Header(response, "X-Linked-Size"), out long size) ? size : response.Content.Headers.ContentLength;
+            string? etag = HubAnswers.Unquoted(linked ?? HubAnswers.Header(response, "ETag"));
+            // The length of a redirection's own body says nothing of the file it leads to.
+            long? length = long.TryParse(HubAnswers.Header(response, "X-Linked-Size"), NumberStyles.None, CultureInfo.InvariantCulture, out long size) ? size
+                : HubAnswers.IsRedirect(response) ? null : response.Content.Headers.ContentLength;
             if (!HubNames.IsCommit(commit) || !HubNames.IsBlob(etag) || length is not >= 0)
                 throw new HubException(HubFailure.BadAnswer, $"{address} does not say which commit, content and length it has (X-Repo-Commit, ETag, Content-Length). Is HF_ENDPOINT a hub?");
             return (new HubFile(repository, name, address, commit!, etag!, length.Value), commit);
@@ -162,7 +177,7 @@ internal sealed class HubClient : IDisposable
 
     private Exception Fault(HttpResponseMessage response, string repository, string revision)
         => HubAnswers.MayPass(response)
-            ? new HttpRequestException($"{response.RequestMessage?.RequestUri} answered {(int)response.StatusCode} ({response.ReasonPhrase}).")
+            ? new HubBusyException($"{response.RequestMessage?.RequestUri} answered {(int)response.StatusCode} ({HubAnswers.Shown(response.ReasonPhrase)}).", HubAnswers.AskedWait(response))
             : HubAnswers.Fault(response, repository, revision, _settings);
 
     private static Uri Next(HttpResponseMessage response, Uri from, int hops)
@@ -173,6 +188,12 @@ internal sealed class HubClient : IDisposable
         if (next.Scheme != from.Scheme && next.Scheme != "https") throw new HubException(HubFailure.BadAnswer, $"{from} redirects to {next.Scheme}://{next.Authority}, which is not protected; that is refused.");
         return next;
     }
+
+    // "See inner exception" helps nobody.
+    private static string Explained(Exception e)
+        => e is HttpRequestException { InnerException: { } inner } && !e.Message.Contains(inner.Message, StringComparison.Ordinal) ? $"{e.Message} {inner.Message}" : e.Message;
+
+    private static bool IsPublicHub(Uri address) => address.Scheme == "https" && address.IsDefaultPort && PublicHubs.Contains(address.Host, StringComparer.OrdinalIgnoreCase);
 
     private bool IsHub(Uri address) => address.Scheme == _settings.Endpoint.Scheme && address.Authority.Equals(_settings.Endpoint.Authority, StringComparison.OrdinalIgnoreCase);
 }

@@ -12,10 +12,10 @@ public sealed record HubOptions
     /// <summary>The hub's address; <c>null</c>: <c>HF_ENDPOINT</c>, or https://huggingface.co.</summary>
     public Uri? Endpoint { get; init; }
 
-    /// <summary>The access token for gated and private models, empty for none; <c>null</c>: <c>HF_TOKEN</c>, or the file <c>HF_TOKEN_PATH</c> or <c>HF_HOME</c>/token. It is sent to the hub's own address only.</summary>
+    /// <summary>The access token for gated and private models, empty for none; <c>null</c>: <c>HF_TOKEN</c>, or the file <c>HF_TOKEN_PATH</c> or <c>HF_HOME</c>/token, unless <c>HF_HUB_DISABLE_IMPLICIT_TOKEN</c> is 1. It is sent to the hub's own address only.</summary>
     public string? Token { get; init; }
 
-    /// <summary>Whether the network must not be used; <c>null</c>: where <c>HF_HUB_OFFLINE</c> is 1, ON, YES or TRUE.</summary>
+    /// <summary>Whether the network must not be used; <c>null</c>: where <c>HF_HUB_OFFLINE</c> or <c>TRANSFORMERS_OFFLINE</c> is 1, ON, YES or TRUE.</summary>
     public bool? Offline { get; init; }
 
     /// <summary>Told of every file at its beginning, now and then, and at its end, from the thread that downloads.</summary>
@@ -27,7 +27,7 @@ public sealed record HubOptions
     /// <summary>Tries of a request after the first one failed for a reason that may pass, at least 0. A download that got further counts anew.</summary>
     public int Retries { get; init; } = 5;
 
-    /// <summary>The wait before the first of these tries, which doubles each time up to 30 seconds. Not negative.</summary>
+    /// <summary>The wait before the first of these tries, which doubles each time up to 30 seconds; a busy server may ask for up to five minutes (Retry-After). Not negative.</summary>
     public TimeSpan RetryDelay { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>How long another process may hold a file's lock without the file growing. Positive.</summary>

@@ -12,13 +12,15 @@ internal sealed class HubRepository : IDisposable
     /// <param name="name">Checked by <see cref="HubNames.IsRepository"/>.</param>
     /// <param name="settings">Where it comes from and where it is kept.</param>
     /// <param name="offline">Whether only the cache may be asked.</param>
+    /// <param name="isCached">Whether the cache has all that is needed, so that a hub which does not answer is not asked again and again.</param>
+    /// <exception cref="ArgumentException">The token cannot be one.</exception>
     /// <exception cref="HubException">The cache alone may be asked, and has never seen this revision.</exception>
-    public HubRepository(string name, HubSettings settings, bool offline)
+    public HubRepository(string name, HubSettings settings, bool offline, bool isCached = false)
     {
         (_settings, _cache) = (settings, new HubCache(settings.CacheFolder, name));
         if (!offline)
         {
-            _client = new HubClient(settings, hasAnswer: _cache.Commit(settings.Options.Revision) is not null);
+            _client = new HubClient(settings, hasAnswer: isCached);
             return;
         }
         _commit = _cache.Commit(settings.Options.Revision) ?? throw new HubException(HubFailure.Offline,
@@ -56,35 +58,22 @@ internal sealed class HubRepository : IDisposable
         if (!HubNames.IsRelativePath(file)) throw new HubException(HubFailure.BadAnswer, $"'{Name}' names a file '{file}', which leads out of the repository.");
         if (!await HasAsync(file, cancellation).ConfigureAwait(false)) return null;
         if (_client is null) return _cache.Find(_commit!, file);
-        HubFile found = _known[file]!;
-        // A file without a link is one that could not be linked; its length is all that can be held against the hub's answer quickly.
-        if (_cache.Find(found.Commit, file) is { } present && HubCache.EtagOf(present) is null && new FileInfo(present).Length == found.Length) return present;
-        await new BlobDownload(_client, _cache, _settings.Options).FetchAsync(found, cancellation).ConfigureAwait(false);
-        return Write(() => _cache.Publish(found.Commit, file, found.Etag));
+        return await new BlobDownload(_client, _cache, _settings.Options).FetchAsync(_known[file]!, cancellation).ConfigureAwait(false);
     }
 
     /// <summary>Remembers what the revision means, now that everything needed of it is here.</summary>
     public void Complete()
     {
         if (_client is null || _commit is null) return;
-        Write(() =>
-        {
-            _cache.WriteReference(_settings.Options.Revision, _commit);
-            return true;
-        });
-    }
-
-    public void Dispose() => _client?.Dispose();
-
-    private T Write<T>(Func<T> write)
-    {
         try
         {
-            return write();
+            _cache.WriteReference(_settings.Options.Revision, _commit);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new HubException(HubFailure.CacheNotWritable, $"The cache '{_settings.CacheFolder}' cannot be written: {e.Message} Set HF_HUB_CACHE to a folder that can.", e);
         }
     }
+
+    public void Dispose() => _client?.Dispose();
 }

@@ -27,9 +27,12 @@ internal sealed record HubSettings(HubOptions Options, string CacheFolder, Uri E
             Path.GetFullPath(options.CacheFolder ?? Expand(Set("HF_HUB_CACHE")) ?? Expand(Set("HUGGINGFACE_HUB_CACHE")) ?? Path.Combine(home, "hub")),
             options.Endpoint is { } given ? Checked(given, nameof(HubOptions.Endpoint)) : Parsed(Set("HF_ENDPOINT") ?? DefaultEndpoint),
             options.Token is { } token ? (token.Trim() is { Length: > 0 } text ? text : null)
+                : IsOn(Set("HF_HUB_DISABLE_IMPLICIT_TOKEN")) ? null
                 : Set("HF_TOKEN") ?? Set("HUGGING_FACE_HUB_TOKEN") ?? TokenIn(Expand(Set("HF_TOKEN_PATH")) ?? Path.Combine(home, "token")),
-            options.Offline ?? Set("HF_HUB_OFFLINE")?.ToUpperInvariant() is "1" or "ON" or "YES" or "TRUE");
+            options.Offline ?? IsOn(Set("HF_HUB_OFFLINE") ?? Set("TRANSFORMERS_OFFLINE")));
     }
+
+    private static bool IsOn(string? value) => value?.ToUpperInvariant() is "1" or "ON" or "YES" or "TRUE";
 
     private static Uri Parsed(string address)
         => Uri.TryCreate(address, UriKind.Absolute, out Uri? endpoint) ? Checked(endpoint, "HF_ENDPOINT") : throw new ArgumentException($"HF_ENDPOINT is '{address}', which is no address such as {DefaultEndpoint}.");

@@ -29,10 +29,13 @@ internal static class MLNetInternals
     public const string LoaderSignature = "DplTransformer";
 
     /// <summary>Of the format, not of the library: the assembly's version is frozen.</summary>
-    /// <remarks>1.2 adds entries that carry CLIP. A reader of 1.1 leaves them alone and looks for CLIP as ever.</remarks>
-    public const uint FormatVersion = 0x00010002;
+    /// <remarks>
+    /// 1.2 adds entries that carry CLIP. A reader of 1.1 leaves them alone and looks for CLIP as ever.
+    /// 1.3 turns pictures as their files ask. A reader of 1.2 would not, and predict otherwise without a word, so it is kept out; other models stay 1.2.
+    /// </remarks>
+    public const uint FormatVersion = 0x00010003;
 
-    private const uint OldestReader = 0x00010001, OldestReadable = 0x00010001;
+    private const uint VersionWithoutTurning = 0x00010002, OldestReader = 0x00010001, OldestReadable = 0x00010001;
 
     public static IHostEnvironment EnvironmentOf(MulticlassClassificationCatalog.MulticlassClassificationTrainers trainers) => CatalogUtils.GetEnvironment(trainers);
 
@@ -62,10 +65,13 @@ internal static class MLNetInternals
     /// <param name="context">As <c>ICanSaveModel.Save</c> received it.</param>
     /// <param name="loaderSignature">The name under which <paramref name="loaderAssembly"/> registers the loader.</param>
     /// <param name="loaderAssembly">The assembly that <c>Model.Load</c> looks into.</param>
-    public static ModelWriter BeginSave(ModelSaveContext context, string loaderSignature, Assembly loaderAssembly)
+    /// <param name="turnsPictures">Whether readers must turn pictures as their files ask.</param>
+    public static ModelWriter BeginSave(ModelSaveContext context, string loaderSignature, Assembly loaderAssembly, bool turnsPictures)
     {
         context.CheckAtModel();
-        context.SetVersionInfo(CreateVersionInfo(loaderSignature, loaderAssembly));
+        context.SetVersionInfo(turnsPictures
+            ? CreateVersionInfo(loaderSignature, loaderAssembly, written: FormatVersion, oldestReader: FormatVersion)
+            : CreateVersionInfo(loaderSignature, loaderAssembly, written: VersionWithoutTurning, oldestReader: OldestReader));
         return new ModelWriter(context);
     }
 
@@ -75,7 +81,7 @@ internal static class MLNetInternals
     {
         try
         {
-            CheckVersion(context, CreateVersionInfo(loaderSignature, loaderAssembly));
+            CheckVersion(context, CreateVersionInfo(loaderSignature, loaderAssembly, written: FormatVersion, oldestReader: OldestReader));
             return read(new ModelReader(context));
         }
         catch (Exception e)
@@ -99,8 +105,8 @@ internal static class MLNetInternals
         }
     }
 
-    private static VersionInfo CreateVersionInfo(string loaderSignature, Assembly loaderAssembly) => new(
-        modelSignature: ModelSignature, verWrittenCur: FormatVersion, verReadableCur: OldestReader, verWeCanReadBack: OldestReadable,
+    private static VersionInfo CreateVersionInfo(string loaderSignature, Assembly loaderAssembly, uint written, uint oldestReader) => new(
+        modelSignature: ModelSignature, verWrittenCur: written, verReadableCur: oldestReader, verWeCanReadBack: OldestReadable,
         loaderSignature: loaderSignature, loaderAssemblyName: loaderAssembly.FullName);
 }
 

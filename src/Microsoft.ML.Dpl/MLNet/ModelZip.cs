@@ -45,12 +45,13 @@ internal static class ModelZip
     /// <param name="loaderAssembly">The assembly that <c>Model.Load</c> looks into.</param>
     /// <param name="face">Goes into the main stream.</param>
     /// <param name="json">Goes into <see cref="DescriptionEntry"/>.</param>
+    /// <param name="turnsPictures">Whether only readers that turn pictures as their files ask may read it.</param>
     /// <param name="streams">Written one after another, each through a temporary file.</param>
     public static void Write(
         ModelSaveContext context, string loaderSignature, Assembly loaderAssembly,
-        ModelFace face, string json, params (string Name, Action<BinaryWriter> Write)[] streams)
+        ModelFace face, string json, bool turnsPictures, params (string Name, Action<BinaryWriter> Write)[] streams)
     {
-        ModelWriter writer = MLNetInternals.BeginSave(context, loaderSignature, loaderAssembly);
+        ModelWriter writer = MLNetInternals.BeginSave(context, loaderSignature, loaderAssembly, turnsPictures);
         writer.Write(face.ImageColumnName);
         writer.Write(face.PredictedLabelColumnName);
         writer.Write(face.ScoreColumnName);

@@ -55,6 +55,7 @@ public sealed class ArrayFilesTests : IDisposable
     [InlineData("{", "is no JSON")]
     [InlineData("""{"n": 1}""", "is no JSON")]
     [InlineData("null", "no object")]
+    [InlineData("""{"n": null}""", "no object")]
     public void Broken_texts_are_named(string json, string message)
     {
         File.WriteAllText(_folder.File("metadata.json"), json);

@@ -47,6 +47,27 @@ public sealed class OpenClipTests : IDisposable
     }
 
     [Fact]
+    public void Its_weights_alone_are_never_taken_for_OpenAIs()
+    {
+        // The names of the tensors are the same, but not the activation: the model would be a worse one without a word.
+        Write(Config(), "");
+        var backbone = ClipBackbone.Open(_folder.File(Weights));
+        Assert.Equal((_folder.FullPath, ClipActivation.Gelu), (backbone.Location, backbone.Config.Vision.Activation));
+        Assert.Contains("open the folder", Assert.Throws<InvalidDataException>(() => ClipBackbone.FromOpenAI(_folder.File(Weights), _folder.FullPath)).Message);
+        File.Delete(_folder.File(ConfigFile));
+        Assert.Contains(ConfigFile, Assert.Throws<InvalidDataException>(() => ClipBackbone.Open(_folder.File(Weights))).Message);
+    }
+
+    [Fact]
+    public void A_configuration_beside_it_that_is_not_in_UTF8_is_passed_over()
+    {
+        Write(Config(), "");
+        File.WriteAllBytes(_folder.File("config.json"), [.. "{\"model_type\": \""u8, 0xff, .. "\"}"u8]);
+        File.WriteAllBytes(_folder.File("model.safetensors"), [0]);
+        Assert.Equal(_clip.Config, ClipBackbone.FromFolder(_folder.FullPath).Config);
+    }
+
+    [Fact]
     public void It_comes_from_the_hub_by_name_even_beside_another_models_configuration()
     {
         Write(Config(), "");
@@ -72,6 +93,8 @@ public sealed class OpenClipTests : IDisposable
     [InlineData("model_cfg.embed_dim", "24", "open_clip_config.json asks for that")]
     [InlineData("preprocess_cfg.interpolation", "\"bilinear\"", "only bicubic")]
     [InlineData("preprocess_cfg.std", "[1, 0, 1]", "not positive")]
+    [InlineData("preprocess_cfg.std", "[1, 1e-20, 1]", "far from")]
+    [InlineData("preprocess_cfg.mean", "[1e999, 0, 0]", "far from")]
     public void Other_networks_are_refused_by_their_field(string field, string value, string message)
     {
         JsonObject config = Config();

@@ -4,6 +4,7 @@ using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Hub;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
+using Microsoft.ML.Dpl.Tests.Fuzzing;
 using Microsoft.ML.Dpl.Tests.Prompts;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -125,6 +126,20 @@ public sealed class TorchArchiveTests : IDisposable
         => Assert.Contains(reason, Assert.Throws<InvalidDataException>(() => TorchArchive.Open(Write("bad.pt", TorchZip.Around(Encoding.Latin1.GetBytes(pickle))))).Message);
 
     [Fact]
+    public void A_small_file_cannot_make_many_objects()
+    {
+        string Refusal(byte[] pickle) => Assert.Throws<InvalidDataException>(() => TorchArchive.Open(Write("bomb.pt", TorchZip.Around(pickle)))).Message;
+        byte[] dictionaries = [0x80, 2, .. Enumerable.Repeat((byte)'}', 3_000_000), (byte)'.'];
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Assert.Contains("more than 1048576 opcodes", Refusal(dictionaries));
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 256L << 20);
+
+        // One long list that is the shape of many tensors.
+        string shape = $"({string.Concat(Enumerable.Repeat("K\u0001", 65))}t";
+        Assert.Contains("up to 64 whole numbers", Refusal(Encoding.Latin1.GetBytes($"\u0080\u0002ctorch._utils\n_rebuild_tensor\n((X\u0007\0\0\0storagectorch\nFloatStorage\nX\u0001\0\0\00X\u0003\0\0\0cpuK\u0001tQK\0{shape}{shape}tR.")));
+    }
+
+    [Fact]
     public void Archives_changed_at_random_give_tensors_or_the_documented_exception()
     {
         byte[] whole;
@@ -169,6 +184,8 @@ public sealed class TorchArchiveTests : IDisposable
         }
         Assert.Contains("is missing", Refusal(zip => zip.GetEntry("archive/data/0")!.Delete()));
         Assert.Contains("compressed", Refusal(zip => Replace(zip, "archive/data/0", new byte[4000], CompressionLevel.Optimal)));
+        byte[] pickle = ZipBytes.Entries(whole).Single(entry => entry.Name == "archive/data.pkl").Content;
+        Assert.Contains("'archive/data.pkl' is compressed", Refusal(zip => Replace(zip, "archive/data.pkl", [.. pickle, .. new byte[1000]], CompressionLevel.Optimal)));
         Assert.Contains("too few for 1000 numbers", Refusal(zip => Replace(zip, "archive/data/0", new byte[3999], CompressionLevel.NoCompression)));
         Assert.Contains("big-endian", Refusal(zip => Replace(zip, "archive/byteorder", "big"u8.ToArray(), CompressionLevel.NoCompression)));
         Assert.Contains("0 files", Refusal(zip => zip.GetEntry("archive/data.pkl")!.Delete()));

@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Fuzzing;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
@@ -32,6 +33,22 @@ public sealed class ModelInfoTests(ColourPictures pictures) : IClassFixture<Colo
         Assert.Equal(DplModelContents.PromptsOnly, info.Contents);
         Assert.Contains(info.Entries, entry => entry is { Name: "prompts.safetensors", Bytes: > 0 });
         Assert.NotNull(info.MLNetVersion);
+        Assert.Equal((false, false, 178_956_970L), (info.HasDiverged, info.ApplyExifOrientation, info.MaxImagePixels));
+
+        // Damage is told of this file, wherever it lies.
+        byte[] whole = File.ReadAllBytes(zip);
+        List<(string Name, byte[] Content)> entries = ZipBytes.Entries(whole);
+        byte[][] damaged =
+        [
+            whole[..(whole.Length / 2)], whole[..^30],
+            ZipBytes.Of(entries.Select(entry => entry.Name.EndsWith("dpl.json", StringComparison.Ordinal) ? (entry.Name, entry.Content[..^2]) : entry)),
+            ZipBytes.Of(entries.Select(entry => entry.Name.EndsWith("dpl.json", StringComparison.Ordinal) ? (entry.Name, "{}"u8.ToArray()) : entry)),
+        ];
+        foreach (byte[] bytes in damaged)
+        {
+            File.WriteAllBytes(zip, bytes);
+            Assert.Contains(zip, Assert.Throws<InvalidDataException>(() => DplModelInfo.Read(zip)).Message);
+        }
     }
 
     [Fact]

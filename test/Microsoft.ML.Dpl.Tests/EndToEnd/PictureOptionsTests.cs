@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Tests.Clip;
 using SkiaSharp;
@@ -60,6 +61,32 @@ public sealed class PictureOptionsTests : IClassFixture<SmallBackbone>, IClassFi
         }
         using MLImage lying = plain.ReadPicture(_turned);
         Assert.Equal((96, 64), (lying.Width, lying.Height));
+    }
+
+    [Fact]
+    public void Older_readers_are_kept_out_only_where_they_would_predict_otherwise()
+    {
+        using DplTransformer plain = Fit(_ => { }), applying = Fit(o => o.ApplyExifOrientation = true);
+        Assert.Equal((2, 1), Versions(Save(plain)));
+        string zip = Save(applying);
+        Assert.Equal((3, 3), Versions(zip));
+        Assert.True(DplModelInfo.Read(zip).ApplyExifOrientation);
+
+        // Signature, version written, and the oldest version whose readers may read it.
+        static (int Written, int OldestReader) Versions(string path)
+        {
+            using ZipArchive archive = ZipFile.OpenRead(path);
+            byte[] main = archive.Entries.Where(entry => entry.Name == "Model.key").Select(Content).Single(bytes => bytes.AsSpan().IndexOf("DPLCLIP"u8) >= 0);
+            int at = main.AsSpan().IndexOf("DPLCLIP"u8);
+            return (main[at + 8], main[at + 12]);
+        }
+
+        static byte[] Content(ZipArchiveEntry entry)
+        {
+            using var bytes = new MemoryStream();
+            using (Stream stream = entry.Open()) stream.CopyTo(bytes);
+            return bytes.ToArray();
+        }
     }
 
     [Fact]

@@ -25,7 +25,7 @@ internal sealed class ClipTargets : IDisposable
         SmallBackbone.Write(clip, seed: 5, RandomClip.Shape(imageSize: 16, patch: 8));
         (_vocabulary, _merges) = (Of("vocab.json"), Of("merges.txt"));
         _clip = new RandomClip(RandomClip.Shape(imageSize: 16, patch: 8), seed: 6);
-        All = [Safetensors(), SafetensorsFromStream(), Index(), Config(), Preprocessor(), Vocabulary(), OpenAIVocabulary(), Folder(clip), OpenAIWeights(), CarriedWeights(), Prompts()];
+        All = [Safetensors(), SafetensorsFromStream(), Index(), Config(), OpenClipConfig(), Preprocessor(), Vocabulary(), OpenAIVocabulary(), Folder(clip), OpenAIWeights(), CarriedWeights(), Prompts()];
 
         byte[] Of(string name) => File.ReadAllBytes(Path.Combine(clip, name));
     }
@@ -45,7 +45,7 @@ internal sealed class ClipTargets : IDisposable
     }
 
     /// <summary>Damages the whole file, or its header alone and writes that one's true length before it.</summary>
-    private static Func<Random, byte[]> DamagedSafetensors(byte[] file)
+    public static Func<Random, byte[]> DamagedSafetensors(byte[] file)
     {
         int headerLength = (int)BinaryPrimitives.ReadInt64LittleEndian(file);
         byte[] data = file[(8 + headerLength)..];
@@ -90,6 +90,20 @@ internal sealed class ClipTargets : IDisposable
         ClipConfig config = RandomClip.Shape(imageSize: 16, patch: 8);
         var mutator = new Mutator(ClipJson.Of(config), """{"model_type":"clip","text_config":{"hidden_act":"gelu","layer_norm_eps":1e-5},"vision_config":{"num_channels":3}}"""u8.ToArray());
         return new FuzzTarget("config.json", 6, mutator.Next, bytes => ClipConfigReader.Parse(bytes, "fuzzed"), typeof(InvalidDataException));
+    }
+
+    private FuzzTarget OpenClipConfig()
+    {
+        string path = InFolder("open_clip_config.json");
+        byte[] whole = """{"model_cfg":{"embed_dim":16,"quick_gelu":true,"vision_cfg":{"image_size":16,"patch_size":8,"width":24,"layers":3,"head_width":8,"mlp_ratio":3.0},"text_cfg":{"context_length":16,"vocab_size":515,"width":32,"heads":2,"layers":2}},"preprocess_cfg":{"mean":[0.5,0.25,0.125],"std":[1,0.5,0.25],"interpolation":"bicubic","resize_mode":"shortest"}}"""u8.ToArray();
+        return new FuzzTarget("open_clip_config.json", 4, new Mutator(whole).Next, bytes =>
+        {
+            File.WriteAllBytes(path, bytes);
+            OpenClipConfigReader.FromFile(path);
+            ClipImageProcessorConfig preprocessing = OpenClipConfigReader.Preprocessing(path, 16);
+            Assert.All(preprocessing.Mean.Concat(preprocessing.Deviation), value => Assert.True(float.IsFinite(value)));
+        }, typeof(InvalidDataException))
+        { Whole = [whole] };
     }
 
     private static FuzzTarget Preprocessor()

@@ -7,11 +7,11 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
-/// <summary>The readers of files that come from Python: PyTorch's archives, numpy's arrays and the single file of newer tokenizers.</summary>
+/// <summary>The readers of files that come from Python: PyTorch's archives, numpy's arrays, prompts and alphas as both, and the single file of newer tokenizers.</summary>
 /// <param name="folder">For the cases; <see cref="ClipTargets"/> has written a CLIP there.</param>
 internal sealed class ExchangeTargets(string folder)
 {
-    public IReadOnlyList<FuzzTarget> All { get; } = [TorchArchives(folder), Npy(), Tokenizer(folder)];
+    public IReadOnlyList<FuzzTarget> All { get; } = [TorchArchives(folder), Npy(), PromptsFile(folder), PromptsFolder(folder), Tokenizer(folder)];
 
     /// <summary>Damages the archive, or one entry and packs all with right checksums, so that the damage reaches the pickle.</summary>
     private static FuzzTarget TorchArchives(string folder)
@@ -73,6 +73,58 @@ internal sealed class ExchangeTargets(string folder)
             },
             typeof(InvalidDataException))
         { Whole = seeds };
+    }
+
+    private static DplPrompts Prompts() => new([new float[,] { { 1, 2 }, { 3, 4 } }, null], [null, new float[,] { { 5, 6, 7 } }])
+    {
+        ClassNames = ["a", "b"],
+        BackboneName = "c",
+        BackboneSha256 = "00",
+        ClassFeatures = new float[,] { { 1, 0 }, { 0, 1 } },
+        Alphas = new AlphaHistory([0, 2], new float[1, 2, 2], new float[1, 2, 2]),
+    };
+
+    private static FuzzTarget PromptsFile(string folder)
+    {
+        string path = Path.Combine(folder, "prompts.safetensors");
+        Prompts().Save(path);
+        byte[] whole = File.ReadAllBytes(path);
+        return new FuzzTarget("prompts-file", 4, ClipTargets.DamagedSafetensors(whole), bytes =>
+        {
+            File.WriteAllBytes(path, bytes);
+            _ = DplPrompts.Load(path).Configuration;
+        }, typeof(InvalidDataException))
+        { Whole = [whole] };
+    }
+
+    /// <summary>One file of the folder is damaged, and stands at the case's beginning by its place.</summary>
+    private static FuzzTarget PromptsFolder(string folder)
+    {
+        string whole = Path.Combine(folder, "prompts");
+        Prompts().Save(whole);
+        (string Path, byte[] Content)[] files = [.. Directory.GetFiles(whole).Order(StringComparer.Ordinal).Select(path => (path, File.ReadAllBytes(path)))];
+        return new FuzzTarget(
+            "prompts-folder", 3,
+            random =>
+            {
+                int which = random.Next(3) == 0 ? Array.FindIndex(files, file => file.Path.EndsWith("metadata.json", StringComparison.Ordinal)) : random.Next(files.Length);
+                return [(byte)which, .. new Mutator(files[which].Content).Next(random)];
+            },
+            bytes =>
+            {
+                var (path, content) = files[bytes[0]];
+                File.WriteAllBytes(path, bytes[1..]);
+                try
+                {
+                    _ = DplPrompts.Load(whole).Configuration;
+                }
+                finally
+                {
+                    File.WriteAllBytes(path, content);
+                }
+            },
+            typeof(InvalidDataException))
+        { Whole = [[0, .. files[0].Content]] };
     }
 
     private static FuzzTarget Tokenizer(string folder)

@@ -27,8 +27,8 @@ public sealed class FuzzTargets : IDisposable
 
     public static string[] Names { get; } =
     [
-        "pictures", "dpl.json", "prompt-configuration", "checkpoint", "safetensors", "safetensors-stream", "safetensors-index", "config.json", "preprocessor_config.json", "vocabulary", "openai-vocabulary",
-        "clip-folder", "openai-weights", "carried-weights", "prompts", "model-zip-entries", "model-zip", "torch-archive", "npy", "tokenizer.json",
+        "pictures", "dpl.json", "prompt-configuration", "checkpoint", "safetensors", "safetensors-stream", "safetensors-index", "config.json", "open_clip_config.json", "preprocessor_config.json", "vocabulary", "openai-vocabulary",
+        "clip-folder", "openai-weights", "carried-weights", "prompts", "model-zip-entries", "model-zip", "model-info", "torch-archive", "npy", "prompts-file", "prompts-folder", "tokenizer.json",
     ];
 
     internal int Shares => _all.Sum(target => target.Share);

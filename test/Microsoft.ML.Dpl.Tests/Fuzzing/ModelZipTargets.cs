@@ -19,7 +19,7 @@ internal sealed class ModelZipTargets
         Directory.CreateDirectory(_temporary);
         _mlContext = new MLContext(1) { TempFilePath = _temporary };
         byte[] prompts = File.ReadAllBytes(Path.Combine(Saved, "model.zip")), whole = Carrying(prompts);
-        All = [Entries(prompts, whole), Anywhere(prompts, whole)];
+        All = [Entries(prompts, whole), Anywhere(prompts, whole), Info(prompts)];
     }
 
     public IReadOnlyList<FuzzTarget> All { get; }
@@ -104,6 +104,39 @@ internal sealed class ModelZipTargets
             },
             typeof(InvalidDataException))
         { Whole = zips, BytesPerByte = 256, BytesAtLeast = 64 << 20 };
+    }
+
+    /// <summary>The description without a model: of a zip that is damaged, or whose description is.</summary>
+    private FuzzTarget Info(byte[] zip)
+    {
+        var whole = new Mutator(zip);
+        List<(string Name, byte[] Content)> entries = ZipBytes.Entries(zip);
+        int description = entries.FindIndex(entry => entry.Name.EndsWith("dpl.json", StringComparison.Ordinal));
+        var text = new Mutator(entries[description].Content);
+        return new FuzzTarget(
+            "model-info", 4,
+            random =>
+            {
+                if (random.Next(2) == 0) return whole.Next(random);
+                List<(string Name, byte[] Content)> changed = [.. entries];
+                changed[description] = (changed[description].Name, text.Next(random));
+                return ZipBytes.Of(changed);
+            },
+            bytes =>
+            {
+                File.WriteAllBytes(_path, bytes);
+                try
+                {
+                    _ = DplModelInfo.Read(_path);
+                }
+                catch (InvalidDataException e)
+                {
+                    Assert.Contains(_path, e.Message);
+                    throw;
+                }
+            },
+            typeof(InvalidDataException))
+        { Whole = [zip] };
     }
 
     private static bool IsOurs(string name) => name.Contains("dpl.json", StringComparison.Ordinal) || name.Contains("prompts.safetensors", StringComparison.Ordinal) || name.Contains("clip.", StringComparison.Ordinal);

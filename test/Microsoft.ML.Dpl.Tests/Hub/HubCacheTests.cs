@@ -45,6 +45,9 @@ public sealed class HubCacheTests : IDisposable
         byte[] bytes = File.ReadAllBytes(_hub.Blob(HubFixture.Weights));
         bytes[^1] ^= 1;
         File.WriteAllBytes(_hub.Blob(HubFixture.Weights), bytes);
+        // A fit asks for the hash first, so nothing is trained on such weights.
+        string damage = Assert.Throws<InvalidDataException>(() => _hub.Open().Sha256).Message;
+        Assert.Contains(_hub.Blob(HubFixture.Weights), damage);
         File.Delete(_hub.Blob("merges.txt"));
         IReadOnlyList<HubFileCheck> checks = ClipHub.Verify(HubServer.Repository, _hub.Options);
         Assert.Equal(["merges.txt", HubFixture.Weights], checks.Where(check => check.IsRight == false).Select(check => check.File));
@@ -53,6 +56,18 @@ public sealed class HubCacheTests : IDisposable
         // The missing one is fetched again.
         _hub.Open();
         Assert.Equal(_hub.Server.Files["merges.txt"], File.ReadAllBytes(_hub.Blob("merges.txt")));
+    }
+
+    [Fact]
+    public void What_a_revision_meant_is_nothing_without_its_files()
+    {
+        _hub.Open();
+        Directory.Delete(_hub.Snapshot, recursive: true);
+        HubException refusal = Assert.Throws<HubException>(() => ClipHub.Verify(HubServer.Repository, _hub.Options));
+        Assert.Equal(HubFailure.Offline, refusal.Failure);
+        _hub.Server.Requests.Clear();
+        _hub.Open();
+        Assert.DoesNotContain(_hub.Server.Requests, r => r.Method == "GET"); // the blobs are still here
     }
 
     [Fact]
@@ -115,6 +130,11 @@ public sealed class HubCacheTests : IDisposable
         HubSettings given = With(new HubOptions { Token = "", CacheFolder = home.File("d"), Endpoint = new Uri("https://other"), Offline = false }, ("HF_HOME", home.FullPath), ("HF_TOKEN", "t"), ("HF_HUB_OFFLINE", "1"));
         Assert.Equal((home.File("d"), "https://other/", null, false), (given.CacheFolder, given.Endpoint.AbsoluteUri, given.Token, given.Offline));
         Assert.Equal(Path.Combine(home.FullPath, "huggingface", "hub"), With(null, ("XDG_CACHE_HOME", home.FullPath)).CacheFolder);
+
+        Assert.True(With(null, ("TRANSFORMERS_OFFLINE", "yes")).Offline);
+        Assert.False(With(null, ("TRANSFORMERS_OFFLINE", "yes"), ("HF_HUB_OFFLINE", "0")).Offline);
+        Assert.Null(With(null, ("HF_HOME", home.FullPath), ("HF_TOKEN", "t"), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")).Token);
+        Assert.Equal("mine", With(new HubOptions { Token = "mine" }, ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")).Token);
 
         Assert.Contains("HF_ENDPOINT", Assert.Throws<ArgumentException>(() => With(null, ("HF_ENDPOINT", "huggingface"))).Message);
         Assert.Throws<ArgumentException>(() => With(new HubOptions { Endpoint = new Uri("ftp://x") }));

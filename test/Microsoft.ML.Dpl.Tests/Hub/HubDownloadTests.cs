@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Hub;
+using Microsoft.ML.Dpl.Tests.Clip;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Hub;
@@ -65,6 +66,25 @@ public sealed class HubDownloadTests : IDisposable
         _hub.Open(_hub.Options with { Revision = "refs/pr/1" });
         Assert.Contains(_hub.Server.Requests, r => r.Path.Contains("/resolve/refs%2Fpr%2F1/", StringComparison.Ordinal));
         Assert.Equal(HubServer.Commit, File.ReadAllText(Path.Combine(_hub.RepositoryFolder, "refs", "refs", "pr", "1")));
+    }
+
+    [Fact]
+    public void A_repository_as_OpenAI_published_it_gives_its_pytorch_model_bin()
+    {
+        // openai/clip-vit-base-patch16 has no safetensors on its main branch.
+        ClipBackbone before = ClipBackbone.FromFolder(_hub.ModelFolder);
+        _hub.Server.Files.TryRemove(HubFixture.Weights, out byte[]? safetensors);
+        using (NewDisposeScope())
+        using (var file = SafetensorsFile.FromBytes(safetensors!, HubFixture.Weights))
+            _hub.Server.Files["pytorch_model.bin"] = TorchZip.StateDictionary(file.Entries.Keys.Select(name => KeyValuePair.Create(name, file.Read(name))));
+        string[] others = ["README.md", "flax_model.msgpack", "tf_model.h5", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"];
+        foreach (string other in others) _hub.Server.Files[other] = [1];
+        ClipBackbone backbone = _hub.Open();
+        Assert.Equal(before.Config, backbone.Config);
+        Assert.Equal("pytorch_model.bin", Path.GetFileName(backbone.FilePaths[0]));
+        Assert.Equal(["config.json", "merges.txt", "pytorch_model.bin", "vocab.json"], Directory.GetFiles(_hub.Snapshot).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        using Lease<TextWeights> one = before.RentText(CPU), after = backbone.RentText(CPU);
+        foreach (var (a, b) in one.Value.Tensors.Zip(after.Value.Tensors)) Assert.True(a.bytes.SequenceEqual(b.bytes));
     }
 
     [Theory]
@@ -139,6 +159,23 @@ public sealed class HubDownloadTests : IDisposable
     }
 
     [Theory]
+    [InlineData(200, null)] // a page of the hotel's network
+    [InlineData(206, "bytes 0-37/38")]
+    public void What_arrived_is_not_thrown_away_for_an_answer_that_is_not_the_file(int status, string? range)
+    {
+        byte[] weights = _hub.Server.Files[HubFixture.Weights];
+        Leave(weights[..1000]);
+        _hub.Server.Change = (request, answer) => request.AtCdn ? new HubServer.Answer(status, "<html>log in to go on, please</html>  \n"u8.ToArray(), range is null ? [] : new() { ["Content-Range"] = range }) : answer;
+        Assert.Equal(HubFailure.BadAnswer, _hub.Refusal().Failure);
+        Assert.Equal(weights[..1000], File.ReadAllBytes(_hub.Blob(HubFixture.Weights) + ".incomplete"));
+
+        _hub.Server.Change = (_, answer) => answer;
+        _hub.Server.Requests.Clear();
+        _hub.Open();
+        Assert.Equal("bytes=1000-", Assert.Single(_hub.Server.Requests, r => r.AtCdn).Headers["range"]);
+    }
+
+    [Theory]
     [InlineData("model.safetensors")]
     [InlineData("merges.txt")]
     public void Changed_bytes_are_refused_and_nothing_of_them_is_kept(string file)
@@ -191,6 +228,30 @@ public sealed class HubDownloadTests : IDisposable
         Assert.All(backbones, b => Assert.Equal(_hub.Snapshot, b.Location));
         Assert.Single(_hub.Server.Requests, r => r.AtCdn);
         Assert.Equal(4, Directory.GetFiles(Path.Combine(_hub.RepositoryFolder, "blobs")).Length);
+    }
+
+    [Fact]
+    public async Task Where_links_cannot_be_made_many_callers_share_one_download_too()
+    {
+        HubSettings settings = HubSettings.From(_hub.Options);
+        using var client = new HubClient(settings);
+        var cache = new HubCache(_hub.CacheFolder, HubServer.Repository, (_, _) => throw new IOException("no privilege"));
+        var (file, _) = await client.FindAsync(HubServer.Repository, "main", HubFixture.Weights, default);
+        string[] paths = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => Task.Run(() => new BlobDownload(client, cache, _hub.Options).FetchAsync(file!, default))));
+        Assert.All(paths, path => Assert.Equal(Path.Combine(_hub.Snapshot, HubFixture.Weights), path));
+        Assert.Equal(_hub.Server.Files[HubFixture.Weights], File.ReadAllBytes(paths[0]));
+        Assert.Single(_hub.Server.Requests, r => r.AtCdn);
+        Assert.Empty(Directory.GetFiles(cache.BlobFolder));
+    }
+
+    [Fact]
+    public void A_file_in_the_cache_of_another_length_is_replaced()
+    {
+        Directory.CreateDirectory(_hub.Snapshot);
+        string path = Path.Combine(_hub.Snapshot, "vocab.json");
+        File.WriteAllText(path, "{");
+        _hub.Open();
+        Assert.Equal(_hub.Server.Files["vocab.json"], File.ReadAllBytes(path));
     }
 
     [Fact]

@@ -73,6 +73,29 @@ public sealed class HubFailureTests : IDisposable
     }
 
     [Fact]
+    public void What_is_here_only_in_part_is_worth_several_tries()
+    {
+        _hub.Open();
+        File.Delete(Path.Combine(_hub.Snapshot, HubFixture.Weights));
+        File.Delete(_hub.Blob(HubFixture.Weights));
+        _hub.ChangeFirst(2, r => r.Method == "HEAD", _ => HubServer.Empty(503));
+        Assert.Equal(_hub.Snapshot, _hub.Open().Location);
+        Assert.True(File.Exists(_hub.Blob(HubFixture.Weights)));
+    }
+
+    [Fact]
+    public async Task A_vocabulary_alone_is_fetched_once_and_found_without_the_hub()
+    {
+        string path = await ClipHub.FetchVocabularyAsync(HubServer.Repository, _hub.Options);
+        Assert.Equal(Path.Combine(_hub.Snapshot, "vocab.json"), path);
+        Assert.Equal(["merges.txt", "vocab.json"], Directory.GetFiles(_hub.Snapshot).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        _hub.Server.Dispose();
+        Assert.Equal(path, await ClipHub.FetchVocabularyAsync(HubServer.Repository, _hub.Options));
+        Assert.Equal(path, await ClipHub.FetchVocabularyAsync(HubServer.Repository, _hub.Options with { Offline = true }));
+        Assert.Null(ClipHub.CachedFolder(HubServer.Repository, _hub.Options));
+    }
+
+    [Fact]
     public void A_silent_server_is_given_up()
     {
         using var never = new ManualResetEventSlim();
@@ -145,6 +168,9 @@ public sealed class HubFailureTests : IDisposable
             Assert.Equal(HubFailure.BadAnswer, _hub.Refusal().Failure);
         });
         _hub.Server.Change = (_, answer) => answer with { Headers = new() { ["ETag"] = "\"abc\"", ["X-Repo-Commit"] = "../../x" } };
+        Assert.Equal(HubFailure.BadAnswer, _hub.Refusal().Failure);
+        // A redirection's own length is not the file's.
+        _hub.Server.Change = (request, answer) => request.Method == "HEAD" ? answer with { Status = 302, Headers = new() { ["X-Linked-Etag"] = $"\"{HubServer.Sha256([])}\"", ["X-Repo-Commit"] = HubServer.Commit, ["Location"] = $"{_hub.Server.CdnAddress}x" } } : answer;
         Assert.Equal(HubFailure.BadAnswer, _hub.Refusal().Failure);
     }
 

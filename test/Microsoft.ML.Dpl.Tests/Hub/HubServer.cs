@@ -46,6 +46,9 @@ internal sealed class HubServer : IDisposable
     /// <summary>Changes an answer, or replaces it, before it is sent.</summary>
     public Func<Request, Answer, Answer> Change { get; set; } = (_, answer) => answer;
 
+    /// <summary>Whether small files come by a redirection to an address made of their commit, as from huggingface.co since 2025.</summary>
+    public bool RedirectsSmallFiles { get; set; }
+
     public ConcurrentQueue<Request> Requests { get; } = new();
 
     public Uri Address => new($"http://{_hub.LocalEndpoint}");
@@ -121,7 +124,9 @@ internal sealed class HubServer : IDisposable
 
     private Answer AnswerOfHub(Request request)
     {
-        string[] path = request.Path.TrimStart('/').Split('/');
+        string[] path = request.Path.Split('?')[0].TrimStart('/').Split('/');
+        bool redirected = path is ["api", "resolve-cache", "models", ..];
+        if (redirected) path = [.. path[3..5], "resolve", .. path[5..]];
         if (path.Length < 5 || $"{path[0]}/{path[1]}" != Repository) return Empty(404, ("X-Error-Code", "RepoNotFound"));
         if (Uri.UnescapeDataString(path[3]) is not ("main" or "refs/pr/1" or Commit)) return Empty(404, ("X-Error-Code", "RevisionNotFound"));
         string file = string.Join('/', path[4..]);
@@ -131,7 +136,9 @@ internal sealed class HubServer : IDisposable
             return Empty(302, ("X-Repo-Commit", Commit), ("X-Linked-Etag", $"\"{Etag(file)}\""), ("X-Linked-Size", bytes.Length.ToString(CultureInfo.InvariantCulture)),
                 ("Location", new Uri(CdnAddress, Etag(file)).AbsoluteUri));
         }
-        return Content(request, bytes, ("X-Repo-Commit", Commit), ("ETag", $"\"{Etag(file)}\""));
+        return RedirectsSmallFiles && !redirected
+            ? new Answer(307, "Temporary Redirect. Redirecting to /api/resolve-cache/…"u8.ToArray(), new() { ["Location"] = $"/api/resolve-cache/models/{Repository}/{Commit}/{file}?%2F{Repository.Replace("/", "%2F", StringComparison.Ordinal)}%2Fresolve%2Fmain%2F{file}=&etag=%22{Etag(file)}%22" })
+            : Content(request, bytes, ("X-Repo-Commit", Commit), ("ETag", $"\"{Etag(file)}\""));
     }
 
     private Answer AnswerOfCdn(Request request)
