@@ -62,7 +62,7 @@ public sealed partial class DplTrainer
         /// <summary>Pictures per step of search and training, at least 1.</summary>
         public int BatchSize { get; set; } = 4;
 
-        /// <summary>Epochs of search, at least 1. The first is a warm-up at a learning rate of 1e-5 for the prompts.</summary>
+        /// <summary>Epochs of search, at least 1. The first is a warm-up at a learning rate of 1e-5 for the prompts (or <see cref="SearchLearningRate"/>, where that is lower).</summary>
         public int SearchEpochs { get; set; } = 60;
 
         /// <summary>Learning rate of the search's prompts (SGD), above 0.</summary>
@@ -80,7 +80,7 @@ public sealed partial class DplTrainer
         /// <summary>By how much of the softmax weight a layer's choice must lead the runner-up to count as decided, 0 to 1.</summary>
         public double SearchMargin { get; set; } = 0.1;
 
-        /// <summary>Epochs of training, at least 1. The first is a warm-up at a learning rate of 1e-5.</summary>
+        /// <summary>Epochs of training, at least 1. The first is a warm-up at a learning rate of 1e-5 (or <see cref="TrainingLearningRate"/>, where that is lower).</summary>
         public int TrainingEpochs { get; set; } = 40;
 
         /// <summary>Learning rate of training (SGD), above 0.</summary>

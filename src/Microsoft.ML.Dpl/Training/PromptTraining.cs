@@ -64,7 +64,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                         course.GoodEpochs = epoch + 1;
                     }
                     TrainingEpoch now = course.EndEpoch(rate, evaluation);
-                    ended = new EpochReport(now.TrainLoss, now.ValidationLoss, now.ValidationAccuracy, null, null);
+                    ended = new EpochReport(now.TrainLoss, course.Epochs[0].TrainLoss, now.ValidationLoss, now.ValidationAccuracy, null, null);
                 }
                 observer.Report(new StepReport(RunStage.Training, epoch, settings.Epochs, Math.Min(step, steps - 1), steps, rate, loss, null, ended?.ValidationAccuracy, ended));
             }

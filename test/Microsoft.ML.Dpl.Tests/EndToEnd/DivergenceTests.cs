@@ -56,10 +56,11 @@ public sealed class DivergenceTests : IClassFixture<SmallBackbone>, IClassFixtur
         Assert.False(good.HasDiverged);
         Assert.Equal(Scores(good), Scores(diverged));
         Assert.Contains(_log, line => line.Contains("TrainingLearningRate is 1e+38", StringComparison.Ordinal) && line.Contains("The prompts after 1 of 4 epochs are returned", StringComparison.Ordinal));
-        using var stream = new MemoryStream();
-        _mlContext.Model.Save(diverged, _mlContext.Data.LoadFromEnumerable(_pictures.Test).Schema, stream);
-        stream.Position = 0;
-        using var loaded = (DplTransformer)new MLContext().UseClipBackbone(_small.Backbone).Model.Load(stream, out _);
+        using var folder = new TemporaryFolder();
+        string zip = folder.File("model.zip");
+        _mlContext.Model.Save(diverged, _mlContext.Data.LoadFromEnumerable(_pictures.Test).Schema, zip);
+        Assert.True(DplModelInfo.Read(zip).HasDiverged);
+        using var loaded = (DplTransformer)new MLContext().UseClipBackbone(_small.Backbone).Model.Load(zip, out _);
         Assert.True(loaded.HasDiverged);
         Assert.Equal(Scores(good), Scores(loaded));
     }
@@ -130,6 +131,17 @@ public sealed class DivergenceTests : IClassFixture<SmallBackbone>, IClassFixtur
         Assert.Single(diverged.Search!.Epochs);
         Assert.Equal(cancelled.Configuration, diverged.Configuration);
         Assert.Equal(Scores(cancelled), Scores(diverged));
+    }
+
+    /// <summary>Adam moves an alpha by about its rate a step, so it takes several until none is finite.</summary>
+    [Fact]
+    public void Alphas_that_overflow_are_the_cause_that_is_named()
+    {
+        var e = Assert.Throws<DplDivergedException>(() => Fit(o =>
+            (o.Configuration, o.CandidateLengths, o.SearchEpochs, o.AlphaLearningRate, o.ValidationRowsPerClass, o.BatchSize) = (null, [0, 1], 4, 1e38, 2, 2)));
+        Assert.Equal(DplStage.Search, e.Stage);
+        Assert.Contains("The likely cause is AlphaLearningRate, which is 1e+38", e.Message);
+        Assert.DoesNotContain("Set SearchLearningRate", e.Message);
     }
 
     [Fact]

@@ -1,0 +1,33 @@
+using Microsoft.ML.Dpl.Training;
+
+namespace Microsoft.ML.Dpl.MLNet;
+
+/// <summary>
+/// Warns once a stage when an epoch's mean training loss has risen far above the first epoch's, in which the prompts hardly moved: its steps are too long. The numbers stay finite, so nothing else would tell.
+/// A prompt counts by its direction alone, since the layer normalises it, so short rows (small initial values, few columns) turn far in a step that long ones barely feel
+/// (van Laarhoven 2017, arXiv 1706.05350).
+/// </summary>
+/// <param name="observer">Hears of every step first.</param>
+/// <param name="settings">Of the fit.</param>
+/// <param name="log">Hears the warning.</param>
+internal sealed class LossWatch(IRunObserver observer, FitSettings settings, HostLog log) : IRunObserver
+{
+    private RunStage? _warned;
+
+    public void ThrowIfCancelled() => observer.ThrowIfCancelled();
+
+    public void Report(StepReport report)
+    {
+        observer.Report(report);
+        if (report.Ended is not { } epoch || _warned == report.Stage || !HasRisen(epoch.FirstTrainLoss, epoch.TrainLoss)) return;
+        _warned = report.Stage;
+        (string option, double rate) = report.Stage == RunStage.Search ? ("SearchLearningRate", settings.Search!.PromptLearningRate) : ("TrainingLearningRate", settings.Training.LearningRate);
+        string bound = settings.MaxGradientNorm is double norm
+            ? FormattableString.Invariant($"lower MaxGradientNorm ({norm:g2})")
+            : "bound the gradient (MaxGradientNorm, for example 1)";
+        log.Warning(FormattableString.Invariant($"{report.Stage}: the mean training loss of epoch {report.Epoch + 1} is {epoch.TrainLoss:g3}, after {epoch.FirstTrainLoss:g3} in the first, so the prompts have become worse than untrained ones. Steps are too long for this CLIP and these pictures: set {option} to {rate / 3:g2} or less (it is {rate:g2}), or {bound}."));
+    }
+
+    /// <summary>Whether a loss is no longer the noise of batches and crops about the first one.</summary>
+    internal static bool HasRisen(double first, double now) => now > 1.5 * first && now > first + 0.5;
+}
