@@ -74,7 +74,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         // Zero-shot CLIP learns nothing from the training pictures: only validation pictures are looked at.
         bool isZeroShot = settings.Lengths is { } lengths && lengths.All(length => length == 0);
         using FitPictures? pictures = isZeroShot && !reader.Splits ? null : reader.Read(classes);
-        if (pictures is not null) advice.OfData(pictures, classes, reader);
+        if (pictures is not null && !isZeroShot) advice.OfData(pictures, classes, reader);
         PreparedImages? validation = pictures is null ? reader.ReadValidation(classes) : pictures.Validation;
         checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, pictures, validation, device, searchesOnly));
 
@@ -208,6 +208,8 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         using TrainFeed train = Feed(ready.Pictures!, "training batches");
         new PromptTraining(clip, settings.Training, _watch).Run(branches.Image, branches.Text, train.Source, validation, course, checkpoints);
         log.Info($"Training: {course.ReasonToEnd(settings.Training)}.");
+        if (course.EpochsOfLowestLoss() is int after)
+            log.Warning(FormattableString.Invariant($"Training ended with a mean loss of {course.Epochs[^1].TrainLoss:g3}, after {course.Epochs[0].TrainLoss:g3} in its first epoch. Instead of the last prompts those after {after} epochs are returned, with which the loss was lowest ({course.LowestLoss():g3}). With validation rows (ValidationRowsPerClass, ValidationSet) the most accurate epoch would be."));
         return branches with { ValidationAccuracy = course.BestAccuracy() };
     }
 

@@ -19,7 +19,7 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
     public void Report(StepReport report)
     {
         observer.Report(report);
-        if (report.Ended is not { } epoch || _warned == report.Stage || !HasRisen(epoch.FirstTrainLoss, epoch.TrainLoss)) return;
+        if (report.Ended is not { } epoch || _warned == report.Stage || !LossRise.IsLarge(epoch.FirstTrainLoss, epoch.TrainLoss)) return;
         _warned = report.Stage;
         (string option, double rate) = report.Stage == RunStage.Search ? ("SearchLearningRate", settings.Search!.PromptLearningRate) : ("TrainingLearningRate", settings.Training.LearningRate);
         string bound = settings.MaxGradientNorm is double norm
@@ -27,7 +27,4 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
             : "bound the gradient (MaxGradientNorm, for example 1)";
         log.Warning(FormattableString.Invariant($"{report.Stage}: the mean training loss of epoch {report.Epoch + 1} is {epoch.TrainLoss:g3}, after {epoch.FirstTrainLoss:g3} in the first, so the prompts have become worse than untrained ones. Steps are too long for this CLIP and these pictures: set {option} to {rate / 3:g2} or less (it is {rate:g2}), or {bound}."));
     }
-
-    /// <summary>Whether a loss is no longer the noise of batches and crops about the first one.</summary>
-    internal static bool HasRisen(double first, double now) => now > 1.5 * first && now > first + 0.5;
 }

@@ -33,6 +33,15 @@ internal sealed class TrainingCourse
     /// <summary>The highest validation accuracy so far, 0 to 1; null without one.</summary>
     public double? BestAccuracy() => Epochs.Max(epoch => epoch.ValidationAccuracy);
 
+    /// <summary>The lowest mean training loss of an epoch after the warm-up; null where none has ended.</summary>
+    public double? LowestLoss() => Epochs.Count > 1 ? Epochs.Skip(1).Min(epoch => epoch.TrainLoss) : null;
+
+    /// <summary>
+    /// Where training without validation pictures ended far above the loss that it began with: after how many epochs the prompts stood that the epoch of the lowest mean loss began with. Else null: the last prompts are the result.
+    /// </summary>
+    public int? EpochsOfLowestLoss()
+        => BestAccuracy() is null && LowestLoss() is double lowest && LossRise.IsLarge(Epochs[0].TrainLoss, Epochs[^1].TrainLoss) ? Epochs.FindLastIndex(epoch => epoch.TrainLoss == lowest) : null;
+
     /// <exception cref="JsonException">The text is not what <see cref="ToJson"/> writes.</exception>
     public static TrainingCourse FromJson(string json) => JsonSerializer.Deserialize<TrainingCourse>(json, CheckpointFile.Json) ?? new TrainingCourse();
 
