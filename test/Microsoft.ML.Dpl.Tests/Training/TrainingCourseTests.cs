@@ -20,6 +20,22 @@ public sealed class TrainingCourseTests
         Assert.Equal(accuracies.Max(), course.BestAccuracy());
     }
 
+    [Theory]
+    [InlineData(null, 2, 1.5, 1.2)]
+    [InlineData(null, 2, 9, 2.4)]
+    [InlineData(null, 0.1, 0.5)]
+    [InlineData(1, 2, 9)]
+    [InlineData(2, 2, 9, 1.8, 4)]
+    [InlineData(3, 2, 9, 8, 8, 9)]
+    public void Without_validation_a_loss_that_ended_far_above_the_first_is_not_the_result(int? epochs, params double[] losses)
+    {
+        var course = new TrainingCourse { Epochs = [.. losses.Select(loss => new TrainingEpoch(1, loss, null, null))] };
+        Assert.Equal(epochs, course.EpochsOfLowestLoss());
+        Assert.Equal(losses.Skip(1).Min(), course.LowestLoss());
+        var validated = new TrainingCourse { Epochs = [.. losses.Select(loss => new TrainingEpoch(1, loss, 1, 0.5))] };
+        Assert.Null(validated.EpochsOfLowestLoss());
+    }
+
     [Fact]
     public void Without_validation_all_epochs_are_run()
     {
