@@ -21,12 +21,12 @@ public sealed class TrainingCourseTests
     }
 
     [Theory]
-    [InlineData(null, 2, 1.5, 1.2)]
-    [InlineData(null, 2, 9, 2.4)]
+    [InlineData(null, 2d, 1.5, 1.2)]
+    [InlineData(null, 2d, 9d, 2.4)]
     [InlineData(null, 0.1, 0.5)]
-    [InlineData(1, 2, 9)]
-    [InlineData(2, 2, 9, 1.8, 4)]
-    [InlineData(3, 2, 9, 8, 8, 9)]
+    [InlineData(1, 2d, 9d)]
+    [InlineData(2, 2d, 9d, 1.8, 4d)]
+    [InlineData(3, 2d, 9d, 8d, 8d, 9d)]
     public void Without_validation_a_loss_that_ended_far_above_the_first_is_not_the_result(int? epochs, params double[] losses)
     {
         var course = new TrainingCourse { Epochs = [.. losses.Select(loss => new TrainingEpoch(1, loss, null, null))] };
