@@ -10,7 +10,6 @@ namespace Microsoft.ML.Dpl;
 /// <param name="Search">How the search came to the configuration; null where it was given.</param>
 /// <param name="ValidationAccuracy">0 to 1; null without validation rows.</param>
 /// <param name="WasCancelled">Whether the fit was cut short.</param>
-/// <param name="HasDiverged">Whether the fit's numbers went wrong and this is what it had before.</param>
 /// <param name="Contents">What of CLIP the zip holds.</param>
 /// <param name="BackboneName">The CLIP's name where the model was trained.</param>
 /// <param name="BackboneSha256">SHA-256 of its weights, 64 hexadecimal digits.</param>
@@ -19,7 +18,7 @@ namespace Microsoft.ML.Dpl;
 /// <param name="MLNetVersion">The version of ML.NET that wrote the zip; null where it does not say.</param>
 /// <param name="Entries">The zip's entries of this model, without the folder they lie in.</param>
 public sealed record DplModelInfo(
-    IReadOnlyList<string>? ClassNames, PromptConfiguration Configuration, string Template, DplSearchReport? Search, double? ValidationAccuracy, bool WasCancelled, bool HasDiverged, DplModelContents Contents,
+    IReadOnlyList<string>? ClassNames, PromptConfiguration Configuration, string Template, DplSearchReport? Search, double? ValidationAccuracy, bool WasCancelled, DplModelContents Contents,
     string BackboneName, string BackboneSha256, string? BackboneLocation, string? ImageFolder, string? MLNetVersion, IReadOnlyList<DplModelEntry> Entries)
 {
     private const string VersionEntry = "Version.txt";
@@ -57,7 +56,7 @@ public sealed record DplModelInfo(
 
     private static DplModelInfo Of(ModelDescription model, string? version, IReadOnlyList<DplModelEntry> entries) => new(
         model.ClassNames, new PromptConfiguration(model.TextLengths, model.ImageLengths), model.Template, model.Search is { } search ? DplTransformer.ReportOf(search) : null,
-        model.ValidationAccuracy, model.WasCancelled, model.HasDiverged, DplTransformer.ContentsOf(model.Carries),
+        model.ValidationAccuracy, model.WasCancelled, DplTransformer.ContentsOf(model.Carries),
         model.Backbone.Name, model.Backbone.Sha256, model.Backbone.Location, model.ImageFolder, version, entries);
 
     private static string Text(ZipArchiveEntry entry)

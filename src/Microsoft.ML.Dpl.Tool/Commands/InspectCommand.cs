@@ -38,7 +38,6 @@ internal static class InspectCommand
         Row("found by", info.Search is { } search ? $"a search of {search.Epochs.Count} epochs among {string.Join(' ', search.CandidateLengths)}" : "given, not searched");
         if (info.ValidationAccuracy is double accuracy) Row("validation accuracy", EvaluationTables.Percent(accuracy));
         if (info.WasCancelled) Row("cancelled", "the fit was cut short; this is the best it had by then");
-        if (info.HasDiverged) Row("diverged", "the fit's numbers went wrong; this is the best it had before");
         Row("CLIP", $"{info.BackboneName}, SHA-256 {info.BackboneSha256}");
         Row("CLIP in the zip", info.Contents switch { DplModelContents.WithClip => "all of it", DplModelContents.WithImageTower => "the image tower", _ => "nothing of it" });
         if (info.BackboneLocation is { } location) Row("CLIP lay in", location);
