@@ -18,7 +18,7 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
         {
             OfEpochs("Search", search.Epochs, search.Patience);
         }
-        if (searchesOnly || settings.Lengths is { } lengths && lengths.All(length => length == 0)) return;
+        if (searchesOnly || (settings.Lengths is { } lengths && lengths.All(length => length == 0))) return;
         OfEpochs("Training", settings.Training.Epochs, settings.Training.Patience);
     }
 

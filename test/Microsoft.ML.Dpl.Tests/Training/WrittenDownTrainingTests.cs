@@ -31,7 +31,7 @@ public class WrittenDownTrainingTests
         using FixedBranch text = FixedBranch.Create([0, 2], clip.Config.Text.Width, PromptDistribution.Normal(1), generator, CPU);
         using FixedBranch expectedImage = new(image.Rows, CPU), expectedText = new(text.Rows, CPU);
         using var naive = new NaiveClip(clip, clip.Config);
-        double[] losses = Spelt(naive, settings, texts, batches, expectedImage, expectedText);
+        float[] losses = Spelt(naive, settings, texts, batches, expectedImage, expectedText);
 
         using var tower = new ImageTower(clip.Vision);
         using var classTexts = new ClassTexts(texts, clip.Text);
@@ -44,13 +44,13 @@ public class WrittenDownTrainingTests
     }
 
     /// <summary>The loss of every step; the branches are trained in place.</summary>
-    private static double[] Spelt(NaiveClip naive, TrainingSettings settings, int[][] texts, Batches batches, FixedBranch image, FixedBranch text)
+    private static float[] Spelt(NaiveClip naive, TrainingSettings settings, int[][] texts, Batches batches, FixedBranch image, FixedBranch text)
     {
         Parameter[] parameters = [.. image.Parameters, .. text.Parameters];
         image.RequireGradients(true);
         text.RequireGradients(true);
         Tensor[] velocities = [.. parameters.Select(p => zeros_like(p))];
-        var losses = new List<double>();
+        var losses = new List<float>();
         for (int epoch = 0; epoch < settings.Epochs; epoch++)
         {
             double rate = epoch == 0 ? 1e-5 : 0.5 * settings.LearningRate * (1 + Math.Cos(Math.PI * (epoch - 1) / settings.Epochs));
@@ -90,12 +90,12 @@ public class WrittenDownTrainingTests
 
     private sealed class Steps : IRunObserver
     {
-        public List<double> Losses { get; } = [];
+        public List<float> Losses { get; } = [];
 
         public void ThrowIfCancelled()
         {
         }
 
-        public void Report(StepReport report) => Losses.Add(report.TrainLoss);
+        public void Report(StepReport report) => Losses.Add((float)report.TrainLoss);
     }
 }
