@@ -21,10 +21,10 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
         observer.Report(report);
         if (report.Ended is not { } epoch || _warned == report.Stage || !LossRise.IsLarge(epoch.FirstTrainLoss, epoch.TrainLoss)) return;
         _warned = report.Stage;
-        (string option, double rate) = report.Stage == RunStage.Search ? ("SearchLearningRate", settings.Search!.PromptLearningRate) : ("TrainingLearningRate", settings.Training.LearningRate);
-        string bound = settings.MaxGradientNorm is double norm
-            ? FormattableString.Invariant($"lower MaxGradientNorm ({norm:g2})")
-            : "bound the gradient (MaxGradientNorm, for example 1)";
-        log.Warning(FormattableString.Invariant($"{report.Stage}: the mean training loss of epoch {report.Epoch + 1} is {epoch.TrainLoss:g3}, after {epoch.FirstTrainLoss:g3} in the first, so the prompts have become worse than untrained ones. Steps are too long for this CLIP and these pictures: set {option} to {rate / 3:g2} or less (it is {rate:g2}), or {bound}."));
+        (string option, double rate, double? bound) = report.Stage == RunStage.Search
+            ? ("SearchLearningRate", settings.Search!.PromptLearningRate, settings.Search.MaxGradientNorm)
+            : ("TrainingLearningRate", settings.Training.LearningRate, settings.Training.MaxGradientNorm);
+        string other = bound is null ? "bound the gradient (MaxGradientNorm, for example 1)" : FormattableString.Invariant($"lower MaxGradientNorm ({bound:g2})");
+        log.Warning(FormattableString.Invariant($"{report.Stage}: the mean training loss of epoch {report.Epoch + 1} is {epoch.TrainLoss:g3}, after {epoch.FirstTrainLoss:g3} in the first, so the prompts have become worse than untrained ones. Steps are too long for this CLIP and these pictures: set {option} to {rate / 3:g2} or less (it is {rate:g2}), or {other}."));
     }
 }
