@@ -208,8 +208,8 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         using TrainFeed train = Feed(ready.Pictures!, "training batches");
         new PromptTraining(clip, settings.Training, _watch).Run(branches.Image, branches.Text, train.Source, validation, course, checkpoints);
         log.Info($"Training: {course.ReasonToEnd(settings.Training)}.");
-        if (course.EpochsOfLowestLoss() is int after)
-            log.Warning(FormattableString.Invariant($"Training ended with a mean loss of {course.Epochs[^1].TrainLoss:g3}, after {course.Epochs[0].TrainLoss:g3} in its first epoch. Instead of the last prompts those after {after} epochs are returned, with which the loss was lowest ({course.LowestLoss():g3}). With validation rows (ValidationRowsPerClass, ValidationSet) the most accurate epoch would be."));
+        if (course.EpochsOfLowestLoss(ready.Classes.Count) is int after)
+            log.Warning(FormattableString.Invariant($"Training ended with a mean loss of {course.Epochs[^1].TrainLoss:g3}, after {course.Epochs[0].TrainLoss:g3} in its first epoch. Instead of the last prompts those after {after} epochs are returned, with which the loss was lowest ({course.LowestLoss(ready.Classes.Count):g3}). With validation rows (ValidationRowsPerClass, ValidationSet) the most accurate epoch would be."));
         return branches with { ValidationAccuracy = course.BestAccuracy() };
     }
 

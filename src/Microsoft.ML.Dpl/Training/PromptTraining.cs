@@ -66,14 +66,14 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                         course.GoodEpochs = epoch + 1;
                     }
                     TrainingEpoch now = course.EndEpoch(rate, evaluation);
-                    if (epoch > 0 && good is not null) lowest!.Offer(-now.TrainLoss, good.Values);
-                    ended = new EpochReport(now.TrainLoss, course.Epochs[0].TrainLoss, now.ValidationLoss, now.ValidationAccuracy, null, null);
+                    if (epoch > 0 && good is not null && !LossTroubles.IsChance(now.TrainLoss, clip.Texts.Count)) lowest!.Offer(-now.TrainLoss, good.Values);
+                    ended = new EpochReport(now.TrainLoss, course.Epochs[0].TrainLoss, course.Trouble(clip.Texts.Count), now.ValidationLoss, now.ValidationAccuracy, null, null);
                 }
                 observer.Report(new StepReport(RunStage.Training, epoch, settings.Epochs, Math.Min(step, steps - 1), steps, rate, loss, null, ended?.ValidationAccuracy, ended));
             }
             if (validation is null) RequireFiniteEnd(image, text, train, course);
             gate.End(Now);
-            if (course.EpochsOfLowestLoss() is not null) lowest?.Restore();
+            if (course.EpochsOfLowestLoss(clip.Texts.Count) is not null) lowest?.Restore();
         }
         catch (DivergedException e)
         {
@@ -99,12 +99,12 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         return new StageState(course.ToJson(), tensors);
     }
 
-    private static void Restore(StageState saved, Parameter[] parameters, SGD optimizer, BestValues best, GoodValues? good, BestValues? lowest, TrainingCourse course)
+    private void Restore(StageState saved, Parameter[] parameters, SGD optimizer, BestValues best, GoodValues? good, BestValues? lowest, TrainingCourse course)
     {
         SavedParameters.Restore(parameters, saved.Tensors, "prompts");
         SavedParameters.Restore(optimizer, saved.Tensors[Optimizer]);
         if (course.BestAccuracy() is double score) best.Resume(score, SavedParameters.Read(parameters.Length, saved.Tensors, Best));
-        if (course.LowestLoss() is double loss) lowest?.Resume(-loss, SavedParameters.Read(parameters.Length, saved.Tensors, Lowest));
+        if (course.LowestLoss(clip.Texts.Count) is double loss) lowest?.Resume(-loss, SavedParameters.Read(parameters.Length, saved.Tensors, Lowest));
         if (course.GoodEpochs > 0) good?.Resume(course.GoodEpochs, SavedParameters.Read(parameters.Length, saved.Tensors, Good));
     }
 

@@ -30,9 +30,9 @@ public sealed class RisenLossTests : IClassFixture<SmallBackbone>, IClassFixture
         var reports = new ProgressRecorder();
         using DplTransformer transformer = Fit(o => o.Progress = reports);
         List<double> losses = [.. reports.Seen.Select(r => r.EndedEpoch?.TrainLoss).OfType<double>()];
-        Assert.True(LossRise.IsLarge(losses[0], losses[^1]), string.Join(' ', losses));
+        Assert.True(LossTroubles.Of(losses, classes: 3) == LossTrouble.Risen, string.Join(' ', losses));
         int lowest = losses.LastIndexOf(losses.Skip(1).Min());
-        Assert.Contains("Training: the mean training loss of epoch 2 is ", Assert.Single(_warnings, line => line.Contains("Steps are too long", StringComparison.Ordinal)));
+        Assert.Contains("Training: the mean training loss of epoch ", Assert.Single(_warnings, line => line.Contains("Steps are too long", StringComparison.Ordinal)));
         Assert.Single(_warnings, line => line.Contains("set TrainingLearningRate to 1e+02 or less (it is 3e+02), or bound the gradient (MaxGradientNorm", StringComparison.Ordinal));
         Assert.Single(_warnings, line => line.Contains($"Instead of the last prompts those after {lowest} epochs are returned", StringComparison.Ordinal));
 
