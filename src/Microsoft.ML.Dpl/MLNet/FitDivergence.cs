@@ -37,8 +37,6 @@ internal sealed class DivergenceAnalysis(FitSettings settings, FitPictureReader 
     // A row that counts this many times the average takes steps that a learning rate chosen for the average cannot bear.
     private const float HeavyWeight = 30;
     private const double HeavyDistillation = 1000;
-    // Adam moves every alpha by about its rate a step, and a softmax has long chosen where one leads by 20.
-    private const double HighAlphaRate = 1;
 
     /// <param name="e">What happened.</param>
     /// <param name="returns">Whether the fit returns the best it had.</param>
@@ -79,8 +77,6 @@ internal sealed class DivergenceAnalysis(FitSettings settings, FitPictureReader 
             return "No step had been taken, so it is not the learning rate: CLIP itself gives no number for these pictures or these class texts. "
                 + "Weights that overflowed when they were converted to half precision are the usual reason: take CLIP's float32 weights, or look at these pictures with another CLIP.";
         }
-        if (e.Stage == RunStage.Search && settings.Search!.AlphaLearningRate > HighAlphaRate)
-            return FormattableString.Invariant($"The likely cause is AlphaLearningRate, which is {settings.Search.AlphaLearningRate:g4}: a step of Adam moves every alpha by about as much. Set it to 0.01 or less.");
         double rate = LearningRateSchedule.At(e.Epoch, epochs, highest);
         string course = FormattableString.Invariant($"{option} is {highest:g4} ({rate:g3} in this epoch) and the mean loss before was {before:g4}");
         IReadOnlyList<float>? weights = e.OfValidation ? validationWeights : trainWeights;

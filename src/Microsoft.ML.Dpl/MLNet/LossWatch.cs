@@ -27,7 +27,7 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
         (string option, double rate, double? bound) = report.Stage == RunStage.Search
             ? ("SearchLearningRate", settings.Search!.PromptLearningRate, settings.Search.MaxGradientNorm)
             : ("TrainingLearningRate", settings.Training.LearningRate, settings.Training.MaxGradientNorm);
-        string other = bound is null ? "bound the gradient (MaxGradientNorm, for example 1)" : FormattableString.Invariant($"lower MaxGradientNorm ({bound:g2})");
+        string other = bound is null ? "bound the gradient (MaxGradientNorm, for example 10)" : FormattableString.Invariant($"lower MaxGradientNorm ({bound:g2})");
         log.Warning(FormattableString.Invariant($"{report.Stage}: the mean training loss {what}. Steps are too long for this CLIP and these pictures: set {option} to {rate / 3:g2} or less (it is {rate:g2}), or {other}."));
     }
 }

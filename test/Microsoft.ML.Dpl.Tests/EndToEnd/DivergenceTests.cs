@@ -132,17 +132,6 @@ public sealed class DivergenceTests : IClassFixture<SmallBackbone>, IClassFixtur
         Assert.Equal(Scores(cancelled), Scores(diverged));
     }
 
-    /// <summary>Adam moves an alpha by about its rate a step, so it takes several until none is finite.</summary>
-    [Fact]
-    public void Alphas_that_overflow_are_the_cause_that_is_named()
-    {
-        var e = Assert.Throws<DplDivergedException>(() => Fit(o =>
-            (o.Configuration, o.CandidateLengths, o.SearchEpochs, o.AlphaLearningRate, o.ValidationRowsPerClass, o.BatchSize) = (null, [0, 1], 4, 1e38, 2, 2)));
-        Assert.Equal(DplStage.Search, e.Stage);
-        Assert.Contains("The likely cause is AlphaLearningRate, which is 1e+38", e.Message);
-        Assert.DoesNotContain("Set SearchLearningRate", e.Message);
-    }
-
     [Fact]
     public void Where_no_epoch_of_training_is_left_the_searchs_prompts_are_returned()
     {

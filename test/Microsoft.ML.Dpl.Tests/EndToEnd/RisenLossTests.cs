@@ -46,29 +46,6 @@ public sealed class RisenLossTests : IClassFixture<SmallBackbone>, IClassFixture
         Assert.Equal(Scores(there), Scores(transformer));
     }
 
-    [Fact]
-    public void With_validation_rows_the_accuracy_decides_as_ever_and_the_warning_is_the_same()
-    {
-        var reports = new ProgressRecorder();
-        using DplTransformer transformer = Fit(o => (o.ValidationRowsPerClass, o.Progress) = (2, reports));
-        Assert.Equal(reports.Seen.Max(r => r.ValidationAccuracy), transformer.ValidationAccuracy);
-        Assert.Contains("Steps are too long", Assert.Single(_warnings));
-    }
-
-    [Fact]
-    public void A_search_is_warned_of_once_too()
-    {
-        Fit(o => (o.Configuration, o.CandidateLengths, o.SearchEpochs, o.SearchLearningRate, o.ValidationRowsPerClass, o.TrainingLearningRate) = (null, [0, 2], 5, 3000, 2, 1e-3)).Dispose();
-        Assert.Contains("set SearchLearningRate to 1e+03 or less", Assert.Single(_warnings));
-    }
-
-    [Fact]
-    public void A_bound_on_the_gradient_is_named_where_there_is_one()
-    {
-        Fit(o => o.MaxGradientNorm = 50).Dispose();
-        Assert.Single(_warnings, line => line.Contains("or lower MaxGradientNorm (5e+01)", StringComparison.Ordinal));
-    }
-
     private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(_pictures.Test)).GetColumn<float[]>("Score")];
 
     private DplTransformer Fit(Action<DplTrainer.Options> change)
