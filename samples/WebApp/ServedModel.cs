@@ -13,13 +13,12 @@ internal sealed class ServedModel : IDisposable
     private readonly IDisposable _owner;
     private readonly DplTransformer _transformer;
     private readonly SchemaDefinition _rows;
-    private readonly string _scoreColumn;
 
-    private ServedModel(MLContext mlContext, ITransformer model, DplTransformer transformer, string imageColumn, string scoreColumn, string name)
+    private ServedModel(MLContext mlContext, ITransformer model, DplTransformer transformer, string name)
     {
-        (_mlContext, _owner, _transformer, _scoreColumn, Name) = (mlContext, model as IDisposable ?? transformer, transformer, scoreColumn, name);
+        (_mlContext, _owner, _transformer, Name) = (mlContext, model as IDisposable ?? transformer, transformer, name);
         _rows = SchemaDefinition.Create(typeof(Row));
-        _rows[nameof(Row.Picture)].ColumnName = imageColumn;
+        _rows[nameof(Row.Picture)].ColumnName = transformer.ImageColumnName;
     }
 
     /// <summary>What people read of it.</summary>
@@ -43,9 +42,10 @@ internal sealed class ServedModel : IDisposable
             model = mlContext.Model.Load(zip, out DataViewSchema input);
             return Inspect(mlContext, model, input, name ?? Path.GetFileName(zip));
         }
-        catch (Exception e) when (e is not InvalidDataException)
+        catch (Exception e)
         {
             (model as IDisposable)?.Dispose();
+            if (e is InvalidDataException) throw;
             throw new InvalidDataException($"'{zip}' cannot be served: {Cause(e).Message}", e);
         }
     }
@@ -56,7 +56,7 @@ internal sealed class ServedModel : IDisposable
     public float[][] Score(IReadOnlyList<byte[]> pictures)
     {
         IDataView rows = _mlContext.Data.LoadFromEnumerable(pictures.Select(picture => new Row { Picture = picture }), _rows);
-        return [.. _transformer.Transform(rows).GetColumn<float[]>(_scoreColumn)];
+        return [.. _transformer.Transform(rows).GetColumn<float[]>(_transformer.ScoreColumnName)];
     }
 
     /// <summary>Which parts of a picture speak for a class.</summary>
@@ -75,23 +75,16 @@ internal sealed class ServedModel : IDisposable
 
     private static ServedModel Inspect(MLContext mlContext, ITransformer model, DataViewSchema input, string name)
     {
-        DataViewSchema schema = input;
-        foreach (ITransformer step in model is IEnumerable<ITransformer> chain ? chain : [model])
-        {
-            DataViewSchema output = step.GetOutputSchema(schema);
-            if (step is not DplTransformer transformer)
-            {
-                schema = output;
-                continue;
-            }
-            DataViewSchema.Column score = output.Last(column => column.Type is VectorDataViewType && column.HasSlotNames());
-            string image = ((ITransformer)transformer).GetRowToRowMapper(schema).GetDependencies([score]).Single().Name;
-            if (input.GetColumnOrNull(image) is null)
-                throw new InvalidDataException($"'{name}' makes its pictures' column '{image}' from others. Serve a model whose pictures come as paths or bytes, as samples/ModelBuilder does.");
-            return new ServedModel(mlContext, model, transformer, image, score.Name, name);
-        }
-        throw new InvalidDataException($"'{name}' holds no classifier trained by DifferentiablePromptLearning.");
+        DplTransformer transformer = Steps(model).OfType<DplTransformer>().FirstOrDefault()
+            ?? throw new InvalidDataException($"'{name}' holds no classifier trained by DifferentiablePromptLearning.");
+        string image = transformer.ImageColumnName;
+        return input.GetColumnOrNull(image) is not null
+            ? new ServedModel(mlContext, model, transformer, name)
+            : throw new InvalidDataException($"'{name}' makes its pictures' column '{image}' from others. Serve a model whose pictures come as paths or bytes, as samples/ModelBuilder does.");
     }
+
+    // A chain that was appended to another is one step of it.
+    private static IEnumerable<ITransformer> Steps(ITransformer model) => model is IEnumerable<ITransformer> chain ? chain.SelectMany(Steps) : [model];
 
     // ML.NET wraps what happens while a model loads.
     private static Exception Cause(Exception e) => e is TargetInvocationException { InnerException: { } inner } ? Cause(inner) : e;

@@ -58,7 +58,7 @@ public static class DplCatalog
     /// <param name="scoreColumnName">The added column with the class probabilities.</param>
     /// <param name="device"><c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>; null: the GPU that the context names, else the CPU.</param>
     /// <returns>The classifier. The caller disposes it.</returns>
-    /// <exception cref="ArgumentException">The prompts do not fit the backbone or were trained on another, there are fewer than two classes, or a name is blank or repeated.</exception>
+    /// <exception cref="ArgumentException">The prompts do not fit the backbone or were trained on another, there are fewer than two classes, a name is blank or repeated, or CLIP reads two alike.</exception>
     /// <exception cref="InvalidOperationException">CLIP's text branch cannot be read.</exception>
     public static DplTransformer DifferentiablePromptModel(
         this MLContext mlContext,

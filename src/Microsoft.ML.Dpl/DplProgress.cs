@@ -48,5 +48,5 @@ public sealed record DplProgress(
             + ((EndedEpoch?.ValidationLoss ?? ValidationLoss) is double loss ? FormattableString.Invariant($", validation loss {loss:f3}") : "")
             + (ValidationAccuracy is double accuracy ? FormattableString.Invariant($", validation accuracy {accuracy:p1}") : "")
             + (EndedEpoch?.DecidedLayers is int decided ? FormattableString.Invariant($", {decided} layers decided, largest change of alpha {EndedEpoch.LargestAlphaChange:g2}") : "")
-            + FormattableString.Invariant($", learning rate {LearningRate:g3}, {Remaining:hh\\:mm\\:ss} left");
+            + FormattableString.Invariant($", learning rate {LearningRate:g3}, {(long)Remaining.TotalHours:00}:{Remaining:mm\\:ss} left");
 }

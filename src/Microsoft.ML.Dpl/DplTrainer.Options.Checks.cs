@@ -30,6 +30,8 @@ public sealed partial class DplTrainer
             if (WorkspacePerDataSet && WorkspacePath is null) throw new ArgumentException($"{nameof(WorkspacePerDataSet)} is set, but there is no workspace: set {nameof(WorkspacePath)} too.", nameof(WorkspacePerDataSet));
             RequireRange(CheckpointMinutes is > 0 and <= LongestCheckpointMinutes, CheckpointMinutes, $"above 0 and at most {LongestCheckpointMinutes}", nameof(CheckpointMinutes));
             RequireName(PredictedLabelColumnName, nameof(PredictedLabelColumnName));
+            RequireApart((ScoreColumnName, nameof(ScoreColumnName)), (PredictedLabelColumnName, nameof(PredictedLabelColumnName)));
+            RequireApart((ImageColumnName, nameof(ImageColumnName)), (LabelColumnName, nameof(LabelColumnName)), (ExampleWeightColumnName, nameof(ExampleWeightColumnName)));
             if (Template is null || Template.Split("{}").Length != 2) throw new ArgumentException($"{nameof(Template)} must hold {{}} once, where the class name goes; it is '{Template}'.", nameof(Template));
             RequireValidation();
             RequireAtLeast(BatchSize, 1, nameof(BatchSize));
@@ -136,6 +138,13 @@ public sealed partial class DplTrainer
         private static void RequireName(string name, string option)
         {
             if (string.IsNullOrWhiteSpace(name)) throw new ArgumentException($"{option} is empty.", option);
+        }
+
+        private static void RequireApart(params ReadOnlySpan<(string? Name, string Option)> columns)
+        {
+            for (int i = 0; i < columns.Length; i++)
+                for (int j = i + 1; j < columns.Length; j++)
+                    if (columns[i].Name == columns[j].Name) throw new ArgumentException($"{columns[i].Option} and {columns[j].Option} are both '{columns[i].Name}', but must be two columns: change one of them.", columns[j].Option);
         }
 
         private static void RequireAtLeast(int value, int minimum, string option)

@@ -62,7 +62,7 @@ public sealed partial class DplTrainer
         /// <summary>Pictures per step of search and training, at least 1.</summary>
         public int BatchSize { get; set; } = 4;
 
-        /// <summary>Epochs of search, at least 1. The first is a warm-up at a learning rate of 1e-5 for the prompts.</summary>
+        /// <summary>Epochs of search, at least 1. The first is a warm-up at a learning rate of 1e-5 for the prompts (or <see cref="SearchLearningRate"/>, where that is lower).</summary>
         public int SearchEpochs { get; set; } = 60;
 
         /// <summary>Learning rate of the search's prompts (SGD), above 0.</summary>
@@ -80,10 +80,16 @@ public sealed partial class DplTrainer
         /// <summary>By how much of the softmax weight a layer's choice must lead the runner-up to count as decided, 0 to 1.</summary>
         public double SearchMargin { get; set; } = 0.1;
 
-        /// <summary>Epochs of training, at least 1. The first is a warm-up at a learning rate of 1e-5.</summary>
+        /// <summary>
+        /// Epochs of training, at least 1. The first is a warm-up at a learning rate of 1e-5 (or <see cref="TrainingLearningRate"/>, where that is lower).
+        /// With validation rows the prompts of the most accurate epoch are kept, without them those of the last; where its mean loss lies far above the first epoch's or is that of guessing, those with which the loss was lowest, and the log says so.
+        /// </summary>
         public int TrainingEpochs { get; set; } = 40;
 
-        /// <summary>Learning rate of training (SGD), above 0.</summary>
+        /// <summary>
+        /// Learning rate of training (SGD), above 0. The default is the paper's, for batches of 4 and layers 512 and 768 wide. Narrower layers have shorter prompts, which turn further in a step of the same length:
+        /// where the log warns of the training loss, a third of the rate is a good next try, or a <see cref="MaxGradientNorm"/>.
+        /// </summary>
         public double TrainingLearningRate { get; set; } = 0.0035;
 
         /// <summary>

@@ -24,7 +24,7 @@ public sealed partial class DplTransformer
     });
 
     /// <summary>Makes a model of prompts; the classes' text features are computed anew.</summary>
-    /// <exception cref="ArgumentException">The prompts do not fit the backbone, or lack classes.</exception>
+    /// <exception cref="ArgumentException">The prompts do not fit the backbone, lack classes, or have some that CLIP cannot read or tell apart.</exception>
     internal static DplTransformer Of(IHostEnvironment environment, DplPrompts prompts, ClipBackbone backbone, Func<LabelClasses, ModelFace> face, string? device)
     {
         if (!backbone.HasTextBranch) throw new ArgumentException($"The CLIP '{backbone.Name}' came in a model zip that carries its image tower only, but class names need the text branch: open CLIP's folder.", nameof(backbone));
@@ -39,7 +39,7 @@ public sealed partial class DplTransformer
         Device chosen = ComputeDevice.Choose(device, options.GpuDeviceId, string.IsNullOrWhiteSpace(device) && options.FallbackToCpu, log.Info, log.Warning);
         using var scope = NewDisposeScope();
         using var ordinary = inference_mode(false);
-        // Class names that CLIP cannot tell apart are only warned of, as in a fit.
+        // Names that CLIP cuts are only warned of, as in a fit.
         TrainedPrompts trained = new TextBranch(backbone, chosen).Encode([.. image.Select(ToTensor)], [.. text.Select(ToTensor)], columns.Classes, prompts.Template, log.Warning);
         try
         {

@@ -23,7 +23,7 @@ internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, 
         {
             // A stage that goes on from a checkpoint does not begin with its first step.
             (_stage, _before) = (report.Stage, done);
-            // The first step's own time is not seen; one step's share of the whole is added instead.
+            // The first step's own time is not seen, so it counts neither as time nor as a step.
             _began = Stopwatch.GetTimestamp();
         }
         TimeSpan elapsed = Stopwatch.GetElapsedTime(_began);

@@ -25,7 +25,8 @@ internal sealed class EpochOrder
     public static EpochOrder Shuffle(IReadOnlyList<int> rows, int batchSize, int seed, string purpose)
         => new(rows, batchSize, epoch => Seeds.Random(seed, purpose, epoch));
 
-    public int BatchesPerEpoch => (_rows.Length + _batchSize - 1) / _batchSize;
+    // Not by adding the batch size, which may be as large as a number can be.
+    public int BatchesPerEpoch => _rows.Length == 0 ? 0 : (_rows.Length - 1) / _batchSize + 1;
 
     /// <summary>The rows of batch <paramref name="index"/> of <paramref name="epoch"/>, both from 0.</summary>
     public ReadOnlySpan<int> Batch(int epoch, int index)

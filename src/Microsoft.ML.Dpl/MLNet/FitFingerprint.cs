@@ -12,7 +12,7 @@ namespace Microsoft.ML.Dpl.MLNet;
 internal sealed class FitFingerprint
 {
     // Raised when the content of checkpoints changes.
-    private const string Format = "1";
+    private const string Format = "2";
     private const int LongestShown = 60;
     private const string Classes = "Classes", TrainingData = "Training data (SHA-256)", ValidationData = "Validation data (SHA-256)", TrainingRows = "Training rows", ValidationRows = "Validation rows";
 

@@ -69,6 +69,8 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
         try
         {
             log.Info($"Pictures: {cache.Count} for training at up to {cache.ShortSideBound} pixels ({cache.Bytes >> 20} MiB){(Splits ? $", {setAside.Count} of the training rows set aside for validation" : "")}.");
+            if (cache.Count + setAside.Count < labels.Count)
+                throw new InvalidOperationException($"The training data gave {labels.Count} rows, and {cache.Count + setAside.Count} when it was read again. It is read several times: give it data that stays as it is, or put Cache before it.");
             PreparedImages? prepared = Splits ? ToImages(setAside, classes) : ReadValidation(classes);
             return new FitPictures(cache, [.. train.Select(label => label.Class)], Weights(train, classes), prepared);
         }

@@ -36,6 +36,8 @@ internal sealed record FitResult(LabelClasses Classes, ModelDescription Descript
 /// <summary>One fit: pictures in, search unless the lengths are given, training, prompts out.</summary>
 internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device device, IRunObserver observer, HostLog log)
 {
+    private readonly LossWatch _watch = new(observer, settings, log);
+
     /// <exception cref="InvalidOperationException">The data cannot be learnt from.</exception>
     /// <exception cref="InvalidDataException">CLIP's weights are not all numbers.</exception>
     /// <exception cref="FitDivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or there is none.</exception>
@@ -58,6 +60,8 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
     {
         using FitCheckpoints? checkpoints = settings.Workspace is { } workspace ? FitCheckpoints.Open(workspace, MostParameters(), log) : null;
         var reader = new FitPictureReader(data, settings, backbone.CreateImageProcessor(), log, observer.ThrowIfCancelled);
+        var advice = new FitAdvice(settings, log);
+        advice.OfOptions(searchesOnly);
         LabelClasses classes = reader.ReadClasses();
         // Hashed first: weights that changed on disk are known before the training, not after it.
         var reference = BackboneReference.To(backbone);
@@ -68,8 +72,9 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         using Lease<TextWeights> text = backbone.RentText(device);
 
         // Zero-shot CLIP learns nothing from the training pictures: only validation pictures are looked at.
-        bool isZeroShot = settings.Search is null && settings.TextLengths!.Concat(settings.ImageLengths!).All(length => length == 0);
+        bool isZeroShot = settings.Lengths is { } lengths && lengths.All(length => length == 0);
         using FitPictures? pictures = isZeroShot && !reader.Splits ? null : reader.Read(classes);
+        if (pictures is not null && !isZeroShot) advice.OfData(pictures, classes, reader);
         PreparedImages? validation = pictures is null ? reader.ReadValidation(classes) : pictures.Validation;
         checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, pictures, validation, device, searchesOnly));
 
@@ -124,7 +129,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         int epochs;
         try
         {
-            new BilevelSearch(clip, search, observer).Run(supernet, train.Source, validation, course, checkpoints);
+            new BilevelSearch(clip, search, _watch).Run(supernet, train.Source, validation, course, checkpoints);
             log.Info($"Search: {course.ReasonToEnd(search)}.");
             epochs = course.Epochs.Count;
         }
@@ -195,13 +200,16 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         IBatchSource? validation = ready.Validation?.InOrder(settings.PredictionBatchSize, device);
         if (branches.IsEmpty)
         {
+            log.Info("Training: no layer has a prompt, so there is nothing to train; the model is zero-shot CLIP.");
             Evaluation? evaluation = validation is null ? null : Evaluation.Of(clip, branches.Image, branches.Text, validation, observer);
             evaluation?.RequireFinite(epoch: 0, step: 0);
             return branches with { ValidationAccuracy = evaluation?.Accuracy };
         }
         using TrainFeed train = Feed(ready.Pictures!, "training batches");
-        new PromptTraining(clip, settings.Training, observer).Run(branches.Image, branches.Text, train.Source, validation, course, checkpoints);
+        new PromptTraining(clip, settings.Training, _watch).Run(branches.Image, branches.Text, train.Source, validation, course, checkpoints);
         log.Info($"Training: {course.ReasonToEnd(settings.Training)}.");
+        if (course.EpochsOfLowestLoss(ready.Classes.Count) is int after)
+            log.Warning(FormattableString.Invariant($"Training ended with a mean loss of {course.Epochs[^1].TrainLoss:g3}, after {course.Epochs[0].TrainLoss:g3} in its first epoch. Instead of the last prompts those after {after} epochs are returned, with which the loss was lowest ({course.LowestLoss(ready.Classes.Count):g3}). With validation rows (ValidationRowsPerClass, ValidationSet) the most accurate epoch would be."));
         return branches with { ValidationAccuracy = course.BestAccuracy() };
     }
 

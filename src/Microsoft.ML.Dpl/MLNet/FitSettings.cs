@@ -29,6 +29,10 @@ internal sealed record FitSettings
     /// <inheritdoc cref="TextLengths"/>
     public required IReadOnlyList<int>? ImageLengths { get; init; }
 
+    /// <summary>All lengths that are given; null where they are searched.</summary>
+    [JsonIgnore]
+    public IEnumerable<int>? Lengths => Search is null ? TextLengths!.Concat(ImageLengths!) : null;
+
     public required TrainingSettings Training { get; init; }
 
     /// <summary>A class's text, with {} for its name.</summary>

@@ -59,7 +59,7 @@ internal sealed class ScoreLookAhead(IDataView input, ImageColumn image, IImageS
 
         (_first, _scores) = (row, []);
         _ids.Clear();
-        var prepared = new List<byte[]>(scorer.BatchSize);
+        var prepared = new List<byte[]>();
         do
         {
             // A row ahead of the one asked for fails only when it is asked for itself.

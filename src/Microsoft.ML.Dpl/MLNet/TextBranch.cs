@@ -17,18 +17,20 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     /// <exception cref="ArgumentException">A name's text is too long for CLIP, or CLIP reads two names alike.</exception>
     /// <exception cref="InvalidOperationException">The text branch cannot be read.</exception>
     public TrainedPrompts Encode(TrainedPrompts trained, LabelClasses classes, string template)
-        => Encode(trained.Image, trained.Text, () => Tokens(classes, template));
+        // Whoever gives names by hand can mend them at once, so what a fit only warns of is refused too.
+        => Encode(trained.Image, trained.Text, () => Tokens(classes, template, problem => throw new InvalidOperationException(problem)));
 
     /// <summary>Prompts around class names.</summary>
     /// <param name="image">One [length, width] per image layer, null where the length is 0; copied.</param>
     /// <param name="text">The same for the text layers.</param>
     /// <param name="classes">The classes.</param>
     /// <param name="template">A class's text, with {} for its name.</param>
-    /// <param name="warn">Hears of texts that are too long for CLIP or alike.</param>
+    /// <param name="warn">Hears of texts that are too long for CLIP and of names with control characters.</param>
     /// <returns>The prompts with the classes' features and CLIP's logit scale. The caller owns it.</returns>
+    /// <exception cref="ArgumentException">Of a name nothing is left for CLIP to read, or it reads two alike.</exception>
     /// <exception cref="InvalidOperationException">The text branch cannot be read.</exception>
     public TrainedPrompts Encode(IReadOnlyList<Tensor?> image, IReadOnlyList<Tensor?> text, LabelClasses classes, string template, Action<string> warn)
-        => Encode(image, text, () => ClassTokens.Of(classes, template, backbone, warn));
+        => Encode(image, text, () => Tokens(classes, template, warn));
 
     private TrainedPrompts Encode(IReadOnlyList<Tensor?> image, IReadOnlyList<Tensor?> text, Func<int[][]> read)
     {
@@ -59,12 +61,12 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
         return [.. NearestTokens.Of(rows.to(device), weights.Value.TokenEmbedding, ids, count, measure).Select(row => row.Select(near => Word(tokenizer, near)).ToArray())];
     }
 
-    /// <summary>Whoever gives names by hand can mend them at once, so what a fit only warns of is refused too.</summary>
-    private int[][] Tokens(LabelClasses classes, string template)
+    /// <summary>Names that were given by hand are an argument, not data.</summary>
+    private int[][] Tokens(LabelClasses classes, string template, Action<string> warn)
     {
         try
         {
-            return ClassTokens.Of(classes, template, backbone, problem => throw new InvalidOperationException(problem));
+            return ClassTokens.Of(classes, template, backbone, warn);
         }
         catch (InvalidOperationException e)
         {

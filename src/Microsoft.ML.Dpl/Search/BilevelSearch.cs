@@ -54,7 +54,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             if (course.Step == steps)
             {
                 SearchEpoch now = course.EndEpoch(rate, Read(supernet));
-                ended = new EpochReport(now.TrainLoss, now.ValidationLoss, null, now.Alphas.Leads().Count(lead => lead >= settings.Margin), now.Alphas.LargestChangeFrom(before), now.Alphas.Text, now.Alphas.Image);
+                ended = new EpochReport(now.TrainLoss, course.Epochs[0].TrainLoss, LossTroubles.Of([.. course.Epochs.Select(e => e.TrainLoss)], clip.Texts.Count), now.ValidationLoss, null, now.Alphas.Leads().Count(lead => lead >= settings.Margin), now.Alphas.LargestChangeFrom(before), now.Alphas.Text, now.Alphas.Image);
                 before = now.Alphas;
             }
             observer.Report(new StepReport(RunStage.Search, epoch, settings.Epochs, step, steps, rate, lower, upper, null, ended));

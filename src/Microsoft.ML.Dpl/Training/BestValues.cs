@@ -10,13 +10,18 @@ internal sealed class BestValues(IReadOnlyList<Parameter> parameters) : IDisposa
     private double? _score;
 
     /// <summary>Keeps the present values if <paramref name="score"/> is at least the best so far: of equals, the one trained longer.</summary>
-    public void Offer(double score)
+    public void Offer(double score) => Offer(score, parameters);
+
+    /// <summary>Keeps other values by the same rule.</summary>
+    /// <param name="score">Of these values.</param>
+    /// <param name="values">One per parameter; copied.</param>
+    public void Offer(double score, IReadOnlyList<Tensor> values)
     {
         if (score < _score) return;
         Dispose();
         using var noGrad = no_grad();
         _score = score;
-        _values = [.. parameters.Select(p => p.clone().DetachFromDisposeScope())];
+        _values = [.. values.Select(value => value.clone().DetachFromDisposeScope())];
     }
 
     /// <summary>Puts the best values back; does nothing where none was offered.</summary>

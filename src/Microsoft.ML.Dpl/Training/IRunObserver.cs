@@ -12,6 +12,8 @@ internal enum RunStage
 
 /// <summary>What an epoch came to.</summary>
 /// <param name="TrainLoss">Mean over the epoch's training batches.</param>
+/// <param name="FirstTrainLoss">The same of the stage's first epoch, the warm-up.</param>
+/// <param name="Trouble">What is wrong with the training losses of the epochs so far.</param>
 /// <param name="ValidationLoss">Mean over the epoch's validation batches in the search, over all validation pictures in training; null without any.</param>
 /// <param name="ValidationAccuracy">0 to 1; null in the search and without validation pictures.</param>
 /// <param name="DecidedLayers">Layers of both branches whose choice leads by the margin of the settings; null in training.</param>
@@ -19,7 +21,7 @@ internal enum RunStage
 /// <param name="TextAlphas">[layer][candidate] at the end of the epoch; null in training.</param>
 /// <param name="ImageAlphas">The same for the image layers.</param>
 internal sealed record EpochReport(
-    double TrainLoss, double? ValidationLoss, double? ValidationAccuracy, int? DecidedLayers, double? LargestAlphaChange, float[][]? TextAlphas = null, float[][]? ImageAlphas = null);
+    double TrainLoss, double FirstTrainLoss, LossTrouble Trouble, double? ValidationLoss, double? ValidationAccuracy, int? DecidedLayers, double? LargestAlphaChange, float[][]? TextAlphas = null, float[][]? ImageAlphas = null);
 
 /// <summary>Where a run stands after one step.</summary>
 /// <param name="Stage">Search or training.</param>

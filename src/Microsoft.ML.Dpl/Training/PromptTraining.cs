@@ -8,7 +8,7 @@ namespace Microsoft.ML.Dpl.Training;
 /// <summary>The second stage: SGD on prompts of the chosen lengths.</summary>
 internal sealed class PromptTraining(PromptedClip clip, TrainingSettings settings, IRunObserver observer)
 {
-    private const string Optimizer = "optimizer", Best = "best", Good = "good";
+    private const string Optimizer = "optimizer", Best = "best", Good = "good", Lowest = "lowest";
 
     /// <summary>Trains both branches in place; where validation pictures are given, the values of the best epoch (the later of equals) are the ones kept.</summary>
     /// <remarks>Where the observer ends the run the branches hold the best values so far, too: the present ones without validation pictures.</remarks>
@@ -31,9 +31,11 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         using var best = new BestValues(parameters);
         // With validation pictures the best values are the good ones.
         using GoodValues? good = validation is null ? new GoodValues(parameters) : null;
-        if (checkpoints?.Saved is { } saved) Restore(saved, parameters, optimizer, best, good, course);
+        // The values that the epoch of the lowest loss began with: a loss judges what it was computed with, not what its steps made of it.
+        using BestValues? lowest = validation is null ? new BestValues(parameters) : null;
+        if (checkpoints?.Saved is { } saved) Restore(saved, parameters, optimizer, best, good, lowest, course);
         var gate = new StepGate(observer, checkpoints);
-        StageState Now() => State(parameters, optimizer, best, good, course);
+        StageState Now() => State(parameters, optimizer, best, good, lowest, course);
         try
         {
             while (course.ReasonToEnd(settings) is null)
@@ -64,12 +66,14 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                         course.GoodEpochs = epoch + 1;
                     }
                     TrainingEpoch now = course.EndEpoch(rate, evaluation);
-                    ended = new EpochReport(now.TrainLoss, now.ValidationLoss, now.ValidationAccuracy, null, null);
+                    if (epoch > 0 && good is not null && !LossTroubles.IsChance(now.TrainLoss, clip.Texts.Count)) lowest!.Offer(-now.TrainLoss, good.Values);
+                    ended = new EpochReport(now.TrainLoss, course.Epochs[0].TrainLoss, course.Trouble(clip.Texts.Count), now.ValidationLoss, now.ValidationAccuracy, null, null);
                 }
                 observer.Report(new StepReport(RunStage.Training, epoch, settings.Epochs, Math.Min(step, steps - 1), steps, rate, loss, null, ended?.ValidationAccuracy, ended));
             }
             if (validation is null) RequireFiniteEnd(image, text, train, course);
             gate.End(Now);
+            if (course.EpochsOfLowestLoss(clip.Texts.Count) is not null) lowest?.Restore();
         }
         catch (DivergedException e)
         {
@@ -85,20 +89,22 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         }
     }
 
-    private static StageState State(Parameter[] parameters, SGD optimizer, BestValues best, GoodValues? good, TrainingCourse course)
+    private static StageState State(Parameter[] parameters, SGD optimizer, BestValues best, GoodValues? good, BestValues? lowest, TrainingCourse course)
     {
         var tensors = new Dictionary<string, Tensor> { [Optimizer] = SavedParameters.Of(optimizer) };
         SavedParameters.Add(tensors, "prompts", parameters);
         SavedParameters.Add(tensors, Best, best.Values);
         SavedParameters.Add(tensors, Good, good?.Values ?? []);
+        SavedParameters.Add(tensors, Lowest, lowest?.Values ?? []);
         return new StageState(course.ToJson(), tensors);
     }
 
-    private static void Restore(StageState saved, Parameter[] parameters, SGD optimizer, BestValues best, GoodValues? good, TrainingCourse course)
+    private void Restore(StageState saved, Parameter[] parameters, SGD optimizer, BestValues best, GoodValues? good, BestValues? lowest, TrainingCourse course)
     {
         SavedParameters.Restore(parameters, saved.Tensors, "prompts");
         SavedParameters.Restore(optimizer, saved.Tensors[Optimizer]);
         if (course.BestAccuracy() is double score) best.Resume(score, SavedParameters.Read(parameters.Length, saved.Tensors, Best));
+        if (course.LowestLoss(clip.Texts.Count) is double loss) lowest?.Resume(-loss, SavedParameters.Read(parameters.Length, saved.Tensors, Lowest));
         if (course.GoodEpochs > 0) good?.Resume(course.GoodEpochs, SavedParameters.Read(parameters.Length, saved.Tensors, Good));
     }
 

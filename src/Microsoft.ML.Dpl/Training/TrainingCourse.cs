@@ -33,6 +33,22 @@ internal sealed class TrainingCourse
     /// <summary>The highest validation accuracy so far, 0 to 1; null without one.</summary>
     public double? BestAccuracy() => Epochs.Max(epoch => epoch.ValidationAccuracy);
 
+    /// <summary>The lowest mean training loss of an epoch after the warm-up that is not the loss of guessing; null where there is none.</summary>
+    /// <param name="classes">How many there are.</param>
+    public double? LowestLoss(int classes)
+        => Epochs.Skip(1).Select(epoch => epoch.TrainLoss).Where(loss => !LossTroubles.IsChance(loss, classes)).Cast<double?>().Min();
+
+    /// <summary>What is wrong with the losses so far.</summary>
+    /// <param name="classes">How many there are.</param>
+    public LossTrouble Trouble(int classes) => LossTroubles.Of([.. Epochs.Select(epoch => epoch.TrainLoss)], classes);
+
+    /// <summary>
+    /// Where training without validation pictures ended in <see cref="LossTrouble"/>: after how many epochs the prompts stood that the epoch of the lowest mean loss began with. Else null: the last prompts are the result.
+    /// </summary>
+    /// <param name="classes">How many there are.</param>
+    public int? EpochsOfLowestLoss(int classes)
+        => BestAccuracy() is null && Trouble(classes) != LossTrouble.None && LowestLoss(classes) is double lowest ? Epochs.FindLastIndex(epoch => epoch.TrainLoss == lowest) : null;
+
     /// <exception cref="JsonException">The text is not what <see cref="ToJson"/> writes.</exception>
     public static TrainingCourse FromJson(string json) => JsonSerializer.Deserialize<TrainingCourse>(json, CheckpointFile.Json) ?? new TrainingCourse();
 

@@ -61,6 +61,24 @@ public sealed class BatchSourceTests : IDisposable
         Assert.Equal(rows.Order(), seen.Order());
     }
 
+    [Theory]
+    [InlineData(5, 3)]
+    [InlineData(11, 1)]
+    [InlineData(12, 1)]
+    [InlineData(int.MaxValue, 1)]
+    public void ABatchMayBeLargerThanTheData(int batchSize, int batches)
+    {
+        IBatchSource source = new TrainingBatches(_cache, Labels, [.. Enumerable.Range(0, Labels.Length)], batchSize, 1, _processor, null, torch.CPU);
+        Assert.Equal(batches, source.BatchesPerEpoch);
+        int rows = 0;
+        for (int index = 0; index < batches; index++)
+        {
+            using ImageBatch batch = source.Read(1, index);
+            rows += (int)batch.Labels.shape[0];
+        }
+        Assert.Equal(Labels.Length, rows);
+    }
+
     [Fact]
     public void AugmentsEachPictureAnewInEveryEpoch()
     {

@@ -149,11 +149,39 @@ public sealed class BadInputTests(SmallBackbone small, ColourPictures pictures) 
         Assert.Contains(option == "CandidateLengths" ? "Candidate context lengths" : option, thrown.Message);
     }
 
-    private T Throws<T>(Action<DplTrainer.Options> change, IReadOnlyList<LabelledPicture>? rows = null)
+    /// <summary>Some of these would be noticed when the model is made, after hours of training.</summary>
+    [Theory]
+    [InlineData("Score", "PredictedLabel")]
+    [InlineData("Image", "Label")]
+    [InlineData("Image", "ExampleWeight")]
+    [InlineData("Label", "ExampleWeight")]
+    public void Columns_that_must_differ_are_refused_before_any_data(string first, string second)
+    {
+        var options = new DplTrainer.Options { Backbone = small.Backbone };
+        foreach (string column in new[] { first, second }) typeof(DplTrainer.Options).GetProperty(column + "ColumnName")!.SetValue(options, "Both");
+        string message = Assert.Throws<ArgumentException>(() => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options)).Message;
+        Assert.Contains($"{first}ColumnName and {second}ColumnName are both 'Both'", message);
+    }
+
+    /// <summary>Labels, the split and the pictures are read one after the other.</summary>
+    [Fact]
+    public void Data_that_has_fewer_rows_when_read_again_is_refused()
+    {
+        int passes = 0;
+        IEnumerable<LabelledPicture> Shrinking()
+        {
+            passes++;
+            return passes < 3 ? pictures.Train : pictures.Train.Take(15);
+        }
+        IEnumerable<LabelledPicture> rows = Enumerable.Range(0, 1).SelectMany(_ => Shrinking());
+        Assert.Contains("gave 18 rows, and 15 when it was read again", Throws<InvalidOperationException>(_ => { }, rows).Message);
+    }
+
+    private T Throws<T>(Action<DplTrainer.Options> change, IEnumerable<LabelledPicture>? rows = null)
         where T : Exception
         => Assert.ThrowsAny<T>(() => Fit(change, rows ?? pictures.Train));
 
-    private DplTransformer Fit(Action<DplTrainer.Options> change, IReadOnlyList<LabelledPicture> rows)
+    private DplTransformer Fit(Action<DplTrainer.Options> change, IEnumerable<LabelledPicture> rows)
     {
         var options = new DplTrainer.Options { Backbone = small.Backbone, ImageColumnName = "ImagePath", SearchEpochs = 1, TrainingEpochs = 1, CandidateLengths = [0, 1], Progress = new NoTraining(change) };
         change(options);

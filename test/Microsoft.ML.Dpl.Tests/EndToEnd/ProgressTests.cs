@@ -67,6 +67,13 @@ public sealed class ProgressTests(SmallBackbone small, ColourPictures pictures) 
     }
 
     [Theory]
+    [InlineData(0.5, "00:30:00 left")]
+    [InlineData(30.25, "30:15:00 left")]
+    [InlineData(172, "172:00:00 left")]
+    public void A_line_tells_days_in_hours(double hours, string expected)
+        => Assert.EndsWith(expected, new DplProgress(DplStage.Search, 1, 2, 3, 4, 1e-5, 1.25, null, null, TimeSpan.Zero, TimeSpan.FromHours(hours)).ToString());
+
+    [Theory]
     [InlineData(DplStage.Search)]
     [InlineData(DplStage.Training)]
     public void A_cancelled_token_ends_the_fit_before_the_next_step(DplStage stage)

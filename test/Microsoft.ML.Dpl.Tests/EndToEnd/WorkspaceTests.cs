@@ -193,10 +193,18 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
         Assert.Contains(_log, line => line.Contains("No checkpoint could be written", StringComparison.Ordinal));
     }
 
-    [Fact]
-    public void Given_lengths_resume_too()
+    [Theory]
+    [InlineData(true, 0.02)]
+    [InlineData(false, 0.02)]
+    // So long steps that the loss rises.
+    [InlineData(false, 50)]
+    public void Given_lengths_resume_too(bool validated, double rate)
     {
-        void Fixed(DplTrainer.Options o) => o.Configuration = PromptConfiguration.Uniform(_small.Backbone, 2);
+        void Fixed(DplTrainer.Options o)
+        {
+            (o.Configuration, o.TrainingLearningRate) = (PromptConfiguration.Uniform(_small.Backbone, 2), rate);
+            if (!validated) (o.ValidationRowsPerClass, o.TrainingPatience) = (null, null);
+        }
         DplTrainer.Options whole = ResumableFit.Options(_small.Backbone, null);
         Fixed(whole);
         using DplTransformer transformer = ResumableFit.Fit(_mlContext, whole, _pictures.Train);

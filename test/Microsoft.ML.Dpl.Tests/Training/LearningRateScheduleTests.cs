@@ -14,4 +14,7 @@ public class LearningRateScheduleTests
         Assert.Equal(rates.OrderDescending(), rates);
         Assert.All(rates, rate => Assert.InRange(rate, double.Epsilon, 0.1));
     }
+
+    [Fact]
+    public void The_warm_up_is_never_above_the_full_rate() => Assert.Equal(1e-6, LearningRateSchedule.At(0, 10, 1e-6));
 }

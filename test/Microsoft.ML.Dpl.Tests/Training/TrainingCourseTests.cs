@@ -20,6 +20,26 @@ public sealed class TrainingCourseTests
         Assert.Equal(accuracies.Max(), course.BestAccuracy());
     }
 
+    /// <summary>The loss of guessing among 8 classes is ln 8.</summary>
+    [Theory]
+    [InlineData(null, nameof(LossTrouble.None), 2d, 1.5, 1.2)]
+    [InlineData(null, nameof(LossTrouble.None), 2d, 9d, 2.4)]
+    [InlineData(null, nameof(LossTrouble.None), 0.1, 0.5)]
+    [InlineData(1, nameof(LossTrouble.Risen), 2d, 9d)]
+    [InlineData(2, nameof(LossTrouble.Risen), 2d, 9d, 1.8, 4d)]
+    [InlineData(3, nameof(LossTrouble.Risen), 2d, 9d, 8d, 8d, 9d)]
+    [InlineData(1, nameof(LossTrouble.Chance), 2.45, 2.3, 2.0795, 2.0794)]
+    [InlineData(null, nameof(LossTrouble.None), 2.45, 2.3, 2.0795, 2.05)]
+    [InlineData(null, nameof(LossTrouble.Chance), 2.45, 2.0794, 2.0795)]
+    public void Without_validation_the_last_prompts_are_not_the_result_where_the_losses_tell_of_trouble(int? epochs, string trouble, params double[] losses)
+    {
+        var course = new TrainingCourse { Epochs = [.. losses.Select(loss => new TrainingEpoch(1, loss, null, null))] };
+        Assert.Equal(trouble, course.Trouble(classes: 8).ToString());
+        Assert.Equal(epochs, course.EpochsOfLowestLoss(classes: 8));
+        var validated = new TrainingCourse { Epochs = [.. losses.Select(loss => new TrainingEpoch(1, loss, 1, 0.5))] };
+        Assert.Null(validated.EpochsOfLowestLoss(classes: 8));
+    }
+
     [Fact]
     public void Without_validation_all_epochs_are_run()
     {

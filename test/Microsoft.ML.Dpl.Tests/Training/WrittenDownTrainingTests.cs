@@ -1,0 +1,101 @@
+using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Tests.Prompts;
+using Microsoft.ML.Dpl.Training;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace Microsoft.ML.Dpl.Tests.Training;
+
+/// <summary>The whole second stage against the method as written down: the naive model, both losses, SGD and its schedule, each spelt out.</summary>
+public class WrittenDownTrainingTests
+{
+    private static readonly TrainingSettings Settings = new() { Epochs = 4, LearningRate = 0.02, WeightDecay = 0.01 };
+
+    [Theory]
+    [InlineData(0, false)]
+    [InlineData(0.7, false)]
+    [InlineData(0.7, true)]
+    public void Training_takes_the_course_that_is_written_down(double distillation, bool weighted)
+    {
+        LibTorch.EnsureLoaded();
+        using var scope = NewDisposeScope();
+        using var clip = new RandomClip(RandomClip.Shape(), seed: 11);
+        using Generator generator = Seeds.Generator(12, "written down");
+        TrainingSettings settings = Settings with { DistillationWeight = distillation };
+        int[][] texts = clip.RandomTexts(5, 3, 4, seed: 2);
+        var batches = new Batches(generator, weighted);
+        using FixedBranch image = FixedBranch.Create([2, 0, 3], clip.Config.Vision.Width, PromptDistribution.Normal(1), generator, CPU);
+        using FixedBranch text = FixedBranch.Create([0, 2], clip.Config.Text.Width, PromptDistribution.Normal(1), generator, CPU);
+        using FixedBranch expectedImage = new(image.Rows, CPU), expectedText = new(text.Rows, CPU);
+        using var naive = new NaiveClip(clip, clip.Config);
+        float[] losses = Spelt(naive, settings, texts, batches, expectedImage, expectedText);
+
+        using var tower = new ImageTower(clip.Vision);
+        using var classTexts = new ClassTexts(texts, clip.Text);
+        var steps = new Steps();
+        new PromptTraining(new PromptedClip(tower, new TextTower(clip.Text), classTexts), settings, steps).Run(image, text, batches, validation: null, new TrainingCourse());
+
+        Close.Relative(tensor(losses), tensor(steps.Losses.ToArray()), 1e-4, "losses");
+        foreach (var (name, expected, actual) in new[] { ("image", expectedImage, image), ("text", expectedText, text) })
+            for (int i = 0; i < expected.Parameters.Count; i++) Close.Relative(expected.Parameters[i].detach(), actual.Parameters[i].detach(), 1e-4, $"{name} prompt {i}");
+    }
+
+    /// <summary>The loss of every step; the branches are trained in place.</summary>
+    private static float[] Spelt(NaiveClip naive, TrainingSettings settings, int[][] texts, Batches batches, FixedBranch image, FixedBranch text)
+    {
+        Parameter[] parameters = [.. image.Parameters, .. text.Parameters];
+        image.RequireGradients(true);
+        text.RequireGradients(true);
+        Tensor[] velocities = [.. parameters.Select(p => zeros_like(p))];
+        var losses = new List<float>();
+        for (int epoch = 0; epoch < settings.Epochs; epoch++)
+        {
+            double rate = epoch == 0 ? 1e-5 : 0.5 * settings.LearningRate * (1 + Math.Cos(Math.PI * (epoch - 1) / settings.Epochs));
+            for (int index = 0; index < batches.BatchesPerEpoch; index++)
+            {
+                using ImageBatch batch = batches.Read(epoch, index);
+                Tensor student = F.log_softmax(naive.Logits(batch.Images, texts, NaiveLayer.From(image), NaiveLayer.From(text)), -1);
+                Tensor teacher = F.log_softmax(naive.Logits(batch.Images, texts, Plain(image), Plain(text)), -1).detach();
+                Tensor ofRows = -student.gather(1, batch.Labels.unsqueeze(1)).squeeze(1) + settings.DistillationWeight * (teacher.exp() * (teacher - student)).sum(-1);
+                Tensor loss = (batch.Weights is null ? ofRows : ofRows * batch.Weights).mean();
+                foreach (Parameter parameter in parameters) parameter.grad = null;
+                loss.backward();
+                losses.Add(loss.item<float>());
+                using var noGrad = no_grad();
+                for (int i = 0; i < parameters.Length; i++)
+                {
+                    velocities[i] = settings.Momentum * velocities[i] + parameters[i].grad! + settings.WeightDecay * parameters[i];
+                    parameters[i].sub_(rate * velocities[i]);
+                }
+            }
+        }
+        return [.. losses];
+    }
+
+    private static NaiveLayer[] Plain(FixedBranch branch) => [.. branch.Rows.Select(_ => new NaiveLayer(zeros(1), [null]))];
+
+    /// <summary>Two batches of three pictures, the same in every epoch.</summary>
+    private sealed class Batches(Generator generator, bool weighted) : IBatchSource
+    {
+        private readonly Tensor _images = randn([2, 3, 3, 20, 20], generator: generator);
+
+        public int BatchesPerEpoch => 2;
+
+        public ImageBatch Read(int epoch, int index) => new(
+            _images[index].clone(), tensor(index == 0 ? new long[] { 0, 3, 4 } : [1, 2, 3]), weighted ? tensor(index == 0 ? new[] { 0.5f, 1.5f, 1 } : [2, 0.25f, 0.75f]) : null);
+    }
+
+    private sealed class Steps : IRunObserver
+    {
+        public List<float> Losses { get; } = [];
+
+        public void ThrowIfCancelled()
+        {
+        }
+
+        public void Report(StepReport report) => Losses.Add((float)report.TrainLoss);
+    }
+}
