@@ -63,7 +63,15 @@ done
 grep -q "<svg" "$work/model.report.html"
 content=$(dirname "$(find "$work/tools/.store" -name dpl.dll | head -n 1)")
 test -f "$content/plots/ScottPlot.dll"
-ls "$content/licences" | grep -q '^TorchSharp'
+# Every package in the list has its licence there, if it came with one.
+sed -n 's/^| \([^ ]*\) | \([0-9][^ ]*\) |.*/\1 \2/p' THIRD-PARTY-NOTICES.md | sed 's/^libtorch-cpu-… /libtorch-cpu-linux-x64 /' > "$work/listed"
+test -s "$work/listed"
+while read -r id number; do
+  if [ -n "$(find "$fallback/${id,,}/$number" -maxdepth 2 \( -iname 'licen*' -o -iname '*notices*' \) -type f | head -n 1)" ] && [ -z "$(find "$content/licences" -ipath "*/licences/$id/$number/*" | head -n 1)" ]; then
+    echo "The tool's package has no licence of $id $number." >&2
+    exit 1
+  fi
+done < "$work/listed"
 for package in "$work/restored/microsoft.ml.dpl/$version" "$work/restored/microsoft.ml.dpl.tinyclip/$version" "$work"/tools/.store/microsoft.ml.dpl.tool/*/microsoft.ml.dpl.tool/*; do
   cmp THIRD-PARTY-NOTICES.md "$package/THIRD-PARTY-NOTICES.md"
 done

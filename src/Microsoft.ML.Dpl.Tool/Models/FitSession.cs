@@ -62,7 +62,7 @@ internal sealed class FitSession
     /// <summary>Removes what the workspace keeps of the last fit: once its results are written, the same command begins anew.</summary>
     public void Forget()
     {
-        if (_workspace is null || !Directory.Exists(_options.WorkspacePath)) return;
+        if (string.IsNullOrWhiteSpace(_workspace) || !Directory.Exists(_options.WorkspacePath)) return;
         try
         {
             Directory.Delete(_options.WorkspacePath, recursive: true);
@@ -84,7 +84,7 @@ internal sealed class FitSession
     private T Run<T>(string name, Func<DplTrainer, T> run)
     {
         // For each fit a folder of the command's own in the user's, so that it can be removed as a whole.
-        if (_workspace is not null) _options.WorkspacePath = Path.Combine(_workspace, $"{FolderOf(name)}-{_data}");
+        if (!string.IsNullOrWhiteSpace(_workspace)) _options.WorkspacePath = Path.Combine(_workspace, $"{FolderOf(name)}-{_data}");
         _epochs = EpochLog.Open(_options.WorkspacePath);
         return FitDisplay.Show(_mode, name, _options.BatchSize, display =>
         {
