@@ -3,11 +3,13 @@
 # Advisories come from the package source; where it has none this says so and is no failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
+# Its words are read below.
+export DOTNET_CLI_UI_LANGUAGE=en DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-if ! CI=true dotnet restore Microsoft.ML.Dpl.sln --locked-mode >"$work/restore"; then
+# Forced: a restore that thinks there is nothing to do would not compare the hashes.
+if ! CI=true dotnet restore Microsoft.ML.Dpl.sln --locked-mode --force >"$work/restore"; then
   cat "$work/restore" >&2
   echo "The package locks do not fit: run build/lock-packages.sh, look at what changed, and commit eng/locks." >&2
   exit 1

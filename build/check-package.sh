@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Packs the library, then builds and runs a new application that has nothing but the package: what a user of NuGet gets.
+# Packs everything, then builds and runs a new application that has nothing but the library's packages, and installs and runs the tool: what a user of NuGet gets.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export DOTNET_CLI_UI_LANGUAGE=en DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-dotnet pack src/Microsoft.ML.Dpl -c Release -o "$work/packages"
+for project in Microsoft.ML.Dpl Microsoft.ML.Dpl.TinyClip Microsoft.ML.Dpl.Tool; do dotnet pack "src/$project" -c Release -o "$work/packages"; done
 version=$(basename "$work"/packages/Microsoft.ML.Dpl.[0-9]*.nupkg .nupkg)
 version=${version#Microsoft.ML.Dpl.}
 libtorch=$(sed -n 's/.*Include="libtorch-cpu-linux-x64" Version="\([^"]*\)".*/\1/p' Directory.Packages.props)
+fallback=${NUGET_PACKAGES:-$HOME/.nuget/packages}
 
 mkdir "$work/app"
 cat > "$work/app/app.csproj" <<EOF
@@ -20,10 +22,11 @@ cat > "$work/app/app.csproj" <<EOF
     <InvariantGlobalization>true</InvariantGlobalization>
     <RestoreAdditionalProjectSources>$work/packages</RestoreAdditionalProjectSources>
     <RestorePackagesPath>$work/restored</RestorePackagesPath>
-    <RestoreFallbackFolders>${NUGET_PACKAGES:-$HOME/.nuget/packages}</RestoreFallbackFolders>
+    <RestoreFallbackFolders>$fallback</RestoreFallbackFolders>
   </PropertyGroup>
   <ItemGroup>
     <PackageReference Include="Microsoft.ML.Dpl" Version="$version" />
+    <PackageReference Include="Microsoft.ML.Dpl.TinyClip" Version="$version" />
     <PackageReference Include="libtorch-cpu-linux-x64" Version="$libtorch" />
   </ItemGroup>
 </Project>
@@ -42,7 +45,34 @@ catch (FileNotFoundException e)
 {
     Console.WriteLine($"{PromptConfiguration.Parse("text 2 4 | image 0 6")}; {e.Message}");
 }
+Console.WriteLine($"{PromptConfiguration.Uniform(ClipBackbone.Tiny, 1)}; {DplRuntime.Load()}");
 EOF
 dotnet run --project "$work/app" -- "$work/no-clip" | tee "$work/output"
 grep -q "text 2 4 | image 0 6; There is no file or folder" "$work/output"
-echo "The package $version works in a new application."
+grep -q "^text 1 .*; libtorch loaded" "$work/output"
+
+# The tool brings CLIP, libtorch, plots and the licences of all that it carries.
+dotnet tool install Microsoft.ML.Dpl.Tool --version "$version" --tool-path "$work/tools" --add-source "$work/packages"
+mkdir -p "$work/photos/red" "$work/photos/green"
+for copy in 1 2; do
+  cp test/Microsoft.ML.Dpl.Tests/EndToEnd/SavedVersion1/01.png "$work/photos/red/$copy.png"
+  cp test/Microsoft.ML.Dpl.Tests/EndToEnd/SavedVersion1/11.png "$work/photos/green/$copy.png"
+done
+"$work/tools/dpl" fit "$work/photos" --clip tiny --configuration uniform:1 --training-epochs 1 --output "$work/model.zip" --progress none
+"$work/tools/dpl" inspect "$work/model.zip"
+grep -q "<svg" "$work/model.report.html"
+content=$(dirname "$(find "$work/tools/.store" -name dpl.dll | head -n 1)")
+test -f "$content/plots/ScottPlot.dll"
+# Every package in the list has its licence there, if it came with one.
+sed -n 's/^| \([^ ]*\) | \([0-9][^ ]*\) |.*/\1 \2/p' THIRD-PARTY-NOTICES.md | sed 's/^libtorch-cpu-… /libtorch-cpu-linux-x64 /' > "$work/listed"
+test -s "$work/listed"
+while read -r id number; do
+  if [ -n "$(find "$fallback/${id,,}/$number" -maxdepth 2 \( -iname 'licen*' -o -iname '*notices*' \) -type f | head -n 1)" ] && [ -z "$(find "$content/licences" -ipath "*/licences/$id/$number/*" | head -n 1)" ]; then
+    echo "The tool's package has no licence of $id $number." >&2
+    exit 1
+  fi
+done < "$work/listed"
+for package in "$work/restored/microsoft.ml.dpl/$version" "$work/restored/microsoft.ml.dpl.tinyclip/$version" "$work"/tools/.store/microsoft.ml.dpl.tool/*/microsoft.ml.dpl.tool/*; do
+  cmp THIRD-PARTY-NOTICES.md "$package/THIRD-PARTY-NOTICES.md"
+done
+echo "The packages $version work in a new application, and the tool in a new folder."

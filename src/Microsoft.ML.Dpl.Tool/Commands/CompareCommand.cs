@@ -56,24 +56,24 @@ internal static class CompareCommand
                 return options;
             }
             var compared = new List<Compared>();
+            var sessions = new List<FitSession>();
             foreach (var (name, lengths) in chosen)
             {
                 DplTrainer.Options options = OptionsOf(lengths);
-                // Each has a workspace of its own: one holds a single fit.
-                if (options.WorkspacePath is { } workspace) options.WorkspacePath = Path.Combine(workspace, $"{compared.Count + 1}");
-                compared.Add(Compare(name, options, sets, data.HasWeights(arguments), progress.Mode(arguments), CommandLine.IsVerbose(arguments), common.TensorBoard(arguments), cancellation));
+                sessions.Add(new FitSession(options, sets, data.HasWeights(arguments), progress.Mode(arguments), CommandLine.IsVerbose(arguments), common.TensorBoard(arguments)));
+                compared.Add(Compare(name, sessions[^1], options, sets, cancellation));
             }
             file?.Write(path => File.WriteAllText(path, JsonSerializer.Serialize(compared, ToolJson.Indented)));
             Write(compared, sets.Test.Count);
+            foreach (FitSession done in sessions) done.Forget();
             return Task.FromResult((int)ExitCode.Success);
         });
         return command;
     }
 
-    private static Compared Compare(string name, DplTrainer.Options options, PictureSets sets, bool hasWeights, ProgressMode mode, bool verbose, string? tensorBoard, CancellationToken cancellation)
+    private static Compared Compare(string name, FitSession session, DplTrainer.Options options, PictureSets sets, CancellationToken cancellation)
     {
         long began = Stopwatch.GetTimestamp();
-        var session = new FitSession(options, sets, hasWeights, mode, verbose, tensorBoard);
         using DplTransformer transformer = session.Fit(name);
         TimeSpan time = Stopwatch.GetElapsedTime(began);
         (TestResults test, _) = Evaluator.Evaluate(session.MLContext, transformer, sets.Test, options.SkipUnreadableImages, cancellation);

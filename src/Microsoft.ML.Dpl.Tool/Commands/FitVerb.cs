@@ -81,11 +81,12 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             WasCancelled = transformer.WasCancelled,
         };
         bool untested = false;
+        List<FitSession> sessions = [session];
         if (sets.Test.Count > 0 && !cancellation.IsCancellationRequested) results = Tested(results, session.MLContext, transformer, sets.Test, options.SkipUnreadableImages, cancellation, out untested);
         files.Results?.Write(path => File.WriteAllText(path, ResultsJson.Write(results)));
         if (results.Test is not null && baselines.Length > 0)
         {
-            results = results with { Comparison = Compared(baselines, OptionsOf, sets, arguments, cancellation) };
+            results = results with { Comparison = Compared(baselines, OptionsOf, sets, sessions, arguments, cancellation) };
             untested |= results.Comparison.Count < baselines.Length;
             files.Results?.Write(path => File.WriteAllText(path, ResultsJson.Write(results)));
         }
@@ -98,24 +99,28 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         Console.Out.WriteLine($"Model: {files.Main.FullPath}");
         if (files.Results is { } written) Console.Out.WriteLine($"Results: {written.FullPath}");
         if (files.Report is { } page) Console.Out.WriteLine($"Report: {page.FullPath}");
-        if (!transformer.WasCancelled && !untested) return ExitCode.Success;
+        if (!transformer.WasCancelled && !untested)
+        {
+            // Not before: interrupted in a baseline, the same command takes what was fitted from the workspace.
+            foreach (FitSession done in sessions) done.Forget();
+            return ExitCode.Success;
+        }
         Terminal.Fail(untested ? "Cancelled in the test; the model is whole." : "Cancelled; the model is the best there was by then.");
         return ExitCode.Cancelled;
     }
 
     /// <summary>Baselines on the same test pictures; those that a cancelled run did not come to are left out.</summary>
     private List<ComparisonRow> Compared(
-        (string Name, PromptConfiguration Lengths)[] baselines, Func<PromptConfiguration?, DplTrainer.Options> optionsOf, PictureSets sets, ParseResult arguments, CancellationToken cancellation)
+        (string Name, PromptConfiguration Lengths)[] baselines, Func<PromptConfiguration?, DplTrainer.Options> optionsOf, PictureSets sets, List<FitSession> sessions, ParseResult arguments, CancellationToken cancellation)
     {
         var rows = new List<ComparisonRow>();
         foreach (var (name, lengths) in baselines)
         {
             DplTrainer.Options options = optionsOf(lengths);
-            // The fit's own workspace holds no second fit.
-            if (options.WorkspacePath is { } workspace) options.WorkspacePath = Path.Combine(workspace, $"baseline-{rows.Count + 1}");
             try
             {
                 var session = new FitSession(options, sets, _data.HasWeights(arguments), _progress.Mode(arguments), CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
+                sessions.Add(session);
                 using DplTransformer transformer = session.Fit(name);
                 (TestResults test, _) = Evaluator.Evaluate(session.MLContext, transformer, sets.Test, options.SkipUnreadableImages, cancellation);
                 rows.Add(new ComparisonRow(name, test.Accuracy, test.MacroAccuracy, transformer.Configuration));

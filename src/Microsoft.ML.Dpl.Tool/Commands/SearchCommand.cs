@@ -67,7 +67,11 @@ internal static class SearchCommand
         ConfigurationTable.Write(found.Configuration, found.Report);
         Console.Out.WriteLine($"Configuration: {files.Main.FullPath}");
         if (files.Results is { } written) Console.Out.WriteLine($"Results: {written.FullPath}");
-        if (!found.WasCancelled) return ExitCode.Success;
+        if (!found.WasCancelled)
+        {
+            session.Forget();
+            return ExitCode.Success;
+        }
         Terminal.Fail("Cancelled; the configuration is the choice after the last whole epoch.");
         return ExitCode.Cancelled;
     }

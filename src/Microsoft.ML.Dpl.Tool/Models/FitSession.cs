@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using Microsoft.ML.Dpl.Tool.Data;
 using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Runtime;
@@ -17,8 +19,9 @@ internal sealed class FitSession
 {
     private readonly DplTrainer.Options _options;
     private readonly ProgressMode _mode;
-    private readonly string? _tensorBoard;
-    private readonly List<FittedEpoch> _epochs = [];
+    private readonly string? _tensorBoard, _workspace;
+    private readonly string _data;
+    private EpochLog _epochs = EpochLog.Open(workspace: null);
 
     /// <param name="options">All but data and progress.</param>
     /// <param name="sets">The pictures.</param>
@@ -30,7 +33,9 @@ internal sealed class FitSession
     {
         MLContext = new MLContext(options.Seed);
         if (sets.Train.Count == 0) throw new InvalidDataException($"'{sets.Source}' has no training pictures.");
-        (_options, _mode, _tensorBoard) = (options, mode, tensorBoard);
+        (_options, _mode, _tensorBoard, _workspace, _data) = (options, mode, tensorBoard, options.WorkspacePath, NameOf(sets));
+        // What ended stays until its results are written: see Forget.
+        options.WorkspacePerDataSet = _workspace is not null;
         Forward(MLContext, verbose);
         Train = MLContext.Data.LoadFromEnumerable(sets.Train);
         options.ImageColumnName = nameof(PictureRow.ImagePath);
@@ -44,7 +49,7 @@ internal sealed class FitSession
     public IDataView Train { get; }
 
     /// <summary>The epochs of the last fit, in order.</summary>
-    public IReadOnlyList<FittedEpoch> Epochs => _epochs;
+    public IReadOnlyList<FittedEpoch> Epochs => _epochs.Epochs;
 
     /// <summary>Searches unless a configuration is given, and trains. The caller disposes the model.</summary>
     /// <param name="name">What progress calls it.</param>
@@ -53,6 +58,20 @@ internal sealed class FitSession
     /// <summary>Searches only.</summary>
     /// <param name="name">What progress calls it.</param>
     public DplSearchOutcome Search(string name) => Run(name, trainer => trainer.Search(Train));
+
+    /// <summary>Removes what the workspace keeps of the last fit: once its results are written, the same command begins anew.</summary>
+    public void Forget()
+    {
+        if (string.IsNullOrWhiteSpace(_workspace) || !Directory.Exists(_options.WorkspacePath)) return;
+        try
+        {
+            Directory.Delete(_options.WorkspacePath, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Terminal.Warn($"'{_options.WorkspacePath}' could not be removed: {e.Message.TrimEnd('.')}. Until it is, the same command takes its result from there.");
+        }
+    }
 
     /// <summary>Shows the library's warnings on the error stream, and its notes where they are wanted.</summary>
     public static void Forward(MLContext mlContext, bool verbose) => mlContext.Log += (_, e) =>
@@ -64,7 +83,9 @@ internal sealed class FitSession
 
     private T Run<T>(string name, Func<DplTrainer, T> run)
     {
-        _epochs.Clear();
+        // For each fit a folder of the command's own in the user's, so that it can be removed as a whole.
+        if (!string.IsNullOrWhiteSpace(_workspace)) _options.WorkspacePath = Path.Combine(_workspace, $"{FolderOf(name)}-{_data}");
+        _epochs = EpochLog.Open(_options.WorkspacePath);
         return FitDisplay.Show(_mode, name, _options.BatchSize, display =>
         {
             var recorder = new Recorder(display, _epochs);
@@ -84,11 +105,15 @@ internal sealed class FitSession
     /// <summary>A name as a folder's: what a file system may not take becomes a hyphen.</summary>
     private static string FolderOf(string name) => string.Concat(name.Select(c => char.IsLetterOrDigit(c) ? c : '-'));
 
-    private sealed class Recorder(IProgress<DplProgress> display, List<FittedEpoch> epochs) : IProgress<DplProgress>
+    /// <summary>A name for the pictures, so that a workspace can hold fits of several data sets.</summary>
+    private static string NameOf(PictureSets sets)
+        => Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', sets.Train.Concat(sets.Validation).Select(row => $"{row.ImagePath}\t{row.Label}")))))[..8].ToLowerInvariant();
+
+    private sealed class Recorder(IProgress<DplProgress> display, EpochLog epochs) : IProgress<DplProgress>
     {
         public void Report(DplProgress value)
         {
-            if (value.EndedEpoch is { } figures) epochs.Add(new FittedEpoch(value.Stage, value.Epoch, value.LearningRate, figures, value.Elapsed));
+            epochs.Report(value);
             display.Report(value);
         }
     }

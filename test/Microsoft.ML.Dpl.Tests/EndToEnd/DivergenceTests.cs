@@ -172,6 +172,38 @@ public sealed class DivergenceTests : IClassFixture<SmallBackbone>, IClassFixtur
         Assert.Empty(Directory.GetFiles(workspace, "checkpoint-*"));
     }
 
+    /// <summary>The good values lie in the checkpoint where it was written within an epoch, and are computed again from one before it.</summary>
+    [Theory]
+    [InlineData(60)]
+    [InlineData(1e-9)]
+    public void With_a_workspace_the_searchs_last_good_epoch_is_kept_too(double minutes)
+    {
+        using var folder = new TemporaryFolder();
+        void Search(DplTrainer.Options o) => (o.Configuration, o.CandidateLengths, o.SearchEpochs, o.SearchLearningRate, o.ValidationRowsPerClass, o.BatchSize) = (null, [0, 1, 3], 4, Ruinous, 2, 4);
+        void Kept(DplTrainer.Options o)
+        {
+            Search(o);
+            (o.WorkspacePath, o.CheckpointMinutes) = (folder.File("workspace"), minutes);
+        }
+        var e = Assert.Throws<DplDivergedException>(() => Fit(Kept));
+        Assert.Equal((DplStage.Search, 2), (e.Stage, e.Epoch));
+        var reports = new ProgressRecorder();
+        using DplTransformer again = Fit(o =>
+        {
+            Kept(o);
+            (o.OnDivergence, o.Progress) = (DplDivergence.ReturnBest, reports);
+        });
+        using DplTransformer atOnce = Fit(o =>
+        {
+            Search(o);
+            o.OnDivergence = DplDivergence.ReturnBest;
+        });
+        Assert.DoesNotContain(reports.Seen, report => report.Epoch == 1);
+        Assert.True(again.HasDiverged);
+        Assert.Equal(atOnce.Configuration, again.Configuration);
+        Assert.Equal(Scores(atOnce), Scores(again));
+    }
+
     [Fact]
     public void A_row_that_outweighs_all_others_is_the_cause_that_is_named()
     {

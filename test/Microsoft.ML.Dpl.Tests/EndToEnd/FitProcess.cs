@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
+using System.Globalization;
 using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
@@ -7,12 +8,18 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 /// <summary>Fits of <see cref="FitHost"/> in processes of their own, over the same pictures.</summary>
 internal sealed class FitProcess : IDisposable
 {
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(5);
+
     private readonly TemporaryFolder _folder = new();
     private readonly string _clip;
+    private readonly int? _threads;
 
-    public FitProcess(SmallBackbone small, ColourPictures pictures)
+    /// <param name="small">The CLIP.</param>
+    /// <param name="pictures">What is fitted.</param>
+    /// <param name="threads">Of libtorch in these processes; null: as many as it takes by itself.</param>
+    public FitProcess(SmallBackbone small, ColourPictures pictures, int? threads = null)
     {
-        _clip = small.Folder;
+        (_clip, _threads) = (small.Folder, threads);
         System.IO.File.WriteAllLines(Table, pictures.Train.Select(row => $"{row.ImagePath}\t{row.Label}"));
     }
 
@@ -34,17 +41,18 @@ internal sealed class FitProcess : IDisposable
     /// <inheritdoc cref="RunUntil(int, TimeSpan, string, string, string[])"/>
     public async Task<string?> RunUntil(int steps, Func<Task> then, string workspace, string zip, params string[] more)
     {
-        var start = new ProcessStartInfo("dotnet", Command(workspace, zip, more)) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
-        using Process process = Process.Start(start)!;
-        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(5));
+        using Process process = Start(workspace, zip, more);
+        using var limit = new CancellationTokenSource(Limit);
         try
         {
             Task<string> errors = process.StandardError.ReadToEndAsync(limit.Token);
-            for (int seen = 1; await process.StandardOutput.ReadLineAsync(limit.Token) is { } line; seen++)
+            string? last = null;
+            for (int seen = 1; seen <= steps && await process.StandardOutput.ReadLineAsync(limit.Token) is { } line; seen++) last = seen == steps ? line : null;
+            if (last is not null)
             {
-                if (seen != steps) continue;
                 await then();
-                return line;
+                // It may have come to its end meanwhile: then there is nothing left to kill.
+                if (!process.HasExited) return last;
             }
             await process.WaitForExitAsync(limit.Token);
             Assert.True(process.ExitCode == 0, await errors);
@@ -57,11 +65,32 @@ internal sealed class FitProcess : IDisposable
         }
     }
 
+    /// <summary>Starts a fit and kills it without warning that long after its process began, be it before the first step.</summary>
+    /// <returns>The last step's line, empty where there was none; null where the fit ended before.</returns>
+    public async Task<string?> RunFor(TimeSpan time, string workspace, string zip, params string[] more)
+    {
+        using Process process = Start(workspace, zip, more);
+        Task<string> lines = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
+        bool ended = process.WaitForExit(time);
+        process.Kill();
+        process.WaitForExit();
+        if (!ended) return (await lines).Split('\n', StringSplitOptions.RemoveEmptyEntries).LastOrDefault() ?? "";
+        Assert.True(process.ExitCode == 0, await errors);
+        return null;
+    }
+
     /// <summary>Runs a fit to its end.</summary>
     public async Task<Outcome> Run(string workspace, string zip, params string[] more)
     {
         Assert.Null(await RunUntil(int.MaxValue, TimeSpan.Zero, workspace, zip, more));
         return Outcome.Of(zip);
+    }
+
+    private Process Start(string workspace, string zip, string[] more)
+    {
+        var start = new ProcessStartInfo("dotnet", Command(workspace, zip, more)) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        if (_threads is int threads) start.Environment["OMP_NUM_THREADS"] = threads.ToString(CultureInfo.InvariantCulture);
+        return Process.Start(start)!;
     }
 
     /// <summary>What a fit came to.</summary>

@@ -80,6 +80,30 @@ internal static partial class PublicOperations
         ["Saving and loading with CLIP"] = new(w => w.Load(DplModelContents.WithClip).Dispose()),
         ["Loading a zip cut short"] = new(w => Assert.ThrowsAny<Exception>(() => w.Load(DplModelContents.WithClip, cut: true))),
         ["A bad picture in the middle of a batch"] = new(w => Assert.ThrowsAny<InvalidOperationException>(() => w.Trained.Transform(w.WithBadPicture).GetColumn<float[]>("Score").Count())),
+        ["A cursor left in the middle"] = new(w =>
+        {
+            IDataView scored = w.Trained.Transform(w.Train);
+            using DataViewRowCursor cursor = scored.GetRowCursor(scored.Schema);
+            Assert.True(cursor.MoveNext());
+            VBuffer<float> score = default;
+            cursor.GetGetter<VBuffer<float>>(scored.Schema["Score"])(ref score);
+        }),
+        ["A fit that finds another's checkpoint"] = new(
+            w => InFolder(folder =>
+            {
+                void Here(DplTrainer.Options o) => (o.WorkspacePath, o.BatchSize) = (folder, 9);
+                Assert.Throws<OperationCanceledException>(() => w.Fit(o =>
+                {
+                    Here(o);
+                    w.Cancelled(o, DplCancellation.Throw);
+                }));
+                Assert.Contains("BatchSize was 9 and is 4", Assert.Throws<InvalidOperationException>(() => w.Fit(o =>
+                {
+                    Here(o);
+                    (o.BatchSize, o.ValidationRowsPerClass) = (4, 1);
+                })).Message);
+            }),
+            World.GivenLengths),
         ["A fit with a bad picture in the middle"] = new(w => Assert.ThrowsAny<InvalidOperationException>(() => w.Fit(data: w.WithBadPicture))),
         ["A search whose progress fails"] = new(w => Assert.Throws<World.ReportFailure>(() => w.Fit(o => w.Searching(o, failing: DplStage.Search))), World.SearchOnly),
         ["A training whose progress fails"] = new(w => Assert.Throws<World.ReportFailure>(() => w.Fit(o => w.Searching(o, failing: DplStage.Training))), World.BothStages),

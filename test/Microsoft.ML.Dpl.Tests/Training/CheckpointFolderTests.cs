@@ -51,6 +51,44 @@ public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposabl
     }
 
     [Fact]
+    public void While_it_is_written_it_has_another_name_and_the_earlier_ones_stay()
+    {
+        using CheckpointFolder folder = CheckpointFolder.Open(_folder.FullPath, 1);
+        Write(folder, 1);
+        Write(folder, 2);
+        byte[][] before = [.. Names().Select(name => File.ReadAllBytes(_folder.File(name)))];
+        using Checkpoint next = Number(3);
+        folder.Write(stream =>
+        {
+            CheckpointFile.Write(stream, next);
+            Assert.Equal(["checkpoint-1.safetensors", "checkpoint-2.safetensors", "checkpoint.partial"], Names());
+            Assert.Equal(before, Names().Take(2).Select(name => File.ReadAllBytes(_folder.File(name))));
+        });
+        Assert.Equal(["checkpoint-2.safetensors", "checkpoint-3.safetensors"], Names());
+    }
+
+    /// <summary>What a kill leaves between the new one's name and the removal of the oldest, and in the middle of a write.</summary>
+    [Fact]
+    public void Three_generations_and_a_part_of_a_fourth_are_gone_on_from()
+    {
+        using (CheckpointFolder folder = CheckpointFolder.Open(_folder.FullPath, 1))
+        {
+            for (int i = 1; i <= 3; i++)
+            {
+                if (i == 3) File.Copy(_folder.File("checkpoint-1.safetensors"), _folder.File("oldest"));
+                Write(folder, i);
+            }
+        }
+        File.Move(_folder.File("oldest"), _folder.File("checkpoint-1.safetensors"));
+        File.WriteAllBytes(_folder.File("checkpoint.partial"), File.ReadAllBytes(_folder.File("checkpoint-3.safetensors"))[..100]);
+        using CheckpointFolder again = CheckpointFolder.Open(_folder.FullPath, 1);
+        Assert.Equal(3, Latest(again));
+        Write(again, 4);
+        Assert.Equal(["checkpoint-3.safetensors", "checkpoint-4.safetensors"], Names());
+        Assert.Equal(4, Latest(again));
+    }
+
+    [Fact]
     public void Every_changed_bit_is_found()
     {
         using CheckpointFolder folder = CheckpointFolder.Open(_folder.FullPath, 1);
