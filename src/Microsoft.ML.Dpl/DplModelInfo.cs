@@ -21,6 +21,15 @@ public sealed record DplModelInfo(
     IReadOnlyList<string>? ClassNames, PromptConfiguration Configuration, string Template, DplSearchReport? Search, double? ValidationAccuracy, bool WasCancelled, DplModelContents Contents,
     string BackboneName, string BackboneSha256, string? BackboneLocation, string? ImageFolder, string? MLNetVersion, IReadOnlyList<DplModelEntry> Entries)
 {
+    /// <summary>Whether the fit's numbers went wrong and this is the best it had before.</summary>
+    public bool HasDiverged { get; init; }
+
+    /// <summary>Whether pictures are turned and mirrored as their files ask; see <see cref="DplTrainer.Options.ApplyExifOrientation"/>.</summary>
+    public bool ApplyExifOrientation { get; init; }
+
+    /// <summary>The most pixels a picture may have; see <see cref="DplTrainer.Options.MaxImagePixels"/>.</summary>
+    public long MaxImagePixels { get; init; }
+
     private const string VersionEntry = "Version.txt";
     private const long LongestDescription = 1 << 28;
 
@@ -57,7 +66,12 @@ public sealed record DplModelInfo(
     private static DplModelInfo Of(ModelDescription model, string? version, IReadOnlyList<DplModelEntry> entries) => new(
         model.ClassNames, new PromptConfiguration(model.TextLengths, model.ImageLengths), model.Template, model.Search is { } search ? DplTransformer.ReportOf(search) : null,
         model.ValidationAccuracy, model.WasCancelled, DplTransformer.ContentsOf(model.Carries),
-        model.Backbone.Name, model.Backbone.Sha256, model.Backbone.Location, model.ImageFolder, version, entries);
+        model.Backbone.Name, model.Backbone.Sha256, model.Backbone.Location, model.ImageFolder, version, entries)
+    {
+        HasDiverged = model.HasDiverged,
+        ApplyExifOrientation = model.ApplyExifOrientation,
+        MaxImagePixels = model.Reading.MaximumPixels,
+    };
 
     private static string Text(ZipArchiveEntry entry)
     {

@@ -1,0 +1,42 @@
+using System.Diagnostics;
+using Microsoft.ML.Dpl.Tool.Data;
+using Microsoft.ML.Dpl.Tool.Display;
+using Microsoft.ML.Dpl.Tool.Results;
+
+namespace Microsoft.ML.Dpl.Tool.Models;
+
+/// <summary>What a configuration came to.</summary>
+/// <param name="Name">As the user named it.</param>
+/// <param name="Configuration">Given, or found by its search.</param>
+/// <param name="Test">Its figures on the test pictures.</param>
+/// <param name="ValidationAccuracy">0 to 1; null without validation rows.</param>
+/// <param name="FitTime">What search and training took.</param>
+internal sealed record Trial(string Name, PromptConfiguration Configuration, TestResults Test, double? ValidationAccuracy, TimeSpan FitTime);
+
+/// <summary>Fits and tests configurations, each on the same pictures.</summary>
+/// <param name="sets">With test pictures.</param>
+/// <param name="hasWeights">Whether rows have weights of their own.</param>
+/// <param name="mode">How progress is shown.</param>
+/// <param name="verbose">Whether the library's notes are shown, too.</param>
+/// <param name="tensorBoard">Folder for TensorBoard's events; null: none are written.</param>
+internal sealed class Trials(PictureSets sets, bool hasWeights, ProgressMode mode, bool verbose, string? tensorBoard)
+{
+    /// <summary>Looks at options that will be tried, before the first of several is.</summary>
+    /// <exception cref="ArgumentException">One is out of range, or the configuration does not fit the CLIP.</exception>
+    public void Check(DplTrainer.Options options) => _ = new FitSession(options, sets, hasWeights, mode, verbose);
+
+    /// <param name="name">As the user named the configuration.</param>
+    /// <param name="options">Whose configuration is tried; their token ends it.</param>
+    /// <param name="workspace">The folder below the options' workspace, if they have one: a workspace holds a single fit.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public Trial Run(string name, DplTrainer.Options options, string workspace)
+    {
+        if (options.WorkspacePath is { } folder) options.WorkspacePath = Path.Combine(folder, workspace);
+        long began = Stopwatch.GetTimestamp();
+        var session = new FitSession(options, sets, hasWeights, mode, verbose, tensorBoard);
+        using DplTransformer transformer = session.Fit(name);
+        TimeSpan time = Stopwatch.GetElapsedTime(began);
+        (TestResults test, _) = Evaluator.Evaluate(session.MLContext, transformer, sets.Test, options.SkipUnreadableImages, mode, $"{name}, test", options.CancellationToken);
+        return new Trial(name, transformer.Configuration, test, transformer.ValidationAccuracy, time);
+    }
+}
