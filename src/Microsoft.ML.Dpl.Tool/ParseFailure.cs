@@ -28,6 +28,6 @@ internal static partial class ParseFailure
         return string.Join(' ', names);
     }
 
-    [GeneratedRegex(@"as expected type '(?:System\.Nullable`1\[)?System\.(?<kind>Int32|Int64|Double)\]?'")]
+    [GeneratedRegex(@"as expected type '(?:System\.Nullable`1\[)?System\.(?<kind>Int32|Int64|Double)(?:\[\])?\]?'")]
     private static partial Regex KindOfValue();
 }
