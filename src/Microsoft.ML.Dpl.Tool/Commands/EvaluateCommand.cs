@@ -20,7 +20,7 @@ internal static class EvaluateCommand
         var progress = new ProgressOptions();
         var skip = new Option<bool>("--skip-unreadable") { Description = "Leaves out pictures that cannot be read, instead of ending at the first; the exit code then says so." };
         var command = new ExampledCommand(
-            "evaluate", "Measures a saved model on labelled pictures: accuracy and its interval, mean over classes, log-loss, calibration, each class, and what is confused.",
+            "evaluate", "Measures a saved model on labelled pictures, those of the test split where the data has one, else all: accuracy and its interval, mean over classes, log-loss, calibration, each class, and what is confused.",
             "dpl evaluate model.zip test.tsv", "dpl evaluate model.zip photos/test --format json > test.json");
         command.Arguments.Add(model);
         data.AddTo(command);

@@ -21,7 +21,7 @@ internal static class ZeroShotCommand
         var progress = new ProgressOptions();
         var skip = new Option<bool>("--skip-unreadable") { Description = "Leaves out pictures that cannot be read, instead of ending at the first; the exit code then says so." };
         var command = new ExampledCommand(
-            "zeroshot", "Measures zero-shot CLIP: the classes' names in a template, without any training.",
+            "zeroshot", "Measures zero-shot CLIP: the classes' names in a template, without any training, on the pictures of the test split where the data has one, else on all.",
             "dpl zeroshot photos --clip clip-vit-base-patch16", "dpl zeroshot flowers --clip tiny --template \"a photo of a {}, a type of flower.\"");
         data.AddTo(command);
         clip.AddTo(command);

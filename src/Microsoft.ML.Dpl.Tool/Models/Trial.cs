@@ -21,9 +21,15 @@ internal sealed record Trial(string Name, PromptConfiguration Configuration, Tes
 /// <param name="tensorBoard">Folder for TensorBoard's events; null: none are written.</param>
 internal sealed class Trials(PictureSets sets, bool hasWeights, ProgressMode mode, bool verbose, string? tensorBoard)
 {
+    private const int RowsOfSearch = 4;
+
     /// <summary>Looks at options that will be tried, before the first of several is.</summary>
     /// <exception cref="ArgumentException">One is out of range, or the configuration does not fit the CLIP.</exception>
-    public void Check(DplTrainer.Options options) => _ = new FitSession(options, sets, hasWeights, mode, verbose);
+    public void Check(DplTrainer.Options options)
+    {
+        SetAside(options);
+        _ = new FitSession(options, sets, hasWeights, mode, verbose);
+    }
 
     /// <param name="name">As the user named the configuration.</param>
     /// <param name="options">Whose configuration is tried; their token ends it.</param>
@@ -32,11 +38,20 @@ internal sealed class Trials(PictureSets sets, bool hasWeights, ProgressMode mod
     public Trial Run(string name, DplTrainer.Options options, string workspace)
     {
         if (options.WorkspacePath is { } folder) options.WorkspacePath = Path.Combine(folder, workspace);
+        SetAside(options);
         long began = Stopwatch.GetTimestamp();
         var session = new FitSession(options, sets, hasWeights, mode, verbose, tensorBoard);
         using DplTransformer transformer = session.Fit(name);
         TimeSpan time = Stopwatch.GetElapsedTime(began);
         (TestResults test, _) = Evaluator.Evaluate(session.MLContext, transformer, sets.Test, options.SkipUnreadableImages, mode, $"{name}, test", options.CancellationToken);
         return new Trial(name, transformer.Configuration, test, transformer.ValidationAccuracy, time);
+    }
+
+    /// <summary>Patience needs validation rows, which the trainer sets aside by itself for a search only: a trial beside a search gets as many.</summary>
+    private void SetAside(DplTrainer.Options options)
+    {
+        if (options is not { TrainingPatience: not null, Configuration: { } lengths, ValidationRowsPerClass: null, ValidationFraction: null } || sets.Validation.Count > 0) return;
+        if (lengths.Text.Concat(lengths.Image).All(length => length == 0)) options.TrainingPatience = null;
+        else options.ValidationRowsPerClass = RowsOfSearch;
     }
 }
