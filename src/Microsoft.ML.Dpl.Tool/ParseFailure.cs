@@ -8,6 +8,8 @@ namespace Microsoft.ML.Dpl.Tool;
 /// <summary>Tells what is wrong with a command line in a few lines, in the user's words.</summary>
 internal static partial class ParseFailure
 {
+    private const string NoCommand = "Required command was not provided.";
+
     public static ExitCode Report(ParseResult arguments, ParseErrorAction refusal)
     {
         // Where a verb is still to come, the help says which there are.
@@ -16,6 +18,8 @@ internal static partial class ParseFailure
         using var said = new StringWriter();
         arguments.Invoke(new InvocationConfiguration { Output = said, Error = said });
         string text = KindOfValue().Replace(said.ToString(), match => match.Groups["kind"].Value.StartsWith("Int", StringComparison.Ordinal) ? "as a whole number" : "as a number");
+        // That a verb is missing says nothing new where one was misspelt.
+        if (!isUnfinished) text = text.Replace($"{NoCommand}{Environment.NewLine}", "", StringComparison.Ordinal);
         Console.Error.WriteLine(text.Trim());
         if (!isUnfinished) Terminal.Note($"{CommandPath(arguments)} --help says what can be given.");
         return ExitCode.BadInput;

@@ -20,7 +20,7 @@ public sealed partial class ScriptingTests(DrawnData data)
         File.WriteAllText(split, JsonSerializer.Serialize(new { train = Entries("train"), val = Entries("validation"), test = Entries("test") }));
 
         ToolProcess.Outcome outcome = (await ToolProcess.Run(
-            null, ["train", split, "--image-root", data.Folder, "--shots", "2", "--seed", "1", "--clip", "tiny", "--configuration", "uniform:1", "--training-epochs", "1", "--batch-size", "8", "--output", model, "--json", "-", "--report", "none", "--progress", "json"],
+            null, ["train", split, "--image-root", data.Folder, "--shots", "2", "--seed", "1", "--clip", "tiny", "--configuration", "uniform:1", "--training-epochs", "1", "--batch-size", "8", "--output", model, "--json", "-", "--report", "none", "--baseline", "none", "--progress", "json"],
             ("LC_ALL", "de_DE.UTF-8"))).Expect(0);
         FitResults results = ResultsJson.Read(outcome.Output);
         Assert.Equal(model, results.ModelPath);

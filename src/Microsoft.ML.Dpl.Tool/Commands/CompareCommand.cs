@@ -6,7 +6,6 @@ using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Dpl.Tool.Models;
 using Microsoft.ML.Dpl.Tool.Options;
 using Microsoft.ML.Dpl.Tool.Results;
-using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
@@ -109,16 +108,17 @@ internal sealed class CompareCommand
 
     private static void Write(IReadOnlyList<Compared> compared, int pictures)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumn("configuration");
-        foreach (string column in new[] { "accuracy", "95 % interval", "class mean", "log-loss", "calibration error", "time" }) table.AddColumn(new TableColumn(column).RightAligned());
-        table.AddColumn("prompt rows");
-        foreach (Compared row in compared)
-        {
-            table.AddRow(
-                Markup.Escape(row.Name), EvaluationTables.Percent(row.Accuracy.Accuracy), EvaluationTables.Interval(row.Accuracy), EvaluationTables.Percent(row.MacroAccuracy),
-                FormattableString.Invariant($"{row.LogLoss:f4}"), EvaluationTables.Percent(row.CalibrationError), Figures.Time(TimeSpan.FromSeconds(row.Seconds)), Markup.Escape(row.Configuration.ToString()));
-        }
-        Terminal.Out.Write(table);
+        Terminal.Out.Write(new FittingTable()
+            .Add("configuration", 0, isNumber: false, compared.Select(row => row.Name))
+            .Add("accuracy", 0, isNumber: true, compared.Select(row => EvaluationTables.Percent(row.Accuracy.Accuracy)))
+            .Add("95 % interval", 1, isNumber: true, compared.Select(row => EvaluationTables.Interval(row.Accuracy)))
+            .Add("class mean", 2, isNumber: true, compared.Select(row => EvaluationTables.Percent(row.MacroAccuracy)))
+            .Add("log-loss", 4, isNumber: true, compared.Select(row => FormattableString.Invariant($"{row.LogLoss:f4}")))
+            .Add("calibration error", 5, isNumber: true, compared.Select(row => EvaluationTables.Percent(row.CalibrationError)))
+            .Add("time", 3, isNumber: true, compared.Select(row => Figures.Time(TimeSpan.FromSeconds(row.Seconds))))
+            .Within(Terminal.Out.Profile.Width));
+        // Not in the table, which the lengths of a large CLIP would break.
+        foreach (Compared row in compared) Console.Out.WriteLine($"  {row.Name}: {row.Configuration}");
         Console.Out.WriteLine($"{pictures} test pictures.");
     }
 }

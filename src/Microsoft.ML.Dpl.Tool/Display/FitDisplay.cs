@@ -41,11 +41,22 @@ internal static class FitDisplay
         }
     }
 
-    private sealed class Bars(string name, int batchSize, ProgressContext context) : IProgress<DplProgress>
+    private sealed class Bars : IProgress<DplProgress>
     {
+        private readonly string _name;
+        private readonly ProgressContext _context;
         private readonly Dictionary<DplStage, ProgressTask> _tasks = [];
-        private readonly ImageRate _rate = new(batchSize);
+        private readonly ImageRate _rate;
+        private ProgressTask? _first;
         private double? _accuracy;
+
+        public Bars(string name, int batchSize, ProgressContext context)
+        {
+            (_name, _context, _rate) = (name, context, new ImageRate(batchSize));
+            // Until the first step has been made: CLIP and pictures may take minutes.
+            _first = context.AddTask(Markup.Escape($"{name}: reading CLIP and pictures"), maxValue: 1);
+            _first.IsIndeterminate = true;
+        }
 
         public void Report(DplProgress value)
         {
@@ -53,11 +64,12 @@ internal static class FitDisplay
             {
                 // A stage may end before its last epoch.
                 foreach (ProgressTask before in _tasks.Values) before.Value = before.MaxValue;
-                _tasks[value.Stage] = task = context.AddTask(Markup.Escape(name), maxValue: 1);
+                _tasks[value.Stage] = task = _first ?? _context.AddTask(Markup.Escape(_name), maxValue: 1);
+                (task.IsIndeterminate, _first) = (false, null);
             }
             // The last accuracy stays in sight while the next epoch runs.
             _accuracy = value.ValidationAccuracy ?? _accuracy;
-            task.Description = Markup.Escape(FiguresOf(name, value, _rate.Of(value), _accuracy).Within(MovingBars.TextWidth));
+            task.Description = Markup.Escape(FiguresOf(_name, value, _rate.Of(value), _accuracy).Within(MovingBars.TextWidth));
             task.Value = value.Fraction;
         }
     }

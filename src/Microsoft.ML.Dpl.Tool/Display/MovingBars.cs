@@ -5,7 +5,7 @@ namespace Microsoft.ML.Dpl.Tool.Display;
 /// <summary>Bars that move on the error stream, as wide as the terminal allows.</summary>
 internal static class MovingBars
 {
-    private const int WideTerminal = 100, WideBar = 30, NarrowBar = 10, Percentage = 4, Gaps = 6;
+    private const int WideTerminal = 100, WideBar = 30, NarrowBar = 10, Percentage = 4, Gaps = 3;
 
     /// <summary>Characters that are left for what stands before a bar.</summary>
     public static int TextWidth => Terminal.Error.Profile.Width - BarWidth - Percentage - Gaps;

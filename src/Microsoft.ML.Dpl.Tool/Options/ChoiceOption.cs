@@ -17,7 +17,12 @@ internal sealed class ChoiceOption<T> : Option<string?>
     {
         string[] words = [.. Enum.GetNames<T>().Select(member => member.ToLowerInvariant())];
         (_standard, Description, HelpName) = (standard, description, string.Join('|', words));
-        AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, words);
+        CompletionSources.Add(words);
+        Validators.Add(result =>
+        {
+            foreach (var word in result.Tokens.Select(token => token.Value).Where(word => !words.Contains(word, StringComparer.OrdinalIgnoreCase)))
+                result.AddError($"{name} '{word}' is unknown: give one of {string.Join(", ", words)}.");
+        });
         if (standard is { } value) DefaultValueFactory = _ => value.ToString().ToLowerInvariant();
     }
 
