@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using System.Text;
 using Microsoft.ML.Dpl.Tool.Commands;
 using Microsoft.ML.Dpl.Tool.Display;
 
@@ -15,17 +16,19 @@ internal static class CommandLine
 
     public static async Task<int> Run(RootCommand root, string[] words)
     {
+        // Elsewhere it is the usual one; there, names of classes and files would lose their letters.
+        if (OperatingSystem.IsWindows()) Console.InputEncoding = Console.OutputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
         LibTorchFolder.Choose();
         root.Options.Add(Verbose);
         ExampledHelp.AddTo(root);
         ParseResult arguments = root.Parse(words);
+        if (arguments.Action is ParseErrorAction refusal) return (int)ParseFailure.Report(arguments, refusal);
         using var interruption = new Interruption();
         try
         {
             // Signals are handled here: a fit may need longer to end well than the two seconds that are usual.
             var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
-            int code = await arguments.InvokeAsync(configuration, interruption.Token);
-            return arguments.Action is ParseErrorAction ? (int)ExitCode.BadInput : code;
+            return await arguments.InvokeAsync(configuration, interruption.Token);
         }
         catch (Exception e)
         {

@@ -15,6 +15,15 @@ internal enum ExitCode
     /// <summary>Some pictures could not be read; the others were done.</summary>
     PartlyFailed = 3,
 
+    /// <summary>The GPU that was asked for is not there, or not usable.</summary>
+    NoDevice = 4,
+
+    /// <summary>A loss or a gradient ceased to be a number; what was best until then is written where there was something.</summary>
+    Diverged = 5,
+
     /// <summary>Ended by Ctrl-C or a signal; what was best until then is written where there was something.</summary>
     Cancelled = 130,
+
+    /// <summary>Whoever read the output stopped reading: 128 and the number of SIGPIPE, as of commands that this signal ends.</summary>
+    OutputClosed = 141,
 }

@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
 using Microsoft.ML.Dpl.Tool.Display;
+using Microsoft.ML.Dpl.Tool.Options;
 
 namespace Microsoft.ML.Dpl.Tool;
 
@@ -15,11 +16,12 @@ internal static class Failure
         ExitCode code = CodeOf(cause);
         string message = code switch
         {
-            ExitCode.Cancelled => "Cancelled; nothing was written.",
-            ExitCode.BadInput => MessageOf(cause),
+            ExitCode.Cancelled => "Cancelled.",
+            ExitCode.OutputClosed => "",
+            ExitCode.BadInput or ExitCode.NoDevice or ExitCode.Diverged => MessageOf(cause),
             _ => $"Unexpected {cause.GetType().Name}: {MessageOf(cause)}{(verbose ? "" : " Run again with --verbose for the details.")}",
         };
-        Terminal.Fail(message);
+        if (message.Length > 0) Terminal.Fail(message);
         if (verbose) Console.Error.WriteLine(exception);
         return code;
     }
@@ -35,6 +37,9 @@ internal static class Failure
     private static ExitCode CodeOf(Exception cause) => cause switch
     {
         OperationCanceledException => ExitCode.Cancelled,
+        MissingDeviceException => ExitCode.NoDevice,
+        DplDivergedException => ExitCode.Diverged,
+        IOException closed when StandardOutput.IsClosed(closed) => ExitCode.OutputClosed,
         ObjectDisposedException or ExternalException => ExitCode.Unexpected,
         ArgumentException or InvalidOperationException or InvalidDataException or FormatException or IOException or UnauthorizedAccessException or NotSupportedException or DllNotFoundException => ExitCode.BadInput,
         _ => ExitCode.Unexpected,
@@ -45,6 +50,6 @@ internal static class Failure
     {
         string message = cause.Message;
         if (cause is ArgumentException { ParamName: { Length: > 0 } name }) message = message.Replace($" (Parameter '{name}')", "", StringComparison.Ordinal);
-        return message.ReplaceLineEndings(" ").Trim();
+        return TrainerOptionNames.InWords(message.ReplaceLineEndings(" ").Trim());
     }
 }

@@ -53,10 +53,35 @@ public sealed class DataTests : IDisposable
     [InlineData("path,class\na.png\n", "line 2")]
     [InlineData("path,class\na.png,red\nb.png,\n", "line 3")]
     [InlineData("path,class,split\na.png,red,holdout\n", "'holdout'")]
+    [InlineData("path,class\na\0.png,red\n", "line 2")]
     [InlineData("path,class\n", "no rows")]
     [InlineData("", "empty")]
     public void A_wrong_table_says_where(string text, string part)
         => Assert.Contains(part, Assert.Throws<InvalidDataException>(() => PictureTable.Read(Write("t.csv", text), new TableColumns(), imageRoot: null)).Message);
+
+    /// <summary>Weights and splits are matters of the first table; one that is given beside it, for the test say, may lack them.</summary>
+    [Fact]
+    public void A_second_table_needs_no_column_but_paths_and_classes()
+    {
+        string file = Write("t.tsv", "Path\tClass\na.png\tred\n");
+        var columns = new TableColumns(Split: "part", Weight: "counts");
+        Assert.Contains("'part'", Assert.Throws<InvalidDataException>(() => PictureTable.Read(file, columns, imageRoot: null)).Message);
+        Assert.Equal(1, Assert.Single(PictureTable.Read(file, columns with { NeedsAll = false }, imageRoot: null).Train).Weight);
+    }
+
+    [Fact]
+    public void What_is_wrong_with_the_test_is_known_before_the_fit()
+    {
+        Touch("1.png", "2.png");
+        PictureRow Row(string name, string label) => new() { ImagePath = Path.Combine(_folder, name), Label = label };
+        var sets = new PictureSets("x", [Row("1.png", "red"), Row("2.png", "blue")], [], [Row("1.png", "red"), Row("3.png", "blue")]);
+        Assert.Contains("One of 2 test pictures is missing", Assert.Throws<FileNotFoundException>(() => PictureChecks.RequireTest(sets, skipUnreadable: false)).Message);
+        PictureChecks.RequireTest(sets, skipUnreadable: true);
+        sets = sets with { Test = [Row("3.png", "blue")] };
+        Assert.Contains("--image-root", Assert.Throws<FileNotFoundException>(() => PictureChecks.RequireTest(sets, skipUnreadable: true)).Message);
+        sets = sets with { Test = [Row("1.png", "green")] };
+        Assert.Contains("'green'; the classes are 'red', 'blue'", Assert.Throws<InvalidDataException>(() => PictureChecks.RequireTest(sets, skipUnreadable: true)).Message);
+    }
 
     [Fact]
     public void A_split_file_of_CoOp_is_read()

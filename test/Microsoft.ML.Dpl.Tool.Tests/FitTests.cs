@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.ML.Dpl.Tool.Results;
 
@@ -9,8 +8,6 @@ namespace Microsoft.ML.Dpl.Tool.Tests;
 [Collection(DrawnDataCollection.Name)]
 public sealed class FitTests(DrawnData data)
 {
-    private const int SignalInterrupt = 2;
-
     [Fact]
     public async Task Fit_writes_the_model_and_everything_about_the_run()
     {
@@ -93,7 +90,7 @@ public sealed class FitTests(DrawnData data)
             do line = await process.StandardError.ReadLineAsync(limit.Token);
             while (line?.Contains("epoch 1/", StringComparison.Ordinal) == false);
             Assert.NotNull(line);
-            Assert.Equal(0, Kill(process.Id, SignalInterrupt));
+            Signals.Interrupt(process);
             string rest = await process.StandardError.ReadToEndAsync(limit.Token);
             await process.WaitForExitAsync(limit.Token);
             Assert.True(process.ExitCode == 130, rest);
@@ -115,7 +112,4 @@ public sealed class FitTests(DrawnData data)
         ToolProcess.Outcome outcome = (await ToolProcess.Run("fit", data.Table("train"), "--clip", "tiny", "--output", Path.Combine(blocked, "model.zip"))).Expect(2);
         Assert.Contains("--output", Assert.Single(outcome.ErrorLines));
     }
-
-    [DllImport("libc", EntryPoint = "kill")]
-    private static extern int Kill(int process, int signal);
 }

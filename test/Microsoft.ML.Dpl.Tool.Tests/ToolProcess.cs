@@ -27,9 +27,15 @@ internal static class ToolProcess
 
     /// <param name="input">The standard input; null: empty.</param>
     /// <param name="arguments">The command line.</param>
-    public static async Task<Outcome> Run(string? input, string[] arguments)
+    /// <param name="environment">Variables that are set.</param>
+    public static async Task<Outcome> Run(string? input, string[] arguments, params (string Name, string Value)[] environment)
     {
-        using Process process = Start(arguments);
+        using Process process = Start(arguments, environment);
+        return await End(process, input);
+    }
+
+    private static async Task<Outcome> End(Process process, string? input)
+    {
         using var limit = new CancellationTokenSource(Limit);
         Task<string> output = process.StandardOutput.ReadToEndAsync(limit.Token), error = process.StandardError.ReadToEndAsync(limit.Token);
         try
@@ -46,10 +52,24 @@ internal static class ToolProcess
     }
 
     /// <summary>Starts the command; the caller reads, waits and disposes.</summary>
-    public static Process Start(params string[] arguments)
+    public static Process Start(params string[] arguments) => Start(arguments, []);
+
+    /// <param name="arguments">The command line.</param>
+    /// <param name="environment">Variables that are set.</param>
+    public static Process Start(string[] arguments, (string Name, string Value)[] environment) => StartProgram("dotnet", [Program, .. arguments], environment);
+
+    /// <summary>Runs a program that runs the command, such as a shell.</summary>
+    public static async Task<Outcome> RunProgram(string program, string[] arguments, params (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo("dotnet", [Program, .. arguments]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        using Process process = StartProgram(program, arguments, environment);
+        return await End(process, input: null);
+    }
+
+    private static Process StartProgram(string program, string[] arguments, (string Name, string Value)[] environment)
+    {
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
         foreach (string variable in new[] { "DPL_CLIP", "DPL_LIBTORCH" }) start.Environment.Remove(variable);
+        foreach (var (name, value) in environment) start.Environment[name] = value;
         return Process.Start(start)!;
     }
 }

@@ -13,12 +13,14 @@ namespace Microsoft.ML.Dpl.Tool.Commands;
 internal static class BackboneCommand
 {
     private static readonly Option<bool> Json = new("--json") { Description = "Writes JSON instead of a table." };
-    private static readonly Option<string> Revision = new("--revision") { Description = "A branch, a tag or a commit of the repository.", DefaultValueFactory = _ => "main" };
-    private static readonly Option<string?> Cache = new("--cache") { Description = "The cache's folder. Default: that of Hugging Face's tools (HF_HUB_CACHE, HF_HOME)." };
+    private static readonly Option<string> Revision = new("--revision") { Description = "A branch, a tag or a commit of the repository.", HelpName = "revision", DefaultValueFactory = _ => "main" };
+    private static readonly Option<string?> Cache = new("--cache") { Description = "The cache's folder. Default: that of Hugging Face's tools (HF_HUB_CACHE, HF_HOME).", HelpName = "folder" };
+
+    private static readonly string[] Names = [.. KnownClip.All.Select(known => known.Name)];
 
     public static System.CommandLine.Command Create()
     {
-        var command = new System.CommandLine.Command("backbone", "Lists, downloads, checks and describes CLIPs.");
+        var command = new ExampledCommand("backbone", "Lists, downloads, checks and describes CLIPs.", "dpl backbone list", "dpl backbone download ViT-B/16", "dpl backbone verify ViT-B/16", "dpl backbone info ./my-clip");
         command.Subcommands.Add(List());
         command.Subcommands.Add(Download());
         command.Subcommands.Add(Verify());
@@ -47,15 +49,19 @@ internal static class BackboneCommand
     private static ExampledCommand Download()
     {
         var name = new Argument<string>("name") { Description = "A short name or a repository of the hub." };
+        name.CompletionSources.Add(Names);
+        var progress = new ProgressOptions();
         var command = new ExampledCommand("download", "Downloads a CLIP into the cache; one that broke off goes on where it ended.", "dpl backbone download ViT-B/16", "dpl backbone download laion/CLIP-ViT-B-16-laion2B-s34B-b88K --revision main");
         command.Arguments.Add(name);
         AddOptions(command);
+        progress.AddTo(command);
         command.SetAction((arguments, cancellation) =>
         {
+            progress.Choose(arguments);
             ClipBackbone backbone = DownloadDisplay.Run(OptionsOf(arguments), shown => ClipBackbone.FromPretrainedAsync(arguments.GetRequiredValue(name), shown, cancellation));
             return Task.FromResult(Write(arguments, new Downloaded(backbone.Name, backbone.Location!, Described.FilesOf(backbone)), done =>
             {
-                foreach (DescribedFile file in done.Files) Terminal.Out.WriteLine($"{file.Path}  {ByteSize.Text(file.Bytes)}");
+                foreach (DescribedFile file in done.Files) Console.Out.WriteLine($"{file.Path}  {ByteSize.Text(file.Bytes)}");
             }));
         });
         return command;
@@ -64,6 +70,7 @@ internal static class BackboneCommand
     private static ExampledCommand Verify()
     {
         var name = new Argument<string>("name") { Description = "A short name or a repository of the hub that is in the cache." };
+        name.CompletionSources.Add(Names);
         var command = new ExampledCommand("verify", "Reads every file of a CLIP in the cache and holds it against its hash. Does not use the network.", "dpl backbone verify ViT-B/16");
         command.Arguments.Add(name);
         AddOptions(command);
@@ -88,6 +95,7 @@ internal static class BackboneCommand
     private static ExampledCommand Info()
     {
         var clip = new Argument<string>("clip") { Description = BackboneArgument.Description };
+        clip.CompletionSources.Add(BackboneArgument.Names);
         var command = new ExampledCommand("info", "Shows a CLIP's shape, vocabulary, preprocessing and hash. One that is named and not in the cache is downloaded.", "dpl backbone info ViT-B/16", "dpl backbone info ./my-clip --json");
         command.Arguments.Add(clip);
         AddOptions(command);

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tool.Data;
@@ -7,92 +6,120 @@ using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Dpl.Tool.Models;
 using Microsoft.ML.Dpl.Tool.Options;
 using Microsoft.ML.Dpl.Tool.Results;
-using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
 /// <summary><c>dpl compare</c>: several configurations on the same pictures with the same budget.</summary>
-internal static class CompareCommand
+internal sealed class CompareCommand
 {
+    private const string ToOutput = "-";
+
+    private readonly DataOptions _data = new(learns: true);
+    private readonly ModelOptions _clip = new(needsClip: true);
+    private readonly SearchOptions _search = new();
+    private readonly TrainingOptions _training = new();
+    private readonly CommonOptions _common = new();
+    private readonly ProgressOptions _progress = new();
+    private readonly Option<string[]> _configurations = new("--configuration") { Description = $"Once for each configuration: search; {ConfigurationArgument.Forms}. Default: zero-shot, uniform:4 and search.", HelpName = "lengths", DefaultValueFactory = _ => [ConfigurationArgument.ZeroShot, "uniform:4", ConfigurationArgument.Search] };
+    private readonly Option<string?> _json = new("--json") { Description = "File for the table as JSON, written anew after each configuration; -: to the standard output, in place of the table. Default: none.", HelpName = "file|-" };
+
     /// <summary>One configuration's outcome.</summary>
-    private sealed record Compared(string Name, PromptConfiguration Configuration, AccuracyInterval Accuracy, double MacroAccuracy, double LogLoss, double CalibrationError, double? ValidationAccuracy, double Seconds);
+    private sealed record Compared(string Name, PromptConfiguration Configuration, AccuracyInterval Accuracy, double MacroAccuracy, double LogLoss, double CalibrationError, double? ValidationAccuracy, double Seconds)
+    {
+        public static Compared Of(Trial trial) => new(
+            trial.Name, trial.Configuration, trial.Test.Accuracy, trial.Test.MacroAccuracy, trial.Test.LogLoss, trial.Test.Calibration.ExpectedError, trial.ValidationAccuracy, trial.FitTime.TotalSeconds);
+    }
 
     public static System.CommandLine.Command Create()
     {
-        var data = new DataOptions(learns: true);
-        var clip = new ModelOptions(needsClip: true);
-        var search = new SearchOptions();
-        var training = new TrainingOptions();
-        var common = new CommonOptions();
-        var progress = new ProgressOptions();
-        var configurations = new Option<string[]>("--configuration") { Description = $"Once for each configuration: search; {ConfigurationArgument.Forms}. Default: zero-shot, uniform:4 and search.", DefaultValueFactory = _ => ["zero-shot", "uniform:4", ConfigurationArgument.Search] };
-        var json = new Option<string?>("--json") { Description = "File for the table as JSON. Default: none." };
+        var verb = new CompareCommand();
         var command = new ExampledCommand(
             "compare", "Fits several configurations on the same pictures with the same options and tests each: accuracy with its 95 % interval, mean over classes, log-loss, calibration, time.",
             "dpl compare train.tsv --test test.tsv --clip ViT-B/16 --configuration zero-shot --configuration uniform:4 --configuration search");
-        data.AddTo(command);
-        clip.AddTo(command);
-        command.Options.Add(configurations);
-        command.Options.Add(json);
-        search.AddTo(command);
-        training.AddTo(command);
-        common.AddTo(command);
-        foreach (Option option in progress.All) command.Options.Add(option);
-        command.SetAction((arguments, cancellation) =>
-        {
-            ClipBackbone backbone = clip.Backbone(arguments);
-            // All are read before the first is fitted.
-            (string Name, PromptConfiguration? Lengths)[] chosen = [.. arguments.GetRequiredValue(configurations).Select(text => (text, ConfigurationArgument.Parse(text, backbone)))];
-            OutputFile? file = arguments.GetValue(json) is { } path ? OutputFile.Check(path, "--json") : null;
-            PictureSets sets = data.Read(arguments, common.Seed(arguments));
-            if (sets.Test.Count == 0) throw new ArgumentException("A comparison needs test pictures: name them with --test, or give data with a test split.");
-            DplTrainer.Options OptionsOf(PromptConfiguration? lengths)
-            {
-                var options = new DplTrainer.Options { Backbone = backbone, Configuration = lengths, CancellationToken = cancellation };
-                search.Apply(arguments, options);
-                training.Apply(arguments, options);
-                common.Apply(arguments, options);
-                clip.Apply(arguments, options);
-                return options;
-            }
-            var compared = new List<Compared>();
-            var sessions = new List<FitSession>();
-            foreach (var (name, lengths) in chosen)
-            {
-                DplTrainer.Options options = OptionsOf(lengths);
-                sessions.Add(new FitSession(options, sets, data.HasWeights(arguments), progress.Mode(arguments), CommandLine.IsVerbose(arguments), common.TensorBoard(arguments)));
-                compared.Add(Compare(name, sessions[^1], options, sets, cancellation));
-            }
-            file?.Write(path => File.WriteAllText(path, JsonSerializer.Serialize(compared, ToolJson.Indented)));
-            Write(compared, sets.Test.Count);
-            foreach (FitSession done in sessions) done.Forget();
-            return Task.FromResult((int)ExitCode.Success);
-        });
+        verb._data.AddTo(command);
+        verb._clip.AddTo(command);
+        verb._configurations.CompletionSources.Add(ConfigurationArgument.Words);
+        command.Options.Add(verb._configurations);
+        command.Options.Add(verb._json);
+        verb._search.AddTo(command);
+        verb._training.AddTo(command);
+        verb._common.AddTo(command);
+        verb._progress.AddTo(command);
+        command.SetAction((arguments, cancellation) => Task.FromResult((int)verb.Run(arguments, cancellation)));
         return command;
     }
 
-    private static Compared Compare(string name, FitSession session, DplTrainer.Options options, PictureSets sets, CancellationToken cancellation)
+    private ExitCode Run(ParseResult arguments, CancellationToken cancellation)
     {
-        long began = Stopwatch.GetTimestamp();
-        using DplTransformer transformer = session.Fit(name);
-        TimeSpan time = Stopwatch.GetElapsedTime(began);
-        (TestResults test, _) = Evaluator.Evaluate(session.MLContext, transformer, sets.Test, options.SkipUnreadableImages, cancellation);
-        return new Compared(
-            name, transformer.Configuration, test.Accuracy, test.MacroAccuracy, test.LogLoss, test.Calibration.ExpectedError, transformer.ValidationAccuracy, time.TotalSeconds);
+        ProgressMode mode = _progress.Choose(arguments);
+        _clip.Check(arguments);
+        PictureSets sets = _data.Read(arguments, _common.Seed(arguments));
+        if (sets.Test.Count == 0) throw new ArgumentException("A comparison needs test pictures: name them with --test, or give data with a test split.");
+        OutputFile? file = arguments.GetValue(_json) is { } path && path != ToOutput ? OutputFile.Check(path, "--json", _data.Inputs(arguments)) : null;
+        // All are read before the first is fitted.
+        (string Name, Func<ClipBackbone, PromptConfiguration?> LengthsFor)[] chosen = [.. arguments.GetRequiredValue(_configurations).Select(text => (text, ConfigurationArgument.Read(text)))];
+        ClipBackbone backbone = _clip.Backbone(arguments, cancellation);
+        DplTrainer.Options OptionsOf(PromptConfiguration? lengths)
+        {
+            var options = new DplTrainer.Options { Backbone = backbone, Configuration = lengths, CancellationToken = cancellation };
+            _search.Apply(arguments, options);
+            _training.Apply(arguments, options);
+            _common.Apply(arguments, options);
+            _clip.Apply(arguments, options);
+            return options;
+        }
+        PromptConfiguration?[] lengths = [.. chosen.Select(one => one.LengthsFor(backbone))];
+        PictureChecks.RequireTest(sets, OptionsOf(null).SkipUnreadableImages);
+
+        var trials = new Trials(sets, _data.HasWeights(arguments), mode, CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
+        foreach (PromptConfiguration? one in lengths) trials.Check(OptionsOf(one));
+        var compared = new List<Compared>();
+        try
+        {
+            for (int i = 0; i < chosen.Length; i++)
+            {
+                compared.Add(Compared.Of(trials.Run(chosen[i].Name, OptionsOf(lengths[i]))));
+                file?.Write(written => File.WriteAllText(written, JsonSerializer.Serialize(compared, ToolJson.Indented)));
+            }
+        }
+        catch (Exception e)
+        {
+            // What is done is shown, whatever ended the rest.
+            if (compared.Count == 0) throw;
+            Show(arguments, compared, sets.Test.Count);
+            string part = $"{compared.Count} of {chosen.Length} configurations were compared";
+            if (Failure.CauseOf(e) is OperationCanceledException)
+            {
+                Terminal.Fail($"Cancelled; {part}.");
+                return ExitCode.Cancelled;
+            }
+            Terminal.Fail($"{part}; then this happened:");
+            throw;
+        }
+        Show(arguments, compared, sets.Test.Count);
+        trials.Forget();
+        return ExitCode.Success;
+    }
+
+    private void Show(ParseResult arguments, List<Compared> compared, int pictures)
+    {
+        if (arguments.GetValue(_json) == ToOutput) Console.Out.WriteLine(JsonSerializer.Serialize(compared, ToolJson.Indented));
+        else Write(compared, pictures);
     }
 
     private static void Write(IReadOnlyList<Compared> compared, int pictures)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumn("configuration");
-        foreach (string column in new[] { "accuracy", "95 % interval", "class mean", "log-loss", "calibration error", "time" }) table.AddColumn(new TableColumn(column).RightAligned());
-        table.AddColumn("prompt rows");
-        foreach (Compared row in compared)
-        {
-            table.AddRow(
-                Markup.Escape(row.Name), EvaluationTables.Percent(row.Accuracy.Accuracy), EvaluationTables.Interval(row.Accuracy), EvaluationTables.Percent(row.MacroAccuracy),
-                FormattableString.Invariant($"{row.LogLoss:f4}"), EvaluationTables.Percent(row.CalibrationError), FormattableString.Invariant($"{TimeSpan.FromSeconds(row.Seconds):hh\\:mm\\:ss}"), Markup.Escape(row.Configuration.ToString()));
-        }
-        Terminal.Out.Write(table);
+        Terminal.Out.Write(new FittingTable()
+            .Add("configuration", 0, isNumber: false, compared.Select(row => row.Name))
+            .Add("accuracy", 0, isNumber: true, compared.Select(row => EvaluationTables.Percent(row.Accuracy.Accuracy)))
+            .Add("95 % interval", 1, isNumber: true, compared.Select(row => EvaluationTables.Interval(row.Accuracy)))
+            .Add("class mean", 2, isNumber: true, compared.Select(row => EvaluationTables.Percent(row.MacroAccuracy)))
+            .Add("log-loss", 4, isNumber: true, compared.Select(row => FormattableString.Invariant($"{row.LogLoss:f4}")))
+            .Add("calibration error", 5, isNumber: true, compared.Select(row => EvaluationTables.Percent(row.CalibrationError)))
+            .Add("time", 3, isNumber: true, compared.Select(row => Figures.Time(TimeSpan.FromSeconds(row.Seconds))))
+            .Within(Terminal.Out.Profile.Width));
+        // Not in the table, which the lengths of a large CLIP would break.
+        foreach (Compared row in compared) Console.Out.WriteLine($"  {row.Name}: {row.Configuration}");
         Console.Out.WriteLine($"{pictures} test pictures.");
     }
 }

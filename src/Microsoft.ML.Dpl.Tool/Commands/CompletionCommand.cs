@@ -7,19 +7,27 @@ internal static class CompletionCommand
 {
     private const string Bash = """
         _dpl_complete() {
-          local IFS=$'\n'
-          COMPREPLY=( $(dpl "[suggest:${COMP_POINT}]" "${COMP_LINE}" 2>/dev/null) )
+          local word="$2" line="dpl${COMP_LINE#"$1"}" found
+          COMPREPLY=()
+          while IFS= read -r found; do
+            # Options are wanted after a hyphen; what the command finds within words does not begin as the word does.
+            if [[ "$found" == "$word"* && ( "$word" == -* || "$found" != [-/]* ) ]]; then COMPREPLY+=("$found"); fi
+          done < <("$1" "[suggest:$((COMP_POINT + ${#line} - ${#COMP_LINE}))]" "$line" 2>/dev/null)
           # Where the command has nothing to say, file names are wanted.
-          if [ ${#COMPREPLY[@]} -eq 0 ]; then COMPREPLY=( $(compgen -f -- "${COMP_WORDS[COMP_CWORD]}") ); fi
+          if [[ ${#COMPREPLY[@]} -eq 0 && "$word" != -* ]]; then
+            while IFS= read -r found; do COMPREPLY+=("$found"); done < <(compgen -f -- "$word")
+          fi
         }
         complete -o filenames -F _dpl_complete dpl
         """;
 
     private const string Zsh = """
         _dpl_complete() {
+          local line="dpl ${(j: :)words[2,CURRENT]}"
           local -a found
-          found=("${(@f)$(dpl "[suggest:$CURSOR]" "$BUFFER" 2>/dev/null)}")
-          if [[ -z "$found" ]]; then _files; else compadd -- $found; fi
+          found=(${(f)"$(dpl "[suggest:${#line}]" "$line" 2>/dev/null)"})
+          [[ "$PREFIX" == -* ]] || found=(${found:#[-/]*})
+          if (( ${#found} )); then compadd -- $found; else _files; fi
         }
         compdef _dpl_complete dpl
         """;

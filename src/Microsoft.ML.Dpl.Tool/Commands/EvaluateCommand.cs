@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using Microsoft.ML.Dpl.Tool.Data;
 using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Dpl.Tool.Models;
 using Microsoft.ML.Dpl.Tool.Options;
@@ -15,29 +16,32 @@ internal static class EvaluateCommand
         var model = new Argument<string>("model") { Description = "A saved model." };
         var data = new DataOptions(learns: false);
         var clip = new ModelOptions(needsClip: false);
-        var format = new Option<ResultFormat>("--format") { Description = "table, or json with every prediction.", HelpName = "table|json", DefaultValueFactory = _ => ResultFormat.Table };
+        var format = new ChoiceOption<ResultFormat>("--format", "table, or json with every prediction.", ResultFormat.Table);
+        var progress = new ProgressOptions();
         var skip = new Option<bool>("--skip-unreadable") { Description = "Leaves out pictures that cannot be read, instead of ending at the first; the exit code then says so." };
         var command = new ExampledCommand(
-            "evaluate", "Measures a saved model on labelled pictures: accuracy and its interval, mean over classes, log-loss, calibration, each class, and what is confused.",
+            "evaluate", "Measures a saved model on labelled pictures, those of the test split where the data has one, else all: accuracy and its interval, mean over classes, log-loss, calibration, each class, and what is confused.",
             "dpl evaluate model.zip test.tsv", "dpl evaluate model.zip photos/test --format json > test.json");
         command.Arguments.Add(model);
         data.AddTo(command);
         clip.AddTo(command);
         command.Options.Add(format);
         command.Options.Add(skip);
+        progress.AddTo(command);
         command.SetAction((arguments, cancellation) => Task.FromResult((int)Run(
-            arguments, arguments.GetRequiredValue(model), data, clip, arguments.GetValue(format), arguments.GetValue(skip), cancellation)));
+            arguments, arguments.GetRequiredValue(model), data, clip, format.Of(arguments), arguments.GetValue(skip), progress.Choose(arguments), cancellation)));
         return command;
     }
 
-    private static ExitCode Run(ParseResult arguments, string model, DataOptions data, ModelOptions clip, ResultFormat format, bool skip, CancellationToken cancellation)
+    private static ExitCode Run(ParseResult arguments, string model, DataOptions data, ModelOptions clip, ResultFormat format, bool skip, ProgressMode mode, CancellationToken cancellation)
     {
-        var rows = data.Read(arguments).ToEvaluate;
+        IReadOnlyList<PictureRow> rows = data.Read(arguments).ToEvaluate;
+        PictureChecks.RequireFiles(rows, "pictures", skip);
         var mlContext = new MLContext();
         FitSession.Forward(mlContext, CommandLine.IsVerbose(arguments));
-        clip.Apply(arguments, mlContext);
+        clip.Apply(arguments, mlContext, cancellation);
         using SavedModel saved = SavedModel.Load(mlContext, model);
-        (TestResults figures, int skipped) = Evaluator.Evaluate(mlContext, saved.Transformer, rows, skip, cancellation);
+        (TestResults figures, int skipped) = Evaluator.Evaluate(mlContext, saved.Transformer, rows, skip, mode, "test", cancellation);
         if (format == ResultFormat.Json) Console.Out.WriteLine(JsonSerializer.Serialize(figures, ToolJson.Indented));
         else EvaluationTables.Write(figures);
         if (skipped == 0) return ExitCode.Success;

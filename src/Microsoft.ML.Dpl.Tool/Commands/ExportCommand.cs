@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Microsoft.ML.Dpl.Tool.Models;
+using Microsoft.ML.Dpl.Tool.Options;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
@@ -18,19 +19,20 @@ internal static class ExportCommand
 
     public static System.CommandLine.Command Create()
     {
-        var model = new Argument<FileInfo>("model") { Description = "A saved model." }.AcceptExistingOnly();
-        var output = new Option<string>("--output") { Description = "A file that ends in .safetensors, or a folder for .npy files, empty or not yet there.", Required = true };
-        var format = new Option<ArrayFormat?>("--format") { Description = "npy or safetensors. Default: safetensors where --output ends in .safetensors, else npy." };
-        var clip = new Option<string?>("--clip") { Description = $"{BackboneArgument.Description} Default: where the model finds it by itself." };
+        var model = new Argument<string>("model") { Description = "A saved model." };
+        var output = new Option<string>("--output", "-o") { HelpName = "file|folder", Description = "A file that ends in .safetensors, or a folder for .npy files, empty or not yet there.", Required = true };
+        var format = new ChoiceOption<ArrayFormat>("--format", "npy or safetensors. Default: safetensors where --output ends in .safetensors, else npy.", standard: null);
+        var clip = new ModelOptions(needsClip: false);
         var command = new ExampledCommand("export", "Writes a model's prompts, class features and alphas as .npy or safetensors.", "dpl export model.zip --output prompts.safetensors", "dpl export model.zip --format npy --output prompts");
         command.Arguments.Add(model);
-        foreach (Option option in new Option[] { output, format, clip }) command.Options.Add(option);
-        command.SetAction(arguments => Run(
-            arguments.GetRequiredValue(model), arguments.GetRequiredValue(output), arguments.GetValue(format), arguments.GetValue(clip), arguments.InvocationConfiguration.Output));
+        foreach (Option option in new Option[] { output, format }) command.Options.Add(option);
+        clip.AddTo(command);
+        command.SetAction((arguments, cancellation) => Task.FromResult(Run(
+            arguments, arguments.GetRequiredValue(model), arguments.GetRequiredValue(output), format.Find(arguments), clip, arguments.InvocationConfiguration.Output, cancellation)));
         return command;
     }
 
-    private static int Run(FileInfo model, string output, ArrayFormat? format, string? clip, TextWriter log)
+    private static int Run(ParseResult arguments, string model, string output, ArrayFormat? format, ModelOptions clip, TextWriter log, CancellationToken cancellation)
     {
         bool isFile = output.EndsWith(SafetensorsExtension, StringComparison.OrdinalIgnoreCase);
         if (format is not null && isFile != (format == ArrayFormat.Safetensors))
@@ -38,8 +40,8 @@ internal static class ExportCommand
         // Before the model is read: what is in the way is known at once.
         if (!isFile && Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()) throw new IOException($"The folder '{output}' is not empty. Name another with --output, or remove what is in it.");
         var mlContext = new MLContext();
-        if (clip is not null) mlContext.UseClipBackbone(BackboneArgument.Resolve(clip));
-        using SavedModel loaded = SavedModel.Load(mlContext, model.FullName);
+        clip.Apply(arguments, mlContext, cancellation);
+        using SavedModel loaded = SavedModel.Load(mlContext, model);
         DplPrompts prompts = loaded.Transformer.ExportPrompts();
         prompts.Save(output);
         log.WriteLine($"Written: {Path.GetFullPath(output)}");

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Diagnostics;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tool.Data;
 using Microsoft.ML.Dpl.Tool.Display;
@@ -16,6 +15,8 @@ namespace Microsoft.ML.Dpl.Tool.Commands;
 /// <param name="output">Where the files go.</param>
 internal sealed class FitVerb(Option<string> configuration, SearchOptions? search, OutputOptions output)
 {
+    private const string Nothing = "none";
+
     private readonly DataOptions _data = new(learns: true);
     private readonly ModelOptions _clip = new(needsClip: true);
     private readonly CommonOptions _common = new();
@@ -25,10 +26,9 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
     private readonly Option<string[]> _baselines = new("--baseline")
     {
         Description = "What the test accuracy is compared with in results and report, once for each: zero-shot, which only looks at the test pictures, or lengths as for --configuration, which are trained with the same options. Default: zero-shot; none: nothing.",
-        DefaultValueFactory = _ => [ZeroShot],
+        HelpName = "lengths|none",
+        DefaultValueFactory = _ => [ConfigurationArgument.ZeroShot],
     };
-
-    private const string ZeroShot = "zero-shot", Nothing = "none";
 
     public void AddTo(System.CommandLine.Command command)
     {
@@ -36,18 +36,29 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         _clip.AddTo(command);
         output.AddTo(command);
         _contents.AddTo(command);
+        configuration.CompletionSources.Add([.. ConfigurationArgument.Words.Where(word => search is not null || word != ConfigurationArgument.Search)]);
+        _baselines.CompletionSources.Add([Nothing, .. ConfigurationArgument.Words.Where(word => word != ConfigurationArgument.Search)]);
         command.Options.Add(configuration);
         command.Options.Add(_baselines);
         search?.AddTo(command);
         _training.AddTo(command);
         _common.AddTo(command);
-        foreach (Option option in _progress.All) command.Options.Add(option);
+        _progress.AddTo(command);
     }
 
+    /// <summary>Everything that can be wrong is looked at first, what takes longest last: device, pictures, output, then CLIP, which may have to be downloaded.</summary>
     public ExitCode Run(ParseResult arguments, CancellationToken cancellation)
     {
         DateTimeOffset started = DateTimeOffset.Now;
-        ClipBackbone backbone = _clip.Backbone(arguments);
+        ProgressMode mode = _progress.Choose(arguments);
+        _clip.Check(arguments);
+        PictureSets sets = _data.Read(arguments, _common.Seed(arguments));
+        OutputFiles files = output.Check(arguments, [.. _data.Inputs(arguments), arguments.GetRequiredValue(configuration)]);
+        Func<ClipBackbone, PromptConfiguration?> lengthsFor = ConfigurationArgument.Read(arguments.GetRequiredValue(configuration));
+        (string Name, Func<ClipBackbone, PromptConfiguration?> LengthsFor)[] others = [.. arguments.GetRequiredValue(_baselines).Where(name => name != Nothing).Select(name => (name, ConfigurationArgument.Read(name)))];
+        if (others.Any(other => other.Name == ConfigurationArgument.Search)) throw new ArgumentException("A baseline is not searched: dpl compare compares searches, too.");
+        if (search is null && arguments.GetRequiredValue(configuration) == ConfigurationArgument.Search) throw new ArgumentException("dpl train does not search: name a configuration, or use dpl fit.");
+        ClipBackbone backbone = _clip.Backbone(arguments, cancellation);
         DplTrainer.Options OptionsOf(PromptConfiguration? lengths)
         {
             var made = new DplTrainer.Options { Backbone = backbone, Configuration = lengths, CancellationToken = cancellation };
@@ -57,20 +68,18 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             _clip.Apply(arguments, made);
             return made;
         }
-        DplTrainer.Options options = OptionsOf(ConfigurationArgument.Parse(arguments.GetRequiredValue(configuration), backbone));
-        (options.ModelContents, options.OnCancel) = (_contents.Of(arguments), DplCancellation.ReturnBest);
-        if (search is null && options.Configuration is null) throw new ArgumentException("dpl train does not search: name a configuration, or use dpl fit.");
-        // Read before the fit, like everything that can be wrong.
-        (string Name, PromptConfiguration Lengths)[] baselines = [.. arguments.GetRequiredValue(_baselines).Where(name => name != Nothing).Select(name =>
-            (name, ConfigurationArgument.Parse(name, backbone) ?? throw new ArgumentException("A baseline is not searched: dpl compare compares searches, too.")))];
-        OutputFiles files = output.Check(arguments);
-        PictureSets sets = _data.Read(arguments, _common.Seed(arguments));
-        var session = new FitSession(options, sets, _data.HasWeights(arguments), _progress.Mode(arguments), CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
+        DplTrainer.Options options = OptionsOf(lengthsFor(backbone));
+        (options.ModelContents, options.OnCancel, options.OnDivergence) = (_contents.Of(arguments), DplCancellation.ReturnBest, DplDivergence.ReturnBest);
+        (string Name, PromptConfiguration Lengths)[] baselines = [.. others.Select(other => (other.Name, other.LengthsFor(backbone)!))];
+        PictureChecks.RequireTest(sets, options.SkipUnreadableImages);
+        var trials = new Trials(sets, _data.HasWeights(arguments), mode, CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
+        foreach (var (_, lengths) in baselines) trials.Check(OptionsOf(lengths));
+        var session = new FitSession(options, sets, _data.HasWeights(arguments), mode, CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
         FitResults results = RunRecord.Of(arguments, options, sets, started);
 
-        using DplTransformer transformer = session.Fit("fit");
+        using DplTransformer transformer = session.Fit(arguments.CommandResult.Command.Name);
         // Saved before anything else can go wrong.
-        files.Main.Write(path => session.MLContext.Model.Save(transformer, session.Train.Schema, path));
+        bool isInPlace = files.Main.WriteSomewhere(path => session.MLContext.Model.Save(transformer, session.Train.Schema, path));
         results = results with
         {
             Search = transformer.Search is { } report ? SearchResults.Of(report, options.SearchMargin) : null,
@@ -79,74 +88,40 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             Stages = [.. RunRecord.Stages(session.Epochs)],
             ModelPath = files.Main.FullPath,
             WasCancelled = transformer.WasCancelled,
+            HasDiverged = transformer.HasDiverged,
         };
-        bool untested = false;
-        List<FitSession> sessions = [session];
-        if (sets.Test.Count > 0 && !cancellation.IsCancellationRequested) results = Tested(results, session.MLContext, transformer, sets.Test, options.SkipUnreadableImages, cancellation, out untested);
-        files.Results?.Write(path => File.WriteAllText(path, ResultsJson.Write(results)));
-        if (results.Test is not null && baselines.Length > 0)
-        {
-            results = results with { Comparison = Compared(baselines, OptionsOf, sets, sessions, arguments, cancellation) };
-            untested |= results.Comparison.Count < baselines.Length;
-            files.Results?.Write(path => File.WriteAllText(path, ResultsJson.Write(results)));
-        }
-        files.Report?.Write(path => ReportPage.Write(results, path, transformer));
-
-        ConfigurationTable.Write(transformer.Configuration, transformer.Search);
-        if (transformer.ValidationAccuracy is double accuracy) Console.Out.WriteLine($"Validation accuracy: {EvaluationTables.Percent(accuracy)}");
-        if (results.Test is { } test) Console.Out.WriteLine($"Test accuracy: {EvaluationTables.Percent(test.Accuracy.Accuracy)} ({EvaluationTables.Interval(test.Accuracy)}), mean over classes {EvaluationTables.Percent(test.MacroAccuracy)}, of {test.Predictions.Count} pictures");
-        foreach (ComparisonRow row in results.Comparison) Console.Out.WriteLine($"  {row.Name}: {EvaluationTables.Percent(row.Accuracy.Accuracy)} ({EvaluationTables.Interval(row.Accuracy)})");
-        Console.Out.WriteLine($"Model: {files.Main.FullPath}");
-        if (files.Results is { } written) Console.Out.WriteLine($"Results: {written.FullPath}");
-        if (files.Report is { } page) Console.Out.WriteLine($"Report: {page.FullPath}");
-        if (!transformer.WasCancelled && !untested)
-        {
-            // Not before: interrupted in a baseline, the same command takes what was fitted from the workspace.
-            foreach (FitSession done in sessions) done.Forget();
-            return ExitCode.Success;
-        }
-        Terminal.Fail(untested ? "Cancelled in the test; the model is whole." : "Cancelled; the model is the best there was by then.");
-        return ExitCode.Cancelled;
-    }
-
-    /// <summary>Baselines on the same test pictures; those that a cancelled run did not come to are left out.</summary>
-    private List<ComparisonRow> Compared(
-        (string Name, PromptConfiguration Lengths)[] baselines, Func<PromptConfiguration?, DplTrainer.Options> optionsOf, PictureSets sets, List<FitSession> sessions, ParseResult arguments, CancellationToken cancellation)
-    {
-        var rows = new List<ComparisonRow>();
-        foreach (var (name, lengths) in baselines)
-        {
-            DplTrainer.Options options = optionsOf(lengths);
-            try
-            {
-                var session = new FitSession(options, sets, _data.HasWeights(arguments), _progress.Mode(arguments), CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
-                sessions.Add(session);
-                using DplTransformer transformer = session.Fit(name);
-                (TestResults test, _) = Evaluator.Evaluate(session.MLContext, transformer, sets.Test, options.SkipUnreadableImages, cancellation);
-                rows.Add(new ComparisonRow(name, test.Accuracy, test.MacroAccuracy, transformer.Configuration));
-            }
-            catch (OperationCanceledException)
-            {
-                break;
-            }
-        }
-        return rows;
-    }
-
-    private static FitResults Tested(
-        FitResults results, MLContext mlContext, DplTransformer transformer, IReadOnlyList<PictureRow> rows, bool skipUnreadable, CancellationToken cancellation, out bool cancelled)
-    {
-        cancelled = false;
-        long began = Stopwatch.GetTimestamp();
+        // Whatever becomes of the tests, the course of the fit is kept.
+        void Keep(FitResults now) => isInPlace &= files.Results?.WriteSomewhere(path => File.WriteAllText(path, ResultsJson.Write(now))) ?? true;
+        Keep(results);
+        var tests = new FitTests(sets, trials, mode, cancellation);
+        if (sets.Test.Count > 0) results = tests.Of(results, session.MLContext, transformer, options.SkipUnreadableImages, baselines, OptionsOf, Keep);
         try
         {
-            (TestResults figures, _) = Evaluator.Evaluate(mlContext, transformer, rows, skipUnreadable, cancellation);
-            return results with { Test = figures, Stages = [.. results.Stages, new StageCost("Test", Stopwatch.GetElapsedTime(began).TotalSeconds, RunRecord.Peak())] };
+            files.Report?.Write(path => ReportPage.Write(results, path, transformer));
         }
-        catch (OperationCanceledException)
+        catch (IOException e)
         {
-            cancelled = true;
-            return results;
+            Terminal.Fail($"{e.Message} dpl report draws the page anew from the results.");
+            (isInPlace, files) = (false, files with { Report = null });
         }
+
+        if (files.ResultsAreOutput) Console.Out.WriteLine(ResultsJson.Write(results));
+        else FitSummary.Write(results, transformer, files);
+        tests.Failure?.Throw();
+        if (transformer.HasDiverged)
+        {
+            Terminal.Fail("The numbers went wrong; the model is the best there was before.");
+            return ExitCode.Diverged;
+        }
+        if (transformer.WasCancelled || tests.WasCancelled)
+        {
+            Terminal.Fail(transformer.WasCancelled ? "Cancelled; the model is the best there was by then." : "Cancelled in the test; the model is whole.");
+            return ExitCode.Cancelled;
+        }
+        if (!isInPlace) return ExitCode.Unexpected;
+        // Not before: interrupted in a baseline, the same command takes what was fitted from the workspace.
+        session.Forget();
+        trials.Forget();
+        return ExitCode.Success;
     }
 }

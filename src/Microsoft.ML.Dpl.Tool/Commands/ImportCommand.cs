@@ -28,40 +28,41 @@ internal static class ImportCommand
             Arity = new ArgumentArity(1, 2),
         };
         var lengths = new Option<int[]>("--lengths") { Description = "Context lengths that the alphas choose from. Default: what the file says; else 0 2 4 6 for four, 0 to 6 for seven.", AllowMultipleArgumentsPerToken = true };
-        var names = new Option<AlphaNames>("--names") { Description = "authors: the file called img holds the text branch, as the authors' code writes it, unless the CLIP's numbers of layers show otherwise; right: the files hold what they are called." };
+        var names = new ChoiceOption<AlphaNames>("--names", "authors: the file called img holds the text branch, as the authors' code writes it, unless the CLIP's numbers of layers show otherwise; right: the files hold what they are called.", AlphaNames.Authors);
         var epoch = new Option<int?>("--epoch") { Description = "Epoch of the alphas, from 1. Default: the last." };
         var prompts = new Option<string?>("--prompts") { Description = "Prompts: a .safetensors file or a folder of .npy files, as export writes them." };
-        var clip = new Option<string?>("--clip") { Description = BackboneArgument.Description };
+        var clip = new Option<string?>("--clip") { Description = BackboneArgument.Description, HelpName = "CLIP" };
+        clip.CompletionSources.Add(BackboneArgument.Names);
         var anyClip = new Option<bool>("--any-clip") { Description = "Take the prompts to a CLIP with other weights than they were trained on." };
         var classes = new Option<string[]>("--classes") { Description = "Class names. Default: those in the file.", AllowMultipleArgumentsPerToken = true };
         var template = new Option<string?>("--template") { Description = "The text of a class; {} stands for its name. Default: that in the file, or a photo of a {}." };
         var column = new Option<string>("--image-column") { Description = "The model's column with the pictures.", DefaultValueFactory = _ => nameof(PictureRow.ImagePath) };
         var contents = new ContentsOption();
-        var output = new Option<string>("--output") { Description = "configuration.json for alphas, model.zip for prompts.", Required = true };
+        var output = new Option<string>("--output", "-o") { HelpName = "file", Description = "configuration.json for alphas, model.zip for prompts.", Required = true };
         var command = new ExampledCommand(
             "import", "Makes a configuration of alphas, or a model of prompts.",
             "dpl import --alphas alpha_e59_img.npy alpha_e59_txt.npy --output configuration.json", "dpl import --prompts prompts.safetensors --clip ViT-B/16 --output model.zip");
         foreach (Option option in new Option[] { alphas, lengths, names, epoch, prompts, clip, anyClip, classes, template, column, output }) command.Options.Add(option);
         contents.AddTo(command);
-        command.SetAction(arguments =>
+        command.SetAction((arguments, cancellation) =>
         {
-            ClipBackbone? backbone = arguments.GetValue(clip) is { } named ? BackboneArgument.Resolve(named) : null;
             TextWriter log = arguments.InvocationConfiguration.Output;
             string[] alphaPaths = arguments.GetValue(alphas) ?? [];
             string? promptPath = arguments.GetValue(prompts);
             if (alphaPaths.Length > 0 == promptPath is not null) throw new ArgumentException("Give either --alphas or --prompts.");
-            var file = OutputFile.Check(arguments.GetRequiredValue(output), output.Name);
+            var file = OutputFile.Check(arguments.GetRequiredValue(output), output.Name, promptPath is null ? alphaPaths : [promptPath]);
+            if (promptPath is not null && arguments.GetValue(clip) is null) throw new ArgumentException("Prompts need their CLIP: name it with --clip.");
+            ClipBackbone? backbone = arguments.GetValue(clip) is { } named ? BackboneArgument.Resolve(named, cancellation: cancellation) : null;
             if (promptPath is null)
             {
                 int[] given = arguments.GetValue(lengths) ?? [];
-                return ImportAlphas(alphaPaths, given.Length == 0 ? null : given, arguments.GetValue(names), arguments.GetValue(epoch), backbone, file, log);
+                return Task.FromResult(ImportAlphas(alphaPaths, given.Length == 0 ? null : given, names.Of(arguments), arguments.GetValue(epoch), backbone, file, log));
             }
             DplPrompts read = DplPrompts.Load(promptPath);
             if (arguments.GetValue(classes) is { Length: > 0 } listed) read = read with { ClassNames = listed };
             if (arguments.GetValue(template) is { } text) read = read with { Template = text };
             if (arguments.GetValue(anyClip)) read = read with { BackboneSha256 = null };
-            return ImportPrompts(
-                read, backbone ?? throw new ArgumentException("Prompts need their CLIP: name it with --clip."), arguments.GetRequiredValue(column), contents.Of(arguments), file, log);
+            return Task.FromResult(ImportPrompts(read, backbone!, arguments.GetRequiredValue(column), contents.Of(arguments), file, log));
         });
         return command;
     }

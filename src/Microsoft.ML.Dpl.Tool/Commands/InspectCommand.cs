@@ -1,6 +1,8 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML.Dpl.Tool.Display;
+using Microsoft.ML.Dpl.Tool.Options;
 using Microsoft.ML.Dpl.Tool.Results;
 using Spectre.Console;
 
@@ -12,11 +14,11 @@ internal static class InspectCommand
     public static System.CommandLine.Command Create()
     {
         var model = new Argument<string>("model") { Description = "A saved model." };
-        var format = new Option<ResultFormat>("--format") { Description = "table or json.", HelpName = "table|json", DefaultValueFactory = _ => ResultFormat.Table };
+        var format = new ChoiceOption<ResultFormat>("--format", "table or json.", ResultFormat.Table);
         var command = new ExampledCommand("inspect", "Shows what a model zip holds: classes, configuration, the CLIP it needs, sizes. CLIP itself is not needed for it.", "dpl inspect model.zip");
         command.Arguments.Add(model);
         command.Options.Add(format);
-        command.SetAction(arguments => (int)Run(arguments.GetRequiredValue(model), arguments.GetValue(format)));
+        command.SetAction(arguments => (int)Run(arguments.GetRequiredValue(model), format.Of(arguments)));
         return command;
     }
 
@@ -43,7 +45,9 @@ internal static class InspectCommand
         Row("CLIP", $"{info.BackboneName}, SHA-256 {info.BackboneSha256}");
         Row("CLIP in the zip", info.Contents switch { DplModelContents.WithClip => "all of it", DplModelContents.WithImageTower => "the image tower", _ => "nothing of it" });
         if (info.BackboneLocation is { } location) Row("CLIP lay in", location);
+        if (info.HasDiverged) Row("diverged", "the fit's numbers went wrong; this is the best it had before");
         if (info.ImageFolder is { } folder) Row("relative paths start at", folder);
+        Row("pictures", $"of at most {info.MaxImagePixels.ToString("N0", CultureInfo.InvariantCulture)} pixels, {(info.ApplyExifOrientation ? "turned as their files ask (EXIF)" : "as they are stored, whatever EXIF says of their orientation")}");
         Row("written by", info.MLNetVersion is { } version ? $"ML.NET {version}" : "an unknown version of ML.NET");
         foreach (DplModelEntry entry in info.Entries) Row($"entry {entry.Name}", $"{ByteSize.Text(entry.Bytes)}, {ByteSize.Text(entry.CompressedBytes)} in the zip");
         Terminal.Out.Write(table);

@@ -8,52 +8,76 @@ using Microsoft.ML.Dpl.Tool.Results;
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
 /// <summary><c>dpl predict</c>: classifies pictures with a saved model.</summary>
-internal static class PredictCommand
+internal sealed class PredictCommand
 {
-    private const string StandardInput = "-";
+    private const string FromInput = "-";
+
+    private readonly Argument<string> _model = new("model") { Description = "A saved model." };
+    private readonly Argument<string[]> _pictures = new("pictures") { Description = "Picture files; folders, whose pictures are taken, those in sub-folders too; or - for paths on the standard input, one a line.", Arity = ArgumentArity.OneOrMore };
+    private readonly ChoiceOption<PredictionFormat> _format = new("--format", "table, csv or jsonl (one JSON object a line). csv and jsonl are written as pictures are done.", PredictionFormat.Table);
+    private readonly Option<int> _top = new("--top") { Description = "Most probable classes to show of each picture.", HelpName = "number", DefaultValueFactory = _ => 1 };
+    private readonly Option<int> _batch = new("--batch-size") { Description = "Pictures that are collected before they are classified together; 1 answers each at once.", HelpName = "number", DefaultValueFactory = _ => 32 };
+    private readonly ModelOptions _clip = new(needsClip: false);
+    private readonly ProgressOptions _progress = new();
 
     public static System.CommandLine.Command Create()
     {
-        var model = new Argument<string>("model") { Description = "A saved model." };
-        var pictures = new Argument<string[]>("pictures") { Description = "Picture files; folders, whose pictures are taken, those in sub-folders too; or - for paths on the standard input, one a line.", Arity = ArgumentArity.OneOrMore };
-        var format = new Option<PredictionFormat>("--format") { Description = "table, csv or jsonl (one JSON object a line). csv and jsonl are written as pictures are done.", HelpName = "table|csv|jsonl", DefaultValueFactory = _ => PredictionFormat.Table };
-        var top = new Option<int>("--top") { Description = "Most probable classes to show of each picture.", DefaultValueFactory = _ => 1 };
-        var batch = new Option<int>("--batch-size") { Description = "Pictures that are collected before they are classified together; 1 answers each at once.", DefaultValueFactory = _ => 32 };
-        var clip = new ModelOptions(needsClip: false);
+        var verb = new PredictCommand();
         var command = new ExampledCommand(
             "predict", "Classifies pictures with a saved model. Files that cannot be read are named on the error stream, and the others are done.",
             "dpl predict model.zip holiday.jpg", "dpl predict model.zip photos --top 3 --format csv > classes.csv", "find . -name '*.png' | dpl predict model.zip - --format jsonl");
-        command.Arguments.Add(model);
-        command.Arguments.Add(pictures);
-        foreach (Option option in new Option[] { format, top, batch }) command.Options.Add(option);
-        clip.AddTo(command);
-        command.SetAction((arguments, cancellation) => Task.FromResult((int)Run(
-            arguments, arguments.GetRequiredValue(model), arguments.GetRequiredValue(pictures), arguments.GetValue(format), arguments.GetValue(top), arguments.GetValue(batch), clip, cancellation)));
+        command.Arguments.Add(verb._model);
+        command.Arguments.Add(verb._pictures);
+        foreach (Option option in new Option[] { verb._format, verb._top, verb._batch }) command.Options.Add(option);
+        verb._clip.AddTo(command);
+        verb._progress.AddTo(command);
+        command.SetAction((arguments, cancellation) => Task.FromResult((int)verb.Run(arguments, cancellation)));
         return command;
     }
 
-    private static ExitCode Run(
-        ParseResult arguments, string model, string[] pictures, PredictionFormat format, int top, int batch, ModelOptions clip, CancellationToken cancellation)
+    private ExitCode Run(ParseResult arguments, CancellationToken cancellation)
     {
+        ProgressMode mode = _progress.Choose(arguments);
+        (int top, int batch, PredictionFormat format) = (arguments.GetValue(_top), arguments.GetValue(_batch), _format.Of(arguments));
         if (top < 1) throw new ArgumentException($"--top must be at least 1; it is {top}.");
         if (batch < 1) throw new ArgumentException($"--batch-size must be at least 1; it is {batch}.");
-        IEnumerable<string> paths = [.. pictures.Where(path => path != StandardInput).SelectMany(Expand)];
-        if (pictures.Contains(StandardInput)) paths = paths.Concat(Lines(Console.In));
+        string[] named = arguments.GetRequiredValue(_pictures), listed = [.. named.Where(path => path != FromInput).SelectMany(Expand)];
+        bool readsInput = named.Contains(FromInput);
         var mlContext = new MLContext();
         FitSession.Forward(mlContext, CommandLine.IsVerbose(arguments));
-        clip.Apply(arguments, mlContext);
-        using SavedModel saved = SavedModel.Load(mlContext, model);
-        var writer = PredictionWriter.Create(format, saved.Transformer.ClassNames, top, Console.Out);
+        _clip.Apply(arguments, mlContext, cancellation);
+        using SavedModel saved = SavedModel.Load(mlContext, arguments.GetRequiredValue(_model));
+        using TextWriter output = StandardOutput.Open();
+        var writer = PredictionWriter.Create(format, saved.Transformer.ClassNames, top, output);
+        // Where answers appear on the terminal as they come, they are progress enough.
+        if (mode == ProgressMode.Bars && format != PredictionFormat.Table && !Console.IsOutputRedirected) mode = ProgressMode.None;
+
         int failed = 0, all = 0;
         // The user's own spelling is what is written; the library is given full paths, since a model may have a folder of its own for relative ones.
-        IEnumerable<PictureRow> rows = paths.Select(path => new PictureRow { ImagePath = Path.GetFullPath(path), Label = path });
-        foreach (ScoredPicture picture in new PictureScores(mlContext, saved.Transformer).Of(rows, batch, cancellation))
+        IEnumerable<PictureRow> rows = (readsInput ? listed.Concat(StandardInput.Lines(cancellation)) : listed).Select(path => new PictureRow { ImagePath = FullPath(path), Label = path });
+        try
         {
-            all++;
-            writer.Write(picture.Row.Label, picture.Probabilities, picture.Error);
-            if (picture.Error is null) continue;
-            failed++;
-            Terminal.Fail($"{picture.Row.Label}: {picture.Error}");
+            PictureDisplay.Show(mode, "predict", readsInput ? null : listed.Length, progress =>
+            {
+                foreach (ScoredPicture picture in new PictureScores(mlContext, saved.Transformer).Of(rows, batch, cancellation))
+                {
+                    all++;
+                    writer.Write(picture.Row.Label, picture.Probabilities, picture.Error);
+                    if (picture.Error is not null)
+                    {
+                        failed++;
+                        Terminal.Fail($"{picture.Row.Label}: {picture.Error}");
+                    }
+                    progress.Report(new PictureProgress(all));
+                }
+                return all;
+            });
+        }
+        catch (OperationCanceledException) when (all > 0)
+        {
+            writer.End();
+            Terminal.Fail($"Cancelled after {all} pictures.");
+            return ExitCode.Cancelled;
         }
         writer.End();
         if (all == 0) Terminal.Warn("There were no pictures to classify.");
@@ -64,9 +88,6 @@ internal static class PredictCommand
 
     private static IEnumerable<string> Expand(string path) => Directory.Exists(path) ? PictureFolder.PicturesIn(path) : [path];
 
-    private static IEnumerable<string> Lines(TextReader reader)
-    {
-        while (reader.ReadLine() is { } line)
-            if (!string.IsNullOrWhiteSpace(line)) yield return line.Trim();
-    }
+    // What can be no path is left to be told with the picture.
+    private static string FullPath(string path) => path.Contains('\0') ? path : Path.GetFullPath(path);
 }

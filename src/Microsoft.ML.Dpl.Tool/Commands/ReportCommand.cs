@@ -25,18 +25,18 @@ internal static class ReportCommand
         command.Options.Add(output);
         command.Options.Add(model);
         clip.AddTo(command);
-        command.SetAction(arguments => (int)Run(arguments, arguments.GetRequiredValue(results), arguments.GetValue(output), arguments.GetValue(model), clip));
+        command.SetAction((arguments, cancellation) => Task.FromResult((int)Run(arguments, arguments.GetRequiredValue(results), arguments.GetValue(output), arguments.GetValue(model), clip, cancellation)));
         return command;
     }
 
-    private static ExitCode Run(ParseResult arguments, string path, string? output, string? model, ModelOptions clip)
+    private static ExitCode Run(ParseResult arguments, string path, string? output, string? model, ModelOptions clip, CancellationToken cancellation)
     {
         FitResults results = ResultsJson.ReadFile(path);
         OutputFile page = OutputFile.Check(output ?? PageOf(path), "--output");
         if (page.FullPath == Path.GetFullPath(path)) throw new ArgumentException($"The page would replace the results '{path}': name another file with --output.");
         string? zip = model == Nothing ? null : model ?? (results.ModelPath is string kept && File.Exists(kept) ? kept : null);
         var mlContext = new MLContext();
-        if (zip is not null) clip.Apply(arguments, mlContext);
+        if (zip is not null) clip.Apply(arguments, mlContext, cancellation);
         using SavedModel? saved = zip is null ? null : SavedModel.Load(mlContext, zip);
         page.Write(written => ReportPage.Write(results, written, saved?.Transformer));
         Console.Out.WriteLine($"Report: {page.FullPath}");

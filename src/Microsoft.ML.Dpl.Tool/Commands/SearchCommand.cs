@@ -27,7 +27,7 @@ internal static class SearchCommand
         output.AddTo(command);
         search.AddTo(command);
         common.AddTo(command);
-        foreach (Option option in progress.All) command.Options.Add(option);
+        progress.AddTo(command);
         command.SetAction((arguments, cancellation) => Task.FromResult((int)Run(arguments, data, clip, search, common, output, progress, cancellation)));
         return command;
     }
@@ -36,22 +36,25 @@ internal static class SearchCommand
         ParseResult arguments, DataOptions data, ModelOptions clip, SearchOptions search, CommonOptions common, OutputOptions output, ProgressOptions progress, CancellationToken cancellation)
     {
         DateTimeOffset started = DateTimeOffset.Now;
-        var options = new DplTrainer.Options { Backbone = clip.Backbone(arguments), OnCancel = DplCancellation.ReturnBest, CancellationToken = cancellation };
+        ProgressMode mode = progress.Choose(arguments);
+        clip.Check(arguments);
+        PictureSets sets = data.Read(arguments, common.Seed(arguments));
+        OutputFiles files = output.Check(arguments, data.Inputs(arguments));
+        var options = new DplTrainer.Options { Backbone = clip.Backbone(arguments, cancellation), OnCancel = DplCancellation.ReturnBest, OnDivergence = DplDivergence.ReturnBest, CancellationToken = cancellation };
         search.Apply(arguments, options);
         common.Apply(arguments, options);
         clip.Apply(arguments, options);
-        OutputFiles files = output.Check(arguments);
-        PictureSets sets = data.Read(arguments, common.Seed(arguments));
-        var session = new FitSession(options, sets, data.HasWeights(arguments), progress.Mode(arguments), CommandLine.IsVerbose(arguments), common.TensorBoard(arguments));
+        var session = new FitSession(options, sets, data.HasWeights(arguments), mode, CommandLine.IsVerbose(arguments), common.TensorBoard(arguments));
         FitResults results = RunRecord.Of(arguments, options, sets, started);
 
         DplSearchOutcome found = session.Search("search");
-        files.Main.Write(path => File.WriteAllText(path, JsonSerializer.Serialize(
+        bool isInPlace = files.Main.WriteSomewhere(path => File.WriteAllText(path, JsonSerializer.Serialize(
             new
             {
                 found.Configuration.Text,
                 found.Configuration.Image,
                 found.WasCancelled,
+                found.HasDiverged,
                 results.Backbone,
                 Search = found.Report,
             },
@@ -62,13 +65,27 @@ internal static class SearchCommand
             Configuration = found.Configuration,
             Stages = [.. RunRecord.Stages(session.Epochs)],
             WasCancelled = found.WasCancelled,
+            HasDiverged = found.HasDiverged,
         };
-        files.Results?.Write(path => File.WriteAllText(path, ResultsJson.Write(results)));
-        ConfigurationTable.Write(found.Configuration, found.Report);
-        Console.Out.WriteLine($"Configuration: {files.Main.FullPath}");
-        if (files.Results is { } written) Console.Out.WriteLine($"Results: {written.FullPath}");
+        isInPlace &= files.Results?.WriteSomewhere(path => File.WriteAllText(path, ResultsJson.Write(results))) ?? true;
+        if (files.ResultsAreOutput)
+        {
+            Console.Out.WriteLine(ResultsJson.Write(results));
+        }
+        else
+        {
+            ConfigurationTable.Write(found.Configuration, found.Report);
+            Console.Out.WriteLine($"Configuration: {files.Main.FullPath}");
+            if (files.Results is { } written) Console.Out.WriteLine($"Results: {written.FullPath}");
+        }
+        if (found.HasDiverged)
+        {
+            Terminal.Fail("The numbers went wrong; the configuration is the choice after the last good epoch.");
+            return ExitCode.Diverged;
+        }
         if (!found.WasCancelled)
         {
+            if (!isInPlace) return ExitCode.Unexpected;
             session.Forget();
             return ExitCode.Success;
         }

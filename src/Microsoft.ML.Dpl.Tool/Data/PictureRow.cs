@@ -28,6 +28,15 @@ internal enum PictureSplit
 /// <param name="Test">Empty where the data names none.</param>
 internal sealed record PictureSets(string Source, IReadOnlyList<PictureRow> Train, IReadOnlyList<PictureRow> Validation, IReadOnlyList<PictureRow> Test)
 {
+    /// <summary>Whether the rows come from a split file of CoOp, in its order.</summary>
+    public bool IsCoOpSplit { get; init; }
+
+    /// <summary>What the validation pictures were named by, where that is not <see cref="Source"/>.</summary>
+    public string? ValidationSource { get; init; }
+
+    /// <summary>What the test pictures were named by, where that is not <see cref="Source"/>.</summary>
+    public string? TestSource { get; init; }
+
     /// <summary>The classes of all splits, ordered by code point.</summary>
     public IReadOnlyList<string> Classes => [.. All.Select(row => row.Label).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
 

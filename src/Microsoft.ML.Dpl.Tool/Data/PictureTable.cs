@@ -4,7 +4,12 @@ using Microsoft.VisualBasic.FileIO;
 namespace Microsoft.ML.Dpl.Tool.Data;
 
 /// <summary>The names of a table's columns; null where the usual ones are looked for.</summary>
-internal sealed record TableColumns(string? Image = null, string? Label = null, string? Split = null, string? Weight = null);
+/// <param name="Image">Of the paths.</param>
+/// <param name="Label">Of the classes.</param>
+/// <param name="Split">Of the splits.</param>
+/// <param name="Weight">Of the rows' weights; null: all alike.</param>
+/// <param name="NeedsAll">Whether a split or weight column that is named must be there.</param>
+internal sealed record TableColumns(string? Image = null, string? Label = null, string? Split = null, string? Weight = null, bool NeedsAll = true);
 
 /// <summary>Reads a table of pictures: a header line, then a path, a class and perhaps a split a line, separated by tabs or, in a .csv file, by commas.</summary>
 internal static class PictureTable
@@ -24,8 +29,9 @@ internal static class PictureTable
         string[] header = ReadFields(parser, file) ?? throw new InvalidDataException($"The table '{file}' is empty. Its first line must name the columns, such as ImagePath and Label.");
         int image = Find(header, columns.Image, ImageNames, "picture paths", "--image-column", file) ?? throw Missing(file, header, "picture paths", "--image-column", ImageNames, commas);
         int label = Find(header, columns.Label, LabelNames, "classes", "--label-column", file) ?? throw Missing(file, header, "classes", "--label-column", LabelNames, commas);
-        int? split = Find(header, columns.Split, SplitNamesOfColumn, "splits", "--split-column", file);
-        int? weight = columns.Weight is null ? null : Find(header, columns.Weight, [], "weights", "--weight-column", file);
+        string? Named(string? column) => column is not null && (columns.NeedsAll || Index(header, column) >= 0) ? column : null;
+        int? split = Find(header, Named(columns.Split), SplitNamesOfColumn, "splits", "--split-column", file);
+        int? weight = Named(columns.Weight) is { } weights ? Find(header, weights, [], "weights", "--weight-column", file) : null;
 
         string root = imageRoot ?? Path.GetDirectoryName(Path.GetFullPath(file))!;
         var rows = new List<PictureRow>[] { [], [], [] };
@@ -36,6 +42,7 @@ internal static class PictureTable
             string Where() => $"{file}, line {line}";
             if (fields.Length != header.Length) throw new InvalidDataException($"{Where()}: {fields.Length} columns, but the first line names {header.Length} ({string.Join(", ", header)}).");
             if (fields[image].Length == 0) throw new InvalidDataException($"{Where()}: the path is empty.");
+            if (fields[image].Contains('\0')) throw new InvalidDataException($"{Where()}: the path holds a zero character. Save the table as UTF-8.");
             if (fields[label].Length == 0) throw new InvalidDataException($"{Where()}: the class is empty.");
             PictureSplit set = split is not int s ? PictureSplit.Train
                 : SplitNames.Parse(fields[s]) ?? throw new InvalidDataException($"{Where()}: '{fields[s]}' is no split. Known are: {SplitNames.Known}.");

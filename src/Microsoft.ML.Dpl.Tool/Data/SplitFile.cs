@@ -35,7 +35,7 @@ internal static class SplitFile
             if (entries.ValueKind != JsonValueKind.Array) throw Malformed(file, $"'{split}' is no array");
             return [.. entries.EnumerateArray().Select((entry, index) => Row(file, root, $"'{split}', entry {index}", entry, names))];
         }
-        var sets = new PictureSets(file, Read("train"), Read("val"), Read("test"));
+        var sets = new PictureSets(file, Read("train"), Read("val"), Read("test")) { IsCoOpSplit = true };
         return sets.All.Any() ? sets : throw Malformed(file, "it has no pictures in 'train', 'val' or 'test'");
     }
 
@@ -45,7 +45,7 @@ internal static class SplitFile
             || entry[0] is not { ValueKind: JsonValueKind.String } path || entry[1] is not { ValueKind: JsonValueKind.Number } number || entry[2] is not { ValueKind: JsonValueKind.String } name
             || !number.TryGetInt32(out int index) || string.IsNullOrWhiteSpace(path.GetString()) || path.GetString()!.Contains('\0') || string.IsNullOrWhiteSpace(name.GetString()))
             throw Malformed(file, $"{where} is not of the form [\"path\", number, \"class\"]");
-        if (!names.TryAdd(index, name.GetString()!) && names[index] != name.GetString()) throw Malformed(file, $"{where} calls class {index} '{name}', but it was '{names[index]}' before");
+        if (!names.TryAdd(index, name.GetString()!) && names[index] != name.GetString()) throw Malformed(file, $"{where} calls class {index} '{name.GetString()}', but it was '{names[index]}' before");
         return new PictureRow { ImagePath = Path.GetFullPath(path.GetString()!, root), Label = name.GetString()! };
     }
 

@@ -10,14 +10,49 @@ internal static class DownloadDisplay
 
     /// <param name="options">Of the download; null: the defaults. A progress that is set already is told instead, and nothing is shown.</param>
     /// <param name="download">Given the options that report here.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled; what was downloaded is kept, and the user was told.</exception>
     public static T Run<T>(HubOptions? options, Func<HubOptions, Task<T>> download)
     {
         options ??= new HubOptions();
         if (options.Progress is not null) return download(options).GetAwaiter().GetResult();
-        if (Console.IsErrorRedirected || !Terminal.Error.Profile.Capabilities.Interactive) return download(options with { Progress = new Lines() }).GetAwaiter().GetResult();
-        return new Progress(Terminal.Error) { AutoClear = true, HideCompleted = false }
-            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new DownloadedColumn(), new TransferSpeedColumn(), new RemainingTimeColumn())
-            .StartAsync(context => download(options with { Progress = new Bars(context) })).GetAwaiter().GetResult();
+        bool hasBegun = false;
+        T Show(IProgress<HubProgress> progress) => download(options with { Progress = new Watched(progress, () => hasBegun = true) }).GetAwaiter().GetResult();
+        try
+        {
+            return Terminal.Mode switch
+            {
+                ProgressMode.None => Show(new Silence()),
+                ProgressMode.Json => Show(new JsonLines()),
+                ProgressMode.Lines => Show(new Lines()),
+                _ => Terminal.HasMovingError ? WithBars(Show) : Show(new Lines()),
+            };
+        }
+        catch (OperationCanceledException) when (hasBegun)
+        {
+            Terminal.Note("What was downloaded is kept; the same command goes on from there.");
+            throw;
+        }
+    }
+
+    private static T WithBars<T>(Func<IProgress<HubProgress>, T> show) => new Progress(Terminal.Error) { AutoClear = true, HideCompleted = false }
+        .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new DownloadedColumn(), new TransferSpeedColumn(), new RemainingTimeColumn())
+        .Start(context => show(new Bars(context)));
+
+    private sealed class Silence : IProgress<HubProgress>
+    {
+        public void Report(HubProgress value)
+        {
+            // Nothing is to be shown.
+        }
+    }
+
+    private sealed class Watched(IProgress<HubProgress> next, Action begun) : IProgress<HubProgress>
+    {
+        public void Report(HubProgress value)
+        {
+            if (value.Bytes > 0) begun();
+            next.Report(value);
+        }
     }
 
     private sealed class Bars(ProgressContext context) : IProgress<HubProgress>
@@ -41,6 +76,22 @@ internal static class DownloadDisplay
             bool isNew = _begun.Add(value.File), isWhole = value.Bytes == value.TotalBytes;
             if (isNew && !isWhole) Terminal.Note($"Downloading {value.File}, {ByteSize.Text(value.TotalBytes)}{(value.Bytes > 0 ? $", of which {ByteSize.Text(value.Bytes)} are here" : "")}.");
             else if (isWhole && !isNew) Terminal.Note($"Downloaded {value.File}.");
+        }
+    }
+
+    /// <summary>About one object a second for each file, and one at its end.</summary>
+    private sealed class JsonLines : IProgress<HubProgress>
+    {
+        private const long Interval = 1000; // milliseconds
+
+        private readonly Dictionary<string, long> _last = [];
+
+        public void Report(HubProgress value)
+        {
+            long now = Environment.TickCount64;
+            if (value.Bytes != value.TotalBytes && _last.TryGetValue(value.File, out long last) && now - last < Interval) return;
+            _last[value.File] = now;
+            Terminal.WriteJson(new { stage = "download", file = value.File, bytes = value.Bytes, totalBytes = value.TotalBytes });
         }
     }
 }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Display;
@@ -11,32 +10,25 @@ internal static class FitDisplay
     /// <param name="name">What is being fitted.</param>
     /// <param name="batchSize">Pictures a step.</param>
     /// <param name="fit">Given where to report to.</param>
-    public static T Show<T>(ProgressMode mode, string name, int batchSize, Func<IProgress<DplProgress>, T> fit)
+    public static T Show<T>(ProgressMode mode, string name, int batchSize, Func<IProgress<DplProgress>, T> fit) => mode switch
     {
-        switch (mode)
-        {
-            case ProgressMode.Bars:
-                return Terminal.Error.Progress()
-                    .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn())
-                    .Start(context => fit(new Bars(name, batchSize, context)));
-            case ProgressMode.Lines:
-                return fit(new Lines(name, batchSize));
-            case ProgressMode.Json:
-                return fit(new JsonLines(name, batchSize));
-            default:
-                return fit(new Silence());
-        }
-    }
+        ProgressMode.Bars => MovingBars.Show(context => fit(new Bars(name, batchSize, context))),
+        ProgressMode.Lines => fit(new Lines(name, batchSize)),
+        ProgressMode.Json => fit(new JsonLines(name, batchSize)),
+        _ => fit(new Silence()),
+    };
 
     /// <summary>Figures of a step, or of the epoch that it ended.</summary>
-    private static string Figures(DplProgress now, double? rate)
+    private static Figures FiguresOf(string name, DplProgress now, double? rate, double? accuracy)
     {
         double? validation = now.EndedEpoch?.ValidationLoss ?? now.ValidationLoss;
-        return string.Create(CultureInfo.InvariantCulture, $"epoch {now.Epoch}/{now.Epochs}, loss {now.EndedEpoch?.TrainLoss ?? now.TrainLoss:f3}")
-            + (validation is double loss ? string.Create(CultureInfo.InvariantCulture, $", validation loss {loss:f3}") : "")
-            + (now.ValidationAccuracy is double accuracy ? string.Create(CultureInfo.InvariantCulture, $", validation accuracy {accuracy:p1}") : "")
-            + (rate is double pictures ? string.Create(CultureInfo.InvariantCulture, $", {pictures:f1} images/s") : "")
-            + string.Create(CultureInfo.InvariantCulture, $", {now.Remaining:d\\.hh\\:mm\\:ss} left").Replace(" 0.", " ", StringComparison.Ordinal);
+        return new Figures()
+            .Add(0, string.Create(CultureInfo.InvariantCulture, $"{name}, {Stage(now)}: epoch {now.Epoch}/{now.Epochs}"))
+            .Add(2, string.Create(CultureInfo.InvariantCulture, $"loss {now.EndedEpoch?.TrainLoss ?? now.TrainLoss:f3}"))
+            .Add(4, validation is double loss ? string.Create(CultureInfo.InvariantCulture, $"validation loss {loss:f3}") : null)
+            .Add(3, accuracy is double share ? string.Create(CultureInfo.InvariantCulture, $"validation accuracy {share:p1}") : null)
+            .Add(5, Figures.Rate(rate))
+            .Add(1, Figures.Left(now.Remaining));
     }
 
     private static string Stage(DplProgress now) => now.Stage.ToString().ToLowerInvariant();
@@ -49,19 +41,35 @@ internal static class FitDisplay
         }
     }
 
-    private sealed class Bars(string name, int batchSize, ProgressContext context) : IProgress<DplProgress>
+    private sealed class Bars : IProgress<DplProgress>
     {
+        private readonly string _name;
+        private readonly ProgressContext _context;
         private readonly Dictionary<DplStage, ProgressTask> _tasks = [];
-        private readonly ImageRate _rate = new(batchSize);
-        private string _accuracy = "";
+        private readonly ImageRate _rate;
+        private ProgressTask? _first;
+        private double? _accuracy;
+
+        public Bars(string name, int batchSize, ProgressContext context)
+        {
+            (_name, _context, _rate) = (name, context, new ImageRate(batchSize));
+            // Until the first step has been made: CLIP and pictures may take minutes.
+            _first = context.AddTask(Markup.Escape($"{name}: reading CLIP and pictures"), maxValue: 1);
+            _first.IsIndeterminate = true;
+        }
 
         public void Report(DplProgress value)
         {
-            if (!_tasks.TryGetValue(value.Stage, out ProgressTask? task)) _tasks[value.Stage] = task = context.AddTask(Markup.Escape(name), maxValue: 1);
+            if (!_tasks.TryGetValue(value.Stage, out ProgressTask? task))
+            {
+                // A stage may end before its last epoch.
+                foreach (ProgressTask before in _tasks.Values) before.Value = before.MaxValue;
+                _tasks[value.Stage] = task = _first ?? _context.AddTask(Markup.Escape(_name), maxValue: 1);
+                (task.IsIndeterminate, _first) = (false, null);
+            }
             // The last accuracy stays in sight while the next epoch runs.
-            if (value.ValidationAccuracy is double accuracy) _accuracy = string.Create(CultureInfo.InvariantCulture, $", validation accuracy {accuracy:p1}");
-            string figures = Figures(value with { ValidationAccuracy = null }, _rate.Of(value));
-            task.Description = Markup.Escape($"{name}, {Stage(value)}: {figures}{(value.Stage == DplStage.Training ? _accuracy : "")}");
+            _accuracy = value.ValidationAccuracy ?? _accuracy;
+            task.Description = Markup.Escape(FiguresOf(_name, value, _rate.Of(value), _accuracy).Within(MovingBars.TextWidth));
             task.Value = value.Fraction;
         }
     }
@@ -73,7 +81,7 @@ internal static class FitDisplay
         public void Report(DplProgress value)
         {
             double? rate = _rate.Of(value);
-            if (value.EndedEpoch is not null) Terminal.Note($"{name}, {Stage(value)}: {Figures(value, rate)}");
+            if (value.EndedEpoch is not null) Terminal.Note(FiguresOf(name, value, rate, value.ValidationAccuracy).ToString());
         }
     }
 
@@ -89,7 +97,7 @@ internal static class FitDisplay
             double? rate = _rate.Of(value);
             if (value.EndedEpoch is null && (value.Elapsed - _last).Duration() < Interval) return;
             _last = value.Elapsed;
-            Console.Error.WriteLine(JsonSerializer.Serialize(new
+            Terminal.WriteJson(new
             {
                 name,
                 stage = Stage(value),
@@ -105,7 +113,7 @@ internal static class FitDisplay
                 imagesPerSecond = rate,
                 elapsedSeconds = value.Elapsed.TotalSeconds,
                 remainingSeconds = value.Remaining.TotalSeconds,
-            }));
+            });
         }
     }
 }

@@ -29,10 +29,11 @@ internal sealed class Interruption : IDisposable
         if (Interlocked.Increment(ref _signals) > 1)
         {
             // A progress display hides the cursor.
-            if (!Console.IsErrorRedirected) Console.Error.Write("\u001b[?25h");
+            if (Terminal.HasMovingError) Console.Error.Write("\u001b[?25h");
             Environment.Exit((int)ExitCode.Cancelled);
         }
-        Terminal.Note("Ending after this step; once more ends at once.");
+        // Cancelled first: what is said may have to wait for a display.
         _source.Cancel();
+        Terminal.Note("Ending after this step; once more ends at once.");
     }
 }

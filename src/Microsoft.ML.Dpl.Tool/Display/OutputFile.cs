@@ -5,46 +5,88 @@ internal sealed class OutputFile
 {
     private OutputFile(string path) => FullPath = path;
 
-    public string FullPath { get; }
+    public string FullPath { get; private set; }
 
     /// <summary>Tries, before any work begins, whether the file can be written; makes the folder where it is missing.</summary>
     /// <param name="path">Where it is to go; a file there is replaced when the new one is whole.</param>
     /// <param name="option">How the user named it.</param>
+    /// <param name="inputs">What the command reads; none of it is to be replaced.</param>
     /// <exception cref="IOException">It cannot be written.</exception>
-    public static OutputFile Check(string path, string option)
+    /// <exception cref="ArgumentException">It is one of the inputs.</exception>
+    public static OutputFile Check(string path, string option, params IEnumerable<string> inputs)
     {
+        if (string.IsNullOrWhiteSpace(path)) throw new ArgumentException($"{option} is empty: name a file.");
         var file = new OutputFile(Path.GetFullPath(path));
+        if (inputs.FirstOrDefault(input => Path.GetFullPath(input) == file.FullPath) is { } read)
+            throw new ArgumentException($"{option} would replace '{read}', which the command reads: name another file.");
+        string probe = file.Temporary();
         try
         {
             if (Directory.Exists(file.FullPath)) throw new IOException("it is a folder");
             Directory.CreateDirectory(Path.GetDirectoryName(file.FullPath)!);
             if (File.Exists(file.FullPath)) using (File.Open(file.FullPath, FileMode.Open, FileAccess.ReadWrite)) { }
-            string probe = file.Temporary();
             File.WriteAllBytes(probe, []);
             File.Delete(probe);
             return file;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new IOException($"'{file.FullPath}' cannot be written: {e.Message.TrimEnd('.')}. Name another file with {option}.", e);
+            throw new IOException($"{file.Refusal(e, probe)} Name another file with {option}.", e);
         }
     }
 
     /// <summary>Lets something be written under another name beside it, and renames that.</summary>
     /// <param name="write">Given the path to write to.</param>
+    /// <exception cref="IOException">It cannot be written; the message names the file itself.</exception>
     public void Write(Action<string> write)
     {
         string temporary = Temporary();
         try
         {
+            Directory.CreateDirectory(Path.GetDirectoryName(FullPath)!);
             write(temporary);
             File.Move(temporary, FullPath, overwrite: true);
         }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException(Refusal(e, temporary), e);
+        }
         finally
         {
-            File.Delete(temporary);
+            if (File.Exists(temporary)) File.Delete(temporary);
         }
     }
+
+    /// <summary>The same for what was hours of work: where it cannot be written, because the disk is full by now, say, it goes into the folder for temporary files.</summary>
+    /// <param name="write">Given the path to write to; perhaps called twice.</param>
+    /// <returns>Whether it is where it was to be; else <see cref="FullPath"/> is where it went, and the user was told.</returns>
+    /// <exception cref="IOException">It can be written in neither place.</exception>
+    public bool WriteSomewhere(Action<string> write)
+    {
+        try
+        {
+            Write(write);
+            return true;
+        }
+        catch (IOException e)
+        {
+            string folder = Directory.CreateTempSubdirectory("dpl-").FullName;
+            var other = new OutputFile(Path.Combine(folder, Path.GetFileName(FullPath)));
+            try
+            {
+                other.Write(write);
+            }
+            catch (IOException second)
+            {
+                throw new IOException($"{e.Message} Nor could it be kept elsewhere: {second.Message}", e);
+            }
+            FullPath = other.FullPath;
+            Terminal.Fail($"{e.Message} It was kept as '{FullPath}' instead.");
+            return false;
+        }
+    }
+
+    private string Refusal(Exception cause, string temporary) => $"'{FullPath}' cannot be written: {cause.Message.Replace(temporary, FullPath, StringComparison.Ordinal).TrimEnd('.')}.";
 
     private string Temporary() => Path.Combine(Path.GetDirectoryName(FullPath)!, $".{Path.GetFileName(FullPath)}.{Guid.NewGuid():n}.partial");
 }

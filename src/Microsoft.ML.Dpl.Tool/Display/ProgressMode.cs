@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Microsoft.ML.Dpl.Tool.Options;
 
 namespace Microsoft.ML.Dpl.Tool.Display;
 
@@ -14,7 +15,7 @@ internal enum ProgressMode
     /// <summary>One line an epoch.</summary>
     Lines,
 
-    /// <summary>One JSON object a line, at every epoch's end and about once a second.</summary>
+    /// <summary>One JSON object a line, at every epoch's end and about once a second; messages are objects, too.</summary>
     Json,
 
     /// <summary>Nothing.</summary>
@@ -24,24 +25,22 @@ internal enum ProgressMode
 /// <summary>The options that choose it.</summary>
 internal sealed class ProgressOptions
 {
-    private readonly Option<ProgressMode> _mode = new("--progress")
-    {
-        Description = "How progress is shown on the error stream: bars, lines (one an epoch), json (one object a line, for scripts), none; auto: bars on a terminal, else lines.",
-        HelpName = "auto|bars|lines|json|none",
-        DefaultValueFactory = _ => ProgressMode.Auto,
-    };
+    private readonly ChoiceOption<ProgressMode> _mode = new(
+        "--progress", "How progress is shown on the error stream: bars, lines (one an epoch), json (one object a line, messages too, for scripts), none; auto: bars on a terminal, else lines.", ProgressMode.Auto);
 
     private readonly Option<bool> _quiet = new("--quiet", "-q") { Description = "Shows no progress and no notes, only results, warnings and errors." };
 
-    public IEnumerable<Option> All => [_mode, _quiet];
-
-    /// <summary>Whether notes are unwanted.</summary>
-    public bool IsQuiet(ParseResult arguments) => arguments.GetValue(_quiet);
-
-    /// <returns>Never <see cref="ProgressMode.Auto"/>.</returns>
-    public ProgressMode Mode(ParseResult arguments) => IsQuiet(arguments) ? ProgressMode.None : arguments.GetValue(_mode) switch
+    public void AddTo(System.CommandLine.Command command)
     {
-        ProgressMode.Auto => Terminal.Error.Profile.Capabilities.Interactive && !Console.IsErrorRedirected ? ProgressMode.Bars : ProgressMode.Lines,
+        command.Options.Add(_mode);
+        command.Options.Add(_quiet);
+    }
+
+    /// <summary>Sets what <see cref="Terminal"/> goes by; a command's first act, so that everything it says has the form that was asked for.</summary>
+    /// <returns>Never <see cref="ProgressMode.Auto"/>.</returns>
+    public ProgressMode Choose(ParseResult arguments) => Terminal.Mode = arguments.GetValue(_quiet) ? ProgressMode.None : _mode.Of(arguments) switch
+    {
+        ProgressMode.Auto => Terminal.HasMovingError ? ProgressMode.Bars : ProgressMode.Lines,
         var mode => mode,
     };
 }

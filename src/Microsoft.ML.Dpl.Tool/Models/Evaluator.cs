@@ -7,38 +7,47 @@ namespace Microsoft.ML.Dpl.Tool.Models;
 /// <summary>Measures a model on labelled pictures.</summary>
 internal static class Evaluator
 {
-    private const int Chunk = 64;
+    private const int Chunk = 32;
 
     /// <param name="mlContext">Of the model.</param>
     /// <param name="transformer">The model; not owned.</param>
     /// <param name="rows">At least one.</param>
     /// <param name="skipUnreadable">Leave out pictures that cannot be read, with a warning for each, instead of failing at the first.</param>
+    /// <param name="mode">How progress is shown.</param>
+    /// <param name="name">What progress calls it.</param>
     /// <param name="cancellation">Looked at between chunks.</param>
     /// <returns>The figures, and how many pictures were left out.</returns>
     /// <exception cref="InvalidDataException">A class is unknown to the model, or a picture cannot be read.</exception>
-    public static (TestResults Figures, int Skipped) Evaluate(MLContext mlContext, DplTransformer transformer, IReadOnlyList<PictureRow> rows, bool skipUnreadable, CancellationToken cancellation)
+    public static (TestResults Figures, int Skipped) Evaluate(MLContext mlContext, DplTransformer transformer, IReadOnlyList<PictureRow> rows, bool skipUnreadable, ProgressMode mode, string name, CancellationToken cancellation)
     {
         IReadOnlyList<string> classes = transformer.ClassNames;
         var indices = classes.Select((name, index) => (name, index)).ToDictionary(pair => pair.name, pair => pair.index, StringComparer.Ordinal);
-        string[] unknown = [.. rows.Select(row => row.Label).Distinct(StringComparer.Ordinal).Where(name => !indices.ContainsKey(name)).Order(StringComparer.Ordinal)];
-        if (unknown.Length > 0)
-            throw new InvalidDataException($"The model does not know {(unknown.Length == 1 ? "the class" : "the classes")} {Listed(unknown)}; it knows {Listed(classes)}. Rename classes with --names or --clean-names, or leave them out.");
+        PictureChecks.RequireKnown(rows, classes, "The model does not know");
         var predictions = new List<TestPrediction>();
-        foreach (ScoredPicture picture in new PictureScores(mlContext, transformer).Of(rows, Chunk, cancellation))
+        PictureDisplay.Show(mode, name, rows.Count, progress =>
         {
-            if (picture.Probabilities is { } probabilities)
+            int done = 0, right = 0;
+            foreach (ScoredPicture picture in new PictureScores(mlContext, transformer).Of(rows, Chunk, cancellation))
             {
-                int best = Array.IndexOf(probabilities, probabilities.Max());
-                predictions.Add(new TestPrediction(picture.Row.ImagePath, picture.Row.Label, classes[best], probabilities[best], probabilities[indices[picture.Row.Label]]));
-                continue;
+                done++;
+                if (picture.Probabilities is { } probabilities)
+                {
+                    int best = Array.IndexOf(probabilities, probabilities.Max());
+                    var prediction = new TestPrediction(picture.Row.ImagePath, picture.Row.Label, classes[best], probabilities[best], probabilities[indices[picture.Row.Label]]);
+                    predictions.Add(prediction);
+                    if (prediction.Predicted == prediction.True) right++;
+                }
+                else
+                {
+                    string message = $"{picture.Row.ImagePath}: {picture.Error}";
+                    if (!skipUnreadable) throw new InvalidDataException($"{message} Mend or remove the picture, or give --skip-unreadable.");
+                    Terminal.Warn(message);
+                }
+                progress.Report(new PictureProgress(done, predictions.Count == 0 ? null : (double)right / predictions.Count));
             }
-            string message = $"{picture.Row.ImagePath}: {picture.Error}";
-            if (!skipUnreadable) throw new InvalidDataException($"{message} Mend or remove the picture, or give --skip-unreadable.");
-            Terminal.Warn(message);
-        }
+            return done;
+        });
         if (predictions.Count == 0) throw new InvalidDataException("None of the pictures can be read.");
         return (TestResults.Of(classes, predictions), rows.Count - predictions.Count);
     }
-
-    private static string Listed(IReadOnlyList<string> names) => string.Join(", ", names.Take(20).Select(name => $"'{name}'")) + (names.Count > 20 ? ", …" : "");
 }

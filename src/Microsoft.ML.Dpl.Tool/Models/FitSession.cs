@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.ML.Dpl.Tool.Data;
 using Microsoft.ML.Dpl.Tool.Display;
+using Microsoft.ML.Dpl.Tool.Options;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tool.Models;
@@ -29,6 +30,8 @@ internal sealed class FitSession
     /// <param name="mode">How progress is shown.</param>
     /// <param name="verbose">Whether the library's notes are shown, too.</param>
     /// <param name="tensorBoard">Folder for TensorBoard's events, one below it per fit's name; null: none are written.</param>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="InvalidDataException">There are no training pictures.</exception>
     public FitSession(DplTrainer.Options options, PictureSets sets, bool hasWeights, ProgressMode mode, bool verbose, string? tensorBoard = null)
     {
         MLContext = new MLContext(options.Seed);
@@ -41,6 +44,8 @@ internal sealed class FitSession
         options.ImageColumnName = nameof(PictureRow.ImagePath);
         if (hasWeights) options.ExampleWeightColumnName = nameof(PictureRow.Weight);
         if (sets.Validation.Count > 0) options.ValidationSet = MLContext.Data.LoadFromEnumerable(sets.Validation);
+        // Checks the options, though the trainer itself is made once progress has a place to go to.
+        MLContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
     }
 
     public MLContext MLContext { get; }
@@ -77,7 +82,7 @@ internal sealed class FitSession
     public static void Forward(MLContext mlContext, bool verbose) => mlContext.Log += (_, e) =>
     {
         if (!e.Source.Contains("Dpl", StringComparison.Ordinal)) return;
-        if (e.Kind == ChannelMessageKind.Warning) Terminal.Warn(e.RawMessage);
+        if (e.Kind == ChannelMessageKind.Warning) Terminal.Warn(TrainerOptionNames.InWords(e.RawMessage));
         else if (verbose && e.Kind == ChannelMessageKind.Info) Terminal.Note(e.RawMessage);
     };
 

@@ -92,11 +92,12 @@ internal static class RunRecord
 
     private static DataResults DataOf(PictureSets sets)
     {
-        (string Name, IReadOnlyList<PictureRow> Rows)[] splits = [.. new[] { ("training", sets.Train), ("validation", sets.Validation), ("test", sets.Test) }.Where(split => split.Item2.Count > 0)];
+        (string Name, string? Source, IReadOnlyList<PictureRow> Rows)[] all = [("training", null, sets.Train), ("validation", sets.ValidationSource, sets.Validation), ("test", sets.TestSource, sets.Test)];
+        var splits = all.Where(split => split.Rows.Count > 0).ToArray();
         var counts = splits.Select(split => split.Rows.CountBy(row => row.Label, StringComparer.Ordinal).ToDictionary(StringComparer.Ordinal)).ToArray();
         var samples = sets.Train.GroupBy(row => row.Label, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Take(SamplesPerClass).Select(row => row.ImagePath).ToArray(), StringComparer.Ordinal);
         return new DataResults(
-            [.. splits.Select(split => new SplitSource(split.Name, Path.GetFullPath(sets.Source)))],
+            [.. splits.Select(split => new SplitSource(split.Name, Path.GetFullPath(split.Source ?? sets.Source)))],
             [.. sets.Classes.Select(name => new ClassPictures(name, [.. counts.Select(count => count.GetValueOrDefault(name))], samples.GetValueOrDefault(name, [])))]);
     }
 }

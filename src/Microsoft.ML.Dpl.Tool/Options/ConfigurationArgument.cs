@@ -6,7 +6,7 @@ namespace Microsoft.ML.Dpl.Tool.Options;
 /// <summary>Context lengths on a command line: <c>search</c>, <c>zero-shot</c>, <c>uniform:4</c>, a JSON file, or <c>text 2 4 | image 0 6</c>.</summary>
 internal static class ConfigurationArgument
 {
-    /// <summary>What <see cref="Parse"/> reads, for help and messages.</summary>
+    /// <summary>What <see cref="Read"/> reads, for help and messages.</summary>
     public const string Forms = "zero-shot; uniform:N, N rows in every layer; a .json file that dpl search wrote; or the lengths themselves, as \"text 2 4 6 | image 0 6 4\"";
 
     private const string UniformPrefix = "uniform:";
@@ -14,23 +14,35 @@ internal static class ConfigurationArgument
     /// <summary>The word for a search.</summary>
     public const string Search = "search";
 
+    /// <summary>The word for plain CLIP.</summary>
+    public const string ZeroShot = "zero-shot";
+
+    /// <summary>Some of the forms, for completion.</summary>
+    public static string[] Words { get; } = [Search, ZeroShot, "uniform:2", "uniform:4", "uniform:6"];
+
+    /// <summary>Reads what needs no CLIP, so that what is wrong with it is known before one is opened.</summary>
     /// <param name="text">One of the forms.</param>
-    /// <param name="backbone">Its layers are counted.</param>
-    /// <returns>Null for <see cref="Search"/>.</returns>
+    /// <returns>The lengths, given the CLIP whose layers are counted; null for <see cref="Search"/>.</returns>
     /// <exception cref="ArgumentException">The text has none of the forms, or a length is out of range.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="FormatException">The file holds no configuration.</exception>
-    public static PromptConfiguration? Parse(string text, ClipBackbone backbone)
+    public static Func<ClipBackbone, PromptConfiguration?> Read(string text)
     {
         string form = text.Trim();
-        if (form == Search) return null;
-        if (form == "zero-shot") return PromptConfiguration.ZeroShot(backbone);
+        if (form == Search) return _ => null;
+        if (form == ZeroShot) return PromptConfiguration.ZeroShot;
         if (form.StartsWith(UniformPrefix, StringComparison.Ordinal))
         {
-            return int.TryParse(form.AsSpan(UniformPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int length)
-                ? PromptConfiguration.Uniform(backbone, length)
-                : throw new ArgumentException($"'{form}' is no uniform configuration: write uniform:4 for 4 rows in every layer.");
+            if (!int.TryParse(form.AsSpan(UniformPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int length) || length > PromptConfiguration.MaximumLength)
+                throw new ArgumentException($"'{form}' is no uniform configuration: write uniform:4 for 4 rows in every layer, at most {PromptConfiguration.MaximumLength}.");
+            return backbone => PromptConfiguration.Uniform(backbone, length);
         }
+        PromptConfiguration lengths = Lengths(form);
+        return _ => lengths;
+    }
+
+    private static PromptConfiguration Lengths(string form)
+    {
         if (File.Exists(form)) return OfFile(form);
         if (Path.GetExtension(form).Equals(".json", StringComparison.OrdinalIgnoreCase)) throw new FileNotFoundException($"There is no configuration file '{form}'.", form);
         try

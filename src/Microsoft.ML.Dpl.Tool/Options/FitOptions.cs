@@ -5,26 +5,33 @@ namespace Microsoft.ML.Dpl.Tool.Options;
 /// <summary>What search and training have in common.</summary>
 internal sealed class CommonOptions : OptionGroup
 {
-    private readonly Option<int> _seed;
-    private readonly Option<string?> _tensorBoard;
+    private readonly Option<int> _seed = new("--seed") { Description = "Of everything random.", HelpName = "number", DefaultValueFactory = _ => 0 };
+    private readonly Option<string?> _tensorBoard = new("--tensorboard") { Description = "Folder for TensorBoard's events: losses, accuracy, learning rate and alphas while the fit runs.", HelpName = "folder" };
+    private readonly Option<string?> _classWeights = new("--class-weights") { Description = "How much each class counts in the loss: balanced, or names and weights as cat=2,dog=1.5.", HelpName = "weights" };
 
     public CommonOptions()
     {
-        Add("--template", "Text of a class; {} stands for its name.", Defaults.Template, (options, value) => options.Template = value);
-        Add("--batch-size", "Pictures per step.", Defaults.BatchSize, (options, value) => options.BatchSize = value);
-        _seed = Add("--seed", "Of everything random.", 0, (options, value) => options.Seed = value);
-        Add("--momentum", "Momentum of SGD, 0 to below 1.", Defaults.Momentum, (options, value) => options.Momentum = value);
-        Add("--weight-decay", "Weight decay of SGD, at least 0.", Defaults.WeightDecay, (options, value) => options.WeightDecay = value);
-        AddSwitch("--no-augment", "Leaves training pictures as they are, neither cropped nor flipped at random.", options => options.Augment = false);
-        AddNumber<double>("--max-gradient-norm", "Longest gradient of all prompts together; a longer one is shortened to it. Default: gradients are taken as they are.", (options, value) => options.MaxGradientNorm = value);
-        AddOptional<string>("--class-weights", "How much each class counts in the loss: balanced, or names and weights as cat=2,dog=1.5.", (options, value) => options.ClassWeights = ClassWeightsArgument.Parse(value));
-        AddNumber<int>("--validation-per-class", "Training pictures of each class that are set aside for validation. Default: 4 for a search without a validation set.", (options, value) => options.ValidationRowsPerClass = value);
-        AddNumber<double>("--validation-fraction", "Fraction of each class's training pictures that is set aside for validation, instead of a number.", (options, value) => options.ValidationFraction = value);
-        AddSwitch("--skip-unreadable", "Leaves out pictures that cannot be read, with a warning, instead of ending at the first.", options => options.SkipUnreadableImages = true);
-        Add("--image-cache-megabytes", "Memory for decoded training pictures in MiB.", Defaults.ImageCacheMegabytes, (options, value) => options.ImageCacheMegabytes = value);
-        AddOptional<string>("--workspace", "Folder for checkpoints: killed or cancelled, the same command goes on from there.", (options, value) => options.WorkspacePath = value);
-        _tensorBoard = AddOptional<string>("--tensorboard", "Folder for TensorBoard's events: losses, accuracy, learning rate and alphas while the fit runs.", (_, _) => { });
-        Add("--checkpoint-minutes", "Longest time between two checkpoints in minutes.", Defaults.CheckpointMinutes, (options, value) => options.CheckpointMinutes = value);
+        Add("--template", "Text of a class; {} stands for its name.", options => options.Template);
+        Add("--batch-size", "Pictures per step.", options => options.BatchSize);
+        Add(_seed, (arguments, options) => options.Seed = Seed(arguments));
+        Add("--momentum", "Momentum of SGD, 0 to below 1.", options => options.Momentum);
+        Add("--weight-decay", "Weight decay of SGD, at least 0.", options => options.WeightDecay);
+        AddSwitch("--no-augment", "Leaves training pictures as they are, neither cropped nor flipped at random.", options => options.Augment, value: false);
+        AddOptional("--max-gradient-norm", "Longest gradient of all prompts together; a longer one is shortened to it. Default: gradients are taken as they are.", options => options.MaxGradientNorm);
+        Add(_classWeights, (arguments, options) =>
+        {
+            if (arguments.GetValue(_classWeights) is { } weights) options.ClassWeights = ClassWeightsArgument.Parse(weights);
+        });
+        AddOptional("--validation-per-class", "Training pictures of each class that are set aside for validation. Default: 4 for a search without a validation set.", options => options.ValidationRowsPerClass);
+        AddOptional("--validation-fraction", "Fraction of each class's training pictures that is set aside for validation, instead of a number.", options => options.ValidationFraction);
+        AddSwitch("--apply-exif", "Turns and mirrors pictures as their files ask, as phones write them; the model then does so, too. CLIP's own preprocessing does not.", options => options.ApplyExifOrientation);
+        Add("--max-image-pixels", "The most pixels that a picture may have; larger ones are not decoded.", options => options.MaxImagePixels);
+        AddSwitch("--skip-unreadable", "Leaves out pictures that cannot be read, with a warning, instead of ending at the first.", options => options.SkipUnreadableImages);
+        Add("--image-cache-megabytes", "Memory for decoded training pictures in MiB.", options => options.ImageCacheMegabytes);
+        AddOptional("--workspace", "Folder for checkpoints: killed or cancelled, the same command goes on from there.", options => options.WorkspacePath, "folder");
+        // Heard of by the session, not by the trainer.
+        Add(_tensorBoard, (_, _) => { });
+        Add("--checkpoint-minutes", "Longest time between two checkpoints in minutes.", options => options.CheckpointMinutes);
     }
 
     /// <summary>Folder for TensorBoard's events; null: none are written.</summary>
@@ -47,23 +54,12 @@ internal sealed class SearchOptions : OptionGroup
 
     public SearchOptions()
     {
-        Add("--search-epochs", "Epochs of search.", Defaults.SearchEpochs, (options, value) => options.SearchEpochs = value);
-        Add("--search-learning-rate", "Learning rate of the search's prompts (SGD).", Defaults.SearchLearningRate, (options, value) => options.SearchLearningRate = value);
-        Add("--alpha-learning-rate", "Learning rate of the alphas (Adam).", Defaults.AlphaLearningRate, (options, value) => options.AlphaLearningRate = value);
-        AddNumber<int>("--search-patience", "Ends the search once no layer's choice has changed for that many epochs and all lead by --search-margin. Default: all epochs are run.", (options, value) => options.SearchPatience = value);
-        Add("--search-margin", "By how much of the softmax weight a choice must lead to count as decided, 0 to 1.", Defaults.SearchMargin, (options, value) => options.SearchMargin = value);
-    }
-
-    public new void AddTo(System.CommandLine.Command command)
-    {
-        command.Options.Add(_candidates);
-        base.AddTo(command);
-    }
-
-    public override void Apply(ParseResult arguments, DplTrainer.Options options)
-    {
-        options.CandidateLengths = arguments.GetRequiredValue(_candidates);
-        base.Apply(arguments, options);
+        Add(_candidates, (arguments, options) => options.CandidateLengths = arguments.GetRequiredValue(_candidates));
+        Add("--search-epochs", "Epochs of search.", options => options.SearchEpochs);
+        Add("--search-learning-rate", "Learning rate of the search's prompts (SGD).", options => options.SearchLearningRate);
+        Add("--alpha-learning-rate", "Learning rate of the alphas (Adam).", options => options.AlphaLearningRate);
+        AddOptional("--search-patience", "Ends the search once no layer's choice has changed for that many epochs and all lead by --search-margin. Default: all epochs are run.", options => options.SearchPatience);
+        Add("--search-margin", "By how much of the softmax weight a choice must lead to count as decided, 0 to 1.", options => options.SearchMargin);
     }
 }
 
@@ -72,10 +68,10 @@ internal sealed class TrainingOptions : OptionGroup
 {
     public TrainingOptions()
     {
-        Add("--training-epochs", "Epochs of training.", Defaults.TrainingEpochs, (options, value) => options.TrainingEpochs = value);
-        Add("--training-learning-rate", "Learning rate of training (SGD).", Defaults.TrainingLearningRate, (options, value) => options.TrainingLearningRate = value);
-        AddNumber<int>("--training-patience", "Ends training after that many epochs without a higher validation accuracy. Default: all epochs are run.", (options, value) => options.TrainingPatience = value);
-        Add("--distillation-weight", "Weight of staying near to zero-shot CLIP, at least 0.", Defaults.DistillationWeight, (options, value) => options.DistillationWeight = value);
-        Add("--prediction-batch-size", "Pictures per forward pass in prediction.", Defaults.PredictionBatchSize, (options, value) => options.PredictionBatchSize = value);
+        Add("--training-epochs", "Epochs of training.", options => options.TrainingEpochs);
+        Add("--training-learning-rate", "Learning rate of training (SGD).", options => options.TrainingLearningRate);
+        AddOptional("--training-patience", "Ends training after that many epochs without a higher validation accuracy. Default: all epochs are run.", options => options.TrainingPatience);
+        Add("--distillation-weight", "Weight of staying near to zero-shot CLIP, at least 0.", options => options.DistillationWeight);
+        Add("--prediction-batch-size", "Pictures per forward pass in prediction.", options => options.PredictionBatchSize);
     }
 }

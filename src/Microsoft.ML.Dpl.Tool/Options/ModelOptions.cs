@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Microsoft.ML.Dpl.Clip;
+using TorchSharp;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
@@ -9,15 +10,15 @@ internal sealed class ModelOptions
 {
     private readonly Option<string?> _clip;
 
-    private readonly Option<string> _device = new("--device") { Description = "cpu, cuda or cuda:n. For CUDA, set DPL_LIBTORCH to the folder of a libtorch that has it, such as torch/lib of an installed PyTorch 2.10.", DefaultValueFactory = _ => "cpu" };
+    private readonly Option<string> _device = new("--device") { Description = "cpu, cuda or cuda:n. For CUDA, set DPL_LIBTORCH to the folder of a libtorch that has it, such as torch/lib of an installed PyTorch 2.10.", HelpName = "device", DefaultValueFactory = _ => "cpu" };
     private readonly Option<bool> _fallback = new("--fallback-to-cpu") { Description = "Takes the CPU, with a warning, where the GPU is missing." };
-    private readonly Option<int?> _threads = new("--threads") { Description = "Threads on the CPU. Default: one for each core. Results depend on it in their last digits." };
+    private readonly Option<int?> _threads = new("--threads") { Description = "Threads on the CPU. Default: one for each core. Results depend on it in their last digits.", HelpName = "number" };
 
     /// <param name="needsClip">Whether a CLIP must be named; a saved model may find its own.</param>
     public ModelOptions(bool needsClip)
     {
-        _clip = new Option<string?>("--clip") { Description = needsClip ? BackboneArgument.Description : $"{BackboneArgument.Description} Default: where the model finds it by itself.", Required = needsClip };
-        _clip.CompletionSources.Add(ClipBackbone.TinyName);
+        _clip = new Option<string?>("--clip") { Description = needsClip ? BackboneArgument.Description : $"{BackboneArgument.Description} Default: where the model finds it by itself.", HelpName = "CLIP", Required = needsClip };
+        _clip.CompletionSources.Add(BackboneArgument.Names);
         _device.CompletionSources.Add("cpu", "cuda", "cuda:0");
     }
 
@@ -26,25 +27,45 @@ internal sealed class ModelOptions
         foreach (Option option in new Option[] { _clip, _device, _fallback, _threads }) command.Options.Add(option);
     }
 
-    /// <summary>Opens the CLIP.</summary>
-    public ClipBackbone Backbone(ParseResult arguments) => BackboneArgument.Resolve(arguments.GetRequiredValue(_clip)!);
+    /// <summary>Opens the CLIP that was named.</summary>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="cancellation">Ends a download.</param>
+    public ClipBackbone Backbone(ParseResult arguments, CancellationToken cancellation) => BackboneArgument.Resolve(arguments.GetRequiredValue(_clip)!, cancellation: cancellation);
+
+    /// <summary>Sets the number of threads, and makes sure of the device before anything is read or downloaded.</summary>
+    /// <exception cref="ArgumentException">There are no such threads, or the device has no such name.</exception>
+    /// <exception cref="MissingDeviceException">The GPU cannot be used, and the CPU is not to take its place.</exception>
+    public void Check(ParseResult arguments)
+    {
+        SetThreads(arguments);
+        string device = arguments.GetRequiredValue(_device);
+        if (GpuOf(device) is not int ordinal || arguments.GetValue(_fallback)) return;
+        const string otherwise = "Or let the CPU do it, without --device or with --fallback-to-cpu.";
+        if (!DplRuntime.HasCuda)
+            throw new MissingDeviceException($"--device {device}: there is no usable GPU here, because the libtorch in use has no CUDA, or there is no NVIDIA card with its driver. Set DPL_LIBTORCH to the folder of a libtorch with CUDA, such as torch/lib of an installed PyTorch 2.10. {otherwise}");
+        int count = torch.cuda.device_count();
+        if (ordinal >= count) throw new MissingDeviceException($"--device {device}: there {(count == 1 ? "is only one GPU, cuda:0" : $"are only {count} GPUs, cuda:0 to cuda:{count - 1}")}. {otherwise}");
+    }
 
     /// <summary>What a fit runs on.</summary>
     public void Apply(ParseResult arguments, DplTrainer.Options options)
     {
-        SetThreads(arguments);
         options.Device = arguments.GetValue(_device);
         options.FallbackToCpu = arguments.GetValue(_fallback);
     }
 
     /// <summary>What loaded models run on, and their CLIP if it was named.</summary>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="mlContext">That they are loaded with.</param>
+    /// <param name="cancellation">Ends a download.</param>
     /// <exception cref="ArgumentException">There is no such device.</exception>
-    public void Apply(ParseResult arguments, MLContext mlContext)
+    /// <exception cref="MissingDeviceException">The GPU cannot be used.</exception>
+    public void Apply(ParseResult arguments, MLContext mlContext, CancellationToken cancellation)
     {
-        SetThreads(arguments);
+        Check(arguments);
         mlContext.GpuDeviceId = GpuOf(arguments.GetRequiredValue(_device));
         mlContext.FallbackToCpu = arguments.GetValue(_fallback);
-        if (arguments.GetValue(_clip) is not null) mlContext.UseClipBackbone(Backbone(arguments));
+        if (arguments.GetValue(_clip) is not null) mlContext.UseClipBackbone(Backbone(arguments, cancellation));
     }
 
     private static int? GpuOf(string device)

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Linq.Expressions;
+using System.Reflection;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
@@ -17,52 +19,65 @@ internal abstract class OptionGroup
     }
 
     /// <summary>Sets what the command line says.</summary>
-    public virtual void Apply(ParseResult arguments, DplTrainer.Options options)
+    public void Apply(ParseResult arguments, DplTrainer.Options options)
     {
         foreach (Action<ParseResult, DplTrainer.Options> apply in _apply) apply(arguments, options);
     }
 
     /// <summary>An option with the trainer's default.</summary>
-    protected Option<T> Add<T>(string name, string description, T standard, Action<DplTrainer.Options, T> set)
+    /// <param name="name">With its hyphens.</param>
+    /// <param name="description">For the help.</param>
+    /// <param name="property">The trainer's option.</param>
+    protected void Add<T>(string name, string description, Expression<Func<DplTrainer.Options, T>> property)
     {
-        var option = new Option<T>(name) { Description = description, DefaultValueFactory = _ => standard };
-        _options.Add(option);
-        _apply.Add((arguments, options) => set(options, arguments.GetRequiredValue(option)));
-        return option;
+        PropertyInfo target = Target(name, property);
+        var option = new Option<T>(name) { Description = description, HelpName = HelpName(typeof(T)), DefaultValueFactory = _ => (T)target.GetValue(Defaults)! };
+        Add(option, (arguments, options) => target.SetValue(options, arguments.GetRequiredValue(option)));
     }
 
     /// <summary>An option that is left alone where it is not given.</summary>
-    protected Option<T?> AddOptional<T>(string name, string description, Action<DplTrainer.Options, T> set)
+    /// <param name="name">With its hyphens.</param>
+    /// <param name="description">For the help.</param>
+    /// <param name="property">The trainer's option; null where it is not given.</param>
+    /// <param name="helpName">What the help calls its value.</param>
+    protected void AddOptional<T>(string name, string description, Expression<Func<DplTrainer.Options, T>> property, string? helpName = null)
     {
-        var option = new Option<T?>(name) { Description = description };
-        _options.Add(option);
-        _apply.Add((arguments, options) =>
+        PropertyInfo target = Target(name, property);
+        var option = new Option<T?>(name) { Description = description, HelpName = helpName ?? HelpName(typeof(T)) };
+        Add(option, (arguments, options) =>
         {
-            if (arguments.GetValue(option) is { } value) set(options, value);
-        });
-        return option;
-    }
-
-    /// <summary>A number that is left alone where it is not given.</summary>
-    protected void AddNumber<T>(string name, string description, Action<DplTrainer.Options, T> set)
-        where T : struct
-    {
-        var option = new Option<T?>(name) { Description = description };
-        _options.Add(option);
-        _apply.Add((arguments, options) =>
-        {
-            if (arguments.GetValue(option) is T value) set(options, value);
+            if (arguments.GetValue(option) is { } value) target.SetValue(options, value);
         });
     }
 
-    /// <summary>An option that is on where it is named.</summary>
-    protected void AddSwitch(string name, string description, Action<DplTrainer.Options> set)
+    /// <summary>An option that is on or off where it is named.</summary>
+    /// <param name="name">With its hyphens.</param>
+    /// <param name="description">For the help.</param>
+    /// <param name="property">The trainer's option.</param>
+    /// <param name="value">What it then becomes.</param>
+    protected void AddSwitch(string name, string description, Expression<Func<DplTrainer.Options, bool>> property, bool value = true)
     {
+        PropertyInfo target = Target(name, property);
         var option = new Option<bool>(name) { Description = description };
-        _options.Add(option);
-        _apply.Add((arguments, options) =>
+        Add(option, (arguments, options) =>
         {
-            if (arguments.GetValue(option)) set(options);
+            if (arguments.GetValue(option)) target.SetValue(options, value);
         });
     }
+
+    /// <summary>An option with a meaning of its own.</summary>
+    protected void Add(Option option, Action<ParseResult, DplTrainer.Options> apply)
+    {
+        _options.Add(option);
+        _apply.Add(apply);
+    }
+
+    private static PropertyInfo Target(string name, LambdaExpression property)
+    {
+        var target = (PropertyInfo)((MemberExpression)property.Body).Member;
+        TrainerOptionNames.Add(target.Name, name);
+        return target;
+    }
+
+    private static string? HelpName(Type type) => (Nullable.GetUnderlyingType(type) ?? type) == typeof(string) ? "text" : "number";
 }

@@ -7,15 +7,16 @@ namespace Microsoft.ML.Dpl.Tool.Options;
 /// <param name="Main">The model, or the configuration.</param>
 /// <param name="Results">Everything about the run as JSON; null where it is not wanted.</param>
 /// <param name="Report">The page; null where it is not wanted or the verb has none.</param>
-internal sealed record OutputFiles(OutputFile Main, OutputFile? Results, OutputFile? Report);
+/// <param name="ResultsAreOutput">Whether the results are the command's output, in place of tables.</param>
+internal sealed record OutputFiles(OutputFile Main, OutputFile? Results, OutputFile? Report, bool ResultsAreOutput);
 
 /// <summary>Where they go.</summary>
 internal sealed class OutputOptions
 {
-    private const string Nothing = "none";
+    private const string Nothing = "none", StandardOutput = "-";
 
     private readonly Option<string> _output;
-    private readonly Option<string?> _json = new("--json") { Description = "Where the results go as JSON: options, versions, data, every epoch, every test prediction. Default: beside the output, as NAME.results.json; none: nowhere.", HelpName = "file|none" };
+    private readonly Option<string?> _json = new("--json") { Description = "Where the results go as JSON: options, versions, data, every epoch, every test prediction. Default: beside the output, as NAME.results.json; -: to the standard output, in place of tables; none: nowhere.", HelpName = "file|-|none" };
 
     private readonly Option<string?>? _report;
 
@@ -24,7 +25,7 @@ internal sealed class OutputOptions
     /// <param name="hasReport">Whether the verb writes a page, too.</param>
     public OutputOptions(string what, string standard, bool hasReport = false)
     {
-        _output = new Option<string>("--output", "-o") { Description = $"Where {what} goes; a file there is replaced once the new one is whole.", DefaultValueFactory = _ => standard };
+        _output = new Option<string>("--output", "-o") { HelpName = "file", Description = $"Where {what} goes; a file there is replaced once the new one is whole.", DefaultValueFactory = _ => standard };
         if (hasReport) _report = new Option<string?>("--report") { Description = "Where the report goes, one HTML page: accuracy, alphas, curves, confusions, the worst mistakes with heat maps. Default: beside the output, as NAME.report.html; none: nowhere.", HelpName = "file|none" };
     }
 
@@ -35,22 +36,24 @@ internal sealed class OutputOptions
         if (_report is not null) command.Options.Add(_report);
     }
 
+    /// <param name="arguments">The command line.</param>
+    /// <param name="inputs">What the command reads.</param>
     /// <exception cref="IOException">A file cannot be written.</exception>
-    /// <exception cref="ArgumentException">Two of them are the same.</exception>
-    public OutputFiles Check(ParseResult arguments)
+    /// <exception cref="ArgumentException">Two of them are the same, or one is an input.</exception>
+    public OutputFiles Check(ParseResult arguments, params IEnumerable<string> inputs)
     {
         string output = arguments.GetRequiredValue(_output);
-        OutputFile main = OutputFile.Check(output, "--output");
-        OutputFile? results = Beside(arguments, _json, output, ".results.json"), report = _report is null ? null : Beside(arguments, _report, output, ".report.html");
+        string[] read = [.. inputs];
+        OutputFile? Beside(Option<string?> option, string extension)
+        {
+            string path = arguments.GetValue(option) ?? Path.ChangeExtension(output, extension);
+            return path == Nothing || (path == StandardOutput && option == _json) ? null : OutputFile.Check(path, option.Name, read);
+        }
+        OutputFile main = OutputFile.Check(output, "--output", read);
+        OutputFile? results = Beside(_json, ".results.json"), report = _report is null ? null : Beside(_report, ".report.html");
         (string Option, OutputFile? File)[] files = [("--output", main), ("--json", results), ("--report", report)];
         if (files.Where(f => f.File is not null).GroupBy(f => f.File!.FullPath).FirstOrDefault(group => group.Count() > 1) is { } same)
             throw new ArgumentException($"{string.Join(" and ", same.Select(f => f.Option))} are both '{same.Key}': give them different names.");
-        return new OutputFiles(main, results, report);
-    }
-
-    private static OutputFile? Beside(ParseResult arguments, Option<string?> option, string output, string extension)
-    {
-        string path = arguments.GetValue(option) ?? Path.ChangeExtension(output, extension);
-        return path == Nothing ? null : OutputFile.Check(path, option.Name);
+        return new OutputFiles(main, results, report, arguments.GetValue(_json) == StandardOutput);
     }
 }

@@ -9,18 +9,16 @@ internal static class ConfigurationTable
 {
     public static void Write(PromptConfiguration configuration, DplSearchReport? search)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumn("prompt rows in layer");
-        int layers = Math.Max(configuration.Text.Count, configuration.Image.Count);
-        for (int layer = 1; layer <= layers; layer++) table.AddColumn(new TableColumn(layer.ToString(CultureInfo.InvariantCulture)).RightAligned());
-        void Row<T>(string name, IReadOnlyList<T> values, string format)
-            where T : IFormattable
-            => table.AddRow([name, .. values.Select(value => value.ToString(format, CultureInfo.InvariantCulture)), .. Enumerable.Repeat("", layers - values.Count)]);
-        Row("text", configuration.Text, "d");
-        Row("image", configuration.Image, "d");
-        if (search is not null)
+        // A row for each layer: as columns, those of a large CLIP would not fit a terminal.
+        var table = new Table().Border(TableBorder.Simple);
+        foreach (string column in search is null ? ["layer", "text rows", "image rows"] : new[] { "layer", "text rows", "confidence", "image rows", "confidence" }) table.AddColumn(new TableColumn(column).RightAligned());
+        for (int layer = 0; layer < Math.Max(configuration.Text.Count, configuration.Image.Count); layer++)
         {
-            Row("text, confidence", search.TextConfidence, "f2");
-            Row("image, confidence", search.ImageConfidence, "f2");
+            string Of<T>(IReadOnlyList<T>? values, string format)
+                where T : IFormattable
+                => values is not null && layer < values.Count ? values[layer].ToString(format, CultureInfo.InvariantCulture) : "";
+            string text = Of(configuration.Text, "d"), image = Of(configuration.Image, "d"), number = (layer + 1).ToString(CultureInfo.InvariantCulture);
+            table.AddRow(search is null ? [number, text, image] : new[] { number, text, Of(search.TextConfidence, "f2"), image, Of(search.ImageConfidence, "f2") });
         }
         Terminal.Out.Write(table);
     }

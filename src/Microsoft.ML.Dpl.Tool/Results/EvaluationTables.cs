@@ -8,13 +8,14 @@ namespace Microsoft.ML.Dpl.Tool.Results;
 internal static class EvaluationTables
 {
     // A wider matrix fits no screen.
-    private const int LargestMatrix = 15, MostConfusions = 10;
+    private const int LargestMatrix = 15, MostConfusions = 10, MatrixGap = 3;
+    private const string MatrixCorner = "is \\ taken for";
 
     public static void Write(TestResults evaluation)
     {
         Terminal.Out.Write(Overall(evaluation));
         Terminal.Out.Write(Classes(evaluation));
-        if (evaluation.Classes.Count <= LargestMatrix) Terminal.Out.Write(Matrix(evaluation));
+        if (evaluation.Classes.Count <= LargestMatrix && MatrixWidth(evaluation) <= Terminal.Out.Profile.Width) Terminal.Out.Write(Matrix(evaluation));
         WriteConfusions(evaluation);
     }
 
@@ -52,9 +53,12 @@ internal static class EvaluationTables
         return table;
     }
 
+    // Columns that do not fit would be left out without a word.
+    private static int MatrixWidth(TestResults evaluation) => evaluation.Classes.Append(MatrixCorner).Max(name => name.Length) + evaluation.Classes.Sum(name => name.Length + MatrixGap);
+
     private static Table Matrix(TestResults evaluation)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumn("is \\ taken for");
+        var table = new Table().Border(TableBorder.Simple).AddColumn(MatrixCorner);
         foreach (string name in evaluation.Classes) table.AddColumn(new TableColumn(Markup.Escape(name)).RightAligned());
         foreach (var (name, row) in evaluation.Classes.Zip(evaluation.Confusion))
             table.AddRow([Markup.Escape(name), .. row.Select(count => count == 0 ? "·" : count.ToString(CultureInfo.InvariantCulture))]);

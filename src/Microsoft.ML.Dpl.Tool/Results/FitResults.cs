@@ -38,4 +38,7 @@ public sealed record FitResults(AskedResults Asked, VersionResults Versions, Bac
 
     /// <summary>Whether the fit was cancelled and this is the best it had by then.</summary>
     public bool WasCancelled { get; init; }
+
+    /// <summary>Whether the fit's numbers went wrong and this is the best it had before.</summary>
+    public bool HasDiverged { get; init; }
 }

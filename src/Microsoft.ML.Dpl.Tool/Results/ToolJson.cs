@@ -18,6 +18,9 @@ internal static class ToolJson
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
     };
 
-    /// <summary>One object a line.</summary>
+    /// <summary>One object a line, whose members are always all there.</summary>
+    public static JsonSerializerOptions Progress { get; } = new(Indented) { WriteIndented = false };
+
+    /// <summary>One object a line, without what there is not.</summary>
     public static JsonSerializerOptions Line { get; } = new(Indented) { WriteIndented = false, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 }

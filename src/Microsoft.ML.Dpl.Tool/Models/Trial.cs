@@ -1,0 +1,64 @@
+using System.Diagnostics;
+using Microsoft.ML.Dpl.Tool.Data;
+using Microsoft.ML.Dpl.Tool.Display;
+using Microsoft.ML.Dpl.Tool.Results;
+
+namespace Microsoft.ML.Dpl.Tool.Models;
+
+/// <summary>What a configuration came to.</summary>
+/// <param name="Name">As the user named it.</param>
+/// <param name="Configuration">Given, or found by its search.</param>
+/// <param name="Test">Its figures on the test pictures.</param>
+/// <param name="ValidationAccuracy">0 to 1; null without validation rows.</param>
+/// <param name="FitTime">What search and training took.</param>
+internal sealed record Trial(string Name, PromptConfiguration Configuration, TestResults Test, double? ValidationAccuracy, TimeSpan FitTime);
+
+/// <summary>Fits and tests configurations, each on the same pictures.</summary>
+/// <param name="sets">With test pictures.</param>
+/// <param name="hasWeights">Whether rows have weights of their own.</param>
+/// <param name="mode">How progress is shown.</param>
+/// <param name="verbose">Whether the library's notes are shown, too.</param>
+/// <param name="tensorBoard">Folder for TensorBoard's events; null: none are written.</param>
+internal sealed class Trials(PictureSets sets, bool hasWeights, ProgressMode mode, bool verbose, string? tensorBoard)
+{
+    private const int RowsOfSearch = 4;
+
+    private readonly List<FitSession> _sessions = [];
+
+    /// <summary>Looks at options that will be tried, before the first of several is.</summary>
+    /// <exception cref="ArgumentException">One is out of range, or the configuration does not fit the CLIP.</exception>
+    public void Check(DplTrainer.Options options)
+    {
+        SetAside(options);
+        _ = new FitSession(options, sets, hasWeights, mode, verbose);
+    }
+
+    /// <param name="name">As the user named the configuration.</param>
+    /// <param name="options">Whose configuration is tried; their token ends it.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public Trial Run(string name, DplTrainer.Options options)
+    {
+        SetAside(options);
+        long began = Stopwatch.GetTimestamp();
+        var session = new FitSession(options, sets, hasWeights, mode, verbose, tensorBoard);
+        _sessions.Add(session);
+        using DplTransformer transformer = session.Fit(name);
+        TimeSpan time = Stopwatch.GetElapsedTime(began);
+        (TestResults test, _) = Evaluator.Evaluate(session.MLContext, transformer, sets.Test, options.SkipUnreadableImages, mode, $"{name}, test", options.CancellationToken);
+        return new Trial(name, transformer.Configuration, test, transformer.ValidationAccuracy, time);
+    }
+
+    /// <summary>Removes what the workspace keeps of all of them, see <see cref="FitSession.Forget"/>.</summary>
+    public void Forget()
+    {
+        foreach (FitSession session in _sessions) session.Forget();
+    }
+
+    /// <summary>Patience needs validation rows, which the trainer sets aside by itself for a search only: a trial beside a search gets as many.</summary>
+    private void SetAside(DplTrainer.Options options)
+    {
+        if (options is not { TrainingPatience: not null, Configuration: { } lengths, ValidationRowsPerClass: null, ValidationFraction: null } || sets.Validation.Count > 0) return;
+        if (lengths.Text.Concat(lengths.Image).All(length => length == 0)) options.TrainingPatience = null;
+        else options.ValidationRowsPerClass = RowsOfSearch;
+    }
+}

@@ -1,0 +1,33 @@
+using System.Collections.Concurrent;
+using System.Text.RegularExpressions;
+
+namespace Microsoft.ML.Dpl.Tool.Options;
+
+/// <summary>What the trainer's options are called on the command line: the library's messages name its own.</summary>
+internal static partial class TrainerOptionNames
+{
+    private static readonly ConcurrentDictionary<string, string> Names = new(StringComparer.Ordinal)
+    {
+        [nameof(DplTrainer.Options.Backbone)] = "--clip",
+        [nameof(DplTrainer.Options.CandidateLengths)] = "--candidates",
+        [nameof(DplTrainer.Options.ClassWeights)] = "--class-weights",
+        [nameof(DplTrainer.Options.Configuration)] = "--configuration",
+        [nameof(DplTrainer.Options.Device)] = "--device",
+        [nameof(DplTrainer.Options.ExampleWeightColumnName)] = "--weight-column",
+        [nameof(DplTrainer.Options.FallbackToCpu)] = "--fallback-to-cpu",
+        [nameof(DplTrainer.Options.ModelContents)] = "--contents",
+        [nameof(DplTrainer.Options.Seed)] = "--seed",
+        [nameof(DplTrainer.Options.ValidationSet)] = "--validation",
+    };
+
+    /// <param name="property">Of <see cref="DplTrainer.Options"/>.</param>
+    /// <param name="option">With its hyphens.</param>
+    public static void Add(string property, string option) => Names[property] = option;
+
+    /// <summary>A message of the library in the command's words; what stands in quotes or within a longer word stays.</summary>
+    public static string InWords(string message)
+        => Word().Replace(message, match => Names.TryGetValue(match.Value, out string? option) ? option : match.Value);
+
+    [GeneratedRegex(@"(?<![\w'""/.\\-])[A-Z][A-Za-z]+(?![\w'""/\\-]|\.\w)")]
+    private static partial Regex Word();
+}

@@ -1,0 +1,37 @@
+using System.CommandLine;
+using System.CommandLine.Invocation;
+using System.Text.RegularExpressions;
+using Microsoft.ML.Dpl.Tool.Display;
+
+namespace Microsoft.ML.Dpl.Tool;
+
+/// <summary>Tells what is wrong with a command line in a few lines, in the user's words.</summary>
+internal static partial class ParseFailure
+{
+    private const string NoCommand = "Required command was not provided.";
+
+    public static ExitCode Report(ParseResult arguments, ParseErrorAction refusal)
+    {
+        // Where a verb is still to come, the help says which there are.
+        bool isUnfinished = arguments.CommandResult.Command.Subcommands.Count > 0 && arguments.UnmatchedTokens.Count == 0;
+        (refusal.ShowHelp, refusal.ShowTypoCorrections) = (isUnfinished, true);
+        using var said = new StringWriter();
+        arguments.Invoke(new InvocationConfiguration { Output = said, Error = said });
+        string text = KindOfValue().Replace(said.ToString(), match => match.Groups["kind"].Value.StartsWith("Int", StringComparison.Ordinal) ? "as a whole number" : "as a number");
+        // That a verb is missing says nothing new where one was misspelt.
+        if (!isUnfinished) text = text.Replace($"{NoCommand}{Environment.NewLine}", "", StringComparison.Ordinal);
+        Console.Error.WriteLine(text.Trim());
+        if (!isUnfinished) Terminal.Note($"{CommandPath(arguments)} --help says what can be given.");
+        return ExitCode.BadInput;
+    }
+
+    private static string CommandPath(ParseResult arguments)
+    {
+        var names = new Stack<string>();
+        for (System.CommandLine.Command? at = arguments.CommandResult.Command; at is not null; at = at.Parents.OfType<System.CommandLine.Command>().FirstOrDefault()) names.Push(at is RootCommand ? "dpl" : at.Name);
+        return string.Join(' ', names);
+    }
+
+    [GeneratedRegex(@"as expected type '(?:System\.Nullable`1\[)?System\.(?<kind>Int32|Int64|Double)(?:\[\])?\]?'")]
+    private static partial Regex KindOfValue();
+}

@@ -1,0 +1,36 @@
+using Spectre.Console;
+
+namespace Microsoft.ML.Dpl.Tool.Results;
+
+/// <summary>A table of which the less important columns are left out where they do not fit.</summary>
+internal sealed class FittingTable
+{
+    private const int Gap = 3;
+
+    private readonly List<(string Header, int Rank, bool IsNumber, string[] Cells)> _columns = [];
+
+    /// <param name="header">Of the column.</param>
+    /// <param name="rank">From 0, the most important, which stays in any case.</param>
+    /// <param name="isNumber">Whether it stands on the right and is never broken.</param>
+    /// <param name="cells">One per row.</param>
+    public FittingTable Add(string header, int rank, bool isNumber, IEnumerable<string> cells)
+    {
+        _columns.Add((header, rank, isNumber, [.. cells]));
+        return this;
+    }
+
+    /// <param name="width">Characters that there are.</param>
+    public Table Within(int width)
+    {
+        var kept = _columns.ToList();
+        while (kept.Count > 1 && kept.Max(column => column.Rank) > 0 && kept.Sum(column => Gap + column.Cells.Append(column.Header).Max(cell => cell.Length)) > width) kept.Remove(kept.MaxBy(column => column.Rank));
+        var table = new Table().Border(TableBorder.Simple);
+        foreach (var column in kept)
+        {
+            var made = new TableColumn(Markup.Escape(column.Header));
+            table.AddColumn(column.IsNumber ? made.RightAligned().NoWrap() : made);
+        }
+        for (int row = 0; row < kept[0].Cells.Length; row++) table.AddRow([.. kept.Select(column => Markup.Escape(column.Cells[row]))]);
+        return table;
+    }
+}

@@ -1,0 +1,144 @@
+using System.Diagnostics;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Hub;
+
+namespace Microsoft.ML.Dpl.Tool.Tests;
+
+/// <summary>Ctrl-C ends every verb soon and leaves whole files; once more ends at once.</summary>
+[Collection(DrawnDataCollection.Name)]
+public sealed class InterruptionTests(DrawnData data)
+{
+    private const int Cancelled = 130;
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
+
+    [SkippableFact]
+    public async Task In_the_search_the_choice_so_far_is_kept()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "there are no signals");
+        string model = data.File("searching.zip");
+        ToolProcess.Outcome outcome = await Interrupted(
+            line => line.Contains("search: epoch 1/", StringComparison.Ordinal), ["fit", data.Table("train"), "--clip", "tiny", "--output", model, "--search-epochs", "100000", "--candidates", "0", "2", "--batch-size", "8", "--validation-per-class", "1"]);
+        Assert.Equal(Cancelled, outcome.ExitCode);
+        Assert.Contains("once more ends at once", outcome.Error);
+        Assert.Contains("the model is the best there was by then", outcome.Error);
+        Assert.True(DplModelInfo.Read(model).WasCancelled);
+        Assert.True(File.Exists(Path.ChangeExtension(model, ".report.html")));
+    }
+
+    [SkippableFact]
+    public async Task A_comparison_keeps_what_was_compared()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "there are no signals");
+        string json = data.File("part.json");
+        ToolProcess.Outcome outcome = await Interrupted(
+            line => line.Contains("uniform:2, training: epoch 1/", StringComparison.Ordinal),
+            ["compare", data.Table("train"), "--test", data.Table("test"), "--clip", "tiny", "--configuration", "zero-shot", "--configuration", "uniform:2", "--json", json, "--training-epochs", "100000", "--batch-size", "8"]);
+        Assert.Equal(Cancelled, outcome.ExitCode);
+        Assert.Contains("1 of 2 configurations were compared", outcome.Error);
+        Assert.Contains("zero-shot", outcome.Output);
+        Assert.Contains("\"zero-shot\"", File.ReadAllText(json));
+    }
+
+    /// <summary>A read that nothing comes from does not hold up the end.</summary>
+    [SkippableFact]
+    public async Task In_waiting_for_paths_the_table_so_far_is_shown()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "there are no signals");
+        (await data.Fit()).Expect(0);
+        string path = data.Rows("test")[0].Path;
+        ToolProcess.Outcome outcome = await Interrupted(line => line.Contains("\"done\":1", StringComparison.Ordinal), ["predict", data.Model, "-", "--batch-size", "1", "--progress", "json"], path + "\n");
+        Assert.Equal(Cancelled, outcome.ExitCode);
+        Assert.Contains(Path.GetFileName(path), outcome.Output);
+        Assert.Contains("Cancelled after 1 pictures.", outcome.Error);
+    }
+
+    [SkippableFact]
+    public async Task In_a_download_what_came_is_kept()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "there are no signals");
+        using var home = new TemporaryFolder();
+        using var hub = new HubServer();
+        using var held = new ManualResetEventSlim();
+        try
+        {
+            foreach (string path in Directory.GetFiles(ClipBackbone.Tiny.Location!)) hub.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
+            // The first answer breaks off, the second does not come.
+            int asked = 0;
+            hub.Change = (request, answer) =>
+            {
+                if (!request.AtCdn || request.Method != "GET") return answer;
+                if (Interlocked.Increment(ref asked) == 1) return answer with { CutAfter = answer.Body.Length / 2 };
+                held.Wait(Limit);
+                return answer;
+            };
+            using Process process = ToolProcess.Start(
+                ["train", data.Table("train"), "--clip", HubServer.Repository, "--configuration", "uniform:2", "--output", home.File("model.zip")],
+                [("HF_HOME", home.FullPath), ("HF_ENDPOINT", hub.Address.AbsoluteUri), ("HF_HUB_CACHE", ""), ("HF_TOKEN", ""), ("HF_HUB_OFFLINE", "")]);
+            try
+            {
+                using var limit = new CancellationTokenSource(Limit);
+                while (Volatile.Read(ref asked) < 2) await Task.Delay(20, limit.Token);
+                Signals.Interrupt(process);
+                string error = await process.StandardError.ReadToEndAsync(limit.Token);
+                await process.WaitForExitAsync(limit.Token);
+                Assert.True(process.ExitCode == Cancelled, error);
+                Assert.Contains("What was downloaded is kept", error);
+                Assert.Contains(Directory.EnumerateFiles(home.FullPath, "*", SearchOption.AllDirectories), file => file.EndsWith(".incomplete", StringComparison.Ordinal) && new FileInfo(file).Length > 0);
+            }
+            finally
+            {
+                if (!process.HasExited) process.Kill();
+            }
+        }
+        finally
+        {
+            held.Set();
+        }
+    }
+
+    [SkippableFact]
+    public async Task A_second_one_ends_at_once()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "there are no signals");
+        string model = data.File("twice.zip");
+        ToolProcess.Outcome outcome = await Interrupted(
+            line => line.Contains("training: epoch 1/", StringComparison.Ordinal),
+            ["train", data.Table("train"), "--clip", "tiny", "--configuration", "uniform:2", "--output", model, "--training-epochs", "100000", "--batch-size", "24"], times: 2);
+        Assert.Equal(Cancelled, outcome.ExitCode);
+        Assert.DoesNotContain(Directory.GetFiles(data.Folder), path => path.EndsWith(".partial", StringComparison.Ordinal));
+    }
+
+    /// <summary>Runs the command until a line on its error stream, and interrupts it there.</summary>
+    private static async Task<ToolProcess.Outcome> Interrupted(Func<string, bool> isTime, string[] arguments, string? input = null, int times = 1)
+    {
+        using Process process = ToolProcess.Start(arguments);
+        try
+        {
+            using var limit = new CancellationTokenSource(Limit);
+            Task<string> output = process.StandardOutput.ReadToEndAsync(limit.Token);
+            // The input stays open.
+            if (input is not null)
+            {
+                await process.StandardInput.WriteAsync(input);
+                await process.StandardInput.FlushAsync(limit.Token);
+            }
+            var said = new List<string>();
+            do said.Add(await process.StandardError.ReadLineAsync(limit.Token) ?? throw new InvalidOperationException(string.Join('\n', said)));
+            while (!isTime(said[^1]));
+            for (int i = 0; i < times; i++)
+            {
+                // Two that are not far enough apart count as one.
+                if (i > 0) await Task.Delay(100, limit.Token);
+                if (!process.HasExited) Signals.Interrupt(process);
+            }
+            said.Add(await process.StandardError.ReadToEndAsync(limit.Token));
+            await process.WaitForExitAsync(limit.Token);
+            return new ToolProcess.Outcome(process.ExitCode, await output, string.Join('\n', said));
+        }
+        finally
+        {
+            if (!process.HasExited) process.Kill();
+        }
+    }
+}

@@ -1,0 +1,61 @@
+using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tool.Display;
+
+namespace Microsoft.ML.Dpl.Tool.Tests;
+
+/// <summary>Files are written whole or not at all, and messages name them as the user did.</summary>
+public sealed class OutputFileTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void A_file_is_replaced_once_the_new_one_is_whole()
+    {
+        string path = _folder.File("new/model.zip");
+        OutputFile file = OutputFile.Check(path, "--output");
+        file.Write(temporary => File.WriteAllText(temporary, "first"));
+        Assert.Throws<FormatException>(() => file.Write(temporary =>
+        {
+            File.WriteAllText(temporary, "half");
+            throw new FormatException();
+        }));
+        Assert.Equal("first", File.ReadAllText(path));
+        Assert.Single(Directory.GetFiles(Path.GetDirectoryName(path)!));
+    }
+
+    [Fact]
+    public void What_cannot_be_written_is_told_by_its_own_name()
+    {
+        string path = _folder.File("model.zip");
+        OutputFile file = OutputFile.Check(path, "--output");
+        string message = Assert.Throws<IOException>(() => file.Write(temporary => throw new IOException($"No space left on device : '{temporary}'"))).Message;
+        Assert.Equal($"'{path}' cannot be written: No space left on device : '{path}'.", message);
+        Directory.CreateDirectory(path);
+        Assert.DoesNotContain(".partial", Assert.Throws<IOException>(() => OutputFile.Check(path, "--output")).Message);
+    }
+
+    /// <summary>A fit of hours is not lost because its folder has become unusable.</summary>
+    [Fact]
+    public void Work_is_kept_elsewhere_where_its_place_is_gone()
+    {
+        string path = _folder.File("output/model.zip");
+        OutputFile file = OutputFile.Check(path, "--output");
+        Directory.Delete(Path.GetDirectoryName(path)!);
+        File.WriteAllText(Path.GetDirectoryName(path)!, "in the way");
+        Assert.False(file.WriteSomewhere(temporary => File.WriteAllText(temporary, "hours")));
+        Assert.NotEqual(path, file.FullPath);
+        Assert.Equal("hours", File.ReadAllText(file.FullPath));
+        Directory.Delete(Path.GetDirectoryName(file.FullPath)!, recursive: true);
+    }
+
+    [Fact]
+    public void Nothing_that_is_read_is_written_to()
+    {
+        string path = _folder.File("train.tsv");
+        File.WriteAllText(path, "");
+        string message = Assert.Throws<ArgumentException>(() => OutputFile.Check(path, "--output", [_folder.File("x"), Path.Combine(_folder.FullPath, ".", "train.tsv")])).Message;
+        Assert.Contains("--output would replace", message);
+    }
+}
