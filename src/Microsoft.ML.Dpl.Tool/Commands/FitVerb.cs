@@ -85,7 +85,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         files.Results?.Write(path => File.WriteAllText(path, ResultsJson.Write(results)));
         if (results.Test is not null && baselines.Length > 0)
         {
-            results = results with { Comparison = Compared(baselines, OptionsOf, sets, arguments, cancellation) };
+            results = results with { Comparison = Compared(baselines, OptionsOf, options, results.Test.Predictions, sets, arguments, cancellation) };
             untested |= results.Comparison.Count < baselines.Length;
             files.Results?.Write(path => File.WriteAllText(path, ResultsJson.Write(results)));
         }
@@ -105,20 +105,26 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
 
     /// <summary>Baselines on the same test pictures; those that a cancelled run did not come to are left out.</summary>
     private List<ComparisonRow> Compared(
-        (string Name, PromptConfiguration Lengths)[] baselines, Func<PromptConfiguration?, DplTrainer.Options> optionsOf, PictureSets sets, ParseResult arguments, CancellationToken cancellation)
+        (string Name, PromptConfiguration Lengths)[] baselines, Func<PromptConfiguration?, DplTrainer.Options> optionsOf, DplTrainer.Options fitted, IReadOnlyList<TestPrediction> predictions,
+        PictureSets sets, ParseResult arguments, CancellationToken cancellation)
     {
         var rows = new List<ComparisonRow>();
         foreach (var (name, lengths) in baselines)
         {
             DplTrainer.Options options = optionsOf(lengths);
+            // A search sets pictures aside: what it is compared with must not train on them either.
+            if (fitted.Configuration is null && fitted.ValidationSet is null && options.ValidationFraction is null && !lengths.IsZeroShot)
+                options.ValidationRowsPerClass ??= DplTrainer.Options.DefaultValidationRowsPerClass;
             // The fit's own workspace holds no second fit.
             if (options.WorkspacePath is { } workspace) options.WorkspacePath = Path.Combine(workspace, $"baseline-{rows.Count + 1}");
+            long began = Stopwatch.GetTimestamp();
             try
             {
                 var session = new FitSession(options, sets, _data.HasWeights(arguments), _progress.Mode(arguments), CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
                 using DplTransformer transformer = session.Fit(name);
                 (TestResults test, _) = Evaluator.Evaluate(session.MLContext, transformer, sets.Test, options.SkipUnreadableImages, cancellation);
-                rows.Add(new ComparisonRow(name, test.Accuracy, test.MacroAccuracy, transformer.Configuration));
+                rows.Add(new ComparisonRow(
+                    name, test.Accuracy, test.MacroAccuracy, transformer.Configuration, PairedDifference.Of(predictions, test.Predictions), Stopwatch.GetElapsedTime(began).TotalSeconds));
             }
             catch (OperationCanceledException)
             {

@@ -24,20 +24,20 @@ internal static class RunRecord
             Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(sets.Source)), Repeat(arguments, options), Environment.CurrentDirectory, [.. Values(options)], options.Seed, started),
         Versions(options), BackboneResults.Of(options.Backbone!))
     {
-        Data = DataOf(sets),
+        Data = DataOf(sets) with { SetAside = SetAside(options) },
     };
 
     /// <summary>The epochs of training as results; null where none ended.</summary>
     public static TrainingResults? Training(IReadOnlyList<FittedEpoch> epochs, double? validationAccuracy)
     {
         TrainingEpochResults[] training = [.. epochs.Where(epoch => epoch.Stage == DplStage.Training)
-            .Select(epoch => new TrainingEpochResults(epoch.LearningRate, epoch.Figures.TrainLoss, epoch.Figures.ValidationLoss, epoch.Figures.ValidationAccuracy))];
+            .Select(epoch => new TrainingEpochResults(epoch.LearningRate, epoch.Figures.TrainLoss, epoch.Figures.ValidationLoss, epoch.Figures.ValidationAccuracy, epoch.Epoch))];
         return training.Length == 0 ? null : new TrainingResults(training, validationAccuracy);
     }
 
     /// <summary>What each stage took until its last whole epoch.</summary>
     public static IEnumerable<StageCost> Stages(IReadOnlyList<FittedEpoch> epochs)
-        => epochs.GroupBy(epoch => epoch.Stage).Select(stage => new StageCost(stage.Key.ToString(), stage.Last().Elapsed.TotalSeconds, Peak()));
+        => epochs.GroupBy(epoch => epoch.Stage).Select(stage => new StageCost(stage.Key.ToString(), stage.Last().Elapsed.TotalSeconds, stage.Last().PeakBytes));
 
     /// <summary>The process's largest resident set so far, in bytes.</summary>
     public static long Peak()
@@ -45,6 +45,18 @@ internal static class RunRecord
         using var process = Process.GetCurrentProcess();
         return process.PeakWorkingSet64;
     }
+
+    /// <summary>Which training pictures the trainer sets aside for validation, in words; null: none.</summary>
+    private static string? SetAside(DplTrainer.Options options) => options switch
+    {
+        { ValidationSet: not null } => null,
+        { ValidationFraction: double fraction } => string.Create(CultureInfo.InvariantCulture, $"Of each class {fraction:0.# %} of the training pictures were set aside for validation, but never all."),
+        { ValidationRowsPerClass: int rows } => Sentence(rows),
+        { Configuration: null } => Sentence(DplTrainer.Options.DefaultValidationRowsPerClass),
+        _ => null,
+    };
+
+    private static string Sentence(int rows) => string.Create(CultureInfo.InvariantCulture, $"Of each class {rows} training picture{(rows == 1 ? " was" : "s were")} set aside for validation, but never all.");
 
     private static string Repeat(ParseResult arguments, DplTrainer.Options options)
     {
