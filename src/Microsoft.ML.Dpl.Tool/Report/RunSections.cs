@@ -15,7 +15,7 @@ internal static class RunSections
             <p>This command repeats the run{(asked.WorkingFolder is null ? "" : " in ")}{(asked.WorkingFolder is string folder ? Markup.Of($"<code>{folder}</code>") : Markup.Empty)}:</p>
             <pre><code>{asked.CommandLine}</code></pre>
             {(results.ModelPath is string model ? Markup.Of($"<p>The model is in <code>{model}</code>.</p>") : Markup.Empty)}
-            <details><summary>All {asked.Options.Count} options</summary><div class="wide">{Pairs(asked.Options.Select(option => (option.Name, option.Value)))}</div></details>
+            <details><summary>All {asked.Options.Count} options</summary><div class="wide">{Pairs(asked.Options.Select(option => (option.Name, option.Value.Length > 0 ? option.Value : "–")))}</div></details>
             """));
     }
 
