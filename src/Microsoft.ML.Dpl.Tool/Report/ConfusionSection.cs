@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
@@ -40,7 +41,10 @@ internal static class ConfusionSection
 
     /// <summary>One cell in words.</summary>
     public static string Words(TestResults test, int truth, int predicted)
-        => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{Written.Isolated(test.Classes[truth])} {(truth == predicted ? "recognised" : $"taken for {Written.Isolated(test.Classes[predicted])}")}: {test.Confusion[truth][predicted]} of {test.PerClass[truth].Pictures}");
+    {
+        string what = truth == predicted ? "recognised" : $"taken for {Written.Isolated(test.Classes[predicted])}";
+        return string.Create(CultureInfo.InvariantCulture, $"{Written.Isolated(test.Classes[truth])} {what}: {test.Confusion[truth][predicted]} of {test.PerClass[truth].Pictures}");
+    }
 
     private static Markup Commonest(TestResults test)
     {

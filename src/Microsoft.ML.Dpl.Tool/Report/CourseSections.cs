@@ -44,7 +44,7 @@ internal static class CourseSections
         int kept = training.ValidationAccuracy is double best ? Array.LastIndexOf(accuracies, best) : -1;
         Markup accuracy = validated
             ? PlotFigure.Of(new PlotPicture("accuracy", $"Validation accuracy, by epoch: {FromTo(accuracies, Written.Percent)}.", Epochs, new PlotAxis("validation accuracy") { Numbers = PlotNumbers.Percent },
-                [new PlotSeries("after each epoch", PlotMark.Line, places, accuracies) { Colour = 2 }, .. kept < 0 ? [] : new[] { new PlotSeries("kept", PlotMark.Points, [places[kept]], [accuracies[kept]]) { Colour = 0 } }]))
+                [new PlotSeries("after each epoch", PlotMark.Line, places, accuracies) { Colour = 2 }, .. kept >= 0 ? new[] { new PlotSeries("kept", PlotMark.Points, [places[kept]], [accuracies[kept]]) { Colour = 0 } } : []]))
             : Markup.Of($"""<p class="missing">There were no validation rows, so there is no accuracy by epoch.</p>""");
         return new Section(id, title, Markup.Of($"""
             {Kept(training, kept < 0 ? null : (int)places[kept])}{Before((int)places[0] - 1)}

@@ -44,7 +44,7 @@ internal static class RunSections
         if (results.Stages.Count == 0) return Section.Missing(id, title, "No stage was timed.");
         double total = results.Stages.Sum(stage => stage.Seconds), longest = results.Stages.Select(stage => stage.Seconds).Concat(results.Comparison.Select(row => row.Seconds ?? 0)).Max();
         Markup rows = Markup.Join(results.Stages.Select(stage => Markup.Of($"""
-            <tr><th scope="row">{stage.Name}</th><td class="number">{Written.Time(stage.Seconds)}</td><td class="bar"><i style="--to:{(longest > 0 ? stage.Seconds / longest : 0):0.0000}"></i></td><td class="number">{(stage.PeakBytes is long peak ? Written.Bytes(peak) : "–")}</td></tr>
+            <tr><th scope="row">{stage.Name}</th><td class="number">{Written.Time(stage.Seconds)}</td><td class="bar"><i style="--to:{(longest > 0 ? stage.Seconds / longest : 0):0.0000}"></i></td><td class="number">{(stage.PeakBytes is long peak and > 0 ? Written.Bytes(peak) : "–")}</td></tr>
             """)));
         Markup others = Markup.Join(results.Comparison.Where(row => row.Seconds is not null).Select(row => Markup.Of($"""
             <tr><th scope="row">for comparison: {row.Name}</th><td class="number">{Written.Time(row.Seconds!.Value)}</td><td class="bar"><i style="--to:{(longest > 0 ? row.Seconds.Value / longest : 0):0.0000}"></i></td><td class="number">–</td></tr>
