@@ -6,14 +6,14 @@ namespace Microsoft.ML.Dpl.Tool.Report;
 /// <summary>A confusion matrix too large for numbers, as coloured cells. Drawn here and not by ScottPlot, whose heat maps are bitmaps: cells have words, and colours follow the page.</summary>
 internal static class ConfusionMap
 {
-    private const int WantedSide = 640, Margin = 34, TickEvery = 10;
+    private const int WantedSide = 640, Margin = 34, End = 14, TickEvery = 10;
     private const double LeastCell = 4, LeastOpacity = 0.25; // below that a single confusion is not seen
 
     public static Markup Of(TestResults test)
     {
         int classes = test.Classes.Count;
         double cell = Math.Max(LeastCell, Math.Floor(2.0 * WantedSide / classes) / 2);
-        double side = cell * classes, whole = Margin + side + 1;
+        double side = cell * classes, whole = Margin + side + End;
         Markup cells = Markup.Join(test.Confusion.SelectMany((row, i) =>
         {
             int sum = row.Sum();

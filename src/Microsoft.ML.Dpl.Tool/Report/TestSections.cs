@@ -16,17 +16,16 @@ internal static class TestSections
         ComparisonRow[] rows = [new ComparisonRow("this model", test.Accuracy, test.MacroAccuracy, results.Configuration), .. results.Comparison];
         bool paired = rows.Any(row => row.Difference is not null);
         Markup body = Markup.Join(rows.Select((row, i) => Markup.Of($"""
-            <tr class="{(i == 0 ? "own" : "")}"><th scope="row">{row.Name}</th><td class="number">{Written.Percent(row.Accuracy.Accuracy)}</td>
+            <tr class="{(i == 0 ? "own" : "")}"><th scope="row">{row.Name}{(row.Configuration is null ? Markup.Empty : Markup.Of($"<code>{row.Configuration.ToString()}</code>"))}</th><td class="number">{Written.Percent(row.Accuracy.Accuracy)}</td>
             <td class="whisker"><i style="--at:{row.Accuracy.Accuracy:0.0000};--from:{row.Accuracy.Lower:0.0000};--to:{row.Accuracy.Upper:0.0000}"></i></td>
-            <td class="number">{Written.Percent(row.Accuracy.Lower)} to {Written.Percent(row.Accuracy.Upper)}</td>{(paired ? Lead(row.Difference) : Markup.Empty)}<td class="number">{(row.MacroAccuracy is double macro ? Written.Percent(macro) : "–")}</td>
-            <td><code>{row.Configuration?.ToString() ?? "–"}</code></td></tr>
+            <td class="number">{Written.Percent(row.Accuracy.Lower)} to {Written.Percent(row.Accuracy.Upper)}</td>{(paired ? Lead(row.Difference) : Markup.Empty)}<td class="number">{(row.MacroAccuracy is double macro ? Written.Percent(macro) : "–")}</td></tr>
             """)));
         Markup alone = results.Comparison.Count == 0 ? Markup.Of($"""<p class="missing">Nothing else was run on these pictures to compare with.</p>""") : Markup.Empty;
-        string leads = paired ? " This model's lead counts, in percentage points, the pictures that only one of the two gets right (95 %, Agresti and Min 2005): it tells two models apart that the intervals do not." : "";
+        string leads = paired ? " This model's lead is the difference on the same pictures in percentage points (95 %, Agresti and Min 2005); it can tell models apart whose intervals overlap." : "";
         Markup leadHead = paired ? Markup.Of($"""<th scope="col" class="number">this model's lead</th>""") : Markup.Empty;
         return new Section(id, title, Markup.Of($"""
             <p>{Written.Count(test.Predictions.Count, "test picture")}; intervals hold the accuracy on further such pictures with 95 % confidence (Wilson).{leads} Log-loss {Written.Number(test.LogLoss)} nats.</p>
-            <div class="wide"><table><thead><tr><th scope="col">model</th><th scope="col" class="number">accuracy</th><th scope="col">0 to 100 %</th><th scope="col" class="number">interval</th>{leadHead}<th scope="col" class="number">mean of classes</th><th scope="col">context lengths</th></tr></thead><tbody>{body}</tbody></table></div>{alone}
+            <div class="wide"><table><thead><tr><th scope="col">model and context lengths</th><th scope="col" class="number">accuracy</th><th scope="col">0 to 100 %</th><th scope="col" class="number">interval</th>{leadHead}<th scope="col" class="number">mean of classes</th></tr></thead><tbody>{body}</tbody></table></div>{alone}
             """));
     }
 

@@ -102,7 +102,7 @@ public class ReportPageTests
         string page = ReportPage.Html(fit.Full);
         Assert.Contains(">+33.7 (+21.9 to +44.2)</td>", page, StringComparison.Ordinal);
         Assert.Contains("for comparison: zero-shot CLIP</th><td class=\"number\">3.5 s</td>", page, StringComparison.Ordinal);
-        Assert.DoesNotContain("lead", ReportPage.Html(fit.Full with { Comparison = [] }), StringComparison.Ordinal);
+        Assert.DoesNotContain("model's lead", ReportPage.Html(fit.Full with { Comparison = [] }), StringComparison.Ordinal);
     }
 
     [Fact]

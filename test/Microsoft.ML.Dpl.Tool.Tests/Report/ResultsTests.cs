@@ -74,7 +74,7 @@ public class ResultsTests
     public void Leads_are_of_matched_pairs()
     {
         PairedDifference lead = PairedDifference.Of(10, 4, 100);
-        Assert.Equal((0.06, -0.0147166, 0.1323636), (lead.Difference, Math.Round(lead.Lower, 7), Math.Round(lead.Upper, 7)));
+        Assert.Equal((0.06, -0.0147164, 0.1323634), (lead.Difference, Math.Round(lead.Lower, 7), Math.Round(lead.Upper, 7)));
         Assert.Equal((0.0, -1.0), (PairedDifference.Of(0, 0, 50).Difference, Math.Sign(PairedDifference.Of(0, 0, 50).Lower)));
         Assert.InRange(PairedDifference.Of(1, 0, 1).Upper, 1, 1);
         Assert.Throws<ArgumentOutOfRangeException>(() => PairedDifference.Of(3, 3, 5));
