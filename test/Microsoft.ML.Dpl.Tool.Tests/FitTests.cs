@@ -91,6 +91,8 @@ public sealed class FitTests(DrawnData data)
         Assert.Contains(fit.ErrorLines, line => line.StartsWith("uniform:1, training: epoch 1/1", StringComparison.Ordinal) && line.Contains("validation accuracy", StringComparison.Ordinal));
         FitResults results = ResultsJson.ReadFile(Path.ChangeExtension(model, ".results.json"));
         Assert.Equal("Of each class 4 training pictures were set aside for validation, but never all.", results.Data!.SetAside);
+        Assert.Equal("lighting", results.Asked.Task);
+        Assert.Equal([new SplitSource("training", data.Table("train")), new SplitSource("test", data.Table("test"))], results.Data.Splits);
         ComparisonRow row = Assert.Single(results.Comparison);
         Assert.Equal(results.Test!.Accuracy.Accuracy - row.Accuracy.Accuracy, row.Difference!.Difference, 9);
         Assert.True(row.Seconds > 0);

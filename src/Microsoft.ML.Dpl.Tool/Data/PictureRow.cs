@@ -28,6 +28,12 @@ internal enum PictureSplit
 /// <param name="Test">Empty where the data names none.</param>
 internal sealed record PictureSets(string Source, IReadOnlyList<PictureRow> Train, IReadOnlyList<PictureRow> Validation, IReadOnlyList<PictureRow> Test)
 {
+    /// <summary>Where the validation pictures come from; null: from <see cref="Source"/>.</summary>
+    public string? ValidationSource { get; init; }
+
+    /// <summary>Where the test pictures come from; null: from <see cref="Source"/>.</summary>
+    public string? TestSource { get; init; }
+
     /// <summary>The classes of all splits, ordered by code point.</summary>
     public IReadOnlyList<string> Classes => [.. All.Select(row => row.Label).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
 

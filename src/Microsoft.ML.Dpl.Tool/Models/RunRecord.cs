@@ -21,7 +21,7 @@ internal static class RunRecord
     /// <param name="started">When the run began.</param>
     public static FitResults Of(ParseResult arguments, DplTrainer.Options options, PictureSets sets, DateTimeOffset started) => new(
         new AskedResults(
-            Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(sets.Source)), Repeat(arguments, options), Environment.CurrentDirectory, [.. Values(options)], options.Seed, started),
+            TaskOf(sets.Source), Repeat(arguments, options), Environment.CurrentDirectory, [.. Values(options)], options.Seed, started),
         Versions(options), BackboneResults.Of(options.Backbone!))
     {
         Data = DataOf(sets) with { SetAside = SetAside(options) },
@@ -57,6 +57,14 @@ internal static class RunRecord
     };
 
     private static string Sentence(int rows) => string.Create(CultureInfo.InvariantCulture, $"Of each class {rows} training picture{(rows == 1 ? " was" : "s were")} set aside for validation, but never all.");
+
+    /// <summary>What the data is called: its file or folder, or the folder around it where that is only called train.</summary>
+    private static string TaskOf(string source)
+    {
+        string path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(source));
+        string name = Directory.Exists(path) ? Path.GetFileName(path) : Path.GetFileNameWithoutExtension(path);
+        return SplitNames.Parse(name) is not null && Path.GetFileName(Path.GetDirectoryName(path)) is { Length: > 0 } folder ? folder : name;
+    }
 
     private static string Repeat(ParseResult arguments, DplTrainer.Options options)
     {
@@ -104,11 +112,12 @@ internal static class RunRecord
 
     private static DataResults DataOf(PictureSets sets)
     {
-        (string Name, IReadOnlyList<PictureRow> Rows)[] splits = [.. new[] { ("training", sets.Train), ("validation", sets.Validation), ("test", sets.Test) }.Where(split => split.Item2.Count > 0)];
+        (string Name, IReadOnlyList<PictureRow> Rows, string? Source)[] splits =
+            [.. new[] { ("training", sets.Train, sets.Source), ("validation", sets.Validation, sets.ValidationSource), ("test", sets.Test, sets.TestSource) }.Where(split => split.Item2.Count > 0)];
         var counts = splits.Select(split => split.Rows.CountBy(row => row.Label, StringComparer.Ordinal).ToDictionary(StringComparer.Ordinal)).ToArray();
         var samples = sets.Train.GroupBy(row => row.Label, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Take(SamplesPerClass).Select(row => row.ImagePath).ToArray(), StringComparer.Ordinal);
         return new DataResults(
-            [.. splits.Select(split => new SplitSource(split.Name, Path.GetFullPath(sets.Source)))],
+            [.. splits.Select(split => new SplitSource(split.Name, Path.GetFullPath(split.Source ?? sets.Source)))],
             [.. sets.Classes.Select(name => new ClassPictures(name, [.. counts.Select(count => count.GetValueOrDefault(name))], samples.GetValueOrDefault(name, [])))]);
     }
 }

@@ -44,8 +44,8 @@ internal sealed class DataOptions
     public PictureSets Read(ParseResult arguments, int seed = 0)
     {
         PictureSets sets = Read(arguments, arguments.GetRequiredValue(_data));
-        if (_learns && arguments.GetValue(_validation) is { } validation) sets = sets with { Validation = [.. Read(arguments, validation).All] };
-        if (_learns && arguments.GetValue(_test) is { } test) sets = sets with { Test = [.. Read(arguments, test).ToEvaluate] };
+        if (_learns && arguments.GetValue(_validation) is { } validation) sets = sets with { Validation = [.. Read(arguments, validation).All], ValidationSource = validation };
+        if (_learns && arguments.GetValue(_test) is { } test) sets = sets with { Test = [.. Read(arguments, test).ToEvaluate], TestSource = test };
         if (arguments.GetValue(_cleanNames)) sets = ClassNames.Clean(sets);
         if (arguments.GetValue(_names) is { } names) sets = ClassNames.Rename(sets, names);
         if (!_learns || arguments.GetValue(_shots) is not int shots) return sets;
