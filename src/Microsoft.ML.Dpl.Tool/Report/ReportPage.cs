@@ -61,7 +61,8 @@ public static class ReportPage
         if (results.Data is { } data) figures.Add(("classes", Written.Number(data.Classes.Count, "0")));
         if (results.Configuration is { } configuration) figures.Add(("prompt rows", Written.Number(configuration.Text.Sum() + configuration.Image.Sum(), "0")));
         if (results.Stages.Count > 0) figures.Add(("time", Written.Time(results.Stages.Sum(stage => stage.Seconds))));
-        return Markup.Of($"<dl>{tested}{Markup.Join(figures.Select(figure => Markup.Of($"<div><dt>{figure.Name}</dt><dd>{figure.Value}</dd></div>")))}<div><dt>CLIP</dt><dd class="words">{results.Backbone.Name}</dd></div></dl>");
+        Markup named = Markup.Join(figures.Select(figure => Markup.Of($"<div><dt>{figure.Name}</dt><dd>{figure.Value}</dd></div>")));
+        return Markup.Of($"""<dl>{tested}{named}<div><dt>CLIP</dt><dd class="words">{results.Backbone.Name}</dd></div></dl>""");
     }
 
     private static Markup ReadStyle()
