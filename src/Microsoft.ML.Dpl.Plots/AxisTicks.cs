@@ -30,18 +30,24 @@ internal sealed record AxisTicks(double Low, double High, IReadOnlyList<(double 
     private static AxisTicks Linear(PlotAxis axis, double low, double high)
     {
         bool whole = axis.Numbers == PlotNumbers.Whole;
-        if (high <= low)
-        {
-            double margin = whole ? 1 : Math.Max(Math.Abs(low) * 0.1, 1e-6);
-            (low, high) = (axis.Minimum ?? low - margin, Math.Max(axis.Maximum ?? low + margin, (axis.Minimum ?? low - margin) + margin));
-        }
+        if (high <= low) (low, high) = Around(axis, low);
         double step = Round((high - low) / WantedSteps);
         if (whole) step = Math.Max(1, Math.Ceiling(step));
         // Ranges of counts end where the counts end; others at the next tick.
         if (!whole) (low, high) = (axis.Minimum ?? Math.Floor(low / step + 1e-9) * step, axis.Maximum ?? Math.Ceiling(high / step - 1e-9) * step);
-        var ticks = new List<(double, string)>();
-        for (double i = Math.Ceiling(low / step - 1e-9); i <= Math.Floor(high / step + 1e-9); i++) ticks.Add((i * step, Label(axis.Numbers, i * step, step)));
-        return new AxisTicks(low, high, ticks);
+        double first = Math.Ceiling(low / step - 1e-9), last = Math.Floor(high / step + 1e-9);
+        // Numbers so large and so close that the ticks between them cannot be told apart have none.
+        int count = last - first is >= 0 and < 2 * WantedSteps + 2 ? (int)(last - first) + 1 : 0;
+        return new AxisTicks(low, high, [.. Enumerable.Range(0, count).Select(i => (first + i) * step).Select(place => (place, Label(axis.Numbers, place, step)))]);
+    }
+
+    /// <summary>A range around the only value: some room on both sides, but none that no value can have.</summary>
+    private static (double Low, double High) Around(PlotAxis axis, double value)
+    {
+        double margin = axis.Numbers == PlotNumbers.Whole || value == 0 ? 1 : Math.Abs(value) * 0.1;
+        if (axis.Numbers == PlotNumbers.Percent && value is >= 0 and <= 1) return (axis.Minimum ?? Math.Max(0, value - 0.1), axis.Maximum ?? Math.Min(1, value + 0.1));
+        double low = axis.Minimum ?? value - margin;
+        return (low, Math.Max(axis.Maximum ?? value + margin, low + margin));
     }
 
     private static AxisTicks Logarithmic(double low, double high)

@@ -7,8 +7,8 @@ namespace Microsoft.ML.Dpl.Plots;
 /// <param name="Bottom">Space below.</param>
 internal sealed record PlotLayout(float Left, float Top, float Right, float Bottom)
 {
-    /// <summary>Height of text, of a line of it, and the usual width of a character.</summary>
-    public const float TextSize = 12, Line = 18, CharacterWidth = 6.6f;
+    /// <summary>Height of text, of a line of it, and the width of a character in wide fonts.</summary>
+    public const float TextSize = 12, Line = 18, CharacterWidth = 7.2f;
 
     /// <summary>Baseline of the vertical axis's label.</summary>
     public const float TitleLine = 12;

@@ -70,11 +70,25 @@ internal static class SvgFinish
         double x = 0;
         foreach (PlotSeries series in picture.Series)
         {
-            yield return new XElement(Space + "rect", Number("x", x), Number("y", PlotLayout.LegendLine - 7), Number("width", 14), Number("height", 4), Number("rx", 2),
-                new XAttribute("style", $"fill:{SvgColours.Css(series.Colour)};"));
+            foreach (XElement sample in Sample(series, x)) yield return sample;
             yield return Text(x + 20, PlotLayout.LegendLine, "start", "ink", series.Name);
             x += 20 + series.Name.Length * PlotLayout.CharacterWidth + 18;
         }
+    }
+
+    /// <summary>A series as the legend shows it, 14 wide.</summary>
+    private static IEnumerable<XElement> Sample(PlotSeries series, double x)
+    {
+        const double middle = PlotLayout.LegendLine - 5;
+        var fill = new XAttribute("style", $"fill:{SvgColours.Css(series.Colour)};");
+        XElement Stroke(double from, double width) => new(Space + "rect", Number("x", from), Number("y", middle - 2), Number("width", width), Number("height", 4), Number("rx", 2), fill);
+        return series.Mark switch
+        {
+            PlotMark.Points => [new XElement(Space + "circle", Number("cx", x + 7), Number("cy", middle), Number("r", 4), fill)],
+            PlotMark.Dashes => [Stroke(x, 6), Stroke(x + 8, 6)],
+            PlotMark.Bars => [new XElement(Space + "rect", Number("x", x), Number("y", middle - 4), Number("width", 14), Number("height", 8), Number("rx", 1), fill)],
+            _ => [Stroke(x, 14)],
+        };
     }
 
     private static XElement Text(double x, double y, string anchor, string colour, string words)

@@ -13,7 +13,6 @@ public sealed partial class DplTrainer
     {
         internal const int DefaultPredictionBatchSize = 32;
 
-        private const int DefaultValidationRows = 4;
         private const int LongestCheckpointMinutes = 60 * 24 * 365;
 
         /// <summary>Checks everything that can be checked without data.</summary>
@@ -107,7 +106,7 @@ public sealed partial class DplTrainer
         {
             ({ }, _, _, _) => null,
             (null, null, null, { }) => null,
-            (null, null, null, null) => new ValidationSplit(DefaultValidationRows, null),
+            (null, null, null, null) => new ValidationSplit(DefaultValidationRowsPerClass, null),
             var (_, rows, fraction, _) => new ValidationSplit(rows, fraction),
         };
 

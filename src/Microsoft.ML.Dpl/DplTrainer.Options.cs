@@ -8,6 +8,9 @@ public sealed partial class DplTrainer
     /// <summary>What a fit does. The defaults are the paper's: 16 pictures per class, batches of 4, 60 epochs of search, 40 of training.</summary>
     public sealed partial class Options
     {
+        /// <summary>Training rows of each class that a search sets aside for validation where nothing else is said: see <see cref="ValidationRowsPerClass"/>.</summary>
+        public const int DefaultValidationRowsPerClass = 4;
+
         /// <summary>The frozen CLIP. Required.</summary>
         public ClipBackbone? Backbone { get; set; }
 

@@ -75,6 +75,29 @@ public sealed class FitTests(DrawnData data)
         Assert.Contains("uniform:2", compared.Output);
     }
 
+    /// <summary>What a search sets aside, uniform prompts must not train on either; and the events of two fits are not to be one.</summary>
+    [Fact]
+    public async Task Baselines_learn_from_the_same_pictures()
+    {
+        string model = data.File("compared.zip"), runs = data.File("runs");
+        Directory.CreateDirectory(Path.Combine(runs, "fit"));
+        File.WriteAllText(Path.Combine(runs, "fit", "events.out.tfevents.1.other"), "");
+        ToolProcess.Outcome fit = (await ToolProcess.Run(
+            "fit", data.Table("train"), "--test", data.Table("test"), "--clip", "tiny", "--output", model, "--report", "none", "--search-epochs", "1", "--training-epochs", "1", "--candidates", "0", "1", "--batch-size", "8",
+            "--baseline", "uniform:1", "--tensorboard", runs)).Expect(0);
+        Assert.Contains(fit.ErrorLines, line => line.StartsWith("uniform:1, training: epoch 1/1", StringComparison.Ordinal) && line.Contains("validation accuracy", StringComparison.Ordinal));
+        FitResults results = ResultsJson.ReadFile(Path.ChangeExtension(model, ".results.json"));
+        Assert.Equal("Of each class 4 training pictures were set aside for validation, but never all.", results.Data!.SetAside);
+        Assert.Equal("lighting", results.Asked.Task);
+        Assert.Equal([new SplitSource("training", data.Table("train")), new SplitSource("test", data.Table("test"))], results.Data.Splits);
+        ComparisonRow row = Assert.Single(results.Comparison);
+        Assert.Equal(results.Test!.Accuracy.Accuracy - row.Accuracy.Accuracy, row.Difference!.Difference, 9);
+        Assert.True(row.Seconds > 0);
+        Assert.True(results.Stages[0].PeakBytes <= results.Stages[1].PeakBytes);
+        Assert.Contains(fit.ErrorLines, line => line.StartsWith("Warning:", StringComparison.Ordinal) && line.Contains(Path.Combine(runs, "fit"), StringComparison.Ordinal));
+        Assert.Single(Directory.EnumerateFiles(Path.Combine(runs, "uniform-1")));
+    }
+
     /// <summary>An interrupt in the middle of training leaves a whole model that says what it is.</summary>
     [SkippableFact]
     public async Task An_interrupt_keeps_the_best()

@@ -16,7 +16,7 @@ internal static class ReportCommand
     {
         var results = new Argument<string>("results") { Description = "The results file of a fit, NAME.results.json." };
         var output = new Option<string?>("--output", "-o") { Description = "Where the page goes. Default: beside the results, as NAME.report.html." };
-        var model = new Option<string?>("--model") { Description = "The saved model, which draws the heat maps. Default: the one that the results name, if it is still there; none: no heat maps.", HelpName = "file|none" };
+        var model = new Option<string?>("--model") { Description = "The saved model, which draws the heat maps. Default: the one that the results name, or NAME.zip beside them, if it is still theirs; none: no heat maps.", HelpName = "file|none" };
         var clip = new ModelOptions(needsClip: false);
         var command = new ExampledCommand(
             "report", "Writes a fit's report as one HTML page: accuracy, alphas, curves, confusions, the worst mistakes with heat maps, calibration, and how to repeat it.",
@@ -34,19 +34,48 @@ internal static class ReportCommand
         FitResults results = ResultsJson.ReadFile(path);
         OutputFile page = OutputFile.Check(output ?? PageOf(path), "--output");
         if (page.FullPath == Path.GetFullPath(path)) throw new ArgumentException($"The page would replace the results '{path}': name another file with --output.");
-        string? zip = model == Nothing ? null : model ?? (results.ModelPath is string kept && File.Exists(kept) ? kept : null);
         var mlContext = new MLContext();
-        if (zip is not null) clip.Apply(arguments, mlContext, cancellation);
-        using SavedModel? saved = zip is null ? null : SavedModel.Load(mlContext, zip);
+        if (model != Nothing) clip.Apply(arguments, mlContext, cancellation);
+        using SavedModel? saved = model == Nothing ? null : model is not null ? Named(mlContext, model, results) : Kept(mlContext, path, results);
         page.Write(written => ReportPage.Write(results, written, saved?.Transformer));
         Console.Out.WriteLine($"Report: {page.FullPath}");
         return ExitCode.Success;
     }
 
-    /// <summary>Beside the results, under the same name.</summary>
-    private static string PageOf(string results)
+    private static SavedModel Named(MLContext mlContext, string zip, FitResults results)
+    {
+        SavedModel saved = SavedModel.Load(mlContext, zip);
+        if (IsOf(saved.Transformer, results)) return saved;
+        saved.Dispose();
+        throw new ArgumentException($"'{zip}' is not the model of these results: its context lengths or classes are others. Name theirs with --model, or none.");
+    }
+
+    /// <summary>The model that the results name, or the one beside them; null, with a warning, where it cannot be used: a page without heat maps is better than none.</summary>
+    private static SavedModel? Kept(MLContext mlContext, string path, FitResults results)
+    {
+        string? zip = new[] { results.ModelPath, Beside(path, ".zip") }.FirstOrDefault(File.Exists);
+        if (zip is null) return null;
+        try
+        {
+            return Named(mlContext, zip, results);
+        }
+        catch (Exception e) when (Failure.CauseOf(e) is IOException or InvalidDataException or ArgumentException or InvalidOperationException or UnauthorizedAccessException)
+        {
+            Terminal.Warn($"There will be no heat maps: {Failure.CauseOf(e).Message}");
+            return null;
+        }
+    }
+
+    /// <summary>Whether a model is the one that results speak of; another may have taken its place.</summary>
+    private static bool IsOf(DplTransformer model, FitResults results)
+        => model.Configuration.Equals(results.Configuration) && (results.Test is null || model.ClassNames.SequenceEqual(results.Test.Classes, StringComparer.Ordinal));
+
+    private static string PageOf(string results) => Beside(results, ".report.html");
+
+    /// <summary>A file beside the results, under the same name.</summary>
+    private static string Beside(string results, string extension)
     {
         const string usual = ".results.json";
-        return results.EndsWith(usual, StringComparison.Ordinal) ? results[..^usual.Length] + ".report.html" : Path.ChangeExtension(results, ".report.html");
+        return results.EndsWith(usual, StringComparison.Ordinal) ? results[..^usual.Length] + extension : Path.ChangeExtension(results, extension);
     }
 }

@@ -31,10 +31,10 @@ internal sealed record PictureSets(string Source, IReadOnlyList<PictureRow> Trai
     /// <summary>Whether the rows come from a split file of CoOp, in its order.</summary>
     public bool IsCoOpSplit { get; init; }
 
-    /// <summary>What the validation pictures were named by, where that is not <see cref="Source"/>.</summary>
+    /// <summary>Where the validation pictures come from; null: from <see cref="Source"/>.</summary>
     public string? ValidationSource { get; init; }
 
-    /// <summary>What the test pictures were named by, where that is not <see cref="Source"/>.</summary>
+    /// <summary>Where the test pictures come from; null: from <see cref="Source"/>.</summary>
     public string? TestSource { get; init; }
 
     /// <summary>The classes of all splits, ordered by code point.</summary>

@@ -45,7 +45,7 @@ internal sealed class EpochLog
             (_stage, _before) = (progress.Stage, _epochs.LastOrDefault(epoch => epoch.Stage == progress.Stage)?.Elapsed ?? TimeSpan.Zero);
         }
         if (progress.EndedEpoch is not { } figures) return;
-        var ended = new FittedEpoch(progress.Stage, progress.Epoch, progress.LearningRate, figures, _before + progress.Elapsed);
+        var ended = new FittedEpoch(progress.Stage, progress.Epoch, progress.LearningRate, figures, _before + progress.Elapsed, RunRecord.Peak());
         Put(ended);
         if (_path is null || _fails) return;
         try

@@ -13,7 +13,8 @@ namespace Microsoft.ML.Dpl.Tool.Models;
 /// <param name="LearningRate">Of the prompts.</param>
 /// <param name="Figures">What it came to.</param>
 /// <param name="Elapsed">Since the stage began.</param>
-internal sealed record FittedEpoch(DplStage Stage, int Epoch, double LearningRate, DplEpochMetrics Figures, TimeSpan Elapsed);
+/// <param name="PeakBytes">The process's largest resident set until then.</param>
+internal sealed record FittedEpoch(DplStage Stage, int Epoch, double LearningRate, DplEpochMetrics Figures, TimeSpan Elapsed, long PeakBytes);
 
 /// <summary>Fits on one data set, with progress for the user and the course of epochs for the results.</summary>
 internal sealed class FitSession
@@ -94,7 +95,7 @@ internal sealed class FitSession
         return FitDisplay.Show(_mode, name, _options.BatchSize, display =>
         {
             var recorder = new Recorder(display, _epochs);
-            using TensorBoardProgress? board = _tensorBoard is null ? null : new TensorBoardProgress(Path.Combine(_tensorBoard, FolderOf(name)), recorder);
+            using TensorBoardProgress? board = _tensorBoard is null ? null : OpenBoard(Path.Combine(_tensorBoard, FolderOf(name)), recorder);
             _options.Progress = board ?? (IProgress<DplProgress>)recorder;
             try
             {
@@ -105,6 +106,14 @@ internal sealed class FitSession
                 if (board?.Failure is { } failure) Terminal.Warn($"TensorBoard's events could not all be written to '{board.EventFilePath}': {failure.Message}");
             }
         });
+    }
+
+    private TensorBoardProgress OpenBoard(string folder, IProgress<DplProgress> next)
+    {
+        // A fit that goes on from its workspace belongs to the events that are there.
+        if (_options.WorkspacePath is null && Directory.Exists(folder) && Directory.EnumerateFiles(folder, "events.out.tfevents.*").Any())
+            Terminal.Warn($"'{folder}' has the events of another fit, and TensorBoard draws both as one. Give each fit a folder of its own with --tensorboard.");
+        return new TensorBoardProgress(folder, next);
     }
 
     /// <summary>A name as a folder's: what a file system may not take becomes a hyphen.</summary>

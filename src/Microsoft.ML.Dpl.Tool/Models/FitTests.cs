@@ -41,7 +41,8 @@ internal sealed class FitTests(PictureSets sets, Trials trials, ProgressMode mod
             foreach (var (name, lengths) in baselines)
             {
                 Trial trial = trials.Run(name, optionsOf(lengths));
-                results = results with { Comparison = [.. results.Comparison, new ComparisonRow(name, trial.Test.Accuracy, trial.Test.MacroAccuracy, trial.Configuration)] };
+                results = results with { Comparison = [.. results.Comparison, new ComparisonRow(
+                    name, trial.Test.Accuracy, trial.Test.MacroAccuracy, trial.Configuration, PairedDifference.Of(figures.Predictions, trial.Test.Predictions), trial.FitTime.TotalSeconds)] };
                 keep(results);
             }
         }

@@ -21,29 +21,49 @@ internal static class RunRecord
     /// <param name="started">When the run began.</param>
     public static FitResults Of(ParseResult arguments, DplTrainer.Options options, PictureSets sets, DateTimeOffset started) => new(
         new AskedResults(
-            Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(sets.Source)), Repeat(arguments, options), Environment.CurrentDirectory, [.. Values(options)], options.Seed, started),
+            TaskOf(sets.Source), Repeat(arguments, options), Environment.CurrentDirectory, [.. Values(options)], options.Seed, started),
         Versions(options), BackboneResults.Of(options.Backbone!))
     {
-        Data = DataOf(sets),
+        Data = DataOf(sets) with { SetAside = SetAside(options) },
     };
 
     /// <summary>The epochs of training as results; null where none ended.</summary>
     public static TrainingResults? Training(IReadOnlyList<FittedEpoch> epochs, double? validationAccuracy)
     {
         TrainingEpochResults[] training = [.. epochs.Where(epoch => epoch.Stage == DplStage.Training)
-            .Select(epoch => new TrainingEpochResults(epoch.LearningRate, epoch.Figures.TrainLoss, epoch.Figures.ValidationLoss, epoch.Figures.ValidationAccuracy))];
+            .Select(epoch => new TrainingEpochResults(epoch.LearningRate, epoch.Figures.TrainLoss, epoch.Figures.ValidationLoss, epoch.Figures.ValidationAccuracy, epoch.Epoch))];
         return training.Length == 0 ? null : new TrainingResults(training, validationAccuracy);
     }
 
     /// <summary>What each stage took until its last whole epoch.</summary>
     public static IEnumerable<StageCost> Stages(IReadOnlyList<FittedEpoch> epochs)
-        => epochs.GroupBy(epoch => epoch.Stage).Select(stage => new StageCost(stage.Key.ToString(), stage.Last().Elapsed.TotalSeconds, Peak()));
+        => epochs.GroupBy(epoch => epoch.Stage).Select(stage => new StageCost(stage.Key.ToString(), stage.Last().Elapsed.TotalSeconds, stage.Last().PeakBytes));
 
     /// <summary>The process's largest resident set so far, in bytes.</summary>
     public static long Peak()
     {
         using var process = Process.GetCurrentProcess();
         return process.PeakWorkingSet64;
+    }
+
+    /// <summary>Which training pictures the trainer sets aside for validation, in words; null: none.</summary>
+    private static string? SetAside(DplTrainer.Options options) => options switch
+    {
+        { ValidationSet: not null } => null,
+        { ValidationFraction: double fraction } => string.Create(CultureInfo.InvariantCulture, $"Of each class {fraction:0.# %} of the training pictures were set aside for validation, but never all."),
+        { ValidationRowsPerClass: int rows } => Sentence(rows),
+        { Configuration: null } => Sentence(DplTrainer.Options.DefaultValidationRowsPerClass),
+        _ => null,
+    };
+
+    private static string Sentence(int rows) => string.Create(CultureInfo.InvariantCulture, $"Of each class {rows} training picture{(rows == 1 ? " was" : "s were")} set aside for validation, but never all.");
+
+    /// <summary>What the data is called: its file or folder, or the folder around it where that is only called train.</summary>
+    private static string TaskOf(string source)
+    {
+        string path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(source));
+        string name = Directory.Exists(path) ? Path.GetFileName(path) : Path.GetFileNameWithoutExtension(path);
+        return SplitNames.Parse(name) is not null && Path.GetFileName(Path.GetDirectoryName(path)) is { Length: > 0 } folder ? folder : name;
     }
 
     private static string Repeat(ParseResult arguments, DplTrainer.Options options)
@@ -92,8 +112,8 @@ internal static class RunRecord
 
     private static DataResults DataOf(PictureSets sets)
     {
-        (string Name, string? Source, IReadOnlyList<PictureRow> Rows)[] all = [("training", null, sets.Train), ("validation", sets.ValidationSource, sets.Validation), ("test", sets.TestSource, sets.Test)];
-        var splits = all.Where(split => split.Rows.Count > 0).ToArray();
+        (string Name, IReadOnlyList<PictureRow> Rows, string? Source)[] splits =
+            [.. new[] { ("training", sets.Train, sets.Source), ("validation", sets.Validation, sets.ValidationSource), ("test", sets.Test, sets.TestSource) }.Where(split => split.Item2.Count > 0)];
         var counts = splits.Select(split => split.Rows.CountBy(row => row.Label, StringComparer.Ordinal).ToDictionary(StringComparer.Ordinal)).ToArray();
         var samples = sets.Train.GroupBy(row => row.Label, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Take(SamplesPerClass).Select(row => row.ImagePath).ToArray(), StringComparer.Ordinal);
         return new DataResults(

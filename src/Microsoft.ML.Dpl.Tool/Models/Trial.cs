@@ -21,8 +21,6 @@ internal sealed record Trial(string Name, PromptConfiguration Configuration, Tes
 /// <param name="tensorBoard">Folder for TensorBoard's events; null: none are written.</param>
 internal sealed class Trials(PictureSets sets, bool hasWeights, ProgressMode mode, bool verbose, string? tensorBoard)
 {
-    private const int RowsOfSearch = 4;
-
     private readonly List<FitSession> _sessions = [];
 
     /// <summary>Looks at options that will be tried, before the first of several is.</summary>
@@ -59,6 +57,6 @@ internal sealed class Trials(PictureSets sets, bool hasWeights, ProgressMode mod
     {
         if (options is not { TrainingPatience: not null, Configuration: { } lengths, ValidationRowsPerClass: null, ValidationFraction: null } || sets.Validation.Count > 0) return;
         if (lengths.Text.Concat(lengths.Image).All(length => length == 0)) options.TrainingPatience = null;
-        else options.ValidationRowsPerClass = RowsOfSearch;
+        else options.ValidationRowsPerClass = DplTrainer.Options.DefaultValidationRowsPerClass;
     }
 }

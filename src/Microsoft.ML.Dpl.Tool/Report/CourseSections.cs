@@ -3,37 +3,32 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
 
-/// <summary>How the search and the training went.</summary>
+/// <summary>How the search and the training went, epoch by epoch.</summary>
 internal static class CourseSections
 {
     private static readonly PlotAxis Epochs = new("epoch") { Numbers = PlotNumbers.Whole };
-
-    public static Section Alphas(FitResults results)
-    {
-        const string id = "alphas", title = "What the search weighed";
-        if (results.Search is not { Epochs.Count: > 0 } search) return Section.Missing(id, title, "The context lengths were given, so there was no search.");
-        SearchEpochResults last = search.Epochs[^1];
-        return new Section(id, title, Markup.Of($"""
-            <p>The softmax weight of every candidate context length in every layer, after {search.Epochs.Count} epochs: the darker, the more. The choice has a frame.</p>
-            <div class="pair">{Grid("Text branch", search.CandidateLengths, last.TextAlphas)}{Grid("Image branch", search.CandidateLengths, last.ImageAlphas)}</div>
-            """));
-    }
 
     public static Section Settling(FitResults results)
     {
         const string id = "settling", title = "How the search settled";
         if (results.Search is not { Epochs.Count: > 0 } search) return Section.Missing(id, title, "There was no search.");
-        double[] places = Places(search.Epochs.Count);
-        int layers = search.Epochs[^1].TextAlphas.Count + search.Epochs[^1].ImageAlphas.Count;
+        double[] places = [.. Enumerable.Range(1, search.Epochs.Count).Select(epoch => (double)epoch)];
+        SearchEpochResults last = search.Epochs[^1];
+        int layers = last.TextAlphas.Count + last.ImageAlphas.Count;
+        double[] changes = [.. search.Epochs.Select(e => e.LargestAlphaChange ?? double.NaN)], train = [.. search.Epochs.Select(e => e.TrainLoss)], validation = [.. search.Epochs.Select(e => e.ValidationLoss)];
+        // The first epoch has none before it: one epoch alone shows no movement.
+        Markup movement = search.Epochs.Count > 1
+            ? PlotFigure.Of(new PlotPicture("change", $"Largest change of an alpha, by epoch: {FromTo(changes)}.", Epochs, new PlotAxis("largest change of an alpha since the epoch before") { Minimum = 0 },
+                [new PlotSeries("change", PlotMark.Line, places, changes) { Colour = 3 }]))
+            : Markup.Of($"""<p class="missing">One epoch shows no movement of the alphas.</p>""");
         return new Section(id, title, Markup.Of($"""
-            <p>A layer counts as decided when its choice leads the next by {Written.Percent(search.Margin)} of the weight. After the last epoch {search.Epochs[^1].DecidedLayers} of {layers} were.</p>
+            <p>A layer counts as decided when its choice leads the next by {Written.Percent(search.Margin)} of the weight. After the last epoch {last.DecidedLayers} of {layers} were.</p>
             <div class="plots">
-            {Figure(new PlotPicture("decided", "Layers decided, by epoch", Epochs, new PlotAxis("layers decided") { Minimum = 0, Maximum = layers, Numbers = PlotNumbers.Whole },
+            {PlotFigure.Of(new PlotPicture("decided", $"Layers decided, by epoch: from {search.Epochs[0].DecidedLayers} to {last.DecidedLayers} of {layers}.", Epochs, new PlotAxis($"layers decided, of {layers}") { Minimum = 0, Maximum = layers, Numbers = PlotNumbers.Whole },
                 [new PlotSeries("decided", PlotMark.Line, places, [.. search.Epochs.Select(e => (double)e.DecidedLayers)])]))}
-            {Figure(new PlotPicture("change", "Largest change of an alpha, by epoch", Epochs, new PlotAxis("largest change of an alpha") { Minimum = 0 },
-                [new PlotSeries("change", PlotMark.Line, places, [.. search.Epochs.Select(e => e.LargestAlphaChange ?? double.NaN)]) { Colour = 3 }]))}
-            {Figure(new PlotPicture("search-loss", "Losses of the search, by epoch", Epochs, new PlotAxis("cross-entropy in nats"),
-                [new PlotSeries("training", PlotMark.Line, places, [.. search.Epochs.Select(e => e.TrainLoss)]), new PlotSeries("validation", PlotMark.Line, places, [.. search.Epochs.Select(e => e.ValidationLoss)]) { Colour = 2 }]))}
+            {movement}
+            {PlotFigure.Of(new PlotPicture("search-loss", $"Losses of the search in nats, by epoch: training {FromTo(train)}; validation {FromTo(validation)}.", Epochs, new PlotAxis("cross-entropy in nats"),
+                [new PlotSeries("training", PlotMark.Line, places, train), new PlotSeries("validation", PlotMark.Line, places, validation) { Colour = 2 }]))}
             </div>
             """));
     }
@@ -42,58 +37,41 @@ internal static class CourseSections
     {
         const string id = "training", title = "How the training went";
         if (results.Training is not { Epochs.Count: > 0 } training) return Section.Missing(id, title, "There was no training, or its course was not kept.");
-        double[] places = Places(training.Epochs.Count);
-        bool validated = training.Epochs.Any(e => e.ValidationLoss is not null);
-        List<PlotSeries> losses = [new PlotSeries("training", PlotMark.Line, places, [.. training.Epochs.Select(e => e.TrainLoss)])];
-        if (validated) losses.Add(new PlotSeries("validation", PlotMark.Line, places, [.. training.Epochs.Select(e => e.ValidationLoss ?? double.NaN)]) { Colour = 2 });
-        Markup accuracy = training.Epochs.Any(e => e.ValidationAccuracy is not null)
-            ? Figure(new PlotPicture("accuracy", "Validation accuracy, by epoch", Epochs, new PlotAxis("validation accuracy") { Numbers = PlotNumbers.Percent },
-                [new PlotSeries("validation", PlotMark.Line, places, [.. training.Epochs.Select(e => e.ValidationAccuracy ?? double.NaN)]) { Colour = 2 }]))
+        double[] places = [.. training.Epochs.Select((epoch, i) => (double)(epoch.Epoch ?? i + 1))];
+        double[] losses = [.. training.Epochs.Select(e => e.TrainLoss)], validation = [.. training.Epochs.Select(e => e.ValidationLoss ?? double.NaN)], accuracies = [.. training.Epochs.Select(e => e.ValidationAccuracy ?? double.NaN)];
+        bool validated = accuracies.Any(double.IsFinite);
+        // Of epochs that are equally good the training keeps the last.
+        int kept = training.ValidationAccuracy is double best ? Array.LastIndexOf(accuracies, best) : -1;
+        Markup accuracy = validated
+            ? PlotFigure.Of(new PlotPicture("accuracy", $"Validation accuracy, by epoch: {FromTo(accuracies, Written.Percent)}.", Epochs, new PlotAxis("validation accuracy") { Numbers = PlotNumbers.Percent },
+                [new PlotSeries("after each epoch", PlotMark.Line, places, accuracies) { Colour = 2 }, .. kept >= 0 ? new[] { new PlotSeries("kept", PlotMark.Points, [places[kept]], [accuracies[kept]]) { Colour = 0 } } : []]))
             : Markup.Of($"""<p class="missing">There were no validation rows, so there is no accuracy by epoch.</p>""");
-        string kept = training.ValidationAccuracy is double best ? $"The prompts that were kept classify {Written.Percent(best)} of the validation rows rightly." : "";
         return new Section(id, title, Markup.Of($"""
-            <p>{kept}</p><div class="plots">{Figure(new PlotPicture("training-loss", "Losses of the training, by epoch", Epochs, new PlotAxis("loss in nats"), losses))}{accuracy}</div>
+            {Kept(training, kept < 0 ? null : (int)places[kept])}{Before((int)places[0] - 1)}
+            <div class="plots">
+            {PlotFigure.Of(new PlotPicture("training-loss", $"Losses of the training in nats, by epoch: training {FromTo(losses)}{(validated ? $"; validation {FromTo(validation)}" : "")}.", Epochs, new PlotAxis("loss in nats"),
+                [new PlotSeries("training", PlotMark.Line, places, losses), .. validated ? new[] { new PlotSeries("validation", PlotMark.Line, places, validation) { Colour = 2 } } : []]))}
+            {accuracy}
+            </div>
             """));
     }
 
-    public static Section Lengths(FitResults results)
+    private static Markup Kept(TrainingResults training, int? epoch)
     {
-        const string id = "lengths", title = "The context lengths on the two towers";
-        if (results.Configuration is not { } configuration) return Section.Missing(id, title, "No configuration was reached.");
-        return new Section(id, title, Markup.Of($"""
-            <p>Every block is one prompt row; layers from the first, which reads words or patches, to the last. <code>{configuration.ToString()}</code></p>
-            <div class="pair">{Tower("Text branch", configuration.Text)}{Tower("Image branch", configuration.Image)}</div>
-            """));
+        if (training.ValidationAccuracy is not double accuracy) return Markup.Empty;
+        return epoch is int number
+            ? Markup.Of($"<p>The prompts that were kept are those after epoch {number}: they classify {Written.Percent(accuracy)} of the validation rows rightly.</p>")
+            : Markup.Of($"<p>The prompts that were kept classify {Written.Percent(accuracy)} of the validation rows rightly.</p>");
     }
 
-    public static Markup Figure(PlotPicture picture) => Markup.Of($"<figure>{new Markup(PlotHost.Svg(picture))}</figure>");
+    /// <summary>A run that went on from a checkpoint has seen its own epochs only.</summary>
+    private static Markup Before(int epochs)
+        => epochs < 1 ? Markup.Empty : Markup.Of($"<p>{(epochs == 1 ? "Epoch 1 was" : $"Epochs 1 to {epochs} were")} run before an interruption; the curves begin after it.</p>");
 
-    private static double[] Places(int epochs) => [.. Enumerable.Range(1, epochs).Select(i => (double)i)];
-
-    private static Markup Tower(string name, IReadOnlyList<int> lengths)
+    private static string FromTo(double[] values, Func<double, string>? write = null)
     {
-        const int mostBlocks = 16;
-        return Markup.Of($"""
-            <div class="wide"><h3>{name}</h3><div class="tower">{Markup.Join(lengths.Select((length, layer) => Markup.Of($"""
-                <div class="layer" title="layer {layer + 1}: {length}"><div class="rows">{Markup.Join(Enumerable.Repeat(new Markup("<i></i>"), Math.Min(length, mostBlocks)))}</div><b>{length}</b><small>{layer + 1}</small></div>
-                """)))}</div></div>
-            """);
+        write ??= value => Written.Number(value);
+        double[] finite = [.. values.Where(double.IsFinite)];
+        return finite.Length == 0 ? "no numbers" : $"from {write(finite[0])} to {write(finite[^1])}";
     }
-
-    /// <summary>Layers from left to right, candidates from top to bottom, as in the paper's figure of alphas.</summary>
-    private static Markup Grid(string name, IReadOnlyList<int> candidates, IReadOnlyList<IReadOnlyList<float>> alphas)
-    {
-        double[][] weights = [.. alphas.Select(AlphaWeights.Softmax)];
-        int[] choices = [.. alphas.Select(AlphaWeights.Choice)];
-        Markup head = Markup.Join(weights.Select((_, layer) => Markup.Of($"<th>{layer + 1}</th>")));
-        Markup rows = Markup.Join(candidates.Select((length, c) => Markup.Of($"""
-            <tr><th scope="row">{length}</th>{Markup.Join(weights.Select((layer, l) => Cell(layer[c], choices[l] == c)))}</tr>
-            """)));
-        return Markup.Of($"""<div class="wide"><h3>{name}</h3><table class="grid"><thead><tr><th>length</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>""");
-    }
-
-    private static Markup Cell(double weight, bool chosen)
-        => double.IsFinite(weight)
-            ? Markup.Of($"""<td class="{(weight > 0.5 ? "dark " : "")}{(chosen ? "chosen" : "")}" style="--weight:{100 * weight:0.0}%" title="{Written.Percent(weight)}">{100 * weight:0}</td>""")
-            : Markup.Of($"""<td title="no number">–</td>""");
 }

@@ -13,7 +13,7 @@ internal static class MistakesSection
     public static Section Of(FitResults results, Func<string, string> locate, DplTransformer? model)
     {
         const string id = "mistakes", title = "Most wrong about";
-        if (results.Test is not { } test) return Section.Missing(id, title, "There were no test pictures.");
+        if (results.Test is not { } test) return Section.Missing(id, title, TestSections.NoTest);
         TestPrediction[] wrong = [.. test.Predictions.Where(p => p.True != p.Predicted).OrderBy(p => p.TrueProbability).ThenBy(p => p.File, StringComparer.Ordinal)];
         if (wrong.Length == 0) return Section.Missing(id, title, "No test picture was classified wrongly.");
         string maps = model is null
@@ -28,10 +28,10 @@ internal static class MistakesSection
     private static Markup Card(TestPrediction prediction, string path, DplTransformer? model)
     {
         Markup picture = Picture(Thumbnail.Address(path, Side), prediction.True);
-        Markup map = model is null ? Markup.Empty : Picture(Thumbnail.HeatMap(path, Side, model, prediction.Predicted), $"what speaks for {prediction.Predicted}");
+        Markup map = model is null ? Markup.Empty : Picture(Thumbnail.HeatMap(path, Side, model, prediction.Predicted), $"what speaks for {Written.Isolated(prediction.Predicted)}");
         return Markup.Of($"""
             <div class="card"><div class="views">{picture}{map}</div>
-            <p><b>{prediction.True}</b> {Written.Percent(prediction.TrueProbability)}<br>taken for <b>{prediction.Predicted}</b> {Written.Percent(prediction.Probability)}</p><p class="file">{prediction.File}</p></div>
+            <p><bdi>{prediction.True}</bdi> {Written.Percent(prediction.TrueProbability)}<br>taken for <bdi>{prediction.Predicted}</bdi> {Written.Percent(prediction.Probability)}</p><p class="file">{prediction.File}</p></div>
             """);
     }
 

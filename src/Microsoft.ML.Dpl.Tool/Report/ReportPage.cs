@@ -25,8 +25,8 @@ public static class ReportPage
         string Locate(string file) => Path.Combine(results.Asked.WorkingFolder ?? "", file);
         Section[] sections =
         [
-            TestSections.Accuracy(results), CourseSections.Lengths(results), CourseSections.Alphas(results), CourseSections.Settling(results), CourseSections.Training(results),
-            TestSections.Confusion(results), MistakesSection.Of(results, Locate, model), TestSections.Calibration(results),
+            TestSections.Accuracy(results), LayerSections.Lengths(results), LayerSections.Alphas(results), CourseSections.Settling(results), CourseSections.Training(results),
+            ConfusionSection.Of(results), MistakesSection.Of(results, Locate, model), TestSections.Calibration(results),
             RunSections.Data(results, Locate), RunSections.Asked(results), RunSections.Cost(results), RunSections.Versions(results),
         ];
         Markup cancelled = results.WasCancelled ? Markup.Of($"""<p class="notice">The fit was cancelled; this is the best it had by then.</p>""") : Markup.Empty;
@@ -43,8 +43,8 @@ public static class ReportPage
             <style>{Style.Value}</style>
             </head>
             <body>
-            <header><p class="kind">Differentiable Prompt Learning</p><h1>{results.Asked.Task}</h1>{cancelled}{Figures(results)}
-            <nav>{Markup.Join(sections.Select(section => Markup.Of($"""<a href="#{section.Id}">{section.Title}</a>""")))}</nav></header>
+            <header><p class="kind">Differentiable Prompt Learning</p><h1 dir="auto">{results.Asked.Task}</h1>{cancelled}{Figures(results)}
+            <nav aria-label="Parts of this page">{Markup.Join(sections.Select(section => Markup.Of($"""<a href="#{section.Id}">{section.Title}</a>""")))}</nav></header>
             <main>{Markup.Join(sections.Select(section => section.ToMarkup()))}</main>
             </body>
             </html>
@@ -55,13 +55,14 @@ public static class ReportPage
     private static Markup Figures(FitResults results)
     {
         List<(string Name, string Value)> figures = [];
-        if (results.Test is { } test) figures.Add(("test accuracy", Written.Percent(test.Accuracy.Accuracy)));
+        Markup tested = results.Test is not { Accuracy: var accuracy } ? Markup.Empty
+            : Markup.Of($"<div><dt>test accuracy</dt><dd>{Written.Percent(accuracy.Accuracy)} <small>{Written.Percent(accuracy.Lower)} to {Written.Percent(accuracy.Upper)}</small></dd></div>");
         if (results.Training?.ValidationAccuracy is double validation) figures.Add(("validation accuracy", Written.Percent(validation)));
         if (results.Data is { } data) figures.Add(("classes", Written.Number(data.Classes.Count, "0")));
         if (results.Configuration is { } configuration) figures.Add(("prompt rows", Written.Number(configuration.Text.Sum() + configuration.Image.Sum(), "0")));
         if (results.Stages.Count > 0) figures.Add(("time", Written.Time(results.Stages.Sum(stage => stage.Seconds))));
-        figures.Add(("CLIP", results.Backbone.Name));
-        return Markup.Of($"<dl>{Markup.Join(figures.Select(figure => Markup.Of($"<div><dt>{figure.Name}</dt><dd>{figure.Value}</dd></div>")))}</dl>");
+        Markup named = Markup.Join(figures.Select(figure => Markup.Of($"<div><dt>{figure.Name}</dt><dd>{figure.Value}</dd></div>")));
+        return Markup.Of($"""<dl>{tested}{named}<div><dt>CLIP</dt><dd class="words">{results.Backbone.Name}</dd></div></dl>""");
     }
 
     private static Markup ReadStyle()

@@ -5,7 +5,8 @@ namespace Microsoft.ML.Dpl.Tool.Report;
 /// <summary>What was asked, of what, and what it took.</summary>
 internal static class RunSections
 {
-    private const int ClassesWithSamples = 40, SampleSide = 96, SamplesPerClass = 4;
+    // So many thumbnails make the page about a megabyte larger.
+    private const int MostSamples = 400, SampleSide = 96, SamplesPerClass = 4;
 
     public static Section Asked(FitResults results)
     {
@@ -14,7 +15,7 @@ internal static class RunSections
             <p>This command repeats the run{(asked.WorkingFolder is null ? "" : " in ")}{(asked.WorkingFolder is string folder ? Markup.Of($"<code>{folder}</code>") : Markup.Empty)}:</p>
             <pre><code>{asked.CommandLine}</code></pre>
             {(results.ModelPath is string model ? Markup.Of($"<p>The model is in <code>{model}</code>.</p>") : Markup.Empty)}
-            <details><summary>All {asked.Options.Count} options</summary><div class="wide">{Pairs(asked.Options.Select(option => (option.Name, option.Value)))}</div></details>
+            <details><summary>All {asked.Options.Count} options</summary><div class="wide">{Pairs(asked.Options.Select(option => (option.Name, option.Value.Length > 0 ? option.Value : "–")))}</div></details>
             """));
     }
 
@@ -22,16 +23,18 @@ internal static class RunSections
     {
         const string id = "data", title = "Pictures";
         if (results.Data is not { Classes.Count: > 0 } data) return Section.Missing(id, title, "The results do not say which pictures there were.");
-        Markup head = Markup.Join(data.Splits.Select(split => Markup.Of($"""<th class="number">{split.Name}</th>""")));
+        int samples = Math.Clamp(MostSamples / data.Classes.Count, 1, SamplesPerClass);
+        Markup head = Markup.Join(data.Splits.Select(split => Markup.Of($"""<th scope="col" class="number">{split.Name}</th>""")));
         Markup sources = Markup.Join(data.Splits.Select(split => Markup.Of($"<li>{split.Name}: <code>{split.Source}</code></li>")));
         Markup rows = Markup.Join(data.Classes.Select((shown, i) => Markup.Of($"""
-            <tr><th scope="row">{shown.Name}</th>{Markup.Join(shown.Counts.Select(count => Markup.Of($"""<td class="number">{count}</td>""")))}<td class="samples">{(i < ClassesWithSamples ? Samples(shown, locate) : Markup.Empty)}</td></tr>
+            <tr><th scope="row">{shown.Name}</th>{Markup.Join(shown.Counts.Select(count => Markup.Of($"""<td class="number">{count}</td>""")))}<td class="samples">{(i < MostSamples ? Samples(shown, samples, locate) : Markup.Empty)}</td></tr>
             """)));
         Markup sum = Markup.Join(data.Splits.Select((_, i) => Markup.Of($"""<td class="number">{data.Classes.Sum(c => c.Counts.ElementAtOrDefault(i))}</td>""")));
-        Markup note = data.Classes.Count > ClassesWithSamples ? Markup.Of($"<p>The first {ClassesWithSamples} classes are shown with pictures.</p>") : Markup.Empty;
+        Markup note = data.Classes.Count > MostSamples ? Markup.Of($"<p>The first {MostSamples} classes are shown with pictures.</p>") : Markup.Empty;
+        Markup setAside = data.SetAside is string sentence ? Markup.Of($"<p>{sentence}</p>") : Markup.Empty;
         return new Section(id, title, Markup.Of($"""
-            <ul class="plain">{sources}</ul>{note}
-            <div class="wide tall"><table><thead><tr><th>class</th>{head}<th>samples</th></tr></thead><tbody>{rows}</tbody><tfoot><tr><th scope="row">all {data.Classes.Count}</th>{sum}<td></td></tr></tfoot></table></div>
+            <ul class="plain">{sources}</ul>{setAside}{note}
+            <div class="wide tall"><table><thead><tr><th scope="col">class</th>{head}<th scope="col">samples of training</th></tr></thead><tbody>{rows}</tbody><tfoot><tr><th scope="row">all {data.Classes.Count}</th>{sum}<td></td></tr></tfoot></table></div>
             """));
     }
 
@@ -39,13 +42,17 @@ internal static class RunSections
     {
         const string id = "cost", title = "Time and memory";
         if (results.Stages.Count == 0) return Section.Missing(id, title, "No stage was timed.");
-        double total = results.Stages.Sum(stage => stage.Seconds);
+        double total = results.Stages.Sum(stage => stage.Seconds), longest = results.Stages.Select(stage => stage.Seconds).Concat(results.Comparison.Select(row => row.Seconds ?? 0)).Max();
         Markup rows = Markup.Join(results.Stages.Select(stage => Markup.Of($"""
-            <tr><th scope="row">{stage.Name}</th><td class="number">{Written.Time(stage.Seconds)}</td><td class="bar"><i style="--to:{(total > 0 ? stage.Seconds / total : 0):0.0000}"></i></td><td class="number">{(stage.PeakBytes is long peak ? Written.Bytes(peak) : "–")}</td></tr>
+            <tr><th scope="row">{stage.Name}</th><td class="number">{Written.Time(stage.Seconds)}</td><td class="bar"><i style="--to:{(longest > 0 ? stage.Seconds / longest : 0):0.0000}"></i></td><td class="number">{(stage.PeakBytes is long peak and > 0 ? Written.Bytes(peak) : "–")}</td></tr>
+            """)));
+        Markup others = Markup.Join(results.Comparison.Where(row => row.Seconds is not null).Select(row => Markup.Of($"""
+            <tr><th scope="row">for comparison: {row.Name}</th><td class="number">{Written.Time(row.Seconds!.Value)}</td><td class="bar"><i style="--to:{(longest > 0 ? row.Seconds.Value / longest : 0):0.0000}"></i></td><td class="number">–</td></tr>
             """)));
         return new Section(id, title, Markup.Of($"""
-            <div class="wide"><table><thead><tr><th>stage</th><th class="number">time</th><th></th><th class="number">peak memory so far</th></tr></thead><tbody>{rows}</tbody>
-            <tfoot><tr><th scope="row">together</th><td class="number">{Written.Time(total)}</td><td></td><td></td></tr></tfoot></table></div>
+            <p>Wall time of the steps; reading CLIP and the pictures before them is not counted. Memory is the process's largest resident set until the stage's end.</p>
+            <div class="wide"><table><thead><tr><th scope="col">stage</th><th scope="col" class="number">time</th><td></td><th scope="col" class="number">peak memory so far</th></tr></thead><tbody>{rows}
+            <tr class="sum"><th scope="row">together</th><td class="number">{Written.Time(total)}</td><td></td><td></td></tr>{others}</tbody></table></div>
             """));
     }
 
@@ -66,8 +73,8 @@ internal static class RunSections
 
     private static string Shape(BranchShape branch) => FormattableString.Invariant($"{branch.Layers} layers, {branch.Width} wide, {branch.Heads} heads");
 
-    private static Markup Samples(ClassPictures shown, Func<string, string> locate)
-        => Markup.Join(shown.Samples.Take(SamplesPerClass).Select(file => Thumbnail.Address(locate(file), SampleSide) is string address
+    private static Markup Samples(ClassPictures shown, int most, Func<string, string> locate)
+        => Markup.Join(shown.Samples.Take(most).Select(file => Thumbnail.Address(locate(file), SampleSide) is string address
             ? Markup.Of($"""<img src="{address}" alt="{Path.GetFileName(file)}" title="{file}">""")
             : Markup.Of($"""<span class="gone" title="{file}">no picture</span>""")));
 

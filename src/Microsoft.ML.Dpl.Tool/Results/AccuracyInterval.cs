@@ -6,7 +6,8 @@ namespace Microsoft.ML.Dpl.Tool.Results;
 /// <param name="Upper"><paramref name="Accuracy"/> to 1.</param>
 public sealed record AccuracyInterval(double Accuracy, double Lower, double Upper)
 {
-    private const double Z = 1.959963984540054; // the normal distribution's 97.5 % point
+    /// <summary>The normal distribution's 97.5 % point.</summary>
+    internal const double Z = 1.959963984540054;
 
     /// <param name="right">Pictures classified rightly, 0 to <paramref name="count"/>.</param>
     /// <param name="count">Pictures, at least 1.</param>

@@ -49,4 +49,5 @@ public sealed record TrainingResults(IReadOnlyList<TrainingEpochResults> Epochs,
 /// <param name="TrainLoss">Mean loss of the training batches, in nats.</param>
 /// <param name="ValidationLoss">Mean cross-entropy of all validation rows, in nats; null without them.</param>
 /// <param name="ValidationAccuracy">Share of validation rows classified rightly, 0 to 1; null without them.</param>
-public sealed record TrainingEpochResults(double LearningRate, double TrainLoss, double? ValidationLoss, double? ValidationAccuracy);
+/// <param name="Epoch">From 1: a run that went on from a checkpoint begins later. Null in older files: by its place.</param>
+public sealed record TrainingEpochResults(double LearningRate, double TrainLoss, double? ValidationLoss, double? ValidationAccuracy, int? Epoch = null);

@@ -3,7 +3,11 @@ namespace Microsoft.ML.Dpl.Tool.Results;
 /// <summary>The pictures of a run.</summary>
 /// <param name="Splits">Training, validation, test: those that the run had, in that order.</param>
 /// <param name="Classes">In the order of the scores.</param>
-public sealed record DataResults(IReadOnlyList<SplitSource> Splits, IReadOnlyList<ClassPictures> Classes);
+public sealed record DataResults(IReadOnlyList<SplitSource> Splits, IReadOnlyList<ClassPictures> Classes)
+{
+    /// <summary>One sentence: which of the training pictures the fit set aside for validation. Null: none.</summary>
+    public string? SetAside { get; init; }
+}
 
 /// <summary>One set of pictures.</summary>
 /// <param name="Name">training, validation or test.</param>

@@ -60,4 +60,7 @@ public sealed record ClassAccuracy(string Name, int Pictures, int Right, int Pre
 /// <param name="Accuracy">Over pictures.</param>
 /// <param name="MacroAccuracy">Mean over classes, 0 to 1; null where it was not counted.</param>
 /// <param name="Configuration">Its context lengths; null where they are not known.</param>
-public sealed record ComparisonRow(string Name, AccuracyInterval Accuracy, double? MacroAccuracy = null, PromptConfiguration? Configuration = null);
+/// <param name="Difference">The fitted model's lead over it on the same pictures; null where it was not counted.</param>
+/// <param name="Seconds">What training and testing it took, wall time; null where it was not measured.</param>
+public sealed record ComparisonRow(
+    string Name, AccuracyInterval Accuracy, double? MacroAccuracy = null, PromptConfiguration? Configuration = null, PairedDifference? Difference = null, double? Seconds = null);

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using Microsoft.ML.Dpl.Tests.Clip;
 using SkiaSharp;
 using Tensorboard;
+using TorchSharp;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
@@ -100,6 +101,25 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourPictures picture
     {
         File.WriteAllText(_folder.File("file"), "");
         Assert.ThrowsAny<IOException>(() => new TensorBoardProgress(_folder.File("file")));
+    }
+
+    /// <summary>Why the events are not written by TorchSharp's SummaryWriter. Where this fails after an update of TorchSharp, it can be taken instead.</summary>
+    [Fact]
+    public void TorchSharps_own_writer_cannot_place_events_in_time()
+    {
+        DplRuntime.Load();
+        using var scope = torch.NewDisposeScope();
+        TorchSharp.Modules.SummaryWriter writer = torch.utils.tensorboard.SummaryWriter(_folder.FullPath);
+        writer.add_scalar("loss", 0.5f, 1);
+        writer.add_histogram("alphas", torch.tensor([0.25f, 0.5f, 0.75f]), 1);
+        writer.add_img("weights", torch.zeros(3, 4, 5), 1);
+        Event[] events = [.. Read(Directory.EnumerateFiles(_folder.FullPath).Single())];
+        Assert.Equal(4, events.Length);
+        // A run begins with its first record: as seconds since 1970, this one lies twenty thousand million years ahead.
+        Assert.Equal("brain.Event:2", events[0].FileVersion);
+        Assert.True(events[0].WallTime > 1e17);
+        // Steps of milliseconds share their second.
+        Assert.All(events[1..], e => Assert.Equal(Math.Floor(e.WallTime), e.WallTime));
     }
 
     private DplTransformer Fit(IProgress<DplProgress> progress)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Xml.Linq;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Plots;
@@ -54,6 +55,19 @@ public class PlotTests
         Drawn(new PlotPicture("p", "One", Plain, Plain, [new PlotSeries("s", PlotMark.Line, [1], [double.NaN])]));
         Drawn(new PlotPicture("p", "Flat", Plain, Plain, [new PlotSeries("s", PlotMark.Line, [1, 1], [0, 0])]));
         Drawn(new PlotPicture("p", "Huge", Plain, Plain, [new PlotSeries("s", PlotMark.Line, [1, 2], [1e-12, 1e300])]));
+    }
+
+    [Fact]
+    public void An_axis_shows_no_share_beyond_all_and_ends_where_numbers_cannot_be_told_apart()
+    {
+        PlotAxis share = new("share") { Numbers = PlotNumbers.Percent };
+        XElement all = Drawn(new PlotPicture("p", "All right", Plain, share, [new PlotSeries("s", PlotMark.Line, [1, 2], [1, 1])]));
+        Assert.Contains("100 %", Texts(all));
+        Assert.DoesNotContain(Texts(all), label => label.EndsWith('%') && double.Parse(label[..^2], CultureInfo.InvariantCulture) > 100);
+        XElement none = Drawn(new PlotPicture("p", "All wrong", Plain, share, [new PlotSeries("s", PlotMark.Line, [1, 2], [0, 0])]));
+        Assert.Contains("0 %", Texts(none));
+        Assert.DoesNotContain(Texts(none), label => label.StartsWith('-'));
+        Drawn(new PlotPicture("p", "Close", Plain, Plain, [new PlotSeries("s", PlotMark.Line, [1, 2], [1e17, Math.BitIncrement(1e17)])]));
     }
 
     private static XElement Drawn(PlotPicture picture) => XDocument.Parse(PlotHost.Svg(picture)).Root!;

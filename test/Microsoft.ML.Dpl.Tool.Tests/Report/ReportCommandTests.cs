@@ -24,6 +24,32 @@ public sealed class ReportCommandTests(DrawnData data)
         Assert.DoesNotContain("what speaks for ", File.ReadAllText(plain), StringComparison.Ordinal);
     }
 
+    /// <summary>The results hold all that the page shows; the heat maps come from the saved model, to the bit.</summary>
+    [Fact]
+    public async Task The_page_drawn_anew_is_the_fits_own()
+    {
+        (await data.Fit()).Expect(0);
+        string results = Path.ChangeExtension(data.Model, ".results.json"), page = data.File("anew.html");
+        (await ToolProcess.Run("report", results, "--output", page, "--threads", "2")).Expect(0);
+        Assert.Equal(File.ReadAllText(Path.ChangeExtension(data.Model, ".report.html")), File.ReadAllText(page));
+    }
+
+    [Fact]
+    public async Task Another_model_draws_no_heat_maps()
+    {
+        (await data.Fit()).Expect(0);
+        string results = Path.ChangeExtension(data.Model, ".results.json"), other = data.File("other.zip"), moved = data.File("other.results.json"), page = data.File("other.html");
+        (await ToolProcess.Run("train", data.Table("train"), "--clip", "tiny", "--configuration", "zero-shot", "--output", other, "--json", "none", "--report", "none", "--quiet")).Expect(0);
+        Assert.Contains("other.zip' is not the model of these results", (await ToolProcess.Run("report", results, "--output", page, "--model", other)).Expect(2).Error, StringComparison.Ordinal);
+        Assert.False(File.Exists(page));
+
+        // Where the model that the results name is gone, the one beside them is tried, and a page without heat maps is better than none.
+        File.WriteAllText(moved, ResultsJson.Write(ResultsJson.ReadFile(results) with { ModelPath = data.File("gone.zip") }));
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("report", moved, "--output", page)).Expect(0);
+        Assert.Contains("Warning: There will be no heat maps:", Assert.Single(outcome.ErrorLines), StringComparison.Ordinal);
+        Assert.Contains("There are no heat maps", File.ReadAllText(page), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task What_are_no_results_is_refused_by_name()
     {

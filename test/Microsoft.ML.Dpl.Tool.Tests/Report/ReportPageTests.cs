@@ -46,6 +46,65 @@ public class ReportPageTests
         Assert.All(requested, url => Assert.True(url.StartsWith("data:", StringComparison.Ordinal) || url == requested.Last(), url));
     }
 
+    /// <summary>What a glance would show on a page of many classes: no word cut off, darkness that means weight in light and dark, a cell for each confusion.</summary>
+    [SkippableFact]
+    public async Task A_browser_shows_many_classes_and_dark_means_much_in_light_and_dark()
+    {
+        using var fit = new ReportedFit();
+        FitResults results = fit.Many(100);
+        string file = Path.Combine(fit.Folder, "many.html");
+        ReportPage.Write(results, file);
+        await using IBrowser browser = await Chromium();
+        await using IPage page = await browser.NewPageAsync();
+        await page.GoToAsync("file://" + file);
+        Assert.Equal(results.Test!.Confusion.Sum(row => row.Count(count => count > 0)), await page.EvaluateExpressionAsync<int>("document.querySelectorAll('.map rect:not(.ground)').length"));
+        Assert.Contains($"\u2068{results.Test.Classes[1]}\u2069 taken for \u2068{results.Test.Classes[4]}\u2069: 1 of 5", await page.EvaluateExpressionAsync<string[]>("[...document.querySelectorAll('.map title')].map(e => e.textContent)"));
+        Assert.Equal(100, await page.EvaluateExpressionAsync<int>("document.querySelectorAll('#confusion details tbody tr').length"));
+        Assert.Equal(100 * 2, await page.EvaluateExpressionAsync<int>("document.querySelectorAll('#data td img').length"));
+        foreach (var (name, width, scheme) in new[] { ("many", 1280, "light"), ("many-phone-dark", 390, "dark") })
+        {
+            await page.SetViewportAsync(new ViewPortOptions { Width = width, Height = 844 });
+            await page.EmulateMediaFeaturesAsync([new MediaFeatureValue { MediaFeature = MediaFeature.PrefersColorScheme, Value = scheme }]);
+            Assert.Equal(width, await page.EvaluateExpressionAsync<int>("document.documentElement.scrollWidth"));
+            Assert.Empty(await page.EvaluateExpressionAsync<string[]>("""
+                [...document.querySelectorAll('svg.plot text, svg.map text')].filter(text => {
+                    const box = text.getBBox(), all = text.ownerSVGElement.viewBox.baseVal;
+                    return box.x < -1 || box.y < -1 || box.x + box.width > all.width + 1 || box.y + box.height > all.height + 1;
+                }).map(text => text.textContent)
+                """));
+            double[] lightness = await page.EvaluateExpressionAsync<double[]>("""
+                [...document.querySelectorAll('#alphas td')].sort((a, b) => parseFloat(a.style.getPropertyValue('--weight')) - parseFloat(b.style.getPropertyValue('--weight')))
+                    .map(td => { const canvas = document.createElement('canvas').getContext('2d'); canvas.fillStyle = getComputedStyle(td).backgroundColor; canvas.fillRect(0, 0, 1, 1); return canvas.getImageData(0, 0, 1, 1).data[1]; })
+                """);
+            Assert.Equal(lightness.OrderDescending(), lightness);
+            Assert.True(lightness[0] - lightness[^1] > 100, "the least and the greatest weight look alike");
+            Directory.CreateDirectory(Screenshots);
+            await page.ScreenshotAsync(Path.Combine(Screenshots, name + ".png"), new ScreenshotOptions { FullPage = true });
+        }
+    }
+
+    [Fact]
+    public void A_run_that_went_on_begins_where_it_was_interrupted_and_the_kept_epoch_is_named()
+    {
+        using var fit = new ReportedFit();
+        TrainingEpochResults[] epochs = [.. Enumerable.Range(7, 4).Select(epoch => new TrainingEpochResults(0.01, 1.0 / epoch, 1.0 / epoch, epoch is 8 or 9 ? 0.75 : 0.5, epoch))];
+        string page = ReportPage.Html(fit.Bare with { Training = new TrainingResults(epochs, 0.75) });
+        Assert.Contains("Epochs 1 to 6 were run before an interruption", page, StringComparison.Ordinal);
+        Assert.Contains("those after epoch 9: they classify 75.0 %", page, StringComparison.Ordinal);
+        // A better epoch before the interruption is not among these.
+        Assert.Contains("The prompts that were kept classify 80.0 %", ReportPage.Html(fit.Bare with { Training = new TrainingResults(epochs, 0.8) }), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Leads_are_shown_where_they_were_counted()
+    {
+        using var fit = new ReportedFit();
+        string page = ReportPage.Html(fit.Full);
+        Assert.Contains(">+33.7 (+21.9 to +44.2)</td>", page, StringComparison.Ordinal);
+        Assert.Contains("for comparison: zero-shot CLIP</th><td class=\"number\">3.5 s</td>", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("model's lead", ReportPage.Html(fit.Full with { Comparison = [] }), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Parts_without_data_say_why()
     {

@@ -30,12 +30,25 @@ internal sealed class ReportedFit : IDisposable
         Test = TestResults.Of(Classes, Predictions),
         Comparison =
         [
-            new ComparisonRow("zero-shot CLIP", AccuracyInterval.Of(52, 104), 0.48, new PromptConfiguration([0, 0, 0], [0, 0, 0, 0, 0, 0])),
+            new ComparisonRow("zero-shot CLIP", AccuracyInterval.Of(52, 104), 0.48, new PromptConfiguration([0, 0, 0], [0, 0, 0, 0, 0, 0]), PairedDifference.Of(41, 6, 104), 3.5),
             new ComparisonRow("uniform 4", AccuracyInterval.Of(70, 104)),
         ],
         Stages = [new StageCost("search", 83.4, 900L << 20), new StageCost("training", 41, 1200L << 20), new StageCost("test", 2.5)],
         ModelPath = "model.zip",
     };
+
+    /// <summary>The same with many classes: names in several scripts, from right to left, and long ones; two test pictures in five are taken for a class nearby.</summary>
+    /// <param name="count">Classes.</param>
+    public FitResults Many(int count)
+    {
+        string[] patterns = ["class {0}", "طائر أزرق {0}", "北京烤鸭 {0}", "Нижегородский кремль {0}", "a class with quite a long name {0} that goes on and on", "\u202Eesrever {0}", "🦜 <b>{0}</b> \"quoted\""];
+        string[] names = [.. Enumerable.Range(0, count).Select(i => string.Format(System.Globalization.CultureInfo.InvariantCulture, patterns[i % patterns.Length], i + 1))];
+        return Full with
+        {
+            Data = new DataResults(Full.Data!.Splits, [.. names.Select((name, i) => new ClassPictures(name, [16, 5], [$"{i % 4}.png", HostileFile]))]) { SetAside = "4 were set aside." },
+            Test = TestResults.Of(names, [.. Enumerable.Range(0, 5 * count).Select(i => new TestPrediction($"{i % 4}.png", names[i / 5], names[i % 5 > 2 ? (i / 5 + i % 5) % count : i / 5], 0.5, i % 5 > 2 ? 0.1 : 0.5))]),
+        };
+    }
 
     /// <summary>What every fit has, and nothing else.</summary>
     public FitResults Bare => new(

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Microsoft.ML.Dpl.Tool.Models;
 using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Report;
@@ -66,6 +67,37 @@ public class ResultsTests
         var interval = AccuracyInterval.Of(right, count);
         Assert.Equal(lower, interval.Lower, 5);
         Assert.Equal(upper, interval.Upper, 5);
+    }
+
+    /// <summary>By hand: 10 and 4 of 100 become 10.5 and 4.5 of 102, so 6/102 ± 1.96 √(15 − 36/102) / 102.</summary>
+    [Fact]
+    public void Leads_are_of_matched_pairs()
+    {
+        PairedDifference lead = PairedDifference.Of(10, 4, 100);
+        Assert.Equal((0.06, -0.0147164, 0.1323634), (lead.Difference, Math.Round(lead.Lower, 7), Math.Round(lead.Upper, 7)));
+        Assert.Equal((0.0, -1.0), (PairedDifference.Of(0, 0, 50).Difference, Math.Sign(PairedDifference.Of(0, 0, 50).Lower)));
+        Assert.InRange(PairedDifference.Of(1, 0, 1).Upper, 1, 1);
+        Assert.Throws<ArgumentOutOfRangeException>(() => PairedDifference.Of(3, 3, 5));
+
+        TestPrediction[] model = [P("1", "a"), P("2", "a"), P("3", "b")], other = [P("1", "b"), P("2", "a"), P("3", "a")];
+        Assert.Equal(PairedDifference.Of(1, 1, 3), PairedDifference.Of(model, other));
+        Assert.Contains("'4'", Assert.Throws<ArgumentException>(() => PairedDifference.Of(model, [P("1", "a"), P("2", "a"), P("4", "a")])).Message);
+        Assert.Contains("3 pictures", Assert.Throws<ArgumentException>(() => PairedDifference.Of(model, other[..2])).Message);
+
+        static TestPrediction P(string file, string predicted) => new(file, "a", predicted, 1, 1);
+    }
+
+    [Fact]
+    public void Stages_and_epochs_are_those_of_the_run()
+    {
+        DplEpochMetrics figures = new(1, null, 0.5, null, null);
+        FittedEpoch[] epochs =
+        [
+            new(DplStage.Search, 1, 0.1, figures, TimeSpan.FromSeconds(2), 100), new(DplStage.Search, 2, 0.1, figures, TimeSpan.FromSeconds(4), 150),
+            new(DplStage.Training, 5, 0.1, figures, TimeSpan.FromSeconds(1), 700),
+        ];
+        Assert.Equal([new StageCost("Search", 4, 150), new StageCost("Training", 1, 700)], RunRecord.Stages(epochs));
+        Assert.Equal([5], RunRecord.Training(epochs, 0.5)!.Epochs.Select(epoch => epoch.Epoch));
     }
 
     [Fact]
