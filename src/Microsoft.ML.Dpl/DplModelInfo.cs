@@ -22,15 +22,6 @@ public sealed record DplModelInfo(
     IReadOnlyList<string>? ClassNames, PromptConfiguration Configuration, string Template, DplSearchReport? Search, double? ValidationAccuracy, bool WasCancelled, DplModelContents Contents,
     string BackboneName, string BackboneSha256, string? BackboneLocation, string? ImageFolder, string? MLNetVersion, IReadOnlyList<DplModelEntry> Entries)
 {
-    /// <summary>Whether the fit's numbers went wrong and this is the best it had before.</summary>
-    public bool HasDiverged { get; init; }
-
-    /// <summary>Whether pictures are turned and mirrored as their files ask; see <see cref="DplTrainer.Options.ApplyExifOrientation"/>.</summary>
-    public bool ApplyExifOrientation { get; init; }
-
-    /// <summary>The most pixels a picture may have; see <see cref="DplTrainer.Options.MaxImagePixels"/>.</summary>
-    public long MaxImagePixels { get; init; }
-
     private const string VersionEntry = "Version.txt";
     private const long LongestVersion = 1024;
 

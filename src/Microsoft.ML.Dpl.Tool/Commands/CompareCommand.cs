@@ -71,7 +71,7 @@ internal sealed class CompareCommand
         PromptConfiguration?[] lengths = [.. chosen.Select(one => one.LengthsFor(backbone))];
         PictureChecks.RequireTest(sets, OptionsOf(null).SkipUnreadableImages);
 
-        var trials = new Trials(sets, _data.HasWeights(arguments), mode, CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
+        var trials = new Trials(sets, lengths.Contains(null), _data.HasWeights(arguments), mode, CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
         foreach (PromptConfiguration? one in lengths) trials.Check(OptionsOf(one));
         var compared = new List<Compared>();
         try

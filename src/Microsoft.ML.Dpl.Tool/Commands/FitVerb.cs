@@ -70,17 +70,10 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         }
         DplTrainer.Options options = OptionsOf(lengthsFor(backbone));
         (options.ModelContents, options.OnCancel, options.OnDivergence) = (_contents.Of(arguments), DplCancellation.ReturnBest, DplDivergence.ReturnBest);
-        // A search sets pictures aside: what it is compared with must not train on them either.
-        DplTrainer.Options OptionsOfBaseline(PromptConfiguration? lengths)
-        {
-            DplTrainer.Options made = OptionsOf(lengths);
-            if (options.Configuration is null && sets.Validation.Count == 0 && made.ValidationFraction is null && lengths is { IsZeroShot: false }) made.ValidationRowsPerClass ??= DplTrainer.Options.DefaultValidationRowsPerClass;
-            return made;
-        }
         (string Name, PromptConfiguration Lengths)[] baselines = [.. others.Select(other => (other.Name, other.LengthsFor(backbone)!))];
         PictureChecks.RequireTest(sets, options.SkipUnreadableImages);
-        var trials = new Trials(sets, _data.HasWeights(arguments), mode, CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
-        foreach (var (_, lengths) in baselines) trials.Check(OptionsOfBaseline(lengths));
+        var trials = new Trials(sets, options.Configuration is null, _data.HasWeights(arguments), mode, CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
+        foreach (var (_, lengths) in baselines) trials.Check(OptionsOf(lengths));
         var session = new FitSession(options, sets, _data.HasWeights(arguments), mode, CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
         FitResults results = RunRecord.Of(arguments, options, sets, started);
 
@@ -101,7 +94,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         void Keep(FitResults now) => isInPlace &= files.Results?.WriteSomewhere(path => File.WriteAllText(path, ResultsJson.Write(now))) ?? true;
         Keep(results);
         var tests = new FitTests(sets, trials, mode, cancellation);
-        if (sets.Test.Count > 0) results = tests.Of(results, session.MLContext, transformer, options.SkipUnreadableImages, baselines, OptionsOfBaseline, Keep);
+        if (sets.Test.Count > 0) results = tests.Of(results, session.MLContext, transformer, options.SkipUnreadableImages, baselines, OptionsOf, Keep);
         try
         {
             files.Report?.Write(path => ReportPage.Write(results, path, transformer));

@@ -15,11 +15,12 @@ internal sealed record Trial(string Name, PromptConfiguration Configuration, Tes
 
 /// <summary>Fits and tests configurations, each on the same pictures.</summary>
 /// <param name="sets">With test pictures.</param>
+/// <param name="besideSearch">Whether they are compared with a search.</param>
 /// <param name="hasWeights">Whether rows have weights of their own.</param>
 /// <param name="mode">How progress is shown.</param>
 /// <param name="verbose">Whether the library's notes are shown, too.</param>
 /// <param name="tensorBoard">Folder for TensorBoard's events; null: none are written.</param>
-internal sealed class Trials(PictureSets sets, bool hasWeights, ProgressMode mode, bool verbose, string? tensorBoard)
+internal sealed class Trials(PictureSets sets, bool besideSearch, bool hasWeights, ProgressMode mode, bool verbose, string? tensorBoard)
 {
     private readonly List<FitSession> _sessions = [];
 
@@ -52,11 +53,11 @@ internal sealed class Trials(PictureSets sets, bool hasWeights, ProgressMode mod
         foreach (FitSession session in _sessions) session.Forget();
     }
 
-    /// <summary>Patience needs validation rows, which the trainer sets aside by itself for a search only: a trial beside a search gets as many.</summary>
+    /// <summary>A search sets pictures aside by itself: what it is compared with must not train on them either, and patience needs them.</summary>
     private void SetAside(DplTrainer.Options options)
     {
-        if (options is not { TrainingPatience: not null, Configuration: { } lengths, ValidationRowsPerClass: null, ValidationFraction: null } || sets.Validation.Count > 0) return;
-        if (lengths.Text.Concat(lengths.Image).All(length => length == 0)) options.TrainingPatience = null;
-        else options.ValidationRowsPerClass = DplTrainer.Options.DefaultValidationRowsPerClass;
+        if (options.Configuration is not { } lengths || sets.Validation.Count > 0) return;
+        if (lengths.IsZeroShot) options.TrainingPatience = null;
+        else if ((besideSearch || options.TrainingPatience is not null) && options.ValidationFraction is null) options.ValidationRowsPerClass ??= DplTrainer.Options.DefaultValidationRowsPerClass;
     }
 }
