@@ -14,6 +14,13 @@ if ! CI=true dotnet restore Microsoft.ML.Dpl.sln --locked-mode --force >"$work/r
   echo "The package locks do not fit: run build/lock-packages.sh, look at what changed, and commit eng/locks." >&2
   exit 1
 fi
+# A project without a lock is restored without a word.
+for project in $(find src samples test -name '*.csproj' -not -path '*/bin/*' -not -path '*/obj/*'); do
+  for choice in linux windows macos none; do
+    lock=eng/locks/$choice/$(basename "$project" .csproj).lock.json
+    if ! git ls-files --error-unmatch "$lock" >/dev/null 2>&1; then echo "There is no $lock: run build/lock-packages.sh and commit eng/locks." >&2; exit 1; fi
+  done
+done
 echo "Package locks: every package is the one of eng/locks."
 
 # A source without advisories is told from packages without one only where it is named as a source of advisories.
