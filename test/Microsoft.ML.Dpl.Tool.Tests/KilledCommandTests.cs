@@ -9,7 +9,7 @@ namespace Microsoft.ML.Dpl.Tool.Tests;
 [Collection(DrawnDataCollection.Name)]
 public sealed class KilledCommandTests(DrawnData data)
 {
-    private const string SearchEnded = "fit, search: epoch 2/2", TrainingBegun = "fit, training: epoch 1/3", TrainingUnderWay = "fit, training: epoch 2/3", BaselineBegun = "uniform:2, training: epoch 1/3", BaselineUnderWay = "uniform:2, training: epoch 2/3";
+    private const string SearchEnded = "fit, search: epoch 2/2", TrainingBegun = "fit, training: epoch 1/20", TrainingUnderWay = "fit, training: epoch 2/20", BaselineBegun = "uniform:2, training: epoch 1/20", BaselineUnderWay = "uniform:2, training: epoch 2/20";
 
     [Fact]
     [Trait("Category", "Slow")]
@@ -26,16 +26,16 @@ public sealed class KilledCommandTests(DrawnData data)
         string second = await KilledAt(BaselineUnderWay, command);
         Assert.DoesNotContain("fit, search:", second);
         Assert.DoesNotContain(TrainingBegun, second);
-        Assert.Contains("fit, training: epoch 3/3", second);
+        Assert.Contains("fit, training: epoch 20/20", second);
         Assert.True(File.Exists(data.File("killed.zip")));
 
         ToolProcess.Outcome last = (await ToolProcess.Run(command)).Expect(0);
         Assert.DoesNotContain("fit, ", last.Error);
         Assert.DoesNotContain(BaselineBegun, last.Error);
-        Assert.Contains("uniform:2, training: epoch 3/3", last.Error);
+        Assert.Contains("uniform:2, training: epoch 20/20", last.Error);
         Assert.Equal(Prompts("whole.zip"), Prompts("killed.zip"));
         FitResults expected = Results("whole.zip"), results = Results("killed.zip");
-        Assert.Equal(3, results.Training!.Epochs.Count);
+        Assert.Equal(20, results.Training!.Epochs.Count);
         Assert.Equal(Json(expected.Training), Json(results.Training));
         Assert.Equal(Json(expected.Search), Json(results.Search));
         Assert.Equal(Json(expected.Test!.Predictions), Json(results.Test!.Predictions));
@@ -47,9 +47,10 @@ public sealed class KilledCommandTests(DrawnData data)
         Assert.Empty(Directory.GetFileSystemEntries(workspace));
     }
 
+    // Epochs enough that a kill at the second comes well before the end.
     private string[] Fit(string model) =>
     [
-        "fit", data.Table("train"), "--test", data.Table("test"), "--clip", "tiny", "--output", data.File(model), "--report", "none", "--baseline", "uniform:2", "--search-epochs", "2", "--training-epochs", "3",
+        "fit", data.Table("train"), "--test", data.Table("test"), "--clip", "tiny", "--output", data.File(model), "--report", "none", "--baseline", "uniform:2", "--search-epochs", "2", "--training-epochs", "20",
         "--candidates", "0", "2", "--batch-size", "8", "--validation-per-class", "1", "--threads", "2", "--progress", "lines",
     ];
 
