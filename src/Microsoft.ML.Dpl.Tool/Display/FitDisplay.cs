@@ -23,7 +23,7 @@ internal static class FitDisplay
     {
         double? validation = now.EndedEpoch?.ValidationLoss ?? now.ValidationLoss;
         return new Figures()
-            .Add(0, string.Create(CultureInfo.InvariantCulture, $"{name}, {Stage(now)}: epoch {now.Epoch}/{now.Epochs}"))
+            .Add(0, string.Create(CultureInfo.InvariantCulture, $"{(name == Stage(now) ? name : $"{name}, {Stage(now)}")}: epoch {now.Epoch}/{now.Epochs}"))
             .Add(2, string.Create(CultureInfo.InvariantCulture, $"loss {now.EndedEpoch?.TrainLoss ?? now.TrainLoss:f3}"))
             .Add(4, validation is double loss ? string.Create(CultureInfo.InvariantCulture, $"validation loss {loss:f3}") : null)
             .Add(3, accuracy is double share ? string.Create(CultureInfo.InvariantCulture, $"validation accuracy {share:p1}") : null)

@@ -11,7 +11,7 @@ internal sealed class Interruption : IDisposable
 
     public Interruption()
     {
-        foreach (PosixSignal signal in new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM }) _registrations.Add(PosixSignalRegistration.Create(signal, OnSignal));
+        foreach (PosixSignal signal in new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP }) _registrations.Add(PosixSignalRegistration.Create(signal, OnSignal));
     }
 
     /// <summary>Cancelled by the first signal.</summary>
