@@ -41,8 +41,9 @@ internal sealed class FitTests(PictureSets sets, Trials trials, ProgressMode mod
             foreach (var (name, lengths) in baselines)
             {
                 Trial trial = trials.Run(name, optionsOf(lengths));
-                results = results with { Comparison = [.. results.Comparison, new ComparisonRow(
-                    name, trial.Test.Accuracy, trial.Test.MacroAccuracy, trial.Configuration, PairedDifference.Of(figures.Predictions, trial.Test.Predictions), trial.FitTime.TotalSeconds)] };
+                PairedDifference difference = PairedDifference.Of(figures.Predictions, trial.Test.Predictions);
+                var row = new ComparisonRow(name, trial.Test.Accuracy, trial.Test.MacroAccuracy, trial.Configuration, difference, trial.FitTime.TotalSeconds);
+                results = results with { Comparison = [.. results.Comparison, row] };
                 keep(results);
             }
         }
