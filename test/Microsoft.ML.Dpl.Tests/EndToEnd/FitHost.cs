@@ -17,12 +17,13 @@ internal static class FitHost
 
     /// <param name="arguments">
     /// Folder of the CLIP, table of path and label, workspace, zip to write; then, where wanted, <c>minutes=M</c> (longest time between checkpoints), <c>fill=A-B</c> (the workspace's disk is full from
-    /// step A to step B, counted from 1), <c>pause=N</c> (goes no further than step N) and <c>die=N</c> (the process ends itself by SIGKILL after step N).
+    /// step A to step B, counted from 1), <c>threads=N</c> (of libtorch; more than there are cores, too, which OMP_NUM_THREADS does not give), <c>pause=N</c> (goes no further than step N) and <c>die=N</c> (the process ends itself by SIGKILL after step N).
     /// </param>
     public static void Main(string[] arguments)
     {
         if (arguments is not [string clip, string table, string workspace, string zip, ..]) throw new ArgumentException("Arguments: CLIP folder, table, workspace, zip.");
         var more = arguments.Skip(4).Select(argument => argument.Split('=')).ToDictionary(parts => parts[0], parts => parts[1]);
+        if (more.TryGetValue("threads", out string? threads)) DplRuntime.Threads = Number(threads);
         var mlContext = new MLContext(1);
         mlContext.Log += (_, e) =>
         {

@@ -30,7 +30,7 @@ internal sealed class FitProcess : IDisposable
     public void Dispose() => _folder.Dispose();
 
     /// <summary>The command line of such a fit.</summary>
-    public string[] Command(string workspace, string zip, params string[] more) => [typeof(FitHost).Assembly.Location, _clip, Table, workspace, zip, .. more];
+    public string[] Command(string workspace, string zip, params string[] more) => [typeof(FitHost).Assembly.Location, _clip, Table, workspace, zip, .. more, .. _threads is int threads ? [$"threads={threads.ToString(CultureInfo.InvariantCulture)}"] : Array.Empty<string>()];
 
     /// <summary>Starts a fit and kills it without warning: that long after it has said so many steps.</summary>
     /// <returns>The last step's line; null where the fit ended before.</returns>
@@ -89,7 +89,6 @@ internal sealed class FitProcess : IDisposable
     private Process Start(string workspace, string zip, string[] more)
     {
         var start = new ProcessStartInfo("dotnet", Command(workspace, zip, more)) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
-        if (_threads is int threads) start.Environment["OMP_NUM_THREADS"] = threads.ToString(CultureInfo.InvariantCulture);
         return Process.Start(start)!;
     }
 

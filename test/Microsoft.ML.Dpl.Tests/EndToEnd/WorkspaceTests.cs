@@ -9,6 +9,9 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 /// <summary>Checkpoints: an interrupted fit goes on to the very bits of one without interruption, and says what it cannot go on with.</summary>
 public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>, IClassFixture<WorkspaceTests.Reference>, IDisposable
 {
+    /// <summary>A learning rate at which training gets worse again.</summary>
+    private const double Overshoot = 20;
+
     private readonly MLContext _mlContext = new(1);
     private readonly ConcurrentQueue<string> _log = new();
     private readonly TemporaryFolder _folder = new();
@@ -210,6 +213,23 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
         using DplTransformer transformer = ResumableFit.Fit(_mlContext, whole, _pictures.Train);
         Assert.Null(Try(8, byToken: false, Fixed));
         Assert.Equal(ResumableFit.Content(_mlContext, transformer), Try(99, byToken: false, Fixed));
+    }
+
+    /// <summary>The best epoch lies before the interruption, and no later one is as good: it is the checkpoint that has its prompts.</summary>
+    [Fact]
+    public void The_best_epoch_before_the_interruption_is_returned()
+    {
+        void Overshooting(DplTrainer.Options o) => (o.Configuration, o.TrainingEpochs, o.TrainingLearningRate, o.TrainingPatience) = (PromptConfiguration.Uniform(_small.Backbone, 1), 6, Overshoot, null);
+        DplTrainer.Options whole = ResumableFit.Options(_small.Backbone, null);
+        Overshooting(whole);
+        var reports = new ProgressRecorder();
+        whole.Progress = reports;
+        using DplTransformer transformer = ResumableFit.Fit(_mlContext, whole, _pictures.Train);
+        double?[] accuracies = [.. reports.Seen.Where(report => report.EndedEpoch is not null).Select(report => report.ValidationAccuracy)];
+        int best = Array.LastIndexOf(accuracies, accuracies.Max()) + 1;
+        Assert.True(best <= 4, $"accuracies {string.Join(' ', accuracies)}: no epoch before the last two is the best");
+        Assert.Null(Try((best + 1) * ResumableFit.StepsPerEpoch + 1, byToken: false, Overshooting));
+        Assert.Equal(ResumableFit.Content(_mlContext, transformer), Try(99, byToken: false, Overshooting));
     }
 
     /// <summary>A fit that is interrupted after so many steps: null. The content of its model where it ends first.</summary>
