@@ -51,6 +51,21 @@ public sealed class OutputFileTests : IDisposable
     }
 
     [Fact]
+    public void What_is_half_written_is_removed_where_the_process_ends()
+    {
+        string path = _folder.File("model.zip");
+        int left = -1;
+        OutputFile.Check(path, "--output").Write(temporary =>
+        {
+            File.WriteAllText(temporary, "half");
+            OutputFile.Abandon(() => left = Directory.GetFiles(_folder.FullPath).Length);
+            File.WriteAllText(temporary, "whole");
+        });
+        Assert.Equal(0, left);
+        Assert.Equal("whole", File.ReadAllText(path));
+    }
+
+    [Fact]
     public void Nothing_that_is_read_is_written_to()
     {
         string path = _folder.File("train.tsv");

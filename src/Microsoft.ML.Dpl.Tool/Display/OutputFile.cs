@@ -3,6 +3,10 @@ namespace Microsoft.ML.Dpl.Tool.Display;
 /// <summary>A file that is written whole or not at all.</summary>
 internal sealed class OutputFile
 {
+    // Held while files get their names, and for good by whoever ends the process.
+    private static readonly Lock Naming = new();
+    private static readonly HashSet<string> Unfinished = new(StringComparer.Ordinal);
+
     private OutputFile(string path) => FullPath = path;
 
     public string FullPath { get; private set; }
@@ -35,6 +39,28 @@ internal sealed class OutputFile
         }
     }
 
+    /// <summary>Removes what is half written, and ends the process before anything else is.</summary>
+    /// <param name="end">Does not return.</param>
+    public static void Abandon(Action end)
+    {
+        lock (Naming)
+        {
+            foreach (string temporary in Unfinished)
+            {
+                try
+                {
+                    File.Delete(temporary);
+                }
+                catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+                {
+                    // Windows deletes no open file; the name says what it is.
+                    continue;
+                }
+            }
+            end();
+        }
+    }
+
     /// <summary>Lets something be written under another name beside it, and renames that.</summary>
     /// <param name="write">Given the path to write to.</param>
     /// <exception cref="IOException">It cannot be written; the message names the file itself.</exception>
@@ -44,8 +70,9 @@ internal sealed class OutputFile
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(FullPath)!);
+            lock (Naming) Unfinished.Add(temporary);
             write(temporary);
-            File.Move(temporary, FullPath, overwrite: true);
+            lock (Naming) File.Move(temporary, FullPath, overwrite: true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -53,7 +80,11 @@ internal sealed class OutputFile
         }
         finally
         {
-            if (File.Exists(temporary)) File.Delete(temporary);
+            lock (Naming)
+            {
+                Unfinished.Remove(temporary);
+                if (File.Exists(temporary)) File.Delete(temporary);
+            }
         }
     }
 
