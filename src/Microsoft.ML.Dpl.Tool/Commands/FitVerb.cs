@@ -93,7 +93,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         // Whatever becomes of the tests, the course of the fit is kept.
         void Keep(FitResults now) => isInPlace &= files.Results?.WriteSomewhere(path => File.WriteAllText(path, ResultsJson.Write(now))) ?? true;
         Keep(results);
-        var tests = new FitTests(sets, trials, mode, cancellation);
+        var tests = new TestStage(sets, trials, mode, cancellation);
         if (sets.Test.Count > 0) results = tests.Of(results, session.MLContext, transformer, options.SkipUnreadableImages, baselines, OptionsOf, Keep);
         try
         {

@@ -11,7 +11,7 @@ namespace Microsoft.ML.Dpl.Tool.Models;
 /// <param name="trials">Fits and tests the baselines.</param>
 /// <param name="mode">How progress is shown.</param>
 /// <param name="cancellation">Ends the tests.</param>
-internal sealed class FitTests(PictureSets sets, Trials trials, ProgressMode mode, CancellationToken cancellation)
+internal sealed class TestStage(PictureSets sets, Trials trials, ProgressMode mode, CancellationToken cancellation)
 {
     /// <summary>Whether some test was not made because of a cancellation.</summary>
     public bool WasCancelled { get; private set; }
