@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Training;
 
@@ -51,6 +52,7 @@ public sealed partial class DplTrainer
             if (!Enum.IsDefined(OnCancel)) throw new ArgumentOutOfRangeException(nameof(OnCancel), $"{nameof(OnCancel)} is {(int)OnCancel}, which is none of {string.Join(", ", Enum.GetNames<DplCancellation>())}.");
             if (!Enum.IsDefined(OnDivergence)) throw new ArgumentOutOfRangeException(nameof(OnDivergence), $"{nameof(OnDivergence)} is {(int)OnDivergence}, which is none of {string.Join(", ", Enum.GetNames<DplDivergence>())}.");
             if (!Enum.IsDefined(ModelContents)) throw new ArgumentOutOfRangeException(nameof(ModelContents), $"{nameof(ModelContents)} is {(int)ModelContents}, which is none of {string.Join(", ", Enum.GetNames<DplModelContents>())}.");
+            if (!Enum.IsDefined(Precision)) throw new ArgumentOutOfRangeException(nameof(Precision), $"{nameof(Precision)} is {(int)Precision}, which is none of {string.Join(", ", Enum.GetNames<DplPrecision>())}.");
             RequireRange(DistillationWeight >= 0, DistillationWeight, "at least 0", nameof(DistillationWeight));
             if (CandidateLengths is null) throw new ArgumentException($"{nameof(CandidateLengths)} is null.", nameof(CandidateLengths));
             SupernetBranch.CheckCandidates(CandidateLengths);
@@ -96,6 +98,12 @@ public sealed partial class DplTrainer
             Workspace = WorkspacePath is null ? null : new WorkspaceSettings(WorkspacePath, TimeSpan.FromMinutes(CheckpointMinutes), WorkspacePerDataSet),
             ReturnBestWhenCancelled = OnCancel == DplCancellation.ReturnBest,
             ClassWeights = ClassWeights is null ? null : new ClassWeighting(ClassWeights.Named is null ? null : new SortedDictionary<string, double>(ClassWeights.Named.ToDictionary(), StringComparer.Ordinal)),
+            Precision = Precision switch
+            {
+                DplPrecision.TensorFloat32 => MatmulPrecision.TensorFloat32,
+                DplPrecision.BFloat16 => MatmulPrecision.BFloat16,
+                _ => MatmulPrecision.Float32,
+            },
             Augment = Augment,
             Seed = seed,
             ImageCacheBytes = (long)ImageCacheMegabytes << 20,

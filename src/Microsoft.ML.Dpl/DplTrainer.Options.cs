@@ -128,6 +128,11 @@ public sealed partial class DplTrainer
         /// <summary>Whether the CPU is taken, with a warning, where the GPU is missing. Null: no for a <see cref="Device"/> given here, what the <c>MLContext</c> says for its own.</summary>
         public bool? FallbackToCpu { get; set; }
 
+        /// <summary>
+        /// What the matrix products of search and training round their factors to. The default, float32, rounds nothing. Whatever it is, evaluation, class features and predictions are float32.
+        /// </summary>
+        public DplPrecision Precision { get; set; }
+
         /// <summary>Memory for decoded training pictures in MiB, at least 1. They are kept at up to twice CLIP's resolution, smaller where that does not fit.</summary>
         public int ImageCacheMegabytes { get; set; } = 2048;
 

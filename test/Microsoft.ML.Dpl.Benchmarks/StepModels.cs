@@ -53,7 +53,8 @@ internal sealed class StepModels : IDisposable
     /// <param name="size">What to build.</param>
     /// <param name="workers">Whether workers share a step where the product would have them.</param>
     /// <param name="naiveChunk">Classes whose graph the naive form holds at once; null: all, as its authors do.</param>
-    public StepModels(StepSize size, bool workers = true, int? naiveChunk = null)
+    /// <param name="precision">Of our steps' products.</param>
+    public StepModels(StepSize size, bool workers = true, int? naiveChunk = null, MatmulPrecision precision = MatmulPrecision.Float32)
     {
         _naiveChunk = naiveChunk;
         LibTorch.EnsureLoaded();
@@ -70,12 +71,13 @@ internal sealed class StepModels : IDisposable
         (_image, _text) = (Fixed(config.Vision), Fixed(config.Text));
         _image.RequireGradients(true);
         _text.RequireGradients(true);
+        StepBlocks? blocks = precision == MatmulPrecision.BFloat16 ? Own(new StepBlocks(_clip.Vision, _clip.Text)) : null;
         PromptedClip Model()
         {
-            ClipParts? parts = workers ? ClipParts.Create(_clip.Vision, _clip.Text, _texts, size.Batch) : null;
+            ClipParts? parts = workers ? ClipParts.Create(_clip.Vision, _clip.Text, _texts, size.Batch, blocks) : null;
             if (parts is not null) Own(parts);
             _sharing = parts is not null;
-            return new PromptedClip(Own(new ImageTower(_clip.Vision)), new TextTower(_clip.Text), Own(new ClassTexts(_texts, _clip.Text)), parts);
+            return new PromptedClip(Own(new ImageTower(_clip.Vision, blocks)), new TextTower(_clip.Text, blocks), Own(new ClassTexts(_texts, _clip.Text)), parts);
         }
         // One for each, as a fit has: a model remembers the text layers that its prompts do not reach.
         (_model, _imageModel) = (Model(), Model());

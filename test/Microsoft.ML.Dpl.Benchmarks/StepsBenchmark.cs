@@ -1,28 +1,34 @@
 using System.Text.Json;
+using Microsoft.ML.Dpl.Runtime;
 using Spectre.Console;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
 /// <summary>What one step of search and training costs: ours against the authors' algorithm, on the same weights and pictures, alternating; and the memory of both.</summary>
-internal sealed class StepsBenchmark(StepSize size, int repeats, bool withNaive, int? naiveChunk, bool workers, bool tuneAllocator)
+internal sealed class StepsBenchmark(StepSize size, int repeats, bool withNaive, int? naiveChunk, bool workers, bool tuneAllocator, MatmulPrecision precision)
 {
     private const int ProductSide = 2048;
+    private const string AlphaHalf = "alpha half-step", PromptHalf = "prompt half-step", TrainingStep = "training step";
 
     public void Run(bool json)
     {
-        if (tuneAllocator) Runtime.NativeAllocator.KeepFreedMemory();
+        if (tuneAllocator) NativeAllocator.KeepFreedMemory();
         Dictionary<string, Timing> times;
+        string rounded = precision == MatmulPrecision.Float32 ? "" : $", {precision}";
         using (var models = new StepModels(size, workers, naiveChunk))
+        using (StepModels? roundedModels = rounded.Length == 0 ? null : new StepModels(size, workers, precision: precision))
         {
             var works = new List<Work>
             {
-                new("alpha half-step", models.AlphaHalf),
-                new("prompt half-step", models.PromptHalf),
-                new("training step", models.Training),
+                new(AlphaHalf, models.AlphaHalf),
+                new(PromptHalf, models.PromptHalf),
+                new(TrainingStep, models.Training),
                 new("training step, no text prompts", models.TrainingOfImages),
                 new("product 2048³", Product()),
             };
+            if (roundedModels is not null)
+                works.AddRange([new(AlphaHalf + rounded, roundedModels.AlphaHalf), new(PromptHalf + rounded, roundedModels.PromptHalf), new(TrainingStep + rounded, roundedModels.Training)]);
             if (withNaive)
             {
                 Action? warmUp = naiveChunk is null ? null : models.NaiveWarmUp;
@@ -32,18 +38,23 @@ internal sealed class StepsBenchmark(StepSize size, int repeats, bool withNaive,
         }
         double Of(string name) => times[name].Median;
         StepOperations operations = size.Operations();
-        double search = Of("alpha half-step") + Of("prompt half-step"), rate = 2 * Math.Pow(ProductSide, 3) / Of("product 2048³");
+        double search = Of(AlphaHalf) + Of(PromptHalf), rate = 2 * Math.Pow(ProductSide, 3) / Of("product 2048³");
         var ratios = new Dictionary<string, double>
         {
-            ["search_over_train"] = search / 2 / Of("training step"),
-            ["train_without_text_prompts_over_train"] = Of("training step, no text prompts") / Of("training step"),
+            ["search_over_train"] = search / 2 / Of(TrainingStep),
+            ["train_without_text_prompts_over_train"] = Of("training step, no text prompts") / Of(TrainingStep),
             ["matmul_ceiling_fraction"] = (operations.AlphaHalf + operations.PromptHalf) / search / rate,
-            ["train_matmul_ceiling_fraction"] = operations.Training / Of("training step") / rate,
+            ["train_matmul_ceiling_fraction"] = operations.Training / Of(TrainingStep) / rate,
         };
+        if (rounded.Length > 0)
+        {
+            ratios["search_speedup_of_precision"] = search / (Of(AlphaHalf + rounded) + Of(PromptHalf + rounded));
+            ratios["train_speedup_of_precision"] = Of(TrainingStep) / Of(TrainingStep + rounded);
+        }
         if (withNaive)
         {
             ratios["search_step_speedup"] = 2 * Of("naive search half-step") / search;
-            ratios["train_step_speedup"] = Of("naive training step") / Of("training step");
+            ratios["train_step_speedup"] = Of("naive training step") / Of(TrainingStep);
         }
         var memory = new Dictionary<string, long>();
         // The naive form in chunks holds less than its authors' would.
@@ -62,6 +73,7 @@ internal sealed class StepsBenchmark(StepSize size, int repeats, bool withNaive,
                 workers,
                 naiveChunk,
                 tuneAllocator,
+                precision = precision.ToString(),
                 seconds = times,
                 gigaOperations = new { alphaHalf = operations.AlphaHalf / 1e9, promptHalf = operations.PromptHalf / 1e9, training = operations.Training / 1e9, productRate = rate / 1e9 },
                 peakMebibytes = memory.ToDictionary(m => m.Key, m => m.Value >> 20),

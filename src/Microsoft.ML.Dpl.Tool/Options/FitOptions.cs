@@ -9,6 +9,9 @@ internal sealed class CommonOptions : OptionGroup
     private readonly Option<string?> _tensorBoard = new("--tensorboard") { Description = "Folder for TensorBoard's events: losses, accuracy, learning rate and alphas while the fit runs.", HelpName = "folder" };
     private readonly Option<string?> _classWeights = new("--class-weights") { Description = "How much each class counts in the loss: balanced, or names and weights as cat=2,dog=1.5.", HelpName = "weights" };
 
+    private readonly ChoiceOption<DplPrecision> _precision = new(
+        "--precision", "What products of search and training round to: bfloat16 is fast on GPUs and on CPUs with AMX, tensorfloat32 on GPUs. Predictions are float32 with each.", Defaults.Precision);
+
     public CommonOptions()
     {
         Add("--template", "Text of a class; {} stands for its name.", options => options.Template);
@@ -16,6 +19,7 @@ internal sealed class CommonOptions : OptionGroup
         Add(_seed, (arguments, options) => options.Seed = Seed(arguments));
         Add("--momentum", "Momentum of SGD, 0 to below 1.", options => options.Momentum);
         Add("--weight-decay", "Weight decay of SGD, at least 0.", options => options.WeightDecay);
+        Add(_precision, (arguments, options) => options.Precision = _precision.Of(arguments));
         AddSwitch("--no-augment", "Leaves training pictures as they are, neither cropped nor flipped at random.", options => options.Augment, value: false);
         AddOptional("--max-gradient-norm", "Longest gradient of all prompts together; a longer one is shortened to it. Default: gradients are taken as they are.", options => options.MaxGradientNorm);
         Add(_classWeights, (arguments, options) =>

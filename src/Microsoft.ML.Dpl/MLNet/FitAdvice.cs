@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl.MLNet;
@@ -20,6 +21,17 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
         }
         if (searchesOnly || (settings.Lengths is { } lengths && lengths.All(length => length == 0))) return;
         OfEpochs("Training", settings.Training.Epochs, settings.Training.Patience);
+    }
+
+    /// <summary>A precision that the device does not compute with, or not fast.</summary>
+    /// <param name="onCpu">Whether the fit runs on the CPU.</param>
+    /// <param name="multipliesBFloat16">Whether the CPU has instructions for it; null: not known.</param>
+    public void OfPrecision(bool onCpu, bool? multipliesBFloat16)
+    {
+        if (!onCpu) return;
+        if (settings.Precision == MatmulPrecision.TensorFloat32) log.Warning("Precision is TensorFloat32, which only NVIDIA's GPUs have: on this CPU products stay float32.");
+        if (settings.Precision == MatmulPrecision.BFloat16 && multipliesBFloat16 == false)
+            log.Warning("Precision is BFloat16, but this CPU has neither AMX nor AVX512-BF16: each product is made of float32 ones and takes longer than with Precision Float32.");
     }
 
     /// <summary>Rows that cannot teach, or be validated on, what they seem to.</summary>

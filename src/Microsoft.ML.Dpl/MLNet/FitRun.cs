@@ -62,6 +62,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         var reader = new FitPictureReader(data, settings, backbone.CreateImageProcessor(), log, observer.ThrowIfCancelled);
         var advice = new FitAdvice(settings, log);
         advice.OfOptions(searchesOnly);
+        advice.OfPrecision(device.type == DeviceType.CPU, ProcessorFeatures.HasBFloat16Products);
         LabelClasses classes = reader.ReadClasses();
         // Hashed first: weights that changed on disk are known before the training, not after it.
         var reference = BackboneReference.To(backbone);
@@ -78,12 +79,13 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         PreparedImages? validation = pictures is null ? reader.ReadValidation(classes) : pictures.Validation;
         checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, pictures, validation, device, searchesOnly));
 
-        using var imageTower = new ImageTower(vision.Value);
+        using StepBlocks? steps = settings.Precision == MatmulPrecision.BFloat16 ? new StepBlocks(vision.Value, text.Value) : null;
+        using var imageTower = new ImageTower(vision.Value, steps);
         using var classTexts = new ClassTexts(texts, text.Value);
-        using ClipParts? parts = ClipParts.Create(vision.Value, text.Value, texts, settings.BatchSize);
+        using ClipParts? parts = ClipParts.Create(vision.Value, text.Value, texts, settings.BatchSize, steps);
         // The workers have all cores: operations on this thread that wanted them too would wait for them, however short.
         using IDisposable? limit = parts is null ? null : NativeThreads.LimitCallingThread(1);
-        var clip = new PromptedClip(imageTower, new TextTower(text.Value), classTexts, parts);
+        var clip = new PromptedClip(imageTower, new TextTower(text.Value, steps), classTexts, parts);
         var analysis = new DivergenceAnalysis(settings, reader, pictures?.TrainWeights, validation?.Weights);
         try
         {
@@ -123,6 +125,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
             SupernetBranch.Create(search.Candidates, config.Text.Layers, config.Text.Width, PromptDistribution.Uniform, textGenerator, device));
         using TrainFeed train = Feed(pictures, "search batches");
         IBatchSource validation = pictures.Validation!.Shuffled(settings.BatchSize, settings.Seed, device);
+        using IDisposable? rounding = AllowRounding();
         SearchCourse course = checkpoints?.Saved is { } saved ? SearchCourse.FromJson(saved.Course) : new SearchCourse();
         LogResumption(checkpoints, RunStage.Search, course.Epochs.Count, course.Step, course.ReasonToEnd(search));
         StageEnd end = StageEnd.Whole;
@@ -156,6 +159,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         var branches = new Trained(
             FixedBranch.Create(imageLengths, backbone.Config.Vision.Width, initial, imageGenerator, device),
             FixedBranch.Create(textLengths, backbone.Config.Text.Width, initial, textGenerator, device));
+        using IDisposable? rounding = AllowRounding();
         TrainingCourse course = checkpoints?.Saved is { } saved ? TrainingCourse.FromJson(saved.Course) : new TrainingCourse();
         LogResumption(checkpoints, RunStage.Training, course.Epochs.Count, course.Step, course.ReasonToEnd(settings.Training));
         try
@@ -212,6 +216,10 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
             log.Warning(FormattableString.Invariant($"Training ended with a mean loss of {course.Epochs[^1].TrainLoss:g3}, after {course.Epochs[0].TrainLoss:g3} in its first epoch. Instead of the last prompts those after {after} epochs are returned, with which the loss was lowest ({course.LowestLoss(ready.Classes.Count):g3}). With validation rows (ValidationRowsPerClass, ValidationSet) the most accurate epoch would be."));
         return branches with { ValidationAccuracy = course.BestAccuracy() };
     }
+
+    /// <summary>What a GPU's products may round to while a stage runs; null: nothing is switched.</summary>
+    private IDisposable? AllowRounding()
+        => settings.Precision == MatmulPrecision.TensorFloat32 && device.type == DeviceType.CUDA ? TensorFloat32.Allow() : null;
 
     private void LogResumption(IStageCheckpoints? checkpoints, RunStage stage, int epochs, int step, string? ended)
     {

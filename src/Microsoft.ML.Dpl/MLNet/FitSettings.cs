@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Training;
 
@@ -55,6 +56,11 @@ internal sealed record FitSettings
 
     /// <summary>Null: all rows count alike.</summary>
     public required ClassWeighting? ClassWeights { get; init; }
+
+    /// <summary>Of the steps' matrix products. What is not named in a fingerprint is float32, as in checkpoints from before there was a choice.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    [JsonConverter(typeof(JsonStringEnumConverter<MatmulPrecision>))]
+    public MatmulPrecision Precision { get; init; }
 
     public required bool Augment { get; init; }
 

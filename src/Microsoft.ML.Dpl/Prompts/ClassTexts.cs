@@ -14,8 +14,7 @@ internal sealed class ClassTexts : IDisposable
     private readonly Tensor _tokens;       // [rows]
     private readonly Tensor _positions;    // [rows]
     private readonly bool _frozen;
-    private Tensor? _remembered;           // [rows or classes, width] behind _rememberedLayers plain layers
-    private int _rememberedLayers;
+    private readonly Dictionary<object, (int Layers, Tensor Rows)> _remembered = new(ReferenceEqualityComparer.Instance); // [rows or classes, width] by whose plain layers they lie behind
 
     /// <param name="texts">Token ids of each class; what lies behind the end-of-text id is ignored.</param>
     /// <param name="weights">The text branch they are for.</param>
@@ -118,18 +117,19 @@ internal sealed class ClassTexts : IDisposable
     /// The packed rows behind leading layers without prompts: constant where the branch is frozen, and then computed once and owned by this object
     /// until they are asked for behind another number of layers. Else anew in the caller's dispose scope.
     /// </summary>
+    /// <param name="blocks">Whose layers they are.</param>
     /// <param name="layers">How many; 0: the token plus position embeddings.</param>
     /// <param name="through">From the embeddings [rows, width] to what lies behind those layers.</param>
     /// <returns>[rows, width], or [classes, width] behind the last layer.</returns>
-    public Tensor AfterPlainLayers(int layers, Func<Tensor, Tensor> through)
+    public Tensor AfterPlainLayers(IReadOnlyList<BlockWeights> blocks, int layers, Func<Tensor, Tensor> through)
     {
         if (!_frozen) return through(Embed());
-        if (_remembered is not null && _rememberedLayers == layers) return _remembered;
+        if (_remembered.TryGetValue(blocks, out var known) && known.Layers == layers) return known.Rows;
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         Tensor rows = through(Embed()).DetachFromDisposeScope();
-        _remembered?.Dispose();
-        (_remembered, _rememberedLayers) = (rows, layers);
+        known.Rows?.Dispose();
+        _remembered[blocks] = (layers, rows);
         return rows;
     }
 
@@ -142,7 +142,7 @@ internal sealed class ClassTexts : IDisposable
 
     public void Dispose()
     {
-        _remembered?.Dispose();
+        foreach (var (_, rows) in _remembered.Values) rows.Dispose();
         _tokens.Dispose();
         _positions.Dispose();
         EndRows.Dispose();

@@ -18,10 +18,11 @@ internal sealed class ClipParts : IDisposable
     /// <param name="classes">Token ids of every class.</param>
     /// <param name="workers">At least 1.</param>
     /// <param name="threadsEach">Threads of each worker's operations.</param>
-    public ClipParts(VisionWeights vision, TextWeights text, IReadOnlyList<int[]> classes, int workers, int threadsEach)
+    /// <param name="steps">What steps multiply with in place of the weights' blocks; not owned. Null: the blocks themselves.</param>
+    public ClipParts(VisionWeights vision, TextWeights text, IReadOnlyList<int[]> classes, int workers, int threadsEach, StepBlocks? steps = null)
     {
-        Text = new TextTower(text);
-        _images = [.. Enumerable.Range(0, workers).Select(_ => new ImageTower(vision))];
+        Text = new TextTower(text, steps);
+        _images = [.. Enumerable.Range(0, workers).Select(_ => new ImageTower(vision, steps))];
         _texts = [.. Enumerable.Range(0, workers).Select(part => Share(classes.Count, part, workers) is var (first, count) && count > 0 ? new ClassTexts([.. classes.Skip(first).Take(count)], text) : null)];
         Team = new WorkerTeam(workers, threadsEach);
     }
@@ -31,11 +32,11 @@ internal sealed class ClipParts : IDisposable
     public TextTower Text { get; }
 
     /// <summary>As many workers as threads or pictures, whichever are fewer; null where one thread, or a device that is no CPU, does the work alone.</summary>
-    /// <inheritdoc cref="ClipParts(VisionWeights, TextWeights, IReadOnlyList{int[]}, int, int)"/>
-    public static ClipParts? Create(VisionWeights vision, TextWeights text, IReadOnlyList<int[]> classes, int batchSize)
+    /// <inheritdoc cref="ClipParts(VisionWeights, TextWeights, IReadOnlyList{int[]}, int, int, StepBlocks)"/>
+    public static ClipParts? Create(VisionWeights vision, TextWeights text, IReadOnlyList<int[]> classes, int batchSize, StepBlocks? steps = null)
     {
         int threads = get_num_threads(), workers = Math.Min(threads, batchSize);
-        return workers < 2 || vision.Device.type != TorchSharp.DeviceType.CPU || !NativeThreads.CanLimit ? null : new ClipParts(vision, text, classes, workers, threads / workers);
+        return workers < 2 || vision.Device.type != TorchSharp.DeviceType.CPU || !NativeThreads.CanLimit ? null : new ClipParts(vision, text, classes, workers, threads / workers, steps);
     }
 
     /// <summary>First and number of <paramref name="all"/> things that are a worker's.</summary>

@@ -5,8 +5,11 @@ using F = TorchSharp.torch.nn.functional;
 namespace Microsoft.ML.Dpl.Prompts;
 
 /// <summary>CLIP's image branch with layer-local prompts. Keeps one attention layout per batch size seen; not thread-safe.</summary>
-internal sealed class ImageTower(VisionWeights weights) : IDisposable
+/// <param name="weights">The frozen branch; not owned.</param>
+/// <param name="steps">What steps multiply with in place of its blocks; not owned. Null: the blocks themselves.</param>
+internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null) : IDisposable
 {
+    private readonly IReadOnlyList<BlockWeights> _blocks = steps?.Image ?? weights.Blocks;
     private readonly Dictionary<long, (AttentionLayout Body, AttentionLayout Last, Tensor ClassRows)> _layouts = [];
 
     private ClipTransformerConfig Shape => weights.Config.Vision;
@@ -22,10 +25,10 @@ internal sealed class ImageTower(VisionWeights weights) : IDisposable
         using var scope = NewDisposeScope();
         var (body, last, classRows) = LayoutsFor(images.shape[0]);
         Tensor rows = Embed(weights, images);
-        for (int layer = 0; layer < weights.Blocks.Count; layer++)
+        for (int layer = 0; layer < _blocks.Count; layer++)
         {
-            bool isLast = layer == weights.Blocks.Count - 1;
-            rows = PromptedBlock.Forward(weights.Blocks[layer], Shape, rows, prompts[layer], isLast ? last : body, isLast ? classRows : null, backward);
+            bool isLast = layer == _blocks.Count - 1;
+            rows = PromptedBlock.Forward(_blocks[layer], Shape, rows, prompts[layer], isLast ? last : body, isLast ? classRows : null, backward);
         }
         return Project(weights, rows).MoveToOuterDisposeScope();
     }

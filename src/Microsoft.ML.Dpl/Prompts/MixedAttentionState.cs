@@ -51,7 +51,10 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
         int heads = Layout.Heads;
         long headWidth = Q.shape[3];
         Tensor slots = OutputPacking?.SpreadWithZeros(outputGradient) ?? outputGradient;
-        Tensor dO = slots.view(Layout.Sequences, Layout.Queries, heads, headWidth).permute(2, 0, 1, 3).contiguous(); // [heads, sequences, queries, headWidth]
+        // Factors of products have the projections' type, sums and what lies between are float32.
+        ScalarType type = Q.dtype;
+        Tensor factorO = slots.view(Layout.Sequences, Layout.Queries, heads, headWidth).permute(2, 0, 1, 3).contiguous(); // [heads, sequences, queries, headWidth]
+        Tensor dO = MixedAttention.As(factorO, ScalarType.Float32);
         Tensor dOFlat = MixedAttention.Flat(dO);
         Tensor ownProduct = (dOFlat * TokensOnly).sum(-1, keepdim: true); // A [heads · sequences, queries, 1]
 
@@ -61,8 +64,8 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
         {
             Tensor mixture = Weights!.narrow(0, 1, Groups.Count);
             Tensor a = ownProduct.view(-1, 1);
-            Tensor dByHead = dO.view(heads, -1, headWidth);
-            Tensor d = bmm(dByHead, PromptV!.transpose(1, 2)).view(-1, Groups.Count, Groups.Longest); // D_j
+            Tensor dByHead = factorO.view(heads, -1, headWidth);
+            Tensor d = MixedAttention.Product(dByHead, PromptV!.transpose(1, 2)).view(-1, Groups.Count, Groups.Longest); // D_j
             Tensor b = (Shares! * d).sum(-1).add_(Kept! * a); // B_c
             if (NeedsWeights) dWeights = cat([a.sum().view(1), b.sum(0L)]);
             Tensor weightedKept = Kept! * mixture;
@@ -73,24 +76,25 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
             Tensor dScores = d.sub_(b.unsqueeze(-1)).mul_(promptWeights).view(heads, -1, Groups.Count * Groups.Longest);
             if (NeedsPrompts)
             {
-                Tensor dK = bmm(dScores.transpose(1, 2), Q.view(heads, -1, headWidth)); // [heads, slots, headWidth]
-                Tensor dV = bmm(promptWeights.view_as(dScores).transpose(1, 2), dByHead);
-                dPrompts = Groups.Gather(stack([dK, dV]).permute(2, 0, 1, 3).reshape(Groups.Count * Groups.Longest, -1));
+                Tensor dK = MixedAttention.Product(dScores.transpose(1, 2), Q.view(heads, -1, headWidth)); // [heads, slots, headWidth]
+                Tensor dV = MixedAttention.Product(promptWeights.view_as(dScores).transpose(1, 2), dByHead);
+                dPrompts = MixedAttention.As(Groups.Gather(stack([dK, dV]).permute(2, 0, 1, 3).reshape(Groups.Count * Groups.Longest, -1)), type);
             }
-            if (NeedsTokens) dQ = bmm(dScores, PromptK!).view_as(dO);
+            if (NeedsTokens) dQ = MixedAttention.Product(dScores, PromptK!).view_as(dO);
         }
 
         if (!NeedsTokens) return new MixedAttentionGradients(null, null, dPrompts, dWeights);
-        Tensor dTokenScores = bmm(tokenGradient, MixedAttention.Flat(V!).transpose(1, 2)).sub_(subtrahend).mul_(Attention!);
-        Tensor dQTokens = bmm(dTokenScores, MixedAttention.Flat(K!)).view_as(dO);
+        Tensor tokenFactor = MixedAttention.As(tokenGradient, type);
+        Tensor dTokenScores = MixedAttention.As(MixedAttention.Product(tokenFactor, MixedAttention.Flat(V!).transpose(1, 2)).sub_(subtrahend).mul_(Attention!), type);
+        Tensor dQTokens = MixedAttention.Product(dTokenScores, MixedAttention.Flat(K!)).view_as(dO);
         dQ = dQ is null ? dQTokens : dQTokens.add_(dQ);
-        Tensor dKeys = WithoutSharedKeys(bmm(dTokenScores.transpose(1, 2), MixedAttention.Flat(Q)).view_as(K!));
-        Tensor dValues = WithoutSharedKeys(bmm(Attention!.transpose(1, 2), tokenGradient).view_as(V!));
+        Tensor dKeys = WithoutSharedKeys(MixedAttention.Product(dTokenScores.transpose(1, 2), MixedAttention.Flat(Q)).view_as(K!));
+        Tensor dValues = WithoutSharedKeys(MixedAttention.Product(Attention!.transpose(1, 2), tokenFactor).view_as(V!));
 
         Tensor Rows(RowPacking? packing, params Tensor[] parts)
         {
-            Tensor padded = MixedAttention.FromHeads(parts, Layout);
-            return packing?.Sum(padded) ?? padded;
+            Tensor padded = MixedAttention.FromHeads(parts, Layout, packing is null ? type : ScalarType.Float32);
+            return packing is null ? padded : MixedAttention.As(packing.Sum(padded), type);
         }
         return SeparateQueries
             ? new MixedAttentionGradients(Rows(Layout.KeyPacking, dKeys, dValues), Rows(Layout.QueryPacking, dQ), dPrompts, dWeights)

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl.Prompts;
 /// <summary>One pre-norm transformer block with prompts in its keys and values: <c>x + MHA(LN1 x)</c>, then <c>x + MLP(LN2 x)</c>.</summary>
 internal static class PromptedBlock
 {
-    /// <param name="block">The frozen tensors.</param>
+    /// <param name="block">The frozen tensors; its matrices' type is that of all products.</param>
     /// <param name="config">The branch's shape.</param>
     /// <param name="rows">[rows, width]</param>
     /// <param name="prompt">What enters this layer; null: the plain block.</param>
@@ -19,7 +19,7 @@ internal static class PromptedBlock
     {
         using var scope = NewDisposeScope();
         long width = config.Width;
-        Tensor normed = Norm(rows, block.Norm1Weight, block.Norm1Bias, config);
+        Tensor normed = Factor(Norm(rows, block.Norm1Weight, block.Norm1Bias, config), block);
         Tensor? promptKeysValues = prompt is null ? null : KeysValues(block, config, prompt.Rows);
 
         Tensor projected;
@@ -42,18 +42,24 @@ internal static class PromptedBlock
     public static Tensor KeysValues(BlockWeights block, ClipTransformerConfig config, Tensor promptRows)
     {
         long width = config.Width;
-        return F.linear(Norm(promptRows, block.Norm1Weight, block.Norm1Bias, config), block.QkvWeight.narrow(0, width, 2 * width), block.QkvBias.narrow(0, width, 2 * width));
+        return F.linear(Factor(Norm(promptRows, block.Norm1Weight, block.Norm1Bias, config), block), block.QkvWeight.narrow(0, width, 2 * width), block.QkvBias.narrow(0, width, 2 * width));
     }
 
     /// <summary>Output projection, residual and MLP: everything behind the attention.</summary>
     public static Tensor Finish(BlockWeights block, ClipTransformerConfig config, Tensor rows, Tensor attended)
     {
-        rows = F.linear(attended, block.OutWeight, block.OutBias).add_(rows);
-        Tensor hidden = F.linear(Norm(rows, block.Norm2Weight, block.Norm2Bias, config), block.UpWeight, block.UpBias);
+        rows = Added(F.linear(attended, block.OutWeight, block.OutBias), rows);
+        Tensor hidden = F.linear(Factor(Norm(rows, block.Norm2Weight, block.Norm2Bias, config), block), block.UpWeight, block.UpBias);
         // The 1.702 of quick GELU is folded into the weights around it: silu is all that is left.
         hidden = config.Activation == ClipActivation.QuickGelu ? F.silu(hidden) : F.gelu(hidden);
-        return F.linear(hidden, block.DownWeight, block.DownBias).add_(rows);
+        return Added(F.linear(hidden, block.DownWeight, block.DownBias), rows);
     }
+
+    /// <summary>In the type of the block's matrices, which may be coarser than that of the rows.</summary>
+    private static Tensor Factor(Tensor rows, BlockWeights block) => rows.dtype == block.QkvWeight.dtype ? rows : rows.to(block.QkvWeight.dtype);
+
+    /// <summary>What a layer adds to its rows, in the rows' type.</summary>
+    private static Tensor Added(Tensor product, Tensor rows) => product.dtype == rows.dtype ? product.add_(rows) : rows + product;
 
     public static Tensor Norm(Tensor rows, Tensor weight, Tensor bias, ClipTransformerConfig config)
         => F.layer_norm(rows, [rows.shape[^1]], weight, bias, config.NormEpsilon);

@@ -121,6 +121,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourPictures pictures) 
     [InlineData("SearchMargin")]
     [InlineData("TrainingPatience")]
     [InlineData("OnCancel")]
+    [InlineData("Precision")]
     [InlineData("WorkspacePath")]
     [InlineData("CheckpointMinutes")]
     [InlineData("ExampleWeightColumnName")]
@@ -140,6 +141,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourPictures pictures) 
             Type t when t == typeof(double) || t == typeof(double?) => option == "TrainingLearningRate" ? double.NaN : -1.0,
             Type t when t == typeof(string) => "",
             Type t when t == typeof(DplCancellation) => (DplCancellation)7,
+            Type t when t == typeof(DplPrecision) => (DplPrecision)7,
             Type t when t == typeof(PromptConfiguration) => new PromptConfiguration([1], [1]),
             Type t when t == typeof(IReadOnlyList<int>) => new[] { 1, 2 },
             _ => null,

@@ -1,0 +1,114 @@
+using System.Collections.Concurrent;
+using Drawing.Tasks;
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>Fits whose steps round their products.</summary>
+public sealed class PrecisionTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+{
+    private readonly MLContext _mlContext = new(1);
+
+    [Fact]
+    public void A_bfloat16_fit_is_another_one_with_the_same_bits_every_time_and_saves_an_ordinary_model()
+    {
+        string Content(DplPrecision precision)
+        {
+            DplTrainer.Options options = ResumableFit.Options(small.Backbone, workspace: null);
+            options.Precision = precision;
+            using DplTransformer transformer = ResumableFit.Fit(_mlContext, options, pictures.Train);
+            // What is saved predicts as what was fitted: predictions know nothing of the precision.
+            using var zip = new MemoryStream();
+            IDataView test = _mlContext.Data.LoadFromEnumerable(pictures.Test);
+            _mlContext.Model.Save(transformer, test.Schema, zip);
+            using var loaded = (DplTransformer)_mlContext.Model.Load(zip, out _);
+            Assert.Equal(transformer.Transform(test).GetColumn<float[]>("Score"), loaded.Transform(test).GetColumn<float[]>("Score"));
+            return ResumableFit.Content(_mlContext, transformer);
+        }
+        string rounded = Content(DplPrecision.BFloat16);
+        Assert.Equal(rounded, Content(DplPrecision.BFloat16));
+        string exact = Content(DplPrecision.Float32);
+        Assert.NotEqual(rounded, exact);
+        // On a CPU there is no other float32.
+        Assert.Equal(exact, Content(DplPrecision.TensorFloat32));
+    }
+
+    [Fact]
+    public void A_checkpoint_of_another_precision_is_refused_by_name()
+    {
+        using var folder = new TemporaryFolder();
+        using var source = new CancellationTokenSource();
+        DplTrainer.Options Options(DplPrecision precision)
+        {
+            DplTrainer.Options options = ResumableFit.Options(small.Backbone, folder.File("workspace"));
+            options.Precision = precision;
+            return options;
+        }
+        DplTrainer.Options first = Options(DplPrecision.BFloat16);
+        (first.CancellationToken, first.Progress) = (source.Token, new ProgressRecorder(report => source.Cancel()));
+        Assert.Throws<OperationCanceledException>(() => ResumableFit.Fit(_mlContext, first, pictures.Train));
+        var e = Assert.Throws<InvalidOperationException>(() => ResumableFit.Fit(_mlContext, Options(DplPrecision.Float32), pictures.Train));
+        Assert.Contains("Precision was \"BFloat16\" and is nothing", e.Message);
+        ResumableFit.Fit(_mlContext, Options(DplPrecision.BFloat16), pictures.Train).Dispose();
+    }
+
+    [Theory]
+    [InlineData(DplPrecision.Float32, true, false, null)]
+    [InlineData(DplPrecision.TensorFloat32, true, true, "products stay float32")]
+    [InlineData(DplPrecision.TensorFloat32, false, true, null)]
+    [InlineData(DplPrecision.BFloat16, true, false, "neither AMX nor AVX512-BF16")]
+    [InlineData(DplPrecision.BFloat16, true, true, null)]
+    [InlineData(DplPrecision.BFloat16, true, null, null)]
+    [InlineData(DplPrecision.BFloat16, false, false, null)]
+    public void A_precision_that_does_not_pay_is_warned_of(DplPrecision precision, bool onCpu, bool? multipliesBFloat16, string? expected)
+    {
+        var warnings = new ConcurrentQueue<string>();
+        _mlContext.Log += (_, e) =>
+        {
+            if (e.Kind == ChannelMessageKind.Warning) warnings.Enqueue(e.Message);
+        };
+        using (var log = new HostLog(_mlContext, nameof(DplTrainer), "Fit"))
+            new FitAdvice(new DplTrainer.Options { Backbone = small.Backbone, Precision = precision }.ToSettings(seed: 0), log).OfPrecision(onCpu, multipliesBFloat16);
+        if (expected is null) Assert.Empty(warnings);
+        else Assert.Contains(expected, Assert.Single(warnings));
+    }
+
+    /// <summary>The embedded CLIP learns as much with bfloat16 as with float32, as far as 240 pictures can tell.</summary>
+    [Fact]
+    [Trait("Category", "Slow")]
+    public void Bfloat16_teaches_the_embedded_clip_as_much_as_float32()
+    {
+        using var folder = new TemporaryFolder();
+        DrawnTask task = DrawnTasks.Named("lighting");
+        DrawnTaskFiles.Write(task, folder.FullPath, trainPerClass: 16, validationPerClass: 4, testPerClass: 24, seed: 7);
+        IDataView Read(string name)
+            => _mlContext.Data.LoadFromTextFile(folder.File(name), [new TextLoader.Column("ImagePath", DataKind.String, 0), new TextLoader.Column("Label", DataKind.String, 1)], hasHeader: true);
+        IDataView train = Read("train.tsv"), test = Read("test.tsv");
+        string[] labels = [.. test.GetColumn<string>("Label")];
+        double Accuracy(DplPrecision precision, int trainingEpochs)
+        {
+            using DplTransformer transformer = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
+            {
+                Backbone = ClipBackbone.Tiny,
+                ImageColumnName = "ImagePath",
+                ImageFolder = folder.FullPath,
+                Template = task.Template,
+                ValidationSet = Read("validation.tsv"),
+                BatchSize = 16,
+                Configuration = PromptConfiguration.Uniform(ClipBackbone.Tiny, trainingEpochs == 0 ? 0 : 4),
+                TrainingEpochs = Math.Max(trainingEpochs, 1),
+                Precision = precision,
+            }).Fit(train);
+            return transformer.Transform(test).GetColumn<string>("PredictedLabel").Zip(labels).Average(pair => pair.First == pair.Second ? 1.0 : 0);
+        }
+        double zeroShot = Accuracy(DplPrecision.Float32, 0), exact = Accuracy(DplPrecision.Float32, 20), rounded = Accuracy(DplPrecision.BFloat16, 20);
+        string all = $"zero-shot {zeroShot:p1}, float32 {exact:p1}, bfloat16 {rounded:p1}";
+        double Error(double other) => Math.Sqrt((rounded * (1 - rounded) + other * (1 - other)) / labels.Length);
+        Assert.True(rounded > zeroShot + 2 * Error(zeroShot), all);
+        Assert.True(Math.Abs(rounded - exact) <= 3 * Error(exact), all);
+    }
+}
