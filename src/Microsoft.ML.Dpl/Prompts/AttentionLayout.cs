@@ -35,6 +35,9 @@ internal sealed class AttentionLayout : IDisposable
     /// <summary>Where separately projected queries stand. Null: rows are slots.</summary>
     public RowPacking? QueryPacking { get; init; }
 
+    /// <summary>The same as rows of rows, for float32 on a CPU's single thread; null: all is done by libtorch's operations.</summary>
+    public RowPaths? Paths { get; init; }
+
     public void Dispose()
     {
         Mask?.Dispose();

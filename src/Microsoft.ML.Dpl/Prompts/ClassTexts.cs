@@ -18,8 +18,9 @@ internal sealed class ClassTexts : IDisposable
 
     /// <param name="texts">Token ids of each class; what lies behind the end-of-text id is ignored.</param>
     /// <param name="weights">The text branch they are for.</param>
+    /// <param name="onOneThread">Whether float32 attention is computed by <see cref="PathAttention"/>, on the CPU and the calling thread alone; other bits than libtorch's operations.</param>
     /// <exception cref="ArgumentException">A text is longer than the context length, has no end, or holds an unknown id.</exception>
-    public ClassTexts(IReadOnlyList<int[]> texts, TextWeights weights)
+    public ClassTexts(IReadOnlyList<int[]> texts, TextWeights weights, bool onOneThread = false)
     {
         if (texts.Count == 0) throw new ArgumentException("At least one class text is needed.", nameof(texts));
         ClipConfig config = weights.Config;
@@ -33,6 +34,7 @@ internal sealed class ClassTexts : IDisposable
         var slotOfRow = new List<long>();
         var tokens = new List<long>();
         var positions = new List<long>();
+        var rowsBefore = new List<int>();
         var endRows = new long[Count];
         var repeatedSlots = new List<long>();
         var rowAfter = new Dictionary<(int Before, int Token), int>();
@@ -49,6 +51,7 @@ internal sealed class ClassTexts : IDisposable
                 slotOfRow.Add(slot);
                 tokens.Add(token);
                 positions.Add(position);
+                rowsBefore.Add(before);
             }
             rowOfSlot[slot] = row;
             return row;
@@ -93,12 +96,14 @@ internal sealed class ClassTexts : IDisposable
             SharedKeys = shared,
             Mask = tensor(body, [sequences, endings, keys], device: device).DetachFromDisposeScope(),
             KeyPacking = Keys(),
+            Paths = onOneThread ? new RowPaths(rowsBefore) : null,
         };
         Last = new AttentionLayout(config.Text.Heads, sequences, 1, endings)
         {
             SharedKeys = shared,
             Mask = tensor(last, [sequences, 1, keys], device: device).DetachFromDisposeScope(),
             KeyPacking = Keys(),
+            Paths = onOneThread ? new RowPaths(rowsBefore, Array.ConvertAll(endRows, row => (int)row)) : null,
             // The shared beginning asks nothing in the last block; its slot repeats class 0's query and is not gathered.
             QueryPacking = new RowPacking([0, .. Enumerable.Range(0, Count)], [.. Enumerable.Range(1, Count)], [], device),
         };

@@ -23,7 +23,7 @@ internal sealed class ClipParts : IDisposable
     {
         Text = new TextTower(text, steps);
         _images = [.. Enumerable.Range(0, workers).Select(_ => new ImageTower(vision, steps))];
-        _texts = [.. Enumerable.Range(0, workers).Select(part => Share(classes.Count, part, workers) is var (first, count) && count > 0 ? new ClassTexts([.. classes.Skip(first).Take(count)], text) : null)];
+        _texts = [.. Enumerable.Range(0, workers).Select(part => Share(classes.Count, part, workers) is var (first, count) && count > 0 ? new ClassTexts([.. classes.Skip(first).Take(count)], text, onOneThread: threadsEach == 1) : null)];
         Team = new WorkerTeam(workers, threadsEach);
     }
 

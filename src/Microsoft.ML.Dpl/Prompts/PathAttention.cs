@@ -1,0 +1,183 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Prompts;
+
+/// <summary><see cref="MixedAttention"/> along <see cref="RowPaths"/> by <see cref="PathKernel"/>: float32 on the CPU, on the calling thread. Products with the prompts of a layer are libtorch's.</summary>
+internal sealed class PathAttention : autograd.SingleTensorFunction<PathAttention>
+{
+    public override string Name => nameof(PathAttention);
+
+    /// <summary>All tensors contiguous.</summary>
+    /// <inheritdoc cref="MixedAttention.Attend"/>
+    public static Tensor Attend(Tensor projected, Tensor? queries, Tensor? promptKeysValues, Tensor? weights, PromptGroups? groups, AttentionLayout layout, BackwardTensors backward)
+        => apply(projected, queries!, promptKeysValues!, weights!, groups!, layout, backward);
+
+    public override Tensor forward(autograd.AutogradContext ctx, params object[] arguments)
+    {
+        using var scope = NewDisposeScope();
+        var state = new State((AttentionLayout)arguments[5], arguments[4] as PromptGroups, (BackwardTensors)arguments[6])
+        {
+            NeedsTokens = arguments[0] is Tensor { requires_grad: true } || arguments[1] is Tensor { requires_grad: true },
+            NeedsPrompts = arguments[2] is Tensor { requires_grad: true },
+            NeedsWeights = arguments[3] is Tensor { requires_grad: true },
+            Projected = (Tensor)arguments[0],
+            AskedAlone = arguments[1] as Tensor,
+            PromptKeysValues = arguments[2] as Tensor,
+            Weights = arguments[3] as Tensor,
+        };
+        Tensor output = state.Forward();
+        state.Save(ctx);
+        return output.MoveToOuterDisposeScope();
+    }
+
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor outputGradient)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        State state = State.Load(ctx);
+        return state.Owner.Guard(7, () =>
+        {
+            MixedAttentionGradients gradients = state.Backward(outputGradient.contiguous());
+            state.Owner.Keep(gradients.Projected);
+            state.Owner.Keep(gradients.Queries);
+            state.Owner.Keep(gradients.PromptKeysValues);
+            state.Owner.Keep(gradients.Weights);
+            return [gradients.Projected!, gradients.Queries!, gradients.PromptKeysValues!, gradients.Weights!, null!, null!, null!];
+        });
+    }
+
+    /// <summary>What the forward pass keeps for the backward pass.</summary>
+    private sealed unsafe record State(AttentionLayout Layout, PromptGroups? Groups, BackwardTensors Owner)
+    {
+        public bool NeedsTokens { get; init; }
+        public bool NeedsPrompts { get; init; }
+        public bool NeedsWeights { get; init; }
+
+        public required Tensor Projected { get; init; }       // [rows, 3 · width], or [rows, 2 · width] beside separate queries
+        public Tensor? AskedAlone { get; init; }              // [queries, width]
+        public Tensor? PromptKeysValues { get; init; }        // [prompt rows, 2 · width]
+        public Tensor? Weights { get; init; }                 // [1 + candidates]
+        public Tensor? Shares { get; private set; }           // [heads, queries, prompt rows]
+        public Tensor? Attention { get; private set; }        // [heads · keys of all queries]
+        public Tensor? Kept { get; private set; }             // [queries, heads, candidates]
+        public Tensor? KeptInAll { get; private set; }        // [queries, heads]
+        public Tensor? TokensOnly { get; private set; }       // [queries, width]
+
+        private RowPaths Paths => Layout.Paths!;
+
+        private int Parts => AskedAlone is null ? 3 : 2;
+
+        private int Width => (int)(Projected.shape[1] / Parts);
+
+        private PathKernel Kernel => new(Paths, Layout.Heads, Width / Layout.Heads, Groups is null ? [] : [.. Groups.Lengths]);
+
+        public Tensor Forward()
+        {
+            int queries = Paths.Count, heads = Layout.Heads;
+            if ((AskedAlone ?? Projected).shape[0] != queries || Paths.Keys.Max() >= Projected.shape[0]) throw new ArgumentException($"{(AskedAlone ?? Projected).shape[0]} queries and {Projected.shape[0]} rows do not fit a layout of {queries} queries.");
+            Tensor output = Projected.new_empty([queries, Width]);
+            (TokensOnly, Attention) = (Projected.new_empty([queries, Width]), Projected.new_empty([heads * Paths.Keys.Length]));
+            KeptInAll = Projected.new_empty([queries, heads]);
+            Tensor? promptWeights = null;
+            if (Groups is not null)
+            {
+                Shares = bmm(Asked, Prompt(0).transpose(1, 2));
+                promptWeights = empty_like(Shares);
+                Kept = Projected.new_empty([queries, heads, Groups.Count]);
+            }
+            Kernel.Forward(Pass(output, promptWeights));
+            if (promptWeights is not null) ByHead(output, 0, 1).add_(bmm(promptWeights, Prompt(1)));
+            return output;
+        }
+
+        /// <param name="gradient">[queries, width]</param>
+        public MixedAttentionGradients Backward(Tensor gradient)
+        {
+            Tensor? toProjected = NeedsTokens ? zeros_like(Projected) : null, toAsked = NeedsTokens && AskedAlone is not null ? empty_like(AskedAlone) : null;
+            Tensor? scores = null, promptWeights = null, toPrompts = null;
+            if (Groups is not null)
+            {
+                scores = bmm(ByHead(gradient, 0, 1), Prompt(1).transpose(1, 2));
+                if (NeedsPrompts) promptWeights = empty_like(scores);
+            }
+            var toWeights = new double[1 + (Groups?.Count ?? 0)];
+            fixed (double* weightGradients = toWeights)
+            {
+                float* projected = Pointer(toProjected);
+                var back = new PathKernel.BackwardPass
+                {
+                    OutputGradient = Pointer(gradient),
+                    ScoreGradients = Pointer(scores),
+                    QueryGradients = toAsked is null ? projected : Pointer(toAsked),
+                    QueryGradientStride = toAsked is null ? Parts * Width : Width,
+                    KeyGradients = projected + (Parts - 2) * Width,
+                    ValueGradients = projected + (Parts - 1) * Width,
+                    KeyGradientStride = Parts * Width,
+                    WeightGradients = weightGradients,
+                };
+                Kernel.Backward(Pass(output: null, promptWeights), back);
+            }
+            if (scores is not null)
+            {
+                if (NeedsTokens) (toAsked is null ? ByHead(toProjected!, 0, Parts) : ByHead(toAsked, 0, 1)).add_(bmm(scores, Prompt(0)));
+                if (promptWeights is not null)
+                {
+                    Tensor toKeys = bmm(scores.transpose(1, 2), Asked), toValues = bmm(promptWeights.transpose(1, 2), ByHead(gradient, 0, 1)); // [heads, prompt rows, headWidth]
+                    toPrompts = stack([toKeys, toValues]).permute(2, 0, 1, 3).reshape(Groups!.Rows, -1);
+                }
+            }
+            return new MixedAttentionGradients(toProjected, toAsked, toPrompts, NeedsWeights ? tensor(Array.ConvertAll(toWeights, value => (float)value)) : null);
+        }
+
+        public void Save(autograd.AutogradContext ctx)
+        {
+            List<Tensor> tensors = [Projected, AskedAlone!, PromptKeysValues!, Weights!, Shares!, Attention!, Kept!, KeptInAll!, TokensOnly!];
+            // The first four are inputs; the rest was made in the forward's scope.
+            foreach (Tensor? made in tensors.Skip(4)) made?.MoveToOuterDisposeScope();
+            ctx.save_for_backward(tensors);
+            ctx.save_data("state", this with { Projected = null!, AskedAlone = null, PromptKeysValues = null, Weights = null, Shares = null, Attention = null, Kept = null, KeptInAll = null, TokensOnly = null });
+        }
+
+        public static State Load(autograd.AutogradContext ctx)
+        {
+            var state = (State)ctx.get_data("state");
+            List<Tensor> t = ctx.get_saved_variables();
+            return state with { Projected = t[0], AskedAlone = t[1], PromptKeysValues = t[2], Weights = t[3], Shares = t[4], Attention = t[5], Kept = t[6], KeptInAll = t[7], TokensOnly = t[8] };
+        }
+
+        private PathKernel.ForwardPass Pass(Tensor? output, Tensor? promptWeights)
+        {
+            float* projected = Pointer(Projected);
+            return new PathKernel.ForwardPass
+            {
+                Queries = AskedAlone is null ? projected : Pointer(AskedAlone),
+                QueryStride = AskedAlone is null ? Parts * Width : Width,
+                Keys = projected + (Parts - 2) * Width,
+                Values = projected + (Parts - 1) * Width,
+                KeyStride = Parts * Width,
+                Weights = Pointer(Weights),
+                Shares = Pointer(Shares),
+                PromptWeights = Pointer(promptWeights),
+                Attention = Pointer(Attention),
+                Kept = Pointer(Kept),
+                KeptInAll = Pointer(KeptInAll),
+                TokensOnly = Pointer(TokensOnly),
+                Output = Pointer(output),
+            };
+        }
+
+        /// <summary>[heads, queries, headWidth], a view.</summary>
+        private Tensor Asked => AskedAlone is null ? ByHead(Projected, 0, Parts) : ByHead(AskedAlone, 0, 1);
+
+        /// <summary>[heads, prompt rows, headWidth] the prompts' keys (0) or values (1), a view.</summary>
+        private Tensor Prompt(int part) => ByHead(PromptKeysValues!, part, 2);
+
+        /// <summary>One part of [n, parts · width] as [heads, n, headWidth], a view.</summary>
+        private Tensor ByHead(Tensor rows, int part, int parts) => rows.view(rows.shape[0], parts, Layout.Heads, -1).select(1, part).permute(1, 0, 2);
+
+        /// <summary>Where a contiguous tensor's values begin; null for null.</summary>
+        private static float* Pointer(Tensor? values) => values is null ? null : (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(values.bytes));
+    }
+}
