@@ -18,16 +18,19 @@ internal static class Rounds
 {
     /// <param name="works">What to measure.</param>
     /// <param name="repeats">Measured rounds, at least 1; one more before them warms up.</param>
-    public static Dictionary<string, Timing> Measure(IReadOnlyList<Work> works, int repeats)
+    /// <param name="finish">Waits for what a work has set going elsewhere; null: it ends when it returns.</param>
+    public static Dictionary<string, Timing> Measure(IReadOnlyList<Work> works, int repeats, Action? finish = null)
     {
         var times = works.ToDictionary(w => w.Name, _ => new List<double>());
         foreach (Work work in works) (work.WarmUp ?? work.Run)();
+        finish?.Invoke();
         for (int round = 0; round < repeats; round++)
         {
             foreach (Work work in works)
             {
                 long began = Stopwatch.GetTimestamp();
                 work.Run();
+                finish?.Invoke();
                 times[work.Name].Add(Stopwatch.GetElapsedTime(began).TotalSeconds);
             }
         }

@@ -46,6 +46,8 @@ internal sealed class StepModels : IDisposable
     private readonly optim.Optimizer _sgd, _imageSgd;
     private readonly PlainBranch _noText;
     private readonly int? _naiveChunk;
+    private readonly MatmulPrecision _precision;
+    private readonly Device _device;
     private bool _sharing;
     private NaiveClip? _naive;
     private Tensor? _naiveTexts;
@@ -54,30 +56,37 @@ internal sealed class StepModels : IDisposable
     /// <param name="workers">Whether workers share a step where the product would have them.</param>
     /// <param name="naiveChunk">Classes whose graph the naive form holds at once; null: all, as its authors do.</param>
     /// <param name="precision">Of our steps' products.</param>
-    public StepModels(StepSize size, bool workers = true, int? naiveChunk = null, MatmulPrecision precision = MatmulPrecision.Float32)
+    /// <param name="device">Where to compute; null: on the CPU.</param>
+    public StepModels(StepSize size, bool workers = true, int? naiveChunk = null, MatmulPrecision precision = MatmulPrecision.Float32, Device? device = null)
     {
-        _naiveChunk = naiveChunk;
         LibTorch.EnsureLoaded();
+        (_naiveChunk, _precision, _device) = (naiveChunk, precision, device ?? CPU);
         _size = size;
         ClipConfig config = size.Config;
         _clip = Own(new RandomClip(config, seed: 1));
         using Generator generator = Seeds.Generator(2, "benchmark");
         _texts = size.Texts();
-        _images = Own(new ImageBatch(randn([size.Batch, 3, config.ImageSize, config.ImageSize], generator: generator), tensor(Enumerable.Range(0, size.Batch).Select(i => (long)(i % size.Classes)).ToArray())));
+        _images = Own(new ImageBatch(
+            randn([size.Batch, 3, config.ImageSize, config.ImageSize], generator: generator).to(_device),
+            tensor(Enumerable.Range(0, size.Batch).Select(i => (long)(i % size.Classes)).ToArray(), device: _device)));
         _supernet = Own(new Supernet(
-            SupernetBranch.Create(size.Candidates, config.Vision.Layers, config.Vision.Width, PromptDistribution.Normal(1), generator, CPU),
-            SupernetBranch.Create(size.Candidates, config.Text.Layers, config.Text.Width, PromptDistribution.Uniform, generator, CPU)));
-        FixedBranch Fixed(ClipTransformerConfig branch) => Own(FixedBranch.Create([.. Enumerable.Repeat(size.Candidates[^1], branch.Layers)], branch.Width, PromptDistribution.Normal(0.02), generator, CPU));
+            SupernetBranch.Create(size.Candidates, config.Vision.Layers, config.Vision.Width, PromptDistribution.Normal(1), generator, _device),
+            SupernetBranch.Create(size.Candidates, config.Text.Layers, config.Text.Width, PromptDistribution.Uniform, generator, _device)));
+        FixedBranch Fixed(ClipTransformerConfig branch) => Own(FixedBranch.Create([.. Enumerable.Repeat(size.Candidates[^1], branch.Layers)], branch.Width, PromptDistribution.Normal(0.02), generator, _device));
         (_image, _text) = (Fixed(config.Vision), Fixed(config.Text));
         _image.RequireGradients(true);
         _text.RequireGradients(true);
-        StepBlocks? blocks = precision == MatmulPrecision.BFloat16 ? Own(new StepBlocks(_clip.Vision, _clip.Text)) : null;
+        bool onCpu = _device.type == TorchSharp.DeviceType.CPU;
+        Tensor[] Moved(IEnumerable<Tensor> tensors) => [.. tensors.Select(t => t.to(_device).DetachFromDisposeScope())];
+        VisionWeights vision = onCpu ? _clip.Vision : Own(VisionWeights.FromTensors(config, Moved(_clip.Vision.Tensors)));
+        TextWeights text = onCpu ? _clip.Text : Own(TextWeights.FromTensors(config, Moved(_clip.Text.Tensors), _clip.Text.LogitScale));
+        StepBlocks? blocks = precision == MatmulPrecision.BFloat16 ? Own(new StepBlocks(vision, text)) : null;
         PromptedClip Model()
         {
-            ClipParts? parts = workers ? ClipParts.Create(_clip.Vision, _clip.Text, _texts, size.Batch, blocks) : null;
+            ClipParts? parts = workers ? ClipParts.Create(vision, text, _texts, size.Batch, blocks) : null;
             if (parts is not null) Own(parts);
             _sharing = parts is not null;
-            return new PromptedClip(Own(new ImageTower(_clip.Vision, blocks)), new TextTower(_clip.Text, blocks), Own(new ClassTexts(_texts, _clip.Text)), parts);
+            return new PromptedClip(Own(new ImageTower(vision, blocks)), new TextTower(text, blocks), Own(new ClassTexts(_texts, text)), parts);
         }
         // One for each, as a fit has: a model remembers the text layers that its prompts do not reach.
         (_model, _imageModel) = (Model(), Model());
@@ -129,14 +138,15 @@ internal sealed class StepModels : IDisposable
         Naive.BackwardInChunks(_naiveTexts, features => Losses.CrossEntropy(Naive.Logits(Naive.ImageFeatures(_images.Images, image), features), _images.Labels), _texts, text, chunk, chunks);
     }
 
-    /// <summary>With the calling thread held to one, as a fit holds it where workers share its steps.</summary>
+    /// <summary>With the calling thread held to one, as a fit holds it where workers share its steps, and with what a GPU may round to.</summary>
     private void AsInAFit(Action step)
     {
+        using IDisposable? rounding = _precision == MatmulPrecision.TensorFloat32 ? TensorFloat32.Allow() : null;
         using IDisposable? limit = _sharing ? NativeThreads.LimitCallingThread(1) : null;
         step();
     }
 
-    private NaiveClip Naive => _naive ??= Own(new NaiveClip(_clip, _size.Config));
+    private NaiveClip Naive => _naive ??= Own(new NaiveClip(_clip, _size.Config, _device));
 
     public void Dispose()
     {

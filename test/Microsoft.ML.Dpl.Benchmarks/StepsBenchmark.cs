@@ -1,12 +1,13 @@
 using System.Text.Json;
 using Microsoft.ML.Dpl.Runtime;
 using Spectre.Console;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
 /// <summary>What one step of search and training costs: ours against the authors' algorithm, on the same weights and pictures, alternating; and the memory of both.</summary>
-internal sealed class StepsBenchmark(StepSize size, int repeats, bool withNaive, int? naiveChunk, bool workers, bool tuneAllocator, MatmulPrecision precision)
+internal sealed class StepsBenchmark(StepSize size, int repeats, bool withNaive, int? naiveChunk, bool workers, bool tuneAllocator, MatmulPrecision precision, Device device)
 {
     private const int ProductSide = 2048;
     private const string AlphaHalf = "alpha half-step", PromptHalf = "prompt half-step", TrainingStep = "training step";
@@ -16,8 +17,8 @@ internal sealed class StepsBenchmark(StepSize size, int repeats, bool withNaive,
         if (tuneAllocator) NativeAllocator.KeepFreedMemory();
         Dictionary<string, Timing> times;
         string rounded = precision == MatmulPrecision.Float32 ? "" : $", {precision}";
-        using (var models = new StepModels(size, workers, naiveChunk))
-        using (StepModels? roundedModels = rounded.Length == 0 ? null : new StepModels(size, workers, precision: precision))
+        using (var models = new StepModels(size, workers, naiveChunk, device: device))
+        using (StepModels? roundedModels = rounded.Length == 0 ? null : new StepModels(size, workers, precision: precision, device: device))
         {
             var works = new List<Work>
             {
@@ -34,7 +35,8 @@ internal sealed class StepsBenchmark(StepSize size, int repeats, bool withNaive,
                 Action? warmUp = naiveChunk is null ? null : models.NaiveWarmUp;
                 works.AddRange([new("naive search half-step", models.NaiveSearchHalf, warmUp), new("naive training step", models.NaiveTraining, warmUp)]);
             }
-            times = Rounds.Measure(works, repeats);
+            // What a GPU is given to do is not done when the call returns.
+            times = Rounds.Measure(works, repeats, OnCpu ? null : () => cuda.synchronize(device));
         }
         double Of(string name) => times[name].Median;
         StepOperations operations = size.Operations();
@@ -59,8 +61,8 @@ internal sealed class StepsBenchmark(StepSize size, int repeats, bool withNaive,
         var memory = new Dictionary<string, long>();
         // The naive form in chunks holds less than its authors' would.
         bool naiveMemory = withNaive && naiveChunk is null;
-        foreach (string form in naiveMemory ? new[] { "search", "training", "naive-search", "naive-training" } : ["search", "training"]) memory[form] = PeakMemory.OfStep(size, form, workers, tuneAllocator);
-        if (naiveMemory) ratios["search_peak_memory_ratio"] = (double)memory["search"] / memory["naive-search"];
+        foreach (string form in !OnCpu ? [] : naiveMemory ? new[] { "search", "training", "naive-search", "naive-training" } : ["search", "training"]) memory[form] = PeakMemory.OfStep(size, form, workers, tuneAllocator);
+        if (naiveMemory && OnCpu) ratios["search_peak_memory_ratio"] = (double)memory["search"] / memory["naive-search"];
         if (json)
         {
             Console.WriteLine(JsonSerializer.Serialize(new
@@ -69,6 +71,7 @@ internal sealed class StepsBenchmark(StepSize size, int repeats, bool withNaive,
                 size.Classes,
                 size.Batch,
                 size.Candidates,
+                device = device.ToString(),
                 threads = get_num_threads(),
                 workers,
                 naiveChunk,
@@ -81,16 +84,18 @@ internal sealed class StepsBenchmark(StepSize size, int repeats, bool withNaive,
             }));
             return;
         }
-        var table = new Table().AddColumn($"{size.Shape}, {size.Classes} classes, batch {size.Batch}, {get_num_threads()} threads").AddColumn(new TableColumn("median").RightAligned()).AddColumn(new TableColumn("spread").RightAligned());
+        var table = new Table().AddColumn($"{size.Shape}, {size.Classes} classes, batch {size.Batch}, {(OnCpu ? $"{get_num_threads()} threads" : device.ToString())}").AddColumn(new TableColumn("median").RightAligned()).AddColumn(new TableColumn("spread").RightAligned());
         foreach (var (name, time) in times) table.AddRow(name, $"{time.Median * 1e3:f1} ms", $"{time.Spread * 1e3:f1} ms");
         foreach (var (form, bytes) in memory) table.AddRow($"peak memory, {form}", $"{bytes >> 20} MiB", "");
         foreach (var (name, value) in ratios) table.AddRow(name, $"{value:f2}", "");
         AnsiConsole.Write(table);
     }
 
-    private static Action Product()
+    private bool OnCpu => device.type == DeviceType.CPU;
+
+    private Action Product()
     {
-        Tensor a = randn(ProductSide, ProductSide).DetachFromDisposeScope(), b = randn(ProductSide, ProductSide).DetachFromDisposeScope();
+        Tensor a = randn(ProductSide, ProductSide, device: device).DetachFromDisposeScope(), b = randn(ProductSide, ProductSide, device: device).DetachFromDisposeScope();
         return () => a.matmul(b).Dispose();
     }
 }

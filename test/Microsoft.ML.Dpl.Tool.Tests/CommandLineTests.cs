@@ -37,6 +37,7 @@ public sealed class CommandLineTests
     [InlineData("Cannot parse argument 'x' for option '--seed' as a whole number.", "fit", "photos", "--clip", "tiny", "--seed", "x")]
     [InlineData("for option '--search-margin' as a number.", "search", "photos", "--clip", "tiny", "--search-margin", "much")]
     [InlineData("--progress 'bar' is unknown: give one of auto, bars, lines, json, none.", "train", "photos", "--clip", "tiny", "--configuration", "uniform:2", "--progress", "bar")]
+    [InlineData("--precision 'half' is unknown: give one of float32, tensorfloat32, bfloat16.", "fit", "photos", "--clip", "tiny", "--precision", "half")]
     [InlineData("--contents", "fit", "photos", "--clip", "tiny", "--contents")]
     [InlineData("There is no file or folder 'photos'.", "compare", "photos", "--clip", "tiny")]
     [InlineData("There is no file or folder 'photos'.", "evaluate", "model.zip", "photos")]

@@ -20,12 +20,13 @@ public sealed partial class ScriptingTests(DrawnData data)
         File.WriteAllText(split, JsonSerializer.Serialize(new { train = Entries("train"), val = Entries("validation"), test = Entries("test") }));
 
         ToolProcess.Outcome outcome = (await ToolProcess.Run(
-            null, ["train", split, "--image-root", data.Folder, "--shots", "2", "--seed", "1", "--clip", "tiny", "--configuration", "uniform:1", "--training-epochs", "1", "--batch-size", "8", "--output", model, "--json", "-", "--report", "none", "--baseline", "none", "--progress", "json"],
+            null, ["train", split, "--image-root", data.Folder, "--shots", "2", "--seed", "1", "--clip", "tiny", "--configuration", "uniform:1", "--training-epochs", "1", "--batch-size", "8", "--precision", "bfloat16", "--output", model, "--json", "-", "--report", "none", "--baseline", "none", "--progress", "json"],
             ("LC_ALL", "de_DE.UTF-8"))).Expect(0);
         FitResults results = ResultsJson.Read(outcome.Output);
         Assert.Equal(model, results.ModelPath);
         Assert.All(results.Data!.Classes, c => Assert.Equal([2, 1, 2], c.Counts));
         Assert.Contains($"'{split}'", results.Asked.CommandLine);
+        Assert.Contains("--precision bfloat16", results.Asked.CommandLine);
         JsonElement[] lines = [.. outcome.ErrorLines.Select(line => JsonSerializer.Deserialize<JsonElement>(line))];
         Assert.Contains(lines, line => line.TryGetProperty("epochEnded", out JsonElement ended) && ended.GetBoolean() && line.GetProperty("validationAccuracy").GetDouble() is >= 0 and <= 1);
         JsonElement tested = lines.Last(line => line.TryGetProperty("stage", out JsonElement stage) && stage.GetString() == "pictures" && line.GetProperty("name").GetString() == "test");

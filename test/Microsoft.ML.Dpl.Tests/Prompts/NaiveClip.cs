@@ -9,9 +9,13 @@ namespace Microsoft.ML.Dpl.Tests.Prompts;
 /// The method as written down, without any of the shortcuts: every candidate's attention in full, all context positions of every class, all rows of all layers,
 /// plain autograd. Slow on purpose; the fast form is held to it.
 /// </summary>
-internal sealed class NaiveClip(ITensorSource weights, ClipConfig config) : IDisposable
+/// <param name="weights">Under OpenAI's names.</param>
+/// <param name="config">Their shape.</param>
+/// <param name="device">Where to compute; null: on the CPU.</param>
+internal sealed class NaiveClip(ITensorSource weights, ClipConfig config, Device? device = null) : IDisposable
 {
-    private readonly Dictionary<string, Tensor> _weights = weights.Entries.Keys.ToDictionary(name => name, name => weights.Read(name).to_type(ScalarType.Float32).DetachFromDisposeScope());
+    private readonly Device _device = device ?? CPU;
+    private readonly Dictionary<string, Tensor> _weights = weights.Entries.Keys.ToDictionary(name => name, name => weights.Read(name).to(ScalarType.Float32).to(device ?? CPU).DetachFromDisposeScope());
 
     /// <param name="images">[batch, 3, size, size]</param>
     /// <param name="texts">Token ids per class, padded here with zeros.</param>
@@ -38,12 +42,12 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config) : IDis
     {
         var ids = new long[texts.Length * config.ContextLength];
         for (int c = 0; c < texts.Length; c++) for (int j = 0; j < texts[c].Length; j++) ids[c * config.ContextLength + j] = texts[c][j];
-        Tensor tokens = tensor(ids, [texts.Length, config.ContextLength]);
+        Tensor tokens = tensor(ids, [texts.Length, config.ContextLength], device: _device);
         Tensor x = _weights["token_embedding.weight"].index_select(0, tokens.flatten()).view(texts.Length, config.ContextLength, -1) + _weights["positional_embedding"];
         for (int l = 0; l < layers.Count; l++) x = Block(x, $"transformer.resblocks.{l}", config.Text, layers[l], causal: true);
         x = Norm(x, "ln_final", config.Text);
-        Tensor end = tokens.argmax(-1);
-        return stack([.. Enumerable.Range(0, texts.Length).Select(c => x[c][end[c].item<long>()])]).matmul(_weights["text_projection"]);
+        Tensor ends = tokens.argmax(-1) + arange(0, ids.Length, config.ContextLength, device: _device);
+        return x.flatten(0, 1).index_select(0, ends).matmul(_weights["text_projection"]);
     }
 
     /// <summary>The text features without a graph, some classes at a time.</summary>
@@ -113,7 +117,7 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config) : IDis
         Tensor[] w = _weights[name + ".attn.in_proj_weight"].chunk(3), b = _weights[name + ".attn.in_proj_bias"].chunk(3);
         Tensor Heads(Tensor t, int part) => F.linear(t, w[part], b[part]).view(batch, -1, heads, width / heads).transpose(1, 2);
         Tensor scores = matmul(Heads(q, 0), Heads(kv, 1).transpose(-2, -1)) / Math.Sqrt((double)width / heads);
-        if (causal) scores = scores + cat([zeros(n, c), full(n, n, float.NegativeInfinity).triu(1)], 1);
+        if (causal) scores = scores + cat([zeros(n, c, device: _device), full(n, n, float.NegativeInfinity, device: _device).triu(1)], 1);
         Tensor o = matmul(scores.softmax(-1), Heads(kv, 2)).transpose(1, 2).reshape(batch, n, width);
         return F.linear(o, _weights[name + ".attn.out_proj.weight"], _weights[name + ".attn.out_proj.bias"]).MoveToOuterDisposeScope();
     }
