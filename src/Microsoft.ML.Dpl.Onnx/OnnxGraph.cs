@@ -37,7 +37,7 @@ internal sealed class OnnxGraph(string name)
     public string Constant(string name, float value) => Constant(name, TensorProto.Types.DataType.Float, [], MemoryMarshal.AsBytes<float>([value]));
 
     /// <summary>A constant vector of integers.</summary>
-    public string Constant(string name, params long[] values) => Constant(name, TensorProto.Types.DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values));
+    public string Integers(string name, params long[] values) => Constant(name, TensorProto.Types.DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values));
 
     /// <summary>A constant integer.</summary>
     public string Scalar(string name, long value) => Constant(name, TensorProto.Types.DataType.Int64, [], MemoryMarshal.AsBytes<long>([value]));

@@ -25,13 +25,13 @@ internal sealed class OnnxTower
     {
         (_graph, _tower, _weights, _config) = (graph, tower, tower.Weights, tower.Weights.Config.Vision);
         long width = _config.Width, heads = _config.Heads, headWidth = width / heads;
-        _rowsShape = graph.Constant("shape.rows", -1, width);
-        _tokensShape = graph.Constant("shape.tokens", -1, tower.Tokens, width);
-        _headsShape = graph.Constant("shape.heads", -1, tower.Tokens, heads, headWidth);
-        _oneHeadsShape = graph.Constant("shape.class_heads", -1, 1, heads, headWidth);
+        _rowsShape = graph.Integers("shape.rows", -1, width);
+        _tokensShape = graph.Integers("shape.tokens", -1, tower.Tokens, width);
+        _headsShape = graph.Integers("shape.heads", -1, tower.Tokens, heads, headWidth);
+        _oneHeadsShape = graph.Integers("shape.class_heads", -1, 1, heads, headWidth);
         string batch = graph.Add("Shape", "batch", [images], Attribute("start", 0), Attribute("end", 1));
-        _batchOf3 = graph.Add("Concat", "batch.3", [batch, graph.Constant("ones.2", 1, 1)], Attribute("axis", 0));
-        _batchOf4 = graph.Add("Concat", "batch.4", [batch, graph.Constant("ones.3", 1, 1, 1)], Attribute("axis", 0));
+        _batchOf3 = graph.Add("Concat", "batch.3", [batch, graph.Integers("ones.2", 1, 1)], Attribute("axis", 0));
+        _batchOf4 = graph.Add("Concat", "batch.4", [batch, graph.Integers("ones.3", 1, 1, 1)], Attribute("axis", 0));
         Features = Project(Blocks(Embed(images)));
     }
 
@@ -45,7 +45,7 @@ internal sealed class OnnxTower
         string patches = _graph.Add(
             "Conv", "patches.grid", [images, _graph.Constant("patches.weight", _weights.PatchWeight, width, 3, patch, patch)],
             Attribute("kernel_shape", patch, patch), Attribute("strides", patch, patch));
-        patches = _graph.Add("Reshape", "patches.columns", [patches, _graph.Constant("shape.columns", 0, 0, -1)]);
+        patches = _graph.Add("Reshape", "patches.columns", [patches, _graph.Integers("shape.columns", 0, 0, -1)]);
         patches = Transpose("patches", patches, 0, 2, 1);
         string classToken = _graph.Add("Expand", "class_token", [_graph.Constant("class_embedding", _weights.ClassEmbedding, 1, 1, width), _batchOf3]);
         string tokens = _graph.Add("Concat", "tokens", [classToken, patches], Attribute("axis", 1));
