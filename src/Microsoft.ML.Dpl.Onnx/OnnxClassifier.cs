@@ -46,11 +46,11 @@ internal static class OnnxClassifier
             images = OnnxPicture.Prepare(graph, Picture, preparation);
         }
         string features = new OnnxTower(graph, classifier.Tower, images).Features;
-        string unit = graph.Add("LpNormalization", "features.unit", [features], Attribute("axis", -1), Attribute("p", 2));
+        string unit = graph.Add("LpNormalization", "features.unit", [features], With("axis", -1), With("p", 2));
         // Unit class features as columns, times the logit scale.
         string columns = graph.Constant("class_features", classifier.ClassFeatures.t() * classifier.LogitScale);
         graph.Add("MatMul", Logits, [unit, columns]);
-        graph.Add("Softmax", Probabilities, [Logits], Attribute("axis", -1));
+        graph.Add("Softmax", Probabilities, [Logits], With("axis", -1));
         graph.Output(Logits, "Cosine similarities of picture and classes times the logit scale.", batch, classes);
         graph.Output(Probabilities, "The softmax of the logits; each row sums to 1.", batch, classes);
 
@@ -62,10 +62,7 @@ internal static class OnnxClassifier
 
     /// <summary>Writes at the stream's position and leaves it open; the same model gives the same bytes.</summary>
     public static void Write(ModelProto model, Stream stream)
-    {
-        using var output = new CodedOutputStream(stream, leaveOpen: true) { Deterministic = true };
-        model.WriteTo(output);
-    }
+        => model.WriteTo(stream);
 
     private static void RequireSize(FoldedClassifier classifier, long largest)
     {

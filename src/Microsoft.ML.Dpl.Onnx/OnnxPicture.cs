@@ -20,27 +20,27 @@ internal static class OnnxPicture
     {
         if (config.ShortSide < config.CropSize)
             throw new NotSupportedException($"This CLIP resizes pictures to {config.ShortSide} pixels and pads them to {config.CropSize}, which a graph that takes pictures does not do. Save it with {nameof(DplOnnxInput)}.{nameof(DplOnnxInput.Pixels)} and prepare pictures outside.");
-        string planes = graph.Add("Transpose", "picture.planes", [picture], Attribute("perm", 2, 0, 1));
+        string planes = graph.Add("Transpose", "picture.planes", [picture], With("perm", 2, 0, 1));
         planes = graph.Add("Unsqueeze", "picture.batch", [planes, graph.Integers("picture.batch.axes", 0)]);
-        string size = graph.Add("Shape", "picture.size", [picture], Attribute("start", 0), Attribute("end", 2));
+        string size = graph.Add("Shape", "picture.size", [picture], With("start", 0), With("end", 2));
 
         // Integers throughout: the long side is rounded down.
-        string shortSide = graph.Add("ReduceMin", "picture.short", [size, graph.Integers("picture.short.axes", 0)], Attribute("keepdims", 1));
+        string shortSide = graph.Add("ReduceMin", "picture.short", [size, graph.Integers("picture.short.axes", 0)], With("keepdims", 1));
         string scaled = graph.Add("Mul", "picture.scaled", [size, graph.Integers("picture.side", config.ShortSide)]);
         string resizedSize = graph.Add("Div", "picture.resized.size", [scaled, shortSide]);
         string resized = graph.Add(
             "Resize", "picture.resized", [planes, "", "", resizedSize],
-            Attribute("axes", 2, 3), Attribute("mode", "cubic"), Attribute("cubic_coeff_a", -0.5f), Attribute("antialias", 1), Attribute("exclude_outside", 1), Attribute("coordinate_transformation_mode", "half_pixel"));
+            With("axes", 2, 3), With("mode", "cubic"), With("cubic_coeff_a", -0.5f), With("antialias", 1), With("exclude_outside", 1), With("coordinate_transformation_mode", "half_pixel"));
 
         string crop = graph.Integers("picture.crop", config.CropSize, config.CropSize);
-        string rest = graph.Add("Cast", "picture.rest", [graph.Add("Sub", "picture.rest.whole", [resizedSize, crop])], Attribute("to", (long)TensorProto.Types.DataType.Float));
+        string rest = graph.Add("Cast", "picture.rest", [graph.Add("Sub", "picture.rest.whole", [resizedSize, crop])], With("to", (long)TensorProto.Types.DataType.Float));
         // Halves go to the even number, as in the reference.
         string start = graph.Add("Round", "picture.start.rounded", [graph.Add("Mul", "picture.start.exact", [rest, graph.Constant("picture.half", 0.5f)])]);
-        start = graph.Add("Cast", "picture.start", [start], Attribute("to", (long)TensorProto.Types.DataType.Int64));
+        start = graph.Add("Cast", "picture.start", [start], With("to", (long)TensorProto.Types.DataType.Int64));
         string end = graph.Add("Add", "picture.end", [start, crop]);
         string cropped = graph.Add("Slice", "picture.cropped", [resized, start, end, graph.Integers("picture.crop.axes", 2, 3)]);
 
-        string pixels = graph.Add("Cast", "picture.floats", [cropped], Attribute("to", (long)TensorProto.Types.DataType.Float));
+        string pixels = graph.Add("Cast", "picture.floats", [cropped], With("to", (long)TensorProto.Types.DataType.Float));
         pixels = graph.Add("Div", "picture.shares", [pixels, graph.Constant("picture.largest", 255f)]);
         pixels = graph.Add("Sub", "picture.centred", [pixels, Channels("picture.mean", config.Mean)]);
         return graph.Add("Div", "picture.normalised", [pixels, Channels("picture.std", config.Deviation)]);

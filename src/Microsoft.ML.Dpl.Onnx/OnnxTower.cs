@@ -1,6 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Prompts;
-using Onnx;
 using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
 using static TorchSharp.torch;
 
@@ -29,9 +28,9 @@ internal sealed class OnnxTower
         _tokensShape = graph.Integers("shape.tokens", -1, tower.Tokens, width);
         _headsShape = graph.Integers("shape.heads", -1, tower.Tokens, heads, headWidth);
         _oneHeadsShape = graph.Integers("shape.class_heads", -1, 1, heads, headWidth);
-        string batch = graph.Add("Shape", "batch", [images], Attribute("start", 0), Attribute("end", 1));
-        _batchOf3 = graph.Add("Concat", "batch.3", [batch, graph.Integers("ones.2", 1, 1)], Attribute("axis", 0));
-        _batchOf4 = graph.Add("Concat", "batch.4", [batch, graph.Integers("ones.3", 1, 1, 1)], Attribute("axis", 0));
+        string batch = graph.Add("Shape", "batch", [images], With("start", 0), With("end", 1));
+        _batchOf3 = graph.Add("Concat", "batch.3", [batch, graph.Integers("ones.2", 1, 1)], With("axis", 0));
+        _batchOf4 = graph.Add("Concat", "batch.4", [batch, graph.Integers("ones.3", 1, 1, 1)], With("axis", 0));
         Features = Project(Blocks(Embed(images)));
     }
 
@@ -44,11 +43,11 @@ internal sealed class OnnxTower
         // Without padding the convolution leaves out what fills no whole patch.
         string patches = _graph.Add(
             "Conv", "patches.grid", [images, _graph.Constant("patches.weight", _weights.PatchWeight, width, 3, patch, patch)],
-            Attribute("kernel_shape", patch, patch), Attribute("strides", patch, patch));
+            With("kernel_shape", patch, patch), With("strides", patch, patch));
         patches = _graph.Add("Reshape", "patches.columns", [patches, _graph.Integers("shape.columns", 0, 0, -1)]);
         patches = Transpose("patches", patches, 0, 2, 1);
         string classToken = _graph.Add("Expand", "class_token", [_graph.Constant("class_embedding", _weights.ClassEmbedding, 1, 1, width), _batchOf3]);
-        string tokens = _graph.Add("Concat", "tokens", [classToken, patches], Attribute("axis", 1));
+        string tokens = _graph.Add("Concat", "tokens", [classToken, patches], With("axis", 1));
         tokens = _graph.Add("Add", "tokens.placed", [tokens, _graph.Constant("positions", _weights.PositionEmbedding)]);
         return Reshape("embedded", Norm("embedded.norm", tokens, _weights.PreNormWeight, _weights.PreNormBias), _rowsShape);
     }
@@ -84,7 +83,7 @@ internal sealed class OnnxTower
             values = WithPrompt("v", values, promptValues, axis: 2);
         }
         string scores = _graph.Add("MatMul", name + "scores", [queries, keys]);
-        string attention = _graph.Add("Softmax", name + "attention", [scores], Attribute("axis", -1));
+        string attention = _graph.Add("Softmax", name + "attention", [scores], With("axis", -1));
         string attended = Transpose(name + "attended.tokens", _graph.Add("MatMul", name + "attended.heads", [attention, values]), 0, 2, 1, 3);
         attended = Reshape(name + "attended", attended, _rowsShape);
         rows = _graph.Add("Add", name + "attention.out", [Linear(name + "out", attended, block.OutWeight, block.OutBias), rows]);
@@ -102,12 +101,12 @@ internal sealed class OnnxTower
         string WithPrompt(string what, string own, Tensor prompt, int axis)
         {
             string expanded = _graph.Add("Expand", $"{name}{what}.prompt", [_graph.Constant($"{name}{what}.prompt.row", prompt), _batchOf4]);
-            return _graph.Add("Concat", $"{name}{what}.all", [own, expanded], Attribute("axis", axis));
+            return _graph.Add("Concat", $"{name}{what}.all", [own, expanded], With("axis", axis));
         }
     }
 
     private string ClassRows(string name, string rows)
-        => _graph.Add("Gather", name + ".class", [Reshape(name + ".tokens", rows, _tokensShape), _graph.Scalar(name + ".first", 0)], Attribute("axis", 1));
+        => _graph.Add("Gather", name + ".class", [Reshape(name + ".tokens", rows, _tokensShape), _graph.Scalar(name + ".first", 0)], With("axis", 1));
 
     private string Silu(string name, string x) => _graph.Add("Mul", name + "hidden", [x, _graph.Add("Sigmoid", name + "gate", [x])]);
 
@@ -120,12 +119,12 @@ internal sealed class OnnxTower
     }
 
     private string Linear(string name, string rows, Tensor weight, Tensor bias)
-        => _graph.Add("Gemm", name, [rows, _graph.Constant(name + ".weight", weight), _graph.Constant(name + ".bias", bias)], Attribute("transB", 1));
+        => _graph.Add("Gemm", name, [rows, _graph.Constant(name + ".weight", weight), _graph.Constant(name + ".bias", bias)], With("transB", 1));
 
     private string Norm(string name, string rows, Tensor weight, Tensor bias)
-        => _graph.Add("LayerNormalization", name, [rows, _graph.Constant(name + ".weight", weight), _graph.Constant(name + ".bias", bias)], Attribute("axis", -1), Attribute("epsilon", (float)_config.NormEpsilon));
+        => _graph.Add("LayerNormalization", name, [rows, _graph.Constant(name + ".weight", weight), _graph.Constant(name + ".bias", bias)], With("axis", -1), With("epsilon", (float)_config.NormEpsilon));
 
     private string Reshape(string name, string value, string shape) => _graph.Add("Reshape", name, [value, shape]);
 
-    private string Transpose(string name, string value, params long[] order) => _graph.Add("Transpose", name, [value], Attribute("perm", order));
+    private string Transpose(string name, string value, params long[] order) => _graph.Add("Transpose", name, [value], With("perm", order));
 }

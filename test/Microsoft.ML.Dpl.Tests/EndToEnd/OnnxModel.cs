@@ -16,11 +16,6 @@ internal sealed class OnnxModel : IDisposable
         _session = new InferenceSession(model, options);
     }
 
-    public OnnxModel(string path)
-        : this(File.ReadAllBytes(path))
-    {
-    }
-
     public IReadOnlyDictionary<string, NodeMetadata> Inputs => _session.InputMetadata;
 
     public IReadOnlyDictionary<string, NodeMetadata> Outputs => _session.OutputMetadata;
