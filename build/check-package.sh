@@ -6,7 +6,7 @@ export DOTNET_CLI_UI_LANGUAGE=en DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-for project in Microsoft.ML.Dpl Microsoft.ML.Dpl.TinyClip Microsoft.ML.Dpl.Tool; do dotnet pack "src/$project" -c Release -o "$work/packages"; done
+for project in Microsoft.ML.Dpl Microsoft.ML.Dpl.Onnx Microsoft.ML.Dpl.TinyClip Microsoft.ML.Dpl.Tool; do dotnet pack "src/$project" -c Release -o "$work/packages"; done
 version=$(basename "$work"/packages/Microsoft.ML.Dpl.[0-9]*.nupkg .nupkg)
 version=${version#Microsoft.ML.Dpl.}
 libtorch=$(sed -n 's/.*Include="libtorch-cpu-linux-x64" Version="\([^"]*\)".*/\1/p' Directory.Packages.props)
@@ -26,6 +26,7 @@ cat > "$work/app/app.csproj" <<EOF
   </PropertyGroup>
   <ItemGroup>
     <PackageReference Include="Microsoft.ML.Dpl" Version="$version" />
+    <PackageReference Include="Microsoft.ML.Dpl.Onnx" Version="$version" />
     <PackageReference Include="Microsoft.ML.Dpl.TinyClip" Version="$version" />
     <PackageReference Include="libtorch-cpu-linux-x64" Version="$libtorch" />
   </ItemGroup>
@@ -46,10 +47,14 @@ catch (FileNotFoundException e)
     Console.WriteLine($"{PromptConfiguration.Parse("text 2 4 | image 0 6")}; {e.Message}");
 }
 Console.WriteLine($"{PromptConfiguration.Uniform(ClipBackbone.Tiny, 1)}; {DplRuntime.Load()}");
+var prompts = new DplPrompts(new float[,]?[ClipBackbone.Tiny.Config.Text.Layers], new float[,]?[ClipBackbone.Tiny.Config.Vision.Layers]) { ClassNames = ["red", "green"], Template = "a photo of a {} thing." };
+using DplTransformer transformer = mlContext.DifferentiablePromptModel(prompts, ClipBackbone.Tiny);
+transformer.SaveAsOnnx(args[1]);
 EOF
-dotnet run --project "$work/app" -- "$work/no-clip" | tee "$work/output"
+dotnet run --project "$work/app" -- "$work/no-clip" "$work/model.onnx" | tee "$work/output"
 grep -q "text 2 4 | image 0 6; There is no file or folder" "$work/output"
 grep -q "^text 1 .*; libtorch loaded" "$work/output"
+test -s "$work/model.onnx"
 
 # The tool brings CLIP, libtorch, plots and the licences of all that it carries.
 dotnet tool install Microsoft.ML.Dpl.Tool --version "$version" --tool-path "$work/tools" --add-source "$work/packages"
@@ -60,6 +65,7 @@ for copy in 1 2; do
 done
 "$work/tools/dpl" fit "$work/photos" --clip tiny --configuration uniform:1 --training-epochs 1 --output "$work/model.zip" --progress none
 "$work/tools/dpl" inspect "$work/model.zip"
+"$work/tools/dpl" onnx "$work/model.zip" --output "$work/tool.onnx"
 grep -q "<svg" "$work/model.report.html"
 content=$(dirname "$(find "$work/tools/.store" -name dpl.dll | head -n 1)")
 test -f "$content/plots/ScottPlot.dll"
@@ -72,7 +78,7 @@ while read -r id number; do
     exit 1
   fi
 done < "$work/listed"
-for package in "$work/restored/microsoft.ml.dpl/$version" "$work/restored/microsoft.ml.dpl.tinyclip/$version" "$work"/tools/.store/microsoft.ml.dpl.tool/*/microsoft.ml.dpl.tool/*; do
+for package in "$work/restored/microsoft.ml.dpl/$version" "$work/restored/microsoft.ml.dpl.onnx/$version" "$work/restored/microsoft.ml.dpl.tinyclip/$version" "$work"/tools/.store/microsoft.ml.dpl.tool/*/microsoft.ml.dpl.tool/*; do
   cmp THIRD-PARTY-NOTICES.md "$package/THIRD-PARTY-NOTICES.md"
 done
 echo "The packages $version work in a new application, and the tool in a new folder."

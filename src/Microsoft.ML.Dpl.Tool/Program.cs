@@ -15,5 +15,6 @@ root.Subcommands.Add(ReportCommand.Create());
 root.Subcommands.Add(CompletionCommand.Create());
 root.Subcommands.Add(ExportCommand.Create());
 root.Subcommands.Add(ImportCommand.Create());
+root.Subcommands.Add(OnnxCommand.Create());
 root.Subcommands.Add(BackboneCommand.Create());
 return await CommandLine.Run(root, args);

@@ -48,6 +48,27 @@ public sealed partial class DplTransformer
         return Explain(Decode(path, out _), chosen);
     }
 
+    /// <summary>A picture file as this model's image tower takes it: read as <see cref="ReadPicture"/> does, resized, cropped and normalised. It is what a model in ONNX is to be given.</summary>
+    /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file.</param>
+    /// <returns>[3, size, size], row by row, size being <see cref="ClipConfig.ImageSize"/> of the <see cref="Backbone"/>: all of red, then green, then blue; (value / 255 − mean) / deviation.</returns>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">It is no picture that can be decoded, or one of too many pixels.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public float[] Pixels(string path) => _scorer.Pixels(Decode(path, out _));
+
+    /// <summary>A picture as this model's image tower takes it; as <see cref="Pixels(string)"/>.</summary>
+    /// <param name="picture">Bgra32 or Rgba32, of any size; stays the caller's.</param>
+    /// <returns>[3, size, size], row by row.</returns>
+    /// <exception cref="InvalidDataException">The picture has another pixel format.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public float[] Pixels(MLImage picture)
+    {
+        ArgumentNullException.ThrowIfNull(picture);
+        return _scorer.Pixels(ImageDecoder.FromMLImage(picture));
+    }
+
     private RgbImage Decode(string path, out string opened)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);

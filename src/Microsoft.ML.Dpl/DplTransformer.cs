@@ -209,6 +209,13 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         });
     }
 
+    /// <summary>How pictures are prepared.</summary>
+    internal ClipImageProcessorConfig Preprocessing => _scorer.Preprocessing;
+
+    /// <summary>Does something with what scores are computed with, which a dispose waits for; in a dispose scope of its own.</summary>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    internal T Use<T>(Func<FoldedClassifier, T> work) => _scorer.Use(() => work(_scorer.Classifier));
+
     /// <summary>Frees the prompts and this transformer's share of CLIP. Predictions under way end first; later ones throw <see cref="ObjectDisposedException"/>. Any thread may call it, and more than once.</summary>
     public void Dispose()
     {

@@ -8,9 +8,15 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>What prompts cost in prediction: the image tower with prompts folded into keys and values, against the same tower without any.</summary>
+/// <summary>
+/// What prediction costs: pictures to logits with prompts folded into keys and values, against the same tower without any, and against the same classifier,
+/// prompts included, exported to ONNX and run by ONNX Runtime.
+/// </summary>
 internal sealed class PredictBenchmark(string shape, int length, int repeats)
 {
+    private const int Classes = 100;
+    private const double LogitScale = 100;
+
     private static readonly int[] Batches = [1, 32];
 
     public void Run(bool json)
@@ -21,14 +27,20 @@ internal sealed class PredictBenchmark(string shape, int length, int repeats)
         using var clip = new RandomClip(config, seed: 1);
         using Generator generator = Seeds.Generator(2, "benchmark");
         Tensor?[] prompts = [.. Enumerable.Range(0, config.Vision.Layers).Select(_ => randn([length, config.Vision.Width], generator: generator))];
-        using var prompted = new FoldedImageTower(clip.Vision, prompts);
-        using var plain = new FoldedImageTower(clip.Vision, new Tensor?[config.Vision.Layers]);
-        var results = new List<(int Batch, Timing Prompted, Timing Plain)>();
+        Tensor classes = PromptedClip.UnitRows(randn([Classes, config.EmbeddingWidth], generator: generator));
+        using var promptedTower = new FoldedImageTower(clip.Vision, prompts);
+        using var plainTower = new FoldedImageTower(clip.Vision, new Tensor?[config.Vision.Layers]);
+        FoldedClassifier prompted = new(promptedTower, classes, LogitScale), plain = new(plainTower, classes, LogitScale);
+        using var onnx = new OnnxSession(prompted);
+        var results = new List<(int Batch, Timing Prompted, Timing Plain, Timing Onnx)>();
         foreach (int batch in Batches)
         {
             Tensor images = randn([batch, 3, config.ImageSize, config.ImageSize], generator: generator);
-            Dictionary<string, Timing> times = Rounds.Measure([new("prompted", () => prompted.Forward(images).Dispose()), new("plain", () => plain.Forward(images).Dispose())], repeats);
-            results.Add((batch, times["prompted"], times["plain"]));
+            float[] pixels = images.data<float>().ToArray();
+            RequireSame(prompted.Logits(images), onnx.Logits(pixels, images.shape));
+            Dictionary<string, Timing> times = Rounds.Measure(
+                [new("prompted", () => prompted.Logits(images).Dispose()), new("plain", () => plain.Logits(images).Dispose()), new("onnx", () => onnx.Logits(pixels, images.shape))], repeats);
+            results.Add((batch, times["prompted"], times["plain"], times["onnx"]));
         }
         if (json)
         {
@@ -37,14 +49,35 @@ internal sealed class PredictBenchmark(string shape, int length, int repeats)
                 shape,
                 length,
                 threads = get_num_threads(),
-                results = results.Select(r => new { r.Batch, prompted = r.Prompted, plain = r.Plain, imagesPerSecond = r.Batch / r.Prompted.Median, overhead = r.Prompted.Median / r.Plain.Median - 1 }),
+                onnxRuntime = OnnxSession.Version,
+                results = results.Select(r => new
+                {
+                    r.Batch,
+                    prompted = r.Prompted,
+                    plain = r.Plain,
+                    onnx = r.Onnx,
+                    imagesPerSecond = r.Batch / r.Prompted.Median,
+                    overhead = r.Prompted.Median / r.Plain.Median - 1,
+                    oursByOnnx = r.Prompted.Median / r.Onnx.Median,
+                }),
             }));
             return;
         }
         var table = new Table().AddColumn($"{shape}, {length} prompt rows a layer, {get_num_threads()} threads");
-        foreach (string column in new[] { "latency", "spread", "images/s", "plain tower", "overhead" }) table.AddColumn(new TableColumn(column).RightAligned());
-        foreach (var (batch, with, without) in results)
-            table.AddRow($"batch {batch}", $"{with.Median * 1e3:f1} ms", $"{with.Spread * 1e3:f1} ms", $"{batch / with.Median:f1}", $"{without.Median * 1e3:f1} ms", $"{with.Median / without.Median - 1:p1}");
+        foreach (string column in new[] { "latency", "spread", "images/s", "prompted ÷ this" }) table.AddColumn(new TableColumn(column).RightAligned());
+        foreach (var (batch, with, without, exported) in results)
+        {
+            foreach (var (name, time) in new[] { ("prompted", with), ("plain tower", without), ($"ONNX Runtime {OnnxSession.Version}, prompted", exported) })
+                table.AddRow($"batch {batch}, {name}", $"{time.Median * 1e3:f1} ms", $"{time.Spread * 1e3:f1} ms", $"{batch / time.Median:f1}", $"{with.Median / time.Median:f3}");
+        }
         AnsiConsole.Write(table);
+    }
+
+    /// <summary>Times of two that compute different things would say nothing.</summary>
+    private static void RequireSame(Tensor ours, float[] theirs)
+    {
+        float[] expected = ours.data<float>().ToArray();
+        double scale = expected.Max(Math.Abs), difference = expected.Zip(theirs, (a, b) => Math.Abs(a - b)).Max();
+        if (expected.Length != theirs.Length || !(difference <= 1e-3 * scale)) throw new InvalidOperationException($"ONNX Runtime's logits differ from ours by {difference}, at a largest one of {scale}.");
     }
 }

@@ -9,7 +9,7 @@ public sealed class CommandLineTests
         ToolProcess.Outcome help = (await ToolProcess.Run("fit", "--help")).Expect(0);
         foreach (string part in new[] { "Examples:", "dpl fit photos", "130", "--training-epochs", "[default: 40]" }) Assert.Contains(part, help.Output);
         ToolProcess.Outcome root = (await ToolProcess.Run("--help")).Expect(0);
-        foreach (string verb in new[] { "fit", "search", "train", "evaluate", "predict", "zeroshot", "inspect", "compare", "completion" }) Assert.Contains($"  {verb} ", root.Output);
+        foreach (string verb in new[] { "fit", "search", "train", "evaluate", "predict", "zeroshot", "inspect", "compare", "completion", "onnx" }) Assert.Contains($"  {verb} ", root.Output);
     }
 
     [Fact]
@@ -43,6 +43,8 @@ public sealed class CommandLineTests
     [InlineData("There is no file or folder 'photos'.", "evaluate", "model.zip", "photos")]
     [InlineData("There is no model 'nowhere.zip'.", "inspect", "nowhere.zip")]
     [InlineData("There is no model 'nowhere.zip'.", "export", "nowhere.zip", "-o", "prompts")]
+    [InlineData("There is no model 'nowhere.zip'.", "onnx", "nowhere.zip", "-o", "model.onnx")]
+    [InlineData("--input 'bytes' is unknown: give one of pixels, picture.", "onnx", "nowhere.zip", "-o", "model.onnx", "--input", "bytes")]
     [InlineData("Give either --alphas or --prompts.", "import", "-o", "configuration.json")]
     [InlineData("nowhere.npy", "import", "-o", "configuration.json", "--alphas", "nowhere.npy")]
     [InlineData("nowhere.json", "report", "nowhere.json")]
@@ -63,7 +65,7 @@ public sealed class CommandLineTests
     {
         string root = (await ToolProcess.Run("--help")).Expect(0).Output;
         string[] verbs = [.. root.Split("Commands:")[1].Split("Exit codes:")[0].Split('\n').Where(line => line.StartsWith("  ", StringComparison.Ordinal) && line[2] != ' ').Select(line => line.Trim().Split(' ')[0])];
-        Assert.Equal(13, verbs.Length);
+        Assert.Equal(14, verbs.Length);
         ToolProcess.Outcome[] helps = await Task.WhenAll(verbs.Select(verb => ToolProcess.Run(verb, "--help")));
         foreach (var (verb, help) in verbs.Zip(helps)) Assert.Contains($"  dpl {verb} ", help.Expect(0).Output.Split("Examples:")[1]);
     }

@@ -31,17 +31,7 @@ internal static class ArrayFiles
             NpyFolder.Write(path, tensors, metadata);
             return;
         }
-        string full = Path.GetFullPath(path), unfinished = full + ".part";
-        Directory.CreateDirectory(Path.GetDirectoryName(full)!);
-        try
-        {
-            using (FileStream stream = File.Create(unfinished)) SafetensorsWriter.Write(stream, tensors, metadata);
-            File.Move(unfinished, full, overwrite: true);
-        }
-        finally
-        {
-            File.Delete(unfinished);
-        }
+        WholeFile.Write(path, stream => SafetensorsWriter.Write(stream, tensors, metadata));
     }
 
     /// <summary>One array in single precision, row by row.</summary>

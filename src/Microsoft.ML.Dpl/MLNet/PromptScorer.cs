@@ -46,13 +46,21 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
 
     public int BatchSize { get; }
 
+    /// <summary>What it computes with, valid within <see cref="Use"/>.</summary>
+    public FoldedClassifier Classifier => new(_tower, _classFeatures, _logitScale);
+
+    /// <summary>How pictures are prepared.</summary>
+    public ClipImageProcessorConfig Preprocessing => _processor.Config;
+
     public byte[] Prepare(RgbImage image) => _processor.Prepare(image);
+
+    /// <summary>[3, size, size] as the image tower takes a picture.</summary>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public float[] Pixels(RgbImage image) => Use(() => Normalised([Prepare(image)]).cpu().data<float>().ToArray());
 
     public float[][] Score(IReadOnlyList<byte[]> prepared) => Use(() =>
     {
-        using var noGrad = no_grad();
-        Tensor features = _tower.Forward(Normalised(prepared));
-        Tensor probabilities = PromptedClip.Logits(features, _classFeatures, _logitScale).softmax(-1);
+        Tensor probabilities = Classifier.Logits(Normalised(prepared)).softmax(-1);
         return probabilities.cpu().data<float>().ToArray().Chunk((int)_classFeatures.shape[0]).ToArray();
     });
 

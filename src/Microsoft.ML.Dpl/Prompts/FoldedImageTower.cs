@@ -22,6 +22,12 @@ internal sealed class FoldedImageTower : IDisposable
         _folded = [.. prompts.Select((rows, layer) => rows is null ? default((Tensor, Tensor)?) : Fold(weights, layer, rows))];
     }
 
+    /// <summary>The frozen branch.</summary>
+    public VisionWeights Weights => _weights;
+
+    /// <summary>Each layer's constant keys and values, [1, heads, length, headWidth]; null where it has no prompt. They stay this object's.</summary>
+    public IReadOnlyList<(Tensor K, Tensor V)?> Folded => _folded;
+
     /// <summary>Class token and patches of a picture.</summary>
     public long Tokens => 1 + (long)_weights.Config.Grid * _weights.Config.Grid;
 

@@ -1,0 +1,74 @@
+using Google.Protobuf;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Prompts;
+using Onnx;
+using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Onnx;
+
+/// <summary>A trained classifier as an ONNX model: normalised pixels or a picture in, logits and probabilities out.</summary>
+internal static class OnnxClassifier
+{
+    public const string Pixels = "pixels", Picture = "picture", Logits = "logits", Probabilities = "probabilities";
+
+    /// <summary>The first opset with LayerNormalization, and the format of its time, which ONNX Runtime reads from 1.12 on.</summary>
+    public const int Opset = 17, IrVersion = 8;
+
+    /// <summary>No protobuf message can be larger.</summary>
+    public const long LargestModel = int.MaxValue;
+
+    private const long RoomForNodes = 16 << 20;
+
+    /// <param name="classifier">Only read.</param>
+    /// <param name="metadata">What a reader needs besides the graph.</param>
+    /// <param name="preparation">What the model does to a picture; null: it takes pixels, in batches.</param>
+    /// <param name="largest">The most bytes that the model may have.</param>
+    /// <exception cref="NotSupportedException">The model would be larger, or the preparation has no nodes.</exception>
+    public static ModelProto Create(FoldedClassifier classifier, IReadOnlyList<KeyValuePair<string, string>> metadata, ClipImageProcessorConfig? preparation = null, long largest = LargestModel)
+    {
+        RequireSize(classifier, largest);
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        ClipConfig config = classifier.Tower.Weights.Config;
+        long classes = classifier.ClassFeatures.shape[0];
+        var graph = new OnnxGraph("prompted_clip");
+        object batch = "batch";
+        string images = Pixels;
+        if (preparation is null)
+        {
+            graph.Input(Pixels, "Pictures, channels first, prepared as the model's metadata say.", TensorProto.Types.DataType.Float, batch, 3, config.ImageSize, config.ImageSize);
+        }
+        else
+        {
+            batch = 1;
+            graph.Input(Picture, "A picture, row by row: red, green, blue.", TensorProto.Types.DataType.Uint8, "height", "width", 3);
+            images = OnnxPicture.Prepare(graph, Picture, preparation);
+        }
+        string features = new OnnxTower(graph, classifier.Tower, images).Features;
+        string unit = graph.Add("LpNormalization", "features.unit", [features], With("axis", -1), With("p", 2));
+        // Unit class features as columns, times the logit scale.
+        string columns = graph.Constant("class_features", classifier.ClassFeatures.t() * classifier.LogitScale);
+        graph.Add("MatMul", Logits, [unit, columns]);
+        graph.Add("Softmax", Probabilities, [Logits], With("axis", -1));
+        graph.Output(Logits, "Cosine similarities of picture and classes times the logit scale.", batch, classes);
+        graph.Output(Probabilities, "The softmax of the logits; each row sums to 1.", batch, classes);
+
+        var model = new ModelProto { IrVersion = IrVersion, ProducerName = LibraryVersion.Name, ProducerVersion = LibraryVersion.Number, Domain = "", ModelVersion = 1, Graph = graph.Graph };
+        model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = preparation is null ? Opset : OnnxPicture.Opset });
+        model.MetadataProps.AddRange(metadata.Select(pair => new StringStringEntryProto { Key = pair.Key, Value = pair.Value }));
+        return model;
+    }
+
+    /// <summary>Writes at the stream's position and leaves it open; the same model gives the same bytes.</summary>
+    public static void Write(ModelProto model, Stream stream)
+        => model.WriteTo(stream);
+
+    private static void RequireSize(FoldedClassifier classifier, long largest)
+    {
+        IEnumerable<Tensor> prompts = classifier.Tower.Folded.SelectMany(folded => folded is var (keys, values) ? new[] { keys, values } : []);
+        long bytes = RoomForNodes + sizeof(float) * classifier.Tower.Weights.Tensors.Concat(prompts).Append(classifier.ClassFeatures).Sum(tensor => tensor.NumberOfElements);
+        if (bytes > largest)
+            throw new NotSupportedException(FormattableString.Invariant($"As one ONNX file this model would have about {bytes / 1e9:f1} GB, but such a file can have {largest / 1e9:f1} GB at most. Use a CLIP with a smaller image tower, or deploy the model's zip."));
+    }
+}

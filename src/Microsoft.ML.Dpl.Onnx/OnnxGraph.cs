@@ -1,0 +1,81 @@
+using System.Runtime.InteropServices;
+using Google.Protobuf;
+using Onnx;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Onnx;
+
+/// <summary>A graph that grows node by node. A value's name is that of the node that makes it; constants have names of their own.</summary>
+internal sealed class OnnxGraph(string name)
+{
+    private readonly HashSet<string> _names = new(StringComparer.Ordinal);
+
+    public GraphProto Graph { get; } = new() { Name = name };
+
+    /// <summary>Adds a node of one output and returns that output's name.</summary>
+    public string Add(string operation, string output, IEnumerable<string> inputs, params AttributeProto[] attributes)
+    {
+        var node = new NodeProto { OpType = operation, Name = Unused(output) };
+        node.Input.AddRange(inputs);
+        node.Output.Add(output);
+        node.Attribute.AddRange(attributes);
+        Graph.Node.Add(node);
+        return output;
+    }
+
+    /// <summary>A constant of floats.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="values">float32 on any device; stays the caller's.</param>
+    /// <param name="shape">What it is read as; none: as it is.</param>
+    public string Constant(string name, Tensor values, params long[] shape)
+    {
+        using Tensor flat = values.detach().cpu().contiguous();
+        return Constant(name, TensorProto.Types.DataType.Float, shape.Length == 0 ? values.shape : shape, flat.bytes);
+    }
+
+    /// <summary>A constant float.</summary>
+    public string Constant(string name, float value) => Constant(name, TensorProto.Types.DataType.Float, [], MemoryMarshal.AsBytes<float>([value]));
+
+    /// <summary>A constant vector of integers.</summary>
+    public string Integers(string name, params long[] values) => Constant(name, TensorProto.Types.DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values));
+
+    /// <summary>A constant integer.</summary>
+    public string Scalar(string name, long value) => Constant(name, TensorProto.Types.DataType.Int64, [], MemoryMarshal.AsBytes<long>([value]));
+
+    /// <summary>Declares an input; a dimension is a number, or the name of one that is not fixed.</summary>
+    public void Input(string name, string description, TensorProto.Types.DataType type, params object[] shape) => Graph.Input.Add(Described(Unused(name), description, type, shape));
+
+    /// <summary>Declares the value of a node as an output of floats; dimensions as for an input.</summary>
+    public void Output(string name, string description, params object[] shape) => Graph.Output.Add(Described(name, description, TensorProto.Types.DataType.Float, shape));
+
+    /// <summary>An attribute of a node.</summary>
+    public static AttributeProto With(string name, long value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Int, I = value };
+
+    public static AttributeProto With(string name, float value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Float, F = value };
+
+    public static AttributeProto With(string name, string value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.String, S = ByteString.CopyFromUtf8(value) };
+
+    public static AttributeProto With(string name, params long[] values)
+    {
+        var attribute = new AttributeProto { Name = name, Type = AttributeProto.Types.AttributeType.Ints };
+        attribute.Ints.AddRange(values);
+        return attribute;
+    }
+
+    private string Constant(string name, TensorProto.Types.DataType type, IEnumerable<long> shape, ReadOnlySpan<byte> bytes)
+    {
+        var tensor = new TensorProto { Name = Unused(name), DataType = (int)type, RawData = ByteString.CopyFrom(bytes) };
+        tensor.Dims.AddRange(shape);
+        Graph.Initializer.Add(tensor);
+        return name;
+    }
+
+    private string Unused(string value) => _names.Add(value) ? value : throw new ArgumentException($"The graph has a value '{value}' already.", nameof(value));
+
+    private static ValueInfoProto Described(string name, string description, TensorProto.Types.DataType type, object[] shape)
+    {
+        var dimensions = new TensorShapeProto();
+        foreach (object size in shape) dimensions.Dim.Add(size is string free ? new TensorShapeProto.Types.Dimension { DimParam = free } : new TensorShapeProto.Types.Dimension { DimValue = Convert.ToInt64(size, null) });
+        return new ValueInfoProto { Name = name, DocString = description, Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)type, Shape = dimensions } } };
+    }
+}

@@ -1,0 +1,38 @@
+using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Microsoft.ML.Dpl.Clip;
+
+namespace Microsoft.ML.Dpl.Onnx;
+
+/// <summary>All that must be known besides the graph to use it: what its outputs mean, and what is to be done to pictures first.</summary>
+internal static class OnnxMetadata
+{
+    private static readonly JsonSerializerOptions Legible = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>In the order in which they are written. Lists are JSON.</summary>
+    public static IReadOnlyList<KeyValuePair<string, string>> Of(DplTransformer transformer, DplOnnxInput input)
+    {
+        ClipImageProcessorConfig pictures = transformer.Preprocessing;
+        return
+        [
+            new("input", input == DplOnnxInput.Picture ? "picture: uint8 [height, width, 3], red, green, blue; the model prepares it" : "pixels: float32 [batch, 3, image_size, image_size]; prepare pictures as below"),
+            new("classes", JsonSerializer.Serialize(transformer.ClassNames, Legible)),
+            new("image_size", Text(pictures.CropSize)),
+            new("resize_short_side", Text(pictures.ShortSide)),
+            new("resize", "bicubic with antialiasing, as Pillow's BICUBIC: the short side to resize_short_side, the long side in proportion, rounded down"),
+            new("crop", "the middle image_size x image_size pixels"),
+            new("channels", "red, green, blue, each row by row: (value / 255 - mean) / std"),
+            new("mean", JsonSerializer.Serialize(pictures.Mean)),
+            new("std", JsonSerializer.Serialize(pictures.Deviation)),
+            new("apply_exif_orientation", transformer.ApplyExifOrientation ? "true" : "false"),
+            new("template", transformer.Template),
+            new("configuration", transformer.Configuration.ToString()),
+            new("backbone", transformer.Backbone.Name),
+            new("backbone_sha256", transformer.Backbone.Sha256),
+            new("library", $"{LibraryVersion.Name} {LibraryVersion.Number}"),
+        ];
+    }
+
+    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,130 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Prompts;
+using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Onnx;
+
+/// <summary>
+/// <see cref="FoldedImageTower"/> as nodes, layer by layer, with the same constants: prompts are extra keys and values, the last block computes the class token alone,
+/// 1/√headWidth and quick GELU's 1.702 lie in the weights. Rows are [batch · tokens, width] as there, so that every linear layer is one Gemm.
+/// </summary>
+internal sealed class OnnxTower
+{
+    private readonly OnnxGraph _graph;
+    private readonly FoldedImageTower _tower;
+    private readonly VisionWeights _weights;
+    private readonly ClipTransformerConfig _config;
+    private readonly string _rowsShape, _headsShape, _tokensShape, _oneHeadsShape, _batchOf3, _batchOf4;
+
+    /// <param name="graph">Where the nodes go.</param>
+    /// <param name="tower">Only read.</param>
+    /// <param name="images">Name of [batch, 3, size, size] normalised.</param>
+    public OnnxTower(OnnxGraph graph, FoldedImageTower tower, string images)
+    {
+        (_graph, _tower, _weights, _config) = (graph, tower, tower.Weights, tower.Weights.Config.Vision);
+        long width = _config.Width, heads = _config.Heads, headWidth = width / heads;
+        _rowsShape = graph.Integers("shape.rows", -1, width);
+        _tokensShape = graph.Integers("shape.tokens", -1, tower.Tokens, width);
+        _headsShape = graph.Integers("shape.heads", -1, tower.Tokens, heads, headWidth);
+        _oneHeadsShape = graph.Integers("shape.class_heads", -1, 1, heads, headWidth);
+        string batch = graph.Add("Shape", "batch", [images], With("start", 0), With("end", 1));
+        _batchOf3 = graph.Add("Concat", "batch.3", [batch, graph.Integers("ones.2", 1, 1)], With("axis", 0));
+        _batchOf4 = graph.Add("Concat", "batch.4", [batch, graph.Integers("ones.3", 1, 1, 1)], With("axis", 0));
+        Features = Project(Blocks(Embed(images)));
+    }
+
+    /// <summary>Name of the features: [batch, embedding], not normalised.</summary>
+    public string Features { get; }
+
+    private string Embed(string images)
+    {
+        long patch = _weights.Config.PatchSize, width = _config.Width;
+        // Without padding the convolution leaves out what fills no whole patch.
+        string patches = _graph.Add(
+            "Conv", "patches.grid", [images, _graph.Constant("patches.weight", _weights.PatchWeight, width, 3, patch, patch)],
+            With("kernel_shape", patch, patch), With("strides", patch, patch));
+        patches = _graph.Add("Reshape", "patches.columns", [patches, _graph.Integers("shape.columns", 0, 0, -1)]);
+        patches = Transpose("patches", patches, 0, 2, 1);
+        string classToken = _graph.Add("Expand", "class_token", [_graph.Constant("class_embedding", _weights.ClassEmbedding, 1, 1, width), _batchOf3]);
+        string tokens = _graph.Add("Concat", "tokens", [classToken, patches], With("axis", 1));
+        tokens = _graph.Add("Add", "tokens.placed", [tokens, _graph.Constant("positions", _weights.PositionEmbedding)]);
+        return Reshape("embedded", Norm("embedded.norm", tokens, _weights.PreNormWeight, _weights.PreNormBias), _rowsShape);
+    }
+
+    private string Blocks(string rows)
+    {
+        for (int layer = 0; layer < _weights.Blocks.Count; layer++) rows = Block(layer, rows);
+        return rows;
+    }
+
+    private string Project(string classRows)
+        => _graph.Add("MatMul", "features", [Norm("post_norm", classRows, _weights.PostNormWeight, _weights.PostNormBias), _graph.Constant("projection", _weights.Projection)]);
+
+    private string Block(int layer, string rows)
+    {
+        BlockWeights block = _weights.Blocks[layer];
+        string name = $"block.{layer}.";
+        string normed = Norm(name + "norm1", rows, block.Norm1Weight, block.Norm1Bias);
+        string keys = Transpose(name + "k", Reshape(name + "k.heads", Projected("k", 1, normed), _headsShape), 0, 2, 3, 1); // [batch, heads, headWidth, tokens]
+        string values = Transpose(name + "v", Reshape(name + "v.heads", Projected("v", 2, normed), _headsShape), 0, 2, 1, 3);
+        string queriesShape = _headsShape;
+        if (layer == _weights.Blocks.Count - 1)
+        {
+            // Only the class token is read behind the last block.
+            normed = ClassRows(name + "norm1", normed);
+            rows = ClassRows(name + "rows", rows);
+            queriesShape = _oneHeadsShape;
+        }
+        string queries = Transpose(name + "q", Reshape(name + "q.heads", Projected("q", 0, normed), queriesShape), 0, 2, 1, 3);
+        if (_tower.Folded[layer] is var (promptKeys, promptValues))
+        {
+            keys = WithPrompt("k", keys, promptKeys.transpose(-2, -1), axis: 3);
+            values = WithPrompt("v", values, promptValues, axis: 2);
+        }
+        string scores = _graph.Add("MatMul", name + "scores", [queries, keys]);
+        string attention = _graph.Add("Softmax", name + "attention", [scores], With("axis", -1));
+        string attended = Transpose(name + "attended.tokens", _graph.Add("MatMul", name + "attended.heads", [attention, values]), 0, 2, 1, 3);
+        attended = Reshape(name + "attended", attended, _rowsShape);
+        rows = _graph.Add("Add", name + "attention.out", [Linear(name + "out", attended, block.OutWeight, block.OutBias), rows]);
+
+        string hidden = Linear(name + "up", Norm(name + "norm2", rows, block.Norm2Weight, block.Norm2Bias), block.UpWeight, block.UpBias);
+        hidden = _config.Activation == ClipActivation.QuickGelu ? Silu(name, hidden) : Gelu(name, hidden);
+        return _graph.Add("Add", name + "mlp.out", [Linear(name + "down", hidden, block.DownWeight, block.DownBias), rows]);
+
+        string Projected(string what, int part, string from)
+        {
+            long width = _config.Width;
+            return Linear($"{name}{what}.rows", from, block.QkvWeight.narrow(0, part * width, width), block.QkvBias.narrow(0, part * width, width));
+        }
+
+        string WithPrompt(string what, string own, Tensor prompt, int axis)
+        {
+            string expanded = _graph.Add("Expand", $"{name}{what}.prompt", [_graph.Constant($"{name}{what}.prompt.row", prompt), _batchOf4]);
+            return _graph.Add("Concat", $"{name}{what}.all", [own, expanded], With("axis", axis));
+        }
+    }
+
+    private string ClassRows(string name, string rows)
+        => _graph.Add("Gather", name + ".class", [Reshape(name + ".tokens", rows, _tokensShape), _graph.Scalar(name + ".first", 0)], With("axis", 1));
+
+    private string Silu(string name, string x) => _graph.Add("Mul", name + "hidden", [x, _graph.Add("Sigmoid", name + "gate", [x])]);
+
+    /// <summary>½ x (1 + erf(x / √2)): the operator Gelu is younger than the graph's opset, and runtimes know this form.</summary>
+    private string Gelu(string name, string x)
+    {
+        string erf = _graph.Add("Erf", name + "erf", [_graph.Add("Div", name + "erf.in", [x, _graph.Constant(name + "root2", (float)Math.Sqrt(2))])]);
+        string gate = _graph.Add("Add", name + "gate", [erf, _graph.Constant(name + "one", 1f)]);
+        return _graph.Add("Mul", name + "hidden", [_graph.Add("Mul", name + "gated", [x, gate]), _graph.Constant(name + "half", 0.5f)]);
+    }
+
+    private string Linear(string name, string rows, Tensor weight, Tensor bias)
+        => _graph.Add("Gemm", name, [rows, _graph.Constant(name + ".weight", weight), _graph.Constant(name + ".bias", bias)], With("transB", 1));
+
+    private string Norm(string name, string rows, Tensor weight, Tensor bias)
+        => _graph.Add("LayerNormalization", name, [rows, _graph.Constant(name + ".weight", weight), _graph.Constant(name + ".bias", bias)], With("axis", -1), With("epsilon", (float)_config.NormEpsilon));
+
+    private string Reshape(string name, string value, string shape) => _graph.Add("Reshape", name, [value, shape]);
+
+    private string Transpose(string name, string value, params long[] order) => _graph.Add("Transpose", name, [value], With("perm", order));
+}

@@ -1,0 +1,29 @@
+namespace Microsoft.ML.Dpl.Runtime;
+
+/// <summary>A file that is written whole or not at all: beside its place, to the disk itself, then renamed.</summary>
+internal static class WholeFile
+{
+    /// <param name="path">Where it goes; a file there is replaced once the new one is whole, and its folder is made where it is missing.</param>
+    /// <param name="write">Given the open file.</param>
+    /// <exception cref="IOException">The place cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
+    public static void Write(string path, Action<Stream> write)
+    {
+        string full = Path.GetFullPath(path), folder = Path.GetDirectoryName(full)!, unfinished = full + ".part";
+        Directory.CreateDirectory(folder);
+        try
+        {
+            using (FileStream stream = File.Create(unfinished))
+            {
+                write(stream);
+                stream.Flush(flushToDisk: true);
+            }
+            File.Move(unfinished, full, overwrite: true);
+            FolderEntries.Flush(folder);
+        }
+        finally
+        {
+            File.Delete(unfinished);
+        }
+    }
+}

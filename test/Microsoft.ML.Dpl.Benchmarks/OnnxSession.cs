@@ -1,0 +1,44 @@
+using Microsoft.ML.Dpl.Onnx;
+using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.OnnxRuntime;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Benchmarks;
+
+/// <summary>A classifier's exported graph in ONNX Runtime, with as many threads as libtorch has.</summary>
+internal sealed class OnnxSession : IDisposable
+{
+    private static readonly string[] Inputs = [OnnxClassifier.Pixels], Outputs = [OnnxClassifier.Logits];
+
+    private readonly InferenceSession _session;
+    private readonly RunOptions _run = new();
+
+    public OnnxSession(FoldedClassifier classifier)
+    {
+        using var model = new MemoryStream();
+        OnnxClassifier.Write(OnnxClassifier.Create(classifier, []), model);
+        using var options = new SessionOptions { IntraOpNumThreads = get_num_threads(), InterOpNumThreads = 1 };
+        // Its threads wait busily between operations, as usual, but not while the other works run.
+        options.AddSessionConfigEntry("session.force_spinning_stop", "1");
+        _session = new InferenceSession(model.ToArray(), options);
+    }
+
+    /// <summary>ONNX Runtime's version.</summary>
+    public static string Version => OrtEnv.Instance().GetVersionString();
+
+    /// <param name="pixels">[batch, 3, size, size], row by row.</param>
+    /// <param name="shape">Those four.</param>
+    /// <returns>[batch, classes] logits, row by row.</returns>
+    public float[] Logits(float[] pixels, long[] shape)
+    {
+        using OrtValue input = OrtValue.CreateTensorValueFromMemory(pixels, shape);
+        using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(_run, Inputs, [input], Outputs);
+        return outputs[0].GetTensorDataAsSpan<float>().ToArray();
+    }
+
+    public void Dispose()
+    {
+        _run.Dispose();
+        _session.Dispose();
+    }
+}

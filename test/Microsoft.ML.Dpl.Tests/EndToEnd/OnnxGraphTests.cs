@@ -1,0 +1,143 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Onnx;
+using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Tests.Prompts;
+using Microsoft.ML.OnnxRuntime;
+using Onnx;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>The exported graph against the library's own tower, in ONNX Runtime.</summary>
+public sealed class OnnxGraphTests
+{
+    private const int Classes = 7;
+
+    public static TheoryData<string, int[]> Towers => new()
+    {
+        { "plain", [2, 1, 3] },
+        { "plain", [0, 4, 0] },
+        { "plain", [0, 0, 2] },
+        { "plain", [0, 0, 0] },
+        { "gelu", [1, 0, 2] },
+        { "odd", [3] },
+        { "odd", [0] },
+        { "wide", [1, 6] },
+    };
+
+    [Theory]
+    [MemberData(nameof(Towers))]
+    public void Logits_are_those_of_the_tower(string shape, int[] lengths)
+    {
+        using var tower = new RandomTower(ShapeOf(shape), lengths);
+        foreach (GraphOptimizationLevel level in new[] { GraphOptimizationLevel.ORT_ENABLE_ALL, GraphOptimizationLevel.ORT_DISABLE_ALL })
+        {
+            using var model = new OnnxModel(tower.Written(), level);
+            foreach (int batch in new[] { 1, 3 })
+            {
+                using var scope = NewDisposeScope();
+                Tensor images = tower.Images(batch), expected = tower.Classifier.Logits(images);
+                var (logits, probabilities) = model.Score(images.data<float>().ToArray(), images.shape);
+                RequireClose(expected, logits, 1e-5);
+                RequireClose(expected.softmax(-1), probabilities, 1e-4);
+                Assert.All(probabilities.Chunk(Classes), row => Assert.Equal(1, row.Sum(), 1e-5f));
+            }
+        }
+    }
+
+    /// <summary>What the checker of the ONNX project asks for: values before they are used, no name twice, no constant or node for nothing.</summary>
+    [Fact]
+    public void The_graph_is_in_order()
+    {
+        using var tower = new RandomTower(ShapeOf("gelu"), [1, 0, 2]);
+        ModelProto model = ModelProto.Parser.ParseFrom(tower.Written());
+        Assert.Equal((8L, 17L), (model.IrVersion, Assert.Single(model.OpsetImport).Version));
+        GraphProto graph = model.Graph;
+        var known = new HashSet<string>(StringComparer.Ordinal);
+        foreach (string name in graph.Input.Select(i => i.Name).Concat(graph.Initializer.Select(i => i.Name))) Assert.True(known.Add(name), name);
+        foreach (NodeProto node in graph.Node)
+        {
+            Assert.All(node.Input, input => Assert.Contains(input, known));
+            Assert.True(known.Add(Assert.Single(node.Output)), node.Name);
+        }
+        HashSet<string> used = [.. graph.Node.SelectMany(node => node.Input), .. graph.Output.Select(output => output.Name)];
+        Assert.Empty(known.Except(used));
+        Assert.All(graph.Initializer, constant => Assert.Equal(
+            constant.Dims.Aggregate(constant.DataType == (int)TensorProto.Types.DataType.Float ? sizeof(float) : sizeof(long), (size, dimension) => size * (int)dimension), constant.RawData.Length));
+    }
+
+    [Fact]
+    public void A_model_above_the_limit_of_one_file_is_refused()
+    {
+        using var tower = new RandomTower(ShapeOf("plain"), [2, 1, 3]);
+        const long limit = 16 << 20;
+        NotSupportedException thrown = Assert.Throws<NotSupportedException>(() => OnnxClassifier.Create(tower.Classifier, [], largest: limit));
+        Assert.Contains("at most", thrown.Message);
+        Assert.Contains("0.0 GB at most", thrown.Message);
+        Assert.Equal(int.MaxValue, OnnxClassifier.LargestModel);
+        Assert.InRange(OnnxClassifier.Create(tower.Classifier, [], largest: limit + tower.Written().Length).CalculateSize(), 1, limit);
+    }
+
+    [Fact]
+    public void Padding_has_no_nodes()
+    {
+        using var tower = new RandomTower(ShapeOf("plain"), [0, 0, 0]);
+        var padding = new ClipImageProcessorConfig(10, 20, [0, 0, 0], [1, 1, 1]);
+        Assert.Contains("pads them to 20", Assert.Throws<NotSupportedException>(() => OnnxClassifier.Create(tower.Classifier, [], padding)).Message);
+    }
+
+    private static ClipConfig ShapeOf(string name) => name switch
+    {
+        "gelu" => RandomClip.Shape(activation: ClipActivation.Gelu),
+        // Three columns of pixels fill no patch; one layer is first and last.
+        "odd" => RandomClip.Shape(imageSize: 23, patch: 5, visionLayers: 1, visionWidth: 22, visionHeads: 2),
+        "wide" => RandomClip.Shape(imageSize: 12, patch: 12, visionLayers: 2, visionWidth: 40, visionHeads: 1),
+        _ => RandomClip.Shape(),
+    };
+
+    private static void RequireClose(Tensor expected, float[] actual, double tolerance)
+    {
+        float[] values = expected.data<float>().ToArray();
+        Assert.Equal(values.Length, actual.Length);
+        double scale = values.Max(Math.Abs), difference = values.Zip(actual, (a, b) => Math.Abs(a - b)).Max();
+        Assert.True(difference <= tolerance * scale, $"a difference of {difference} at a scale of {scale}");
+    }
+
+    /// <summary>A random CLIP's image tower with random prompts and classes.</summary>
+    private sealed class RandomTower : IDisposable
+    {
+        private readonly IDisposable _scope;
+        private readonly RandomClip _clip;
+        private readonly Generator _generator;
+
+        public RandomTower(ClipConfig config, int[] lengths)
+        {
+            LibTorch.EnsureLoaded();
+            _scope = NewDisposeScope();
+            _clip = new RandomClip(config, seed: 3);
+            _generator = Seeds.Generator(4, "onnx");
+            Tensor?[] prompts = [.. lengths.Select(length => length == 0 ? null : randn([length, config.Vision.Width], generator: _generator))];
+            Classifier = new FoldedClassifier(new FoldedImageTower(_clip.Vision, prompts), PromptedClip.UnitRows(randn([Classes, config.EmbeddingWidth], generator: _generator)), 20);
+        }
+
+        public FoldedClassifier Classifier { get; }
+
+        public Tensor Images(int batch) => randn([batch, 3, _clip.Config.ImageSize, _clip.Config.ImageSize], generator: _generator);
+
+        public byte[] Written()
+        {
+            using var stream = new MemoryStream();
+            OnnxClassifier.Write(OnnxClassifier.Create(Classifier, []), stream);
+            return stream.ToArray();
+        }
+
+        public void Dispose()
+        {
+            Classifier.Tower.Dispose();
+            _generator.Dispose();
+            _clip.Dispose();
+            _scope.Dispose();
+        }
+    }
+}
