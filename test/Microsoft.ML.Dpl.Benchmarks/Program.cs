@@ -7,6 +7,7 @@ var classes = new Option<int>("--classes") { Description = "Class texts.", Defau
 var batch = new Option<int>("--batch") { Description = "Pictures per step.", DefaultValueFactory = _ => 4 };
 var candidates = new Option<int[]>("--candidates") { Description = "Context lengths.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [0, 1, 2, 3, 4, 5, 6] };
 var repeats = new Option<int>("--repeats") { Description = "Measured rounds; the median counts.", DefaultValueFactory = _ => 5 };
+var shortRepeats = new Option<int>("--short-repeats") { Description = "How often ours are measured before, between and behind the naive forms of a round, which take long.", DefaultValueFactory = _ => 1 };
 var threads = new Option<int?>("--threads") { Description = "libtorch's threads; default: all." };
 var noNaive = new Option<bool>("--no-naive") { Description = "Leave out the naive form." };
 var naiveChunk = new Option<int?>("--naive-chunk") { Description = "Classes whose graph the naive form holds at once, where all of them do not fit into memory; every class is still computed and differentiated once." };
@@ -40,8 +41,8 @@ StepSize Size(ParseResult arguments)
     return new StepSize(arguments.GetRequiredValue(shape), arguments.GetValue(classes), arguments.GetValue(batch), arguments.GetRequiredValue(candidates));
 }
 
-var steps = new Command("steps", "One step of search and training, ours against the authors' algorithm.") { shape, classes, batch, candidates, repeats, threads, noNaive, naiveChunk, noWorkers, plainAllocator, precision, device, json };
-steps.SetAction(arguments => new StepsBenchmark(Size(arguments), arguments.GetValue(repeats), !arguments.GetValue(noNaive), arguments.GetValue(naiveChunk), !arguments.GetValue(noWorkers), !arguments.GetValue(plainAllocator), arguments.GetValue(precision),
+var steps = new Command("steps", "One step of search and training, ours against the authors' algorithm.") { shape, classes, batch, candidates, repeats, shortRepeats, threads, noNaive, naiveChunk, noWorkers, plainAllocator, precision, device, json };
+steps.SetAction(arguments => new StepsBenchmark(Size(arguments), arguments.GetValue(repeats), arguments.GetValue(shortRepeats), !arguments.GetValue(noNaive), arguments.GetValue(naiveChunk), !arguments.GetValue(noWorkers), !arguments.GetValue(plainAllocator), arguments.GetValue(precision),
     ComputeDevice.Choose(arguments.GetValue(device), gpuDeviceId: null, fallbackToCpu: false, _ => { }, _ => { })).Run(arguments.GetValue(json)));
 var memory = new Command(PeakMemory.Verb, "Takes steps of one form and prints the peak resident set in bytes.") { form, shape, classes, batch, candidates, threads, noWorkers, plainAllocator };
 memory.SetAction(arguments => PeakMemory.Measure(Size(arguments), arguments.GetRequiredValue(form), !arguments.GetValue(noWorkers), !arguments.GetValue(plainAllocator)));

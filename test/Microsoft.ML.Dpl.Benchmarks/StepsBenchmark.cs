@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Benchmarks;
 
 /// <summary>What one step of search and training costs: ours against the authors' algorithm, on the same weights and pictures, alternating; and the memory of both.</summary>
-internal sealed class StepsBenchmark(StepSize size, int repeats, bool withNaive, int? naiveChunk, bool workers, bool tuneAllocator, MatmulPrecision precision, Device device)
+internal sealed class StepsBenchmark(StepSize size, int repeats, int shortRepeats, bool withNaive, int? naiveChunk, bool workers, bool tuneAllocator, MatmulPrecision precision, Device device)
 {
     private const int ProductSide = 2048;
     private const string AlphaHalf = "alpha half-step", PromptHalf = "prompt half-step", TrainingStep = "training step";
@@ -33,10 +33,10 @@ internal sealed class StepsBenchmark(StepSize size, int repeats, bool withNaive,
             if (withNaive)
             {
                 Action? warmUp = naiveChunk is null ? null : models.NaiveWarmUp;
-                works.AddRange([new("naive search half-step", models.NaiveSearchHalf, warmUp), new("naive training step", models.NaiveTraining, warmUp)]);
+                works.AddRange([new("naive search half-step", models.NaiveSearchHalf, warmUp, IsLong: true), new("naive training step", models.NaiveTraining, warmUp, IsLong: true)]);
             }
             // What a GPU is given to do is not done when the call returns.
-            times = Rounds.Measure(works, repeats, OnCpu ? null : () => cuda.synchronize(device));
+            times = Rounds.Measure(works, repeats, shortRepeats, OnCpu ? null : () => cuda.synchronize(device));
         }
         double Of(string name) => times[name].Median;
         StepOperations operations = size.Operations();
