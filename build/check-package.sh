@@ -10,6 +10,7 @@ for project in Microsoft.ML.Dpl Microsoft.ML.Dpl.Onnx Microsoft.ML.Dpl.TinyClip 
 version=$(basename "$work"/packages/Microsoft.ML.Dpl.[0-9]*.nupkg .nupkg)
 version=${version#Microsoft.ML.Dpl.}
 libtorch=$(sed -n 's/.*Include="libtorch-cpu-linux-x64" Version="\([^"]*\)".*/\1/p' Directory.Packages.props)
+onnxruntime=$(sed -n 's/.*Include="Microsoft.ML.OnnxRuntime" Version="\([^"]*\)".*/\1/p' Directory.Packages.props)
 fallback=${NUGET_PACKAGES:-$HOME/.nuget/packages}
 
 mkdir "$work/app"
@@ -49,12 +50,40 @@ catch (FileNotFoundException e)
 Console.WriteLine($"{PromptConfiguration.Uniform(ClipBackbone.Tiny, 1)}; {DplRuntime.Load()}");
 var prompts = new DplPrompts(new float[,]?[ClipBackbone.Tiny.Config.Text.Layers], new float[,]?[ClipBackbone.Tiny.Config.Vision.Layers]) { ClassNames = ["red", "green"], Template = "a photo of a {} thing." };
 using DplTransformer transformer = mlContext.DifferentiablePromptModel(prompts, ClipBackbone.Tiny);
-transformer.SaveAsOnnx(args[1]);
+transformer.SaveAsOnnx(args[1], DplOnnxInput.Picture);
 EOF
 dotnet run --project "$work/app" -- "$work/no-clip" "$work/model.onnx" | tee "$work/output"
 grep -q "text 2 4 | image 0 6; There is no file or folder" "$work/output"
 grep -q "^text 1 .*; libtorch loaded" "$work/output"
-test -s "$work/model.onnx"
+
+# The model needs ONNX Runtime and nothing of ours.
+mkdir "$work/reader"
+cat > "$work/reader/reader.csproj" <<EOF
+<Project Sdk="Microsoft.NET.Sdk">
+  <PropertyGroup>
+    <OutputType>Exe</OutputType>
+    <TargetFramework>net10.0</TargetFramework>
+    <ImplicitUsings>enable</ImplicitUsings>
+    <InvariantGlobalization>true</InvariantGlobalization>
+  </PropertyGroup>
+  <ItemGroup>
+    <PackageReference Include="Microsoft.ML.OnnxRuntime" Version="$onnxruntime" />
+  </ItemGroup>
+</Project>
+EOF
+cat > "$work/reader/Program.cs" <<'EOF'
+using System.Text.Json;
+using Microsoft.ML.OnnxRuntime;
+
+using var session = new InferenceSession(args[0]);
+using var run = new RunOptions();
+using OrtValue picture = OrtValue.CreateTensorValueFromMemory(Enumerable.Repeat(new byte[] { 250, 0, 0 }, 40 * 60).SelectMany(pixel => pixel).ToArray(), [40, 60, 3]);
+using var outputs = session.Run(run, ["picture"], [picture], ["probabilities"]);
+string[] classes = JsonSerializer.Deserialize<string[]>(session.ModelMetadata.CustomMetadataMap["classes"])!;
+Console.WriteLine(classes.Zip(outputs[0].GetTensorDataAsSpan<float>().ToArray()).MaxBy(pair => pair.Second).First);
+EOF
+dotnet run --project "$work/reader" -- "$work/model.onnx" | tee "$work/read"
+grep -qx red "$work/read"
 
 # The tool brings CLIP, libtorch, plots and the licences of all that it carries.
 dotnet tool install Microsoft.ML.Dpl.Tool --version "$version" --tool-path "$work/tools" --add-source "$work/packages"

@@ -15,7 +15,7 @@ namespace Microsoft.ML.Dpl;
 /// <item><term>probabilities (output)</term><description><c>float</c> [batch, classes]: their softmax, the transformer's scores</description></item>
 /// </list>
 /// <para>The model's metadata hold the rest as text, lists as JSON: <c>input</c>; <c>classes</c> in the order of the outputs; <c>image_size</c>, <c>resize_short_side</c>, <c>resize</c>, <c>crop</c>,
-/// <c>channels</c>, <c>mean</c>, <c>std</c> and <c>apply_exif_orientation</c>, by which pictures are prepared; <c>template</c>, <c>configuration</c>, <c>backbone</c>,
+/// <c>channels</c>, <c>mean</c>, <c>std</c> and <c>apply_exif_orientation</c>, by which pictures are prepared; <c>max_image_pixels</c>, above which the transformer refuses to decode a file; <c>template</c>, <c>configuration</c>, <c>backbone</c>,
 /// <c>backbone_sha256</c> and <c>library</c>, from which the model comes. The same transformer gives the same bytes each time.</para>
 /// </remarks>
 public static class DplOnnx

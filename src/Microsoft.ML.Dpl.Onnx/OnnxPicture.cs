@@ -19,13 +19,13 @@ internal static class OnnxPicture
     public static string Prepare(OnnxGraph graph, string picture, ClipImageProcessorConfig config)
     {
         if (config.ShortSide < config.CropSize)
-            throw new NotSupportedException($"This CLIP resizes pictures to {config.ShortSide} pixels and pads them to {config.CropSize}, which a graph that takes pictures does not do. Save it with {nameof(DplOnnxInput)}.{nameof(DplOnnxInput.Pixels)} and prepare pictures outside.");
-        string planes = graph.Add("Transpose", "picture.planes", [picture], With("perm", 2, 0, 1));
+            throw new NotSupportedException($"This CLIP resizes pictures to {config.ShortSide} pixels and pads them to {config.CropSize}, which a model that takes pictures does not do. Let it take pixels ({nameof(DplOnnxInput)}.{nameof(DplOnnxInput.Pixels)}; dpl onnx --input pixels) and prepare pictures outside.");
+        (string middle, string size) = MiddlePart(graph, picture);
+        string planes = graph.Add("Transpose", "picture.planes", [middle], With("perm", 2, 0, 1));
         planes = graph.Add("Unsqueeze", "picture.batch", [planes, graph.Integers("picture.batch.axes", 0)]);
-        string size = graph.Add("Shape", "picture.size", [picture], With("start", 0), With("end", 2));
 
         // Integers throughout: the long side is rounded down.
-        string shortSide = graph.Add("ReduceMin", "picture.short", [size, graph.Integers("picture.short.axes", 0)], With("keepdims", 1));
+        string shortSide = Shortest(graph, "picture.middle.short", size);
         string scaled = graph.Add("Mul", "picture.scaled", [size, graph.Integers("picture.side", config.ShortSide)]);
         string resizedSize = graph.Add("Div", "picture.resized.size", [scaled, shortSide]);
         string resized = graph.Add(
@@ -51,4 +51,22 @@ internal static class OnnxPicture
             return graph.Constant(name, channels, 1, 3, 1, 1);
         }
     }
+
+    /// <summary>What is kept of a picture that is longer than <see cref="ClipImageProcessor.LongestShape"/> times its short side, whose resized form could exceed all memory; of others all.</summary>
+    /// <returns>Names of the part, [height', width', 3], and of its size, [2].</returns>
+    private static (string Part, string Size) MiddlePart(OnnxGraph graph, string picture)
+    {
+        string size = graph.Add("Shape", "picture.size", [picture], With("start", 0), With("end", 2));
+        string longest = graph.Add("Mul", "picture.longest", [Shortest(graph, "picture.short", size), graph.Integers("picture.longest.shape", ClipImageProcessor.LongestShape)]);
+        string excess = graph.Add("Max", "picture.excess", [graph.Add("Sub", "picture.excess.signed", [size, longest]), graph.Integers("picture.none", 0)]);
+        // The same number of pixels goes at both ends, so an odd one more.
+        string even = graph.Add("Add", "picture.excess.more", [excess, graph.Integers("picture.one", 1)]);
+        string start = graph.Add("Div", "picture.middle.start", [even, graph.Integers("picture.ends", 2)]);
+        string end = graph.Add("Sub", "picture.middle.end", [size, start]);
+        string part = graph.Add("Slice", "picture.middle", [picture, start, end, graph.Integers("picture.middle.axes", 0, 1)]);
+        return (part, graph.Add("Sub", "picture.middle.size", [end, start]));
+    }
+
+    private static string Shortest(OnnxGraph graph, string name, string size)
+        => graph.Add("ReduceMin", name, [size, graph.Integers(name + ".axes", 0)], With("keepdims", 1));
 }

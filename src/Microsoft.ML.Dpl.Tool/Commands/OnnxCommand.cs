@@ -29,17 +29,23 @@ internal static class OnnxCommand
             var mlContext = new MLContext();
             OutputFile file = OutputFile.Check(arguments.GetRequiredValue(output), output.Name, path);
             clip.Apply(arguments, mlContext, cancellation);
-            Write(mlContext, path, file, input.Of(arguments), format.Of(arguments), arguments.InvocationConfiguration.Output);
+            Write(mlContext, path, file, input.Of(arguments), format.Of(arguments), arguments.InvocationConfiguration.Output, cancellation);
             return Task.FromResult((int)ExitCode.Success);
         });
         return command;
     }
 
-    private static void Write(MLContext mlContext, string path, OutputFile file, DplOnnxInput input, ResultFormat format, TextWriter log)
+    private static void Write(MLContext mlContext, string path, OutputFile file, DplOnnxInput input, ResultFormat format, TextWriter log, CancellationToken cancellation)
     {
         using SavedModel loaded = SavedModel.Load(mlContext, path);
         DplTransformer transformer = loaded.Transformer;
-        file.Write(temporary => transformer.SaveAsOnnx(temporary, input));
+        file.Write(temporary =>
+        {
+            cancellation.ThrowIfCancellationRequested();
+            // Straight into that file, so that nothing beside it is left where a second Ctrl-C ends the process.
+            using (FileStream stream = File.Create(temporary)) transformer.SaveAsOnnx(stream, input);
+            cancellation.ThrowIfCancellationRequested();
+        });
         long bytes = new FileInfo(file.FullPath).Length;
         int size = transformer.Backbone.Config.ImageSize;
         if (format == ResultFormat.Json)

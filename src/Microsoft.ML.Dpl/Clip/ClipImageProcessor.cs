@@ -10,7 +10,7 @@ namespace Microsoft.ML.Dpl.Clip;
 internal sealed class ClipImageProcessor
 {
     /// <summary>Longer pictures are first cut to the middle part of this shape, of which the crop still sees only a small piece.</summary>
-    private const int LongestShape = 32;
+    public const int LongestShape = 32;
 
     public ClipImageProcessor(ClipImageProcessorConfig config) => Config = config;
 

@@ -84,7 +84,9 @@ public sealed class OnnxGraphTests
     {
         using var tower = new RandomTower(ShapeOf("plain"), [0, 0, 0]);
         var padding = new ClipImageProcessorConfig(10, 20, [0, 0, 0], [1, 1, 1]);
-        Assert.Contains("pads them to 20", Assert.Throws<NotSupportedException>(() => OnnxClassifier.Create(tower.Classifier, [], padding)).Message);
+        string message = Assert.Throws<NotSupportedException>(() => OnnxClassifier.Create(tower.Classifier, [], padding)).Message;
+        Assert.Contains("pads them to 20", message);
+        Assert.Contains("--input pixels", message);
     }
 
     private static ClipConfig ShapeOf(string name) => name switch

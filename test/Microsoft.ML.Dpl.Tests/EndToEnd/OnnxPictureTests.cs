@@ -27,6 +27,10 @@ public sealed class OnnxPictureTests
     [InlineData(24, 24, 27, 24)] // one and a half
     [InlineData(24, 24, 500, 31)]
     [InlineData(24, 24, 1, 1)]
+    [InlineData(24, 24, 5, 5000)] // of lines the middle part
+    [InlineData(24, 24, 3000, 2)]
+    [InlineData(24, 24, 64, 2)] // just not a line
+    [InlineData(24, 24, 2, 65)] // an odd pixel too long
     [InlineData(29, 24, 80, 60)]
     [InlineData(31, 24, 60, 80)]
     [InlineData(224, 224, 500, 375)]
@@ -44,19 +48,42 @@ public sealed class OnnxPictureTests
         Assert.True(apart.Max() < Levels + 0.01 && apart.Count(levels => levels > 0.01) <= Share * apart.Length, $"{apart.Count(levels => levels > 0.01)} of {apart.Length} differ, by up to {apart.Max()} levels");
     }
 
+    /// <summary>Resized as a whole, a line of 1 × 20,000 pixels would have 448 times as many columns in memory.</summary>
+    [Theory]
+    [InlineData(1, 20_000, 32 * 24, 24)]
+    [InlineData(20_001, 2, 24, 31 * 24 + 12)]
+    [InlineData(64, 2, 24, 32 * 24)]
+    [InlineData(500, 375, 24, 32)]
+    public void Lines_do_not_outgrow_memory(int width, int height, int rows, int columns)
+    {
+        var graph = new OnnxGraph("picture");
+        graph.Input(OnnxClassifier.Picture, "", TensorProto.Types.DataType.Uint8, "height", "width", 3);
+        OnnxPicture.Prepare(graph, OnnxClassifier.Picture, ClipImageProcessorConfig.Default(24));
+        var size = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)TensorProto.Types.DataType.Int64, Shape = new TensorShapeProto() } };
+        size.TensorType.Shape.Dim.Add(new TensorShapeProto.Types.Dimension { DimValue = 2 });
+        graph.Graph.Output.Add(new ValueInfoProto { Name = "picture.resized.size", Type = size });
+        Assert.Equal(new long[] { rows, columns }, Run<long>(graph, new byte[width * height * 3], width, height, "picture.resized.size"));
+    }
+
     private static float[] Prepared(ClipImageProcessorConfig config, byte[] rgb, int width, int height)
     {
         var graph = new OnnxGraph("picture");
         graph.Input(OnnxClassifier.Picture, "", TensorProto.Types.DataType.Uint8, "height", "width", 3);
         string prepared = OnnxPicture.Prepare(graph, OnnxClassifier.Picture, config);
         graph.Output(prepared, "", 1, 3, config.CropSize, config.CropSize);
+        return Run<float>(graph, rgb, width, height, prepared);
+    }
+
+    private static T[] Run<T>(OnnxGraph graph, byte[] rgb, int width, int height, string value)
+        where T : unmanaged
+    {
         var model = new ModelProto { IrVersion = OnnxClassifier.IrVersion, Graph = graph.Graph };
         model.OpsetImport.Add(new OperatorSetIdProto { Version = OnnxPicture.Opset });
         using var session = new InferenceSession(model.ToByteArray());
         using var run = new RunOptions();
         using OrtValue input = OrtValue.CreateTensorValueFromMemory(rgb, [height, width, 3]);
-        using IDisposableReadOnlyCollection<OrtValue> outputs = session.Run(run, [OnnxClassifier.Picture], [input], [prepared]);
-        return outputs[0].GetTensorDataAsSpan<float>().ToArray();
+        using IDisposableReadOnlyCollection<OrtValue> outputs = session.Run(run, [OnnxClassifier.Picture], [input], [value]);
+        return outputs[0].GetTensorDataAsSpan<T>().ToArray();
     }
 
     /// <summary>Waves of all lengths, another in each colour.</summary>

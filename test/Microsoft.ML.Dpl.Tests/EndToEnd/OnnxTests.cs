@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
@@ -30,6 +31,25 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
         using var loaded = (DplTransformer)_mlContext.Model.Load(zip, out _);
         Compare(loaded);
         Assert.Equal(Written(trained), Written(loaded));
+        using DplTransformer others = loaded.WithClasses(["pink", "brown", "grey", "white"]);
+        Compare(others);
+    }
+
+    [Fact]
+    public void A_zip_that_carries_its_image_tower_needs_no_CLIP()
+    {
+        string zip = _folder.File("tower.zip");
+        byte[] expected;
+        using (var folder = new TemporaryFolder())
+        {
+            SmallBackbone.Write(folder.FullPath, seed: 12);
+            using DplTransformer trained = Fit(ClipBackbone.FromFolder(folder.FullPath), "text 0 1 | image 0 2 1", o => o.ModelContents = DplModelContents.WithImageTower);
+            expected = Written(trained);
+            _mlContext.Model.Save(trained, Test.Schema, zip);
+        }
+        using var loaded = (DplTransformer)new MLContext().Model.Load(zip, out _);
+        Assert.Equal(expected, Written(loaded));
+        Compare(loaded);
     }
 
     [Fact]
@@ -79,7 +99,7 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
     [Fact]
     public void The_metadata_say_all_that_is_needed()
     {
-        using DplTransformer trained = Fit(small.Backbone, "text 1 1 | image 2 0 1", o => (o.Template, o.ApplyExifOrientation) = ("ein Bild, {}.", true));
+        using DplTransformer trained = Fit(small.Backbone, "text 1 1 | image 2 0 1", o => (o.Template, o.ApplyExifOrientation, o.MaxImagePixels) = ("ein Bild, {}.", true, 12_345_678));
         using var model = new OnnxModel(Written(trained));
         Assert.Equal(trained.ClassNames, model.Classes);
         Dictionary<string, string> expected = new()
@@ -87,6 +107,7 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
             ["image_size"] = "24",
             ["resize_short_side"] = "24",
             ["apply_exif_orientation"] = "true",
+            ["max_image_pixels"] = "12345678",
             ["template"] = "ein Bild, {}.",
             ["configuration"] = trained.Configuration.ToString(),
             ["backbone"] = small.Backbone.Name,
@@ -98,6 +119,7 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
         Assert.StartsWith("pixels: ", model.Metadata["input"]);
         Assert.Contains("bicubic", model.Metadata["resize"]);
         Assert.Contains("middle", model.Metadata["crop"]);
+        Assert.DoesNotContain("padded", model.Metadata["crop"]);
         Assert.Contains("red, green, blue", model.Metadata["channels"]);
         Assert.Matches(@"^Microsoft\.ML\.Dpl \d+\.\d+\.\d+", model.Metadata["library"]);
         Assert.Equal([-1, 3, 24, 24], model.Inputs["pixels"].Dimensions);
@@ -114,6 +136,13 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
         string path = Path.Combine(_folder.FullPath, "new", "model.onnx");
         trained.SaveAsOnnx(path);
         Assert.Equal(first, File.ReadAllBytes(path));
+        using (FileStream stream = File.Create(_folder.File("within.bin")))
+        {
+            stream.WriteByte(7);
+            trained.SaveAsOnnx(stream);
+            stream.WriteByte(9);
+        }
+        Assert.Equal((byte[])[7, .. first, 9], File.ReadAllBytes(_folder.File("within.bin")));
         trained.SaveAsOnnx(path, DplOnnxInput.Picture);
         Assert.NotEqual(first, File.ReadAllBytes(path));
         Assert.Equal(["model.onnx"], Directory.GetFileSystemEntries(Path.GetDirectoryName(path)!).Select(entry => Path.GetFileName(entry)));
@@ -125,13 +154,53 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
         using DplTransformer trained = Fit(small.Backbone, "text 0 0 | image 0 0 0");
         string path = _folder.File("model.onnx");
         Directory.CreateDirectory(path);
-        Assert.ThrowsAny<SystemException>(() => trained.SaveAsOnnx(path));
+        Assert.Contains($"'{path}' is a folder", Assert.Throws<IOException>(() => trained.SaveAsOnnx(path)).Message);
+        string missing = _folder.File("missing") + Path.DirectorySeparatorChar;
+        Assert.Contains("is a folder", Assert.Throws<IOException>(() => trained.SaveAsOnnx(missing)).Message);
+        Assert.Throws<ArgumentException>(() => trained.SaveAsOnnx(" "));
+        Assert.Throws<ArgumentNullException>(() => trained.SaveAsOnnx((Stream)null!));
+        Assert.Throws<ArgumentNullException>(() => ((DplTransformer)null!).SaveAsOnnx(Stream.Null));
         Assert.Equal([path], Directory.GetFileSystemEntries(_folder.FullPath));
         Assert.Throws<IOException>(() => trained.SaveAsOnnx(new ShortStream(1000)));
         Assert.Throws<ArgumentOutOfRangeException>(() => trained.SaveAsOnnx(_folder.File("other.onnx"), (DplOnnxInput)7));
         trained.Dispose();
         Assert.Throws<ObjectDisposedException>(() => trained.SaveAsOnnx(_folder.File("other.onnx")));
         Assert.Throws<ObjectDisposedException>(() => trained.Pixels(pictures.Test[0].ImagePath));
+        Assert.Equal([path], Directory.GetFileSystemEntries(_folder.FullPath));
+    }
+
+    [Fact]
+    public void Where_numbers_have_commas_the_bytes_are_the_same()
+    {
+        using DplTransformer trained = Fit(small.Backbone, "text 0 0 | image 0 0 2");
+        byte[] expected = Written(trained);
+        CultureInfo before = CultureInfo.CurrentCulture;
+        var culture = (CultureInfo)CultureInfo.InvariantCulture.Clone();
+        (culture.NumberFormat.NumberDecimalSeparator, culture.NumberFormat.NegativeSign) = (",", "\u2212");
+        CultureInfo.CurrentCulture = culture;
+        try
+        {
+            Assert.Equal(expected, Written(trained));
+        }
+        finally
+        {
+            CultureInfo.CurrentCulture = before;
+        }
+    }
+
+    [Fact]
+    public async Task Several_may_write_the_same_file_at_once_while_others_predict()
+    {
+        using DplTransformer trained = Fit(small.Backbone, "text 1 1 | image 2 0 1");
+        byte[] expected = Written(trained);
+        float[][] scores = Scores(trained);
+        string path = _folder.File("model.onnx");
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(i => Task.Run(() =>
+        {
+            if (i % 2 == 0) Assert.Equal(scores, Scores(trained));
+            else for (int times = 0; times < 10; times++) trained.SaveAsOnnx(path);
+        })));
+        Assert.Equal(expected, File.ReadAllBytes(path));
         Assert.Equal([path], Directory.GetFileSystemEntries(_folder.FullPath));
     }
 

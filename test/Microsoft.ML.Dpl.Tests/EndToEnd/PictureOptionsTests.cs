@@ -44,6 +44,7 @@ public sealed class PictureOptionsTests : IClassFixture<SmallBackbone>, IClassFi
         using DplTransformer plain = Fit(_ => { }), applying = Fit(o => o.ApplyExifOrientation = true);
         Assert.False(plain.ApplyExifOrientation);
         Assert.NotEqual(Scores(plain, _turned), Scores(plain, _upright));
+        Assert.NotEqual(plain.Pixels(_turned), plain.Pixels(_upright));
         string zip = Save(applying);
         using var loaded = (DplTransformer)_mlContext.Model.Load(zip, out _);
         foreach (DplTransformer transformer in (DplTransformer[])[applying, loaded])
@@ -52,10 +53,12 @@ public sealed class PictureOptionsTests : IClassFixture<SmallBackbone>, IClassFi
             Assert.Equal(Scores(transformer, _upright), Scores(transformer, _turned));
             Assert.Equal(Scores(transformer, _upright), ScoresOfBytes(transformer, _turned));
             Assert.Equal(transformer.Explain(_upright).Relevance, transformer.Explain(_turned).Relevance);
+            Assert.Equal(transformer.Pixels(_upright), transformer.Pixels(_turned));
             Assert.Equal(Scores(transformer, _turned).Max(), transformer.Explain(_turned).Probability, 1e-5f);
             using MLImage picture = transformer.ReadPicture(_turned);
             Assert.Equal((64, 96), (picture.Width, picture.Height));
             Assert.Equal(transformer.Explain(_turned).Relevance, transformer.Explain(picture).Relevance);
+            Assert.Equal(transformer.Pixels(_turned), transformer.Pixels(picture));
             using MLImage drawn = transformer.Explain(_turned).Draw(picture);
             Assert.Equal((64, 96, _turned), (drawn.Width, drawn.Height, drawn.Tag));
         }
@@ -116,7 +119,7 @@ public sealed class PictureOptionsTests : IClassFixture<SmallBackbone>, IClassFi
         using (DplTransformer transformer = Fit(o => o.MaxImagePixels = 96 * 64 - 1)) zip = Save(transformer);
         using var loaded = (DplTransformer)_mlContext.Model.Load(zip, out _);
         Assert.Equal(96 * 64 - 1, loaded.MaxImagePixels);
-        foreach (Action use in (Action[])[() => Scores(loaded, _turned), () => ScoresOfBytes(loaded, _turned), () => loaded.Explain(_turned), () => loaded.ReadPicture(_turned).Dispose()])
+        foreach (Action use in (Action[])[() => Scores(loaded, _turned), () => ScoresOfBytes(loaded, _turned), () => loaded.Explain(_turned), () => loaded.ReadPicture(_turned).Dispose(), () => loaded.Pixels(_turned)])
             Assert.Contains("MaxImagePixels", Assert.ThrowsAny<Exception>(use).Message);
     }
 
