@@ -129,7 +129,7 @@ public sealed partial class DplTrainer
         public bool? FallbackToCpu { get; set; }
 
         /// <summary>
-        /// What the matrix products of search and training round their factors to. The default, float32, rounds nothing. Whatever it is, evaluation, class features and predictions are float32.
+        /// What the matrix products of search and training round to. The default, float32, rounds nothing. Whatever it is, class features and predictions are float32, and so is validation, except with <see cref="DplPrecision.TensorFloat32"/> on a GPU.
         /// </summary>
         public DplPrecision Precision { get; set; }
 

@@ -87,10 +87,10 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        MixedAttentionState saved = MixedAttentionState.Load(ctx);
+        MixedAttentionState saved = MixedAttentionState.Of(ctx);
         return saved.Owner.Guard(7, () =>
         {
-            MixedAttentionGradients gradients = saved.Backward(outputGradient);
+            MixedAttentionGradients gradients = saved.Load(ctx).Backward(outputGradient);
             saved.Owner.Keep(gradients.Projected);
             saved.Owner.Keep(gradients.Queries);
             saved.Owner.Keep(gradients.PromptKeysValues);

@@ -39,11 +39,13 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
         ctx.save_data("state", this with { Q = null!, TokensOnly = null!, K = null, V = null, Attention = null, PromptK = null, PromptV = null, Kept = null, Shares = null, KeptInAll = null, Weights = null });
     }
 
-    public static MixedAttentionState Load(autograd.AutogradContext ctx)
+    public static MixedAttentionState Of(autograd.AutogradContext ctx) => (MixedAttentionState)ctx.get_data("state");
+
+    /// <summary>With its tensors; throws where one of them was changed in place since.</summary>
+    public MixedAttentionState Load(autograd.AutogradContext ctx)
     {
-        var state = (MixedAttentionState)ctx.get_data("state");
         List<Tensor> t = ctx.get_saved_variables();
-        return state with { Q = t[0], TokensOnly = t[1], K = t[2], V = t[3], Attention = t[4], PromptK = t[5], PromptV = t[6], Kept = t[7], Shares = t[8], KeptInAll = t[9], Weights = t[10] };
+        return this with { Q = t[0], TokensOnly = t[1], K = t[2], V = t[3], Attention = t[4], PromptK = t[5], PromptV = t[6], Kept = t[7], Shares = t[8], KeptInAll = t[9], Weights = t[10] };
     }
 
     public MixedAttentionGradients Backward(Tensor outputGradient)

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Prompts;
@@ -9,8 +10,9 @@ internal sealed class PathAttention : autograd.SingleTensorFunction<PathAttentio
 {
     public override string Name => nameof(PathAttention);
 
-    /// <summary>All tensors contiguous.</summary>
+    /// <summary>All tensors float32, contiguous and on the CPU.</summary>
     /// <inheritdoc cref="MixedAttention.Attend"/>
+    /// <exception cref="ArgumentException">They are not, or do not fit the layout or the groups.</exception>
     public static Tensor Attend(Tensor projected, Tensor? queries, Tensor? promptKeysValues, Tensor? weights, PromptGroups? groups, AttentionLayout layout, BackwardTensors backward)
         => apply(projected, queries!, promptKeysValues!, weights!, groups!, layout, backward);
 
@@ -36,10 +38,10 @@ internal sealed class PathAttention : autograd.SingleTensorFunction<PathAttentio
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        State state = State.Load(ctx);
+        State state = State.Of(ctx);
         return state.Owner.Guard(7, () =>
         {
-            MixedAttentionGradients gradients = state.Backward(outputGradient.contiguous());
+            MixedAttentionGradients gradients = state.Load(ctx).Backward(outputGradient.contiguous());
             state.Owner.Keep(gradients.Projected);
             state.Owner.Keep(gradients.Queries);
             state.Owner.Keep(gradients.PromptKeysValues);
@@ -65,6 +67,8 @@ internal sealed class PathAttention : autograd.SingleTensorFunction<PathAttentio
         public Tensor? KeptInAll { get; private set; }        // [queries, heads]
         public Tensor? TokensOnly { get; private set; }       // [queries, width]
 
+        private const long MostInSpan = int.MaxValue / sizeof(float);
+
         private RowPaths Paths => Layout.Paths!;
 
         private int Parts => AskedAlone is null ? 3 : 2;
@@ -76,9 +80,17 @@ internal sealed class PathAttention : autograd.SingleTensorFunction<PathAttentio
         public Tensor Forward()
         {
             int queries = Paths.Count, heads = Layout.Heads;
-            if ((AskedAlone ?? Projected).shape[0] != queries || Paths.Keys.Max() >= Projected.shape[0]) throw new ArgumentException($"{(AskedAlone ?? Projected).shape[0]} queries and {Projected.shape[0]} rows do not fit a layout of {queries} queries.");
+            // Behind these nothing would notice: the kernel goes by pointers.
+            Require(Projected, Paths.Rows, (long)Parts * Width);
+            if (AskedAlone is not null) Require(AskedAlone, queries, Width);
+            else if (queries != Paths.Rows) throw new ArgumentException($"{queries} queries of {Paths.Rows} rows need projections of their own.");
+            if (Groups is not null)
+            {
+                Require(PromptKeysValues!, Groups.Rows, 2L * Width);
+                Require(Weights!, 1 + Groups.Count);
+            }
             Tensor output = Projected.new_empty([queries, Width]);
-            (TokensOnly, Attention) = (Projected.new_empty([queries, Width]), Projected.new_empty([heads * Paths.Keys.Length]));
+            (TokensOnly, Attention) = (Projected.new_empty([queries, Width]), Projected.new_empty([(long)heads * Paths.Keys.Length]));
             KeptInAll = Projected.new_empty([queries, heads]);
             Tensor? promptWeights = null;
             if (Groups is not null)
@@ -88,6 +100,7 @@ internal sealed class PathAttention : autograd.SingleTensorFunction<PathAttentio
                 Kept = Projected.new_empty([queries, heads, Groups.Count]);
             }
             Kernel.Forward(Pass(output, promptWeights));
+            if (!NeedsTokens) Attention = null;
             if (promptWeights is not null) ByHead(output, 0, 1).add_(bmm(promptWeights, Prompt(1)));
             return output;
         }
@@ -140,11 +153,13 @@ internal sealed class PathAttention : autograd.SingleTensorFunction<PathAttentio
             ctx.save_data("state", this with { Projected = null!, AskedAlone = null, PromptKeysValues = null, Weights = null, Shares = null, Attention = null, Kept = null, KeptInAll = null, TokensOnly = null });
         }
 
-        public static State Load(autograd.AutogradContext ctx)
+        public static State Of(autograd.AutogradContext ctx) => (State)ctx.get_data("state");
+
+        /// <summary>With its tensors; throws where one of them was changed in place since.</summary>
+        public State Load(autograd.AutogradContext ctx)
         {
-            var state = (State)ctx.get_data("state");
             List<Tensor> t = ctx.get_saved_variables();
-            return state with { Projected = t[0], AskedAlone = t[1], PromptKeysValues = t[2], Weights = t[3], Shares = t[4], Attention = t[5], Kept = t[6], KeptInAll = t[7], TokensOnly = t[8] };
+            return this with { Projected = t[0], AskedAlone = t[1], PromptKeysValues = t[2], Weights = t[3], Shares = t[4], Attention = t[5], Kept = t[6], KeptInAll = t[7], TokensOnly = t[8] };
         }
 
         private PathKernel.ForwardPass Pass(Tensor? output, Tensor? promptWeights)
@@ -177,7 +192,20 @@ internal sealed class PathAttention : autograd.SingleTensorFunction<PathAttentio
         /// <summary>One part of [n, parts · width] as [heads, n, headWidth], a view.</summary>
         private Tensor ByHead(Tensor rows, int part, int parts) => rows.view(rows.shape[0], parts, Layout.Heads, -1).select(1, part).permute(1, 0, 2);
 
+        private static void Require(Tensor values, params ReadOnlySpan<long> shape)
+        {
+            if (!values.shape.AsSpan().SequenceEqual(shape)) throw new ArgumentException($"A tensor of [{string.Join(", ", values.shape)}] stands where the layout has [{string.Join(", ", shape.ToArray())}].");
+            if (values.dtype != ScalarType.Float32 || values.device_type != DeviceType.CPU || !values.is_contiguous()) throw new ArgumentException($"A tensor is {values.dtype} on {values.device}{(values.is_contiguous() ? "" : ", not contiguous")}: attention along rows takes contiguous float32 on the CPU.");
+        }
+
         /// <summary>Where a contiguous tensor's values begin; null for null.</summary>
-        private static float* Pointer(Tensor? values) => values is null ? null : (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(values.bytes));
+        private static float* Pointer(Tensor? values)
+        {
+            if (values is null) return null;
+            if (values.NumberOfElements <= MostInSpan) return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(values.bytes));
+            // A span ends at 2 GiB, the scores of a thousand long texts need not.
+            using Tensor first = values.view(-1).narrow(0, 0, 1);
+            return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
+        }
     }
 }

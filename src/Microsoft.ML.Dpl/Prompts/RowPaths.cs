@@ -11,6 +11,7 @@ internal sealed class RowPaths
     public RowPaths(IReadOnlyList<int> before, IReadOnlyList<int>? queries = null)
     {
         int count = queries?.Count ?? before.Count;
+        Rows = before.Count;
         Starts = new int[count + 1];
         var keys = new List<int>();
         for (int query = 0; query < count; query++)
@@ -28,6 +29,9 @@ internal sealed class RowPaths
 
     /// <summary>Rows, from the first token of a text to the query's own.</summary>
     public int[] Keys { get; }
+
+    /// <summary>Rows that there are.</summary>
+    public int Rows { get; }
 
     /// <summary>Queries.</summary>
     public int Count => Starts.Length - 1;

@@ -2,16 +2,16 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Runtime;
 
-/// <summary>What the matrix products of a step round their factors to. Sums, norms, softmax, losses and everything that is stepped are float32 in each.</summary>
+/// <summary>What the matrix products of a step round to. Sums, norms, softmax, losses and everything that is stepped are float32 in each.</summary>
 internal enum MatmulPrecision
 {
     /// <summary>Nothing: float32, 24 bits.</summary>
     Float32,
 
-    /// <summary>11 bits, by the tensor cores of NVIDIA's GPUs since Ampere; on a CPU the same as <see cref="Float32"/>.</summary>
+    /// <summary>Factors to 11 bits, by the tensor cores of NVIDIA's GPUs since Ampere; on a CPU the same as <see cref="Float32"/>.</summary>
     TensorFloat32,
 
-    /// <summary>8 bits and half the memory, by tensor cores, or by AMX and AVX512-BF16 on a CPU.</summary>
+    /// <summary>Factors and results to 8 bits, in half the memory, by tensor cores, or by AMX and AVX512-BF16 on a CPU.</summary>
     BFloat16,
 }
 
@@ -29,11 +29,12 @@ internal static class TensorFloat32
     {
         lock (Gate)
         {
-            if (_holders++ == 0)
+            if (_holders == 0)
             {
                 _before = backends.cuda.matmul.allow_tf32;
                 backends.cuda.matmul.allow_tf32 = true;
             }
+            _holders++;
         }
         return new Permission();
     }

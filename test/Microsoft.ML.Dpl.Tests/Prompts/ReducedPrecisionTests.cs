@@ -75,6 +75,44 @@ public class ReducedPrecisionTests
     }
 
     [Fact]
+    public void Rows_between_layers_are_float32()
+    {
+        using var scope = NewDisposeScope();
+        using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
+        using Generator generator = Seeds.Generator(10, "rows");
+        using var steps = new StepBlocks(clip.Vision, clip.Text);
+        using var noGrad = no_grad();
+        // bfloat16 has no numbers between 1024 and 1032.
+        Tensor rows = 1024 + randn([5, clip.Config.Text.Width], generator: generator), attended = randn([5, clip.Config.Text.Width], generator: generator);
+        Tensor expected = PromptedBlock.Finish(clip.Text.Blocks[0], clip.Config.Text, rows, attended) - rows;
+        Close.Relative(expected, PromptedBlock.Finish(steps.Text[0], clip.Config.Text, rows, attended.to(ScalarType.BFloat16)) - rows, 0.05, "what a block adds");
+    }
+
+    [Fact]
+    public void Workers_compute_both_branches_with_the_blocks_of_steps()
+    {
+        using var scope = NewDisposeScope();
+        using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
+        using Generator generator = Seeds.Generator(11, "workers");
+        using var steps = new StepBlocks(clip.Vision, clip.Text);
+        using var noGrad = no_grad();
+        using var backward = new BackwardTensors();
+        int[][] texts = clip.RandomTexts(6, 4, 5, seed: 1);
+        Tensor images = randn([2, 3, 20, 20], generator: generator);
+        using ClipParts exact = new(clip.Vision, clip.Text, texts, workers: 2, threadsEach: 1), rounded = new(clip.Vision, clip.Text, texts, workers: 2, threadsEach: 1, steps);
+        using var tower = new ImageTower(clip.Vision, steps);
+        IReadOnlyList<LayerPrompt?> image = new PlainBranch(clip.Config.Vision.Layers).Layers(), text = new PlainBranch(clip.Config.Text.Layers).Layers();
+        for (int worker = 0; worker < 2; worker++)
+        {
+            Tensor ofImages = rounded.Image(worker).Forward(images, image, backward), ofTexts = rounded.Text.Forward(rounded.Texts(worker)!, text, backward);
+            Assert.True(ofImages.equal(tower.Forward(images, image, backward)).all().item<bool>());
+            Assert.False(ofImages.equal(exact.Image(worker).Forward(images, image, backward)).all().item<bool>(), "image products are not rounded");
+            Assert.True(ofTexts.equal(new TextTower(clip.Text, steps).Forward(rounded.Texts(worker)!, text, backward)).all().item<bool>());
+            Assert.False(ofTexts.equal(exact.Text.Forward(exact.Texts(worker)!, text, backward)).all().item<bool>(), "text products are not rounded");
+        }
+    }
+
+    [Fact]
     public void Evaluation_has_the_bits_of_float32()
     {
         using var scope = NewDisposeScope();
