@@ -88,15 +88,7 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         MixedAttentionState saved = MixedAttentionState.Of(ctx);
-        return saved.Owner.Guard(7, () =>
-        {
-            MixedAttentionGradients gradients = saved.Load(ctx).Backward(outputGradient);
-            saved.Owner.Keep(gradients.Projected);
-            saved.Owner.Keep(gradients.Queries);
-            saved.Owner.Keep(gradients.PromptKeysValues);
-            saved.Owner.Keep(gradients.Weights);
-            return [gradients.Projected!, gradients.Queries!, gradients.PromptKeysValues!, gradients.Weights!, null!, null!, null!];
-        });
+        return saved.Owner.Guard(MixedAttentionGradients.Arguments, () => saved.Load(ctx).Backward(outputGradient).HandedOver(saved.Owner));
     }
 
     /// <summary>The batched product of two factors in <paramref name="right"/>'s type, as float32.</summary>

@@ -3,7 +3,19 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Prompts;
 
 /// <summary>Gradients of <see cref="MixedAttention"/>'s inputs, in their shapes; null where nobody asked.</summary>
-internal sealed record MixedAttentionGradients(Tensor? Projected, Tensor? Queries, Tensor? PromptKeysValues, Tensor? Weights);
+internal sealed record MixedAttentionGradients(Tensor? Projected, Tensor? Queries, Tensor? PromptKeysValues, Tensor? Weights)
+{
+    /// <summary>Arguments of <see cref="MixedAttention.Attend"/>: autograd expects a gradient or null for each.</summary>
+    public const int Arguments = 7;
+
+    /// <summary>As autograd takes them.</summary>
+    /// <param name="owner">Owns them from now on.</param>
+    public List<Tensor> HandedOver(BackwardTensors owner)
+    {
+        foreach (Tensor? gradient in new[] { Projected, Queries, PromptKeysValues, Weights }) owner.Keep(gradient);
+        return [Projected!, Queries!, PromptKeysValues!, Weights!, null!, null!, null!];
+    }
+}
 
 /// <summary>
 /// What <see cref="MixedAttention"/> keeps from its forward pass, and the backward pass written by hand.

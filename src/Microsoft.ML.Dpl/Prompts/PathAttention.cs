@@ -39,15 +39,7 @@ internal sealed class PathAttention : autograd.SingleTensorFunction<PathAttentio
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         State state = State.Of(ctx);
-        return state.Owner.Guard(7, () =>
-        {
-            MixedAttentionGradients gradients = state.Load(ctx).Backward(outputGradient.contiguous());
-            state.Owner.Keep(gradients.Projected);
-            state.Owner.Keep(gradients.Queries);
-            state.Owner.Keep(gradients.PromptKeysValues);
-            state.Owner.Keep(gradients.Weights);
-            return [gradients.Projected!, gradients.Queries!, gradients.PromptKeysValues!, gradients.Weights!, null!, null!, null!];
-        });
+        return state.Owner.Guard(MixedAttentionGradients.Arguments, () => state.Load(ctx).Backward(outputGradient.contiguous()).HandedOver(state.Owner));
     }
 
     /// <summary>What the forward pass keeps for the backward pass.</summary>
