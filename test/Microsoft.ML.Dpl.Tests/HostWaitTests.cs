@@ -24,7 +24,7 @@ public class HostWaitTests
         "OptimizerStep.Read", // the one of a step
         "PatchRelevance.Of", // no step
         "SavedParameters.Restore", // once a fit
-        "State.Pointer", // PathAttention's, on the CPU alone
+        "State.Pointer", // KernelAttention's, on the CPU alone
     ];
 
     [Fact]

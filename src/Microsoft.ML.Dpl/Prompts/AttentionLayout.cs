@@ -35,8 +35,14 @@ internal sealed class AttentionLayout : IDisposable
     /// <summary>Where separately projected queries stand. Null: rows are slots.</summary>
     public RowPacking? QueryPacking { get; init; }
 
-    /// <summary>The same as rows of rows, for float32 on a CPU's single thread; null: all is done by libtorch's operations.</summary>
+    /// <summary>The same as rows of rows, for float32 on a CPU's single thread by <see cref="PathKernel"/>; null: not so.</summary>
     public RowPaths? Paths { get; init; }
+
+    /// <summary>Whether float32 attention goes head by head on a CPU's single thread by <see cref="HeadKernel"/>: only without mask, shared keys and packing.</summary>
+    public bool ByHead { get; init; }
+
+    /// <summary>Whether one of the two is asked for; otherwise all is done by libtorch's operations.</summary>
+    public bool HasKernel => ByHead || Paths is not null;
 
     public void Dispose()
     {

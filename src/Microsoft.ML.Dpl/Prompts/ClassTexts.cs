@@ -18,7 +18,7 @@ internal sealed class ClassTexts : IDisposable
 
     /// <param name="texts">Token ids of each class; what lies behind the end-of-text id is ignored.</param>
     /// <param name="weights">The text branch they are for.</param>
-    /// <param name="onOneThread">Whether float32 attention is computed by <see cref="PathAttention"/>, on the CPU and the calling thread alone; other bits than libtorch's operations.</param>
+    /// <param name="onOneThread">Whether float32 attention is computed by <see cref="KernelAttention"/>, on the CPU and the calling thread alone; other bits than libtorch's operations.</param>
     /// <exception cref="ArgumentException">A text is longer than the context length, has no end, or holds an unknown id.</exception>
     public ClassTexts(IReadOnlyList<int[]> texts, TextWeights weights, bool onOneThread = false)
     {

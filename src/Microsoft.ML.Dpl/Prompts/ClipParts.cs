@@ -25,7 +25,7 @@ internal sealed class ClipParts : IDisposable
     public ClipParts(VisionWeights vision, TextWeights text, IReadOnlyList<int[]> classes, int workers, int threadsEach, StepBlocks? steps = null)
     {
         Text = new TextTower(text, steps);
-        _images = [.. Enumerable.Range(0, workers).Select(_ => new ImageTower(vision, steps))];
+        _images = [.. Enumerable.Range(0, workers).Select(_ => new ImageTower(vision, steps, onOneThread: threadsEach == 1))];
         _texts = [.. Enumerable.Range(0, workers).Select(part => Share(classes.Count, part, workers) is var (first, count) && count > 0 ? new ClassTexts([.. classes.Skip(first).Take(count)], text, onOneThread: threadsEach <= MostThreadsForOne) : null)];
         Team = new WorkerTeam(workers, threadsEach);
     }

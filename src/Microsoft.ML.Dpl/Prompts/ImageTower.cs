@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
@@ -7,7 +8,8 @@ namespace Microsoft.ML.Dpl.Prompts;
 /// <summary>CLIP's image branch with layer-local prompts. Keeps one attention layout per batch size seen; not thread-safe.</summary>
 /// <param name="weights">The frozen branch; not owned.</param>
 /// <param name="steps">What steps multiply with in place of its blocks; not owned. Null: the blocks themselves.</param>
-internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null) : IDisposable
+/// <param name="onOneThread">Whether float32 attention is computed by <see cref="HeadKernel"/>, on the CPU and the calling thread alone, where it can be; other bits than libtorch's operations.</param>
+internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null, bool onOneThread = false) : IDisposable
 {
     private readonly IReadOnlyList<BlockWeights> _blocks = steps?.Image ?? weights.Blocks;
     private readonly Dictionary<long, (AttentionLayout Body, AttentionLayout Last, Tensor ClassRows)> _layouts = [];
@@ -69,6 +71,7 @@ internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null
         if (_layouts.TryGetValue(batch, out var layouts)) return layouts;
         long tokens = 1 + (long)weights.Config.Grid * weights.Config.Grid;
         Tensor classRows = arange(0, batch * tokens, tokens, ScalarType.Int64, device: weights.Device).DetachFromDisposeScope();
-        return _layouts[batch] = (new AttentionLayout(Shape.Heads, batch, tokens, tokens), new AttentionLayout(Shape.Heads, batch, 1, tokens), classRows);
+        bool byHead = onOneThread && Sgemm.IsAvailable;
+        return _layouts[batch] = (new AttentionLayout(Shape.Heads, batch, tokens, tokens) { ByHead = byHead }, new AttentionLayout(Shape.Heads, batch, 1, tokens) { ByHead = byHead }, classRows);
     }
 }

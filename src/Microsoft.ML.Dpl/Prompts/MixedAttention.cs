@@ -23,8 +23,8 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
     /// <param name="backward">Owner of the gradients until the step ends.</param>
     /// <returns>[query rows, width] in the caller's dispose scope.</returns>
     public static Tensor Attend(Tensor projected, Tensor? queries, Tensor? promptKeysValues, Tensor? weights, PromptGroups? groups, AttentionLayout layout, BackwardTensors backward)
-        => layout.Paths is not null && projected.dtype == ScalarType.Float32
-            ? PathAttention.Attend(projected, queries, promptKeysValues, weights, groups, layout, backward)
+        => layout.HasKernel && projected.dtype == ScalarType.Float32
+            ? KernelAttention.Attend(projected, queries, promptKeysValues, weights, groups, layout, backward)
             : apply(projected, queries!, promptKeysValues!, weights!, groups!, layout, backward);
 
     public override Tensor forward(autograd.AutogradContext ctx, params object[] arguments)

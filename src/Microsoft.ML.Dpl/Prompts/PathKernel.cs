@@ -16,72 +16,17 @@ namespace Microsoft.ML.Dpl.Prompts;
 internal sealed unsafe class PathKernel(RowPaths paths, int heads, int headWidth, int[] lengths)
 {
     private readonly int _width = heads * headWidth;
-    private readonly int _rows = lengths.Sum();
-
-    /// <summary>What the forward pass reads and writes. Matrices of floats, row by row.</summary>
-    public ref struct ForwardPass
-    {
-        /// <summary>[queries, width], scaled, <see cref="QueryStride"/> floats from row to row.</summary>
-        public float* Queries;
-        public int QueryStride;
-
-        /// <summary>[rows, width] each, <see cref="KeyStride"/> floats from row to row.</summary>
-        public float* Keys, Values;
-        public int KeyStride;
-
-        /// <summary>[1 + candidates]</summary>
-        public float* Weights;
-
-        /// <summary>[heads, queries, prompt rows] Scores of the prompts; exp(s_j) / (Z + Z_c) afterwards.</summary>
-        public float* Shares;
-
-        /// <summary>[heads, queries, prompt rows] a_c times the shares, written by both passes. Null in the backward pass: they are not asked for.</summary>
-        public float* PromptWeights;
-
-        /// <summary>[heads · keys of all queries] softmax over the tokens, a query's heads one after the other.</summary>
-        public float* Attention;
-
-        /// <summary>[queries, heads, candidates] σ_c</summary>
-        public float* Kept;
-
-        /// <summary>[queries, heads] a_0 + Σ a_c σ_c</summary>
-        public float* KeptInAll;
-
-        /// <summary>[queries, width] attention over the tokens alone, and the same times <see cref="KeptInAll"/>.</summary>
-        public float* TokensOnly, Output;
-    }
-
-    /// <summary>What the backward pass reads and writes besides.</summary>
-    public ref struct BackwardPass
-    {
-        /// <summary>[queries, width]</summary>
-        public float* OutputGradient;
-
-        /// <summary>[heads, queries, prompt rows] D_j = ∂O · V_j; the scores' gradients afterwards.</summary>
-        public float* ScoreGradients;
-
-        /// <summary>[queries, width], <see cref="QueryGradientStride"/> floats from row to row; written. Null: gradients to the tokens are not asked for.</summary>
-        public float* QueryGradients;
-        public int QueryGradientStride;
-
-        /// <summary>[rows, width] each, <see cref="KeyGradientStride"/> floats from row to row; added to.</summary>
-        public float* KeyGradients, ValueGradients;
-        public int KeyGradientStride;
-
-        /// <summary>[1 + candidates] added to.</summary>
-        public double* WeightGradients;
-    }
+    private readonly PromptMixture _mixture = new(lengths);
 
     public void Forward(in ForwardPass pass)
     {
-        int candidates = lengths.Length;
-        float[] exponents = new float[heads * (paths.Longest + _rows + candidates)];
+        int rows = _mixture.Rows, exponents = _mixture.Exponents;
+        float[] scratch = new float[heads * (paths.Longest + exponents)];
         for (int query = 0; query < paths.Count; query++)
         {
             int first = paths.Starts[query], count = paths.Starts[query + 1] - first;
             ReadOnlySpan<int> keys = paths.Keys.AsSpan(first, count);
-            Span<float> all = exponents.AsSpan(0, heads * (count + _rows + candidates));
-            Span<float> tokens = all[..(heads * count)], prompts = all.Slice(tokens.Length, heads * _rows), differences = all[(tokens.Length + prompts.Length)..];
+            Span<float> all = scratch.AsSpan(0, heads * (count + exponents)), tokens = all[..(heads * count)], prompts = all[tokens.Length..];
             for (int head = 0; head < heads; head++)
             {
                 float* asked = pass.Queries + (long)query * pass.QueryStride + head * headWidth;
@@ -93,17 +38,7 @@ internal sealed unsafe class PathKernel(RowPaths paths, int heads, int headWidth
                     largest = Math.Max(largest, scores[i]);
                 }
                 foreach (ref float score in scores) score -= largest;
-                // Each candidate has a maximum of its own with the tokens: that of all would let small ones vanish.
-                float* prompt = pass.Shares + ((long)head * paths.Count + query) * _rows;
-                Span<float> promptScores = prompts.Slice(head * _rows, _rows);
-                for (int c = 0, j = 0; c < candidates; c++)
-                {
-                    int end = j + lengths[c];
-                    float larger = largest;
-                    for (int i = j; i < end; i++) larger = Math.Max(larger, prompt[i]);
-                    for (; j < end; j++) promptScores[j] = prompt[j] - larger;
-                    differences[head * candidates + c] = largest - larger;
-                }
+                _mixture.Subtract(largest, pass.Shares + ((long)head * paths.Count + query) * rows, prompts.Slice(head * exponents, exponents));
             }
             TensorPrimitives.Exp(all, all);
             for (int head = 0; head < heads; head++)
@@ -115,20 +50,9 @@ internal sealed unsafe class PathKernel(RowPaths paths, int heads, int headWidth
                 float* kept = pass.Attention + (long)heads * first + head * count;
                 for (int i = 0; i < count; i++) kept[i] = attention[i] * inverse;
 
-                float inAll = candidates == 0 ? 1 : pass.Weights[0];
-                long promptAt = ((long)head * paths.Count + query) * _rows;
-                ReadOnlySpan<float> exp = prompts.Slice(head * _rows, _rows);
-                for (int c = 0, j = 0; c < candidates; c++)
-                {
-                    int end = j + lengths[c];
-                    float ofTokens = total * differences[head * candidates + c], ofPrompt = 0, weight = pass.Weights[1 + c];
-                    for (int i = j; i < end; i++) ofPrompt += exp[i];
-                    float inverseTotal = 1 / (ofTokens + ofPrompt), share = ofTokens * inverseTotal;
-                    for (; j < end; j++) pass.PromptWeights[promptAt + j] = weight * (pass.Shares[promptAt + j] = exp[j] * inverseTotal);
-                    pass.Kept[((long)query * heads + head) * candidates + c] = share;
-                    inAll += weight * share;
-                }
-                pass.KeptInAll[(long)query * heads + head] = inAll;
+                long unit = (long)query * heads + head, promptAt = ((long)head * paths.Count + query) * rows;
+                float inAll = _mixture.Mix(total, prompts.Slice(head * exponents, exponents), pass.Weights, pass.Shares + promptAt, pass.PromptWeights + promptAt, pass.Kept + unit * _mixture.Candidates);
+                pass.KeptInAll[unit] = inAll;
 
                 long at = (long)query * _width + head * headWidth;
                 Mix(kept, pass.Values + head * headWidth, pass.KeyStride, keys, inAll, pass.TokensOnly + at, pass.Output + at);
@@ -139,7 +63,6 @@ internal sealed unsafe class PathKernel(RowPaths paths, int heads, int headWidth
     /// <summary>The gradients, as <see cref="MixedAttentionState"/> says.</summary>
     public void Backward(in ForwardPass pass, in BackwardPass back)
     {
-        int candidates = lengths.Length;
         for (int query = 0; query < paths.Count; query++)
         {
             int first = paths.Starts[query], count = paths.Starts[query + 1] - first;
@@ -148,29 +71,10 @@ internal sealed unsafe class PathKernel(RowPaths paths, int heads, int headWidth
                 long at = (long)query * _width + head * headWidth;
                 float* gradient = back.OutputGradient + at;
                 float own = Dot(gradient, pass.TokensOnly + at); // A
-                float inAll = pass.KeptInAll[(long)query * heads + head], subtrahend = own;
-                if (candidates > 0)
-                {
-                    subtrahend = pass.Weights[0] * own;
-                    back.WeightGradients[0] += own;
-                    long promptAt = ((long)head * paths.Count + query) * _rows;
-                    float* d = back.ScoreGradients + promptAt, shares = pass.Shares + promptAt, promptWeights = pass.PromptWeights is null ? null : pass.PromptWeights + promptAt;
-                    float* kept = pass.Kept + ((long)query * heads + head) * candidates;
-                    for (int c = 0, j = 0; c < candidates; c++)
-                    {
-                        int end = j + lengths[c];
-                        float b = kept[c] * own, weight = pass.Weights[1 + c]; // B_c
-                        for (int i = j; i < end; i++) b += shares[i] * d[i];
-                        back.WeightGradients[1 + c] += b;
-                        subtrahend += weight * kept[c] * b;
-                        for (; j < end; j++)
-                        {
-                            float promptWeight = weight * shares[j];
-                            if (promptWeights is not null) promptWeights[j] = promptWeight;
-                            d[j] = promptWeight * (d[j] - b);
-                        }
-                    }
-                }
+                long unit = (long)query * heads + head, promptAt = ((long)head * paths.Count + query) * _mixture.Rows;
+                float inAll = pass.KeptInAll[unit];
+                float subtrahend = _mixture.Backward(
+                    own, pass.Weights, pass.Shares + promptAt, pass.Kept + unit * _mixture.Candidates, back.ScoreGradients + promptAt, pass.PromptWeights is null ? null : pass.PromptWeights + promptAt, back.WeightGradients);
                 if (back.QueryGradients is null) continue;
 
                 float* asked = pass.Queries + (long)query * pass.QueryStride + head * headWidth, toQuery = back.QueryGradients + (long)query * back.QueryGradientStride + head * headWidth;

@@ -5,10 +5,13 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Prompts;
 
-/// <summary><see cref="MixedAttention"/> along <see cref="RowPaths"/> by <see cref="PathKernel"/>: float32 on the CPU, on the calling thread. Products with the prompts of a layer are libtorch's.</summary>
-internal sealed class PathAttention : autograd.SingleTensorFunction<PathAttention>
+/// <summary>
+/// <see cref="MixedAttention"/> by kernels of our own: float32 on the CPU, on the calling thread. Along <see cref="RowPaths"/> by <see cref="PathKernel"/>, beside which products with the prompts of a layer
+/// are libtorch's; head by head by <see cref="HeadKernel"/>.
+/// </summary>
+internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAttention>
 {
-    public override string Name => nameof(PathAttention);
+    public override string Name => nameof(KernelAttention);
 
     /// <summary>All tensors float32, contiguous and on the CPU.</summary>
     /// <inheritdoc cref="MixedAttention.Attend"/>
@@ -53,68 +56,86 @@ internal sealed class PathAttention : autograd.SingleTensorFunction<PathAttentio
         public Tensor? AskedAlone { get; init; }              // [queries, width]
         public Tensor? PromptKeysValues { get; init; }        // [prompt rows, 2 · width]
         public Tensor? Weights { get; init; }                 // [1 + candidates]
+        // In the kernel's own order:
         public Tensor? Shares { get; private set; }           // [heads, queries, prompt rows]
-        public Tensor? Attention { get; private set; }        // [heads · keys of all queries]
+        public Tensor? Attention { get; private set; }
         public Tensor? Kept { get; private set; }             // [queries, heads, candidates]
         public Tensor? KeptInAll { get; private set; }        // [queries, heads]
         public Tensor? TokensOnly { get; private set; }       // [queries, width]
 
         private const long MostInSpan = int.MaxValue / sizeof(float);
 
-        private RowPaths Paths => Layout.Paths!;
+        private long Queries => Layout.Paths?.Count ?? Layout.Sequences * Layout.Queries;
+
+        private long Rows => Layout.Paths?.Rows ?? Layout.Sequences * Layout.Keys;
 
         private int Parts => AskedAlone is null ? 3 : 2;
 
         private int Width => (int)(Projected.shape[1] / Parts);
 
-        private PathKernel Kernel => new(Paths, Layout.Heads, Width / Layout.Heads, Groups is null ? [] : [.. Groups.Lengths]);
+        private int[] Lengths => Groups is null ? [] : [.. Groups.Lengths];
+
+        private PathKernel PathKernel => new(Layout.Paths!, Layout.Heads, Width / Layout.Heads, Lengths);
+
+        private HeadKernel HeadKernel => new((int)Layout.Sequences, (int)Layout.Queries, (int)Layout.Keys, Layout.Heads, Width / Layout.Heads, Lengths);
 
         public Tensor Forward()
         {
-            int queries = Paths.Count, heads = Layout.Heads;
-            // Behind these nothing would notice: the kernel goes by pointers.
-            Require(Projected, Paths.Rows, (long)Parts * Width);
+            long queries = Queries;
+            int heads = Layout.Heads;
+            // Behind these nothing would notice: the kernels go by pointers.
+            Require(Projected, Rows, (long)Parts * Width);
             if (AskedAlone is not null) Require(AskedAlone, queries, Width);
-            else if (queries != Paths.Rows) throw new ArgumentException($"{queries} queries of {Paths.Rows} rows need projections of their own.");
+            else if (queries != Rows) throw new ArgumentException($"{queries} queries of {Rows} rows need projections of their own.");
             if (Groups is not null)
             {
                 Require(PromptKeysValues!, Groups.Rows, 2L * Width);
                 Require(Weights!, 1 + Groups.Count);
+                Kept = Projected.new_empty([queries, heads, Groups.Count]);
             }
             Tensor output = Projected.new_empty([queries, Width]);
-            (TokensOnly, Attention) = (Projected.new_empty([queries, Width]), Projected.new_empty([(long)heads * Paths.Keys.Length]));
+            TokensOnly = Projected.new_empty([queries, Width]);
             KeptInAll = Projected.new_empty([queries, heads]);
+            if (Layout.Paths is null) ForwardByHead(output);
+            else ForwardAlongPaths(output);
+            if (!NeedsTokens) Attention = null;
+            return output;
+        }
+
+        private void ForwardByHead(Tensor output)
+        {
+            HeadKernel kernel = HeadKernel;
+            Attention = Projected.new_empty([kernel.AttentionSize]);
+            if (Groups is not null) Shares = Projected.new_empty([Layout.Heads, Queries, Groups.Rows]);
+            using Tensor scratch = Projected.new_empty([kernel.ForwardScratch]);
+            kernel.Forward(Pass(output, promptWeights: null, scratch));
+        }
+
+        private void ForwardAlongPaths(Tensor output)
+        {
+            Attention = Projected.new_empty([(long)Layout.Heads * Layout.Paths!.Keys.Length]);
             Tensor? promptWeights = null;
             if (Groups is not null)
             {
                 Shares = bmm(Asked, Prompt(0).transpose(1, 2));
                 promptWeights = empty_like(Shares);
-                Kept = Projected.new_empty([queries, heads, Groups.Count]);
             }
-            Kernel.Forward(Pass(output, promptWeights));
-            if (!NeedsTokens) Attention = null;
+            PathKernel.Forward(Pass(output, promptWeights));
             if (promptWeights is not null) ByHead(output, 0, 1).add_(bmm(promptWeights, Prompt(1)));
-            return output;
         }
 
         /// <param name="gradient">[queries, width]</param>
         public MixedAttentionGradients Backward(Tensor gradient)
         {
-            Tensor? toProjected = NeedsTokens ? zeros_like(Projected) : null, toAsked = NeedsTokens && AskedAlone is not null ? empty_like(AskedAlone) : null;
-            Tensor? scores = null, promptWeights = null, toPrompts = null;
-            if (Groups is not null)
-            {
-                scores = bmm(ByHead(gradient, 0, 1), Prompt(1).transpose(1, 2));
-                if (NeedsPrompts) promptWeights = empty_like(scores);
-            }
+            Tensor? toProjected = !NeedsTokens ? null : Layout.Paths is null ? empty_like(Projected) : zeros_like(Projected), toAsked = NeedsTokens && AskedAlone is not null ? empty_like(AskedAlone) : null;
+            Tensor? toPrompts;
             var toWeights = new double[1 + (Groups?.Count ?? 0)];
             fixed (double* weightGradients = toWeights)
             {
                 float* projected = Pointer(toProjected);
-                var back = new PathKernel.BackwardPass
+                var back = new BackwardPass
                 {
                     OutputGradient = Pointer(gradient),
-                    ScoreGradients = Pointer(scores),
                     QueryGradients = toAsked is null ? projected : Pointer(toAsked),
                     QueryGradientStride = toAsked is null ? Parts * Width : Width,
                     KeyGradients = projected + (Parts - 2) * Width,
@@ -122,18 +143,34 @@ internal sealed class PathAttention : autograd.SingleTensorFunction<PathAttentio
                     KeyGradientStride = Parts * Width,
                     WeightGradients = weightGradients,
                 };
-                Kernel.Backward(Pass(output: null, promptWeights), back);
-            }
-            if (scores is not null)
-            {
-                if (NeedsTokens) (toAsked is null ? ByHead(toProjected!, 0, Parts) : ByHead(toAsked, 0, 1)).add_(bmm(scores, Prompt(0)));
-                if (promptWeights is not null)
-                {
-                    Tensor toKeys = bmm(scores.transpose(1, 2), Asked), toValues = bmm(promptWeights.transpose(1, 2), ByHead(gradient, 0, 1)); // [heads, prompt rows, headWidth]
-                    toPrompts = stack([toKeys, toValues]).permute(2, 0, 1, 3).reshape(Groups!.Rows, -1);
-                }
+                toPrompts = Layout.Paths is null ? BackwardByHead(back) : BackwardAlongPaths(back, gradient, toProjected, toAsked);
             }
             return new MixedAttentionGradients(toProjected, toAsked, toPrompts, NeedsWeights ? tensor(Array.ConvertAll(toWeights, value => (float)value)) : null);
+        }
+
+        private Tensor? BackwardByHead(BackwardPass back)
+        {
+            HeadKernel kernel = HeadKernel;
+            Tensor? toPrompts = NeedsPrompts ? zeros_like(PromptKeysValues!) : null;
+            if (toPrompts is not null)
+            {
+                back.PromptKeyGradients = Pointer(toPrompts);
+                back.PromptValueGradients = back.PromptKeyGradients + Width;
+            }
+            using Tensor scratch = Projected.new_empty([kernel.BackwardScratch]);
+            kernel.Backward(Pass(output: null, promptWeights: null, scratch), back);
+            return toPrompts;
+        }
+
+        private Tensor? BackwardAlongPaths(BackwardPass back, Tensor gradient, Tensor? toProjected, Tensor? toAsked)
+        {
+            Tensor? scores = Groups is null ? null : bmm(ByHead(gradient, 0, 1), Prompt(1).transpose(1, 2)), promptWeights = scores is not null && NeedsPrompts ? empty_like(scores) : null;
+            back.ScoreGradients = Pointer(scores);
+            PathKernel.Backward(Pass(output: null, promptWeights), back);
+            if (scores is not null && NeedsTokens) (toAsked is null ? ByHead(toProjected!, 0, Parts) : ByHead(toAsked, 0, 1)).add_(bmm(scores, Prompt(0)));
+            if (promptWeights is null) return null;
+            Tensor toKeys = bmm(scores!.transpose(1, 2), Asked), toValues = bmm(promptWeights.transpose(1, 2), ByHead(gradient, 0, 1)); // [heads, prompt rows, headWidth]
+            return stack([toKeys, toValues]).permute(2, 0, 1, 3).reshape(Groups!.Rows, -1);
         }
 
         public void Save(autograd.AutogradContext ctx)
@@ -154,16 +191,18 @@ internal sealed class PathAttention : autograd.SingleTensorFunction<PathAttentio
             return this with { Projected = t[0], AskedAlone = t[1], PromptKeysValues = t[2], Weights = t[3], Shares = t[4], Attention = t[5], Kept = t[6], KeptInAll = t[7], TokensOnly = t[8] };
         }
 
-        private PathKernel.ForwardPass Pass(Tensor? output, Tensor? promptWeights)
+        private ForwardPass Pass(Tensor? output, Tensor? promptWeights, Tensor? scratch = null)
         {
-            float* projected = Pointer(Projected);
-            return new PathKernel.ForwardPass
+            float* projected = Pointer(Projected), promptKeys = Pointer(PromptKeysValues);
+            return new ForwardPass
             {
                 Queries = AskedAlone is null ? projected : Pointer(AskedAlone),
                 QueryStride = AskedAlone is null ? Parts * Width : Width,
                 Keys = projected + (Parts - 2) * Width,
                 Values = projected + (Parts - 1) * Width,
                 KeyStride = Parts * Width,
+                PromptKeys = promptKeys,
+                PromptValues = promptKeys + Width,
                 Weights = Pointer(Weights),
                 Shares = Pointer(Shares),
                 PromptWeights = Pointer(promptWeights),
@@ -172,6 +211,7 @@ internal sealed class PathAttention : autograd.SingleTensorFunction<PathAttentio
                 KeptInAll = Pointer(KeptInAll),
                 TokensOnly = Pointer(TokensOnly),
                 Output = Pointer(output),
+                Scratch = Pointer(scratch),
             };
         }
 
@@ -187,7 +227,7 @@ internal sealed class PathAttention : autograd.SingleTensorFunction<PathAttentio
         private static void Require(Tensor values, params ReadOnlySpan<long> shape)
         {
             if (!values.shape.AsSpan().SequenceEqual(shape)) throw new ArgumentException($"A tensor of [{string.Join(", ", values.shape)}] stands where the layout has [{string.Join(", ", shape.ToArray())}].");
-            if (values.dtype != ScalarType.Float32 || values.device_type != DeviceType.CPU || !values.is_contiguous()) throw new ArgumentException($"A tensor is {values.dtype} on {values.device}{(values.is_contiguous() ? "" : ", not contiguous")}: attention along rows takes contiguous float32 on the CPU.");
+            if (values.dtype != ScalarType.Float32 || values.device_type != DeviceType.CPU || !values.is_contiguous()) throw new ArgumentException($"A tensor is {values.dtype} on {values.device}{(values.is_contiguous() ? "" : ", not contiguous")}: this attention takes contiguous float32 on the CPU.");
         }
 
         /// <summary>Where a contiguous tensor's values begin; null for null.</summary>
