@@ -6,40 +6,59 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Tests.Prompts;
 
 /// <summary>
-/// Attention along rows alone, against its definition in float64. The layouts have no mask: what goes along paths is told from libtorch's operations, under which every row would see every other.
+/// Our own attentions alone, against their definition in float64: along rows, and head by head over pictures whose queries see every row. Layouts of rows have no mask: what goes along paths is told from
+/// libtorch's operations, under which every row would see every other.
 /// </summary>
-public class PathKernelTests
+public class AttentionKernelTests
 {
     private const int Heads = 3, HeadWidth = 5, Width = Heads * HeadWidth;
 
     // 0 1 2, then 3 and 4 behind 2, 5 behind 3; 6 begins anew.
     private static readonly int[] Before = [-1, 0, 1, 2, 2, 3, -1];
 
-    [Theory]
-    [InlineData(false, new int[0], 1)]
-    [InlineData(false, new[] { 1 }, 1)]
-    [InlineData(false, new[] { 2, 1, 3 }, 1)]
-    [InlineData(false, new[] { 2, 1, 3 }, 40)] // scores hundreds above the tokens', and below
-    [InlineData(true, new int[0], 1)]
-    [InlineData(true, new[] { 2, 1, 3 }, 1)]
-    [InlineData(true, new[] { 4 }, 40)]
-    [InlineData(true, new[] { 2, 1 }, 1, false, true)]
-    [InlineData(true, new[] { 2, 1 }, 1, true, false)]
-    [InlineData(true, new[] { 2, 1 }, 1, false, false)]
-    public void Output_and_gradients_are_those_of_the_definition(bool separateQueries, int[] lengths, double promptScale, bool ofRows = true, bool ofQueries = true)
+    /// <summary>Which rows see which.</summary>
+    public enum Form
+    {
+        AlongPaths,
+        AlongPathsOfSome,
+        ByHead,
+        ByHeadForSome,
+    }
+
+    public static TheoryData<Form, int[], double, bool, bool> Cases()
+    {
+        var cases = new TheoryData<Form, int[], double, bool, bool>();
+        foreach (Form form in Enum.GetValues<Form>())
+        {
+            cases.Add(form, [], 1, true, true);
+            cases.Add(form, [1], 1, true, true);
+            cases.Add(form, [2, 1, 3], 1, true, true);
+            cases.Add(form, [2, 1, 3], 40, true, true); // scores hundreds above the tokens', and below
+            cases.Add(form, [2, 1], 1, false, form is Form.AlongPathsOfSome or Form.ByHeadForSome);
+            cases.Add(form, [2, 1], 1, true, false);
+            cases.Add(form, [2, 1], 1, false, false);
+        }
+        return cases;
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(Cases))]
+    public void Output_and_gradients_are_those_of_the_definition(Form form, int[] lengths, double promptScale, bool ofRows, bool ofQueries)
     {
         LibTorch.EnsureLoaded();
+        if (form is Form.ByHead or Form.ByHeadForSome) RequireSgemm();
         using var scope = NewDisposeScope();
         using Generator generator = Seeds.Generator(3, "kernel");
-        RowPaths paths = separateQueries ? new RowPaths(Before, [4, 5, 6, 0]) : new RowPaths(Before);
-        using AttentionLayout layout = LayoutOf(paths);
+        bool separateQueries = form is Form.AlongPathsOfSome or Form.ByHeadForSome;
+        var (layout, seen, count) = LayoutOf(form);
+        using AttentionLayout owned = layout;
         using PromptGroups? groups = lengths.Length == 0 ? null : new PromptGroups(lengths, CPU);
         Parameter Input(bool needed, double scale, params long[] shape) => new(randn(shape, generator: generator) * scale, needed);
-        Parameter projected = Input(ofRows, 1, Before.Length, (separateQueries ? 2 : 3) * Width);
-        Parameter? queries = separateQueries ? Input(ofQueries, 1, paths.Count, Width) : null, prompts = groups is null ? null : Input(true, promptScale, groups.Rows, 2 * Width);
+        Parameter projected = Input(ofRows, 1, count, (separateQueries ? 2 : 3) * Width);
+        Parameter? queries = separateQueries ? Input(ofQueries, 1, seen.Length, Width) : null, prompts = groups is null ? null : Input(true, promptScale, groups.Rows, 2 * Width);
         Parameter? weights = groups is null ? null : new Parameter(rand([1 + lengths.Length], generator: generator));
         Parameter[] parameters = [.. new[] { projected, queries, prompts, weights }.OfType<Parameter>()];
-        Tensor toOutput = randn([Width, paths.Count], generator: generator);
+        Tensor toOutput = randn([Width, seen.Length], generator: generator);
         // Transposed: the gradient that comes back is not contiguous.
         Tensor[] Gradients(Tensor output, params Tensor[] of)
         {
@@ -53,7 +72,7 @@ public class PathKernelTests
         backward.ThrowFailure();
 
         Tensor[] exact = [.. parameters.Select(parameter => parameter.detach().to(ScalarType.Float64).requires_grad_(parameter.requires_grad))];
-        Tensor expected = Definition(paths, exact[0], queries is null ? null : exact[1], groups is null ? null : exact[^2], groups is null ? null : exact[^1], lengths);
+        Tensor expected = Definition(seen, exact[0], queries is null ? null : exact[1], groups is null ? null : exact[^2], groups is null ? null : exact[^1], lengths);
         Close.Relative(expected.detach().to(ScalarType.Float32), actual.detach(), 1e-4, "output");
         Tensor[] expectedGradients = Gradients(expected, exact);
         Assert.Equal(expectedGradients.Length, gradients.Length);
@@ -85,6 +104,26 @@ public class PathKernelTests
         Assert.DoesNotContain(true, Finite(rows, prompts));
     }
 
+    [SkippableTheory]
+    [InlineData(float.NaN)]
+    [InlineData(float.NegativeInfinity)]
+    [InlineData(float.PositiveInfinity)]
+    public void What_is_not_a_number_stays_in_its_picture(float value)
+    {
+        RequireSgemm();
+        using var scope = NewDisposeScope();
+        using Generator generator = Seeds.Generator(4, "kernel");
+        var (layout, seen, count) = LayoutOf(Form.ByHead);
+        using AttentionLayout owned = layout;
+        using var groups = new PromptGroups([2, 1], CPU);
+        using var backward = new BackwardTensors();
+        using var noGrad = no_grad();
+        Tensor rows = randn([count, 3 * Width], generator: generator), prompts = randn([3, 2 * Width], generator: generator);
+        rows[8].fill_(value);
+        bool[] finite = [.. MixedAttention.Attend(rows, null, prompts, ones(3) / 3, groups, layout, backward).isfinite().all(1).data<bool>()];
+        Assert.Equal(seen.Select(keys => !keys.Contains(8)), finite);
+    }
+
     [Fact]
     public void Tensors_that_do_not_fit_are_refused()
     {
@@ -107,13 +146,14 @@ public class PathKernelTests
 
     /// <summary>Thrown where it can be caught: not out of autograd's call, which would end the process.</summary>
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public void An_input_changed_before_the_backward_pass_is_told(bool alongPaths)
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(false, false)]
+    public void An_input_changed_before_the_backward_pass_is_told(bool alongPaths, bool byHead)
     {
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
-        using var layout = new AttentionLayout(Heads, 1, 7, 7) { Paths = alongPaths ? new RowPaths(Before) : null };
+        using var layout = new AttentionLayout(Heads, 1, 7, 7) { Paths = alongPaths ? new RowPaths(Before) : null, ByHead = byHead && Sgemm.IsAvailable };
         using var groups = new PromptGroups([2], CPU);
         using var backward = new BackwardTensors();
         Tensor prompts = ones(2, 2 * Width).requires_grad_(), weights = ones(2);
@@ -124,17 +164,37 @@ public class PathKernelTests
         Assert.Null(prompts.grad);
     }
 
+    private static void RequireSgemm()
+    {
+        LibTorch.EnsureLoaded();
+        Skip.IfNot(Sgemm.IsAvailable, "this libtorch does not export its BLAS");
+    }
+
     private static AttentionLayout LayoutOf(RowPaths paths) => new(Heads, 1, paths.Count, paths.Rows) { Paths = paths };
 
+    /// <returns>A layout of that form, the rows that each of its queries sees, and how many rows there are.</returns>
+    private static (AttentionLayout Layout, long[][] Seen, int Rows) LayoutOf(Form form)
+    {
+        if (form is Form.AlongPaths or Form.AlongPathsOfSome)
+        {
+            RowPaths paths = form == Form.AlongPathsOfSome ? new RowPaths(Before, [4, 5, 6, 0]) : new RowPaths(Before);
+            return (LayoutOf(paths), [.. Enumerable.Range(0, paths.Count).Select(query => paths.Keys[paths.Starts[query]..paths.Starts[query + 1]].Select(key => (long)key).ToArray())], Before.Length);
+        }
+        const int Sequences = 3, Keys = 6;
+        int queries = form == Form.ByHeadForSome ? 2 : Keys;
+        long[][] seen = [.. Enumerable.Range(0, Sequences * queries).Select(query => Enumerable.Range(query / queries * Keys, Keys).Select(key => (long)key).ToArray())];
+        return (new AttentionLayout(Heads, Sequences, queries, Keys) { ByHead = true }, seen, Sequences * Keys);
+    }
+
     /// <summary>Σ_c a_c · softmax(q [K; K_c]ᵀ) [V; V_c], one query, head and candidate after the other.</summary>
-    private static Tensor Definition(RowPaths paths, Tensor projected, Tensor? queries, Tensor? prompts, Tensor? weights, int[] lengths)
+    private static Tensor Definition(long[][] seen, Tensor projected, Tensor? queries, Tensor? prompts, Tensor? weights, int[] lengths)
     {
         Tensor[] parts = projected.chunk(queries is null ? 3 : 2, 1);
         Tensor asked = queries ?? parts[0];
         var rows = new List<Tensor>();
-        for (int query = 0; query < paths.Count; query++)
+        for (int query = 0; query < seen.Length; query++)
         {
-            Tensor at = tensor(paths.Keys[paths.Starts[query]..paths.Starts[query + 1]].Select(key => (long)key).ToArray());
+            Tensor at = tensor(seen[query]);
             var byHead = new List<Tensor>();
             for (int head = 0; head < Heads; head++)
             {
