@@ -48,18 +48,19 @@ internal static class PromptedBlock
     /// <summary>Output projection, residual and MLP: everything behind the attention.</summary>
     public static Tensor Finish(BlockWeights block, ClipTransformerConfig config, Tensor rows, Tensor attended)
     {
-        rows = Added(F.linear(attended, block.OutWeight, block.OutBias), rows);
+        rows = Added(rows, attended, block.OutWeight, block.OutBias);
         Tensor hidden = F.linear(Factor(Norm(rows, block.Norm2Weight, block.Norm2Bias, config), block), block.UpWeight, block.UpBias);
         // The 1.702 of quick GELU is folded into the weights around it: silu is all that is left.
         hidden = config.Activation == ClipActivation.QuickGelu ? F.silu(hidden) : F.gelu(hidden);
-        return Added(F.linear(hidden, block.DownWeight, block.DownBias), rows);
+        return Added(rows, hidden, block.DownWeight, block.DownBias);
     }
 
     /// <summary>In the type of the block's matrices, which may be coarser than that of the rows.</summary>
     private static Tensor Factor(Tensor rows, BlockWeights block) => rows.dtype == block.QkvWeight.dtype ? rows : rows.to(block.QkvWeight.dtype);
 
-    /// <summary>What a layer adds to its rows, in the rows' type.</summary>
-    private static Tensor Added(Tensor product, Tensor rows) => product.dtype == rows.dtype ? product.add_(rows) : rows + product;
+    /// <summary>Rows plus a projection of what a layer computed from them, in the rows' type. A product of that type is added where it is made, which saves a pass over memory.</summary>
+    private static Tensor Added(Tensor rows, Tensor computed, Tensor weight, Tensor bias)
+        => weight.dtype == rows.dtype ? (rows + bias).addmm_(computed, weight.t()) : rows + F.linear(computed, weight, bias);
 
     public static Tensor Norm(Tensor rows, Tensor weight, Tensor bias, ClipTransformerConfig config)
         => F.layer_norm(rows, [rows.shape[^1]], weight, bias, config.NormEpsilon);
