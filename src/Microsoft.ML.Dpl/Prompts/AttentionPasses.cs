@@ -23,8 +23,11 @@ internal unsafe ref struct ForwardPass
     /// <summary>As <see cref="Shares"/>: a_c times the shares, written by both passes of <see cref="PathKernel"/>. Null in its backward pass: they are not asked for.</summary>
     public float* PromptWeights;
 
-    /// <summary>softmax over the tokens, in the kernel's own order.</summary>
+    /// <summary>softmax over the tokens, in the kernel's own order; of <see cref="HeadKernel"/> still to be divided by <see cref="Totals"/>.</summary>
     public float* Attention;
+
+    /// <summary>Of <see cref="HeadKernel"/>: [units] Σ exp(score − largest) over the tokens.</summary>
+    public float* Totals;
 
     /// <summary>[units, candidates] σ_c</summary>
     public float* Kept;

@@ -22,11 +22,14 @@ internal sealed unsafe class HeadKernel(int sequences, int queries, int keys, in
     // Rows of scores begin with a cache line.
     private readonly int _stride = (keys + 15) / 16 * 16;
 
-    /// <summary>Floats of <see cref="ForwardPass.Attention"/>: [sequences, heads, queries, keys], rows padded.</summary>
+    /// <summary>Floats of <see cref="ForwardPass.Attention"/>: exp(score − largest) for [sequences, heads, queries, keys], rows padded. What they are divided by is multiplied into the shorter rows of values.</summary>
     public long AttentionSize => (long)sequences * heads * queries * _stride;
 
     /// <summary>Floats of <see cref="ForwardPass.Scratch"/> in the forward pass.</summary>
-    public long ForwardScratch => (long)queries * (1 + _mixture.Exponents + _mixture.Rows);
+    public long ForwardScratch => (long)queries * (_mixture.Exponents + _mixture.Rows);
+
+    /// <summary>Floats of <see cref="ForwardPass.Totals"/>.</summary>
+    public long TotalsSize => (long)sequences * heads * queries;
 
     /// <summary>Floats of <see cref="ForwardPass.Scratch"/> in the backward pass.</summary>
     public long BackwardScratch => (long)queries * (_stride + headWidth + 1 + 2 * _mixture.Rows);
@@ -34,7 +37,7 @@ internal sealed unsafe class HeadKernel(int sequences, int queries, int keys, in
     public void Forward(in ForwardPass pass)
     {
         int rows = _mixture.Rows, exponents = _mixture.Exponents;
-        float* totals = pass.Scratch, promptWeights = totals + queries, exponentials = promptWeights + queries * rows;
+        float* promptWeights = pass.Scratch, exponentials = promptWeights + queries * rows;
         for (int sequence = 0; sequence < sequences; sequence++)
         {
             for (int head = 0; head < heads; head++)
@@ -43,7 +46,7 @@ internal sealed unsafe class HeadKernel(int sequences, int queries, int keys, in
                 var q = new Sgemm.Matrix(pass.Queries + (long)sequence * queries * pass.QueryStride + head * headWidth, pass.QueryStride);
                 Sgemm.Matrix k = Keys(pass.Keys, pass.KeyStride, sequence, head), v = Keys(pass.Values, pass.KeyStride, sequence, head);
                 var attention = new Sgemm.Matrix(pass.Attention + unit * _stride, _stride);
-                float* shares = pass.Shares + unit * rows;
+                float* shares = pass.Shares + unit * rows, totals = pass.Totals + unit;
                 Sgemm.Multiply(q, k.T, attention, queries, keys, headWidth);
                 if (rows > 0) Sgemm.Multiply(q, Prompts(pass.PromptKeys, head).T, new Sgemm.Matrix(shares, rows), queries, rows, headWidth);
                 for (int i = 0; i < queries; i++)
@@ -53,7 +56,6 @@ internal sealed unsafe class HeadKernel(int sequences, int queries, int keys, in
                     TensorPrimitives.Subtract(scores, largest, scores);
                     TensorPrimitives.Exp(scores, scores);
                     totals[i] = TensorPrimitives.Sum(scores);
-                    TensorPrimitives.Multiply(scores, 1 / totals[i], scores);
                     _mixture.Subtract(largest, shares + i * rows, new Span<float>(exponentials + i * exponents, exponents));
                 }
                 var all = new Span<float>(exponentials, queries * exponents);
@@ -68,6 +70,7 @@ internal sealed unsafe class HeadKernel(int sequences, int queries, int keys, in
                 for (int i = 0; i < queries; i++)
                 {
                     Span<float> from = Row(tokensOnly, i), to = Row(output, i);
+                    TensorPrimitives.Multiply(from, 1 / totals[i], from);
                     if (rows > 0) TensorPrimitives.MultiplyAdd(from, pass.KeptInAll[unit + i], to, to);
                     else from.CopyTo(to);
                 }
@@ -106,13 +109,12 @@ internal sealed unsafe class HeadKernel(int sequences, int queries, int keys, in
 
                 Sgemm.Matrix k = Keys(pass.Keys, pass.KeyStride, sequence, head), v = Keys(pass.Values, pass.KeyStride, sequence, head);
                 Sgemm.Matrix attention = new(pass.Attention + unit * _stride, _stride), toScores = new(scoreGradients, _stride), toOutput = new(scaled, headWidth);
-                for (int i = 0; i < queries; i++) TensorPrimitives.Multiply(Row(gradient, i), pass.KeptInAll[unit + i], Row(toOutput, i));
+                for (int i = 0; i < queries; i++) TensorPrimitives.Multiply(Row(gradient, i), pass.KeptInAll[unit + i] / pass.Totals[unit + i], Row(toOutput, i));
                 Sgemm.Multiply(toOutput, v.T, toScores, queries, keys, headWidth);
                 for (int i = 0; i < queries; i++)
                 {
                     var scores = new Span<float>(scoreGradients + (long)i * _stride, keys);
-                    TensorPrimitives.Subtract(scores, subtrahends[i], scores);
-                    TensorPrimitives.Multiply(scores, new ReadOnlySpan<float>(attention.Start + (long)i * _stride, keys), scores);
+                    TensorPrimitives.AddMultiply(scores, -subtrahends[i] / pass.Totals[unit + i], new ReadOnlySpan<float>(attention.Start + (long)i * _stride, keys), scores);
                 }
                 var toQueries = new Sgemm.Matrix(back.QueryGradients + (long)sequence * queries * back.QueryGradientStride + head * headWidth, back.QueryGradientStride);
                 Sgemm.Multiply(toScores, k, toQueries, queries, headWidth, keys);

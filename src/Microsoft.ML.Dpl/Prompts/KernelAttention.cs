@@ -1,6 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Prompts;
@@ -61,9 +58,8 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
         public Tensor? Attention { get; private set; }
         public Tensor? Kept { get; private set; }             // [queries, heads, candidates]
         public Tensor? KeptInAll { get; private set; }        // [queries, heads]
+        public Tensor? Totals { get; private set; }           // [queries, heads], head by head alone
         public Tensor? TokensOnly { get; private set; }       // [queries, width]
-
-        private const long MostInSpan = int.MaxValue / sizeof(float);
 
         private long Queries => Layout.Paths?.Count ?? Layout.Sequences * Layout.Queries;
 
@@ -84,13 +80,13 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
             long queries = Queries;
             int heads = Layout.Heads;
             // Behind these nothing would notice: the kernels go by pointers.
-            Require(Projected, Rows, (long)Parts * Width);
-            if (AskedAlone is not null) Require(AskedAlone, queries, Width);
+            KernelTensor.Require(Projected, Rows, (long)Parts * Width);
+            if (AskedAlone is not null) KernelTensor.Require(AskedAlone, queries, Width);
             else if (queries != Rows) throw new ArgumentException($"{queries} queries of {Rows} rows need projections of their own.");
             if (Groups is not null)
             {
-                Require(PromptKeysValues!, Groups.Rows, 2L * Width);
-                Require(Weights!, 1 + Groups.Count);
+                KernelTensor.Require(PromptKeysValues!, Groups.Rows, 2L * Width);
+                KernelTensor.Require(Weights!, 1 + Groups.Count);
                 Kept = Projected.new_empty([queries, heads, Groups.Count]);
             }
             Tensor output = Projected.new_empty([queries, Width]);
@@ -105,7 +101,7 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
         private void ForwardByHead(Tensor output)
         {
             HeadKernel kernel = HeadKernel;
-            Attention = Projected.new_empty([kernel.AttentionSize]);
+            (Attention, Totals) = (Projected.new_empty([kernel.AttentionSize]), Projected.new_empty([kernel.TotalsSize]));
             if (Groups is not null) Shares = Projected.new_empty([Layout.Heads, Queries, Groups.Rows]);
             using Tensor scratch = Projected.new_empty([kernel.ForwardScratch]);
             kernel.Forward(Pass(output, promptWeights: null, scratch));
@@ -132,11 +128,11 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
             var toWeights = new double[1 + (Groups?.Count ?? 0)];
             fixed (double* weightGradients = toWeights)
             {
-                float* projected = Pointer(toProjected);
+                float* projected = KernelTensor.Pointer(toProjected);
                 var back = new BackwardPass
                 {
-                    OutputGradient = Pointer(gradient),
-                    QueryGradients = toAsked is null ? projected : Pointer(toAsked),
+                    OutputGradient = KernelTensor.Pointer(gradient),
+                    QueryGradients = toAsked is null ? projected : KernelTensor.Pointer(toAsked),
                     QueryGradientStride = toAsked is null ? Parts * Width : Width,
                     KeyGradients = projected + (Parts - 2) * Width,
                     ValueGradients = projected + (Parts - 1) * Width,
@@ -154,7 +150,7 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
             Tensor? toPrompts = NeedsPrompts ? zeros_like(PromptKeysValues!) : null;
             if (toPrompts is not null)
             {
-                back.PromptKeyGradients = Pointer(toPrompts);
+                back.PromptKeyGradients = KernelTensor.Pointer(toPrompts);
                 back.PromptValueGradients = back.PromptKeyGradients + Width;
             }
             using Tensor scratch = Projected.new_empty([kernel.BackwardScratch]);
@@ -165,7 +161,7 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
         private Tensor? BackwardAlongPaths(BackwardPass back, Tensor gradient, Tensor? toProjected, Tensor? toAsked)
         {
             Tensor? scores = Groups is null ? null : bmm(ByHead(gradient, 0, 1), Prompt(1).transpose(1, 2)), promptWeights = scores is not null && NeedsPrompts ? empty_like(scores) : null;
-            back.ScoreGradients = Pointer(scores);
+            back.ScoreGradients = KernelTensor.Pointer(scores);
             PathKernel.Backward(Pass(output: null, promptWeights), back);
             if (scores is not null && NeedsTokens) (toAsked is null ? ByHead(toProjected!, 0, Parts) : ByHead(toAsked, 0, 1)).add_(bmm(scores, Prompt(0)));
             if (promptWeights is null) return null;
@@ -175,11 +171,11 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
 
         public void Save(autograd.AutogradContext ctx)
         {
-            List<Tensor> tensors = [Projected, AskedAlone!, PromptKeysValues!, Weights!, Shares!, Attention!, Kept!, KeptInAll!, TokensOnly!];
+            List<Tensor> tensors = [Projected, AskedAlone!, PromptKeysValues!, Weights!, Shares!, Attention!, Kept!, KeptInAll!, Totals!, TokensOnly!];
             // The first four are inputs; the rest was made in the forward's scope.
             foreach (Tensor? made in tensors.Skip(4)) made?.MoveToOuterDisposeScope();
             ctx.save_for_backward(tensors);
-            ctx.save_data("state", this with { Projected = null!, AskedAlone = null, PromptKeysValues = null, Weights = null, Shares = null, Attention = null, Kept = null, KeptInAll = null, TokensOnly = null });
+            ctx.save_data("state", this with { Projected = null!, AskedAlone = null, PromptKeysValues = null, Weights = null, Shares = null, Attention = null, Kept = null, KeptInAll = null, Totals = null, TokensOnly = null });
         }
 
         public static State Of(autograd.AutogradContext ctx) => (State)ctx.get_data("state");
@@ -188,30 +184,31 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
         public State Load(autograd.AutogradContext ctx)
         {
             List<Tensor> t = ctx.get_saved_variables();
-            return this with { Projected = t[0], AskedAlone = t[1], PromptKeysValues = t[2], Weights = t[3], Shares = t[4], Attention = t[5], Kept = t[6], KeptInAll = t[7], TokensOnly = t[8] };
+            return this with { Projected = t[0], AskedAlone = t[1], PromptKeysValues = t[2], Weights = t[3], Shares = t[4], Attention = t[5], Kept = t[6], KeptInAll = t[7], Totals = t[8], TokensOnly = t[9] };
         }
 
         private ForwardPass Pass(Tensor? output, Tensor? promptWeights, Tensor? scratch = null)
         {
-            float* projected = Pointer(Projected), promptKeys = Pointer(PromptKeysValues);
+            float* projected = KernelTensor.Pointer(Projected), promptKeys = KernelTensor.Pointer(PromptKeysValues);
             return new ForwardPass
             {
-                Queries = AskedAlone is null ? projected : Pointer(AskedAlone),
+                Queries = AskedAlone is null ? projected : KernelTensor.Pointer(AskedAlone),
                 QueryStride = AskedAlone is null ? Parts * Width : Width,
                 Keys = projected + (Parts - 2) * Width,
                 Values = projected + (Parts - 1) * Width,
                 KeyStride = Parts * Width,
                 PromptKeys = promptKeys,
                 PromptValues = promptKeys + Width,
-                Weights = Pointer(Weights),
-                Shares = Pointer(Shares),
-                PromptWeights = Pointer(promptWeights),
-                Attention = Pointer(Attention),
-                Kept = Pointer(Kept),
-                KeptInAll = Pointer(KeptInAll),
-                TokensOnly = Pointer(TokensOnly),
-                Output = Pointer(output),
-                Scratch = Pointer(scratch),
+                Weights = KernelTensor.Pointer(Weights),
+                Shares = KernelTensor.Pointer(Shares),
+                PromptWeights = KernelTensor.Pointer(promptWeights),
+                Attention = KernelTensor.Pointer(Attention),
+                Kept = KernelTensor.Pointer(Kept),
+                KeptInAll = KernelTensor.Pointer(KeptInAll),
+                Totals = KernelTensor.Pointer(Totals),
+                TokensOnly = KernelTensor.Pointer(TokensOnly),
+                Output = KernelTensor.Pointer(output),
+                Scratch = KernelTensor.Pointer(scratch),
             };
         }
 
@@ -223,21 +220,5 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
 
         /// <summary>One part of [n, parts · width] as [heads, n, headWidth], a view.</summary>
         private Tensor ByHead(Tensor rows, int part, int parts) => rows.view(rows.shape[0], parts, Layout.Heads, -1).select(1, part).permute(1, 0, 2);
-
-        private static void Require(Tensor values, params ReadOnlySpan<long> shape)
-        {
-            if (!values.shape.AsSpan().SequenceEqual(shape)) throw new ArgumentException($"A tensor of [{string.Join(", ", values.shape)}] stands where the layout has [{string.Join(", ", shape.ToArray())}].");
-            if (values.dtype != ScalarType.Float32 || values.device_type != DeviceType.CPU || !values.is_contiguous()) throw new ArgumentException($"A tensor is {values.dtype} on {values.device}{(values.is_contiguous() ? "" : ", not contiguous")}: this attention takes contiguous float32 on the CPU.");
-        }
-
-        /// <summary>Where a contiguous tensor's values begin; null for null.</summary>
-        private static float* Pointer(Tensor? values)
-        {
-            if (values is null) return null;
-            if (values.NumberOfElements <= MostInSpan) return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(values.bytes));
-            // A span ends at 2 GiB, the scores of a thousand long texts need not.
-            using Tensor first = values.view(-1).narrow(0, 0, 1);
-            return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
-        }
     }
 }

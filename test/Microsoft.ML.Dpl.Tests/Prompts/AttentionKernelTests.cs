@@ -140,8 +140,8 @@ public class AttentionKernelTests
         Refused("[3, 15]", last, keys, zeros(3, Width), prompts, weights);
         Refused("[4, 30]", layout, rows, null, zeros(4, 2 * Width), weights);
         Refused("[2]", layout, rows, null, prompts, weights[..2]);
-        Refused("takes contiguous float32", layout, rows, null, prompts, weights.to(ScalarType.Float64));
-        Refused("takes contiguous float32", layout, zeros(3 * Width, 7).t(), null, prompts, weights);
+        Refused("take contiguous float32", layout, rows, null, prompts, weights.to(ScalarType.Float64));
+        Refused("take contiguous float32", layout, zeros(3 * Width, 7).t(), null, prompts, weights);
     }
 
     /// <summary>Thrown where it can be caught: not out of autograd's call, which would end the process.</summary>
