@@ -35,7 +35,7 @@ internal sealed class AttentionLayout : IDisposable
     /// <summary>Where separately projected queries stand. Null: rows are slots.</summary>
     public RowPacking? QueryPacking { get; init; }
 
-    /// <summary>The same as rows of rows, for float32 on a CPU's single thread; null: all is done by libtorch's operations.</summary>
+    /// <summary>The same as each query's keys, along which <see cref="PathAttention"/> computes float32 on a CPU; null: all is done by libtorch's operations.</summary>
     public RowPaths? Paths { get; init; }
 
     public void Dispose()
