@@ -54,6 +54,7 @@ public sealed class OnnxGraphTests
         using var tower = new RandomTower(ShapeOf("gelu"), [1, 0, 2]);
         ModelProto model = ModelProto.Parser.ParseFrom(tower.Written());
         Assert.Equal((8L, 17L), (model.IrVersion, Assert.Single(model.OpsetImport).Version));
+        Assert.Equal(["logits", "probabilities"], model.Graph.Output.Select(output => output.Name));
         GraphProto graph = model.Graph;
         var known = new HashSet<string>(StringComparer.Ordinal);
         foreach (string name in graph.Input.Select(i => i.Name).Concat(graph.Initializer.Select(i => i.Name))) Assert.True(known.Add(name), name);

@@ -84,7 +84,11 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
     public void A_model_that_takes_pictures_prepares_them_as_CLIP_does()
     {
         using DplTransformer trained = Fit(small.Backbone, "text 1 1 | image 2 0 1");
-        using var model = new OnnxModel(Written(trained, DplOnnxInput.Picture));
+        byte[] written = Written(trained, DplOnnxInput.Picture);
+        // What the oldest runtime reads that this input is promised for.
+        ModelProto parsed = ModelProto.Parser.ParseFrom(written);
+        Assert.Equal((8L, 18L), (parsed.IrVersion, Assert.Single(parsed.OpsetImport).Version));
+        using var model = new OnnxModel(written);
         Assert.Equal([-1, -1, 3], model.Inputs["picture"].Dimensions);
         Assert.Equal([1, 3], model.Outputs["probabilities"].Dimensions);
         foreach (LabelledPicture row in pictures.Test) Check(row.ImagePath);
@@ -126,6 +130,22 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
         Assert.Equal([-1, 3, 24, 24], model.Inputs["pixels"].Dimensions);
         foreach (string output in new[] { "logits", "probabilities" }) Assert.Equal([-1, 3], model.Outputs[output].Dimensions);
         Assert.Equal(2, model.Outputs.Count);
+    }
+
+    [Theory]
+    [InlineData(31, false)]
+    [InlineData(20, true)]
+    public void The_metadata_tell_the_resize_from_the_crop(int shortSide, bool pads)
+    {
+        using var folder = new TemporaryFolder();
+        SmallBackbone.Write(folder.FullPath, seed: 9);
+        File.WriteAllText(folder.File("preprocessor_config.json"), $$"""{"size": {"shortest_edge": {{shortSide}}}, "crop_size": 24}""");
+        using DplTransformer trained = Fit(ClipBackbone.Open(folder.FullPath), "text 0 0 | image 0 0 0");
+        using var model = new OnnxModel(Written(trained));
+        Assert.Equal(("24", $"{shortSide}"), (model.Metadata["image_size"], model.Metadata["resize_short_side"]));
+        Assert.Equal(pads, model.Metadata["crop"].Contains("padded with 0", StringComparison.Ordinal));
+        if (pads) Assert.Contains("dpl onnx --input pixels", Assert.Throws<NotSupportedException>(() => Written(trained, DplOnnxInput.Picture)).Message);
+        else Assert.NotEmpty(Written(trained, DplOnnxInput.Picture));
     }
 
     [Fact]
