@@ -56,6 +56,9 @@ dotnet run --project "$work/app" -- "$work/no-clip" "$work/model.onnx" | tee "$w
 grep -q "text 2 4 | image 0 6; There is no file or folder" "$work/output"
 grep -q "^text 1 .*; libtorch loaded" "$work/output"
 
+# It reads the library's internals, so no other version of it will do.
+grep -q "id=\"Microsoft.ML.Dpl\" version=\"\[$version\(, $version\)\?\]\"" "$work/restored/microsoft.ml.dpl.onnx/$version/microsoft.ml.dpl.onnx.nuspec"
+
 # The model needs ONNX Runtime and nothing of ours.
 mkdir "$work/reader"
 cat > "$work/reader/reader.csproj" <<EOF

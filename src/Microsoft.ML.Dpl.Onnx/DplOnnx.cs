@@ -20,40 +20,77 @@ namespace Microsoft.ML.Dpl;
 /// </remarks>
 public static class DplOnnx
 {
+    /// <summary>What stands behind the model's name in that of the file with its weights.</summary>
+    private const string DataExtension = ".data";
+
     /// <summary>Writes the model to a file, whole or not at all.</summary>
     /// <param name="transformer">The classifier; stays as it is.</param>
     /// <param name="path">Where it goes, usually named .onnx; a file there is replaced once the new one is whole.</param>
     /// <param name="input">What the model takes.</param>
+    /// <param name="externalData">
+    /// Whether the weights go into a second file, which is called as the first with .data behind it and must stay beside it under that name. A model of more than the 2 GB that one ONNX file can have is written so in any case.
+    /// </param>
+    /// <param name="cancellation">Ends the work soon, with nothing written.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such input.</exception>
-    /// <exception cref="NotSupportedException">The model is larger than the 2 GB that one ONNX file can have, or is to take pictures, which its CLIP pads.</exception>
+    /// <exception cref="NotSupportedException">The model is to take pictures, which its CLIP pads.</exception>
     /// <exception cref="IOException">The place cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public static void SaveAsOnnx(this DplTransformer transformer, string path, DplOnnxInput input = DplOnnxInput.Pixels)
-    {
-        ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        ModelProto model = ModelOf(transformer, input);
-        WholeFile.Write(path, stream => OnnxClassifier.Write(model, stream));
-    }
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public static void SaveAsOnnx(this DplTransformer transformer, string path, DplOnnxInput input = DplOnnxInput.Pixels, bool externalData = false, CancellationToken cancellation = default)
+        => Save(transformer, path, input, externalData, OnnxClassifier.LargestModel, cancellation);
 
     /// <summary>Writes the model to a stream at its position and leaves it open.</summary>
     /// <param name="transformer">The classifier; stays as it is.</param>
     /// <param name="stream">Need not seek.</param>
     /// <param name="input">What the model takes.</param>
+    /// <param name="cancellation">Ends the work soon; the stream may have a part of the model then.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such input.</exception>
     /// <exception cref="NotSupportedException">The model is larger than the 2 GB that one ONNX file can have, or is to take pictures, which its CLIP pads.</exception>
     /// <exception cref="IOException">The stream cannot be written.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public static void SaveAsOnnx(this DplTransformer transformer, Stream stream, DplOnnxInput input = DplOnnxInput.Pixels)
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public static void SaveAsOnnx(this DplTransformer transformer, Stream stream, DplOnnxInput input = DplOnnxInput.Pixels, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(stream);
-        OnnxClassifier.Write(ModelOf(transformer, input), stream);
+        Save(transformer, stream, input, OnnxClassifier.LargestModel, cancellation);
     }
 
-    private static ModelProto ModelOf(DplTransformer transformer, DplOnnxInput input)
+    /// <summary>Writes the model with its weights in itself where it has at most <paramref name="largest"/> bytes then.</summary>
+    internal static void Save(DplTransformer transformer, string path, DplOnnxInput input, bool externalData, long largest, CancellationToken cancellation)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        Require(transformer, input);
+        if (!externalData && SizeOf(transformer) <= largest)
+        {
+            ModelProto model = ModelOf(transformer, input, data: null, cancellation);
+            WholeFile.Write(path, stream => OnnxClassifier.Write(model, stream));
+            return;
+        }
+        string beside = path + DataExtension;
+        // Both are written before either gets its name, and the weights get theirs first.
+        WholeFile.Write(path, stream => WholeFile.Write(
+            beside, weights => OnnxClassifier.Write(ModelOf(transformer, input, new OnnxData(weights, Path.GetFileName(beside)), cancellation), stream)));
+    }
+
+    /// <summary>Writes the model, or refuses one of more than <paramref name="largest"/> bytes.</summary>
+    internal static void Save(DplTransformer transformer, Stream stream, DplOnnxInput input, long largest, CancellationToken cancellation)
+    {
+        Require(transformer, input);
+        long bytes = SizeOf(transformer);
+        if (bytes > largest)
+            throw new NotSupportedException(FormattableString.Invariant($"In one piece this model would have about {bytes / 1e9:f1} GB, but ONNX allows {largest / 1e9:f1} GB at most. Give {nameof(SaveAsOnnx)} a path: the weights then go into a second file."));
+        OnnxClassifier.Write(ModelOf(transformer, input, data: null, cancellation), stream);
+    }
+
+    private static void Require(DplTransformer transformer, DplOnnxInput input)
     {
         ArgumentNullException.ThrowIfNull(transformer);
         if (!Enum.IsDefined(input)) throw new ArgumentOutOfRangeException(nameof(input), input, "There is no such input.");
-        return transformer.Use(classifier => OnnxClassifier.Create(classifier, OnnxMetadata.Of(transformer, input), input == DplOnnxInput.Picture ? transformer.Preprocessing : null));
     }
+
+    private static long SizeOf(DplTransformer transformer) => transformer.Use(OnnxClassifier.SizeOf);
+
+    private static ModelProto ModelOf(DplTransformer transformer, DplOnnxInput input, OnnxData? data, CancellationToken cancellation)
+        => transformer.Use(classifier => OnnxClassifier.Create(classifier, OnnxMetadata.Of(transformer, input), input == DplOnnxInput.Picture ? transformer.Preprocessing : null, data, cancellation));
 }

@@ -23,16 +23,18 @@ internal static class OnnxClassifier
     /// <param name="classifier">Only read.</param>
     /// <param name="metadata">What a reader needs besides the graph.</param>
     /// <param name="preparation">What the model does to a picture; null: it takes pixels, in batches.</param>
-    /// <param name="largest">The most bytes that the model may have.</param>
-    /// <exception cref="NotSupportedException">The model would be larger, or the preparation has no nodes.</exception>
-    public static ModelProto Create(FoldedClassifier classifier, IReadOnlyList<KeyValuePair<string, string>> metadata, ClipImageProcessorConfig? preparation = null, long largest = LargestModel)
+    /// <param name="data">Takes the large constants; null: the model has all of them in itself.</param>
+    /// <param name="cancellation">Looked at before each constant.</param>
+    /// <exception cref="NotSupportedException">The preparation has no nodes.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public static ModelProto Create(
+        FoldedClassifier classifier, IReadOnlyList<KeyValuePair<string, string>> metadata, ClipImageProcessorConfig? preparation = null, OnnxData? data = null, CancellationToken cancellation = default)
     {
-        RequireSize(classifier, largest);
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         ClipConfig config = classifier.Tower.Weights.Config;
         long classes = classifier.ClassFeatures.shape[0];
-        var graph = new OnnxGraph("prompted_clip");
+        var graph = new OnnxGraph("prompted_clip", data, cancellation);
         object batch = "batch";
         string images = Pixels;
         if (preparation is null)
@@ -64,11 +66,10 @@ internal static class OnnxClassifier
     public static void Write(ModelProto model, Stream stream)
         => model.WriteTo(stream);
 
-    private static void RequireSize(FoldedClassifier classifier, long largest)
+    /// <summary>Bytes of a model that has all constants in itself; a little more than it will have.</summary>
+    public static long SizeOf(FoldedClassifier classifier)
     {
         IEnumerable<Tensor> prompts = classifier.Tower.Folded.SelectMany(folded => folded is var (keys, values) ? new[] { keys, values } : []);
-        long bytes = RoomForNodes + sizeof(float) * classifier.Tower.Weights.Tensors.Concat(prompts).Append(classifier.ClassFeatures).Sum(tensor => tensor.NumberOfElements);
-        if (bytes > largest)
-            throw new NotSupportedException(FormattableString.Invariant($"As one ONNX file this model would have about {bytes / 1e9:f1} GB, but such a file can have {largest / 1e9:f1} GB at most. Use a CLIP with a smaller image tower, or deploy the model's zip."));
+        return RoomForNodes + sizeof(float) * classifier.Tower.Weights.Tensors.Concat(prompts).Append(classifier.ClassFeatures).Sum(tensor => tensor.NumberOfElements);
     }
 }

@@ -6,7 +6,10 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Onnx;
 
 /// <summary>A graph that grows node by node. A value's name is that of the node that makes it; constants have names of their own.</summary>
-internal sealed class OnnxGraph(string name)
+/// <param name="name">The graph's.</param>
+/// <param name="data">Where large constants go; null: all are kept in the graph.</param>
+/// <param name="cancellation">Ends its growth at the next constant.</param>
+internal sealed class OnnxGraph(string name, OnnxData? data = null, CancellationToken cancellation = default)
 {
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
 
@@ -64,8 +67,11 @@ internal sealed class OnnxGraph(string name)
 
     private string Constant(string name, TensorProto.Types.DataType type, IEnumerable<long> shape, ReadOnlySpan<byte> bytes)
     {
-        var tensor = new TensorProto { Name = Unused(name), DataType = (int)type, RawData = ByteString.CopyFrom(bytes) };
+        cancellation.ThrowIfCancellationRequested();
+        var tensor = new TensorProto { Name = Unused(name), DataType = (int)type };
         tensor.Dims.AddRange(shape);
+        if (data is not null && bytes.Length >= OnnxData.Alignment) data.Append(tensor, bytes);
+        else tensor.RawData = ByteString.CopyFrom(bytes);
         Graph.Initializer.Add(tensor);
         return name;
     }

@@ -13,7 +13,7 @@ public enum DplPrecision
     TensorFloat32,
 
     /// <summary>
-    /// Factors and results to 8 bits, in half the memory: fast on GPUs with tensor cores and on CPUs with AMX or AVX512-BF16, slow on others. Equal seeds give equal bits on one CPU, not on CPUs of different kinds.
+    /// Factors and results to 8 bits, in half the memory: fast on GPUs with tensor cores and on CPUs with AMX or AVX512-BF16, slow on others. A GPU may round parts of a product's sum, too, as libtorch lets it. Equal seeds give equal bits on one CPU, not on CPUs of different kinds.
     /// </summary>
     BFloat16,
 }

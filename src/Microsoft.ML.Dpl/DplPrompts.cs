@@ -52,7 +52,7 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
     /// <summary>What the label column was; null: text.</summary>
     internal (LabelKind Kind, PrimitiveDataViewType ValueType)? Label { get; init; }
 
-    /// <summary>Writes all arrays and texts.</summary>
+    /// <summary>Writes all arrays and texts, or nothing where that fails.</summary>
     /// <param name="path">A file that ends in .safetensors, which is replaced; or a folder for .npy files, empty or not yet there.</param>
     /// <exception cref="IOException">The place cannot be written, or the folder is not empty.</exception>
     public void Save(string path)

@@ -97,6 +97,40 @@ public sealed class InterruptionTests(DrawnData data)
         }
     }
 
+    /// <summary>These say nothing while they work: they are interrupted once libtorch is being loaded, which comes before all else that takes long.</summary>
+    [SkippableTheory]
+    [InlineData("export", "prompts")]
+    [InlineData("export", "prompts.safetensors")]
+    [InlineData("onnx", "model.onnx")]
+    [InlineData("onnx", "model.onnx", "--external-data")]
+    public async Task A_model_that_is_written_otherwise_is_written_whole_or_not_at_all(params string[] command)
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "what a process has loaded is read from /proc");
+        (await data.Fit()).Expect(0);
+        using var folder = new TemporaryFolder();
+        using Process process = ToolProcess.Start([command[0], data.Model, "--output", folder.File(command[1]), .. command[2..]]);
+        try
+        {
+            using var limit = new CancellationTokenSource(Limit);
+            Task<string> output = process.StandardOutput.ReadToEndAsync(limit.Token), error = process.StandardError.ReadToEndAsync(limit.Token);
+            while (!File.ReadAllText($"/proc/{process.Id}/maps").Contains("libtorch_cpu", StringComparison.Ordinal))
+            {
+                Assert.False(process.HasExited);
+                await Task.Delay(5, limit.Token);
+            }
+            Signals.Interrupt(process);
+            await process.WaitForExitAsync(limit.Token);
+            Assert.True(process.ExitCode == Cancelled, await output + await error);
+            Assert.EndsWith("Cancelled.\n", await error);
+            Assert.Empty(await output);
+            Assert.Empty(Directory.GetFileSystemEntries(folder.FullPath));
+        }
+        finally
+        {
+            if (!process.HasExited) process.Kill();
+        }
+    }
+
     [SkippableFact]
     public async Task A_second_one_ends_at_once()
     {

@@ -34,6 +34,25 @@ public sealed class OnnxCommandTests(ExportImportTests.SavedModel model) : IClas
     }
 
     [Fact]
+    public async Task Weights_go_beside_the_model_where_that_is_asked_for()
+    {
+        string path = Path.Combine(_folder, "model.onnx"), data = path + ".data";
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("onnx", model.Zip, "--external-data", "-o", path)).Expect(0);
+        Assert.Contains($"Weights, to stay beside it: {data}", outcome.Output);
+        Assert.Equal([path, data], Directory.GetFileSystemEntries(_folder).Order(StringComparer.Ordinal));
+        TensorProto outside = ModelProto.Parser.ParseFrom(File.ReadAllBytes(path)).Graph.Initializer.First(constant => constant.DataLocation == TensorProto.Types.DataLocation.External);
+        Assert.Equal("model.onnx.data", outside.ExternalData.Single(entry => entry.Key == "location").Value);
+
+        outcome = (await ToolProcess.Run("onnx", model.Zip, "--external-data", "-o", path, "--format", "json")).Expect(0);
+        JsonElement described = JsonSerializer.Deserialize<JsonElement>(outcome.Output);
+        Assert.Equal(data, described.GetProperty("dataPath").GetString());
+        Assert.Equal(new FileInfo(data).Length, described.GetProperty("dataBytes").GetInt64());
+        string zip = Path.Combine(_folder, "odd.data");
+        File.Copy(model.Zip, zip);
+        Assert.Contains("--output would replace", Assert.Single((await ToolProcess.Run("onnx", zip, "--external-data", "-o", Path.Combine(_folder, "odd"))).Expect(2).ErrorLines));
+    }
+
+    [Fact]
     public async Task What_is_no_model_or_cannot_be_written_is_told_in_a_sentence()
     {
         string notes = Path.Combine(_folder, "notes.zip"), path = Path.Combine(_folder, "model.onnx");

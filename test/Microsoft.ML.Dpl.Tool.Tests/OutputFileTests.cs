@@ -66,6 +66,65 @@ public sealed class OutputFileTests : IDisposable
     }
 
     [Fact]
+    public void Files_that_belong_together_are_placed_together()
+    {
+        string path = _folder.File("model.onnx"), data = _folder.File("model.onnx.data"), partial = "";
+        File.WriteAllText(path, "old");
+        OutputFile file = OutputFile.Check(path, "--output");
+        file.Write(temporary =>
+        {
+            Directory.CreateDirectory(partial = temporary);
+            File.WriteAllText(Path.Combine(temporary, "model.onnx"), "model");
+            File.WriteAllText(Path.Combine(temporary, "model.onnx.data"), "data");
+            Assert.Equal("old", File.ReadAllText(path));
+        });
+        Assert.Equal(("model", "data"), (File.ReadAllText(path), File.ReadAllText(data)));
+        string message = Assert.Throws<IOException>(() => file.Write(temporary =>
+        {
+            Directory.CreateDirectory(temporary);
+            File.WriteAllText(Path.Combine(temporary, "model.onnx"), "half");
+            throw new IOException($"No space left on device : '{Path.Combine(temporary, "model.onnx.data")}'");
+        })).Message;
+        Assert.Equal($"'{path}' cannot be written: No space left on device : '{data}'.", message);
+        int left = -1;
+        file.Write(temporary =>
+        {
+            Directory.CreateDirectory(temporary);
+            File.WriteAllText(Path.Combine(temporary, "model.onnx.data"), "half");
+            OutputFile.Abandon(() => left = Directory.GetFileSystemEntries(_folder.FullPath).Length);
+            Directory.CreateDirectory(temporary);
+        });
+        Assert.Equal(2, left);
+        Assert.Equal(("model", "data"), (File.ReadAllText(path), File.ReadAllText(data)));
+        Assert.Equal([path, data], Directory.GetFileSystemEntries(_folder.FullPath).Order(StringComparer.Ordinal));
+        Assert.EndsWith(".partial", partial);
+    }
+
+    [Fact]
+    public async Task Whoever_ends_the_process_waits_for_what_takes_a_moment()
+    {
+        using ManualResetEventSlim begun = new(), finish = new();
+        bool whole = false;
+        Task writing = Task.Run(() => OutputFile.Undisturbed(() =>
+        {
+            begun.Set();
+            finish.Wait();
+            whole = true;
+        }));
+        begun.Wait();
+        Task<bool> ending = Task.Run(() =>
+        {
+            bool found = false;
+            OutputFile.Abandon(() => found = whole);
+            return found;
+        });
+        Assert.NotSame(ending, await Task.WhenAny(ending, Task.Delay(200)));
+        finish.Set();
+        await writing;
+        Assert.True(await ending);
+    }
+
+    [Fact]
     public void Nothing_that_is_read_is_written_to()
     {
         string path = _folder.File("train.tsv");

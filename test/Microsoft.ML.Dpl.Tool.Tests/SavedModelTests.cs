@@ -76,6 +76,17 @@ public sealed class SavedModelTests(DrawnData data)
     }
 
     [Fact]
+    public async Task Inspect_says_each_thing_once()
+    {
+        string zip = data.File("turned.zip");
+        (await ToolProcess.Run("train", data.Table("train"), "--clip", "tiny", "--configuration", "uniform:1", "--training-epochs", "1", "--apply-exif", "--output", zip, "--report", "none", "--baseline", "none")).Expect(0);
+        string[] lines = (await ToolProcess.Run("inspect", zip)).Expect(0).Output.Split('\n');
+        Assert.Contains("turned as their files ask (EXIF)", Assert.Single(lines, line => line.TrimStart().StartsWith("pictures ", StringComparison.Ordinal)));
+        string[] names = [.. lines.Select(line => line.Trim().Split("  ")[0]).Where(name => name.Length > 0)];
+        Assert.Equal(names.Distinct(), names);
+    }
+
+    [Fact]
     public async Task A_class_that_the_model_does_not_know_is_named()
     {
         (await data.Fit()).Expect(0);

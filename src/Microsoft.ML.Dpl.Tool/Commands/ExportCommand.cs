@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Dpl.Tool.Models;
 using Microsoft.ML.Dpl.Tool.Options;
 
@@ -42,8 +43,10 @@ internal static class ExportCommand
         var mlContext = new MLContext();
         clip.Apply(arguments, mlContext, cancellation);
         using SavedModel loaded = SavedModel.Load(mlContext, model);
+        cancellation.ThrowIfCancellationRequested();
         DplPrompts prompts = loaded.Transformer.ExportPrompts();
-        prompts.Save(output);
+        cancellation.ThrowIfCancellationRequested();
+        OutputFile.Undisturbed(() => prompts.Save(output));
         log.WriteLine($"Written: {Path.GetFullPath(output)}");
         Describe(prompts, log);
         return (int)ExitCode.Success;

@@ -62,7 +62,7 @@ internal static class ImportCommand
             if (arguments.GetValue(classes) is { Length: > 0 } listed) read = read with { ClassNames = listed };
             if (arguments.GetValue(template) is { } text) read = read with { Template = text };
             if (arguments.GetValue(anyClip)) read = read with { BackboneSha256 = null };
-            return Task.FromResult(ImportPrompts(read, backbone!, arguments.GetRequiredValue(column), contents.Of(arguments), file, log));
+            return Task.FromResult(ImportPrompts(read, backbone!, arguments.GetRequiredValue(column), contents.Of(arguments), file, log, cancellation));
         });
         return command;
     }
@@ -91,11 +91,12 @@ internal static class ImportCommand
         return (int)ExitCode.Success;
     }
 
-    private static int ImportPrompts(DplPrompts prompts, ClipBackbone backbone, string imageColumn, DplModelContents contents, OutputFile output, TextWriter log)
+    private static int ImportPrompts(DplPrompts prompts, ClipBackbone backbone, string imageColumn, DplModelContents contents, OutputFile output, TextWriter log, CancellationToken cancellation)
     {
         var mlContext = new MLContext();
         using DplTransformer transformer = mlContext.DifferentiablePromptModel(prompts, backbone, imageColumn);
         transformer.Contents = contents;
+        cancellation.ThrowIfCancellationRequested();
         var input = new DataViewSchema.Builder();
         input.AddColumn(imageColumn, Microsoft.ML.Data.TextDataViewType.Instance);
         output.Write(path => mlContext.Model.Save(transformer, input.ToSchema(), path));

@@ -41,11 +41,9 @@ internal static class InspectCommand
         if (info.ValidationAccuracy is double accuracy) Row("validation accuracy", EvaluationTables.Percent(accuracy));
         if (info.WasCancelled) Row("cancelled", "the fit was cut short; this is the best it had by then");
         if (info.HasDiverged) Row("diverged", "the fit's numbers went wrong; this is the best it had before");
-        if (info.ApplyExifOrientation) Row("pictures", "turned as their files ask (EXIF)");
         Row("CLIP", $"{info.BackboneName}, SHA-256 {info.BackboneSha256}");
         Row("CLIP in the zip", info.Contents switch { DplModelContents.WithClip => "all of it", DplModelContents.WithImageTower => "the image tower", _ => "nothing of it" });
         if (info.BackboneLocation is { } location) Row("CLIP lay in", location);
-        if (info.HasDiverged) Row("diverged", "the fit's numbers went wrong; this is the best it had before");
         if (info.ImageFolder is { } folder) Row("relative paths start at", folder);
         Row("pictures", $"of at most {info.MaxImagePixels.ToString("N0", CultureInfo.InvariantCulture)} pixels, {(info.ApplyExifOrientation ? "turned as their files ask (EXIF)" : "as they are stored, whatever EXIF says of their orientation")}");
         Row("written by", info.MLNetVersion is { } version ? $"ML.NET {version}" : "an unknown version of ML.NET");

@@ -10,10 +10,16 @@ namespace Microsoft.ML.Dpl.Tool.Commands;
 /// <summary><c>dpl onnx</c>: a model as ONNX, for programs that have ONNX Runtime and no libtorch.</summary>
 internal static class OnnxCommand
 {
+    private const string DataExtension = ".data";
+
     public static System.CommandLine.Command Create()
     {
         var model = new Argument<string>("model") { Description = "A saved model." };
         var output = new Option<string>("--output", "-o") { HelpName = "file", Description = "Where the ONNX model goes; a file there is replaced once the new one is whole.", Required = true };
+        var externalData = new Option<bool>("--external-data")
+        {
+            Description = $"Puts the weights into a second file, which is called as the first with {DataExtension} behind it and must stay beside it. A model of more than 2 GB is written so in any case.",
+        };
         var input = new ChoiceOption<DplOnnxInput>(
             "--input", "pixels: float [batch, 3, size, size], any number of pictures that were resized, cropped and normalised; picture: uint8 [height, width, 3], one picture, which the model prepares itself.", DplOnnxInput.Pixels);
         var format = new ChoiceOption<ResultFormat>("--format", "table or json: how it is told what was written.", ResultFormat.Table);
@@ -21,40 +27,50 @@ internal static class OnnxCommand
         var command = new ExampledCommand(
             "onnx", "Writes a model as ONNX, which ONNX Runtime reads without libtorch and CLIP's files.", "dpl onnx model.zip --output model.onnx", "dpl onnx model.zip --input picture --output model.onnx");
         command.Arguments.Add(model);
-        foreach (Option option in new Option[] { output, input, format }) command.Options.Add(option);
+        foreach (Option option in new Option[] { output, input, externalData, format }) command.Options.Add(option);
         clip.AddTo(command);
         command.SetAction((arguments, cancellation) =>
         {
             string path = arguments.GetRequiredValue(model);
             var mlContext = new MLContext();
-            OutputFile file = OutputFile.Check(arguments.GetRequiredValue(output), output.Name, path);
+            string written = arguments.GetRequiredValue(output);
+            bool beside = arguments.GetValue(externalData);
+            OutputFile file = OutputFile.Check(written, output.Name, path);
+            if (beside) OutputFile.Check(written + DataExtension, output.Name, path);
             clip.Apply(arguments, mlContext, cancellation);
-            Write(mlContext, path, file, input.Of(arguments), format.Of(arguments), arguments.InvocationConfiguration.Output, cancellation);
+            Write(mlContext, path, file, input.Of(arguments), beside, format.Of(arguments), arguments.InvocationConfiguration.Output, cancellation);
             return Task.FromResult((int)ExitCode.Success);
         });
         return command;
     }
 
-    private static void Write(MLContext mlContext, string path, OutputFile file, DplOnnxInput input, ResultFormat format, TextWriter log, CancellationToken cancellation)
+    private static void Write(MLContext mlContext, string path, OutputFile file, DplOnnxInput input, bool externalData, ResultFormat format, TextWriter log, CancellationToken cancellation)
     {
         using SavedModel loaded = SavedModel.Load(mlContext, path);
         DplTransformer transformer = loaded.Transformer;
+        bool hasData = false;
         file.Write(temporary =>
         {
             cancellation.ThrowIfCancellationRequested();
-            // Straight into that file, so that nothing beside it is left where a second Ctrl-C ends the process.
-            using (FileStream stream = File.Create(temporary)) transformer.SaveAsOnnx(stream, input);
+            // In a folder, so that nothing is left of what the library makes where a second Ctrl-C ends the process.
+            Directory.CreateDirectory(temporary);
+            string model = Path.Combine(temporary, Path.GetFileName(file.FullPath));
+            transformer.SaveAsOnnx(model, input, externalData, cancellation);
+            hasData = File.Exists(model + DataExtension);
             cancellation.ThrowIfCancellationRequested();
         });
+        string? dataPath = hasData ? file.FullPath + DataExtension : null;
         long bytes = new FileInfo(file.FullPath).Length;
+        long? dataBytes = dataPath is null ? null : new FileInfo(dataPath).Length;
         int size = transformer.Backbone.Config.ImageSize;
         if (format == ResultFormat.Json)
         {
             log.WriteLine(JsonSerializer.Serialize(
-                new { path = file.FullPath, bytes, input, imageSize = size, transformer.ClassNames, configuration = transformer.Configuration.ToString(), backbone = transformer.Backbone.Name }, ToolJson.Indented));
+                new { path = file.FullPath, bytes, dataPath, dataBytes, input, imageSize = size, transformer.ClassNames, configuration = transformer.Configuration.ToString(), backbone = transformer.Backbone.Name }, ToolJson.Indented));
             return;
         }
         log.WriteLine($"Written: {file.FullPath}, {ByteSize.Text(bytes)}");
+        if (dataPath is not null) log.WriteLine($"Weights, to stay beside it: {dataPath}, {ByteSize.Text(dataBytes!.Value)}");
         log.WriteLine(input == DplOnnxInput.Picture ? "  picture          uint8 [height, width, 3]" : $"  pixels           float [batch, 3, {size}, {size}]");
         foreach (string name in new[] { "logits", "probabilities" }) log.WriteLine($"  {name,-16} float [{(input == DplOnnxInput.Picture ? "1" : "batch")}, {transformer.ClassNames.Count}]");
         log.WriteLine("Class names and how pictures are prepared are in its metadata.");

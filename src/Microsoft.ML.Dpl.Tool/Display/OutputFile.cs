@@ -3,6 +3,8 @@ namespace Microsoft.ML.Dpl.Tool.Display;
 /// <summary>A file that is written whole or not at all.</summary>
 internal sealed class OutputFile
 {
+    private const int MostAttempts = 10;
+
     // Held while files get their names, and for good by whoever ends the process.
     private static readonly Lock Naming = new();
     private static readonly HashSet<string> Unfinished = new(StringComparer.Ordinal);
@@ -47,22 +49,35 @@ internal sealed class OutputFile
         {
             foreach (string temporary in Unfinished)
             {
-                try
+                // Whoever writes goes on meanwhile, and may put another file into a folder that is being removed.
+                for (int attempt = 0; attempt < MostAttempts; attempt++)
                 {
-                    File.Delete(temporary);
-                }
-                catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-                {
-                    // Windows deletes no open file; the name says what it is.
-                    continue;
+                    try
+                    {
+                        Remove(temporary);
+                        break;
+                    }
+                    catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+                    {
+                        // Windows deletes no open file; the name says what it is.
+                        continue;
+                    }
                 }
             }
             end();
         }
     }
 
+    /// <summary>Does what takes a moment and leaves nothing half done unless it is cut off: a second Ctrl-C waits for it.</summary>
+    public static void Undisturbed(Action work)
+    {
+        lock (Naming) work();
+    }
+
     /// <summary>Lets something be written under another name beside it, and renames that.</summary>
-    /// <param name="write">Given the path to write to.</param>
+    /// <param name="write">
+    /// Given the path to write to. Where it makes that a folder, the files in it go to the folder that this file lies in, the one of this file's name last: the others belong to it.
+    /// </param>
     /// <exception cref="IOException">It cannot be written; the message names the file itself.</exception>
     public void Write(Action<string> write)
     {
@@ -72,7 +87,7 @@ internal sealed class OutputFile
             Directory.CreateDirectory(Path.GetDirectoryName(FullPath)!);
             lock (Naming) Unfinished.Add(temporary);
             write(temporary);
-            lock (Naming) File.Move(temporary, FullPath, overwrite: true);
+            lock (Naming) Place(temporary);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -83,7 +98,7 @@ internal sealed class OutputFile
             lock (Naming)
             {
                 Unfinished.Remove(temporary);
-                if (File.Exists(temporary)) File.Delete(temporary);
+                Remove(temporary);
             }
         }
     }
@@ -117,7 +132,28 @@ internal sealed class OutputFile
         }
     }
 
-    private string Refusal(Exception cause, string temporary) => $"'{FullPath}' cannot be written: {cause.Message.Replace(temporary, FullPath, StringComparison.Ordinal).TrimEnd('.')}.";
+    private void Place(string temporary)
+    {
+        if (!Directory.Exists(temporary))
+        {
+            File.Move(temporary, FullPath, overwrite: true);
+            return;
+        }
+        string folder = Path.GetDirectoryName(FullPath)!, name = Path.GetFileName(FullPath);
+        foreach (string file in Directory.GetFiles(temporary).Select(file => Path.GetFileName(file)).OrderBy(file => file == name)) File.Move(Path.Combine(temporary, file), Path.Combine(folder, file), overwrite: true);
+    }
+
+    private static void Remove(string temporary)
+    {
+        if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
+        else if (File.Exists(temporary)) File.Delete(temporary);
+    }
+
+    private string Refusal(Exception cause, string temporary)
+    {
+        string message = cause.Message.Replace(temporary + Path.DirectorySeparatorChar, Path.GetDirectoryName(FullPath) + Path.DirectorySeparatorChar, StringComparison.Ordinal).Replace(temporary, FullPath, StringComparison.Ordinal);
+        return $"'{FullPath}' cannot be written: {message.TrimEnd('.')}.";
+    }
 
     private string Temporary() => Path.Combine(Path.GetDirectoryName(FullPath)!, $".{Path.GetFileName(FullPath)}.{Guid.NewGuid():n}.partial");
 }

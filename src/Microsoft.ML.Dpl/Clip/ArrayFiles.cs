@@ -22,7 +22,7 @@ internal static class ArrayFiles
         return SafetensorsFile.Open(path);
     }
 
-    /// <summary>Writes all or nothing where it is one file.</summary>
+    /// <summary>Writes all or nothing.</summary>
     /// <exception cref="IOException">The place cannot be written, or the folder is not empty.</exception>
     public static void Write(string path, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string> metadata)
     {

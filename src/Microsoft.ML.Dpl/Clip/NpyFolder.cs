@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Clip;
@@ -46,22 +47,23 @@ internal sealed class NpyFolder : ITensorSource
         return file.Read();
     }
 
-    /// <summary>Writes into a folder that is empty or is made; arrays of an earlier export would otherwise stay among the new ones.</summary>
+    /// <summary>Writes all or nothing into a folder that is empty or is made; arrays of an earlier export would otherwise stay among the new ones.</summary>
     /// <param name="folder">Where to.</param>
     /// <param name="tensors">On any device; they stay the caller's.</param>
     /// <param name="metadata">Texts by name.</param>
     /// <exception cref="IOException">The folder holds something, or it cannot be written.</exception>
     public static void Write(string folder, IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string> metadata)
-    {
-        Directory.CreateDirectory(folder);
-        if (Directory.EnumerateFileSystemEntries(folder).Any()) throw new IOException($"The folder '{folder}' is not empty. Name another, or remove what is in it.");
-        foreach (var (name, tensor) in tensors)
+        => WholeFolder.Write(folder, unfinished =>
         {
-            using FileStream stream = new(Path.Combine(folder, name + Extension), FileMode.CreateNew);
-            NpyFile.Write(stream, tensor);
-        }
-        File.WriteAllText(Path.Combine(folder, MetadataFile), JsonSerializer.Serialize(new SortedDictionary<string, string>(metadata.ToDictionary(), StringComparer.Ordinal), Indented));
-    }
+            void Write(string name, Action<Stream> write)
+            {
+                using FileStream stream = new(Path.Combine(unfinished, name), FileMode.CreateNew);
+                write(stream);
+                stream.Flush(flushToDisk: true);
+            }
+            foreach (var (name, tensor) in tensors) Write(name + Extension, stream => NpyFile.Write(stream, tensor));
+            Write(MetadataFile, stream => JsonSerializer.Serialize(stream, new SortedDictionary<string, string>(metadata.ToDictionary(), StringComparer.Ordinal), Indented));
+        });
 
     public void Dispose()
     {

@@ -35,7 +35,7 @@ internal sealed class AttentionLayout : IDisposable
     /// <summary>Where separately projected queries stand. Null: rows are slots.</summary>
     public RowPacking? QueryPacking { get; init; }
 
-    /// <summary>The same as rows of rows, for float32 on a CPU's single thread by <see cref="PathKernel"/>; null: not so.</summary>
+    /// <summary>The same as each query's keys, along which <see cref="PathKernel"/> computes float32 on a CPU; null: not so.</summary>
     public RowPaths? Paths { get; init; }
 
     /// <summary>Whether float32 attention goes head by head on a CPU's single thread by <see cref="HeadKernel"/>: only without mask, shared keys and packing.</summary>

@@ -51,6 +51,23 @@ public sealed class ArrayFilesTests : IDisposable
         Assert.Single(Directory.EnumerateFileSystemEntries(_folder.FullPath));
     }
 
+    /// <summary>Neither a part of the arrays nor a folder for them; one that was there stays, empty.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_write_that_fails_leaves_no_part_of_a_folder(bool isThere)
+    {
+        string path = _folder.File("arrays");
+        if (isThere) Directory.CreateDirectory(path);
+        using Tensor good = ones(3), complex = ones(1, ScalarType.ComplexFloat32);
+        Assert.Throws<ArgumentException>(() => ArrayFiles.Write(path, new Dictionary<string, Tensor> { ["a"] = good, ["b"] = complex }, new Dictionary<string, string>()));
+        Assert.Equal(isThere ? [path] : [], Directory.GetFileSystemEntries(_folder.FullPath));
+        if (isThere) Assert.Empty(Directory.EnumerateFileSystemEntries(path));
+        ArrayFiles.Write(path, new Dictionary<string, Tensor> { ["a"] = good }, new Dictionary<string, string>());
+        Assert.Equal(["a.npy", "metadata.json"], Directory.EnumerateFileSystemEntries(path).Select(entry => Path.GetFileName(entry)).Order());
+        Assert.Equal([path], Directory.GetFileSystemEntries(_folder.FullPath));
+    }
+
     [Theory]
     [InlineData("{", "is no JSON")]
     [InlineData("""{"n": 1}""", "is no JSON")]

@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tests.Clip;
 using TorchSharp;
@@ -7,21 +5,12 @@ using TorchSharp;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Fits whose numbers go wrong: where they stop, what they say, and what is left of them.</summary>
-public sealed class DivergenceTests : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class DivergenceTests(SmallBackbone small, ColourPictures pictures) : ColourFits(small, pictures)
 {
     /// <summary>The first epoch's rate is fixed; from the second on this one ruins every prompt in one step.</summary>
     private const double Ruinous = 1e38;
 
-    private readonly MLContext _mlContext = new(1);
-    private readonly ConcurrentQueue<string> _log = new();
-    private readonly SmallBackbone _small;
-    private readonly ColourPictures _pictures;
-
-    public DivergenceTests(SmallBackbone small, ColourPictures pictures)
-    {
-        (_small, _pictures) = (small, pictures);
-        _mlContext.Log += (_, e) => _log.Enqueue(e.Message);
-    }
+    private protected override DplTrainer.Options Common => new() { Configuration = PromptConfiguration.Uniform(Small.Backbone, 2), TrainingEpochs = 4, TrainingLearningRate = Ruinous };
 
     [Fact]
     public void Training_stops_with_place_rows_cause_and_remedy()
@@ -33,7 +22,7 @@ public sealed class DivergenceTests : IClassFixture<SmallBackbone>, IClassFixtur
         Assert.All(reports.Seen, report => Assert.True(double.IsFinite(report.TrainLoss)));
         Assert.Equal(6, e.Rows.Count);
         Assert.False(e.IsInValidationSet);
-        Assert.All(e.Rows, row => Assert.Contains($"{row} ('{_pictures.Train[(int)row].ImagePath}')", e.Message));
+        Assert.All(e.Rows, row => Assert.Contains($"{row} ('{Pictures.Train[(int)row].ImagePath}')", e.Message));
         Assert.Contains("training epoch 2, step 2; the batch is training rows ", e.Message);
         Assert.Contains("too high a learning rate: TrainingLearningRate is 1e+38", e.Message);
         Assert.Contains("Set TrainingLearningRate to 1e+37 or less", e.Message);
@@ -55,11 +44,11 @@ public sealed class DivergenceTests : IClassFixture<SmallBackbone>, IClassFixtur
         Assert.False(diverged.WasCancelled);
         Assert.False(good.HasDiverged);
         Assert.Equal(Scores(good), Scores(diverged));
-        Assert.Contains(_log, line => line.Contains("TrainingLearningRate is 1e+38", StringComparison.Ordinal) && line.Contains("The prompts after 1 of 4 epochs are returned", StringComparison.Ordinal));
+        Assert.Contains(Log, line => line.Contains("TrainingLearningRate is 1e+38", StringComparison.Ordinal) && line.Contains("The prompts after 1 of 4 epochs are returned", StringComparison.Ordinal));
         using var stream = new MemoryStream();
-        _mlContext.Model.Save(diverged, _mlContext.Data.LoadFromEnumerable(_pictures.Test).Schema, stream);
+        MLContext.Model.Save(diverged, View(Pictures.Test).Schema, stream);
         stream.Position = 0;
-        using var loaded = (DplTransformer)new MLContext().UseClipBackbone(_small.Backbone).Model.Load(stream, out _);
+        using var loaded = (DplTransformer)new MLContext().UseClipBackbone(Small.Backbone).Model.Load(stream, out _);
         Assert.True(loaded.HasDiverged);
         Assert.Equal(Scores(good), Scores(loaded));
     }
@@ -92,10 +81,10 @@ public sealed class DivergenceTests : IClassFixture<SmallBackbone>, IClassFixtur
         var validated = Assert.Throws<DplDivergedException>(() => Fit(o =>
         {
             OneStep(o);
-            o.ValidationSet = _mlContext.Data.LoadFromEnumerable(_pictures.Test);
+            o.ValidationSet = View(Pictures.Test);
         }));
         Assert.Contains("validation loss became", validated.Message);
-        Assert.Contains($"validation rows {validated.Rows[0]} ('{_pictures.Test[(int)validated.Rows[0]].ImagePath}')", validated.Message);
+        Assert.Contains($"validation rows {validated.Rows[0]} ('{Pictures.Test[(int)validated.Rows[0]].ImagePath}')", validated.Message);
         Assert.True(validated.IsInValidationSet);
     }
 
@@ -109,7 +98,7 @@ public sealed class DivergenceTests : IClassFixture<SmallBackbone>, IClassFixtur
         Assert.Contains("AlphaLearningRate is", e.Message);
         // Rows set aside are counted in the training data.
         Assert.False(e.IsInValidationSet);
-        Assert.All(e.Rows, row => Assert.Contains($"{row} ('{_pictures.Train[(int)row].ImagePath}')", e.Message));
+        Assert.All(e.Rows, row => Assert.Contains($"{row} ('{Pictures.Train[(int)row].ImagePath}')", e.Message));
 
         using DplTransformer diverged = Fit(o =>
         {
@@ -207,7 +196,7 @@ public sealed class DivergenceTests : IClassFixture<SmallBackbone>, IClassFixtur
     [Fact]
     public void A_row_that_outweighs_all_others_is_the_cause_that_is_named()
     {
-        LabelledPicture[] rows = [.. Enumerable.Repeat(_pictures.Train, 4).SelectMany(p => p).Select((p, i) => new LabelledPicture { ImagePath = p.ImagePath, Label = p.Label, Weight = i == 5 ? 1e6f : 1 })];
+        LabelledPicture[] rows = [.. Enumerable.Repeat(Pictures.Train, 4).SelectMany(p => p).Select((p, i) => new LabelledPicture { ImagePath = p.ImagePath, Label = p.Label, Weight = i == 5 ? 1e6f : 1 })];
         var e = Assert.Throws<DplDivergedException>(() => Fit(o => (o.ExampleWeightColumnName, o.BatchSize) = ("Weight", rows.Length), rows));
         Assert.Contains("The likely cause is a weight: one of these rows counts 72 times", e.Message);
         Assert.Contains("and 64 more", e.Message);
@@ -246,7 +235,7 @@ public sealed class DivergenceTests : IClassFixture<SmallBackbone>, IClassFixtur
             changed.view(-1)[^1] = value;
             return changed;
         });
-        LabelledPicture[] rows = [.. _pictures.Train, new LabelledPicture { ImagePath = "/missing/a.png", Label = "red" }];
+        LabelledPicture[] rows = [.. Pictures.Train, new LabelledPicture { ImagePath = "/missing/a.png", Label = "red" }];
         string message = Assert.Throws<InvalidDataException>(() => Fit(o => o.Backbone = broken, rows)).Message;
         Assert.StartsWith($"{folder.File("model.safetensors")}: tensor '{tensor}' has ", message);
         Assert.Contains(expected, message);
@@ -259,26 +248,9 @@ public sealed class DivergenceTests : IClassFixture<SmallBackbone>, IClassFixtur
     /// <summary>The small CLIP with one tensor changed.</summary>
     private ClipBackbone Changed(TemporaryFolder folder, string tensor, Func<torch.Tensor, torch.Tensor> change)
     {
-        foreach (string path in Directory.GetFiles(_small.Folder)) folder.Copy(path);
+        foreach (string path in Directory.GetFiles(Small.Folder)) folder.Copy(path);
         string weights = folder.File("model.safetensors");
-        using (torch.NewDisposeScope()) SafetensorsBytes.Rewrite(Path.Combine(_small.Folder, "model.safetensors"), weights, (name, values) => name == tensor ? change(values) : values);
+        using (torch.NewDisposeScope()) SafetensorsBytes.Rewrite(Path.Combine(Small.Folder, "model.safetensors"), weights, (name, values) => name == tensor ? change(values) : values);
         return ClipBackbone.Open(folder.FullPath);
-    }
-
-    private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(_pictures.Test)).GetColumn<float[]>("Score")];
-
-    private DplTransformer Fit(Action<DplTrainer.Options> change, IReadOnlyList<LabelledPicture>? rows = null)
-    {
-        var options = new DplTrainer.Options
-        {
-            Backbone = _small.Backbone,
-            ImageColumnName = "ImagePath",
-            Configuration = PromptConfiguration.Uniform(_small.Backbone, 2),
-            TrainingEpochs = 4,
-            TrainingLearningRate = Ruinous,
-            BatchSize = 6,
-        };
-        change(options);
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(rows ?? _pictures.Train));
     }
 }

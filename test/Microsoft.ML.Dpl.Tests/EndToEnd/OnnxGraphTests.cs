@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Onnx;
 using Microsoft.ML.Dpl.Prompts;
@@ -53,6 +54,7 @@ public sealed class OnnxGraphTests
         using var tower = new RandomTower(ShapeOf("gelu"), [1, 0, 2]);
         ModelProto model = ModelProto.Parser.ParseFrom(tower.Written());
         Assert.Equal((8L, 17L), (model.IrVersion, Assert.Single(model.OpsetImport).Version));
+        Assert.Equal(["logits", "probabilities"], model.Graph.Output.Select(output => output.Name));
         GraphProto graph = model.Graph;
         var known = new HashSet<string>(StringComparer.Ordinal);
         foreach (string name in graph.Input.Select(i => i.Name).Concat(graph.Initializer.Select(i => i.Name))) Assert.True(known.Add(name), name);
@@ -68,15 +70,57 @@ public sealed class OnnxGraphTests
     }
 
     [Fact]
-    public void A_model_above_the_limit_of_one_file_is_refused()
+    public void A_models_size_is_known_before_it_is_made()
     {
         using var tower = new RandomTower(ShapeOf("plain"), [2, 1, 3]);
-        const long limit = 16 << 20;
-        NotSupportedException thrown = Assert.Throws<NotSupportedException>(() => OnnxClassifier.Create(tower.Classifier, [], largest: limit));
-        Assert.Contains("at most", thrown.Message);
-        Assert.Contains("0.0 GB at most", thrown.Message);
+        int written = tower.Written().Length;
+        Assert.InRange(OnnxClassifier.SizeOf(tower.Classifier), written, written + (16 << 20));
         Assert.Equal(int.MaxValue, OnnxClassifier.LargestModel);
-        Assert.InRange(OnnxClassifier.Create(tower.Classifier, [], largest: limit + tower.Written().Length).CalculateSize(), 1, limit);
+    }
+
+    /// <summary>What ONNX's specification asks of data beside a model: the file by its name, places that can be mapped, nothing twice and nothing between.</summary>
+    [Fact]
+    public void Large_constants_can_lie_outside()
+    {
+        using var tower = new RandomTower(RandomClip.Shape(visionWidth: 160, visionHeads: 4), [2, 1, 3]);
+        using var stream = new MemoryStream();
+        ModelProto outside = OnnxClassifier.Create(tower.Classifier, [], data: new OnnxData(stream, "model.onnx.data")), inside = OnnxClassifier.Create(tower.Classifier, []);
+        byte[] data = stream.ToArray();
+        long end = 0;
+        int moved = 0;
+        foreach (var (expected, actual) in inside.Graph.Initializer.Zip(outside.Graph.Initializer))
+        {
+            byte[] bytes = expected.RawData.ToByteArray();
+            if (bytes.Length >= 65536)
+            {
+                moved++;
+                Dictionary<string, string> where = actual.ExternalData.ToDictionary(entry => entry.Key, entry => entry.Value);
+                Assert.Equal(["length", "location", "offset"], where.Keys.Order());
+                long offset = long.Parse(where["offset"], CultureInfo.InvariantCulture);
+                Assert.Equal(("model.onnx.data", bytes.Length, 0L), (where["location"], int.Parse(where["length"], CultureInfo.InvariantCulture), offset % 65536));
+                Assert.InRange(offset, end, end + 65535);
+                Assert.True(data.AsSpan((int)end, (int)(offset - end)).IndexOfAnyExcept((byte)0) < 0, actual.Name);
+                Assert.Equal(bytes, data.AsSpan((int)offset, bytes.Length).ToArray());
+                end = offset + bytes.Length;
+                Assert.Equal(TensorProto.Types.DataLocation.External, actual.DataLocation);
+                Assert.True(actual.RawData.IsEmpty);
+                actual.ExternalData.Clear();
+                (actual.RawData, actual.DataLocation) = (expected.RawData, expected.DataLocation);
+            }
+            Assert.Equal(expected, actual);
+        }
+        Assert.Equal(data.Length, end);
+        Assert.InRange(moved, 12, 18);
+        Assert.Equal(inside, outside);
+    }
+
+    [Fact]
+    public void A_cancelled_graph_ends_at_the_next_constant()
+    {
+        using var tower = new RandomTower(ShapeOf("plain"), [2, 1, 3]);
+        using var source = new CancellationTokenSource();
+        source.Cancel();
+        Assert.Throws<OperationCanceledException>(() => OnnxClassifier.Create(tower.Classifier, [], cancellation: source.Token));
     }
 
     [Fact]

@@ -11,10 +11,10 @@ internal sealed class OnnxModel : IDisposable
     private readonly RunOptions _run = new();
 
     public OnnxModel(byte[] model, GraphOptimizationLevel level = GraphOptimizationLevel.ORT_ENABLE_ALL)
-    {
-        using var options = new SessionOptions { GraphOptimizationLevel = level, IntraOpNumThreads = 1, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
-        _session = new InferenceSession(model, options);
-    }
+        => _session = Open(level, options => new InferenceSession(model, options));
+
+    /// <param name="path">May have its weights beside it.</param>
+    public OnnxModel(string path) => _session = Open(GraphOptimizationLevel.ORT_ENABLE_ALL, options => new InferenceSession(path, options));
 
     public IReadOnlyDictionary<string, NodeMetadata> Inputs => _session.InputMetadata;
 
@@ -45,6 +45,12 @@ internal sealed class OnnxModel : IDisposable
     {
         _run.Dispose();
         _session.Dispose();
+    }
+
+    private static InferenceSession Open(GraphOptimizationLevel level, Func<SessionOptions, InferenceSession> open)
+    {
+        using var options = new SessionOptions { GraphOptimizationLevel = level, IntraOpNumThreads = 1, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        return open(options);
     }
 
     private (float[] Logits, float[] Probabilities) Run(string name, OrtValue input, long batch)

@@ -5,6 +5,7 @@ using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Onnx;
 using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.Prompts;
+using Microsoft.ML.OnnxRuntime;
 using Onnx;
 using SkiaSharp;
 
@@ -83,7 +84,11 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
     public void A_model_that_takes_pictures_prepares_them_as_CLIP_does()
     {
         using DplTransformer trained = Fit(small.Backbone, "text 1 1 | image 2 0 1");
-        using var model = new OnnxModel(Written(trained, DplOnnxInput.Picture));
+        byte[] written = Written(trained, DplOnnxInput.Picture);
+        // What the oldest runtime reads that this input is promised for.
+        ModelProto parsed = ModelProto.Parser.ParseFrom(written);
+        Assert.Equal((8L, 18L), (parsed.IrVersion, Assert.Single(parsed.OpsetImport).Version));
+        using var model = new OnnxModel(written);
         Assert.Equal([-1, -1, 3], model.Inputs["picture"].Dimensions);
         Assert.Equal([1, 3], model.Outputs["probabilities"].Dimensions);
         foreach (LabelledPicture row in pictures.Test) Check(row.ImagePath);
@@ -127,6 +132,22 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
         Assert.Equal(2, model.Outputs.Count);
     }
 
+    [Theory]
+    [InlineData(31, false)]
+    [InlineData(20, true)]
+    public void The_metadata_tell_the_resize_from_the_crop(int shortSide, bool pads)
+    {
+        using var folder = new TemporaryFolder();
+        SmallBackbone.Write(folder.FullPath, seed: 9);
+        File.WriteAllText(folder.File("preprocessor_config.json"), $$"""{"size": {"shortest_edge": {{shortSide}}}, "crop_size": 24}""");
+        using DplTransformer trained = Fit(ClipBackbone.Open(folder.FullPath), "text 0 0 | image 0 0 0");
+        using var model = new OnnxModel(Written(trained));
+        Assert.Equal(("24", $"{shortSide}"), (model.Metadata["image_size"], model.Metadata["resize_short_side"]));
+        Assert.Equal(pads, model.Metadata["crop"].Contains("padded with 0", StringComparison.Ordinal));
+        if (pads) Assert.Contains("dpl onnx --input pixels", Assert.Throws<NotSupportedException>(() => Written(trained, DplOnnxInput.Picture)).Message);
+        else Assert.NotEmpty(Written(trained, DplOnnxInput.Picture));
+    }
+
     [Fact]
     public void The_same_model_is_the_same_bytes_in_file_and_stream()
     {
@@ -146,6 +167,77 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
         trained.SaveAsOnnx(path, DplOnnxInput.Picture);
         Assert.NotEqual(first, File.ReadAllBytes(path));
         Assert.Equal(["model.onnx"], Directory.GetFileSystemEntries(Path.GetDirectoryName(path)!).Select(entry => Path.GetFileName(entry)));
+    }
+
+    [Theory]
+    [InlineData(DplOnnxInput.Pixels)]
+    [InlineData(DplOnnxInput.Picture)]
+    public void Weights_can_lie_beside_the_model(DplOnnxInput input)
+    {
+        using DplTransformer trained = Fit(ClipBackbone.Tiny, PromptConfiguration.Uniform(ClipBackbone.Tiny, 2).ToString());
+        string path = _folder.File("with blank.onnx"), data = path + ".data";
+        trained.SaveAsOnnx(path, input, externalData: true);
+        Assert.Equal([path, data], Directory.GetFileSystemEntries(_folder.FullPath).Order(StringComparer.Ordinal));
+        byte[] whole = Written(trained, input);
+        Assert.InRange(new FileInfo(path).Length, 1, whole.Length / 4);
+        Assert.InRange(new FileInfo(data).Length, whole.Length / 2, whole.Length + (4 << 20));
+        using OnnxModel expected = new(whole), actual = new(path);
+        int size = ClipBackbone.Tiny.Config.ImageSize;
+        (float[] Logits, float[] Probabilities) Score(OnnxModel model)
+            => input == DplOnnxInput.Pixels ? model.Score(trained.Pixels(pictures.Test[0].ImagePath), 1, 3, size, size) : model.Score([.. Enumerable.Range(0, 50 * 40 * 3).Select(i => (byte)(i * 7))], 50, 40);
+        Assert.Equal(Score(expected).Logits, Score(actual).Logits);
+        Assert.Equal(Score(expected).Probabilities, Score(actual).Probabilities);
+        Assert.Equal(expected.Metadata, actual.Metadata);
+        byte[] first = File.ReadAllBytes(data);
+        trained.SaveAsOnnx(path, input, externalData: true);
+        Assert.Equal(first, File.ReadAllBytes(data));
+        // Without its weights, under their name, it is none.
+        File.Move(data, _folder.File("other.data"));
+        Assert.Contains("with blank.onnx.data", Assert.Throws<OnnxRuntimeException>(() => new OnnxModel(path)).Message);
+    }
+
+    [Fact]
+    public void What_is_too_large_for_one_file_becomes_two()
+    {
+        using DplTransformer trained = Fit(ClipBackbone.Tiny, PromptConfiguration.Uniform(ClipBackbone.Tiny, 1).ToString());
+        string path = _folder.File("model.onnx"), data = path + ".data";
+        long size = trained.Use(OnnxClassifier.SizeOf);
+        DplOnnx.Save(trained, path, DplOnnxInput.Pixels, externalData: false, largest: size, default);
+        Assert.Equal([path], Directory.GetFileSystemEntries(_folder.FullPath));
+        Assert.Contains("Give SaveAsOnnx a path", Assert.Throws<NotSupportedException>(() => DplOnnx.Save(trained, Stream.Null, DplOnnxInput.Pixels, largest: size - 1, default)).Message);
+        DplOnnx.Save(trained, path, DplOnnxInput.Pixels, externalData: false, largest: size - 1, default);
+        Assert.True(File.Exists(data));
+        using var model = new OnnxModel(path);
+        Assert.Equal(trained.ClassNames, model.Classes);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_cancelled_or_failed_write_leaves_both_files_as_they_were(bool cancelled)
+    {
+        using DplTransformer trained = Fit(small.Backbone, "text 0 0 | image 0 0 0");
+        string path = _folder.File("model.onnx"), data = path + ".data";
+        File.WriteAllText(path, "old");
+        using var source = new CancellationTokenSource();
+        if (cancelled)
+        {
+            File.WriteAllText(data, "old, too");
+            source.Cancel();
+        }
+        else
+        {
+            Directory.CreateDirectory(data);
+        }
+        Exception thrown = Assert.ThrowsAny<Exception>(() => trained.SaveAsOnnx(path, externalData: true, cancellation: source.Token));
+        Assert.True(cancelled ? thrown is OperationCanceledException : thrown is IOException && thrown.Message.Contains($"'{data}' is a folder", StringComparison.Ordinal), thrown.ToString());
+        Assert.Equal("old", File.ReadAllText(path));
+        if (cancelled) Assert.Equal("old, too", File.ReadAllText(data));
+        Assert.Equal([path, data], Directory.GetFileSystemEntries(_folder.FullPath).Order(StringComparer.Ordinal));
+        if (!cancelled) return;
+        foreach (bool beside in (bool[])[false, true]) Assert.Throws<OperationCanceledException>(() => trained.SaveAsOnnx(_folder.File("new.onnx"), externalData: beside, cancellation: source.Token));
+        Assert.Throws<OperationCanceledException>(() => trained.SaveAsOnnx(Stream.Null, cancellation: source.Token));
+        Assert.Equal(2, Directory.GetFileSystemEntries(_folder.FullPath).Length);
     }
 
     [Fact]

@@ -1,33 +1,29 @@
-using System.Collections.Concurrent;
 using Drawing.Tasks;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Tests.Clip;
-using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Fits whose steps round their products.</summary>
-public sealed class PrecisionTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class PrecisionTests(SmallBackbone small, ColourPictures pictures) : ColourFits(small, pictures)
 {
-    private readonly MLContext _mlContext = new(1);
-
     [Fact]
     public void A_bfloat16_fit_is_another_one_with_the_same_bits_every_time_and_saves_an_ordinary_model()
     {
         string Content(DplPrecision precision)
         {
-            DplTrainer.Options options = ResumableFit.Options(small.Backbone, workspace: null);
+            DplTrainer.Options options = ResumableFit.Options(Small.Backbone, workspace: null);
             options.Precision = precision;
-            using DplTransformer transformer = ResumableFit.Fit(_mlContext, options, pictures.Train);
+            using DplTransformer transformer = ResumableFit.Fit(MLContext, options, Pictures.Train);
             // What is saved predicts as what was fitted: predictions know nothing of the precision.
             using var zip = new MemoryStream();
-            IDataView test = _mlContext.Data.LoadFromEnumerable(pictures.Test);
-            _mlContext.Model.Save(transformer, test.Schema, zip);
-            using var loaded = (DplTransformer)_mlContext.Model.Load(zip, out _);
-            Assert.Equal(transformer.Transform(test).GetColumn<float[]>("Score"), loaded.Transform(test).GetColumn<float[]>("Score"));
-            return ResumableFit.Content(_mlContext, transformer);
+            IDataView test = View(Pictures.Test);
+            MLContext.Model.Save(transformer, test.Schema, zip);
+            using var loaded = (DplTransformer)MLContext.Model.Load(zip, out _);
+            Assert.Equal(Scores(transformer), Scores(loaded));
+            return ResumableFit.Content(MLContext, transformer);
         }
         string rounded = Content(DplPrecision.BFloat16);
         Assert.Equal(rounded, Content(DplPrecision.BFloat16));
@@ -44,16 +40,16 @@ public sealed class PrecisionTests(SmallBackbone small, ColourPictures pictures)
         using var source = new CancellationTokenSource();
         DplTrainer.Options Options(DplPrecision precision)
         {
-            DplTrainer.Options options = ResumableFit.Options(small.Backbone, folder.File("workspace"));
+            DplTrainer.Options options = ResumableFit.Options(Small.Backbone, folder.File("workspace"));
             options.Precision = precision;
             return options;
         }
         DplTrainer.Options first = Options(DplPrecision.BFloat16);
         (first.CancellationToken, first.Progress) = (source.Token, new ProgressRecorder(report => source.Cancel()));
-        Assert.Throws<OperationCanceledException>(() => ResumableFit.Fit(_mlContext, first, pictures.Train));
-        var e = Assert.Throws<InvalidOperationException>(() => ResumableFit.Fit(_mlContext, Options(DplPrecision.Float32), pictures.Train));
+        Assert.Throws<OperationCanceledException>(() => ResumableFit.Fit(MLContext, first, Pictures.Train));
+        var e = Assert.Throws<InvalidOperationException>(() => ResumableFit.Fit(MLContext, Options(DplPrecision.Float32), Pictures.Train));
         Assert.Contains("Precision was \"BFloat16\" and is nothing", e.Message);
-        ResumableFit.Fit(_mlContext, Options(DplPrecision.BFloat16), pictures.Train).Dispose();
+        ResumableFit.Fit(MLContext, Options(DplPrecision.BFloat16), Pictures.Train).Dispose();
     }
 
     [Theory]
@@ -66,15 +62,10 @@ public sealed class PrecisionTests(SmallBackbone small, ColourPictures pictures)
     [InlineData(DplPrecision.BFloat16, false, false, null)]
     public void A_precision_that_does_not_pay_is_warned_of(DplPrecision precision, bool onCpu, bool? multipliesBFloat16, string? expected)
     {
-        var warnings = new ConcurrentQueue<string>();
-        _mlContext.Log += (_, e) =>
-        {
-            if (e.Kind == ChannelMessageKind.Warning) warnings.Enqueue(e.Message);
-        };
-        using (var log = new HostLog(_mlContext, nameof(DplTrainer), "Fit"))
-            new FitAdvice(new DplTrainer.Options { Backbone = small.Backbone, Precision = precision }.ToSettings(seed: 0), log).OfPrecision(onCpu, multipliesBFloat16);
-        if (expected is null) Assert.Empty(warnings);
-        else Assert.Contains(expected, Assert.Single(warnings));
+        using (var log = new HostLog(MLContext, nameof(DplTrainer), "Fit"))
+            new FitAdvice(new DplTrainer.Options { Backbone = Small.Backbone, Precision = precision }.ToSettings(seed: 0), log).OfPrecision(onCpu, multipliesBFloat16);
+        if (expected is null) Assert.Empty(Warnings);
+        else Assert.Contains(expected, Assert.Single(Warnings));
     }
 
     /// <summary>The embedded CLIP learns as much with bfloat16 as with float32, as far as 240 pictures can tell.</summary>
@@ -86,12 +77,12 @@ public sealed class PrecisionTests(SmallBackbone small, ColourPictures pictures)
         DrawnTask task = DrawnTasks.Named("lighting");
         DrawnTaskFiles.Write(task, folder.FullPath, trainPerClass: 16, validationPerClass: 4, testPerClass: 24, seed: 7);
         IDataView Read(string name)
-            => _mlContext.Data.LoadFromTextFile(folder.File(name), [new TextLoader.Column("ImagePath", DataKind.String, 0), new TextLoader.Column("Label", DataKind.String, 1)], hasHeader: true);
+            => MLContext.Data.LoadFromTextFile(folder.File(name), [new TextLoader.Column("ImagePath", DataKind.String, 0), new TextLoader.Column("Label", DataKind.String, 1)], hasHeader: true);
         IDataView train = Read("train.tsv"), test = Read("test.tsv");
         string[] labels = [.. test.GetColumn<string>("Label")];
         double Accuracy(DplPrecision precision, int trainingEpochs)
         {
-            using DplTransformer transformer = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
+            using DplTransformer transformer = MLContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
             {
                 Backbone = ClipBackbone.Tiny,
                 ImageColumnName = "ImagePath",

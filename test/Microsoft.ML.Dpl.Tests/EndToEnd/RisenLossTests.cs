@@ -1,28 +1,13 @@
-using System.Collections.Concurrent;
-using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Training;
-using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Steps so long that prompts become worse than untrained ones, while every number stays finite.</summary>
-public sealed class RisenLossTests : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class RisenLossTests(SmallBackbone small, ColourPictures pictures) : ColourFits(small, pictures)
 {
     private const double TooHigh = 300;
 
-    private readonly MLContext _mlContext = new(1);
-    private readonly ConcurrentQueue<string> _warnings = new();
-    private readonly SmallBackbone _small;
-    private readonly ColourPictures _pictures;
-
-    public RisenLossTests(SmallBackbone small, ColourPictures pictures)
-    {
-        (_small, _pictures) = (small, pictures);
-        _mlContext.Log += (_, e) =>
-        {
-            if (e.Kind == ChannelMessageKind.Warning) _warnings.Enqueue(e.Message);
-        };
-    }
+    private protected override DplTrainer.Options Common => new() { Configuration = PromptConfiguration.Uniform(Small.Backbone, 2), TrainingEpochs = 5, TrainingLearningRate = TooHigh };
 
     [Fact]
     public void Training_that_ends_so_returns_the_prompts_with_which_the_loss_was_lowest()
@@ -32,9 +17,9 @@ public sealed class RisenLossTests : IClassFixture<SmallBackbone>, IClassFixture
         List<double> losses = [.. reports.Seen.Select(r => r.EndedEpoch?.TrainLoss).OfType<double>()];
         Assert.True(LossTroubles.Of(losses, classes: 3) == LossTrouble.Risen, string.Join(' ', losses));
         int lowest = losses.LastIndexOf(losses.Skip(1).Min());
-        Assert.Contains("Training: the mean training loss of epoch ", Assert.Single(_warnings, line => line.Contains("Steps are too long", StringComparison.Ordinal)));
-        Assert.Single(_warnings, line => line.Contains("set TrainingLearningRate to 1e+02 or less (it is 3e+02), or bound the gradient (MaxGradientNorm", StringComparison.Ordinal));
-        Assert.Single(_warnings, line => line.Contains($"Instead of the last prompts those after {lowest} epochs are returned", StringComparison.Ordinal));
+        Assert.Contains("Training: the mean training loss of epoch ", Assert.Single(Warnings, line => line.Contains("Steps are too long", StringComparison.Ordinal)));
+        Assert.Single(Warnings, line => line.Contains("set TrainingLearningRate to 1e+02 or less (it is 3e+02), or bound the gradient (MaxGradientNorm", StringComparison.Ordinal));
+        Assert.Single(Warnings, line => line.Contains($"Instead of the last prompts those after {lowest} epochs are returned", StringComparison.Ordinal));
 
         // A fit that is cancelled there returns the prompts as they are then.
         using var source = new CancellationTokenSource();
@@ -44,22 +29,5 @@ public sealed class RisenLossTests : IClassFixture<SmallBackbone>, IClassFixture
         })));
         Assert.True(there.WasCancelled);
         Assert.Equal(Scores(there), Scores(transformer));
-    }
-
-    private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(_pictures.Test)).GetColumn<float[]>("Score")];
-
-    private DplTransformer Fit(Action<DplTrainer.Options> change)
-    {
-        var options = new DplTrainer.Options
-        {
-            Backbone = _small.Backbone,
-            ImageColumnName = "ImagePath",
-            Configuration = PromptConfiguration.Uniform(_small.Backbone, 2),
-            TrainingEpochs = 5,
-            TrainingLearningRate = TooHigh,
-            BatchSize = 6,
-        };
-        change(options);
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(_pictures.Train));
     }
 }
