@@ -10,8 +10,8 @@ namespace Microsoft.ML.Dpl.Prompts;
 /// </summary>
 internal sealed class ClipParts : IDisposable
 {
-    // Measured with 1 and 2: attention on one thread beats libtorch's on both; on many, libtorch's would win.
-    private const int MostThreadsForOne = 2;
+    // Measured with 1 and 2: the texts' attention on one thread beats libtorch's on both; on many, libtorch's would win.
+    private const int MostThreadsForTexts = 2;
 
     private readonly ImageTower[] _images;
     private readonly ClassTexts?[] _texts;
@@ -26,7 +26,7 @@ internal sealed class ClipParts : IDisposable
     {
         Text = new TextTower(text, steps);
         _images = [.. Enumerable.Range(0, workers).Select(_ => new ImageTower(vision, steps, onOneThread: threadsEach == 1))];
-        _texts = [.. Enumerable.Range(0, workers).Select(part => Share(classes.Count, part, workers) is var (first, count) && count > 0 ? new ClassTexts([.. classes.Skip(first).Take(count)], text, onOneThread: threadsEach <= MostThreadsForOne) : null)];
+        _texts = [.. Enumerable.Range(0, workers).Select(part => Share(classes.Count, part, workers) is var (first, count) && count > 0 ? new ClassTexts([.. classes.Skip(first).Take(count)], text, onOneThread: threadsEach <= MostThreadsForTexts) : null)];
         Team = new WorkerTeam(workers, threadsEach);
     }
 

@@ -55,6 +55,16 @@ internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null
     public static Tensor Project(VisionWeights weights, Tensor classRows)
         => PromptedBlock.Norm(classRows, weights.PostNormWeight, weights.PostNormBias, weights.Config.Vision).matmul(weights.Projection);
 
+    /// <summary>How so many pictures' rows attend in all blocks but the last, how in that one, and which rows [batch] it computes. Owned by this object.</summary>
+    public (AttentionLayout Body, AttentionLayout Last, Tensor ClassRows) LayoutsFor(long batch)
+    {
+        if (_layouts.TryGetValue(batch, out var layouts)) return layouts;
+        long tokens = 1 + (long)weights.Config.Grid * weights.Config.Grid;
+        Tensor classRows = arange(0, batch * tokens, tokens, ScalarType.Int64, device: weights.Device).DetachFromDisposeScope();
+        bool byHead = onOneThread && Sgemm.IsAvailable;
+        return _layouts[batch] = (new AttentionLayout(Shape.Heads, batch, tokens, tokens) { ByHead = byHead }, new AttentionLayout(Shape.Heads, batch, 1, tokens) { ByHead = byHead }, classRows);
+    }
+
     public void Dispose()
     {
         foreach (var (body, last, classRows) in _layouts.Values)
@@ -64,14 +74,5 @@ internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null
             classRows.Dispose();
         }
         _layouts.Clear();
-    }
-
-    private (AttentionLayout Body, AttentionLayout Last, Tensor ClassRows) LayoutsFor(long batch)
-    {
-        if (_layouts.TryGetValue(batch, out var layouts)) return layouts;
-        long tokens = 1 + (long)weights.Config.Grid * weights.Config.Grid;
-        Tensor classRows = arange(0, batch * tokens, tokens, ScalarType.Int64, device: weights.Device).DetachFromDisposeScope();
-        bool byHead = onOneThread && Sgemm.IsAvailable;
-        return _layouts[batch] = (new AttentionLayout(Shape.Heads, batch, tokens, tokens) { ByHead = byHead }, new AttentionLayout(Shape.Heads, batch, 1, tokens) { ByHead = byHead }, classRows);
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Prompts;
@@ -100,6 +101,9 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
 
         private void ForwardByHead(Tensor output)
         {
+            // The kernel would not look at these.
+            if (Layout is not { Mask: null, SharedKeys: 0, KeyPacking: null, QueryPacking: null } || !Sgemm.IsAvailable)
+                throw new ArgumentException("Attention goes head by head only without mask, shared keys and packing, and where libtorch exports its BLAS.");
             HeadKernel kernel = HeadKernel;
             (Attention, Totals) = (Projected.new_empty([kernel.AttentionSize]), Projected.new_empty([kernel.TotalsSize]));
             if (Groups is not null) Shares = Projected.new_empty([Layout.Heads, Queries, Groups.Rows]);

@@ -18,10 +18,12 @@ internal static unsafe class KernelTensor
     }
 
     /// <summary>Where a contiguous tensor's values begin; null for null.</summary>
-    public static float* Pointer(Tensor? values)
+    /// <param name="values">On the CPU.</param>
+    /// <param name="mostInSpan">Values that one span can hold.</param>
+    public static float* Pointer(Tensor? values, long mostInSpan = MostInSpan)
     {
         if (values is null) return null;
-        if (values.NumberOfElements <= MostInSpan) return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(values.bytes));
+        if (values.NumberOfElements <= mostInSpan) return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(values.bytes));
         // A span ends at 2 GiB, the scores of a thousand long texts need not.
         using Tensor first = values.view(-1).narrow(0, 0, 1);
         return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));

@@ -24,11 +24,12 @@ internal static unsafe class Sgemm
     public static void Multiply(Matrix left, Matrix right, Matrix c, int m, int n, int k, float beta = 0)
     {
         // BLAS counts along columns: what it sees is the transposed product, right · left.
+        // As 64-bit numbers, which are right for a BLAS of 32-bit ones as well: x64 has the low half first.
         byte first = right.Transposed ? (byte)'T' : (byte)'N', second = left.Transposed ? (byte)'T' : (byte)'N';
         float alpha = 1;
-        int rightStride = right.Stride, leftStride = left.Stride, stride = c.Stride;
-        ((delegate* unmanaged[Cdecl]<byte*, byte*, int*, int*, int*, float*, float*, int*, float*, int*, float*, float*, int*, void>)Address.Value)(
-            &first, &second, &n, &m, &k, &alpha, right.Start, &rightStride, left.Start, &leftStride, &beta, c.Start, &stride);
+        long rows = m, columns = n, inner = k, rightStride = right.Stride, leftStride = left.Stride, stride = c.Stride;
+        ((delegate* unmanaged[Cdecl]<byte*, byte*, long*, long*, long*, float*, float*, long*, float*, long*, float*, float*, long*, void>)Address.Value)(
+            &first, &second, &columns, &rows, &inner, &alpha, right.Start, &rightStride, left.Start, &leftStride, &beta, c.Start, &stride);
     }
 
     private static nint Find() => LibTorch.CpuLibrary is { } library && NativeLibrary.TryGetExport(library, "sgemm_", out nint address) ? address : 0;

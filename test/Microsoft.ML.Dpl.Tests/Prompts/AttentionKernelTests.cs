@@ -41,9 +41,17 @@ public class AttentionKernelTests
         return cases;
     }
 
+    /// <summary>Scores hundreds above and below 0, among the tokens as well: without their largest taken from them, exponentials would be infinite.</summary>
+    [SkippableTheory]
+    [InlineData(Form.AlongPaths)]
+    [InlineData(Form.ByHead)]
+    public void Scores_far_from_0_are_no_matter(Form form) => Check(form, [2, 1, 3], promptScale: 9, ofRows: true, ofQueries: true, rowScale: 9);
+
     [SkippableTheory]
     [MemberData(nameof(Cases))]
-    public void Output_and_gradients_are_those_of_the_definition(Form form, int[] lengths, double promptScale, bool ofRows, bool ofQueries)
+    public void Output_and_gradients_are_those_of_the_definition(Form form, int[] lengths, double promptScale, bool ofRows, bool ofQueries) => Check(form, lengths, promptScale, ofRows, ofQueries);
+
+    private static void Check(Form form, int[] lengths, double promptScale, bool ofRows, bool ofQueries, double rowScale = 1)
     {
         LibTorch.EnsureLoaded();
         if (form is Form.ByHead or Form.ByHeadForSome) RequireSgemm();
@@ -54,7 +62,7 @@ public class AttentionKernelTests
         using AttentionLayout owned = layout;
         using PromptGroups? groups = lengths.Length == 0 ? null : new PromptGroups(lengths, CPU);
         Parameter Input(bool needed, double scale, params long[] shape) => new(randn(shape, generator: generator) * scale, needed);
-        Parameter projected = Input(ofRows, 1, count, (separateQueries ? 2 : 3) * Width);
+        Parameter projected = Input(ofRows, rowScale, count, (separateQueries ? 2 : 3) * Width);
         Parameter? queries = separateQueries ? Input(ofQueries, 1, seen.Length, Width) : null, prompts = groups is null ? null : Input(true, promptScale, groups.Rows, 2 * Width);
         Parameter? weights = groups is null ? null : new Parameter(rand([1 + lengths.Length], generator: generator));
         Parameter[] parameters = [.. new[] { projected, queries, prompts, weights }.OfType<Parameter>()];
@@ -135,6 +143,15 @@ public class AttentionKernelTests
         Tensor rows = zeros(7, 3 * Width), keys = zeros(7, 2 * Width), prompts = zeros(3, 2 * Width), weights = ones(3);
         void Refused(string expected, AttentionLayout layout, Tensor rows, Tensor? queries, Tensor prompts, Tensor weights)
             => Assert.Contains(expected, Assert.Throws<ArgumentException>(() => MixedAttention.Attend(rows, queries, prompts, weights, groups, layout, backward)).Message);
+        if (Sgemm.IsAvailable)
+        {
+            // By libtorch's operations they would be refused in other words, or not at all.
+            using var byHead = new AttentionLayout(Heads, 1, 7, 7) { ByHead = true };
+            using var masked = new AttentionLayout(Heads, 1, 7, 7) { ByHead = true, Mask = zeros(7, 7) };
+            Refused("[6, 45]", byHead, rows[..6], null, prompts, weights);
+            Refused("[4, 30]", byHead, rows, null, zeros(4, 2 * Width), weights);
+            Refused("only without mask", masked, rows, null, prompts, weights);
+        }
         Refused("[6, 45]", layout, rows[..6], null, prompts, weights);
         Refused("projections of their own", last, rows, null, prompts, weights);
         Refused("[3, 15]", last, keys, zeros(3, Width), prompts, weights);
@@ -145,15 +162,16 @@ public class AttentionKernelTests
     }
 
     /// <summary>Thrown where it can be caught: not out of autograd's call, which would end the process.</summary>
-    [Theory]
+    [SkippableTheory]
     [InlineData(true, false)]
     [InlineData(false, true)]
     [InlineData(false, false)]
     public void An_input_changed_before_the_backward_pass_is_told(bool alongPaths, bool byHead)
     {
         LibTorch.EnsureLoaded();
+        if (byHead) RequireSgemm();
         using var scope = NewDisposeScope();
-        using var layout = new AttentionLayout(Heads, 1, 7, 7) { Paths = alongPaths ? new RowPaths(Before) : null, ByHead = byHead && Sgemm.IsAvailable };
+        using var layout = new AttentionLayout(Heads, 1, 7, 7) { Paths = alongPaths ? new RowPaths(Before) : null, ByHead = byHead };
         using var groups = new PromptGroups([2], CPU);
         using var backward = new BackwardTensors();
         Tensor prompts = ones(2, 2 * Width).requires_grad_(), weights = ones(2);
@@ -162,6 +180,96 @@ public class AttentionKernelTests
         output.sum().backward();
         Assert.ThrowsAny<Exception>(backward.ThrowFailure);
         Assert.Null(prompts.grad);
+    }
+
+    /// <summary>Whatever lies in memory that the kernel is given to write to.</summary>
+    [SkippableTheory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public unsafe void By_head_all_is_written_before_it_is_read(bool separateQueries)
+    {
+        RequireSgemm();
+        const int Sequences = 2, Keys = 21;
+        int queries = separateQueries ? 1 : Keys, parts = separateQueries ? 2 : 3, all = Sequences * queries;
+        int[] lengths = [2, 1];
+        var kernel = new HeadKernel(Sequences, queries, Keys, Heads, HeadWidth, lengths);
+        float[] Numbers(int count, int seed)
+        {
+            Random random = Seeds.Random(seed, "kernel");
+            return [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() - 0.5f)];
+        }
+        float[] rows = Numbers(Sequences * Keys * parts * Width, 1), asked = Numbers(all * Width, 2), prompts = Numbers(3 * 2 * Width, 3), weights = Numbers(3, 4), gradient = Numbers(all * Width, 5);
+        float[][] Run(float before)
+        {
+            float[] Written(long count) => [.. Enumerable.Repeat(before, (int)count)];
+            float[] shares = Written(all * Heads * 3), attention = Written(kernel.AttentionSize), totals = Written(kernel.TotalsSize), kept = Written(all * Heads * 2), inAll = Written(all * Heads), tokens = Written(all * Width), output = Written(all * Width);
+            float[] scratch = Written(Math.Max(kernel.ForwardScratch, kernel.BackwardScratch)), toRows = Written(rows.Length), toAsked = Written(asked.Length), toPrompts = new float[prompts.Length];
+            double[] toWeights = new double[3];
+            fixed (float* row = rows, query = asked, prompt = prompts, weight = weights, share = shares, weighed = attention, total = totals, keep = kept, keptInAll = inAll, tokensOnly = tokens, result = output, room = scratch, toOutput = gradient, rowGradient = toRows, queryGradient = toAsked, promptGradient = toPrompts)
+            fixed (double* weightGradient = toWeights)
+            {
+                var pass = new ForwardPass
+                {
+                    Queries = separateQueries ? query : row,
+                    QueryStride = separateQueries ? Width : parts * Width,
+                    Keys = row + (parts - 2) * Width,
+                    Values = row + (parts - 1) * Width,
+                    KeyStride = parts * Width,
+                    PromptKeys = prompt,
+                    PromptValues = prompt + Width,
+                    Weights = weight,
+                    Shares = share,
+                    Attention = weighed,
+                    Totals = total,
+                    Kept = keep,
+                    KeptInAll = keptInAll,
+                    TokensOnly = tokensOnly,
+                    Output = result,
+                    Scratch = room,
+                };
+                kernel.Forward(pass);
+                Array.Fill(scratch, before);
+                kernel.Backward(pass, new BackwardPass
+                {
+                    OutputGradient = toOutput,
+                    QueryGradients = separateQueries ? queryGradient : rowGradient,
+                    QueryGradientStride = separateQueries ? Width : parts * Width,
+                    KeyGradients = rowGradient + (parts - 2) * Width,
+                    ValueGradients = rowGradient + (parts - 1) * Width,
+                    KeyGradientStride = parts * Width,
+                    PromptKeyGradients = promptGradient,
+                    PromptValueGradients = promptGradient + Width,
+                    WeightGradients = weightGradient,
+                });
+            }
+            return [output, toRows, separateQueries ? toAsked : [], toPrompts, [.. toWeights.Select(value => (float)value)]];
+        }
+        float[][] expected = Run(0), actual = Run(float.NaN);
+        Assert.DoesNotContain(expected.SelectMany(values => values), value => !float.IsFinite(value));
+        for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i]);
+    }
+
+    [SkippableTheory]
+    [InlineData(1, true, true)]
+    [InlineData(2, false, true)]
+    [InlineData(3, false, false)]
+    public void Workers_with_few_threads_take_the_kernels(int threadsEach, bool pictures, bool texts)
+    {
+        RequireSgemm();
+        using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
+        using var parts = new ClipParts(clip.Vision, clip.Text, clip.RandomTexts(4, 3, 2, seed: 1), workers: 2, threadsEach);
+        var (body, last, _) = parts.Image(1).LayoutsFor(2);
+        Assert.Equal((pictures, pictures), (body.ByHead, last.ByHead));
+        Assert.Equal((texts, texts), (parts.Texts(1)!.Body.HasKernel, parts.Texts(1)!.Last.HasKernel));
+    }
+
+    [Fact]
+    public unsafe void A_tensor_too_long_for_a_span_begins_where_it_begins()
+    {
+        LibTorch.EnsureLoaded();
+        using Tensor values = zeros(3, 4);
+        Assert.True(KernelTensor.Pointer(values) == KernelTensor.Pointer(values, mostInSpan: 5));
+        Assert.True(KernelTensor.Pointer(null) == null);
     }
 
     private static void RequireSgemm()
