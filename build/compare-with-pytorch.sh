@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Takes the authors' algorithm in PyTorch and our steps in turn, on the same machine, shape, device and precision, and prints rows for docs/PERFORMANCE.md and JSON.
-#   build/compare-with-pytorch.sh --shape vit-b-16 --classes 20 --repeats 1                        on the CPU
+#   build/compare-with-pytorch.sh --shape vit-b-16 --classes 20 --rounds 2 --repeats 1                 on the CPU
 #   build/compare-with-pytorch.sh --shape vit-b-16 --classes 100 --device cuda --precision BFloat16    --help lists the rest
-# DPL_PYTHON is the python3 that has torch, if the first in PATH has not. Ours run on PyTorch's own libtorch where it is of the version that TorchSharp asks for, 2.10, or where
-# DPL_LIBTORCH names one or DPL_ANY_LIBTORCH=1 says to try; else on that of the package, which has no CUDA.
-# A machine without .NET or without packages needs, besides python3 with torch and the GPU's driver, from here:
-#   dotnet publish test/Microsoft.ML.Dpl.Benchmarks -c Release -r linux-x64 --self-contained -p:LibTorch=none -o artifacts/benchmarks
-# this script, test/Microsoft.ML.Dpl.Benchmarks/pytorch, and artifacts/benchmarks with DPL_BENCHMARKS=artifacts/benchmarks; first of all, python3 …/pytorch/authors_dpl.py --check
-# (its folder is ../shared/golden) --device cuda. DPL_LIBTORCH may name a folder of libtorch 2.10 with CUDA carried along, where PyTorch is of another version.
+# DPL_PYTHON is the python3 that has torch, where the first in PATH has not. Ours run on PyTorch's own libtorch where it is of the version that TorchSharp asks for, 2.10, or
+# DPL_ANY_LIBTORCH=1 says to try another, or on the one that DPL_LIBTORCH names; else on the package's, which has no CUDA.
+#
+# On a machine without .NET or packages, beside python3 with torch (and for --device cuda the driver), bring these and set DPL_BENCHMARKS=artifacts/benchmarks:
+#   build/compare-with-pytorch.sh and test/Microsoft.ML.Dpl.Benchmarks/pytorch, at these paths;
+#   artifacts/benchmarks, which holds .NET but no libtorch: dotnet publish test/Microsoft.ML.Dpl.Benchmarks -c Release -r linux-x64 --self-contained -p:LibTorch=none -o artifacts/benchmarks
+#     (its plots/ can stay behind; the rest is 52 MiB as tar.xz);
+#   where PyTorch is not 2.10, a folder of libtorch 2.10, for DPL_LIBTORCH;
+#   shared/golden, to begin with: python3 test/Microsoft.ML.Dpl.Benchmarks/pytorch/authors_dpl.py --check GOLDEN --device cuda
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1

@@ -215,6 +215,8 @@ def parse():
             parser.error("--%s must be at least 1" % name.replace("_", "-"))
     if options.candidates[0] != 0 or len(options.candidates) < 2 or sorted(set(options.candidates)) != options.candidates:
         parser.error("--candidates must increase from 0")
+    if options.device == "cuda":
+        options.device = "cuda:0"
     try:
         torch.zeros(1, device=options.device)
     except (RuntimeError, AssertionError) as reason:

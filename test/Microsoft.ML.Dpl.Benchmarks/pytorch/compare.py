@@ -81,7 +81,7 @@ def main():
     time_theirs, time_ours = over_rounds([seconds(r) for r in theirs]), over_rounds([seconds(r, suffix) for r in ours])
     ratios = {work: time_theirs[work]["median"] / time_ours[work]["median"] for work in time_theirs}
     memory = {form: (theirs[0]["peakMebibytes"][form], ours[0]["peakMebibytes"][form + suffix]) for form in ("search", "training")}
-    on = "%d threads" % options.threads if options.device == "cpu" else theirs[0]["deviceName"]
+    on = counted(options.threads, "thread") if options.device == "cpu" else theirs[0]["deviceName"]
     chunk = ", PyTorch %d classes at a time" % options.naive_chunk if options.naive_chunk else ""
 
     print("PyTorch %s (%s), ours with %s. %s of %s; medians, spread is slowest minus fastest round."
