@@ -1,10 +1,15 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>The most memory that a process held which takes a few steps of one form and nothing else: the peak resident set, weights and runtime included.</summary>
+/// <summary>
+/// The most memory that a process held which takes a few steps of one form and nothing else, weights included: on a CPU the peak resident set, runtime and all; on a GPU what it took
+/// of that one's memory once it had a context there.
+/// </summary>
 internal static class PeakMemory
 {
     /// <summary>Name of the verb that the measured process is started with.</summary>
@@ -13,7 +18,7 @@ internal static class PeakMemory
     private const int Steps = 2;
 
     /// <returns>Bytes.</returns>
-    public static long OfStep(StepSize size, string form, bool workers, bool tuneAllocator)
+    public static long OfStep(StepSize size, string form, bool workers, bool tuneAllocator, MatmulPrecision precision, Device device)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true };
         // Under `dotnet x.dll` the process is dotnet itself.
@@ -21,7 +26,7 @@ internal static class PeakMemory
         string[] arguments =
         [
             Verb, "--form", form, "--shape", size.Shape, "--classes", Text(size.Classes), "--batch", Text(size.Batch), "--candidates", .. size.Candidates.Select(Text),
-            "--threads", Text(get_num_threads()), .. workers ? Array.Empty<string>() : ["--no-workers"], .. tuneAllocator ? Array.Empty<string>() : ["--plain-allocator"],
+            "--threads", Text(get_num_threads()), "--precision", precision.ToString(), "--device", device.ToString(), .. workers ? Array.Empty<string>() : ["--no-workers"], .. tuneAllocator ? Array.Empty<string>() : ["--plain-allocator"],
         ];
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         using Process process = Process.Start(start)!;
@@ -32,10 +37,14 @@ internal static class PeakMemory
     }
 
     /// <summary>What the measured process does.</summary>
-    public static void Measure(StepSize size, string form, bool workers, bool tuneAllocator)
+    public static void Measure(StepSize size, string form, bool workers, bool tuneAllocator, MatmulPrecision precision, Device device)
     {
-        if (tuneAllocator) Runtime.NativeAllocator.KeepFreedMemory();
-        using var models = new StepModels(size, workers);
+        if (tuneAllocator) NativeAllocator.KeepFreedMemory();
+        bool onGpu = device.type == TorchSharp.DeviceType.CUDA;
+        // Makes the context.
+        if (onGpu) zeros(1, device: device).Dispose();
+        long free = onGpu ? FreeOfGpu() : 0;
+        using var models = new StepModels(size, workers, precision: precision, device: device);
         Action step = form switch
         {
             "search" => () =>
@@ -50,8 +59,19 @@ internal static class PeakMemory
             _ => throw new ArgumentException($"'{form}' is no form of a step."),
         };
         for (int i = 0; i < Steps; i++) step();
+        if (onGpu) cuda.synchronize(device);
         using Process self = Process.GetCurrentProcess();
-        Console.WriteLine(self.PeakWorkingSet64.ToString(CultureInfo.InvariantCulture));
+        // libtorch keeps what it has taken of a GPU's memory, so that the end is the peak.
+        Console.WriteLine((onGpu ? free - FreeOfGpu() : self.PeakWorkingSet64).ToString(CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>Free bytes of the calling thread's GPU, from its driver: TorchSharp does not ask it.</summary>
+    private static unsafe long FreeOfGpu()
+    {
+        nint driver = NativeLibrary.Load(OperatingSystem.IsWindows() ? "nvcuda" : "libcuda.so.1");
+        nuint free, total;
+        int code = ((delegate* unmanaged<nuint*, nuint*, int>)NativeLibrary.GetExport(driver, "cuMemGetInfo_v2"))(&free, &total);
+        return code == 0 ? (long)free : throw new InvalidOperationException($"The GPU's driver does not say how much memory is free: cuMemGetInfo gave {code}.");
     }
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);

@@ -14,7 +14,8 @@ var naiveChunk = new Option<int?>("--naive-chunk") { Description = "Classes whos
 var noWorkers = new Option<bool>("--no-workers") { Description = "Share operations among threads, not steps among workers." };
 var plainAllocator = new Option<bool>("--plain-allocator") { Description = "Leave the allocator as it is." };
 var precision = new Option<MatmulPrecision>("--precision") { Description = "Measure the same steps with products of this precision, too." };
-var device = new Option<string>("--device") { Description = "cpu, cuda or cuda:n; on a GPU memory is not measured.", DefaultValueFactory = _ => "cpu" };
+var device = new Option<string>("--device") { Description = "cpu, cuda or cuda:n.", DefaultValueFactory = _ => "cpu" };
+var noMemory = new Option<bool>("--no-memory") { Description = "Leave out the memory, which is measured in processes of their own." };
 var json = new Option<bool>("--json") { Description = "One line of JSON instead of a table." };
 var form = new Option<string>("--form") { Description = "search, training, naive-search or naive-training.", Required = true };
 var length = new Option<int>("--length") { Description = "Prompt rows of every layer.", DefaultValueFactory = _ => 6 };
@@ -41,11 +42,13 @@ StepSize Size(ParseResult arguments)
     return new StepSize(arguments.GetRequiredValue(shape), arguments.GetValue(classes), arguments.GetValue(batch), arguments.GetRequiredValue(candidates));
 }
 
-var steps = new Command("steps", "One step of search and training, ours against the authors' algorithm.") { shape, classes, batch, candidates, repeats, shortRepeats, threads, noNaive, naiveChunk, noWorkers, plainAllocator, precision, device, json };
+TorchSharp.torch.Device Chosen(ParseResult arguments) => ComputeDevice.Choose(arguments.GetValue(device), gpuDeviceId: null, fallbackToCpu: false, _ => { }, _ => { });
+
+var steps = new Command("steps", "One step of search and training, ours against the authors' algorithm.") { shape, classes, batch, candidates, repeats, shortRepeats, threads, noNaive, naiveChunk, noWorkers, plainAllocator, precision, device, noMemory, json };
 steps.SetAction(arguments => new StepsBenchmark(Size(arguments), arguments.GetValue(repeats), arguments.GetValue(shortRepeats), !arguments.GetValue(noNaive), arguments.GetValue(naiveChunk), !arguments.GetValue(noWorkers), !arguments.GetValue(plainAllocator), arguments.GetValue(precision),
-    ComputeDevice.Choose(arguments.GetValue(device), gpuDeviceId: null, fallbackToCpu: false, _ => { }, _ => { })).Run(arguments.GetValue(json)));
-var memory = new Command(PeakMemory.Verb, "Takes steps of one form and prints the peak resident set in bytes.") { form, shape, classes, batch, candidates, threads, noWorkers, plainAllocator };
-memory.SetAction(arguments => PeakMemory.Measure(Size(arguments), arguments.GetRequiredValue(form), !arguments.GetValue(noWorkers), !arguments.GetValue(plainAllocator)));
+    Chosen(arguments), !arguments.GetValue(noMemory)).Run(arguments.GetValue(json)));
+var memory = new Command(PeakMemory.Verb, "Takes steps of one form and prints the most memory held, in bytes.") { form, shape, classes, batch, candidates, threads, noWorkers, plainAllocator, precision, device };
+memory.SetAction(arguments => PeakMemory.Measure(Size(arguments), arguments.GetRequiredValue(form), !arguments.GetValue(noWorkers), !arguments.GetValue(plainAllocator), arguments.GetValue(precision), Chosen(arguments)));
 var scalingPicture = new Option<string?>("--picture") { Description = "Where to draw them as SVG, on logarithmic axes." };
 var scaling = new Command("scaling", "Steps against classes, batch, context length and threads.") { shape, repeats, json, scalingPicture };
 scaling.SetAction(arguments => new ScalingBenchmark(arguments.GetRequiredValue(shape), arguments.GetValue(repeats)).Run(arguments.GetValue(json), arguments.GetValue(scalingPicture)));

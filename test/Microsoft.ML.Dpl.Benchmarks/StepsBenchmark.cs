@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Benchmarks;
 
 /// <summary>What one step of search and training costs: ours against the authors' algorithm, on the same weights and pictures, alternating; and the memory of both.</summary>
-internal sealed class StepsBenchmark(StepSize size, int repeats, int shortRepeats, bool withNaive, int? naiveChunk, bool workers, bool tuneAllocator, MatmulPrecision precision, Device device)
+internal sealed class StepsBenchmark(StepSize size, int repeats, int shortRepeats, bool withNaive, int? naiveChunk, bool workers, bool tuneAllocator, MatmulPrecision precision, Device device, bool withMemory)
 {
     private const int ProductSide = 2048;
     private const string AlphaHalf = "alpha half-step", PromptHalf = "prompt half-step", TrainingStep = "training step";
@@ -59,10 +59,15 @@ internal sealed class StepsBenchmark(StepSize size, int repeats, int shortRepeat
             ratios["train_step_speedup"] = Of("naive training step") / Of(TrainingStep);
         }
         var memory = new Dictionary<string, long>();
-        // The naive form in chunks holds less than its authors' would.
-        bool naiveMemory = withNaive && naiveChunk is null;
-        foreach (string form in !OnCpu ? [] : naiveMemory ? new[] { "search", "training", "naive-search", "naive-training" } : ["search", "training"]) memory[form] = PeakMemory.OfStep(size, form, workers, tuneAllocator);
-        if (naiveMemory && OnCpu) ratios["search_peak_memory_ratio"] = (double)memory["search"] / memory["naive-search"];
+        void MeasureMemory(MatmulPrecision of, string suffix, params string[] forms)
+        {
+            foreach (string form in withMemory ? forms : []) memory[form + suffix] = PeakMemory.OfStep(size, form, workers, tuneAllocator, of, device);
+        }
+        MeasureMemory(MatmulPrecision.Float32, "", "search", "training");
+        if (rounded.Length > 0) MeasureMemory(precision, rounded, "search", "training");
+        // The naive form in chunks holds less than its authors' would; on a GPU this process still holds its own.
+        if (withNaive && naiveChunk is null && OnCpu) MeasureMemory(MatmulPrecision.Float32, "", "naive-search", "naive-training");
+        if (memory.TryGetValue("naive-search", out long naiveSearch)) ratios["search_peak_memory_ratio"] = (double)memory["search"] / naiveSearch;
         if (json)
         {
             Console.WriteLine(JsonSerializer.Serialize(new
