@@ -30,7 +30,7 @@ internal sealed class Interruption : IDisposable
         {
             // A progress display hides the cursor.
             if (Terminal.HasMovingError) Console.Error.Write("\u001b[?25h");
-            OutputFile.Abandon(() => Environment.Exit((int)ExitCode.Cancelled));
+            OutputFile.Abandon(() => ProcessEnd.At(ExitCode.Cancelled));
         }
         // Cancelled first: what is said may have to wait for a display.
         _source.Cancel();
