@@ -80,7 +80,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, pictures, validation, device, searchesOnly));
 
         using StepBlocks? steps = settings.Precision == MatmulPrecision.BFloat16 ? new StepBlocks(vision.Value, text.Value) : null;
-        using var imageTower = new ImageTower(vision.Value, steps, onOneThread: vision.Value.Device.type == DeviceType.CPU && torch.get_num_threads() == 1);
+        using var imageTower = new ImageTower(vision.Value, steps);
         using var classTexts = new ClassTexts(texts, text.Value);
         using ClipParts? parts = ClipParts.Create(vision.Value, text.Value, texts, settings.BatchSize, steps);
         // The workers have all cores: operations on this thread that wanted them too would wait for them, however short.

@@ -34,12 +34,12 @@ internal sealed class ClipParts : IDisposable
 
     public TextTower Text { get; }
 
-    /// <summary>As many workers as threads or pictures, whichever are fewer; null where one thread, or a device that is no CPU, does the work alone.</summary>
+    /// <summary>As many workers as threads or pictures, whichever are fewer. Null where a single one would have many threads, and where the device is no CPU: libtorch's operations do the work alone there.</summary>
     /// <inheritdoc cref="ClipParts(VisionWeights, TextWeights, IReadOnlyList{int[]}, int, int, StepBlocks)"/>
     public static ClipParts? Create(VisionWeights vision, TextWeights text, IReadOnlyList<int[]> classes, int batchSize, StepBlocks? steps = null)
     {
         int threads = get_num_threads(), workers = Math.Min(threads, batchSize);
-        return workers < 2 || vision.Device.type != TorchSharp.DeviceType.CPU || !NativeThreads.CanLimit ? null : new ClipParts(vision, text, classes, workers, threads / workers, steps);
+        return (workers < 2 && threads > MostThreadsForTexts) || vision.Device.type != TorchSharp.DeviceType.CPU || !NativeThreads.CanLimit ? null : new ClipParts(vision, text, classes, workers, threads / workers, steps);
     }
 
     /// <summary>First and number of <paramref name="all"/> things that are a worker's.</summary>

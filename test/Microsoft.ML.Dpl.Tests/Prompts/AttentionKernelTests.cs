@@ -263,6 +263,20 @@ public class AttentionKernelTests
         Assert.Equal((texts, texts), (parts.Texts(1)!.Body.HasKernel, parts.Texts(1)!.Last.HasKernel));
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    public void There_are_as_many_workers_as_threads_or_pictures(int batch)
+    {
+        LibTorch.EnsureLoaded();
+        using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
+        using ClipParts? parts = ClipParts.Create(clip.Vision, clip.Text, clip.RandomTexts(4, 3, 2, seed: 1), batch);
+        int threads = get_num_threads(), workers = Math.Min(threads, batch);
+        // One with many threads would only be in the way.
+        if (NativeThreads.CanLimit && (workers > 1 || threads <= 2)) Assert.Equal(workers, parts!.Team.Count);
+        else Assert.Null(parts);
+    }
+
     [Fact]
     public unsafe void A_tensor_too_long_for_a_span_begins_where_it_begins()
     {
