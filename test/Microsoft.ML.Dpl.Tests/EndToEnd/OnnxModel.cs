@@ -16,6 +16,14 @@ internal sealed class OnnxModel : IDisposable
     /// <param name="path">May have its weights beside it.</param>
     public OnnxModel(string path) => _session = Open(GraphOptimizationLevel.ORT_ENABLE_ALL, options => new InferenceSession(path, options));
 
+    /// <summary>What SaveAsOnnx writes.</summary>
+    public static byte[] Written(DplTransformer transformer, DplOnnxInput input = DplOnnxInput.Pixels)
+    {
+        using var stream = new MemoryStream();
+        transformer.SaveAsOnnx(stream, input);
+        return stream.ToArray();
+    }
+
     public IReadOnlyDictionary<string, NodeMetadata> Inputs => _session.InputMetadata;
 
     public IReadOnlyDictionary<string, NodeMetadata> Outputs => _session.OutputMetadata;

@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Prompts;
 using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Tests.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -54,7 +55,7 @@ public class AttentionKernelTests
     private static void Check(Form form, int[] lengths, double promptScale, bool ofRows, bool ofQueries, double rowScale = 1)
     {
         LibTorch.EnsureLoaded();
-        if (form is Form.ByHead or Form.ByHeadForSome) RequireSgemm();
+        if (form is Form.ByHead or Form.ByHeadForSome) SgemmTests.Require();
         using var scope = NewDisposeScope();
         using Generator generator = Seeds.Generator(3, "kernel");
         bool separateQueries = form is Form.AlongPathsOfSome or Form.ByHeadForSome;
@@ -118,7 +119,7 @@ public class AttentionKernelTests
     [InlineData(float.PositiveInfinity)]
     public void What_is_not_a_number_stays_in_its_picture(float value)
     {
-        RequireSgemm();
+        SgemmTests.Require();
         using var scope = NewDisposeScope();
         using Generator generator = Seeds.Generator(4, "kernel");
         var (layout, seen, count) = LayoutOf(Form.ByHead);
@@ -169,7 +170,7 @@ public class AttentionKernelTests
     public void An_input_changed_before_the_backward_pass_is_told(bool alongPaths, bool byHead)
     {
         LibTorch.EnsureLoaded();
-        if (byHead) RequireSgemm();
+        if (byHead) SgemmTests.Require();
         using var scope = NewDisposeScope();
         using var layout = new AttentionLayout(Heads, 1, 7, 7) { Paths = alongPaths ? new RowPaths(Before) : null, ByHead = byHead };
         using var groups = new PromptGroups([2], CPU);
@@ -180,116 +181,6 @@ public class AttentionKernelTests
         output.sum().backward();
         Assert.ThrowsAny<Exception>(backward.ThrowFailure);
         Assert.Null(prompts.grad);
-    }
-
-    /// <summary>Whatever lies in memory that the kernel is given to write to.</summary>
-    [SkippableTheory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public unsafe void By_head_all_is_written_before_it_is_read(bool separateQueries)
-    {
-        RequireSgemm();
-        const int Sequences = 2, Keys = 21;
-        int queries = separateQueries ? 1 : Keys, parts = separateQueries ? 2 : 3, all = Sequences * queries;
-        int[] lengths = [2, 1];
-        var kernel = new HeadKernel(Sequences, queries, Keys, Heads, HeadWidth, lengths);
-        float[] Numbers(int count, int seed)
-        {
-            Random random = Seeds.Random(seed, "kernel");
-            return [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() - 0.5f)];
-        }
-        float[] rows = Numbers(Sequences * Keys * parts * Width, 1), asked = Numbers(all * Width, 2), prompts = Numbers(3 * 2 * Width, 3), weights = Numbers(3, 4), gradient = Numbers(all * Width, 5);
-        float[][] Run(float before)
-        {
-            float[] Written(long count) => [.. Enumerable.Repeat(before, (int)count)];
-            float[] shares = Written(all * Heads * 3), attention = Written(kernel.AttentionSize), totals = Written(kernel.TotalsSize), kept = Written(all * Heads * 2), inAll = Written(all * Heads), tokens = Written(all * Width), output = Written(all * Width);
-            float[] scratch = Written(Math.Max(kernel.ForwardScratch, kernel.BackwardScratch)), toRows = Written(rows.Length), toAsked = Written(asked.Length), toPrompts = new float[prompts.Length];
-            double[] toWeights = new double[3];
-            fixed (float* row = rows, query = asked, prompt = prompts, weight = weights, share = shares, weighed = attention, total = totals, keep = kept, keptInAll = inAll, tokensOnly = tokens, result = output, room = scratch, toOutput = gradient, rowGradient = toRows, queryGradient = toAsked, promptGradient = toPrompts)
-            fixed (double* weightGradient = toWeights)
-            {
-                var pass = new ForwardPass
-                {
-                    Queries = separateQueries ? query : row,
-                    QueryStride = separateQueries ? Width : parts * Width,
-                    Keys = row + (parts - 2) * Width,
-                    Values = row + (parts - 1) * Width,
-                    KeyStride = parts * Width,
-                    PromptKeys = prompt,
-                    PromptValues = prompt + Width,
-                    Weights = weight,
-                    Shares = share,
-                    Attention = weighed,
-                    Totals = total,
-                    Kept = keep,
-                    KeptInAll = keptInAll,
-                    TokensOnly = tokensOnly,
-                    Output = result,
-                    Scratch = room,
-                };
-                kernel.Forward(pass);
-                Array.Fill(scratch, before);
-                kernel.Backward(pass, new BackwardPass
-                {
-                    OutputGradient = toOutput,
-                    QueryGradients = separateQueries ? queryGradient : rowGradient,
-                    QueryGradientStride = separateQueries ? Width : parts * Width,
-                    KeyGradients = rowGradient + (parts - 2) * Width,
-                    ValueGradients = rowGradient + (parts - 1) * Width,
-                    KeyGradientStride = parts * Width,
-                    PromptKeyGradients = promptGradient,
-                    PromptValueGradients = promptGradient + Width,
-                    WeightGradients = weightGradient,
-                });
-            }
-            return [output, toRows, separateQueries ? toAsked : [], toPrompts, [.. toWeights.Select(value => (float)value)]];
-        }
-        float[][] expected = Run(0), actual = Run(float.NaN);
-        Assert.DoesNotContain(expected.SelectMany(values => values), value => !float.IsFinite(value));
-        for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i]);
-    }
-
-    [SkippableTheory]
-    [InlineData(1, true, true)]
-    [InlineData(2, false, true)]
-    [InlineData(3, false, false)]
-    public void Workers_with_few_threads_take_the_kernels(int threadsEach, bool pictures, bool texts)
-    {
-        RequireSgemm();
-        using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
-        using var parts = new ClipParts(clip.Vision, clip.Text, clip.RandomTexts(4, 3, 2, seed: 1), workers: 2, threadsEach);
-        var (body, last, _) = parts.Image(1).LayoutsFor(2);
-        Assert.Equal((pictures, pictures), (body.ByHead, last.ByHead));
-        Assert.Equal((texts, texts), (parts.Texts(1)!.Body.HasKernel, parts.Texts(1)!.Last.HasKernel));
-    }
-
-    [Theory]
-    [InlineData(1)]
-    [InlineData(4)]
-    public void There_are_as_many_workers_as_threads_or_pictures(int batch)
-    {
-        LibTorch.EnsureLoaded();
-        using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
-        using ClipParts? parts = ClipParts.Create(clip.Vision, clip.Text, clip.RandomTexts(4, 3, 2, seed: 1), batch);
-        int threads = get_num_threads(), workers = Math.Min(threads, batch);
-        // One with many threads would only be in the way.
-        if (NativeThreads.CanLimit && (workers > 1 || threads <= 2)) Assert.Equal(workers, parts!.Team.Count);
-        else Assert.Null(parts);
-    }
-
-    [Fact]
-    public unsafe void A_tensor_too_long_for_a_span_begins_where_it_begins()
-    {
-        LibTorch.EnsureLoaded();
-        using Tensor values = zeros(3, 4);
-        Assert.True(KernelTensor.Pointer(values) == KernelTensor.Pointer(values, mostInSpan: 5));
-        Assert.True(KernelTensor.Pointer(null) == null);
-    }
-
-    private static void RequireSgemm()
-    {
-        LibTorch.EnsureLoaded();
-        Skip.IfNot(Sgemm.IsAvailable, "this libtorch does not export its BLAS");
     }
 
     private static AttentionLayout LayoutOf(RowPaths paths) => new(Heads, 1, paths.Count, paths.Rows) { Paths = paths };

@@ -14,8 +14,7 @@ public unsafe class SgemmTests
     [InlineData(197, 64, 577)]
     public void Products_are_sums_of_products(int m, int n, int k)
     {
-        LibTorch.EnsureLoaded();
-        Skip.IfNot(Sgemm.IsAvailable, "this libtorch does not export its BLAS");
+        Require();
         foreach (bool leftTransposed in new[] { false, true })
         {
             foreach (bool rightTransposed in new[] { false, true })
@@ -45,6 +44,13 @@ public unsafe class SgemmTests
                 }
             }
         }
+    }
+
+    /// <summary>Skips the calling test where there are no such products.</summary>
+    internal static void Require()
+    {
+        LibTorch.EnsureLoaded();
+        Skip.IfNot(Sgemm.IsAvailable, "this libtorch does not export its BLAS");
     }
 
     private static float[] Numbers(int count, int step) => [.. Enumerable.Range(0, count).Select(i => (float)(i * step % 11 - 5))];
