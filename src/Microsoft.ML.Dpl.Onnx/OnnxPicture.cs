@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
 using Onnx;
 using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
 using static TorchSharp.torch;
@@ -47,7 +48,7 @@ internal static class OnnxPicture
 
         string Channels(string name, float[] values)
         {
-            using Tensor channels = tensor(values);
+            using Tensor channels = NativeTensor.From(values);
             return graph.Constant(name, channels, 1, 3, 1, 1);
         }
     }

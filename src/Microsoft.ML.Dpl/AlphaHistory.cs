@@ -139,7 +139,7 @@ public sealed class AlphaHistory
     internal void AddTo(Dictionary<string, Tensor> tensors, out string candidates)
     {
         LibTorch.EnsureLoaded();
-        (tensors[TextName], tensors[ImageName]) = (tensor(_text), tensor(_image));
+        (tensors[TextName], tensors[ImageName]) = (NativeTensor.From(_text), NativeTensor.From(_image));
         candidates = string.Create(CultureInfo.InvariantCulture, $"[{string.Join(", ", CandidateLengths)}]");
     }
 

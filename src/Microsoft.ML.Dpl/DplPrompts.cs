@@ -65,9 +65,9 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
         foreach (var (branch, layers) in new[] { (TextPrefix, Text), (ImagePrefix, Image) })
         {
             for (int layer = 0; layer < layers.Count; layer++)
-                if (layers[layer] is { Length: > 0 } rows) tensors[string.Create(CultureInfo.InvariantCulture, $"{branch}{layer}")] = tensor(rows);
+                if (layers[layer] is { Length: > 0 } rows) tensors[string.Create(CultureInfo.InvariantCulture, $"{branch}{layer}")] = NativeTensor.From(rows);
         }
-        if (ClassFeatures is not null) tensors[ClassFeaturesName] = tensor(ClassFeatures);
+        if (ClassFeatures is not null) tensors[ClassFeaturesName] = NativeTensor.From(ClassFeatures);
         if (Alphas is not null)
         {
             Alphas.AddTo(tensors, out string candidates);

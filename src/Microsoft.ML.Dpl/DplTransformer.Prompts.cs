@@ -54,7 +54,7 @@ public sealed partial class DplTransformer
         }
 
         static int Length(float[,]? rows) => rows?.GetLength(0) ?? 0;
-        static Tensor? ToTensor(float[,]? rows) => rows is null ? null : tensor(rows);
+        static Tensor? ToTensor(float[,]? rows) => rows is null ? null : NativeTensor.From(rows);
     }
 
     private static LabelClasses ClassesOf(DplPrompts prompts)

@@ -13,7 +13,7 @@ public class LayeringTests
     [Fact]
     public void Folders_use_only_those_below_them()
     {
-        CSharpCompilation compilation = Compile();
+        CSharpCompilation compilation = SourceCompilation.Compile(Root, Sources().Select(path => (path, File.ReadAllText(path))));
         var violations = new SortedSet<string>();
         foreach (SyntaxTree tree in compilation.SyntaxTrees)
         {
@@ -43,20 +43,9 @@ public class LayeringTests
     public void No_file_holds_two_ideas()
         => Assert.DoesNotContain(Sources(), path => File.ReadLines(path).Count() > 300);
 
-    private static CSharpCompilation Compile()
-    {
-        string globalUsings = "global using System; global using System.Collections.Generic; global using System.IO; global using System.Linq; global using System.Threading; global using System.Threading.Tasks;";
-        IEnumerable<string> references = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Where(p => Path.GetFileName(p) != Root + ".dll");
-        return CSharpCompilation.Create(
-            Root,
-            [.. Sources().Select(path => CSharpSyntaxTree.ParseText(File.ReadAllText(path), path: path)), CSharpSyntaxTree.ParseText(globalUsings, path: Path.Combine(LibraryFolder, "GlobalUsings.cs"))],
-            references.Select(path => MetadataReference.CreateFromFile(path)),
-            new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary));
-    }
-
     private static string LibraryFolder => Path.Combine(SharedData.RepositoryRoot, "src", Root);
 
-    private static IEnumerable<string> Sources() => Directory.EnumerateFiles(LibraryFolder, "*.cs", SearchOption.AllDirectories).Where(path => FolderOf(path) is not ("bin" or "obj"));
+    private static IEnumerable<string> Sources() => SourceCompilation.Files(Path.Combine("src", Root));
 
     private static string FolderOf(string path) => Path.GetRelativePath(LibraryFolder, path).Split(Path.DirectorySeparatorChar) is [var folder, _, ..] ? folder : Root;
 

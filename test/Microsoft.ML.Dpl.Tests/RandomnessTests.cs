@@ -39,7 +39,7 @@ public class RandomnessTests
     [Fact]
     public void Sources_draw_from_no_global_generator()
     {
-        string[] files = [.. Directory.EnumerateFiles(SourceFolder, "*.cs", SearchOption.AllDirectories).Where(path => !Path.GetRelativePath(SourceFolder, path).Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj"))];
+        string[] files = [.. SourceCompilation.Files("src")];
         Assert.True(files.Length > 100, $"{files.Length} files");
         (string File, string What)[] all = [.. Violations(files.Select(path => (Path.GetRelativePath(SourceFolder, path).Replace('\\', '/'), File.ReadAllText(path))))];
         Assert.Empty(all.Where(v => !Approved.TryGetValue(v.File, out string[]? allowed) || !allowed.Contains(v.What)).Select(v => $"{v.File}: {v.What}"));
@@ -80,7 +80,7 @@ public class RandomnessTests
 
     private static IEnumerable<(string File, string What)> Violations(IEnumerable<(string Path, string Text)> sources)
     {
-        CSharpCompilation compilation = Compile(sources);
+        CSharpCompilation compilation = SourceCompilation.Compile("Sources", sources);
         foreach (SyntaxTree tree in compilation.SyntaxTrees)
         {
             SemanticModel model = compilation.GetSemanticModel(tree);
@@ -130,15 +130,4 @@ public class RandomnessTests
         IInvocationOperation { TargetMethod: { ContainingType.Name: "Stopwatch", Name: "GetTimestamp" } } => true,
         _ => false,
     };
-
-    private static CSharpCompilation Compile(IEnumerable<(string Path, string Text)> sources)
-    {
-        string globalUsings = "global using System; global using System.Collections.Generic; global using System.IO; global using System.Linq; global using System.Threading; global using System.Threading.Tasks;";
-        IEnumerable<string> references = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Where(path => !Path.GetFileName(path).StartsWith("Microsoft.ML.Dpl", StringComparison.Ordinal));
-        return CSharpCompilation.Create(
-            "Sources",
-            [.. sources.Select(source => CSharpSyntaxTree.ParseText(source.Text, path: source.Path)), CSharpSyntaxTree.ParseText(globalUsings, path: "GlobalUsings.cs")],
-            references.Select(path => MetadataReference.CreateFromFile(path)),
-            new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary));
-    }
 }

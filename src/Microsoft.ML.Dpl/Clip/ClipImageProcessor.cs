@@ -55,7 +55,7 @@ internal sealed class ClipImageProcessor
     public Tensor Normalise(Tensor bytes)
     {
         using var scope = NewDisposeScope();
-        Tensor mean = tensor(Config.Mean, [1, 3, 1, 1], device: bytes.device), deviation = tensor(Config.Deviation, [1, 3, 1, 1], device: bytes.device);
+        Tensor mean = NativeTensor.From(Config.Mean, [1, 3, 1, 1], bytes.device), deviation = NativeTensor.From(Config.Deviation, [1, 3, 1, 1], bytes.device);
         return bytes.to(ScalarType.Float32).div_(255f).sub_(mean).div_(deviation).MoveToOuterDisposeScope();
     }
 

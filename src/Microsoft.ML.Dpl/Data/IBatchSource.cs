@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Data;
@@ -21,7 +22,7 @@ internal sealed record ImageBatch(Tensor Images, Tensor Labels, Tensor? Weights 
         using var scope = NewDisposeScope();
         Tensor images = processor.Normalise(pictures.to(device));
         Tensor indices = tensor([.. labels.Select(l => (long)l)], device: device);
-        Tensor? counts = weights is null ? null : tensor(weights.ToArray(), device: device);
+        Tensor? counts = weights is null ? null : NativeTensor.From(weights.ToArray(), device: device);
         return new ImageBatch(images.DetachFromDisposeScope(), indices.DetachFromDisposeScope(), counts?.DetachFromDisposeScope());
     }
 

@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Prompts;
@@ -94,14 +95,14 @@ internal sealed class ClassTexts : IDisposable
         Body = new AttentionLayout(config.Text.Heads, sequences, endings, endings)
         {
             SharedKeys = shared,
-            Mask = tensor(body, [sequences, endings, keys], device: device).DetachFromDisposeScope(),
+            Mask = NativeTensor.From(body, [sequences, endings, keys], device).DetachFromDisposeScope(),
             KeyPacking = Keys(),
             Paths = onOneThread ? new RowPaths(rowsBefore) : null,
         };
         Last = new AttentionLayout(config.Text.Heads, sequences, 1, endings)
         {
             SharedKeys = shared,
-            Mask = tensor(last, [sequences, 1, keys], device: device).DetachFromDisposeScope(),
+            Mask = NativeTensor.From(last, [sequences, 1, keys], device).DetachFromDisposeScope(),
             KeyPacking = Keys(),
             Paths = onOneThread ? new RowPaths(rowsBefore, Array.ConvertAll(endRows, row => (int)row)) : null,
             // The shared beginning asks nothing in the last block; its slot repeats class 0's query and is not gathered.

@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -19,7 +20,7 @@ internal sealed class FixedBranch : IPromptedBranch, IDisposable
         using var scope = NewDisposeScope();
         _rows = [.. rows.Select(r => r is null ? null : SupernetBranch.Learned(r.to(device)))];
         _groups = [.. _rows.Select(r => r is null ? null : new PromptGroups([(int)r.shape[0]], device))];
-        _onlyPrompt = tensor(new[] { 0f, 1f }, device: device).DetachFromDisposeScope();
+        _onlyPrompt = NativeTensor.From([0f, 1f], device: device).DetachFromDisposeScope();
     }
 
     /// <summary>Context length of each layer.</summary>

@@ -145,7 +145,7 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
                 };
                 toPrompts = Layout.Paths is null ? BackwardByHead(back) : BackwardAlongPaths(back, gradient, toProjected, toAsked);
             }
-            return new MixedAttentionGradients(toProjected, toAsked, toPrompts, NeedsWeights ? tensor(Array.ConvertAll(toWeights, value => (float)value)) : null);
+            return new MixedAttentionGradients(toProjected, toAsked, toPrompts, NeedsWeights ? NativeTensor.From(Array.ConvertAll(toWeights, value => (float)value)) : null);
         }
 
         private Tensor? BackwardByHead(BackwardPass back)

@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Microsoft.ML.Dpl.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -23,9 +25,23 @@ internal static unsafe class KernelTensor
     public static float* Pointer(Tensor? values, long mostInSpan = MostInSpan)
     {
         if (values is null) return null;
-        if (values.NumberOfElements <= mostInSpan) return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(values.bytes));
-        // A span ends at 2 GiB, the scores of a thousand long texts need not.
-        using Tensor first = values.view(-1).narrow(0, 0, 1);
-        return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
+        float* start;
+        if (values.NumberOfElements <= mostInSpan)
+        {
+            start = (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(values.bytes));
+        }
+        else
+        {
+            // A span ends at 2 GiB, the scores of a thousand long texts need not.
+            using Tensor first = values.view(-1).narrow(0, 0, 1);
+            start = (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
+        }
+        CheckAlignment(values, start);
+        return start;
     }
+
+    /// <summary>Views may begin anywhere in their storage: how far in is the same in every run, where the storage lies need not be.</summary>
+    [Conditional("DEBUG")]
+    private static void CheckAlignment(Tensor values, float* start)
+        => Debug.Assert((nuint)(start - values.storage_offset()) % NativeTensor.Alignment == 0, $"A tensor's storage is not aligned to {NativeTensor.Alignment} bytes; see {nameof(NativeTensor)}.");
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Prompts;
@@ -41,7 +42,7 @@ internal sealed class PromptGroups : IDisposable
         }
         _rowOfSlot = tensor(rowOfSlot, device: device).DetachFromDisposeScope();
         _slotOfRow = tensor(slotOfRow, device: device).DetachFromDisposeScope();
-        _mask = tensor(mask, device: device).DetachFromDisposeScope();
+        _mask = NativeTensor.From(mask, device: device).DetachFromDisposeScope();
     }
 
     public IReadOnlyList<int> Lengths { get; }

@@ -25,51 +25,54 @@ public class HeadKernelTests
             Random random = Seeds.Random(seed, "kernel");
             return [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() - 0.5f)];
         }
-        float[] rows = Numbers(Sequences * Keys * parts * Width, 1), asked = Numbers(all * Width, 2), prompts = Numbers(3 * 2 * Width, 3), weights = Numbers(3, 4), gradient = Numbers(all * Width, 5);
         float[][] Run(float before)
         {
-            float[] Written(long count) => [.. Enumerable.Repeat(before, (int)count)];
-            float[] shares = Written(all * Heads * 3), attention = Written(kernel.AttentionSize), totals = Written(kernel.TotalsSize), kept = Written(all * Heads * 2), inAll = Written(all * Heads), tokens = Written(all * Width), output = Written(all * Width);
-            float[] scratch = Written(Math.Max(kernel.ForwardScratch, kernel.BackwardScratch)), toRows = Written(rows.Length), toAsked = Written(asked.Length), toPrompts = new float[prompts.Length];
+            AlignedFloats Given(int count, int seed) => new(Numbers(count, seed));
+            AlignedFloats Written(long count) => new(Enumerable.Repeat(before, (int)count).ToArray());
+            using AlignedFloats rows = Given(Sequences * Keys * parts * Width, 1), asked = Given(all * Width, 2), prompts = Given(3 * 2 * Width, 3);
+            using AlignedFloats weights = Given(3, 4), gradient = Given(all * Width, 5);
+            using AlignedFloats shares = Written(all * Heads * 3), attention = Written(kernel.AttentionSize), totals = Written(kernel.TotalsSize);
+            using AlignedFloats kept = Written(all * Heads * 2), keptInAll = Written(all * Heads), tokensOnly = Written(all * Width), output = Written(all * Width);
+            using AlignedFloats scratch = Written(Math.Max(kernel.ForwardScratch, kernel.BackwardScratch)), toRows = Written(rows.Length), toAsked = Written(asked.Length);
+            using var toPrompts = new AlignedFloats(new float[prompts.Length]);
             double[] toWeights = new double[3];
-            fixed (float* row = rows, query = asked, prompt = prompts, weight = weights, share = shares, weighed = attention, total = totals, keep = kept, keptInAll = inAll, tokensOnly = tokens, result = output, room = scratch, toOutput = gradient, rowGradient = toRows, queryGradient = toAsked, promptGradient = toPrompts)
             fixed (double* weightGradient = toWeights)
             {
                 var pass = new ForwardPass
                 {
-                    Queries = separateQueries ? query : row,
+                    Queries = separateQueries ? asked.Start : rows.Start,
                     QueryStride = separateQueries ? Width : parts * Width,
-                    Keys = row + (parts - 2) * Width,
-                    Values = row + (parts - 1) * Width,
+                    Keys = rows.Start + (parts - 2) * Width,
+                    Values = rows.Start + (parts - 1) * Width,
                     KeyStride = parts * Width,
-                    PromptKeys = prompt,
-                    PromptValues = prompt + Width,
-                    Weights = weight,
-                    Shares = share,
-                    Attention = weighed,
-                    Totals = total,
-                    Kept = keep,
-                    KeptInAll = keptInAll,
-                    TokensOnly = tokensOnly,
-                    Output = result,
-                    Scratch = room,
+                    PromptKeys = prompts.Start,
+                    PromptValues = prompts.Start + Width,
+                    Weights = weights.Start,
+                    Shares = shares.Start,
+                    Attention = attention.Start,
+                    Totals = totals.Start,
+                    Kept = kept.Start,
+                    KeptInAll = keptInAll.Start,
+                    TokensOnly = tokensOnly.Start,
+                    Output = output.Start,
+                    Scratch = scratch.Start,
                 };
                 kernel.Forward(pass);
-                Array.Fill(scratch, before);
+                scratch.Span.Fill(before);
                 kernel.Backward(pass, new BackwardPass
                 {
-                    OutputGradient = toOutput,
-                    QueryGradients = separateQueries ? queryGradient : rowGradient,
+                    OutputGradient = gradient.Start,
+                    QueryGradients = separateQueries ? toAsked.Start : toRows.Start,
                     QueryGradientStride = separateQueries ? Width : parts * Width,
-                    KeyGradients = rowGradient + (parts - 2) * Width,
-                    ValueGradients = rowGradient + (parts - 1) * Width,
+                    KeyGradients = toRows.Start + (parts - 2) * Width,
+                    ValueGradients = toRows.Start + (parts - 1) * Width,
                     KeyGradientStride = parts * Width,
-                    PromptKeyGradients = promptGradient,
-                    PromptValueGradients = promptGradient + Width,
+                    PromptKeyGradients = toPrompts.Start,
+                    PromptValueGradients = toPrompts.Start + Width,
                     WeightGradients = weightGradient,
                 });
             }
-            return [output, toRows, separateQueries ? toAsked : [], toPrompts, [.. toWeights.Select(value => (float)value)]];
+            return [output.Span.ToArray(), toRows.Span.ToArray(), separateQueries ? toAsked.Span.ToArray() : [], toPrompts.Span.ToArray(), [.. toWeights.Select(value => (float)value)]];
         }
         float[][] expected = Run(0), actual = Run(float.NaN);
         Assert.DoesNotContain(expected.SelectMany(values => values), value => !float.IsFinite(value));

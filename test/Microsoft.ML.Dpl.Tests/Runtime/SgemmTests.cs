@@ -22,14 +22,13 @@ public unsafe class SgemmTests
                 foreach (float beta in new[] { 0f, 1f })
                 {
                     int leftStride = (leftTransposed ? m : k) + 2, rightStride = (rightTransposed ? k : n) + 3, stride = n + 1;
-                    float[] left = Numbers((leftTransposed ? k : m) * leftStride, 7), right = Numbers((rightTransposed ? n : k) * rightStride, 5), c = Numbers(m * stride, 3), before = [.. c];
+                    float[] left = Numbers((leftTransposed ? k : m) * leftStride, 7), right = Numbers((rightTransposed ? n : k) * rightStride, 5), before = Numbers(m * stride, 3);
+                    using AlignedFloats leftMemory = new(left), rightMemory = new(right), memory = new(before);
+                    Span<float> c = memory.Span;
                     // Nothing may be made of what is not to be read.
-                    if (beta == 0) for (int i = 0; i < m; i++) c.AsSpan(i * stride, n).Fill(float.NaN);
-                    fixed (float* leftStart = left, rightStart = right, start = c)
-                    {
-                        Sgemm.Matrix first = new(leftStart, leftStride), second = new(rightStart, rightStride);
-                        Sgemm.Multiply(leftTransposed ? first.T : first, rightTransposed ? second.T : second, new Sgemm.Matrix(start, stride), m, n, k, beta);
-                    }
+                    if (beta == 0) for (int i = 0; i < m; i++) c.Slice(i * stride, n).Fill(float.NaN);
+                    Sgemm.Matrix first = new(leftMemory.Start, leftStride), second = new(rightMemory.Start, rightStride);
+                    Sgemm.Multiply(leftTransposed ? first.T : first, rightTransposed ? second.T : second, new Sgemm.Matrix(memory.Start, stride), m, n, k, beta);
                     for (int i = 0; i < m; i++)
                     {
                         for (int j = 0; j < n; j++)
