@@ -1,5 +1,5 @@
 using System.Globalization;
-using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.TensorFiles;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

@@ -1,5 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Network;
 using static TorchSharp.torch;
 
 namespace PretrainTinyClip;

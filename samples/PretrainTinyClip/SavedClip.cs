@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.TensorFiles;
 using static TorchSharp.torch;
 
 namespace PretrainTinyClip;

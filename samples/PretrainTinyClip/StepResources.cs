@@ -1,4 +1,4 @@
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Attention;
 
 namespace PretrainTinyClip;
 

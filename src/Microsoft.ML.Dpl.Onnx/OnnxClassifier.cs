@@ -1,6 +1,6 @@
 using Google.Protobuf;
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Network;
 using Onnx;
 using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
 using static TorchSharp.torch;

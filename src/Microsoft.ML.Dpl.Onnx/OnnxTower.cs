@@ -1,5 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Network;
 using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
 using static TorchSharp.torch;
 

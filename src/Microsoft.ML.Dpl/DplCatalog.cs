@@ -2,6 +2,7 @@ using Microsoft.ML.Data;
 using Microsoft.ML.Dpl;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
 
 namespace Microsoft.ML;
 

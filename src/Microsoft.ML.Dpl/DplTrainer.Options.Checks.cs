@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Fit;
+using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.MLNet;
-using Microsoft.ML.Dpl.Prompts;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Training;

@@ -1,4 +1,6 @@
+using Microsoft.ML.Dpl.Fit;
 using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Runtime;
@@ -72,7 +74,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         return Run(input, "Search", (run, data, _) =>
         {
             (SearchResult result, StageEnd end) = run.Search(data);
-            return new DplSearchOutcome(new PromptConfiguration(result.TextLengths, result.ImageLengths), DplTransformer.ReportOf(result), end == StageEnd.Cancelled, end == StageEnd.Diverged);
+            return new DplSearchOutcome(new PromptConfiguration(result.TextLengths, result.ImageLengths), result.ToReport(), end == StageEnd.Cancelled, end == StageEnd.Diverged);
         });
     }
 

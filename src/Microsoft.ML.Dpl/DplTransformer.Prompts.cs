@@ -1,6 +1,7 @@
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Runtime;
 using static TorchSharp.torch;

@@ -1,10 +1,11 @@
 using System.Drawing;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.MLNet;
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
-using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl;
@@ -51,7 +52,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         }
         _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName);
         Configuration = new PromptConfiguration(description.TextLengths, description.ImageLengths);
-        Search = description.Search is { } search ? ReportOf(search) : null;
+        Search = description.Search is { } search ? search.ToReport() : null;
     }
 
     /// <summary>The classes in the order of the scores.</summary>
@@ -246,7 +247,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
                 reader, PromptsEntry, stream => TrainedPrompts.Read(stream.BaseStream, PromptsEntry, description.ImageLengths, description.TextLengths, face.Classes.Count, backbone.Config));
             try
             {
-                return new DplTransformer(face, description, prompts, backbone, device) { Contents = ContentsOf(description.Carries) };
+                return new DplTransformer(face, description, prompts, backbone, device) { Contents = description.Contents };
             }
             catch
             {
@@ -254,12 +255,6 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
                 throw;
             }
         });
-
-    internal static DplModelContents ContentsOf(CarriedParts parts)
-        => parts switch { CarriedParts.ImageTower => DplModelContents.WithImageTower, CarriedParts.Clip => DplModelContents.WithClip, _ => DplModelContents.PromptsOnly };
-
-    internal static DplSearchReport ReportOf(SearchResult search)
-        => new(search.Candidates, [.. search.Epochs.Select(e => new DplSearchEpoch(e.LearningRate, e.TrainLoss, e.ValidationLoss, e.Alphas.Text, e.Alphas.Image))]);
 
     private ImageColumn FindImages(DataViewSchema schema) => ImageColumn.Find(schema, _face.ImageColumnName, _description.Reading);
 }

@@ -1,6 +1,6 @@
 using System.Text.Json;
-using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Runtime;
 using SkiaSharp;
 using Spectre.Console;

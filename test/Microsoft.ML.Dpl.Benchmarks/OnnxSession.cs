@@ -1,5 +1,5 @@
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Onnx;
-using Microsoft.ML.Dpl.Prompts;
 using Microsoft.ML.OnnxRuntime;
 using static TorchSharp.torch;
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tests.Prompts;
 using Spectre.Console;

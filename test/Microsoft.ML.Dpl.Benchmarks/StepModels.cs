@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Data;
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Tests.Prompts;

@@ -1,5 +1,5 @@
-using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.TensorFiles;
 using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
 using Microsoft.ML.Dpl.Tests.Prompts;

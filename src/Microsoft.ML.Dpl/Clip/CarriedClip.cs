@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,4 +1,7 @@
 using Microsoft.ML.Dpl.Hub;
+using Microsoft.ML.Dpl.Images;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.TensorFiles;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Clip;

@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Hub;
+using Microsoft.ML.Dpl.TensorFiles;
 
 namespace Microsoft.ML.Dpl.Clip;
 

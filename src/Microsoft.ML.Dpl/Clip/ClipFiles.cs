@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
 using Microsoft.ML.Dpl.Hub;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.TensorFiles;
 using TorchSharp;
 using static TorchSharp.torch;
 

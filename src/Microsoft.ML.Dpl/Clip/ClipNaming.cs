@@ -1,3 +1,5 @@
+using Microsoft.ML.Dpl.TensorFiles;
+
 namespace Microsoft.ML.Dpl.Clip;
 
 /// <summary>Where a checkpoint keeps one of <see cref="ClipLayout"/>'s tensors.</summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.Dpl.TensorFiles;
 
 namespace Microsoft.ML.Dpl.Clip;
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.Dpl.Images;
 
 namespace Microsoft.ML.Dpl.Clip;
 

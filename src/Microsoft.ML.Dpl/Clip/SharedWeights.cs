@@ -1,3 +1,5 @@
+using Microsoft.ML.Dpl.Runtime;
+
 namespace Microsoft.ML.Dpl.Clip;
 
 /// <summary>Frozen weights that are in memory once per process, however many models use them: read for the first lease, disposed with the last.</summary>

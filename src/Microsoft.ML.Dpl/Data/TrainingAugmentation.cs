@@ -1,4 +1,4 @@
-using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Images;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Data;

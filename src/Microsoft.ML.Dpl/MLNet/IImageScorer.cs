@@ -1,4 +1,4 @@
-using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Images;
 
 namespace Microsoft.ML.Dpl.MLNet;
 

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Microsoft.ML.Dpl.Training;
+using Microsoft.ML.Dpl.Optimization;
 
 namespace Microsoft.ML.Dpl.Search;
 

@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Data;
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Optimization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;

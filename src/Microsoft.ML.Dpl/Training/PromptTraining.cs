@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Data;
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Optimization;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

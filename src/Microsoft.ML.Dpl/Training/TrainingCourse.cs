@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.Dpl.Optimization;
 
 namespace Microsoft.ML.Dpl.Training;
 

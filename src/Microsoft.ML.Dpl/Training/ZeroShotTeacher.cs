@@ -1,4 +1,4 @@
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Network;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;

@@ -1,5 +1,5 @@
-using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.TensorFiles;
 using Microsoft.ML.Dpl.Tests.Prompts;
 using static TorchSharp.torch;
 

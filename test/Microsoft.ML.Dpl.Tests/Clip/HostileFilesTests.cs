@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.TensorFiles;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 

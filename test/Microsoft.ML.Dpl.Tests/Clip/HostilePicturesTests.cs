@@ -1,4 +1,4 @@
-using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Images;
 using SkiaSharp;
 using static Microsoft.ML.Dpl.Tests.Clip.PictureBytes;
 

@@ -1,5 +1,5 @@
 using Microsoft.ML.Data;
-using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Images;
 using SkiaSharp;
 using static Microsoft.ML.Dpl.Tests.Clip.PictureBytes;
 

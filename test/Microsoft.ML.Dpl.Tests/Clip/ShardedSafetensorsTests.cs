@@ -1,5 +1,5 @@
-using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.TensorFiles;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;

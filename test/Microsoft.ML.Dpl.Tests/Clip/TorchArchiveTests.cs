@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Hub;
 using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.TensorFiles;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
 using Microsoft.ML.Dpl.Tests.Fuzzing;
 using Microsoft.ML.Dpl.Tests.Prompts;

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
-using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Images;
 
 namespace Microsoft.ML.Dpl.Tests.Data;
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Runtime;
 using TorchSharp;
 
@@ -84,7 +85,7 @@ public sealed class ReadAheadBatchesTests
     public void GivesTheSameBitsAsTheBareSource()
     {
         using ImageCache cache = ImageCache.Build(Enumerable.Range(0, 7).Select(i => Pictures.Random(40, 30 + i, i)), 16, 1 << 20);
-        var source = new TrainingBatches(cache, [0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 5, 6], 3, 9, Dpl.Clip.ClipImageProcessor.Default(16), new TrainingAugmentation(16), torch.CPU);
+        var source = new TrainingBatches(cache, [0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 5, 6], 3, 9, ClipImageProcessor.Default(16), new TrainingAugmentation(16), torch.CPU);
         using var ahead = new ReadAheadBatches(source, 2);
         Assert.Equal(Pictures.ReadAll(source, 3), Pictures.ReadAll(ahead, 3));
     }

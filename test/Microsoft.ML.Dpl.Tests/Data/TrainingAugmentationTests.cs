@@ -1,5 +1,5 @@
-using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Images;
 using TorchSharp;
 
 namespace Microsoft.ML.Dpl.Tests.Data;

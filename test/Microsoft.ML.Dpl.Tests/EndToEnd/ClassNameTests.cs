@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 

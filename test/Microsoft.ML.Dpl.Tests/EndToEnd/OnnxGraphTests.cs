@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Onnx;
-using Microsoft.ML.Dpl.Prompts;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tests.Prompts;
 using Microsoft.ML.OnnxRuntime;

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Onnx;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.OnnxRuntime;

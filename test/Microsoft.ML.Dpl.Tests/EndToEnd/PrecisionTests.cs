@@ -1,6 +1,7 @@
 using Drawing.Tasks;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Fit;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Tests.Clip;
 

@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tests.Clip;
-using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 

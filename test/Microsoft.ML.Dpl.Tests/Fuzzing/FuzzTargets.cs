@@ -1,8 +1,8 @@
 using System.Text;
-using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Images;
+using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Tests.Clip;
-using Microsoft.ML.Dpl.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;

@@ -1,5 +1,8 @@
 using FsCheck.Xunit;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Images;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.TensorFiles;
 using Microsoft.ML.Dpl.Tests.Clip;
 using SkiaSharp;
 using static TorchSharp.torch;

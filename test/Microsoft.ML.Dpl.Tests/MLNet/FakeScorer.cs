@@ -1,4 +1,4 @@
-using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Tests.MLNet;
 using Microsoft.ML.Runtime;
 

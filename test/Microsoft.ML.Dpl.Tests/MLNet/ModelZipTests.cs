@@ -3,6 +3,7 @@ using System.IO.Compression;
 using System.Reflection;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 

@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Fit;
 using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;

@@ -1,5 +1,5 @@
-using Microsoft.ML.Dpl.Prompts;
-using Microsoft.ML.Dpl.Training;
+using Microsoft.ML.Dpl.Attention;
+using Microsoft.ML.Dpl.Optimization;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

@@ -1,4 +1,4 @@
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tests.Runtime;
 using static TorchSharp.torch;

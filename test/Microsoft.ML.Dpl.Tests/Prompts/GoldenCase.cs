@@ -1,6 +1,8 @@
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Search;
+using Microsoft.ML.Dpl.TensorFiles;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Prompts;

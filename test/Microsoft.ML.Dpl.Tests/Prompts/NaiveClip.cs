@@ -1,5 +1,7 @@
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Search;
+using Microsoft.ML.Dpl.TensorFiles;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 

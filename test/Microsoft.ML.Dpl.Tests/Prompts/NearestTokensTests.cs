@@ -1,4 +1,4 @@
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 

@@ -1,5 +1,7 @@
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Attention;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Search;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;

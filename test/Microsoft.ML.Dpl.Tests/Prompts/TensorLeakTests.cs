@@ -1,5 +1,8 @@
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Attention;
+using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Search;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Prompts;

@@ -1,4 +1,4 @@
-using Microsoft.ML.Dpl.Reporting;
+using Microsoft.ML.Dpl.Drawing;
 
 namespace Microsoft.ML.Dpl.Tests.Reporting;
 

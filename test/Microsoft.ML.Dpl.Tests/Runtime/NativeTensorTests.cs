@@ -1,7 +1,7 @@
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Microsoft.CodeAnalysis.Operations;
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Attention;
 using Microsoft.ML.Dpl.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;

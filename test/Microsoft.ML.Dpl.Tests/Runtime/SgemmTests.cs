@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Attention;
 using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.Runtime;

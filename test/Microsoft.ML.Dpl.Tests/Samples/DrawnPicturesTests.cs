@@ -117,10 +117,10 @@ public class DrawnPicturesTests
     [Fact]
     public void Questions_have_one_text_for_every_answer_and_repeat_with_their_numbers()
     {
-        foreach (Drawing.Attribute attribute in Enum.GetValues<Drawing.Attribute>())
+        foreach (global::Drawing.Attribute attribute in Enum.GetValues<global::Drawing.Attribute>())
         {
             IReadOnlyList<string> texts = Caption.Question(attribute, seed: 3, index: 5);
-            IReadOnlyList<string[]> words = attribute switch { Drawing.Attribute.Shape => Words.Shapes, Drawing.Attribute.Colour => Words.Colours, _ => Words.Textures };
+            IReadOnlyList<string[]> words = attribute switch { global::Drawing.Attribute.Shape => Words.Shapes, global::Drawing.Attribute.Colour => Words.Colours, _ => Words.Textures };
             Assert.Equal(texts, Caption.Question(attribute, seed: 3, index: 5));
             Assert.Equal(words.Count, texts.Distinct().Count());
             for (int i = 0; i < texts.Count; i++) Assert.Contains(words[i], name => texts[i].Contains(name, StringComparison.Ordinal));

@@ -1,6 +1,7 @@
 using Drawing;
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
 using PretrainTinyClip;
 using static TorchSharp.torch;
 

@@ -1,5 +1,5 @@
+using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Tests.Clip;
-using Microsoft.ML.Dpl.Training;
 using Xunit.Abstractions;
 using static TorchSharp.torch;
 

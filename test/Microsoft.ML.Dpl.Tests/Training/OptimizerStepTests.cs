@@ -1,4 +1,4 @@
-using Microsoft.ML.Dpl.Training;
+using Microsoft.ML.Dpl.Optimization;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl.Tests.Training;

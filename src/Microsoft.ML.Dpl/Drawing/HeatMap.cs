@@ -1,0 +1,74 @@
+namespace Microsoft.ML.Dpl.Drawing;
+
+/// <summary>A grid of numbers from 0 to 1 as colours over a rectangle of a picture, smoothly enlarged (bicubic, Keys 1981, a = −½).</summary>
+/// <param name="values">[rows, columns] row by row.</param>
+/// <param name="columns">Cells in a row.</param>
+/// <param name="area">The rectangle in the picture's pixels; it may reach beyond the picture.</param>
+internal sealed class HeatMap(IReadOnlyList<float> values, int columns, (double X, double Y, double Width, double Height) area)
+{
+    private readonly int _rows = values.Count / columns;
+
+    /// <summary>Draws over pixels of four bytes whose colours are multiplied by alpha, or whose alpha is 255.</summary>
+    /// <param name="pixels">[height, width, 4], changed in place.</param>
+    /// <param name="width">Of the picture.</param>
+    /// <param name="blueFirst">Whether the order is blue, green, red, alpha; else red, green, blue, alpha.</param>
+    /// <param name="opacity">0: the picture is left as it is, to 1: the map hides it.</param>
+    public void DrawOver(Span<byte> pixels, int width, bool blueFirst, double opacity)
+    {
+        (int red, int blue) = blueFirst ? (2, 0) : (0, 2);
+        int height = pixels.Length / (4 * width);
+        var across = new Taps[width];
+        for (int x = 0; x < width; x++) across[x] = Taps.At((x + 0.5 - area.X) / area.Width, columns);
+        Span<double> column = stackalloc double[4];
+        for (int y = 0; y < height; y++)
+        {
+            Taps down = Taps.At((y + 0.5 - area.Y) / area.Height, _rows);
+            if (!down.Inside) continue;
+            for (int x = 0; x < width; x++)
+            {
+                if (!across[x].Inside) continue;
+                for (int i = 0; i < 4; i++) column[i] = across[x].Sum(values, down.Cell(i) * columns);
+                var (r, g, b) = ColourMap.At(down.Sum(column));
+                Span<byte> pixel = pixels.Slice(4 * (y * width + x), 4);
+                pixel[red] = Mixed(pixel[red], r);
+                pixel[1] = Mixed(pixel[1], g);
+                pixel[blue] = Mixed(pixel[blue], b);
+                pixel[3] = Mixed(pixel[3], byte.MaxValue);
+            }
+        }
+
+        byte Mixed(byte under, double over) => (byte)Math.Round(under + (over - under) * opacity);
+    }
+
+    /// <summary>The four cells around a place on one axis, and their weights.</summary>
+    private readonly struct Taps
+    {
+        private readonly int _first, _last;
+        private readonly double _w0, _w1, _w2, _w3;
+
+        private Taps(double place, int cells)
+        {
+            Inside = true;
+            double at = place * cells - 0.5; // cells' values stand at their middles
+            double floor = Math.Floor(at), t = at - floor;
+            (_first, _last) = ((int)floor - 1, cells - 1);
+            _w0 = ((-0.5 * t + 1) * t - 0.5) * t;
+            _w1 = (1.5 * t - 2.5) * t * t + 1;
+            _w2 = ((-1.5 * t + 2) * t + 0.5) * t;
+            _w3 = (0.5 * t - 0.5) * t * t;
+        }
+
+        public bool Inside { get; }
+
+        /// <param name="place">0 to 1 over the axis.</param>
+        /// <param name="cells">Cells on the axis; the outermost are repeated beyond the edges.</param>
+        public static Taps At(double place, int cells) => place is >= 0 and < 1 ? new Taps(place, cells) : default;
+
+        public int Cell(int tap) => Math.Clamp(_first + tap, 0, _last);
+
+        public double Sum(ReadOnlySpan<double> taps) => _w0 * taps[0] + _w1 * taps[1] + _w2 * taps[2] + _w3 * taps[3];
+
+        public double Sum(IReadOnlyList<float> line, int offset)
+            => _w0 * line[offset + Cell(0)] + _w1 * line[offset + Cell(1)] + _w2 * line[offset + Cell(2)] + _w3 * line[offset + Cell(3)];
+    }
+}

@@ -1,0 +1,69 @@
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Runtime;
+
+namespace Microsoft.ML.Dpl.Fit;
+
+/// <summary>Warns of fits that can be run but are hardly what was meant.</summary>
+/// <param name="settings">Of the fit.</param>
+/// <param name="log">Hears the warnings.</param>
+internal sealed class FitAdvice(FitSettings settings, HostLog log)
+{
+    // A class this many times as heavy as the middle one decides nearly every batch.
+    private const double Dominant = 10;
+
+    /// <summary>Options that leave a stage nothing to do, before anything is read.</summary>
+    /// <param name="searchesOnly">Whether no training follows.</param>
+    public void OfOptions(bool searchesOnly)
+    {
+        if (settings.Search is { } search)
+        {
+            OfEpochs("Search", search.Epochs, search.Patience);
+        }
+        if (searchesOnly || (settings.Lengths is { } lengths && lengths.All(length => length == 0))) return;
+        OfEpochs("Training", settings.Training.Epochs, settings.Training.Patience);
+    }
+
+    /// <summary>A precision that the device does not compute with, or not fast.</summary>
+    /// <param name="onCpu">Whether the fit runs on the CPU.</param>
+    /// <param name="multipliesBFloat16">Whether the CPU has instructions for it; null: not known.</param>
+    public void OfPrecision(bool onCpu, bool? multipliesBFloat16)
+    {
+        if (!onCpu) return;
+        if (settings.Precision == MatmulPrecision.TensorFloat32) log.Warning("Precision is TensorFloat32, which only NVIDIA's GPUs have: on this CPU products stay float32.");
+        if (settings.Precision == MatmulPrecision.BFloat16 && multipliesBFloat16 == false)
+            log.Warning("Precision is BFloat16, but this CPU has neither AMX nor AVX512-BF16: each product is made of float32 ones and takes longer than with Precision Float32.");
+    }
+
+    /// <summary>Rows that cannot teach, or be validated on, what they seem to.</summary>
+    /// <param name="pictures">What was read.</param>
+    /// <param name="classes">Their names.</param>
+    /// <param name="reader">Knows the rows.</param>
+    public void OfData(FitPictures pictures, LabelClasses classes, FitPictureReader reader)
+    {
+        OfClassSizes(pictures, classes);
+        var trained = reader.TrainOrigins.Select(origin => origin.Path).Where(path => !string.IsNullOrEmpty(path)).ToHashSet(StringComparer.Ordinal);
+        PictureOrigin[] shared = [.. reader.ValidationOrigins.Where(origin => trained.Contains(origin.Path))];
+        if (shared.Length == 0) return;
+        string place = reader.Splits ? "Training rows repeat files, so that" : "Training data and validation set share files:";
+        log.Warning($"{place} {shared.Length} of {reader.ValidationOrigins.Count} validation pictures are trained on too (the first: row {shared[0]}). The search and the choice of the best epoch then reward what was learnt by heart: give each file to one side only.");
+    }
+
+    private void OfEpochs(string stage, int epochs, int? patience)
+    {
+        if (epochs == 1) log.Warning(FormattableString.Invariant($"{stage}Epochs is 1, and the first epoch is a warm-up at a learning rate of {LearningRateSchedule.WarmUp:g1}: the prompts hardly change. Set it to 2 or more."));
+        // One epoch that sets the mark and as many as the patience must have ended while another is left.
+        if (patience > epochs - 2) log.Warning($"{stage}Patience is {patience}, which cannot end {epochs} epochs early: lower it, or set {stage}Epochs to {patience + 2} or more.");
+    }
+
+    private void OfClassSizes(FitPictures pictures, LabelClasses classes)
+    {
+        var weights = new double[classes.Count];
+        for (int i = 0; i < pictures.TrainLabels.Count; i++) weights[pictures.TrainLabels[i]] += pictures.TrainWeights?[i] ?? 1;
+        double[] sorted = [.. weights.Where(weight => weight > 0).Order()];
+        int largest = Array.IndexOf(weights, sorted[^1]);
+        if (sorted[^1] < Dominant * sorted[(sorted.Length - 1) / 2]) return;
+        string share = FormattableString.Invariant($"{weights[largest] / sorted.Sum():p0}");
+        log.Warning($"Class '{classes.Names[largest]}' makes up {share} of the training rows{(pictures.TrainWeights is null ? "" : ", as they are weighted")}, and the other classes' rows hardly count: set ClassWeights to Balanced, or give it fewer rows.");
+    }
+}

@@ -1,0 +1,140 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Search;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Fit;
+
+/// <summary>Where a fit keeps its state while it runs.</summary>
+/// <param name="Path">The folder.</param>
+/// <param name="Interval">Longest time between two checkpoints, beside those between epochs.</param>
+/// <param name="PerDataSet">Whether every data set has a sub-folder of its own, in which a fit that ended stays.</param>
+internal sealed record WorkspaceSettings(string Path, TimeSpan Interval, bool PerDataSet);
+
+/// <summary>The checkpoints of one fit: kept while it runs, gone on from where it was interrupted, and removed when it ends unless the workspace keeps fits by their data.</summary>
+internal sealed class FitCheckpoints : IDisposable
+{
+    private const string StageName = "stage", CourseName = "course", FingerprintName = "fingerprint", SearchedName = "searched";
+    private const string SearchedImage = "searched.image", SearchedText = "searched.text";
+
+    private readonly CheckpointFolder _folder;
+    private readonly WorkspaceSettings _settings;
+    private readonly HostLog _log;
+    private Checkpoint? _found;
+    private string _fingerprint = "";
+
+    private FitCheckpoints(CheckpointFolder folder, WorkspaceSettings settings, HostLog log) => (_folder, _settings, _log) = (folder, settings, log);
+
+    /// <summary>Takes the folder and tries whether it can be written, before anything is read or computed.</summary>
+    /// <param name="settings">Where, and how often.</param>
+    /// <param name="parameters">How many numbers the fit learns at most.</param>
+    /// <param name="log">Hears of damage and of failures to write.</param>
+    /// <exception cref="IOException">The folder cannot be used.</exception>
+    public static FitCheckpoints Open(WorkspaceSettings settings, long parameters, HostLog log)
+    {
+        // Values, momentum, best values and the search's prompts; two checkpoints and one under way; some room for texts.
+        long bytes = parameters * sizeof(float) * 4 * 3 + (1 << 20);
+        return new FitCheckpoints(CheckpointFolder.Open(settings.Path, bytes), settings, log);
+    }
+
+    /// <summary>Looks for a checkpoint of an interrupted fit.</summary>
+    /// <param name="fingerprint">Of the present fit.</param>
+    /// <exception cref="InvalidOperationException">There is one of another fit; the message says what differs.</exception>
+    /// <exception cref="InvalidDataException">There are checkpoints, and none can be read.</exception>
+    /// <exception cref="IOException">The data set's sub-folder cannot be made.</exception>
+    public void Find(FitFingerprint fingerprint)
+    {
+        _fingerprint = fingerprint.ToJson();
+        if (_settings.PerDataSet) _folder.Enter(fingerprint.DataName);
+        _found = _folder.ReadLatest(_log.Warning);
+        if (_found is null) return;
+        FitFingerprint earlier = FitFingerprint.FromJson(_found.Texts[FingerprintName]);
+        IReadOnlyList<string> differences = fingerprint.DifferencesFrom(earlier);
+        if (differences.Count > 0)
+        {
+            string folds = fingerprint.DiffersInDataOnly(earlier) ? " For several data sets, such as the folds of a cross-validation, set WorkspacePerDataSet." : "";
+            throw new InvalidOperationException($"The workspace '{_folder.FullPath}' holds the checkpoint of another fit: {string.Join("; ", differences)}. Fit as before to go on with it, choose another WorkspacePath, or delete the folder's checkpoints to begin anew.{folds}");
+        }
+        if (fingerprint.OtherThreads(earlier) is var (before, now))
+            _log.Warning($"The interrupted fit computed with {before} threads, and this one does with {now}: it goes on, but its last bits may differ from those of a fit without interruption. For the same bits set OMP_NUM_THREADS={before}.");
+    }
+
+    /// <summary>The search as an earlier fit ended it, or null where none did. The caller owns it.</summary>
+    /// <param name="device">Where the prompts are used.</param>
+    public Searched? FoundSearch(Device device)
+    {
+        if (_found is null || !_found.Texts.TryGetValue(SearchedName, out string? json)) return null;
+        SearchResult result = JsonSerializer.Deserialize<SearchResult>(json, CheckpointFile.Json)!;
+        FixedBranch Branch(string prefix, int[] lengths) => new([.. lengths.Select((length, layer) => length == 0 ? null : _found.Tensors[$"{prefix}.{layer}"])], device);
+        return new Searched(result, Branch(SearchedImage, result.ImageLengths), Branch(SearchedText, result.TextLengths), StageEnd.Whole);
+    }
+
+    public IStageCheckpoints ForSearch() => new Stage(this, RunStage.Search, null);
+
+    /// <param name="searched">What the search left; kept with training's state, so that the search need not be kept. Null where the lengths were given.</param>
+    public IStageCheckpoints ForTraining(Searched? searched) => new Stage(this, RunStage.Training, searched);
+
+    /// <summary>Removes the checkpoints of a fit that is done, unless the workspace keeps fits by their data.</summary>
+    public void Finish()
+    {
+        if (_settings.PerDataSet) return;
+        try
+        {
+            _folder.Clear();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            _log.Warning($"The checkpoints in '{_folder.FullPath}' could not be removed: {e.Message} Delete them before the next fit there.");
+        }
+    }
+
+    public void Dispose()
+    {
+        _found?.Dispose();
+        _folder.Dispose();
+    }
+
+    private sealed class Stage : IStageCheckpoints
+    {
+        private readonly FitCheckpoints _all;
+        private readonly RunStage _stage;
+        private readonly Searched? _searched;
+        private long _latest = Stopwatch.GetTimestamp();
+
+        public Stage(FitCheckpoints all, RunStage stage, Searched? searched)
+        {
+            (_all, _stage, _searched) = (all, stage, searched);
+            if (all._found is { } found && found.Texts[StageName] == stage.ToString()) Saved = new StageState(found.Texts[CourseName], found.Tensors);
+        }
+
+        public StageState? Saved { get; }
+
+        public bool IsDue => Stopwatch.GetElapsedTime(_latest) >= _all._settings.Interval;
+
+        public bool KeepsEnd => _all._settings.PerDataSet;
+
+        public void Save(StageState state)
+        {
+            var texts = new Dictionary<string, string> { [StageName] = _stage.ToString(), [CourseName] = state.Course, [FingerprintName] = _all._fingerprint };
+            var tensors = new Dictionary<string, Tensor>(state.Tensors);
+            if (_searched is not null)
+            {
+                texts[SearchedName] = JsonSerializer.Serialize(_searched.Result, CheckpointFile.Json);
+                SavedParameters.Add(tensors, SearchedImage, _searched.Image.Rows);
+                SavedParameters.Add(tensors, SearchedText, _searched.Text.Rows);
+            }
+            try
+            {
+                _all._folder.Write(new Checkpoint(texts, tensors));
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                _all._log.Warning($"No checkpoint could be written to '{_all._folder.FullPath}': {e.Message} The fit goes on; interrupted now, it would begin at an earlier one.");
+            }
+            _latest = Stopwatch.GetTimestamp();
+        }
+    }
+}

@@ -1,0 +1,80 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.MLNet;
+using TorchSharp;
+
+namespace Microsoft.ML.Dpl.Fit;
+
+/// <summary>Everything that decides what a fit finds, by name: two fits of equal fingerprints on one machine take the same course.</summary>
+internal sealed class FitFingerprint
+{
+    // Raised when the content of checkpoints changes.
+    private const string Format = "2";
+    private const int LongestShown = 60;
+    private const string Classes = "Classes", TrainingData = "Training data (SHA-256)", ValidationData = "Validation data (SHA-256)", TrainingRows = "Training rows", ValidationRows = "Validation rows";
+
+    // Decides the last bits only: sums are rounded in another order.
+    private const string Threads = "Threads";
+
+    private readonly SortedDictionary<string, string> _parts;
+
+    private FitFingerprint(SortedDictionary<string, string> parts) => _parts = parts;
+
+    public static FitFingerprint Of(FitSettings settings, ClipBackbone backbone, LabelClasses classes, FitPictures? pictures, PreparedImages? validation, torch.Device device, bool searchesOnly)
+    {
+        var parts = new SortedDictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["Checkpoint format"] = Format,
+            ["CLIP's SHA-256"] = backbone.Sha256,
+            [Classes] = string.Join(", ", classes.Names),
+            ["Device"] = device.type.ToString(),
+            [TrainingRows] = $"{pictures?.Train.Count ?? 0}",
+            [TrainingData] = pictures is null ? "" : DataDigest.Of(pictures.Train, pictures.TrainLabels, pictures.TrainWeights),
+            [ValidationRows] = $"{validation?.Count ?? 0}",
+            [ValidationData] = validation is null ? "" : DataDigest.Of(validation),
+        };
+        if (device.type == TorchSharp.DeviceType.CPU) parts.Add(Threads, $"{torch.get_num_threads()}");
+        // A fit says nothing of it, so that checkpoints from before there were searches alone are gone on with.
+        if (searchesOnly) parts.Add("Run", "search without training");
+        // Taken from the settings as a whole, so that none can be forgotten.
+        Add(parts, "", JsonSerializer.SerializeToNode(settings)!.AsObject());
+        return new FitFingerprint(parts);
+    }
+
+    public static FitFingerprint FromJson(string json) => new(JsonSerializer.Deserialize<SortedDictionary<string, string>>(json) ?? []);
+
+    /// <summary>A name for the data, whatever the options: of the classes, the training pictures and the validation pictures, in their order.</summary>
+    public string DataName => "data-" + Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', _parts[Classes], _parts[TrainingData], _parts[ValidationData]))))[..16].ToLowerInvariant();
+
+    public string ToJson() => JsonSerializer.Serialize(_parts);
+
+    /// <summary>What was another way in an earlier fit, one phrase each; empty where the fits are alike.</summary>
+    public IReadOnlyList<string> DifferencesFrom(FitFingerprint earlier)
+        => [.. _parts.Keys.Union(earlier._parts.Keys).Order(StringComparer.Ordinal)
+            .Where(name => name != Threads && earlier._parts.GetValueOrDefault(name) != _parts.GetValueOrDefault(name))
+            .Select(name => $"{name} was {Shown(earlier._parts.GetValueOrDefault(name))} and is {Shown(_parts.GetValueOrDefault(name))}")];
+
+    /// <summary>Whether only the data differs from an earlier fit's, as it does between the folds of a cross-validation.</summary>
+    public bool DiffersInDataOnly(FitFingerprint earlier)
+        => _parts.Keys.Union(earlier._parts.Keys).All(name => name is Threads or Classes or TrainingData or ValidationData or TrainingRows or ValidationRows || earlier._parts.GetValueOrDefault(name) == _parts.GetValueOrDefault(name));
+
+    /// <summary>The numbers of threads then and now, where they are known and differ: the fit goes on, but not to the same last bits.</summary>
+    public (string Earlier, string Now)? OtherThreads(FitFingerprint earlier)
+        => earlier._parts.TryGetValue(Threads, out string? before) && _parts.TryGetValue(Threads, out string? now) && before != now ? (before, now) : null;
+
+    /// <summary>Adds what is set, the settings of a stage under the stage's name and their own.</summary>
+    private static void Add(SortedDictionary<string, string> parts, string stage, JsonObject settings)
+    {
+        foreach (var (name, value) in settings)
+        {
+            if (value is JsonObject inner && stage.Length == 0) Add(parts, name, inner);
+            else if (value is not null) parts.Add(stage + name, value.ToJsonString());
+        }
+    }
+
+    private static string Shown(string? value) => value is null or "" ? "nothing" : value.Length > LongestShown ? value[..LongestShown] + "…" : value;
+}

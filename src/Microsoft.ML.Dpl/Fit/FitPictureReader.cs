@@ -1,0 +1,195 @@
+using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Images;
+using Microsoft.ML.Dpl.MLNet;
+
+namespace Microsoft.ML.Dpl.Fit;
+
+/// <summary>Reads labels and weights, decides the split, then decodes every picture once, one at a time.</summary>
+internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipImageProcessor processor, HostLog log, Action checkAlive)
+{
+    /// <summary>What is known of a training row before its picture is read.</summary>
+    private readonly record struct RowLabel(int Class, float Weight);
+
+    private readonly List<PictureOrigin> _trainOrigins = [], _validationOrigins = [];
+
+    /// <summary>Where each training picture came from, in the order of the pictures; filled while they are read.</summary>
+    public IReadOnlyList<PictureOrigin> TrainOrigins => _trainOrigins;
+
+    /// <summary>The same for the validation pictures, whether they were set aside or given.</summary>
+    public IReadOnlyList<PictureOrigin> ValidationOrigins => _validationOrigins;
+
+    /// <summary>Whether training rows are set aside for validation.</summary>
+    public bool Splits => settings.Split is not null && data.Validation is null;
+
+    /// <summary>The classes, checked to be at least two.</summary>
+    /// <exception cref="InvalidOperationException">There is one class only, or a weight is for a class that there is not.</exception>
+    public LabelClasses ReadClasses()
+    {
+        LabelClasses classes = data.Train.Label.ReadClasses(data.Train.View, checkAlive);
+        if (!data.Train.Label.IsNamed) log.Warning($"Label column '{data.Train.Label.Column.Name}' is a key without names, so CLIP reads '{classes.Names[0]}', '{classes.Names[^1]}' and so on. Make it with MapValueToKey from the classes' names.");
+        if (settings.ClassWeights?.Named is { } named)
+        {
+            string[] unknown = [.. named.Keys.Except(classes.Names, StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+            if (unknown.Length > 0) throw new InvalidOperationException($"ClassWeights names '{string.Join("', '", unknown)}', but the classes are {string.Join(", ", classes.Names.Take(20).Select(name => $"'{name}'"))}{(classes.Count > 20 ? ", …" : "")}.");
+        }
+        return classes.Count > 1 ? classes : throw new InvalidOperationException($"There is a single class, '{classes.Names[0]}'. A classifier needs at least two.");
+    }
+
+    /// <exception cref="InvalidOperationException">No row, a class with too few rows, an unusable weight, or a picture that cannot be read.</exception>
+    public FitPictures Read(LabelClasses classes)
+    {
+        Dictionary<long, RowLabel> labels = ReadLabels(classes);
+        WarnOfEmptyClasses(labels.Values.Select(label => label.Class), classes);
+        TrainingRows rows = Rows(data.Train, classes);
+        if (data.SkipUnreadable) labels = Readable(rows, labels, classes);
+        HashSet<long> aside = Splits ? SetAside(labels, classes) : [];
+
+        var train = new List<RowLabel>();
+        var setAside = new Prepared();
+        IEnumerable<RgbImage> TrainPictures()
+        {
+            foreach (TrainingRow row in rows.Read())
+            {
+                // The split was decided on an earlier pass.
+                var label = new RowLabel(row.Class, row.Weight);
+                if (!labels.TryGetValue(row.Row, out RowLabel before) || before != label)
+                    throw new InvalidOperationException($"At row {row.Row} the training data gave another label or weight than before. It is read several times: give it data that keeps its order, or put Cache before it.");
+                if (aside.Contains(row.Row))
+                {
+                    setAside.Add(row, processor);
+                    _validationOrigins.Add(new PictureOrigin(row.Row, row.Path));
+                    continue;
+                }
+                train.Add(label);
+                _trainOrigins.Add(new PictureOrigin(row.Row, row.Path));
+                yield return row.Image;
+            }
+        }
+
+        ImageCache cache = ImageCache.Build(TrainPictures(), processor.ImageSize, settings.ImageCacheBytes);
+        try
+        {
+            log.Info($"Pictures: {cache.Count} for training at up to {cache.ShortSideBound} pixels ({cache.Bytes >> 20} MiB){(Splits ? $", {setAside.Count} of the training rows set aside for validation" : "")}.");
+            if (cache.Count + setAside.Count < labels.Count)
+                throw new InvalidOperationException($"The training data gave {labels.Count} rows, and {cache.Count + setAside.Count} when it was read again. It is read several times: give it data that stays as it is, or put Cache before it.");
+            PreparedImages? prepared = Splits ? ToImages(setAside, classes) : ReadValidation(classes);
+            return new FitPictures(cache, [.. train.Select(label => label.Class)], Weights(train, classes), prepared);
+        }
+        catch
+        {
+            cache.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The pictures of the validation set that was given, or null.</summary>
+    /// <exception cref="InvalidOperationException">It has no row, an unusable weight, or a picture that cannot be read.</exception>
+    public PreparedImages? ReadValidation(LabelClasses classes)
+    {
+        if (data.Validation is not { } given) return null;
+        TrainingRows rows = Rows(given, classes);
+        var pictures = new Prepared();
+        foreach (TrainingRow row in rows.Read())
+        {
+            pictures.Add(row, processor);
+            _validationOrigins.Add(new PictureOrigin(row.Row, row.Path));
+        }
+        WarnOfSkipped(rows.Skipped, "validation");
+        if (pictures.Count == 0) throw new InvalidOperationException($"The validation set has no rows{(given.Weight is null ? "" : " of a weight above 0")}.");
+        log.Info($"Pictures: {pictures.Count} for validation.");
+        return ToImages(pictures, classes);
+    }
+
+    /// <summary>The rows that are kept for validation.</summary>
+    private HashSet<long> SetAside(Dictionary<long, RowLabel> labels, LabelClasses classes)
+    {
+        long[] order = [.. labels.Keys.Order()];
+        int[] indices = [.. order.Select(row => labels[row].Class)];
+        StratifiedSplit split = settings.Split!.Fraction is double fraction
+            ? StratifiedSplit.ByFraction(indices, classes.Names, fraction, settings.Seed)
+            : StratifiedSplit.ByCount(indices, classes.Names, settings.Split.RowsPerClass!.Value, settings.Seed);
+        return [.. split.Validation.Select(index => order[index])];
+    }
+
+    /// <summary>Row weight times class weight, mean 1; null where all are alike.</summary>
+    private float[]? Weights(IReadOnlyList<RowLabel> rows, LabelClasses classes)
+    {
+        double[]? ofClasses = settings.ClassWeights switch
+        {
+            null => null,
+            { Named: { } named } => [.. classes.Names.Select(name => named.TryGetValue(name, out double weight) ? weight : 1)],
+            _ => LossWeights.Balanced([.. rows.Select(row => row.Class)], classes.Count),
+        };
+        return LossWeights.Scale([.. rows.Select(row => row.Weight * (ofClasses?[row.Class] ?? 1))]);
+    }
+
+    private PreparedImages ToImages(Prepared prepared, LabelClasses classes)
+        => new(prepared.Pictures, [.. prepared.Labels.Select(label => label.Class)], processor, Weights(prepared.Labels, classes));
+
+    private TrainingRows Rows(LabelledData labelled, LabelClasses classes)
+        => new(labelled.View, labelled.Image, labelled.Label, classes, data.SkipUnreadable, checkAlive, labelled.Weight);
+
+    /// <summary>Row position to class and weight, in one pass over these columns alone. Rows of weight 0 are left out, as if they were not there.</summary>
+    /// <exception cref="InvalidOperationException">There is no row that counts, or an unusable weight.</exception>
+    private Dictionary<long, RowLabel> ReadLabels(LabelClasses classes)
+    {
+        LabelledData train = data.Train;
+        DataViewSchema schema = train.View.Schema;
+        var labels = new Dictionary<long, RowLabel>();
+        long rows = 0;
+        using DataViewRowCursor cursor = train.View.GetRowCursor([schema[train.Label.Column.Index], .. train.Weight is null ? [] : new[] { schema[train.Weight.Column.Index] }]);
+        Func<int> readClass = train.Label.CreateReader(cursor, classes);
+        Func<float>? readWeight = train.Weight?.CreateReader(cursor);
+        for (; cursor.MoveNext(); rows++)
+        {
+            checkAlive();
+            var label = new RowLabel(readClass(), readWeight?.Invoke() ?? 1);
+            if (label.Weight > 0) labels.Add(cursor.Position, label);
+        }
+        if (rows == 0) throw new InvalidOperationException("The training data has no rows.");
+        if (labels.Count == 0) throw new InvalidOperationException($"The weights in column '{train.Weight!.Column.Name}' are 0 in all rows (0 to {rows - 1}), so there is nothing to learn from.");
+        if (labels.Count < rows) log.Info($"{rows - labels.Count} training rows have a weight of 0 and are left out.");
+        return labels;
+    }
+
+    /// <summary>The rows whose pictures can be read: known before the split, so that both sides of it have pictures of every class.</summary>
+    /// <exception cref="InvalidOperationException">A class has rows, but no readable picture.</exception>
+    private Dictionary<long, RowLabel> Readable(TrainingRows rows, Dictionary<long, RowLabel> all, LabelClasses classes)
+    {
+        var readable = new Dictionary<long, RowLabel>();
+        foreach (TrainingRow row in rows.Read()) readable.Add(row.Row, new RowLabel(row.Class, row.Weight));
+        WarnOfSkipped(rows.Skipped, "training");
+        var present = readable.Values.Select(label => label.Class).ToHashSet();
+        foreach (int label in all.Values.Select(label => label.Class).Distinct())
+            if (!present.Contains(label)) throw new InvalidOperationException($"Class '{classes.Names[label]}' has no readable picture. Mend or replace its pictures, or leave the class out.");
+        return readable;
+    }
+
+    private void WarnOfEmptyClasses(IEnumerable<int> labels, LabelClasses classes)
+    {
+        var present = labels.ToHashSet();
+        string[] empty = [.. classes.Names.Where((_, index) => !present.Contains(index))];
+        if (empty.Length > 0) log.Warning($"{empty.Length} of {classes.Count} classes have no training row and are known by their names alone: {string.Join(", ", empty.Take(10))}{(empty.Length > 10 ? ", …" : "")}.");
+    }
+
+    private void WarnOfSkipped(IReadOnlyList<UnreadableImageException> skipped, string what)
+    {
+        if (skipped.Count > 0) log.Warning($"{skipped.Count} {what} pictures could not be read and were left out. The first: {skipped[0].Message}");
+    }
+
+    /// <summary>Validation pictures as they come in.</summary>
+    private sealed class Prepared
+    {
+        public List<byte[]> Pictures { get; } = [];
+
+        public List<RowLabel> Labels { get; } = [];
+
+        public int Count => Pictures.Count;
+
+        public void Add(TrainingRow row, ClipImageProcessor processor)
+        {
+            Pictures.Add(processor.Prepare(row.Image));
+            Labels.Add(new RowLabel(row.Class, row.Weight));
+        }
+    }
+}

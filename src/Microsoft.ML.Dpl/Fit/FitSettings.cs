@@ -1,0 +1,74 @@
+using System.Text.Json.Serialization;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Search;
+using Microsoft.ML.Dpl.Training;
+
+namespace Microsoft.ML.Dpl.Fit;
+
+/// <summary>How many training rows of each class are set aside: a number or a fraction of them, never all.</summary>
+/// <param name="RowsPerClass">At least 1; null where a fraction is given.</param>
+/// <param name="Fraction">Between 0 and 1, both excluded; null where a number is given.</param>
+internal sealed record ValidationSplit(int? RowsPerClass, double? Fraction);
+
+/// <summary>How much each class's rows count.</summary>
+/// <param name="Named">Weights above 0 by class name, 1 for classes that are not named; null: every class counts alike, however many rows it has.</param>
+internal sealed record ClassWeighting(IReadOnlyDictionary<string, double>? Named)
+{
+    /// <summary>Inverse frequencies instead of names.</summary>
+    public bool IsBalanced => Named is null;
+}
+
+/// <summary>What a fit does, in the engine's terms.</summary>
+internal sealed record FitSettings
+{
+    /// <summary>Null: the lengths are given.</summary>
+    public required SearchSettings? Search { get; init; }
+
+    /// <summary>Given where nothing is searched.</summary>
+    public required IReadOnlyList<int>? TextLengths { get; init; }
+
+    /// <inheritdoc cref="TextLengths"/>
+    public required IReadOnlyList<int>? ImageLengths { get; init; }
+
+    /// <summary>All lengths that are given; null where they are searched.</summary>
+    [JsonIgnore]
+    public IEnumerable<int>? Lengths => Search is null ? TextLengths!.Concat(ImageLengths!) : null;
+
+    public required TrainingSettings Training { get; init; }
+
+    /// <summary>A class's text, with {} for its name.</summary>
+    public required string Template { get; init; }
+
+    public required int BatchSize { get; init; }
+
+    public required int PredictionBatchSize { get; init; }
+
+    /// <summary>Training rows set aside for validation where no validation set is given; null: none.</summary>
+    public required ValidationSplit? Split { get; init; }
+
+    /// <summary>Whether a cancelled fit returns the best it has. Not part of what decides a fit's course.</summary>
+    [JsonIgnore]
+    public bool ReturnBestWhenCancelled { get; init; }
+
+    /// <summary>Whether a fit whose numbers go wrong returns the best it had. Not part of what decides a fit's course.</summary>
+    [JsonIgnore]
+    public bool ReturnBestWhenDiverged { get; init; }
+
+    /// <summary>Null: all rows count alike.</summary>
+    public required ClassWeighting? ClassWeights { get; init; }
+
+    /// <summary>Of the steps' matrix products. What is not named in a fingerprint is float32, as in checkpoints from before there was a choice.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    [JsonConverter(typeof(JsonStringEnumConverter<MatmulPrecision>))]
+    public MatmulPrecision Precision { get; init; }
+
+    public required bool Augment { get; init; }
+
+    public required int Seed { get; init; }
+
+    public required long ImageCacheBytes { get; init; }
+
+    /// <summary>Null: no checkpoints. Not part of what decides a fit's course.</summary>
+    [JsonIgnore]
+    public WorkspaceSettings? Workspace { get; init; }
+}

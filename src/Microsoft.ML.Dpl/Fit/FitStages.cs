@@ -1,0 +1,52 @@
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Search;
+
+namespace Microsoft.ML.Dpl.Fit;
+
+/// <summary>How a stage came to its end.</summary>
+internal enum StageEnd
+{
+    /// <summary>By itself.</summary>
+    Whole,
+
+    /// <summary>Cut short from outside.</summary>
+    Cancelled,
+
+    /// <summary>A loss or a gradient was no finite number.</summary>
+    Diverged,
+}
+
+/// <summary>What the search leaves to training. Owns the branches.</summary>
+/// <param name="Result">The choice.</param>
+/// <param name="Image">The chosen candidates' prompts as the search left them: the best there is until an epoch of training has ended.</param>
+/// <param name="Text">The same for the text layers.</param>
+/// <param name="End">Training follows only a search that ended by itself.</param>
+internal sealed record Searched(SearchResult Result, FixedBranch Image, FixedBranch Text, StageEnd End) : IDisposable
+{
+    /// <summary>These prompts in place of trained ones; disposing twice does no harm.</summary>
+    /// <param name="end">Why they are not trained.</param>
+    public Trained AsTrained(StageEnd end) => new(Image, Text, ValidationAccuracy: null, end);
+
+    public void Dispose()
+    {
+        Image.Dispose();
+        Text.Dispose();
+    }
+}
+
+/// <summary>What a fit ends with. Owns the branches.</summary>
+/// <param name="Image">Image prompts.</param>
+/// <param name="Text">Text prompts.</param>
+/// <param name="ValidationAccuracy">Of these prompts, 0 to 1; null where it was not measured.</param>
+/// <param name="End">How the fit came to its end.</param>
+internal sealed record Trained(FixedBranch Image, FixedBranch Text, double? ValidationAccuracy = null, StageEnd End = StageEnd.Whole) : IDisposable
+{
+    /// <summary>Whether no layer has a prompt.</summary>
+    public bool IsEmpty => !Image.Parameters.Concat(Text.Parameters).Any();
+
+    public void Dispose()
+    {
+        Image.Dispose();
+        Text.Dispose();
+    }
+}

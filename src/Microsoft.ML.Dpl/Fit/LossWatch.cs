@@ -1,0 +1,34 @@
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Optimization;
+
+namespace Microsoft.ML.Dpl.Fit;
+
+/// <summary>
+/// Warns once a stage where the training loss shows that its steps are too long. The numbers stay finite, so nothing else would tell.
+/// A prompt counts by its direction alone, since the layer normalises it, so short rows (small initial values, few columns) turn far in a step that long ones barely feel
+/// (van Laarhoven 2017, arXiv 1706.05350).
+/// </summary>
+/// <param name="observer">Hears of every step first.</param>
+/// <param name="settings">Of the fit.</param>
+/// <param name="log">Hears the warning.</param>
+internal sealed class LossWatch(IRunObserver observer, FitSettings settings, HostLog log) : IRunObserver
+{
+    private RunStage? _warned;
+
+    public void ThrowIfCancelled() => observer.ThrowIfCancelled();
+
+    public void Report(StepReport report)
+    {
+        observer.Report(report);
+        if (report.Ended is not { Trouble: not LossTrouble.None } epoch || _warned == report.Stage) return;
+        _warned = report.Stage;
+        string what = epoch.Trouble == LossTrouble.Chance
+            ? FormattableString.Invariant($"of epochs {report.Epoch} and {report.Epoch + 1} is {epoch.TrainLoss:g3}, that of guessing: the prompts drown pictures or class names, and no gradient leads back")
+            : FormattableString.Invariant($"of epoch {report.Epoch + 1} is {epoch.TrainLoss:g3}, after {epoch.FirstTrainLoss:g3} in the first: the prompts have become worse than untrained ones");
+        (string option, double rate, double? bound) = report.Stage == RunStage.Search
+            ? ("SearchLearningRate", settings.Search!.PromptLearningRate, settings.Search.MaxGradientNorm)
+            : ("TrainingLearningRate", settings.Training.LearningRate, settings.Training.MaxGradientNorm);
+        string other = bound is null ? "bound the gradient (MaxGradientNorm, for example 10)" : FormattableString.Invariant($"lower MaxGradientNorm ({bound:g2})");
+        log.Warning(FormattableString.Invariant($"{report.Stage}: the mean training loss {what}. Steps are too long for this CLIP and these pictures: set {option} to {rate / 3:g2} or less (it is {rate:g2}), or {other}."));
+    }
+}

@@ -1,0 +1,61 @@
+using Microsoft.ML.Dpl.Images;
+using Microsoft.ML.Dpl.MLNet;
+
+namespace Microsoft.ML.Dpl.Fit;
+
+/// <summary>One labelled picture.</summary>
+/// <param name="Row">Its position in the data, from 0.</param>
+/// <param name="Path">Its file; null where the picture came as bytes or as an image without a tag.</param>
+/// <param name="Image">Decoded.</param>
+/// <param name="Class">Index from 0.</param>
+/// <param name="Weight">How much its loss counts, above 0; 1 without a weight column.</param>
+internal sealed record TrainingRow(long Row, string? Path, RgbImage Image, int Class, float Weight);
+
+/// <summary>Labelled pictures, decoded one at a time while they are enumerated; each enumeration is one pass over the data.</summary>
+/// <param name="data">Where image and label column were found.</param>
+/// <param name="image">The pictures' column.</param>
+/// <param name="label">The classes' column.</param>
+/// <param name="classes">What the class indices count in.</param>
+/// <param name="skipUnreadable">Leave out pictures that cannot be read, instead of failing at the first.</param>
+/// <param name="checkAlive">Called for each row; throws to stop.</param>
+/// <param name="weight">The weights' column; null: all weigh 1. A row of weight 0 is passed over.</param>
+internal sealed class TrainingRows(
+    IDataView data, ImageColumn image, LabelColumn label, LabelClasses classes, bool skipUnreadable = false, Action? checkAlive = null, WeightColumn? weight = null)
+{
+    private readonly List<UnreadableImageException> _skipped = [];
+
+    /// <summary>What the latest pass left out, and why.</summary>
+    public IReadOnlyList<UnreadableImageException> Skipped => _skipped;
+
+    /// <exception cref="UnreadableImageException">A picture cannot be read, and such pictures are not skipped.</exception>
+    /// <exception cref="InvalidOperationException">A row has no label, one that is not among the classes, or no usable weight.</exception>
+    public IEnumerable<TrainingRow> Read()
+    {
+        _skipped.Clear();
+        DataViewSchema.Column[] columns = [data.Schema[image.Column.Index], data.Schema[label.Column.Index], .. weight is null ? [] : new[] { data.Schema[weight.Column.Index] }];
+        using DataViewRowCursor cursor = data.GetRowCursor(columns);
+        ImageReader reader = image.CreateReader(cursor);
+        Func<int> readClass = label.CreateReader(cursor, classes);
+        Func<float>? readWeight = weight?.CreateReader(cursor);
+        while (cursor.MoveNext())
+        {
+            checkAlive?.Invoke();
+            int index = readClass();
+            float counts = readWeight?.Invoke() ?? 1;
+            if (counts > 0 && TryRead(reader) is { } picture) yield return new TrainingRow(cursor.Position, reader.Path, picture, index, counts);
+        }
+    }
+
+    private RgbImage? TryRead(ImageReader reader)
+    {
+        try
+        {
+            return reader.Read();
+        }
+        catch (UnreadableImageException e) when (skipUnreadable)
+        {
+            _skipped.Add(e);
+            return null;
+        }
+    }
+}

@@ -1,0 +1,99 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.TensorFiles;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl;
+
+/// <summary>
+/// Trained prompts by themselves, as arrays that Python reads and writes: one safetensors file or a folder of .npy files. With a CLIP and class names they make a model again,
+/// see <see cref="DplCatalog.DifferentiablePromptModel"/>.
+/// </summary>
+/// <remarks>
+/// <para>Arrays, by name: <c>text.{layer}</c> and <c>image.{layer}</c>, [length, width], layers from 0, none where the length is 0; <c>class_features</c>, [classes, embedding];
+/// <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers, candidates].</para>
+/// <para>Texts: <c>configuration</c> (<c>text 6 4 0 | image 0 2 6</c>), <c>classes</c> (a JSON list), <c>template</c>, <c>backbone</c>, <c>backbone_sha256</c>, <c>candidates</c>, <c>label</c>.
+/// All of them may be missing from files made elsewhere.</para>
+/// </remarks>
+/// <param name="Text">One [length, width] per text layer, null where the length is 0.</param>
+/// <param name="Image">The same for the image layers.</param>
+public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnlyList<float[,]?> Image)
+{
+    /// <summary>Prompt rows per layer. Where a file does not say how many layers there are, it ends with the last layer that has a prompt.</summary>
+    /// <exception cref="ArgumentException">A branch has no layer, or a length is out of range.</exception>
+    public PromptConfiguration Configuration => new(Lengths(Text), Lengths(Image));
+
+    /// <summary>The classes in the order of the scores; null where a file does not name them.</summary>
+    public IReadOnlyList<string>? ClassNames { get; init; }
+
+    /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>
+    public string Template { get; init; } = "a photo of a {}.";
+
+    /// <summary>Name of the CLIP that the prompts were trained on; null: not known.</summary>
+    public string? BackboneName { get; init; }
+
+    /// <summary>SHA-256 of that CLIP's weights, as <see cref="ClipBackbone.Sha256"/> gives it. Null: any CLIP of the right shape will do.</summary>
+    public string? BackboneSha256 { get; init; }
+
+    /// <summary>
+    /// [classes, embedding]: the classes' text features with these prompts, as unit rows. To look at only: a model made of the prompts computes them anew. Null where there are none.
+    /// </summary>
+    public float[,]? ClassFeatures { get; init; }
+
+    /// <summary>The search's alphas; null without a search.</summary>
+    public AlphaHistory? Alphas { get; init; }
+
+    /// <summary>Whether the layers were counted from the arrays, so that later ones without a prompt may be missing.</summary>
+    internal bool LayersAreCounted { get; init; }
+
+    /// <summary>What the label column was; null: text.</summary>
+    internal (LabelKind Kind, PrimitiveDataViewType ValueType)? Label { get; init; }
+
+    /// <summary>Writes all arrays and texts, or nothing where that fails.</summary>
+    /// <param name="path">A file that ends in .safetensors, which is replaced; or a folder for .npy files, empty or not yet there.</param>
+    /// <exception cref="IOException">The place cannot be written, or the folder is not empty.</exception>
+    public void Save(string path)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        LibTorch.EnsureLoaded();
+        using var scope = NewDisposeScope();
+        var tensors = new Dictionary<string, Tensor>();
+        var texts = new Dictionary<string, string> { [ConfigurationName] = Configuration.ToString(), [TemplateName] = Template };
+        foreach (var (branch, layers) in new[] { (TextPrefix, Text), (ImagePrefix, Image) })
+        {
+            for (int layer = 0; layer < layers.Count; layer++)
+                if (layers[layer] is { Length: > 0 } rows) tensors[string.Create(CultureInfo.InvariantCulture, $"{branch}{layer}")] = NativeTensor.From(rows);
+        }
+        if (ClassFeatures is not null) tensors[ClassFeaturesName] = NativeTensor.From(ClassFeatures);
+        if (Alphas is not null)
+        {
+            Alphas.AddTo(tensors, out string candidates);
+            texts[AlphaHistory.CandidatesName] = candidates;
+        }
+        if (ClassNames is not null) texts[ClassesName] = JsonSerializer.Serialize(ClassNames, Readable);
+        if (BackboneName is not null) texts[BackboneNameName] = BackboneName;
+        if (BackboneSha256 is not null) texts[BackboneSha256Name] = BackboneSha256;
+        if (Label is (var kind, var valueType)) texts[LabelName] = kind == LabelKind.Text ? TextLabel : $"{KeyLabel} {valueType}";
+        ArrayFiles.Write(path, tensors, texts);
+    }
+
+    /// <summary>
+    /// Reads what <see cref="Save"/> writes, or what was made elsewhere: without the texts the lengths follow from the arrays, and <c>prompts.</c> may stand before an array's name.
+    /// Other arrays are passed over.
+    /// </summary>
+    /// <param name="path">A .safetensors file or a folder of .npy files.</param>
+    /// <exception cref="FileNotFoundException">There is nothing at <paramref name="path"/>.</exception>
+    /// <exception cref="InvalidDataException">It is damaged, its parts contradict each other, or it holds no prompts.</exception>
+    public static DplPrompts Load(string path)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        using ITensorSource source = ArrayFiles.Open(path);
+        return new Reader(source).Read();
+    }
+
+    private static int[] Lengths(IReadOnlyList<float[,]?> layers) => [.. layers.Select(rows => rows?.GetLength(0) ?? 0)];
+}

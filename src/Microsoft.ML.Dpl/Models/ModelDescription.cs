@@ -1,0 +1,98 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Images;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Search;
+
+namespace Microsoft.ML.Dpl.Models;
+
+/// <summary>The readable part of a saved model (dpl.json).</summary>
+/// <param name="Backbone">The CLIP it was trained on.</param>
+/// <param name="Template">A class's text, with {} for its name.</param>
+/// <param name="TextLengths">Context length per text layer.</param>
+/// <param name="ImageLengths">Context length per image layer.</param>
+/// <param name="ValidationAccuracy">Of the values kept, 0 to 1; null without validation rows.</param>
+/// <param name="Search">The alphas' history; null where the lengths were given.</param>
+/// <param name="ImageFolder">Where relative paths of pictures start; null: the current folder.</param>
+/// <param name="WasCancelled">Whether the fit was cut short; false in zips from before it was kept.</param>
+/// <param name="HasDiverged">Whether the fit's numbers went wrong and this is what it had before; false in zips from before it was kept.</param>
+/// <param name="Carries">What of CLIP lies in the zip; nothing in zips from before there was a choice.</param>
+/// <param name="ApplyExifOrientation">Whether pictures are turned and mirrored as their files ask; false in zips from before there was a choice.</param>
+/// <param name="MaxImagePixels">The most pixels a picture may have; null in zips from before it was kept: the default.</param>
+/// <param name="ClassNames">The classes, for whoever reads this text alone; the main stream has them for loading. Null in zips from before they were kept here.</param>
+internal sealed record ModelDescription(
+    BackboneReference Backbone, string Template, IReadOnlyList<int> TextLengths, IReadOnlyList<int> ImageLengths, double? ValidationAccuracy, SearchResult? Search,
+    string? ImageFolder = null, bool WasCancelled = false, bool HasDiverged = false, CarriedParts Carries = CarriedParts.None, bool ApplyExifOrientation = false, long? MaxImagePixels = null,
+    IReadOnlyList<string>? ClassNames = null)
+{
+    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true, Converters = { new JsonStringEnumConverter<CarriedParts>(JsonNamingPolicy.CamelCase) } };
+
+    /// <summary>What of CLIP lies in the zip.</summary>
+    [JsonIgnore]
+    public DplModelContents Contents
+        => Carries switch { CarriedParts.ImageTower => DplModelContents.WithImageTower, CarriedParts.Clip => DplModelContents.WithClip, _ => DplModelContents.PromptsOnly };
+
+    /// <summary>How the model's pictures are read.</summary>
+    [JsonIgnore]
+    public ImageReading Reading => new(ImageFolder, MaxImagePixels ?? ImageDecoder.DefaultMaximumPixels, ApplyExifOrientation);
+
+    /// <summary>The same with pictures read that way.</summary>
+    public ModelDescription With(ImageReading reading) => this with { ImageFolder = reading.BaseFolder, MaxImagePixels = reading.MaximumPixels, ApplyExifOrientation = reading.ApplyExifOrientation };
+
+    public string ToJson() => JsonSerializer.Serialize(this, Json);
+
+    /// <exception cref="InvalidDataException">The text is not what <see cref="ToJson"/> writes.</exception>
+    public static ModelDescription FromJson(string json)
+    {
+        ModelDescription? description;
+        try
+        {
+            description = JsonSerializer.Deserialize<ModelDescription>(json, Json);
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or NotSupportedException)
+        {
+            throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip cannot be read: {e.Message}", e);
+        }
+        if (description is not { Backbone: { Name: not null, Sha256: not null }, TextLengths: not null, ImageLengths: not null, Template: not null })
+            throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip lacks the backbone, the template or the lengths. Save the model again.");
+        if (!Enum.IsDefined(description.Carries)) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip says that it carries {(int)description.Carries}, which is not known. Update the package, or save the model again.");
+        foreach (int length in description.TextLengths.Concat(description.ImageLengths))
+            if (length is < 0 or > LayerPrompt.MaximumLength) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip holds a context length of {length}. Save the model again.");
+        if (description.TextLengths.Count == 0 || description.ImageLengths.Count == 0) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip has no lengths for a branch. Save the model again.");
+        if (description.Template.Split("{}").Length != 2) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again.");
+        if (description.MaxImagePixels is long pixels && (pixels < 1 || pixels > ImageDecoder.LargestMaximumPixels))
+            throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip allows pictures of {pixels} pixels, where 1 to {ImageDecoder.LargestMaximumPixels} are possible. Save the model again.");
+        if (description.Search is { } search && !IsComplete(search, description))
+            throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip holds an incomplete search. Save the model again.");
+        return description;
+    }
+
+    /// <summary>Checks the layers against a backbone, which the text does not contain.</summary>
+    /// <exception cref="InvalidDataException">A branch has another number of layers.</exception>
+    public void RequireLayers(int text, int image)
+    {
+        if (TextLengths.Count != text || ImageLengths.Count != image)
+            throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip has lengths for {TextLengths.Count} text and {ImageLengths.Count} image layers, but the backbone has {text} and {image}. Save the model again.");
+    }
+
+    private static bool IsComplete(SearchResult search, ModelDescription description)
+        => search is { Candidates.Count: > 0, Epochs.Count: > 0 }
+            && search.Epochs.All(epoch => IsComplete(epoch?.Alphas?.Image, description.ImageLengths.Count, search.Candidates.Count) && IsComplete(epoch!.Alphas.Text, description.TextLengths.Count, search.Candidates.Count));
+
+    private static bool IsComplete(float[][]? alphas, int layers, int candidates) => alphas?.Length == layers && alphas.All(layer => layer?.Length == candidates);
+}
+
+/// <summary>How a saved model names its CLIP.</summary>
+/// <param name="Name">For people.</param>
+/// <param name="Sha256">Of the weights.</param>
+/// <param name="Location">Where it lay; a hint.</param>
+/// <param name="Vocabulary">Where its vocabulary lay if not in the same folder; a hint.</param>
+internal sealed record BackboneReference(string Name, string Sha256, string? Location, string? Vocabulary = null)
+{
+    /// <summary>Names a CLIP; its weights are hashed where they were not yet.</summary>
+    /// <exception cref="IOException">A weights file is gone or has changed.</exception>
+    public static BackboneReference To(ClipBackbone backbone)
+        => new(backbone.Name, backbone.Sha256, backbone.Location, backbone.Files is { IsOpenAILayout: true } files ? files.VocabularyPath : null);
+}

@@ -1,0 +1,191 @@
+using Microsoft.ML.Dpl.Attention;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Network;
+
+/// <summary>
+/// The texts of all classes, only their live part: attention is causal and only the end-of-text row is read, so everything behind it is dropped,
+/// and the beginning that all texts share is one sequence instead of one per class. Rows are packed: the beginning, then each class's ending.
+/// Endings that begin alike ("great white shark", "great grey owl") have those rows in common: a row depends on what lies before it and nothing else.
+/// </summary>
+internal sealed class ClassTexts : IDisposable
+{
+    private readonly TextWeights _weights;
+    private readonly Tensor _tokens;       // [rows]
+    private readonly Tensor _positions;    // [rows]
+    private readonly bool _frozen;
+    private readonly Dictionary<object, (int Layers, Tensor Rows)> _remembered = new(ReferenceEqualityComparer.Instance); // [rows or classes, width] by whose plain layers they lie behind
+
+    /// <param name="texts">Token ids of each class; what lies behind the end-of-text id is ignored.</param>
+    /// <param name="weights">The text branch they are for.</param>
+    /// <param name="onOneThread">Whether float32 attention is computed by <see cref="KernelAttention"/>, on the CPU and the calling thread alone; other bits than libtorch's operations.</param>
+    /// <exception cref="ArgumentException">A text is longer than the context length, has no end, or holds an unknown id.</exception>
+    public ClassTexts(IReadOnlyList<int[]> texts, TextWeights weights, bool onOneThread = false)
+    {
+        if (texts.Count == 0) throw new ArgumentException("At least one class text is needed.", nameof(texts));
+        ClipConfig config = weights.Config;
+        int[][] live = [.. texts.Select((ids, i) => Live(ids, i, config))];
+        int shared = SharedBeginning(live);
+        int endings = Math.Max(live.Max(ids => ids.Length) - shared, shared), sequences = live.Length + 1;
+        Count = live.Length;
+        SharedLength = shared;
+
+        var rowOfSlot = new long[sequences * endings];
+        var slotOfRow = new List<long>();
+        var tokens = new List<long>();
+        var positions = new List<long>();
+        var rowsBefore = new List<int>();
+        var endRows = new long[Count];
+        var repeatedSlots = new List<long>();
+        var rowAfter = new Dictionary<(int Before, int Token), int>();
+        // The row of a token behind the row before it (−1: behind nothing), made where no text had it yet.
+        int Row(int before, int token, int position, int slot)
+        {
+            if (rowAfter.TryGetValue((before, token), out int row))
+            {
+                repeatedSlots.Add(slot);
+            }
+            else
+            {
+                rowAfter.Add((before, token), row = tokens.Count);
+                slotOfRow.Add(slot);
+                tokens.Add(token);
+                positions.Add(position);
+                rowsBefore.Add(before);
+            }
+            rowOfSlot[slot] = row;
+            return row;
+        }
+        int beginning = -1;
+        for (int j = 0; j < shared; j++) beginning = Row(beginning, live[0][j], j, j);
+        for (int c = 0; c < Count; c++)
+        {
+            int row = beginning;
+            for (int j = shared; j < live[c].Length; j++) row = Row(row, live[c][j], j, (c + 1) * endings + j - shared);
+            endRows[c] = row;
+        }
+
+        // Sequence 0 is the shared beginning: it sees itself only. The others see all of it, then themselves, causally.
+        int keys = shared + endings;
+        var body = Masked(sequences * endings * keys);
+        var last = Masked(sequences * keys);
+        for (int s = 0; s < sequences; s++)
+        {
+            int before = s == 0 ? 0 : shared, end = s == 0 ? 0 : live[s - 1].Length - shared - 1;
+            for (int query = 0; query < endings; query++)
+            {
+                Span<float> row = body.AsSpan((s * endings + query) * keys, keys);
+                row[..before].Clear();
+                row.Slice(shared, query + 1).Clear();
+            }
+            Span<float> read = last.AsSpan(s * keys, keys);
+            read[..before].Clear();
+            read.Slice(shared, end + 1).Clear();
+        }
+
+        RowPacking Keys() => new(rowOfSlot, [.. slotOfRow], [.. repeatedSlots], weights.Device);
+
+        Device device = weights.Device;
+        _weights = weights;
+        _tokens = tensor(tokens.ToArray(), device: device).DetachFromDisposeScope();
+        _positions = tensor(positions.ToArray(), device: device).DetachFromDisposeScope();
+        _frozen = weights.Tensors.All(t => !t.requires_grad);
+        EndRows = tensor(endRows, device: device).DetachFromDisposeScope();
+        Body = new AttentionLayout(config.Text.Heads, sequences, endings, endings)
+        {
+            SharedKeys = shared,
+            Mask = NativeTensor.From(body, [sequences, endings, keys], device).DetachFromDisposeScope(),
+            KeyPacking = Keys(),
+            Paths = onOneThread ? new RowPaths(rowsBefore) : null,
+        };
+        Last = new AttentionLayout(config.Text.Heads, sequences, 1, endings)
+        {
+            SharedKeys = shared,
+            Mask = NativeTensor.From(last, [sequences, 1, keys], device).DetachFromDisposeScope(),
+            KeyPacking = Keys(),
+            Paths = onOneThread ? new RowPaths(rowsBefore, Array.ConvertAll(endRows, row => (int)row)) : null,
+            // The shared beginning asks nothing in the last block; its slot repeats class 0's query and is not gathered.
+            QueryPacking = new RowPacking([0, .. Enumerable.Range(0, Count)], [.. Enumerable.Range(1, Count)], [], device),
+        };
+    }
+
+    /// <summary>Classes.</summary>
+    public int Count { get; }
+
+    /// <summary>Packed rows.</summary>
+    public int RowCount => (int)_tokens.shape[0];
+
+    /// <summary>Tokens that all texts begin with, computed once.</summary>
+    public int SharedLength { get; }
+
+    /// <summary>
+    /// The packed rows behind leading layers without prompts: constant where the branch is frozen, and then computed once for each list of blocks and owned by this object
+    /// until they are asked for behind another number of layers of those blocks. Else anew in the caller's dispose scope.
+    /// </summary>
+    /// <param name="blocks">Whose layers they are.</param>
+    /// <param name="layers">How many; 0: the token plus position embeddings.</param>
+    /// <param name="through">From the embeddings [rows, width] to what lies behind those layers.</param>
+    /// <returns>[rows, width], or [classes, width] behind the last layer.</returns>
+    public Tensor AfterPlainLayers(IReadOnlyList<BlockWeights> blocks, int layers, Func<Tensor, Tensor> through)
+    {
+        if (!_frozen) return through(Embed());
+        if (_remembered.TryGetValue(blocks, out var known) && known.Layers == layers) return known.Rows;
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor rows = through(Embed()).DetachFromDisposeScope();
+        known.Rows?.Dispose();
+        _remembered[blocks] = (layers, rows);
+        return rows;
+    }
+
+    /// <summary>[classes] the packed row of each class's end-of-text token.</summary>
+    public Tensor EndRows { get; }
+
+    public AttentionLayout Body { get; }
+
+    public AttentionLayout Last { get; }
+
+    public void Dispose()
+    {
+        foreach (var (_, rows) in _remembered.Values) rows.Dispose();
+        _tokens.Dispose();
+        _positions.Dispose();
+        EndRows.Dispose();
+        Body.Dispose();
+        Last.Dispose();
+    }
+
+    private Tensor Embed()
+    {
+        using var scope = NewDisposeScope();
+        return (_weights.TokenEmbedding.index_select(0, _tokens) + _weights.PositionEmbedding.index_select(0, _positions)).MoveToOuterDisposeScope();
+    }
+
+    private static int[] Live(int[] ids, int index, ClipConfig config)
+    {
+        if (ids.Length == 0) throw new ArgumentException($"Class text {index} is empty.");
+        int end = config.EndOfTextId is int id ? Array.IndexOf(ids, id) : Array.IndexOf(ids, ids.Max());
+        if (end < 0) throw new ArgumentException($"Class text {index} has no end-of-text token ({config.EndOfTextId}): the vocabulary does not belong to this CLIP.");
+        if (end >= config.ContextLength) throw new ArgumentException($"Class text {index} has {end + 1} tokens, more than the context length {config.ContextLength}.");
+        int[] live = ids[..(end + 1)];
+        if (live.Any(t => t < 0 || t >= config.VocabularySize)) throw new ArgumentException($"Class text {index} holds a token id outside 0…{config.VocabularySize - 1}: the vocabulary does not belong to this CLIP.");
+        return live;
+    }
+
+    /// <summary>Leading tokens equal in all texts; every text keeps at least its end for itself.</summary>
+    private static int SharedBeginning(int[][] texts)
+    {
+        int longest = texts.Min(ids => ids.Length) - 1, shared = 0;
+        while (shared < longest && texts.All(ids => ids[shared] == texts[0][shared])) shared++;
+        return shared;
+    }
+
+    private static float[] Masked(int length)
+    {
+        var mask = new float[length];
+        Array.Fill(mask, float.NegativeInfinity);
+        return mask;
+    }
+}

@@ -1,0 +1,125 @@
+using Microsoft.ML.Dpl.Clip;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace Microsoft.ML.Dpl.Network;
+
+/// <summary>
+/// The image branch for prediction: a trained prompt's keys and values are constants of its layer, so each layer is a plain one
+/// with a few constant extra keys and values. Thread-safe: a forward pass only reads.
+/// </summary>
+internal sealed class FoldedImageTower : IDisposable
+{
+    private readonly VisionWeights _weights;
+    private readonly (Tensor K, Tensor V)?[] _folded; // [1, heads, length, headWidth] each
+
+    /// <param name="weights">The frozen branch; not owned.</param>
+    /// <param name="prompts">One [length, width] per layer, null where the length is 0.</param>
+    public FoldedImageTower(VisionWeights weights, IReadOnlyList<Tensor?> prompts)
+    {
+        if (prompts.Count != weights.Blocks.Count) throw new ArgumentException($"{prompts.Count} layers of prompts do not fit an image branch of {weights.Blocks.Count} layers.", nameof(prompts));
+        _weights = weights;
+        _folded = [.. prompts.Select((rows, layer) => rows is null ? default((Tensor, Tensor)?) : Fold(weights, layer, rows))];
+    }
+
+    /// <summary>The frozen branch.</summary>
+    public VisionWeights Weights => _weights;
+
+    /// <summary>Each layer's constant keys and values, [1, heads, length, headWidth]; null where it has no prompt. They stay this object's.</summary>
+    public IReadOnlyList<(Tensor K, Tensor V)?> Folded => _folded;
+
+    /// <summary>Class token and patches of a picture.</summary>
+    public long Tokens => 1 + (long)_weights.Config.Grid * _weights.Config.Grid;
+
+    /// <param name="images">[batch, 3, size, size] normalised</param>
+    /// <returns>[batch, embedding], not normalised, in the caller's dispose scope.</returns>
+    public Tensor Forward(Tensor images)
+    {
+        using var noGrad = no_grad();
+        return Run(images, null);
+    }
+
+    /// <summary>The same features, differentiable by the attention of every layer.</summary>
+    /// <param name="images">[batch, 3, size, size] normalised</param>
+    /// <returns>
+    /// The features, and one [batch, heads, queries, tokens + length] per layer: all tokens ask, in the last layer the class token alone; the keys are the tokens,
+    /// the class token first, then the layer's prompt. All in the caller's dispose scope.
+    /// </returns>
+    public (Tensor Features, IReadOnlyList<Tensor> Attention) ForwardWithAttention(Tensor images)
+    {
+        using var grad = enable_grad();
+        var attention = new List<Tensor>();
+        return (Run(images, attention), attention);
+    }
+
+    public void Dispose()
+    {
+        foreach (var folded in _folded)
+        {
+            folded?.K.Dispose();
+            folded?.V.Dispose();
+        }
+    }
+
+    private static (Tensor K, Tensor V) Fold(VisionWeights weights, int layer, Tensor rows)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        ClipTransformerConfig config = weights.Config.Vision;
+        Tensor[] parts = PromptedBlock.KeysValues(weights.Blocks[layer], config, rows).view(1, rows.shape[0], 2, config.Heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
+        return (parts[0].contiguous().DetachFromDisposeScope(), parts[1].contiguous().DetachFromDisposeScope());
+    }
+
+    private Tensor Run(Tensor images, List<Tensor>? record)
+    {
+        using var scope = NewDisposeScope();
+        Tensor rows = ImageTower.Embed(_weights, images); // [batch · tokens, width]
+        for (int layer = 0; layer < _folded.Length; layer++) rows = Block(layer, rows, images.shape[0], record);
+        foreach (Tensor attention in record ?? []) attention.MoveToOuterDisposeScope();
+        return ImageTower.Project(_weights, rows).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Block(int layer, Tensor rows, long batch, List<Tensor>? record)
+    {
+        using var scope = NewDisposeScope();
+        BlockWeights block = _weights.Blocks[layer];
+        ClipTransformerConfig config = _weights.Config.Vision;
+        long width = config.Width, tokens = rows.shape[0] / batch;
+        bool isLast = layer == _folded.Length - 1;
+        Tensor normed = PromptedBlock.Norm(rows, block.Norm1Weight, block.Norm1Bias, config);
+
+        Tensor q, k, v;
+        if (isLast)
+        {
+            // Only the class token is read behind the last block.
+            Tensor[] parts = Heads(F.linear(normed, block.QkvWeight.narrow(0, width, 2 * width), block.QkvBias.narrow(0, width, 2 * width)), batch, tokens, 2);
+            Tensor classRows = normed.view(batch, tokens, width).select(1, 0);
+            q = Heads(F.linear(classRows, block.QkvWeight.narrow(0, 0, width), block.QkvBias.narrow(0, 0, width)), batch, 1, 1)[0];
+            (k, v) = (parts[0], parts[1]);
+            rows = rows.view(batch, tokens, width).select(1, 0);
+        }
+        else
+        {
+            Tensor[] parts = Heads(F.linear(normed, block.QkvWeight, block.QkvBias), batch, tokens, 3);
+            (q, k, v) = (parts[0], parts[1], parts[2]);
+        }
+        if (_folded[layer] is var (foldedK, foldedV))
+        {
+            k = cat([k, foldedK.expand(batch, -1, -1, -1)], 2);
+            v = cat([v, foldedV.expand(batch, -1, -1, -1)], 2);
+        }
+        Tensor attention = matmul(q, k.transpose(-2, -1)).softmax(-1);
+        if (record is not null)
+        {
+            // The frozen weights ask for no gradient, so the graph begins at the first layer's attention.
+            if (!attention.requires_grad) attention.requires_grad_();
+            record.Add(attention.MoveToOuterDisposeScope());
+        }
+        Tensor attended = matmul(attention, v).transpose(1, 2).reshape(-1, width);
+        return PromptedBlock.Finish(block, config, rows, attended).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>[batch · n, parts · width] to parts of [batch, heads, n, headWidth], views.</summary>
+    private Tensor[] Heads(Tensor rows, long batch, long n, int parts)
+        => rows.view(batch, n, parts, _weights.Config.Vision.Heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
+}

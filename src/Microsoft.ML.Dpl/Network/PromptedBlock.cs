@@ -1,0 +1,68 @@
+using Microsoft.ML.Dpl.Attention;
+using Microsoft.ML.Dpl.Clip;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace Microsoft.ML.Dpl.Network;
+
+/// <summary>One pre-norm transformer block with prompts in its keys and values: <c>x + MHA(LN1 x)</c>, then <c>x + MLP(LN2 x)</c>.</summary>
+internal static class PromptedBlock
+{
+    /// <param name="block">The frozen tensors; its matrices' type is that of all products.</param>
+    /// <param name="config">The branch's shape.</param>
+    /// <param name="rows">[rows, width]</param>
+    /// <param name="prompt">What enters this layer; null: the plain block.</param>
+    /// <param name="layout">Which rows attend to which.</param>
+    /// <param name="read">[read rows] the only rows whose output is used (the last block); null: all.</param>
+    /// <param name="backward">Owner of custom gradients until the step ends.</param>
+    /// <returns>[rows or read rows, width] in the caller's dispose scope.</returns>
+    public static Tensor Forward(BlockWeights block, ClipTransformerConfig config, Tensor rows, LayerPrompt? prompt, AttentionLayout layout, Tensor? read, BackwardTensors backward)
+    {
+        using var scope = NewDisposeScope();
+        long width = config.Width;
+        Tensor normed = Factor(Norm(rows, block.Norm1Weight, block.Norm1Bias, config), block);
+        Tensor? promptKeysValues = prompt is null ? null : KeysValues(block, config, prompt.Rows);
+
+        Tensor projected;
+        Tensor? queries = null;
+        if (read is null)
+        {
+            projected = F.linear(normed, block.QkvWeight, block.QkvBias);
+        }
+        else
+        {
+            projected = F.linear(normed, block.QkvWeight.narrow(0, width, 2 * width), block.QkvBias.narrow(0, width, 2 * width));
+            queries = F.linear(normed.index_select(0, read), block.QkvWeight.narrow(0, 0, width), block.QkvBias.narrow(0, 0, width));
+            rows = rows.index_select(0, read);
+        }
+        Tensor attended = MixedAttention.Attend(projected, queries, promptKeysValues, prompt?.Weights, prompt?.Groups, layout, backward);
+        return Finish(block, config, rows, attended).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>[n, width] prompt rows to [n, 2 · width]: their keys and values in this layer.</summary>
+    public static Tensor KeysValues(BlockWeights block, ClipTransformerConfig config, Tensor promptRows)
+    {
+        long width = config.Width;
+        return F.linear(Factor(Norm(promptRows, block.Norm1Weight, block.Norm1Bias, config), block), block.QkvWeight.narrow(0, width, 2 * width), block.QkvBias.narrow(0, width, 2 * width));
+    }
+
+    /// <summary>Output projection, residual and MLP: everything behind the attention.</summary>
+    public static Tensor Finish(BlockWeights block, ClipTransformerConfig config, Tensor rows, Tensor attended)
+    {
+        rows = Added(rows, attended, block.OutWeight, block.OutBias);
+        Tensor hidden = F.linear(Factor(Norm(rows, block.Norm2Weight, block.Norm2Bias, config), block), block.UpWeight, block.UpBias);
+        // The 1.702 of quick GELU is folded into the weights around it: silu is all that is left.
+        hidden = config.Activation == ClipActivation.QuickGelu ? F.silu(hidden) : F.gelu(hidden);
+        return Added(rows, hidden, block.DownWeight, block.DownBias);
+    }
+
+    /// <summary>In the type of the block's matrices, which may be coarser than that of the rows.</summary>
+    private static Tensor Factor(Tensor rows, BlockWeights block) => rows.dtype == block.QkvWeight.dtype ? rows : rows.to(block.QkvWeight.dtype);
+
+    /// <summary>Rows plus a projection of what a layer computed from them, in the rows' type. A product of that type is added where it is made, which saves a pass over memory.</summary>
+    private static Tensor Added(Tensor rows, Tensor computed, Tensor weight, Tensor bias)
+        => weight.dtype == rows.dtype ? (rows + bias).addmm_(computed, weight.t()) : rows + F.linear(computed, weight, bias);
+
+    public static Tensor Norm(Tensor rows, Tensor weight, Tensor bias, ClipTransformerConfig config)
+        => F.layer_norm(rows, [rows.shape[^1]], weight, bias, config.NormEpsilon);
+}

@@ -1,0 +1,82 @@
+using Microsoft.ML.Dpl.Attention;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Network;
+
+/// <summary>Both branches and the cosine classifier over them: the model that is searched and trained. Not thread-safe.</summary>
+/// <param name="image">The image branch.</param>
+/// <param name="text">The text branch.</param>
+/// <param name="texts">The classes.</param>
+/// <param name="parts">Workers that share a step; null: the calling thread and libtorch's threads do it.</param>
+internal sealed class PromptedClip(ImageTower image, TextTower text, ClassTexts texts, ClipParts? parts = null)
+{
+    public ImageTower Image => image;
+
+    public TextTower Text => text;
+
+    public ClassTexts Texts => texts;
+
+    /// <summary>exp(logit scale) · cos(picture, class text).</summary>
+    /// <param name="images">[batch, 3, size, size] normalised</param>
+    /// <param name="imagePrompts">The image branch's prompts.</param>
+    /// <param name="textPrompts">The text branch's prompts.</param>
+    /// <param name="backward">Owner of custom gradients until the step ends.</param>
+    /// <returns>[batch, classes] in the caller's dispose scope.</returns>
+    public Tensor Logits(Tensor images, IPromptedBranch imagePrompts, IPromptedBranch textPrompts, BackwardTensors backward)
+    {
+        if (parts is not null) return SplitLogits.Of(parts, images, imagePrompts, textPrompts, text.Weights.LogitScale, backward);
+        using var scope = NewDisposeScope();
+        Tensor imageFeatures = image.Forward(images, imagePrompts.Layers(), backward);
+        Tensor classFeatures = UnitRows(text.Forward(texts, textPrompts.Layers(), backward));
+        return Logits(imageFeatures, classFeatures, text.Weights.LogitScale).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>[batch, embedding] features of pictures without gradients, by the workers where there are any; in the caller's dispose scope.</summary>
+    /// <param name="tower">With trained or without any prompts.</param>
+    /// <param name="images">[batch, 3, size, size] normalised</param>
+    public Tensor ImageFeatures(FoldedImageTower tower, Tensor images)
+    {
+        if (parts is null) return tower.Forward(images);
+        return FromWorkers(parts, i =>
+        {
+            var (first, count) = ClipParts.Share((int)images.shape[0], i, parts.Team.Count);
+            return count > 0 ? tower.Forward(images.narrow(0, first, count)) : null;
+        });
+    }
+
+    /// <summary>[batch, embedding] features against [classes, embedding] unit rows: [batch, classes].</summary>
+    public static Tensor Logits(Tensor imageFeatures, Tensor unitClassFeatures, double logitScale)
+        => UnitRows(imageFeatures).matmul(unitClassFeatures.t()).mul_(logitScale);
+
+    /// <summary>The class features [classes, embedding], unit length, without gradients. The caller owns them.</summary>
+    public Tensor ClassFeatures(IPromptedBranch textPrompts)
+    {
+        Tensor features = parts is null ? text.UnitFeatures(texts, textPrompts) : FromWorkers(parts, i => parts.Texts(i) is { } own ? parts.Text.UnitFeatures(own, textPrompts) : null);
+        return features.DetachFromDisposeScope();
+    }
+
+    /// <summary>Divides every row by its length.</summary>
+    public static Tensor UnitRows(Tensor features) => features / features.norm(-1, keepdim: true, p: 2.0f);
+
+    /// <summary>What the workers make, one below the other; in the caller's dispose scope.</summary>
+    private static Tensor FromWorkers(ClipParts parts, Func<int, Tensor?> make)
+    {
+        using var noGrad = no_grad();
+        // Made on other threads, whose dispose scopes are not this one's.
+        var made = new Tensor?[parts.Team.Count];
+        try
+        {
+            parts.Team.Run(i =>
+            {
+                using var noGradThere = no_grad();
+                using var scope = NewDisposeScope();
+                made[i] = make(i)?.DetachFromDisposeScope();
+            });
+            return cat([.. made.OfType<Tensor>()], 0);
+        }
+        finally
+        {
+            foreach (Tensor? part in made) part?.Dispose();
+        }
+    }
+}

@@ -1,0 +1,178 @@
+using Microsoft.ML.Dpl.Attention;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Network;
+
+/// <summary>
+/// The logits of a batch, computed and differentiated by <see cref="ClipParts"/>: to the outside one function of the prompts and alphas. Inside, every worker has a
+/// graph of its own over leaves that share the parameters' memory; their gradients are added in the workers' order, so equal work gives equal bits.
+/// </summary>
+internal sealed class SplitLogits : autograd.SingleTensorFunction<SplitLogits>
+{
+    public override string Name => nameof(SplitLogits);
+
+    /// <inheritdoc cref="PromptedClip.Logits(Tensor, IPromptedBranch, IPromptedBranch, BackwardTensors)"/>
+    public static Tensor Of(ClipParts parts, Tensor images, IPromptedBranch imagePrompts, IPromptedBranch textPrompts, double logitScale, BackwardTensors backward)
+    {
+        var pass = new SplitPass(parts, images, imagePrompts, textPrompts, logitScale);
+        backward.Keep(pass);
+        return apply([pass, backward, .. pass.Parameters]);
+    }
+
+    public override Tensor forward(autograd.AutogradContext ctx, params object[] arguments)
+    {
+        ctx.save_data("pass", arguments[0]);
+        ctx.save_data("owner", arguments[1]);
+        return ((SplitPass)arguments[0]).Forward();
+    }
+
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor outputGradient)
+    {
+        var pass = (SplitPass)ctx.get_data("pass");
+        var owner = (BackwardTensors)ctx.get_data("owner");
+        return owner.Guard(2 + pass.Parameters.Count, () =>
+        {
+            Tensor?[] gradients = pass.Backward(outputGradient);
+            foreach (Tensor? gradient in gradients) owner.Keep(gradient);
+            return [null!, null!, .. gradients.Select(gradient => gradient!)];
+        });
+    }
+}
+
+/// <summary>One forward and backward pass in parts. Owns what lies between the two.</summary>
+internal sealed class SplitPass : IDisposable
+{
+    private readonly ClipParts _parts;
+    private readonly IPromptedBranch _imagePrompts, _textPrompts;
+    private readonly double _logitScale;
+    private readonly Part[] _shares;
+    private Features? _images, _texts;
+
+    public SplitPass(ClipParts parts, Tensor images, IPromptedBranch imagePrompts, IPromptedBranch textPrompts, double logitScale)
+    {
+        (_parts, _imagePrompts, _textPrompts, _logitScale) = (parts, imagePrompts, textPrompts, logitScale);
+        Parameters = [.. imagePrompts.Parameters, .. textPrompts.Parameters];
+        _shares = [.. Enumerable.Range(0, parts.Team.Count).Select(i => new Part(images, ClipParts.Share((int)images.shape[0], i, parts.Team.Count), Parameters))];
+    }
+
+    public IReadOnlyList<Parameter> Parameters { get; }
+
+    /// <returns>[batch, classes] in the caller's dispose scope.</returns>
+    public Tensor Forward()
+    {
+        using var scope = NewDisposeScope();
+        _parts.Team.Run(i => _shares[i].Forward(_parts.Image(i), _parts.Text, _parts.Texts(i), _imagePrompts, _textPrompts));
+        _images = new Features([.. _shares.Select(s => s.Image)]);
+        _texts = new Features([.. _shares.Select(s => s.Text)]);
+        return _images.Unit.matmul(_texts.Unit.t()).mul_(_logitScale).MoveToOuterDisposeScope();
+    }
+
+    /// <param name="gradient">[batch, classes] by the logits.</param>
+    /// <returns>One for each of <see cref="Parameters"/>, null where none is asked for; in the caller's dispose scope.</returns>
+    public Tensor?[] Backward(Tensor gradient)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor scaled = gradient * _logitScale;
+        Tensor?[] toImages = _images!.Backward(scaled.matmul(_texts!.Unit)), toTexts = _texts.Backward(scaled.t().matmul(_images.Unit));
+        _parts.Team.Run(i => _shares[i].Backward(toImages[i], toTexts[i]));
+        return [.. Parameters.Select((_, index) => Sum([.. _shares.Select(s => s.Gradient(index)).OfType<Tensor>()]))];
+    }
+
+    public void Dispose()
+    {
+        foreach (Part share in _shares) share.Dispose();
+        _images?.Dispose();
+        _texts?.Dispose();
+    }
+
+    private static Tensor? Sum(Tensor[] gradients)
+    {
+        if (gradients.Length == 0) return null;
+        Tensor sum = gradients[0].clone();
+        foreach (Tensor further in gradients.Skip(1)) sum.add_(further);
+        return sum.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>A worker's share of the work: some pictures, some classes, and leaves that stand for the parameters.</summary>
+    private sealed class Part(Tensor images, (int First, int Count) share, IReadOnlyList<Parameter> parameters) : IDisposable
+    {
+        private readonly BackwardTensors _backward = new();
+        private Tensor[] _leaves = [];
+
+        /// <summary>[pictures, embedding], null without pictures.</summary>
+        public Tensor? Image { get; private set; }
+
+        /// <summary>[classes, embedding], null without classes.</summary>
+        public Tensor? Text { get; private set; }
+
+        public void Forward(ImageTower image, TextTower text, ClassTexts? texts, IPromptedBranch imagePrompts, IPromptedBranch textPrompts)
+        {
+            using var grad = enable_grad();
+            using var scope = NewDisposeScope();
+            _leaves = [.. parameters.Select(p => p.detach().requires_grad_(p.requires_grad).DetachFromDisposeScope())];
+            // By handle: two wrappers of one parameter must find the same leaf.
+            var leafOf = new Dictionary<IntPtr, Tensor>();
+            for (int i = 0; i < _leaves.Length; i++) leafOf.Add(parameters[i].Handle, _leaves[i]);
+            if (share.Count > 0) Image = image.Forward(images.narrow(0, share.First, share.Count), imagePrompts.Layers(p => leafOf[p.Handle]), _backward).DetachFromDisposeScope();
+            if (texts is not null) Text = text.Forward(texts, textPrompts.Layers(p => leafOf[p.Handle]), _backward).DetachFromDisposeScope();
+        }
+
+        public void Backward(Tensor? toImage, Tensor? toText)
+        {
+            using var scope = NewDisposeScope();
+            if (Image is { requires_grad: true }) Image.backward([toImage!]);
+            if (Text is { requires_grad: true }) Text.backward([toText!]);
+            _backward.ThrowFailure();
+        }
+
+        public Tensor? Gradient(int parameter) => _leaves[parameter].requires_grad ? _leaves[parameter].grad : null;
+
+        public void Dispose()
+        {
+            Image?.Dispose();
+            Text?.Dispose();
+            foreach (Tensor leaf in _leaves) leaf.Dispose();
+            _backward.Dispose();
+        }
+    }
+
+    /// <summary>The parts' features one below the other, as unit rows.</summary>
+    private sealed class Features : IDisposable
+    {
+        private readonly Tensor _lengths; // [rows, 1]
+        private readonly long[] _counts;
+
+        public Features(Tensor?[] parts)
+        {
+            using var noGrad = no_grad();
+            using var scope = NewDisposeScope();
+            Tensor rows = cat([.. parts.OfType<Tensor>()], 0);
+            _counts = [.. parts.Select(p => p?.shape[0] ?? 0)];
+            _lengths = rows.norm(-1, keepdim: true, p: 2.0f).DetachFromDisposeScope();
+            Unit = (rows / _lengths).DetachFromDisposeScope();
+        }
+
+        /// <summary>[rows, embedding]</summary>
+        public Tensor Unit { get; }
+
+        /// <summary>From the gradient by <see cref="Unit"/> to each part's by its features; in the caller's dispose scope.</summary>
+        public Tensor?[] Backward(Tensor gradient)
+        {
+            using var scope = NewDisposeScope();
+            Tensor rows = (gradient - Unit * (gradient * Unit).sum(-1, keepdim: true)) / _lengths;
+            var parts = new Tensor?[_counts.Length];
+            long first = 0;
+            for (int i = 0; i < parts.Length; first += _counts[i++])
+                if (_counts[i] > 0) parts[i] = rows.narrow(0, first, _counts[i]).MoveToOuterDisposeScope();
+            return parts;
+        }
+
+        public void Dispose()
+        {
+            _lengths.Dispose();
+            Unit.Dispose();
+        }
+    }
+}

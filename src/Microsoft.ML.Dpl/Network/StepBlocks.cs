@@ -1,0 +1,44 @@
+using Microsoft.ML.Dpl.Clip;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Network;
+
+/// <summary>
+/// The frozen blocks as the steps of search and training multiply with them: copies whose matrices and biases are bfloat16, half the size of CLIP's own.
+/// LayerNorms stay float32. Made once and shared by all towers; evaluation goes on with CLIP's own.
+/// </summary>
+internal sealed class StepBlocks : IDisposable
+{
+    /// <param name="vision">Not owned; must live as long as this.</param>
+    /// <param name="text">Not owned; must live as long as this.</param>
+    public StepBlocks(VisionWeights vision, TextWeights text) => (Image, Text) = ([.. vision.Blocks.Select(Rounded)], [.. text.Blocks.Select(Rounded)]);
+
+    /// <summary>One per image layer.</summary>
+    public IReadOnlyList<BlockWeights> Image { get; }
+
+    /// <summary>One per text layer.</summary>
+    public IReadOnlyList<BlockWeights> Text { get; }
+
+    public void Dispose()
+    {
+        foreach (BlockWeights block in Image.Concat(Text))
+            foreach (Tensor made in new[] { block.QkvWeight, block.QkvBias, block.OutWeight, block.OutBias, block.UpWeight, block.UpBias, block.DownWeight, block.DownBias }) made.Dispose();
+    }
+
+    private static BlockWeights Rounded(BlockWeights block)
+    {
+        using var noGrad = no_grad();
+        static Tensor To(Tensor values) => values.to(ScalarType.BFloat16, copy: true).DetachFromDisposeScope();
+        return block with
+        {
+            QkvWeight = To(block.QkvWeight),
+            QkvBias = To(block.QkvBias),
+            OutWeight = To(block.OutWeight),
+            OutBias = To(block.OutBias),
+            UpWeight = To(block.UpWeight),
+            UpBias = To(block.UpBias),
+            DownWeight = To(block.DownWeight),
+            DownBias = To(block.DownBias),
+        };
+    }
+}

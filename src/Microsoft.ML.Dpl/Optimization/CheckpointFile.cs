@@ -1,0 +1,78 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.ML.Dpl.TensorFiles;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Optimization;
+
+/// <summary>The content of one checkpoint: texts and tensors by name.</summary>
+/// <param name="Texts">For instance the stage's name and course.</param>
+/// <param name="Tensors">Owned by whoever made them; <see cref="CheckpointFile.Read"/> gives new ones on the CPU that no dispose scope owns.</param>
+internal sealed record Checkpoint(IReadOnlyDictionary<string, string> Texts, IReadOnlyDictionary<string, Tensor> Tensors) : IDisposable
+{
+    public void Dispose()
+    {
+        foreach (Tensor value in Tensors.Values) value.Dispose();
+    }
+}
+
+/// <summary>A checkpoint as a safetensors file: texts are its metadata, and a SHA-256 over everything finds any damage.</summary>
+internal static class CheckpointFile
+{
+    private const string DigestName = "sha256";
+
+    /// <summary>For the texts: a loss may have become a number that JSON does not know.</summary>
+    public static JsonSerializerOptions Json { get; } = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+
+    public static void Write(Stream stream, Checkpoint checkpoint)
+    {
+        using var scope = NewDisposeScope();
+        Dictionary<string, Tensor> tensors = checkpoint.Tensors.ToDictionary(t => t.Key, t => t.Value.detach().cpu().contiguous());
+        var texts = new Dictionary<string, string>(checkpoint.Texts) { [DigestName] = Digest(checkpoint.Texts, tensors) };
+        SafetensorsWriter.Write(stream, tensors, texts);
+    }
+
+    /// <summary>Reads and checks a whole file. The caller owns the result.</summary>
+    /// <exception cref="InvalidDataException">The file is cut short, changed or no checkpoint.</exception>
+    public static Checkpoint Read(string path)
+    {
+        // In memory, so that the file can be replaced while its content is in use.
+        using SafetensorsFile file = SafetensorsFile.FromBytes(File.ReadAllBytes(path), path);
+        var tensors = new Dictionary<string, Tensor>();
+        try
+        {
+            foreach (string name in file.Entries.Keys) tensors.Add(name, file.Read(name).DetachFromDisposeScope());
+            Dictionary<string, string> texts = file.Metadata.Where(text => text.Key != DigestName).ToDictionary(text => text.Key, text => text.Value);
+            if (!file.Metadata.TryGetValue(DigestName, out string? digest) || digest != Digest(texts, tensors)) throw new InvalidDataException($"{path}: the content does not fit its SHA-256.");
+            return new Checkpoint(texts, tensors);
+        }
+        catch
+        {
+            foreach (Tensor value in tensors.Values) value.Dispose();
+            throw;
+        }
+    }
+
+    private static string Digest(IReadOnlyDictionary<string, string> texts, Dictionary<string, Tensor> tensors)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        void Append(ReadOnlySpan<byte> bytes)
+        {
+            hash.AppendData(BitConverter.GetBytes(bytes.Length));
+            hash.AppendData(bytes);
+        }
+        foreach (var (name, text) in texts.OrderBy(t => t.Key, StringComparer.Ordinal))
+        {
+            Append(Encoding.UTF8.GetBytes(name));
+            Append(Encoding.UTF8.GetBytes(text));
+        }
+        foreach (var (name, value) in tensors.OrderBy(t => t.Key, StringComparer.Ordinal))
+        {
+            Append(Encoding.UTF8.GetBytes($"{name} {value.dtype} {string.Join(' ', value.shape)}"));
+            Append(value.NumberOfElements == 0 ? default : value.bytes);
+        }
+        return Convert.ToHexString(hash.GetHashAndReset()).ToLowerInvariant();
+    }
+}

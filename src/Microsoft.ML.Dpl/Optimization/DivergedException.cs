@@ -1,0 +1,49 @@
+namespace Microsoft.ML.Dpl.Optimization;
+
+/// <summary>What is looked at in every step.</summary>
+internal enum Watched
+{
+    /// <summary>Of a training batch, or of a validation batch in the search's upper level.</summary>
+    Loss,
+
+    /// <summary>The gradients of what is learnt.</summary>
+    Gradient,
+
+    /// <summary>Of the validation pictures after an epoch of training.</summary>
+    ValidationLoss,
+
+    /// <summary>Of the last training batch with the prompts that training ended with, where there are no validation pictures.</summary>
+    FinalLoss,
+}
+
+/// <summary>A number that steers a run became infinite or not a number. Nothing was stepped with it.</summary>
+/// <param name="stage">Search or training.</param>
+/// <param name="epoch">From 0.</param>
+/// <param name="step">Within the epoch, from 0.</param>
+/// <param name="watched">Which number.</param>
+/// <param name="value">What it became.</param>
+/// <param name="pictures">The batch: positions in the source that gave it; empty where that is not known.</param>
+/// <param name="ofValidation">Whether that source has the validation pictures.</param>
+internal sealed class DivergedException(RunStage stage, int epoch, int step, Watched watched, double value, IReadOnlyList<int> pictures, bool ofValidation)
+    : InvalidOperationException($"{watched} became {value} in {stage} epoch {epoch + 1}, step {step + 1}.")
+{
+    public RunStage Stage { get; } = stage;
+
+    public int Epoch { get; } = epoch;
+
+    public int Step { get; } = step;
+
+    public Watched Watched { get; } = watched;
+
+    public double Value { get; } = value;
+
+    public IReadOnlyList<int> Pictures { get; } = pictures;
+
+    public bool OfValidation { get; } = ofValidation;
+
+    /// <summary>Mean training loss of the steps before; null where no step of the stage had been taken. Told by the stage.</summary>
+    public double? LossBefore { get; set; }
+
+    /// <summary>Whether the stage had good values, which its parameters now have again. Told by the stage.</summary>
+    public bool HasGoodValues { get; set; }
+}

@@ -1,0 +1,87 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Numerics;
+using Google.Protobuf;
+using Tensorboard;
+
+namespace Microsoft.ML.Dpl.TensorBoard;
+
+/// <summary>A file of TensorBoard events: records of length, checked by masked CRC-32C, each a protobuf message <c>Event</c>. Not for several threads at once.</summary>
+/// <remarks>
+/// The messages are TorchSharp's; the file is not its <c>SummaryWriter</c>'s, which (0.107) dates a file's first record, by which TensorBoard orders runs, in .NET ticks instead of seconds,
+/// and all others in whole seconds, which many steps share. A test says when that is mended.
+/// </remarks>
+internal sealed class EventFile : IDisposable
+{
+    private const string Version = "brain.Event:2";
+    private const uint MaskDelta = 0xA282EAD8; // TFRecord: crc rotated right by 15 bits, plus this
+
+    private readonly FileStream _file;
+
+    /// <summary>Begins a new file in a folder, which is made where it is missing; TensorBoard reads a folder's files together.</summary>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
+    public EventFile(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        _file = Create(folder);
+        Write(new Event { FileVersion = Version });
+        Flush();
+    }
+
+    /// <summary>The full path.</summary>
+    public string FullPath => _file.Name;
+
+    /// <summary>Appends what a step came to.</summary>
+    /// <param name="step">At least 0.</param>
+    /// <param name="values">As <see cref="EventValues"/> makes them.</param>
+    public void Add(long step, IEnumerable<Summary.Types.Value> values)
+    {
+        var summary = new Summary();
+        summary.Value.AddRange(values);
+        if (summary.Value.Count > 0) Write(new Event { Step = step, Summary = summary });
+    }
+
+    /// <summary>Hands everything to the system, so that readers see it.</summary>
+    public void Flush() => _file.Flush();
+
+    public void Dispose() => _file.Dispose();
+
+    private static FileStream Create(string folder)
+    {
+        // TensorBoard knows its files by this beginning and reads them in the order of their names.
+        string stem = string.Create(CultureInfo.InvariantCulture, $"events.out.tfevents.{DateTimeOffset.UtcNow.ToUnixTimeSeconds():d10}.{Environment.MachineName}.{Environment.ProcessId}");
+        for (int number = 0; ; number++)
+        {
+            string path = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{stem}.{number}"));
+            try
+            {
+                return new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.Read | FileShare.Delete);
+            }
+            catch (IOException) when (File.Exists(path))
+            {
+                // Another file of this process and second; the next number is free.
+            }
+        }
+    }
+
+    private void Write(Event message)
+    {
+        message.WallTime = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() / 1000.0;
+        byte[] body = message.ToByteArray();
+        Span<byte> head = stackalloc byte[sizeof(ulong) + sizeof(uint)];
+        BinaryPrimitives.WriteUInt64LittleEndian(head, (ulong)body.Length);
+        BinaryPrimitives.WriteUInt32LittleEndian(head[sizeof(ulong)..], MaskedChecksum(head[..sizeof(ulong)]));
+        Span<byte> tail = stackalloc byte[sizeof(uint)];
+        BinaryPrimitives.WriteUInt32LittleEndian(tail, MaskedChecksum(body));
+        _file.Write(head);
+        _file.Write(body);
+        _file.Write(tail);
+    }
+
+    private static uint MaskedChecksum(ReadOnlySpan<byte> bytes)
+    {
+        uint crc = uint.MaxValue;
+        foreach (byte value in bytes) crc = BitOperations.Crc32C(crc, value);
+        return unchecked(BitOperations.RotateRight(~crc, 15) + MaskDelta);
+    }
+}

@@ -1,0 +1,104 @@
+using System.Diagnostics;
+using Microsoft.ML.Dpl.Drawing;
+using Microsoft.ML.Dpl.TensorBoard;
+using Tensorboard;
+
+namespace Microsoft.ML.Dpl;
+
+/// <summary>Writes what a fit reports as TensorBoard events: <c>tensorboard --logdir folder</c> shows losses, accuracy, learning rate and alphas while the fit runs.</summary>
+/// <remarks>
+/// <list type="table">
+/// <listheader><term>Tags</term><description>Values, and what they are counted by</description></listheader>
+/// <item><term>search_steps/, training_steps/: train_loss, validation_loss</term><description>Of one batch, in nats; by step</description></item>
+/// <item><term>search/, training/: train_loss, validation_loss, validation_accuracy, learning_rate, decided_layers, largest_alpha_change</term><description>As <see cref="DplEpochMetrics"/> has them; by epoch, from 1</description></item>
+/// <item><term>alphas/text, alphas/image</term><description>Histograms, before the softmax; by epoch of the search</description></item>
+/// <item><term>weights/text, weights/image</term><description>Pictures of the softmax weights: a row per layer, a column per candidate, from dark violet (0) to yellow (1)</description></item>
+/// </list>
+/// Give each fit a folder of its own; one that goes on from a workspace may go on in its folder. Failing to write never ends a fit: see <see cref="Failure"/>.
+/// </remarks>
+public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
+{
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2); // between two flushes
+
+    private readonly EventFile _file;
+    private readonly IProgress<DplProgress>? _next;
+    private readonly object _writing = new();
+    private long _flushed = Stopwatch.GetTimestamp();
+
+    /// <param name="folder">Where to; it is made where it is missing.</param>
+    /// <param name="next">Hears everything, too; null: no one else does.</param>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder must not be written.</exception>
+    public TensorBoardProgress(string folder, IProgress<DplProgress>? next = null)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        (_file, _next) = (new EventFile(folder), next);
+    }
+
+    /// <summary>The file that is written.</summary>
+    public string EventFilePath => _file.FullPath;
+
+    /// <summary>Why nothing more is written, for instance a full disk; null while all is well.</summary>
+    public IOException? Failure { get; private set; }
+
+    /// <inheritdoc/>
+    public void Report(DplProgress value)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        lock (_writing)
+        {
+            try
+            {
+                if (Failure is null) Write(value);
+            }
+            catch (IOException e)
+            {
+                Failure = e;
+            }
+        }
+        _next?.Report(value);
+    }
+
+    /// <summary>Closes the file.</summary>
+    public void Dispose()
+    {
+        lock (_writing)
+        {
+            try
+            {
+                _file.Dispose();
+            }
+            catch (IOException e)
+            {
+                Failure ??= e;
+            }
+        }
+    }
+
+    private void Write(DplProgress progress)
+    {
+        string stage = progress.Stage == DplStage.Search ? "search" : "training";
+        _file.Add((progress.Epoch - 1L) * progress.Steps + progress.Step, [.. Scalars($"{stage}_steps", ("train_loss", progress.TrainLoss), ("validation_loss", progress.ValidationLoss))]);
+        if (progress.EndedEpoch is { } ended) _file.Add(progress.Epoch, [.. OfEpoch(stage, ended, progress.LearningRate)]);
+        else if (Stopwatch.GetElapsedTime(_flushed) < Longest) return;
+        _file.Flush();
+        _flushed = Stopwatch.GetTimestamp();
+    }
+
+    private static IEnumerable<Summary.Types.Value> OfEpoch(string stage, DplEpochMetrics ended, double learningRate)
+    {
+        IEnumerable<Summary.Types.Value> values = Scalars(
+            stage, ("train_loss", ended.TrainLoss), ("validation_loss", ended.ValidationLoss), ("validation_accuracy", ended.ValidationAccuracy), ("learning_rate", learningRate),
+            ("decided_layers", ended.DecidedLayers), ("largest_alpha_change", ended.LargestAlphaChange));
+        foreach (var (branch, alphas) in new[] { ("text", ended.TextAlphas), ("image", ended.ImageAlphas) })
+        {
+            // Numbers that ran away have neither buckets nor colours.
+            if (alphas is null || !alphas.All(layer => layer.All(float.IsFinite))) continue;
+            values = values.Append(EventValues.Histogram($"alphas/{branch}", [.. alphas.SelectMany(layer => layer)])).Append(EventValues.Image($"weights/{branch}", WeightGrid.Draw(alphas)));
+        }
+        return values;
+    }
+
+    private static IEnumerable<Summary.Types.Value> Scalars(string group, params (string Name, double? Value)[] scalars)
+        => scalars.Where(scalar => scalar.Value is not null).Select(scalar => EventValues.Scalar($"{group}/{scalar.Name}", scalar.Value!.Value));
+}
