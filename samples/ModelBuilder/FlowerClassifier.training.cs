@@ -56,7 +56,8 @@ public static partial class FlowerClassifier
     /// <param name="mlContext">Makes the data view.</param>
     /// <param name="images">Paths and classes.</param>
     public static IDataView LoadImages(MLContext mlContext, IEnumerable<(string File, string Label)> images)
-        => mlContext.Data.LoadFromEnumerable(images.Select(image => new ModelInput { Label = image.Label, ImageSource = File.ReadAllBytes(image.File) }));
+        => mlContext.Data.LoadFromEnumerable(
+            images.Select(image => new ModelInput { Label = image.Label, ImageSource = File.ReadAllBytes(image.File) }));
 
     /// <summary>Saves a model as a file that <c>mlContext.Model.Load</c> reads.</summary>
     public static void SaveModel(MLContext mlContext, ITransformer model, IDataView data, string modelSavePath)

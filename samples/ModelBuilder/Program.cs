@@ -11,13 +11,20 @@ using ModelBuilder;
 var clip = new Option<string>("--clip") { Description = "Folder of a CLIP in Hugging Face layout, a .safetensors file with OpenAI's names, or tiny: the one that comes along.", DefaultValueFactory = _ => "tiny" };
 var output = new Option<FileInfo>("--output") { Description = "Where the model goes.", DefaultValueFactory = _ => new FileInfo("modelbuilder/FlowerClassifier.zip") };
 var test = new Option<DirectoryInfo>("--test") { Description = "Folder of other pictures, laid out alike, to measure the model on." }.AcceptExistingOnly();
-var template = new Option<string?>("--template") { Description = "Text of a class. Default: a photo of a {}., or that of the satellite tiles." };
+var template = new Option<string?>("--template")
+{
+    Description = "Text of a class. Default: a photo of a {}., or that of the satellite tiles.",
+};
 var searchEpochs = new Option<int>("--search-epochs") { Description = "Epochs of search; 0: no search, 4 prompt rows in every layer.", DefaultValueFactory = _ => 20 };
 var trainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 40 };
 var batch = new Option<int>("--batch") { Description = "Pictures per step.", DefaultValueFactory = _ => 16 };
 var device = new Option<string?>("--device") { Description = "cpu, cuda or cuda:n." };
 
-var folder = new Argument<DirectoryInfo>("folder") { Description = "One folder of pictures for each class, named as the class. Default: satellite tiles that come along.", Arity = ArgumentArity.ZeroOrOne }.AcceptExistingOnly();
+var folder = new Argument<DirectoryInfo>("folder")
+{
+    Description = "One folder of pictures for each class, named as the class. Default: satellite tiles that come along.",
+    Arity = ArgumentArity.ZeroOrOne,
+}.AcceptExistingOnly();
 var train = new Command("train", "Trains a classifier on a folder of pictures and saves it as an ML.NET model.") { folder, clip, output, test, template, searchEpochs, trainingEpochs, batch, device };
 train.SetAction((arguments, cancellation) => Guarded(() =>
 {
@@ -74,7 +81,8 @@ static void TrainOnFolder(DirectoryInfo pictures, DirectoryInfo? others, FileInf
 
 static void TrainOnTiles(FileInfo zip, DplTrainer.Options options)
 {
-    static IDataView Load(MLContext mlContext, IEnumerable<EuroSatTile> tiles) => FlowerClassifier.LoadImages(mlContext, tiles.Select(tile => (tile.ImagePath, tile.Label)));
+    static IDataView Load(MLContext mlContext, IEnumerable<EuroSatTile> tiles)
+        => FlowerClassifier.LoadImages(mlContext, tiles.Select(tile => (tile.ImagePath, tile.Label)));
     Console.WriteLine($"Satellite tiles in {EuroSatTiles.Folder}.");
     var mlContext = new MLContext(seed: 1);
     FlowerClassifier.Train(mlContext, zip.FullName, Load(mlContext, EuroSatTiles.Train), options);

@@ -16,12 +16,14 @@ internal sealed record PictureTables(FileInfo Train, FileInfo? Validation, FileI
     /// <param name="name">One of <see cref="Tasks"/>.</param>
     /// <param name="folder">Drawn images go into a folder of the task's name in it.</param>
     /// <param name="seed">Of drawn images.</param>
-    public static PictureTables Of(string name, DirectoryInfo folder, int seed) => name == EuroSatTiles.Name ? Tiles() : Draw(name, folder, seed);
+    public static PictureTables Of(string name, DirectoryInfo folder, int seed)
+        => name == EuroSatTiles.Name ? Tiles() : Draw(name, folder, seed);
 
     private static PictureTables Tiles()
     {
         AnsiConsole.MarkupLineInterpolated($"Satellite tiles of [bold]{EuroSatTiles.Name}[/] in {EuroSatTiles.Folder}");
-        return new PictureTables(new FileInfo(EuroSatTiles.TrainTable), Validation: null, new FileInfo(EuroSatTiles.TestTable), EuroSatTiles.Template);
+        FileInfo train = new(EuroSatTiles.TrainTable), test = new(EuroSatTiles.TestTable);
+        return new PictureTables(train, Validation: null, test, EuroSatTiles.Template);
     }
 
     private static PictureTables Draw(string name, DirectoryInfo folder, int seed)

@@ -5,7 +5,13 @@ using QuickStart;
 using Spectre.Console;
 
 var clip = new Option<string>("--clip") { Description = "Folder of a CLIP in Hugging Face layout, a .safetensors file with OpenAI's names, or tiny: the one that comes along.", DefaultValueFactory = _ => "tiny" };
-var task = new Option<string>("--task") { HelpName = "task", Description = "The images where no --train is given: " + string.Join(", ", PictureTables.Tasks) + ". eurosat are satellite photographs that come along, the others are drawn.", DefaultValueFactory = _ => "lighting" };
+var task = new Option<string>("--task")
+{
+    HelpName = "task",
+    Description = $"The images where no --train is given: {string.Join(", ", PictureTables.Tasks)}. "
+        + "eurosat are satellite photographs that come along, the others are drawn.",
+    DefaultValueFactory = _ => "lighting",
+};
 task.AcceptOnlyFromAmong([.. PictureTables.Tasks]);
 var train = new Option<FileInfo>("--train") { Description = "Table of training pictures: ImagePath and Label, separated by tabs. Default: those of --task." }.AcceptExistingOnly();
 var validation = new Option<FileInfo>("--validation") { Description = "Table of validation pictures. Default: 4 training pictures of each class." }.AcceptExistingOnly();

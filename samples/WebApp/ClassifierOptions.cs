@@ -2,7 +2,9 @@ using System.ComponentModel.DataAnnotations;
 
 namespace WebApp;
 
-/// <summary>The section Classifier of the configuration; <c>--model</c>, <c>--clip</c> and <c>--demo</c> on the command line set the first three.</summary>
+/// <summary>
+/// The section Classifier of the configuration; <c>--model</c>, <c>--clip</c> and <c>--demo</c> on the command line set the first three.
+/// </summary>
 internal sealed class ClassifierOptions
 {
     public const string Section = "Classifier";
@@ -13,11 +15,13 @@ internal sealed class ClassifierOptions
     /// <summary>The CLIP that the model was trained on, where it is not where it lay then. Null: the model finds it.</summary>
     public string? Clip { get; set; }
 
-    /// <summary>The images of the small model: drawn, or eurosat for satellite photographs, which are much harder for the CLIP that comes along.</summary>
+    /// <summary>
+    /// The images of the small model: drawn, or eurosat for satellite photographs, which are much harder for the CLIP that comes along.
+    /// </summary>
     [AllowedValues(DemoImages.Drawn, DemoImages.Tiles)]
     public string Demo { get; set; } = DemoImages.Drawn;
 
-    /// <summary>Small models and their example images are kept in it, in a folder for each demo. Null: the folder demo beside the program.</summary>
+    /// <summary>Keeps small models and their example images, in a folder for each demo. Null: the folder demo beside the program.</summary>
     public string? DemoFolder { get; set; }
 
     /// <summary>The largest picture file, in bytes.</summary>

@@ -10,7 +10,9 @@ namespace WebApp;
 /// <param name="Prompts">Prompt rows of each layer: no search, because the visitor waits.</param>
 /// <param name="Train">Files and classes.</param>
 /// <param name="Examples">One image of each class that the model was not trained on.</param>
-internal sealed record DemoImages(string Template, PromptConfiguration Prompts, IReadOnlyList<(string Path, string Label)> Train, IReadOnlyList<(string Path, string Label)> Examples)
+internal sealed record DemoImages(
+    string Template, PromptConfiguration Prompts,
+    IReadOnlyList<(string Path, string Label)> Train, IReadOnlyList<(string Path, string Label)> Examples)
 {
     /// <summary>The demo of drawn images.</summary>
     public const string Drawn = "drawn";
@@ -22,7 +24,8 @@ internal sealed record DemoImages(string Template, PromptConfiguration Prompts, 
 
     /// <summary>What people read of a demo's model.</summary>
     /// <param name="demo"><see cref="Drawn"/> or <see cref="Tiles"/>.</param>
-    public static string Title(string demo) => demo == Tiles ? "Land use in satellite tiles" : "Colours of drawn things under coloured light";
+    public static string Title(string demo)
+        => demo == Tiles ? "Land use in satellite tiles" : "Colours of drawn things under coloured light";
 
     /// <summary>The images of a demo.</summary>
     /// <param name="demo"><see cref="Drawn"/> or <see cref="Tiles"/>.</param>
@@ -45,6 +48,8 @@ internal sealed record DemoImages(string Template, PromptConfiguration Prompts, 
         return new DemoImages(task.Template, PromptConfiguration.Uniform(ClipBackbone.Tiny, 6), Rows("train"), Rows("test"));
 
         (string, string)[] Rows(string split)
-            => [.. File.ReadLines(Path.Combine(drawn, split + ".tsv")).Skip(1).Select(row => row.Split('\t')).Select(cells => (Path.Combine(drawn, cells[0]), cells[1]))];
+            => [.. from row in File.ReadLines(Path.Combine(drawn, split + ".tsv")).Skip(1)
+                   let cells = row.Split('\t')
+                   select (Path.Combine(drawn, cells[0]), cells[1])];
     }
 }

@@ -27,7 +27,8 @@ internal static class DemoModel
         CopyExamples(images.Examples, ExamplesFolder(folder));
 
         var mlContext = new MLContext(seed: 1);
-        IDataView data = mlContext.Data.LoadFromEnumerable(images.Train.Select(image => new LabelledPicture { Label = image.Label, ImageSource = File.ReadAllBytes(image.Path) }));
+        IDataView data = mlContext.Data.LoadFromEnumerable(
+            images.Train.Select(image => new LabelledPicture { Label = image.Label, ImageSource = File.ReadAllBytes(image.Path) }));
         var pipeline = mlContext.Transforms.Conversion.MapValueToKey("Label")
             .Append(mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
             {
@@ -50,7 +51,8 @@ internal static class DemoModel
     private static void CopyExamples(IEnumerable<(string Path, string Label)> examples, string to)
     {
         Directory.CreateDirectory(to);
-        foreach (var (path, label) in examples) File.Copy(path, Path.Combine(to, label.Replace(' ', '_') + Path.GetExtension(path)), overwrite: true);
+        foreach (var (path, label) in examples)
+            File.Copy(path, Path.Combine(to, label.Replace(' ', '_') + Path.GetExtension(path)), overwrite: true);
     }
 
     private sealed class LabelledPicture

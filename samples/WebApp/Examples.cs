@@ -11,5 +11,7 @@ internal static class Examples
 
     /// <summary>A picture. Only names of the list are looked at, so no path leads out of the folder.</summary>
     public static IResult Picture(string name, ModelHost host)
-        => List(host).Contains(name, StringComparer.Ordinal) ? TypedResults.PhysicalFile(Path.Combine(host.ExamplesFolder!, name), name.EndsWith(".jpg", StringComparison.Ordinal) ? "image/jpeg" : "image/png") : TypedResults.NotFound();
+        => List(host).Contains(name, StringComparer.Ordinal)
+            ? TypedResults.PhysicalFile(Path.Combine(host.ExamplesFolder!, name), Path.GetExtension(name) == ".jpg" ? "image/jpeg" : "image/png")
+            : TypedResults.NotFound();
 }

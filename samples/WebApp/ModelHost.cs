@@ -62,5 +62,6 @@ internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplic
     }
 
     // A folder for each demo: another one must not find this one's model.
-    private static string DemoFolder(ClassifierOptions options) => Path.GetFullPath(Path.Combine(options.DemoFolder ?? Path.Combine(AppContext.BaseDirectory, "demo"), options.Demo));
+    private static string DemoFolder(ClassifierOptions options)
+        => Path.GetFullPath(Path.Combine(options.DemoFolder ?? Path.Combine(AppContext.BaseDirectory, "demo"), options.Demo));
 }

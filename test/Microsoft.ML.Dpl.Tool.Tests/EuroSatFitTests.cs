@@ -14,7 +14,8 @@ public sealed class EuroSatFitTests(DrawnData data)
         (await Fit(model, EuroSatTiles.Folder)).Expect(0);
         FitResults results = ResultsJson.ReadFile(Path.ChangeExtension(model, ".results.json"));
         Assert.All(results.Data!.Classes, c => Assert.Equal([30], c.Counts));
-        Assert.Equal(Directory.GetDirectories(EuroSatTiles.Folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal), DplModelInfo.Read(model).ClassNames);
+        IEnumerable<string> folders = Directory.GetDirectories(EuroSatTiles.Folder).Select(path => Path.GetFileName(path));
+        Assert.Equal(folders.Order(StringComparer.Ordinal), DplModelInfo.Read(model).ClassNames);
     }
 
     [Fact]
@@ -29,5 +30,7 @@ public sealed class EuroSatFitTests(DrawnData data)
     }
 
     private static Task<ToolProcess.Outcome> Fit(string model, string tiles, params string[] more)
-        => ToolProcess.Run(["fit", tiles, .. more, "--clip", "tiny", "--template", EuroSatTiles.Template, "--output", model, "--report", "none", .. DrawnData.Short]);
+        => ToolProcess.Run(
+            ["fit", tiles, .. more, "--clip", "tiny", "--template", EuroSatTiles.Template, "--output", model,
+             "--report", "none", .. DrawnData.Short]);
 }

@@ -12,6 +12,8 @@ public sealed partial class EuroSatTilesTests
 {
     private const int TrainPerClass = 20, TestPerClass = 10, LargestTotal = 1_200_000;
 
+    private static readonly Dictionary<string, string?> Nothing = [];
+
     private static readonly string Source = Path.Combine(SharedData.RepositoryRoot, "samples", "data", "eurosat");
 
     [Fact]
@@ -21,19 +23,21 @@ public sealed partial class EuroSatTilesTests
         Assert.Equal(10, classes.Length);
         foreach (var (tiles, perClass) in new[] { (EuroSatTiles.Train, TrainPerClass), (EuroSatTiles.Test, TestPerClass) })
         {
-            Assert.Equal(classes.Select(name => (name, perClass)), tiles.GroupBy(tile => tile.Label.Replace(' ', '_')).Select(group => (group.Key, group.Count())));
-            Assert.All(tiles, tile => Assert.Equal(tile.Label.Replace(' ', '_'), new FileInfo(tile.ImagePath).Directory!.Name));
+            Assert.Equal(classes.Select(name => (name, perClass)), tiles.GroupBy(FolderName).Select(group => (group.Key, group.Count())));
+            Assert.All(tiles, tile => Assert.Equal(FolderName(tile), new FileInfo(tile.ImagePath).Directory!.Name));
         }
         // The tables name every file once, so that no test tile is a training tile.
         Assert.Equal(
             Files("*.jpg"),
-            EuroSatTiles.Train.Concat(EuroSatTiles.Test).Select(tile => Path.GetRelativePath(EuroSatTiles.Folder, tile.ImagePath)).Order(StringComparer.Ordinal));
+            All.Select(tile => Path.GetRelativePath(EuroSatTiles.Folder, tile.ImagePath)).Order(StringComparer.Ordinal));
+
+        static string FolderName(EuroSatTile tile) => tile.Label.Replace(' ', '_');
     }
 
     [Fact]
     public void Every_tile_decodes_to_64_by_64_pixels_and_all_together_stay_small()
     {
-        Assert.All(EuroSatTiles.Train.Concat(EuroSatTiles.Test), tile =>
+        Assert.All(All, tile =>
         {
             RgbImage image = ImageDecoder.FromFile(tile.ImagePath);
             Assert.Equal((64, 64), (image.Width, image.Height));
@@ -44,9 +48,15 @@ public sealed partial class EuroSatTilesTests
     [Fact]
     public void Licence_and_source_are_told_beside_the_tiles_and_in_the_notices()
     {
-        string readme = File.ReadAllText(Path.Combine(Source, "README.md")), notices = File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "THIRD-PARTY-NOTICES.md"));
-        foreach (string expected in new[] { "Helber", "MIT License", "Copyright (c) 2023 Patrick Helber", "Permission is hereby granted", "modified Copernicus Sentinel data" }) Assert.Contains(expected, readme);
-        foreach (string expected in new[] { "samples/data/eurosat", "Copyright (c) 2023 Patrick Helber", "modified Copernicus Sentinel data" }) Assert.Contains(expected, notices);
+        string readme = File.ReadAllText(Path.Combine(Source, "README.md"));
+        string notices = File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "THIRD-PARTY-NOTICES.md"));
+        Assert.All(["Copyright (c) 2023 Patrick Helber", "modified Copernicus Sentinel data"], expected =>
+        {
+            Assert.Contains(expected, readme);
+            Assert.Contains(expected, notices);
+        });
+        Assert.Contains("Permission is hereby granted", readme);
+        Assert.Contains("samples/data/eurosat", notices);
     }
 
     /// <summary>CLIP reads no further than its context, so that a longer text would lose the end of a class's name.</summary>
@@ -59,7 +69,7 @@ public sealed partial class EuroSatTilesTests
         Fit(mlContext, PromptConfiguration.ZeroShot(ClipBackbone.Tiny), EuroSatTiles.Template, epochs: 1).Dispose();
         Assert.Empty(warnings);
         Fit(mlContext, PromptConfiguration.ZeroShot(ClipBackbone.Tiny), "a centered satellite photo of {}.", epochs: 1).Dispose();
-        Assert.Contains(warnings, message => message.Contains("herbaceous vegetation land", StringComparison.Ordinal));
+        Assert.Contains("herbaceous vegetation land", Assert.Single(warnings));
     }
 
     [Fact]
@@ -67,7 +77,8 @@ public sealed partial class EuroSatTilesTests
     {
         var mlContext = new MLContext(1);
         using DplTransformer zeroShot = Fit(mlContext, PromptConfiguration.ZeroShot(ClipBackbone.Tiny), EuroSatTiles.Template, epochs: 1);
-        using DplTransformer trained = Fit(mlContext, PromptConfiguration.Parse("text 6 0 2 | image 6 4 0 6 0"), EuroSatTiles.Template, epochs: 12);
+        var searched = PromptConfiguration.Parse("text 6 0 2 | image 6 4 0 6 0");
+        using DplTransformer trained = Fit(mlContext, searched, EuroSatTiles.Template, epochs: 12);
         MulticlassClassificationMetrics before = Evaluate(mlContext, zeroShot), after = Evaluate(mlContext, trained);
         Assert.Equal(after.MicroAccuracy, after.MacroAccuracy, 1e-9);
         // Chance is 1 of 10, of 100 test tiles; guessing has a log-loss of ln 10.
@@ -82,10 +93,13 @@ public sealed partial class EuroSatTilesTests
         using var folder = new TemporaryFolder();
         string zip = folder.File("model.zip");
         SampleProcess.Outcome outcome = await SampleProcess.Run(
-            "QuickStart", new Dictionary<string, string?>(), "--task", "eurosat", "--output", zip, "--search-epochs", "2", "--training-epochs", "2", "--candidates", "0", "2");
+            "QuickStart", Nothing,
+            "--task", "eurosat", "--output", zip, "--search-epochs", "2", "--training-epochs", "2", "--candidates", "0", "2");
         Assert.True(outcome.ExitCode == 0, outcome.Output + outcome.Error);
-        foreach (string expected in new[] { "200 training pictures of 10 classes, 100 test pictures", "zero-shot CLIP", "uniform, length 2", "searched (DPL)", "of 100", "most probable" }) Assert.Contains(expected, outcome.Output);
-        Assert.Equal("model.zip", Assert.Single(Directory.GetFileSystemEntries(folder.FullPath).Select(path => Path.GetFileName(path))));
+        Assert.All(
+            ["200 training pictures of 10 classes", "100 test pictures", "zero-shot CLIP", "uniform, length 2", "searched (DPL)", "most probable"],
+            expected => Assert.Contains(expected, outcome.Output));
+        Assert.Equal(zip, Assert.Single(Directory.GetFileSystemEntries(folder.FullPath)));
     }
 
     [Fact]
@@ -94,22 +108,28 @@ public sealed partial class EuroSatTilesTests
     {
         using var folder = new TemporaryFolder();
         SampleProcess.Outcome outcome = await SampleProcess.Run(
-            "ModelBuilder", new Dictionary<string, string?>(), "train", "--output", folder.File("model.zip"), "--search-epochs", "0", "--training-epochs", "2");
+            "ModelBuilder", Nothing, "train", "--output", folder.File("model.zip"), "--search-epochs", "0", "--training-epochs", "2");
         Assert.True(outcome.ExitCode == 0, outcome.Output + outcome.Error);
         Assert.Contains("Accuracy on ", outcome.Output);
         string[] answered = [.. ClassLine().Matches(outcome.Output).Select(match => match.Groups[1].Value.TrimEnd())];
         Assert.Equal(EuroSatTiles.Train.Select(tile => tile.Label).Distinct(), answered.Order(StringComparer.Ordinal));
 
-        SampleProcess.Outcome alone = await SampleProcess.Run("ModelBuilder", new Dictionary<string, string?>(), "train", "--test", EuroSatTiles.Folder);
+        SampleProcess.Outcome alone = await SampleProcess.Run("ModelBuilder", Nothing, "train", "--test", EuroSatTiles.Folder);
         Assert.Equal(1, alone.ExitCode);
         Assert.Contains("--test belongs to a folder", Assert.Single(alone.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries)));
     }
 
-    private static IEnumerable<string> Files(string pattern)
-        => Directory.GetFiles(Source, pattern, SearchOption.AllDirectories).Select(path => Path.GetRelativePath(Source, path)).Order(StringComparer.Ordinal);
+    private static IEnumerable<EuroSatTile> All => EuroSatTiles.Train.Concat(EuroSatTiles.Test);
 
-    private static ITransformer ToKey(MLContext mlContext)
-        => mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(mlContext.Data.LoadFromEnumerable(EuroSatTiles.Train));
+    private static IOrderedEnumerable<string> Files(string pattern)
+        => Directory.GetFiles(Source, pattern, SearchOption.AllDirectories)
+            .Select(path => Path.GetRelativePath(Source, path))
+            .Order(StringComparer.Ordinal);
+
+    private static IDataView Keyed(MLContext mlContext, IEnumerable<EuroSatTile> tiles)
+        => mlContext.Transforms.Conversion.MapValueToKey("Label")
+            .Fit(mlContext.Data.LoadFromEnumerable(EuroSatTiles.Train))
+            .Transform(mlContext.Data.LoadFromEnumerable(tiles));
 
     private static DplTransformer Fit(MLContext mlContext, PromptConfiguration configuration, string template, int epochs)
         => mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
@@ -121,10 +141,10 @@ public sealed partial class EuroSatTilesTests
             BatchSize = 16,
             TrainingEpochs = epochs,
             ValidationRowsPerClass = DplTrainer.Options.DefaultValidationRowsPerClass,
-        }).Fit(ToKey(mlContext).Transform(mlContext.Data.LoadFromEnumerable(EuroSatTiles.Train)));
+        }).Fit(Keyed(mlContext, EuroSatTiles.Train));
 
     private static MulticlassClassificationMetrics Evaluate(MLContext mlContext, DplTransformer model)
-        => mlContext.MulticlassClassification.Evaluate(model.Transform(ToKey(mlContext).Transform(mlContext.Data.LoadFromEnumerable(EuroSatTiles.Test))));
+        => mlContext.MulticlassClassification.Evaluate(model.Transform(Keyed(mlContext, EuroSatTiles.Test)));
 
     [GeneratedRegex(@"^  \d\.\d+  (.+)$", RegexOptions.Multiline)]
     private static partial Regex ClassLine();

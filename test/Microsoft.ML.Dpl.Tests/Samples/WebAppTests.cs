@@ -182,7 +182,8 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
         SampleProcess.Outcome option = await SampleProcess.Run("WebApp", new Dictionary<string, string?>(), "--urls", "http://127.0.0.1:0", "--Classifier:MaxBatch", "0");
         Assert.Equal(1, option.ExitCode);
         Assert.Contains("MaxBatch", option.Error);
-        SampleProcess.Outcome demo = await SampleProcess.Run("WebApp", new Dictionary<string, string?>(), "--urls", "http://127.0.0.1:0", "--demo", "cats");
+        SampleProcess.Outcome demo = await SampleProcess.Run(
+            "WebApp", new Dictionary<string, string?>(), "--urls", "http://127.0.0.1:0", "--demo", "cats");
         Assert.Equal(1, demo.ExitCode);
         Assert.Contains("Demo", demo.Error);
     }
@@ -193,13 +194,15 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
     {
         using var folder = new TemporaryFolder();
         await using WebServer server = await WebServer.StartReady("--demo", "eurosat", "--Classifier:DemoFolder", folder.FullPath);
-        string[] classes = [.. EuroSatTiles.Train.Select(tile => tile.Label).Distinct()], examples = (await server.Client.GetFromJsonAsync<string[]>("examples"))!;
+        string[] classes = [.. EuroSatTiles.Train.Select(tile => tile.Label).Distinct()];
+        string[] examples = (await server.Client.GetFromJsonAsync<string[]>("examples"))!;
         Assert.Equal(classes.Select(name => name.Replace(' ', '_') + ".jpg"), examples);
         foreach (string name in examples)
         {
             using HttpResponseMessage example = await server.Client.GetAsync("examples/" + name);
             Assert.Equal("image/jpeg", example.Content.Headers.ContentType?.MediaType);
-            using HttpResponseMessage response = await server.Client.PostAsync("predict", new ByteArrayContent(await example.Content.ReadAsByteArrayAsync()));
+            using var image = new ByteArrayContent(await example.Content.ReadAsByteArrayAsync());
+            using HttpResponseMessage response = await server.Client.PostAsync("predict", image);
             ServerAnswer answer = (await response.Content.ReadFromJsonAsync<ServerAnswer>())!;
             Assert.Equal(classes, answer.Classes.Select(c => c.Name).Order(StringComparer.Ordinal));
         }
