@@ -16,7 +16,16 @@ public static partial class FlowerClassifier
     public static void Train(string outputModelPath, string imageFolder, DplTrainer.Options? options = null)
     {
         var mlContext = new MLContext(seed: 1);
-        IDataView data = LoadImageFromFolder(mlContext, imageFolder);
+        Train(mlContext, outputModelPath, LoadImageFromFolder(mlContext, imageFolder), options);
+    }
+
+    /// <summary>Trains a model on images that were loaded and saves it.</summary>
+    /// <param name="mlContext">The context of the data.</param>
+    /// <param name="outputModelPath">Where the model goes.</param>
+    /// <param name="data">With the columns Label and ImageSource.</param>
+    /// <param name="options">What the trainer does; null: <see cref="DefaultOptions"/>.</param>
+    public static void Train(MLContext mlContext, string outputModelPath, IDataView data, DplTrainer.Options? options = null)
+    {
         ITransformer model = RetrainModel(mlContext, data, options);
         // Frees what the trained model holds outside the garbage collector's sight.
         using var held = model as IDisposable;
@@ -40,8 +49,15 @@ public static partial class FlowerClassifier
         ];
         if (pictures.Length == 0)
             throw new InvalidDataException($"'{folder}' has no folder with pictures in it. Make one folder for each class, named as the class, and put its pictures ({string.Join(", ", PictureEndings)}) there.");
-        return mlContext.Data.LoadFromEnumerable(pictures.Select(picture => new ModelInput { Label = picture.Label, ImageSource = File.ReadAllBytes(picture.File) }));
+        return LoadImages(mlContext, pictures);
     }
+
+    /// <summary>Image files and their classes. Files are read when the data is, and closed again at once.</summary>
+    /// <param name="mlContext">Makes the data view.</param>
+    /// <param name="images">Paths and classes.</param>
+    public static IDataView LoadImages(MLContext mlContext, IEnumerable<(string File, string Label)> images)
+        => mlContext.Data.LoadFromEnumerable(
+            images.Select(image => new ModelInput { Label = image.Label, ImageSource = File.ReadAllBytes(image.File) }));
 
     /// <summary>Saves a model as a file that <c>mlContext.Model.Load</c> reads.</summary>
     public static void SaveModel(MLContext mlContext, ITransformer model, IDataView data, string modelSavePath)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Reflection;
 using Drawing.Tasks;
+using EuroSat;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl;
@@ -10,16 +11,29 @@ using ModelBuilder;
 var clip = new Option<string>("--clip") { Description = "Folder of a CLIP in Hugging Face layout, a .safetensors file with OpenAI's names, or tiny: the one that comes along.", DefaultValueFactory = _ => "tiny" };
 var output = new Option<FileInfo>("--output") { Description = "Where the model goes.", DefaultValueFactory = _ => new FileInfo("modelbuilder/FlowerClassifier.zip") };
 var test = new Option<DirectoryInfo>("--test") { Description = "Folder of other pictures, laid out alike, to measure the model on." }.AcceptExistingOnly();
-var template = new Option<string>("--template") { Description = "Text of a class.", DefaultValueFactory = _ => "a photo of a {}." };
+var template = new Option<string?>("--template")
+{
+    Description = "Text of a class. Default: a photo of a {}., or that of the satellite tiles.",
+};
 var searchEpochs = new Option<int>("--search-epochs") { Description = "Epochs of search; 0: no search, 4 prompt rows in every layer.", DefaultValueFactory = _ => 20 };
 var trainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 40 };
 var batch = new Option<int>("--batch") { Description = "Pictures per step.", DefaultValueFactory = _ => 16 };
 var device = new Option<string?>("--device") { Description = "cpu, cuda or cuda:n." };
 
-var folder = new Argument<DirectoryInfo>("folder") { Description = "One folder of pictures for each class, named as the class." }.AcceptExistingOnly();
+var folder = new Argument<DirectoryInfo>("folder")
+{
+    Description = "One folder of pictures for each class, named as the class. Default: satellite tiles that come along.",
+    Arity = ArgumentArity.ZeroOrOne,
+}.AcceptExistingOnly();
 var train = new Command("train", "Trains a classifier on a folder of pictures and saves it as an ML.NET model.") { folder, clip, output, test, template, searchEpochs, trainingEpochs, batch, device };
-train.SetAction((arguments, cancellation) => Guarded(() => Train(
-    arguments.GetRequiredValue(folder), arguments.GetValue(test), arguments.GetRequiredValue(output), Options(arguments, arguments.GetRequiredValue(template), cancellation))));
+train.SetAction((arguments, cancellation) => Guarded(() =>
+{
+    FileInfo zip = arguments.GetRequiredValue(output);
+    DplTrainer.Options OptionsFor(string usual) => Options(arguments, arguments.GetValue(template) ?? usual, cancellation);
+    if (arguments.GetValue(folder) is { } own) TrainOnFolder(own, arguments.GetValue(test), zip, OptionsFor("a photo of a {}."));
+    else if (arguments.GetValue(test) is not null) throw new ArgumentException("--test belongs to a folder of your own: name it too.");
+    else TrainOnTiles(zip, OptionsFor(EuroSatTiles.Template));
+}));
 
 var model = new Argument<FileInfo>("model") { Description = "A saved model." }.AcceptExistingOnly();
 var files = new Argument<FileInfo[]>("files") { Description = "Picture files.", Arity = ArgumentArity.OneOrMore }.AcceptExistingOnly();
@@ -38,7 +52,7 @@ root.SetAction((arguments, cancellation) => Guarded(() =>
     DrawnTaskFiles.Write(task, pictures, trainPerClass: 16, validationPerClass: 1, testPerClass: 25, seed: 1);
     Console.WriteLine($"Drew pictures of {task.ClassNames.Count} classes into {pictures}.");
     DirectoryInfo Split(string name) => new(Path.Combine(pictures, name));
-    Train(Split("train"), Split("test"), zip, Options(arguments, task.Template, cancellation));
+    TrainOnFolder(Split("train"), Split("test"), zip, Options(arguments, task.Template, cancellation));
     Predict(zip, [.. Split("test").EnumerateFiles("000.png", SearchOption.AllDirectories).OrderBy(file => file.FullName, StringComparer.Ordinal).Take(2)]);
 }));
 return await root.Parse(args).InvokeAsync();
@@ -58,18 +72,38 @@ DplTrainer.Options Options(ParseResult arguments, string classTemplate, Cancella
     return options;
 }
 
-static void Train(DirectoryInfo pictures, DirectoryInfo? others, FileInfo zip, DplTrainer.Options options)
+static void TrainOnFolder(DirectoryInfo pictures, DirectoryInfo? others, FileInfo zip, DplTrainer.Options options)
 {
     FlowerClassifier.Train(zip.FullName, pictures.FullName, options);
+    Saved(zip);
+    if (others is not null) Measure(zip, mlContext => FlowerClassifier.LoadImageFromFolder(mlContext, others.FullName), others.FullName);
+}
+
+static void TrainOnTiles(FileInfo zip, DplTrainer.Options options)
+{
+    static IDataView Load(MLContext mlContext, IEnumerable<EuroSatTile> tiles)
+        => FlowerClassifier.LoadImages(mlContext, tiles.Select(tile => (tile.ImagePath, tile.Label)));
+    Console.WriteLine($"Satellite tiles in {EuroSatTiles.Folder}.");
+    var mlContext = new MLContext(seed: 1);
+    FlowerClassifier.Train(mlContext, zip.FullName, Load(mlContext, EuroSatTiles.Train), options);
+    Saved(zip);
+    Measure(zip, context => Load(context, EuroSatTiles.Test), EuroSatTiles.TestTable);
+    Predict(zip, [new FileInfo(EuroSatTiles.Test[0].ImagePath)]);
+}
+
+static void Saved(FileInfo zip)
+{
     zip.Refresh();
     Console.WriteLine($"Saved {zip.FullName} ({zip.Length / 1024} KiB).");
-    if (others is null) return;
+}
 
+static void Measure(FileInfo zip, Func<MLContext, IDataView> load, string others)
+{
     var mlContext = new MLContext();
     ITransformer saved = mlContext.Model.Load(zip.FullName, out _);
     using var held = saved as IDisposable;
-    MulticlassClassificationMetrics metrics = FlowerClassifier.Evaluate(mlContext, saved, FlowerClassifier.LoadImageFromFolder(mlContext, others.FullName));
-    Console.WriteLine($"Accuracy on {others.FullName}: {metrics.MicroAccuracy:f4}, mean over classes {metrics.MacroAccuracy:f4}, log-loss {metrics.LogLoss:f3}.");
+    MulticlassClassificationMetrics metrics = FlowerClassifier.Evaluate(mlContext, saved, load(mlContext));
+    Console.WriteLine($"Accuracy on {others}: {metrics.MicroAccuracy:f4}, mean over classes {metrics.MacroAccuracy:f4}, log-loss {metrics.LogLoss:f3}.");
 }
 
 static void Predict(FileInfo zip, FileInfo[] pictures)

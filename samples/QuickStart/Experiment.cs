@@ -62,6 +62,8 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
         Backbone = backbone,
         ImageColumnName = nameof(Picture.ImagePath),
         ValidationSet = validation,
+        // What a search sets aside, fixed lengths must not train on either.
+        ValidationRowsPerClass = validation is null ? DplTrainer.Options.DefaultValidationRowsPerClass : null,
         Configuration = configuration,
         CandidateLengths = settings.Candidates,
         Template = settings.Pictures.Template,

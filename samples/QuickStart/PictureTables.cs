@@ -1,4 +1,5 @@
 using Drawing.Tasks;
+using EuroSat;
 using Spectre.Console;
 
 namespace QuickStart;
@@ -8,11 +9,24 @@ internal sealed record PictureTables(FileInfo Train, FileInfo? Validation, FileI
 {
     private const int TrainPerClass = 16, ValidationPerClass = 4, TestPerClass = 50;
 
-    /// <summary>Draws a task that the embedded CLIP was not trained for.</summary>
-    /// <param name="name">One of the drawn tasks.</param>
-    /// <param name="folder">The pictures go into a folder of the task's name in it.</param>
-    /// <param name="seed">Of the pictures.</param>
-    public static PictureTables Draw(string name, DirectoryInfo folder, int seed)
+    /// <summary>The tasks that need no tables: the drawn ones and the satellite tiles that come along.</summary>
+    public static IReadOnlyList<string> Tasks { get; } = [.. DrawnTasks.All.Select(task => task.Name), EuroSatTiles.Name];
+
+    /// <summary>The images of a task that the embedded CLIP was not trained for.</summary>
+    /// <param name="name">One of <see cref="Tasks"/>.</param>
+    /// <param name="folder">Drawn images go into a folder of the task's name in it.</param>
+    /// <param name="seed">Of drawn images.</param>
+    public static PictureTables Of(string name, DirectoryInfo folder, int seed)
+        => name == EuroSatTiles.Name ? Tiles() : Draw(name, folder, seed);
+
+    private static PictureTables Tiles()
+    {
+        AnsiConsole.MarkupLineInterpolated($"Satellite tiles of [bold]{EuroSatTiles.Name}[/] in {EuroSatTiles.Folder}");
+        FileInfo train = new(EuroSatTiles.TrainTable), test = new(EuroSatTiles.TestTable);
+        return new PictureTables(train, Validation: null, test, EuroSatTiles.Template);
+    }
+
+    private static PictureTables Draw(string name, DirectoryInfo folder, int seed)
     {
         DrawnTask task = DrawnTasks.Named(name);
         string pictures = Path.Combine(folder.FullName, task.Name);

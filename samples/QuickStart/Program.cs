@@ -1,23 +1,29 @@
 using System.CommandLine;
 using System.Reflection;
-using Drawing.Tasks;
 using Microsoft.ML.Dpl.Clip;
 using QuickStart;
 using Spectre.Console;
 
 var clip = new Option<string>("--clip") { Description = "Folder of a CLIP in Hugging Face layout, a .safetensors file with OpenAI's names, or tiny: the one that comes along.", DefaultValueFactory = _ => "tiny" };
-var task = new Option<string>("--task") { Description = "The pictures to draw where no --train is given: " + string.Join(", ", DrawnTasks.All.Select(t => t.Name)) + ".", DefaultValueFactory = _ => "lighting" };
-var train = new Option<FileInfo>("--train") { Description = "Table of training pictures: ImagePath and Label, separated by tabs. Default: pictures are drawn." }.AcceptExistingOnly();
+var task = new Option<string>("--task")
+{
+    HelpName = "task",
+    Description = $"The images where no --train is given: {string.Join(", ", PictureTables.Tasks)}. "
+        + "eurosat are satellite photographs that come along, the others are drawn.",
+    DefaultValueFactory = _ => "lighting",
+};
+task.AcceptOnlyFromAmong([.. PictureTables.Tasks]);
+var train = new Option<FileInfo>("--train") { Description = "Table of training pictures: ImagePath and Label, separated by tabs. Default: those of --task." }.AcceptExistingOnly();
 var validation = new Option<FileInfo>("--validation") { Description = "Table of validation pictures. Default: 4 training pictures of each class." }.AcceptExistingOnly();
 var test = new Option<FileInfo>("--test") { Description = "Table of test pictures; belongs to --train." }.AcceptExistingOnly();
 var output = new Option<FileInfo>("--output") { Description = "Where the model goes.", DefaultValueFactory = _ => new FileInfo("quickstart/model.zip") };
-var searchEpochs = new Option<int?>("--search-epochs") { Description = "Epochs of search. Default: 12, or 60 on drawn pictures." };
-var trainingEpochs = new Option<int?>("--training-epochs") { Description = "Epochs of training. Default: 15, or 40 on drawn pictures." };
+var searchEpochs = new Option<int?>("--search-epochs") { Description = "Epochs of search. Default: 12, or 60 on a --task." };
+var trainingEpochs = new Option<int?>("--training-epochs") { Description = "Epochs of training. Default: 15, or 40 on a --task." };
 var batch = new Option<int>("--batch") { Description = "Pictures per step.", DefaultValueFactory = _ => 16 };
 var learningRate = new Option<double>("--learning-rate") { Description = "Of prompts and alphas.", DefaultValueFactory = _ => 0.0035 };
 var distillation = new Option<double>("--distillation") { Description = "Weight of staying near to zero-shot CLIP in training.", DefaultValueFactory = _ => 0 };
 var candidates = new Option<int[]>("--candidates") { Description = "Context lengths to choose from.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [0, 2, 4, 6] };
-var template = new Option<string?>("--template") { Description = "Text of a class. Default: a photo of a {}., or that of the drawn task." };
+var template = new Option<string?>("--template") { Description = "Text of a class. Default: a photo of a {}., or that of the --task." };
 var seed = new Option<int>("--seed") { Description = "Of everything random.", DefaultValueFactory = _ => 1 };
 var device = new Option<string?>("--device") { Description = "cpu, cuda or cuda:n." };
 
@@ -28,18 +34,18 @@ var root = new RootCommand("Compares zero-shot CLIP, uniform prompts and searche
 root.SetAction((arguments, cancellation) => Guarded(() =>
 {
     FileInfo zip = arguments.GetRequiredValue(output);
-    bool draws = arguments.GetValue(train) is null;
+    bool ownTables = arguments.GetValue(train) is not null;
     // Before anything is drawn or read: a wrong path is known at once and leaves nothing behind.
     ClipBackbone.Open(arguments.GetRequiredValue(clip));
-    if (draws != arguments.GetValue(test) is null) throw new ArgumentException("--train and --test go together.");
+    if (ownTables != arguments.GetValue(test) is not null) throw new ArgumentException("--train and --test go together.");
     Directory.CreateDirectory(zip.DirectoryName!);
-    PictureTables pictures = draws
-        ? PictureTables.Draw(arguments.GetRequiredValue(task), zip.Directory!, arguments.GetValue(seed))
-        : new PictureTables(arguments.GetValue(train)!, arguments.GetValue(validation), arguments.GetValue(test)!, "a photo of a {}.");
+    PictureTables pictures = ownTables
+        ? new PictureTables(arguments.GetValue(train)!, arguments.GetValue(validation), arguments.GetValue(test)!, "a photo of a {}.")
+        : PictureTables.Of(arguments.GetRequiredValue(task), zip.Directory!, arguments.GetValue(seed));
     return new Experiment(
         new ExperimentSettings(
             arguments.GetRequiredValue(clip), pictures with { Template = arguments.GetValue(template) ?? pictures.Template }, zip,
-            arguments.GetValue(searchEpochs) ?? (draws ? 60 : 12), arguments.GetValue(trainingEpochs) ?? (draws ? 40 : 15), arguments.GetValue(batch), arguments.GetValue(learningRate), arguments.GetValue(distillation),
+            arguments.GetValue(searchEpochs) ?? (ownTables ? 12 : 60), arguments.GetValue(trainingEpochs) ?? (ownTables ? 15 : 40), arguments.GetValue(batch), arguments.GetValue(learningRate), arguments.GetValue(distillation),
             arguments.GetValue(seed), arguments.GetValue(device), arguments.GetRequiredValue(candidates)),
         cancellation).Run();
 }));

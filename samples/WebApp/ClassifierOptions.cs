@@ -2,18 +2,26 @@ using System.ComponentModel.DataAnnotations;
 
 namespace WebApp;
 
-/// <summary>The section Classifier of the configuration; <c>--model</c> and <c>--clip</c> on the command line set the first two.</summary>
+/// <summary>
+/// The section Classifier of the configuration; <c>--model</c>, <c>--clip</c> and <c>--demo</c> on the command line set the first three.
+/// </summary>
 internal sealed class ClassifierOptions
 {
     public const string Section = "Classifier";
 
-    /// <summary>The model zip to serve. Null: a small one is made from drawn pictures at the first start.</summary>
+    /// <summary>The model zip to serve. Null: a small one is made at the first start.</summary>
     public string? Model { get; set; }
 
     /// <summary>The CLIP that the model was trained on, where it is not where it lay then. Null: the model finds it.</summary>
     public string? Clip { get; set; }
 
-    /// <summary>Where the small model and its example pictures are kept. Null: the folder demo beside the program.</summary>
+    /// <summary>
+    /// The images of the small model: drawn, or eurosat for satellite photographs, which are much harder for the CLIP that comes along.
+    /// </summary>
+    [AllowedValues(DemoImages.Drawn, DemoImages.Tiles)]
+    public string Demo { get; set; } = DemoImages.Drawn;
+
+    /// <summary>Keeps small models and their example images, in a folder for each demo. Null: the folder demo beside the program.</summary>
     public string? DemoFolder { get; set; }
 
     /// <summary>The largest picture file, in bytes.</summary>

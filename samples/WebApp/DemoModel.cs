@@ -1,47 +1,41 @@
-using Drawing.Tasks;
 using Microsoft.ML;
 using Microsoft.ML.Dpl;
 using Microsoft.ML.Dpl.Clip;
 
 namespace WebApp;
 
-/// <summary>A small model of drawn pictures, so that there is something to see without photographs and without a download.</summary>
+/// <summary>A small model, so that there is something to see without photographs of one's own and without a download.</summary>
 internal static class DemoModel
 {
-    private const int Pixels = 224;
-
     /// <summary>The folder with pictures that the model was not trained on.</summary>
     public static string ExamplesFolder(string folder) => Path.Combine(folder, "examples");
 
     /// <summary>Loads the model of a folder, or makes it there: half a minute on two cores.</summary>
+    /// <param name="demo">Of which images: see <see cref="DemoImages"/>.</param>
     /// <param name="folder">Made if missing.</param>
     /// <param name="progress">Hears of every step of training.</param>
     /// <param name="cancellation">Ends the training.</param>
-    public static ServedModel LoadOrMake(string folder, IProgress<DplProgress> progress, CancellationToken cancellation)
+    public static ServedModel LoadOrMake(string demo, string folder, IProgress<DplProgress> progress, CancellationToken cancellation)
     {
         string zip = Path.Combine(folder, "model.zip");
-        if (!File.Exists(zip)) Make(folder, zip, progress, cancellation);
-        return ServedModel.Load(zip, clip: null, "Colours of drawn things under coloured light");
+        if (!File.Exists(zip)) Make(DemoImages.Of(demo, folder), folder, zip, progress, cancellation);
+        return ServedModel.Load(zip, clip: null, DemoImages.Title(demo));
     }
 
-    private static void Make(string folder, string zip, IProgress<DplProgress> progress, CancellationToken cancellation)
+    private static void Make(DemoImages images, string folder, string zip, IProgress<DplProgress> progress, CancellationToken cancellation)
     {
-        DrawnTask task = DrawnTasks.Named("lighting");
-        string pictures = Path.Combine(folder, task.Name);
-        DrawnTaskFiles.Write(task, pictures, trainPerClass: 16, validationPerClass: 1, testPerClass: 1, seed: 1, Pixels);
-        CopyExamples(Path.Combine(pictures, "test"), ExamplesFolder(folder));
+        CopyExamples(images.Examples, ExamplesFolder(folder));
 
         var mlContext = new MLContext(seed: 1);
-        string[] rows = File.ReadAllLines(Path.Combine(pictures, "train.tsv"))[1..];
-        IDataView data = mlContext.Data.LoadFromEnumerable(rows.Select(row => row.Split('\t')).Select(cells => new LabelledPicture { Label = cells[1], ImageSource = File.ReadAllBytes(Path.Combine(pictures, cells[0])) }));
+        IDataView data = mlContext.Data.LoadFromEnumerable(
+            images.Train.Select(image => new LabelledPicture { Label = image.Label, ImageSource = File.ReadAllBytes(image.Path) }));
         var pipeline = mlContext.Transforms.Conversion.MapValueToKey("Label")
             .Append(mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
             {
                 Backbone = ClipBackbone.Tiny,
                 ImageColumnName = nameof(LabelledPicture.ImageSource),
-                Template = task.Template,
-                // No search: uniform lengths do as well on this task, and the visitor waits.
-                Configuration = PromptConfiguration.Uniform(ClipBackbone.Tiny, 6),
+                Template = images.Template,
+                Configuration = images.Prompts,
                 BatchSize = 16,
                 TrainingEpochs = 40,
                 Progress = progress,
@@ -54,10 +48,11 @@ internal static class DemoModel
         File.Move(zip + ".part", zip, overwrite: true);
     }
 
-    private static void CopyExamples(string from, string to)
+    private static void CopyExamples(IEnumerable<(string Path, string Label)> examples, string to)
     {
         Directory.CreateDirectory(to);
-        foreach (string folder in Directory.GetDirectories(from)) File.Copy(Path.Combine(folder, "000.png"), Path.Combine(to, Path.GetFileName(folder) + ".png"), overwrite: true);
+        foreach (var (path, label) in examples)
+            File.Copy(path, Path.Combine(to, label.Replace(' ', '_') + Path.GetExtension(path)), overwrite: true);
     }
 
     private sealed class LabelledPicture

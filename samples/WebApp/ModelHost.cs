@@ -37,11 +37,11 @@ internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplic
     {
         if (_model is not null) return;
         string folder = DemoFolder(options.Value);
-        log.LogInformation("No --model was given: a small model of drawn pictures is loaded from {Folder}, or made there first.", folder);
+        log.LogInformation("No --model was given: a small one ({Demo}) is loaded from {Folder}, or made there first.", options.Value.Demo, folder);
         try
         {
             // Training keeps a thread busy; the server answers meanwhile.
-            Serve(await Task.Run(() => DemoModel.LoadOrMake(folder, this, stoppingToken), stoppingToken));
+            Serve(await Task.Run(() => DemoModel.LoadOrMake(options.Value.Demo, folder, this, stoppingToken), stoppingToken));
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
@@ -61,5 +61,7 @@ internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplic
         log.LogInformation("Serving {Model}: {Count} classes.", model.Name, model.ClassNames.Count);
     }
 
-    private static string DemoFolder(ClassifierOptions options) => Path.GetFullPath(options.DemoFolder ?? Path.Combine(AppContext.BaseDirectory, "demo"));
+    // A folder for each demo: another one must not find this one's model.
+    private static string DemoFolder(ClassifierOptions options)
+        => Path.GetFullPath(Path.Combine(options.DemoFolder ?? Path.Combine(AppContext.BaseDirectory, "demo"), options.Demo));
 }

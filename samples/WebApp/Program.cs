@@ -4,7 +4,8 @@ using WebApp;
 
 // Pages and settings lie beside the program, whatever folder it is started from.
 WebApplicationBuilder builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
-builder.Configuration.AddCommandLine(args, new Dictionary<string, string> { ["--model"] = "Classifier:Model", ["--clip"] = "Classifier:Clip" });
+var switches = new Dictionary<string, string> { ["--model"] = "Classifier:Model", ["--clip"] = "Classifier:Clip", ["--demo"] = "Classifier:Demo" };
+builder.Configuration.AddCommandLine(args, switches);
 builder.Services.AddOptions<ClassifierOptions>().BindConfiguration(ClassifierOptions.Section).ValidateDataAnnotations();
 builder.Services.AddSingleton<ModelHost>().AddHostedService(services => services.GetRequiredService<ModelHost>());
 builder.Services.AddSingleton<PredictionQueue>().AddHostedService(services => services.GetRequiredService<PredictionQueue>());
@@ -42,7 +43,11 @@ app.MapGet("/health", Health.Of)
     .Produces<Health>()
     .Produces<Health>(StatusCodes.Status503ServiceUnavailable);
 app.MapGet("/examples", Examples.List).WithName("examples").WithSummary("Names of pictures to try; none where a model was given.");
-app.MapGet("/examples/{name}", Examples.Picture).WithName("example").WithSummary("One of the pictures to try.").Produces(StatusCodes.Status200OK, contentType: "image/png").ProducesProblem(StatusCodes.Status404NotFound);
+app.MapGet("/examples/{name}", Examples.Picture)
+    .WithName("example")
+    .WithSummary("One of the pictures to try.")
+    .Produces<byte[]>(StatusCodes.Status200OK, contentType: "image/png", additionalContentTypes: "image/jpeg")
+    .ProducesProblem(StatusCodes.Status404NotFound);
 app.MapOpenApi();
 
 try

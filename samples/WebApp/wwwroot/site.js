@@ -33,7 +33,8 @@ async function showExamples() {
   const names = await fetch('examples').then(r => r.json());
   $('examples').querySelector('ul').replaceChildren(...names.map(name => {
     const button = document.createElement('button');
-    const image = Object.assign(document.createElement('img'), { src: `examples/${name}`, alt: `Example ${name.replace('.png', '')}` });
+    const title = name.replace(/\.\w+$/, '').replaceAll('_', ' ');
+    const image = Object.assign(document.createElement('img'), { src: `examples/${name}`, alt: `Example ${title}` });
     button.type = 'button';
     button.append(image);
     button.onclick = async () => classify(await fetch(image.src).then(r => r.blob()));

@@ -4,6 +4,7 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
+using EuroSat;
 using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
 using SkiaSharp;
@@ -181,6 +182,32 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
         SampleProcess.Outcome option = await SampleProcess.Run("WebApp", new Dictionary<string, string?>(), "--urls", "http://127.0.0.1:0", "--Classifier:MaxBatch", "0");
         Assert.Equal(1, option.ExitCode);
         Assert.Contains("MaxBatch", option.Error);
+        SampleProcess.Outcome demo = await SampleProcess.Run(
+            "WebApp", new Dictionary<string, string?>(), "--urls", "http://127.0.0.1:0", "--demo", "cats");
+        Assert.Equal(1, demo.ExitCode);
+        Assert.Contains("Demo", demo.Error);
+    }
+
+    [Fact]
+    [Trait("Category", "Slow")]
+    public async Task The_demo_of_satellite_tiles_offers_a_tile_of_each_class_and_names_a_class_of_it()
+    {
+        using var folder = new TemporaryFolder();
+        await using WebServer server = await WebServer.StartReady("--demo", "eurosat", "--Classifier:DemoFolder", folder.FullPath);
+        string[] classes = [.. EuroSatTiles.Train.Select(tile => tile.Label).Distinct()];
+        string[] examples = (await server.Client.GetFromJsonAsync<string[]>("examples"))!;
+        Assert.Equal(classes.Select(name => name.Replace(' ', '_') + ".jpg"), examples);
+        foreach (string name in examples)
+        {
+            using HttpResponseMessage example = await server.Client.GetAsync("examples/" + name);
+            Assert.Equal("image/jpeg", example.Content.Headers.ContentType?.MediaType);
+            using var image = new ByteArrayContent(await example.Content.ReadAsByteArrayAsync());
+            using HttpResponseMessage response = await server.Client.PostAsync("predict", image);
+            ServerAnswer answer = (await response.Content.ReadFromJsonAsync<ServerAnswer>())!;
+            Assert.Equal(classes, answer.Classes.Select(c => c.Name).Order(StringComparer.Ordinal));
+        }
+        // Each demo keeps its model in a folder of its own.
+        Assert.True(File.Exists(folder.File("eurosat/model.zip")));
     }
 
     private static MultipartFormDataContent Form(byte[] file, string name, string type = "application/octet-stream")

@@ -1,0 +1,43 @@
+namespace EuroSat;
+
+/// <summary>A tile and its class.</summary>
+/// <param name="ImagePath">Full path of a JPEG file, 64 × 64 pixels.</param>
+/// <param name="Label">The class in words, such as <c>annual crop land</c>.</param>
+public sealed record EuroSatTile(string ImagePath, string Label);
+
+/// <summary>
+/// The satellite tiles of <c>samples/data/eurosat</c>, which lie beside the program: 10 classes, 20 training and 10 test tiles of each.
+/// </summary>
+public static class EuroSatTiles
+{
+    /// <summary>What the samples call them.</summary>
+    public const string Name = "eurosat";
+
+    /// <summary>
+    /// The text of a class; {} stands for its name. With the longest name it fits into the 32 tokens of the CLIP that comes along,
+    /// which CoOp's "a centered satellite photo of {}." does not.
+    /// </summary>
+    public const string Template = "a satellite photo of {}.";
+
+    /// <summary>One folder of tiles for each class, named as the class with underscores for spaces, and the tables.</summary>
+    public static string Folder { get; } = Path.Combine(AppContext.BaseDirectory, Name);
+
+    /// <summary>The table of training tiles: ImagePath and Label, separated by a tab.</summary>
+    public static string TrainTable => Path.Combine(Folder, "train.tsv");
+
+    /// <summary>The table of test tiles, likewise.</summary>
+    public static string TestTable => Path.Combine(Folder, "test.tsv");
+
+    /// <summary>The 200 training tiles, class by class.</summary>
+    /// <exception cref="IOException">The tiles do not lie beside the program.</exception>
+    public static IReadOnlyList<EuroSatTile> Train => Read(TrainTable);
+
+    /// <summary>The 100 test tiles, class by class.</summary>
+    /// <exception cref="IOException">The tiles do not lie beside the program.</exception>
+    public static IReadOnlyList<EuroSatTile> Test => Read(TestTable);
+
+    private static IReadOnlyList<EuroSatTile> Read(string table)
+        => [.. from line in File.ReadLines(table).Skip(1)
+               let cells = line.Split('\t')
+               select new EuroSatTile(Path.GetFullPath(cells[0], Folder), cells[1])];
+}
