@@ -132,9 +132,8 @@ public sealed class DataTests : IDisposable
     [Fact]
     public async Task Photographs_in_folders_are_evaluated_zero_shot()
     {
-        string images = Path.Combine(SharedData.RepositoryRoot, "test", "golden", "preprocess");
         foreach (var (name, file) in new[] { ("daisy", "photo-landscape.jpg"), ("daisy", "palette.png"), ("dandelion", "photo-2.jpg"), ("chair", "grey.jpg"), ("bonsai", "tall.jpg") })
-            File.Copy(Path.Combine(images, file), Path.Combine(Directory.CreateDirectory(Path.Combine(_folder, name)).FullName, file));
+            File.Copy(GoldenFolder.At($"preprocess/{file}"), Path.Combine(Directory.CreateDirectory(Path.Combine(_folder, name)).FullName, file));
         ToolProcess.Outcome outcome = (await ToolProcess.Run("zeroshot", _folder, "--clip", "tiny")).Expect(0);
         foreach (string name in new[] { "bonsai", "chair", "daisy", "dandelion" }) Assert.Contains(name, outcome.Output);
     }
