@@ -10,7 +10,7 @@
 #   artifacts/benchmarks, which holds .NET but no libtorch: dotnet publish test/Microsoft.ML.Dpl.Benchmarks -c Release -r linux-x64 --self-contained -p:LibTorch=none -o artifacts/benchmarks
 #     (its plots/ can stay behind; the rest is 52 MiB as tar.xz);
 #   where PyTorch is not 2.10, a folder of libtorch 2.10, for DPL_LIBTORCH;
-#   shared/golden, to begin with: python3 test/Microsoft.ML.Dpl.Benchmarks/pytorch/authors_dpl.py --check GOLDEN --device cuda
+#   GOLDEN, a copy of test/golden unpacked as its README says, to begin with: python3 test/Microsoft.ML.Dpl.Benchmarks/pytorch/authors_dpl.py --check GOLDEN --device cuda
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1

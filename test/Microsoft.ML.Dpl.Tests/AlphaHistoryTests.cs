@@ -82,12 +82,12 @@ public sealed class AlphaHistoryTests(SmallBackbone small) : IClassFixture<Small
     }
 
     /// <summary>The reference's whole search, written as .npy per branch and read again, chooses what its last alphas say.</summary>
-    [SkippableTheory]
+    [Theory]
     [Trait("Category", "Golden")]
-    [MemberData(nameof(GoldenCase.Folders), MemberType = typeof(GoldenCase))]
-    public void A_golden_search_chooses_by_its_last_alphas(string? folder)
+    [MemberData(nameof(GoldenCase.Names), MemberType = typeof(GoldenCase))]
+    public void A_golden_search_chooses_by_its_last_alphas(string caseName)
     {
-        using GoldenCase golden = GoldenCase.Open(folder);
+        using var golden = new GoldenCase(caseName);
         using var scope = NewDisposeScope();
         Tensor all = golden["search", "output.alphas_by_epoch"], finalText = golden["search", "final.alphas.text"], finalImage = golden["search", "final.alphas.image"];
         long epochs = all.shape[0], image = finalImage.NumberOfElements;

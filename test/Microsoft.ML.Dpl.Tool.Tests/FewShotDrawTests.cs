@@ -40,11 +40,10 @@ public sealed class FewShotDrawTests
     /// <summary>
     /// The split file is not at hand, but three draws from it are: what the seeds put on one place of the file must be one picture, and no picture may have two places.
     /// </summary>
-    [SkippableFact]
+    [Fact]
     public void The_draws_of_Caltech101_fit_one_split_file()
     {
-        string folder = SharedData.Require("data/caltech101");
-        (string Path, string Label)[] Table(string name) => [.. File.ReadLines(Path.Combine(folder, name)).Skip(1).Select(line => line.Split('\t')).Select(fields => (fields[0], fields[1]))];
+        (string Path, string Label)[] Table(string name) => [.. File.ReadLines(GoldenFolder.At($"draws/caltech101/{name}")).Skip(1).Select(line => line.Split('\t')).Select(fields => (fields[0], fields[1]))];
         string[] classes = [.. Table("shot16-seed1.train.tsv").Select(row => row.Label).Distinct()];
         Assert.Equal(Caltech101.Length, classes.Length);
         PictureRow[] Places(double share) => [.. classes.Zip(Caltech101).SelectMany(pair =>

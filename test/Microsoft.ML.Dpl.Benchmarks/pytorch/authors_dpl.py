@@ -1,7 +1,7 @@
 """The authors' steps of Differentiable Prompt Learning in PyTorch (1.13 or later), to measure this library against and to be held to the same golden values.
 
     python3 authors_dpl.py --shape vit-b-16 --classes 20 --json    what a step takes, as the benchmark's verb steps measures ours
-    python3 authors_dpl.py --check ../shared/golden                whether it computes what the reference computed; exit code 1 where it does not
+    python3 authors_dpl.py --check GOLDEN                          whether it computes what the reference computed; exit code 1 where it does not. GOLDEN: test/golden, unpacked as its README says
 """
 import argparse
 import json

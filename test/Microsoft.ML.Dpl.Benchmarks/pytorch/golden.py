@@ -1,4 +1,4 @@
-"""Holds the algorithm to the golden values beside a checkout (shared/golden/README.md), with the tolerances of GoldenNetworkTests.cs and GoldenSearchTests.cs."""
+"""Holds the algorithm to golden values (test/golden/README.md), unpacked, with the tolerances of GoldenNetworkTests.cs and GoldenSearchTests.cs."""
 import json
 import math
 import os
@@ -122,7 +122,8 @@ def check(folder, device):
     torch.backends.cudnn.allow_tf32 = False
     cases = sorted(entry.path for entry in os.scandir(folder) if os.path.exists(os.path.join(entry.path, "supernet.safetensors")))
     if not cases:
-        raise SystemExit("There is no case (a folder with supernet.safetensors) in '%s'." % folder)
+        packed = any(os.path.exists(os.path.join(entry.path, "supernet.safetensors.br")) for entry in os.scandir(folder))
+        raise SystemExit("There is no case (a folder with supernet.safetensors) in '%s'%s." % (folder, ": unpack its files, with brotli -d --rm on a copy" if packed else ""))
     good = True
     for case in cases:
         clip = NaiveClip(read(os.path.join(case, "clip.safetensors"), device)[0], device)

@@ -17,10 +17,10 @@ public sealed class ClipBackboneTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [SkippableFact]
+    [Fact]
     public void AFolderInHuggingFacesLayoutIsOpened()
     {
-        CopyHuggingFace("hf");
+        WriteHuggingFace();
         var backbone = ClipBackbone.Open(_folder.FullPath + Path.DirectorySeparatorChar);
         Assert.Equal((Path.GetFileName(_folder.FullPath), _folder.FullPath), (backbone.Name, backbone.Location));
         Assert.Equal(499, backbone.Config.EndOfTextId);
@@ -33,10 +33,10 @@ public sealed class ClipBackboneTests : IDisposable
         Assert.Equal(_folder.File("preprocessor_config.json"), ClipBackbone.FromFolder(_folder.FullPath).Files!.PreprocessorConfigPath);
     }
 
-    [SkippableFact]
+    [Fact]
     public void AShardedFolderHashesItsShardsInOrder()
     {
-        CopyHuggingFace("hf-sharded");
+        WriteHuggingFace(isSharded: true);
         var backbone = ClipBackbone.FromFolder(_folder.FullPath);
         byte[] first = SHA256.HashData(File.ReadAllBytes(_folder.File("model-00001-of-00002.safetensors"))), second = SHA256.HashData(File.ReadAllBytes(_folder.File("model-00002-of-00002.safetensors")));
         Assert.Equal(Convert.ToHexString(SHA256.HashData([.. first, .. second])).ToLowerInvariant(), backbone.Sha256);
@@ -44,10 +44,10 @@ public sealed class ClipBackboneTests : IDisposable
         Assert.Equal(4, vision.Value.Blocks.Count);
     }
 
-    [SkippableFact]
+    [Fact]
     public void AFileInOpenAIsNamesIsOpenedWithTheVocabularyBesideIt()
     {
-        string weights = _folder.Copy(SharedData.Require("golden/tiny-b/clip.safetensors"));
+        string weights = _folder.Copy(GoldenFolder.At("tiny-b/clip.safetensors"));
         string message = Assert.Throws<FileNotFoundException>(() => ClipBackbone.Open(weights)).Message;
         Assert.Contains(_folder.File(Vocabulary), message);
 
@@ -60,7 +60,7 @@ public sealed class ClipBackboneTests : IDisposable
         Assert.Equal(500, text.Value.TokenEmbedding.shape[0]);
     }
 
-    [SkippableFact]
+    [Fact]
     public void WhatIsMissingOrWrongIsSaidOnOpening()
     {
         Assert.Throws<FileNotFoundException>(() => ClipBackbone.Open(_folder.File("none")));
@@ -71,36 +71,38 @@ public sealed class ClipBackboneTests : IDisposable
 
         Exception Refusal() => Record.Exception(() => ClipBackbone.FromFolder(_folder.FullPath))!;
         Assert.Contains("no config.json", Assert.IsType<FileNotFoundException>(Refusal()).Message);
-        string config = _folder.Copy(SharedData.Require("golden/tiny-b/hf/config.json"));
+        using var whole = new TemporaryFolder();
+        HuggingFaceFolder.WriteGolden(whole.FullPath);
+        string config = _folder.Copy(whole.File("config.json"));
         Assert.Contains("neither model.safetensors nor model.safetensors.index.json", Assert.IsType<FileNotFoundException>(Refusal()).Message);
         File.WriteAllText(_folder.File("pytorch_model.bin"), "");
         Assert.Contains("pytorch_model.bin, which must be converted", Assert.IsType<FileNotFoundException>(Refusal()).Message);
-        string weights = _folder.Copy(SharedData.Require("golden/tiny-b/hf/model.safetensors"));
+        string weights = _folder.Copy(whole.File("model.safetensors"));
         Assert.Contains("vocab.json", Assert.IsType<FileNotFoundException>(Refusal()).Message);
         File.WriteAllText(_folder.File("vocab.json"), "{}");
         Assert.Contains("merges.txt", Assert.IsType<FileNotFoundException>(Refusal()).Message);
         File.WriteAllText(_folder.File("merges.txt"), "");
         Assert.Null(Refusal());
 
-        byte[] whole = File.ReadAllBytes(weights);
-        File.WriteAllBytes(weights, whole[..^1]);
+        byte[] content = File.ReadAllBytes(weights);
+        File.WriteAllBytes(weights, content[..^1]);
         Assert.Contains(weights, Assert.IsType<InvalidDataException>(Refusal()).Message);
-        File.WriteAllBytes(weights, whole);
-        File.WriteAllText(config, File.ReadAllText(config).Replace("\"num_hidden_layers\": 4", "\"num_hidden_layers\": 5"));
+        File.WriteAllBytes(weights, content);
+        File.WriteAllText(config, File.ReadAllText(config).Replace("\"num_hidden_layers\":4", "\"num_hidden_layers\":5"));
         Assert.Contains("vision_model.encoder.layers.4.", Assert.IsType<InvalidDataException>(Refusal()).Message);
     }
 
-    [SkippableFact]
+    [Fact]
     public void HuggingFaceNamesInASingleFileAreExplained()
     {
-        CopyHuggingFace("hf");
+        WriteHuggingFace();
         Assert.Contains("opened as a folder", Assert.Throws<InvalidDataException>(() => ClipBackbone.Open(_folder.File("model.safetensors"))).Message);
     }
 
-    [SkippableFact]
+    [Fact]
     public void WeightsAreSharedAndGoWithTheLastLease()
     {
-        CopyHuggingFace("hf");
+        WriteHuggingFace();
         ClipBackbone one = ClipBackbone.FromFolder(_folder.FullPath), other = ClipBackbone.FromFolder(_folder.FullPath);
         Lease<VisionWeights> first = one.RentVision(CPU), second = other.RentVision(new Device("cpu"));
         VisionWeights shared = first.Value;
@@ -117,10 +119,10 @@ public sealed class ClipBackboneTests : IDisposable
         Assert.NotSame(shared, again.Value);
     }
 
-    [SkippableFact]
+    [Fact]
     public void AnotherConfigurationOfTheSameFileIsNotShared()
     {
-        CopyHuggingFace("hf");
+        WriteHuggingFace();
         string config = _folder.File("config.json");
         using Lease<TextWeights> quick = ClipBackbone.FromFolder(_folder.FullPath).RentText(CPU);
         File.WriteAllText(config, File.ReadAllText(config).Replace("quick_gelu", "gelu"));
@@ -128,10 +130,10 @@ public sealed class ClipBackboneTests : IDisposable
         Assert.NotSame(quick.Value, exact.Value);
     }
 
-    [SkippableFact]
+    [Fact]
     public void FilesAreFreeOnceReadAndAChangeIsNoticed()
     {
-        CopyHuggingFace("hf");
+        WriteHuggingFace();
         string weights = _folder.File("model.safetensors");
         var backbone = ClipBackbone.FromFolder(_folder.FullPath);
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
@@ -153,10 +155,10 @@ public sealed class ClipBackboneTests : IDisposable
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    [SkippableFact]
+    [Fact]
     public void ManyThreadsRentAndHashSafely()
     {
-        CopyHuggingFace("hf");
+        WriteHuggingFace();
         var backbone = ClipBackbone.FromFolder(_folder.FullPath);
         Parallel.For(0, 64, new ParallelOptions { MaxDegreeOfParallelism = 8 }, _ =>
         {
@@ -172,7 +174,7 @@ public sealed class ClipBackboneTests : IDisposable
     public void LinkedWeightsAreFollowed()
     {
         Skip.If(OperatingSystem.IsWindows(), "making links needs a privilege on Windows");
-        CopyHuggingFace("hf");
+        WriteHuggingFace();
         string weights = _folder.File("model.safetensors");
         File.Move(weights, _folder.File("blob"));
         File.CreateSymbolicLink(weights, "blob");
@@ -180,9 +182,9 @@ public sealed class ClipBackboneTests : IDisposable
         ClipBackbone.FromFolder(_folder.FullPath).RentVision(CPU).Dispose();
     }
 
-    private void CopyHuggingFace(string name)
+    private void WriteHuggingFace(bool isSharded = false)
     {
-        foreach (string file in Directory.GetFiles(SharedData.Require($"golden/tiny-b/{name}"))) _folder.Copy(file);
+        HuggingFaceFolder.WriteGolden(_folder.FullPath, isSharded);
         File.WriteAllText(_folder.File("vocab.json"), "{}");
         File.WriteAllText(_folder.File("merges.txt"), "");
     }

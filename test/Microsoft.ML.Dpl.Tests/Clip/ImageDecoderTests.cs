@@ -73,12 +73,12 @@ public sealed class ImageDecoderTests : IDisposable
         Assert.Contains("60000 × 60000", Assert.Throws<InvalidDataException>(() => ImageDecoder.FromBytes(header, "a")).Message);
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("photo-2.jpg")]
     [InlineData("palette.png")]
     public void DamagedFilesAreDecodedOrRefused(string name)
     {
-        byte[] whole = File.ReadAllBytes(SharedData.Require($"golden/preprocess/{name}"));
+        byte[] whole = File.ReadAllBytes(GoldenFolder.At($"preprocess/{name}"));
         var random = new Random(1);
         int refused = 0;
         for (int i = 0; i < 200; i++)
@@ -130,13 +130,13 @@ public sealed class ImageDecoderTests : IDisposable
         Assert.Equal([128, 255], copy.Alpha!);
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("alpha.png")]
     [InlineData("palette.png")]
     [InlineData("grey.jpg")]
     public void PreparesMLImagesAsFiles(string name)
     {
-        string path = SharedData.Require($"golden/preprocess/{name}");
+        string path = GoldenFolder.At($"preprocess/{name}");
         using MLImage image = MLImage.CreateFromFile(path);
         byte[] expected = ClipImageProcessor.Default(64).Prepare(ImageDecoder.FromFile(path)), actual = ClipImageProcessor.Default(64).Prepare(ImageDecoder.FromMLImage(image));
         Assert.True(expected.Zip(actual, (a, b) => Math.Abs(a - b)).Average() < 0.5);

@@ -165,13 +165,13 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourPictures picture
     }
 
     /// <summary>The reference's chosen subnet, in its own names.</summary>
-    [SkippableTheory]
+    [Theory]
     [Trait("Category", "Golden")]
-    [MemberData(nameof(GoldenCase.Folders), MemberType = typeof(GoldenCase))]
-    public void Golden_prompts_are_read_as_they_are(string? folder)
+    [MemberData(nameof(GoldenCase.Names), MemberType = typeof(GoldenCase))]
+    public void Golden_prompts_are_read_as_they_are(string caseName)
     {
-        using GoldenCase golden = GoldenCase.Open(folder);
-        DplPrompts prompts = DplPrompts.Load(Path.Combine(folder!, "subnet.safetensors"));
+        using var golden = new GoldenCase(caseName);
+        DplPrompts prompts = DplPrompts.Load(Path.Combine(golden.Folder, "subnet.safetensors"));
         foreach (var (branch, layers) in new[] { ("text", prompts.Text), ("image", prompts.Image) })
         {
             int[] lengths = golden.Numbers("subnet", $"{branch}_lengths");

@@ -13,10 +13,9 @@ public class AuthorsPyTorchTests
     [SkippableFact]
     public async Task PyTorch_computes_what_the_reference_computed()
     {
-        Skip.If(SharedData.GoldenFolder is null, "no golden values beside this checkout (set DPL_GOLDEN)");
         string python = await RequirePyTorch();
         string program = Path.Combine(SharedData.RepositoryRoot, "test", "Microsoft.ML.Dpl.Benchmarks", "pytorch", "authors_dpl.py");
-        SampleProcess.Outcome outcome = await SampleProcess.StartProgram(python, NoBytecode, program, "--check", SharedData.GoldenFolder!);
+        SampleProcess.Outcome outcome = await SampleProcess.StartProgram(python, NoBytecode, program, "--check", GoldenFolder.Cases);
         Assert.True(outcome.ExitCode == 0, outcome.Output + outcome.Error);
         foreach (string line in new[] { ", supernet, gradients:", ", subnet, logits:", ", search, alphas by epoch:", ": the same as the reference" }) Assert.Contains(line, outcome.Output);
     }

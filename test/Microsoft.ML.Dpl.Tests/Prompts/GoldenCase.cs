@@ -13,28 +13,24 @@ internal sealed class GoldenCase : IDisposable
     private readonly SafetensorsFile _clip;
     private readonly Dictionary<string, SafetensorsFile> _files = [];
 
-    public GoldenCase(string folder)
+    /// <param name="name">One of <see cref="Names"/>.</param>
+    public GoldenCase(string name)
     {
         LibTorch.EnsureLoaded();
-        Folder = folder;
-        _clip = SafetensorsFile.Open(Path.Combine(folder, "clip.safetensors"));
+        Folder = Path.Combine(GoldenFolder.Cases, name);
+        _clip = SafetensorsFile.Open(Path.Combine(Folder, "clip.safetensors"));
         Config = OpenAIConfig.FromShapes(_clip);
         Vision = ClipWeightsReader.ReadVision(_clip, ClipNaming.OpenAI, Config, CPU);
         Text = ClipWeightsReader.ReadText(_clip, ClipNaming.OpenAI, Config, CPU);
     }
 
-    /// <summary>All cases, or one null where the reference data is absent.</summary>
-    public static TheoryData<string?> Folders()
+    /// <summary>The folders below <see cref="GoldenFolder.Cases"/> that hold a case.</summary>
+    /// <exception cref="InvalidDataException">There is none.</exception>
+    public static TheoryData<string> Names()
     {
-        string? root = SharedData.GoldenFolder;
-        string[] folders = root is null ? [] : [.. Directory.EnumerateDirectories(root).Where(d => File.Exists(Path.Combine(d, "supernet.safetensors"))).Order()];
-        return folders.Length == 0 ? new TheoryData<string?> { (string?)null } : new TheoryData<string?>(folders);
-    }
-
-    public static GoldenCase Open(string? folder)
-    {
-        Skip.If(folder is null, "no golden values beside this checkout (set DPL_GOLDEN)");
-        return new GoldenCase(folder!);
+        string[] folders = [.. Directory.EnumerateDirectories(GoldenFolder.Cases).Where(d => File.Exists(Path.Combine(d, "supernet.safetensors"))).Order(StringComparer.Ordinal)];
+        if (folders.Length == 0) throw new InvalidDataException($"'{GoldenFolder.Cases}' ({GoldenFolder.Variable}) holds no case: no folder in it has supernet.safetensors.");
+        return new TheoryData<string>(folders.Select(folder => Path.GetFileName(folder)));
     }
 
     public string Folder { get; }

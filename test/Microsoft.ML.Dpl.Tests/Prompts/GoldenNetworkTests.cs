@@ -11,11 +11,11 @@ namespace Microsoft.ML.Dpl.Tests.Prompts;
 [Trait("Category", "Golden")]
 public class GoldenNetworkTests
 {
-    [SkippableTheory]
-    [MemberData(nameof(GoldenCase.Folders), MemberType = typeof(GoldenCase))]
-    public void Supernet_equals_the_reference(string? folder)
+    [Theory]
+    [MemberData(nameof(GoldenCase.Names), MemberType = typeof(GoldenCase))]
+    public void Supernet_equals_the_reference(string caseName)
     {
-        using GoldenCase golden = GoldenCase.Open(folder);
+        using var golden = new GoldenCase(caseName);
         using var scope = NewDisposeScope();
         using var supernet = new Supernet(golden.Branch("supernet", "", "image"), golden.Branch("supernet", "", "text"));
         supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
@@ -30,11 +30,11 @@ public class GoldenNetworkTests
         }
     }
 
-    [SkippableTheory]
-    [MemberData(nameof(GoldenCase.Folders), MemberType = typeof(GoldenCase))]
-    public void Subnet_equals_the_reference(string? folder)
+    [Theory]
+    [MemberData(nameof(GoldenCase.Names), MemberType = typeof(GoldenCase))]
+    public void Subnet_equals_the_reference(string caseName)
     {
-        using GoldenCase golden = GoldenCase.Open(folder);
+        using var golden = new GoldenCase(caseName);
         using var scope = NewDisposeScope();
         using FixedBranch image = golden.Fixed("subnet", "image"), text = golden.Fixed("subnet", "text");
         image.RequireGradients(true);
@@ -46,11 +46,11 @@ public class GoldenNetworkTests
                     Close.Relative(golden["subnet", $"grad.prompts.{name}.{layer}"], rows.grad, 1e-3, $"gradient of {name} prompt {layer}");
     }
 
-    [SkippableTheory]
-    [MemberData(nameof(GoldenCase.Folders), MemberType = typeof(GoldenCase))]
-    public void Folded_tower_equals_the_reference(string? folder)
+    [Theory]
+    [MemberData(nameof(GoldenCase.Names), MemberType = typeof(GoldenCase))]
+    public void Folded_tower_equals_the_reference(string caseName)
     {
-        using GoldenCase golden = GoldenCase.Open(folder);
+        using var golden = new GoldenCase(caseName);
         using var scope = NewDisposeScope();
         using FixedBranch image = golden.Fixed("subnet", "image");
         using var tower = new FoldedImageTower(golden.Vision, image.Rows);

@@ -11,11 +11,11 @@ namespace Microsoft.ML.Dpl.Tests.Search;
 [Trait("Category", "Golden")]
 public class GoldenSearchTests
 {
-    [SkippableTheory]
-    [MemberData(nameof(GoldenCase.Folders), MemberType = typeof(GoldenCase))]
-    public void Search_takes_the_reference_course(string? folder)
+    [Theory]
+    [MemberData(nameof(GoldenCase.Names), MemberType = typeof(GoldenCase))]
+    public void Search_takes_the_reference_course(string caseName)
     {
-        using GoldenCase golden = GoldenCase.Open(folder);
+        using var golden = new GoldenCase(caseName);
         using var scope = NewDisposeScope();
         using var imageTower = new ImageTower(golden.Vision);
         using ClassTexts texts = golden.Texts("search");
