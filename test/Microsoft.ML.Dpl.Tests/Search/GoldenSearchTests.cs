@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Prompts;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Tests.Prompts;
-using Microsoft.ML.Dpl.Training;
+using Microsoft.ML.Dpl.Tests.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Search;
@@ -46,16 +46,5 @@ public class GoldenSearchTests
         public int BatchesPerEpoch => (int)_labels.shape[0];
 
         public ImageBatch Read(int epoch, int index) => new(_images[index].clone(), _labels[index].clone());
-    }
-
-    private sealed class StepRecorder : IRunObserver
-    {
-        public List<StepReport> Reports { get; } = [];
-
-        public void ThrowIfCancelled()
-        {
-        }
-
-        public void Report(StepReport report) => Reports.Add(report);
     }
 }
