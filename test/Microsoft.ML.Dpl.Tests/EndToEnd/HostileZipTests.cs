@@ -83,6 +83,17 @@ public sealed class HostileZipTests : IDisposable
         Assert.Contains($"'{Description}'", Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(zip))).Message);
     }
 
+    /// <summary>Many names for the same compressed bytes make a small zip large (Fifield, WOOT 2019).</summary>
+    [Fact]
+    public void Entries_that_overlap_are_refused()
+    {
+        byte[] zip = ZipBytes.Of(ZipBytes.Entries(_prompts));
+        DplModelZip.Check(Written(zip));
+        string message = Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(ZipBytes.Overlapping(zip, Prompts, times: 10)))).Message;
+        Assert.Contains("overlap", message);
+        Assert.Contains(_folder.File("model.zip"), message);
+    }
+
     [Fact]
     public void A_bomb_is_refused_before_and_while_loading()
     {
