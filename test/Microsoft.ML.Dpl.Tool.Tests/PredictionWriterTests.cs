@@ -11,6 +11,14 @@ public sealed class PredictionWriterTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    [Fact]
+    public void Of_equal_probabilities_the_first_class_comes_first_and_no_more_classes_are_written_than_there_are()
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        PredictionWriter.Create(PredictionFormat.Csv, ["b", "c", "a"], top: 9, output).Write("x.png", [0.25f, 0.5f, 0.25f], error: null);
+        Assert.Equal("path,class,probability,class2,probability2,class3,probability3\nx.png,c,0.5,b,0.25,a,0.25\n", output.ToString());
+    }
+
     /// <summary>As RFC 4180 has it; a lone carriage return ends a line for many a reader, too.</summary>
     [Theory]
     [InlineData("plain name", "plain name")]

@@ -104,6 +104,16 @@ public sealed class HubAnswersTests : IDisposable
     }
 
     [Fact]
+    public void Ten_redirections_are_followed_and_no_eleventh()
+    {
+        using var response = new HttpResponseMessage(HttpStatusCode.Found);
+        response.Headers.Location = new Uri("/next", UriKind.Relative);
+        var from = new Uri("https://hub.example/");
+        Assert.Equal("https://hub.example/next", HubClient.Next(response, from, hops: 9).AbsoluteUri);
+        Assert.Contains("more than 10 times", Assert.Throws<HubException>(() => HubClient.Next(response, from, hops: 10)).Message);
+    }
+
+    [Fact]
     public void A_file_is_not_fetched_by_another_protocol()
     {
         _hub.Server.Change = (request, answer) => request.Method == "GET" ? HubServer.Empty(302, ("Location", "ftp://127.0.0.1/x")) : answer;
