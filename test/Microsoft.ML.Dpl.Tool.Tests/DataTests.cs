@@ -59,6 +59,23 @@ public sealed class DataTests : IDisposable
     public void A_wrong_table_says_where(string text, string part)
         => Assert.Contains(part, Assert.Throws<InvalidDataException>(() => PictureTable.Read(Write("t.csv", text), new TableColumns(), imageRoot: null)).Message);
 
+    [Theory]
+    [InlineData("0", 0f)]
+    [InlineData("2.5", 2.5f)]
+    [InlineData("1e3", 1000f)]
+    [InlineData("-0.001", null)]
+    [InlineData("Infinity", null)]
+    [InlineData("NaN", null)]
+    [InlineData("2;5", null)]
+    [InlineData("", null)]
+    public void A_weight_is_a_number_of_at_least_0(string text, float? weight)
+    {
+        string file = Write("t.tsv", $"Path\tClass\tcounts\na.png\tred\t{text}\n");
+        PictureSets Read() => PictureTable.Read(file, new TableColumns(Weight: "counts"), imageRoot: null);
+        if (weight is float expected) Assert.Equal(expected, Assert.Single(Read().Train).Weight);
+        else Assert.Contains($"line 2: '{text}' is no weight", Assert.Throws<InvalidDataException>(Read).Message);
+    }
+
     /// <summary>Weights and splits are matters of the first table; one that is given beside it, for the test say, may lack them.</summary>
     [Fact]
     public void A_second_table_needs_no_column_but_paths_and_classes()

@@ -12,13 +12,15 @@ internal sealed class BlobDownload
     private readonly HubCache _cache;
     private readonly HubOptions _options;
     private readonly Func<string, long?> _room;
+    private readonly Func<string, FileStream> _open;
 
     /// <param name="client">Asks the hub.</param>
     /// <param name="cache">The repository's part of the cache.</param>
     /// <param name="options">Progress and the lock's timeout.</param>
     /// <param name="room">Bytes free at a folder, null where unknown; null: the system's answer.</param>
-    public BlobDownload(HubClient client, HubCache cache, HubOptions options, Func<string, long?>? room = null)
-        => (_client, _cache, _options, _room) = (client, cache, options, room ?? FreeBytes);
+    /// <param name="open">Opens the unfinished file for writing, with what is in it; null: without a buffer.</param>
+    public BlobDownload(HubClient client, HubCache cache, HubOptions options, Func<string, long?>? room = null, Func<string, FileStream>? open = null)
+        => (_client, _cache, _options, _room, _open) = (client, cache, options, room ?? FreeBytes, open ?? Open);
 
     /// <summary>Downloads nothing where the content is there with the right length.</summary>
     /// <returns>The file's path in the snapshot.</returns>
@@ -66,7 +68,7 @@ internal sealed class BlobDownload
 
     private async Task FillAsync(HubFile file, string partial, CancellationToken cancellation)
     {
-        using var to = new FileStream(partial, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, bufferSize: 0);
+        using FileStream to = _open(partial);
         if (to.Length > file.Length) to.SetLength(0);
         to.Position = to.Length;
         Report(file, to.Position);
@@ -159,6 +161,8 @@ internal sealed class BlobDownload
         => new(HubFailure.CacheNotWritable, $"'{file.Name}' of '{file.Repository}' could not be written to '{_cache.BlobFolder}': {reason.Message} Make room or give access there, or set HF_HUB_CACHE to another folder.", reason);
 
     private static HubException Wrong(HubFile file, string what) => new(HubFailure.BadAnswer, $"{file.Address} {what}. A proxy or mirror may be at fault; HF_ENDPOINT names another.");
+
+    private static FileStream Open(string partial) => new(partial, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, bufferSize: 0);
 
     private static long? FreeBytes(string folder)
     {

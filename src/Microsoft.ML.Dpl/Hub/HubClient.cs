@@ -180,7 +180,12 @@ internal sealed class HubClient : IDisposable
             ? new HubBusyException($"{response.RequestMessage?.RequestUri} answered {(int)response.StatusCode} ({HubAnswers.Shown(response.ReasonPhrase)}).", HubAnswers.AskedWait(response))
             : HubAnswers.Fault(response, repository, revision, _settings);
 
-    private static Uri Next(HttpResponseMessage response, Uri from, int hops)
+    /// <summary>Where a redirection leads. A protected connection is never left for one that is not, and nothing but http and https is followed.</summary>
+    /// <param name="response">The redirection.</param>
+    /// <param name="from">The address that gave it.</param>
+    /// <param name="hops">Redirections before it.</param>
+    /// <exception cref="HubException">It leads nowhere, to another scheme, or there have been too many.</exception>
+    internal static Uri Next(HttpResponseMessage response, Uri from, int hops)
     {
         if (response.Headers.Location is not { } location) throw new HubException(HubFailure.BadAnswer, $"{from} redirects to nowhere.");
         var next = new Uri(from, location);

@@ -94,16 +94,24 @@ internal static class LibTorch
         string hash = Convert.ToHexString(SHA256.HashData(bytes))[..16].ToLowerInvariant();
         if (ElfVersionNeeds.Weaken(bytes, "GLIBCXX_3.4.", firstWeak: 31) == 0) NativeLibrary.Load(shim); // some other cause: let the loader say which
 
-        return CacheFolders.InFirstWritable(root =>
-        {
-            string folder = Path.Combine(root, hash), copy = Path.Combine(folder, Shim);
-            if (File.Exists(copy) && File.ReadAllBytes(copy).AsSpan().SequenceEqual(bytes)) return copy;
-            Directory.CreateDirectory(folder);
-            string partial = $"{copy}.{Environment.ProcessId}";
-            File.WriteAllBytes(partial, bytes);
-            File.Move(partial, copy, overwrite: true);
-            return copy;
-        });
+        return CacheFolders.InFirstWritable(root => Kept(Path.Combine(root, hash), bytes));
+    }
+
+    /// <summary>The shim's copy in a folder of the cache. One that is there is taken only where it has these very bytes: it is loaded into the process.</summary>
+    /// <param name="folder">Made where it is missing.</param>
+    /// <param name="shim">The library.</param>
+    /// <returns>The copy's path.</returns>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
+    internal static string Kept(string folder, byte[] shim)
+    {
+        string copy = Path.Combine(folder, Shim);
+        if (File.Exists(copy) && File.ReadAllBytes(copy).AsSpan().SequenceEqual(shim)) return copy;
+        Directory.CreateDirectory(folder);
+        string partial = $"{copy}.{Environment.ProcessId}";
+        File.WriteAllBytes(partial, shim);
+        File.Move(partial, copy, overwrite: true);
+        return copy;
     }
 
     private static string WrongVersionMessage(string folder, Exception reason)

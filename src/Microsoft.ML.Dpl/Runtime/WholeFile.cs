@@ -7,7 +7,13 @@ internal static class WholeFile
     /// <param name="write">Given the open file.</param>
     /// <exception cref="IOException">The place cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
-    public static void Write(string path, Action<Stream> write)
+    public static void Write(string path, Action<Stream> write) => Write(path, write, File.Create);
+
+    /// <param name="path">Where it goes.</param>
+    /// <param name="write">Given the open file.</param>
+    /// <param name="create">Makes the unfinished file.</param>
+    /// <inheritdoc cref="Write(string, Action{Stream})"/>
+    internal static void Write(string path, Action<Stream> write, Func<string, FileStream> create)
     {
         string full = Path.GetFullPath(path), unfinished = $"{full}.{Guid.NewGuid():n}.partial";
         if (Path.EndsInDirectorySeparator(full) || Directory.Exists(full)) throw new IOException($"'{path}' is a folder: name a file.");
@@ -15,7 +21,7 @@ internal static class WholeFile
         Directory.CreateDirectory(folder);
         try
         {
-            using (FileStream stream = File.Create(unfinished))
+            using (FileStream stream = create(unfinished))
             {
                 write(stream);
                 stream.Flush(flushToDisk: true);

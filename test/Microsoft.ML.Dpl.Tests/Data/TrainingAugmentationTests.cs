@@ -47,6 +47,9 @@ public sealed class TrainingAugmentationTests
     [Theory]
     [InlineData(30, 3000, 0, 1480, 30, 40)]
     [InlineData(3000, 30, 1480, 0, 40, 30)]
+    // So large that the limits of the shape, 3 : 4 and 4 : 3, show to the last of nine digits.
+    [InlineData(300_000_000, 2_000_000_000, 0, 800_000_000, 300_000_000, 400_000_000)]
+    [InlineData(2_000_000_000, 300_000_000, 800_000_000, 0, 400_000_000, 300_000_000)]
     public void FallsBackToTheMiddle(int height, int width, int top, int left, int cropHeight, int cropWidth)
     {
         var whole = new TrainingAugmentation(32, SmallestArea: 1, FlipProbability: 0);

@@ -151,6 +151,34 @@ public sealed class BadInputTests(SmallBackbone small, ColourPictures pictures) 
         Assert.Contains(option == "CandidateLengths" ? "Candidate context lengths" : option, thrown.Message);
     }
 
+    /// <summary>A bound may be used; what is next to it may not.</summary>
+    [Theory]
+    [InlineData("MaxImagePixels", 1L, 0L)]
+    [InlineData("MaxImagePixels", 536_870_897L, 536_870_898L)] // a quarter of the longest array
+    [InlineData("BatchSize", 1, 0)]
+    [InlineData("Momentum", 0.0, -1e-9)]
+    [InlineData("Momentum", 0.999999, 1.0)]
+    [InlineData("WeightDecay", 0.0, -1e-9)]
+    [InlineData("SearchMargin", 0.0, -1e-9)]
+    [InlineData("SearchMargin", 1.0, 1.000001)]
+    [InlineData("CheckpointMinutes", 1e-9, 0.0)]
+    [InlineData("CheckpointMinutes", 525_600.0, 525_600.1)]
+    [InlineData("ValidationFraction", 1e-9, 0.0)]
+    [InlineData("ValidationFraction", 0.999999, 1.0)]
+    [InlineData("DistillationWeight", 0.0, -1e-9)]
+    [InlineData("MaxGradientNorm", 1e-9, 0.0)]
+    [InlineData("TrainingLearningRate", 1e-9, 0.0)]
+    public void The_bounds_of_options_are_held_exactly(string option, object allowed, object refused)
+    {
+        var property = typeof(DplTrainer.Options).GetProperty(option)!;
+        var options = new DplTrainer.Options { Backbone = small.Backbone };
+        property.SetValue(options, allowed);
+        Assert.NotNull(_mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options));
+        property.SetValue(options, refused);
+        var thrown = Assert.Throws<ArgumentOutOfRangeException>(() => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options));
+        Assert.Equal(option, thrown.ParamName);
+    }
+
     /// <summary>Some of these would be noticed when the model is made, after hours of training.</summary>
     [Theory]
     [InlineData("Score", "PredictedLabel")]

@@ -52,7 +52,9 @@ public sealed class HostileZipTests : IDisposable
             DplModelZip.Check(Written(zip));
             Load(zip).Dispose();
         }
-        Assert.Contains("unpack", Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(_whole), maximumBytes: 1000)).Message);
+        long unpacked = ZipBytes.Entries(_whole).Sum(entry => entry.Content.LongLength);
+        DplModelZip.Check(Written(_whole), maximumBytes: unpacked);
+        Assert.Contains($"would unpack to {unpacked} bytes", Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(_whole), maximumBytes: unpacked - 1)).Message);
     }
 
     [Theory]
@@ -81,6 +83,17 @@ public sealed class HostileZipTests : IDisposable
     {
         byte[] zip = ZipBytes.Claiming(ZipBytes.Of(ZipBytes.Entries(_prompts)), Description, 3_000_000_000);
         Assert.Contains($"'{Description}'", Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(zip))).Message);
+    }
+
+    /// <summary>Many names for the same compressed bytes make a small zip large (Fifield, WOOT 2019).</summary>
+    [Fact]
+    public void Entries_that_overlap_are_refused()
+    {
+        byte[] zip = ZipBytes.Of(ZipBytes.Entries(_prompts));
+        DplModelZip.Check(Written(zip));
+        string message = Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(ZipBytes.Overlapping(zip, Prompts, times: 10)))).Message;
+        Assert.Contains("overlap", message);
+        Assert.Contains(_folder.File("model.zip"), message);
     }
 
     [Fact]

@@ -78,6 +78,48 @@ public sealed class HubAnswersTests : IDisposable
         Assert.Equal((1, 0), (connections, bytes));
     }
 
+    [Theory]
+    [InlineData("https://hub.example/a/b", "http://hub.example/a/b")]
+    [InlineData("https://hub.example/a/b", "http://cdn.example/c")]
+    [InlineData("https://hub.example/a/b", "ftp://cdn.example/c")]
+    [InlineData("http://hub.example/a/b", "ftp://cdn.example/c")]
+    [InlineData("http://hub.example/a/b", "file:///etc/passwd")]
+    [InlineData("http://hub.example/a/b", "https://cdn.example/c", "https://cdn.example/c")]
+    [InlineData("http://hub.example/a/b", "http://cdn.example/c", "http://cdn.example/c")]
+    [InlineData("https://hub.example/a/b", "https://cdn.example/c", "https://cdn.example/c")]
+    [InlineData("https://hub.example/a/b", "/c", "https://hub.example/c")]
+    [InlineData("https://hub.example/a/b", "//cdn.example/c", "https://cdn.example/c")]
+    public void A_redirection_never_leads_to_what_is_less_protected(string from, string location, string? to = null)
+    {
+        using var response = new HttpResponseMessage(HttpStatusCode.Found);
+        response.Headers.Location = new Uri(location, UriKind.RelativeOrAbsolute);
+        if (to is not null)
+        {
+            Assert.Equal(to, HubClient.Next(response, new Uri(from), hops: 9).AbsoluteUri);
+            return;
+        }
+        HubException refusal = Assert.Throws<HubException>(() => HubClient.Next(response, new Uri(from), hops: 0));
+        Assert.Equal(HubFailure.BadAnswer, refusal.Failure);
+        Assert.Contains("not protected", refusal.Message);
+    }
+
+    [Fact]
+    public void Ten_redirections_are_followed_and_no_eleventh()
+    {
+        using var response = new HttpResponseMessage(HttpStatusCode.Found);
+        response.Headers.Location = new Uri("/next", UriKind.Relative);
+        var from = new Uri("https://hub.example/");
+        Assert.Equal("https://hub.example/next", HubClient.Next(response, from, hops: 9).AbsoluteUri);
+        Assert.Contains("more than 10 times", Assert.Throws<HubException>(() => HubClient.Next(response, from, hops: 10)).Message);
+    }
+
+    [Fact]
+    public void A_file_is_not_fetched_by_another_protocol()
+    {
+        _hub.Server.Change = (request, answer) => request.Method == "GET" ? HubServer.Empty(302, ("Location", "ftp://127.0.0.1/x")) : answer;
+        Assert.Contains("redirects to ftp://127.0.0.1, which is not protected", _hub.Refusal().Message);
+    }
+
     [Fact]
     public void A_busy_server_says_how_long_it_wants_to_be_left_alone()
     {

@@ -187,6 +187,22 @@ public sealed class HubFailureTests : IDisposable
         Assert.DoesNotContain(_hub.Server.Requests, r => r.Method == "GET");
     }
 
+    /// <summary>Else a power cut could leave a blob's name without its content, and the name is trusted.</summary>
+    [Fact]
+    public async Task A_blobs_bytes_are_on_the_disk_before_it_has_its_name()
+    {
+        var log = new FlushLog();
+        using var client = new HubClient(HubSettings.From(_hub.Options));
+        foreach (string name in (string[])["config.json", HubFixture.Weights])
+        {
+            var (file, _) = await client.FindAsync(HubServer.Repository, "main", name, default);
+            await new BlobDownload(client, new HubCache(_hub.CacheFolder, HubServer.Repository), _hub.Options, open: log.Open).FetchAsync(file!, default);
+            Assert.Equal((_hub.Blob(name) + ".incomplete", _hub.Server.Files[name].LongLength), log.Flushes[^1]);
+            Assert.Equal(_hub.Server.Files[name], File.ReadAllBytes(_hub.Blob(name)));
+        }
+        Assert.Equal(2, log.Flushes.Count);
+    }
+
     [SkippableFact]
     public void A_disk_that_fills_up_is_not_taken_for_a_bad_network()
     {

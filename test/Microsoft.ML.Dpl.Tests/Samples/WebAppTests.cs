@@ -143,6 +143,40 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
         await AssertProblem(noBoolean, HttpStatusCode.BadRequest);
     }
 
+    /// <summary>The largest file and picture that are allowed are answered; one byte or pixel more is not, however it is sent.</summary>
+    [Fact]
+    public async Task The_limits_are_held_to_the_byte_and_to_the_pixel()
+    {
+        byte[] picture = served.Pictures[0], longer = [.. picture, 0];
+        await using WebServer server = await WebServer.StartReady("--model", served.Zip, "--Classifier:MaxUploadBytes", $"{picture.Length}", "--Classifier:MaxPixels", $"{96 * 96}");
+        Assert.Equal(picture.Length, (await server.Health()).MaxUploadBytes);
+        foreach (Func<byte[], HttpContent> sent in new Func<byte[], HttpContent>[] { bytes => new ByteArrayContent(bytes), bytes => Form(bytes, "picture.png"), bytes => new StreamContent(new LengthlessStream(bytes)) })
+        {
+            using HttpResponseMessage taken = await server.Client.PostAsync("predict", sent(picture)), refused = await server.Client.PostAsync("predict", sent(longer));
+            Assert.Equal(served.Expected[0].PredictedLabel, (await taken.Content.ReadFromJsonAsync<ServerAnswer>())!.Class);
+            await AssertProblem(refused, HttpStatusCode.RequestEntityTooLarge, "Make the picture smaller");
+        }
+        using HttpResponseMessage larger = await server.Client.PostAsync("predict", new ByteArrayContent(Bomb(13, 709)));
+        Assert.Equal(96 * 96 + 1, 13 * 709);
+        await AssertProblem(larger, HttpStatusCode.RequestEntityTooLarge, "13 × 709 pixels; at most 9,216");
+    }
+
+    [Fact]
+    public async Task Every_answer_forbids_what_the_page_does_not_need()
+    {
+        await using WebServer server = await WebServer.StartReady("--model", served.Zip);
+        foreach (string address in (string[])["", "index.html", "health", "openapi/v1.json", "nothing", "predict?heatMap=perhaps"])
+        {
+            using HttpResponseMessage response = address.StartsWith("predict", StringComparison.Ordinal) ? await server.Client.PostAsync(address, new ByteArrayContent([])) : await server.Client.GetAsync(address);
+            Assert.Equal(["nosniff"], response.Headers.GetValues("X-Content-Type-Options"));
+            Assert.False(response.Headers.Contains("Server"));
+            string[] directives = [.. Assert.Single(response.Headers.GetValues("Content-Security-Policy")).Split(';', StringSplitOptions.TrimEntries).Order(StringComparer.Ordinal)];
+            Assert.Equal(
+                ["base-uri 'none'", "connect-src 'self'", "default-src 'none'", "form-action 'none'", "frame-ancestors 'none'", "img-src 'self' blob: data:", "script-src 'self'", "style-src 'self'"],
+                directives);
+        }
+    }
+
     [Fact]
     public async Task The_OpenAPI_document_tells_what_can_be_asked()
     {
@@ -226,12 +260,12 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
         return content;
     }
 
-    /// <summary>A well-formed PNG of a few bytes that claims 50,000 × 50,000 pixels.</summary>
-    private static byte[] Bomb()
+    /// <summary>A well-formed PNG of a few bytes that claims so many pixels.</summary>
+    private static byte[] Bomb(int width = 50_000, int height = 50_000)
     {
         byte[] header = new byte[13];
-        BinaryPrimitives.WriteInt32BigEndian(header, 50_000);
-        BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(4), 50_000);
+        BinaryPrimitives.WriteInt32BigEndian(header, width);
+        BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(4), height);
         (header[8], header[9]) = (8, 2); // 8 bits, red, green and blue
         return [.. PngSignature, .. Chunk("IHDR"u8, header), .. Chunk("IDAT"u8, [0x78, 0x9C, 0x03, 0, 0, 0, 0, 1]), .. Chunk("IEND"u8, [])];
     }

@@ -3,6 +3,7 @@ using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Tests.Prompts;
+using Microsoft.ML.Dpl.Tests.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Search;
@@ -46,16 +47,5 @@ public class GoldenSearchTests
         public int BatchesPerEpoch => (int)_labels.shape[0];
 
         public ImageBatch Read(int epoch, int index) => new(_images[index].clone(), _labels[index].clone());
-    }
-
-    private sealed class StepRecorder : IRunObserver
-    {
-        public List<StepReport> Reports { get; } = [];
-
-        public void ThrowIfCancelled()
-        {
-        }
-
-        public void Report(StepReport report) => Reports.Add(report);
     }
 }

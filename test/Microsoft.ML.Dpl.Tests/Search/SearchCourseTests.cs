@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
+using Microsoft.ML.Dpl.Tests.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Search;
@@ -29,8 +30,28 @@ public sealed class SearchCourseTests
         Assert.Contains("4 of 9", Course((0, 2), (1, 2), (1, 2), (1, 2)).ReasonToEnd(Patient));
         Assert.Null(Course((1, 2), (1, 2), (1, 0.2f)).ReasonToEnd(Patient));
         Assert.NotNull(Course((1, 2), (1, 2), (1, 0.2f)).ReasonToEnd(Patient with { Margin = 0.05 }));
+        // A lead of just the margin is one: none at all, where none is asked for.
+        Assert.NotNull(Course((0, 0), (0, 0), (0, 0)).ReasonToEnd(Patient with { Margin = 0 }));
         Assert.Null(Course((1, 2), (1, 2), (1, 2)).ReasonToEnd(Patient with { Patience = null }));
         Assert.Contains("all 3", Course((1, 2), (0, 2), (1, 2)).ReasonToEnd(Patient with { Epochs = 3 }));
+    }
+
+    /// <summary>Alphas that are all alike lead by nothing.</summary>
+    [Theory]
+    [InlineData(0, 5)]
+    [InlineData(1e-9, 0)]
+    public void A_layer_counts_as_decided_from_the_margin_on(double margin, int decided)
+    {
+        using var scope = NewDisposeScope();
+        using var trainable = new TrainableClip();
+        using Supernet supernet = trainable.Supernet();
+        using (no_grad())
+            foreach (Tensor alphas in supernet.Alphas) alphas.zero_();
+        var steps = new StepRecorder();
+        // Far too small a rate to tell the alphas apart.
+        new BilevelSearch(trainable.Clip, new SearchSettings { Epochs = 1, Candidates = [0, 1, 2], AlphaLearningRate = 1e-30, Margin = margin }, steps)
+            .Run(supernet, trainable.Train, trainable.Validation, new SearchCourse());
+        Assert.Equal(decided, steps.Reports[^1].Ended!.DecidedLayers);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Tests.Clip;
 using Xunit.Abstractions;
@@ -26,6 +27,33 @@ public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposabl
         folder.Clear();
         Assert.Empty(Names());
         Assert.Null(Latest(folder));
+    }
+
+    /// <summary>By number, not by name: 9 comes before 10.</summary>
+    [Fact]
+    public void The_tenth_is_later_than_the_ninth()
+    {
+        using CheckpointFolder folder = CheckpointFolder.Open(_folder.FullPath, 1);
+        for (int i = 1; i <= 11; i++)
+        {
+            Write(folder, i);
+            Assert.Equal(i, Latest(folder));
+        }
+        Assert.Equal(["checkpoint-10.safetensors", "checkpoint-11.safetensors"], Names());
+    }
+
+    /// <summary>A process killed in between leaves the state that is furthest on.</summary>
+    [Fact]
+    public void Where_all_are_removed_the_latest_goes_last()
+    {
+        using CheckpointFolder folder = CheckpointFolder.Open(_folder.FullPath, 1);
+        for (int i = 1; i <= 10; i++) Write(folder, i);
+        using var removed = new BlockingCollection<string>();
+        using var watcher = new FileSystemWatcher(_folder.FullPath, "checkpoint-*");
+        watcher.Deleted += (_, e) => removed.Add(e.Name!);
+        watcher.EnableRaisingEvents = true;
+        folder.Clear();
+        Assert.Equal(["checkpoint-9.safetensors", "checkpoint-10.safetensors"], Enumerable.Range(0, 2).Select(_ => removed.TryTake(out string? name, TimeSpan.FromSeconds(30)) ? name : "nothing"));
     }
 
     [Fact]

@@ -27,7 +27,7 @@ public class WrittenDownTrainingTests
         using Generator generator = Seeds.Generator(12, "written down");
         TrainingSettings settings = Settings with { DistillationWeight = distillation };
         int[][] texts = clip.RandomTexts(5, 3, 4, seed: 2);
-        var batches = new Batches(generator, weighted);
+        var batches = new RandomBatches(generator, weighted);
         using FixedBranch image = FixedBranch.Create([2, 0, 3], clip.Config.Vision.Width, PromptDistribution.Normal(1), generator, CPU);
         using FixedBranch text = FixedBranch.Create([0, 2], clip.Config.Text.Width, PromptDistribution.Normal(1), generator, CPU);
         using FixedBranch expectedImage = new(image.Rows, CPU), expectedText = new(text.Rows, CPU);
@@ -36,16 +36,16 @@ public class WrittenDownTrainingTests
 
         using var tower = new ImageTower(clip.Vision);
         using var classTexts = new ClassTexts(texts, clip.Text);
-        var steps = new Steps();
+        var steps = new StepRecorder();
         new PromptTraining(new PromptedClip(tower, new TextTower(clip.Text), classTexts), settings, steps).Run(image, text, batches, validation: null, new TrainingCourse());
 
-        Close.Relative(tensor(losses), tensor(steps.Losses.ToArray()), 1e-4, "losses");
+        Close.Relative(tensor(losses), tensor(steps.Reports.Select(report => (float)report.TrainLoss).ToArray()), 1e-4, "losses");
         foreach (var (name, expected, actual) in new[] { ("image", expectedImage, image), ("text", expectedText, text) })
             for (int i = 0; i < expected.Parameters.Count; i++) Close.Relative(expected.Parameters[i].detach(), actual.Parameters[i].detach(), 1e-4, $"{name} prompt {i}");
     }
 
     /// <summary>The loss of every step; the branches are trained in place.</summary>
-    private static float[] Spelt(NaiveClip naive, TrainingSettings settings, int[][] texts, Batches batches, FixedBranch image, FixedBranch text)
+    private static float[] Spelt(NaiveClip naive, TrainingSettings settings, int[][] texts, RandomBatches batches, FixedBranch image, FixedBranch text)
     {
         Parameter[] parameters = [.. image.Parameters, .. text.Parameters];
         image.RequireGradients(true);
@@ -77,26 +77,4 @@ public class WrittenDownTrainingTests
     }
 
     private static NaiveLayer[] Plain(FixedBranch branch) => [.. branch.Rows.Select(_ => new NaiveLayer(zeros(1), [null]))];
-
-    /// <summary>Two batches of three pictures, the same in every epoch.</summary>
-    private sealed class Batches(Generator generator, bool weighted) : IBatchSource
-    {
-        private readonly Tensor _images = randn([2, 3, 3, 20, 20], generator: generator);
-
-        public int BatchesPerEpoch => 2;
-
-        public ImageBatch Read(int epoch, int index) => new(
-            _images[index].clone(), tensor(index == 0 ? new long[] { 0, 3, 4 } : [1, 2, 3]), weighted ? tensor(index == 0 ? new[] { 0.5f, 1.5f, 1 } : [2, 0.25f, 0.75f]) : null);
-    }
-
-    private sealed class Steps : IRunObserver
-    {
-        public List<float> Losses { get; } = [];
-
-        public void ThrowIfCancelled()
-        {
-        }
-
-        public void Report(StepReport report) => Losses.Add((float)report.TrainLoss);
-    }
 }

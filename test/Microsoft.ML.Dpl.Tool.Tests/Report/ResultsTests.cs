@@ -58,6 +58,26 @@ public class ResultsTests
         static TestPrediction P(string truth, string predicted, double probability, double trueProbability) => new("p.png", truth, predicted, probability, trueProbability);
     }
 
+    /// <summary>Bins of a fifteenth, open below and closed above; only 0 itself has none below it.</summary>
+    [Theory]
+    [InlineData(0.2, 2, 3)]
+    [InlineData(0.4, 5, 6)]
+    [InlineData(0.8, 11, 12)]
+    public void A_probability_between_two_bins_belongs_to_the_lower(double edge, int lower, int upper)
+    {
+        Assert.Equal(lower, BinOf(edge));
+        Assert.Equal(lower, BinOf(edge - 1e-9));
+        Assert.Equal(upper, BinOf(edge + 1e-9));
+        Assert.Equal((0, 0, 14), (BinOf(0), BinOf(1e-9), BinOf(1)));
+
+        static int BinOf(double probability)
+        {
+            CalibrationBin[] bins = [.. CalibrationResults.Of([new TestPrediction("p.png", "a", "a", probability, probability)]).Bins];
+            Assert.Equal(15, bins.Length);
+            return Array.IndexOf(bins, new CalibrationBin(1, probability, 1));
+        }
+    }
+
     [Theory]
     [InlineData(8, 10, 0.4901625, 0.9433178)]
     [InlineData(0, 10, 0, 0.2775328)]

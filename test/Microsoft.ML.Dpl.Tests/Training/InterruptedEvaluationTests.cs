@@ -1,0 +1,71 @@
+using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Training;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Tests.Training;
+
+/// <summary>A run may be cancelled between the batches of an epoch's evaluation, too.</summary>
+public sealed class InterruptedEvaluationTests
+{
+    private const int Epochs = 3;
+
+    [Theory]
+    [InlineData(1, 0)]
+    [InlineData(1, 1)]
+    [InlineData(3, 1)]
+    public void It_goes_on_with_that_evaluation_and_takes_no_step_twice(int epoch, int batch)
+    {
+        using var scope = NewDisposeScope();
+        using var trainable = new TrainableClip();
+        int steps = trainable.Train.BatchesPerEpoch, looks = 0, end = epoch * steps + (epoch - 1) * trainable.Validation.BatchesPerEpoch + batch;
+        var (image, text) = trainable.Branches();
+        using FixedBranch wholeImage = new(image.Rows, CPU), wholeText = new(text.Rows, CPU);
+        using var kept = new Kept();
+        using (image)
+        using (text)
+        {
+            Run(trainable, wholeImage, wholeText, new TrainingCourse(), checkpoints: null);
+
+            // Looked at once before every step, and once before every batch of an evaluation.
+            void Cancel()
+            {
+                if (looks++ == end) throw new OperationCanceledException();
+            }
+            var course = new TrainingCourse();
+            Assert.Throws<OperationCanceledException>(() => Run(trainable, image, text, course, kept, Cancel));
+            Assert.Equal((epoch - 1, steps), (course.Epochs.Count, course.Step));
+            TrainingCourse saved = TrainingCourse.FromJson(kept.Saved!.Course);
+            Assert.Equal((epoch - 1, steps, course.TrainLoss), (saved.Epochs.Count, saved.Step, saved.TrainLoss));
+
+            int before = trainable.Train.Reads;
+            Run(trainable, image, text, saved, kept);
+            Assert.Equal((Epochs - epoch) * steps, trainable.Train.Reads - before);
+            foreach (var (expected, actual) in wholeImage.Parameters.Concat(wholeText.Parameters).Zip(image.Parameters.Concat(text.Parameters))) TensorAssert.BitEqual(expected.detach(), actual.detach());
+        }
+    }
+
+    private static void Run(TrainableClip trainable, FixedBranch image, FixedBranch text, TrainingCourse course, IStageCheckpoints? checkpoints, Action? before = null)
+        => new PromptTraining(trainable.Clip, new TrainingSettings { Epochs = Epochs, LearningRate = 0.02 }, new StepRecorder { Before = before ?? (() => { }) })
+            .Run(image, text, trainable.Train, trainable.Validation, course, checkpoints);
+
+    /// <summary>The latest state, in memory.</summary>
+    private sealed class Kept : IStageCheckpoints, IDisposable
+    {
+        public StageState? Saved { get; private set; }
+
+        public bool IsDue => false;
+
+        public bool KeepsEnd => false;
+
+        public void Save(StageState state)
+        {
+            Dispose();
+            Saved = state with { Tensors = state.Tensors.ToDictionary(pair => pair.Key, pair => pair.Value.detach().clone().DetachFromDisposeScope()) };
+        }
+
+        public void Dispose()
+        {
+            foreach (Tensor value in Saved?.Tensors.Values ?? []) value.Dispose();
+        }
+    }
+}

@@ -1,0 +1,48 @@
+using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Tests.Prompts;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Tests.Training;
+
+/// <summary>A small random CLIP with five classes, batches for it, and prompts to be learnt. The images live in the dispose scope that it was made in.</summary>
+internal sealed class TrainableClip : IDisposable
+{
+    private static readonly int[] Candidates = [0, 1, 2];
+
+    private readonly RandomClip _clip = new(RandomClip.Shape(), seed: 21);
+    private readonly Generator _generator = Seeds.Generator(22, "trainable");
+    private readonly ImageTower _tower;
+    private readonly ClassTexts _texts;
+
+    public TrainableClip()
+    {
+        (_tower, _texts) = (new ImageTower(_clip.Vision), new ClassTexts(_clip.RandomTexts(5, 3, 4, seed: 2), _clip.Text));
+        Clip = new PromptedClip(_tower, new TextTower(_clip.Text), _texts);
+        (Train, Validation) = (new RandomBatches(_generator), new RandomBatches(_generator));
+    }
+
+    public PromptedClip Clip { get; }
+
+    public RandomBatches Train { get; }
+
+    public RandomBatches Validation { get; }
+
+    /// <summary>Fresh prompts of fixed lengths. The caller owns them.</summary>
+    public (FixedBranch Image, FixedBranch Text) Branches() => (
+        FixedBranch.Create([2, 0, 3], _clip.Config.Vision.Width, PromptDistribution.Normal(1), _generator, CPU),
+        FixedBranch.Create([0, 2], _clip.Config.Text.Width, PromptDistribution.Normal(1), _generator, CPU));
+
+    /// <summary>A fresh supernet. The caller owns it.</summary>
+    public Supernet Supernet() => new(
+        SupernetBranch.Create(Candidates, _clip.Config.Vision.Layers, _clip.Config.Vision.Width, PromptDistribution.Normal(1), _generator, CPU),
+        SupernetBranch.Create(Candidates, _clip.Config.Text.Layers, _clip.Config.Text.Width, PromptDistribution.Normal(1), _generator, CPU));
+
+    public void Dispose()
+    {
+        _texts.Dispose();
+        _tower.Dispose();
+        _generator.Dispose();
+        _clip.Dispose();
+    }
+}
