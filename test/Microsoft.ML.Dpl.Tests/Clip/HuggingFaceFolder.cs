@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.TensorFiles;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;

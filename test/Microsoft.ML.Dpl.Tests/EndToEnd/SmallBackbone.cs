@@ -1,5 +1,4 @@
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.TensorFiles;
 using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.Prompts;
 

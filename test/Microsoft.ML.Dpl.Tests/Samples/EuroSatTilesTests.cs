@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using EuroSat;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
 

@@ -1,6 +1,5 @@
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
-using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Tests.Prompts;
 using Microsoft.ML.Dpl.Tests.Training;

@@ -1,5 +1,5 @@
+using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Runtime;
-using Microsoft.ML.Dpl.Training;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

@@ -1,5 +1,5 @@
+using Microsoft.ML.Dpl.Attention;
 using Microsoft.ML.Dpl.Data;
-using Microsoft.ML.Dpl.Prompts;
 using Microsoft.ML.Dpl.Training;
 using static TorchSharp.torch;
 

@@ -1,4 +1,5 @@
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Training;
 using static TorchSharp.torch;
 

@@ -1,4 +1,4 @@
-using Microsoft.ML.Dpl.Training;
+using Microsoft.ML.Dpl.Optimization;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
 

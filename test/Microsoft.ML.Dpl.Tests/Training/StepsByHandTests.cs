@@ -1,5 +1,4 @@
 using Microsoft.ML.Dpl.Data;
-using Microsoft.ML.Dpl.Prompts;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Training;
 using TorchSharp.Modules;

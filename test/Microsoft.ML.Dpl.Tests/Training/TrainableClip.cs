@@ -1,5 +1,6 @@
-using Microsoft.ML.Dpl.Prompts;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Tests.Prompts;
 using static TorchSharp.torch;
 
