@@ -50,7 +50,7 @@ catch (FileNotFoundException e)
 Console.WriteLine($"{PromptConfiguration.Uniform(ClipBackbone.Tiny, 1)}; {DplRuntime.Load()}");
 var prompts = new DplPrompts(new float[,]?[ClipBackbone.Tiny.Config.Text.Layers], new float[,]?[ClipBackbone.Tiny.Config.Vision.Layers]) { ClassNames = ["red", "green"], Template = "a photo of a {} thing." };
 using DplTransformer transformer = mlContext.DifferentiablePromptModel(prompts, ClipBackbone.Tiny);
-transformer.SaveAsOnnx(args[1], DplOnnxInput.Picture);
+transformer.SaveAsOnnx(args[1], DplOnnxInput.Image);
 EOF
 dotnet run --project "$work/app" -- "$work/no-clip" "$work/model.onnx" | tee "$work/output"
 grep -q "text 2 4 | image 0 6; There is no file or folder" "$work/output"
@@ -80,8 +80,8 @@ using Microsoft.ML.OnnxRuntime;
 
 using var session = new InferenceSession(args[0]);
 using var run = new RunOptions();
-using OrtValue picture = OrtValue.CreateTensorValueFromMemory(Enumerable.Repeat(new byte[] { 250, 0, 0 }, 40 * 60).SelectMany(pixel => pixel).ToArray(), [40, 60, 3]);
-using var outputs = session.Run(run, ["picture"], [picture], ["probabilities"]);
+using OrtValue image = OrtValue.CreateTensorValueFromMemory(Enumerable.Repeat(new byte[] { 250, 0, 0 }, 40 * 60).SelectMany(pixel => pixel).ToArray(), [40, 60, 3]);
+using var outputs = session.Run(run, ["image"], [image], ["probabilities"]);
 string[] classes = JsonSerializer.Deserialize<string[]>(session.ModelMetadata.CustomMetadataMap["classes"])!;
 Console.WriteLine(classes.Zip(outputs[0].GetTensorDataAsSpan<float>().ToArray()).MaxBy(pair => pair.Second).First);
 EOF

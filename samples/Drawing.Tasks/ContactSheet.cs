@@ -2,17 +2,17 @@ using SkiaSharp;
 
 namespace Drawing.Tasks;
 
-/// <summary>One picture for people: a row per class with its name and a few of its pictures.</summary>
+/// <summary>One image for people: a row per class with its name and a few of its images.</summary>
 public static class ContactSheet
 {
     private const int Gap = 4, NameWidth = 190;
 
-    /// <summary>Writes a task's contact sheet as a PNG file; its pictures are in none of the splits. Names need a font on the machine.</summary>
+    /// <summary>Writes a task's contact sheet as a PNG file; its images are in none of the splits. Names need a font on the machine.</summary>
     /// <param name="task">What to show.</param>
     /// <param name="file">Where to.</param>
     /// <param name="seed">Equal seeds give equal sheets.</param>
-    /// <param name="size">Width and height of a picture in pixels, 16 to 1024.</param>
-    /// <param name="perClass">Pictures in a row.</param>
+    /// <param name="size">Width and height of an image in pixels, 16 to 1024.</param>
+    /// <param name="perClass">Images in a row.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of its range.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Write(DrawnTask task, string file, int seed, int size = DrawnTaskFiles.DefaultSize, int perClass = 8)
@@ -30,8 +30,8 @@ public static class ContactSheet
             canvas.DrawText(task.ClassNames[classIndex], 8, top + size / 2f + 5, ink);
             for (int index = 0; index < perClass; index++)
             {
-                using SKBitmap picture = task.Draw(classIndex, DrawnTaskFiles.RandomFor(task, seed, "sheet", classIndex, index), size);
-                canvas.DrawBitmap(picture, NameWidth + index * row, top);
+                using SKBitmap image = task.Draw(classIndex, DrawnTaskFiles.RandomFor(task, seed, "sheet", classIndex, index), size);
+                canvas.DrawBitmap(image, NameWidth + index * row, top);
             }
         }
         canvas.Flush();

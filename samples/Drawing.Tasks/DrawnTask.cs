@@ -2,14 +2,14 @@ using SkiaSharp;
 
 namespace Drawing.Tasks;
 
-/// <summary>A classification task whose pictures are drawn: some classes, a text template for their names, and a generator of pictures.</summary>
-/// <remarks>Has no state: everything random comes from the <see cref="Random"/> passed in, so equal seeds give equal pictures. Mirroring a picture left to right never changes its class.</remarks>
+/// <summary>A classification task whose images are drawn: some classes, a text template for their names, and a generator of images.</summary>
+/// <remarks>Has no state: everything random comes from the <see cref="Random"/> passed in, so equal seeds give equal images. Mirroring an image left to right never changes its class.</remarks>
 public abstract class DrawnTask
 {
     /// <summary>One lower-case word that names the task; also its folder.</summary>
     public abstract string Name { get; }
 
-    /// <summary>What the pictures show and what makes them hard, in a sentence.</summary>
+    /// <summary>What the images show and what makes them hard, in a sentence.</summary>
     public abstract string Description { get; }
 
     /// <summary>The text of a class; {} stands for its name.</summary>
@@ -18,7 +18,7 @@ public abstract class DrawnTask
     /// <summary>The classes' names; 5 to 10.</summary>
     public abstract IReadOnlyList<string> ClassNames { get; }
 
-    /// <summary>Draws a picture.</summary>
+    /// <summary>Draws an image.</summary>
     /// <param name="classIndex">Of <see cref="ClassNames"/>.</param>
     /// <param name="random">Decides colours, places, wobble and noise.</param>
     /// <param name="size">Width and height in pixels, 16 to 1024.</param>
@@ -37,6 +37,6 @@ public abstract class DrawnTask
         return bitmap;
     }
 
-    /// <summary>Paints the picture of one class; the easel is <see cref="Easel.Side"/> wide and high at any size in pixels.</summary>
+    /// <summary>Paints the image of one class; the easel is <see cref="Easel.Side"/> wide and high at any size in pixels.</summary>
     private protected abstract void Paint(Easel easel, string className);
 }

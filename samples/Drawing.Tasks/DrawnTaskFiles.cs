@@ -23,12 +23,12 @@ public static class DrawnTaskFiles
     /// </summary>
     /// <param name="task">What to draw.</param>
     /// <param name="folder">Where the three splits go; made if missing.</param>
-    /// <param name="trainPerClass">Training pictures of each class, at least 1.</param>
-    /// <param name="validationPerClass">Validation pictures of each class, at least 1.</param>
-    /// <param name="testPerClass">Test pictures of each class, at least 1.</param>
+    /// <param name="trainPerClass">Training images of each class, at least 1.</param>
+    /// <param name="validationPerClass">Validation images of each class, at least 1.</param>
+    /// <param name="testPerClass">Test images of each class, at least 1.</param>
     /// <param name="seed">Equal seeds give equal files.</param>
     /// <param name="size">Width and height in pixels, 16 to 1024.</param>
-    /// <param name="written">Told of each picture written.</param>
+    /// <param name="written">Told of each image written.</param>
     /// <exception cref="ArgumentException">A number is out of its range.</exception>
     /// <exception cref="IOException">A file cannot be written.</exception>
     public static void Write(DrawnTask task, string folder, int trainPerClass, int validationPerClass, int testPerClass, int seed, int size = DefaultSize, Action? written = null)
@@ -37,7 +37,7 @@ public static class DrawnTaskFiles
         ArgumentException.ThrowIfNullOrEmpty(folder);
         (string Name, int PerClass)[] splits = [("train", trainPerClass), ("validation", validationPerClass), ("test", testPerClass)];
         foreach (var (split, perClass) in splits)
-            if (perClass < 1) throw new ArgumentException($"{perClass} {split} pictures per class: at least 1 is needed.");
+            if (perClass < 1) throw new ArgumentException($"{perClass} {split} images per class: at least 1 is needed.");
         if (size is < SmallestSize or > LargestSize) throw new ArgumentException($"A size of {size} pixels: {SmallestSize} to {LargestSize} are possible.");
 
         foreach (var (split, perClass) in splits)
@@ -49,9 +49,9 @@ public static class DrawnTaskFiles
                 Directory.CreateDirectory(Path.Combine(folder, relative));
                 for (int index = 0; index < perClass; index++)
                 {
-                    string picture = $"{relative}/{index:d3}.png";
-                    File.WriteAllBytes(Path.Combine(folder, picture), Png(task, classIndex, RandomFor(task, seed, split, classIndex, index), size));
-                    table.Append($"{picture}\t{className}\n");
+                    string image = $"{relative}/{index:d3}.png";
+                    File.WriteAllBytes(Path.Combine(folder, image), Png(task, classIndex, RandomFor(task, seed, split, classIndex, index), size));
+                    table.Append($"{image}\t{className}\n");
                     written?.Invoke();
                 }
             }
@@ -59,12 +59,12 @@ public static class DrawnTaskFiles
         }
     }
 
-    /// <summary>The random numbers of one picture: they depend on nothing but the arguments.</summary>
-    /// <param name="task">Whose picture.</param>
+    /// <summary>The random numbers of one image: they depend on nothing but the arguments.</summary>
+    /// <param name="task">Whose image.</param>
     /// <param name="seed">Of the whole set.</param>
-    /// <param name="split">train, validation or test; any other word gives pictures outside all three.</param>
+    /// <param name="split">train, validation or test; any other word gives images outside all three.</param>
     /// <param name="classIndex">Of the task's class names.</param>
-    /// <param name="index">Of the picture within its class and split.</param>
+    /// <param name="index">Of the image within its class and split.</param>
     public static Random RandomFor(DrawnTask task, int seed, string split, int classIndex, int index)
     {
         ArgumentNullException.ThrowIfNull(task);

@@ -126,7 +126,7 @@ internal sealed class Easel : IDisposable
         Canvas.Restore();
     }
 
-    /// <summary>Lays cloudy grey noise over the picture, as paper or cloth has.</summary>
+    /// <summary>Lays cloudy grey noise over the image, as paper or cloth has.</summary>
     /// <param name="frequency">Periods per unit; 0.02 are clouds, 0.5 is paper.</param>
     /// <param name="strength">0 to 1.</param>
     public void Roughen(float frequency, float strength)

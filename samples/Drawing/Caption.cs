@@ -1,6 +1,6 @@
 namespace Drawing;
 
-/// <summary>A text and what it says of a picture; an attribute it does not mention is <c>null</c>.</summary>
+/// <summary>A text and what it says of an image; an attribute it does not mention is <c>null</c>.</summary>
 /// <param name="Text">The caption.</param>
 /// <param name="Shape">Index into <see cref="Words.Shapes"/>.</param>
 /// <param name="Colour">Index into <see cref="Words.Colours"/>.</param>
@@ -22,7 +22,7 @@ public sealed record Caption(string Text, int? Shape, int? Colour, int? Texture,
     public static string Plain(int? shape = null, int? colour = null, int? texture = null)
         => $"a photo of a {Join(Usual(Words.Colours, colour), Usual(Words.Textures, texture), Usual(Words.Shapes, shape) ?? NamesOfAnything[0])}.";
 
-    /// <summary>One text for every shape, colour or texture, alike but for its name: what a picture can be asked.</summary>
+    /// <summary>One text for every shape, colour or texture, alike but for its name: what an image can be asked.</summary>
     /// <param name="attribute">Which.</param>
     /// <param name="seed">Of beginning and synonyms.</param>
     /// <param name="index">With <paramref name="seed"/>: equal numbers give equal texts.</param>
@@ -71,7 +71,7 @@ public sealed record Caption(string Text, int? Shape, int? Colour, int? Texture,
     private static string Join(params ReadOnlySpan<string?> words) => string.Join(' ', words.ToArray().OfType<string>());
 }
 
-/// <summary>What a picture can be asked about.</summary>
+/// <summary>What an image can be asked about.</summary>
 public enum Attribute
 {
     /// <summary>Index into <see cref="Words.Shapes"/>.</summary>

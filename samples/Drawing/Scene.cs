@@ -6,7 +6,7 @@ public enum BackgroundKind
     /// <summary>One colour.</summary>
     Plain,
 
-    /// <summary>A colour that changes across the picture.</summary>
+    /// <summary>A colour that changes across the image.</summary>
     Gradient,
 
     /// <summary>A colour with noise.</summary>
@@ -16,7 +16,7 @@ public enum BackgroundKind
     Patches,
 }
 
-/// <summary>Everything that a picture is drawn from.</summary>
+/// <summary>Everything that an image is drawn from.</summary>
 /// <param name="Shape">Index into <see cref="Words.Shapes"/>.</param>
 /// <param name="Colour">Index into <see cref="Words.Colours"/>.</param>
 /// <param name="Texture">Index into <see cref="Words.Textures"/>.</param>
@@ -24,9 +24,9 @@ public enum BackgroundKind
 /// <param name="Background">Index into <see cref="Words.Colours"/>, another than <paramref name="Colour"/>.</param>
 /// <param name="Light">Index into <see cref="Words.Lights"/>: 0 dark, 1 ordinary, 2 bright.</param>
 /// <param name="BackgroundKind">What surrounds the object.</param>
-/// <param name="Radius">Of the object, in shares of the picture's side.</param>
-/// <param name="CentreX">From the left, in shares of the picture's side.</param>
-/// <param name="CentreY">From the top, in shares of the picture's side.</param>
+/// <param name="Radius">Of the object, in shares of the image's side.</param>
+/// <param name="CentreX">From the left, in shares of the image's side.</param>
+/// <param name="CentreY">From the top, in shares of the image's side.</param>
 /// <param name="Rotation">In degrees.</param>
 /// <param name="Stretch">Width over height of the object, about 1.</param>
 /// <param name="Variation">Where the random numbers of colour shades, pattern and noise begin.</param>

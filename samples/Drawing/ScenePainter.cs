@@ -2,7 +2,7 @@ using SkiaSharp;
 
 namespace Drawing;
 
-/// <summary>Paints scenes as square pictures. One per thread.</summary>
+/// <summary>Paints scenes as square images. One per thread.</summary>
 public sealed class ScenePainter : IDisposable
 {
     private readonly int _side;
@@ -19,7 +19,7 @@ public sealed class ScenePainter : IDisposable
         _canvas = new SKCanvas(_bitmap);
     }
 
-    /// <summary>Bytes of a picture: three for every pixel.</summary>
+    /// <summary>Bytes of an image: three for every pixel.</summary>
     public int Length => 3 * _side * _side;
 
     /// <summary>Paints a scene.</summary>

@@ -1,6 +1,6 @@
 namespace Drawing;
 
-/// <summary>A stream of random numbers of its own for every picture: SplitMix64 (Steele, Lea, Flood 2014) started from seed and index.</summary>
+/// <summary>A stream of random numbers of its own for every image: SplitMix64 (Steele, Lea, Flood 2014) started from seed and index.</summary>
 internal struct SceneRandom
 {
     private const ulong Golden = 0x9E3779B97F4A7C15;

@@ -3,7 +3,7 @@ using Microsoft.ML.Data;
 
 namespace ModelBuilder;
 
-/// <summary>A picture classifier in the shape that Model Builder generates; this part uses a saved model.</summary>
+/// <summary>An image classifier in the shape that Model Builder generates; this part uses a saved model.</summary>
 public static partial class FlowerClassifier
 {
     /// <summary>What the model reads.</summary>
@@ -14,7 +14,7 @@ public static partial class FlowerClassifier
         [ColumnName("Label")]
         public string Label { get; set; } = "";
 
-        /// <summary>A picture file's bytes.</summary>
+        /// <summary>An image file's bytes.</summary>
         [LoadColumn(1)]
         [ColumnName("ImageSource")]
         public byte[] ImageSource { get; set; } = [];
@@ -27,7 +27,7 @@ public static partial class FlowerClassifier
         [ColumnName("Label")]
         public uint Label { get; set; }
 
-        /// <summary>The picture that was given.</summary>
+        /// <summary>The image that was given.</summary>
         [ColumnName("ImageSource")]
         public byte[] ImageSource { get; set; } = [];
 
@@ -40,16 +40,16 @@ public static partial class FlowerClassifier
         public float[] Score { get; set; } = [];
     }
 
-    /// <summary>The model that is loaded when the first picture is predicted; later changes have no effect.</summary>
+    /// <summary>The model that is loaded when the first image is predicted; later changes have no effect.</summary>
     public static string MLNetModelPath { get; set; } = Path.GetFullPath("FlowerClassifier.zip");
 
     /// <summary>Made at first use. Not for several threads at once; samples/WebApp shows how to serve many.</summary>
     public static readonly Lazy<PredictionEngine<ModelInput, ModelOutput>> PredictEngine = new(CreatePredictEngine, isThreadSafe: true);
 
-    /// <summary>Classifies a picture.</summary>
+    /// <summary>Classifies an image.</summary>
     public static ModelOutput Predict(ModelInput input) => PredictEngine.Value.Predict(input);
 
-    /// <summary>All classes of a picture with their probabilities, the most probable first.</summary>
+    /// <summary>All classes of an image with their probabilities, the most probable first.</summary>
     public static IOrderedEnumerable<KeyValuePair<string, float>> PredictAllLabels(ModelInput input) => GetSortedScoresWithLabels(Predict(input));
 
     /// <summary>Puts the classes' names to an answer's scores, the most probable first.</summary>

@@ -6,7 +6,7 @@ namespace ModelBuilder;
 /// <summary>This part measures.</summary>
 public static partial class FlowerClassifier
 {
-    /// <summary>Accuracy, loss and confusion of a model on pictures that it was not trained on.</summary>
+    /// <summary>Accuracy, loss and confusion of a model on images that it was not trained on.</summary>
     /// <param name="mlContext">The context of the data.</param>
     /// <param name="model">As <see cref="RetrainModel"/> gives it or <c>mlContext.Model.Load</c> reads it.</param>
     /// <param name="testData">With the columns Label and ImageSource.</param>

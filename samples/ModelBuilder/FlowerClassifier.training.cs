@@ -7,11 +7,11 @@ namespace ModelBuilder;
 /// <summary>This part trains. Against what Model Builder generates, only the trainer in <see cref="BuildPipeline(MLContext, DplTrainer.Options)"/> differs.</summary>
 public static partial class FlowerClassifier
 {
-    private static readonly string[] PictureEndings = [".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp"];
+    private static readonly string[] ImageEndings = [".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp"];
 
-    /// <summary>Trains a model on a folder of pictures and saves it.</summary>
+    /// <summary>Trains a model on a folder of images and saves it.</summary>
     /// <param name="outputModelPath">Where the model goes.</param>
-    /// <param name="imageFolder">A folder with one folder of pictures for each class, named as the class.</param>
+    /// <param name="imageFolder">A folder with one folder of images for each class, named as the class.</param>
     /// <param name="options">What the trainer does; null: <see cref="DefaultOptions"/>.</param>
     public static void Train(string outputModelPath, string imageFolder, DplTrainer.Options? options = null)
     {
@@ -32,24 +32,24 @@ public static partial class FlowerClassifier
         SaveModel(mlContext, model, data, outputModelPath);
     }
 
-    /// <summary>Pictures in folders named as their classes, in the order of their names. Files are read when the data is, and closed again at once.</summary>
+    /// <summary>Images in folders named as their classes, in the order of their names. Files are read when the data is, and closed again at once.</summary>
     /// <param name="mlContext">Makes the data view.</param>
-    /// <param name="folder">A folder with one folder of pictures for each class.</param>
+    /// <param name="folder">A folder with one folder of images for each class.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
-    /// <exception cref="InvalidDataException">There is no folder with pictures in it.</exception>
+    /// <exception cref="InvalidDataException">There is no folder with images in it.</exception>
     public static IDataView LoadImageFromFolder(MLContext mlContext, string folder)
     {
         if (!Directory.Exists(folder)) throw new DirectoryNotFoundException($"There is no folder '{folder}'.");
-        (string File, string Label)[] pictures =
+        (string File, string Label)[] images =
         [
             .. from directory in new DirectoryInfo(folder).GetDirectories().OrderBy(d => d.Name, StringComparer.Ordinal)
                from file in directory.GetFiles().OrderBy(f => f.Name, StringComparer.Ordinal)
-               where PictureEndings.Contains(file.Extension.ToLowerInvariant())
+               where ImageEndings.Contains(file.Extension.ToLowerInvariant())
                select (file.FullName, directory.Name),
         ];
-        if (pictures.Length == 0)
-            throw new InvalidDataException($"'{folder}' has no folder with pictures in it. Make one folder for each class, named as the class, and put its pictures ({string.Join(", ", PictureEndings)}) there.");
-        return LoadImages(mlContext, pictures);
+        if (images.Length == 0)
+            throw new InvalidDataException($"'{folder}' has no folder with images in it. Make one folder for each class, named as the class, and put its images ({string.Join(", ", ImageEndings)}) there.");
+        return LoadImages(mlContext, images);
     }
 
     /// <summary>Image files and their classes. Files are read when the data is, and closed again at once.</summary>

@@ -10,22 +10,22 @@ using ModelBuilder;
 
 var clip = new Option<string>("--clip") { Description = "Folder of a CLIP in Hugging Face layout, a .safetensors file with OpenAI's names, or tiny: the one that comes along.", DefaultValueFactory = _ => "tiny" };
 var output = new Option<FileInfo>("--output") { Description = "Where the model goes.", DefaultValueFactory = _ => new FileInfo("modelbuilder/FlowerClassifier.zip") };
-var test = new Option<DirectoryInfo>("--test") { Description = "Folder of other pictures, laid out alike, to measure the model on." }.AcceptExistingOnly();
+var test = new Option<DirectoryInfo>("--test") { Description = "Folder of other images, laid out alike, to measure the model on." }.AcceptExistingOnly();
 var template = new Option<string?>("--template")
 {
     Description = "Text of a class. Default: a photo of a {}., or that of the satellite tiles.",
 };
 var searchEpochs = new Option<int>("--search-epochs") { Description = "Epochs of search; 0: no search, 4 prompt rows in every layer.", DefaultValueFactory = _ => 20 };
 var trainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 40 };
-var batch = new Option<int>("--batch") { Description = "Pictures per step.", DefaultValueFactory = _ => 16 };
+var batch = new Option<int>("--batch") { Description = "Images per step.", DefaultValueFactory = _ => 16 };
 var device = new Option<string?>("--device") { Description = "cpu, cuda or cuda:n." };
 
 var folder = new Argument<DirectoryInfo>("folder")
 {
-    Description = "One folder of pictures for each class, named as the class. Default: satellite tiles that come along.",
+    Description = "One folder of images for each class, named as the class. Default: satellite tiles that come along.",
     Arity = ArgumentArity.ZeroOrOne,
 }.AcceptExistingOnly();
-var train = new Command("train", "Trains a classifier on a folder of pictures and saves it as an ML.NET model.") { folder, clip, output, test, template, searchEpochs, trainingEpochs, batch, device };
+var train = new Command("train", "Trains a classifier on a folder of images and saves it as an ML.NET model.") { folder, clip, output, test, template, searchEpochs, trainingEpochs, batch, device };
 train.SetAction((arguments, cancellation) => Guarded(() =>
 {
     FileInfo zip = arguments.GetRequiredValue(output);
@@ -36,8 +36,8 @@ train.SetAction((arguments, cancellation) => Guarded(() =>
 }));
 
 var model = new Argument<FileInfo>("model") { Description = "A saved model." }.AcceptExistingOnly();
-var files = new Argument<FileInfo[]>("files") { Description = "Picture files.", Arity = ArgumentArity.OneOrMore }.AcceptExistingOnly();
-var predict = new Command("predict", "Classifies pictures with a saved model: all classes, the most probable first.") { model, files };
+var files = new Argument<FileInfo[]>("files") { Description = "Image files.", Arity = ArgumentArity.OneOrMore }.AcceptExistingOnly();
+var predict = new Command("predict", "Classifies images with a saved model: all classes, the most probable first.") { model, files };
 predict.SetAction((arguments, _) => Guarded(() => Predict(arguments.GetRequiredValue(model), arguments.GetRequiredValue(files))));
 
 var root = new RootCommand("The classifier that Model Builder would generate, with prompts for CLIP as its trainer. Without a command it draws a small task and learns it.")
@@ -48,10 +48,10 @@ root.SetAction((arguments, cancellation) => Guarded(() =>
 {
     FileInfo zip = arguments.GetRequiredValue(output);
     DrawnTask task = DrawnTasks.Named("lighting");
-    string pictures = Path.Combine(zip.DirectoryName!, "lighting");
-    DrawnTaskFiles.Write(task, pictures, trainPerClass: 16, validationPerClass: 1, testPerClass: 25, seed: 1);
-    Console.WriteLine($"Drew pictures of {task.ClassNames.Count} classes into {pictures}.");
-    DirectoryInfo Split(string name) => new(Path.Combine(pictures, name));
+    string images = Path.Combine(zip.DirectoryName!, "lighting");
+    DrawnTaskFiles.Write(task, images, trainPerClass: 16, validationPerClass: 1, testPerClass: 25, seed: 1);
+    Console.WriteLine($"Drew images of {task.ClassNames.Count} classes into {images}.");
+    DirectoryInfo Split(string name) => new(Path.Combine(images, name));
     TrainOnFolder(Split("train"), Split("test"), zip, Options(arguments, task.Template, cancellation));
     Predict(zip, [.. Split("test").EnumerateFiles("000.png", SearchOption.AllDirectories).OrderBy(file => file.FullName, StringComparer.Ordinal).Take(2)]);
 }));
@@ -72,9 +72,9 @@ DplTrainer.Options Options(ParseResult arguments, string classTemplate, Cancella
     return options;
 }
 
-static void TrainOnFolder(DirectoryInfo pictures, DirectoryInfo? others, FileInfo zip, DplTrainer.Options options)
+static void TrainOnFolder(DirectoryInfo images, DirectoryInfo? others, FileInfo zip, DplTrainer.Options options)
 {
-    FlowerClassifier.Train(zip.FullName, pictures.FullName, options);
+    FlowerClassifier.Train(zip.FullName, images.FullName, options);
     Saved(zip);
     if (others is not null) Measure(zip, mlContext => FlowerClassifier.LoadImageFromFolder(mlContext, others.FullName), others.FullName);
 }
@@ -106,13 +106,13 @@ static void Measure(FileInfo zip, Func<MLContext, IDataView> load, string others
     Console.WriteLine($"Accuracy on {others}: {metrics.MicroAccuracy:f4}, mean over classes {metrics.MacroAccuracy:f4}, log-loss {metrics.LogLoss:f3}.");
 }
 
-static void Predict(FileInfo zip, FileInfo[] pictures)
+static void Predict(FileInfo zip, FileInfo[] images)
 {
     FlowerClassifier.MLNetModelPath = zip.FullName;
-    foreach (FileInfo picture in pictures)
+    foreach (FileInfo image in images)
     {
-        Console.WriteLine(Path.Combine(picture.Directory!.Name, picture.Name));
-        foreach (var (label, score) in FlowerClassifier.PredictAllLabels(new FlowerClassifier.ModelInput { ImageSource = File.ReadAllBytes(picture.FullName) }))
+        Console.WriteLine(Path.Combine(image.Directory!.Name, image.Name));
+        foreach (var (label, score) in FlowerClassifier.PredictAllLabels(new FlowerClassifier.ModelInput { ImageSource = File.ReadAllBytes(image.FullName) }))
             Console.WriteLine($"  {score:f4}  {label}");
     }
 }

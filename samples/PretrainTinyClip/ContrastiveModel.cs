@@ -11,23 +11,23 @@ internal sealed class ContrastiveModel(LearnedClip clip)
     private readonly ClipImageProcessorConfig _processor = ClipImageProcessorConfig.Default(clip.Config.ImageSize);
 
     /// <summary>
-    /// Symmetric cross-entropy over the batch. All captions that are true of a picture share its target, and all pictures that a caption is true of share the caption's,
+    /// Symmetric cross-entropy over the batch. All captions that are true of an image share its target, and all images that a caption is true of share the caption's,
     /// so neither equal nor merely shorter captions are punished. To it comes the cross-entropy of every question (labels as texts: UniCL, Yang et al. 2022, arXiv 2204.03610):
     /// a batch's captions alone tell rare attributes apart too seldom.
     /// </summary>
     /// <returns>[] loss and [] its least possible value, in the caller's dispose scope.</returns>
-    public (Tensor Loss, Tensor Floor) Loss(PictureBatch batch, StepResources resources)
+    public (Tensor Loss, Tensor Floor) Loss(CaptionedBatch batch, StepResources resources)
     {
         Tensor images = UnitImages(batch.Planes, batch.Count, resources);
         Tensor texts = UnitTexts([.. batch.Texts, .. batch.Questions.SelectMany(q => q.Texts)], resources);
-        Tensor similarities = images.matmul(texts.t()) * clip.LogitScale.exp(); // [pictures, captions and answers]
+        Tensor similarities = images.matmul(texts.t()) * clip.LogitScale.exp(); // [images, captions and answers]
         Tensor logits = similarities.narrow(1, 0, batch.Texts.Count);
         Tensor truth = tensor(batch.Truth, [batch.Count, batch.Texts.Count], device: clip.LogitScale.device);
         Tensor toTexts = truth / truth.sum(1, keepdim: true), toImages = truth / truth.sum(0, keepdim: true);
         Tensor loss = ((logits.log_softmax(1) * toTexts).sum() / batch.Count + (logits.log_softmax(0) * toImages).sum() / batch.Texts.Count) * -0.5;
         Tensor floor = ((toTexts.clamp_min(1e-9f).log() * toTexts).sum() / batch.Count + (toImages.clamp_min(1e-9f).log() * toImages).sum() / batch.Texts.Count) * -0.5;
         long first = batch.Texts.Count;
-        foreach (PictureQuestion question in batch.Questions)
+        foreach (ImageQuestion question in batch.Questions)
         {
             loss += nn.functional.cross_entropy(similarities.narrow(1, first, question.Texts.Count), tensor(question.Answers, device: clip.LogitScale.device));
             first += question.Texts.Count;
@@ -35,7 +35,7 @@ internal sealed class ContrastiveModel(LearnedClip clip)
         return (loss, floor);
     }
 
-    /// <summary>[pictures, embedding] features of unit length, in the caller's dispose scope.</summary>
+    /// <summary>[images, embedding] features of unit length, in the caller's dispose scope.</summary>
     public Tensor UnitImages(byte[] planes, int count, StepResources resources)
     {
         int side = clip.Config.ImageSize;

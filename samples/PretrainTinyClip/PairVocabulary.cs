@@ -34,16 +34,16 @@ internal sealed class PairVocabulary
     public int EndId { get; }
 
     /// <summary>Learns from the captions of a series.</summary>
-    /// <param name="pictures">Where the captions come from.</param>
+    /// <param name="images">Where the captions come from.</param>
     /// <param name="captions">How many are read.</param>
     /// <param name="mostTokens">At most this many tokens, at least 515.</param>
-    public static PairVocabulary Learn(DrawnPictures pictures, int captions = 20_000, int mostTokens = 2000)
+    public static PairVocabulary Learn(DrawnImages images, int captions = 20_000, int mostTokens = 2000)
     {
         var counts = new Dictionary<string, int>();
         var cut = new ClipPreTokenizer();
         for (int i = 0; i < captions; i++)
         {
-            string text = ClipText.Clean(pictures[i].Caption.Text);
+            string text = ClipText.Clean(images[i].Caption.Text);
             foreach (var (offset, length) in cut.PreTokenize(text)) counts[text.Substring(offset, length)] = counts.GetValueOrDefault(text.Substring(offset, length)) + 1;
         }
         return new PairVocabulary(counts, mostTokens);

@@ -6,12 +6,12 @@ using static TorchSharp.torch;
 namespace PretrainTinyClip;
 
 /// <summary>Where a run's results go and how often it speaks.</summary>
-internal sealed record PretrainOutputs(DirectoryInfo Folder, FileInfo? Checkpoint, TimeSpan SaveEvery, int ReportEvery, int EvaluationPictures);
+internal sealed record PretrainOutputs(DirectoryInfo Folder, FileInfo? Checkpoint, TimeSpan SaveEvery, int ReportEvery, int EvaluationImages);
 
 /// <summary>A run as a person sees it: progress, saves, the table at the end.</summary>
 internal sealed class PretrainCommand(PretrainSettings settings, PretrainOutputs outputs, Device device, CancellationToken cancellation)
 {
-    private const int PicturesAtSaves = 512;
+    private const int ImagesAtSaves = 512;
 
     public int Run()
     {
@@ -40,7 +40,7 @@ internal sealed class PretrainCommand(PretrainSettings settings, PretrainOutputs
         }
 
         training.Save(checkpoint);
-        Evaluate(training, outputs.EvaluationPictures, training.Position);
+        Evaluate(training, outputs.EvaluationImages, training.Position);
         return cancellation.IsCancellationRequested ? 2 : 0;
     }
 
@@ -50,18 +50,18 @@ internal sealed class PretrainCommand(PretrainSettings settings, PretrainOutputs
         () =>
         {
             training.Save(checkpoint);
-            string results = string.Join(", ", training.Evaluate(PicturesAtSaves).Select(r => $"{r.Task} {r.Accuracy:p1}"));
+            string results = string.Join(", ", training.Evaluate(ImagesAtSaves).Select(r => $"{r.Task} {r.Accuracy:p1}"));
             AnsiConsole.WriteLine($"saved at step {training.Position.Step}: {results}");
         },
         outputs.SaveEvery,
         cancellation);
 
     private static string Line(PretrainReport now)
-        => $"{now.Elapsed:hh\\:mm\\:ss} step {now.Step} ({now.Share:p0}): loss {now.Loss:f3} (least {now.Floor:f3}), lr {now.LearningRate:g2}, scale {now.LogitScale:f1}, {now.PicturesPerSecond:f0} pictures/s";
+        => $"{now.Elapsed:hh\\:mm\\:ss} step {now.Step} ({now.Share:p0}): loss {now.Loss:f3} (least {now.Floor:f3}), lr {now.LearningRate:g2}, scale {now.LogitScale:f1}, {now.ImagesPerSecond:f0} images/s";
 
-    private void Evaluate(Pretraining training, int pictures, RunPosition position)
+    private void Evaluate(Pretraining training, int images, RunPosition position)
     {
-        IReadOnlyList<ZeroShotResult> results = training.Evaluate(pictures);
+        IReadOnlyList<ZeroShotResult> results = training.Evaluate(images);
         Write(results);
         var summary = new { steps = position.Step, batch = settings.Batch, seconds = Math.Round(position.Elapsed.TotalSeconds), seed = settings.Seed, results };
         AtomicFile.Write(Path.Combine(outputs.Folder.FullName, "evaluation.json"), stream => JsonSerializer.Serialize(stream, summary, new JsonSerializerOptions { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase }));
@@ -70,8 +70,8 @@ internal sealed class PretrainCommand(PretrainSettings settings, PretrainOutputs
     /// <summary>A table of zero-shot results.</summary>
     public static void Write(IReadOnlyList<ZeroShotResult> results)
     {
-        var table = new Table().AddColumn("zero-shot").AddColumn(new TableColumn("classes").RightAligned()).AddColumn(new TableColumn("accuracy").RightAligned()).AddColumn(new TableColumn("chance").RightAligned()).AddColumn(new TableColumn("pictures").RightAligned());
-        foreach (ZeroShotResult r in results) table.AddRow(r.Task, $"{r.Classes}", $"{r.Accuracy:p1}", $"{r.Chance:p1}", $"{r.Pictures}");
+        var table = new Table().AddColumn("zero-shot").AddColumn(new TableColumn("classes").RightAligned()).AddColumn(new TableColumn("accuracy").RightAligned()).AddColumn(new TableColumn("chance").RightAligned()).AddColumn(new TableColumn("images").RightAligned());
+        foreach (ZeroShotResult r in results) table.AddRow(r.Task, $"{r.Classes}", $"{r.Accuracy:p1}", $"{r.Chance:p1}", $"{r.Images}");
         AnsiConsole.Write(table);
     }
 }

@@ -9,17 +9,17 @@ namespace PretrainTinyClip;
 /// <param name="Layers">Of the image branch.</param>
 /// <param name="TextWidth">Of the text branch, a multiple of 64.</param>
 /// <param name="TextLayers">Of the text branch.</param>
-/// <param name="EmbeddingWidth">Of the space that pictures and texts share.</param>
-/// <param name="Batch">Pictures per step, at least 2.</param>
+/// <param name="EmbeddingWidth">Of the space that images and texts share.</param>
+/// <param name="Batch">Images per step, at least 2.</param>
 /// <param name="LearningRate">AdamW's, at its highest.</param>
 /// <param name="WeightDecay">AdamW's, for matrices alone.</param>
 /// <param name="Steps">Length of the run; <c>null</c>: <paramref name="Length"/> counts.</param>
 /// <param name="Length">Length of the run where no steps are given.</param>
-/// <param name="Seed">Of pictures and initial values.</param>
-/// <param name="EasyPictures">So many at the beginning are made easier, ever less so.</param>
+/// <param name="Seed">Of images and initial values.</param>
+/// <param name="EasyImages">So many at the beginning are made easier, ever less so.</param>
 internal sealed record PretrainSettings(
     int ImageSize = 48, int PatchSize = 8, int Width = 128, int Layers = 5, int TextWidth = 128, int TextLayers = 3, int EmbeddingWidth = 128,
-    int Batch = 64, double LearningRate = 1e-3, double WeightDecay = 0.05, int? Steps = null, TimeSpan Length = default, int Seed = 1, long EasyPictures = 400_000)
+    int Batch = 64, double LearningRate = 1e-3, double WeightDecay = 0.05, int? Steps = null, TimeSpan Length = default, int Seed = 1, long EasyImages = 400_000)
 {
     private const int HeadWidth = 64, ContextLength = 32;
 
@@ -31,7 +31,7 @@ internal sealed record PretrainSettings(
     public ClipConfig Shape(int vocabularySize, int endOfTextId)
     {
         if (Width <= 0 || Width % HeadWidth != 0 || TextWidth <= 0 || TextWidth % HeadWidth != 0) throw new ArgumentException($"Widths must be multiples of {HeadWidth}; these are {Width} and {TextWidth}.");
-        if (PatchSize <= 0 || ImageSize % PatchSize != 0) throw new ArgumentException($"Pictures of {ImageSize} pixels cannot be cut into patches of {PatchSize}: choose a multiple.");
+        if (PatchSize <= 0 || ImageSize % PatchSize != 0) throw new ArgumentException($"Images of {ImageSize} pixels cannot be cut into patches of {PatchSize}: choose a multiple.");
         if (Layers < 1 || TextLayers < 1) throw new ArgumentException("Both branches need at least one layer.");
         if (Batch < 2) throw new ArgumentException($"A batch of {Batch} has nothing to contrast: take at least 2.");
         ClipTransformerConfig Branch(int layers, int width) => new(layers, width, width / HeadWidth, 4 * width, ClipActivation.QuickGelu, 1e-5);

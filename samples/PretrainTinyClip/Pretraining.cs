@@ -11,21 +11,21 @@ namespace PretrainTinyClip;
 /// <param name="Step">Steps taken.</param>
 /// <param name="Share">Of the whole run, from 0 to 1.</param>
 /// <param name="Loss">Mean since the last report.</param>
-/// <param name="Floor">The least that loss could be, since several captions are true of a picture.</param>
+/// <param name="Floor">The least that loss could be, since several captions are true of an image.</param>
 /// <param name="LearningRate">Now.</param>
 /// <param name="LogitScale">Factor on cosine similarities.</param>
-/// <param name="PicturesPerSecond">Since the last report.</param>
+/// <param name="ImagesPerSecond">Since the last report.</param>
 /// <param name="Elapsed">Of all runs together.</param>
-internal sealed record PretrainReport(long Step, double Share, double Loss, double Floor, double LearningRate, double LogitScale, double PicturesPerSecond, TimeSpan Elapsed);
+internal sealed record PretrainReport(long Step, double Share, double Loss, double Floor, double LearningRate, double LogitScale, double ImagesPerSecond, TimeSpan Elapsed);
 
-/// <summary>Trains a CLIP from scratch on drawn pictures.</summary>
+/// <summary>Trains a CLIP from scratch on drawn images.</summary>
 internal sealed class Pretraining : IDisposable
 {
     /// <summary>The logarithm of 100, where OpenAI stops the factor on similarities too.</summary>
     private static readonly double MaximumLogitScale = Math.Log(100);
 
     private readonly PretrainSettings _settings;
-    private readonly DrawnPictures _pictures;
+    private readonly DrawnImages _images;
     private readonly AdamW _optimizer;
     private RunPosition _position = new(0, TimeSpan.Zero);
 
@@ -34,9 +34,9 @@ internal sealed class Pretraining : IDisposable
     /// <param name="device">Where it computes.</param>
     public Pretraining(PretrainSettings settings, string folder, Device device)
     {
-        (_settings, Folder, _pictures) = (settings, folder, new DrawnPictures(settings.Seed, settings.EasyPictures));
+        (_settings, Folder, _images) = (settings, folder, new DrawnImages(settings.Seed, settings.EasyImages));
         Directory.CreateDirectory(folder);
-        Vocabulary = PairVocabulary.Learn(new DrawnPictures(settings.Seed));
+        Vocabulary = PairVocabulary.Learn(new DrawnImages(settings.Seed));
         Vocabulary.Save(folder);
         Tokenizer = ClipTokenizer.FromHuggingFace(Path.Combine(folder, "vocab.json"), Path.Combine(folder, "merges.txt"));
         ClipConfig config = settings.Shape(Vocabulary.Size, Vocabulary.EndId);
@@ -76,7 +76,7 @@ internal sealed class Pretraining : IDisposable
     }
 
     /// <summary>Zero-shot accuracies on held-out draws.</summary>
-    public IReadOnlyList<ZeroShotResult> Evaluate(int pictures) => ZeroShotEvaluation.Run(Model, Clip.Config, Tokenizer, ZeroShotEvaluation.HeldOut(_settings.Seed), pictures);
+    public IReadOnlyList<ZeroShotResult> Evaluate(int images) => ZeroShotEvaluation.Run(Model, Clip.Config, Tokenizer, ZeroShotEvaluation.HeldOut(_settings.Seed), images);
 
     /// <summary>Trains to the end of the run or until it is cancelled.</summary>
     /// <param name="report">Hears every <paramref name="reportEvery"/> steps.</param>
@@ -86,7 +86,7 @@ internal sealed class Pretraining : IDisposable
     /// <param name="cancellation">Ends the run after the step in hand.</param>
     public void Run(Action<PretrainReport> report, int reportEvery, Action save, TimeSpan saveEvery, CancellationToken cancellation)
     {
-        using var batches = new PictureBatches(_pictures, Tokenizer, Clip.Config, _settings.Batch, _position.Step, _settings.Seed);
+        using var batches = new CaptionedBatches(_images, Tokenizer, Clip.Config, _settings.Batch, _position.Step, _settings.Seed);
         long began = Stopwatch.GetTimestamp(), saved = began, reported = began;
         TimeSpan before = _position.Elapsed;
         double losses = 0, floors = 0;
@@ -115,7 +115,7 @@ internal sealed class Pretraining : IDisposable
         Clip.Dispose();
     }
 
-    private (double Loss, double Floor) Step(PictureBatch batch, double learningRate)
+    private (double Loss, double Floor) Step(CaptionedBatch batch, double learningRate)
     {
         using var scope = NewDisposeScope();
         using var resources = new StepResources();

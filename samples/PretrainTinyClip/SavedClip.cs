@@ -8,12 +8,12 @@ namespace PretrainTinyClip;
 internal static class SavedClip
 {
     /// <exception cref="InvalidDataException">The folder holds no CLIP.</exception>
-    public static IReadOnlyList<ZeroShotResult> Evaluate(string folder, int seed, int pictures, Device device)
+    public static IReadOnlyList<ZeroShotResult> Evaluate(string folder, int seed, int images, Device device)
     {
         ClipBackbone backbone = ClipBackbone.FromFolder(folder);
         using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
         var checkpoint = new ClipCheckpoint(file, ClipNaming.HuggingFace, ClipLayout.Vision(backbone.Config).Concat(ClipLayout.Text(backbone.Config)));
         using var clip = new LearnedClip(backbone.Config, expected => checkpoint.Read(expected.Name), device);
-        return ZeroShotEvaluation.Run(new ContrastiveModel(clip), backbone.Config, backbone.CreateTokenizer(), ZeroShotEvaluation.HeldOut(seed), pictures);
+        return ZeroShotEvaluation.Run(new ContrastiveModel(clip), backbone.Config, backbone.CreateTokenizer(), ZeroShotEvaluation.HeldOut(seed), images);
     }
 }

@@ -10,23 +10,23 @@ namespace PretrainTinyClip;
 /// <param name="Classes">Answers to choose from.</param>
 /// <param name="Accuracy">Share of right answers.</param>
 /// <param name="Chance">What guessing gives.</param>
-/// <param name="Pictures">How many were asked about.</param>
-internal sealed record ZeroShotResult(string Task, int Classes, double Accuracy, double Chance, int Pictures);
+/// <param name="Images">How many were asked about.</param>
+internal sealed record ZeroShotResult(string Task, int Classes, double Accuracy, double Chance, int Images);
 
-/// <summary>Zero-shot accuracy on draws that training never sees: "a photo of a {}." against pictures.</summary>
+/// <summary>Zero-shot accuracy on draws that training never sees: "a photo of a {}." against images.</summary>
 internal static class ZeroShotEvaluation
 {
     private const int Chunk = 256;
 
     /// <summary>A series of its own; training's begins from the seed itself.</summary>
-    public static DrawnPictures HeldOut(int seed) => new(unchecked((int)(Seeds.Derive(seed, "held-out pictures") >> 33)));
+    public static DrawnImages HeldOut(int seed) => new(unchecked((int)(Seeds.Derive(seed, "held-out pictures") >> 33)));
 
-    public static IReadOnlyList<ZeroShotResult> Run(ContrastiveModel model, ClipConfig config, ClipTokenizer tokenizer, DrawnPictures pictures, int count)
+    public static IReadOnlyList<ZeroShotResult> Run(ContrastiveModel model, ClipConfig config, ClipTokenizer tokenizer, DrawnImages images, int count)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var scenes = new Scene[count];
-        Tensor features = Features(model, config, pictures, scenes);
+        Tensor features = Features(model, config, images, scenes);
         int shapes = Words.Shapes.Count, colours = Words.Colours.Count, textures = Words.Textures.Count;
         ZeroShotResult Ask(string task, int classes, Func<int, string> text, Func<Scene, int> answer)
         {
@@ -47,8 +47,8 @@ internal static class ZeroShotEvaluation
         ];
     }
 
-    /// <summary>[pictures, embedding]; fills <paramref name="scenes"/>.</summary>
-    private static Tensor Features(ContrastiveModel model, ClipConfig config, DrawnPictures pictures, Scene[] scenes)
+    /// <summary>[images, embedding]; fills <paramref name="scenes"/>.</summary>
+    private static Tensor Features(ContrastiveModel model, ClipConfig config, DrawnImages images, Scene[] scenes)
     {
         using var painter = new ScenePainter(config.ImageSize);
         var parts = new List<Tensor>();
@@ -58,7 +58,7 @@ internal static class ZeroShotEvaluation
             var planes = new byte[count * painter.Length];
             for (int i = 0; i < count; i++)
             {
-                scenes[start + i] = pictures[start + i].Scene;
+                scenes[start + i] = images[start + i].Scene;
                 painter.Paint(scenes[start + i], planes.AsSpan(i * painter.Length, painter.Length));
             }
             using var scope = NewDisposeScope();

@@ -7,11 +7,11 @@ using Spectre.Console;
 
 namespace QuickStart;
 
-/// <summary>What to compare, on which pictures, for how long.</summary>
+/// <summary>What to compare, on which images, for how long.</summary>
 internal sealed record ExperimentSettings(
-    string Clip, PictureTables Pictures, FileInfo Output, int SearchEpochs, int TrainingEpochs, int BatchSize, double LearningRate, double Distillation, int Seed, string? Device, int[] Candidates);
+    string Clip, ImageTables Images, FileInfo Output, int SearchEpochs, int TrainingEpochs, int BatchSize, double LearningRate, double Distillation, int Seed, string? Device, int[] Candidates);
 
-/// <summary>Zero-shot CLIP, uniform prompts and searched prompts on the same pictures with the same budget; the last is saved.</summary>
+/// <summary>Zero-shot CLIP, uniform prompts and searched prompts on the same images with the same budget; the last is saved.</summary>
 internal sealed class Experiment(ExperimentSettings settings, CancellationToken cancellation)
 {
     private readonly MLContext _mlContext = new(settings.Seed);
@@ -19,13 +19,13 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
     public async Task<int> Run()
     {
         ClipBackbone backbone = ClipBackbone.Open(settings.Clip);
-        IReadOnlyList<Picture> trainRows = Picture.ReadTable(settings.Pictures.Train), testRows = Picture.ReadTable(settings.Pictures.Test);
+        IReadOnlyList<Image> trainRows = Image.ReadTable(settings.Images.Train), testRows = Image.ReadTable(settings.Images.Test);
         IDataView train = _mlContext.Data.LoadFromEnumerable(trainRows), test = _mlContext.Data.LoadFromEnumerable(testRows);
-        IDataView? validation = settings.Pictures.Validation is null ? null : _mlContext.Data.LoadFromEnumerable(Picture.ReadTable(settings.Pictures.Validation));
+        IDataView? validation = settings.Images.Validation is null ? null : _mlContext.Data.LoadFromEnumerable(Image.ReadTable(settings.Images.Validation));
         ITransformer toKey = _mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(train);
         int classes = trainRows.Select(p => p.Label).Distinct().Count();
         AnsiConsole.MarkupLineInterpolated($"[bold]{backbone.Name}[/]: {backbone.Config.Vision.Layers} image layers of {backbone.Config.Vision.Width}, {backbone.Config.Text.Layers} text layers of {backbone.Config.Text.Width}");
-        AnsiConsole.MarkupLineInterpolated($"{trainRows.Count} training pictures of {classes} classes, {testRows.Count} test pictures");
+        AnsiConsole.MarkupLineInterpolated($"{trainRows.Count} training images of {classes} classes, {testRows.Count} test images");
 
         var table = new Table().AddColumn("prompts").AddColumn(new TableColumn("accuracy").RightAligned()).AddColumn(new TableColumn("right").RightAligned()).AddColumn(new TableColumn("class mean").RightAligned()).AddColumn(new TableColumn("time").RightAligned());
         DplTransformer Compare(string name, PromptConfiguration? configuration)
@@ -60,13 +60,13 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
     private DplTrainer.Options OptionsFor(ClipBackbone backbone, PromptConfiguration? configuration, IDataView? validation, IProgress<DplProgress> progress) => new()
     {
         Backbone = backbone,
-        ImageColumnName = nameof(Picture.ImagePath),
+        ImageColumnName = nameof(Image.ImagePath),
         ValidationSet = validation,
         // What a search sets aside, fixed lengths must not train on either.
         ValidationRowsPerClass = validation is null ? DplTrainer.Options.DefaultValidationRowsPerClass : null,
         Configuration = configuration,
         CandidateLengths = settings.Candidates,
-        Template = settings.Pictures.Template,
+        Template = settings.Images.Template,
         BatchSize = settings.BatchSize,
         SearchEpochs = settings.SearchEpochs,
         TrainingEpochs = settings.TrainingEpochs,

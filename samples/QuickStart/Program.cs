@@ -8,18 +8,18 @@ var clip = new Option<string>("--clip") { Description = "Folder of a CLIP in Hug
 var task = new Option<string>("--task")
 {
     HelpName = "task",
-    Description = $"The images where no --train is given: {string.Join(", ", PictureTables.Tasks)}. "
+    Description = $"The images where no --train is given: {string.Join(", ", ImageTables.Tasks)}. "
         + "eurosat are satellite photographs that come along, the others are drawn.",
     DefaultValueFactory = _ => "lighting",
 };
-task.AcceptOnlyFromAmong([.. PictureTables.Tasks]);
-var train = new Option<FileInfo>("--train") { Description = "Table of training pictures: ImagePath and Label, separated by tabs. Default: those of --task." }.AcceptExistingOnly();
-var validation = new Option<FileInfo>("--validation") { Description = "Table of validation pictures. Default: 4 training pictures of each class." }.AcceptExistingOnly();
-var test = new Option<FileInfo>("--test") { Description = "Table of test pictures; belongs to --train." }.AcceptExistingOnly();
+task.AcceptOnlyFromAmong([.. ImageTables.Tasks]);
+var train = new Option<FileInfo>("--train") { Description = "Table of training images: ImagePath and Label, separated by tabs. Default: those of --task." }.AcceptExistingOnly();
+var validation = new Option<FileInfo>("--validation") { Description = "Table of validation images. Default: 4 training images of each class." }.AcceptExistingOnly();
+var test = new Option<FileInfo>("--test") { Description = "Table of test images; belongs to --train." }.AcceptExistingOnly();
 var output = new Option<FileInfo>("--output") { Description = "Where the model goes.", DefaultValueFactory = _ => new FileInfo("quickstart/model.zip") };
 var searchEpochs = new Option<int?>("--search-epochs") { Description = "Epochs of search. Default: 12, or 60 on a --task." };
 var trainingEpochs = new Option<int?>("--training-epochs") { Description = "Epochs of training. Default: 15, or 40 on a --task." };
-var batch = new Option<int>("--batch") { Description = "Pictures per step.", DefaultValueFactory = _ => 16 };
+var batch = new Option<int>("--batch") { Description = "Images per step.", DefaultValueFactory = _ => 16 };
 var learningRate = new Option<double>("--learning-rate") { Description = "Of prompts and alphas.", DefaultValueFactory = _ => 0.0035 };
 var distillation = new Option<double>("--distillation") { Description = "Weight of staying near to zero-shot CLIP in training.", DefaultValueFactory = _ => 0 };
 var candidates = new Option<int[]>("--candidates") { Description = "Context lengths to choose from.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [0, 2, 4, 6] };
@@ -39,21 +39,21 @@ root.SetAction((arguments, cancellation) => Guarded(() =>
     ClipBackbone.Open(arguments.GetRequiredValue(clip));
     if (ownTables != arguments.GetValue(test) is not null) throw new ArgumentException("--train and --test go together.");
     Directory.CreateDirectory(zip.DirectoryName!);
-    PictureTables pictures = ownTables
-        ? new PictureTables(arguments.GetValue(train)!, arguments.GetValue(validation), arguments.GetValue(test)!, "a photo of a {}.")
-        : PictureTables.Of(arguments.GetRequiredValue(task), zip.Directory!, arguments.GetValue(seed));
+    ImageTables images = ownTables
+        ? new ImageTables(arguments.GetValue(train)!, arguments.GetValue(validation), arguments.GetValue(test)!, "a photo of a {}.")
+        : ImageTables.Of(arguments.GetRequiredValue(task), zip.Directory!, arguments.GetValue(seed));
     return new Experiment(
         new ExperimentSettings(
-            arguments.GetRequiredValue(clip), pictures with { Template = arguments.GetValue(template) ?? pictures.Template }, zip,
+            arguments.GetRequiredValue(clip), images with { Template = arguments.GetValue(template) ?? images.Template }, zip,
             arguments.GetValue(searchEpochs) ?? (ownTables ? 12 : 60), arguments.GetValue(trainingEpochs) ?? (ownTables ? 15 : 40), arguments.GetValue(batch), arguments.GetValue(learningRate), arguments.GetValue(distillation),
             arguments.GetValue(seed), arguments.GetValue(device), arguments.GetRequiredValue(candidates)),
         cancellation).Run();
 }));
 
 var zip = new Argument<FileInfo>("model") { Description = "A saved model." }.AcceptExistingOnly();
-var pictures = new Argument<string[]>("pictures") { Description = "Picture files." };
-var predict = new Command("predict", "Classifies pictures with a saved model.") { zip, pictures };
-predict.SetAction((arguments, _) => Guarded(() => Task.FromResult(SavedModel.Classify(arguments.GetRequiredValue(zip), arguments.GetRequiredValue(pictures)))));
+var images = new Argument<string[]>("images") { Description = "Image files." };
+var predict = new Command("predict", "Classifies images with a saved model.") { zip, images };
+predict.SetAction((arguments, _) => Guarded(() => Task.FromResult(SavedModel.Classify(arguments.GetRequiredValue(zip), arguments.GetRequiredValue(images)))));
 root.Subcommands.Add(predict);
 return await root.Parse(args).InvokeAsync();
 

@@ -8,20 +8,20 @@ namespace QuickStart;
 /// <summary>Uses a saved model as any ML.NET application would: nothing here names a type of the library that trained it.</summary>
 internal static class SavedModel
 {
-    /// <summary>Loads a model zip and prints the three most probable classes of each picture.</summary>
-    public static int Classify(FileInfo zip, IReadOnlyList<string> pictures)
+    /// <summary>Loads a model zip and prints the three most probable classes of each image.</summary>
+    public static int Classify(FileInfo zip, IReadOnlyList<string> images)
     {
         var mlContext = new MLContext();
         ITransformer model = mlContext.Model.Load(zip.FullName, out _);
-        using PredictionEngine<Picture, Answer> engine = mlContext.Model.CreatePredictionEngine<Picture, Answer>(model);
+        using PredictionEngine<Image, Answer> engine = mlContext.Model.CreatePredictionEngine<Image, Answer>(model);
         VBuffer<ReadOnlyMemory<char>> slots = default;
         engine.OutputSchema["Score"].GetSlotNames(ref slots);
         string[] names = [.. slots.DenseValues().Select(name => name.ToString())];
 
-        var table = new Table().Border(TableBorder.Simple).AddColumn("picture").AddColumn("class").AddColumn("most probable");
-        foreach (string path in pictures)
+        var table = new Table().Border(TableBorder.Simple).AddColumn("image").AddColumn("class").AddColumn("most probable");
+        foreach (string path in images)
         {
-            Answer answer = engine.Predict(new Picture { ImagePath = Path.GetFullPath(path) });
+            Answer answer = engine.Predict(new Image { ImagePath = Path.GetFullPath(path) });
             var best = names.Zip(answer.Score).OrderByDescending(pair => pair.Second).Take(3);
             table.AddRow(Markup.Escape(Path.Combine(Path.GetFileName(Path.GetDirectoryName(answer.ImagePath)) ?? "", Path.GetFileName(answer.ImagePath))), Markup.Escape(answer.Class), Markup.Escape(string.Join(", ", best.Select(pair => $"{pair.First} {pair.Second:p1}"))));
         }
@@ -30,12 +30,12 @@ internal static class SavedModel
     }
 
     /// <summary>Runs <see cref="Classify"/> in a process of its own.</summary>
-    public static async Task<int> ClassifyInFreshProcess(FileInfo zip, IEnumerable<string> pictures, CancellationToken cancellation)
+    public static async Task<int> ClassifyInFreshProcess(FileInfo zip, IEnumerable<string> images, CancellationToken cancellation)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { UseShellExecute = false };
         // Under the dotnet host the program is an argument of its own.
         if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet") start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
-        foreach (string argument in pictures.Prepend(zip.FullName).Prepend("predict")) start.ArgumentList.Add(argument);
+        foreach (string argument in images.Prepend(zip.FullName).Prepend("predict")) start.ArgumentList.Add(argument);
         using Process process = Process.Start(start) ?? throw new InvalidOperationException("The second process did not start.");
         await process.WaitForExitAsync(cancellation);
         return process.ExitCode;

@@ -8,7 +8,7 @@ internal static class ApiDocument
 {
     public static Task Name(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellation)
     {
-        document.Info = new OpenApiInfo { Title = "Picture classifier", Version = "1", Description = "Says which of a model's classes a picture shows." };
+        document.Info = new OpenApiInfo { Title = "Image classifier", Version = "1", Description = "Says which of a model's classes an image shows." };
         return Task.CompletedTask;
     }
 
@@ -17,7 +17,7 @@ internal static class ApiDocument
     {
         if (operation.OperationId != "predict") return Task.CompletedTask;
         var file = new OpenApiSchema { Type = JsonSchemaType.String, Format = "binary" };
-        var form = new OpenApiSchema { Type = JsonSchemaType.Object, Properties = new Dictionary<string, IOpenApiSchema> { ["picture"] = file }, Required = new HashSet<string> { "picture" } };
+        var form = new OpenApiSchema { Type = JsonSchemaType.Object, Properties = new Dictionary<string, IOpenApiSchema> { ["image"] = file }, Required = new HashSet<string> { "image" } };
         operation.RequestBody = new OpenApiRequestBody
         {
             Description = "A PNG, JPEG, WebP, GIF or BMP file, as it is or as the one file of a form.",

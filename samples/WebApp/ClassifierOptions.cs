@@ -24,23 +24,23 @@ internal sealed class ClassifierOptions
     /// <summary>Keeps small models and their example images, in a folder for each demo. Null: the folder demo beside the program.</summary>
     public string? DemoFolder { get; set; }
 
-    /// <summary>The largest picture file, in bytes.</summary>
+    /// <summary>The largest image file, in bytes.</summary>
     [Range(1024, 1 << 30)]
     public int MaxUploadBytes { get; set; } = 10 << 20;
 
-    /// <summary>The largest picture, width × height. A file of a few bytes can claim any size, so this is checked before a pixel is decoded.</summary>
+    /// <summary>The largest image, width × height. A file of a few bytes can claim any size, so this is checked before a pixel is decoded.</summary>
     [Range(1, 1 << 28)]
     public long MaxPixels { get; set; } = 50_000_000;
 
-    /// <summary>Pictures that may wait; those beyond are turned away with status 503.</summary>
+    /// <summary>Images that may wait; those beyond are turned away with status 503.</summary>
     [Range(1, 65536)]
     public int QueueLength { get; set; } = 128;
 
-    /// <summary>The most pictures in one forward pass.</summary>
+    /// <summary>The most images in one forward pass.</summary>
     [Range(1, 1024)]
     public int MaxBatch { get; set; } = 16;
 
-    /// <summary>How long the first picture of a batch waits for others, in milliseconds.</summary>
+    /// <summary>How long the first image of a batch waits for others, in milliseconds.</summary>
     [Range(0, 1000)]
     public int BatchWaitMilliseconds { get; set; } = 5;
 

@@ -7,7 +7,7 @@ namespace WebApp;
 /// <summary>A small model, so that there is something to see without photographs of one's own and without a download.</summary>
 internal static class DemoModel
 {
-    /// <summary>The folder with pictures that the model was not trained on.</summary>
+    /// <summary>The folder with images that the model was not trained on.</summary>
     public static string ExamplesFolder(string folder) => Path.Combine(folder, "examples");
 
     /// <summary>Loads the model of a folder, or makes it there: half a minute on two cores.</summary>
@@ -28,12 +28,12 @@ internal static class DemoModel
 
         var mlContext = new MLContext(seed: 1);
         IDataView data = mlContext.Data.LoadFromEnumerable(
-            images.Train.Select(image => new LabelledPicture { Label = image.Label, ImageSource = File.ReadAllBytes(image.Path) }));
+            images.Train.Select(image => new LabelledImage { Label = image.Label, ImageSource = File.ReadAllBytes(image.Path) }));
         var pipeline = mlContext.Transforms.Conversion.MapValueToKey("Label")
             .Append(mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
             {
                 Backbone = ClipBackbone.Tiny,
-                ImageColumnName = nameof(LabelledPicture.ImageSource),
+                ImageColumnName = nameof(LabelledImage.ImageSource),
                 Template = images.Template,
                 Configuration = images.Prompts,
                 BatchSize = 16,
@@ -55,7 +55,7 @@ internal static class DemoModel
             File.Copy(path, Path.Combine(to, label.Replace(' ', '_') + Path.GetExtension(path)), overwrite: true);
     }
 
-    private sealed class LabelledPicture
+    private sealed class LabelledImage
     {
         public string Label { get; set; } = "";
 

@@ -9,8 +9,8 @@ internal static class Examples
             ? [.. Directory.GetFiles(folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)]
             : [];
 
-    /// <summary>A picture. Only names of the list are looked at, so no path leads out of the folder.</summary>
-    public static IResult Picture(string name, ModelHost host)
+    /// <summary>An image. Only names of the list are looked at, so no path leads out of the folder.</summary>
+    public static IResult Image(string name, ModelHost host)
         => List(host).Contains(name, StringComparer.Ordinal)
             ? TypedResults.PhysicalFile(Path.Combine(host.ExamplesFolder!, name), Path.GetExtension(name) == ".jpg" ? "image/jpeg" : "image/png")
             : TypedResults.NotFound();

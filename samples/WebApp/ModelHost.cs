@@ -15,7 +15,7 @@ internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplic
     /// <summary>How much of the small model's training is done, 0 to 1; null where nothing is trained.</summary>
     public double? Progress => _progress?.Fraction;
 
-    /// <summary>Where example pictures lie; null where a model was given.</summary>
+    /// <summary>Where example images lie; null where a model was given.</summary>
     public string? ExamplesFolder { get; } = options.Value.Model is null ? DemoModel.ExamplesFolder(DemoFolder(options.Value)) : null;
 
     void IProgress<DplProgress>.Report(DplProgress value) => _progress = value;

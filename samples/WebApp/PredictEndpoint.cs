@@ -5,7 +5,7 @@ namespace WebApp;
 /// <summary>A class and how probable it is, 0 to 1.</summary>
 internal sealed record ClassProbability(string Name, double Probability);
 
-/// <summary>What the model says of a picture.</summary>
+/// <summary>What the model says of an image.</summary>
 /// <param name="Class">The most probable class.</param>
 /// <param name="Classes">All classes, the most probable first; the probabilities sum to 1.</param>
 /// <param name="HeatMap">Where the evidence lies; null where it was not asked for.</param>
@@ -14,7 +14,7 @@ internal sealed record Prediction(string Class, IReadOnlyList<ClassProbability> 
 /// <summary>POST /predict.</summary>
 internal static class PredictEndpoint
 {
-    /// <param name="context">Its body is the picture.</param>
+    /// <param name="context">Its body is the image.</param>
     /// <param name="heatMap">Whether the answer has a heat map.</param>
     /// <param name="heatMapClass">The heat map's class; the most probable unless given.</param>
     /// <param name="host">Has the model.</param>
@@ -25,31 +25,31 @@ internal static class PredictEndpoint
         HttpContext context, bool? heatMap, string? heatMapClass, ModelHost host, PredictionQueue queue, HeatMaps heatMaps, IOptions<ClassifierOptions> options)
     {
         CancellationToken cancellation = context.RequestAborted;
-        var (picture, problem) = await Upload.Read(context.Request, options.Value.MaxUploadBytes, cancellation);
-        problem ??= Check(picture, options.Value.MaxPixels);
+        var (image, problem) = await Upload.Read(context.Request, options.Value.MaxUploadBytes, cancellation);
+        problem ??= Check(image, options.Value.MaxPixels);
         if (problem is not null) return problem;
 
         if (host.Model is not { } model) return Problems.NotReady(context);
         if (heatMapClass is not null && !model.ClassNames.Contains(heatMapClass)) return Problems.UnknownClass(heatMapClass, model.ClassNames);
-        if (!queue.TryAdd(picture, cancellation, out Task<float[]>? answer)) return Problems.Busy(context);
+        if (!queue.TryAdd(image, cancellation, out Task<float[]>? answer)) return Problems.Busy(context);
         try
         {
             float[] scores = await answer.WaitAsync(cancellation);
             ClassProbability[] classes = [.. model.ClassNames.Zip(scores, (name, score) => new ClassProbability(name, score)).OrderByDescending(c => c.Probability)];
             if (heatMap is not true) return TypedResults.Ok(new Prediction(classes[0].Name, classes, HeatMap: null));
-            HeatMap? map = await heatMaps.Draw(model, picture, heatMapClass ?? classes[0].Name, cancellation);
+            HeatMap? map = await heatMaps.Draw(model, image, heatMapClass ?? classes[0].Name, cancellation);
             return map is null ? Problems.Busy(context) : TypedResults.Ok(new Prediction(classes[0].Name, classes, map));
         }
-        catch (UndecodablePictureException)
+        catch (UndecodableImageException)
         {
             return Problems.Broken();
         }
     }
 
-    private static IResult? Check(byte[] picture, long maxPixels)
+    private static IResult? Check(byte[] image, long maxPixels)
     {
-        if (!PictureCheck.HasPictureSignature(picture)) return Problems.NoPicture();
-        if (PictureCheck.Size(picture) is not var (width, height)) return Problems.Broken();
+        if (!ImageCheck.HasImageSignature(image)) return Problems.NoImage();
+        if (ImageCheck.Size(image) is not var (width, height)) return Problems.Broken();
         return (long)width * height > maxPixels ? Problems.TooManyPixels(width, height, maxPixels) : null;
     }
 }

@@ -5,31 +5,31 @@ using Microsoft.Extensions.Options;
 namespace WebApp;
 
 /// <summary>
-/// Brings pictures of concurrent requests together: one forward pass of sixteen pictures costs far less than sixteen of one.
-/// The first picture of a batch waits a few milliseconds for others; the queue is bounded, so overload is said and not suffered.
+/// Brings images of concurrent requests together: one forward pass of sixteen images costs far less than sixteen of one.
+/// The first image of a batch waits a few milliseconds for others; the queue is bounded, so overload is said and not suffered.
 /// </summary>
 internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions> options, ILogger<PredictionQueue> log) : BackgroundService
 {
     private readonly ClassifierOptions _options = options.Value;
     private readonly Channel<Waiting> _channel = Channel.CreateBounded<Waiting>(options.Value.QueueLength);
-    private long _pictures, _batches;
+    private long _images, _batches;
 
-    /// <summary>Pictures that no forward pass has taken yet.</summary>
+    /// <summary>Images that no forward pass has taken yet.</summary>
     public int Length => _channel.Reader.Count;
 
-    /// <summary>Pictures that were scored since the start.</summary>
-    public long Pictures => Interlocked.Read(ref _pictures);
+    /// <summary>Images that were scored since the start.</summary>
+    public long Images => Interlocked.Read(ref _images);
 
     /// <summary>Forward passes since the start.</summary>
     public long Batches => Interlocked.Read(ref _batches);
 
-    /// <summary>Queues a picture unless the queue is full.</summary>
-    /// <param name="picture">An encoded picture file.</param>
-    /// <param name="cancellation">A picture whose request is cancelled before its turn is passed over.</param>
-    /// <param name="answer">The probability of each class; fails with <see cref="UndecodablePictureException"/>.</param>
-    public bool TryAdd(byte[] picture, CancellationToken cancellation, [NotNullWhen(true)] out Task<float[]>? answer)
+    /// <summary>Queues an image unless the queue is full.</summary>
+    /// <param name="image">An encoded image file.</param>
+    /// <param name="cancellation">An image whose request is cancelled before its turn is passed over.</param>
+    /// <param name="answer">The probability of each class; fails with <see cref="UndecodableImageException"/>.</param>
+    public bool TryAdd(byte[] image, CancellationToken cancellation, [NotNullWhen(true)] out Task<float[]>? answer)
     {
-        var waiting = new Waiting(picture, cancellation);
+        var waiting = new Waiting(image, cancellation);
         bool added = _channel.Writer.TryWrite(waiting);
         answer = added ? waiting.Answer.Task : null;
         return added;
@@ -72,34 +72,34 @@ internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions
     {
         try
         {
-            ServedModel model = host.Model ?? throw new InvalidOperationException("A picture was queued before the model was ready.");
-            float[][] scores = model.Score([.. batch.Select(waiting => waiting.Picture)]);
-            Interlocked.Add(ref _pictures, batch.Count);
+            ServedModel model = host.Model ?? throw new InvalidOperationException("An image was queued before the model was ready.");
+            float[][] scores = model.Score([.. batch.Select(waiting => waiting.Image)]);
+            Interlocked.Add(ref _images, batch.Count);
             Interlocked.Increment(ref _batches);
             foreach (var (waiting, score) in batch.Zip(scores)) waiting.Answer.TrySetResult(score);
         }
         catch (InvalidOperationException) when (batch.Count > 1)
         {
-            // One broken picture fails the pass; the others of the batch must not suffer for it.
+            // One broken image fails the pass; the others of the batch must not suffer for it.
             foreach (Waiting waiting in batch) Score([waiting]);
         }
         catch (InvalidOperationException e)
         {
-            batch[0].Answer.TrySetException(new UndecodablePictureException(e));
+            batch[0].Answer.TrySetException(new UndecodableImageException(e));
         }
         catch (Exception e)
         {
             // The request that waits learns of it and answers 500; the worker lives on for the next.
-            log.LogError(e, "A forward pass of {Count} pictures failed.", batch.Count);
+            log.LogError(e, "A forward pass of {Count} images failed.", batch.Count);
             foreach (Waiting waiting in batch) waiting.Answer.TrySetException(e);
         }
     }
 
-    private sealed record Waiting(byte[] Picture, CancellationToken Cancellation)
+    private sealed record Waiting(byte[] Image, CancellationToken Cancellation)
     {
         public TaskCompletionSource<float[]> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }
 
-/// <summary>A file begins like a picture, but its pixels cannot be decoded.</summary>
-internal sealed class UndecodablePictureException(Exception cause) : Exception(cause.Message, cause);
+/// <summary>A file begins like an image, but its pixels cannot be decoded.</summary>
+internal sealed class UndecodableImageException(Exception cause) : Exception(cause.Message, cause);

@@ -6,34 +6,34 @@ namespace WebApp;
 internal static class Problems
 {
     public static ProblemHttpResult Empty()
-        => Problem(StatusCodes.Status400BadRequest, "There is no picture in the request", "Send a picture file as the body, or one file in a multipart form.");
+        => Problem(StatusCodes.Status400BadRequest, "There is no image in the request", "Send an image file as the body, or one file in a multipart form.");
 
     public static ProblemHttpResult BrokenForm()
-        => Problem(StatusCodes.Status400BadRequest, "The multipart form cannot be read", "Send a picture file as the body, or one file in a well-formed multipart form.");
+        => Problem(StatusCodes.Status400BadRequest, "The multipart form cannot be read", "Send an image file as the body, or one file in a well-formed multipart form.");
 
     public static ProblemHttpResult SeveralFiles()
-        => Problem(StatusCodes.Status400BadRequest, "There is more than one file in the request", "Send one picture in a request; requests may come at the same time.");
+        => Problem(StatusCodes.Status400BadRequest, "There is more than one file in the request", "Send one image in a request; requests may come at the same time.");
 
     public static ProblemHttpResult TooManyBytes(int limit)
-        => Problem(StatusCodes.Status413PayloadTooLarge, "The file is too large", FormattableString.Invariant($"At most {limit / 1048576.0:0.##} MiB are taken. Make the picture smaller and send it again; a thousand pixels a side are plenty."));
+        => Problem(StatusCodes.Status413PayloadTooLarge, "The file is too large", FormattableString.Invariant($"At most {limit / 1048576.0:0.##} MiB are taken. Make the image smaller and send it again; a thousand pixels a side are plenty."));
 
     public static ProblemHttpResult TooManyPixels(int width, int height, long limit)
-        => Problem(StatusCodes.Status413PayloadTooLarge, "The picture has too many pixels", FormattableString.Invariant($"It has {width} × {height} pixels; at most {limit:#,0} are taken. Make it smaller and send it again; a thousand pixels a side are plenty."));
+        => Problem(StatusCodes.Status413PayloadTooLarge, "The image has too many pixels", FormattableString.Invariant($"It has {width} × {height} pixels; at most {limit:#,0} are taken. Make it smaller and send it again; a thousand pixels a side are plenty."));
 
-    public static ProblemHttpResult NoPicture()
-        => Problem(StatusCodes.Status415UnsupportedMediaType, "The file is no picture", "Send a PNG, JPEG, WebP, GIF or BMP file. The content decides, not the name.");
+    public static ProblemHttpResult NoImage()
+        => Problem(StatusCodes.Status415UnsupportedMediaType, "The file is no image", "Send a PNG, JPEG, WebP, GIF or BMP file. The content decides, not the name.");
 
     public static ProblemHttpResult Broken()
-        => Problem(StatusCodes.Status422UnprocessableEntity, "The picture cannot be decoded", "The file begins like a picture, but is damaged or cut short. Save the picture anew and send that.");
+        => Problem(StatusCodes.Status422UnprocessableEntity, "The image cannot be decoded", "The file begins like an image, but is damaged or cut short. Save the image anew and send that.");
 
     public static ProblemHttpResult UnknownClass(string name, IEnumerable<string> known)
         => Problem(StatusCodes.Status400BadRequest, $"There is no class '{name}'", $"Ask for the heat map of one of: {string.Join(", ", known)}.");
 
     public static IResult NotReady(HttpContext context)
-        => Later(context, seconds: 5, "The model is not ready yet", "It is being loaded or made. Send the picture again in a few seconds; /health says how far it is.");
+        => Later(context, seconds: 5, "The model is not ready yet", "It is being loaded or made. Send the image again in a few seconds; /health says how far it is.");
 
     public static IResult Busy(HttpContext context)
-        => Later(context, seconds: 1, "Too many pictures are waiting", "Send the picture again in a second.");
+        => Later(context, seconds: 1, "Too many images are waiting", "Send the image again in a second.");
 
     private static ProblemHttpResult Later(HttpContext context, int seconds, string title, string detail)
     {

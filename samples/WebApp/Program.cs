@@ -30,7 +30,7 @@ app.UseStaticFiles();
 app.MapPost("/predict", PredictEndpoint.Handle)
     .WithMetadata(new DisableRequestSizeLimitAttribute())
     .WithName("predict")
-    .WithSummary("Classifies a picture.")
+    .WithSummary("Classifies an image.")
     .Produces<Prediction>()
     .ProducesProblem(StatusCodes.Status400BadRequest)
     .ProducesProblem(StatusCodes.Status413PayloadTooLarge)
@@ -39,13 +39,13 @@ app.MapPost("/predict", PredictEndpoint.Handle)
     .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 app.MapGet("/health", Health.Of)
     .WithName("health")
-    .WithSummary("Whether pictures can be classified now, and with which model.")
+    .WithSummary("Whether images can be classified now, and with which model.")
     .Produces<Health>()
     .Produces<Health>(StatusCodes.Status503ServiceUnavailable);
-app.MapGet("/examples", Examples.List).WithName("examples").WithSummary("Names of pictures to try; none where a model was given.");
-app.MapGet("/examples/{name}", Examples.Picture)
+app.MapGet("/examples", Examples.List).WithName("examples").WithSummary("Names of images to try; none where a model was given.");
+app.MapGet("/examples/{name}", Examples.Image)
     .WithName("example")
-    .WithSummary("One of the pictures to try.")
+    .WithSummary("One of the images to try.")
     .Produces<byte[]>(StatusCodes.Status200OK, contentType: "image/png", additionalContentTypes: "image/jpeg")
     .ProducesProblem(StatusCodes.Status404NotFound);
 app.MapOpenApi();

@@ -18,7 +18,7 @@ internal sealed class ServedModel : IDisposable
     {
         (_mlContext, _owner, _transformer, Name) = (mlContext, model as IDisposable ?? transformer, transformer, name);
         _rows = SchemaDefinition.Create(typeof(Row));
-        _rows[nameof(Row.Picture)].ColumnName = transformer.ImageColumnName;
+        _rows[nameof(Row.Image)].ColumnName = transformer.ImageColumnName;
     }
 
     /// <summary>What people read of it.</summary>
@@ -27,7 +27,7 @@ internal sealed class ServedModel : IDisposable
     /// <summary>The classes in the order of the scores.</summary>
     public IReadOnlyList<string> ClassNames => _transformer.ClassNames;
 
-    /// <param name="zip">A model that ends in a <see cref="DplTransformer"/>, whatever form its pictures have: samples/QuickStart and samples/ModelBuilder make such.</param>
+    /// <param name="zip">A model that ends in a <see cref="DplTransformer"/>, whatever form its images have: samples/QuickStart and samples/ModelBuilder make such.</param>
     /// <param name="clip">The CLIP it was trained on; null: the model finds it.</param>
     /// <param name="name">What people read of it; null: the file's name.</param>
     /// <exception cref="InvalidDataException">The file is no such model; the message says why.</exception>
@@ -50,25 +50,25 @@ internal sealed class ServedModel : IDisposable
         }
     }
 
-    /// <summary>The probabilities of each class, picture by picture. The bytes go to the model as they came, so the answers are those of a prediction engine.</summary>
-    /// <param name="pictures">Encoded picture files.</param>
-    /// <exception cref="InvalidOperationException">One of the pictures cannot be decoded.</exception>
-    public float[][] Score(IReadOnlyList<byte[]> pictures)
+    /// <summary>The probabilities of each class, image by image. The bytes go to the model as they came, so the answers are those of a prediction engine.</summary>
+    /// <param name="images">Encoded image files.</param>
+    /// <exception cref="InvalidOperationException">One of the images cannot be decoded.</exception>
+    public float[][] Score(IReadOnlyList<byte[]> images)
     {
-        IDataView rows = _mlContext.Data.LoadFromEnumerable(pictures.Select(picture => new Row { Picture = picture }), _rows);
+        IDataView rows = _mlContext.Data.LoadFromEnumerable(images.Select(image => new Row { Image = image }), _rows);
         return [.. _transformer.Transform(rows).GetColumn<float[]>(_transformer.ScoreColumnName)];
     }
 
-    /// <summary>Which parts of a picture speak for a class.</summary>
-    /// <param name="picture">An encoded picture file.</param>
+    /// <summary>Which parts of an image speak for a class.</summary>
+    /// <param name="image">An encoded image file.</param>
     /// <param name="className">One of <see cref="ClassNames"/>; null: the most probable.</param>
-    /// <exception cref="InvalidOperationException">The picture cannot be decoded.</exception>
-    public HeatMap Explain(byte[] picture, string? className)
+    /// <exception cref="InvalidOperationException">The image cannot be decoded.</exception>
+    public HeatMap Explain(byte[] image, string? className)
     {
-        using MLImage shown = ShownPicture.Decode(picture);
+        using MLImage shown = ShownImage.Decode(image);
         ClassExplanation explanation = _transformer.Explain(shown, className);
         using MLImage drawn = explanation.Draw(shown);
-        return new HeatMap(explanation.ClassName, explanation.Rows, explanation.Columns, explanation.Relevance, ShownPicture.ToAddress(drawn));
+        return new HeatMap(explanation.ClassName, explanation.Rows, explanation.Columns, explanation.Relevance, ShownImage.ToAddress(drawn));
     }
 
     public void Dispose() => _owner.Dispose();
@@ -77,10 +77,10 @@ internal sealed class ServedModel : IDisposable
     {
         DplTransformer transformer = Steps(model).OfType<DplTransformer>().FirstOrDefault()
             ?? throw new InvalidDataException($"'{name}' holds no classifier trained by DifferentiablePromptLearning.");
-        string image = transformer.ImageColumnName;
-        return input.GetColumnOrNull(image) is not null
+        string column = transformer.ImageColumnName;
+        return input.GetColumnOrNull(column) is not null
             ? new ServedModel(mlContext, model, transformer, name)
-            : throw new InvalidDataException($"'{name}' makes its pictures' column '{image}' from others. Serve a model whose pictures come as paths or bytes, as samples/ModelBuilder does.");
+            : throw new InvalidDataException($"'{name}' makes its images' column '{column}' from others. Serve a model whose images come as paths or bytes, as samples/ModelBuilder does.");
     }
 
     // A chain that was appended to another is one step of it.
@@ -91,6 +91,6 @@ internal sealed class ServedModel : IDisposable
 
     private sealed class Row
     {
-        public byte[] Picture { get; set; } = [];
+        public byte[] Image { get; set; } = [];
     }
 }

@@ -3,7 +3,7 @@ using Microsoft.Net.Http.Headers;
 
 namespace WebApp;
 
-/// <summary>The picture of a request: the body itself, or the one file of a multipart form. Nothing is written to disk.</summary>
+/// <summary>The image of a request: the body itself, or the one file of a multipart form. Nothing is written to disk.</summary>
 /// <remarks>
 /// The limit is held here and not by Kestrel, whose own limit would break the connection: so Kestrel reads the rest of a body that is too large away,
 /// for a few seconds at most, and the client hears the answer.
@@ -16,7 +16,7 @@ internal static class Upload
     /// <param name="limit">The largest file, in bytes. No more than that is kept.</param>
     /// <param name="cancellation">The client went away.</param>
     /// <returns>The file's bytes, or what is wrong.</returns>
-    public static async Task<(byte[] Picture, IResult? Problem)> Read(HttpRequest request, int limit, CancellationToken cancellation)
+    public static async Task<(byte[] Image, IResult? Problem)> Read(HttpRequest request, int limit, CancellationToken cancellation)
     {
         // The content type is trusted for this alone: curl calls any body a form unless told otherwise.
         if (!MediaTypeHeaderValue.TryParse(request.ContentType, out MediaTypeHeaderValue? type) || type.MediaType != "multipart/form-data")
@@ -35,21 +35,21 @@ internal static class Upload
         }
     }
 
-    private static async Task<(byte[] Picture, IResult? Problem)> ReadForm(MultipartReader form, int limit, CancellationToken cancellation)
+    private static async Task<(byte[] Image, IResult? Problem)> ReadForm(MultipartReader form, int limit, CancellationToken cancellation)
     {
-        byte[]? picture = null;
+        byte[]? image = null;
         for (int parts = 0; await form.ReadNextSectionAsync(cancellation) is { } part; parts++)
         {
             if (parts == MostParts) return ([], Problems.BrokenForm());
             if (part.AsFileSection() is not { FileStream: { } file }) continue;
-            if (picture is not null) return ([], Problems.SeveralFiles());
-            (picture, IResult? problem) = await ReadAll(file, limit, cancellation);
+            if (image is not null) return ([], Problems.SeveralFiles());
+            (image, IResult? problem) = await ReadAll(file, limit, cancellation);
             if (problem is not null) return ([], problem);
         }
-        return picture is null ? ([], Problems.Empty()) : (picture, null);
+        return image is null ? ([], Problems.Empty()) : (image, null);
     }
 
-    private static async Task<(byte[] Picture, IResult? Problem)> ReadAll(Stream body, int limit, CancellationToken cancellation)
+    private static async Task<(byte[] Image, IResult? Problem)> ReadAll(Stream body, int limit, CancellationToken cancellation)
     {
         using var bytes = new MemoryStream();
         var buffer = new byte[BufferBytes];

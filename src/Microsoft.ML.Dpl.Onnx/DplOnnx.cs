@@ -9,13 +9,13 @@ namespace Microsoft.ML.Dpl;
 /// <para>The model is the image tower with the prompts folded in and the classes' text features; float32.</para>
 /// <list type="table">
 /// <listheader><term>Value</term><description>Type</description></listheader>
-/// <item><term>pixels (input)</term><description><c>float</c> [batch, 3, size, size]: pictures as <see cref="DplTransformer.Pixels(string)"/> gives them</description></item>
-/// <item><term>picture (input)</term><description>instead, where <see cref="DplOnnxInput.Picture"/> asks for it, <c>uint8</c> [height, width, 3]: one picture; the batch is then 1</description></item>
+/// <item><term>pixels (input)</term><description><c>float</c> [batch, 3, size, size]: images as <see cref="DplTransformer.Pixels(string)"/> gives them</description></item>
+/// <item><term>image (input)</term><description>instead, where <see cref="DplOnnxInput.Image"/> asks for it, <c>uint8</c> [height, width, 3]: one image; the batch is then 1</description></item>
 /// <item><term>logits (output)</term><description><c>float</c> [batch, classes]: cosine similarities times CLIP's factor</description></item>
 /// <item><term>probabilities (output)</term><description><c>float</c> [batch, classes]: their softmax, the transformer's scores</description></item>
 /// </list>
 /// <para>The model's metadata hold the rest as text, lists as JSON: <c>input</c>; <c>classes</c> in the order of the outputs; <c>image_size</c>, <c>resize_short_side</c>, <c>resize</c>, <c>crop</c>,
-/// <c>channels</c>, <c>mean</c>, <c>std</c> and <c>apply_exif_orientation</c>, by which pictures are prepared; <c>max_image_pixels</c>, above which the transformer refuses to decode a file; <c>template</c>, <c>configuration</c>, <c>backbone</c>,
+/// <c>channels</c>, <c>mean</c>, <c>std</c> and <c>apply_exif_orientation</c>, by which images are prepared; <c>max_image_pixels</c>, above which the transformer refuses to decode a file; <c>template</c>, <c>configuration</c>, <c>backbone</c>,
 /// <c>backbone_sha256</c> and <c>library</c>, from which the model comes. The same transformer gives the same bytes each time.</para>
 /// </remarks>
 public static class DplOnnx
@@ -32,7 +32,7 @@ public static class DplOnnx
     /// </param>
     /// <param name="cancellation">Ends the work soon, with nothing written.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such input.</exception>
-    /// <exception cref="NotSupportedException">The model is to take pictures, which its CLIP pads.</exception>
+    /// <exception cref="NotSupportedException">The model is to take images, which its CLIP pads.</exception>
     /// <exception cref="IOException">The place cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
@@ -46,7 +46,7 @@ public static class DplOnnx
     /// <param name="input">What the model takes.</param>
     /// <param name="cancellation">Ends the work soon; the stream may have a part of the model then.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such input.</exception>
-    /// <exception cref="NotSupportedException">The model is larger than the 2 GB that one ONNX file can have, or is to take pictures, which its CLIP pads.</exception>
+    /// <exception cref="NotSupportedException">The model is larger than the 2 GB that one ONNX file can have, or is to take images, which its CLIP pads.</exception>
     /// <exception cref="IOException">The stream cannot be written.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
@@ -92,5 +92,5 @@ public static class DplOnnx
     private static long SizeOf(DplTransformer transformer) => transformer.Use(OnnxClassifier.SizeOf);
 
     private static ModelProto ModelOf(DplTransformer transformer, DplOnnxInput input, OnnxData? data, CancellationToken cancellation)
-        => transformer.Use(classifier => OnnxClassifier.Create(classifier, OnnxMetadata.Of(transformer, input), input == DplOnnxInput.Picture ? transformer.Preprocessing : null, data, cancellation));
+        => transformer.Use(classifier => OnnxClassifier.Create(classifier, OnnxMetadata.Of(transformer, input), input == DplOnnxInput.Image ? transformer.Preprocessing : null, data, cancellation));
 }

@@ -7,10 +7,10 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
-/// <summary>A trained classifier as an ONNX model: normalised pixels or a picture in, logits and probabilities out.</summary>
+/// <summary>A trained classifier as an ONNX model: normalised pixels or an image in, logits and probabilities out.</summary>
 internal static class OnnxClassifier
 {
-    public const string Pixels = "pixels", Picture = "picture", Logits = "logits", Probabilities = "probabilities";
+    public const string Pixels = "pixels", Image = "image", Logits = "logits", Probabilities = "probabilities";
 
     /// <summary>The first opset with LayerNormalization, and the format of its time, which ONNX Runtime reads from 1.12 on.</summary>
     public const int Opset = 17, IrVersion = 8;
@@ -22,7 +22,7 @@ internal static class OnnxClassifier
 
     /// <param name="classifier">Only read.</param>
     /// <param name="metadata">What a reader needs besides the graph.</param>
-    /// <param name="preparation">What the model does to a picture; null: it takes pixels, in batches.</param>
+    /// <param name="preparation">What the model does to an image; null: it takes pixels, in batches.</param>
     /// <param name="data">Takes the large constants; null: the model has all of them in itself.</param>
     /// <param name="cancellation">Looked at before each constant.</param>
     /// <exception cref="NotSupportedException">The preparation has no nodes.</exception>
@@ -39,13 +39,13 @@ internal static class OnnxClassifier
         string images = Pixels;
         if (preparation is null)
         {
-            graph.Input(Pixels, "Pictures, channels first, prepared as the model's metadata say.", TensorProto.Types.DataType.Float, batch, 3, config.ImageSize, config.ImageSize);
+            graph.Input(Pixels, "Images, channels first, prepared as the model's metadata say.", TensorProto.Types.DataType.Float, batch, 3, config.ImageSize, config.ImageSize);
         }
         else
         {
             batch = 1;
-            graph.Input(Picture, "A picture, row by row: red, green, blue.", TensorProto.Types.DataType.Uint8, "height", "width", 3);
-            images = OnnxPicture.Prepare(graph, Picture, preparation);
+            graph.Input(Image, "An image, row by row: red, green, blue.", TensorProto.Types.DataType.Uint8, "height", "width", 3);
+            images = OnnxImage.Prepare(graph, Image, preparation);
         }
         string features = new OnnxTower(graph, classifier.Tower, images).Features;
         string unit = graph.Add("LpNormalization", "features.unit", [features], With("axis", -1), With("p", 2));
@@ -53,11 +53,11 @@ internal static class OnnxClassifier
         string columns = graph.Constant("class_features", classifier.ClassFeatures.t() * classifier.LogitScale);
         graph.Add("MatMul", Logits, [unit, columns]);
         graph.Add("Softmax", Probabilities, [Logits], With("axis", -1));
-        graph.Output(Logits, "Cosine similarities of picture and classes times the logit scale.", batch, classes);
+        graph.Output(Logits, "Cosine similarities of image and classes times the logit scale.", batch, classes);
         graph.Output(Probabilities, "The softmax of the logits; each row sums to 1.", batch, classes);
 
         var model = new ModelProto { IrVersion = IrVersion, ProducerName = LibraryVersion.Name, ProducerVersion = LibraryVersion.Number, Domain = "", ModelVersion = 1, Graph = graph.Graph };
-        model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = preparation is null ? Opset : OnnxPicture.Opset });
+        model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = preparation is null ? Opset : OnnxImage.Opset });
         model.MetadataProps.AddRange(metadata.Select(pair => new StringStringEntryProto { Key = pair.Key, Value = pair.Value }));
         return model;
     }

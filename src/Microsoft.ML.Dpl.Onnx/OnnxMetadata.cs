@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
-/// <summary>All that must be known besides the graph to use it: what its outputs mean, and what is to be done to pictures first.</summary>
+/// <summary>All that must be known besides the graph to use it: what its outputs mean, and what is to be done to images first.</summary>
 internal static class OnnxMetadata
 {
     private static readonly JsonSerializerOptions Legible = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -13,18 +13,18 @@ internal static class OnnxMetadata
     /// <summary>In the order in which they are written. Lists are JSON.</summary>
     public static IReadOnlyList<KeyValuePair<string, string>> Of(DplTransformer transformer, DplOnnxInput input)
     {
-        ClipImageProcessorConfig pictures = transformer.Preprocessing;
+        ClipImageProcessorConfig images = transformer.Preprocessing;
         return
         [
-            new("input", input == DplOnnxInput.Picture ? "picture: uint8 [height, width, 3], red, green, blue; the model prepares it" : "pixels: float32 [batch, 3, image_size, image_size]; prepare pictures as below"),
+            new("input", input == DplOnnxInput.Image ? "image: uint8 [height, width, 3], red, green, blue; the model prepares it" : "pixels: float32 [batch, 3, image_size, image_size]; prepare images as below"),
             new("classes", JsonSerializer.Serialize(transformer.ClassNames, Legible)),
-            new("image_size", Text(pictures.CropSize)),
-            new("resize_short_side", Text(pictures.ShortSide)),
+            new("image_size", Text(images.CropSize)),
+            new("resize_short_side", Text(images.ShortSide)),
             new("resize", "bicubic with antialiasing, as Pillow's BICUBIC, rounded to bytes: the short side to resize_short_side, the long side in proportion, rounded down"),
-            new("crop", $"the middle image_size x image_size pixels, which begin at (side - image_size) / 2, halves going to the even number{(pictures.ShortSide < pictures.CropSize ? "; a shorter side is padded with 0 at both ends, an odd pixel more at the far end" : "")}"),
+            new("crop", $"the middle image_size x image_size pixels, which begin at (side - image_size) / 2, halves going to the even number{(images.ShortSide < images.CropSize ? "; a shorter side is padded with 0 at both ends, an odd pixel more at the far end" : "")}"),
             new("channels", "red, green, blue, each row by row: (value / 255 - mean) / std"),
-            new("mean", JsonSerializer.Serialize(pictures.Mean)),
-            new("std", JsonSerializer.Serialize(pictures.Deviation)),
+            new("mean", JsonSerializer.Serialize(images.Mean)),
+            new("std", JsonSerializer.Serialize(images.Deviation)),
             new("apply_exif_orientation", transformer.ApplyExifOrientation ? "true" : "false"),
             new("max_image_pixels", transformer.MaxImagePixels.ToString(CultureInfo.InvariantCulture)),
             new("template", transformer.Template),

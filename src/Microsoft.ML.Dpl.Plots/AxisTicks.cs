@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Microsoft.ML.Dpl.Plots;
 
 /// <summary>The range of an axis and its ticks at round numbers, in the units in which the plot is drawn: decimal logarithms where the axis is logarithmic.</summary>
-/// <remarks>Independent of fonts, unlike ScottPlot's, which measures labels: machines without fonts draw the same picture.</remarks>
+/// <remarks>Independent of fonts, unlike ScottPlot's, which measures labels: machines without fonts draw the same image.</remarks>
 /// <param name="Low">Of the range.</param>
 /// <param name="High">Above <paramref name="Low"/>.</param>
 /// <param name="Ticks">Places and what is written there, increasing.</param>

@@ -15,15 +15,15 @@ public static class PlotDrawing
     /// <exception cref="JsonException">The text is no plot.</exception>
     public static string Svg(string json)
     {
-        PlotPicture picture = JsonSerializer.Deserialize<PlotPicture>(json, JsonForm.Options) ?? throw new JsonException("There is no plot to draw.");
-        var across = AxisTicks.Of(picture.Horizontal, picture.Series.SelectMany(Places));
-        var up = AxisTicks.Of(picture.Vertical, picture.Series.SelectMany(series => series.Mark == PlotMark.Bars && !picture.Vertical.Logarithmic ? series.Y.Append(0) : series.Y));
-        var layout = PlotLayout.Of(picture, up);
+        PlotImage image = JsonSerializer.Deserialize<PlotImage>(json, JsonForm.Options) ?? throw new JsonException("There is no plot to draw.");
+        var across = AxisTicks.Of(image.Horizontal, image.Series.SelectMany(Places));
+        var up = AxisTicks.Of(image.Vertical, image.Series.SelectMany(series => series.Mark == PlotMark.Bars && !image.Vertical.Logarithmic ? series.Y.Append(0) : series.Y));
+        var layout = PlotLayout.Of(image, up);
         using var plot = new Plot();
         DrawFrame(plot, across, up, layout);
-        foreach (PlotSeries series in picture.Series) Draw(plot, picture, series, up);
+        foreach (PlotSeries series in image.Series) Draw(plot, image, series, up);
         plot.Axes.SetLimits(across.Low, across.High, up.Low, up.High);
-        return SvgFinish.Of(plot.GetSvgXml(picture.Width, picture.Height), picture, layout, across, up);
+        return SvgFinish.Of(plot.GetSvgXml(image.Width, image.Height), image, layout, across, up);
     }
 
     private static void DrawFrame(Plot plot, AxisTicks across, AxisTicks up, PlotLayout layout)
@@ -47,16 +47,16 @@ public static class PlotDrawing
 
     private static NumericManual Manual(AxisTicks ticks) => new([.. ticks.Ticks.Select(tick => tick.Place)], [.. ticks.Ticks.Select(_ => "")]);
 
-    private static void Draw(Plot plot, PlotPicture picture, PlotSeries series, AxisTicks up)
+    private static void Draw(Plot plot, PlotImage image, PlotSeries series, AxisTicks up)
     {
         Color colour = SvgColours.Series(series.Colour);
         if (series.Mark == PlotMark.Bars)
         {
-            foreach (var (x, y) in Points(picture, series).Where(point => double.IsFinite(point.X) && double.IsFinite(point.Y)))
-                plot.Add.Bar(new Bar { Position = x, Value = y, ValueBase = picture.Vertical.Logarithmic ? up.Low : 0, Size = series.BarWidth, FillColor = colour, LineWidth = 0 });
+            foreach (var (x, y) in Points(image, series).Where(point => double.IsFinite(point.X) && double.IsFinite(point.Y)))
+                plot.Add.Bar(new Bar { Position = x, Value = y, ValueBase = image.Vertical.Logarithmic ? up.Low : 0, Size = series.BarWidth, FillColor = colour, LineWidth = 0 });
             return;
         }
-        foreach (var run in FiniteRuns(Points(picture, series)))
+        foreach (var run in FiniteRuns(Points(image, series)))
         {
             var scatter = plot.Add.Scatter(run.Select(point => point.X).ToArray(), run.Select(point => point.Y).ToArray(), colour);
             scatter.LineWidth = series.Mark == PlotMark.Points ? 0 : LineWidth;
@@ -79,8 +79,8 @@ public static class PlotDrawing
         return runs;
     }
 
-    private static IEnumerable<(double X, double Y)> Points(PlotPicture picture, PlotSeries series)
-        => series.X.Zip(series.Y, (x, y) => (AxisTicks.Place(picture.Horizontal, x), AxisTicks.Place(picture.Vertical, y)));
+    private static IEnumerable<(double X, double Y)> Points(PlotImage image, PlotSeries series)
+        => series.X.Zip(series.Y, (x, y) => (AxisTicks.Place(image.Horizontal, x), AxisTicks.Place(image.Vertical, y)));
 
     /// <summary>Bars are as wide as they are; half of the outer ones reaches beyond their places.</summary>
     private static IEnumerable<double> Places(PlotSeries series)

@@ -12,7 +12,7 @@ internal static class PlotHost
     /// <summary>Draws a plot.</summary>
     /// <returns>An <c>svg</c> element as text.</returns>
     /// <exception cref="FileNotFoundException">The folder plots/ is not beside the application.</exception>
-    public static string Svg(PlotPicture picture) => Drawing.Value(JsonSerializer.Serialize(picture, JsonForm.Options));
+    public static string Svg(PlotImage image) => Drawing.Value(JsonSerializer.Serialize(image, JsonForm.Options));
 
     private static Func<string, string> Load()
     {

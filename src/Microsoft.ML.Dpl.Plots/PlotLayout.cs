@@ -17,11 +17,11 @@ internal sealed record PlotLayout(float Left, float Top, float Right, float Bott
     public const float LegendLine = TitleLine + Line;
 
     /// <summary>Whether series need names.</summary>
-    public static bool HasLegend(PlotPicture picture) => picture.Series.Count > 1;
+    public static bool HasLegend(PlotImage image) => image.Series.Count > 1;
 
-    public static PlotLayout Of(PlotPicture picture, AxisTicks up)
+    public static PlotLayout Of(PlotImage image, AxisTicks up)
     {
         float labels = up.Ticks.Select(tick => tick.Label.Length).DefaultIfEmpty(0).Max() * CharacterWidth;
-        return new PlotLayout(labels + 10, TitleLine + (HasLegend(picture) ? Line : 0) + 12, 20, 2 * Line + 4);
+        return new PlotLayout(labels + 10, TitleLine + (HasLegend(image) ? Line : 0) + 12, 20, 2 * Line + 4);
     }
 }

@@ -9,25 +9,25 @@ internal static class SvgFinish
     private static readonly XNamespace Space = "http://www.w3.org/2000/svg";
 
     /// <param name="drawn">As ScottPlot wrote it.</param>
-    /// <param name="picture">Has the words.</param>
+    /// <param name="image">Has the words.</param>
     /// <param name="layout">As it was drawn with.</param>
     /// <param name="across">The horizontal axis.</param>
     /// <param name="up">The vertical axis.</param>
-    public static string Of(string drawn, PlotPicture picture, PlotLayout layout, AxisTicks across, AxisTicks up)
+    public static string Of(string drawn, PlotImage image, PlotLayout layout, AxisTicks across, AxisTicks up)
     {
         XElement svg = XDocument.Parse(drawn).Root!;
         foreach (string size in new[] { "width", "height", "viewBox" }) svg.SetAttributeValue(size, null);
-        svg.SetAttributeValue("viewBox", FormattableString.Invariant($"0 0 {picture.Width} {picture.Height}"));
+        svg.SetAttributeValue("viewBox", FormattableString.Invariant($"0 0 {image.Width} {image.Height}"));
         svg.SetAttributeValue("role", "img");
         svg.SetAttributeValue("class", "plot");
-        svg.SetAttributeValue("aria-label", picture.Description);
+        svg.SetAttributeValue("aria-label", image.Description);
         svg.SetAttributeValue("font-family", "system-ui, sans-serif");
         svg.SetAttributeValue("font-size", PlotLayout.TextSize);
         svg.Descendants().Where(IsInvisible).Remove();
-        Rename(svg, picture.Id);
+        Rename(svg, image.Id);
         foreach (XElement element in svg.Descendants()) Recolour(element);
-        if (picture.Standalone) svg.AddFirst(new XElement(Space + "style", SvgColours.StyleSheet));
-        svg.Add(Words(picture, layout, across, up));
+        if (image.Standalone) svg.AddFirst(new XElement(Space + "style", SvgColours.StyleSheet));
+        svg.Add(Words(image, layout, across, up));
         return svg.ToString(SaveOptions.DisableFormatting);
     }
 
@@ -58,17 +58,17 @@ internal static class SvgFinish
         }
     }
 
-    private static IEnumerable<XElement> Words(PlotPicture picture, PlotLayout layout, AxisTicks across, AxisTicks up)
+    private static IEnumerable<XElement> Words(PlotImage image, PlotLayout layout, AxisTicks across, AxisTicks up)
     {
-        float width = picture.Width - layout.Left - layout.Right, height = picture.Height - layout.Top - layout.Bottom;
+        float width = image.Width - layout.Left - layout.Right, height = image.Height - layout.Top - layout.Bottom;
         float bottom = layout.Top + height;
         foreach (var (place, label) in across.Ticks) yield return Text(layout.Left + width * across.Share(place), bottom + PlotLayout.Line, "middle", "muted", label);
         foreach (var (place, label) in up.Ticks) yield return Text(layout.Left - 6, bottom - height * up.Share(place) + 0.35 * PlotLayout.TextSize, "end", "muted", label);
-        yield return Text(layout.Left + width / 2, bottom + 2 * PlotLayout.Line, "middle", "ink", picture.Horizontal.Label);
-        yield return Text(0, PlotLayout.TitleLine, "start", "ink", picture.Vertical.Label);
-        if (!PlotLayout.HasLegend(picture)) yield break;
+        yield return Text(layout.Left + width / 2, bottom + 2 * PlotLayout.Line, "middle", "ink", image.Horizontal.Label);
+        yield return Text(0, PlotLayout.TitleLine, "start", "ink", image.Vertical.Label);
+        if (!PlotLayout.HasLegend(image)) yield break;
         double x = 0;
-        foreach (PlotSeries series in picture.Series)
+        foreach (PlotSeries series in image.Series)
         {
             foreach (XElement sample in Sample(series, x)) yield return sample;
             yield return Text(x + 20, PlotLayout.LegendLine, "start", "ink", series.Name);

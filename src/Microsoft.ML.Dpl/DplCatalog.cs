@@ -13,7 +13,7 @@ public static class DplCatalog
     /// <param name="catalog">The trainers of the multiclass catalog.</param>
     /// <param name="backbone">The frozen CLIP.</param>
     /// <param name="labelColumnName">Column with the classes: a key with names, or text.</param>
-    /// <param name="imageColumnName">Column with the pictures: <c>MLImage</c>, path as text, or encoded bytes.</param>
+    /// <param name="imageColumnName">Column with the images: <c>MLImage</c>, path as text, or encoded bytes.</param>
     /// <param name="validationSet">Rows that the search is judged by; null: a share of the training rows.</param>
     /// <param name="configuration">Context lengths to train without a search; null: search.</param>
     /// <param name="exampleWeightColumnName">Column of type <c>float</c> with how much each row's loss counts; null: all alike.</param>
@@ -54,7 +54,7 @@ public static class DplCatalog
     /// <param name="mlContext">Says which GPU is used where <paramref name="device"/> does not.</param>
     /// <param name="prompts">As <see cref="DplPrompts.Load"/> reads them; <see cref="DplPrompts.ClassNames"/> must be set.</param>
     /// <param name="backbone">The CLIP they were trained on.</param>
-    /// <param name="imageColumnName">Column with the pictures: <c>MLImage</c>, path as text, or encoded bytes.</param>
+    /// <param name="imageColumnName">Column with the images: <c>MLImage</c>, path as text, or encoded bytes.</param>
     /// <param name="predictedLabelColumnName">The added column with the most probable class: a key where the trained model's was one, else text.</param>
     /// <param name="scoreColumnName">The added column with the class probabilities.</param>
     /// <param name="device"><c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>; null: the GPU that the context names, else the CPU.</param>

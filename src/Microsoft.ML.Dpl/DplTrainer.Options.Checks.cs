@@ -61,7 +61,7 @@ public sealed partial class DplTrainer
             if (Configuration is not null) RequireFit(Configuration, Backbone);
         }
 
-        /// <summary>How pictures are read.</summary>
+        /// <summary>How images are read.</summary>
         internal ImageReading Reading => new(ImageFolder, MaxImagePixels, ApplyExifOrientation);
 
         /// <summary>The same in the engine's terms.</summary>

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Dpl;
 
 public sealed partial class DplTrainer
 {
-    /// <summary>What a fit does. The defaults are the paper's: 16 pictures per class, batches of 4, 60 epochs of search, 40 of training.</summary>
+    /// <summary>What a fit does. The defaults are the paper's: 16 images per class, batches of 4, 60 epochs of search, 40 of training.</summary>
     public sealed partial class Options
     {
         /// <summary>Training rows of each class that a search sets aside for validation where nothing else is said: see <see cref="ValidationRowsPerClass"/>.</summary>
@@ -15,7 +15,7 @@ public sealed partial class DplTrainer
         /// <summary>The frozen CLIP. Required.</summary>
         public ClipBackbone? Backbone { get; set; }
 
-        /// <summary>Column with the pictures: <c>MLImage</c>, file paths as text, or encoded files as bytes.</summary>
+        /// <summary>Column with the images: <c>MLImage</c>, file paths as text, or encoded files as bytes.</summary>
         public string ImageColumnName { get; set; } = "Image";
 
         /// <summary>Column with the classes: a key with names (as <c>MapValueToKey</c> makes it) or text.</summary>
@@ -63,7 +63,7 @@ public sealed partial class DplTrainer
         /// <summary>Context lengths that the search chooses from, increasing from 0.</summary>
         public IReadOnlyList<int> CandidateLengths { get; set; } = [0, 2, 4, 6];
 
-        /// <summary>Pictures per step of search and training, at least 1.</summary>
+        /// <summary>Images per step of search and training, at least 1.</summary>
         public int BatchSize { get; set; } = 4;
 
         /// <summary>Epochs of search, at least 1. The first is a warm-up at a learning rate of 1e-5 for the prompts (or <see cref="SearchLearningRate"/>, where that is lower).</summary>
@@ -117,7 +117,7 @@ public sealed partial class DplTrainer
         /// <summary>Weight λ of KL(zero-shot CLIP ‖ prompted CLIP) in training, at least 0; 0 leaves it out.</summary>
         public double DistillationWeight { get; set; }
 
-        /// <summary>Whether training pictures are randomly cropped and flipped.</summary>
+        /// <summary>Whether training images are randomly cropped and flipped.</summary>
         public bool Augment { get; set; } = true;
 
         /// <summary>Seed of everything random. Null: the <c>MLContext</c>'s seed, or 0.</summary>
@@ -134,7 +134,7 @@ public sealed partial class DplTrainer
         /// </summary>
         public DplPrecision Precision { get; set; }
 
-        /// <summary>Memory for decoded training pictures in MiB, at least 1. They are kept at up to twice CLIP's resolution, smaller where that does not fit.</summary>
+        /// <summary>Memory for decoded training images in MiB, at least 1. They are kept at up to twice CLIP's resolution, smaller where that does not fit.</summary>
         public int ImageCacheMegabytes { get; set; } = 2048;
 
         /// <summary>
@@ -143,20 +143,20 @@ public sealed partial class DplTrainer
         /// </summary>
         public bool TuneAllocator { get; set; } = true;
 
-        /// <summary>Leave out training and validation pictures that cannot be read, and say in the log how many, instead of failing at the first. Prediction always fails at such a row.</summary>
+        /// <summary>Leave out training and validation images that cannot be read, and say in the log how many, instead of failing at the first. Prediction always fails at such a row.</summary>
         public bool SkipUnreadableImages { get; set; }
 
-        /// <summary>Where relative paths of pictures start, in training and in prediction; kept in the saved model. Null: the current folder.</summary>
+        /// <summary>Where relative paths of images start, in training and in prediction; kept in the saved model. Null: the current folder.</summary>
         public string? ImageFolder { get; set; }
 
         /// <summary>
-        /// Whether pictures given as paths or bytes are turned and mirrored as the EXIF orientation in their files asks, in training and in prediction; kept in the saved model.
+        /// Whether images given as paths or bytes are turned and mirrored as the EXIF orientation in their files asks, in training and in prediction; kept in the saved model.
         /// By default they are not, as in CLIP's own preprocessing. An <c>MLImage</c> is taken as it is: once decoded it no longer tells.
         /// </summary>
         public bool ApplyExifOrientation { get; set; }
 
         /// <summary>
-        /// The most pixels (width × height) that a picture given as path or bytes may have, from 1 to 536,870,897, in training and in prediction; kept in the saved model. A picture of more is refused by what its
+        /// The most pixels (width × height) that an image given as path or bytes may have, from 1 to 536,870,897, in training and in prediction; kept in the saved model. An image of more is refused by what its
         /// header says, before it is decoded: decoding takes up to eight bytes for every pixel, whatever the size of the file. The default is that of PIL.
         /// </summary>
         public long MaxImagePixels { get; set; } = ImageDecoder.DefaultMaximumPixels;
@@ -170,7 +170,7 @@ public sealed partial class DplTrainer
         public string? WorkspacePath { get; set; }
 
         /// <summary>
-        /// Whether the workspace holds fits of several data sets, such as the folds of a cross-validation: each has a sub-folder, named by its classes and pictures, and stays there when it has ended. Run again with the same
+        /// Whether the workspace holds fits of several data sets, such as the folds of a cross-validation: each has a sub-folder, named by its classes and images, and stays there when it has ended. Run again with the same
         /// options, an interrupted cross-validation takes the folds that ended from there and goes on with the one that was cut short. Delete the folder when it is no longer needed. Needs <see cref="WorkspacePath"/>.
         /// </summary>
         public bool WorkspacePerDataSet { get; set; }
@@ -181,7 +181,7 @@ public sealed partial class DplTrainer
         /// <summary>What a zip of the model will hold; <see cref="DplTransformer.Contents"/> can still change it.</summary>
         public DplModelContents ModelContents { get; set; }
 
-        /// <summary>Pictures per forward pass in prediction, at least 1.</summary>
+        /// <summary>Images per forward pass in prediction, at least 1.</summary>
         public int PredictionBatchSize { get; set; } = DefaultPredictionBatchSize;
 
         /// <summary>Hears of every step; the log of the <c>MLContext</c> hears of every epoch.</summary>

@@ -35,11 +35,11 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     }
 
     /// <summary>Searches (unless a configuration is given) and trains.</summary>
-    /// <param name="input">One labelled picture per row. Every picture is decoded before training begins, so that a broken one is known at once.</param>
+    /// <param name="input">One labelled image per row. Every image is decoded before training begins, so that a broken one is known at once.</param>
     /// <returns>The classifier. The caller disposes it.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of an unsuitable type.</exception>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
-    /// <exception cref="InvalidOperationException">A picture cannot be read, there are fewer than two classes, a class has too few rows, a weight is negative or not finite, all are 0, CLIP reads two class names alike, or the workspace holds the checkpoint of another fit.</exception>
+    /// <exception cref="InvalidOperationException">An image cannot be read, there are fewer than two classes, a class has too few rows, a weight is negative or not finite, all are 0, CLIP reads two class names alike, or the workspace holds the checkpoint of another fit.</exception>
     /// <exception cref="DplDivergedException">The loss or a gradient ceased to be a number, and <see cref="Options.OnDivergence"/> asks to throw, or there is nothing to return.</exception>
     /// <exception cref="InvalidDataException">CLIP's weights are not all numbers; the message names the tensor.</exception>
     /// <exception cref="IOException"><see cref="Options.WorkspacePath"/> cannot be written, or another fit uses it.</exception>
@@ -57,7 +57,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         });
     }
 
-    /// <summary>Searches the context lengths and trains nothing: the first stage of <see cref="Fit"/>, with the same pictures set aside for validation and the same course.</summary>
+    /// <summary>Searches the context lengths and trains nothing: the first stage of <see cref="Fit"/>, with the same images set aside for validation and the same course.</summary>
     /// <param name="input">As for <see cref="Fit"/>.</param>
     /// <returns>
     /// The lengths. With <see cref="Options.OnCancel"/> set to return the best, a cancelled search that has ended an epoch returns the choice of the last one.

@@ -10,7 +10,7 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>Classifies pictures with a prompted CLIP.</summary>
+/// <summary>Classifies images with a prompted CLIP.</summary>
 /// <remarks>
 /// <para>Saved with <c>mlContext.Model.Save</c> and loaded with <c>mlContext.Model.Load</c> as any ML.NET model. The zip holds the prompts, the classes' text features,
 /// the configuration and the search's history, and names the CLIP by SHA-256; the CLIP itself must be at hand where the model is loaded, unless <see cref="Contents"/> puts it into the zip.</para>
@@ -58,7 +58,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// <summary>The classes in the order of the scores.</summary>
     public IReadOnlyList<string> ClassNames => _face.Classes.Names;
 
-    /// <summary>Name of the column that pictures are read from.</summary>
+    /// <summary>Name of the column that images are read from.</summary>
     public string ImageColumnName => _face.ImageColumnName;
 
     /// <summary>Name of the column with the classes' probabilities.</summary>
@@ -110,24 +110,24 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         return _scores.AppendTo(inputSchema);
     }
 
-    /// <summary>Adds predicted label and score. Pictures are read and scored in batches when one of the two columns is first asked for.</summary>
+    /// <summary>Adds predicted label and score. Images are read and scored in batches when one of the two columns is first asked for.</summary>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
         return new BatchedScoringDataView(input, FindImages(input.Schema), _scores, _scorer);
     }
 
-    /// <summary>Shows which parts of a picture speak for a class: a heat map over the patches that CLIP sees. Costs about three predictions of one picture.</summary>
-    /// <param name="picture">Bgra32 or Rgba32, of any size; stays the caller's.</param>
+    /// <summary>Shows which parts of an image speak for a class: a heat map over the patches that CLIP sees. Costs about three predictions of one image.</summary>
+    /// <param name="image">Bgra32 or Rgba32, of any size; stays the caller's.</param>
     /// <param name="className">One of <see cref="ClassNames"/>; null: the most probable class.</param>
     /// <exception cref="ArgumentException">There is no class of this name; the message lists the classes.</exception>
-    /// <exception cref="InvalidDataException">The picture has another pixel format.</exception>
+    /// <exception cref="InvalidDataException">The image has another pixel format.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public ClassExplanation Explain(MLImage picture, string? className = null)
+    public ClassExplanation Explain(MLImage image, string? className = null)
     {
-        ArgumentNullException.ThrowIfNull(picture);
+        ArgumentNullException.ThrowIfNull(image);
         int? chosen = className is null ? null : _face.Classes.IndexOf(className);
-        return Explain(ImageDecoder.FromMLImage(picture), chosen);
+        return Explain(ImageDecoder.FromMLImage(image), chosen);
     }
 
     private ClassExplanation Explain(RgbImage image, int? chosen)
@@ -210,7 +210,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         });
     }
 
-    /// <summary>How pictures are prepared.</summary>
+    /// <summary>How images are prepared.</summary>
     internal ClipImageProcessorConfig Preprocessing => _scorer.Preprocessing;
 
     /// <summary>Does something with what scores are computed with, which a dispose waits for; in a dispose scope of its own.</summary>

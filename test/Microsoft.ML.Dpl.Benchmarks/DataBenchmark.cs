@@ -8,21 +8,21 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>Pictures per second that decoding, caching and augmenting give, against what a training step takes.</summary>
-internal sealed class DataBenchmark(StepSize size, int pictureWidth, int pictureHeight, int repeats)
+/// <summary>Images per second that decoding, caching and augmenting give, against what a training step takes.</summary>
+internal sealed class DataBenchmark(StepSize size, int imageWidth, int imageHeight, int repeats)
 {
-    private const int Pictures = 64;
+    private const int Images = 64;
 
     public void Run(bool json)
     {
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
-        byte[][] files = [.. Enumerable.Range(0, Pictures).Select(Jpeg)];
+        byte[][] files = [.. Enumerable.Range(0, Images).Select(Jpeg)];
         RgbImage[] decoded = [.. files.Select(f => ImageDecoder.FromBytes(f, "benchmark"))];
         int side = size.Config.ImageSize;
         ClipImageProcessor processor = ClipImageProcessor.Default(side);
         using ImageCache cache = ImageCache.Build(decoded, side, long.MaxValue);
-        int[] rows = [.. Enumerable.Range(0, Pictures)];
+        int[] rows = [.. Enumerable.Range(0, Images)];
         TrainingBatches Batches(TrainingAugmentation? augmentation) => new(cache, rows, rows, size.Batch, 1, processor, augmentation, CPU);
         TrainingBatches augmented = Batches(new TrainingAugmentation(side)), plain = Batches(null);
         int epoch = 0;
@@ -37,15 +37,15 @@ internal sealed class DataBenchmark(StepSize size, int pictureWidth, int picture
             new("training step", models.Training),
             new("search step", () => { models.AlphaHalf(); models.PromptHalf(); }),
         ], repeats);
-        int PicturesOf(string name) => name switch { "decode" or "cache" or "prepare for prediction" => Pictures, "search step" => 2 * size.Batch, _ => size.Batch };
-        Dictionary<string, double> perSecond = times.ToDictionary(t => t.Key, t => PicturesOf(t.Key) / t.Value.Median);
+        int ImagesOf(string name) => name switch { "decode" or "cache" or "prepare for prediction" => Images, "search step" => 2 * size.Batch, _ => size.Batch };
+        Dictionary<string, double> perSecond = times.ToDictionary(t => t.Key, t => ImagesOf(t.Key) / t.Value.Median);
         double share = times["augmented batch"].Median / times["training step"].Median;
         if (json)
         {
-            Console.WriteLine(JsonSerializer.Serialize(new { size.Shape, size.Batch, picture = $"{pictureWidth}x{pictureHeight}", threads = get_num_threads(), picturesPerSecond = perSecond, augmentedBatchOverTrainingStep = share }));
+            Console.WriteLine(JsonSerializer.Serialize(new { size.Shape, size.Batch, image = $"{imageWidth}x{imageHeight}", threads = get_num_threads(), imagesPerSecond = perSecond, augmentedBatchOverTrainingStep = share }));
             return;
         }
-        var table = new Table().AddColumn($"{size.Shape}, batch {size.Batch}, JPEG {pictureWidth} × {pictureHeight}").AddColumn(new TableColumn("pictures/s").RightAligned());
+        var table = new Table().AddColumn($"{size.Shape}, batch {size.Batch}, JPEG {imageWidth} × {imageHeight}").AddColumn(new TableColumn("images/s").RightAligned());
         foreach (var (name, speed) in perSecond) table.AddRow(name, $"{speed:f0}");
         table.AddRow("augmented batch / training step", $"{share:p1}");
         AnsiConsole.Write(table);
@@ -54,8 +54,8 @@ internal sealed class DataBenchmark(StepSize size, int pictureWidth, int picture
     /// <summary>A file with edges, gradients and noise, so that decoding has a photograph's work.</summary>
     private byte[] Jpeg(int seed)
     {
-        Random random = Seeds.Random(seed, "benchmark pictures");
-        using var bitmap = new SKBitmap(pictureWidth, pictureHeight);
+        Random random = Seeds.Random(seed, "benchmark images");
+        using var bitmap = new SKBitmap(imageWidth, imageHeight);
         using (var canvas = new SKCanvas(bitmap))
         using (var paint = new SKPaint())
         using (SKShader noise = SKShader.CreatePerlinNoiseFractalNoise(0.05f, 0.05f, 4, seed))
@@ -66,7 +66,7 @@ internal sealed class DataBenchmark(StepSize size, int pictureWidth, int picture
             for (int i = 0; i < 30; i++)
             {
                 paint.Color = new SKColor((byte)random.Next(256), (byte)random.Next(256), (byte)random.Next(256), 160);
-                canvas.DrawOval(random.Next(pictureWidth), random.Next(pictureHeight), random.Next(5, 80), random.Next(5, 80), paint);
+                canvas.DrawOval(random.Next(imageWidth), random.Next(imageHeight), random.Next(5, 80), random.Next(5, 80), paint);
             }
         }
         using SKData data = bitmap.Encode(SKEncodedImageFormat.Jpeg, 90);

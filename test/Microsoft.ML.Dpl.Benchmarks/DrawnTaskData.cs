@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>A drawn task's pictures in a folder of its own, which goes with it: 16 a class to train on, 4 to validate, 25 to test.</summary>
+/// <summary>A drawn task's images in a folder of its own, which goes with it: 16 a class to train on, 4 to validate, 25 to test.</summary>
 internal sealed class DrawnTaskData : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("dpl-benchmark-");
@@ -33,8 +33,8 @@ internal sealed class DrawnTaskData : IDisposable
         Template = _task.Template,
     };
 
-    /// <summary>Share of the test pictures that are classified rightly, 0 to 1, and their number.</summary>
-    public (double Accuracy, int Pictures) Accuracy(DplTransformer transformer)
+    /// <summary>Share of the test images that are classified rightly, 0 to 1, and their number.</summary>
+    public (double Accuracy, int Images) Accuracy(DplTransformer transformer)
     {
         IDataView scored = transformer.Transform(Test);
         string[] truth = [.. scored.GetColumn<string>(nameof(Row.Label))], predicted = [.. scored.GetColumn<string>("PredictedLabel")];

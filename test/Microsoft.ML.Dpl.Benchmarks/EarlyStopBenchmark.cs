@@ -10,7 +10,7 @@ internal sealed class EarlyStopBenchmark(IReadOnlyList<string> tasks, int batch,
     /// <param name="Image">Context lengths of the image layers.</param>
     /// <param name="Epochs">Epochs of search that were run.</param>
     /// <param name="Seconds">Of the search stage.</param>
-    /// <param name="Accuracy">On the test pictures, 0 to 1.</param>
+    /// <param name="Accuracy">On the test images, 0 to 1.</param>
     private sealed record Outcome(string Text, string Image, int Epochs, double Seconds, double Accuracy);
 
     public void Run(bool json)
@@ -20,7 +20,7 @@ internal sealed class EarlyStopBenchmark(IReadOnlyList<string> tasks, int batch,
         foreach (string task in tasks)
         {
             using var data = new DrawnTaskData(task);
-            int pictures = 0;
+            int images = 0;
             Outcome Fit(int? searchPatience)
             {
                 var stages = new StageClock();
@@ -28,15 +28,15 @@ internal sealed class EarlyStopBenchmark(IReadOnlyList<string> tasks, int batch,
                 (options.BatchSize, options.SearchEpochs, options.TrainingEpochs, options.Progress) = (batch, searchEpochs, trainingEpochs, stages);
                 (options.SearchPatience, options.SearchMargin) = (searchPatience, margin);
                 using DplTransformer transformer = data.Context.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(data.Train);
-                (double accuracy, pictures) = data.Accuracy(transformer);
+                (double accuracy, images) = data.Accuracy(transformer);
                 return new Outcome(
                     string.Join(' ', transformer.Configuration.Text), string.Join(' ', transformer.Configuration.Image), transformer.Search!.Epochs.Count, stages.Search.TotalSeconds, accuracy);
             }
             Outcome all = Fit(null), shorter = Fit(patience);
-            rows.Add(new { task, pictures, all, shorter, sameConfiguration = (all.Text, all.Image) == (shorter.Text, shorter.Image), searchTimeRatio = shorter.Seconds / all.Seconds });
+            rows.Add(new { task, images, all, shorter, sameConfiguration = (all.Text, all.Image) == (shorter.Text, shorter.Image), searchTimeRatio = shorter.Seconds / all.Seconds });
             foreach (Outcome o in new[] { all, shorter })
             {
-                table.AddRow(task, $"{o.Epochs}", $"{o.Seconds / all.Seconds:p0}", o.Text, o.Image, $"{o.Accuracy:p1} ± {Math.Sqrt(o.Accuracy * (1 - o.Accuracy) / pictures):p1}");
+                table.AddRow(task, $"{o.Epochs}", $"{o.Seconds / all.Seconds:p0}", o.Text, o.Image, $"{o.Accuracy:p1} ± {Math.Sqrt(o.Accuracy * (1 - o.Accuracy) / images):p1}");
             }
         }
         if (json) Console.WriteLine(JsonSerializer.Serialize(new { batch, searchEpochs, trainingEpochs, patience, margin, rows }));

@@ -23,16 +23,16 @@ internal sealed class EndToEndBenchmark(string taskName, int batch, int searchEp
         double other = (whole - stages.Search - stages.Training).TotalSeconds;
         if (json)
         {
-            Console.WriteLine(JsonSerializer.Serialize(new { task = taskName, batch, searchEpochs, trainingEpochs, seconds = new { whole = whole.TotalSeconds, search = stages.Search.TotalSeconds, training = stages.Training.TotalSeconds, other, prediction = prediction.TotalSeconds }, predictedPictures = rows }));
+            Console.WriteLine(JsonSerializer.Serialize(new { task = taskName, batch, searchEpochs, trainingEpochs, seconds = new { whole = whole.TotalSeconds, search = stages.Search.TotalSeconds, training = stages.Training.TotalSeconds, other, prediction = prediction.TotalSeconds }, predictedImages = rows }));
             return;
         }
         var table = new Table().AddColumn($"{taskName}, batch {batch}").AddColumn(new TableColumn("seconds").RightAligned()).AddColumn(new TableColumn("share").RightAligned());
         void Add(string name, double seconds) => table.AddRow(name, $"{seconds:f1}", $"{seconds / whole.TotalSeconds:p0}");
         Add($"search, {searchEpochs} epochs", stages.Search.TotalSeconds);
         Add($"training, {trainingEpochs} epochs", stages.Training.TotalSeconds);
-        Add("reading pictures and the rest", other);
+        Add("reading images and the rest", other);
         Add("whole fit", whole.TotalSeconds);
-        table.AddRow($"prediction of {rows} pictures", $"{prediction.TotalSeconds:f1}", "");
+        table.AddRow($"prediction of {rows} images", $"{prediction.TotalSeconds:f1}", "");
         AnsiConsole.Write(table);
     }
 }

@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Benchmarks;
 
 /// <summary>
-/// What prediction costs: pictures to logits with prompts folded into keys and values, against the same tower without any, and against the same classifier,
+/// What prediction costs: images to logits with prompts folded into keys and values, against the same tower without any, and against the same classifier,
 /// prompts included, exported to ONNX and run by ONNX Runtime.
 /// </summary>
 internal sealed class PredictBenchmark(string shape, int length, int repeats)

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Runtime;
 
 var shape = new Option<string>("--shape") { Description = "One of " + string.Join(", ", ClipShapes.Names) + ".", DefaultValueFactory = _ => "surrogate" };
 var classes = new Option<int>("--classes") { Description = "Class texts.", DefaultValueFactory = _ => 100 };
-var batch = new Option<int>("--batch") { Description = "Pictures per step.", DefaultValueFactory = _ => 4 };
+var batch = new Option<int>("--batch") { Description = "Images per step.", DefaultValueFactory = _ => 4 };
 var candidates = new Option<int[]>("--candidates") { Description = "Context lengths.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [0, 1, 2, 3, 4, 5, 6] };
 var repeats = new Option<int>("--repeats") { Description = "Measured rounds; the median counts.", DefaultValueFactory = _ => 5 };
 var shortRepeats = new Option<int>("--short-repeats") { Description = "How often ours are measured before, between and behind the naive forms of a round, which take long.", DefaultValueFactory = _ => 1 };
@@ -19,9 +19,9 @@ var noMemory = new Option<bool>("--no-memory") { Description = "Leave out the me
 var json = new Option<bool>("--json") { Description = "One line of JSON instead of a table." };
 var form = new Option<string>("--form") { Description = "search, training, naive-search or naive-training.", Required = true };
 var length = new Option<int>("--length") { Description = "Prompt rows of every layer.", DefaultValueFactory = _ => 6 };
-var picture = new Option<int[]>("--picture") { Description = "Width and height of the files.", AllowMultipleArgumentsPerToken = true, Arity = new ArgumentArity(2, 2), DefaultValueFactory = _ => [500, 375] };
+var image = new Option<int[]>("--image") { Description = "Width and height of the files.", AllowMultipleArgumentsPerToken = true, Arity = new ArgumentArity(2, 2), DefaultValueFactory = _ => [500, 375] };
 var task = new Option<string>("--task") { Description = "A drawn task.", DefaultValueFactory = _ => "lighting" };
-var taskBatch = new Option<int>("--batch") { Description = "Pictures per step.", DefaultValueFactory = _ => 16 };
+var taskBatch = new Option<int>("--batch") { Description = "Images per step.", DefaultValueFactory = _ => 16 };
 var searchEpochs = new Option<int>("--search-epochs") { Description = "Epochs of search.", DefaultValueFactory = _ => 20 };
 var trainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 20 };
 var tasks = new Option<string[]>("--tasks") { Description = "Drawn tasks.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => ["lighting", "objects", "textures"] };
@@ -49,17 +49,17 @@ steps.SetAction(arguments => new StepsBenchmark(Size(arguments), arguments.GetVa
     Chosen(arguments), !arguments.GetValue(noMemory)).Run(arguments.GetValue(json)));
 var memory = new Command(PeakMemory.Verb, "Takes steps of one form and prints the most memory held, in bytes.") { form, shape, classes, batch, candidates, threads, noWorkers, plainAllocator, precision, device };
 memory.SetAction(arguments => PeakMemory.Measure(Size(arguments), arguments.GetRequiredValue(form), !arguments.GetValue(noWorkers), !arguments.GetValue(plainAllocator), arguments.GetValue(precision), Chosen(arguments)));
-var scalingPicture = new Option<string?>("--picture") { Description = "Where to draw them as SVG, on logarithmic axes." };
-var scaling = new Command("scaling", "Steps against classes, batch, context length and threads.") { shape, repeats, json, scalingPicture };
-scaling.SetAction(arguments => new ScalingBenchmark(arguments.GetRequiredValue(shape), arguments.GetValue(repeats)).Run(arguments.GetValue(json), arguments.GetValue(scalingPicture)));
+var scalingChart = new Option<string?>("--image") { Description = "Where to draw them as SVG, on logarithmic axes." };
+var scaling = new Command("scaling", "Steps against classes, batch, context length and threads.") { shape, repeats, json, scalingChart };
+scaling.SetAction(arguments => new ScalingBenchmark(arguments.GetRequiredValue(shape), arguments.GetValue(repeats)).Run(arguments.GetValue(json), arguments.GetValue(scalingChart)));
 var predict = new Command("predict", "Prediction with prompts against the plain image tower.") { shape, length, repeats, threads, json };
 predict.SetAction(arguments =>
 {
     UseThreads(arguments);
     new PredictBenchmark(arguments.GetRequiredValue(shape), arguments.GetValue(length), arguments.GetValue(repeats)).Run(arguments.GetValue(json));
 });
-var data = new Command("data", "Decoding, caching and augmenting against what a step takes.") { shape, classes, batch, candidates, picture, repeats, threads, json };
-data.SetAction(arguments => new DataBenchmark(Size(arguments), arguments.GetRequiredValue(picture)[0], arguments.GetRequiredValue(picture)[1], arguments.GetValue(repeats)).Run(arguments.GetValue(json)));
+var data = new Command("data", "Decoding, caching and augmenting against what a step takes.") { shape, classes, batch, candidates, image, repeats, threads, json };
+data.SetAction(arguments => new DataBenchmark(Size(arguments), arguments.GetRequiredValue(image)[0], arguments.GetRequiredValue(image)[1], arguments.GetValue(repeats)).Run(arguments.GetValue(json)));
 var endToEnd = new Command("end-to-end", "A whole fit on the embedded CLIP, stage by stage.") { task, taskBatch, searchEpochs, trainingEpochs, json };
 endToEnd.SetAction(arguments => new EndToEndBenchmark(arguments.GetRequiredValue(task), arguments.GetValue(taskBatch), arguments.GetValue(searchEpochs), arguments.GetValue(trainingEpochs)).Run(arguments.GetValue(json)));
 var earlyStop = new Command("early-stop", "A search that ends once it is decided against all its epochs.") { tasks, taskBatch, allSearchEpochs, allTrainingEpochs, patience, margin, json };

@@ -11,7 +11,7 @@ internal sealed class ScalingBenchmark(string shape, int repeats)
 
     private sealed record Point(string Axis, int Value, double SearchStep, double TrainingStep, double GigaOperations);
 
-    public void Run(bool json, string? picture = null)
+    public void Run(bool json, string? image = null)
     {
         Runtime.LibTorch.EnsureLoaded();
         Runtime.NativeAllocator.KeepFreedMemory();
@@ -35,7 +35,7 @@ internal sealed class ScalingBenchmark(string shape, int repeats)
             Add("threads", threads, origin);
         }
         set_num_threads(all);
-        if (picture is not null) File.WriteAllText(picture, ScalingPicture.Svg(shape, points.Select(p => (p.Axis, p.Value, p.SearchStep))));
+        if (image is not null) File.WriteAllText(image, ScalingChart.Svg(shape, points.Select(p => (p.Axis, p.Value, p.SearchStep))));
         if (json)
         {
             Console.WriteLine(JsonSerializer.Serialize(new { shape, threads = all, points }));

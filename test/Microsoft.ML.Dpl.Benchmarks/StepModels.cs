@@ -13,7 +13,7 @@ namespace Microsoft.ML.Dpl.Benchmarks;
 /// <summary>What a step is measured on.</summary>
 /// <param name="Shape">One of <see cref="ClipShapes.Names"/>.</param>
 /// <param name="Classes">Class texts.</param>
-/// <param name="Batch">Pictures.</param>
+/// <param name="Batch">Images.</param>
 /// <param name="Candidates">Context lengths of the search; training has the longest in every layer.</param>
 internal sealed record StepSize(string Shape, int Classes, int Batch, int[] Candidates)
 {
@@ -30,7 +30,7 @@ internal sealed record StepSize(string Shape, int Classes, int Batch, int[] Cand
     public StepOperations Operations() => StepOperations.Count(Config, Batch, Texts(), Candidates, Candidates[^1]);
 }
 
-/// <summary>One random CLIP with a supernet and fixed prompts, and the steps of both forms on the same pictures. Owns them.</summary>
+/// <summary>One random CLIP with a supernet and fixed prompts, and the steps of both forms on the same images. Owns them.</summary>
 internal sealed class StepModels : IDisposable
 {
     private readonly IDisposable _scope = NewDisposeScope();

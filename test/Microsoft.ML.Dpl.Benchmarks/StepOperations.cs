@@ -12,7 +12,7 @@ namespace Microsoft.ML.Dpl.Benchmarks;
 internal sealed record StepOperations(double AlphaHalf, double PromptHalf, double Training)
 {
     /// <param name="config">The CLIP.</param>
-    /// <param name="batch">Pictures.</param>
+    /// <param name="batch">Images.</param>
     /// <param name="texts">Token ids of the classes; a beginning that several share is counted once.</param>
     /// <param name="candidates">Context lengths of the search.</param>
     /// <param name="length">Context length of every layer in training.</param>

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>What one step of search and training costs: ours against the authors' algorithm, on the same weights and pictures, alternating; and the memory of both.</summary>
+/// <summary>What one step of search and training costs: ours against the authors' algorithm, on the same weights and images, alternating; and the memory of both.</summary>
 internal sealed class StepsBenchmark(StepSize size, int repeats, int shortRepeats, bool withNaive, int? naiveChunk, bool workers, bool tuneAllocator, MatmulPrecision precision, Device device, bool withMemory)
 {
     private const int ProductSide = 2048;

@@ -23,7 +23,7 @@ public sealed class CommandLineTests
     [Theory]
     [InlineData("--clip", "fit", "photos")]
     [InlineData("'nowhere'", "zeroshot", "nowhere", "--clip", "tiny")]
-    [InlineData("nowhere.zip", "predict", "nowhere.zip", "picture.png")]
+    [InlineData("nowhere.zip", "predict", "nowhere.zip", "image.png")]
     [InlineData("fitt", "fitt")]
     public async Task Wrong_use_ends_with_code_2_and_no_stack_trace(string part, params string[] arguments)
     {
@@ -44,7 +44,7 @@ public sealed class CommandLineTests
     [InlineData("There is no model 'nowhere.zip'.", "inspect", "nowhere.zip")]
     [InlineData("There is no model 'nowhere.zip'.", "export", "nowhere.zip", "-o", "prompts")]
     [InlineData("There is no model 'nowhere.zip'.", "onnx", "nowhere.zip", "-o", "model.onnx")]
-    [InlineData("--input 'bytes' is unknown: give one of pixels, picture.", "onnx", "nowhere.zip", "-o", "model.onnx", "--input", "bytes")]
+    [InlineData("--input 'bytes' is unknown: give one of pixels, image.", "onnx", "nowhere.zip", "-o", "model.onnx", "--input", "bytes")]
     [InlineData("Give either --alphas or --prompts.", "import", "-o", "configuration.json")]
     [InlineData("nowhere.npy", "import", "-o", "configuration.json", "--alphas", "nowhere.npy")]
     [InlineData("nowhere.json", "report", "nowhere.json")]

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tool.Data;
 
 namespace Microsoft.ML.Dpl.Tool.Tests;
 
-/// <summary>The forms in which labelled pictures come.</summary>
+/// <summary>The forms in which labelled images come.</summary>
 public sealed class DataTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("dpl-tool-data-").FullName;
@@ -14,7 +14,7 @@ public sealed class DataTests : IDisposable
     public void A_folder_of_class_folders_is_training_data()
     {
         Touch("dog/1.png", "cat/2.JPG", "cat/deep/1.png", "cat/notes.txt", ".hidden/3.png");
-        PictureSets sets = PictureFolder.Read(_folder);
+        ImageSets sets = ImageFolder.Read(_folder);
         Assert.Equal([("cat", "2.JPG"), ("cat", "1.png"), ("dog", "1.png")], sets.Train.Select(row => (row.Label, Path.GetFileName(row.ImagePath))));
         Assert.Equal(sets.Train, sets.ToEvaluate);
     }
@@ -23,18 +23,18 @@ public sealed class DataTests : IDisposable
     public void Folders_named_as_splits_are_splits_and_others_are_classes()
     {
         Touch("train/a/1.png", "train/b/2.png", "val/a/3.png", "test/b/4.png");
-        PictureSets sets = PictureFolder.Read(_folder);
+        ImageSets sets = ImageFolder.Read(_folder);
         Assert.Equal([2, 1, 1], new[] { sets.Train.Count, sets.Validation.Count, sets.Test.Count });
         Assert.Equal("b", Assert.Single(sets.ToEvaluate).Label);
         Touch("other/5.png", "train/6.png", "val/7.png", "test/8.png");
-        Assert.Equal(["other", "test", "train", "val"], PictureFolder.Read(_folder).Classes);
+        Assert.Equal(["other", "test", "train", "val"], ImageFolder.Read(_folder).Classes);
     }
 
     [Fact]
-    public void A_class_folder_without_pictures_is_named()
+    public void A_class_folder_without_images_is_named()
     {
         Touch("cat/1.png", "dog/notes.txt");
-        Assert.Contains("dog", Assert.Throws<InvalidDataException>(() => PictureFolder.Read(_folder)).Message);
+        Assert.Contains("dog", Assert.Throws<InvalidDataException>(() => ImageFolder.Read(_folder)).Message);
     }
 
     [Theory]
@@ -42,7 +42,7 @@ public sealed class DataTests : IDisposable
     [InlineData("t.csv", "path,class,split\n\"a.png\",red,training\n\"b.png\",red,dev\n\"c.png\",\"blue\",TEST\n")]
     public void A_table_has_paths_classes_and_splits(string name, string text)
     {
-        PictureSets sets = PictureTable.Read(Write(name, text), new TableColumns(), imageRoot: null);
+        ImageSets sets = ImageTable.Read(Write(name, text), new TableColumns(), imageRoot: null);
         Assert.Equal(Path.Combine(_folder, "a.png"), Assert.Single(sets.Train).ImagePath);
         Assert.Equal("red", Assert.Single(sets.Validation).Label);
         Assert.Equal("blue", Assert.Single(sets.Test).Label);
@@ -57,7 +57,7 @@ public sealed class DataTests : IDisposable
     [InlineData("path,class\n", "no rows")]
     [InlineData("", "empty")]
     public void A_wrong_table_says_where(string text, string part)
-        => Assert.Contains(part, Assert.Throws<InvalidDataException>(() => PictureTable.Read(Write("t.csv", text), new TableColumns(), imageRoot: null)).Message);
+        => Assert.Contains(part, Assert.Throws<InvalidDataException>(() => ImageTable.Read(Write("t.csv", text), new TableColumns(), imageRoot: null)).Message);
 
     [Theory]
     [InlineData("0", 0f)]
@@ -71,7 +71,7 @@ public sealed class DataTests : IDisposable
     public void A_weight_is_a_number_of_at_least_0(string text, float? weight)
     {
         string file = Write("t.tsv", $"Path\tClass\tcounts\na.png\tred\t{text}\n");
-        PictureSets Read() => PictureTable.Read(file, new TableColumns(Weight: "counts"), imageRoot: null);
+        ImageSets Read() => ImageTable.Read(file, new TableColumns(Weight: "counts"), imageRoot: null);
         if (weight is float expected) Assert.Equal(expected, Assert.Single(Read().Train).Weight);
         else Assert.Contains($"line 2: '{text}' is no weight", Assert.Throws<InvalidDataException>(Read).Message);
     }
@@ -82,30 +82,30 @@ public sealed class DataTests : IDisposable
     {
         string file = Write("t.tsv", "Path\tClass\na.png\tred\n");
         var columns = new TableColumns(Split: "part", Weight: "counts");
-        Assert.Contains("'part'", Assert.Throws<InvalidDataException>(() => PictureTable.Read(file, columns, imageRoot: null)).Message);
-        Assert.Equal(1, Assert.Single(PictureTable.Read(file, columns with { NeedsAll = false }, imageRoot: null).Train).Weight);
+        Assert.Contains("'part'", Assert.Throws<InvalidDataException>(() => ImageTable.Read(file, columns, imageRoot: null)).Message);
+        Assert.Equal(1, Assert.Single(ImageTable.Read(file, columns with { NeedsAll = false }, imageRoot: null).Train).Weight);
     }
 
     [Fact]
     public void What_is_wrong_with_the_test_is_known_before_the_fit()
     {
         Touch("1.png", "2.png");
-        PictureRow Row(string name, string label) => new() { ImagePath = Path.Combine(_folder, name), Label = label };
-        var sets = new PictureSets("x", [Row("1.png", "red"), Row("2.png", "blue")], [], [Row("1.png", "red"), Row("3.png", "blue")]);
-        Assert.Contains("One of 2 test pictures is missing", Assert.Throws<FileNotFoundException>(() => PictureChecks.RequireTest(sets, skipUnreadable: false)).Message);
-        PictureChecks.RequireTest(sets, skipUnreadable: true);
+        ImageRow Row(string name, string label) => new() { ImagePath = Path.Combine(_folder, name), Label = label };
+        var sets = new ImageSets("x", [Row("1.png", "red"), Row("2.png", "blue")], [], [Row("1.png", "red"), Row("3.png", "blue")]);
+        Assert.Contains("One of 2 test images is missing", Assert.Throws<FileNotFoundException>(() => ImageChecks.RequireTest(sets, skipUnreadable: false)).Message);
+        ImageChecks.RequireTest(sets, skipUnreadable: true);
         sets = sets with { Test = [Row("3.png", "blue")] };
-        Assert.Contains("--image-root", Assert.Throws<FileNotFoundException>(() => PictureChecks.RequireTest(sets, skipUnreadable: true)).Message);
+        Assert.Contains("--image-root", Assert.Throws<FileNotFoundException>(() => ImageChecks.RequireTest(sets, skipUnreadable: true)).Message);
         sets = sets with { Test = [Row("1.png", "green")] };
-        Assert.Contains("'green'; the classes are 'red', 'blue'", Assert.Throws<InvalidDataException>(() => PictureChecks.RequireTest(sets, skipUnreadable: true)).Message);
+        Assert.Contains("'green'; the classes are 'red', 'blue'", Assert.Throws<InvalidDataException>(() => ImageChecks.RequireTest(sets, skipUnreadable: true)).Message);
     }
 
     [Fact]
     public void A_split_file_of_CoOp_is_read()
     {
         string file = Write("split_zhou_x.json", """{"train": [["a/1.jpg", 0, "a"], ["b/1.jpg", 1, "b"]], "val": [["a/2.jpg", 0, "a"]], "test": [["b/2.jpg", 1, "b"]]}""");
-        PictureSets sets = SplitFile.Read(file, "/pictures");
-        Assert.Equal(["/pictures/a/1.jpg", "/pictures/b/1.jpg"], sets.Train.Select(row => row.ImagePath));
+        ImageSets sets = SplitFile.Read(file, "/images");
+        Assert.Equal(["/images/a/1.jpg", "/images/b/1.jpg"], sets.Train.Select(row => row.ImagePath));
         Assert.Equal("a", Assert.Single(sets.Validation).Label);
         Assert.Equal("b", Assert.Single(sets.Test).Label);
         Assert.Contains("'val', entry 0", Assert.Throws<InvalidDataException>(() => SplitFile.Read(Write("y.json", """{"train": [["a", 0, "a"]], "val": [["a", "0", "a"]]}"""), null)).Message);
@@ -115,9 +115,9 @@ public sealed class DataTests : IDisposable
     [Fact]
     public void Shots_are_drawn_of_each_class_whatever_the_order()
     {
-        PictureRow[] rows = [.. Enumerable.Range(0, 60).Select(i => new PictureRow { ImagePath = $"/{i:d2}", Label = $"class {i % 3}" })];
-        var sets = new PictureSets("x", rows, rows, rows);
-        PictureSets drawn = FewShotDraw.Draw(sets, 8, seed: 1), again = FewShotDraw.Draw(sets with { Train = [.. rows.Reverse()] }, 8, seed: 1), other = FewShotDraw.Draw(sets, 8, seed: 2);
+        ImageRow[] rows = [.. Enumerable.Range(0, 60).Select(i => new ImageRow { ImagePath = $"/{i:d2}", Label = $"class {i % 3}" })];
+        var sets = new ImageSets("x", rows, rows, rows);
+        ImageSets drawn = FewShotDraw.Draw(sets, 8, seed: 1), again = FewShotDraw.Draw(sets with { Train = [.. rows.Reverse()] }, 8, seed: 1), other = FewShotDraw.Draw(sets, 8, seed: 2);
         Assert.All(drawn.Train.CountBy(row => row.Label), pair => Assert.Equal(8, pair.Value));
         Assert.All(drawn.Validation.CountBy(row => row.Label), pair => Assert.Equal(4, pair.Value));
         Assert.Equal(60, drawn.Test.Count);
@@ -138,7 +138,7 @@ public sealed class DataTests : IDisposable
     [Fact]
     public void Two_classes_of_one_name_are_refused()
     {
-        var sets = new PictureSets("x", [new PictureRow { Label = "1.cat" }, new PictureRow { Label = "2.cat" }], [], []);
+        var sets = new ImageSets("x", [new ImageRow { Label = "1.cat" }, new ImageRow { Label = "2.cat" }], [], []);
         Assert.Contains("'1.cat' and '2.cat'", Assert.Throws<InvalidDataException>(() => ClassNames.Clean(sets)).Message);
         string names = Write("names.tsv", "1.cat\tlion\n");
         Assert.Equal(["2.cat", "lion"], ClassNames.Rename(sets, names).Classes);

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Dpl.Tool.Tests;
 /// <summary>Draws of a split file are those that CoOp makes with the same seed.</summary>
 public sealed class FewShotDrawTests
 {
-    /// <summary>Pictures of each class of Caltech101 in the order of its split file, which has half of them for training and a fifth for validation.</summary>
+    /// <summary>Images of each class of Caltech101 in the order of its split file, which has half of them for training and a fifth for validation.</summary>
     private static readonly int[] Caltech101 =
     [
         435, 200, 796, 55, 797, 42, 42, 47, 54, 46, 33, 127, 98, 43, 85, 91, 50, 43, 123, 47, 59, 62, 107, 47, 69, 73, 70, 50, 51, 57, 67, 52, 65, 68, 75, 64, 53, 64, 85, 67,
@@ -38,7 +38,7 @@ public sealed class FewShotDrawTests
     }
 
     /// <summary>
-    /// The split file is not at hand, but three draws from it are: what the seeds put on one place of the file must be one picture, and no picture may have two places.
+    /// The split file is not at hand, but three draws from it are: what the seeds put on one place of the file must be one image, and no image may have two places.
     /// </summary>
     [Fact]
     public void The_draws_of_Caltech101_fit_one_split_file()
@@ -46,37 +46,37 @@ public sealed class FewShotDrawTests
         (string Path, string Label)[] Table(string name) => [.. File.ReadLines(GoldenFolder.At($"draws/caltech101/{name}")).Skip(1).Select(line => line.Split('\t')).Select(fields => (fields[0], fields[1]))];
         string[] classes = [.. Table("shot16-seed1.train.tsv").Select(row => row.Label).Distinct()];
         Assert.Equal(Caltech101.Length, classes.Length);
-        PictureRow[] Places(double share) => [.. classes.Zip(Caltech101).SelectMany(pair =>
-            Enumerable.Range(0, (int)Math.Round(pair.Second * share)).Select(i => new PictureRow { ImagePath = $"{pair.First} {i}", Label = pair.First }))];
-        var sets = new PictureSets("split", Places(0.5), Places(0.2), []) { IsCoOpSplit = true };
+        ImageRow[] Places(double share) => [.. classes.Zip(Caltech101).SelectMany(pair =>
+            Enumerable.Range(0, (int)Math.Round(pair.Second * share)).Select(i => new ImageRow { ImagePath = $"{pair.First} {i}", Label = pair.First }))];
+        var sets = new ImageSets("split", Places(0.5), Places(0.2), []) { IsCoOpSplit = true };
 
-        var picture = new Dictionary<string, string>();
+        var image = new Dictionary<string, string>();
         int shared = 0;
         foreach (int seed in new[] { 1, 2, 3 })
         {
-            PictureSets drawn = FewShotDraw.Draw(sets, 16, seed);
+            ImageSets drawn = FewShotDraw.Draw(sets, 16, seed);
             foreach (var (rows, name) in new[] { (drawn.Train, "train"), (drawn.Validation, "val") })
             {
                 (string Path, string Label)[] expected = Table($"shot16-seed{seed}.{name}.tsv");
                 Assert.Equal(expected.Select(row => row.Label), rows.Select(row => row.Label));
                 foreach (var (place, path) in rows.Zip(expected, (row, e) => ($"{name} {row.ImagePath}", e.Path)))
                 {
-                    if (picture.TryAdd(place, path)) continue;
-                    Assert.Equal(picture[place], path);
+                    if (image.TryAdd(place, path)) continue;
+                    Assert.Equal(image[place], path);
                     shared++;
                 }
             }
         }
-        Assert.Equal(picture.Count, picture.Values.Distinct().Count());
+        Assert.Equal(image.Count, image.Values.Distinct().Count());
         // More than two thousand coincidences that another generator would not have.
         Assert.InRange(shared, 2000, 3000);
     }
 
     [Fact]
-    public void Classes_with_too_few_pictures_give_all_in_order()
+    public void Classes_with_too_few_images_give_all_in_order()
     {
-        PictureRow[] rows = [.. Enumerable.Range(0, 3).Select(i => new PictureRow { ImagePath = $"/{2 - i}", Label = "few" })];
-        PictureSets drawn = FewShotDraw.Draw(new PictureSets("x", rows, rows, []) { IsCoOpSplit = true }, 4, seed: 1);
+        ImageRow[] rows = [.. Enumerable.Range(0, 3).Select(i => new ImageRow { ImagePath = $"/{2 - i}", Label = "few" })];
+        ImageSets drawn = FewShotDraw.Draw(new ImageSets("x", rows, rows, []) { IsCoOpSplit = true }, 4, seed: 1);
         Assert.Equal(rows, drawn.Train);
         Assert.Equal(rows, drawn.Validation);
     }

@@ -86,7 +86,7 @@ public sealed class FitTests(DrawnData data)
 
     /// <summary>What a search sets aside, uniform prompts must not train on either; and the events of two fits are not to be one.</summary>
     [Fact]
-    public async Task Baselines_learn_from_the_same_pictures()
+    public async Task Baselines_learn_from_the_same_images()
     {
         string model = data.File("compared.zip"), runs = data.File("runs");
         Directory.CreateDirectory(Path.Combine(runs, "fit"));
@@ -96,7 +96,7 @@ public sealed class FitTests(DrawnData data)
             "--baseline", "uniform:1", "--tensorboard", runs)).Expect(0);
         Assert.Contains(fit.ErrorLines, line => line.StartsWith("uniform:1, training: epoch 1/1", StringComparison.Ordinal) && line.Contains("validation accuracy", StringComparison.Ordinal));
         FitResults results = ResultsJson.ReadFile(Path.ChangeExtension(model, ".results.json"));
-        Assert.Equal("Of each class 4 training pictures were set aside for validation, but never all.", results.Data!.SetAside);
+        Assert.Equal("Of each class 4 training images were set aside for validation, but never all.", results.Data!.SetAside);
         Assert.Equal("lighting", results.Asked.Task);
         Assert.Equal([new SplitSource("training", data.Table("train")), new SplitSource("test", data.Table("test"))], results.Data.Splits);
         ComparisonRow row = Assert.Single(results.Comparison);

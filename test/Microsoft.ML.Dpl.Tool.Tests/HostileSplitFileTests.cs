@@ -25,7 +25,7 @@ public sealed class HostileSplitFileTests(ITestOutputHelper output)
                 long before = GC.GetAllocatedBytesForCurrentThread();
                 try
                 {
-                    PictureSets sets = SplitFile.Read(file, null);
+                    ImageSets sets = SplitFile.Read(file, null);
                     Assert.NotEmpty(sets.All);
                     read++;
                 }

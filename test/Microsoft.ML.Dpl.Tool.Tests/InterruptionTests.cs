@@ -50,7 +50,7 @@ public sealed class InterruptionTests(DrawnData data)
         ToolProcess.Outcome outcome = await Interrupted(line => line.Contains("\"done\":1", StringComparison.Ordinal), ["predict", data.Model, "-", "--batch-size", "1", "--progress", "json"], path + "\n");
         Assert.Equal(Cancelled, outcome.ExitCode);
         Assert.Contains(Path.GetFileName(path), outcome.Output);
-        Assert.Contains("Cancelled after 1 pictures.", outcome.Error);
+        Assert.Contains("Cancelled after 1 images.", outcome.Error);
     }
 
     [SkippableFact]

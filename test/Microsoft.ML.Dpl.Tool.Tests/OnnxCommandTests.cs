@@ -22,14 +22,14 @@ public sealed class OnnxCommandTests(ExportImportTests.SavedModel model) : IClas
         Assert.Equal(["logits", "probabilities"], written.Graph.Output.Select(output => output.Name));
         Assert.Equal(model.Configuration.ToString(), written.MetadataProps.Single(pair => pair.Key == "configuration").Value);
 
-        outcome = (await ToolProcess.Run("onnx", model.Zip, "-o", path, "--input", "picture", "--format", "json")).Expect(0);
+        outcome = (await ToolProcess.Run("onnx", model.Zip, "-o", path, "--input", "image", "--format", "json")).Expect(0);
         JsonElement described = JsonSerializer.Deserialize<JsonElement>(outcome.Output);
         Assert.Equal(path, described.GetProperty("path").GetString());
         Assert.Equal(new FileInfo(path).Length, described.GetProperty("bytes").GetInt64());
-        Assert.Equal("picture", described.GetProperty("input").GetString());
+        Assert.Equal("image", described.GetProperty("input").GetString());
         Assert.Equal(48, described.GetProperty("imageSize").GetInt32());
         Assert.Equal(3, described.GetProperty("classNames").GetArrayLength());
-        Assert.Equal("picture", Assert.Single(ModelProto.Parser.ParseFrom(File.ReadAllBytes(path)).Graph.Input).Name);
+        Assert.Equal("image", Assert.Single(ModelProto.Parser.ParseFrom(File.ReadAllBytes(path)).Graph.Input).Name);
         Assert.Equal([path], Directory.GetFileSystemEntries(Path.GetDirectoryName(path)!));
     }
 

@@ -39,7 +39,7 @@ public sealed class PredictionWriterTests : IDisposable
 
         string table = _folder.File("predictions.csv");
         File.WriteAllText(table, output.ToString());
-        PictureRow row = Assert.Single(PictureTable.Read(table, new TableColumns(), imageRoot: null).Train);
+        ImageRow row = Assert.Single(ImageTable.Read(table, new TableColumns(), imageRoot: null).Train);
         Assert.Equal((_folder.File(text), text), (row.ImagePath, row.Label));
     }
 }

@@ -15,7 +15,7 @@ public sealed class SavedModelTests(DrawnData data)
         public string Label { get; set; } = "";
     }
 
-    /// <summary>ML.NET's own figures on the same pictures.</summary>
+    /// <summary>ML.NET's own figures on the same images.</summary>
     [Fact]
     public async Task Evaluate_agrees_with_ML_NET()
     {
@@ -43,7 +43,7 @@ public sealed class SavedModelTests(DrawnData data)
         (await data.Fit()).Expect(0);
         string[] paths = [.. data.Rows("test").Select(row => row.Path)];
         string broken = data.File("broken.png"), missing = data.File("missing.png");
-        File.WriteAllText(broken, "no picture");
+        File.WriteAllText(broken, "no image");
         string input = string.Join('\n', [paths[0], broken, "", paths[1], missing, paths[2]]);
         ToolProcess.Outcome lines = (await ToolProcess.Run(input, ["predict", data.Model, "-", "--format", "jsonl", "--top", "2"])).Expect(3);
         JsonElement[] answers = [.. lines.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonSerializer.Deserialize<JsonElement>(line))];
@@ -64,18 +64,18 @@ public sealed class SavedModelTests(DrawnData data)
     }
 
     [Fact]
-    public async Task Predict_counts_every_picture_once_the_broken_too()
+    public async Task Predict_counts_every_image_once_the_broken_too()
     {
         (await data.Fit()).Expect(0);
         string broken = data.File("uncounted.png");
-        File.WriteAllText(broken, "no picture");
+        File.WriteAllText(broken, "no image");
         string[] paths = [data.Rows("test")[0].Path, broken, data.Rows("test")[1].Path];
         ToolProcess.Outcome outcome = (await ToolProcess.Run(["predict", data.Model, .. paths, "--format", "jsonl", "--progress", "json"])).Expect(3);
-        JsonElement[] counts = [.. outcome.ErrorLines.Select(line => JsonSerializer.Deserialize<JsonElement>(line)).Where(line => line.TryGetProperty("stage", out JsonElement stage) && stage.GetString() == "pictures")];
+        JsonElement[] counts = [.. outcome.ErrorLines.Select(line => JsonSerializer.Deserialize<JsonElement>(line)).Where(line => line.TryGetProperty("stage", out JsonElement stage) && stage.GetString() == "images")];
         // The first is told at once, and the last as the last.
         Assert.Equal((1, 3), (counts[0].GetProperty("done").GetInt32(), counts[^1].GetProperty("done").GetInt32()));
         Assert.All(counts, count => Assert.Equal(("predict", 3), (count.GetProperty("name").GetString(), count.GetProperty("all").GetInt32())));
-        Assert.Contains("1 of 3 pictures could not be read", outcome.Error);
+        Assert.Contains("1 of 3 images could not be read", outcome.Error);
     }
 
     [Fact]
@@ -96,7 +96,7 @@ public sealed class SavedModelTests(DrawnData data)
         string zip = data.File("turned.zip");
         (await ToolProcess.Run("train", data.Table("train"), "--clip", "tiny", "--configuration", "uniform:1", "--training-epochs", "1", "--apply-exif", "--output", zip, "--report", "none", "--baseline", "none")).Expect(0);
         string[] lines = (await ToolProcess.Run("inspect", zip)).Expect(0).Output.Split('\n');
-        Assert.Contains("turned as their files ask (EXIF)", Assert.Single(lines, line => line.TrimStart().StartsWith("pictures ", StringComparison.Ordinal)));
+        Assert.Contains("turned as their files ask (EXIF)", Assert.Single(lines, line => line.TrimStart().StartsWith("images ", StringComparison.Ordinal)));
         string[] names = [.. lines.Select(line => line.Trim().Split("  ")[0]).Where(name => name.Length > 0)];
         Assert.Equal(names.Distinct(), names);
     }

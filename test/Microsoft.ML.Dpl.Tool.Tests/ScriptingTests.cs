@@ -29,7 +29,7 @@ public sealed partial class ScriptingTests(DrawnData data)
         Assert.Contains("--precision bfloat16", results.Asked.CommandLine);
         JsonElement[] lines = [.. outcome.ErrorLines.Select(line => JsonSerializer.Deserialize<JsonElement>(line))];
         Assert.Contains(lines, line => line.TryGetProperty("epochEnded", out JsonElement ended) && ended.GetBoolean() && line.GetProperty("validationAccuracy").GetDouble() is >= 0 and <= 1);
-        JsonElement tested = lines.Last(line => line.TryGetProperty("stage", out JsonElement stage) && stage.GetString() == "pictures" && line.GetProperty("name").GetString() == "test");
+        JsonElement tested = lines.Last(line => line.TryGetProperty("stage", out JsonElement stage) && stage.GetString() == "images" && line.GetProperty("name").GetString() == "test");
         Assert.Equal(results.Test!.Predictions.Count, tested.GetProperty("done").GetInt32());
         Assert.Equal(results.Test.Accuracy.Accuracy, tested.GetProperty("accuracy").GetDouble(), 9);
         Assert.False(File.Exists(Path.ChangeExtension(model, ".results.json")));
@@ -85,7 +85,7 @@ public sealed partial class ScriptingTests(DrawnData data)
         Assert.StartsWith("Path", File.ReadAllText(table));
     }
 
-    /// <summary>As <c>| head -1</c> does: the rest of a long list of pictures is not classified for nobody.</summary>
+    /// <summary>As <c>| head -1</c> does: the rest of a long list of images is not classified for nobody.</summary>
     [SkippableFact]
     public async Task A_reader_that_goes_away_ends_predictions()
     {

@@ -38,7 +38,7 @@ internal sealed class LightingTask : DrawnTask
     {
         SKColor lamp = easel.Pick(new SKColor(255, 176, 96), new SKColor(120, 176, 255), new SKColor(150, 255, 160), new SKColor(255, 140, 220), new SKColor(255, 240, 130), new SKColor(110, 240, 240));
         lamp = Colours.Mix(lamp, SKColors.White, easel.Between(0.15f, 0.5f));
-        // Light multiplies what it falls on, and falls off across the picture.
+        // Light multiplies what it falls on, and falls off across the image.
         SKShader light = easel.Glow(easel.Between(0, 100), easel.Between(-10, 40), easel.Between(90, 140), lamp, lamp.Darker(easel.Between(0.3f, 0.55f)));
         easel.Fill(easel.Box(0, 0, 100, 100), light, SKBlendMode.Modulate);
     }

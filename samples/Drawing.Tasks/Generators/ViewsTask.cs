@@ -7,7 +7,7 @@ internal sealed class ViewsTask : DrawnTask
 {
     public override string Name => "views";
 
-    public override string Description => "Shapes at any angle, slanted, and so near that the picture's edge cuts them.";
+    public override string Description => "Shapes at any angle, slanted, and so near that the image's edge cuts them.";
 
     public override string Template => "a close view of a {}.";
 
@@ -22,7 +22,7 @@ internal sealed class ViewsTask : DrawnTask
         easel.Roughen(0.04f, 0.4f);
 
         easel.Canvas.Save();
-        // The shape's centre stays in the picture; one side of it leaves.
+        // The shape's centre stays in the image; one side of it leaves.
         float away = easel.Between(0, MathF.Tau), distance = easel.Between(12, 22);
         easel.Canvas.Translate(50 + MathF.Cos(away) * distance, 50 + MathF.Sin(away) * distance);
         easel.Canvas.RotateDegrees(easel.Between(0, 360));

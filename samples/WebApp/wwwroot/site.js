@@ -2,7 +2,7 @@ const shown = 8;
 const $ = id => document.getElementById(id);
 let maxUploadBytes = Infinity;
 let request = null;   // the AbortController of the newest request
-let current = null;   // the picture on show, a Blob
+let current = null;   // the image on show, a Blob
 
 function problem(title, detail) {
   $('problem').replaceChildren(Object.assign(document.createElement('b'), { textContent: title }), detail ?? '');
@@ -45,7 +45,7 @@ async function showExamples() {
   $('examples').hidden = names.length === 0;
 }
 
-/* ---- a picture ---- */
+/* ---- an image ---- */
 
 async function ask(query) {
   request?.abort();
@@ -61,23 +61,23 @@ async function ask(query) {
   return null;
 }
 
-async function classify(picture) {
+async function classify(image) {
   $('problem').hidden = true;
-  if (picture.size > maxUploadBytes) {
-    problem('The file is too large', `It has ${(picture.size / 1048576).toFixed(1)} MB; at most ${Math.round(maxUploadBytes / 1048576)} MB are taken. Make the picture smaller.`);
+  if (image.size > maxUploadBytes) {
+    problem('The file is too large', `It has ${(image.size / 1048576).toFixed(1)} MB; at most ${Math.round(maxUploadBytes / 1048576)} MB are taken. Make the image smaller.`);
     return;
   }
-  current = picture;
+  current = image;
   $('result').classList.add('waiting');
   const answer = await ask({ heatMap: true });
-  if (current !== picture) return;   // another was chosen meanwhile
+  if (current !== image) return;   // another was chosen meanwhile
   $('result').classList.remove('waiting');
   if (!answer) {
     $('result').hidden = true;
     return;
   }
-  URL.revokeObjectURL($('picture').src);
-  $('picture').src = URL.createObjectURL(picture);
+  URL.revokeObjectURL($('image').src);
+  $('image').src = URL.createObjectURL(image);
   $('answer').textContent = answer.class;
   $('bars').replaceChildren(...answer.classes.map((c, index) => bar(c, index >= shown)));
   $('more').hidden = answer.classes.length <= shown;
@@ -112,12 +112,12 @@ function showMap(map) {
   $('map').hidden = !map || !$('show-map').checked;
   if (!map) return;
   $('map').src = map.image;
-  $('map').alt = `Heat map: parts of the picture that speak for ${map.class}`;
+  $('map').alt = `Heat map: parts of the image that speak for ${map.class}`;
   $('map-class').textContent = map.class;
   for (const button of $('bars').querySelectorAll('button')) button.setAttribute('aria-pressed', button.dataset.name === map.class);
 }
 
-/* ---- ways to give a picture ---- */
+/* ---- ways to give an image ---- */
 
 $('file').onchange = event => {
   if (event.target.files[0]) classify(event.target.files[0]);
@@ -132,7 +132,7 @@ document.addEventListener('paste', event => {
   const file = [...(event.clipboardData?.files ?? [])].find(f => f.type.startsWith('image/'));
   if (file) classify(file);
 });
-// The whole page takes drops: one beside the box must not make the browser leave for the picture.
+// The whole page takes drops: one beside the box must not make the browser leave for the image.
 for (const type of ['dragenter', 'dragover', 'dragleave', 'drop']) {
   document.addEventListener(type, event => {
     event.preventDefault();

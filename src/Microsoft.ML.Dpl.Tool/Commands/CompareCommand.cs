@@ -9,7 +9,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl compare</c>: several configurations on the same pictures with the same budget.</summary>
+/// <summary><c>dpl compare</c>: several configurations on the same images with the same budget.</summary>
 internal sealed class CompareCommand
 {
     private const string ToOutput = "-";
@@ -34,7 +34,7 @@ internal sealed class CompareCommand
     {
         var verb = new CompareCommand();
         var command = new ExampledCommand(
-            "compare", "Fits several configurations on the same pictures with the same options and tests each: accuracy with its 95 % interval, mean over classes, log-loss, calibration, time.",
+            "compare", "Fits several configurations on the same images with the same options and tests each: accuracy with its 95 % interval, mean over classes, log-loss, calibration, time.",
             "dpl compare train.tsv --test test.tsv --clip ViT-B/16 --configuration zero-shot --configuration uniform:4 --configuration search");
         verb._data.AddTo(command);
         verb._clip.AddTo(command);
@@ -53,8 +53,8 @@ internal sealed class CompareCommand
     {
         ProgressMode mode = _progress.Choose(arguments);
         _clip.Check(arguments);
-        PictureSets sets = _data.Read(arguments, _common.Seed(arguments));
-        if (sets.Test.Count == 0) throw new ArgumentException("A comparison needs test pictures: name them with --test, or give data with a test split.");
+        ImageSets sets = _data.Read(arguments, _common.Seed(arguments));
+        if (sets.Test.Count == 0) throw new ArgumentException("A comparison needs test images: name them with --test, or give data with a test split.");
         OutputFile? file = arguments.GetValue(_json) is { } path && path != ToOutput ? OutputFile.Check(path, "--json", _data.Inputs(arguments)) : null;
         // All are read before the first is fitted.
         (string Name, Func<ClipBackbone, PromptConfiguration?> LengthsFor)[] chosen = [.. arguments.GetRequiredValue(_configurations).Select(text => (text, ConfigurationArgument.Read(text)))];
@@ -69,7 +69,7 @@ internal sealed class CompareCommand
             return options;
         }
         PromptConfiguration?[] lengths = [.. chosen.Select(one => one.LengthsFor(backbone))];
-        PictureChecks.RequireTest(sets, OptionsOf(null).SkipUnreadableImages);
+        ImageChecks.RequireTest(sets, OptionsOf(null).SkipUnreadableImages);
 
         var trials = new Trials(sets, lengths.Contains(null), _data.HasWeights(arguments), mode, CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
         foreach (PromptConfiguration? one in lengths) trials.Check(OptionsOf(one));
@@ -101,13 +101,13 @@ internal sealed class CompareCommand
         return ExitCode.Success;
     }
 
-    private void Show(ParseResult arguments, List<Compared> compared, int pictures)
+    private void Show(ParseResult arguments, List<Compared> compared, int images)
     {
         if (arguments.GetValue(_json) == ToOutput) Console.Out.WriteLine(JsonSerializer.Serialize(compared, ToolJson.Indented));
-        else Write(compared, pictures);
+        else Write(compared, images);
     }
 
-    private static void Write(IReadOnlyList<Compared> compared, int pictures)
+    private static void Write(IReadOnlyList<Compared> compared, int images)
     {
         Terminal.Out.Write(new FittingTable()
             .Add("configuration", 0, isNumber: false, compared.Select(row => row.Name))
@@ -120,6 +120,6 @@ internal sealed class CompareCommand
             .Within(Terminal.Out.Profile.Width));
         // Not in the table, which the lengths of a large CLIP would break.
         foreach (Compared row in compared) Console.Out.WriteLine($"  {row.Name}: {row.Configuration}");
-        Console.Out.WriteLine($"{pictures} test pictures.");
+        Console.Out.WriteLine($"{images} test images.");
     }
 }

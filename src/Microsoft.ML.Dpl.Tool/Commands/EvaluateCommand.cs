@@ -8,7 +8,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl evaluate</c>: how a saved model does on labelled pictures.</summary>
+/// <summary><c>dpl evaluate</c>: how a saved model does on labelled images.</summary>
 internal static class EvaluateCommand
 {
     public static System.CommandLine.Command Create()
@@ -18,9 +18,9 @@ internal static class EvaluateCommand
         var clip = new ModelOptions(needsClip: false);
         var format = new ChoiceOption<ResultFormat>("--format", "table, or json with every prediction.", ResultFormat.Table);
         var progress = new ProgressOptions();
-        var skip = new Option<bool>("--skip-unreadable") { Description = "Leaves out pictures that cannot be read, instead of ending at the first; the exit code then says so." };
+        var skip = new Option<bool>("--skip-unreadable") { Description = "Leaves out images that cannot be read, instead of ending at the first; the exit code then says so." };
         var command = new ExampledCommand(
-            "evaluate", "Measures a saved model on labelled pictures, those of the test split where the data has one, else all: accuracy and its interval, mean over classes, log-loss, calibration, each class, and what is confused.",
+            "evaluate", "Measures a saved model on labelled images, those of the test split where the data has one, else all: accuracy and its interval, mean over classes, log-loss, calibration, each class, and what is confused.",
             "dpl evaluate model.zip test.tsv", "dpl evaluate model.zip photos/test --format json > test.json");
         command.Arguments.Add(model);
         data.AddTo(command);
@@ -35,8 +35,8 @@ internal static class EvaluateCommand
 
     private static ExitCode Run(ParseResult arguments, string model, DataOptions data, ModelOptions clip, ResultFormat format, bool skip, ProgressMode mode, CancellationToken cancellation)
     {
-        IReadOnlyList<PictureRow> rows = data.Read(arguments).ToEvaluate;
-        PictureChecks.RequireFiles(rows, "pictures", skip);
+        IReadOnlyList<ImageRow> rows = data.Read(arguments).ToEvaluate;
+        ImageChecks.RequireFiles(rows, "images", skip);
         var mlContext = new MLContext();
         FitSession.Forward(mlContext, CommandLine.IsVerbose(arguments));
         clip.Apply(arguments, mlContext, cancellation);
@@ -45,7 +45,7 @@ internal static class EvaluateCommand
         if (format == ResultFormat.Json) Console.Out.WriteLine(JsonSerializer.Serialize(figures, ToolJson.Indented));
         else EvaluationTables.Write(figures);
         if (skipped == 0) return ExitCode.Success;
-        Terminal.Fail($"{skipped} of {rows.Count} pictures could not be read; the figures are of the others.");
+        Terminal.Fail($"{skipped} of {rows.Count} images could not be read; the figures are of the others.");
         return ExitCode.PartlyFailed;
     }
 }

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tool.Options;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl fit</c> and <c>dpl train</c>: from pictures to a model zip, with a search and without.</summary>
+/// <summary><c>dpl fit</c> and <c>dpl train</c>: from images to a model zip, with a search and without.</summary>
 internal static class FitCommand
 {
     private const string DefaultOutput = "model.zip";

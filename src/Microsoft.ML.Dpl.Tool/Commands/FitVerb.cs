@@ -25,7 +25,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
     private readonly ProgressOptions _progress = new();
     private readonly Option<string[]> _baselines = new("--baseline")
     {
-        Description = "What the test accuracy is compared with in results and report, once for each: zero-shot, which only looks at the test pictures, or lengths as for --configuration, which are trained with the same options. Default: zero-shot; none: nothing.",
+        Description = "What the test accuracy is compared with in results and report, once for each: zero-shot, which only looks at the test images, or lengths as for --configuration, which are trained with the same options. Default: zero-shot; none: nothing.",
         HelpName = "lengths|none",
         DefaultValueFactory = _ => [ConfigurationArgument.ZeroShot],
     };
@@ -46,13 +46,13 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         _progress.AddTo(command);
     }
 
-    /// <summary>Everything that can be wrong is looked at first, what takes longest last: device, pictures, output, then CLIP, which may have to be downloaded.</summary>
+    /// <summary>Everything that can be wrong is looked at first, what takes longest last: device, images, output, then CLIP, which may have to be downloaded.</summary>
     public ExitCode Run(ParseResult arguments, CancellationToken cancellation)
     {
         DateTimeOffset started = DateTimeOffset.Now;
         ProgressMode mode = _progress.Choose(arguments);
         _clip.Check(arguments);
-        PictureSets sets = _data.Read(arguments, _common.Seed(arguments));
+        ImageSets sets = _data.Read(arguments, _common.Seed(arguments));
         OutputFiles files = output.Check(arguments, [.. _data.Inputs(arguments), arguments.GetRequiredValue(configuration)]);
         Func<ClipBackbone, PromptConfiguration?> lengthsFor = ConfigurationArgument.Read(arguments.GetRequiredValue(configuration));
         (string Name, Func<ClipBackbone, PromptConfiguration?> LengthsFor)[] others = [.. arguments.GetRequiredValue(_baselines).Where(name => name != Nothing).Select(name => (name, ConfigurationArgument.Read(name)))];
@@ -71,7 +71,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         DplTrainer.Options options = OptionsOf(lengthsFor(backbone));
         (options.ModelContents, options.OnCancel, options.OnDivergence) = (_contents.Of(arguments), DplCancellation.ReturnBest, DplDivergence.ReturnBest);
         (string Name, PromptConfiguration Lengths)[] baselines = [.. others.Select(other => (other.Name, other.LengthsFor(backbone)!))];
-        PictureChecks.RequireTest(sets, options.SkipUnreadableImages);
+        ImageChecks.RequireTest(sets, options.SkipUnreadableImages);
         var trials = new Trials(sets, options.Configuration is null, _data.HasWeights(arguments), mode, CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
         foreach (var (_, lengths) in baselines) trials.Check(OptionsOf(lengths));
         var session = new FitSession(options, sets, _data.HasWeights(arguments), mode, CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));

@@ -36,7 +36,7 @@ internal static class ImportCommand
         var anyClip = new Option<bool>("--any-clip") { Description = "Take the prompts to a CLIP with other weights than they were trained on." };
         var classes = new Option<string[]>("--classes") { Description = "Class names. Default: those in the file.", AllowMultipleArgumentsPerToken = true };
         var template = new Option<string?>("--template") { Description = "The text of a class; {} stands for its name. Default: that in the file, or a photo of a {}." };
-        var column = new Option<string>("--image-column") { Description = "The model's column with the pictures.", DefaultValueFactory = _ => nameof(PictureRow.ImagePath) };
+        var column = new Option<string>("--image-column") { Description = "The model's column with the images.", DefaultValueFactory = _ => nameof(ImageRow.ImagePath) };
         var contents = new ContentsOption();
         var output = new Option<string>("--output", "-o") { HelpName = "file", Description = "configuration.json for alphas, model.zip for prompts.", Required = true };
         var command = new ExampledCommand(

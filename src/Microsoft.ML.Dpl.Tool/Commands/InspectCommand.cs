@@ -45,7 +45,7 @@ internal static class InspectCommand
         Row("CLIP in the zip", info.Contents switch { DplModelContents.WithClip => "all of it", DplModelContents.WithImageTower => "the image tower", _ => "nothing of it" });
         if (info.BackboneLocation is { } location) Row("CLIP lay in", location);
         if (info.ImageFolder is { } folder) Row("relative paths start at", folder);
-        Row("pictures", $"of at most {info.MaxImagePixels.ToString("N0", CultureInfo.InvariantCulture)} pixels, {(info.ApplyExifOrientation ? "turned as their files ask (EXIF)" : "as they are stored, whatever EXIF says of their orientation")}");
+        Row("images", $"of at most {info.MaxImagePixels.ToString("N0", CultureInfo.InvariantCulture)} pixels, {(info.ApplyExifOrientation ? "turned as their files ask (EXIF)" : "as they are stored, whatever EXIF says of their orientation")}");
         Row("written by", info.MLNetVersion is { } version ? $"ML.NET {version}" : "an unknown version of ML.NET");
         foreach (DplModelEntry entry in info.Entries) Row($"entry {entry.Name}", $"{ByteSize.Text(entry.Bytes)}, {ByteSize.Text(entry.CompressedBytes)} in the zip");
         Terminal.Out.Write(table);

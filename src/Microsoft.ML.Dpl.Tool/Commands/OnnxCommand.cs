@@ -21,11 +21,11 @@ internal static class OnnxCommand
             Description = $"Puts the weights into a second file, which is called as the first with {DataExtension} behind it and must stay beside it. A model of more than 2 GB is written so in any case.",
         };
         var input = new ChoiceOption<DplOnnxInput>(
-            "--input", "pixels: float [batch, 3, size, size], any number of pictures that were resized, cropped and normalised; picture: uint8 [height, width, 3], one picture, which the model prepares itself.", DplOnnxInput.Pixels);
+            "--input", "pixels: float [batch, 3, size, size], any number of images that were resized, cropped and normalised; image: uint8 [height, width, 3], one image, which the model prepares itself.", DplOnnxInput.Pixels);
         var format = new ChoiceOption<ResultFormat>("--format", "table or json: how it is told what was written.", ResultFormat.Table);
         var clip = new ModelOptions(needsClip: false);
         var command = new ExampledCommand(
-            "onnx", "Writes a model as ONNX, which ONNX Runtime reads without libtorch and CLIP's files.", "dpl onnx model.zip --output model.onnx", "dpl onnx model.zip --input picture --output model.onnx");
+            "onnx", "Writes a model as ONNX, which ONNX Runtime reads without libtorch and CLIP's files.", "dpl onnx model.zip --output model.onnx", "dpl onnx model.zip --input image --output model.onnx");
         command.Arguments.Add(model);
         foreach (Option option in new Option[] { output, input, externalData, format }) command.Options.Add(option);
         clip.AddTo(command);
@@ -71,8 +71,8 @@ internal static class OnnxCommand
         }
         log.WriteLine($"Written: {file.FullPath}, {ByteSize.Text(bytes)}");
         if (dataPath is not null) log.WriteLine($"Weights, to stay beside it: {dataPath}, {ByteSize.Text(dataBytes!.Value)}");
-        log.WriteLine(input == DplOnnxInput.Picture ? "  picture          uint8 [height, width, 3]" : $"  pixels           float [batch, 3, {size}, {size}]");
-        foreach (string name in new[] { "logits", "probabilities" }) log.WriteLine($"  {name,-16} float [{(input == DplOnnxInput.Picture ? "1" : "batch")}, {transformer.ClassNames.Count}]");
-        log.WriteLine("Class names and how pictures are prepared are in its metadata.");
+        log.WriteLine(input == DplOnnxInput.Image ? "  image          uint8 [height, width, 3]" : $"  pixels           float [batch, 3, {size}, {size}]");
+        foreach (string name in new[] { "logits", "probabilities" }) log.WriteLine($"  {name,-16} float [{(input == DplOnnxInput.Image ? "1" : "batch")}, {transformer.ClassNames.Count}]");
+        log.WriteLine("Class names and how images are prepared are in its metadata.");
     }
 }

@@ -7,16 +7,16 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl predict</c>: classifies pictures with a saved model.</summary>
+/// <summary><c>dpl predict</c>: classifies images with a saved model.</summary>
 internal sealed class PredictCommand
 {
     private const string FromInput = "-";
 
     private readonly Argument<string> _model = new("model") { Description = "A saved model." };
-    private readonly Argument<string[]> _pictures = new("pictures") { Description = "Picture files; folders, whose pictures are taken, those in sub-folders too; or - for paths on the standard input, one a line.", Arity = ArgumentArity.OneOrMore };
-    private readonly ChoiceOption<PredictionFormat> _format = new("--format", "table, csv or jsonl (one JSON object a line). csv and jsonl are written as pictures are done.", PredictionFormat.Table);
-    private readonly Option<int> _top = new("--top") { Description = "Most probable classes to show of each picture.", HelpName = "number", DefaultValueFactory = _ => 1 };
-    private readonly Option<int> _batch = new("--batch-size") { Description = "Pictures that are collected before they are classified together; 1 answers each at once.", HelpName = "number", DefaultValueFactory = _ => 32 };
+    private readonly Argument<string[]> _images = new("images") { Description = "Image files; folders, whose images are taken, those in sub-folders too; or - for paths on the standard input, one a line.", Arity = ArgumentArity.OneOrMore };
+    private readonly ChoiceOption<PredictionFormat> _format = new("--format", "table, csv or jsonl (one JSON object a line). csv and jsonl are written as images are done.", PredictionFormat.Table);
+    private readonly Option<int> _top = new("--top") { Description = "Most probable classes to show of each image.", HelpName = "number", DefaultValueFactory = _ => 1 };
+    private readonly Option<int> _batch = new("--batch-size") { Description = "Images that are collected before they are classified together; 1 answers each at once.", HelpName = "number", DefaultValueFactory = _ => 32 };
     private readonly ModelOptions _clip = new(needsClip: false);
     private readonly ProgressOptions _progress = new();
 
@@ -24,10 +24,10 @@ internal sealed class PredictCommand
     {
         var verb = new PredictCommand();
         var command = new ExampledCommand(
-            "predict", "Classifies pictures with a saved model. Files that cannot be read are named on the error stream, and the others are done.",
+            "predict", "Classifies images with a saved model. Files that cannot be read are named on the error stream, and the others are done.",
             "dpl predict model.zip holiday.jpg", "dpl predict model.zip photos --top 3 --format csv > classes.csv", "find . -name '*.png' | dpl predict model.zip - --format jsonl");
         command.Arguments.Add(verb._model);
-        command.Arguments.Add(verb._pictures);
+        command.Arguments.Add(verb._images);
         foreach (Option option in new Option[] { verb._format, verb._top, verb._batch }) command.Options.Add(option);
         verb._clip.AddTo(command);
         verb._progress.AddTo(command);
@@ -41,7 +41,7 @@ internal sealed class PredictCommand
         (int top, int batch, PredictionFormat format) = (arguments.GetValue(_top), arguments.GetValue(_batch), _format.Of(arguments));
         if (top < 1) throw new ArgumentException($"--top must be at least 1; it is {top}.");
         if (batch < 1) throw new ArgumentException($"--batch-size must be at least 1; it is {batch}.");
-        string[] named = arguments.GetRequiredValue(_pictures), listed = [.. named.Where(path => path != FromInput).SelectMany(Expand)];
+        string[] named = arguments.GetRequiredValue(_images), listed = [.. named.Where(path => path != FromInput).SelectMany(Expand)];
         bool readsInput = named.Contains(FromInput);
         var mlContext = new MLContext();
         FitSession.Forward(mlContext, CommandLine.IsVerbose(arguments));
@@ -54,21 +54,21 @@ internal sealed class PredictCommand
 
         int failed = 0, all = 0;
         // The user's own spelling is what is written; the library is given full paths, since a model may have a folder of its own for relative ones.
-        IEnumerable<PictureRow> rows = (readsInput ? listed.Concat(StandardInput.Lines(cancellation)) : listed).Select(path => new PictureRow { ImagePath = FullPath(path), Label = path });
+        IEnumerable<ImageRow> rows = (readsInput ? listed.Concat(StandardInput.Lines(cancellation)) : listed).Select(path => new ImageRow { ImagePath = FullPath(path), Label = path });
         try
         {
-            PictureDisplay.Show(mode, "predict", readsInput ? null : listed.Length, progress =>
+            ImageDisplay.Show(mode, "predict", readsInput ? null : listed.Length, progress =>
             {
-                foreach (ScoredPicture picture in new PictureScores(mlContext, saved.Transformer).Of(rows, batch, cancellation))
+                foreach (ScoredImage image in new ImageScores(mlContext, saved.Transformer).Of(rows, batch, cancellation))
                 {
                     all++;
-                    writer.Write(picture.Row.Label, picture.Probabilities, picture.Error);
-                    if (picture.Error is not null)
+                    writer.Write(image.Row.Label, image.Probabilities, image.Error);
+                    if (image.Error is not null)
                     {
                         failed++;
-                        Terminal.Fail($"{picture.Row.Label}: {picture.Error}");
+                        Terminal.Fail($"{image.Row.Label}: {image.Error}");
                     }
-                    progress.Report(new PictureProgress(all));
+                    progress.Report(new ImageProgress(all));
                 }
                 return all;
             });
@@ -76,18 +76,18 @@ internal sealed class PredictCommand
         catch (OperationCanceledException) when (all > 0)
         {
             writer.End();
-            Terminal.Fail($"Cancelled after {all} pictures.");
+            Terminal.Fail($"Cancelled after {all} images.");
             return ExitCode.Cancelled;
         }
         writer.End();
-        if (all == 0) Terminal.Warn("There were no pictures to classify.");
+        if (all == 0) Terminal.Warn("There were no images to classify.");
         if (failed == 0) return ExitCode.Success;
-        Terminal.Fail($"{failed} of {all} pictures could not be read.");
+        Terminal.Fail($"{failed} of {all} images could not be read.");
         return ExitCode.PartlyFailed;
     }
 
-    private static IEnumerable<string> Expand(string path) => Directory.Exists(path) ? PictureFolder.PicturesIn(path) : [path];
+    private static IEnumerable<string> Expand(string path) => Directory.Exists(path) ? ImageFolder.ImagesIn(path) : [path];
 
-    // What can be no path is left to be told with the picture.
+    // What can be no path is left to be told with the image.
     private static string FullPath(string path) => path.Contains('\0') ? path : Path.GetFullPath(path);
 }

@@ -38,7 +38,7 @@ internal static class SearchCommand
         DateTimeOffset started = DateTimeOffset.Now;
         ProgressMode mode = progress.Choose(arguments);
         clip.Check(arguments);
-        PictureSets sets = data.Read(arguments, common.Seed(arguments));
+        ImageSets sets = data.Read(arguments, common.Seed(arguments));
         OutputFiles files = output.Check(arguments, data.Inputs(arguments));
         var options = new DplTrainer.Options { Backbone = clip.Backbone(arguments, cancellation), OnCancel = DplCancellation.ReturnBest, OnDivergence = DplDivergence.ReturnBest, CancellationToken = cancellation };
         search.Apply(arguments, options);

@@ -15,15 +15,15 @@ internal static partial class ClassNames
         return words.Length > 0 ? words : name;
     }
 
-    /// <summary>The same pictures under cleaned names.</summary>
+    /// <summary>The same images under cleaned names.</summary>
     /// <exception cref="InvalidDataException">Two classes get the same name.</exception>
-    public static PictureSets Clean(PictureSets sets) => Rename(sets, sets.Classes.ToDictionary(name => name, Clean, StringComparer.Ordinal), "--clean-names");
+    public static ImageSets Clean(ImageSets sets) => Rename(sets, sets.Classes.ToDictionary(name => name, Clean, StringComparer.Ordinal), "--clean-names");
 
-    /// <summary>The same pictures under the names that a table gives: a class as the data spells it, a tab, and the words for it; classes that are not in it stay.</summary>
-    /// <param name="sets">The pictures.</param>
+    /// <summary>The same images under the names that a table gives: a class as the data spells it, a tab, and the words for it; classes that are not in it stay.</summary>
+    /// <param name="sets">The images.</param>
     /// <param name="file">The table, without a header line.</param>
     /// <exception cref="InvalidDataException">A row cannot be read, names a class that there is not, or two classes get the same name.</exception>
-    public static PictureSets Rename(PictureSets sets, string file)
+    public static ImageSets Rename(ImageSets sets, string file)
     {
         using var parser = new TextFieldParser(file) { Delimiters = ["\t"], HasFieldsEnclosedInQuotes = false };
         var names = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -38,11 +38,11 @@ internal static partial class ClassNames
         return Rename(sets, names, file);
     }
 
-    private static PictureSets Rename(PictureSets sets, Dictionary<string, string> names, string source)
+    private static ImageSets Rename(ImageSets sets, Dictionary<string, string> names, string source)
     {
         foreach (IGrouping<string, string> same in sets.Classes.GroupBy(name => names.GetValueOrDefault(name, name), StringComparer.Ordinal).Where(group => group.Count() > 1))
             throw new InvalidDataException($"{source}: the classes {string.Join(" and ", same.Select(name => $"'{name}'"))} would both be called '{same.Key}'. Give them different names with --names.");
-        return sets.With((_, rows) => [.. rows.Select(row => new PictureRow { ImagePath = row.ImagePath, Label = names.GetValueOrDefault(row.Label, row.Label), Weight = row.Weight })]);
+        return sets.With((_, rows) => [.. rows.Select(row => new ImageRow { ImagePath = row.ImagePath, Label = names.GetValueOrDefault(row.Label, row.Label), Weight = row.Weight })]);
     }
 
     [GeneratedRegex(@"^(?:n?\d+)[ ._\-]+(?=\p{L})")]

@@ -11,7 +11,7 @@ internal static class SplitFile
     /// <param name="file">The JSON file.</param>
     /// <param name="imageRoot">Where the paths in it start; null: the file's folder.</param>
     /// <exception cref="InvalidDataException">The file has another form; the message names the entry.</exception>
-    public static PictureSets Read(string file, string? imageRoot)
+    public static ImageSets Read(string file, string? imageRoot)
     {
         string root = Path.GetFullPath(imageRoot ?? Path.GetDirectoryName(Path.GetFullPath(file))!);
         using JsonDocument document = Parse(file);
@@ -25,28 +25,28 @@ internal static class SplitFile
         }
     }
 
-    private static PictureSets Sets(string file, string root, JsonDocument document)
+    private static ImageSets Sets(string file, string root, JsonDocument document)
     {
         if (document.RootElement.ValueKind != JsonValueKind.Object) throw Malformed(file, "it is no object");
         var names = new Dictionary<int, string>();
-        IReadOnlyList<PictureRow> Read(string split)
+        IReadOnlyList<ImageRow> Read(string split)
         {
             if (!document.RootElement.TryGetProperty(split, out JsonElement entries)) return [];
             if (entries.ValueKind != JsonValueKind.Array) throw Malformed(file, $"'{split}' is no array");
             return [.. entries.EnumerateArray().Select((entry, index) => Row(file, root, $"'{split}', entry {index}", entry, names))];
         }
-        var sets = new PictureSets(file, Read("train"), Read("val"), Read("test")) { IsCoOpSplit = true };
-        return sets.All.Any() ? sets : throw Malformed(file, "it has no pictures in 'train', 'val' or 'test'");
+        var sets = new ImageSets(file, Read("train"), Read("val"), Read("test")) { IsCoOpSplit = true };
+        return sets.All.Any() ? sets : throw Malformed(file, "it has no images in 'train', 'val' or 'test'");
     }
 
-    private static PictureRow Row(string file, string root, string where, JsonElement entry, Dictionary<int, string> names)
+    private static ImageRow Row(string file, string root, string where, JsonElement entry, Dictionary<int, string> names)
     {
         if (entry.ValueKind != JsonValueKind.Array || entry.GetArrayLength() != 3
             || entry[0] is not { ValueKind: JsonValueKind.String } path || entry[1] is not { ValueKind: JsonValueKind.Number } number || entry[2] is not { ValueKind: JsonValueKind.String } name
             || !number.TryGetInt32(out int index) || string.IsNullOrWhiteSpace(path.GetString()) || path.GetString()!.Contains('\0') || string.IsNullOrWhiteSpace(name.GetString()))
             throw Malformed(file, $"{where} is not of the form [\"path\", number, \"class\"]");
         if (!names.TryAdd(index, name.GetString()!) && names[index] != name.GetString()) throw Malformed(file, $"{where} calls class {index} '{name.GetString()}', but it was '{names[index]}' before");
-        return new PictureRow { ImagePath = Path.GetFullPath(path.GetString()!, root), Label = name.GetString()! };
+        return new ImageRow { ImagePath = Path.GetFullPath(path.GetString()!, root), Label = name.GetString()! };
     }
 
     private static JsonDocument Parse(string file)

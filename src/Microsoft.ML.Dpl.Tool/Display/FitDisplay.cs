@@ -8,7 +8,7 @@ internal static class FitDisplay
 {
     /// <param name="mode">How; not <see cref="ProgressMode.Auto"/>.</param>
     /// <param name="name">What is being fitted.</param>
-    /// <param name="batchSize">Pictures a step.</param>
+    /// <param name="batchSize">Images a step.</param>
     /// <param name="fit">Given where to report to.</param>
     public static T Show<T>(ProgressMode mode, string name, int batchSize, Func<IProgress<DplProgress>, T> fit) => mode switch
     {
@@ -53,8 +53,8 @@ internal static class FitDisplay
         public Bars(string name, int batchSize, ProgressContext context)
         {
             (_name, _context, _rate) = (name, context, new ImageRate(batchSize));
-            // Until the first step has been made: CLIP and pictures may take minutes.
-            _first = context.AddTask(Markup.Escape($"{name}: reading CLIP and pictures"), maxValue: 1);
+            // Until the first step has been made: CLIP and images may take minutes.
+            _first = context.AddTask(Markup.Escape($"{name}: reading CLIP and images"), maxValue: 1);
             _first.IsIndeterminate = true;
         }
 

@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Dpl.Tool.Display;
 
-/// <summary>Training pictures a second within a stage.</summary>
-/// <param name="batchSize">Pictures a step; an epoch's last step may have fewer.</param>
+/// <summary>Training images a second within a stage.</summary>
+/// <param name="batchSize">Images a step; an epoch's last step may have fewer.</param>
 internal sealed class ImageRate(int batchSize)
 {
     private DplStage? _stage;

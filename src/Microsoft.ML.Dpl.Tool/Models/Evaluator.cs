@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Models;
 
-/// <summary>Measures a model on labelled pictures.</summary>
+/// <summary>Measures a model on labelled images.</summary>
 internal static class Evaluator
 {
     private const int Chunk = 32;
@@ -12,42 +12,42 @@ internal static class Evaluator
     /// <param name="mlContext">Of the model.</param>
     /// <param name="transformer">The model; not owned.</param>
     /// <param name="rows">At least one.</param>
-    /// <param name="skipUnreadable">Leave out pictures that cannot be read, with a warning for each, instead of failing at the first.</param>
+    /// <param name="skipUnreadable">Leave out images that cannot be read, with a warning for each, instead of failing at the first.</param>
     /// <param name="mode">How progress is shown.</param>
     /// <param name="name">What progress calls it.</param>
     /// <param name="cancellation">Looked at between chunks.</param>
-    /// <returns>The figures, and how many pictures were left out.</returns>
-    /// <exception cref="InvalidDataException">A class is unknown to the model, or a picture cannot be read.</exception>
-    public static (TestResults Figures, int Skipped) Evaluate(MLContext mlContext, DplTransformer transformer, IReadOnlyList<PictureRow> rows, bool skipUnreadable, ProgressMode mode, string name, CancellationToken cancellation)
+    /// <returns>The figures, and how many images were left out.</returns>
+    /// <exception cref="InvalidDataException">A class is unknown to the model, or an image cannot be read.</exception>
+    public static (TestResults Figures, int Skipped) Evaluate(MLContext mlContext, DplTransformer transformer, IReadOnlyList<ImageRow> rows, bool skipUnreadable, ProgressMode mode, string name, CancellationToken cancellation)
     {
         IReadOnlyList<string> classes = transformer.ClassNames;
         var indices = classes.Select((name, index) => (name, index)).ToDictionary(pair => pair.name, pair => pair.index, StringComparer.Ordinal);
-        PictureChecks.RequireKnown(rows, classes, "The model does not know");
+        ImageChecks.RequireKnown(rows, classes, "The model does not know");
         var predictions = new List<TestPrediction>();
-        PictureDisplay.Show(mode, name, rows.Count, progress =>
+        ImageDisplay.Show(mode, name, rows.Count, progress =>
         {
             int done = 0, right = 0;
-            foreach (ScoredPicture picture in new PictureScores(mlContext, transformer).Of(rows, Chunk, cancellation))
+            foreach (ScoredImage image in new ImageScores(mlContext, transformer).Of(rows, Chunk, cancellation))
             {
                 done++;
-                if (picture.Probabilities is { } probabilities)
+                if (image.Probabilities is { } probabilities)
                 {
                     int best = Array.IndexOf(probabilities, probabilities.Max());
-                    var prediction = new TestPrediction(picture.Row.ImagePath, picture.Row.Label, classes[best], probabilities[best], probabilities[indices[picture.Row.Label]]);
+                    var prediction = new TestPrediction(image.Row.ImagePath, image.Row.Label, classes[best], probabilities[best], probabilities[indices[image.Row.Label]]);
                     predictions.Add(prediction);
                     if (prediction.Predicted == prediction.True) right++;
                 }
                 else
                 {
-                    string message = $"{picture.Row.ImagePath}: {picture.Error}";
-                    if (!skipUnreadable) throw new InvalidDataException($"{message} Mend or remove the picture, or give --skip-unreadable.");
+                    string message = $"{image.Row.ImagePath}: {image.Error}";
+                    if (!skipUnreadable) throw new InvalidDataException($"{message} Mend or remove the image, or give --skip-unreadable.");
                     Terminal.Warn(message);
                 }
-                progress.Report(new PictureProgress(done, predictions.Count == 0 ? null : (double)right / predictions.Count));
+                progress.Report(new ImageProgress(done, predictions.Count == 0 ? null : (double)right / predictions.Count));
             }
             return done;
         });
-        if (predictions.Count == 0) throw new InvalidDataException("None of the pictures can be read.");
+        if (predictions.Count == 0) throw new InvalidDataException("None of the images can be read.");
         return (TestResults.Of(classes, predictions), rows.Count - predictions.Count);
     }
 }

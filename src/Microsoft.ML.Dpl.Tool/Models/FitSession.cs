@@ -26,24 +26,24 @@ internal sealed class FitSession
     private EpochLog _epochs = EpochLog.Open(workspace: null);
 
     /// <param name="options">All but data and progress.</param>
-    /// <param name="sets">The pictures.</param>
+    /// <param name="sets">The images.</param>
     /// <param name="hasWeights">Whether rows have weights of their own.</param>
     /// <param name="mode">How progress is shown.</param>
     /// <param name="verbose">Whether the library's notes are shown, too.</param>
     /// <param name="tensorBoard">Folder for TensorBoard's events, one below it per fit's name; null: none are written.</param>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
-    /// <exception cref="InvalidDataException">There are no training pictures.</exception>
-    public FitSession(DplTrainer.Options options, PictureSets sets, bool hasWeights, ProgressMode mode, bool verbose, string? tensorBoard = null)
+    /// <exception cref="InvalidDataException">There are no training images.</exception>
+    public FitSession(DplTrainer.Options options, ImageSets sets, bool hasWeights, ProgressMode mode, bool verbose, string? tensorBoard = null)
     {
         MLContext = new MLContext(options.Seed);
-        if (sets.Train.Count == 0) throw new InvalidDataException($"'{sets.Source}' has no training pictures.");
+        if (sets.Train.Count == 0) throw new InvalidDataException($"'{sets.Source}' has no training images.");
         (_options, _mode, _tensorBoard, _workspace, _data) = (options, mode, tensorBoard, options.WorkspacePath, NameOf(sets));
         // What ended stays until its results are written: see Forget.
         options.WorkspacePerDataSet = _workspace is not null;
         Forward(MLContext, verbose);
         Train = MLContext.Data.LoadFromEnumerable(sets.Train);
-        options.ImageColumnName = nameof(PictureRow.ImagePath);
-        if (hasWeights) options.ExampleWeightColumnName = nameof(PictureRow.Weight);
+        options.ImageColumnName = nameof(ImageRow.ImagePath);
+        if (hasWeights) options.ExampleWeightColumnName = nameof(ImageRow.Weight);
         if (sets.Validation.Count > 0) options.ValidationSet = MLContext.Data.LoadFromEnumerable(sets.Validation);
         // Checks the options, though the trainer itself is made once progress has a place to go to.
         MLContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
@@ -51,7 +51,7 @@ internal sealed class FitSession
 
     public MLContext MLContext { get; }
 
-    /// <summary>The training pictures.</summary>
+    /// <summary>The training images.</summary>
     public IDataView Train { get; }
 
     /// <summary>The epochs of the last fit, in order.</summary>
@@ -119,8 +119,8 @@ internal sealed class FitSession
     /// <summary>A name as a folder's: what a file system may not take becomes a hyphen.</summary>
     private static string FolderOf(string name) => string.Concat(name.Select(c => char.IsLetterOrDigit(c) ? c : '-'));
 
-    /// <summary>A name for the pictures, so that a workspace can hold fits of several data sets.</summary>
-    private static string NameOf(PictureSets sets)
+    /// <summary>A name for the images, so that a workspace can hold fits of several data sets.</summary>
+    private static string NameOf(ImageSets sets)
         => Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', sets.Train.Concat(sets.Validation).Select(row => $"{row.ImagePath}\t{row.Label}")))))[..8].ToLowerInvariant();
 
     private sealed class Recorder(IProgress<DplProgress> display, EpochLog epochs) : IProgress<DplProgress>

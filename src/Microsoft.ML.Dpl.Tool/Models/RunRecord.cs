@@ -17,9 +17,9 @@ internal static class RunRecord
 
     /// <param name="arguments">The command line.</param>
     /// <param name="options">As they were set.</param>
-    /// <param name="sets">The pictures.</param>
+    /// <param name="sets">The images.</param>
     /// <param name="started">When the run began.</param>
-    public static FitResults Of(ParseResult arguments, DplTrainer.Options options, PictureSets sets, DateTimeOffset started) => new(
+    public static FitResults Of(ParseResult arguments, DplTrainer.Options options, ImageSets sets, DateTimeOffset started) => new(
         new AskedResults(
             TaskOf(sets.Source), Repeat(arguments, options), Environment.CurrentDirectory, [.. Values(options)], options.Seed, started),
         Versions(options), BackboneResults.Of(options.Backbone!))
@@ -46,17 +46,17 @@ internal static class RunRecord
         return process.PeakWorkingSet64;
     }
 
-    /// <summary>Which training pictures the trainer sets aside for validation, in words; null: none.</summary>
+    /// <summary>Which training images the trainer sets aside for validation, in words; null: none.</summary>
     private static string? SetAside(DplTrainer.Options options) => options switch
     {
         { ValidationSet: not null } => null,
-        { ValidationFraction: double fraction } => string.Create(CultureInfo.InvariantCulture, $"Of each class {fraction:0.# %} of the training pictures were set aside for validation, but never all."),
+        { ValidationFraction: double fraction } => string.Create(CultureInfo.InvariantCulture, $"Of each class {fraction:0.# %} of the training images were set aside for validation, but never all."),
         { ValidationRowsPerClass: int rows } => Sentence(rows),
         { Configuration: null } => Sentence(DplTrainer.Options.DefaultValidationRowsPerClass),
         _ => null,
     };
 
-    private static string Sentence(int rows) => string.Create(CultureInfo.InvariantCulture, $"Of each class {rows} training picture{(rows == 1 ? " was" : "s were")} set aside for validation, but never all.");
+    private static string Sentence(int rows) => string.Create(CultureInfo.InvariantCulture, $"Of each class {rows} training image{(rows == 1 ? " was" : "s were")} set aside for validation, but never all.");
 
     /// <summary>What the data is called: its file or folder, or the folder around it where that is only called train.</summary>
     private static string TaskOf(string source)
@@ -110,14 +110,14 @@ internal static class RunRecord
         return line is null ? RuntimeInformation.ProcessArchitecture.ToString() : line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
     }
 
-    private static DataResults DataOf(PictureSets sets)
+    private static DataResults DataOf(ImageSets sets)
     {
-        (string Name, IReadOnlyList<PictureRow> Rows, string? Source)[] splits =
+        (string Name, IReadOnlyList<ImageRow> Rows, string? Source)[] splits =
             [.. new[] { ("training", sets.Train, sets.Source), ("validation", sets.Validation, sets.ValidationSource), ("test", sets.Test, sets.TestSource) }.Where(split => split.Item2.Count > 0)];
         var counts = splits.Select(split => split.Rows.CountBy(row => row.Label, StringComparer.Ordinal).ToDictionary(StringComparer.Ordinal)).ToArray();
         var samples = sets.Train.GroupBy(row => row.Label, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Take(SamplesPerClass).Select(row => row.ImagePath).ToArray(), StringComparer.Ordinal);
         return new DataResults(
             [.. splits.Select(split => new SplitSource(split.Name, Path.GetFullPath(split.Source ?? sets.Source)))],
-            [.. sets.Classes.Select(name => new ClassPictures(name, [.. counts.Select(count => count.GetValueOrDefault(name))], samples.GetValueOrDefault(name, [])))]);
+            [.. sets.Classes.Select(name => new ClassImages(name, [.. counts.Select(count => count.GetValueOrDefault(name))], samples.GetValueOrDefault(name, [])))]);
     }
 }

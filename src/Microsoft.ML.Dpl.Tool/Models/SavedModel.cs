@@ -7,7 +7,7 @@ internal sealed class SavedModel : IDisposable
 
     private SavedModel(ITransformer whole, DplTransformer transformer) => (_whole, Transformer) = (whole, transformer);
 
-    /// <summary>The classifier alone: it reads paths of pictures, whatever stands before it in the pipeline.</summary>
+    /// <summary>The classifier alone: it reads paths of images, whatever stands before it in the pipeline.</summary>
     public DplTransformer Transformer { get; }
 
     /// <param name="mlContext">Chooses the device.</param>

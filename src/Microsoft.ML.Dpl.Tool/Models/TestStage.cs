@@ -7,11 +7,11 @@ using Microsoft.ML.Dpl.Tool.Results;
 namespace Microsoft.ML.Dpl.Tool.Models;
 
 /// <summary>Tests a fitted model and what it is compared with. What goes wrong here takes nothing away from the fit: it is kept for later.</summary>
-/// <param name="sets">With test pictures.</param>
+/// <param name="sets">With test images.</param>
 /// <param name="trials">Fits and tests the baselines.</param>
 /// <param name="mode">How progress is shown.</param>
 /// <param name="cancellation">Ends the tests.</param>
-internal sealed class TestStage(PictureSets sets, Trials trials, ProgressMode mode, CancellationToken cancellation)
+internal sealed class TestStage(ImageSets sets, Trials trials, ProgressMode mode, CancellationToken cancellation)
 {
     /// <summary>Whether some test was not made because of a cancellation.</summary>
     public bool WasCancelled { get; private set; }
@@ -22,7 +22,7 @@ internal sealed class TestStage(PictureSets sets, Trials trials, ProgressMode mo
     /// <param name="results">Of the fit.</param>
     /// <param name="mlContext">Of the model.</param>
     /// <param name="transformer">The model; not owned.</param>
-    /// <param name="skipUnreadable">Leave out pictures that cannot be read.</param>
+    /// <param name="skipUnreadable">Leave out images that cannot be read.</param>
     /// <param name="baselines">What else is fitted and tested.</param>
     /// <param name="optionsOf">The options of a fit of given lengths.</param>
     /// <param name="keep">Given the results after each test.</param>

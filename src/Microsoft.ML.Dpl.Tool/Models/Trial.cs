@@ -8,19 +8,19 @@ namespace Microsoft.ML.Dpl.Tool.Models;
 /// <summary>What a configuration came to.</summary>
 /// <param name="Name">As the user named it.</param>
 /// <param name="Configuration">Given, or found by its search.</param>
-/// <param name="Test">Its figures on the test pictures.</param>
+/// <param name="Test">Its figures on the test images.</param>
 /// <param name="ValidationAccuracy">0 to 1; null without validation rows.</param>
 /// <param name="FitTime">What search and training took.</param>
 internal sealed record Trial(string Name, PromptConfiguration Configuration, TestResults Test, double? ValidationAccuracy, TimeSpan FitTime);
 
-/// <summary>Fits and tests configurations, each on the same pictures.</summary>
-/// <param name="sets">With test pictures.</param>
+/// <summary>Fits and tests configurations, each on the same images.</summary>
+/// <param name="sets">With test images.</param>
 /// <param name="besideSearch">Whether they are compared with a search.</param>
 /// <param name="hasWeights">Whether rows have weights of their own.</param>
 /// <param name="mode">How progress is shown.</param>
 /// <param name="verbose">Whether the library's notes are shown, too.</param>
 /// <param name="tensorBoard">Folder for TensorBoard's events; null: none are written.</param>
-internal sealed class Trials(PictureSets sets, bool besideSearch, bool hasWeights, ProgressMode mode, bool verbose, string? tensorBoard)
+internal sealed class Trials(ImageSets sets, bool besideSearch, bool hasWeights, ProgressMode mode, bool verbose, string? tensorBoard)
 {
     private readonly List<FitSession> _sessions = [];
 
@@ -53,7 +53,7 @@ internal sealed class Trials(PictureSets sets, bool besideSearch, bool hasWeight
         foreach (FitSession session in _sessions) session.Forget();
     }
 
-    /// <summary>A search sets pictures aside by itself: what it is compared with must not train on them either, and patience needs them.</summary>
+    /// <summary>A search sets images aside by itself: what it is compared with must not train on them either, and patience needs them.</summary>
     private void SetAside(DplTrainer.Options options)
     {
         if (options.Configuration is not { } lengths || sets.Validation.Count > 0) return;

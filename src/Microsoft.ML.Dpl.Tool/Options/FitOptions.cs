@@ -15,23 +15,23 @@ internal sealed class CommonOptions : OptionGroup
     public CommonOptions()
     {
         Add("--template", "Text of a class; {} stands for its name.", options => options.Template);
-        Add("--batch-size", "Pictures per step.", options => options.BatchSize);
+        Add("--batch-size", "Images per step.", options => options.BatchSize);
         Add(_seed, (arguments, options) => options.Seed = Seed(arguments));
         Add("--momentum", "Momentum of SGD, 0 to below 1.", options => options.Momentum);
         Add("--weight-decay", "Weight decay of SGD, at least 0.", options => options.WeightDecay);
         Add(_precision, (arguments, options) => options.Precision = _precision.Of(arguments));
-        AddSwitch("--no-augment", "Leaves training pictures as they are, neither cropped nor flipped at random.", options => options.Augment, value: false);
+        AddSwitch("--no-augment", "Leaves training images as they are, neither cropped nor flipped at random.", options => options.Augment, value: false);
         AddOptional("--max-gradient-norm", "Longest gradient of all prompts together; a longer one is shortened to it. Default: gradients are taken as they are.", options => options.MaxGradientNorm);
         Add(_classWeights, (arguments, options) =>
         {
             if (arguments.GetValue(_classWeights) is { } weights) options.ClassWeights = ClassWeightsArgument.Parse(weights);
         });
-        AddOptional("--validation-per-class", "Training pictures of each class that are set aside for validation. Default: 4 for a search without a validation set.", options => options.ValidationRowsPerClass);
-        AddOptional("--validation-fraction", "Fraction of each class's training pictures that is set aside for validation, instead of a number.", options => options.ValidationFraction);
-        AddSwitch("--apply-exif", "Turns and mirrors pictures as their files ask, as phones write them; the model then does so, too. CLIP's own preprocessing does not.", options => options.ApplyExifOrientation);
-        Add("--max-image-pixels", "The most pixels that a picture may have; larger ones are not decoded.", options => options.MaxImagePixels);
-        AddSwitch("--skip-unreadable", "Leaves out pictures that cannot be read, with a warning, instead of ending at the first.", options => options.SkipUnreadableImages);
-        Add("--image-cache-megabytes", "Memory for decoded training pictures in MiB.", options => options.ImageCacheMegabytes);
+        AddOptional("--validation-per-class", "Training images of each class that are set aside for validation. Default: 4 for a search without a validation set.", options => options.ValidationRowsPerClass);
+        AddOptional("--validation-fraction", "Fraction of each class's training images that is set aside for validation, instead of a number.", options => options.ValidationFraction);
+        AddSwitch("--apply-exif", "Turns and mirrors images as their files ask, as phones write them; the model then does so, too. CLIP's own preprocessing does not.", options => options.ApplyExifOrientation);
+        Add("--max-image-pixels", "The most pixels that an image may have; larger ones are not decoded.", options => options.MaxImagePixels);
+        AddSwitch("--skip-unreadable", "Leaves out images that cannot be read, with a warning, instead of ending at the first.", options => options.SkipUnreadableImages);
+        Add("--image-cache-megabytes", "Memory for decoded training images in MiB.", options => options.ImageCacheMegabytes);
         AddOptional("--workspace", "Folder for checkpoints: killed or cancelled, the same command goes on from there.", options => options.WorkspacePath, "folder");
         // Heard of by the session, not by the trainer.
         Add(_tensorBoard, (_, _) => { });
@@ -76,6 +76,6 @@ internal sealed class TrainingOptions : OptionGroup
         Add("--training-learning-rate", "Learning rate of training (SGD).", options => options.TrainingLearningRate);
         AddOptional("--training-patience", "Ends training after that many epochs without a higher validation accuracy. Default: all epochs are run.", options => options.TrainingPatience);
         Add("--distillation-weight", "Weight of staying near to zero-shot CLIP, at least 0.", options => options.DistillationWeight);
-        Add("--prediction-batch-size", "Pictures per forward pass in prediction.", options => options.PredictionBatchSize);
+        Add("--prediction-batch-size", "Images per forward pass in prediction.", options => options.PredictionBatchSize);
     }
 }

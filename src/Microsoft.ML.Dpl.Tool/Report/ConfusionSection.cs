@@ -43,7 +43,7 @@ internal static class ConfusionSection
     public static string Words(TestResults test, int truth, int predicted)
     {
         string what = truth == predicted ? "recognised" : $"taken for {Written.Isolated(test.Classes[predicted])}";
-        return string.Create(CultureInfo.InvariantCulture, $"{Written.Isolated(test.Classes[truth])} {what}: {test.Confusion[truth][predicted]} of {test.PerClass[truth].Pictures}");
+        return string.Create(CultureInfo.InvariantCulture, $"{Written.Isolated(test.Classes[truth])} {what}: {test.Confusion[truth][predicted]} of {test.PerClass[truth].Images}");
     }
 
     private static Markup Commonest(TestResults test)
@@ -51,25 +51,25 @@ internal static class ConfusionSection
         var pairs = test.Confusion.SelectMany((row, i) => row.Select((count, j) => (True: i, Predicted: j, Count: count)))
             .Where(pair => pair.True != pair.Predicted && pair.Count > 0).OrderByDescending(pair => pair.Count).ToArray();
         if (pairs.Length == 0) return Markup.Of($"<p>Nothing is taken for anything else.</p>");
-        Markup rows = Markup.Join(pairs.Take(ShownConfusions).Select(pair => Markup.Of($"""<tr><td>{test.Classes[pair.True]}</td><td>{test.Classes[pair.Predicted]}</td><td class="number">{pair.Count} of {test.PerClass[pair.True].Pictures}</td></tr>""")));
+        Markup rows = Markup.Join(pairs.Take(ShownConfusions).Select(pair => Markup.Of($"""<tr><td>{test.Classes[pair.True]}</td><td>{test.Classes[pair.Predicted]}</td><td class="number">{pair.Count} of {test.PerClass[pair.True].Images}</td></tr>""")));
         string which = pairs.Length > ShownConfusions ? $"The {ShownConfusions} commonest of {pairs.Length} confusions" : "All confusions, the commonest first";
         return Markup.Of($"""
             <h3>{which}</h3>
-            <div class="wide"><table class="named"><thead><tr><th scope="col">true class</th><th scope="col">taken for</th><th scope="col" class="number">pictures</th></tr></thead><tbody>{rows}</tbody></table></div>
+            <div class="wide"><table class="named"><thead><tr><th scope="col">true class</th><th scope="col">taken for</th><th scope="col" class="number">images</th></tr></thead><tbody>{rows}</tbody></table></div>
             """);
     }
 
     /// <summary>The least recognised first.</summary>
     private static Markup Classes(TestResults test)
     {
-        var ordered = test.PerClass.Select((single, i) => (single, i)).OrderBy(pair => pair.single.Pictures == 0 ? 2 : (double)pair.single.Right / pair.single.Pictures);
+        var ordered = test.PerClass.Select((single, i) => (single, i)).OrderBy(pair => pair.single.Images == 0 ? 2 : (double)pair.single.Right / pair.single.Images);
         Markup rows = Markup.Join(ordered.Select(pair => Markup.Of($"""
-            <tr><td class="number">{pair.i + 1}</td><th scope="row">{pair.single.Name}</th><td class="number">{pair.single.Pictures}</td><td class="number">{Share(pair.single.Right, pair.single.Pictures)}</td><td class="number">{Share(pair.single.Right, pair.single.Predicted)}</td></tr>
+            <tr><td class="number">{pair.i + 1}</td><th scope="row">{pair.single.Name}</th><td class="number">{pair.single.Images}</td><td class="number">{Share(pair.single.Right, pair.single.Images)}</td><td class="number">{Share(pair.single.Right, pair.single.Predicted)}</td></tr>
             """)));
         return Markup.Of($"""
             <details><summary>All {test.Classes.Count} classes, the least recognised first</summary>
-            <p>Recognised: of its pictures, those taken for it (recall). Rightly: of the pictures taken for it, its own (precision).</p>
-            <div class="wide tall"><table><thead><tr><th scope="col" class="number">number</th><th scope="col">class</th><th scope="col" class="number">pictures</th><th scope="col" class="number">recognised</th><th scope="col" class="number">rightly</th></tr></thead><tbody>{rows}</tbody></table></div></details>
+            <p>Recognised: of its images, those taken for it (recall). Rightly: of the images taken for it, its own (precision).</p>
+            <div class="wide tall"><table><thead><tr><th scope="col" class="number">number</th><th scope="col">class</th><th scope="col" class="number">images</th><th scope="col" class="number">recognised</th><th scope="col" class="number">rightly</th></tr></thead><tbody>{rows}</tbody></table></div></details>
             """);
     }
 

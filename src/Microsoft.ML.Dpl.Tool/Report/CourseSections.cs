@@ -18,16 +18,16 @@ internal static class CourseSections
         double[] changes = [.. search.Epochs.Select(e => e.LargestAlphaChange ?? double.NaN)], train = [.. search.Epochs.Select(e => e.TrainLoss)], validation = [.. search.Epochs.Select(e => e.ValidationLoss)];
         // The first epoch has none before it: one epoch alone shows no movement.
         Markup movement = search.Epochs.Count > 1
-            ? PlotFigure.Of(new PlotPicture("change", $"Largest change of an alpha, by epoch: {FromTo(changes)}.", Epochs, new PlotAxis("largest change of an alpha since the epoch before") { Minimum = 0 },
+            ? PlotFigure.Of(new PlotImage("change", $"Largest change of an alpha, by epoch: {FromTo(changes)}.", Epochs, new PlotAxis("largest change of an alpha since the epoch before") { Minimum = 0 },
                 [new PlotSeries("change", PlotMark.Line, places, changes) { Colour = 3 }]))
             : Markup.Of($"""<p class="missing">One epoch shows no movement of the alphas.</p>""");
         return new Section(id, title, Markup.Of($"""
             <p>A layer counts as decided when its choice leads the next by {Written.Percent(search.Margin)} of the weight. After the last epoch {last.DecidedLayers} of {layers} were.</p>
             <div class="plots">
-            {PlotFigure.Of(new PlotPicture("decided", $"Layers decided, by epoch: from {search.Epochs[0].DecidedLayers} to {last.DecidedLayers} of {layers}.", Epochs, new PlotAxis($"layers decided, of {layers}") { Minimum = 0, Maximum = layers, Numbers = PlotNumbers.Whole },
+            {PlotFigure.Of(new PlotImage("decided", $"Layers decided, by epoch: from {search.Epochs[0].DecidedLayers} to {last.DecidedLayers} of {layers}.", Epochs, new PlotAxis($"layers decided, of {layers}") { Minimum = 0, Maximum = layers, Numbers = PlotNumbers.Whole },
                 [new PlotSeries("decided", PlotMark.Line, places, [.. search.Epochs.Select(e => (double)e.DecidedLayers)])]))}
             {movement}
-            {PlotFigure.Of(new PlotPicture("search-loss", $"Losses of the search in nats, by epoch: training {FromTo(train)}; validation {FromTo(validation)}.", Epochs, new PlotAxis("cross-entropy in nats"),
+            {PlotFigure.Of(new PlotImage("search-loss", $"Losses of the search in nats, by epoch: training {FromTo(train)}; validation {FromTo(validation)}.", Epochs, new PlotAxis("cross-entropy in nats"),
                 [new PlotSeries("training", PlotMark.Line, places, train), new PlotSeries("validation", PlotMark.Line, places, validation) { Colour = 2 }]))}
             </div>
             """));
@@ -43,13 +43,13 @@ internal static class CourseSections
         // Of epochs that are equally good the training keeps the last.
         int kept = training.ValidationAccuracy is double best ? Array.LastIndexOf(accuracies, best) : -1;
         Markup accuracy = validated
-            ? PlotFigure.Of(new PlotPicture("accuracy", $"Validation accuracy, by epoch: {FromTo(accuracies, Written.Percent)}.", Epochs, new PlotAxis("validation accuracy") { Numbers = PlotNumbers.Percent },
+            ? PlotFigure.Of(new PlotImage("accuracy", $"Validation accuracy, by epoch: {FromTo(accuracies, Written.Percent)}.", Epochs, new PlotAxis("validation accuracy") { Numbers = PlotNumbers.Percent },
                 [new PlotSeries("after each epoch", PlotMark.Line, places, accuracies) { Colour = 2 }, .. kept >= 0 ? new[] { new PlotSeries("kept", PlotMark.Points, [places[kept]], [accuracies[kept]]) { Colour = 0 } } : []]))
             : Markup.Of($"""<p class="missing">There were no validation rows, so there is no accuracy by epoch.</p>""");
         return new Section(id, title, Markup.Of($"""
             {Kept(training, kept < 0 ? null : (int)places[kept])}{Before((int)places[0] - 1)}
             <div class="plots">
-            {PlotFigure.Of(new PlotPicture("training-loss", $"Losses of the training in nats, by epoch: training {FromTo(losses)}{(validated ? $"; validation {FromTo(validation)}" : "")}.", Epochs, new PlotAxis("loss in nats"),
+            {PlotFigure.Of(new PlotImage("training-loss", $"Losses of the training in nats, by epoch: training {FromTo(losses)}{(validated ? $"; validation {FromTo(validation)}" : "")}.", Epochs, new PlotAxis("loss in nats"),
                 [new PlotSeries("training", PlotMark.Line, places, losses), .. validated ? new[] { new PlotSeries("validation", PlotMark.Line, places, validation) { Colour = 2 } } : []]))}
             {accuracy}
             </div>

@@ -8,6 +8,6 @@ internal static class PlotFigure
     // About as wide as a phone's screen, so that its words are not shrunk there.
     private const int Width = 380, Height = 250;
 
-    /// <param name="picture">Its own size is not asked.</param>
-    public static Markup Of(PlotPicture picture) => Markup.Of($"<figure>{new Markup(PlotHost.Svg(picture with { Width = Width, Height = Height }))}</figure>");
+    /// <param name="image">Its own size is not asked.</param>
+    public static Markup Of(PlotImage image) => Markup.Of($"<figure>{new Markup(PlotHost.Svg(image with { Width = Width, Height = Height }))}</figure>");
 }

@@ -21,8 +21,8 @@ internal static class RunSections
 
     public static Section Data(FitResults results, Func<string, string> locate)
     {
-        const string id = "data", title = "Pictures";
-        if (results.Data is not { Classes.Count: > 0 } data) return Section.Missing(id, title, "The results do not say which pictures there were.");
+        const string id = "data", title = "Images";
+        if (results.Data is not { Classes.Count: > 0 } data) return Section.Missing(id, title, "The results do not say which images there were.");
         int samples = Math.Clamp(MostSamples / data.Classes.Count, 1, SamplesPerClass);
         Markup head = Markup.Join(data.Splits.Select(split => Markup.Of($"""<th scope="col" class="number">{split.Name}</th>""")));
         Markup sources = Markup.Join(data.Splits.Select(split => Markup.Of($"<li>{split.Name}: <code>{split.Source}</code></li>")));
@@ -30,7 +30,7 @@ internal static class RunSections
             <tr><th scope="row">{shown.Name}</th>{Markup.Join(shown.Counts.Select(count => Markup.Of($"""<td class="number">{count}</td>""")))}<td class="samples">{(i < MostSamples ? Samples(shown, samples, locate) : Markup.Empty)}</td></tr>
             """)));
         Markup sum = Markup.Join(data.Splits.Select((_, i) => Markup.Of($"""<td class="number">{data.Classes.Sum(c => c.Counts.ElementAtOrDefault(i))}</td>""")));
-        Markup note = data.Classes.Count > MostSamples ? Markup.Of($"<p>The first {MostSamples} classes are shown with pictures.</p>") : Markup.Empty;
+        Markup note = data.Classes.Count > MostSamples ? Markup.Of($"<p>The first {MostSamples} classes are shown with images.</p>") : Markup.Empty;
         Markup setAside = data.SetAside is string sentence ? Markup.Of($"<p>{sentence}</p>") : Markup.Empty;
         return new Section(id, title, Markup.Of($"""
             <ul class="plain">{sources}</ul>{setAside}{note}
@@ -50,7 +50,7 @@ internal static class RunSections
             <tr><th scope="row">for comparison: {row.Name}</th><td class="number">{Written.Time(row.Seconds!.Value)}</td><td class="bar"><i style="--to:{(longest > 0 ? row.Seconds.Value / longest : 0):0.0000}"></i></td><td class="number">–</td></tr>
             """)));
         return new Section(id, title, Markup.Of($"""
-            <p>Wall time of the steps; reading CLIP and the pictures before them is not counted. Memory is the process's largest resident set until the stage's end.</p>
+            <p>Wall time of the steps; reading CLIP and the images before them is not counted. Memory is the process's largest resident set until the stage's end.</p>
             <div class="wide"><table><thead><tr><th scope="col">stage</th><th scope="col" class="number">time</th><td></td><th scope="col" class="number">peak memory so far</th></tr></thead><tbody>{rows}
             <tr class="sum"><th scope="row">together</th><td class="number">{Written.Time(total)}</td><td></td><td></td></tr>{others}</tbody></table></div>
             """));
@@ -63,7 +63,7 @@ internal static class RunSections
             <div class="wide">{Pairs([
                 ("seed", results.Asked.Seed is int seed ? Written.Number(seed, "0") : "none was given"),
                 ("CLIP", clip.Name), ("its SHA-256", clip.Sha256), ("its place", clip.Location ?? "within the library or the model"),
-                ("its pictures", FormattableString.Invariant($"{clip.ImageSize} × {clip.ImageSize} pixels in patches of {clip.PatchSize} × {clip.PatchSize}")),
+                ("its images", FormattableString.Invariant($"{clip.ImageSize} × {clip.ImageSize} pixels in patches of {clip.PatchSize} × {clip.PatchSize}")),
                 ("its text branch", Shape(clip.Text)), ("its image branch", Shape(clip.Image)), ("its embedding", FormattableString.Invariant($"{clip.EmbeddingWidth} wide")),
                 ("Microsoft.ML.Dpl", of.Library), ("ML.NET", of.MLNet), ("TorchSharp", of.TorchSharp), ("libtorch", of.LibTorch), (".NET", of.DotNet), ("system", of.OperatingSystem),
                 ("processor", FormattableString.Invariant($"{of.Processor}, {of.Processors} logical processors, {of.Threads} threads")), ("device", of.Device),
@@ -73,10 +73,10 @@ internal static class RunSections
 
     private static string Shape(BranchShape branch) => FormattableString.Invariant($"{branch.Layers} layers, {branch.Width} wide, {branch.Heads} heads");
 
-    private static Markup Samples(ClassPictures shown, int most, Func<string, string> locate)
+    private static Markup Samples(ClassImages shown, int most, Func<string, string> locate)
         => Markup.Join(shown.Samples.Take(most).Select(file => Thumbnail.Address(locate(file), SampleSide) is string address
             ? Markup.Of($"""<img src="{address}" alt="{Path.GetFileName(file)}" title="{file}">""")
-            : Markup.Of($"""<span class="gone" title="{file}">no picture</span>""")));
+            : Markup.Of($"""<span class="gone" title="{file}">no image</span>""")));
 
     private static Markup Pairs(IEnumerable<(string Name, string Value)> pairs)
         => Markup.Of($"<table><tbody>{Markup.Join(pairs.Select(pair => Markup.Of($"""<tr><th scope="row">{pair.Name}</th><td class="value">{pair.Value}</td></tr>""")))}</tbody></table>");

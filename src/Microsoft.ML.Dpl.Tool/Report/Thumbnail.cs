@@ -3,23 +3,23 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
 
-/// <summary>Small pictures that are part of the page.</summary>
+/// <summary>Small images that are part of the page.</summary>
 internal static class Thumbnail
 {
     private const int Quality = 80, ExplainedSide = 768;
     private const long MaximumPixels = 100_000_000;
 
-    /// <summary>A picture file, small.</summary>
+    /// <summary>An image file, small.</summary>
     /// <param name="path">Of the file.</param>
     /// <param name="side">Longest side in pixels.</param>
     /// <returns>A <c>data:</c> address; null where the file is gone or cannot be decoded.</returns>
     public static string? Address(string path, int side)
     {
-        using SKBitmap? picture = Decode(path, side);
-        return picture is null ? null : Encode(picture);
+        using SKBitmap? image = Decode(path, side);
+        return image is null ? null : Encode(image);
     }
 
-    /// <summary>A picture file with the map of what speaks for a class.</summary>
+    /// <summary>An image file with the map of what speaks for a class.</summary>
     /// <param name="path">Of the file.</param>
     /// <param name="side">Longest side in pixels.</param>
     /// <param name="model">Explains; not owned.</param>
@@ -29,8 +29,8 @@ internal static class Thumbnail
     {
         using SKBitmap? large = Decode(path, ExplainedSide);
         if (large is null) return null;
-        using MLImage picture = MLImage.CreateFromPixels(large.Width, large.Height, MLPixelFormat.Rgba32, large.GetPixelSpan());
-        using MLImage drawn = model.Explain(picture, className).Draw(picture);
+        using MLImage image = MLImage.CreateFromPixels(large.Width, large.Height, MLPixelFormat.Rgba32, large.GetPixelSpan());
+        using MLImage drawn = model.Explain(image, className).Draw(image);
         using SKImage copy = SKImage.FromPixelCopy(large.Info, drawn.Pixels);
         using SKBitmap map = SKBitmap.FromImage(copy);
         using SKBitmap small = Shrink(map, side);
@@ -54,12 +54,12 @@ internal static class Thumbnail
     {
         double scale = Math.Min(1, (double)side / Math.Max(full.Width, full.Height));
         var info = new SKImageInfo(Math.Max(1, (int)Math.Round(full.Width * scale)), Math.Max(1, (int)Math.Round(full.Height * scale)), SKColorType.Rgba8888, SKAlphaType.Unpremul);
-        return full.Resize(info, SKFilterQuality.High) ?? throw new InvalidOperationException($"A picture of {full.Width} × {full.Height} pixels cannot be shrunk.");
+        return full.Resize(info, SKFilterQuality.High) ?? throw new InvalidOperationException($"An image of {full.Width} × {full.Height} pixels cannot be shrunk.");
     }
 
-    private static string Encode(SKBitmap picture)
+    private static string Encode(SKBitmap image)
     {
-        using SKData data = picture.Encode(SKEncodedImageFormat.Webp, Quality);
+        using SKData data = image.Encode(SKEncodedImageFormat.Webp, Quality);
         return "data:image/webp;base64," + Convert.ToBase64String(data.AsSpan());
     }
 }

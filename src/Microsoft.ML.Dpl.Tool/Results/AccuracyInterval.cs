@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>An accuracy with what its number of pictures leaves open: Wilson's score interval (JASA 22, 1927) at 95 %.</summary>
+/// <summary>An accuracy with what its number of images leaves open: Wilson's score interval (JASA 22, 1927) at 95 %.</summary>
 /// <param name="Accuracy">0 to 1.</param>
 /// <param name="Lower">0 to <paramref name="Accuracy"/>.</param>
 /// <param name="Upper"><paramref name="Accuracy"/> to 1.</param>
@@ -9,8 +9,8 @@ public sealed record AccuracyInterval(double Accuracy, double Lower, double Uppe
     /// <summary>The normal distribution's 97.5 % point.</summary>
     internal const double Z = 1.959963984540054;
 
-    /// <param name="right">Pictures classified rightly, 0 to <paramref name="count"/>.</param>
-    /// <param name="count">Pictures, at least 1.</param>
+    /// <param name="right">Images classified rightly, 0 to <paramref name="count"/>.</param>
+    /// <param name="count">Images, at least 1.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of its range.</exception>
     public static AccuracyInterval Of(int right, int count)
     {

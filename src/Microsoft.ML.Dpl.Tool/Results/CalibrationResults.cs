@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Dpl.Tool.Results;
 
 /// <summary>How far the predicted class's probability can be taken at its word, in bins of equal width (Guo et al., ICML 2017, arXiv 1706.04599).</summary>
-/// <param name="ExpectedError">Expected calibration error: the mean distance of accuracy and probability over bins, weighted by pictures; 0 to 1.</param>
-/// <param name="Bins">From probability 0 to 1; empty ones have no pictures.</param>
+/// <param name="ExpectedError">Expected calibration error: the mean distance of accuracy and probability over bins, weighted by images; 0 to 1.</param>
+/// <param name="Bins">From probability 0 to 1; empty ones have no images.</param>
 public sealed record CalibrationResults(double ExpectedError, IReadOnlyList<CalibrationBin> Bins)
 {
     /// <summary>Bins, as in the paper.</summary>
@@ -20,7 +20,7 @@ public sealed record CalibrationResults(double ExpectedError, IReadOnlyList<Cali
                 held.Length == 0 ? null : held.Average(p => p.Probability),
                 held.Length == 0 ? null : held.Count(p => p.Predicted == p.True) / (double)held.Length);
         }
-        double error = bins.Sum(bin => bin.Pictures * Math.Abs((bin.Accuracy ?? 0) - (bin.Probability ?? 0))) / predictions.Count;
+        double error = bins.Sum(bin => bin.Images * Math.Abs((bin.Accuracy ?? 0) - (bin.Probability ?? 0))) / predictions.Count;
         return new CalibrationResults(error, bins);
     }
 
@@ -28,8 +28,8 @@ public sealed record CalibrationResults(double ExpectedError, IReadOnlyList<Cali
     private static int BinOf(TestPrediction prediction) => Math.Clamp((int)Math.Ceiling(prediction.Probability * BinCount) - 1, 0, BinCount - 1);
 }
 
-/// <summary>The pictures whose predicted class has a probability within one bin.</summary>
-/// <param name="Pictures">How many.</param>
-/// <param name="Probability">Their mean probability, 0 to 1; null without pictures.</param>
-/// <param name="Accuracy">Share of them classified rightly, 0 to 1; null without pictures.</param>
-public sealed record CalibrationBin(int Pictures, double? Probability, double? Accuracy);
+/// <summary>The images whose predicted class has a probability within one bin.</summary>
+/// <param name="Images">How many.</param>
+/// <param name="Probability">Their mean probability, 0 to 1; null without images.</param>
+/// <param name="Accuracy">Share of them classified rightly, 0 to 1; null without images.</param>
+public sealed record CalibrationBin(int Images, double? Probability, double? Accuracy);

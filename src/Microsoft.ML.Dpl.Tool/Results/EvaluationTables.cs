@@ -4,7 +4,7 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>Shows what a model says of test pictures as tables.</summary>
+/// <summary>Shows what a model says of test images as tables.</summary>
 internal static class EvaluationTables
 {
     // A wider matrix fits no screen.
@@ -31,7 +31,7 @@ internal static class EvaluationTables
     {
         var table = new Table().Border(TableBorder.Simple).AddColumn("measure").AddColumn(new TableColumn("value").RightAligned());
         void Row(string name, string value) => table.AddRow(name, value);
-        Row("pictures", evaluation.Predictions.Count.ToString(CultureInfo.InvariantCulture));
+        Row("images", evaluation.Predictions.Count.ToString(CultureInfo.InvariantCulture));
         Row("accuracy", Percent(evaluation.Accuracy.Accuracy));
         Row("its 95 % interval", Interval(evaluation.Accuracy));
         Row("mean over classes", Percent(evaluation.MacroAccuracy));
@@ -43,12 +43,12 @@ internal static class EvaluationTables
     private static Table Classes(TestResults evaluation)
     {
         var table = new Table().Border(TableBorder.Simple).AddColumn("class");
-        foreach (string column in new[] { "pictures", "right", "precision", "F1" }) table.AddColumn(new TableColumn(column).RightAligned());
+        foreach (string column in new[] { "images", "right", "precision", "F1" }) table.AddColumn(new TableColumn(column).RightAligned());
         foreach (ClassAccuracy single in evaluation.PerClass)
         {
             table.AddRow(
-                Markup.Escape(single.Name), single.Pictures.ToString(CultureInfo.InvariantCulture), Share(single.Right, single.Pictures), Share(single.Right, single.Predicted),
-                single.Pictures == 0 ? "-" : Share(2 * single.Right, single.Pictures + single.Predicted));
+                Markup.Escape(single.Name), single.Images.ToString(CultureInfo.InvariantCulture), Share(single.Right, single.Images), Share(single.Right, single.Predicted),
+                single.Images == 0 ? "-" : Share(2 * single.Right, single.Images + single.Predicted));
         }
         return table;
     }
@@ -70,7 +70,7 @@ internal static class EvaluationTables
         var confused = evaluation.Confusion.SelectMany((row, label) => row.Select((count, predicted) => (Count: count, Label: label, Predicted: predicted)))
             .Where(c => c.Label != c.Predicted && c.Count > 0).OrderByDescending(c => c.Count).Take(MostConfusions).ToArray();
         if (confused.Length == 0) return;
-        var table = new Table().Border(TableBorder.Simple).AddColumn("confused most").AddColumn("taken for").AddColumn(new TableColumn("pictures").RightAligned());
+        var table = new Table().Border(TableBorder.Simple).AddColumn("confused most").AddColumn("taken for").AddColumn(new TableColumn("images").RightAligned());
         foreach (var (count, label, predicted) in confused)
             table.AddRow(Markup.Escape(evaluation.Classes[label]), Markup.Escape(evaluation.Classes[predicted]), count.ToString(CultureInfo.InvariantCulture));
         Terminal.Out.Write(table);

@@ -12,7 +12,7 @@ public sealed record FitResults(AskedResults Asked, VersionResults Versions, Bac
     /// <summary>The version of the form that this was written in.</summary>
     public int SchemaVersion { get; init; } = CurrentSchemaVersion;
 
-    /// <summary>The pictures; null where they are not known.</summary>
+    /// <summary>The images; null where they are not known.</summary>
     public DataResults? Data { get; init; }
 
     /// <summary>The course of the search; null where the configuration was given.</summary>
@@ -24,10 +24,10 @@ public sealed record FitResults(AskedResults Asked, VersionResults Versions, Bac
     /// <summary>The context lengths that were searched or given.</summary>
     public PromptConfiguration? Configuration { get; init; }
 
-    /// <summary>What the model says of the test pictures; null without any.</summary>
+    /// <summary>What the model says of the test images; null without any.</summary>
     public TestResults? Test { get; init; }
 
-    /// <summary>The same test pictures by other models: zero-shot CLIP, uniform prompts, … The fitted model need not be repeated here. Empty where nothing was compared.</summary>
+    /// <summary>The same test images by other models: zero-shot CLIP, uniform prompts, … The fitted model need not be repeated here. Empty where nothing was compared.</summary>
     public IReadOnlyList<ComparisonRow> Comparison { get; init; } = [];
 
     /// <summary>Time and memory, in the order in which the stages ran.</summary>

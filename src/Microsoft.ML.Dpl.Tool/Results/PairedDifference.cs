@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>How much more often one model is right than another on the same pictures, with a 95 % interval for matched pairs (Agresti and Min, Statistics in Medicine 24, 2005: half a picture is added to each of the four counts).</summary>
-/// <param name="OnlyModel">Pictures that only the first model classifies rightly.</param>
-/// <param name="OnlyOther">Pictures that only the other does.</param>
+/// <summary>How much more often one model is right than another on the same images, with a 95 % interval for matched pairs (Agresti and Min, Statistics in Medicine 24, 2005: half an image is added to each of the four counts).</summary>
+/// <param name="OnlyModel">Images that only the first model classifies rightly.</param>
+/// <param name="OnlyOther">Images that only the other does.</param>
 /// <param name="Difference">Accuracy of the first minus that of the other, −1 to 1.</param>
 /// <param name="Lower">−1 to <paramref name="Difference"/>.</param>
 /// <param name="Upper"><paramref name="Difference"/> to 1.</param>
@@ -10,7 +10,7 @@ public sealed record PairedDifference(int OnlyModel, int OnlyOther, double Diffe
 {
     /// <param name="onlyModel">At least 0.</param>
     /// <param name="onlyOther">At least 0.</param>
-    /// <param name="count">All pictures, at least 1 and at least the two together.</param>
+    /// <param name="count">All images, at least 1 and at least the two together.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of its range.</exception>
     public static PairedDifference Of(int onlyModel, int onlyOther, int count)
     {
@@ -24,13 +24,13 @@ public sealed record PairedDifference(int OnlyModel, int OnlyOther, double Diffe
     }
 
     /// <param name="model">Of the first model, at least one.</param>
-    /// <param name="other">Of the other, on the same pictures in the same order.</param>
-    /// <exception cref="ArgumentException">The pictures differ; the message names the first that does.</exception>
+    /// <param name="other">Of the other, on the same images in the same order.</param>
+    /// <exception cref="ArgumentException">The images differ; the message names the first that does.</exception>
     public static PairedDifference Of(IReadOnlyList<TestPrediction> model, IReadOnlyList<TestPrediction> other)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(other);
-        if (model.Count != other.Count) throw new ArgumentException($"One model was tested on {model.Count} pictures, the other on {other.Count}.", nameof(other));
+        if (model.Count != other.Count) throw new ArgumentException($"One model was tested on {model.Count} images, the other on {other.Count}.", nameof(other));
         int onlyModel = 0, onlyOther = 0;
         foreach (var (mine, its) in model.Zip(other))
         {

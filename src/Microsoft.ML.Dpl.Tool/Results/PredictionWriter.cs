@@ -13,12 +13,12 @@ internal enum PredictionFormat
     Jsonl,
 }
 
-/// <summary>Writes predictions, one picture at a time.</summary>
+/// <summary>Writes predictions, one image at a time.</summary>
 /// <param name="classes">In the order of the scores.</param>
-/// <param name="top">Most probable classes of each picture, at least 1.</param>
+/// <param name="top">Most probable classes of each image, at least 1.</param>
 internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
 {
-    /// <summary>Classes that are written of each picture.</summary>
+    /// <summary>Classes that are written of each image.</summary>
     protected int Top { get; } = Math.Min(top, classes.Count);
 
     public static PredictionWriter Create(PredictionFormat format, IReadOnlyList<string> classes, int top, TextWriter output) => format switch
@@ -28,12 +28,12 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
         _ => new Tabular(classes, top),
     };
 
-    /// <param name="path">As the user named the picture.</param>
-    /// <param name="probabilities">One per class; null where the picture could not be read.</param>
+    /// <param name="path">As the user named the image.</param>
+    /// <param name="probabilities">One per class; null where the image could not be read.</param>
     /// <param name="error">Why; else null.</param>
     public abstract void Write(string path, float[]? probabilities, string? error);
 
-    /// <summary>After the last picture.</summary>
+    /// <summary>After the last image.</summary>
     public virtual void End()
     {
         // Most forms need no end.
@@ -48,7 +48,7 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
 
     private sealed class Tabular(IReadOnlyList<string> classes, int top) : PredictionWriter(classes, top)
     {
-        private readonly Table _table = new Table().Border(TableBorder.Simple).AddColumn("picture").AddColumn("class").AddColumn(new TableColumn("probability").RightAligned());
+        private readonly Table _table = new Table().Border(TableBorder.Simple).AddColumn("image").AddColumn("class").AddColumn(new TableColumn("probability").RightAligned());
 
         public override void Write(string path, float[]? probabilities, string? error)
         {

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl.Attention;
 /// while softmax, mixture and products go over them, and whose queries, keys and values are used where the projection left them.
 /// On the calling thread alone beside <see cref="Sgemm"/>; equal input gives equal bits.
 /// </summary>
-/// <param name="sequences">Pictures.</param>
+/// <param name="sequences">Images.</param>
 /// <param name="queries">Queries of each.</param>
 /// <param name="keys">Keys of each.</param>
 /// <param name="heads">Attention heads.</param>

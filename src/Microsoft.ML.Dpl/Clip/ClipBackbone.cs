@@ -72,7 +72,7 @@ public sealed class ClipBackbone
     /// <summary>The name by which <see cref="Open"/> knows <see cref="Tiny"/>.</summary>
     public const string TinyName = "tiny";
 
-    /// <summary>The small CLIP of the package Microsoft.ML.Dpl.TinyClip: trained on drawn pictures only, for trying things out and for tests.</summary>
+    /// <summary>The small CLIP of the package Microsoft.ML.Dpl.TinyClip: trained on drawn images only, for trying things out and for tests.</summary>
     /// <exception cref="FileNotFoundException">The application does not reference that package.</exception>
     public static ClipBackbone Tiny => EmbeddedBackbone.TryOpen(TinyAssembly)
         ?? throw new FileNotFoundException($"ClipBackbone.Tiny comes with the NuGet package {TinyAssembly}: add it to the application's project.");
@@ -185,7 +185,7 @@ public sealed class ClipBackbone
     /// <summary>The files on disk that this CLIP is read from, weights first; none where a model zip carried it.</summary>
     public IReadOnlyList<string> FilePaths => Files is { } files ? [.. files.Weights.Select(w => w.FullPath), .. ((string?[])[files.VocabularyPath, files.MergesPath, files.PreprocessorConfigPath]).OfType<string>()] : [];
 
-    /// <summary>Reads what is done to pictures before this CLIP sees them.</summary>
+    /// <summary>Reads what is done to images before this CLIP sees them.</summary>
     /// <returns>Its preprocessing.</returns>
     /// <exception cref="InvalidDataException">The configuration asks for what this library does not do.</exception>
     public ClipImageProcessorConfig ReadPreprocessing() => _source.ReadImageProcessor(Config.ImageSize);
@@ -213,7 +213,7 @@ public sealed class ClipBackbone
     /// <exception cref="InvalidDataException">A vocabulary file is malformed.</exception>
     internal ClipVocabulary ReadVocabulary() => _source.ReadVocabulary();
 
-    /// <summary>What makes pictures into this CLIP's input; read once, so that training and prediction agree whatever becomes of the file.</summary>
+    /// <summary>What makes images into this CLIP's input; read once, so that training and prediction agree whatever becomes of the file.</summary>
     /// <exception cref="InvalidDataException">preprocessor_config.json asks for what this library does not do.</exception>
     internal ClipImageProcessor CreateImageProcessor() => new(_processor ??= _source.ReadImageProcessor(Config.ImageSize));
 }

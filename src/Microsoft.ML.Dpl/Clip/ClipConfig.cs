@@ -21,7 +21,7 @@ public sealed record ClipTransformerConfig(int Layers, int Width, int Heads, int
 
 /// <summary>The shape of a CLIP with a vision transformer.</summary>
 /// <param name="EmbeddingWidth">Width of the space that images and texts share.</param>
-/// <param name="ImageSize">Side of the square input picture in pixels.</param>
+/// <param name="ImageSize">Side of the square input image in pixels.</param>
 /// <param name="PatchSize">Side of a patch in pixels.</param>
 /// <param name="Vision">The image branch.</param>
 /// <param name="ContextLength">The longest text in tokens, start and end included.</param>
@@ -38,6 +38,6 @@ public sealed record ClipConfig(
     int? EndOfTextId,
     ClipTransformerConfig Text)
 {
-    /// <summary>Patches along one side of the picture; a remainder of pixels is not seen, as in the strided convolution.</summary>
+    /// <summary>Patches along one side of the image; a remainder of pixels is not seen, as in the strided convolution.</summary>
     public int Grid => ImageSize / PatchSize;
 }

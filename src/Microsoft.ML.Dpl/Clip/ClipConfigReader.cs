@@ -45,7 +45,7 @@ internal static class ClipConfigReader
         int patchSize = vision.Integer("patch_size", 32, 1, MaximumPixels);
         if (patchSize > imageSize) throw vision.Fault("patch_size", $"is {patchSize}, larger than image_size {imageSize}");
         int channels = vision.Integer("num_channels", 3, 1, int.MaxValue);
-        if (channels != 3) throw vision.Fault("num_channels", $"is {channels}; only pictures of 3 channels are supported");
+        if (channels != 3) throw vision.Fault("num_channels", $"is {channels}; only images of 3 channels are supported");
 
         int vocabulary = text.Integer("vocab_size", 49408, 1, MaximumVocabulary);
         return new ClipConfig(

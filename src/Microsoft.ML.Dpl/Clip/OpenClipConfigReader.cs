@@ -13,7 +13,7 @@ internal static class OpenClipConfigReader
     /// <exception cref="InvalidDataException">It is no configuration of a CLIP with a vision transformer, or a field is out of range.</exception>
     public static ClipConfig FromFile(string path) => Read(path, root => Config(root.Section("model_cfg")));
 
-    /// <summary>Its preprocessing; pictures are always resized to the short side and cropped.</summary>
+    /// <summary>Its preprocessing; images are always resized to the short side and cropped.</summary>
     /// <exception cref="InvalidDataException">It asks for something else than CLIP's preprocessing.</exception>
     public static ClipImageProcessorConfig Preprocessing(string path, int imageSize) => Read(path, root =>
     {

@@ -4,17 +4,17 @@ using TorchSharp;
 
 namespace Microsoft.ML.Dpl.Data;
 
-/// <summary>Tells one set of labelled pictures from another: SHA-256 over pixels, classes and weights, in their order.</summary>
+/// <summary>Tells one set of labelled images from another: SHA-256 over pixels, classes and weights, in their order.</summary>
 internal static class DataDigest
 {
     /// <returns>64 lower-case hexadecimal digits.</returns>
-    public static string Of(ImageCache pictures, IReadOnlyList<int> labels, IReadOnlyList<float>? weights)
+    public static string Of(ImageCache images, IReadOnlyList<int> labels, IReadOnlyList<float>? weights)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        for (int i = 0; i < pictures.Count; i++)
+        for (int i = 0; i < images.Count; i++)
         {
             using var scope = torch.NewDisposeScope();
-            torch.Tensor rows = pictures[i].permute(1, 2, 0).contiguous();
+            torch.Tensor rows = images[i].permute(1, 2, 0).contiguous();
             hash.AppendData(MemoryMarshal.AsBytes<long>(rows.shape));
             hash.AppendData(rows.bytes);
         }
@@ -22,11 +22,11 @@ internal static class DataDigest
     }
 
     /// <returns>64 lower-case hexadecimal digits.</returns>
-    public static string Of(PreparedImages pictures)
+    public static string Of(PreparedImages images)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (byte[] picture in pictures.Pictures) hash.AppendData(picture);
-        return Finish(hash, pictures.Labels, pictures.Weights);
+        foreach (byte[] image in images.Images) hash.AppendData(image);
+        return Finish(hash, images.Labels, images.Weights);
     }
 
     private static string Finish(IncrementalHash hash, IReadOnlyList<int> labels, IReadOnlyList<float>? weights)

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Data;
 
 /// <summary>
-/// Decoded training pictures as bytes, reduced to what random crops need: the short side has at most twice the image size (a smaller multiple, down to once,
+/// Decoded training images as bytes, reduced to what random crops need: the short side has at most twice the image size (a smaller multiple, down to once,
 /// where the set would not fit into the memory allowed) and is never enlarged. Reading is thread-safe.
 /// </summary>
 internal sealed class ImageCache : IDisposable
@@ -13,31 +13,31 @@ internal sealed class ImageCache : IDisposable
     /// <summary>Bounds of the short side, in sixteenths of the image size, from the best to the smallest useful one.</summary>
     private static readonly int[] BoundsInSixteenths = [32, 28, 24, 20, 16];
 
-    private readonly List<Tensor> _pictures = [];
+    private readonly List<Tensor> _images = [];
     private readonly int _imageSize;
     private int _bound; // index into the bounds above
 
     private ImageCache(int imageSize) => _imageSize = imageSize;
 
-    /// <summary>Pictures held.</summary>
-    public int Count => _pictures.Count;
+    /// <summary>Images held.</summary>
+    public int Count => _images.Count;
 
     /// <summary>Bytes of pixels held.</summary>
     public long Bytes { get; private set; }
 
-    /// <summary>The most pixels that a picture's short side has.</summary>
+    /// <summary>The most pixels that an image's short side has.</summary>
     public int ShortSideBound => ShortSideAt(_bound);
 
-    /// <summary>A picture, which stays the cache's.</summary>
+    /// <summary>An image, which stays the cache's.</summary>
     /// <returns>[3, height, width] uint8 on the CPU, pixel by pixel in memory (the fastest order for cropping and resizing).</returns>
-    public Tensor this[int index] => _pictures[index];
+    public Tensor this[int index] => _images[index];
 
-    /// <summary>Takes every picture in turn, holding one of full size at a time.</summary>
-    /// <param name="images">The pictures, decoded as they are asked for.</param>
+    /// <summary>Takes every image in turn, holding one of full size at a time.</summary>
+    /// <param name="images">The images, decoded as they are asked for.</param>
     /// <param name="imageSize">Pixels a side of what the image tower takes.</param>
     /// <param name="maximumBytes">The most bytes of pixels that may be held.</param>
-    /// <param name="cancellation">Checked before every picture.</param>
-    /// <exception cref="InvalidOperationException">The pictures do not fit even at the smallest useful size; the message says how much memory they need.</exception>
+    /// <param name="cancellation">Checked before every image.</param>
+    /// <exception cref="InvalidOperationException">The images do not fit even at the smallest useful size; the message says how much memory they need.</exception>
     public static ImageCache Build(IEnumerable<RgbImage> images, int imageSize, long maximumBytes, CancellationToken cancellation = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(imageSize, 1);
@@ -54,8 +54,8 @@ internal sealed class ImageCache : IDisposable
                 else cache.Add(image, maximumBytes);
             }
             if (needed > maximumBytes)
-                throw new InvalidOperationException($"The training pictures need {Megabytes(needed)} MB of memory even with {imageSize} pixels on the short side, "
-                    + $"more than the {maximumBytes >> 20} MB allowed: set ImageCacheMegabytes to {Megabytes(needed)} or more, or train on fewer pictures.");
+                throw new InvalidOperationException($"The training images need {Megabytes(needed)} MB of memory even with {imageSize} pixels on the short side, "
+                    + $"more than the {maximumBytes >> 20} MB allowed: set ImageCacheMegabytes to {Megabytes(needed)} or more, or train on fewer images.");
             return cache;
         }
         catch
@@ -69,34 +69,34 @@ internal sealed class ImageCache : IDisposable
 
     private void Add(RgbImage image, long maximumBytes)
     {
-        // Shrunk before the picture comes in, so that the bound holds at every moment.
+        // Shrunk before the image comes in, so that the bound holds at every moment.
         while (Bytes + BytesAt(ShortSideBound, image.Height, image.Width) > maximumBytes && _bound < BoundsInSixteenths.Length - 1)
         {
             _bound++;
-            for (int i = 0; i < _pictures.Count; i++)
+            for (int i = 0; i < _images.Count; i++)
             {
-                using Tensor larger = _pictures[i];
-                _pictures[i] = Reduced(larger, ShortSideBound);
+                using Tensor larger = _images[i];
+                _images[i] = Reduced(larger, ShortSideBound);
             }
-            Bytes = _pictures.Sum(p => p.NumberOfElements);
+            Bytes = _images.Sum(p => p.NumberOfElements);
         }
-        using Tensor whole = PictureResizing.WeightedByAlpha(image);
-        _pictures.Add(Reduced(whole, ShortSideBound));
-        Bytes += _pictures[^1].NumberOfElements;
+        using Tensor whole = ImageResizing.WeightedByAlpha(image);
+        _images.Add(Reduced(whole, ShortSideBound));
+        Bytes += _images[^1].NumberOfElements;
     }
 
     /// <summary>A copy that no dispose scope owns.</summary>
     private static Tensor Reduced(Tensor image, int bound)
     {
         using var scope = NewDisposeScope();
-        Tensor resized = Math.Min(image.shape[1], image.shape[2]) > bound ? PictureResizing.ResizeShortSide(image, bound) : image.clone();
-        return PictureResizing.WithoutAlpha(resized).permute(1, 2, 0).contiguous().permute(2, 0, 1).DetachFromDisposeScope();
+        Tensor resized = Math.Min(image.shape[1], image.shape[2]) > bound ? ImageResizing.ResizeShortSide(image, bound) : image.clone();
+        return ImageResizing.WithoutAlpha(resized).permute(1, 2, 0).contiguous().permute(2, 0, 1).DetachFromDisposeScope();
     }
 
     private void Clear()
     {
-        foreach (Tensor picture in _pictures) picture.Dispose();
-        _pictures.Clear();
+        foreach (Tensor image in _images) image.Dispose();
+        _images.Clear();
         Bytes = 0;
     }
 

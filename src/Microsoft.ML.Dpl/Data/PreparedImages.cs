@@ -4,51 +4,51 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Data;
 
-/// <summary>Pictures already resized and cropped, one byte a value, with their classes: what is evaluated, or serves the search for validation. Thread-safe.</summary>
+/// <summary>Images already resized and cropped, one byte a value, with their classes: what is evaluated, or serves the search for validation. Thread-safe.</summary>
 internal sealed class PreparedImages
 {
     private readonly ClipImageProcessor _processor;
 
-    /// <param name="pictures">[3, size, size] each, as <see cref="ClipImageProcessor.Prepare(RgbImage)"/> gives them.</param>
-    /// <param name="labels">One class index for each picture.</param>
+    /// <param name="images">[3, size, size] each, as <see cref="ClipImageProcessor.Prepare(RgbImage)"/> gives them.</param>
+    /// <param name="labels">One class index for each image.</param>
     /// <param name="processor">The one that prepared them.</param>
-    /// <param name="weights">How much each picture's loss counts; null: all alike.</param>
-    public PreparedImages(IReadOnlyList<byte[]> pictures, IReadOnlyList<int> labels, ClipImageProcessor processor, IReadOnlyList<float>? weights = null)
+    /// <param name="weights">How much each image's loss counts; null: all alike.</param>
+    public PreparedImages(IReadOnlyList<byte[]> images, IReadOnlyList<int> labels, ClipImageProcessor processor, IReadOnlyList<float>? weights = null)
     {
         if (weights is not null && weights.Count != labels.Count) throw new ArgumentException($"{weights.Count} weights do not go with {labels.Count} labels.", nameof(weights));
-        if (labels.Count != pictures.Count) throw new ArgumentException($"{labels.Count} labels do not go with {pictures.Count} pictures.", nameof(labels));
+        if (labels.Count != images.Count) throw new ArgumentException($"{labels.Count} labels do not go with {images.Count} images.", nameof(labels));
         int expected = 3 * processor.ImageSize * processor.ImageSize;
-        if (pictures.FirstOrDefault(p => p.Length != expected) is { } wrong) throw new ArgumentException($"A picture has {wrong.Length} bytes instead of {expected}.", nameof(pictures));
-        (Pictures, Labels, Weights, _processor) = (pictures, labels, weights, processor);
+        if (images.FirstOrDefault(p => p.Length != expected) is { } wrong) throw new ArgumentException($"An image has {wrong.Length} bytes instead of {expected}.", nameof(images));
+        (Images, Labels, Weights, _processor) = (images, labels, weights, processor);
     }
 
-    public int Count => Pictures.Count;
+    public int Count => Images.Count;
 
     /// <summary>[3, size, size] each.</summary>
-    public IReadOnlyList<byte[]> Pictures { get; }
+    public IReadOnlyList<byte[]> Images { get; }
 
-    /// <summary>The class index of every picture.</summary>
+    /// <summary>The class index of every image.</summary>
     public IReadOnlyList<int> Labels { get; }
 
-    /// <summary>How much every picture's loss counts; null: all alike.</summary>
+    /// <summary>How much every image's loss counts; null: all alike.</summary>
     public IReadOnlyList<float>? Weights { get; }
 
-    /// <summary>Prepares pictures in turn, holding one of full size at a time.</summary>
+    /// <summary>Prepares images in turn, holding one of full size at a time.</summary>
     public static PreparedImages Prepare(IEnumerable<RgbImage> images, IReadOnlyList<int> labels, ClipImageProcessor processor, CancellationToken cancellation = default)
     {
-        var pictures = new List<byte[]>(labels.Count);
+        var prepared = new List<byte[]>(labels.Count);
         foreach (RgbImage image in images)
         {
             cancellation.ThrowIfCancellationRequested();
-            pictures.Add(processor.Prepare(image));
+            prepared.Add(processor.Prepare(image));
         }
-        return new PreparedImages(pictures, labels, processor);
+        return new PreparedImages(prepared, labels, processor);
     }
 
-    /// <summary>The pictures in their order, the same in every epoch.</summary>
+    /// <summary>The images in their order, the same in every epoch.</summary>
     public IBatchSource InOrder(int batchSize, Device device) => new Batches(this, EpochOrder.Fixed(Rows(), batchSize), device);
 
-    /// <summary>The pictures in an order that seed and epoch decide.</summary>
+    /// <summary>The images in an order that seed and epoch decide.</summary>
     public IBatchSource Shuffled(int batchSize, int seed, Device device) => new Batches(this, EpochOrder.Shuffle(Rows(), batchSize, seed, "validation shuffle"), device);
 
     private int[] Rows() => [.. Enumerable.Range(0, Count)];
@@ -63,11 +63,11 @@ internal sealed class PreparedImages
             using var scope = NewDisposeScope();
             int[] rows = order.Batch(epoch, index).ToArray();
             int size = images._processor.ImageSize;
-            byte[] bytes = [.. rows.SelectMany(r => images.Pictures[r])];
+            byte[] bytes = [.. rows.SelectMany(r => images.Images[r])];
             ImageBatch batch = ImageBatch.Create(
                 tensor(bytes, [rows.Length, 3, size, size], ScalarType.Byte), rows.Select(r => images.Labels[r]), images._processor, device,
                 images.Weights is null ? null : rows.Select(r => images.Weights[r]));
-            return batch with { Pictures = rows };
+            return batch with { SourceRows = rows };
         }
     }
 }

@@ -3,13 +3,13 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Data;
 
-/// <summary>A part of a picture in pixels, and whether it is mirrored left to right.</summary>
+/// <summary>A part of an image in pixels, and whether it is mirrored left to right.</summary>
 internal readonly record struct Crop(int Top, int Left, int Height, int Width, bool Flip);
 
 /// <summary>Random resized crops and flips: an area and a shape are drawn until they fit, and the part is resized to the image size. Thread-safe.</summary>
 /// <param name="ImageSize">Pixels a side of the result.</param>
-/// <param name="SmallestArea">The least part of the picture's area, in (0, 1].</param>
-/// <param name="LargestArea">The greatest part of the picture's area, in (0, 1].</param>
+/// <param name="SmallestArea">The least part of the image's area, in (0, 1].</param>
+/// <param name="LargestArea">The greatest part of the image's area, in (0, 1].</param>
 /// <param name="NarrowestShape">The least width / height of the part.</param>
 /// <param name="WidestShape">The greatest width / height of the part.</param>
 /// <param name="FlipProbability">How often the part is mirrored, in [0, 1].</param>
@@ -23,7 +23,7 @@ internal sealed record TrainingAugmentation(
 {
     private const int Tries = 10;
 
-    /// <summary>Draws a part of a picture of <paramref name="height"/> × <paramref name="width"/> pixels.</summary>
+    /// <summary>Draws a part of an image of <paramref name="height"/> × <paramref name="width"/> pixels.</summary>
     public Crop Draw(int height, int width, Random random)
     {
         Crop crop = DrawPart(height, width, random);
@@ -32,13 +32,13 @@ internal sealed record TrainingAugmentation(
 
     /// <summary>Cuts, resizes (bicubic, antialiased) and mirrors.</summary>
     /// <param name="image">[3, height, width] uint8 on the CPU; stays the caller's.</param>
-    /// <param name="crop">A part that lies within the picture.</param>
+    /// <param name="crop">A part that lies within the image.</param>
     /// <returns>[3, size, size] uint8, in the caller's dispose scope.</returns>
     public Tensor Apply(Tensor image, Crop crop)
     {
         using var scope = NewDisposeScope();
         Tensor part = image.narrow(1, crop.Top, crop.Height).narrow(2, crop.Left, crop.Width);
-        Tensor resized = PictureResizing.Resize(part, ImageSize, ImageSize);
+        Tensor resized = ImageResizing.Resize(part, ImageSize, ImageSize);
         return (crop.Flip ? resized.flip(2) : resized).MoveToOuterDisposeScope();
     }
 

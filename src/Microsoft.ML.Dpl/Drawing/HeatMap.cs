@@ -1,18 +1,18 @@
 namespace Microsoft.ML.Dpl.Drawing;
 
-/// <summary>A grid of numbers from 0 to 1 as colours over a rectangle of a picture, smoothly enlarged (bicubic, Keys 1981, a = −½).</summary>
+/// <summary>A grid of numbers from 0 to 1 as colours over a rectangle of an image, smoothly enlarged (bicubic, Keys 1981, a = −½).</summary>
 /// <param name="values">[rows, columns] row by row.</param>
 /// <param name="columns">Cells in a row.</param>
-/// <param name="area">The rectangle in the picture's pixels; it may reach beyond the picture.</param>
+/// <param name="area">The rectangle in the image's pixels; it may reach beyond the image.</param>
 internal sealed class HeatMap(IReadOnlyList<float> values, int columns, (double X, double Y, double Width, double Height) area)
 {
     private readonly int _rows = values.Count / columns;
 
     /// <summary>Draws over pixels of four bytes whose colours are multiplied by alpha, or whose alpha is 255.</summary>
     /// <param name="pixels">[height, width, 4], changed in place.</param>
-    /// <param name="width">Of the picture.</param>
+    /// <param name="width">Of the image.</param>
     /// <param name="blueFirst">Whether the order is blue, green, red, alpha; else red, green, blue, alpha.</param>
-    /// <param name="opacity">0: the picture is left as it is, to 1: the map hides it.</param>
+    /// <param name="opacity">0: the image is left as it is, to 1: the map hides it.</param>
     public void DrawOver(Span<byte> pixels, int width, bool blueFirst, double opacity)
     {
         (int red, int blue) = blueFirst ? (2, 0) : (0, 2);

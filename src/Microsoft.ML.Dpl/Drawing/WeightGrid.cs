@@ -2,11 +2,11 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Drawing;
 
-/// <summary>A picture as the bytes of a PNG file.</summary>
+/// <summary>An image as the bytes of a PNG file.</summary>
 /// <param name="Width">In pixels.</param>
 /// <param name="Height">In pixels.</param>
 /// <param name="Png">The file.</param>
-internal sealed record EncodedPicture(int Width, int Height, byte[] Png);
+internal sealed record EncodedImage(int Width, int Height, byte[] Png);
 
 /// <summary>The softmax weights of a branch as a grid of colours: one row per layer, the first at the top, one column per candidate; dark violet is 0, yellow is 1.</summary>
 internal static class WeightGrid
@@ -14,7 +14,7 @@ internal static class WeightGrid
     private const int Cell = 16; // pixels
 
     /// <param name="alphas">[layer][candidate], before the softmax.</param>
-    public static EncodedPicture Draw(IReadOnlyList<IReadOnlyList<float>> alphas)
+    public static EncodedImage Draw(IReadOnlyList<IReadOnlyList<float>> alphas)
     {
         int columns = alphas[0].Count;
         using var bitmap = new SKBitmap(new SKImageInfo(columns * Cell, alphas.Count * Cell, SKColorType.Rgba8888, SKAlphaType.Opaque));
@@ -33,7 +33,7 @@ internal static class WeightGrid
             }
         }
         using SKData png = bitmap.Encode(SKEncodedImageFormat.Png, 100);
-        return new EncodedPicture(bitmap.Width, bitmap.Height, png.ToArray());
+        return new EncodedImage(bitmap.Width, bitmap.Height, png.ToArray());
     }
 
     private static double[] Softmax(IReadOnlyList<float> alphas)

@@ -11,7 +11,7 @@ public sealed class DplDivergedException : InvalidOperationException
     {
         FitDivergence divergence = cause.Divergence;
         (Stage, Epoch, Step, IsInValidationSet) = (divergence.Stage == RunStage.Search ? DplStage.Search : DplStage.Training, divergence.Epoch, divergence.Step, divergence.OfValidationSet);
-        Rows = [.. divergence.Batch.Select(picture => picture.Row)];
+        Rows = [.. divergence.Batch.Select(image => image.Row)];
     }
 
     /// <summary>Search or training.</summary>

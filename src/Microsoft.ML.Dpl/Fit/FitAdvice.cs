@@ -36,17 +36,17 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
     }
 
     /// <summary>Rows that cannot teach, or be validated on, what they seem to.</summary>
-    /// <param name="pictures">What was read.</param>
+    /// <param name="images">What was read.</param>
     /// <param name="classes">Their names.</param>
     /// <param name="reader">Knows the rows.</param>
-    public void OfData(FitPictures pictures, LabelClasses classes, FitPictureReader reader)
+    public void OfData(FitImages images, LabelClasses classes, FitImageReader reader)
     {
-        OfClassSizes(pictures, classes);
+        OfClassSizes(images, classes);
         var trained = reader.TrainOrigins.Select(origin => origin.Path).Where(path => !string.IsNullOrEmpty(path)).ToHashSet(StringComparer.Ordinal);
-        PictureOrigin[] shared = [.. reader.ValidationOrigins.Where(origin => trained.Contains(origin.Path))];
+        ImageOrigin[] shared = [.. reader.ValidationOrigins.Where(origin => trained.Contains(origin.Path))];
         if (shared.Length == 0) return;
         string place = reader.Splits ? "Training rows repeat files, so that" : "Training data and validation set share files:";
-        log.Warning($"{place} {shared.Length} of {reader.ValidationOrigins.Count} validation pictures are trained on too (the first: row {shared[0]}). The search and the choice of the best epoch then reward what was learnt by heart: give each file to one side only.");
+        log.Warning($"{place} {shared.Length} of {reader.ValidationOrigins.Count} validation images are trained on too (the first: row {shared[0]}). The search and the choice of the best epoch then reward what was learnt by heart: give each file to one side only.");
     }
 
     private void OfEpochs(string stage, int epochs, int? patience)
@@ -56,14 +56,14 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
         if (patience > epochs - 2) log.Warning($"{stage}Patience is {patience}, which cannot end {epochs} epochs early: lower it, or set {stage}Epochs to {patience + 2} or more.");
     }
 
-    private void OfClassSizes(FitPictures pictures, LabelClasses classes)
+    private void OfClassSizes(FitImages images, LabelClasses classes)
     {
         var weights = new double[classes.Count];
-        for (int i = 0; i < pictures.TrainLabels.Count; i++) weights[pictures.TrainLabels[i]] += pictures.TrainWeights?[i] ?? 1;
+        for (int i = 0; i < images.TrainLabels.Count; i++) weights[images.TrainLabels[i]] += images.TrainWeights?[i] ?? 1;
         double[] sorted = [.. weights.Where(weight => weight > 0).Order()];
         int largest = Array.IndexOf(weights, sorted[^1]);
         if (sorted[^1] < Dominant * sorted[(sorted.Length - 1) / 2]) return;
         string share = FormattableString.Invariant($"{weights[largest] / sorted.Sum():p0}");
-        log.Warning($"Class '{classes.Names[largest]}' makes up {share} of the training rows{(pictures.TrainWeights is null ? "" : ", as they are weighted")}, and the other classes' rows hardly count: set ClassWeights to Balanced, or give it fewer rows.");
+        log.Warning($"Class '{classes.Names[largest]}' makes up {share} of the training rows{(images.TrainWeights is null ? "" : ", as they are weighted")}, and the other classes' rows hardly count: set ClassWeights to Balanced, or give it fewer rows.");
     }
 }

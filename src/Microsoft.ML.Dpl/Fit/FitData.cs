@@ -5,7 +5,7 @@ namespace Microsoft.ML.Dpl.Fit;
 
 /// <summary>A data view whose columns were found.</summary>
 /// <param name="View">The rows.</param>
-/// <param name="Image">The pictures.</param>
+/// <param name="Image">The images.</param>
 /// <param name="Label">The classes.</param>
 /// <param name="Weight">How much each row's loss counts; null: all alike.</param>
 internal sealed record LabelledData(IDataView View, ImageColumn Image, LabelColumn Label, WeightColumn? Weight = null);
@@ -13,15 +13,15 @@ internal sealed record LabelledData(IDataView View, ImageColumn Image, LabelColu
 /// <summary>What a fit learns from.</summary>
 /// <param name="Train">Training rows.</param>
 /// <param name="Validation">Validation rows, or null.</param>
-/// <param name="SkipUnreadable">Leave out pictures that cannot be read, instead of failing at the first.</param>
+/// <param name="SkipUnreadable">Leave out images that cannot be read, instead of failing at the first.</param>
 internal sealed record FitData(LabelledData Train, LabelledData? Validation, bool SkipUnreadable);
 
-/// <summary>The pictures of a fit in memory.</summary>
-/// <param name="Train">Pictures to crop from.</param>
+/// <summary>The images of a fit in memory.</summary>
+/// <param name="Train">Images to crop from.</param>
 /// <param name="TrainLabels">Class index of each.</param>
 /// <param name="TrainWeights">How much each one's loss counts, mean 1; null: all alike.</param>
 /// <param name="Validation">Null where nothing is validated.</param>
-internal sealed record FitPictures(ImageCache Train, IReadOnlyList<int> TrainLabels, IReadOnlyList<float>? TrainWeights, PreparedImages? Validation) : IDisposable
+internal sealed record FitImages(ImageCache Train, IReadOnlyList<int> TrainLabels, IReadOnlyList<float>? TrainWeights, PreparedImages? Validation) : IDisposable
 {
     public void Dispose() => Train.Dispose();
 }

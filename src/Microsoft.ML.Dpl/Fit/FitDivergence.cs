@@ -3,10 +3,10 @@ using Microsoft.ML.Dpl.Optimization;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>Where a picture of a fit came from.</summary>
+/// <summary>Where an image of a fit came from.</summary>
 /// <param name="Row">Its position in the data, from 0.</param>
-/// <param name="Path">Its file; null where the picture came as bytes or as an image without a tag.</param>
-internal readonly record struct PictureOrigin(long Row, string? Path)
+/// <param name="Path">Its file; null where the image came as bytes or as an image without a tag.</param>
+internal readonly record struct ImageOrigin(long Row, string? Path)
 {
     public override string ToString() => string.IsNullOrEmpty(Path) ? $"{Row}" : $"{Row} ('{Path}')";
 }
@@ -18,7 +18,7 @@ internal readonly record struct PictureOrigin(long Row, string? Path)
 /// <param name="Batch">The rows of the step's batch; empty where it is no matter of one batch.</param>
 /// <param name="OfValidationSet">Whether the rows are counted in the validation set that was given, instead of the training data.</param>
 /// <param name="Message">What became of which number where, the likely cause and what to do.</param>
-internal sealed record FitDivergence(RunStage Stage, int Epoch, int Step, IReadOnlyList<PictureOrigin> Batch, bool OfValidationSet, string Message);
+internal sealed record FitDivergence(RunStage Stage, int Epoch, int Step, IReadOnlyList<ImageOrigin> Batch, bool OfValidationSet, string Message);
 
 /// <summary>The fit ends because of its numbers.</summary>
 internal sealed class FitDivergedException(FitDivergence divergence, DivergedException cause) : InvalidOperationException(divergence.Message, cause)
@@ -29,9 +29,9 @@ internal sealed class FitDivergedException(FitDivergence divergence, DivergedExc
 /// <summary>Finds out what a number that went wrong most likely comes from.</summary>
 /// <param name="settings">Of the fit.</param>
 /// <param name="reader">Knows the rows.</param>
-/// <param name="trainWeights">How much each training picture's loss counts, mean 1; null: all alike.</param>
-/// <param name="validationWeights">The same for the validation pictures.</param>
-internal sealed class DivergenceAnalysis(FitSettings settings, FitPictureReader reader, IReadOnlyList<float>? trainWeights, IReadOnlyList<float>? validationWeights)
+/// <param name="trainWeights">How much each training image's loss counts, mean 1; null: all alike.</param>
+/// <param name="validationWeights">The same for the validation images.</param>
+internal sealed class DivergenceAnalysis(FitSettings settings, FitImageReader reader, IReadOnlyList<float>? trainWeights, IReadOnlyList<float>? validationWeights)
 {
     private const int MostRowsShown = 8;
     // A row that counts this many times the average takes steps that a learning rate chosen for the average cannot bear.
@@ -43,8 +43,8 @@ internal sealed class DivergenceAnalysis(FitSettings settings, FitPictureReader 
     public FitDivergence Of(DivergedException e, bool returns)
     {
         bool ofValidationSet = e.OfValidation && !reader.Splits;
-        IReadOnlyList<PictureOrigin> origins = e.OfValidation ? reader.ValidationOrigins : reader.TrainOrigins;
-        PictureOrigin[] batch = [.. e.Pictures.Where(picture => picture < origins.Count).Select(picture => origins[picture])];
+        IReadOnlyList<ImageOrigin> origins = e.OfValidation ? reader.ValidationOrigins : reader.TrainOrigins;
+        ImageOrigin[] batch = [.. e.Images.Where(image => image < origins.Count).Select(image => origins[image])];
         string stage = e.Stage.ToString().ToLowerInvariant();
         string where = FormattableString.Invariant($"in {stage} epoch {e.Epoch + 1}, step {e.Step + 1}");
         string value = e.Value.ToString(CultureInfo.InvariantCulture);
@@ -58,7 +58,7 @@ internal sealed class DivergenceAnalysis(FitSettings settings, FitPictureReader 
         return new FitDivergence(e.Stage, e.Epoch + 1, e.Step + 1, batch, ofValidationSet, $"{what}{Rows(batch, ofValidationSet)}. {Cause(e)}{(returns ? "" : Kept(e))}");
     }
 
-    private static string Rows(PictureOrigin[] batch, bool ofValidationSet)
+    private static string Rows(ImageOrigin[] batch, bool ofValidationSet)
     {
         if (batch.Length == 0) return "";
         string more = batch.Length > MostRowsShown ? $" and {batch.Length - MostRowsShown} more" : "";
@@ -74,19 +74,19 @@ internal sealed class DivergenceAnalysis(FitSettings settings, FitPictureReader 
             return FormattableString.Invariant($"The likely cause is DistillationWeight, which is {settings.Training.DistillationWeight:g4}: it multiplies a part of the loss. Set it to 10 or less.");
         if (e.LossBefore is not double before)
         {
-            return "No step had been taken, so it is not the learning rate: CLIP itself gives no number for these pictures or these class texts. "
-                + "Weights that overflowed when they were converted to half precision are the usual reason: take CLIP's float32 weights, or look at these pictures with another CLIP.";
+            return "No step had been taken, so it is not the learning rate: CLIP itself gives no number for these images or these class texts. "
+                + "Weights that overflowed when they were converted to half precision are the usual reason: take CLIP's float32 weights, or look at these images with another CLIP.";
         }
         double rate = LearningRateSchedule.At(e.Epoch, epochs, highest);
         string course = FormattableString.Invariant($"{option} is {highest:g4} ({rate:g3} in this epoch) and the mean loss before was {before:g4}");
         IReadOnlyList<float>? weights = e.OfValidation ? validationWeights : trainWeights;
-        float heaviest = weights is null ? 1 : e.Pictures.Select(picture => weights[picture]).DefaultIfEmpty(1).Max();
+        float heaviest = weights is null ? 1 : e.Images.Select(image => weights[image]).DefaultIfEmpty(1).Max();
         if (heaviest >= HeavyWeight)
         {
             return FormattableString.Invariant($"The likely cause is a weight: one of these rows counts {heaviest:g3} times as much as the average row. Bring the weights (ExampleWeightColumnName, ClassWeights) nearer to each other, or lower {option}; {course}.");
         }
         string alphas = e.Stage == RunStage.Search ? FormattableString.Invariant($" AlphaLearningRate is {settings.Search!.AlphaLearningRate:g4}.") : "";
-        return $"The likely cause is too high a learning rate: {course}.{alphas} Set {FormattableString.Invariant($"{option} to {highest / 10:g2}")} or less. If it happens at the same rows with a low learning rate too, look at these pictures.";
+        return $"The likely cause is too high a learning rate: {course}.{alphas} Set {FormattableString.Invariant($"{option} to {highest / 10:g2}")} or less. If it happens at the same rows with a low learning rate too, look at these images.";
     }
 
     private string Kept(DivergedException e)

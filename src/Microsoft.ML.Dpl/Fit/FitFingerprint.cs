@@ -24,7 +24,7 @@ internal sealed class FitFingerprint
 
     private FitFingerprint(SortedDictionary<string, string> parts) => _parts = parts;
 
-    public static FitFingerprint Of(FitSettings settings, ClipBackbone backbone, LabelClasses classes, FitPictures? pictures, PreparedImages? validation, torch.Device device, bool searchesOnly)
+    public static FitFingerprint Of(FitSettings settings, ClipBackbone backbone, LabelClasses classes, FitImages? images, PreparedImages? validation, torch.Device device, bool searchesOnly)
     {
         var parts = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
@@ -32,8 +32,8 @@ internal sealed class FitFingerprint
             ["CLIP's SHA-256"] = backbone.Sha256,
             [Classes] = string.Join(", ", classes.Names),
             ["Device"] = device.type.ToString(),
-            [TrainingRows] = $"{pictures?.Train.Count ?? 0}",
-            [TrainingData] = pictures is null ? "" : DataDigest.Of(pictures.Train, pictures.TrainLabels, pictures.TrainWeights),
+            [TrainingRows] = $"{images?.Train.Count ?? 0}",
+            [TrainingData] = images is null ? "" : DataDigest.Of(images.Train, images.TrainLabels, images.TrainWeights),
             [ValidationRows] = $"{validation?.Count ?? 0}",
             [ValidationData] = validation is null ? "" : DataDigest.Of(validation),
         };
@@ -47,7 +47,7 @@ internal sealed class FitFingerprint
 
     public static FitFingerprint FromJson(string json) => new(JsonSerializer.Deserialize<SortedDictionary<string, string>>(json) ?? []);
 
-    /// <summary>A name for the data, whatever the options: of the classes, the training pictures and the validation pictures, in their order.</summary>
+    /// <summary>A name for the data, whatever the options: of the classes, the training images and the validation images, in their order.</summary>
     public string DataName => "data-" + Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', _parts[Classes], _parts[TrainingData], _parts[ValidationData]))))[..16].ToLowerInvariant();
 
     public string ToJson() => JsonSerializer.Serialize(_parts);

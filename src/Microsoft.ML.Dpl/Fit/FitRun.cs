@@ -37,7 +37,7 @@ internal sealed record FitResult(LabelClasses Classes, ModelDescription Descript
     }
 }
 
-/// <summary>One fit: pictures in, search unless the lengths are given, training, prompts out.</summary>
+/// <summary>One fit: images in, search unless the lengths are given, training, prompts out.</summary>
 internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device device, IRunObserver observer, HostLog log)
 {
     private readonly LossWatch _watch = new(observer, settings, log);
@@ -59,11 +59,11 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         return (searched.Result, searched.End);
     });
 
-    /// <summary>Reads pictures, texts and CLIP, and hands them to what runs on them.</summary>
+    /// <summary>Reads images, texts and CLIP, and hands them to what runs on them.</summary>
     private T Prepare<T>(FitData data, bool searchesOnly, Func<Ready, FitCheckpoints?, T> run)
     {
         using FitCheckpoints? checkpoints = settings.Workspace is { } workspace ? FitCheckpoints.Open(workspace, MostParameters(), log) : null;
-        var reader = new FitPictureReader(data, settings, backbone.CreateImageProcessor(), log, observer.ThrowIfCancelled);
+        var reader = new FitImageReader(data, settings, backbone.CreateImageProcessor(), log, observer.ThrowIfCancelled);
         var advice = new FitAdvice(settings, log);
         advice.OfOptions(searchesOnly);
         advice.OfPrecision(device.type == DeviceType.CPU, ProcessorFeatures.HasBFloat16Products);
@@ -72,16 +72,16 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         var reference = BackboneReference.To(backbone);
         int[][] texts = ClassTokens.Of(classes, settings.Template, backbone, log.Warning);
 
-        // Read before the pictures: weights that cannot be used are known at once.
+        // Read before the images: weights that cannot be used are known at once.
         using Lease<VisionWeights> vision = backbone.RentVision(device);
         using Lease<TextWeights> text = backbone.RentText(device);
 
-        // Zero-shot CLIP learns nothing from the training pictures: only validation pictures are looked at.
+        // Zero-shot CLIP learns nothing from the training images: only validation images are looked at.
         bool isZeroShot = settings.Lengths is { } lengths && lengths.All(length => length == 0);
-        using FitPictures? pictures = isZeroShot && !reader.Splits ? null : reader.Read(classes);
-        if (pictures is not null && !isZeroShot) advice.OfData(pictures, classes, reader);
-        PreparedImages? validation = pictures is null ? reader.ReadValidation(classes) : pictures.Validation;
-        checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, pictures, validation, device, searchesOnly));
+        using FitImages? images = isZeroShot && !reader.Splits ? null : reader.Read(classes);
+        if (images is not null && !isZeroShot) advice.OfData(images, classes, reader);
+        PreparedImages? validation = images is null ? reader.ReadValidation(classes) : images.Validation;
+        checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, images, validation, device, searchesOnly));
 
         using StepBlocks? steps = settings.Precision == MatmulPrecision.BFloat16 ? new StepBlocks(vision.Value, text.Value) : null;
         using var imageTower = new ImageTower(vision.Value, steps);
@@ -90,10 +90,10 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         // The workers have all cores: operations on this thread that wanted them too would wait for them, however short.
         using IDisposable? limit = parts is null ? null : NativeThreads.LimitCallingThread(1);
         var clip = new PromptedClip(imageTower, new TextTower(text.Value, steps), classTexts, parts);
-        var analysis = new DivergenceAnalysis(settings, reader, pictures?.TrainWeights, validation?.Weights);
+        var analysis = new DivergenceAnalysis(settings, reader, images?.TrainWeights, validation?.Weights);
         try
         {
-            return run(new Ready(clip, classes, reference, pictures, validation, analysis), checkpoints);
+            return run(new Ready(clip, classes, reference, images, validation, analysis), checkpoints);
         }
         catch (DivergedException e)
         {
@@ -121,14 +121,14 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
 
     private Searched Search(Ready ready, SearchSettings search, IStageCheckpoints? checkpoints)
     {
-        (PromptedClip clip, FitPictures pictures) = (ready.Clip, ready.Pictures!);
+        (PromptedClip clip, FitImages images) = (ready.Clip, ready.Images!);
         using Generator imageGenerator = Seeds.Generator(settings.Seed, "search image"), textGenerator = Seeds.Generator(settings.Seed, "search text");
         ClipConfig config = backbone.Config;
         using var supernet = new Supernet(
             SupernetBranch.Create(search.Candidates, config.Vision.Layers, config.Vision.Width, PromptDistribution.Normal(1), imageGenerator, device),
             SupernetBranch.Create(search.Candidates, config.Text.Layers, config.Text.Width, PromptDistribution.Uniform, textGenerator, device));
-        using TrainFeed train = Feed(pictures, "search batches");
-        IBatchSource validation = pictures.Validation!.Shuffled(settings.BatchSize, settings.Seed, device);
+        using TrainFeed train = Feed(images, "search batches");
+        IBatchSource validation = images.Validation!.Shuffled(settings.BatchSize, settings.Seed, device);
         using IDisposable? rounding = AllowRounding();
         SearchCourse course = checkpoints?.Saved is { } saved ? SearchCourse.FromJson(saved.Course) : new SearchCourse();
         LogResumption(checkpoints, RunStage.Search, course.Epochs.Count, course.Step, course.ReasonToEnd(search));
@@ -213,7 +213,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
             evaluation?.RequireFinite(epoch: 0, step: 0);
             return branches with { ValidationAccuracy = evaluation?.Accuracy };
         }
-        using TrainFeed train = Feed(ready.Pictures!, "training batches");
+        using TrainFeed train = Feed(ready.Images!, "training batches");
         new PromptTraining(clip, settings.Training, _watch).Run(branches.Image, branches.Text, train.Source, validation, course, checkpoints);
         log.Info($"Training: {course.ReasonToEnd(settings.Training)}.");
         if (course.EpochsOfLowestLoss(ready.Classes.Count) is int after)
@@ -239,12 +239,12 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         return Of(backbone.Config.Text, settings.TextLengths) + Of(backbone.Config.Vision, settings.ImageLengths);
     }
 
-    private TrainFeed Feed(FitPictures pictures, string purpose)
+    private TrainFeed Feed(FitImages images, string purpose)
     {
         ClipImageProcessor processor = backbone.CreateImageProcessor();
         var batches = new TrainingBatches(
-            pictures.Train, pictures.TrainLabels, [.. Enumerable.Range(0, pictures.Train.Count)], settings.BatchSize,
-            unchecked((int)Seeds.Derive(settings.Seed, purpose)), processor, settings.Augment ? new TrainingAugmentation(processor.ImageSize) : null, device, pictures.TrainWeights);
+            images.Train, images.TrainLabels, [.. Enumerable.Range(0, images.Train.Count)], settings.BatchSize,
+            unchecked((int)Seeds.Derive(settings.Seed, purpose)), processor, settings.Augment ? new TrainingAugmentation(processor.ImageSize) : null, device, images.TrainWeights);
         // On the CPU a second computing thread takes more from the step than a batch made ahead gives (100 against 40 ms a step, two cores).
         ReadAheadBatches? ahead = device.type == DeviceType.CUDA ? new ReadAheadBatches(batches) : null;
         return new TrainFeed(ahead ?? (IBatchSource)batches, ahead);
@@ -259,7 +259,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
     }
 
     /// <summary>What the stages run on. Owns nothing.</summary>
-    private sealed record Ready(PromptedClip Clip, LabelClasses Classes, BackboneReference Reference, FitPictures? Pictures, PreparedImages? Validation, DivergenceAnalysis Analysis);
+    private sealed record Ready(PromptedClip Clip, LabelClasses Classes, BackboneReference Reference, FitImages? Images, PreparedImages? Validation, DivergenceAnalysis Analysis);
 
     private sealed record TrainFeed(IBatchSource Source, IDisposable? Owned) : IDisposable
     {

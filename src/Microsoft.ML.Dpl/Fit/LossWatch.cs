@@ -23,12 +23,12 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
         if (report.Ended is not { Trouble: not LossTrouble.None } epoch || _warned == report.Stage) return;
         _warned = report.Stage;
         string what = epoch.Trouble == LossTrouble.Chance
-            ? FormattableString.Invariant($"of epochs {report.Epoch} and {report.Epoch + 1} is {epoch.TrainLoss:g3}, that of guessing: the prompts drown pictures or class names, and no gradient leads back")
+            ? FormattableString.Invariant($"of epochs {report.Epoch} and {report.Epoch + 1} is {epoch.TrainLoss:g3}, that of guessing: the prompts drown images or class names, and no gradient leads back")
             : FormattableString.Invariant($"of epoch {report.Epoch + 1} is {epoch.TrainLoss:g3}, after {epoch.FirstTrainLoss:g3} in the first: the prompts have become worse than untrained ones");
         (string option, double rate, double? bound) = report.Stage == RunStage.Search
             ? ("SearchLearningRate", settings.Search!.PromptLearningRate, settings.Search.MaxGradientNorm)
             : ("TrainingLearningRate", settings.Training.LearningRate, settings.Training.MaxGradientNorm);
         string other = bound is null ? "bound the gradient (MaxGradientNorm, for example 10)" : FormattableString.Invariant($"lower MaxGradientNorm ({bound:g2})");
-        log.Warning(FormattableString.Invariant($"{report.Stage}: the mean training loss {what}. Steps are too long for this CLIP and these pictures: set {option} to {rate / 3:g2} or less (it is {rate:g2}), or {other}."));
+        log.Warning(FormattableString.Invariant($"{report.Stage}: the mean training loss {what}. Steps are too long for this CLIP and these images: set {option} to {rate / 3:g2} or less (it is {rate:g2}), or {other}."));
     }
 }

@@ -3,20 +3,20 @@ using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>One labelled picture.</summary>
+/// <summary>One labelled image.</summary>
 /// <param name="Row">Its position in the data, from 0.</param>
-/// <param name="Path">Its file; null where the picture came as bytes or as an image without a tag.</param>
+/// <param name="Path">Its file; null where the image came as bytes or as an image without a tag.</param>
 /// <param name="Image">Decoded.</param>
 /// <param name="Class">Index from 0.</param>
 /// <param name="Weight">How much its loss counts, above 0; 1 without a weight column.</param>
 internal sealed record TrainingRow(long Row, string? Path, RgbImage Image, int Class, float Weight);
 
-/// <summary>Labelled pictures, decoded one at a time while they are enumerated; each enumeration is one pass over the data.</summary>
+/// <summary>Labelled images, decoded one at a time while they are enumerated; each enumeration is one pass over the data.</summary>
 /// <param name="data">Where image and label column were found.</param>
-/// <param name="image">The pictures' column.</param>
+/// <param name="image">The images' column.</param>
 /// <param name="label">The classes' column.</param>
 /// <param name="classes">What the class indices count in.</param>
-/// <param name="skipUnreadable">Leave out pictures that cannot be read, instead of failing at the first.</param>
+/// <param name="skipUnreadable">Leave out images that cannot be read, instead of failing at the first.</param>
 /// <param name="checkAlive">Called for each row; throws to stop.</param>
 /// <param name="weight">The weights' column; null: all weigh 1. A row of weight 0 is passed over.</param>
 internal sealed class TrainingRows(
@@ -27,7 +27,7 @@ internal sealed class TrainingRows(
     /// <summary>What the latest pass left out, and why.</summary>
     public IReadOnlyList<UnreadableImageException> Skipped => _skipped;
 
-    /// <exception cref="UnreadableImageException">A picture cannot be read, and such pictures are not skipped.</exception>
+    /// <exception cref="UnreadableImageException">An image cannot be read, and such images are not skipped.</exception>
     /// <exception cref="InvalidOperationException">A row has no label, one that is not among the classes, or no usable weight.</exception>
     public IEnumerable<TrainingRow> Read()
     {
@@ -42,7 +42,7 @@ internal sealed class TrainingRows(
             checkAlive?.Invoke();
             int index = readClass();
             float counts = readWeight?.Invoke() ?? 1;
-            if (counts > 0 && TryRead(reader) is { } picture) yield return new TrainingRow(cursor.Position, reader.Path, picture, index, counts);
+            if (counts > 0 && TryRead(reader) is { } image) yield return new TrainingRow(cursor.Position, reader.Path, image, index, counts);
         }
     }
 

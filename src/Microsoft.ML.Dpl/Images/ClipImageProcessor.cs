@@ -5,12 +5,12 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Images;
 
 /// <summary>
-/// CLIP's picture preprocessing: the short side resized (bicubic, antialiased), the middle cropped, colours normalised.
+/// CLIP's image preprocessing: the short side resized (bicubic, antialiased), the middle cropped, colours normalised.
 /// Sizes and rounding are those of the reference's PIL route. Thread-safe.
 /// </summary>
 internal sealed class ClipImageProcessor
 {
-    /// <summary>Longer pictures are first cut to the middle part of this shape, of which the crop still sees only a small piece.</summary>
+    /// <summary>Longer images are first cut to the middle part of this shape, of which the crop still sees only a small piece.</summary>
     public const int LongestShape = 32;
 
     public ClipImageProcessor(ClipImageProcessorConfig config) => Config = config;
@@ -18,7 +18,7 @@ internal sealed class ClipImageProcessor
     /// <summary>Sizes, means and deviations.</summary>
     public ClipImageProcessorConfig Config { get; }
 
-    /// <summary>Rows and columns of a prepared picture.</summary>
+    /// <summary>Rows and columns of a prepared image.</summary>
     public int ImageSize => Config.CropSize;
 
     /// <summary>Reads Hugging Face's <c>preprocessorConfig.json</c>.</summary>
@@ -31,23 +31,23 @@ internal sealed class ClipImageProcessor
     /// <summary>The preprocessing of OpenAI's weights at <paramref name="imageSize"/> pixels a side.</summary>
     public static ClipImageProcessor Default(int imageSize) => new(ClipImageProcessorConfig.Default(imageSize));
 
-    /// <summary>Resizes and crops a picture. Returns [3, size, size] bytes, channel first.</summary>
+    /// <summary>Resizes and crops an image. Returns [3, size, size] bytes, channel first.</summary>
     public byte[] Prepare(RgbImage image)
     {
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
         bool resizes = Math.Min(image.Width, image.Height) != Config.ShortSide; // as in PIL, alpha only plays a part in resizing
-        return Prepare(resizes ? PictureResizing.WeightedByAlpha(image) : PictureResizing.Opaque(image)).bytes.ToArray();
+        return Prepare(resizes ? ImageResizing.WeightedByAlpha(image) : ImageResizing.Opaque(image)).bytes.ToArray();
     }
 
-    /// <summary>Resizes and crops a picture held as a tensor.</summary>
+    /// <summary>Resizes and crops an image held as a tensor.</summary>
     /// <param name="image">uint8 on the CPU, [3, height, width], or [4, height, width] with colours weighted by alpha; stays the caller's.</param>
     /// <returns>[3, size, size] uint8, in the caller's dispose scope.</returns>
     public Tensor Prepare(Tensor image)
     {
         using var scope = NewDisposeScope();
-        Tensor resized = PictureResizing.ResizeShortSide(MiddlePart(image), Config.ShortSide);
-        return PictureResizing.WithoutAlpha(MiddleCrop(resized, ImageSize)).contiguous().MoveToOuterDisposeScope();
+        Tensor resized = ImageResizing.ResizeShortSide(MiddlePart(image), Config.ShortSide);
+        return ImageResizing.WithoutAlpha(MiddleCrop(resized, ImageSize)).contiguous().MoveToOuterDisposeScope();
     }
 
     /// <summary>Turns bytes into what the image tower takes: (x / 255 − mean) / deviation for each channel.</summary>
@@ -60,8 +60,8 @@ internal sealed class ClipImageProcessor
         return bytes.to(ScalarType.Float32).div_(255f).sub_(mean).div_(deviation).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The part of a picture that <see cref="Prepare(RgbImage)"/> keeps, in the picture's pixels. It reaches beyond the picture where the crop is padded.</summary>
-    /// <param name="width">Pixels of the picture, at least 1.</param>
+    /// <summary>The part of an image that <see cref="Prepare(RgbImage)"/> keeps, in the image's pixels. It reaches beyond the image where the crop is padded.</summary>
+    /// <param name="width">Pixels of the image, at least 1.</param>
     /// <param name="height">Likewise.</param>
     public (double X, double Y, double Width, double Height) CropOf(int width, int height)
     {

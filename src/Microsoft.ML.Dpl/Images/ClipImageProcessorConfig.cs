@@ -9,7 +9,7 @@ namespace Microsoft.ML.Dpl.Clip;
 /// <param name="Deviation">[3] standard deviations, greater than 0.</param>
 public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float[] Mean, float[] Deviation)
 {
-    /// <summary>A short side of many times the crop would only make huge pictures of which a speck is seen.</summary>
+    /// <summary>A short side of many times the crop would only make huge images of which a speck is seen.</summary>
     private const int LargestSide = 16;
 
     private const int Bicubic = 3, LongestShown = 40;
@@ -57,7 +57,7 @@ public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float
         }
     }
 
-    /// <summary>Whether means and deviations can be of values from 0 to 1; others would make all pictures alike, or no numbers of them.</summary>
+    /// <summary>Whether means and deviations can be of values from 0 to 1; others would make all images alike, or no numbers of them.</summary>
     internal static bool AreUsable(float[] mean, float[] deviation) => mean.All(m => m is >= -1000 and <= 1000) && deviation.All(d => d is >= 1e-6f and <= 1e6f);
 
     /// <summary>One file's fields, read with messages that name file and field.</summary>
@@ -66,7 +66,7 @@ public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float
         public ClipImageProcessorConfig Read(int imageSize)
         {
             foreach (string step in (string[])["do_resize", "do_center_crop", "do_rescale"])
-                if (!Flag(step)) throw Refuse($"{step} is false; pictures are always resized, cropped and scaled to 0…1");
+                if (!Flag(step)) throw Refuse($"{step} is false; images are always resized, cropped and scaled to 0…1");
             if (Field("resample") is { } resample && !(resample.ValueKind == JsonValueKind.Number && resample.TryGetInt32(out int filter) && filter == Bicubic))
                 throw Refuse($"resample is {Shown(resample)}; only 3 (bicubic) is supported");
             if (Field("rescale_factor") is { } factor && !(factor.ValueKind == JsonValueKind.Number && Math.Abs(factor.GetDouble() * 255 - 1) < 1e-4))

@@ -2,10 +2,10 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Images;
 
-/// <summary>Turns and mirrors a picture as the orientation in its file asks, as PIL's <c>ImageOps.exif_transpose</c> does.</summary>
+/// <summary>Turns and mirrors an image as the orientation in its file asks, as PIL's <c>ImageOps.exif_transpose</c> does.</summary>
 internal static class ExifOrientation
 {
-    /// <summary>The picture upright: a new one, or the same where nothing is to be done.</summary>
+    /// <summary>The image upright: a new one, or the same where nothing is to be done.</summary>
     /// <param name="image">As it is stored.</param>
     /// <param name="origin">Where its first row and column belong, numbered as in EXIF.</param>
     public static RgbImage Upright(RgbImage image, SKEncodedOrigin origin)

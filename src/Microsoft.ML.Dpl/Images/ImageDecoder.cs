@@ -5,12 +5,12 @@ using SkiaSharp;
 namespace Microsoft.ML.Dpl.Images;
 
 /// <summary>
-/// Decodes pictures to plain red, green and blue as CLIP's reference preprocessing does: palettes and greys expanded, 16-bit samples cut to 8,
+/// Decodes images to plain red, green and blue as CLIP's reference preprocessing does: palettes and greys expanded, 16-bit samples cut to 8,
 /// alpha kept apart and never blended, colour profiles ignored, EXIF orientation too unless it is asked for. Thread-safe.
 /// </summary>
 internal static class ImageDecoder
 {
-    /// <summary>Pictures of more pixels are refused before they are decoded, unless the caller sets another bound: PIL's.</summary>
+    /// <summary>Images of more pixels are refused before they are decoded, unless the caller sets another bound: PIL's.</summary>
     public const long DefaultMaximumPixels = 178_956_970;
 
     /// <summary>The most pixels that can be asked for: four bytes each must fit into one array.</summary>
@@ -18,33 +18,33 @@ internal static class ImageDecoder
 
     /// <summary>Reads and decodes a file, which is closed again before this returns.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The path names no picture that can be decoded, or one of too many pixels.</exception>
+    /// <exception cref="InvalidDataException">The path names no image that can be decoded, or one of too many pixels.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
     public static RgbImage FromFile(string path, long maximumPixels = DefaultMaximumPixels, bool applyExifOrientation = false)
-        => FromBytes(PictureFile.Read(path), path, maximumPixels, applyExifOrientation);
+        => FromBytes(ImageFile.Read(path), path, maximumPixels, applyExifOrientation);
 
-    /// <summary>Decodes a picture file held in memory.</summary>
+    /// <summary>Decodes an image file held in memory.</summary>
     /// <param name="bytes">The whole file: PNG, JPEG, GIF (its first frame), BMP or WebP (its first frame).</param>
-    /// <param name="name">What messages call the picture.</param>
+    /// <param name="name">What messages call the image.</param>
     /// <param name="maximumPixels">The most pixels (width × height) that are decoded; the header tells before anything is.</param>
-    /// <param name="applyExifOrientation">Whether the picture is turned and mirrored as its file asks.</param>
-    /// <exception cref="InvalidDataException">The bytes are no picture that can be decoded, or one of too many pixels.</exception>
+    /// <param name="applyExifOrientation">Whether the image is turned and mirrored as its file asks.</param>
+    /// <exception cref="InvalidDataException">The bytes are no image that can be decoded, or one of too many pixels.</exception>
     public static unsafe RgbImage FromBytes(ReadOnlySpan<byte> bytes, string name, long maximumPixels = DefaultMaximumPixels, bool applyExifOrientation = false)
     {
         name = ShownText.Of(name);
-        if (bytes.IsEmpty) throw new InvalidDataException($"Picture '{name}' is empty.");
-        if (!PictureSignature.IsReadable(bytes))
-            throw new InvalidDataException($"Picture '{name}' cannot be decoded: it is {PictureSignature.NameOfOther(bytes) ?? "no picture"}, not a {PictureSignature.Readable} file.");
+        if (bytes.IsEmpty) throw new InvalidDataException($"Image '{name}' is empty.");
+        if (!ImageSignature.IsReadable(bytes))
+            throw new InvalidDataException($"Image '{name}' cannot be decoded: it is {ImageSignature.NameOfOther(bytes) ?? "no image"}, not a {ImageSignature.Readable} file.");
         fixed (byte* start = bytes)
         {
             using SKData data = SKData.Create((nint)start, bytes.Length);
             using SKCodec codec = SKCodec.Create(data)
-                ?? throw new InvalidDataException($"Picture '{name}' cannot be decoded: it begins as a {PictureSignature.Readable} file does, but its header is damaged.");
+                ?? throw new InvalidDataException($"Image '{name}' cannot be decoded: it begins as a {ImageSignature.Readable} file does, but its header is damaged.");
             (int width, int height) = (codec.Info.Width, codec.Info.Height);
             maximumPixels = Math.Min(maximumPixels, LargestMaximumPixels);
             if ((long)width * height > maximumPixels)
-                throw new InvalidDataException($"Picture '{name}' has {width} × {height} pixels, more than the {maximumPixels} that are allowed (MaxImagePixels).");
+                throw new InvalidDataException($"Image '{name}' has {width} × {height} pixels, more than the {maximumPixels} that are allowed (MaxImagePixels).");
 
             // Not premultiplied, so that the colours under transparent pixels survive; no colour space, so that none is converted.
             var info = new SKImageInfo(width, height, SKColorType.Rgba8888, codec.Info.IsOpaque ? SKAlphaType.Opaque : SKAlphaType.Unpremul);
@@ -52,15 +52,15 @@ internal static class ImageDecoder
             fixed (byte* target = rgba)
             {
                 SKCodecResult result = codec.GetPixels(info, (nint)target);
-                if (result == SKCodecResult.IncompleteInput) throw new InvalidDataException($"Picture '{name}' is cut short: its pixels end before its last row.");
-                if (result != SKCodecResult.Success) throw new InvalidDataException($"Picture '{name}' cannot be decoded: {result}.");
+                if (result == SKCodecResult.IncompleteInput) throw new InvalidDataException($"Image '{name}' is cut short: its pixels end before its last row.");
+                if (result != SKCodecResult.Success) throw new InvalidDataException($"Image '{name}' cannot be decoded: {result}.");
             }
             var image = new RgbImage(width, height, Colours(rgba, blueFirst: false), Alpha(rgba));
             return applyExifOrientation ? ExifOrientation.Upright(image, codec.EncodedOrigin) : image;
         }
     }
 
-    /// <summary>Copies an ML.NET picture's colours; it stays its owner's.</summary>
+    /// <summary>Copies an ML.NET image's colours; it stays its owner's.</summary>
     /// <remarks>
     /// ML.NET multiplies the colours of a file by its alpha while loading. Where every pixel looks so (no colour above its alpha), the colours are divided again,
     /// which is what <see cref="FromFile"/> gives up to rounding, but for wholly transparent pixels, which are black.
@@ -70,7 +70,7 @@ internal static class ImageDecoder
     {
         ArgumentNullException.ThrowIfNull(image);
         if (image.PixelFormat is not (MLPixelFormat.Bgra32 or MLPixelFormat.Rgba32))
-            throw new InvalidDataException($"The picture's pixel format is {image.PixelFormat}; Bgra32 and Rgba32 are understood.");
+            throw new InvalidDataException($"The image's pixel format is {image.PixelFormat}; Bgra32 and Rgba32 are understood.");
 
         ReadOnlySpan<byte> pixels = image.Pixels;
         byte[] colours = Colours(pixels, blueFirst: image.PixelFormat == MLPixelFormat.Bgra32);

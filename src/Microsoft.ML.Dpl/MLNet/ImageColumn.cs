@@ -3,20 +3,20 @@ using Microsoft.ML.Transforms.Image;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>The forms in which a column can hold pictures.</summary>
+/// <summary>The forms in which a column can hold images.</summary>
 internal enum ImageForm
 {
     /// <summary><see cref="MLImage"/>, as <c>LoadImages</c> makes it.</summary>
     Image,
 
-    /// <summary>Text: the path of a picture file.</summary>
+    /// <summary>Text: the path of an image file.</summary>
     Path,
 
-    /// <summary>A vector of bytes: a picture file's content, as <c>LoadRawImageBytes</c> makes it.</summary>
+    /// <summary>A vector of bytes: an image file's content, as <c>LoadRawImageBytes</c> makes it.</summary>
     Bytes,
 }
 
-/// <summary>The column that pictures are read from, found and checked.</summary>
+/// <summary>The column that images are read from, found and checked.</summary>
 internal sealed class ImageColumn
 {
     private readonly ImageReading _reading;
@@ -30,7 +30,7 @@ internal sealed class ImageColumn
     /// <param name="schema">The input's schema.</param>
     /// <param name="name">The column's name.</param>
     /// <param name="reading">How files and bytes are read; null: as <see cref="ImageReading"/> does by default.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The column is missing or of a type that cannot hold pictures.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing or of a type that cannot hold images.</exception>
     public static ImageColumn Find(DataViewSchema schema, string name, ImageReading? reading = null)
     {
         if (schema.GetColumnOrNull(name) is not { } column) throw Missing(nameof(schema), name, schema.Select(c => c.Name));
@@ -39,7 +39,7 @@ internal sealed class ImageColumn
     }
 
     /// <summary>The same check on what an estimator knows.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The column is missing or of a type that cannot hold pictures.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing or of a type that cannot hold images.</exception>
     public static void Check(SchemaShape schema, string name)
     {
         if (!schema.Any(c => c.Name == name)) throw Missing(nameof(schema), name, schema.Select(c => c.Name));

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Images;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>Decodes the picture of a row's present position. Belongs to one row or cursor and its thread.</summary>
+/// <summary>Decodes the image of a row's present position. Belongs to one row or cursor and its thread.</summary>
 internal sealed class ImageReader
 {
     private readonly DataViewRow _row;
@@ -22,10 +22,10 @@ internal sealed class ImageReader
         };
     }
 
-    /// <summary>The file of the picture read last; null where the picture came as bytes or as an image without a tag.</summary>
+    /// <summary>The file of the image read last; null where the image came as bytes or as an image without a tag.</summary>
     public string? Path { get; private set; }
 
-    /// <exception cref="UnreadableImageException">The picture is missing or cannot be decoded.</exception>
+    /// <exception cref="UnreadableImageException">The image is missing or cannot be decoded.</exception>
     public RgbImage Read()
     {
         Path = null;

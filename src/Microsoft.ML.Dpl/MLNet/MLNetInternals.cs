@@ -31,7 +31,7 @@ internal static class MLNetInternals
     /// <summary>Of the format, not of the library: the assembly's version is frozen.</summary>
     /// <remarks>
     /// 1.2 adds entries that carry CLIP. A reader of 1.1 leaves them alone and looks for CLIP as ever.
-    /// 1.3 turns pictures as their files ask. A reader of 1.2 would not, and predict otherwise without a word, so it is kept out; other models stay 1.2.
+    /// 1.3 turns images as their files ask. A reader of 1.2 would not, and predict otherwise without a word, so it is kept out; other models stay 1.2.
     /// </remarks>
     public const uint FormatVersion = 0x00010003;
 
@@ -65,11 +65,11 @@ internal static class MLNetInternals
     /// <param name="context">As <c>ICanSaveModel.Save</c> received it.</param>
     /// <param name="loaderSignature">The name under which <paramref name="loaderAssembly"/> registers the loader.</param>
     /// <param name="loaderAssembly">The assembly that <c>Model.Load</c> looks into.</param>
-    /// <param name="turnsPictures">Whether readers must turn pictures as their files ask.</param>
-    public static ModelWriter BeginSave(ModelSaveContext context, string loaderSignature, Assembly loaderAssembly, bool turnsPictures)
+    /// <param name="turnsImages">Whether readers must turn images as their files ask.</param>
+    public static ModelWriter BeginSave(ModelSaveContext context, string loaderSignature, Assembly loaderAssembly, bool turnsImages)
     {
         context.CheckAtModel();
-        context.SetVersionInfo(turnsPictures
+        context.SetVersionInfo(turnsImages
             ? CreateVersionInfo(loaderSignature, loaderAssembly, written: FormatVersion, oldestReader: FormatVersion)
             : CreateVersionInfo(loaderSignature, loaderAssembly, written: VersionWithoutTurning, oldestReader: OldestReader));
         return new ModelWriter(context);

@@ -17,7 +17,7 @@ internal sealed class ScoreLookAhead(IDataView input, ImageColumn image, IImageS
     /// <param name="row">Its position; never lower than that of an earlier call.</param>
     /// <param name="id">Its identity, which must be met again here.</param>
     /// <returns>Probabilities, [classes].</returns>
-    /// <exception cref="UnreadableImageException">This row's picture cannot be read.</exception>
+    /// <exception cref="UnreadableImageException">This row's image cannot be read.</exception>
     /// <exception cref="InvalidOperationException">The input gave other rows than to the first cursor.</exception>
     public float[] At(long row, DataViewRowId id)
     {

@@ -16,7 +16,7 @@ namespace Microsoft.ML.Dpl;
 /// <param name="BackboneName">The CLIP's name where the model was trained.</param>
 /// <param name="BackboneSha256">SHA-256 of its weights, 64 hexadecimal digits.</param>
 /// <param name="BackboneLocation">Where it lay then; null where the zip does not say.</param>
-/// <param name="ImageFolder">Where relative paths of pictures start; null: the current folder.</param>
+/// <param name="ImageFolder">Where relative paths of images start; null: the current folder.</param>
 /// <param name="MLNetVersion">The version of ML.NET that wrote the zip; null where it does not say.</param>
 /// <param name="Entries">The zip's entries of this model, without the folder they lie in.</param>
 public sealed record DplModelInfo(
@@ -29,10 +29,10 @@ public sealed record DplModelInfo(
     /// <summary>Whether the fit's numbers went wrong and this is the best it had before.</summary>
     public bool HasDiverged { get; init; }
 
-    /// <summary>Whether pictures are turned and mirrored as their files ask; see <see cref="DplTrainer.Options.ApplyExifOrientation"/>.</summary>
+    /// <summary>Whether images are turned and mirrored as their files ask; see <see cref="DplTrainer.Options.ApplyExifOrientation"/>.</summary>
     public bool ApplyExifOrientation { get; init; }
 
-    /// <summary>The most pixels a picture file may have; see <see cref="DplTrainer.Options.MaxImagePixels"/>.</summary>
+    /// <summary>The most pixels an image file may have; see <see cref="DplTrainer.Options.MaxImagePixels"/>.</summary>
     public long MaxImagePixels { get; init; } = ImageDecoder.DefaultMaximumPixels;
 
     /// <summary>Reads the description of the first model of this library in a zip.</summary>

@@ -15,12 +15,12 @@ namespace Microsoft.ML.Dpl.Models;
 /// <param name="ImageLengths">Context length per image layer.</param>
 /// <param name="ValidationAccuracy">Of the values kept, 0 to 1; null without validation rows.</param>
 /// <param name="Search">The alphas' history; null where the lengths were given.</param>
-/// <param name="ImageFolder">Where relative paths of pictures start; null: the current folder.</param>
+/// <param name="ImageFolder">Where relative paths of images start; null: the current folder.</param>
 /// <param name="WasCancelled">Whether the fit was cut short; false in zips from before it was kept.</param>
 /// <param name="HasDiverged">Whether the fit's numbers went wrong and this is what it had before; false in zips from before it was kept.</param>
 /// <param name="Carries">What of CLIP lies in the zip; nothing in zips from before there was a choice.</param>
-/// <param name="ApplyExifOrientation">Whether pictures are turned and mirrored as their files ask; false in zips from before there was a choice.</param>
-/// <param name="MaxImagePixels">The most pixels a picture may have; null in zips from before it was kept: the default.</param>
+/// <param name="ApplyExifOrientation">Whether images are turned and mirrored as their files ask; false in zips from before there was a choice.</param>
+/// <param name="MaxImagePixels">The most pixels an image may have; null in zips from before it was kept: the default.</param>
 /// <param name="ClassNames">The classes, for whoever reads this text alone; the main stream has them for loading. Null in zips from before they were kept here.</param>
 internal sealed record ModelDescription(
     BackboneReference Backbone, string Template, IReadOnlyList<int> TextLengths, IReadOnlyList<int> ImageLengths, double? ValidationAccuracy, SearchResult? Search,
@@ -34,11 +34,11 @@ internal sealed record ModelDescription(
     public DplModelContents Contents
         => Carries switch { CarriedParts.ImageTower => DplModelContents.WithImageTower, CarriedParts.Clip => DplModelContents.WithClip, _ => DplModelContents.PromptsOnly };
 
-    /// <summary>How the model's pictures are read.</summary>
+    /// <summary>How the model's images are read.</summary>
     [JsonIgnore]
     public ImageReading Reading => new(ImageFolder, MaxImagePixels ?? ImageDecoder.DefaultMaximumPixels, ApplyExifOrientation);
 
-    /// <summary>The same with pictures read that way.</summary>
+    /// <summary>The same with images read that way.</summary>
     public ModelDescription With(ImageReading reading) => this with { ImageFolder = reading.BaseFolder, MaxImagePixels = reading.MaximumPixels, ApplyExifOrientation = reading.ApplyExifOrientation };
 
     public string ToJson() => JsonSerializer.Serialize(this, Json);
@@ -63,7 +63,7 @@ internal sealed record ModelDescription(
         if (description.TextLengths.Count == 0 || description.ImageLengths.Count == 0) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip has no lengths for a branch. Save the model again.");
         if (description.Template.Split("{}").Length != 2) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again.");
         if (description.MaxImagePixels is long pixels && (pixels < 1 || pixels > ImageDecoder.LargestMaximumPixels))
-            throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip allows pictures of {pixels} pixels, where 1 to {ImageDecoder.LargestMaximumPixels} are possible. Save the model again.");
+            throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip allows images of {pixels} pixels, where 1 to {ImageDecoder.LargestMaximumPixels} are possible. Save the model again.");
         if (description.Search is { } search && !IsComplete(search, description))
             throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip holds an incomplete search. Save the model again.");
         return description;

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl.Models;
 /// <param name="ImageColumnName">The input's column.</param>
 /// <param name="PredictedLabelColumnName">The added column with the best class.</param>
 /// <param name="ScoreColumnName">The added column with the probabilities.</param>
-/// <param name="BatchSize">Pictures a forward pass, at least 1.</param>
+/// <param name="BatchSize">Images a forward pass, at least 1.</param>
 /// <param name="Classes">The classes, in score order.</param>
 internal sealed record ModelFace(string ImageColumnName, string PredictedLabelColumnName, string ScoreColumnName, int BatchSize, LabelClasses Classes);
 
@@ -46,13 +46,13 @@ internal static class ModelZip
     /// <param name="loaderAssembly">The assembly that <c>Model.Load</c> looks into.</param>
     /// <param name="face">Goes into the main stream.</param>
     /// <param name="json">Goes into <see cref="DescriptionEntry"/>.</param>
-    /// <param name="turnsPictures">Whether only readers that turn pictures as their files ask may read it.</param>
+    /// <param name="turnsImages">Whether only readers that turn images as their files ask may read it.</param>
     /// <param name="streams">Written one after another, each through a temporary file.</param>
     public static void Write(
         ModelSaveContext context, string loaderSignature, Assembly loaderAssembly,
-        ModelFace face, string json, bool turnsPictures, params (string Name, Action<BinaryWriter> Write)[] streams)
+        ModelFace face, string json, bool turnsImages, params (string Name, Action<BinaryWriter> Write)[] streams)
     {
-        ModelWriter writer = MLNetInternals.BeginSave(context, loaderSignature, loaderAssembly, turnsPictures);
+        ModelWriter writer = MLNetInternals.BeginSave(context, loaderSignature, loaderAssembly, turnsImages);
         writer.Write(face.ImageColumnName);
         writer.Write(face.PredictedLabelColumnName);
         writer.Write(face.ScoreColumnName);

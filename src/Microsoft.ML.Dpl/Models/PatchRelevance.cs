@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>What a picture's patches contribute to one class.</summary>
+/// <summary>What an image's patches contribute to one class.</summary>
 /// <param name="Class">Index of the class.</param>
 /// <param name="Probability">Of that class, 0 to 1.</param>
 /// <param name="Patches">[grid²] row by row, at least 0, on no fixed scale.</param>
@@ -12,7 +12,7 @@ internal sealed record PatchRelevance(int Class, float Probability, float[] Patc
     /// <summary>
     /// Gradient-weighted attention rollout (Chefer, Gur, Wolf, ICCV 2021, arXiv 2103.15679, equations 5 and 6): with A the attention of a layer among the tokens and
     /// ∇A the gradient of the class's logit by it, <c>Ā = mean over heads of max(∇A ⊙ A, 0)</c> and <c>R ← R + Ā R</c> from the first layer to the last, R = 1 at first.
-    /// The class token's row of R is what reaches it from each patch. Prompt rows take their share of the softmax but have no place in the picture.
+    /// The class token's row of R is what reaches it from each patch. Prompt rows take their share of the softmax but have no place in the image.
     /// </summary>
     /// <param name="tower">The prompted image branch.</param>
     /// <param name="image">[1, 3, size, size] normalised</param>

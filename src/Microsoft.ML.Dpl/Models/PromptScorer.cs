@@ -24,7 +24,7 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
 
     /// <param name="backbone">Its image tower is rented until this is disposed.</param>
     /// <param name="prompts">Not kept.</param>
-    /// <param name="batchSize">Most pictures one forward pass takes.</param>
+    /// <param name="batchSize">Most images one forward pass takes.</param>
     /// <param name="device">Where it computes.</param>
     public PromptScorer(ClipBackbone backbone, TrainedPrompts prompts, int batchSize, Device device)
     {
@@ -52,12 +52,12 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
     /// <summary>What it computes with, valid within <see cref="Use"/>.</summary>
     public FoldedClassifier Classifier => new(_tower, _classFeatures, _logitScale);
 
-    /// <summary>How pictures are prepared.</summary>
+    /// <summary>How images are prepared.</summary>
     public ClipImageProcessorConfig Preprocessing => _processor.Config;
 
     public byte[] Prepare(RgbImage image) => _processor.Prepare(image);
 
-    /// <summary>[3, size, size] as the image tower takes a picture.</summary>
+    /// <summary>[3, size, size] as the image tower takes an image.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public float[] Pixels(RgbImage image) => Use(() => Normalised([Prepare(image)]).cpu().data<float>().ToArray());
 
@@ -67,7 +67,7 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
         return probabilities.cpu().data<float>().ToArray().Chunk((int)_classFeatures.shape[0]).ToArray();
     });
 
-    /// <summary>What the patches of a picture contribute to a class, and the rectangle of the picture that they cover, in its pixels.</summary>
+    /// <summary>What the patches of an image contribute to a class, and the rectangle of the image that they cover, in its pixels.</summary>
     /// <param name="image">Of any size.</param>
     /// <param name="chosen">Index of the class; null: the most probable one.</param>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>

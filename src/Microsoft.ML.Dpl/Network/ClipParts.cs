@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// Workers that share the pictures and the classes of every step, each with towers of its own over the same frozen weights. On a CPU this beats operations
+/// Workers that share the images and the classes of every step, each with towers of its own over the same frozen weights. On a CPU this beats operations
 /// that are shared among threads one by one, since those meet hundreds of times a step.
 /// </summary>
 internal sealed class ClipParts : IDisposable
@@ -34,7 +34,7 @@ internal sealed class ClipParts : IDisposable
 
     public TextTower Text { get; }
 
-    /// <summary>As many workers as threads or pictures, whichever are fewer. Null where a single one would have many threads, and where the device is no CPU: libtorch's operations do the work alone there.</summary>
+    /// <summary>As many workers as threads or images, whichever are fewer. Null where a single one would have many threads, and where the device is no CPU: libtorch's operations do the work alone there.</summary>
     /// <inheritdoc cref="ClipParts(VisionWeights, TextWeights, IReadOnlyList{int[]}, int, int, StepBlocks)"/>
     public static ClipParts? Create(VisionWeights vision, TextWeights text, IReadOnlyList<int[]> classes, int batchSize, StepBlocks? steps = null)
     {

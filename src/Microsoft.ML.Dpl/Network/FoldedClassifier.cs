@@ -2,8 +2,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Network;
 
-/// <summary>All that scores are computed with once a picture is prepared. Owns nothing.</summary>
-/// <param name="Tower">Pictures to features.</param>
+/// <summary>All that scores are computed with once an image is prepared. Owns nothing.</summary>
+/// <param name="Tower">Images to features.</param>
 /// <param name="ClassFeatures">[classes, embedding], unit rows</param>
 /// <param name="LogitScale">The factor on cosine similarities.</param>
 internal sealed record FoldedClassifier(FoldedImageTower Tower, Tensor ClassFeatures, double LogitScale)

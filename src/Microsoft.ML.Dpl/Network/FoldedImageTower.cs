@@ -28,7 +28,7 @@ internal sealed class FoldedImageTower : IDisposable
     /// <summary>Each layer's constant keys and values, [1, heads, length, headWidth]; null where it has no prompt. They stay this object's.</summary>
     public IReadOnlyList<(Tensor K, Tensor V)?> Folded => _folded;
 
-    /// <summary>Class token and patches of a picture.</summary>
+    /// <summary>Class token and patches of an image.</summary>
     public long Tokens => 1 + (long)_weights.Config.Grid * _weights.Config.Grid;
 
     /// <param name="images">[batch, 3, size, size] normalised</param>

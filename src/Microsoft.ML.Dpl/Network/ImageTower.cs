@@ -41,7 +41,7 @@ internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null
         ClipConfig config = weights.Config;
         long batch = images.shape[0], grid = config.Grid, patch = config.PatchSize, width = config.Vision.Width;
         if (images.shape[2] != config.ImageSize || images.shape[3] != config.ImageSize)
-            throw new ArgumentException($"Pictures of {images.shape[3]} × {images.shape[2]} pixels do not fit this CLIP's {config.ImageSize}.", nameof(images));
+            throw new ArgumentException($"Images of {images.shape[3]} × {images.shape[2]} pixels do not fit this CLIP's {config.ImageSize}.", nameof(images));
 
         // Patches as rows make the strided convolution one matrix product.
         Tensor patches = images.narrow(2, 0, grid * patch).narrow(3, 0, grid * patch).reshape(batch, 3, grid, patch, grid, patch)
@@ -55,7 +55,7 @@ internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null
     public static Tensor Project(VisionWeights weights, Tensor classRows)
         => PromptedBlock.Norm(classRows, weights.PostNormWeight, weights.PostNormBias, weights.Config.Vision).matmul(weights.Projection);
 
-    /// <summary>How so many pictures' rows attend in all blocks but the last, how in that one, and which rows [batch] it computes. Owned by this object.</summary>
+    /// <summary>How so many images' rows attend in all blocks but the last, how in that one, and which rows [batch] it computes. Owned by this object.</summary>
     public (AttentionLayout Body, AttentionLayout Last, Tensor ClassRows) LayoutsFor(long batch)
     {
         if (_layouts.TryGetValue(batch, out var layouts)) return layouts;

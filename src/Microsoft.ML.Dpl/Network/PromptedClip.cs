@@ -16,7 +16,7 @@ internal sealed class PromptedClip(ImageTower image, TextTower text, ClassTexts 
 
     public ClassTexts Texts => texts;
 
-    /// <summary>exp(logit scale) · cos(picture, class text).</summary>
+    /// <summary>exp(logit scale) · cos(image, class text).</summary>
     /// <param name="images">[batch, 3, size, size] normalised</param>
     /// <param name="imagePrompts">The image branch's prompts.</param>
     /// <param name="textPrompts">The text branch's prompts.</param>
@@ -31,7 +31,7 @@ internal sealed class PromptedClip(ImageTower image, TextTower text, ClassTexts 
         return Logits(imageFeatures, classFeatures, text.Weights.LogitScale).MoveToOuterDisposeScope();
     }
 
-    /// <summary>[batch, embedding] features of pictures without gradients, by the workers where there are any; in the caller's dispose scope.</summary>
+    /// <summary>[batch, embedding] features of images without gradients, by the workers where there are any; in the caller's dispose scope.</summary>
     /// <param name="tower">With trained or without any prompts.</param>
     /// <param name="images">[batch, 3, size, size] normalised</param>
     public Tensor ImageFeatures(FoldedImageTower tower, Tensor images)

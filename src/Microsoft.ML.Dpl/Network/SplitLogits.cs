@@ -95,13 +95,13 @@ internal sealed class SplitPass : IDisposable
         return sum.MoveToOuterDisposeScope();
     }
 
-    /// <summary>A worker's share of the work: some pictures, some classes, and leaves that stand for the parameters.</summary>
+    /// <summary>A worker's share of the work: some images, some classes, and leaves that stand for the parameters.</summary>
     private sealed class Part(Tensor images, (int First, int Count) share, IReadOnlyList<Parameter> parameters) : IDisposable
     {
         private readonly BackwardTensors _backward = new();
         private Tensor[] _leaves = [];
 
-        /// <summary>[pictures, embedding], null without pictures.</summary>
+        /// <summary>[images, embedding], null without images.</summary>
         public Tensor? Image { get; private set; }
 
         /// <summary>[classes, embedding], null without classes.</summary>

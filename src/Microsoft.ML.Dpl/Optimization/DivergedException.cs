@@ -9,10 +9,10 @@ internal enum Watched
     /// <summary>The gradients of what is learnt.</summary>
     Gradient,
 
-    /// <summary>Of the validation pictures after an epoch of training.</summary>
+    /// <summary>Of the validation images after an epoch of training.</summary>
     ValidationLoss,
 
-    /// <summary>Of the last training batch with the prompts that training ended with, where there are no validation pictures.</summary>
+    /// <summary>Of the last training batch with the prompts that training ended with, where there are no validation images.</summary>
     FinalLoss,
 }
 
@@ -22,9 +22,9 @@ internal enum Watched
 /// <param name="step">Within the epoch, from 0.</param>
 /// <param name="watched">Which number.</param>
 /// <param name="value">What it became.</param>
-/// <param name="pictures">The batch: positions in the source that gave it; empty where that is not known.</param>
-/// <param name="ofValidation">Whether that source has the validation pictures.</param>
-internal sealed class DivergedException(RunStage stage, int epoch, int step, Watched watched, double value, IReadOnlyList<int> pictures, bool ofValidation)
+/// <param name="images">The batch: positions in the source that gave it; empty where that is not known.</param>
+/// <param name="ofValidation">Whether that source has the validation images.</param>
+internal sealed class DivergedException(RunStage stage, int epoch, int step, Watched watched, double value, IReadOnlyList<int> images, bool ofValidation)
     : InvalidOperationException($"{watched} became {value} in {stage} epoch {epoch + 1}, step {step + 1}.")
 {
     public RunStage Stage { get; } = stage;
@@ -37,7 +37,7 @@ internal sealed class DivergedException(RunStage stage, int epoch, int step, Wat
 
     public double Value { get; } = value;
 
-    public IReadOnlyList<int> Pictures { get; } = pictures;
+    public IReadOnlyList<int> Images { get; } = images;
 
     public bool OfValidation { get; } = ofValidation;
 

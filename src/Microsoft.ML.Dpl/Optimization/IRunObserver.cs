@@ -14,8 +14,8 @@ internal enum RunStage
 /// <param name="TrainLoss">Mean over the epoch's training batches.</param>
 /// <param name="FirstTrainLoss">The same of the stage's first epoch, the warm-up.</param>
 /// <param name="Trouble">What is wrong with the training losses of the epochs so far.</param>
-/// <param name="ValidationLoss">Mean over the epoch's validation batches in the search, over all validation pictures in training; null without any.</param>
-/// <param name="ValidationAccuracy">0 to 1; null in the search and without validation pictures.</param>
+/// <param name="ValidationLoss">Mean over the epoch's validation batches in the search, over all validation images in training; null without any.</param>
+/// <param name="ValidationAccuracy">0 to 1; null in the search and without validation images.</param>
 /// <param name="DecidedLayers">Layers of both branches whose choice leads by the margin of the settings; null in training.</param>
 /// <param name="LargestAlphaChange">The largest change of one alpha in this epoch; null in training.</param>
 /// <param name="TextAlphas">[layer][candidate] at the end of the epoch; null in training.</param>

@@ -8,7 +8,7 @@ internal enum LossTrouble
     /// <summary>The latest epoch's mean lies far above the first one's, in which the prompts hardly moved.</summary>
     Risen,
 
-    /// <summary>The latest two epochs' means are those of guessing: the prompts drown pictures or class names, all classes get the same probability, and no gradient leads back.</summary>
+    /// <summary>The latest two epochs' means are those of guessing: the prompts drown images or class names, all classes get the same probability, and no gradient leads back.</summary>
     Chance,
 }
 

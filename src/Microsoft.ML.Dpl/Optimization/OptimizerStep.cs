@@ -13,7 +13,7 @@ internal static class OptimizerStep
     /// <param name="epoch">From 0.</param>
     /// <param name="step">From 0.</param>
     /// <param name="batch">What the loss is of; null where that is not known.</param>
-    /// <param name="ofValidation">Whether the batch has validation pictures.</param>
+    /// <param name="ofValidation">Whether the batch has validation images.</param>
     /// <param name="maxGradientNorm">Longest gradient of all stepped parameters together, above 0; null: any.</param>
     /// <returns>The loss before the step.</returns>
     /// <exception cref="DivergedException">The loss or a gradient is infinite or not a number; nothing was stepped.</exception>
@@ -27,7 +27,7 @@ internal static class OptimizerStep
         value.backward();
         backward.ThrowFailure();
         (double number, double largestGradient) = Read(value, optimizer.parameters());
-        DivergedException Diverged(Watched watched, double became) => new(stage, epoch, step, watched, became, batch?.Pictures ?? [], ofValidation);
+        DivergedException Diverged(Watched watched, double became) => new(stage, epoch, step, watched, became, batch?.SourceRows ?? [], ofValidation);
         if (!double.IsFinite(number)) throw Diverged(Watched.Loss, number);
         if (!double.IsFinite(largestGradient)) throw Diverged(Watched.Gradient, largestGradient);
         if (maxGradientNorm is double bound) GradientNorm.Bound(optimizer.parameters(), bound);

@@ -35,9 +35,9 @@ internal static class EventValues
         return new Summary.Types.Value { Tag = tag, Histo = histogram };
     }
 
-    /// <summary>A picture.</summary>
+    /// <summary>An image.</summary>
     /// <param name="tag">Its name.</param>
-    /// <param name="picture">As PNG.</param>
-    public static Summary.Types.Value Image(string tag, EncodedPicture picture)
-        => new() { Tag = tag, Image = new Summary.Types.Image { Width = picture.Width, Height = picture.Height, Colorspace = ColoursWithAlpha, EncodedImageString = ByteString.CopyFrom(picture.Png) } };
+    /// <param name="image">As PNG.</param>
+    public static Summary.Types.Value Image(string tag, EncodedImage image)
+        => new() { Tag = tag, Image = new Summary.Types.Image { Width = image.Width, Height = image.Height, Colorspace = ColoursWithAlpha, EncodedImageString = ByteString.CopyFrom(image.Png) } };
 }

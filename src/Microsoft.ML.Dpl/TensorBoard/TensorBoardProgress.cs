@@ -12,7 +12,7 @@ namespace Microsoft.ML.Dpl;
 /// <item><term>search_steps/, training_steps/: train_loss, validation_loss</term><description>Of one batch, in nats; by step</description></item>
 /// <item><term>search/, training/: train_loss, validation_loss, validation_accuracy, learning_rate, decided_layers, largest_alpha_change</term><description>As <see cref="DplEpochMetrics"/> has them; by epoch, from 1</description></item>
 /// <item><term>alphas/text, alphas/image</term><description>Histograms, before the softmax; by epoch of the search</description></item>
-/// <item><term>weights/text, weights/image</term><description>Pictures of the softmax weights: a row per layer, a column per candidate, from dark violet (0) to yellow (1)</description></item>
+/// <item><term>weights/text, weights/image</term><description>Images of the softmax weights: a row per layer, a column per candidate, from dark violet (0) to yellow (1)</description></item>
 /// </list>
 /// Give each fit a folder of its own; one that goes on from a workspace may go on in its folder. Failing to write never ends a fit: see <see cref="Failure"/>.
 /// </remarks>

@@ -5,23 +5,23 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
 
-/// <summary>How prompts do on a set of pictures.</summary>
-/// <param name="Accuracy">Share of pictures whose largest logit is their class's, 0 to 1; not weighted.</param>
+/// <summary>How prompts do on a set of images.</summary>
+/// <param name="Accuracy">Share of images whose largest logit is their class's, 0 to 1; not weighted.</param>
 /// <param name="Loss">Mean of weight · cross-entropy, in nats.</param>
-/// <param name="FirstBad">The pictures of the first batch whose loss is infinite or not a number; empty where all are finite.</param>
+/// <param name="FirstBad">The images of the first batch whose loss is infinite or not a number; empty where all are finite.</param>
 internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<int> FirstBad)
 {
     /// <param name="clip">The model.</param>
     /// <param name="image">Image prompts.</param>
     /// <param name="text">Text prompts.</param>
-    /// <param name="pictures">Every picture once in epoch 0.</param>
+    /// <param name="images">Every image once in epoch 0.</param>
     /// <param name="observer">May end the evaluation between batches.</param>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
-    public static Evaluation Of(PromptedClip clip, FixedBranch image, FixedBranch text, IBatchSource pictures, IRunObserver observer)
-        => Of(clip, image, text, Enumerable.Range(0, pictures.BatchesPerEpoch).Select(index =>
+    public static Evaluation Of(PromptedClip clip, FixedBranch image, FixedBranch text, IBatchSource images, IRunObserver observer)
+        => Of(clip, image, text, Enumerable.Range(0, images.BatchesPerEpoch).Select(index =>
         {
             observer.ThrowIfCancelled();
-            return pictures.Read(0, index);
+            return images.Read(0, index);
         }));
 
     /// <summary>The same of one batch, which is disposed.</summary>
@@ -51,7 +51,7 @@ internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<in
             right += logits.argmax(-1).eq(batch.Labels).sum().item<long>();
             all += batch.Labels.shape[0];
             double ofBatch = Losses.CrossEntropy(logits, batch.Labels, batch.Weights).item<float>();
-            if (!double.IsFinite(ofBatch) && double.IsFinite(loss)) firstBad = batch.Pictures ?? [];
+            if (!double.IsFinite(ofBatch) && double.IsFinite(loss)) firstBad = batch.SourceRows ?? [];
             loss += ofBatch * batch.Labels.shape[0];
         }
         return new Evaluation((double)right / all, loss / all, firstBad);

@@ -11,15 +11,15 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
 {
     private const string Optimizer = "optimizer", Best = "best", Good = "good", Lowest = "lowest";
 
-    /// <summary>Trains both branches in place; where validation pictures are given, the values of the best epoch (the later of equals) are the ones kept.</summary>
-    /// <remarks>Where the observer ends the run the branches hold the best values so far, too: the present ones without validation pictures.</remarks>
+    /// <summary>Trains both branches in place; where validation images are given, the values of the best epoch (the later of equals) are the ones kept.</summary>
+    /// <remarks>Where the observer ends the run the branches hold the best values so far, too: the present ones without validation images.</remarks>
     /// <param name="image">Image prompts, changed.</param>
     /// <param name="text">Text prompts, changed.</param>
     /// <param name="train">Training batches.</param>
-    /// <param name="validation">Every picture once in epoch 0, or null to keep the last epoch.</param>
+    /// <param name="validation">Every image once in epoch 0, or null to keep the last epoch.</param>
     /// <param name="course">Goes on with every step, and says how far training came where it is ended from outside.</param>
     /// <param name="checkpoints">Where the state is kept between steps, and taken from; null: nowhere.</param>
-    /// <exception cref="DivergedException">A loss or a gradient became infinite or not a number. The branches hold the best values so far, or without validation pictures those of the latest good epoch, if there are any.</exception>
+    /// <exception cref="DivergedException">A loss or a gradient became infinite or not a number. The branches hold the best values so far, or without validation images those of the latest good epoch, if there are any.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
     public void Run(FixedBranch image, FixedBranch text, IBatchSource train, IBatchSource? validation, TrainingCourse course, IStageCheckpoints? checkpoints = null)
     {
@@ -30,7 +30,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         using SGD optimizer = optim.SGD(parameters, settings.LearningRate, momentum: settings.Momentum, weight_decay: settings.WeightDecay);
         using ZeroShotTeacher? teacher = settings.DistillationWeight > 0 ? new ZeroShotTeacher(clip) : null;
         using var best = new BestValues(parameters);
-        // With validation pictures the best values are the good ones.
+        // With validation images the best values are the good ones.
         using GoodValues? good = validation is null ? new GoodValues(parameters) : null;
         // The values that the epoch of the lowest loss began with: a loss judges what it was computed with, not what its steps made of it.
         using BestValues? lowest = validation is null ? new BestValues(parameters) : null;

@@ -6,8 +6,8 @@ namespace Microsoft.ML.Dpl.Training;
 /// <summary>One epoch of training.</summary>
 /// <param name="LearningRate">Of the prompts.</param>
 /// <param name="TrainLoss">Mean over the epoch's training batches.</param>
-/// <param name="ValidationLoss">Mean over the validation pictures; null without any.</param>
-/// <param name="ValidationAccuracy">0 to 1; null without validation pictures.</param>
+/// <param name="ValidationLoss">Mean over the validation images; null without any.</param>
+/// <param name="ValidationAccuracy">0 to 1; null without validation images.</param>
 internal sealed record TrainingEpoch(double LearningRate, double TrainLoss, double? ValidationLoss, double? ValidationAccuracy);
 
 /// <summary>How far training is, besides its tensors: the epochs that ended, and the sum of the one under way.</summary>
@@ -44,7 +44,7 @@ internal sealed class TrainingCourse
     public LossTrouble Trouble(int classes) => LossTroubles.Of([.. Epochs.Select(epoch => epoch.TrainLoss)], classes);
 
     /// <summary>
-    /// Where training without validation pictures ended in <see cref="LossTrouble"/>: after how many epochs the prompts stood that the epoch of the lowest mean loss began with. Else null: the last prompts are the result.
+    /// Where training without validation images ended in <see cref="LossTrouble"/>: after how many epochs the prompts stood that the epoch of the lowest mean loss began with. Else null: the last prompts are the result.
     /// </summary>
     /// <param name="classes">How many there are.</param>
     public int? EpochsOfLowestLoss(int classes)

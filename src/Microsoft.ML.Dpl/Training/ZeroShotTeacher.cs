@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
 
-/// <summary>CLIP without prompts on the same pictures: what distillation keeps the prompted model near to.</summary>
+/// <summary>CLIP without prompts on the same images: what distillation keeps the prompted model near to.</summary>
 internal sealed class ZeroShotTeacher : IDisposable
 {
     private readonly PromptedClip _clip;

@@ -18,7 +18,7 @@ import torch
 import golden
 from naive_dpl import NaiveClip, Prompts, Steps
 
-SHAPES = {  # embedding, picture, patch, (layers, width) of pictures and texts: ClipShapes.cs
+SHAPES = {  # embedding, image, patch, (layers, width) of images and texts: ClipShapes.cs
     "smallest": (32, 32, 8, (2, 64), (2, 64)),
     "surrogate": (256, 48, 8, (6, 128), (3, 128)),
     "vit-b-32": (512, 224, 32, (12, 768), (12, 512)),
@@ -70,7 +70,7 @@ def random_weights(shape, generator):
 
 
 class Models:
-    """One random CLIP, its class texts and pictures, and the steps of search and training: StepModels.cs."""
+    """One random CLIP, its class texts and images, and the steps of search and training: StepModels.cs."""
 
     def __init__(self, options):
         device, generator = options.device, torch.Generator().manual_seed(1)

@@ -66,7 +66,7 @@ class NaiveClip:
         return x + F.linear(hidden, self.weights[name + ".mlp.c_proj.weight"], self.weights[name + ".mlp.c_proj.bias"])
 
     def attend(self, x, prompt, name, causal):
-        """Prompt rows are keys and values only: behind the first row of a text, behind all rows of a picture."""
+        """Prompt rows are keys and values only: behind the first row of a text, behind all rows of an image."""
         rows, batch, width = x.shape
         q = kv = self.norm(x, name + ".ln_1")
         if prompt is not None:

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Dpl.Tests.Clip;
 
 public sealed class ClipImageProcessorTests(ITestOutputHelper output)
 {
-    public static TheoryData<string, int> GoldenPictures()
+    public static TheoryData<string, int> GoldenImages()
     {
         var cases = new TheoryData<string, int>();
         foreach (string name in (string[])["alpha.png", "exact-224.png", "grey.jpg", "grey.png", "palette.png", "photo-2.jpg", "photo-landscape.jpg", "rgb.png", "small-upscaled.png", "tall.jpg", "very-wide.png"])
@@ -17,15 +17,15 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
     }
 
     [Theory, Trait("Category", "Golden")]
-    [MemberData(nameof(GoldenPictures))]
+    [MemberData(nameof(GoldenImages))]
     public void PreparesAsTheReferenceDoes(string name, int size)
     {
-        RgbImage picture = ImageDecoder.FromFile(GoldenFolder.At($"preprocess/{name}"));
+        RgbImage image = ImageDecoder.FromFile(GoldenFolder.At($"preprocess/{name}"));
         RgbImage expected = ImageDecoder.FromFile(GoldenFolder.At($"preprocess/{name}.expected-{size}.png"));
-        byte[] actual = ClipImageProcessor.Default(size).Prepare(picture);
+        byte[] actual = ClipImageProcessor.Default(size).Prepare(image);
 
         int[] differences = [.. Enumerable.Range(0, actual.Length).Select(i => Math.Abs(actual[i] - expected.Pixels[i % (size * size) * 3 + i / (size * size)]))];
-        output.WriteLine($"{name} {picture.Width}x{picture.Height} at {size}: mean {differences.Average():f4}, most {differences.Max()}");
+        output.WriteLine($"{name} {image.Width}x{image.Height} at {size}: mean {differences.Average():f4}, most {differences.Max()}");
         Assert.True(differences.Average() <= (name.EndsWith(".jpg", StringComparison.Ordinal) ? 1.5 : 0.5), $"mean difference {differences.Average()}");
     }
 
@@ -35,7 +35,7 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
     [InlineData(500, 1)]
     [InlineData(3, 100_000)]
     [InlineData(49, 48)]
-    public void KeepsAPlainPicturePlainWhateverItsShape(int width, int height)
+    public void KeepsAPlainImagePlainWhateverItsShape(int width, int height)
     {
         byte[] pixels = [.. Enumerable.Range(0, width * height).SelectMany(_ => (byte[])[10, 200, 255])];
         byte[] prepared = ClipImageProcessor.Default(48).Prepare(new RgbImage(width, height, pixels));
@@ -44,7 +44,7 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void LooksAtTheMiddleOfAnExtremelyWidePicture()
+    public void LooksAtTheMiddleOfAnExtremelyWideImage()
     {
         const int Width = 4001, Height = 10;
         var pixels = new byte[Width * Height * 3];

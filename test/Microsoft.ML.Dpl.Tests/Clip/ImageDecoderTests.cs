@@ -1,13 +1,13 @@
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Images;
 using SkiaSharp;
-using static Microsoft.ML.Dpl.Tests.Clip.PictureBytes;
+using static Microsoft.ML.Dpl.Tests.Clip.ImageBytes;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 
 public sealed class ImageDecoderTests : IDisposable
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("dpl-pictures-").FullName;
+    private readonly string _folder = Directory.CreateTempSubdirectory("dpl-images-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
@@ -55,7 +55,7 @@ public sealed class ImageDecoderTests : IDisposable
     {
         byte[] png = Png(64, 64, 8, Grey, [.. Enumerable.Range(0, 64 * 64).Select(i => (byte)(i * 7919 >> 3))]);
         string text = Path.Combine(_folder, "text.png"), empty = Path.Combine(_folder, "empty.png"), cut = Path.Combine(_folder, "cut.png"), whole = Path.Combine(_folder, "whole.png");
-        File.WriteAllText(text, "no picture");
+        File.WriteAllText(text, "no image");
         File.WriteAllBytes(empty, []);
         File.WriteAllBytes(cut, png[..(png.Length / 2)]);
         File.WriteAllBytes(whole, png);
@@ -67,7 +67,7 @@ public sealed class ImageDecoderTests : IDisposable
     }
 
     [Fact]
-    public void RefusesAHugePictureBeforeDecodingIt()
+    public void RefusesAHugeImageBeforeDecodingIt()
     {
         byte[] header = Png(60_000, 60_000, 8, Colour, [0]);
         Assert.Contains("60000 × 60000", Assert.Throws<InvalidDataException>(() => ImageDecoder.FromBytes(header, "a")).Message);

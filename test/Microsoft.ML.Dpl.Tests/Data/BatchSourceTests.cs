@@ -9,34 +9,34 @@ public sealed class BatchSourceTests : IDisposable
     private const int Size = 16;
     private static readonly int[] Labels = [.. Enumerable.Range(0, 11).Select(i => i % 3)];
     private readonly ClipImageProcessor _processor = ClipImageProcessor.Default(Size);
-    private readonly ImageCache _cache = ImageCache.Build(Labels.Select((_, i) => Pictures.Random(40 + i, 50 - i, i)), Size, 1 << 20);
+    private readonly ImageCache _cache = ImageCache.Build(Labels.Select((_, i) => TestImages.Random(40 + i, 50 - i, i)), Size, 1 << 20);
 
     public void Dispose() => _cache.Dispose();
 
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void TwoRunsGiveTheSameBits(bool augmented) => Assert.Equal(Pictures.ReadAll(Training(seed: 3, augmented), 3), Pictures.ReadAll(Training(seed: 3, augmented), 3));
+    public void TwoRunsGiveTheSameBits(bool augmented) => Assert.Equal(TestImages.ReadAll(Training(seed: 3, augmented), 3), TestImages.ReadAll(Training(seed: 3, augmented), 3));
 
     [Fact]
     public void ABatchDoesNotDependOnWhatWasReadBefore()
     {
         IBatchSource source = Training(seed: 3), other = Training(seed: 3);
-        var expected = Pictures.Values(source.Read(2, 1));
-        Pictures.Values(other.Read(5, 0));
-        Pictures.Values(other.Read(2, 2));
-        Assert.Equal(expected, Pictures.Values(other.Read(2, 1)));
-        var parallel = Enumerable.Range(0, 12).AsParallel().WithDegreeOfParallelism(3).Select(i => (i, Batch: Pictures.Values(other.Read(i % 4, i % 3)))).ToArray();
-        Assert.All(parallel, p => Assert.Equal(Pictures.Values(source.Read(p.i % 4, p.i % 3)), p.Batch));
+        var expected = TestImages.Values(source.Read(2, 1));
+        TestImages.Values(other.Read(5, 0));
+        TestImages.Values(other.Read(2, 2));
+        Assert.Equal(expected, TestImages.Values(other.Read(2, 1)));
+        var parallel = Enumerable.Range(0, 12).AsParallel().WithDegreeOfParallelism(3).Select(i => (i, Batch: TestImages.Values(other.Read(i % 4, i % 3)))).ToArray();
+        Assert.All(parallel, p => Assert.Equal(TestImages.Values(source.Read(p.i % 4, p.i % 3)), p.Batch));
     }
 
     [Fact]
     public void EpochsAndSeedsDiffer()
     {
         IBatchSource source = Training(seed: 3, augmented: false);
-        var epochs = Enumerable.Range(0, 4).Select(e => Pictures.Values(source.Read(e, 0)).Images).ToArray();
+        var epochs = Enumerable.Range(0, 4).Select(e => TestImages.Values(source.Read(e, 0)).Images).ToArray();
         Assert.Contains(epochs, e => !e.SequenceEqual(epochs[0]));
-        Assert.NotEqual(epochs, Enumerable.Range(0, 4).Select(e => Pictures.Values(Training(seed: 4, augmented: false).Read(e, 0)).Images));
+        Assert.NotEqual(epochs, Enumerable.Range(0, 4).Select(e => TestImages.Values(Training(seed: 4, augmented: false).Read(e, 0)).Images));
     }
 
     [Fact]
@@ -80,48 +80,48 @@ public sealed class BatchSourceTests : IDisposable
     }
 
     [Fact]
-    public void AugmentsEachPictureAnewInEveryEpoch()
+    public void AugmentsEachImageAnewInEveryEpoch()
     {
         IBatchSource source = new TrainingBatches(_cache, Labels, [4], 1, 1, _processor, new TrainingAugmentation(Size), torch.CPU);
-        string[] views = [.. Enumerable.Range(0, 20).Select(e => string.Join(' ', Pictures.Values(source.Read(e, 0)).Images))];
+        string[] views = [.. Enumerable.Range(0, 20).Select(e => string.Join(' ', TestImages.Values(source.Read(e, 0)).Images))];
         Assert.Equal(20, views.Distinct().Count());
     }
 
     [Fact]
-    public void PreparedPicturesComeInOrder()
+    public void PreparedImagesComeInOrder()
     {
-        RgbImage[] pictures = [.. Enumerable.Range(0, 5).Select(i => Pictures.Random(30, 20 + i, i))];
-        PreparedImages prepared = PreparedImages.Prepare(pictures, [2, 0, 1, 1, 0], _processor);
+        RgbImage[] images = [.. Enumerable.Range(0, 5).Select(i => TestImages.Random(30, 20 + i, i))];
+        PreparedImages prepared = PreparedImages.Prepare(images, [2, 0, 1, 1, 0], _processor);
         IBatchSource source = prepared.InOrder(2, torch.CPU);
         Assert.Equal(3, source.BatchesPerEpoch);
-        var batches = Pictures.ReadAll(source, 1);
+        var batches = TestImages.ReadAll(source, 1);
         Assert.Equal([2, 0, 1, 1, 0], batches.SelectMany(b => b.Labels));
         using var scope = torch.NewDisposeScope();
-        float[] expected = _processor.Normalise(torch.tensor(_processor.Prepare(pictures[4]), [1, 3, Size, Size])).data<float>().ToArray();
+        float[] expected = _processor.Normalise(torch.tensor(_processor.Prepare(images[4]), [1, 3, Size, Size])).data<float>().ToArray();
         Assert.Equal(expected, batches[2].Images);
-        Assert.Equal(batches, Pictures.ReadAll(source, 2).Skip(3));
+        Assert.Equal(batches, TestImages.ReadAll(source, 2).Skip(3));
     }
 
     [Fact]
-    public void PreparedPicturesAreReshuffledEveryEpoch()
+    public void PreparedImagesAreReshuffledEveryEpoch()
     {
-        PreparedImages prepared = PreparedImages.Prepare(Enumerable.Range(0, 9).Select(i => Pictures.Random(20, 20, i)), [.. Enumerable.Range(0, 9)], _processor);
+        PreparedImages prepared = PreparedImages.Prepare(Enumerable.Range(0, 9).Select(i => TestImages.Random(20, 20, i)), [.. Enumerable.Range(0, 9)], _processor);
         IBatchSource source = prepared.Shuffled(4, seed: 5, torch.CPU);
-        long[][] epochs = [.. Enumerable.Range(0, 3).Select(e => Enumerable.Range(0, 3).SelectMany(i => Pictures.Values(source.Read(e, i)).Labels).ToArray())];
+        long[][] epochs = [.. Enumerable.Range(0, 3).Select(e => Enumerable.Range(0, 3).SelectMany(i => TestImages.Values(source.Read(e, i)).Labels).ToArray())];
         Assert.All(epochs, e => Assert.Equal(Enumerable.Range(0, 9).Select(i => (long)i), e.Order()));
         Assert.NotEqual(epochs[0], epochs[1]);
-        Assert.Equal(Pictures.ReadAll(source, 2), Pictures.ReadAll(prepared.Shuffled(4, seed: 5, torch.CPU), 2));
+        Assert.Equal(TestImages.ReadAll(source, 2), TestImages.ReadAll(prepared.Shuffled(4, seed: 5, torch.CPU), 2));
     }
 
     [Fact]
-    public void EveryPictureComesWithItsWeight()
+    public void EveryImageComesWithItsWeight()
     {
         int[] labels = [.. Enumerable.Range(0, Labels.Length)];
         float[] weights = [.. labels.Select(l => 2f * l + 0.5f)];
-        PreparedImages prepared = PreparedImages.Prepare(labels.Select(i => Pictures.Random(20, 20, i)), labels, _processor);
+        PreparedImages prepared = PreparedImages.Prepare(labels.Select(i => TestImages.Random(20, 20, i)), labels, _processor);
         foreach (IBatchSource source in (IBatchSource[])[
             new TrainingBatches(_cache, labels, labels, 4, 1, _processor, null, torch.CPU, weights),
-            new PreparedImages(prepared.Pictures, labels, _processor, weights).Shuffled(4, seed: 5, torch.CPU)])
+            new PreparedImages(prepared.Images, labels, _processor, weights).Shuffled(4, seed: 5, torch.CPU)])
         {
             for (int index = 0; index < source.BatchesPerEpoch; index++)
             {
@@ -131,7 +131,7 @@ public sealed class BatchSourceTests : IDisposable
         }
         using ImageBatch unweighted = Training(1).Read(0, 0);
         Assert.Null(unweighted.Weights);
-        Assert.Throws<ArgumentException>(() => new PreparedImages(prepared.Pictures, labels, _processor, [1]));
+        Assert.Throws<ArgumentException>(() => new PreparedImages(prepared.Images, labels, _processor, [1]));
     }
 
     [Fact]

@@ -11,7 +11,7 @@ public sealed class ImageCacheTests
     [Fact]
     public void ReducesTheShortSideToTwiceTheImageSizeAndNeverEnlarges()
     {
-        using ImageCache cache = ImageCache.Build([Pictures.Random(300, 200, 1), Pictures.Random(40, 90, 2), Pictures.Random(10, 12, 3)], 32, Plenty);
+        using ImageCache cache = ImageCache.Build([TestImages.Random(300, 200, 1), TestImages.Random(40, 90, 2), TestImages.Random(10, 12, 3)], 32, Plenty);
         Assert.Equal(3, cache.Count);
         Assert.Equal(64, cache.ShortSideBound);
         Assert.Equal([3, 64, 96], cache[0].shape);
@@ -22,12 +22,12 @@ public sealed class ImageCacheTests
     }
 
     [Fact]
-    public void KeepsSmallPicturesAsTheyAre()
+    public void KeepsSmallImagesAsTheyAre()
     {
-        RgbImage picture = Pictures.Random(20, 10, 4);
-        using ImageCache cache = ImageCache.Build([picture], 32, Plenty);
+        RgbImage image = TestImages.Random(20, 10, 4);
+        using ImageCache cache = ImageCache.Build([image], 32, Plenty);
         using torch.Tensor rows = cache[0].permute(1, 2, 0);
-        Assert.Equal(picture.Pixels, rows.bytes.ToArray());
+        Assert.Equal(image.Pixels, rows.bytes.ToArray());
     }
 
     [Fact]
@@ -45,19 +45,19 @@ public sealed class ImageCacheTests
     [InlineData(10 * 3 * 64 * 64 - 1, 56)]
     [InlineData(10 * 3 * 40 * 40, 40)]
     [InlineData(10 * 3 * 32 * 32, 32)]
-    public void ShrinksAllPicturesAlikeWhereMemoryIsShort(long maximumBytes, int bound)
+    public void ShrinksAllImagesAlikeWhereMemoryIsShort(long maximumBytes, int bound)
     {
-        using ImageCache cache = ImageCache.Build(Enumerable.Range(0, 10).Select(i => Pictures.Random(100, 100, i)), 32, maximumBytes);
+        using ImageCache cache = ImageCache.Build(Enumerable.Range(0, 10).Select(i => TestImages.Random(100, 100, i)), 32, maximumBytes);
         Assert.Equal(bound, cache.ShortSideBound);
         Assert.All(Enumerable.Range(0, 10), i => Assert.Equal([3, bound, bound], cache[i].shape));
         Assert.True(cache.Bytes <= maximumBytes);
     }
 
     [Fact]
-    public void HoldsTheBoundWhileItIsFilledWithPicturesOfManyShapes()
+    public void HoldsTheBoundWhileItIsFilledWithImagesOfManyShapes()
     {
         const long Maximum = 400_000;
-        using ImageCache cache = ImageCache.Build(Enumerable.Range(0, 60).Select(i => Pictures.Random(33 + i * 3, 200 - i * 2, i)), 32, Maximum);
+        using ImageCache cache = ImageCache.Build(Enumerable.Range(0, 60).Select(i => TestImages.Random(33 + i * 3, 200 - i * 2, i)), 32, Maximum);
         Assert.Equal(60, cache.Count);
         Assert.InRange(cache.Bytes, Maximum / 3, Maximum);
         Assert.Equal(cache.Bytes, Enumerable.Range(0, 60).Sum(i => cache[i].NumberOfElements));
@@ -68,8 +68,8 @@ public sealed class ImageCacheTests
     public void SaysHowMuchMemoryIsNeeded()
     {
         int decoded = 0;
-        var pictures = Enumerable.Range(0, 800).Select(i => { decoded++; return Pictures.Random(64, 64, i); });
-        string message = Assert.Throws<InvalidOperationException>(() => ImageCache.Build(pictures, 64, 2 << 20)).Message;
+        var images = Enumerable.Range(0, 800).Select(i => { decoded++; return TestImages.Random(64, 64, i); });
+        string message = Assert.Throws<InvalidOperationException>(() => ImageCache.Build(images, 64, 2 << 20)).Message;
         Assert.Contains("need 10 MB", message); // 800 × 3 × 64 × 64 bytes are 9.4 MB
         Assert.Contains("2 MB allowed", message);
         Assert.Contains("ImageCacheMegabytes", message);
@@ -77,7 +77,7 @@ public sealed class ImageCacheTests
     }
 
     [Fact]
-    public void HoldsOnePictureOfFullSizeAtATime()
+    public void HoldsOneImageOfFullSizeAtATime()
     {
         // Each is decoded only once the one before it has been taken.
         var alive = new List<WeakReference>();
@@ -85,22 +85,22 @@ public sealed class ImageCacheTests
         {
             GC.Collect();
             Assert.True(alive.Count(a => a.IsAlive) <= 1);
-            RgbImage picture = Pictures.Random(500, 400, i);
-            alive.Add(new WeakReference(picture));
-            return picture;
+            RgbImage image = TestImages.Random(500, 400, i);
+            alive.Add(new WeakReference(image));
+            return image;
         }), 16, Plenty);
         Assert.Equal(5, cache.Count);
     }
 
     [Fact]
-    public void FreesItsPicturesAndStopsWhenCancelled()
+    public void FreesItsImagesAndStopsWhenCancelled()
     {
-        ImageCache cache = ImageCache.Build([Pictures.Random(50, 50, 1)], 32, Plenty);
-        torch.Tensor picture = cache[0];
+        ImageCache cache = ImageCache.Build([TestImages.Random(50, 50, 1)], 32, Plenty);
+        torch.Tensor image = cache[0];
         cache.Dispose();
         cache.Dispose();
-        Assert.True(picture.IsInvalid);
-        Assert.Throws<OperationCanceledException>(() => ImageCache.Build([Pictures.Random(5, 5, 1)], 32, Plenty, new CancellationToken(canceled: true)));
+        Assert.True(image.IsInvalid);
+        Assert.Throws<OperationCanceledException>(() => ImageCache.Build([TestImages.Random(5, 5, 1)], 32, Plenty, new CancellationToken(canceled: true)));
     }
 
     [Fact]
@@ -108,7 +108,7 @@ public sealed class ImageCacheTests
     {
         Dpl.Runtime.LibTorch.EnsureLoaded();
         ImageCache cache;
-        using (torch.NewDisposeScope()) cache = ImageCache.Build([Pictures.Random(50, 50, 1), Pictures.Random(100, 90, 1)], 32, Plenty);
+        using (torch.NewDisposeScope()) cache = ImageCache.Build([TestImages.Random(50, 50, 1), TestImages.Random(100, 90, 1)], 32, Plenty);
         using (cache) Assert.All(Enumerable.Range(0, 2), i => Assert.False(cache[i].IsInvalid));
     }
 }

@@ -84,9 +84,9 @@ public sealed class ReadAheadBatchesTests
     [Fact]
     public void GivesTheSameBitsAsTheBareSource()
     {
-        using ImageCache cache = ImageCache.Build(Enumerable.Range(0, 7).Select(i => Pictures.Random(40, 30 + i, i)), 16, 1 << 20);
+        using ImageCache cache = ImageCache.Build(Enumerable.Range(0, 7).Select(i => TestImages.Random(40, 30 + i, i)), 16, 1 << 20);
         var source = new TrainingBatches(cache, [0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 5, 6], 3, 9, ClipImageProcessor.Default(16), new TrainingAugmentation(16), torch.CPU);
         using var ahead = new ReadAheadBatches(source, 2);
-        Assert.Equal(Pictures.ReadAll(source, 3), Pictures.ReadAll(ahead, 3));
+        Assert.Equal(TestImages.ReadAll(source, 3), TestImages.ReadAll(ahead, 3));
     }
 }

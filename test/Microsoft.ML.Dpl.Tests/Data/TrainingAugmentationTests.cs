@@ -13,7 +13,7 @@ public sealed class TrainingAugmentationTests
     [InlineData(1, 1)]
     [InlineData(1, 300)]
     [InlineData(300, 1)]
-    public void CropsLieWithinThePicture(int height, int width)
+    public void CropsLieWithinTheImage(int height, int width)
     {
         var augmentation = new TrainingAugmentation(32);
         var random = new Random(5);
@@ -59,15 +59,15 @@ public sealed class TrainingAugmentationTests
     [Fact]
     public void ResizesThePartAndMirrorsIt()
     {
-        using ImageCache cache = ImageCache.Build([Pictures.Random(60, 50, 7)], 32, 1 << 20);
+        using ImageCache cache = ImageCache.Build([TestImages.Random(60, 50, 7)], 32, 1 << 20);
         using var scope = torch.NewDisposeScope();
         var augmentation = new TrainingAugmentation(24);
         torch.Tensor plain = augmentation.Apply(cache[0], new Crop(5, 10, 40, 30, Flip: false)), mirrored = augmentation.Apply(cache[0], new Crop(5, 10, 40, 30, Flip: true));
         Assert.Equal([3, 24, 24], plain.shape);
         Assert.True(plain.equal(mirrored.flip(2)).all().item<bool>());
 
-        // Cutting first and resizing then is what a picture of the part alone gives.
+        // Cutting first and resizing then is what an image of the part alone gives.
         torch.Tensor part = cache[0].narrow(1, 5, 40).narrow(2, 10, 30).contiguous();
-        Assert.True(plain.equal(PictureResizing.Resize(part, 24, 24)).all().item<bool>());
+        Assert.True(plain.equal(ImageResizing.Resize(part, 24, 24)).all().item<bool>());
     }
 }

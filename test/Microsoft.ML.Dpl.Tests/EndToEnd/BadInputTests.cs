@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Tests.Clip;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>What is wrong is said before any training, with the file, row, class or option and what to do.</summary>
-public sealed class BadInputTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
 
@@ -50,49 +50,49 @@ public sealed class BadInputTests(SmallBackbone small, ColourPictures pictures) 
 
     [Fact]
     public void A_class_with_one_image_is_named()
-        => Assert.Contains("'violet'", Throws<InvalidOperationException>(_ => { }, [.. pictures.Train, new LabelledPicture { ImagePath = pictures.Train[0].ImagePath, Label = "violet" }]).Message);
+        => Assert.Contains("'violet'", Throws<InvalidOperationException>(_ => { }, [.. images.Train, new LabelledImage { ImagePath = images.Train[0].ImagePath, Label = "violet" }]).Message);
 
     [Fact]
     public void A_single_class_is_refused()
-        => Assert.Contains("at least two", Throws<InvalidOperationException>(_ => { }, [.. pictures.Train.Where(p => p.Label == "red")]).Message);
+        => Assert.Contains("at least two", Throws<InvalidOperationException>(_ => { }, [.. images.Train.Where(p => p.Label == "red")]).Message);
 
     [Fact]
     public void No_rows_are_refused() => Assert.Throws<InvalidOperationException>(() => Fit(_ => { }, []));
 
     [Fact]
-    public void Missing_and_broken_pictures_are_named_with_their_row()
+    public void Missing_and_broken_images_are_named_with_their_row()
     {
         using var folder = new TemporaryFolder();
         string text = folder.File("text.jpg");
-        File.WriteAllText(text, "not a picture");
+        File.WriteAllText(text, "not an image");
         foreach (string path in new[] { text, folder.File("missing.png") })
         {
-            string message = Throws<InvalidOperationException>(_ => { }, [.. pictures.Train, new LabelledPicture { ImagePath = path, Label = "red" }]).Message;
+            string message = Throws<InvalidOperationException>(_ => { }, [.. images.Train, new LabelledImage { ImagePath = path, Label = "red" }]).Message;
             Assert.Contains(path, message);
-            Assert.Contains($"Row {pictures.Train.Count}", message);
+            Assert.Contains($"Row {images.Train.Count}", message);
         }
     }
 
     [Fact]
-    public void Unreadable_pictures_are_skipped_and_counted_when_asked()
+    public void Unreadable_images_are_skipped_and_counted_when_asked()
     {
         var log = new ConcurrentQueue<string>();
         _mlContext.Log += (_, e) => log.Enqueue(e.Message);
-        using DplTransformer transformer = Fit(o => o.SkipUnreadableImages = true, [.. pictures.Train, new LabelledPicture { ImagePath = "/missing/a.png", Label = "red" }, new LabelledPicture { ImagePath = "/missing/b.png", Label = "red" }]);
-        Assert.Contains(log, line => line.Contains("2 training pictures could not be read", StringComparison.Ordinal) && line.Contains("/missing/a.png", StringComparison.Ordinal));
+        using DplTransformer transformer = Fit(o => o.SkipUnreadableImages = true, [.. images.Train, new LabelledImage { ImagePath = "/missing/a.png", Label = "red" }, new LabelledImage { ImagePath = "/missing/b.png", Label = "red" }]);
+        Assert.Contains(log, line => line.Contains("2 training images could not be read", StringComparison.Ordinal) && line.Contains("/missing/a.png", StringComparison.Ordinal));
     }
 
     [Fact]
-    public void A_class_whose_pictures_are_all_unreadable_is_named()
+    public void A_class_whose_images_are_all_unreadable_is_named()
         => Assert.Contains("'violet'", Throws<InvalidOperationException>(
             o => o.SkipUnreadableImages = true,
-            [.. pictures.Train, new LabelledPicture { ImagePath = "/missing/a.png", Label = "violet" }, new LabelledPicture { ImagePath = "/missing/b.png", Label = "violet" }]).Message);
+            [.. images.Train, new LabelledImage { ImagePath = "/missing/a.png", Label = "violet" }, new LabelledImage { ImagePath = "/missing/b.png", Label = "violet" }]).Message);
 
     [Fact]
     public void Too_small_a_cache_says_how_much_is_needed()
     {
-        // 1 MiB holds 600 pictures of 24 × 24.
-        LabelledPicture[] many = [.. Enumerable.Repeat(pictures.Train, 40).SelectMany(p => p)];
+        // 1 MiB holds 600 images of 24 × 24.
+        LabelledImage[] many = [.. Enumerable.Repeat(images.Train, 40).SelectMany(p => p)];
         Assert.Contains("ImageCacheMegabytes", Throws<InvalidOperationException>(o => o.ImageCacheMegabytes = 1, many).Message);
     }
 
@@ -193,25 +193,25 @@ public sealed class BadInputTests(SmallBackbone small, ColourPictures pictures) 
         Assert.Contains($"{first}ColumnName and {second}ColumnName are both 'Both'", message);
     }
 
-    /// <summary>Labels, the split and the pictures are read one after the other.</summary>
+    /// <summary>Labels, the split and the images are read one after the other.</summary>
     [Fact]
     public void Data_that_has_fewer_rows_when_read_again_is_refused()
     {
         int passes = 0;
-        IEnumerable<LabelledPicture> Shrinking()
+        IEnumerable<LabelledImage> Shrinking()
         {
             passes++;
-            return passes < 3 ? pictures.Train : pictures.Train.Take(15);
+            return passes < 3 ? images.Train : images.Train.Take(15);
         }
-        IEnumerable<LabelledPicture> rows = Enumerable.Range(0, 1).SelectMany(_ => Shrinking());
+        IEnumerable<LabelledImage> rows = Enumerable.Range(0, 1).SelectMany(_ => Shrinking());
         Assert.Contains("gave 18 rows, and 15 when it was read again", Throws<InvalidOperationException>(_ => { }, rows).Message);
     }
 
-    private T Throws<T>(Action<DplTrainer.Options> change, IEnumerable<LabelledPicture>? rows = null)
+    private T Throws<T>(Action<DplTrainer.Options> change, IEnumerable<LabelledImage>? rows = null)
         where T : Exception
-        => Assert.ThrowsAny<T>(() => Fit(change, rows ?? pictures.Train));
+        => Assert.ThrowsAny<T>(() => Fit(change, rows ?? images.Train));
 
-    private DplTransformer Fit(Action<DplTrainer.Options> change, IEnumerable<LabelledPicture> rows)
+    private DplTransformer Fit(Action<DplTrainer.Options> change, IEnumerable<LabelledImage> rows)
     {
         var options = new DplTrainer.Options { Backbone = small.Backbone, ImageColumnName = "ImagePath", SearchEpochs = 1, TrainingEpochs = 1, CandidateLengths = [0, 1], Progress = new NoTraining(change) };
         change(options);

@@ -6,7 +6,7 @@ using Microsoft.ML.Dpl.Tests.Clip;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>What a cancelled fit returns where it is asked for the best so far.</summary>
-public sealed class CancellationTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class CancellationTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
 
@@ -22,7 +22,7 @@ public sealed class CancellationTests(SmallBackbone small, ColourPictures pictur
 
         using var folder = new TemporaryFolder();
         string zip = folder.File("model.zip");
-        _mlContext.Model.Save(early, _mlContext.Data.LoadFromEnumerable(pictures.Test).Schema, zip);
+        _mlContext.Model.Save(early, _mlContext.Data.LoadFromEnumerable(images.Test).Schema, zip);
         using (DplTransformer again = Load(zip))
         {
             Assert.True(again.WasCancelled);
@@ -92,11 +92,11 @@ public sealed class CancellationTests(SmallBackbone small, ColourPictures pictur
         {
             if (r is { Stage: DplStage.Training, Epoch: 2 }) _mlContext.CancelExecution();
         }));
-        using DplTransformer transformer = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(pictures.Train));
+        using DplTransformer transformer = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
         Assert.True(transformer.WasCancelled);
         // A cancelled context stays so; the model is used from another.
-        IDataView test = new MLContext().Data.LoadFromEnumerable(pictures.Test);
-        Assert.Equal(pictures.Test.Count, transformer.Transform(test).GetColumn<float[]>("Score").Count());
+        IDataView test = new MLContext().Data.LoadFromEnumerable(images.Test);
+        Assert.Equal(images.Test.Count, transformer.Transform(test).GetColumn<float[]>("Score").Count());
     }
 
     [Fact]
@@ -123,7 +123,7 @@ public sealed class CancellationTests(SmallBackbone small, ColourPictures pictur
         DplTrainer.Options options = Options(recorder);
         options.CancellationToken = source.Token;
         change?.Invoke(options);
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(pictures.Train));
+        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
     private DplTrainer.Options Options(IProgress<DplProgress> progress) => new()
@@ -139,5 +139,5 @@ public sealed class CancellationTests(SmallBackbone small, ColourPictures pictur
         Progress = progress,
     };
 
-    private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(pictures.Test)).GetColumn<float[]>("Score")];
+    private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(images.Test)).GetColumn<float[]>("Score")];
 }

@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>What a power cut would show and a kill does not: the order in which a checkpoint reaches the disk, as the system saw it.</summary>
-public sealed partial class CheckpointDurabilityTests(SmallBackbone small, ColourPictures pictures, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed partial class CheckpointDurabilityTests(SmallBackbone small, ColourImages images, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private const string Calls = "fsync,fdatasync,rename,renameat,renameat2,link,unlink,unlinkat";
 
@@ -12,7 +12,7 @@ public sealed partial class CheckpointDurabilityTests(SmallBackbone small, Colou
     public async Task Its_bytes_are_on_the_disk_before_its_name_and_its_name_before_an_older_one_goes()
     {
         await RequireTracing();
-        using var fits = new FitProcess(small, pictures);
+        using var fits = new FitProcess(small, images);
         string workspace = fits.File("workspace"), traces = fits.File("trace");
         // One file a thread, so that no call is cut in two by another thread's.
         SampleProcess.Outcome traced = await SampleProcess.StartProgram(

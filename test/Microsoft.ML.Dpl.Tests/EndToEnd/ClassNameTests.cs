@@ -6,17 +6,17 @@ using Microsoft.ML.Dpl.Models;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Class names of every kind: what CLIP cannot use is said before a picture is read, everything else works.</summary>
-public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+/// <summary>Class names of every kind: what CLIP cannot use is said before an image is read, everything else works.</summary>
+public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
     private readonly ConcurrentQueue<string> _log = new();
     private readonly SmallBackbone _small;
-    private readonly ColourPictures _pictures;
+    private readonly ColourImages _images;
 
-    public ClassNameTests(SmallBackbone small, ColourPictures pictures)
+    public ClassNameTests(SmallBackbone small, ColourImages images)
     {
-        (_small, _pictures) = (small, pictures);
+        (_small, _images) = (small, images);
         _mlContext.Log += (_, e) => _log.Enqueue(e.Message);
     }
 
@@ -29,9 +29,9 @@ public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture
     [InlineData("zero one two three four five six seven eight nine ten", "zero one two three four five six seven eight nine eleven", "longer than CLIP's 48 tokens and alike up to there: shorten")]
     [InlineData("__", "red", "Of the class name '__' nothing is left")]
     [InlineData("red", "&nbsp;", "Of the class name '&nbsp;' nothing is left")]
-    public void Names_that_clip_reads_alike_or_not_at_all_are_refused_before_any_picture_is_read(string first, string second, string expected)
+    public void Names_that_clip_reads_alike_or_not_at_all_are_refused_before_any_image_is_read(string first, string second, string expected)
     {
-        LabelledPicture[] rows = [.. Rows(first, second, "third"), new LabelledPicture { ImagePath = "/missing/a.png", Label = first }];
+        LabelledImage[] rows = [.. Rows(first, second, "third"), new LabelledImage { ImagePath = "/missing/a.png", Label = first }];
         Assert.Contains(expected, Assert.Throws<InvalidOperationException>(() => Fit(rows)).Message);
     }
 
@@ -40,7 +40,7 @@ public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture
     [InlineData(" \t")]
     public void A_row_without_a_name_is_named(string name)
     {
-        LabelledPicture[] rows = Rows("red", "green", "blue");
+        LabelledImage[] rows = Rows("red", "green", "blue");
         rows[7].Label = name;
         Assert.Contains("Row 7 (counted from 0) has no label in column 'Label'", Assert.Throws<InvalidOperationException>(() => Fit(rows)).Message);
     }
@@ -61,7 +61,7 @@ public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture
         Assert.All(before, answer => Assert.Equal(1, answer.Score.Sum(), 1e-4));
         Assert.All(before, answer => Assert.Contains(answer.Predicted, names));
         using var stream = new MemoryStream();
-        _mlContext.Model.Save(trained, _mlContext.Data.LoadFromEnumerable(_pictures.Test).Schema, stream);
+        _mlContext.Model.Save(trained, _mlContext.Data.LoadFromEnumerable(_images.Test).Schema, stream);
         stream.Position = 0;
         using var loaded = (DplTransformer)new MLContext().UseClipBackbone(_small.Backbone).Model.Load(stream, out _);
         Assert.Equal(trained.ClassNames, loaded.ClassNames);
@@ -89,10 +89,10 @@ public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture
         Assert.Equal(tokenizer.Encode("see a {} b!", 48, out _), tokens[1]);
     }
 
-    private LabelledPicture[] Rows(string red, string green, string blue)
-        => [.. _pictures.Train.Select(p => new LabelledPicture { ImagePath = p.ImagePath, Label = p.Label switch { "red" => red, "green" => green, _ => blue } })];
+    private LabelledImage[] Rows(string red, string green, string blue)
+        => [.. _images.Train.Select(p => new LabelledImage { ImagePath = p.ImagePath, Label = p.Label switch { "red" => red, "green" => green, _ => blue } })];
 
-    private DplTransformer Fit(IReadOnlyList<LabelledPicture> rows)
+    private DplTransformer Fit(IReadOnlyList<LabelledImage> rows)
         => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
         {
             Backbone = _small.Backbone,
@@ -104,7 +104,7 @@ public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture
 
     private (float[] Score, string Predicted)[] Answers(DplTransformer transformer)
     {
-        IDataView scored = transformer.Transform(_mlContext.Data.LoadFromEnumerable(_pictures.Test));
+        IDataView scored = transformer.Transform(_mlContext.Data.LoadFromEnumerable(_images.Test));
         return [.. scored.GetColumn<float[]>("Score").Zip(scored.GetColumn<string>("PredictedLabel"))];
     }
 }

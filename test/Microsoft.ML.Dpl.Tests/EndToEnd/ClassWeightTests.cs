@@ -3,11 +3,11 @@ using Microsoft.ML.Data;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Weights by class, over unequal numbers of rows: 6 red, 4 green, 3 blue.</summary>
-public sealed class ClassWeightTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class ClassWeightTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
 
-    private List<LabelledPicture> Unequal => [.. pictures.Train.Where(row => row.Label == "red" || row.Other < (row.Label == "green" ? 4 : 3))];
+    private List<LabelledImage> Unequal => [.. images.Train.Where(row => row.Label == "red" || row.Other < (row.Label == "green" ? 4 : 3))];
 
     [Fact]
     public void Balanced_is_inverse_frequency()
@@ -25,7 +25,7 @@ public sealed class ClassWeightTests(SmallBackbone small, ColourPictures picture
 
     [Fact]
     public void Classes_of_equal_size_are_balanced_already()
-        => Assert.Equal(Scores(null, pictures.Train), Scores(DplClassWeights.Balanced, pictures.Train));
+        => Assert.Equal(Scores(null, images.Train), Scores(DplClassWeights.Balanced, images.Train));
 
     [Fact]
     public void A_heavier_class_becomes_more_probable()
@@ -48,10 +48,10 @@ public sealed class ClassWeightTests(SmallBackbone small, ColourPictures picture
     }
 
     [Fact]
-    public void Unknown_classes_are_refused_before_any_picture_is_read()
+    public void Unknown_classes_are_refused_before_any_image_is_read()
     {
-        var broken = new LabelledPicture { ImagePath = "/missing/a.png", Label = "red" };
-        string message = Assert.Throws<InvalidOperationException>(() => Fit(new Dictionary<string, double> { ["violet"] = 2 }, [.. pictures.Train, broken])).Message;
+        var broken = new LabelledImage { ImagePath = "/missing/a.png", Label = "red" };
+        string message = Assert.Throws<InvalidOperationException>(() => Fit(new Dictionary<string, double> { ["violet"] = 2 }, [.. images.Train, broken])).Message;
         Assert.Contains("'violet'", message);
         Assert.Contains("'blue', 'green', 'red'", message);
     }
@@ -64,13 +64,13 @@ public sealed class ClassWeightTests(SmallBackbone small, ColourPictures picture
     public void Weights_must_be_above_zero_and_finite(double weight)
         => Assert.Contains("'red'", Assert.Throws<ArgumentException>(() => new DplClassWeights(new Dictionary<string, double> { ["red"] = weight })).Message);
 
-    private float[][] Scores(DplClassWeights? weights, IReadOnlyList<LabelledPicture>? rows = null)
+    private float[][] Scores(DplClassWeights? weights, IReadOnlyList<LabelledImage>? rows = null)
     {
         using DplTransformer transformer = Fit(weights, rows ?? Unequal);
-        return [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(pictures.Test)).GetColumn<float[]>("Score")];
+        return [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(images.Test)).GetColumn<float[]>("Score")];
     }
 
-    private DplTransformer Fit(DplClassWeights? weights, IReadOnlyList<LabelledPicture> rows, Action<DplTrainer.Options>? change = null)
+    private DplTransformer Fit(DplClassWeights? weights, IReadOnlyList<LabelledImage> rows, Action<DplTrainer.Options>? change = null)
     {
         var options = new DplTrainer.Options
         {

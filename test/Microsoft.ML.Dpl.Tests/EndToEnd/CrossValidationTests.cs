@@ -6,7 +6,7 @@ using CrossValidated = System.Collections.Generic.IReadOnlyList<Microsoft.ML.Tra
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>An interrupted cross-validation goes on: folds that ended are taken from the workspace.</summary>
-public sealed class CrossValidationTests(SmallBackbone small, ColourPictures pictures, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>, IDisposable
+public sealed class CrossValidationTests(SmallBackbone small, ColourImages images, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>, IDisposable
 {
     private const int Folds = 3;
 
@@ -83,7 +83,7 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourPictures pic
             if (++taken == interruptAt) throw new Interruption();
         });
         change?.Invoke(options);
-        IDataView data = mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(mlContext.Data.LoadFromEnumerable(pictures.Train)).Transform(mlContext.Data.LoadFromEnumerable(pictures.Train));
+        IDataView data = mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(mlContext.Data.LoadFromEnumerable(images.Train)).Transform(mlContext.Data.LoadFromEnumerable(images.Train));
         CrossValidated folds = mlContext.MulticlassClassification.CrossValidate(data, mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options), Folds);
         string[] models = [.. folds.Select(fold =>
         {

@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Tests.Clip;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Where numbers are written with a comma and another minus, a fit is the same fit.</summary>
-public sealed class CultureTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class CultureTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     [Fact]
     public void A_fit_its_checkpoints_its_zip_and_its_log_do_not_depend_on_the_culture()
@@ -42,10 +42,10 @@ public sealed class CultureTests(SmallBackbone small, ColourPictures pictures) :
             {
                 if (r is { Stage: DplStage.Search, Epoch: 2, Step: 1 }) source.Cancel();
             }));
-            Assert.Throws<OperationCanceledException>(() => ResumableFit.Fit(mlContext, options, pictures.Train));
+            Assert.Throws<OperationCanceledException>(() => ResumableFit.Fit(mlContext, options, images.Train));
         }
         (options.CancellationToken, options.Progress) = (default, null);
-        using DplTransformer transformer = ResumableFit.Fit(mlContext, options, pictures.Train);
+        using DplTransformer transformer = ResumableFit.Fit(mlContext, options, images.Train);
         string[] lines = [.. log.Where(line => line.Contains(" epoch ", StringComparison.Ordinal)).Select(line => line.Split(", learning rate")[0])];
         Assert.Contains(lines, line => line.Contains("validation accuracy", StringComparison.Ordinal));
         return (ResumableFit.Content(mlContext, transformer), lines);

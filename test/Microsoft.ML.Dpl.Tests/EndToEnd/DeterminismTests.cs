@@ -5,7 +5,7 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>The same seed and number of threads give the same bits, in every process and whatever else draws random numbers.</summary>
 [Collection(RunsAlone.Name)]
-public sealed class DeterminismTests(SmallBackbone small, ColourPictures pictures, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class DeterminismTests(SmallBackbone small, ColourImages images, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private const int Processes = 3;
 
@@ -16,12 +16,12 @@ public sealed class DeterminismTests(SmallBackbone small, ColourPictures picture
     [Trait("Category", "Slow")]
     public async Task Processes_agree_to_the_last_bit(int threads)
     {
-        using var fits = new FitProcess(small, pictures, threads);
+        using var fits = new FitProcess(small, images, threads);
         var outcomes = new List<FitProcess.Outcome>();
         // One name, since a saved model says nothing of its file, and one after another, as the zip is replaced.
         for (int i = 0; i < Processes; i++) outcomes.Add(await fits.Run(FitHost.NoWorkspace, fits.File("model.zip")));
         Assert.All(outcomes, outcome => Assert.Equal(outcomes[0], outcome));
-        Assert.Equal(pictures.Train.Count * 3 * sizeof(float) * 2, outcomes[0].Scores.Length);
+        Assert.Equal(images.Train.Count * 3 * sizeof(float) * 2, outcomes[0].Scores.Length);
         // A workspace does not change them either.
         Assert.Equal(outcomes[0], await fits.Run(fits.File("workspace"), fits.File("model.zip")));
         output.WriteLine($"reliability: {Processes} fits in as many processes and one with a workspace gave the same prompts, alphas, predictions and zip bytes (times of saving aside), {threads} {(threads == 1 ? "thread" : "threads")}");
@@ -41,8 +41,8 @@ public sealed class DeterminismTests(SmallBackbone small, ColourPictures picture
         for (int i = 0; i < draws; i++) Random.Shared.Next();
         byte[] before = StateOfGlobal();
         var mlContext = new MLContext(1);
-        using DplTransformer transformer = ResumableFit.Fit(mlContext, ResumableFit.Options(small.Backbone, null), pictures.Train);
-        foreach (var _ in transformer.Transform(mlContext.Data.LoadFromEnumerable(pictures.Test)).Preview().RowView)
+        using DplTransformer transformer = ResumableFit.Fit(mlContext, ResumableFit.Options(small.Backbone, null), images.Train);
+        foreach (var _ in transformer.Transform(mlContext.Data.LoadFromEnumerable(images.Test)).Preview().RowView)
         {
             // Predicting draws nothing either.
         }

@@ -5,7 +5,7 @@ using TorchSharp;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Fits whose numbers go wrong: where they stop, what they say, and what is left of them.</summary>
-public sealed class DivergenceTests(SmallBackbone small, ColourPictures pictures) : ColourFits(small, pictures)
+public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
     /// <summary>The first epoch's rate is fixed; from the second on this one ruins every prompt in one step.</summary>
     private const double Ruinous = 1e38;
@@ -22,7 +22,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourPictures pictures
         Assert.All(reports.Seen, report => Assert.True(double.IsFinite(report.TrainLoss)));
         Assert.Equal(6, e.Rows.Count);
         Assert.False(e.IsInValidationSet);
-        Assert.All(e.Rows, row => Assert.Contains($"{row} ('{Pictures.Train[(int)row].ImagePath}')", e.Message));
+        Assert.All(e.Rows, row => Assert.Contains($"{row} ('{Images.Train[(int)row].ImagePath}')", e.Message));
         Assert.Contains("training epoch 2, step 2; the batch is training rows ", e.Message);
         Assert.Contains("too high a learning rate: TrainingLearningRate is 1e+38", e.Message);
         Assert.Contains("Set TrainingLearningRate to 1e+37 or less", e.Message);
@@ -30,7 +30,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourPictures pictures
     }
 
     [Fact]
-    public void Pictures_without_a_path_are_named_by_row()
+    public void Images_without_a_path_are_named_by_row()
     {
         var e = Assert.Throws<DplDivergedException>(() => Fit(o => o.ImageColumnName = "ImageBytes"));
         Assert.Contains($"training rows {string.Join(", ", e.Rows)}, counted from 0", e.Message);
@@ -46,7 +46,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourPictures pictures
         Assert.Equal(Scores(good), Scores(diverged));
         Assert.Contains(Log, line => line.Contains("TrainingLearningRate is 1e+38", StringComparison.Ordinal) && line.Contains("The prompts after 1 of 4 epochs are returned", StringComparison.Ordinal));
         using var stream = new MemoryStream();
-        MLContext.Model.Save(diverged, View(Pictures.Test).Schema, stream);
+        MLContext.Model.Save(diverged, View(Images.Test).Schema, stream);
         stream.Position = 0;
         using var loaded = (DplTransformer)new MLContext().UseClipBackbone(Small.Backbone).Model.Load(stream, out _);
         Assert.True(loaded.HasDiverged);
@@ -81,10 +81,10 @@ public sealed class DivergenceTests(SmallBackbone small, ColourPictures pictures
         var validated = Assert.Throws<DplDivergedException>(() => Fit(o =>
         {
             OneStep(o);
-            o.ValidationSet = View(Pictures.Test);
+            o.ValidationSet = View(Images.Test);
         }));
         Assert.Contains("validation loss became", validated.Message);
-        Assert.Contains($"validation rows {validated.Rows[0]} ('{Pictures.Test[(int)validated.Rows[0]].ImagePath}')", validated.Message);
+        Assert.Contains($"validation rows {validated.Rows[0]} ('{Images.Test[(int)validated.Rows[0]].ImagePath}')", validated.Message);
         Assert.True(validated.IsInValidationSet);
     }
 
@@ -98,7 +98,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourPictures pictures
         Assert.Contains("AlphaLearningRate is", e.Message);
         // Rows set aside are counted in the training data.
         Assert.False(e.IsInValidationSet);
-        Assert.All(e.Rows, row => Assert.Contains($"{row} ('{Pictures.Train[(int)row].ImagePath}')", e.Message));
+        Assert.All(e.Rows, row => Assert.Contains($"{row} ('{Images.Train[(int)row].ImagePath}')", e.Message));
 
         using DplTransformer diverged = Fit(o =>
         {
@@ -196,7 +196,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourPictures pictures
     [Fact]
     public void A_row_that_outweighs_all_others_is_the_cause_that_is_named()
     {
-        LabelledPicture[] rows = [.. Enumerable.Repeat(Pictures.Train, 4).SelectMany(p => p).Select((p, i) => new LabelledPicture { ImagePath = p.ImagePath, Label = p.Label, Weight = i == 5 ? 1e6f : 1 })];
+        LabelledImage[] rows = [.. Enumerable.Repeat(Images.Train, 4).SelectMany(p => p).Select((p, i) => new LabelledImage { ImagePath = p.ImagePath, Label = p.Label, Weight = i == 5 ? 1e6f : 1 })];
         var e = Assert.Throws<DplDivergedException>(() => Fit(o => (o.ExampleWeightColumnName, o.BatchSize) = ("Weight", rows.Length), rows));
         Assert.Contains("The likely cause is a weight: one of these rows counts 72 times", e.Message);
         Assert.Contains("and 64 more", e.Message);
@@ -226,7 +226,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourPictures pictures
     [InlineData("text_model.encoder.layers.1.self_attn.q_proj.weight", float.NaN, "1 values that are not numbers (NaN) and 0 that are infinite, of ")]
     [InlineData("vision_model.encoder.layers.0.mlp.fc1.bias", float.NegativeInfinity, "0 values that are not numbers (NaN) and 1 that are infinite, of ")]
     [InlineData("visual_projection.weight", float.PositiveInfinity, "half precision")]
-    public void Weights_that_are_no_numbers_are_refused_by_name_before_any_picture_is_read(string tensor, float value, string expected)
+    public void Weights_that_are_no_numbers_are_refused_by_name_before_any_image_is_read(string tensor, float value, string expected)
     {
         using var folder = new TemporaryFolder();
         ClipBackbone broken = Changed(folder, tensor, values =>
@@ -235,7 +235,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourPictures pictures
             changed.view(-1)[^1] = value;
             return changed;
         });
-        LabelledPicture[] rows = [.. Pictures.Train, new LabelledPicture { ImagePath = "/missing/a.png", Label = "red" }];
+        LabelledImage[] rows = [.. Images.Train, new LabelledImage { ImagePath = "/missing/a.png", Label = "red" }];
         string message = Assert.Throws<InvalidDataException>(() => Fit(o => o.Backbone = broken, rows)).Message;
         Assert.StartsWith($"{folder.File("model.safetensors")}: tensor '{tensor}' has ", message);
         Assert.Contains(expected, message);

@@ -3,7 +3,7 @@ using System.Collections.Concurrent;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Stages that end when nothing more is to be expected of them.</summary>
-public sealed class EarlyStoppingTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class EarlyStoppingTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
 
@@ -55,6 +55,6 @@ public sealed class EarlyStoppingTests(SmallBackbone small, ColourPictures pictu
     {
         var options = new DplTrainer.Options { Backbone = small.Backbone, ImageColumnName = "ImagePath", CandidateLengths = [0, 2], BatchSize = 6, SearchEpochs = 6, TrainingEpochs = 12, AlphaLearningRate = 0.05 };
         change(options);
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(pictures.Train));
+        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
     }
 }

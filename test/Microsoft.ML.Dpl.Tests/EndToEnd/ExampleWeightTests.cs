@@ -4,14 +4,14 @@ using Microsoft.ML.Dpl.MLNet;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>What a weight column does to a fit, and which weights are refused.</summary>
-public sealed class ExampleWeightTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class ExampleWeightTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
 
     [Fact]
     public void A_row_of_weight_zero_counts_as_if_it_were_not_there()
     {
-        using DplTransformer weighted = Fit(Weighted((i, _) => i is 2 or 7 ? 0 : 1)), without = Fit([.. pictures.Train.Where((_, i) => i is not (2 or 7))]);
+        using DplTransformer weighted = Fit(Weighted((i, _) => i is 2 or 7 ? 0 : 1)), without = Fit([.. images.Train.Where((_, i) => i is not (2 or 7))]);
         Assert.Equal(Alphas(without), Alphas(weighted));
         Assert.Equal(Scores(without), Scores(weighted));
     }
@@ -19,7 +19,7 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourPictures pictu
     [Fact]
     public void Only_the_proportions_of_weights_matter()
     {
-        using DplTransformer none = Fit(pictures.Train, o => o.ExampleWeightColumnName = null), alike = Fit(Weighted((_, _) => 3));
+        using DplTransformer none = Fit(images.Train, o => o.ExampleWeightColumnName = null), alike = Fit(Weighted((_, _) => 3));
         using DplTransformer mixed = Fit(Weighted((i, _) => 1 + i % 2)), doubled = Fit(Weighted((i, _) => 2 * (1 + i % 2)));
         Assert.Equal(Scores(none), Scores(alike));
         Assert.Equal(Scores(mixed), Scores(doubled));
@@ -46,9 +46,9 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourPictures pictu
     [Fact]
     public void Validation_rows_use_their_weights_in_the_search_where_they_have_any()
     {
-        IDataView Set(Func<int, LabelledPicture, float> weight) => _mlContext.Data.LoadFromEnumerable(Weighted(weight, pictures.Test));
-        using DplTransformer alike = Fit(pictures.Train, o => o.ValidationSet = Set((_, _) => 1)), weighted = Fit(pictures.Train, o => o.ValidationSet = Set((i, _) => 1 + 9 * (i % 2)));
-        using DplTransformer lacking = Fit(pictures.Train, o => o.ValidationSet = _mlContext.Transforms.DropColumns("Weight").Fit(Set((_, _) => 5)).Transform(Set((_, _) => 5)));
+        IDataView Set(Func<int, LabelledImage, float> weight) => _mlContext.Data.LoadFromEnumerable(Weighted(weight, images.Test));
+        using DplTransformer alike = Fit(images.Train, o => o.ValidationSet = Set((_, _) => 1)), weighted = Fit(images.Train, o => o.ValidationSet = Set((i, _) => 1 + 9 * (i % 2)));
+        using DplTransformer lacking = Fit(images.Train, o => o.ValidationSet = _mlContext.Transforms.DropColumns("Weight").Fit(Set((_, _) => 5)).Transform(Set((_, _) => 5)));
         Assert.Equal(Alphas(alike), Alphas(lacking));
         Assert.NotEqual(Alphas(alike), Alphas(weighted));
     }
@@ -63,7 +63,7 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourPictures pictu
         Assert.Contains("Row 4", message);
         Assert.Contains($"is {written}", message);
         string validation = Assert.Throws<InvalidOperationException>(
-            () => Fit(pictures.Train, o => o.ValidationSet = _mlContext.Data.LoadFromEnumerable(Weighted((i, _) => i == 3 ? weight : 1, pictures.Test)))).Message;
+            () => Fit(images.Train, o => o.ValidationSet = _mlContext.Data.LoadFromEnumerable(Weighted((i, _) => i == 3 ? weight : 1, images.Test)))).Message;
         Assert.Contains("Row 3", validation);
     }
 
@@ -77,7 +77,7 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourPictures pictu
     public void A_missing_or_unsuitable_column_is_refused_by_the_schema_and_by_the_fit(string column, string named)
     {
         DplTrainer trainer = Trainer(o => o.ExampleWeightColumnName = column);
-        IDataView rows = _mlContext.Data.LoadFromEnumerable(pictures.Train);
+        IDataView rows = _mlContext.Data.LoadFromEnumerable(images.Train);
         rows = _mlContext.Transforms.CopyColumns("Words", "ImagePath").Fit(rows).Transform(rows);
         foreach (Action act in (Action[])[() => trainer.GetOutputSchema(MLNetInternals.ShapeOf(rows.Schema)), () => trainer.Fit(rows)])
         {
@@ -91,16 +91,16 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourPictures pictu
     public void The_short_form_takes_the_column_too()
     {
         DplTrainer trainer = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(small.Backbone, imageColumnName: "ImagePath", exampleWeightColumnName: "Nowhere");
-        SchemaShape schema = MLNetInternals.ShapeOf(_mlContext.Data.LoadFromEnumerable(pictures.Train).Schema);
+        SchemaShape schema = MLNetInternals.ShapeOf(_mlContext.Data.LoadFromEnumerable(images.Train).Schema);
         Assert.Contains("Nowhere", Assert.Throws<ArgumentOutOfRangeException>(() => trainer.GetOutputSchema(schema)).Message);
     }
 
-    private static List<LabelledPicture> Weighted(Func<int, LabelledPicture, float> weight, IReadOnlyList<LabelledPicture> rows)
-        => [.. rows.Select((row, i) => new LabelledPicture { ImagePath = row.ImagePath, Label = row.Label, Weight = weight(i, row) })];
+    private static List<LabelledImage> Weighted(Func<int, LabelledImage, float> weight, IReadOnlyList<LabelledImage> rows)
+        => [.. rows.Select((row, i) => new LabelledImage { ImagePath = row.ImagePath, Label = row.Label, Weight = weight(i, row) })];
 
-    private List<LabelledPicture> Weighted(Func<int, LabelledPicture, float> weight) => Weighted(weight, pictures.Train);
+    private List<LabelledImage> Weighted(Func<int, LabelledImage, float> weight) => Weighted(weight, images.Train);
 
-    private DplTransformer Fit(IReadOnlyList<LabelledPicture> rows, Action<DplTrainer.Options>? change = null) => Trainer(change).Fit(_mlContext.Data.LoadFromEnumerable(rows));
+    private DplTransformer Fit(IReadOnlyList<LabelledImage> rows, Action<DplTrainer.Options>? change = null) => Trainer(change).Fit(_mlContext.Data.LoadFromEnumerable(rows));
 
     private DplTrainer Trainer(Action<DplTrainer.Options>? change)
     {
@@ -118,7 +118,7 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourPictures pictu
         return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
     }
 
-    private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(pictures.Test)).GetColumn<float[]>("Score")];
+    private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(images.Test)).GetColumn<float[]>("Score")];
 
     private static float[] Alphas(DplTransformer transformer) => [.. transformer.Search!.Epochs.SelectMany(e => e.TextAlphas.Concat(e.ImageAlphas)).SelectMany(layer => layer)];
 }

@@ -6,22 +6,22 @@ using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Heat maps of the embedded CLIP over drawn pictures whose object is where the test puts it.</summary>
+/// <summary>Heat maps of the embedded CLIP over drawn images whose object is where the test puts it.</summary>
 public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassFixture<ExplanationTests.Colours>
 {
     private const int Side = 48;
 
     private DplTransformer Transformer => colours.Transformer;
 
-    /// <summary>The same object in all four corners: by chance the cells under it would be above the others' mean in half of the pictures.</summary>
+    /// <summary>The same object in all four corners: by chance the cells under it would be above the others' mean in half of the images.</summary>
     [Fact]
     public void Relevance_follows_the_object()
     {
         int above = 0, highest = 0, all = 0;
         foreach (Scene scene in Scenes())
         {
-            using MLImage picture = Paint(scene);
-            ClassExplanation explanation = Transformer.Explain(picture, Words.Colours[scene.Colour][0]);
+            using MLImage image = Paint(scene);
+            ClassExplanation explanation = Transformer.Explain(image, Words.Colours[scene.Colour][0]);
             bool[] covered = [.. Enumerable.Range(0, explanation.Relevance.Count).Select(cell => Covers(scene, explanation, cell))];
             double Mean(bool on) => explanation.Relevance.Where((_, cell) => covered[cell] == on).Average();
             all++;
@@ -36,15 +36,15 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
     [Fact]
     public void Values_are_in_range_and_equal_bits_come_again()
     {
-        using MLImage picture = Paint(Scenes().First());
-        ClassExplanation first = Transformer.Explain(picture), second = Transformer.Explain(picture);
+        using MLImage image = Paint(Scenes().First());
+        ClassExplanation first = Transformer.Explain(image), second = Transformer.Explain(image);
         Assert.Equal((6, 6, 36), (first.Rows, first.Columns, first.Relevance.Count));
         Assert.Equal((0, 1), (first.Relevance.Min(), first.Relevance.Max()));
         Assert.Equal(new RectangleF(0, 0, Side, Side), first.SeenPart);
         Assert.Equal(first.Relevance, second.Relevance);
         Assert.Equal(first.Probability, second.Probability);
         var others = new ClassExplanation[8];
-        Parallel.For(0, others.Length, i => others[i] = Transformer.Explain(picture));
+        Parallel.For(0, others.Length, i => others[i] = Transformer.Explain(image));
         Assert.All(others, other => Assert.Equal(first.Relevance, other.Relevance));
     }
 
@@ -53,27 +53,27 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
     {
         foreach (Scene scene in Scenes().Take(8))
         {
-            using MLImage picture = Paint(scene);
-            float[] scores = colours.Score(picture);
-            ClassExplanation predicted = Transformer.Explain(picture);
+            using MLImage image = Paint(scene);
+            float[] scores = colours.Score(image);
+            ClassExplanation predicted = Transformer.Explain(image);
             Assert.Equal(Transformer.ClassNames[Array.IndexOf(scores, scores.Max())], predicted.ClassName);
             foreach (string name in Transformer.ClassNames)
-                Assert.Equal(scores[Transformer.ClassNames.ToList().IndexOf(name)], Transformer.Explain(picture, name).Probability, 1e-5f);
+                Assert.Equal(scores[Transformer.ClassNames.ToList().IndexOf(name)], Transformer.Explain(image, name).Probability, 1e-5f);
         }
     }
 
     [Fact]
     public void Another_class_has_another_map()
     {
-        using MLImage picture = Paint(Scenes().First());
-        Assert.NotEqual(Transformer.Explain(picture, "red").Relevance, Transformer.Explain(picture, "white").Relevance);
+        using MLImage image = Paint(Scenes().First());
+        Assert.NotEqual(Transformer.Explain(image, "red").Relevance, Transformer.Explain(image, "white").Relevance);
     }
 
     [Fact]
     public void An_unknown_class_is_refused_with_the_list()
     {
-        using MLImage picture = Paint(Scenes().First());
-        string message = Assert.Throws<ArgumentException>(() => Transformer.Explain(picture, "beige")).Message;
+        using MLImage image = Paint(Scenes().First());
+        string message = Assert.Throws<ArgumentException>(() => Transformer.Explain(image, "beige")).Message;
         Assert.Contains("'beige'", message);
         Assert.All(Transformer.ClassNames, name => Assert.Contains($"'{name}'", message));
     }
@@ -87,12 +87,12 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
         var pixels = new byte[4 * width * height];
         Array.Fill(pixels, (byte)255);
         for (int p = 0; p < pixels.Length; p += 4) pixels[p] = (byte)(p / 4 % width);
-        using MLImage picture = MLImage.CreateFromPixels(width, height, MLPixelFormat.Bgra32, pixels);
-        picture.Tag = "here";
-        ClassExplanation explanation = Transformer.Explain(picture);
+        using MLImage image = MLImage.CreateFromPixels(width, height, MLPixelFormat.Bgra32, pixels);
+        image.Tag = "here";
+        ClassExplanation explanation = Transformer.Explain(image);
         Assert.Equal(new RectangleF(x, y, across, down), explanation.SeenPart);
-        using MLImage drawn = explanation.Draw(picture, 1), half = explanation.Draw(picture), none = explanation.Draw(picture, 0);
-        Assert.Equal(pixels, picture.Pixels.ToArray());
+        using MLImage drawn = explanation.Draw(image, 1), half = explanation.Draw(image), none = explanation.Draw(image, 0);
+        Assert.Equal(pixels, image.Pixels.ToArray());
         Assert.Equal(pixels, none.Pixels.ToArray());
         Assert.Equal((width, height, MLPixelFormat.Bgra32, "here"), (drawn.Width, drawn.Height, drawn.PixelFormat, drawn.Tag));
         for (int p = 0; p < width * height; p++)
@@ -108,11 +108,11 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
     [Fact]
     public void What_cannot_be_drawn_on_is_refused()
     {
-        using MLImage picture = Paint(Scenes().First());
-        ClassExplanation explanation = Transformer.Explain(picture);
+        using MLImage image = Paint(Scenes().First());
+        ClassExplanation explanation = Transformer.Explain(image);
         using MLImage other = MLImage.CreateFromPixels(2, 1, MLPixelFormat.Rgba32, new byte[8]);
         Assert.Contains("2 × 1", Assert.Throws<ArgumentException>(() => explanation.Draw(other)).Message);
-        foreach (double opacity in new[] { -0.1, 1.1, double.NaN }) Assert.Throws<ArgumentOutOfRangeException>(() => explanation.Draw(picture, opacity));
+        foreach (double opacity in new[] { -0.1, 1.1, double.NaN }) Assert.Throws<ArgumentOutOfRangeException>(() => explanation.Draw(image, opacity));
     }
 
     private static IEnumerable<Scene> Scenes()
@@ -158,11 +158,11 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
 
         public DplTransformer Transformer { get; }
 
-        public float[] Score(MLImage picture)
+        public float[] Score(MLImage image)
         {
             using var folder = new TemporaryFolder();
-            string path = folder.File("picture.png");
-            picture.Save(path);
+            string path = folder.File("image.png");
+            image.Save(path);
             return Transformer.Transform(new MLContext().Data.LoadFromEnumerable([new Row { Path = path }])).GetColumn<float[]>("Score").Single();
         }
 

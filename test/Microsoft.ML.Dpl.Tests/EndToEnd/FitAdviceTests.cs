@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Fits that run but are hardly what was meant say so in the log, and others say nothing.</summary>
-public sealed class FitAdviceTests(SmallBackbone small, ColourPictures pictures) : ColourFits(small, pictures)
+public sealed class FitAdviceTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
     private protected override DplTrainer.Options Common => new() { CandidateLengths = [0, 1], SearchEpochs = 3, TrainingEpochs = 3 };
 
@@ -9,7 +9,7 @@ public sealed class FitAdviceTests(SmallBackbone small, ColourPictures pictures)
     public void An_ordinary_fit_is_not_warned_of()
     {
         Fit(_ => { }).Dispose();
-        Fit(o => (o.Configuration, o.ValidationSet) = (PromptConfiguration.Uniform(Small.Backbone, 1), View(Pictures.Test))).Dispose();
+        Fit(o => (o.Configuration, o.ValidationSet) = (PromptConfiguration.Uniform(Small.Backbone, 1), View(Images.Test))).Dispose();
         Fit(o => (o.Configuration, o.TrainingEpochs, o.SearchEpochs) = (PromptConfiguration.ZeroShot(Small.Backbone), 1, 1)).Dispose();
         Assert.Empty(Warnings);
     }
@@ -35,8 +35,8 @@ public sealed class FitAdviceTests(SmallBackbone small, ColourPictures pictures)
     [Fact]
     public void A_class_that_outweighs_the_others_is_named_unless_weights_balance_it()
     {
-        LabelledPicture[] red = [.. Pictures.Train.Where(p => p.Label == "red")];
-        LabelledPicture[] rows = [.. Enumerable.Repeat(red, 7).SelectMany(p => p).Select(Fresh), .. Pictures.Train.Where(p => p.Label != "red" && p.Other < 2)];
+        LabelledImage[] red = [.. Images.Train.Where(p => p.Label == "red")];
+        LabelledImage[] rows = [.. Enumerable.Repeat(red, 7).SelectMany(p => p).Select(Fresh), .. Images.Train.Where(p => p.Label != "red" && p.Other < 2)];
         void Given(DplTrainer.Options o) => (o.Configuration, o.ImageColumnName, o.BatchSize) = (PromptConfiguration.Uniform(Small.Backbone, 1), "ImageBytes", 23);
         Fit(Given, rows).Dispose();
         Assert.Contains("Class 'red' makes up 91 % of the training rows, and the other classes' rows hardly count: set ClassWeights to Balanced", Assert.Single(Warnings));
@@ -53,12 +53,12 @@ public sealed class FitAdviceTests(SmallBackbone small, ColourPictures pictures)
     [Fact]
     public void Files_that_are_trained_on_and_validated_on_are_told()
     {
-        Fit(o => (o.Configuration, o.ValidationSet) = (PromptConfiguration.Uniform(Small.Backbone, 1), View([.. Pictures.Test, Pictures.Train[2], Pictures.Train[5]]))).Dispose();
-        Assert.Contains($"Training data and validation set share files: 2 of 17 validation pictures are trained on too (the first: row 15 ('{Pictures.Train[2].ImagePath}'))", Assert.Single(Warnings));
+        Fit(o => (o.Configuration, o.ValidationSet) = (PromptConfiguration.Uniform(Small.Backbone, 1), View([.. Images.Test, Images.Train[2], Images.Train[5]]))).Dispose();
+        Assert.Contains($"Training data and validation set share files: 2 of 17 validation images are trained on too (the first: row 15 ('{Images.Train[2].ImagePath}'))", Assert.Single(Warnings));
         Warnings.Clear();
-        Fit(_ => { }, [.. Pictures.Train, .. Pictures.Train]).Dispose();
+        Fit(_ => { }, [.. Images.Train, .. Images.Train]).Dispose();
         Assert.Contains("Training rows repeat files", Assert.Single(Warnings));
     }
 
-    private static LabelledPicture Fresh(LabelledPicture p) => new() { ImagePath = p.ImagePath, ImageBytes = p.ImageBytes, Label = p.Label };
+    private static LabelledImage Fresh(LabelledImage p) => new() { ImagePath = p.ImagePath, ImageBytes = p.ImageBytes, Label = p.Label };
 }

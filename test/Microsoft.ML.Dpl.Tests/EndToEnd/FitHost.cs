@@ -29,7 +29,7 @@ internal static class FitHost
         {
             if (e.Kind is ChannelMessageKind.Warning or ChannelMessageKind.Error) Console.Error.WriteLine(e.Message);
         };
-        LabelledPicture[] rows = [.. File.ReadLines(table).Select(line => line.Split('\t')).Select(parts => new LabelledPicture { ImagePath = parts[0], Label = parts[1] })];
+        LabelledImage[] rows = [.. File.ReadLines(table).Select(line => line.Split('\t')).Select(parts => new LabelledImage { ImagePath = parts[0], Label = parts[1] })];
         DplTrainer.Options options = ResumableFit.Options(ClipBackbone.Open(clip), workspace == NoWorkspace ? null : workspace);
         if (more.TryGetValue("minutes", out string? minutes)) options.CheckpointMinutes = double.Parse(minutes, CultureInfo.InvariantCulture);
         int[] full = more.TryGetValue("fill", out string? fill) ? [.. fill.Split('-').Select(Number)] : [];

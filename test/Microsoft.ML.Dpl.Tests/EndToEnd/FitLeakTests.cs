@@ -6,7 +6,7 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>A process that fits and predicts for days must not grow.</summary>
 [Collection(RunsAlone.Name)]
-public sealed class FitLeakTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     public enum Course
     {
@@ -44,7 +44,7 @@ public sealed class FitLeakTests(SmallBackbone small, ColourPictures pictures) :
     private void FitAndPredict(TemporaryFolder workspace, bool cancelled, PromptConfiguration? configuration = null)
     {
         var mlContext = new MLContext(1);
-        IDataView data = mlContext.Data.LoadFromEnumerable(pictures.Train);
+        IDataView data = mlContext.Data.LoadFromEnumerable(images.Train);
         using var source = new CancellationTokenSource();
         DplTrainer trainer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
         {
@@ -66,7 +66,7 @@ public sealed class FitLeakTests(SmallBackbone small, ColourPictures pictures) :
             return;
         }
         using DplTransformer transformer = trainer.Fit(data);
-        Assert.Equal(pictures.Train.Count, transformer.Transform(data).GetColumn<float[]>("Score").Count());
+        Assert.Equal(images.Train.Count, transformer.Transform(data).GetColumn<float[]>("Score").Count());
     }
 
     /// <summary>Cancels in the training stage, behind an epoch that was validated.</summary>

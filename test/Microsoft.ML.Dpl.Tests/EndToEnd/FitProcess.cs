@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Fits of <see cref="FitHost"/> in processes of their own, over the same pictures.</summary>
+/// <summary>Fits of <see cref="FitHost"/> in processes of their own, over the same images.</summary>
 internal sealed class FitProcess : IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(5);
@@ -15,12 +15,12 @@ internal sealed class FitProcess : IDisposable
     private readonly int? _threads;
 
     /// <param name="small">The CLIP.</param>
-    /// <param name="pictures">What is fitted.</param>
+    /// <param name="images">What is fitted.</param>
     /// <param name="threads">Of libtorch in these processes; null: as many as it takes by itself.</param>
-    public FitProcess(SmallBackbone small, ColourPictures pictures, int? threads = null)
+    public FitProcess(SmallBackbone small, ColourImages images, int? threads = null)
     {
         (_clip, _threads) = (small.Folder, threads);
-        System.IO.File.WriteAllLines(Table, pictures.Train.Select(row => $"{row.ImagePath}\t{row.Label}"));
+        System.IO.File.WriteAllLines(Table, images.Train.Select(row => $"{row.ImagePath}\t{row.Label}"));
     }
 
     private string Table => _folder.File("train.tsv");

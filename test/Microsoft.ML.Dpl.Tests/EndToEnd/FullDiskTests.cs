@@ -3,14 +3,14 @@ using Xunit.Abstractions;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Real disks that fill up or cannot be written, where the system lets a test mount one: in a namespace of its own, which ends with the process.</summary>
-public sealed class FullDiskTests(SmallBackbone small, ColourPictures pictures, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class FullDiskTests(SmallBackbone small, ColourImages images, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     [SkippableFact]
     [Trait("Category", "Slow")]
     public async Task A_disk_that_fills_up_loses_nothing()
     {
         await RequireMounts();
-        using var fits = new FitProcess(small, pictures);
+        using var fits = new FitProcess(small, images);
         string workspace = fits.File("workspace"), zip = fits.File("model.zip");
         FitProcess.Outcome expected = await fits.Run(FitHost.NoWorkspace, fits.File("whole.zip"));
         // Full from step 6 on; killed at step 14; the second fit goes on from where the disk became full, on a disk with space again.
@@ -44,7 +44,7 @@ public sealed class FullDiskTests(SmallBackbone small, ColourPictures pictures, 
     public async Task A_disk_that_is_too_small_or_read_only_is_refused_at_once(string mount, string said)
     {
         await RequireMounts();
-        using var fits = new FitProcess(small, pictures);
+        using var fits = new FitProcess(small, images);
         string workspace = fits.File("workspace"), zip = fits.File("model.zip");
         SampleProcess.Outcome outcome = await Sh($"{string.Format(null, mount, workspace)} || exit 3\nexec {Quoted(fits.Command(workspace, zip))}", workspace);
         Assert.NotEqual(0, outcome.ExitCode);
@@ -59,7 +59,7 @@ public sealed class FullDiskTests(SmallBackbone small, ColourPictures pictures, 
     public async Task A_limit_on_file_sizes_is_refused_at_once()
     {
         Skip.IfNot(OperatingSystem.IsLinux(), "The limit is set by a Linux shell.");
-        using var fits = new FitProcess(small, pictures);
+        using var fits = new FitProcess(small, images);
         string workspace = fits.File("workspace");
         // In blocks of 512 bytes; the signal that goes with the limit would end the process. The runtime's own maps are files too, unless it is told to do without.
         SampleProcess.Outcome outcome = await SampleProcess.StartProgram(

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>The bound on the prompts' gradients.</summary>
-public sealed class GradientNormTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class GradientNormTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     [Theory]
     [InlineData(0.5)]
@@ -111,7 +111,7 @@ public sealed class GradientNormTests(SmallBackbone small, ColourPictures pictur
             BatchSize = 6,
         };
         change(options);
-        return mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(mlContext.Data.LoadFromEnumerable(pictures.Train));
+        return mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
     private static double Distance(DplPrompts a, DplPrompts b)

@@ -175,7 +175,7 @@ public sealed class HostileZipTests : IDisposable
     [Theory]
     [InlineData("\"textLengths\": [", "\"textLengths\": [5000,", "context length of 5000")]
     [InlineData("\"template\": \"", "\"template\": \"{} ", "template")]
-    [InlineData("\"maxImagePixels\": ", "\"maxImagePixels\": -", "pictures of -")]
+    [InlineData("\"maxImagePixels\": ", "\"maxImagePixels\": -", "images of -")]
     public void A_description_out_of_range_is_refused(string text, string changed, string named)
     {
         byte[] zip = ZipBytes.Of(ZipBytes.Entries(_prompts).Select(e => e.Name == Description ? (e.Name, Encoding.UTF8.GetBytes(WithPixels(Encoding.UTF8.GetString(e.Content)).Replace(text, changed, StringComparison.Ordinal))) : e));

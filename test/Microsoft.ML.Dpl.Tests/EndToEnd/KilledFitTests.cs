@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>A process that is killed again and again in the middle of a fit.</summary>
-public sealed class KilledFitTests(SmallBackbone small, ColourPictures pictures, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class KilledFitTests(SmallBackbone small, ColourImages images, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     /// <summary>Environment variable: how many kills at random moments; those of <see cref="A_killed_fit_goes_on_to_the_same_bits"/> are run always.</summary>
     public const string KillsVariable = "DPL_KILLS";
@@ -17,11 +17,11 @@ public sealed class KilledFitTests(SmallBackbone small, ColourPictures pictures,
     [Trait("Category", "Slow")]
     public async Task A_killed_fit_goes_on_to_the_same_bits()
     {
-        using var fits = new FitProcess(small, pictures);
+        using var fits = new FitProcess(small, images);
         string zip = fits.File("model.zip"), workspace = fits.File("workspace");
         string expected;
         var mlContext = new MLContext(1);
-        using (DplTransformer transformer = ResumableFit.Fit(mlContext, ResumableFit.Options(small.Backbone, null), pictures.Train)) expected = ResumableFit.Content(mlContext, transformer);
+        using (DplTransformer transformer = ResumableFit.Fit(mlContext, ResumableFit.Options(small.Backbone, null), images.Train)) expected = ResumableFit.Content(mlContext, transformer);
 
         string? first = null, later = null;
         foreach (int steps in (int[])[5, 4, 7])
@@ -48,7 +48,7 @@ public sealed class KilledFitTests(SmallBackbone small, ColourPictures pictures,
         string? asked = Environment.GetEnvironmentVariable(KillsVariable);
         Skip.If(string.IsNullOrEmpty(asked), $"{KillsVariable} says how many kills; it is not set.");
         int kills = int.Parse(asked, CultureInfo.InvariantCulture), done = 0, courses = 0, inSearch = 0, inTraining = 0, partial = 0;
-        using FitProcess one = new(small, pictures, threads: 1), three = new(small, pictures, threads: 3);
+        using FitProcess one = new(small, images, threads: 1), three = new(small, images, threads: 3);
         long began = Stopwatch.GetTimestamp();
         FitProcess.Outcome ofOne = await one.Run(FitHost.NoWorkspace, one.File("whole.zip"));
         TimeSpan whole = Stopwatch.GetElapsedTime(began);
@@ -83,7 +83,7 @@ public sealed class KilledFitTests(SmallBackbone small, ColourPictures pictures,
     [Fact]
     public async Task A_workspace_that_another_process_uses_is_refused()
     {
-        using var fits = new FitProcess(small, pictures);
+        using var fits = new FitProcess(small, images);
         string workspace = fits.File("workspace"), zip = fits.File("model.zip");
         DplTrainer.Options options = ResumableFit.Options(small.Backbone, workspace);
         var mlContext = new MLContext(1);
@@ -91,7 +91,7 @@ public sealed class KilledFitTests(SmallBackbone small, ColourPictures pictures,
             2,
             () =>
             {
-                string message = Assert.Throws<IOException>(() => ResumableFit.Fit(mlContext, options, pictures.Train)).Message;
+                string message = Assert.Throws<IOException>(() => ResumableFit.Fit(mlContext, options, images.Train)).Message;
                 Assert.Contains("one fit at a time", message);
                 Assert.Contains(workspace, message);
                 return Task.CompletedTask;
@@ -102,7 +102,7 @@ public sealed class KilledFitTests(SmallBackbone small, ColourPictures pictures,
         Assert.StartsWith("Search epoch 1/", last);
         Assert.True(File.Exists(Path.Combine(workspace, "checkpoint-2.safetensors")));
         // Killed, it holds the folder no longer.
-        using DplTransformer transformer = ResumableFit.Fit(mlContext, options, pictures.Train);
+        using DplTransformer transformer = ResumableFit.Fit(mlContext, options, images.Train);
         Assert.False(transformer.WasCancelled);
     }
 }

@@ -8,11 +8,11 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Who outlives whom: models disposed under their users, forgotten models, and a CLIP that is gone when the fit ends.</summary>
 [Collection(RunsAlone.Name)]
-public sealed class LifetimeTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
 
-    private IDataView Test => _mlContext.Data.LoadFromEnumerable(pictures.Test);
+    private IDataView Test => _mlContext.Data.LoadFromEnumerable(images.Test);
 
     [Fact]
     public void Cursors_engines_and_mappers_of_a_disposed_model_say_so()
@@ -26,8 +26,8 @@ public sealed class LifetimeTests(SmallBackbone small, ColourPictures pictures) 
         ReadOnlyMemory<char> name = default;
         Assert.True(cursor.MoveNext());
         score(ref values);
-        using PredictionEngine<LabelledPicture, Answer> engine = _mlContext.Model.CreatePredictionEngine<LabelledPicture, Answer>(transformer, new PredictionEngineOptions { OwnsTransformer = false });
-        Assert.Equal(values.DenseValues(), engine.Predict(pictures.Test[0]).Score, (a, b) => Math.Abs(a - b) < 1e-5);
+        using PredictionEngine<LabelledImage, Answer> engine = _mlContext.Model.CreatePredictionEngine<LabelledImage, Answer>(transformer, new PredictionEngineOptions { OwnsTransformer = false });
+        Assert.Equal(values.DenseValues(), engine.Predict(images.Test[0]).Score, (a, b) => Math.Abs(a - b) < 1e-5);
 
         transformer.Dispose();
         // What was scored ahead is still right; the next batch cannot be computed.
@@ -40,8 +40,8 @@ public sealed class LifetimeTests(SmallBackbone small, ColourPictures pictures) 
         Assert.True(cursor.MoveNext());
         Require(() => score(ref values));
         label(ref name);
-        Assert.Equal(pictures.Test[4].Label, name.ToString());
-        Require(() => engine.Predict(pictures.Test[1]));
+        Assert.Equal(images.Test[4].Label, name.ToString());
+        Require(() => engine.Predict(images.Test[1]));
         Require(() => scored.GetColumn<float[]>("Score").Count());
         Require(() => transformer.Transform(Test).GetColumn<string>("PredictedLabel").Count());
         Require(() => transformer.WithClasses(["a", "b"]));
@@ -79,7 +79,7 @@ public sealed class LifetimeTests(SmallBackbone small, ColourPictures pictures) 
                     }
                     try
                     {
-                        Assert.Equal(pictures.Test.Count, transformer.Transform(Test).GetColumn<float[]>("Score").Count(row => Math.Abs(row.Sum() - 1) < 1e-4));
+                        Assert.Equal(images.Test.Count, transformer.Transform(Test).GetColumn<float[]>("Score").Count(row => Math.Abs(row.Sum() - 1) < 1e-4));
                     }
                     catch (ObjectDisposedException)
                     {
@@ -132,7 +132,7 @@ public sealed class LifetimeTests(SmallBackbone small, ColourPictures pictures) 
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void LoadAndForget(byte[] zip) => Assert.Equal(pictures.Test.Count, Load(zip).Transform(Test).GetColumn<float[]>("Score").Count());
+    private void LoadAndForget(byte[] zip) => Assert.Equal(images.Test.Count, Load(zip).Transform(Test).GetColumn<float[]>("Score").Count());
 
     private static void Collect()
     {
@@ -172,7 +172,7 @@ public sealed class LifetimeTests(SmallBackbone small, ColourPictures pictures) 
             PredictionBatchSize = 4,
         };
         change?.Invoke(options);
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(pictures.Train));
+        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
     private sealed class Answer

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>A process that predicts for months: memory stays flat, and busy threads get the bits of quiet ones. Set DPL_LONG=1 for the long runs.</summary>
 [Collection(RunsAlone.Name)]
-public sealed class LongRunTests(SmallBackbone small, ColourPictures pictures, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class LongRunTests(SmallBackbone small, ColourImages images, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
 
@@ -33,7 +33,7 @@ public sealed class LongRunTests(SmallBackbone small, ColourPictures pictures, I
         {
             transformer.Contents = contents;
             using var stream = new MemoryStream();
-            _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(pictures.Train).Schema, stream);
+            _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(images.Train).Schema, stream);
             zip = stream.ToArray();
             expected = First(transformer);
         }
@@ -69,23 +69,23 @@ public sealed class LongRunTests(SmallBackbone small, ColourPictures pictures, I
         DplTrainer.Options Options() => ResumableFit.Options(small.Backbone, workspace: null);
         string Content()
         {
-            using DplTransformer trained = ResumableFit.Fit(new MLContext(1), Options(), pictures.Train);
+            using DplTransformer trained = ResumableFit.Fit(new MLContext(1), Options(), images.Train);
             return ResumableFit.Content(_mlContext, trained);
         }
         string quiet = Content();
         using DplTransformer transformer = Fit();
         float[][] byEngine, byCursor = Scores(transformer);
-        using (PredictionEngine<LabelledPicture, Answer> engine = Engine(transformer)) byEngine = [.. pictures.Test.Select(p => engine.Predict(p).Score)];
+        using (PredictionEngine<LabelledImage, Answer> engine = Engine(transformer)) byEngine = [.. images.Test.Select(p => engine.Predict(p).Score)];
 
         int fits = LongRuns.Times(1, 40), predictions = 0;
         using var ended = new CancellationTokenSource();
         var failures = new ConcurrentQueue<Exception>();
         Thread[] users = [.. Enumerable.Range(0, 8).Select(i => Start(() =>
         {
-            using PredictionEngine<LabelledPicture, Answer> engine = Engine(transformer);
+            using PredictionEngine<LabelledImage, Answer> engine = Engine(transformer);
             for (int n = i; !ended.IsCancellationRequested; n++)
             {
-                Assert.Equal(byEngine[n % byEngine.Length], engine.Predict(pictures.Test[n % byEngine.Length]).Score);
+                Assert.Equal(byEngine[n % byEngine.Length], engine.Predict(images.Test[n % byEngine.Length]).Score);
                 if (n % 16 == 0) Assert.Equal(byCursor, Scores(transformer));
                 Interlocked.Increment(ref predictions);
             }
@@ -133,18 +133,18 @@ public sealed class LongRunTests(SmallBackbone small, ColourPictures pictures, I
 
     private void ByEngine(DplTransformer transformer, int count)
     {
-        using PredictionEngine<LabelledPicture, Answer> engine = Engine(transformer);
+        using PredictionEngine<LabelledImage, Answer> engine = Engine(transformer);
         var answer = new Answer();
         for (int i = 0; i < count; i++)
         {
-            engine.Predict(pictures.Test[i % pictures.Test.Count], ref answer);
+            engine.Predict(images.Test[i % images.Test.Count], ref answer);
             Assert.Equal(3, answer.Score.Length);
         }
     }
 
     private void ByCursor(DplTransformer transformer, int count)
     {
-        IDataView scored = transformer.Transform(_mlContext.Data.LoadFromEnumerable(Enumerable.Range(0, count).Select(i => pictures.Test[i % pictures.Test.Count])));
+        IDataView scored = transformer.Transform(_mlContext.Data.LoadFromEnumerable(Enumerable.Range(0, count).Select(i => images.Test[i % images.Test.Count])));
         using DataViewRowCursor cursor = scored.GetRowCursor([scored.Schema["Score"], scored.Schema["PredictedLabel"]]);
         ValueGetter<VBuffer<float>> score = cursor.GetGetter<VBuffer<float>>(scored.Schema["Score"]);
         ValueGetter<ReadOnlyMemory<char>> label = cursor.GetGetter<ReadOnlyMemory<char>>(scored.Schema["PredictedLabel"]);
@@ -160,12 +160,12 @@ public sealed class LongRunTests(SmallBackbone small, ColourPictures pictures, I
         Assert.Equal(count, rows);
     }
 
-    private float[] First(DplTransformer transformer) => transformer.Transform(_mlContext.Data.LoadFromEnumerable(pictures.Test.Take(1))).GetColumn<float[]>("Score").Single();
+    private float[] First(DplTransformer transformer) => transformer.Transform(_mlContext.Data.LoadFromEnumerable(images.Test.Take(1))).GetColumn<float[]>("Score").Single();
 
-    private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(pictures.Test)).GetColumn<float[]>("Score")];
+    private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(images.Test)).GetColumn<float[]>("Score")];
 
-    private PredictionEngine<LabelledPicture, Answer> Engine(DplTransformer transformer)
-        => _mlContext.Model.CreatePredictionEngine<LabelledPicture, Answer>(transformer, new PredictionEngineOptions { OwnsTransformer = false });
+    private PredictionEngine<LabelledImage, Answer> Engine(DplTransformer transformer)
+        => _mlContext.Model.CreatePredictionEngine<LabelledImage, Answer>(transformer, new PredictionEngineOptions { OwnsTransformer = false });
 
     private DplTransformer Fit()
         => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
@@ -175,7 +175,7 @@ public sealed class LongRunTests(SmallBackbone small, ColourPictures pictures, I
             Configuration = PromptConfiguration.Uniform(small.Backbone, 1),
             TrainingEpochs = 1,
             BatchSize = 9,
-        }).Fit(_mlContext.Data.LoadFromEnumerable(pictures.Train));
+        }).Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
 
     private sealed class Answer
     {

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Zips that carry CLIP's image tower or the whole CLIP: what works with them where CLIP's folder is gone, and what is said of damaged ones.</summary>
 [Collection(RunsAlone.Name)]
-public sealed class ModelContentsTests(ColourPictures pictures) : IClassFixture<ColourPictures>, IDisposable
+public sealed class ModelContentsTests(ColourImages images) : IClassFixture<ColourImages>, IDisposable
 {
     private const int Seed = 43; // no other test registers a CLIP with these weights
 
@@ -84,7 +84,7 @@ public sealed class ModelContentsTests(ColourPictures pictures) : IClassFixture<
         loaded.Dispose();
         Assert.Equal(expected, Scores(other));
         Assert.Equal(DplModelContents.WithClip, other.Contents);
-        using (DplTransformer fitted = Fit(other.Backbone, DplModelContents.PromptsOnly)) Assert.Equal(Scores(fitted).Length, pictures.Test.Count);
+        using (DplTransformer fitted = Fit(other.Backbone, DplModelContents.PromptsOnly)) Assert.Equal(Scores(fitted).Length, images.Test.Count);
         ClipBackbone backbone = other.Backbone;
         other.Dispose();
         Assert.Contains("was disposed", Assert.Throws<IOException>(() => Fit(backbone, DplModelContents.PromptsOnly)).Message);
@@ -178,10 +178,10 @@ public sealed class ModelContentsTests(ColourPictures pictures) : IClassFixture<
             BatchSize = 9,
             ModelContents = contents,
         };
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(pictures.Train));
+        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
-    private IDataView Test => _mlContext.Data.LoadFromEnumerable(pictures.Test);
+    private IDataView Test => _mlContext.Data.LoadFromEnumerable(images.Test);
 
     private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(Test).GetColumn<float[]>("Score")];
 

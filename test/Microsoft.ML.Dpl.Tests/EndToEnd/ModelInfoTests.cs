@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Tests.Fuzzing;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>A model zip says what it is without its CLIP.</summary>
-public sealed class ModelInfoTests(ColourPictures pictures) : IClassFixture<ColourPictures>
+public sealed class ModelInfoTests(ColourImages images) : IClassFixture<ColourImages>
 {
     [Fact]
     public void A_zip_in_a_pipeline_is_described_when_its_CLIP_is_gone()
@@ -17,7 +17,7 @@ public sealed class ModelInfoTests(ColourPictures pictures) : IClassFixture<Colo
             SmallBackbone.Write(clipFolder.FullPath, seed: 23);
             var clip = Dpl.Clip.ClipBackbone.Open(clipFolder.FullPath);
             sha256 = clip.Sha256;
-            IDataView train = mlContext.Data.LoadFromEnumerable(pictures.Train);
+            IDataView train = mlContext.Data.LoadFromEnumerable(images.Train);
             var pipeline = mlContext.Transforms.Conversion.MapValueToKey("Label")
                 .Append(mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options { Backbone = clip, ImageColumnName = "ImagePath", Configuration = PromptConfiguration.ZeroShot(clip), Template = "a {}." }));
             ITransformer model = pipeline.Fit(train);

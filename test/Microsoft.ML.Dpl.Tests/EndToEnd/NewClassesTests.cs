@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Tests.Clip;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>What a trained model does with CLIP's text branch: other classes without training, and prompts read as words.</summary>
-public sealed class NewClassesTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class NewClassesTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
 
@@ -96,7 +96,7 @@ public sealed class NewClassesTests(SmallBackbone small, ColourPictures pictures
         ClipBackbone backbone = ClipBackbone.FromFolder(folder.FullPath);
         using DplTransformer trained = Fit(keyLabel: true, o => (o.Backbone, o.Configuration) = (backbone, PromptConfiguration.Uniform(backbone, 1)));
         File.Delete(folder.File("model.safetensors"));
-        Assert.Equal(pictures.Test.Count, Scores(trained).Length);
+        Assert.Equal(images.Test.Count, Scores(trained).Length);
         Assert.Contains("text branch", Assert.Throws<InvalidOperationException>(() => trained.WithClasses(["a", "b"])).Message);
         Assert.Contains("text branch", Assert.Throws<InvalidOperationException>(() => trained.NearestWords(0, 1)).Message);
     }
@@ -123,13 +123,13 @@ public sealed class NewClassesTests(SmallBackbone small, ColourPictures pictures
         Assert.Throws<ArgumentOutOfRangeException>(() => trained.NearestWords(0, 0, distance));
     }
 
-    private IDataView Test => _mlContext.Data.LoadFromEnumerable(pictures.Test);
+    private IDataView Test => _mlContext.Data.LoadFromEnumerable(images.Test);
 
     private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(Test).GetColumn<float[]>("Score")];
 
     private DplTransformer Fit(bool keyLabel, Action<DplTrainer.Options>? change = null)
     {
-        IDataView train = _mlContext.Data.LoadFromEnumerable(pictures.Train);
+        IDataView train = _mlContext.Data.LoadFromEnumerable(images.Train);
         if (keyLabel) train = _mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(train).Transform(train);
         var options = new DplTrainer.Options { Backbone = small.Backbone, ImageColumnName = "ImagePath", Configuration = PromptConfiguration.Uniform(small.Backbone, 1), TrainingEpochs = 1, BatchSize = 9 };
         change?.Invoke(options);

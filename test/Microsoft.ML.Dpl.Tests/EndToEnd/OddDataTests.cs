@@ -4,17 +4,17 @@ using Microsoft.ML.Dpl.Tests.Clip;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Data that nobody would choose and everybody has: both stages end with numbers all the same.</summary>
-public sealed class OddDataTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class OddDataTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
 
     [Fact]
-    public void Pictures_without_content_are_learnt_from_and_answered_alike()
+    public void Images_without_content_are_learnt_from_and_answered_alike()
     {
         using var folder = new TemporaryFolder();
         string black = folder.File("black.png");
         using (MLImage image = MLImage.CreateFromPixels(30, 30, MLPixelFormat.Bgra32, new byte[4 * 30 * 30])) image.Save(black);
-        LabelledPicture[] rows = [.. pictures.Train.Select(p => new LabelledPicture { ImagePath = black, Label = p.Label })];
+        LabelledImage[] rows = [.. images.Train.Select(p => new LabelledImage { ImagePath = black, Label = p.Label })];
         using DplTransformer trained = Fit(rows);
         float[][] scores = Scores(trained, rows);
         Assert.All(scores, row => Assert.Equal(scores[0], row));
@@ -22,10 +22,10 @@ public sealed class OddDataTests(SmallBackbone small, ColourPictures pictures) :
     }
 
     [Fact]
-    public void Rows_that_repeat_one_picture_of_each_class_are_told_apart()
+    public void Rows_that_repeat_one_image_of_each_class_are_told_apart()
     {
-        LabelledPicture[] once = [.. pictures.Train.DistinctBy(p => p.Label)];
-        LabelledPicture[] rows = [.. Enumerable.Repeat(once, 8).SelectMany(p => p)];
+        LabelledImage[] once = [.. images.Train.DistinctBy(p => p.Label)];
+        LabelledImage[] rows = [.. Enumerable.Repeat(once, 8).SelectMany(p => p)];
         using DplTransformer trained = Fit(rows, o => (o.SearchEpochs, o.TrainingEpochs, o.TrainingLearningRate) = (1, 12, 0.05));
         float[][] scores = Scores(trained, rows);
         RequireProbabilities(scores, 3);
@@ -35,8 +35,8 @@ public sealed class OddDataTests(SmallBackbone small, ColourPictures pictures) :
     [Fact]
     public void A_class_a_hundred_times_larger_than_the_rest_leaves_numbers_with_and_without_balance()
     {
-        LabelledPicture[] red = [.. pictures.Train.Where(p => p.Label == "red")], rest = [.. pictures.Train.Where(p => p.Label != "red" && p.Other < 2)];
-        LabelledPicture[] rows = [.. Enumerable.Repeat(red, 34).SelectMany(p => p).Take(200), .. rest];
+        LabelledImage[] red = [.. images.Train.Where(p => p.Label == "red")], rest = [.. images.Train.Where(p => p.Label != "red" && p.Other < 2)];
+        LabelledImage[] rows = [.. Enumerable.Repeat(red, 34).SelectMany(p => p).Take(200), .. rest];
         double OfTheSmall(DplClassWeights? weights)
         {
             using DplTransformer trained = Fit(rows, o => (o.ClassWeights, o.BatchSize, o.SearchEpochs, o.ValidationRowsPerClass) = (weights, 32, 1, 1));
@@ -50,16 +50,16 @@ public sealed class OddDataTests(SmallBackbone small, ColourPictures pictures) :
     [Fact]
     public void A_thousand_classes_are_searched_trained_saved_and_loaded()
     {
-        LabelledPicture[] rows = [.. Enumerable.Range(0, 2000).Select(i => new LabelledPicture { ImagePath = pictures.Train[i % 18].ImagePath, Label = $"kind_{i / 2}" })];
+        LabelledImage[] rows = [.. Enumerable.Range(0, 2000).Select(i => new LabelledImage { ImagePath = images.Train[i % 18].ImagePath, Label = $"kind_{i / 2}" })];
         using DplTransformer trained = Fit(rows, o => (o.BatchSize, o.SearchEpochs, o.TrainingEpochs, o.ValidationRowsPerClass, o.CandidateLengths) = (500, 1, 1, 1, [0, 1]));
         Assert.Equal(1000, trained.ClassNames.Count);
-        float[][] scores = Scores(trained, pictures.Test);
+        float[][] scores = Scores(trained, images.Test);
         RequireProbabilities(scores, 1000);
         using var stream = new MemoryStream();
         _mlContext.Model.Save(trained, _mlContext.Data.LoadFromEnumerable(rows).Schema, stream);
         stream.Position = 0;
         using var loaded = (DplTransformer)new MLContext().UseClipBackbone(small.Backbone).Model.Load(stream, out _);
-        Assert.Equal(scores, Scores(loaded, pictures.Test));
+        Assert.Equal(scores, Scores(loaded, images.Test));
     }
 
     private static void RequireProbabilities(float[][] scores, int classes) => Assert.All(scores, row =>
@@ -69,9 +69,9 @@ public sealed class OddDataTests(SmallBackbone small, ColourPictures pictures) :
         Assert.Equal(1, row.Sum(), 1e-4);
     });
 
-    private float[][] Scores(DplTransformer transformer, IReadOnlyList<LabelledPicture> rows) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(rows)).GetColumn<float[]>("Score")];
+    private float[][] Scores(DplTransformer transformer, IReadOnlyList<LabelledImage> rows) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(rows)).GetColumn<float[]>("Score")];
 
-    private DplTransformer Fit(IReadOnlyList<LabelledPicture> rows, Action<DplTrainer.Options>? change = null)
+    private DplTransformer Fit(IReadOnlyList<LabelledImage> rows, Action<DplTrainer.Options>? change = null)
     {
         var options = new DplTrainer.Options
         {

@@ -7,7 +7,7 @@ using Microsoft.ML.OnnxRuntime;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Where SaveAsOnnx puts a model: one file or two, whole or not at all, the same bytes every time.</summary>
-public sealed class OnnxFileTests(SmallBackbone small, ColourPictures pictures) : ColourFits(small, pictures), IDisposable
+public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : ColourFits(small, images), IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
@@ -31,14 +31,14 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourPictures pictures) 
             stream.WriteByte(9);
         }
         Assert.Equal((byte[])[7, .. first, 9], File.ReadAllBytes(_folder.File("within.bin")));
-        trained.SaveAsOnnx(path, DplOnnxInput.Picture);
+        trained.SaveAsOnnx(path, DplOnnxInput.Image);
         Assert.NotEqual(first, File.ReadAllBytes(path));
         Assert.Equal(["model.onnx"], Directory.GetFileSystemEntries(Path.GetDirectoryName(path)!).Select(entry => Path.GetFileName(entry)));
     }
 
     [Theory]
     [InlineData(DplOnnxInput.Pixels)]
-    [InlineData(DplOnnxInput.Picture)]
+    [InlineData(DplOnnxInput.Image)]
     public void Weights_can_lie_beside_the_model(DplOnnxInput input)
     {
         using DplTransformer trained = Fit(ClipBackbone.Tiny, PromptConfiguration.Uniform(ClipBackbone.Tiny, 2).ToString());
@@ -51,7 +51,7 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourPictures pictures) 
         using OnnxModel expected = new(whole), actual = new(path);
         int size = ClipBackbone.Tiny.Config.ImageSize;
         (float[] Logits, float[] Probabilities) Score(OnnxModel model)
-            => input == DplOnnxInput.Pixels ? model.Score(trained.Pixels(Pictures.Test[0].ImagePath), 1, 3, size, size) : model.Score([.. Enumerable.Range(0, 50 * 40 * 3).Select(i => (byte)(i * 7))], 50, 40);
+            => input == DplOnnxInput.Pixels ? model.Score(trained.Pixels(Images.Test[0].ImagePath), 1, 3, size, size) : model.Score([.. Enumerable.Range(0, 50 * 40 * 3).Select(i => (byte)(i * 7))], 50, 40);
         Assert.Equal(Score(expected).Logits, Score(actual).Logits);
         Assert.Equal(Score(expected).Probabilities, Score(actual).Probabilities);
         Assert.Equal(expected.Metadata, actual.Metadata);
@@ -124,7 +124,7 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourPictures pictures) 
         Assert.Throws<ArgumentOutOfRangeException>(() => trained.SaveAsOnnx(_folder.File("other.onnx"), (DplOnnxInput)7));
         trained.Dispose();
         Assert.Throws<ObjectDisposedException>(() => trained.SaveAsOnnx(_folder.File("other.onnx")));
-        Assert.Throws<ObjectDisposedException>(() => trained.Pixels(Pictures.Test[0].ImagePath));
+        Assert.Throws<ObjectDisposedException>(() => trained.Pixels(Images.Test[0].ImagePath));
         Assert.Equal([path], Directory.GetFileSystemEntries(_folder.FullPath));
     }
 

@@ -40,13 +40,13 @@ internal sealed class OnnxModel : IDisposable
         return Run(OnnxClassifier.Pixels, input, shape[0]);
     }
 
-    /// <param name="picture">[height, width, 3]</param>
+    /// <param name="image">[height, width, 3]</param>
     /// <param name="height">Rows.</param>
     /// <param name="width">Columns.</param>
-    public (float[] Logits, float[] Probabilities) Score(byte[] picture, int height, int width)
+    public (float[] Logits, float[] Probabilities) Score(byte[] image, int height, int width)
     {
-        using OrtValue input = OrtValue.CreateTensorValueFromMemory(picture, [height, width, 3]);
-        return Run(OnnxClassifier.Picture, input, 1);
+        using OrtValue input = OrtValue.CreateTensorValueFromMemory(image, [height, width, 3]);
+        return Run(OnnxClassifier.Image, input, 1);
     }
 
     public void Dispose()

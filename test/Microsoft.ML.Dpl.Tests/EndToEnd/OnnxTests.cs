@@ -9,8 +9,8 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>SaveAsOnnx on trained models: ONNX Runtime says of pictures what the transformer says.</summary>
-public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>, IDisposable
+/// <summary>SaveAsOnnx on trained models: ONNX Runtime says of images what the transformer says.</summary>
+public sealed class OnnxTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>, IDisposable
 {
     private readonly MLContext _mlContext = new MLContext(1).UseClipBackbone(small.Backbone);
     private readonly TemporaryFolder _folder = new();
@@ -68,28 +68,28 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
     }
 
     [Fact]
-    public void Many_pictures_go_through_at_once()
+    public void Many_images_go_through_at_once()
     {
         using DplTransformer trained = Fit(small.Backbone, "text 1 1 | image 2 0 1");
         using var model = new OnnxModel(OnnxModel.Written(trained));
-        float[] pixels = [.. pictures.Test.SelectMany(row => trained.Pixels(row.ImagePath))];
-        float[] probabilities = model.Score(pixels, pictures.Test.Count, 3, 24, 24).Probabilities;
+        float[] pixels = [.. images.Test.SelectMany(row => trained.Pixels(row.ImagePath))];
+        float[] probabilities = model.Score(pixels, images.Test.Count, 3, 24, 24).Probabilities;
         RequireClose([.. Scores(trained).SelectMany(row => row)], probabilities);
     }
 
-    /// <summary>The resize rounds a few pixels otherwise (see <see cref="OnnxPictureTests"/>), so scores are a little apart.</summary>
+    /// <summary>The resize rounds a few pixels otherwise (see <see cref="OnnxImageTests"/>), so scores are a little apart.</summary>
     [Fact]
-    public void A_model_that_takes_pictures_prepares_them_as_CLIP_does()
+    public void A_model_that_takes_images_prepares_them_as_CLIP_does()
     {
         using DplTransformer trained = Fit(small.Backbone, "text 1 1 | image 2 0 1");
-        byte[] written = OnnxModel.Written(trained, DplOnnxInput.Picture);
+        byte[] written = OnnxModel.Written(trained, DplOnnxInput.Image);
         // What the oldest runtime reads that this input is promised for.
         ModelProto parsed = ModelProto.Parser.ParseFrom(written);
         Assert.Equal((8L, 18L), (parsed.IrVersion, Assert.Single(parsed.OpsetImport).Version));
         using var model = new OnnxModel(written);
-        Assert.Equal([-1, -1, 3], model.Inputs["picture"].Dimensions);
+        Assert.Equal([-1, -1, 3], model.Inputs["image"].Dimensions);
         Assert.Equal([1, 3], model.Outputs["probabilities"].Dimensions);
-        foreach (LabelledPicture row in pictures.Test) Check(row.ImagePath);
+        foreach (LabelledImage row in images.Test) Check(row.ImagePath);
 
         void Check(string path)
         {
@@ -142,19 +142,19 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
         using var model = new OnnxModel(OnnxModel.Written(trained));
         Assert.Equal(("24", $"{shortSide}"), (model.Metadata["image_size"], model.Metadata["resize_short_side"]));
         Assert.Equal(pads, model.Metadata["crop"].Contains("padded with 0", StringComparison.Ordinal));
-        if (pads) Assert.Contains("dpl onnx --input pixels", Assert.Throws<NotSupportedException>(() => OnnxModel.Written(trained, DplOnnxInput.Picture)).Message);
-        else Assert.NotEmpty(OnnxModel.Written(trained, DplOnnxInput.Picture));
+        if (pads) Assert.Contains("dpl onnx --input pixels", Assert.Throws<NotSupportedException>(() => OnnxModel.Written(trained, DplOnnxInput.Image)).Message);
+        else Assert.NotEmpty(OnnxModel.Written(trained, DplOnnxInput.Image));
     }
 
     [Fact]
     public void Pixels_of_a_path_and_of_an_image_are_the_same()
     {
         using DplTransformer trained = Fit(small.Backbone, "text 0 0 | image 0 0 0");
-        using MLImage image = MLImage.CreateFromFile(pictures.Test[0].ImagePath);
+        using MLImage image = MLImage.CreateFromFile(images.Test[0].ImagePath);
         float[] pixels = trained.Pixels(image);
         Assert.Equal(3 * 24 * 24, pixels.Length);
-        Assert.Equal(trained.Pixels(pictures.Test[0].ImagePath), pixels);
-        // Back in bytes the planes are the picture's red, green and blue, which noise hardly moves on average.
+        Assert.Equal(trained.Pixels(images.Test[0].ImagePath), pixels);
+        // Back in bytes the planes are the image's red, green and blue, which noise hardly moves on average.
         ClipImageProcessorConfig preprocessing = small.Backbone.ReadPreprocessing();
         foreach (var (plane, channel) in pixels.Chunk(24 * 24).Select((plane, channel) => (plane, channel)))
             Assert.Equal(channel == 0 ? 220 : 30, (plane.Average() * preprocessing.Deviation[channel] + preprocessing.Mean[channel]) * 255, 5f);
@@ -166,14 +166,14 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
         using DplTransformer trained = Fit(small.Backbone, "text 1 1 | image 2 0 1");
         string path = _folder.File("model.onnx");
         trained.SaveAsOnnx(path);
-        IDataView rows = _mlContext.Data.LoadFromEnumerable(pictures.Test.Select(row => new PixelRow { Pixels = trained.Pixels(row.ImagePath) }));
+        IDataView rows = _mlContext.Data.LoadFromEnumerable(images.Test.Select(row => new PixelRow { Pixels = trained.Pixels(row.ImagePath) }));
         using var applied = _mlContext.Transforms.ApplyOnnxModel([OnnxClassifier.Probabilities], [OnnxClassifier.Pixels], path).Fit(rows);
         RequireClose([.. Scores(trained).SelectMany(row => row)], [.. applied.Transform(rows).GetColumn<float[]>(OnnxClassifier.Probabilities).SelectMany(row => row)]);
     }
 
-    private IDataView Test => _mlContext.Data.LoadFromEnumerable(pictures.Test);
+    private IDataView Test => _mlContext.Data.LoadFromEnumerable(images.Test);
 
-    /// <summary>Picture by picture: label, scores, and that they sum to 1.</summary>
+    /// <summary>Image by image: label, scores, and that they sum to 1.</summary>
     private void Compare(DplTransformer transformer)
     {
         byte[] written = OnnxModel.Written(transformer);
@@ -182,9 +182,9 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
         int size = transformer.Backbone.Config.ImageSize;
         string[] labels = [.. transformer.Transform(Test).GetColumn<string>("PredictedLabel")];
         float[][] scores = Scores(transformer);
-        for (int i = 0; i < pictures.Test.Count; i++)
+        for (int i = 0; i < images.Test.Count; i++)
         {
-            float[] probabilities = model.Score(transformer.Pixels(pictures.Test[i].ImagePath), 1, 3, size, size).Probabilities;
+            float[] probabilities = model.Score(transformer.Pixels(images.Test[i].ImagePath), 1, 3, size, size).Probabilities;
             RequireClose(scores[i], probabilities);
             Assert.Equal(1, probabilities.Sum(), 1e-5f);
             Assert.Equal(labels[i], model.Classes[Array.IndexOf(probabilities, probabilities.Max())]);
@@ -194,7 +194,7 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
     private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(Test).GetColumn<float[]>("Score")];
 
     private float[] Scores(DplTransformer transformer, string path)
-        => transformer.Transform(_mlContext.Data.LoadFromEnumerable((LabelledPicture[])[new LabelledPicture { ImagePath = path }])).GetColumn<float[]>("Score").Single();
+        => transformer.Transform(_mlContext.Data.LoadFromEnumerable((LabelledImage[])[new LabelledImage { ImagePath = path }])).GetColumn<float[]>("Score").Single();
 
     private static void RequireClose(float[] expected, float[] actual, double tolerance = 1e-4)
     {
@@ -207,7 +207,7 @@ public sealed class OnnxTests(SmallBackbone small, ColourPictures pictures) : IC
     {
         var options = new DplTrainer.Options { Backbone = backbone, ImageColumnName = "ImagePath", TrainingEpochs = 2, BatchSize = 6, Configuration = PromptConfiguration.Parse(configuration) };
         change?.Invoke(options);
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(pictures.Train));
+        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
     private sealed class PixelRow

@@ -8,7 +8,7 @@ using Microsoft.ML.Dpl.Tests.Clip;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Fits whose steps round their products.</summary>
-public sealed class PrecisionTests(SmallBackbone small, ColourPictures pictures) : ColourFits(small, pictures)
+public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
     [Fact]
     public void A_bfloat16_fit_is_another_one_with_the_same_bits_every_time_and_saves_an_ordinary_model()
@@ -17,10 +17,10 @@ public sealed class PrecisionTests(SmallBackbone small, ColourPictures pictures)
         {
             DplTrainer.Options options = ResumableFit.Options(Small.Backbone, workspace: null);
             options.Precision = precision;
-            using DplTransformer transformer = ResumableFit.Fit(MLContext, options, Pictures.Train);
+            using DplTransformer transformer = ResumableFit.Fit(MLContext, options, Images.Train);
             // What is saved predicts as what was fitted: predictions know nothing of the precision.
             using var zip = new MemoryStream();
-            IDataView test = View(Pictures.Test);
+            IDataView test = View(Images.Test);
             MLContext.Model.Save(transformer, test.Schema, zip);
             using var loaded = (DplTransformer)MLContext.Model.Load(zip, out _);
             Assert.Equal(Scores(transformer), Scores(loaded));
@@ -47,10 +47,10 @@ public sealed class PrecisionTests(SmallBackbone small, ColourPictures pictures)
         }
         DplTrainer.Options first = Options(DplPrecision.BFloat16);
         (first.CancellationToken, first.Progress) = (source.Token, new ProgressRecorder(report => source.Cancel()));
-        Assert.Throws<OperationCanceledException>(() => ResumableFit.Fit(MLContext, first, Pictures.Train));
-        var e = Assert.Throws<InvalidOperationException>(() => ResumableFit.Fit(MLContext, Options(DplPrecision.Float32), Pictures.Train));
+        Assert.Throws<OperationCanceledException>(() => ResumableFit.Fit(MLContext, first, Images.Train));
+        var e = Assert.Throws<InvalidOperationException>(() => ResumableFit.Fit(MLContext, Options(DplPrecision.Float32), Images.Train));
         Assert.Contains("Precision was \"BFloat16\" and is nothing", e.Message);
-        ResumableFit.Fit(MLContext, Options(DplPrecision.BFloat16), Pictures.Train).Dispose();
+        ResumableFit.Fit(MLContext, Options(DplPrecision.BFloat16), Images.Train).Dispose();
     }
 
     [Theory]
@@ -69,7 +69,7 @@ public sealed class PrecisionTests(SmallBackbone small, ColourPictures pictures)
         else Assert.Contains(expected, Assert.Single(Warnings));
     }
 
-    /// <summary>The embedded CLIP learns as much with bfloat16 as with float32, as far as 240 pictures can tell.</summary>
+    /// <summary>The embedded CLIP learns as much with bfloat16 as with float32, as far as 240 images can tell.</summary>
     [Fact]
     [Trait("Category", "Slow")]
     public void Bfloat16_teaches_the_embedded_clip_as_much_as_float32()

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-public sealed class ProgressTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     [Fact]
     public void Every_step_is_reported_and_every_epoch_logged()
@@ -120,5 +120,5 @@ public sealed class ProgressTests(SmallBackbone small, ColourPictures pictures) 
     private static double LargestChange(DplSearchEpoch before, DplSearchEpoch after)
         => before.TextAlphas.Concat(before.ImageAlphas).SelectMany(a => a).Zip(after.TextAlphas.Concat(after.ImageAlphas).SelectMany(a => a)).Max(pair => Math.Abs(pair.First - pair.Second));
 
-    private IDataView Rows(MLContext mlContext) => mlContext.Data.LoadFromEnumerable(pictures.Train);
+    private IDataView Rows(MLContext mlContext) => mlContext.Data.LoadFromEnumerable(images.Train);
 }

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>A model's prompts out to files and back to a model.</summary>
-public sealed class PromptFilesTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>, IDisposable
+public sealed class PromptFilesTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>, IDisposable
 {
     private readonly MLContext _mlContext = new(1);
     private readonly TemporaryFolder _folder = new();
@@ -183,7 +183,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourPictures picture
         }
     }
 
-    private IDataView Test => _mlContext.Data.LoadFromEnumerable(pictures.Test);
+    private IDataView Test => _mlContext.Data.LoadFromEnumerable(images.Test);
 
     private static float[,] With(float[,] rows, float value)
     {
@@ -192,11 +192,11 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourPictures picture
         return changed;
     }
 
-    private DplTransformer Trained() => Fit(_mlContext.Data.LoadFromEnumerable(pictures.Train), o => o.Configuration = PromptConfiguration.Uniform(small.Backbone, 1));
+    private DplTransformer Trained() => Fit(_mlContext.Data.LoadFromEnumerable(images.Train), o => o.Configuration = PromptConfiguration.Uniform(small.Backbone, 1));
 
     private DplTransformer Searched(bool keyLabel)
     {
-        IDataView rows = _mlContext.Data.LoadFromEnumerable(pictures.Train);
+        IDataView rows = _mlContext.Data.LoadFromEnumerable(images.Train);
         return Fit(keyLabel ? _mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(rows).Transform(rows) : rows, o => (o.CandidateLengths, o.SearchEpochs, o.ValidationRowsPerClass) = ([0, 1, 3], 2, 2));
     }
 

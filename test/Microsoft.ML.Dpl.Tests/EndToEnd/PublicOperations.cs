@@ -23,7 +23,7 @@ internal static partial class PublicOperations
 
     private static IEnumerable<KeyValuePair<string, Operation>> Members() => new Dictionary<string, Operation>
     {
-        ["ClassExplanation.Draw(MLImage, Double)"] = new(w => w.Explanation.Draw(w.Picture).Dispose()),
+        ["ClassExplanation.Draw(MLImage, Double)"] = new(w => w.Explanation.Draw(w.Image).Dispose()),
         ["ClipBackbone.get_Sha256()"] = new(w => Assert.Equal(64, ClipBackbone.FromFolder(w.Small.Folder).Sha256.Length)),
         ["ClipBackbone.ToString()"] = new(w => Assert.NotEmpty(w.Small.Backbone.ToString())),
         ["ClipBackbone.get_HasTextBranch()"] = new(w => Assert.True(w.Small.Backbone.HasTextBranch)),
@@ -54,7 +54,7 @@ internal static partial class PublicOperations
         ["DplTransformer.set_Contents(DplModelContents)"] = new(w => w.Trained.Contents = DplModelContents.PromptsOnly),
         ["DplTransformer.GetOutputSchema(DataViewSchema)"] = new(w => w.Trained.GetOutputSchema(w.Train.Schema)),
         ["DplTransformer.Transform(IDataView)"] = new(w => Assert.Equal(18, w.Trained.Transform(w.Train).GetColumn<float[]>("Score").Count())),
-        ["DplTransformer.Explain(MLImage, String)"] = new(w => w.Trained.Explain(w.Picture, "red")),
+        ["DplTransformer.Explain(MLImage, String)"] = new(w => w.Trained.Explain(w.Image, "red")),
         ["DplTransformer.WithClasses(IEnumerable`1)"] = new(w => w.Trained.WithClasses(["a", "b"]).Dispose(), World.TextLayers),
         ["DplTransformer.NearestWords(Int32, Int32, DplWordDistance)"] = new(w => w.Trained.NearestWords(0, 3)),
         ["DplTransformer.Dispose()"] = new(w => w.Load(DplModelContents.PromptsOnly).Dispose()),
@@ -79,7 +79,7 @@ internal static partial class PublicOperations
         ["Saving and loading with the image tower"] = new(w => w.Load(DplModelContents.WithImageTower).Dispose()),
         ["Saving and loading with CLIP"] = new(w => w.Load(DplModelContents.WithClip).Dispose()),
         ["Loading a zip cut short"] = new(w => Assert.ThrowsAny<Exception>(() => w.Load(DplModelContents.WithClip, cut: true))),
-        ["A bad picture in the middle of a batch"] = new(w => Assert.ThrowsAny<InvalidOperationException>(() => w.Trained.Transform(w.WithBadPicture).GetColumn<float[]>("Score").Count())),
+        ["A bad image in the middle of a batch"] = new(w => Assert.ThrowsAny<InvalidOperationException>(() => w.Trained.Transform(w.WithBadImage).GetColumn<float[]>("Score").Count())),
         ["A cursor left in the middle"] = new(w =>
         {
             IDataView scored = w.Trained.Transform(w.Train);
@@ -104,7 +104,7 @@ internal static partial class PublicOperations
                 })).Message);
             }),
             World.GivenLengths),
-        ["A fit with a bad picture in the middle"] = new(w => Assert.ThrowsAny<InvalidOperationException>(() => w.Fit(data: w.WithBadPicture))),
+        ["A fit with a bad image in the middle"] = new(w => Assert.ThrowsAny<InvalidOperationException>(() => w.Fit(data: w.WithBadImage))),
         ["A search whose progress fails"] = new(w => Assert.Throws<World.ReportFailure>(() => w.Fit(o => w.Searching(o, failing: DplStage.Search))), World.SearchOnly),
         ["A training whose progress fails"] = new(w => Assert.Throws<World.ReportFailure>(() => w.Fit(o => w.Searching(o, failing: DplStage.Training))), World.BothStages),
         ["A cancelled fit"] = new(w => Assert.Throws<OperationCanceledException>(() => w.Fit(o => w.Cancelled(o, DplCancellation.Throw))), World.GivenLengths),
@@ -123,7 +123,7 @@ internal static partial class PublicOperations
             using DplTransformer loaded = w.Load(DplModelContents.WithImageTower);
             Assert.Throws<InvalidOperationException>(() => loaded.WithClasses(["a", "b"]));
         }),
-        ["An explanation of no class"] = new(w => Assert.Throws<ArgumentException>(() => w.Trained.Explain(w.Picture, "violet"))),
+        ["An explanation of no class"] = new(w => Assert.Throws<ArgumentException>(() => w.Trained.Explain(w.Image, "violet"))),
         ["Words of no layer"] = new(w => Assert.Throws<ArgumentOutOfRangeException>(() => w.Trained.NearestWords(99, 1))),
         ["More words than there are"] = new(w => Assert.Throws<ArgumentOutOfRangeException>(() => w.Trained.NearestWords(0, 99_999))),
     };
@@ -140,11 +140,11 @@ internal static partial class PublicOperations
 
         public World()
         {
-            Train = Context.Data.LoadFromEnumerable(Pictures.Train);
-            WithBadPicture = Context.Data.LoadFromEnumerable((LabelledPicture[])[.. Pictures.Train.Take(10), new LabelledPicture { ImagePath = "/missing/a.png", Label = "red" }, .. Pictures.Train.Skip(10)]);
-            Picture = MLImage.CreateFromFile(Pictures.Test[0].ImagePath);
+            Train = Context.Data.LoadFromEnumerable(Images.Train);
+            WithBadImage = Context.Data.LoadFromEnumerable((LabelledImage[])[.. Images.Train.Take(10), new LabelledImage { ImagePath = "/missing/a.png", Label = "red" }, .. Images.Train.Skip(10)]);
+            Image = MLImage.CreateFromFile(Images.Test[0].ImagePath);
             Trained = Fit();
-            Explanation = Trained.Explain(Picture);
+            Explanation = Trained.Explain(Image);
             using DplTransformer searched = Fit(o => Searching(o, failing: null));
             Searched = searched.Search!;
         }
@@ -158,13 +158,13 @@ internal static partial class PublicOperations
 
         public SmallBackbone Small { get; } = new();
 
-        public ColourPictures Pictures { get; } = new();
+        public ColourImages Images { get; } = new();
 
         public IDataView Train { get; }
 
-        public IDataView WithBadPicture { get; }
+        public IDataView WithBadImage { get; }
 
-        public MLImage Picture { get; }
+        public MLImage Image { get; }
 
         public DplTransformer Trained { get; }
 
@@ -228,9 +228,9 @@ internal static partial class PublicOperations
 
         public void Predict()
         {
-            using PredictionEngine<LabelledPicture, Answer> engine = Context.Model.CreatePredictionEngine<LabelledPicture, Answer>(Trained, new PredictionEngineOptions { OwnsTransformer = false });
-            for (int i = 0; i < 3; i++) Assert.Equal(3, engine.Predict(Pictures.Test[i]).Score.Length);
-            Assert.ThrowsAny<InvalidOperationException>(() => engine.Predict(new LabelledPicture { ImagePath = "/missing/a.png" }));
+            using PredictionEngine<LabelledImage, Answer> engine = Context.Model.CreatePredictionEngine<LabelledImage, Answer>(Trained, new PredictionEngineOptions { OwnsTransformer = false });
+            for (int i = 0; i < 3; i++) Assert.Equal(3, engine.Predict(Images.Test[i]).Score.Length);
+            Assert.ThrowsAny<InvalidOperationException>(() => engine.Predict(new LabelledImage { ImagePath = "/missing/a.png" }));
         }
 
         public DplTransformer Load(DplModelContents contents, bool cut = false)
@@ -250,8 +250,8 @@ internal static partial class PublicOperations
         public void Dispose()
         {
             Trained.Dispose();
-            Picture.Dispose();
-            Pictures.Dispose();
+            Image.Dispose();
+            Images.Dispose();
             Small.Dispose();
         }
 

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Tests.Clip;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>The QuickStart sample as a process, on small files.</summary>
-public sealed class QuickStartTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class QuickStartTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private static readonly Dictionary<string, string?> Nothing = new() { ["DPL_CLIP"] = null };
 
@@ -15,7 +15,7 @@ public sealed class QuickStartTests(SmallBackbone small, ColourPictures pictures
         string zip = folder.File("model.zip");
         SampleProcess.Outcome outcome = await SampleProcess.Run(
             "QuickStart", Nothing,
-            "--clip", small.Folder, "--train", Table(folder, "train.tsv", pictures.Train), "--test", Table(folder, "test.tsv", pictures.Test), "--output", zip,
+            "--clip", small.Folder, "--train", Table(folder, "train.tsv", images.Train), "--test", Table(folder, "test.tsv", images.Test), "--output", zip,
             "--search-epochs", "2", "--training-epochs", "2", "--candidates", "0", "2", "--batch", "4");
         Assert.True(outcome.ExitCode == 0, outcome.Output + outcome.Error);
         foreach (string expected in new[] { "zero-shot CLIP", "uniform, length 2", "searched (DPL)", "text, confidence", "of 15", "Saved as", "most probable" }) Assert.Contains(expected, outcome.Output);
@@ -30,20 +30,20 @@ public sealed class QuickStartTests(SmallBackbone small, ColourPictures pictures
         using var backbone = new TemporaryFolder();
         SmallBackbone.Write(backbone.FullPath, seed: 21);
         var mlContext = new MLContext(1);
-        IDataView train = mlContext.Data.LoadFromEnumerable(pictures.Train);
+        IDataView train = mlContext.Data.LoadFromEnumerable(images.Train);
         var clip = Dpl.Clip.ClipBackbone.Open(backbone.FullPath);
         var trainer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(clip, imageColumnName: "ImagePath", configuration: PromptConfiguration.ZeroShot(clip));
         string zip = folder.File("model.zip");
         string[] expected;
         using (DplTransformer transformer = trainer.Fit(train))
         {
-            expected = [.. transformer.Transform(mlContext.Data.LoadFromEnumerable(pictures.Test)).GetColumn<string>("PredictedLabel")];
+            expected = [.. transformer.Transform(mlContext.Data.LoadFromEnumerable(images.Test)).GetColumn<string>("PredictedLabel")];
             mlContext.Model.Save(transformer, train.Schema, zip);
         }
         string moved = Directory.CreateDirectory(folder.File("moved")).FullName;
         foreach (string file in Directory.GetFiles(backbone.FullPath)) File.Move(file, Path.Combine(moved, Path.GetFileName(file)));
 
-        string[] arguments = ["predict", zip, .. pictures.Test.Select(p => p.ImagePath)];
+        string[] arguments = ["predict", zip, .. images.Test.Select(p => p.ImagePath)];
         SampleProcess.Outcome missing = await SampleProcess.Run("QuickStart", Nothing, arguments);
         Assert.Equal(1, missing.ExitCode);
         Assert.Contains("DPL_CLIP", missing.Output + missing.Error);
@@ -60,7 +60,7 @@ public sealed class QuickStartTests(SmallBackbone small, ColourPictures pictures
     public async Task Wrong_arguments_end_with_one_line_and_no_stack_trace()
     {
         using var folder = new TemporaryFolder();
-        string table = Table(folder, "train.tsv", pictures.Train);
+        string table = Table(folder, "train.tsv", images.Train);
         SampleProcess.Outcome clip = await SampleProcess.Run("QuickStart", Nothing, "--clip", folder.File("no-clip"), "--train", table, "--test", table);
         Assert.Equal(1, clip.ExitCode);
         Assert.Contains("no-clip", clip.Output.ReplaceLineEndings(""));
@@ -70,7 +70,7 @@ public sealed class QuickStartTests(SmallBackbone small, ColourPictures pictures
         Assert.Contains("none.tsv", missing.Output + missing.Error);
     }
 
-    private static string Table(TemporaryFolder folder, string name, IEnumerable<LabelledPicture> rows)
+    private static string Table(TemporaryFolder folder, string name, IEnumerable<LabelledImage> rows)
     {
         string path = folder.File(name);
         File.WriteAllLines(path, rows.Select(r => $"{r.ImagePath}\t{r.Label}").Prepend("ImagePath\tLabel"));

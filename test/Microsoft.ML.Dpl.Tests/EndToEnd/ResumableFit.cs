@@ -29,14 +29,14 @@ internal static class ResumableFit
         CheckpointMinutes = 1e-9,
     };
 
-    public static DplTransformer Fit(MLContext mlContext, DplTrainer.Options options, IEnumerable<LabelledPicture> rows)
+    public static DplTransformer Fit(MLContext mlContext, DplTrainer.Options options, IEnumerable<LabelledImage> rows)
         => mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(mlContext.Data.LoadFromEnumerable(Weighted(rows)));
 
     /// <summary>The learnt part of a model as bytes: prompts, class features, and the description with all alphas and losses.</summary>
     public static string Content(MLContext mlContext, DplTransformer transformer)
     {
         using var stream = new MemoryStream();
-        mlContext.Model.Save(transformer, mlContext.Data.LoadFromEnumerable<LabelledPicture>([]).Schema, stream);
+        mlContext.Model.Save(transformer, mlContext.Data.LoadFromEnumerable<LabelledImage>([]).Schema, stream);
         return Content(stream);
     }
 
@@ -53,6 +53,6 @@ internal static class ResumableFit
         }));
     }
 
-    private static List<LabelledPicture> Weighted(IEnumerable<LabelledPicture> rows)
-        => [.. rows.Select((row, i) => new LabelledPicture { ImagePath = row.ImagePath, Label = row.Label, Weight = 1 + i % 3 })];
+    private static List<LabelledImage> Weighted(IEnumerable<LabelledImage> rows)
+        => [.. rows.Select((row, i) => new LabelledImage { ImagePath = row.ImagePath, Label = row.Label, Weight = 1 + i % 3 })];
 }

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Optimization;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Steps so long that prompts become worse than untrained ones, while every number stays finite.</summary>
-public sealed class RisenLossTests(SmallBackbone small, ColourPictures pictures) : ColourFits(small, pictures)
+public sealed class RisenLossTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
     private const double TooHigh = 300;
 

@@ -6,18 +6,18 @@ using Microsoft.ML.Dpl.Tests.Clip;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>What a model zip keeps, and what is said of one that was changed.</summary>
-public sealed class SavedModelTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class SavedModelTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new MLContext(1).UseClipBackbone(small.Backbone);
 
     [Fact]
     public void The_folder_of_relative_paths_is_kept()
     {
-        IDataView relative = _mlContext.Data.LoadFromEnumerable(pictures.Test.Select(p => new LabelledPicture { ImagePath = Path.GetFileName(p.ImagePath), Label = p.Label }));
+        IDataView relative = _mlContext.Data.LoadFromEnumerable(images.Test.Select(p => new LabelledImage { ImagePath = Path.GetFileName(p.ImagePath), Label = p.Label }));
         using var folder = new TemporaryFolder();
         string zip = folder.File("model.zip");
         float[][] scores;
-        using (DplTransformer transformer = Fit(o => o.ImageFolder = pictures.Folder))
+        using (DplTransformer transformer = Fit(o => o.ImageFolder = images.Folder))
         {
             scores = Scores(transformer.Transform(relative));
             _mlContext.Model.Save(transformer, relative.Schema, zip);
@@ -36,7 +36,7 @@ public sealed class SavedModelTests(SmallBackbone small, ColourPictures pictures
         gone.Dispose();
         using var folder = new TemporaryFolder();
         string zip = folder.File("model.zip");
-        using (DplTransformer transformer = Fit(_ => { })) _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(pictures.Test).Schema, zip);
+        using (DplTransformer transformer = Fit(_ => { })) _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(images.Test).Schema, zip);
         ((IDisposable)_mlContext.Model.Load(zip, out _)).Dispose();
     }
 
@@ -46,7 +46,7 @@ public sealed class SavedModelTests(SmallBackbone small, ColourPictures pictures
         DplTransformer transformer = Fit(_ => { });
         transformer.Dispose();
         using var stream = new MemoryStream();
-        Assert.Throws<ObjectDisposedException>(() => _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(pictures.Test).Schema, stream));
+        Assert.Throws<ObjectDisposedException>(() => _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(images.Test).Schema, stream));
     }
 
     [Theory]
@@ -64,7 +64,7 @@ public sealed class SavedModelTests(SmallBackbone small, ColourPictures pictures
     {
         using var folder = new TemporaryFolder();
         string zip = folder.File("model.zip");
-        using (DplTransformer transformer = Fit(_ => { })) _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(pictures.Test).Schema, zip);
+        using (DplTransformer transformer = Fit(_ => { })) _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(images.Test).Schema, zip);
         using (ZipArchive archive = ZipFile.Open(zip, ZipArchiveMode.Update))
         {
             ZipArchiveEntry entry = archive.Entries.Single(e => e.FullName.EndsWith("dpl.json", StringComparison.Ordinal));
@@ -85,7 +85,7 @@ public sealed class SavedModelTests(SmallBackbone small, ColourPictures pictures
     public void Threads_that_share_a_model_get_the_scores_of_one_alone()
     {
         using DplTransformer transformer = Fit(_ => { });
-        IDataView data = _mlContext.Data.LoadFromEnumerable(pictures.Test);
+        IDataView data = _mlContext.Data.LoadFromEnumerable(images.Test);
         float[][] alone = Scores(transformer.Transform(data));
         Parallel.For(0, 6, _ =>
         {
@@ -99,7 +99,7 @@ public sealed class SavedModelTests(SmallBackbone small, ColourPictures pictures
     {
         var options = new DplTrainer.Options { Backbone = small.Backbone, ImageColumnName = "ImagePath", Configuration = PromptConfiguration.Uniform(small.Backbone, 1), TrainingEpochs = 1, BatchSize = 9 };
         change(options);
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(pictures.Train));
+        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
     private static float[][] Scores(IDataView scored) => [.. scored.GetColumn<float[]>("Score")];

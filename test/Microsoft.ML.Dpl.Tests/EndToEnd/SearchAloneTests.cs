@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tests.Clip;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>A search without training: the first stage of a fit, bit for bit.</summary>
-public sealed class SearchAloneTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
 
@@ -53,7 +53,7 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourPictures picture
     public void A_given_configuration_leaves_nothing_to_search()
         => Assert.Contains("nothing to search", Assert.Throws<ArgumentException>(() => Search(o => o.Configuration = PromptConfiguration.Uniform(small.Backbone, 1))).Message);
 
-    private IDataView Train => _mlContext.Data.LoadFromEnumerable(pictures.Train);
+    private IDataView Train => _mlContext.Data.LoadFromEnumerable(images.Train);
 
     private DplTrainer.Options Options()
         => new() { Backbone = small.Backbone, ImageColumnName = "ImagePath", CandidateLengths = [0, 2], SearchEpochs = 3, AlphaLearningRate = 0.02, ValidationRowsPerClass = 2 };

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 public class SurrogateClipTests
 {
     [SkippableFact]
-    public void Zero_shot_gets_as_many_test_pictures_right_as_the_reference_on_Caltech101()
+    public void Zero_shot_gets_as_many_test_images_right_as_the_reference_on_Caltech101()
     {
         string table = SharedData.Require("data/caltech101/test.tsv"), folder = Path.GetDirectoryName(table)!;
         (string Path, string Label)[] rows = [.. File.ReadLines(table).Skip(1).Select(line => line.Split('\t')).Select(cells => (Path.Combine(folder, cells[0]), cells[1]))];
@@ -16,7 +16,7 @@ public class SurrogateClipTests
     }
 
     [SkippableFact]
-    public void Zero_shot_gets_as_many_test_pictures_right_as_the_reference_on_flowers()
+    public void Zero_shot_gets_as_many_test_images_right_as_the_reference_on_flowers()
     {
         string folder = SharedData.Require("data/flowers");
         (string Path, string Label)[] rows = [.. Directory.GetFiles(folder, "*.jpg", SearchOption.AllDirectories).Order().Select(path => (path, new DirectoryInfo(path).Parent!.Name))];
@@ -24,7 +24,7 @@ public class SurrogateClipTests
         Assert.InRange(ZeroShotRight(rows), 21 - 5, 21 + 5);
     }
 
-    /// <summary>16 pictures of 5 flowers that the CLIP never saw: chance is 20 %.</summary>
+    /// <summary>16 images of 5 flowers that the CLIP never saw: chance is 20 %.</summary>
     [SkippableFact]
     public void Searched_prompts_teach_it_flowers()
     {

@@ -6,14 +6,14 @@ using TorchSharp;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-public sealed class TensorBoardTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>, IDisposable
+public sealed class TensorBoardTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>, IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void A_fit_leaves_its_curves_alphas_and_pictures()
+    public void A_fit_leaves_its_curves_alphas_and_images()
     {
         var reports = new ProgressRecorder();
         string path;
@@ -135,7 +135,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourPictures picture
             ValidationRowsPerClass = 2,
             Progress = progress,
         };
-        return mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(mlContext.Data.LoadFromEnumerable(pictures.Train));
+        return mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
     private static DplProgress Report(int epoch, DplEpochMetrics ended)

@@ -17,7 +17,7 @@ public class TinyClipTests
         Assert.InRange(Directory.GetFiles(tiny.Location!).Sum(file => new FileInfo(file).Length), 1, 8 << 20);
     }
 
-    /// <summary>The card's figures on a draw of its own, within four standard errors of 400 pictures; and the card says these figures.</summary>
+    /// <summary>The card's figures on a draw of its own, within four standard errors of 400 images; and the card says these figures.</summary>
     [Theory]
     [InlineData("colour", 10, 0.984)]
     [InlineData("shape", 24, 0.897)]
@@ -28,7 +28,7 @@ public class TinyClipTests
         Assert.Contains(FormattableString.Invariant($"| {question} | {classes} | {accuracy * 100:f1} % |"), card);
 
         using var folder = new TemporaryFolder();
-        var pictures = new DrawnPictures(20_261_123);
+        var images = new DrawnImages(20_261_123);
         var rows = new List<Row>();
         using var painter = new ScenePainter(48);
         var planes = new byte[painter.Length];
@@ -40,7 +40,7 @@ public class TinyClipTests
         };
         for (int i = 0; i < 400; i++)
         {
-            Scene scene = pictures[i].Scene;
+            Scene scene = images[i].Scene;
             painter.Paint(scene, planes);
             var pixels = new byte[4 * 48 * 48];
             for (int p = 0; p < 48 * 48; p++) (pixels[4 * p], pixels[4 * p + 1], pixels[4 * p + 2], pixels[4 * p + 3]) = (planes[p], planes[48 * 48 + p], planes[2 * 48 * 48 + p], 255);
@@ -66,7 +66,7 @@ public class TinyClipTests
         double[] uniform = [.. new[] { 2, 4, 6 }.Select(length => Fit(PromptConfiguration.Uniform(ClipBackbone.Tiny, length)))];
         string all = $"zero-shot {zeroShot:p1}, uniform {string.Join(" / ", uniform.Select(u => $"{u:p1}"))}, searched {searched:p1}";
         Assert.True(searched >= zeroShot + 0.10, all);
-        // Two standard errors of the difference of two shares of the test pictures.
+        // Two standard errors of the difference of two shares of the test images.
         double best = uniform.Max(), variance = (best * (1 - best) + searched * (1 - searched)) / test.Count;
         Assert.True(searched >= best - 2 * Math.Sqrt(variance), all);
     }

@@ -7,7 +7,7 @@ using Microsoft.ML.Dpl.Tests.MLNet;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>The estimator and its transformer as an ML.NET user meets them, search and training included, on a small random CLIP.</summary>
-public sealed class TrainerTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class TrainerTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     public enum Input
     {
@@ -29,7 +29,7 @@ public sealed class TrainerTests(SmallBackbone small, ColourPictures pictures) :
     public void Fit_evaluate_save_and_load_keep_every_promise(Input input, bool keyLabel)
     {
         var mlContext = new MLContext(1);
-        IDataView train = Load(mlContext, pictures.Train, input, keyLabel), test = Load(mlContext, pictures.Test, input, keyLabel);
+        IDataView train = Load(mlContext, images.Train, input, keyLabel), test = Load(mlContext, images.Test, input, keyLabel);
         DplTrainer trainer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(Options(input));
         SchemaShape promised = trainer.GetOutputSchema(MLNetInternals.ShapeOf(train.Schema));
         using DplTransformer transformer = trainer.Fit(train);
@@ -77,7 +77,7 @@ public sealed class TrainerTests(SmallBackbone small, ColourPictures pictures) :
     public void Cross_validation_caching_and_filters_work()
     {
         var mlContext = new MLContext(1);
-        IDataView data = mlContext.Data.Cache(Load(mlContext, pictures.Train, Input.Path, keyLabel: true));
+        IDataView data = mlContext.Data.Cache(Load(mlContext, images.Train, Input.Path, keyLabel: true));
         DplTrainer.Options options = Options(Input.Path);
         options.Configuration = PromptConfiguration.Uniform(small.Backbone, 2);
         var results = mlContext.MulticlassClassification.CrossValidate(data, mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options), numberOfFolds: 3);
@@ -91,12 +91,12 @@ public sealed class TrainerTests(SmallBackbone small, ColourPictures pictures) :
     {
         var mlContext = new MLContext(1);
         DplTransformer transformer = ZeroShot(mlContext, out IDataView train);
-        float[][] scores = Scores(transformer.Transform(Load(mlContext, pictures.Test, Input.Path, keyLabel: true)));
-        ITransformer toKey = mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(mlContext.Data.LoadFromEnumerable(pictures.Train));
-        var engine = mlContext.Model.CreatePredictionEngine<LabelledPicture, Answer>(toKey.Append(transformer));
-        for (int i = 0; i < pictures.Test.Count; i++)
+        float[][] scores = Scores(transformer.Transform(Load(mlContext, images.Test, Input.Path, keyLabel: true)));
+        ITransformer toKey = mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(mlContext.Data.LoadFromEnumerable(images.Train));
+        var engine = mlContext.Model.CreatePredictionEngine<LabelledImage, Answer>(toKey.Append(transformer));
+        for (int i = 0; i < images.Test.Count; i++)
         {
-            float[] answer = engine.Predict(pictures.Test[i]).Score;
+            float[] answer = engine.Predict(images.Test[i]).Score;
             for (int c = 0; c < answer.Length; c++) Assert.Equal(scores[i][c], answer[c], 1e-5f);
         }
         engine.Dispose();
@@ -108,7 +108,7 @@ public sealed class TrainerTests(SmallBackbone small, ColourPictures pictures) :
     {
         var mlContext = new MLContext(1);
         IDataView names = mlContext.Data.LoadFromEnumerable(new[] { "blue", "green", "red", "yellow" }.Select(n => new { Label = n }));
-        IDataView train = mlContext.Transforms.Conversion.MapValueToKey("Label", keyData: names).Fit(names).Transform(mlContext.Data.LoadFromEnumerable(pictures.Train));
+        IDataView train = mlContext.Transforms.Conversion.MapValueToKey("Label", keyData: names).Fit(names).Transform(mlContext.Data.LoadFromEnumerable(images.Train));
         DplTrainer.Options options = Options(Input.Path);
         options.Configuration = PromptConfiguration.Uniform(small.Backbone, 1);
         using DplTransformer transformer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(train);
@@ -127,7 +127,7 @@ public sealed class TrainerTests(SmallBackbone small, ColourPictures pictures) :
         string hash = backbone.Sha256, zip = folder.File("model.zip");
         DplTrainer.Options options = Options(Input.Path);
         (options.Backbone, options.Configuration) = (backbone, PromptConfiguration.ZeroShot(backbone));
-        IDataView train = Load(mlContext, pictures.Train, Input.Path, keyLabel: true);
+        IDataView train = Load(mlContext, images.Train, Input.Path, keyLabel: true);
         using (DplTransformer transformer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(train))
             mlContext.Model.Save(transformer, train.Schema, zip);
 
@@ -153,7 +153,7 @@ public sealed class TrainerTests(SmallBackbone small, ColourPictures pictures) :
         ValidationRowsPerClass = 2,
     };
 
-    private static IDataView Load(MLContext mlContext, IReadOnlyList<LabelledPicture> rows, Input input, bool keyLabel)
+    private static IDataView Load(MLContext mlContext, IReadOnlyList<LabelledImage> rows, Input input, bool keyLabel)
     {
         IDataView data = mlContext.Data.LoadFromEnumerable(rows);
         if (keyLabel) data = mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(data).Transform(data);
@@ -167,14 +167,14 @@ public sealed class TrainerTests(SmallBackbone small, ColourPictures pictures) :
     private float[][] FitAndScore(int seed)
     {
         var mlContext = new MLContext(seed);
-        IDataView train = Load(mlContext, pictures.Train, Input.Path, keyLabel: true);
+        IDataView train = Load(mlContext, images.Train, Input.Path, keyLabel: true);
         using DplTransformer transformer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(Options(Input.Path)).Fit(train);
         return Scores(transformer.Transform(train));
     }
 
     private DplTransformer ZeroShot(MLContext mlContext, out IDataView train)
     {
-        train = Load(mlContext, pictures.Train, Input.Path, keyLabel: true);
+        train = Load(mlContext, images.Train, Input.Path, keyLabel: true);
         DplTrainer.Options options = Options(Input.Path);
         options.Configuration = PromptConfiguration.ZeroShot(small.Backbone);
         return mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(train);

@@ -5,7 +5,7 @@ using Microsoft.ML.Transforms;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>What applications do with a trained model: engines on many threads, views cut and shuffled, evaluation, disposal in use.</summary>
-public sealed class TransformerContractTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class TransformerContractTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
 
@@ -14,17 +14,17 @@ public sealed class TransformerContractTests(SmallBackbone small, ColourPictures
     {
         using DplTransformer transformer = Fit(TrainerTests.Input.Bytes, keyLabel: false);
         float[][] alone;
-        using (PredictionEngine<LabelledPicture, Answer> engine = Engine(transformer)) alone = [.. pictures.Test.Select(p => engine.Predict(p).Score)];
+        using (PredictionEngine<LabelledImage, Answer> engine = Engine(transformer)) alone = [.. images.Test.Select(p => engine.Predict(p).Score)];
         Assert.Equal(alone.Length, alone.Select(s => string.Join(' ', s)).Distinct().Count());
 
-        var pool = new ConcurrentBag<PredictionEngine<LabelledPicture, Answer>>();
+        var pool = new ConcurrentBag<PredictionEngine<LabelledImage, Answer>>();
         Parallel.For(0, 8 * alone.Length, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
         {
-            if (!pool.TryTake(out PredictionEngine<LabelledPicture, Answer>? engine)) engine = Engine(transformer);
-            Assert.Equal(alone[i % alone.Length], engine.Predict(pictures.Test[i % alone.Length]).Score);
+            if (!pool.TryTake(out PredictionEngine<LabelledImage, Answer>? engine)) engine = Engine(transformer);
+            Assert.Equal(alone[i % alone.Length], engine.Predict(images.Test[i % alone.Length]).Score);
             pool.Add(engine);
         });
-        foreach (PredictionEngine<LabelledPicture, Answer> engine in pool) engine.Dispose();
+        foreach (PredictionEngine<LabelledImage, Answer> engine in pool) engine.Dispose();
     }
 
     /// <summary>Every prediction is either whole or refused; none touches freed memory.</summary>
@@ -32,16 +32,16 @@ public sealed class TransformerContractTests(SmallBackbone small, ColourPictures
     public void Disposing_in_use_ends_predictions_with_ObjectDisposedException()
     {
         DplTransformer transformer = Fit(TrainerTests.Input.Bytes, keyLabel: false);
-        using PredictionEngine<LabelledPicture, Answer> probe = Engine(transformer);
-        float[] expected = probe.Predict(pictures.Test[0]).Score;
+        using PredictionEngine<LabelledImage, Answer> probe = Engine(transformer);
+        float[] expected = probe.Predict(images.Test[0]).Score;
         using var underWay = new CountdownEvent(4);
         Task[] users = [.. Enumerable.Range(0, 4).Select(_ => Task.Factory.StartNew(
             () =>
             {
-                using PredictionEngine<LabelledPicture, Answer> engine = Engine(transformer);
+                using PredictionEngine<LabelledImage, Answer> engine = Engine(transformer);
                 for (bool first = true; ; first = false)
                 {
-                    Assert.Equal(expected, engine.Predict(pictures.Test[0]).Score);
+                    Assert.Equal(expected, engine.Predict(images.Test[0]).Score);
                     if (first) underWay.Signal();
                 }
             },
@@ -49,8 +49,8 @@ public sealed class TransformerContractTests(SmallBackbone small, ColourPictures
         Assert.True(underWay.Wait(TimeSpan.FromMinutes(2)));
         transformer.Dispose();
         foreach (Task user in users) Assert.IsType<ObjectDisposedException>(Assert.Throws<AggregateException>(user.Wait).InnerException);
-        using MLImage picture = MLImage.CreateFromFile(pictures.Test[0].ImagePath);
-        Assert.Throws<ObjectDisposedException>(() => transformer.Explain(picture));
+        using MLImage image = MLImage.CreateFromFile(images.Test[0].ImagePath);
+        Assert.Throws<ObjectDisposedException>(() => transformer.Explain(image));
         Assert.Throws<ObjectDisposedException>(() => transformer.NearestWords(0, 1));
         transformer.Dispose();
     }
@@ -60,7 +60,7 @@ public sealed class TransformerContractTests(SmallBackbone small, ColourPictures
     public void Scores_stay_with_their_rows_and_evaluation_names_every_class(TrainerTests.Input input, bool keyLabel)
     {
         using DplTransformer transformer = Fit(input, keyLabel);
-        IDataView test = Load(pictures.Test, input, keyLabel), scored = transformer.Transform(test);
+        IDataView test = Load(images.Test, input, keyLabel), scored = transformer.Transform(test);
         Dictionary<string, float[]> byPath = Rows(scored);
         Assert.Equal(15, byPath.Count);
         DataOperationsCatalog data = _mlContext.Data;
@@ -81,9 +81,9 @@ public sealed class TransformerContractTests(SmallBackbone small, ColourPictures
         string[] classes = [.. transformer.ClassNames];
         for (int c = 0; c < 3; c++)
         {
-            double loss = pictures.Test.Where(p => p.Label == classes[c]).Average(p => -Math.Log(byPath[p.ImagePath][c]));
+            double loss = images.Test.Where(p => p.Label == classes[c]).Average(p => -Math.Log(byPath[p.ImagePath][c]));
             Assert.Equal(loss, metrics.PerClassLogLoss[c], 1e-4);
-            double[] counts = [.. Enumerable.Range(0, 3).Select(predicted => (double)pictures.Test.Count(p => p.Label == classes[c] && Array.IndexOf(byPath[p.ImagePath], byPath[p.ImagePath].Max()) == predicted))];
+            double[] counts = [.. Enumerable.Range(0, 3).Select(predicted => (double)images.Test.Count(p => p.Label == classes[c] && Array.IndexOf(byPath[p.ImagePath], byPath[p.ImagePath].Max()) == predicted))];
             Assert.Equal(counts, metrics.ConfusionMatrix.Counts[c]);
         }
         Assert.All(classes, name => Assert.Contains(name, metrics.ConfusionMatrix.GetFormattedConfusionTable()));
@@ -101,8 +101,8 @@ public sealed class TransformerContractTests(SmallBackbone small, ColourPictures
     private static Dictionary<string, float[]> Rows(IDataView view)
         => view.GetColumn<string>("ImagePath").Zip(view.GetColumn<float[]>("Score")).ToDictionary(row => row.First, row => row.Second);
 
-    private PredictionEngine<LabelledPicture, Answer> Engine(DplTransformer transformer)
-        => _mlContext.Model.CreatePredictionEngine<LabelledPicture, Answer>(transformer, new PredictionEngineOptions { OwnsTransformer = false });
+    private PredictionEngine<LabelledImage, Answer> Engine(DplTransformer transformer)
+        => _mlContext.Model.CreatePredictionEngine<LabelledImage, Answer>(transformer, new PredictionEngineOptions { OwnsTransformer = false });
 
     private DplTransformer Fit(TrainerTests.Input input, bool keyLabel)
         => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
@@ -113,9 +113,9 @@ public sealed class TransformerContractTests(SmallBackbone small, ColourPictures
             TrainingEpochs = 1,
             BatchSize = 9,
             PredictionBatchSize = 4,
-        }).Fit(Load(pictures.Train, input, keyLabel));
+        }).Fit(Load(images.Train, input, keyLabel));
 
-    private IDataView Load(IReadOnlyList<LabelledPicture> rows, TrainerTests.Input input, bool keyLabel)
+    private IDataView Load(IReadOnlyList<LabelledImage> rows, TrainerTests.Input input, bool keyLabel)
     {
         IDataView data = _mlContext.Data.LoadFromEnumerable(rows);
         if (keyLabel) data = _mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(data).Transform(data);

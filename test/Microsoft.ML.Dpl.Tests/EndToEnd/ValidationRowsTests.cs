@@ -3,7 +3,7 @@ using System.Collections.Concurrent;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Where validation rows come from: 18 training rows, 6 of each of 3 classes.</summary>
-public sealed class ValidationRowsTests(SmallBackbone small, ColourPictures pictures) : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>
+public sealed class ValidationRowsTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
 
@@ -33,21 +33,21 @@ public sealed class ValidationRowsTests(SmallBackbone small, ColourPictures pict
     {
         string both = Assert.Throws<ArgumentException>(() => SetAside(o => (o.ValidationRowsPerClass, o.ValidationFraction) = (4, 0.2))).Message;
         Assert.Contains("ValidationRowsPerClass and ValidationFraction are both given", both);
-        string set = Assert.Throws<ArgumentException>(() => SetAside(o => (o.ValidationSet, o.ValidationFraction) = (_mlContext.Data.LoadFromEnumerable(pictures.Test), 0.2))).Message;
+        string set = Assert.Throws<ArgumentException>(() => SetAside(o => (o.ValidationSet, o.ValidationFraction) = (_mlContext.Data.LoadFromEnumerable(images.Test), 0.2))).Message;
         Assert.Contains("ValidationSet and ValidationFraction", set);
     }
 
     [Fact]
     public void A_class_of_one_row_cannot_be_split()
-        => Assert.Contains("'violet'", Assert.Throws<InvalidOperationException>(() => SetAside(o => o.ValidationFraction = 0.2, [.. pictures.Train, new LabelledPicture { ImagePath = pictures.Train[0].ImagePath, Label = "violet" }])).Message);
+        => Assert.Contains("'violet'", Assert.Throws<InvalidOperationException>(() => SetAside(o => o.ValidationFraction = 0.2, [.. images.Train, new LabelledImage { ImagePath = images.Train[0].ImagePath, Label = "violet" }])).Message);
 
-    private int SetAside(Action<DplTrainer.Options> change, IReadOnlyList<LabelledPicture>? rows = null)
+    private int SetAside(Action<DplTrainer.Options> change, IReadOnlyList<LabelledImage>? rows = null)
     {
         var log = new ConcurrentQueue<string>();
         _mlContext.Log += (_, e) => log.Enqueue(e.Message);
         var options = new DplTrainer.Options { Backbone = small.Backbone, ImageColumnName = "ImagePath", CandidateLengths = [0, 1], BatchSize = 9, SearchEpochs = 1, TrainingEpochs = 1 };
         change(options);
-        using DplTransformer transformer = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(rows ?? pictures.Train));
+        using DplTransformer transformer = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(rows ?? images.Train));
         string? line = log.FirstOrDefault(l => l.Contains("set aside for validation", StringComparison.Ordinal));
         int count = line is null ? 0 : int.Parse(line.Split("MiB), ")[1].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
         Assert.Equal(count > 0, transformer.ValidationAccuracy is not null);

@@ -7,7 +7,7 @@ using Microsoft.ML.Dpl.Tests.Clip;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Checkpoints: an interrupted fit goes on to the very bits of one without interruption, and says what it cannot go on with.</summary>
-public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>, IClassFixture<WorkspaceTests.Reference>, IDisposable
+public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>, IClassFixture<WorkspaceTests.Reference>, IDisposable
 {
     /// <summary>A learning rate at which training gets worse again.</summary>
     private const double Overshoot = 20;
@@ -16,12 +16,12 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
     private readonly ConcurrentQueue<string> _log = new();
     private readonly TemporaryFolder _folder = new();
     private readonly SmallBackbone _small;
-    private readonly ColourPictures _pictures;
+    private readonly ColourImages _images;
     private readonly Reference _reference;
 
-    public WorkspaceTests(SmallBackbone small, ColourPictures pictures, Reference reference)
+    public WorkspaceTests(SmallBackbone small, ColourImages images, Reference reference)
     {
-        (_small, _pictures, _reference) = (small, pictures, reference);
+        (_small, _images, _reference) = (small, images, reference);
         _mlContext.Log += (_, e) => _log.Enqueue(e.Message);
     }
 
@@ -122,7 +122,7 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
         {
             if (r is { Stage: DplStage.Training, Epoch: 2, Step: 2 }) source.Cancel();
         });
-        using (DplTransformer cut = ResumableFit.Fit(_mlContext, options, _pictures.Train)) Assert.True(cut.WasCancelled);
+        using (DplTransformer cut = ResumableFit.Fit(_mlContext, options, _images.Train)) Assert.True(cut.WasCancelled);
         Assert.Equal(Uninterrupted(), Try(99, byToken: false));
     }
 
@@ -161,18 +161,18 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
             Assert.Contains(named, message);
             Assert.Contains(Workspace, message);
         }
-        Assert.Contains("Training rows was 12 and is 11", Assert.Throws<InvalidOperationException>(() => Try(99, byToken: false, rows: [.. _pictures.Train.Skip(1)])).Message);
+        Assert.Contains("Training rows was 12 and is 11", Assert.Throws<InvalidOperationException>(() => Try(99, byToken: false, rows: [.. _images.Train.Skip(1)])).Message);
         // Nothing was lost by being refused.
         Assert.Equal(Uninterrupted(), Try(99, byToken: false));
     }
 
     [Fact]
-    public void A_folder_that_cannot_be_written_is_told_before_any_picture_is_read()
+    public void A_folder_that_cannot_be_written_is_told_before_any_image_is_read()
     {
         string file = _folder.File("file");
         File.WriteAllText(file, "");
-        var broken = new LabelledPicture { ImagePath = "/missing/a.png", Label = "red" };
-        string message = Assert.Throws<IOException>(() => Try(99, byToken: false, o => o.WorkspacePath = Path.Combine(file, "workspace"), [.. _pictures.Train, broken])).Message;
+        var broken = new LabelledImage { ImagePath = "/missing/a.png", Label = "red" };
+        string message = Assert.Throws<IOException>(() => Try(99, byToken: false, o => o.WorkspacePath = Path.Combine(file, "workspace"), [.. _images.Train, broken])).Message;
         Assert.Contains("WorkspacePath", message);
         Assert.Contains(file, message);
     }
@@ -210,7 +210,7 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
         }
         DplTrainer.Options whole = ResumableFit.Options(_small.Backbone, null);
         Fixed(whole);
-        using DplTransformer transformer = ResumableFit.Fit(_mlContext, whole, _pictures.Train);
+        using DplTransformer transformer = ResumableFit.Fit(_mlContext, whole, _images.Train);
         Assert.Null(Try(8, byToken: false, Fixed));
         Assert.Equal(ResumableFit.Content(_mlContext, transformer), Try(99, byToken: false, Fixed));
     }
@@ -224,7 +224,7 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
         Overshooting(whole);
         var reports = new ProgressRecorder();
         whole.Progress = reports;
-        using DplTransformer transformer = ResumableFit.Fit(_mlContext, whole, _pictures.Train);
+        using DplTransformer transformer = ResumableFit.Fit(_mlContext, whole, _images.Train);
         double?[] accuracies = [.. reports.Seen.Where(report => report.EndedEpoch is not null).Select(report => report.ValidationAccuracy)];
         int best = Array.LastIndexOf(accuracies, accuracies.Max()) + 1;
         Assert.True(best <= 4, $"accuracies {string.Join(' ', accuracies)}: no epoch before the last two is the best");
@@ -233,7 +233,7 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
     }
 
     /// <summary>A fit that is interrupted after so many steps: null. The content of its model where it ends first.</summary>
-    private string? Try(int steps, bool byToken, Action<DplTrainer.Options>? change = null, IReadOnlyList<LabelledPicture>? rows = null)
+    private string? Try(int steps, bool byToken, Action<DplTrainer.Options>? change = null, IReadOnlyList<LabelledImage>? rows = null)
     {
         using var source = new CancellationTokenSource();
         DplTrainer.Options options = ResumableFit.Options(_small.Backbone, Workspace);
@@ -248,7 +248,7 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
         change?.Invoke(options);
         try
         {
-            using DplTransformer transformer = ResumableFit.Fit(_mlContext, options, rows ?? _pictures.Train);
+            using DplTransformer transformer = ResumableFit.Fit(_mlContext, options, rows ?? _images.Train);
             return ResumableFit.Content(_mlContext, transformer);
         }
         catch (Exception e) when (e is OperationCanceledException or Interruption)
@@ -261,7 +261,7 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
     private string Uninterrupted()
     {
         if (_reference.Content is { } known) return known;
-        using DplTransformer transformer = ResumableFit.Fit(_mlContext, ResumableFit.Options(_small.Backbone, null), _pictures.Train);
+        using DplTransformer transformer = ResumableFit.Fit(_mlContext, ResumableFit.Options(_small.Backbone, null), _images.Train);
         return _reference.Content = ResumableFit.Content(_mlContext, transformer);
     }
 

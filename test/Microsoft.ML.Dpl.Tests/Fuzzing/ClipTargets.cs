@@ -113,12 +113,12 @@ internal sealed class ClipTargets : IDisposable
         var mutator = new Mutator(
             ClipJson.Of(ClipImageProcessorConfig.Default(16)),
             """{"do_resize":true,"do_center_crop":true,"do_normalize":true,"do_rescale":true,"rescale_factor":0.00392156862745098,"resample":3,"size":16,"crop_size":16}"""u8.ToArray());
-        var picture = new RgbImage(40, 30, new byte[3 * 40 * 30]);
+        var image = new RgbImage(40, 30, new byte[3 * 40 * 30]);
         return new FuzzTarget("preprocessor_config.json", 5, mutator.Next, bytes =>
         {
             var processor = new ClipImageProcessor(ClipImageProcessorConfig.Parse(bytes, "fuzzed", 16));
             using var scope = NewDisposeScope();
-            Assert.True(processor.Normalise(tensor(processor.Prepare(picture), [1, 3, 16, 16])).isfinite().all().item<bool>());
+            Assert.True(processor.Normalise(tensor(processor.Prepare(image), [1, 3, 16, 16])).isfinite().all().item<bool>());
         }, typeof(InvalidDataException));
     }
 

@@ -21,13 +21,13 @@ public sealed class FuzzTargets : IDisposable
         Directory.CreateDirectory(folder);
         _zips = new ModelZipTargets(folder);
         _clip = new ClipTargets(folder);
-        _all = [Pictures(), Description(), Configuration(), Checkpoints(folder), .. _clip.All, .. _zips.All, .. new ExchangeTargets(folder).All];
+        _all = [Images(), Description(), Configuration(), Checkpoints(folder), .. _clip.All, .. _zips.All, .. new ExchangeTargets(folder).All];
         Assert.Equal(Names.Order(StringComparer.Ordinal), _all.Select(target => target.Name).Order(StringComparer.Ordinal));
     }
 
     public static string[] Names { get; } =
     [
-        "pictures", "dpl.json", "prompt-configuration", "checkpoint", "safetensors", "safetensors-stream", "safetensors-index", "config.json", "open_clip_config.json", "preprocessor_config.json", "vocabulary", "openai-vocabulary",
+        "images", "dpl.json", "prompt-configuration", "checkpoint", "safetensors", "safetensors-stream", "safetensors-index", "config.json", "open_clip_config.json", "preprocessor_config.json", "vocabulary", "openai-vocabulary",
         "clip-folder", "openai-weights", "carried-weights", "prompts", "model-zip-entries", "model-zip", "model-info", "torch-archive", "npy", "prompts-file", "prompts-folder", "tokenizer.json",
     ];
 
@@ -48,14 +48,14 @@ public sealed class FuzzTargets : IDisposable
         _folder.Dispose();
     }
 
-    private static FuzzTarget Pictures()
+    private static FuzzTarget Images()
     {
         const long pixels = 1 << 16;
-        byte[][] seeds = PictureSeeds.All;
+        byte[][] seeds = ImageSeeds.All;
         var mutator = new Mutator(seeds);
         return new FuzzTarget(
-            "pictures", 26,
-            random => mutator.Next(random) is var bytes && random.Next(2) == 0 ? PictureBytes.WithChecksums(bytes) : bytes,
+            "images", 26,
+            random => mutator.Next(random) is var bytes && random.Next(2) == 0 ? ImageBytes.WithChecksums(bytes) : bytes,
             bytes =>
             {
                 RgbImage image = ImageDecoder.FromBytes(bytes, "fuzzed", pixels, applyExifOrientation: true);

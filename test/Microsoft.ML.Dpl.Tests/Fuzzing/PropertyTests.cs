@@ -47,7 +47,7 @@ public sealed class PropertyTests
     }
 
     [Property(MaxTest = 100)]
-    public void Turning_and_turning_back_gives_the_picture(byte width, byte height, byte turn)
+    public void Turning_and_turning_back_gives_the_image(byte width, byte height, byte turn)
     {
         (int w, int h) = (1 + width % 5, 1 + height % 5);
         var (origin, inverse) = Turns[turn % Turns.Length];

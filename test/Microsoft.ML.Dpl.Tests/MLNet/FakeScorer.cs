@@ -3,10 +3,10 @@ using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
-/// <summary>Calls a picture red, green or blue by its mean colour, and counts what it is asked.</summary>
+/// <summary>Calls an image red, green or blue by its mean colour, and counts what it is asked.</summary>
 internal sealed class FakeScorer(int batchSize = 8) : IImageScorer
 {
-    private int _forwards, _pictures;
+    private int _forwards, _images;
 
     public static readonly string[] Classes = ["red", "green", "blue"];
 
@@ -17,7 +17,7 @@ internal sealed class FakeScorer(int batchSize = 8) : IImageScorer
 
     public int Forwards => _forwards;
 
-    public int Pictures => _pictures;
+    public int Images => _images;
 
     /// <summary>Runs before each forward pass.</summary>
     public Action OnScore { get; set; } = () => { };
@@ -32,7 +32,7 @@ internal sealed class FakeScorer(int batchSize = 8) : IImageScorer
     public float[][] Score(IReadOnlyList<byte[]> prepared)
     {
         Interlocked.Increment(ref _forwards);
-        Interlocked.Add(ref _pictures, prepared.Count);
+        Interlocked.Add(ref _images, prepared.Count);
         OnScore();
         return prepared.Select(colour =>
         {

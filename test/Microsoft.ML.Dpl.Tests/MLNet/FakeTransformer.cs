@@ -45,7 +45,7 @@ internal sealed class FakeTransformer(ModelFace face, FakeScorer scorer, string?
         => new ScoringRowMapper(inputSchema, ImageColumn.Find(inputSchema, face.ImageColumnName, new ImageReading(baseFolder)), Scores, scorer);
 
     void ICanSaveModel.Save(ModelSaveContext ctx)
-        => ModelZip.Write(ctx, LoaderSignature, typeof(FakeTransformer).Assembly, face, """{"fake":true}""", turnsPictures: false, (Stream, w => w.Write(Payload)));
+        => ModelZip.Write(ctx, LoaderSignature, typeof(FakeTransformer).Assembly, face, """{"fake":true}""", turnsImages: false, (Stream, w => w.Write(Payload)));
 
     private static FakeTransformer Create(IHostEnvironment env, ModelLoadContext ctx)
         => MLNetInternals.Load(env, ctx, LoaderSignature, typeof(FakeTransformer).Assembly, reader =>

@@ -4,15 +4,15 @@ using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
-/// <summary>Finding the image column, and reading pictures from it.</summary>
-public sealed class ImageColumnTests(Pictures pictures) : IClassFixture<Pictures>
+/// <summary>Finding the image column, and reading images from it.</summary>
+public sealed class ImageColumnTests(ImageFixture images) : IClassFixture<ImageFixture>
 {
     private readonly MLContext _context = new(seed: 1);
 
     [Fact]
     public void EveryFormGivesTheSamePixels()
     {
-        List<byte[]>[] read = [.. Enum.GetValues<ImageForm>().Select(form => Pixels(pictures.View(_context, form, LabelKind.Key, 9)))];
+        List<byte[]>[] read = [.. Enum.GetValues<ImageForm>().Select(form => Pixels(images.View(_context, form, LabelKind.Key, 9)))];
         Assert.Equal(9, read[0].Count);
         Assert.Equal(read[0], read[1]);
         Assert.Equal(read[0], read[2]);
@@ -24,19 +24,19 @@ public sealed class ImageColumnTests(Pictures pictures) : IClassFixture<Pictures
     public void RelativePathsStartAtTheBaseFolder()
     {
         IDataView view = _context.Data.LoadFromEnumerable(new[] { new { Image = "4.png" } });
-        ImageColumn column = ImageColumn.Find(view.Schema, "Image", new ImageReading(pictures.Folder));
+        ImageColumn column = ImageColumn.Find(view.Schema, "Image", new ImageReading(images.Folder));
         using DataViewRowCursor cursor = view.GetRowCursor(view.Schema);
         ImageReader reader = column.CreateReader(cursor);
         Assert.True(cursor.MoveNext());
         Assert.Equal(4, reader.Read().Width);
-        Assert.Equal(pictures.Paths[4], reader.Path);
+        Assert.Equal(images.Paths[4], reader.Path);
     }
 
     [Fact]
     public void AMissingColumnIsRefusedInBothChecks()
     {
-        IDataView view = _context.Data.LoadFromEnumerable(new[] { new { Picture = "a.png", Size = 3 } });
-        RefusedInBoth(view, "'Image'", "Picture, Size");
+        IDataView view = _context.Data.LoadFromEnumerable(new[] { new { Image = "a.png", Size = 3 } });
+        RefusedInBoth(view, "'Image'", "Image, Size");
     }
 
     [Fact]
@@ -56,16 +56,16 @@ public sealed class ImageColumnTests(Pictures pictures) : IClassFixture<Pictures
     [InlineData("nowhere.png", "nowhere.png")]
     public void AnUnreadablePathNamesTheRow(string path, string expected)
     {
-        var error = ReadSecond(_context.Data.LoadFromEnumerable(new[] { new { Image = pictures.Paths[0] }, new { Image = path } }));
+        var error = ReadSecond(_context.Data.LoadFromEnumerable(new[] { new { Image = images.Paths[0] }, new { Image = path } }));
         Assert.Contains(expected, error.Message);
     }
 
     [Fact]
     public void ADamagedFileNamesTheRowAndTheFile()
     {
-        string damaged = Path.Combine(pictures.Folder, "damaged.png");
+        string damaged = Path.Combine(images.Folder, "damaged.png");
         File.WriteAllBytes(damaged, [1, 2, 3, 4]);
-        UnreadableImageException error = ReadSecond(_context.Data.LoadFromEnumerable(new[] { new { Image = pictures.Paths[0] }, new { Image = damaged } }));
+        UnreadableImageException error = ReadSecond(_context.Data.LoadFromEnumerable(new[] { new { Image = images.Paths[0] }, new { Image = damaged } }));
         Assert.Equal(damaged, error.Path);
         Assert.Contains("damaged.png", error.Message);
     }
@@ -73,7 +73,7 @@ public sealed class ImageColumnTests(Pictures pictures) : IClassFixture<Pictures
     [Fact]
     public void EmptyAndDamagedBytesNameTheRow()
     {
-        byte[] good = File.ReadAllBytes(pictures.Paths[0]);
+        byte[] good = File.ReadAllBytes(images.Paths[0]);
         Assert.Contains("no bytes", ReadSecond(_context.Data.LoadFromEnumerable(new[] { new { Image = good }, new { Image = Array.Empty<byte>() } })).Message);
         ReadSecond(_context.Data.LoadFromEnumerable(new[] { new { Image = good }, new { Image = new byte[] { 1, 2, 3 } } }));
     }
@@ -81,7 +81,7 @@ public sealed class ImageColumnTests(Pictures pictures) : IClassFixture<Pictures
     [Fact]
     public void ANullImageNamesTheRow()
     {
-        using var image = MLImage.CreateFromFile(pictures.Paths[0]);
+        using var image = MLImage.CreateFromFile(images.Paths[0]);
         IDataView view = _context.Data.LoadFromEnumerable(new[] { new Holder { Image = image }, new Holder() });
         Assert.Contains("null", ReadSecond(view).Message);
     }

@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Models;
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
 /// <summary>How much work scoring does, and what happens when rows ahead cannot be read.</summary>
-public sealed class LookAheadTests(Pictures pictures) : IClassFixture<Pictures>
+public sealed class LookAheadTests(ImageFixture images) : IClassFixture<ImageFixture>
 {
     private readonly MLContext _context = new(seed: 1);
     private readonly FakeScorer _scorer = new(batchSize: 8);
@@ -20,7 +20,7 @@ public sealed class LookAheadTests(Pictures pictures) : IClassFixture<Pictures>
         var scorer = new FakeScorer(batchSize);
         IDataView scored = Score(View(), scorer);
         Assert.Equal(60, scored.GetColumn<float[]>("Score").Count());
-        Assert.Equal((forwards, 60), (scorer.Forwards, scorer.Pictures));
+        Assert.Equal((forwards, 60), (scorer.Forwards, scorer.Images));
     }
 
     [Fact]
@@ -49,14 +49,14 @@ public sealed class LookAheadTests(Pictures pictures) : IClassFixture<Pictures>
             Scored row = read.Read();
             Assert.Equal(FakeScorer.Classes[row.Id % 3], row.Predicted);
         }
-        Assert.Equal((1, 8), (_scorer.Forwards, _scorer.Pictures));
+        Assert.Equal((1, 8), (_scorer.Forwards, _scorer.Images));
     }
 
     [Fact]
-    public void ABrokenPictureAheadFailsOnlyAtItsOwnRow()
+    public void ABrokenImageAheadFailsOnlyAtItsOwnRow()
     {
-        string[] paths = [.. pictures.Paths[..10]];
-        paths[5] = Path.Combine(pictures.Folder, "missing.png");
+        string[] paths = [.. images.Paths[..10]];
+        paths[5] = Path.Combine(images.Folder, "missing.png");
         IDataView view = _context.Data.LoadFromEnumerable(paths.Select((p, i) => new { Id = (float)i, Image = p, Label = FakeScorer.Classes[i % 3] }));
         IDataView scored = Score(view, _scorer);
         using DataViewRowCursor cursor = scored.GetRowCursor(scored.Schema);
@@ -122,12 +122,12 @@ public sealed class LookAheadTests(Pictures pictures) : IClassFixture<Pictures>
     public void AnInputThatEndsEarlierTheSecondTimeIsNoticed()
     {
         int passes = 0;
-        IEnumerable<Pictures.Row> Rows()
+        IEnumerable<ImageFixture.Row> Rows()
         {
             int count = ++passes == 1 ? 12 : 9;
-            for (int i = 0; i < count; i++) yield return new Pictures.Row { Id = i, Path = pictures.Paths[i] };
+            for (int i = 0; i < count; i++) yield return new ImageFixture.Row { Id = i, Path = images.Paths[i] };
         }
-        IDataView view = _context.Data.LoadFromEnumerable(new Reiterated<Pictures.Row>(Rows));
+        IDataView view = _context.Data.LoadFromEnumerable(new Reiterated<ImageFixture.Row>(Rows));
         view = _context.Transforms.CopyColumns("Image", "Path").Fit(view).Transform(view);
         IDataView scored = Transformer(_scorer).Transform(view);
         using DataViewRowCursor cursor = scored.GetRowCursor(scored.Schema);
@@ -143,7 +143,7 @@ public sealed class LookAheadTests(Pictures pictures) : IClassFixture<Pictures>
     {
         IDataView scored = Score(View(), _scorer);
         Parallel.For(0, 8, _ => Assert.Equal(Enumerable.Range(0, 60).Select(i => (uint)(i % 3 + 1)), scored.GetColumn<uint>("PredictedLabel")));
-        Assert.Equal(8 * 60, _scorer.Pictures);
+        Assert.Equal(8 * 60, _scorer.Images);
     }
 
     [Fact]
@@ -154,7 +154,7 @@ public sealed class LookAheadTests(Pictures pictures) : IClassFixture<Pictures>
         Assert.Equal(1, ScoreGetters.Best([0.2f, 0.4f, 0.4f]));
     }
 
-    private IDataView View() => pictures.View(_context, ImageForm.Path, LabelKind.Key);
+    private IDataView View() => images.View(_context, ImageForm.Path, LabelKind.Key);
 
     private static FakeTransformer Transformer(FakeScorer scorer)
         => new(new ModelFace("Image", "PredictedLabel", "Score", scorer.BatchSize, new LabelClasses(LabelKind.Key, FakeScorer.Classes, TextDataViewType.Instance, "test")), scorer);

@@ -8,7 +8,7 @@ using Microsoft.ML.Dpl.Models;
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
 /// <summary>Saving and loading through <c>MLContext.Model</c>, and what a user reads when a zip is damaged.</summary>
-public sealed class ModelZipTests(Pictures pictures) : IClassFixture<Pictures>, IDisposable
+public sealed class ModelZipTests(ImageFixture images) : IClassFixture<ImageFixture>, IDisposable
 {
     private readonly MLContext _context = new(seed: 1);
 
@@ -17,7 +17,7 @@ public sealed class ModelZipTests(Pictures pictures) : IClassFixture<Pictures>, 
     [Theory, MemberData(nameof(ScoringContractTests.Inputs), MemberType = typeof(ScoringContractTests))]
     public void SurvivesSavingAndLoading(string form, string kind)
     {
-        IDataView view = pictures.View(_context, Enum.Parse<ImageForm>(form), Enum.Parse<LabelKind>(kind));
+        IDataView view = images.View(_context, Enum.Parse<ImageForm>(form), Enum.Parse<LabelKind>(kind));
         FakeTransformer saved = new FakeEstimator(new FakeScorer(5)).Fit(view);
         var loaded = Assert.IsType<FakeTransformer>(Load(Save(saved, view.Schema)));
         Assert.Equal(saved.Payload, loaded.Payload);
@@ -29,7 +29,7 @@ public sealed class ModelZipTests(Pictures pictures) : IClassFixture<Pictures>, 
     [Fact]
     public void LoadsInsideAChain()
     {
-        IDataView view = pictures.View(_context, ImageForm.Path, LabelKind.Key);
+        IDataView view = images.View(_context, ImageForm.Path, LabelKind.Key);
         var chain = _context.Transforms.CopyColumns("Other", "Path").Append(new FakeEstimator(new FakeScorer())).Append(_context.Transforms.Conversion.MapKeyToValue("PredictedLabel"));
         ITransformer loaded = Load(Save(chain.Fit(view), view.Schema));
         Assert.Equal(FakeScorer.Classes, loaded.Transform(view).GetColumn<string>("PredictedLabel").Take(3));
@@ -38,7 +38,7 @@ public sealed class ModelZipTests(Pictures pictures) : IClassFixture<Pictures>, 
     [Fact]
     public void NumbersBehindAKeyStayNumbers()
     {
-        IDataView view = _context.Data.LoadFromEnumerable(Enumerable.Range(0, 6).Select(i => new { Image = pictures.Paths[i], Label = new[] { 7.5f, -1f, 0.1f }[i % 3] }));
+        IDataView view = _context.Data.LoadFromEnumerable(Enumerable.Range(0, 6).Select(i => new { Image = images.Paths[i], Label = new[] { 7.5f, -1f, 0.1f }[i % 3] }));
         view = _context.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view);
         FakeTransformer transformer = new FakeEstimator(new FakeScorer()).Fit(view);
         transformer.Scorer.Order = FakeScorer.Classes;
@@ -124,7 +124,7 @@ public sealed class ModelZipTests(Pictures pictures) : IClassFixture<Pictures>, 
         Assert.Contains(log, m => m.Contains("The backbone is not there."));
     }
 
-    private IDataView View() => pictures.View(_context, ImageForm.Path, LabelKind.Key);
+    private IDataView View() => images.View(_context, ImageForm.Path, LabelKind.Key);
 
     private MemoryStream SavedFake() => Save(new FakeEstimator(new FakeScorer()).Fit(View()), View().Schema);
 

@@ -5,7 +5,7 @@ using Microsoft.ML.Transforms;
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
 /// <summary>What ML.NET expects of any scoring transformer, over every form of input and label.</summary>
-public sealed class ScoringContractTests(Pictures pictures) : IClassFixture<Pictures>
+public sealed class ScoringContractTests(ImageFixture images) : IClassFixture<ImageFixture>
 {
     private readonly MLContext _context = new(seed: 1);
 
@@ -40,7 +40,7 @@ public sealed class ScoringContractTests(Pictures pictures) : IClassFixture<Pict
         Assert.Equal(60, byCursor.Count);
         Assert.All(byCursor, r => Assert.Equal(FakeScorer.Classes[r.Id % 3], r.Predicted));
         Assert.Equal(8, scorer.Forwards);
-        Assert.Equal(60, scorer.Pictures);
+        Assert.Equal(60, scorer.Images);
 
         IRowToRowMapper mapper = ((ITransformer)transformer).GetRowToRowMapper(view.Schema);
         using DataViewRowCursor cursor = view.GetRowCursor(mapper.GetDependencies(mapper.OutputSchema));
@@ -202,7 +202,7 @@ public sealed class ScoringContractTests(Pictures pictures) : IClassFixture<Pict
     }
 
     private (IDataView View, FakeScorer Scorer) Input(string form, string kind, int count = 60)
-        => (pictures.View(_context, Enum.Parse<ImageForm>(form), Enum.Parse<LabelKind>(kind), count), new FakeScorer());
+        => (images.View(_context, Enum.Parse<ImageForm>(form), Enum.Parse<LabelKind>(kind), count), new FakeScorer());
 
     private static List<Scored> Read(IDataView view)
     {

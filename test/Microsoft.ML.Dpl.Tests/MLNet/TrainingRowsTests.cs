@@ -3,29 +3,29 @@ using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
-/// <summary>One pass over labelled pictures.</summary>
-public sealed class TrainingRowsTests(Pictures pictures) : IClassFixture<Pictures>
+/// <summary>One pass over labelled images.</summary>
+public sealed class TrainingRowsTests(ImageFixture images) : IClassFixture<ImageFixture>
 {
     private readonly MLContext _context = new(seed: 1);
 
     [Theory, MemberData(nameof(ScoringContractTests.Inputs), MemberType = typeof(ScoringContractTests))]
-    public void EachRowComesWithItsPictureAndClass(string form, string kind)
+    public void EachRowComesWithItsImageAndClass(string form, string kind)
     {
-        IDataView view = pictures.View(_context, Enum.Parse<ImageForm>(form), Enum.Parse<LabelKind>(kind), 9);
+        IDataView view = images.View(_context, Enum.Parse<ImageForm>(form), Enum.Parse<LabelKind>(kind), 9);
         TrainingRows rows = Rows(view, out LabelClasses classes);
         int i = 0;
         foreach (TrainingRow row in rows.Read())
         {
             Assert.Equal((i, FakeScorer.Classes[i % 3]), (row.Row, classes.Names[row.Class]));
             Assert.True(row.Image.Pixels[i % 3] >= 200);
-            if (form == nameof(ImageForm.Path)) Assert.Equal(pictures.Paths[i], row.Path);
+            if (form == nameof(ImageForm.Path)) Assert.Equal(images.Paths[i], row.Path);
             i++;
         }
         Assert.Equal(9, i);
     }
 
     [Fact]
-    public void TheFirstUnreadablePictureStopsThePass()
+    public void TheFirstUnreadableImageStopsThePass()
     {
         TrainingRows rows = Rows(Broken(), out _);
         var error = Assert.Throws<UnreadableImageException>(() => rows.Read().Count());
@@ -34,7 +34,7 @@ public sealed class TrainingRowsTests(Pictures pictures) : IClassFixture<Picture
     }
 
     [Fact]
-    public void UnreadablePicturesAreSkippedOnRequestAndCounted()
+    public void UnreadableImagesAreSkippedOnRequestAndCounted()
     {
         TrainingRows rows = Rows(Broken(), out _, skipUnreadable: true);
         for (int pass = 0; pass < 2; pass++)
@@ -50,7 +50,7 @@ public sealed class TrainingRowsTests(Pictures pictures) : IClassFixture<Picture
         var context = new MLContext();
         using var log = new HostLog(context, "Dpl", "Training");
         int read = 0;
-        TrainingRows rows = Rows(pictures.View(context, ImageForm.Path, LabelKind.Key), out _, checkAlive: () => MLNetInternals.ThrowIfCanceled(log.Host));
+        TrainingRows rows = Rows(images.View(context, ImageForm.Path, LabelKind.Key), out _, checkAlive: () => MLNetInternals.ThrowIfCanceled(log.Host));
         Assert.Throws<OperationCanceledException>(() =>
         {
             foreach (TrainingRow _ in rows.Read())
@@ -61,7 +61,7 @@ public sealed class TrainingRowsTests(Pictures pictures) : IClassFixture<Picture
         Assert.Equal(3, read);
     }
 
-    private IDataView Broken() => _context.Data.LoadFromEnumerable(new[] { pictures.Paths[0], pictures.Paths[1], Path.Combine(pictures.Folder, "gone.png"), pictures.Paths[3] }
+    private IDataView Broken() => _context.Data.LoadFromEnumerable(new[] { images.Paths[0], images.Paths[1], Path.Combine(images.Folder, "gone.png"), images.Paths[3] }
         .Select(p => new { Image = p, Label = "red" }));
 
     private static TrainingRows Rows(IDataView view, out LabelClasses classes, bool skipUnreadable = false, Action? checkAlive = null)

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Tests.Prompts;
 
 /// <summary>
-/// Our own attentions alone, against their definition in float64: along rows, and head by head over pictures whose queries see every row. Layouts of rows have no mask: what goes along paths is told from
+/// Our own attentions alone, against their definition in float64: along rows, and head by head over images whose queries see every row. Layouts of rows have no mask: what goes along paths is told from
 /// libtorch's operations, under which every row would see every other.
 /// </summary>
 public class AttentionKernelTests
@@ -117,7 +117,7 @@ public class AttentionKernelTests
     [InlineData(float.NaN)]
     [InlineData(float.NegativeInfinity)]
     [InlineData(float.PositiveInfinity)]
-    public void What_is_not_a_number_stays_in_its_picture(float value)
+    public void What_is_not_a_number_stays_in_its_image(float value)
     {
         SgemmTests.Require();
         using var scope = NewDisposeScope();

@@ -12,20 +12,20 @@ public class ClipPartsTests
     [InlineData(1, true, true)]
     [InlineData(2, false, true)]
     [InlineData(3, false, false)]
-    public void Workers_with_few_threads_take_the_kernels(int threadsEach, bool pictures, bool texts)
+    public void Workers_with_few_threads_take_the_kernels(int threadsEach, bool images, bool texts)
     {
         SgemmTests.Require();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
         using var parts = new ClipParts(clip.Vision, clip.Text, clip.RandomTexts(4, 3, 2, seed: 1), workers: 2, threadsEach);
         var (body, last, _) = parts.Image(1).LayoutsFor(2);
-        Assert.Equal((pictures, pictures), (body.ByHead, last.ByHead));
+        Assert.Equal((images, images), (body.ByHead, last.ByHead));
         Assert.Equal((texts, texts), (parts.Texts(1)!.Body.HasKernel, parts.Texts(1)!.Last.HasKernel));
     }
 
     [Theory]
     [InlineData(1)]
     [InlineData(4)]
-    public void There_are_as_many_workers_as_threads_or_pictures(int batch)
+    public void There_are_as_many_workers_as_threads_or_images(int batch)
     {
         LibTorch.EnsureLoaded();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 5);

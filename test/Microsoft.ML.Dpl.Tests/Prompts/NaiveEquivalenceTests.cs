@@ -47,7 +47,7 @@ public class NaiveEquivalenceTests
 
         using var tower = new ImageTower(clip.Vision);
         using var classTexts = new ClassTexts(texts, clip.Text);
-        // Alone, shared evenly, and with more workers than pictures or classes.
+        // Alone, shared evenly, and with more workers than images or classes.
         foreach (int workers in new[] { 0, 2, batch + 1 })
         {
             using ClipParts? parts = workers == 0 ? null : new ClipParts(clip.Vision, clip.Text, texts, workers, threadsEach: 1);

@@ -43,7 +43,7 @@ public class LibTorchFolderTests
         Assert.DoesNotContain("   at ", nothing.Output + nothing.Error + two.Output + two.Error);
     }
 
-    private static string[] Arguments => ["--evaluate", Model, "--evaluation-pictures", "8"];
+    private static string[] Arguments => ["--evaluate", Model, "--evaluation-images", "8"];
 
     private static Dictionary<string, string?> Variables(string folder) => new() { [LibTorch.FolderVariable] = folder };
 }

@@ -6,7 +6,7 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
-/// <summary>The drawn tasks: what is in them, and that nothing but the arguments decides their pictures.</summary>
+/// <summary>The drawn tasks: what is in them, and that nothing but the arguments decides their images.</summary>
 public sealed class DrawnTasksTests
 {
     private static readonly Dictionary<string, string?> Nothing = [];
@@ -35,7 +35,7 @@ public sealed class DrawnTasksTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void Tables_name_pictures_of_every_class_and_no_picture_is_in_two_splits(string name)
+    public void Tables_name_images_of_every_class_and_no_image_is_in_two_splits(string name)
     {
         using var folder = new TemporaryFolder();
         DrawnTask task = DrawnTasks.Named(name);
@@ -53,7 +53,7 @@ public sealed class DrawnTasksTests
             foreach (string[] row in rows)
             {
                 Assert.StartsWith(split + "/", row[0]);
-                Assert.True(contents.Add(Hash(folder.File(row[0]))), $"{row[0]} equals another picture.");
+                Assert.True(contents.Add(Hash(folder.File(row[0]))), $"{row[0]} equals another image.");
             }
         }
         Assert.Equal(10 * task.ClassNames.Count, contents.Count);
@@ -71,9 +71,9 @@ public sealed class DrawnTasksTests
         Assert.All(files.Where(file => file.EndsWith(".png", StringComparison.Ordinal)), file => Assert.NotEqual(Hash(first.File(file)), Hash(other.File(file))));
     }
 
-    /// <summary>More pictures, or fewer of another split, do not change those there were.</summary>
+    /// <summary>More images, or fewer of another split, do not change those there were.</summary>
     [Fact]
-    public void A_picture_does_not_depend_on_how_many_are_drawn()
+    public void An_image_does_not_depend_on_how_many_are_drawn()
     {
         using TemporaryFolder few = new(), many = new();
         DrawnTaskFiles.Write(DrawnTasks.All[0], few.FullPath, 1, 1, 1, seed: 3);
@@ -84,15 +84,15 @@ public sealed class DrawnTasksTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void Pictures_have_the_size_asked_for_and_show_something(string name)
+    public void Images_have_the_size_asked_for_and_show_something(string name)
     {
         DrawnTask task = DrawnTasks.Named(name);
         for (int classIndex = 0; classIndex < task.ClassNames.Count; classIndex++)
             foreach (int size in new[] { 32, 96 })
             {
-                using SKBitmap picture = task.Draw(classIndex, new Random(classIndex), size);
-                Assert.Equal((size, size), (picture.Width, picture.Height));
-                Assert.True(picture.Pixels.Distinct().Count() > 50, $"{task.ClassNames[classIndex]} at {size} pixels is nearly empty.");
+                using SKBitmap image = task.Draw(classIndex, new Random(classIndex), size);
+                Assert.Equal((size, size), (image.Width, image.Height));
+                Assert.True(image.Pixels.Distinct().Count() > 50, $"{task.ClassNames[classIndex]} at {size} pixels is nearly empty.");
             }
     }
 
@@ -101,9 +101,9 @@ public sealed class DrawnTasksTests
     {
         using var folder = new TemporaryFolder();
         DrawnTask task = DrawnTasks.All[0];
-        Assert.Contains("0 train pictures", Assert.Throws<ArgumentException>(() => DrawnTaskFiles.Write(task, folder.FullPath, 0, 1, 1, 1)).Message);
-        Assert.Contains("0 validation pictures", Assert.Throws<ArgumentException>(() => DrawnTaskFiles.Write(task, folder.FullPath, 1, 0, 1, 1)).Message);
-        Assert.Contains("-2 test pictures", Assert.Throws<ArgumentException>(() => DrawnTaskFiles.Write(task, folder.FullPath, 1, 1, -2, 1)).Message);
+        Assert.Contains("0 train images", Assert.Throws<ArgumentException>(() => DrawnTaskFiles.Write(task, folder.FullPath, 0, 1, 1, 1)).Message);
+        Assert.Contains("0 validation images", Assert.Throws<ArgumentException>(() => DrawnTaskFiles.Write(task, folder.FullPath, 1, 0, 1, 1)).Message);
+        Assert.Contains("-2 test images", Assert.Throws<ArgumentException>(() => DrawnTaskFiles.Write(task, folder.FullPath, 1, 1, -2, 1)).Message);
         Assert.Contains("16 to 1024", Assert.Throws<ArgumentException>(() => DrawnTaskFiles.Write(task, folder.FullPath, 1, 1, 1, 1, size: 8)).Message);
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder.FullPath));
         Assert.Throws<ArgumentOutOfRangeException>(() => task.Draw(task.ClassNames.Count, new Random(1)));
@@ -122,8 +122,8 @@ public sealed class DrawnTasksTests
 
     [Theory]
     [InlineData("There is no task 'cats'. Choose one of objects,", "--task", "cats")]
-    [InlineData("0 train pictures per class: at least 1 is needed.", "--train", "0")]
-    [InlineData("0 test pictures per class: at least 1 is needed.", "--test", "0")]
+    [InlineData("0 train images per class: at least 1 is needed.", "--train", "0")]
+    [InlineData("0 test images per class: at least 1 is needed.", "--test", "0")]
     [InlineData("A size of 5 pixels: 16 to 1024 are possible.", "--size", "5")]
     public async Task Wrong_arguments_end_with_one_line_and_no_stack_trace(string expected, params string[] arguments)
     {

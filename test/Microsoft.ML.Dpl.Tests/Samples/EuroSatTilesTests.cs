@@ -98,7 +98,7 @@ public sealed partial class EuroSatTilesTests
             "--task", "eurosat", "--output", zip, "--search-epochs", "2", "--training-epochs", "2", "--candidates", "0", "2");
         Assert.True(outcome.ExitCode == 0, outcome.Output + outcome.Error);
         Assert.All(
-            ["200 training pictures of 10 classes", "100 test pictures", "zero-shot CLIP", "uniform, length 2", "searched (DPL)", "most probable"],
+            ["200 training images of 10 classes", "100 test images", "zero-shot CLIP", "uniform, length 2", "searched (DPL)", "most probable"],
             expected => Assert.Contains(expected, outcome.Output));
         Assert.Equal(zip, Assert.Single(Directory.GetFileSystemEntries(folder.FullPath)));
     }

@@ -22,21 +22,21 @@ public sealed partial class ModelBuilderTests
         string zip = folder.File("made/model.zip");
         SampleProcess.Outcome trained = await Run(
             "train", folder.File("train"), "--test", folder.File("test"), "--output", zip, "--template", task.Template, "--search-epochs", "4", "--training-epochs", "15");
-        // Chance is 1 of 8; 80 test pictures.
+        // Chance is 1 of 8; 80 test images.
         Assert.InRange(Accuracy(trained), 0.5, 1);
 
-        string[] pictures = [.. Directory.GetFiles(folder.File("test"), "000.png", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
-        IReadOnlyList<Answer> answers = Answers(await Run(["predict", zip, .. pictures]));
-        Assert.Equal(pictures.Length, answers.Count);
+        string[] images = [.. Directory.GetFiles(folder.File("test"), "000.png", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+        IReadOnlyList<Answer> answers = Answers(await Run(["predict", zip, .. images]));
+        Assert.Equal(images.Length, answers.Count);
         Assert.All(answers, answer => Assert.Equal(task.ClassNames.Order(StringComparer.Ordinal), answer.Labels.Order(StringComparer.Ordinal)));
 
         // The same model as a class: what an application that copies the sample calls.
         FlowerClassifier.MLNetModelPath = zip;
         using (FlowerClassifier.PredictEngine.Value)
         {
-            foreach (var (picture, answer) in pictures.Zip(answers))
+            foreach (var (image, answer) in images.Zip(answers))
             {
-                var input = new FlowerClassifier.ModelInput { ImageSource = File.ReadAllBytes(picture), Label = task.ClassNames[1] };
+                var input = new FlowerClassifier.ModelInput { ImageSource = File.ReadAllBytes(image), Label = task.ClassNames[1] };
                 KeyValuePair<string, float>[] all = [.. FlowerClassifier.PredictAllLabels(input)];
                 Assert.Equal(answer.Labels, all.Select(pair => pair.Key));
                 Assert.Equal(all.Select(pair => pair.Value).OrderDescending(), all.Select(pair => pair.Value));
@@ -59,8 +59,8 @@ public sealed partial class ModelBuilderTests
         foreach (string directory in Directory.GetDirectories(flowers))
         {
             string name = Path.GetFileName(directory);
-            string[] pictures = [.. Directory.GetFiles(directory, "*.jpg").Order(StringComparer.Ordinal)];
-            foreach (var (split, files) in new[] { ("train", pictures[..16]), ("test", pictures[16..]) })
+            string[] images = [.. Directory.GetFiles(directory, "*.jpg").Order(StringComparer.Ordinal)];
+            foreach (var (split, files) in new[] { ("train", images[..16]), ("test", images[16..]) })
             {
                 Directory.CreateDirectory(folder.File($"{split}/{name}"));
                 foreach (string file in files) folder.Copy(file, $"{split}/{name}/{Path.GetFileName(file)}");
@@ -69,7 +69,7 @@ public sealed partial class ModelBuilderTests
         SampleProcess.Outcome trained = await Run(
             "train", folder.File("train"), "--test", folder.File("test"), "--clip", clip, "--output", folder.File("flowers.zip"),
             "--search-epochs", "6", "--training-epochs", "20", "--template", "a photo of a {}, a type of flower.");
-        // Three standard errors of 120 pictures above chance.
+        // Three standard errors of 120 images above chance.
         Assert.InRange(Accuracy(trained), 0.31, 1);
         Answers(await Run("predict", folder.File("flowers.zip"), Directory.GetFiles(folder.File("test/tulips"), "*.jpg")[0]));
     }
@@ -82,15 +82,15 @@ public sealed partial class ModelBuilderTests
         Assert.Equal(1, empty.ExitCode);
         Assert.Contains("Make one folder for each class", Assert.Single(empty.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries)));
 
-        Directory.CreateDirectory(folder.File("pictures/cat"));
-        Directory.CreateDirectory(folder.File("pictures/dog"));
-        File.WriteAllText(folder.File("pictures/cat/1.jpg"), "no picture");
-        File.WriteAllText(folder.File("pictures/dog/1.jpg"), "no picture");
-        SampleProcess.Outcome broken = await Run("train", folder.File("pictures"), "--search-epochs", "0");
+        Directory.CreateDirectory(folder.File("images/cat"));
+        Directory.CreateDirectory(folder.File("images/dog"));
+        File.WriteAllText(folder.File("images/cat/1.jpg"), "no image");
+        File.WriteAllText(folder.File("images/dog/1.jpg"), "no image");
+        SampleProcess.Outcome broken = await Run("train", folder.File("images"), "--search-epochs", "0");
         Assert.Equal(1, broken.ExitCode);
         Assert.Contains("Row 0", Assert.Single(broken.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries)));
 
-        SampleProcess.Outcome missing = await Run("predict", folder.File("none.zip"), folder.File("pictures/cat/1.jpg"));
+        SampleProcess.Outcome missing = await Run("predict", folder.File("none.zip"), folder.File("images/cat/1.jpg"));
         Assert.NotEqual(0, missing.ExitCode);
         Assert.Contains("none.zip", missing.Error);
     }

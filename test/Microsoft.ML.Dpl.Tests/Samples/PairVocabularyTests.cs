@@ -12,7 +12,7 @@ public sealed class PairVocabularyTests : IDisposable
 
     public PairVocabularyTests()
     {
-        _vocabulary = PairVocabulary.Learn(new DrawnPictures(1), captions: 4000);
+        _vocabulary = PairVocabulary.Learn(new DrawnImages(1), captions: 4000);
         _vocabulary.Save(_folder.FullName);
         _tokenizer = ClipTokenizer.FromHuggingFace(Path.Combine(_folder.FullName, "vocab.json"), Path.Combine(_folder.FullName, "merges.txt"));
     }
@@ -50,5 +50,5 @@ public sealed class PairVocabularyTests : IDisposable
     }
 
     [Fact]
-    public void Fewer_tokens_can_be_asked_for() => Assert.Equal(600, PairVocabulary.Learn(new DrawnPictures(1), captions: 500, mostTokens: 600).Size);
+    public void Fewer_tokens_can_be_asked_for() => Assert.Equal(600, PairVocabulary.Learn(new DrawnImages(1), captions: 500, mostTokens: 600).Size);
 }

@@ -15,7 +15,7 @@ public sealed class PretrainingTests : IDisposable
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("dpl-pretraining-");
     private readonly int _threads = get_num_threads();
 
-    // OpenMP's threads would wait busily for the core that draws the pictures.
+    // OpenMP's threads would wait busily for the core that draws the images.
     public PretrainingTests() => set_num_threads(1);
 
     public void Dispose()
@@ -38,8 +38,8 @@ public sealed class PretrainingTests : IDisposable
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         using var resources = new StepResources();
-        using var heldOut = new PictureBatches(ZeroShotEvaluation.HeldOut(Small.Seed), training.Tokenizer, training.Clip.Config, 500, firstBatch: 0, Small.Seed);
-        PictureBatch batch = heldOut.Next(CancellationToken.None);
+        using var heldOut = new CaptionedBatches(ZeroShotEvaluation.HeldOut(Small.Seed), training.Tokenizer, training.Clip.Config, 500, firstBatch: 0, Small.Seed);
+        CaptionedBatch batch = heldOut.Next(CancellationToken.None);
         Tensor similarities = training.Model.UnitImages(batch.Planes, batch.Count, resources).matmul(training.Model.UnitTexts(batch.Texts, resources).t());
         Tensor truth = tensor(batch.Truth, [batch.Count, batch.Texts.Count]);
         float right = truth.gather(1, similarities.argmax(1, keepdim: true)).mean().item<float>(), chance = truth.mean().item<float>();

@@ -12,7 +12,7 @@ using SkiaSharp;
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
 /// <summary>The web application over HTTP: right answers under load, and clear refusals.</summary>
-public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPictures>
+public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImages>
 {
     private static readonly byte[] PngSignature = [0x89, .. "PNG\r\n\x1a\n"u8];
 
@@ -20,11 +20,11 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
     public async Task Sixty_four_clients_at_once_get_the_answers_of_a_prediction_engine()
     {
         await using WebServer server = await WebServer.StartReady("--model", served.Zip, "--Classifier:BatchWaitMilliseconds", "50");
-        ServerAnswer[] answers = await Task.WhenAll(served.Pictures.Select(async (picture, i) =>
+        ServerAnswer[] answers = await Task.WhenAll(served.Images.Select(async (image, i) =>
         {
             // One connection each, raw bodies and forms in turn.
             using var client = new HttpClient { BaseAddress = server.Client.BaseAddress };
-            using HttpResponseMessage response = await client.PostAsync("predict", i % 2 == 0 ? new ByteArrayContent(picture) : Form(picture, "picture.png"));
+            using HttpResponseMessage response = await client.PostAsync("predict", i % 2 == 0 ? new ByteArrayContent(image) : Form(image, "image.png"));
             Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
             return (await response.Content.ReadFromJsonAsync<ServerAnswer>())!;
         }));
@@ -36,15 +36,15 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
             foreach (var (name, score) in served.ClassNames.Zip(expected.Score)) Assert.Equal(score, answer.Classes.Single(c => c.Name == name).Probability, 1e-4);
         }
         ServerHealth health = await server.Health();
-        Assert.Equal(64, health.Pictures);
+        Assert.Equal(64, health.Images);
         Assert.InRange(health.Batches, 4, 32);
     }
 
     [Fact]
-    public async Task What_is_no_picture_is_refused_and_the_server_stays_well()
+    public async Task What_is_no_image_is_refused_and_the_server_stays_well()
     {
         await using WebServer server = await WebServer.StartReady("--model", served.Zip);
-        byte[] huge = new byte[50 << 20], text = Encoding.UTF8.GetBytes("This is no picture."), cut = served.Pictures[0][..^200];
+        byte[] huge = new byte[50 << 20], text = Encoding.UTF8.GetBytes("This is no image."), cut = served.Images[0][..^200];
         PngSignature.CopyTo(huge, 0);
         Assert.InRange(Bomb().Length, 1, 200);
         foreach (var (content, status, sentence) in new (HttpContent, HttpStatusCode, string)[]
@@ -54,14 +54,14 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
             (new StreamContent(new LengthlessStream(huge)), HttpStatusCode.RequestEntityTooLarge, "At most 10 MiB"),
             (Form(text, "text.jpg", "image/jpeg"), HttpStatusCode.UnsupportedMediaType, "Send a PNG, JPEG"),
             (new ByteArrayContent(text), HttpStatusCode.UnsupportedMediaType, "Send a PNG, JPEG"),
-            (new ByteArrayContent([]), HttpStatusCode.BadRequest, "Send a picture file"),
-            (Form([], "empty.png"), HttpStatusCode.BadRequest, "Send a picture file"),
-            (new MultipartFormDataContent { { new StringContent("x"), "field" } }, HttpStatusCode.BadRequest, "Send a picture file"),
-            (TwoFiles(), HttpStatusCode.BadRequest, "one picture"),
+            (new ByteArrayContent([]), HttpStatusCode.BadRequest, "Send an image file"),
+            (Form([], "empty.png"), HttpStatusCode.BadRequest, "Send an image file"),
+            (new MultipartFormDataContent { { new StringContent("x"), "field" } }, HttpStatusCode.BadRequest, "Send an image file"),
+            (TwoFiles(), HttpStatusCode.BadRequest, "one image"),
             (Torn(), HttpStatusCode.BadRequest, "well-formed"),
             (new ByteArrayContent(Bomb()), HttpStatusCode.RequestEntityTooLarge, "50000 × 50000 pixels"),
             (Form(Bomb(), "bomb.png"), HttpStatusCode.RequestEntityTooLarge, "50000 × 50000 pixels"),
-            (new ByteArrayContent(served.Pictures[0][..20]), HttpStatusCode.UnprocessableEntity, "damaged or cut short"),
+            (new ByteArrayContent(served.Images[0][..20]), HttpStatusCode.UnprocessableEntity, "damaged or cut short"),
             (new ByteArrayContent(cut), HttpStatusCode.UnprocessableEntity, "damaged or cut short"),
         })
         {
@@ -73,29 +73,29 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
         await AssertProblem(await server.Client.GetAsync("predict"), HttpStatusCode.MethodNotAllowed);
 
         ServerHealth health = await server.Health();
-        Assert.Equal(("ready", 0, 0L), (health.Status, health.Waiting, health.Pictures));
-        using HttpResponseMessage good = await server.Client.PostAsync("predict", new ByteArrayContent(served.Pictures[0]));
+        Assert.Equal(("ready", 0, 0L), (health.Status, health.Waiting, health.Images));
+        using HttpResponseMessage good = await server.Client.PostAsync("predict", new ByteArrayContent(served.Images[0]));
         Assert.Equal(served.Expected[0].PredictedLabel, (await good.Content.ReadFromJsonAsync<ServerAnswer>())!.Class);
     }
 
-    /// <summary>A broken picture fails the pass that it is in; its neighbours are answered all the same.</summary>
+    /// <summary>A broken image fails the pass that it is in; its neighbours are answered all the same.</summary>
     [Fact]
-    public async Task A_broken_picture_does_not_spoil_its_batch()
+    public async Task A_broken_image_does_not_spoil_its_batch()
     {
         await using WebServer server = await WebServer.StartReady("--model", served.Zip, "--Classifier:BatchWaitMilliseconds", "300");
-        HttpResponseMessage[] responses = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => server.Client.PostAsync("predict", new ByteArrayContent(i == 3 ? served.Pictures[i][..^200] : served.Pictures[i]))));
+        HttpResponseMessage[] responses = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => server.Client.PostAsync("predict", new ByteArrayContent(i == 3 ? served.Images[i][..^200] : served.Images[i]))));
         await AssertProblem(responses[3], HttpStatusCode.UnprocessableEntity, "damaged or cut short");
         for (int i = 0; i < 8; i++)
             if (i != 3) Assert.Equal(served.Expected[i].PredictedLabel, (await responses[i].Content.ReadFromJsonAsync<ServerAnswer>())!.Class);
     }
 
     [Fact]
-    public async Task A_full_queue_says_so_and_a_cancelled_picture_is_passed_over()
+    public async Task A_full_queue_says_so_and_a_cancelled_image_is_passed_over()
     {
-        // One place, and its picture waits for a second that never fits in.
+        // One place, and its image waits for a second that never fits in.
         await using WebServer server = await WebServer.StartReady(
             "--model", served.Zip, "--Classifier:QueueLength", "1", "--Classifier:MaxBatch", "2", "--Classifier:BatchWaitMilliseconds", "1000");
-        HttpResponseMessage[] responses = await Task.WhenAll(Enumerable.Range(0, 16).Select(i => server.Client.PostAsync("predict", new ByteArrayContent(served.Pictures[i]))));
+        HttpResponseMessage[] responses = await Task.WhenAll(Enumerable.Range(0, 16).Select(i => server.Client.PostAsync("predict", new ByteArrayContent(served.Images[i]))));
         Assert.Contains(responses, r => r.StatusCode == HttpStatusCode.OK);
         HttpResponseMessage[] refused = [.. responses.Where(r => r.StatusCode != HttpStatusCode.OK)];
         Assert.NotEmpty(refused);
@@ -105,16 +105,16 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
             await AssertProblem(response, HttpStatusCode.ServiceUnavailable, "again in a second");
         }
 
-        long before = (await server.Health()).Pictures;
+        long before = (await server.Health()).Images;
         using var cancellation = new CancellationTokenSource();
-        Task<HttpResponseMessage> cancelled = server.Client.PostAsync("predict", new ByteArrayContent(served.Pictures[0]), cancellation.Token);
+        Task<HttpResponseMessage> cancelled = server.Client.PostAsync("predict", new ByteArrayContent(served.Images[0]), cancellation.Token);
         while ((await server.Health()).Waiting == 0) await Task.Delay(5);
         cancellation.Cancel();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled);
         while ((await server.Health()).Waiting > 0) await Task.Delay(20);
-        using HttpResponseMessage next = await server.Client.PostAsync("predict", new ByteArrayContent(served.Pictures[1]));
+        using HttpResponseMessage next = await server.Client.PostAsync("predict", new ByteArrayContent(served.Images[1]));
         Assert.Equal(HttpStatusCode.OK, next.StatusCode);
-        Assert.Equal(before + 1, (await server.Health()).Pictures);
+        Assert.Equal(before + 1, (await server.Health()).Images);
     }
 
     [Fact]
@@ -123,7 +123,7 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
         await using WebServer server = await WebServer.StartReady("--model", served.Zip);
         async Task<ServerAnswer> Ask(string query)
         {
-            using HttpResponseMessage response = await server.Client.PostAsync("predict" + query, new ByteArrayContent(served.Pictures[0]));
+            using HttpResponseMessage response = await server.Client.PostAsync("predict" + query, new ByteArrayContent(served.Images[0]));
             Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
             return (await response.Content.ReadFromJsonAsync<ServerAnswer>())!;
         }
@@ -137,24 +137,24 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
             using SKBitmap image = SKBitmap.Decode(Convert.FromBase64String(map.Image["data:image/webp;base64,".Length..]));
             Assert.Equal((96, 96), (image.Width, image.Height));
         }
-        using HttpResponseMessage unknown = await server.Client.PostAsync("predict?heatMap=true&heatMapClass=plaid", new ByteArrayContent(served.Pictures[0]));
+        using HttpResponseMessage unknown = await server.Client.PostAsync("predict?heatMap=true&heatMapClass=plaid", new ByteArrayContent(served.Images[0]));
         await AssertProblem(unknown, HttpStatusCode.BadRequest, "one of: red, orange");
-        using HttpResponseMessage noBoolean = await server.Client.PostAsync("predict?heatMap=perhaps", new ByteArrayContent(served.Pictures[0]));
+        using HttpResponseMessage noBoolean = await server.Client.PostAsync("predict?heatMap=perhaps", new ByteArrayContent(served.Images[0]));
         await AssertProblem(noBoolean, HttpStatusCode.BadRequest);
     }
 
-    /// <summary>The largest file and picture that are allowed are answered; one byte or pixel more is not, however it is sent.</summary>
+    /// <summary>The largest file and image that are allowed are answered; one byte or pixel more is not, however it is sent.</summary>
     [Fact]
     public async Task The_limits_are_held_to_the_byte_and_to_the_pixel()
     {
-        byte[] picture = served.Pictures[0], longer = [.. picture, 0];
-        await using WebServer server = await WebServer.StartReady("--model", served.Zip, "--Classifier:MaxUploadBytes", $"{picture.Length}", "--Classifier:MaxPixels", $"{96 * 96}");
-        Assert.Equal(picture.Length, (await server.Health()).MaxUploadBytes);
-        foreach (Func<byte[], HttpContent> sent in new Func<byte[], HttpContent>[] { bytes => new ByteArrayContent(bytes), bytes => Form(bytes, "picture.png"), bytes => new StreamContent(new LengthlessStream(bytes)) })
+        byte[] image = served.Images[0], longer = [.. image, 0];
+        await using WebServer server = await WebServer.StartReady("--model", served.Zip, "--Classifier:MaxUploadBytes", $"{image.Length}", "--Classifier:MaxPixels", $"{96 * 96}");
+        Assert.Equal(image.Length, (await server.Health()).MaxUploadBytes);
+        foreach (Func<byte[], HttpContent> sent in new Func<byte[], HttpContent>[] { bytes => new ByteArrayContent(bytes), bytes => Form(bytes, "image.png"), bytes => new StreamContent(new LengthlessStream(bytes)) })
         {
-            using HttpResponseMessage taken = await server.Client.PostAsync("predict", sent(picture)), refused = await server.Client.PostAsync("predict", sent(longer));
+            using HttpResponseMessage taken = await server.Client.PostAsync("predict", sent(image)), refused = await server.Client.PostAsync("predict", sent(longer));
             Assert.Equal(served.Expected[0].PredictedLabel, (await taken.Content.ReadFromJsonAsync<ServerAnswer>())!.Class);
-            await AssertProblem(refused, HttpStatusCode.RequestEntityTooLarge, "Make the picture smaller");
+            await AssertProblem(refused, HttpStatusCode.RequestEntityTooLarge, "Make the image smaller");
         }
         using HttpResponseMessage larger = await server.Client.PostAsync("predict", new ByteArrayContent(Bomb(13, 709)));
         Assert.Equal(96 * 96 + 1, 13 * 709);
@@ -199,7 +199,7 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
             mlContext.Model.Save(model, rows.Schema, folder.File("paths.zip"));
         await using (WebServer server = await WebServer.StartReady("--model", folder.File("paths.zip")))
         {
-            using HttpResponseMessage response = await server.Client.PostAsync("predict", new ByteArrayContent(served.Pictures[0]));
+            using HttpResponseMessage response = await server.Client.PostAsync("predict", new ByteArrayContent(served.Images[0]));
             Assert.Equal(2, (await response.Content.ReadFromJsonAsync<ServerAnswer>())!.Classes.Count);
         }
 
@@ -248,10 +248,10 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
     {
         var content = new ByteArrayContent(file);
         content.Headers.ContentType = new MediaTypeHeaderValue(type);
-        return new MultipartFormDataContent { { content, "picture", name } };
+        return new MultipartFormDataContent { { content, "image", name } };
     }
 
-    private MultipartFormDataContent TwoFiles() => new() { { new ByteArrayContent(served.Pictures[0]), "a", "a.png" }, { new ByteArrayContent(served.Pictures[1]), "b", "b.png" } };
+    private MultipartFormDataContent TwoFiles() => new() { { new ByteArrayContent(served.Images[0]), "a", "a.png" }, { new ByteArrayContent(served.Images[1]), "b", "b.png" } };
 
     private static ByteArrayContent Torn()
     {

@@ -5,12 +5,12 @@ using PuppeteerSharp;
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
 /// <summary>The page as a person meets it, in headless Chromium. Screenshots are left in artifacts/webapp.</summary>
-public sealed class WebPageTests(ServedPictures served) : IClassFixture<ServedPictures>
+public sealed class WebPageTests(ServedImages served) : IClassFixture<ServedImages>
 {
     private static readonly string Screenshots = Path.Combine(SharedData.RepositoryRoot, "artifacts", "webapp");
 
     [SkippableFact]
-    public async Task A_dropped_picture_is_answered_with_bars_and_a_wrong_file_with_a_sentence()
+    public async Task A_dropped_image_is_answered_with_bars_and_a_wrong_file_with_a_sentence()
     {
         await using IBrowser browser = await Chromium();
         await using WebServer server = await WebServer.StartReady("--model", served.Zip);
@@ -32,7 +32,7 @@ public sealed class WebPageTests(ServedPictures served) : IClassFixture<ServedPi
         double[] widths = await page.EvaluateExpressionAsync<double[]>("[...document.querySelectorAll('#bars .fill')].map(e => e.getBoundingClientRect().width / e.parentElement.clientWidth)");
         Assert.Equal(served.Expected[0].Score.Max(), widths[0], 0.02);
         Assert.Equal(1, widths.Sum(), 0.05);
-        Assert.True(await page.EvaluateExpressionAsync<bool>("document.getElementById('picture').naturalWidth === 96"));
+        Assert.True(await page.EvaluateExpressionAsync<bool>("document.getElementById('image').naturalWidth === 96"));
 
         Assert.True(await page.EvaluateExpressionAsync<bool>("document.getElementById('map').checkVisibility() && document.getElementById('map').naturalWidth === 96"));
         Assert.Equal(served.Expected[0].PredictedLabel, await Text(page, "#map-class"));
@@ -43,11 +43,11 @@ public sealed class WebPageTests(ServedPictures served) : IClassFixture<ServedPi
         await page.ClickAsync("#show-map");
         Assert.False(await page.EvaluateExpressionAsync<bool>("document.getElementById('map').checkVisibility()"));
         Assert.Empty(errors);
-        // Pictures on show are blobs and data in the page itself.
+        // Images on show are blobs and data in the page itself.
         Assert.All(requested.Where(url => url.StartsWith("http", StringComparison.Ordinal)), url => Assert.StartsWith(server.Client.BaseAddress.ToString(), url));
 
         using var folder = new TemporaryFolder();
-        File.WriteAllText(folder.File("notes.jpg"), "This is no picture.");
+        File.WriteAllText(folder.File("notes.jpg"), "This is no image.");
         await Drop(page, folder.File("notes.jpg"));
         await page.WaitForSelectorAsync("#problem:not([hidden])");
         Assert.Contains("Send a PNG, JPEG", await Text(page, "#problem"));
@@ -72,7 +72,7 @@ public sealed class WebPageTests(ServedPictures served) : IClassFixture<ServedPi
         using var folder = new TemporaryFolder();
         await using WebServer server = await WebServer.Start("--demo", demo, "--Classifier:DemoFolder", folder.File("demo"));
         Assert.Equal("starting", (await server.Health()).Status);
-        using (HttpResponseMessage early = await server.Client.PostAsync("predict", new ByteArrayContent(served.Pictures[0])))
+        using (HttpResponseMessage early = await server.Client.PostAsync("predict", new ByteArrayContent(served.Images[0])))
         {
             Assert.Equal(System.Net.HttpStatusCode.ServiceUnavailable, early.StatusCode);
             Assert.NotNull(early.Headers.RetryAfter?.Delta);

@@ -97,7 +97,7 @@ internal sealed class WebServer : IAsyncDisposable
 }
 
 /// <summary>The answer of GET /health.</summary>
-internal sealed record ServerHealth(string Status, string? Model, int? Classes, double? Progress, int Waiting, long Pictures, long Batches, int MaxUploadBytes);
+internal sealed record ServerHealth(string Status, string? Model, int? Classes, double? Progress, int Waiting, long Images, long Batches, int MaxUploadBytes);
 
 /// <summary>The answer of POST /predict.</summary>
 internal sealed record ServerAnswer(string Class, IReadOnlyList<ServerClass> Classes, ServerHeatMap? HeatMap);

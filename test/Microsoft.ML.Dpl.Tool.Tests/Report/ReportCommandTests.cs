@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl.Tool.Tests.Report;
 public sealed class ReportCommandTests(DrawnData data)
 {
     [Fact]
-    public async Task The_page_of_a_fit_has_its_pictures_and_heat_maps()
+    public async Task The_page_of_a_fit_has_its_images_and_heat_maps()
     {
         (await data.Fit()).Expect(0);
         string results = Path.ChangeExtension(data.Model, ".results.json"), page = Path.ChangeExtension(data.Model, ".report.html");
@@ -17,7 +17,7 @@ public sealed class ReportCommandTests(DrawnData data)
         int wrong = ResultsJson.ReadFile(results).Test!.Predictions.Count(p => p.True != p.Predicted);
         Assert.Equal(Math.Min(wrong, 12), html.Split("alt=\"what speaks for ").Length - 1);
         Assert.Equal(8 * 3, html.Split("<td class=\"samples\">")[1..].Sum(row => row.Split("</td>")[0].Split("data:image/webp;base64,").Length - 1));
-        Assert.DoesNotContain("no picture", html, StringComparison.Ordinal);
+        Assert.DoesNotContain("no image", html, StringComparison.Ordinal);
 
         string plain = data.File("plain.html");
         (await ToolProcess.Run("report", results, "--output", plain, "--model", "none")).Expect(0);

@@ -3,7 +3,7 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Report;
 
-/// <summary>Results of a fit with every part, hostile names, and pictures on the disk.</summary>
+/// <summary>Results of a fit with every part, hostile names, and images on the disk.</summary>
 internal sealed class ReportedFit : IDisposable
 {
     public const string Hostile = "</td><script>alert('class')</script>&amp;\"x";
@@ -22,8 +22,8 @@ internal sealed class ReportedFit : IDisposable
     public FitResults Full => Bare with
     {
         Data = new DataResults(
-            [new SplitSource("training", "pictures/train & <more>"), new SplitSource("test", "pictures/test")],
-            [.. Classes.Select((name, i) => new ClassPictures(name, [16, 25 + i], [$"{i}.png", HostileFile, "missing.png"]))]),
+            [new SplitSource("training", "images/train & <more>"), new SplitSource("test", "images/test")],
+            [.. Classes.Select((name, i) => new ClassImages(name, [16, 25 + i], [$"{i}.png", HostileFile, "missing.png"]))]),
         Search = Searched(20),
         Training = new TrainingResults([.. Enumerable.Range(0, 30).Select(e => new TrainingEpochResults(0.0035, 2 * Math.Exp(-e / 8d) + 0.2, 1.6 * Math.Exp(-e / 9d) + 0.5, 1 - 0.7 * Math.Exp(-e / 7d)))], 0.95),
         Configuration = new PromptConfiguration([2, 4, 6], [0, 4, 6, 2, 6, 4]),
@@ -37,7 +37,7 @@ internal sealed class ReportedFit : IDisposable
         ModelPath = "model.zip",
     };
 
-    /// <summary>The same with many classes: names in several scripts, from right to left, and long ones; two test pictures in five are taken for a class nearby.</summary>
+    /// <summary>The same with many classes: names in several scripts, from right to left, and long ones; two test images in five are taken for a class nearby.</summary>
     /// <param name="count">Classes.</param>
     public FitResults Many(int count)
     {
@@ -45,14 +45,14 @@ internal sealed class ReportedFit : IDisposable
         string[] names = [.. Enumerable.Range(0, count).Select(i => string.Format(System.Globalization.CultureInfo.InvariantCulture, patterns[i % patterns.Length], i + 1))];
         return Full with
         {
-            Data = new DataResults(Full.Data!.Splits, [.. names.Select((name, i) => new ClassPictures(name, [16, 5], [$"{i % 4}.png", HostileFile]))]) { SetAside = "4 were set aside." },
+            Data = new DataResults(Full.Data!.Splits, [.. names.Select((name, i) => new ClassImages(name, [16, 5], [$"{i % 4}.png", HostileFile]))]) { SetAside = "4 were set aside." },
             Test = TestResults.Of(names, [.. Enumerable.Range(0, 5 * count).Select(i => new TestPrediction($"{i % 4}.png", names[i / 5], names[i % 5 > 2 ? (i / 5 + i % 5) % count : i / 5], 0.5, i % 5 > 2 ? 0.1 : 0.5))]),
         };
     }
 
     /// <summary>What every fit has, and nothing else.</summary>
     public FitResults Bare => new(
-        new AskedResults("lighting <b>", "dpl fit 'pictures & more' --clip tiny --seed 1", Folder, [new NamedValue("--seed", "1"), new NamedValue("--template", "a photo of a {}.<i>")], 1, new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero)),
+        new AskedResults("lighting <b>", "dpl fit 'images & more' --clip tiny --seed 1", Folder, [new NamedValue("--seed", "1"), new NamedValue("--template", "a photo of a {}.<i>")], 1, new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero)),
         new VersionResults("1.0.0", "5.0.1", "0.107.0", "2.10.0", "10.0.1", "Linux", "A processor", 2, 2, "cpu"),
         new BackboneResults("tiny", new string('a', 64), null, 48, 8, 128, new BranchShape(3, 128, 2), new BranchShape(6, 192, 3)));
 

@@ -46,13 +46,13 @@ public class ResultsTests
     {
         TestResults test = TestResults.Of(["a", "b", "c"], [P("a", "a", 0.9, 0.9), P("a", "b", 0.6, 0.3), P("b", "b", 0.7, 0.7), P("b", "b", 1, 1)]);
         Assert.Equal(0.75, test.Accuracy.Accuracy);
-        Assert.Equal(0.75, test.MacroAccuracy); // c has no picture
+        Assert.Equal(0.75, test.MacroAccuracy); // c has no image
         Assert.Equal([[1, 1, 0], [0, 2, 0], [0, 0, 0]], test.Confusion);
         Assert.Equal(new ClassAccuracy("b", 2, 2, 3), test.PerClass[1]);
         Assert.Equal(-(Math.Log(0.9) + Math.Log(0.3) + Math.Log(0.7)) / 4, test.LogLoss, 12);
-        // Each picture is alone in its bin: |1 − 0.9| + |0 − 0.6| + |1 − 0.7| + 0, over 4.
+        // Each image is alone in its bin: |1 − 0.9| + |0 − 0.6| + |1 − 0.7| + 0, over 4.
         Assert.Equal(0.25, test.Calibration.ExpectedError, 12);
-        Assert.Equal(4, test.Calibration.Bins.Sum(bin => bin.Pictures));
+        Assert.Equal(4, test.Calibration.Bins.Sum(bin => bin.Images));
         Assert.Contains("'z.png'", Assert.Throws<ArgumentException>(() => TestResults.Of(["a"], [new TestPrediction("z.png", "q", "a", 1, 0)])).Message);
 
         static TestPrediction P(string truth, string predicted, double probability, double trueProbability) => new("p.png", truth, predicted, probability, trueProbability);
@@ -102,7 +102,7 @@ public class ResultsTests
         TestPrediction[] model = [P("1", "a"), P("2", "a"), P("3", "b")], other = [P("1", "b"), P("2", "a"), P("3", "a")];
         Assert.Equal(PairedDifference.Of(1, 1, 3), PairedDifference.Of(model, other));
         Assert.Contains("'4'", Assert.Throws<ArgumentException>(() => PairedDifference.Of(model, [P("1", "a"), P("2", "a"), P("4", "a")])).Message);
-        Assert.Contains("3 pictures", Assert.Throws<ArgumentException>(() => PairedDifference.Of(model, other[..2])).Message);
+        Assert.Contains("3 images", Assert.Throws<ArgumentException>(() => PairedDifference.Of(model, other[..2])).Message);
 
         static TestPrediction P(string file, string predicted) => new(file, "a", predicted, 1, 1);
     }

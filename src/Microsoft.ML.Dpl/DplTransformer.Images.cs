@@ -4,23 +4,23 @@ using Microsoft.ML.Dpl.Images;
 
 namespace Microsoft.ML.Dpl;
 
-// Picture files as this model sees them.
+// Image files as this model sees them.
 public sealed partial class DplTransformer
 {
-    /// <summary>Whether pictures are turned and mirrored as their files ask; see <see cref="DplTrainer.Options.ApplyExifOrientation"/>.</summary>
+    /// <summary>Whether images are turned and mirrored as their files ask; see <see cref="DplTrainer.Options.ApplyExifOrientation"/>.</summary>
     public bool ApplyExifOrientation => _description.ApplyExifOrientation;
 
-    /// <summary>The most pixels a picture file may have; see <see cref="DplTrainer.Options.MaxImagePixels"/>.</summary>
+    /// <summary>The most pixels an image file may have; see <see cref="DplTrainer.Options.MaxImagePixels"/>.</summary>
     public long MaxImagePixels => _description.Reading.MaximumPixels;
 
-    /// <summary>Reads a picture file as predictions do: within <see cref="MaxImagePixels"/>, upright if <see cref="ApplyExifOrientation"/> says so, a relative path from the model's picture folder.</summary>
+    /// <summary>Reads an image file as predictions do: within <see cref="MaxImagePixels"/>, upright if <see cref="ApplyExifOrientation"/> says so, a relative path from the model's image folder.</summary>
     /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file.</param>
     /// <returns>Rgba32, colours multiplied by alpha as ML.NET keeps them, the path as its tag: for <see cref="ClassExplanation.Draw"/>, and for <see cref="Explain(MLImage, string?)"/>. The caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is no picture that can be decoded, or one of too many pixels.</exception>
+    /// <exception cref="InvalidDataException">It is no image that can be decoded, or one of too many pixels.</exception>
     /// <exception cref="IOException">It cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
-    public MLImage ReadPicture(string path)
+    public MLImage ReadImage(string path)
     {
         RgbImage image = Decode(path, out string opened);
         byte[] pixels = GC.AllocateUninitializedArray<byte>(checked(image.Width * image.Height * 4));
@@ -34,12 +34,12 @@ public sealed partial class DplTransformer
         return read;
     }
 
-    /// <summary>Shows which parts of a picture file speak for a class; as <see cref="Explain(MLImage, string?)"/>, on the picture as <see cref="ReadPicture"/> reads it.</summary>
+    /// <summary>Shows which parts of an image file speak for a class; as <see cref="Explain(MLImage, string?)"/>, on the image as <see cref="ReadImage"/> reads it.</summary>
     /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file.</param>
     /// <param name="className">One of <see cref="ClassNames"/>; null: the most probable class.</param>
     /// <exception cref="ArgumentException">There is no class of this name; the message lists the classes.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is no picture that can be decoded, or one of too many pixels.</exception>
+    /// <exception cref="InvalidDataException">It is no image that can be decoded, or one of too many pixels.</exception>
     /// <exception cref="IOException">It cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
@@ -49,25 +49,25 @@ public sealed partial class DplTransformer
         return Explain(Decode(path, out _), chosen);
     }
 
-    /// <summary>A picture file as this model's image tower takes it: read as <see cref="ReadPicture"/> does, resized, cropped and normalised. It is what a model in ONNX is to be given.</summary>
+    /// <summary>An image file as this model's image tower takes it: read as <see cref="ReadImage"/> does, resized, cropped and normalised. It is what a model in ONNX is to be given.</summary>
     /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file.</param>
     /// <returns>[3, size, size], row by row, size being <see cref="ClipConfig.ImageSize"/> of the <see cref="Backbone"/>: all of red, then green, then blue; (value / 255 − mean) / deviation.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is no picture that can be decoded, or one of too many pixels.</exception>
+    /// <exception cref="InvalidDataException">It is no image that can be decoded, or one of too many pixels.</exception>
     /// <exception cref="IOException">It cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public float[] Pixels(string path) => _scorer.Pixels(Decode(path, out _));
 
-    /// <summary>A picture as this model's image tower takes it; as <see cref="Pixels(string)"/>.</summary>
-    /// <param name="picture">Bgra32 or Rgba32, of any size; stays the caller's.</param>
+    /// <summary>An image as this model's image tower takes it; as <see cref="Pixels(string)"/>.</summary>
+    /// <param name="image">Bgra32 or Rgba32, of any size; stays the caller's.</param>
     /// <returns>[3, size, size], row by row.</returns>
-    /// <exception cref="InvalidDataException">The picture has another pixel format.</exception>
+    /// <exception cref="InvalidDataException">The image has another pixel format.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public float[] Pixels(MLImage picture)
+    public float[] Pixels(MLImage image)
     {
-        ArgumentNullException.ThrowIfNull(picture);
-        return _scorer.Pixels(ImageDecoder.FromMLImage(picture));
+        ArgumentNullException.ThrowIfNull(image);
+        return _scorer.Pixels(ImageDecoder.FromMLImage(image));
     }
 
     private RgbImage Decode(string path, out string opened)

@@ -4,8 +4,8 @@ using Spectre.Console;
 
 namespace QuickStart;
 
-/// <summary>Tables of pictures, and how a class is put into words.</summary>
-internal sealed record PictureTables(FileInfo Train, FileInfo? Validation, FileInfo Test, string Template)
+/// <summary>Tables of images, and how a class is put into words.</summary>
+internal sealed record ImageTables(FileInfo Train, FileInfo? Validation, FileInfo Test, string Template)
 {
     private const int TrainPerClass = 16, ValidationPerClass = 4, TestPerClass = 50;
 
@@ -16,24 +16,24 @@ internal sealed record PictureTables(FileInfo Train, FileInfo? Validation, FileI
     /// <param name="name">One of <see cref="Tasks"/>.</param>
     /// <param name="folder">Drawn images go into a folder of the task's name in it.</param>
     /// <param name="seed">Of drawn images.</param>
-    public static PictureTables Of(string name, DirectoryInfo folder, int seed)
+    public static ImageTables Of(string name, DirectoryInfo folder, int seed)
         => name == EuroSatTiles.Name ? Tiles() : Draw(name, folder, seed);
 
-    private static PictureTables Tiles()
+    private static ImageTables Tiles()
     {
         AnsiConsole.MarkupLineInterpolated($"Satellite tiles of [bold]{EuroSatTiles.Name}[/] in {EuroSatTiles.Folder}");
         FileInfo train = new(EuroSatTiles.TrainTable), test = new(EuroSatTiles.TestTable);
-        return new PictureTables(train, Validation: null, test, EuroSatTiles.Template);
+        return new ImageTables(train, Validation: null, test, EuroSatTiles.Template);
     }
 
-    private static PictureTables Draw(string name, DirectoryInfo folder, int seed)
+    private static ImageTables Draw(string name, DirectoryInfo folder, int seed)
     {
         DrawnTask task = DrawnTasks.Named(name);
-        string pictures = Path.Combine(folder.FullName, task.Name);
-        DrawnTaskFiles.Write(task, pictures, TrainPerClass, ValidationPerClass, TestPerClass, seed);
-        ContactSheet.Write(task, pictures + ".png", seed);
-        AnsiConsole.MarkupLineInterpolated($"Drew [bold]{task.Name}[/] into {pictures} (some of each class: {pictures}.png)");
-        FileInfo Table(string set) => new(Path.Combine(pictures, set + ".tsv"));
-        return new PictureTables(Table("train"), Table("validation"), Table("test"), task.Template);
+        string images = Path.Combine(folder.FullName, task.Name);
+        DrawnTaskFiles.Write(task, images, TrainPerClass, ValidationPerClass, TestPerClass, seed);
+        ContactSheet.Write(task, images + ".png", seed);
+        AnsiConsole.MarkupLineInterpolated($"Drew [bold]{task.Name}[/] into {images} (some of each class: {images}.png)");
+        FileInfo Table(string set) => new(Path.Combine(images, set + ".tsv"));
+        return new ImageTables(Table("train"), Table("validation"), Table("test"), task.Template);
     }
 }

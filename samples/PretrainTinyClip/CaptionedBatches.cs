@@ -5,49 +5,49 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace PretrainTinyClip;
 
-/// <summary>Pictures, their different captions and which captions are true of which pictures.</summary>
-/// <param name="Planes">[pictures · 3 · size · size]</param>
+/// <summary>Images, their different captions and which captions are true of which images.</summary>
+/// <param name="Planes">[images · 3 · size · size]</param>
 /// <param name="Texts">Token ids of every different caption.</param>
-/// <param name="Truth">[pictures · captions] 1 where nothing the caption says is wrong of the picture, else 0.</param>
-/// <param name="Questions">What every picture is asked besides.</param>
-/// <param name="Count">Pictures.</param>
-internal sealed record PictureBatch(byte[] Planes, IReadOnlyList<int[]> Texts, float[] Truth, IReadOnlyList<PictureQuestion> Questions, int Count);
+/// <param name="Truth">[images · captions] 1 where nothing the caption says is wrong of the image, else 0.</param>
+/// <param name="Questions">What every image is asked besides.</param>
+/// <param name="Count">Images.</param>
+internal sealed record CaptionedBatch(byte[] Planes, IReadOnlyList<int[]> Texts, float[] Truth, IReadOnlyList<ImageQuestion> Questions, int Count);
 
-/// <summary>A choice between texts of which exactly one is true of each picture.</summary>
+/// <summary>A choice between texts of which exactly one is true of each image.</summary>
 /// <param name="Texts">Token ids of every answer.</param>
-/// <param name="Answers">[pictures] index of the true one.</param>
-internal sealed record PictureQuestion(IReadOnlyList<int[]> Texts, long[] Answers);
+/// <param name="Answers">[images] index of the true one.</param>
+internal sealed record ImageQuestion(IReadOnlyList<int[]> Texts, long[] Answers);
 
 /// <summary>Draws batches ahead on a thread of its own, which never touches libtorch.</summary>
-internal sealed class PictureBatches : IDisposable
+internal sealed class CaptionedBatches : IDisposable
 {
-    private readonly DrawnPictures _pictures;
+    private readonly DrawnImages _images;
     private readonly ClipTokenizer _tokenizer;
     private readonly ClipConfig _config;
     private readonly int _count, _questionSeed;
-    private readonly BlockingCollection<PictureBatch> _ready = new(boundedCapacity: 4);
+    private readonly BlockingCollection<CaptionedBatch> _ready = new(boundedCapacity: 4);
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _drawing;
 
-    /// <param name="pictures">The series.</param>
+    /// <param name="images">The series.</param>
     /// <param name="tokenizer">Of the model's vocabulary.</param>
     /// <param name="config">The model's shape.</param>
-    /// <param name="count">Pictures of a batch.</param>
+    /// <param name="count">Images of a batch.</param>
     /// <param name="firstBatch">How many batches were taken before, in an earlier run.</param>
     /// <param name="seed">Of the questions' wording.</param>
-    public PictureBatches(DrawnPictures pictures, ClipTokenizer tokenizer, ClipConfig config, int count, long firstBatch, int seed)
+    public CaptionedBatches(DrawnImages images, ClipTokenizer tokenizer, ClipConfig config, int count, long firstBatch, int seed)
     {
-        (_pictures, _tokenizer, _config, _count) = (pictures, tokenizer, config, count);
+        (_images, _tokenizer, _config, _count) = (images, tokenizer, config, count);
         _questionSeed = unchecked((int)(Seeds.Derive(seed, "questions") >> 33));
         _drawing = Task.Factory.StartNew(() => Draw(firstBatch), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
 
     /// <summary>Waits for the next batch.</summary>
-    public PictureBatch Next(CancellationToken cancellation)
+    public CaptionedBatch Next(CancellationToken cancellation)
     {
-        if (_ready.TryTake(out PictureBatch? batch, Timeout.Infinite, cancellation)) return batch;
+        if (_ready.TryTake(out CaptionedBatch? batch, Timeout.Infinite, cancellation)) return batch;
         _drawing.GetAwaiter().GetResult(); // throws what ended the drawing
-        throw new ObjectDisposedException(nameof(PictureBatches));
+        throw new ObjectDisposedException(nameof(CaptionedBatches));
     }
 
     public void Dispose()
@@ -75,14 +75,14 @@ internal sealed class PictureBatches : IDisposable
         }
     }
 
-    private PictureBatch Draw(ScenePainter painter, long batch)
+    private CaptionedBatch Draw(ScenePainter painter, long batch)
     {
         var planes = new byte[_count * painter.Length];
         var scenes = new Scene[_count];
         var captions = new Dictionary<string, Caption>();
         for (int i = 0; i < _count; i++)
         {
-            (scenes[i], Caption caption) = _pictures[batch * _count + i];
+            (scenes[i], Caption caption) = _images[batch * _count + i];
             painter.Paint(scenes[i], planes.AsSpan(i * painter.Length, painter.Length));
             captions.TryAdd(caption.Text, caption);
         }
@@ -90,12 +90,12 @@ internal sealed class PictureBatches : IDisposable
         var truth = new float[_count * different.Length];
         for (int i = 0; i < _count; i++)
             for (int j = 0; j < different.Length; j++) truth[i * different.Length + j] = different[j].IsTrueOf(scenes[i]) ? 1 : 0;
-        PictureQuestion[] questions =
+        ImageQuestion[] questions =
         [
-            .. Enum.GetValues<Drawing.Attribute>().Select(attribute => new PictureQuestion(
+            .. Enum.GetValues<Drawing.Attribute>().Select(attribute => new ImageQuestion(
                 [.. Caption.Question(attribute, _questionSeed, batch).Select(Encode)], [.. scenes.Select(scene => (long)scene.Answer(attribute))])),
         ];
-        return new PictureBatch(planes, [.. different.Select(c => Encode(c.Text))], truth, questions, _count);
+        return new CaptionedBatch(planes, [.. different.Select(c => Encode(c.Text))], truth, questions, _count);
     }
 
     private int[] Encode(string text) => _tokenizer.Encode(text, _config.ContextLength, out _);

@@ -6,7 +6,7 @@ namespace Drawing;
 /// Index before which scenes are made easier, altogether at 0 and ever less towards it (curriculum learning: Bengio et al. 2009). Without that a shape says nothing
 /// about any one pixel, since every colour may be figure or ground, and training stays long where it begins.
 /// </param>
-public sealed class DrawnPictures(int seed, long easyBefore = 0)
+public sealed class DrawnImages(int seed, long easyBefore = 0)
 {
     /// <summary>The scene and the caption at an index.</summary>
     /// <param name="index">Any number.</param>

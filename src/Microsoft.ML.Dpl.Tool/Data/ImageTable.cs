@@ -11,8 +11,8 @@ namespace Microsoft.ML.Dpl.Tool.Data;
 /// <param name="NeedsAll">Whether a split or weight column that is named must be there.</param>
 internal sealed record TableColumns(string? Image = null, string? Label = null, string? Split = null, string? Weight = null, bool NeedsAll = true);
 
-/// <summary>Reads a table of pictures: a header line, then a path, a class and perhaps a split a line, separated by tabs or, in a .csv file, by commas.</summary>
-internal static class PictureTable
+/// <summary>Reads a table of images: a header line, then a path, a class and perhaps a split a line, separated by tabs or, in a .csv file, by commas.</summary>
+internal static class ImageTable
 {
     private static readonly string[] ImageNames = ["ImagePath", "Image", "Path", "File", "Filename", "FilePath", "ImageSource"];
     private static readonly string[] LabelNames = ["Label", "Class", "ClassName", "Category"];
@@ -22,19 +22,19 @@ internal static class PictureTable
     /// <param name="columns">How the columns are called.</param>
     /// <param name="imageRoot">Null: the table's folder.</param>
     /// <exception cref="InvalidDataException">A column is missing, or a row cannot be read; the message names the line.</exception>
-    public static PictureSets Read(string file, TableColumns columns, string? imageRoot)
+    public static ImageSets Read(string file, TableColumns columns, string? imageRoot)
     {
         bool commas = Path.GetExtension(file).Equals(".csv", StringComparison.OrdinalIgnoreCase);
         using var parser = new TextFieldParser(file) { Delimiters = [commas ? "," : "\t"], HasFieldsEnclosedInQuotes = commas, TrimWhiteSpace = true };
         string[] header = ReadFields(parser, file) ?? throw new InvalidDataException($"The table '{file}' is empty. Its first line must name the columns, such as ImagePath and Label.");
-        int image = Find(header, columns.Image, ImageNames, "picture paths", "--image-column", file) ?? throw Missing(file, header, "picture paths", "--image-column", ImageNames, commas);
+        int image = Find(header, columns.Image, ImageNames, "image paths", "--image-column", file) ?? throw Missing(file, header, "image paths", "--image-column", ImageNames, commas);
         int label = Find(header, columns.Label, LabelNames, "classes", "--label-column", file) ?? throw Missing(file, header, "classes", "--label-column", LabelNames, commas);
         string? Named(string? column) => column is not null && (columns.NeedsAll || Index(header, column) >= 0) ? column : null;
         int? split = Find(header, Named(columns.Split), SplitNamesOfColumn, "splits", "--split-column", file);
         int? weight = Named(columns.Weight) is { } weights ? Find(header, weights, [], "weights", "--weight-column", file) : null;
 
         string root = imageRoot ?? Path.GetDirectoryName(Path.GetFullPath(file))!;
-        var rows = new List<PictureRow>[] { [], [], [] };
+        var rows = new List<ImageRow>[] { [], [], [] };
         while (true)
         {
             long line = parser.LineNumber;
@@ -44,15 +44,15 @@ internal static class PictureTable
             if (fields[image].Length == 0) throw new InvalidDataException($"{Where()}: the path is empty.");
             if (fields[image].Contains('\0')) throw new InvalidDataException($"{Where()}: the path holds a zero character. Save the table as UTF-8.");
             if (fields[label].Length == 0) throw new InvalidDataException($"{Where()}: the class is empty.");
-            PictureSplit set = split is not int s ? PictureSplit.Train
+            ImageSplit set = split is not int s ? ImageSplit.Train
                 : SplitNames.Parse(fields[s]) ?? throw new InvalidDataException($"{Where()}: '{fields[s]}' is no split. Known are: {SplitNames.Known}.");
             float counts = 1;
             if (weight is int w && !(float.TryParse(fields[w], NumberStyles.Float, CultureInfo.InvariantCulture, out counts) && float.IsFinite(counts) && counts >= 0))
                 throw new InvalidDataException($"{Where()}: '{fields[w]}' is no weight: it must be a number of at least 0.");
-            rows[(int)set].Add(new PictureRow { ImagePath = Path.GetFullPath(fields[image], Path.GetFullPath(root)), Label = fields[label], Weight = counts });
+            rows[(int)set].Add(new ImageRow { ImagePath = Path.GetFullPath(fields[image], Path.GetFullPath(root)), Label = fields[label], Weight = counts });
         }
         if (rows.All(set => set.Count == 0)) throw new InvalidDataException($"The table '{file}' has no rows after its first line.");
-        return new PictureSets(file, rows[0], rows[1], rows[2]);
+        return new ImageSets(file, rows[0], rows[1], rows[2]);
     }
 
     private static string[]? ReadFields(TextFieldParser parser, string file)

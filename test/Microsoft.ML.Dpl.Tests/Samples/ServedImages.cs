@@ -5,21 +5,21 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
-/// <summary>A model to serve, pictures to ask about, and what a prediction engine says of them one at a time.</summary>
-public sealed class ServedPictures : IDisposable
+/// <summary>A model to serve, images to ask about, and what a prediction engine says of them one at a time.</summary>
+public sealed class ServedImages : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
-    public ServedPictures()
+    public ServedImages()
     {
         DrawnTask task = DrawnTasks.Named("lighting");
-        Pictures = [.. Enumerable.Range(0, 64).Select(i => Draw(task, i))];
+        Images = [.. Enumerable.Range(0, 64).Select(i => Draw(task, i))];
         Zip = _folder.File("model.zip");
-        File.WriteAllBytes(_folder.File("picture.png"), Pictures[0]);
+        File.WriteAllBytes(_folder.File("image.png"), Images[0]);
 
         // No prompts: nothing to train, and an ordinary model for whoever serves it.
         var mlContext = new MLContext(1);
-        IDataView rows = mlContext.Data.LoadFromEnumerable(task.ClassNames.Select((name, i) => new Row { Label = name, ImageSource = Pictures[i] }));
+        IDataView rows = mlContext.Data.LoadFromEnumerable(task.ClassNames.Select((name, i) => new Row { Label = name, ImageSource = Images[i] }));
         using var model = mlContext.Transforms.Conversion.MapValueToKey("Label")
             .Append(mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
             {
@@ -33,7 +33,7 @@ public sealed class ServedPictures : IDisposable
         mlContext.Model.Save(model, rows.Schema, Zip);
         ClassNames = task.ClassNames;
         PredictionEngine<Row, Prediction> engine = mlContext.Model.CreatePredictionEngine<Row, Prediction>(model);
-        Expected = [.. Pictures.Select(picture => engine.Predict(new Row { ImageSource = picture }))];
+        Expected = [.. Images.Select(image => engine.Predict(new Row { ImageSource = image }))];
     }
 
     /// <summary>The saved model.</summary>
@@ -43,10 +43,10 @@ public sealed class ServedPictures : IDisposable
     public IReadOnlyList<string> ClassNames { get; }
 
     /// <summary>Different PNG files, 96 × 96.</summary>
-    public IReadOnlyList<byte[]> Pictures { get; }
+    public IReadOnlyList<byte[]> Images { get; }
 
     /// <summary>The first of them as a file.</summary>
-    public string File1 => _folder.File("picture.png");
+    public string File1 => _folder.File("image.png");
 
     internal IReadOnlyList<Prediction> Expected { get; }
 
@@ -55,8 +55,8 @@ public sealed class ServedPictures : IDisposable
     private static byte[] Draw(DrawnTask task, int index)
     {
         int classIndex = index % task.ClassNames.Count;
-        using SKBitmap picture = task.Draw(classIndex, DrawnTaskFiles.RandomFor(task, 11, "web", classIndex, index), size: 96);
-        using SKData data = picture.Encode(SKEncodedImageFormat.Png, quality: 100);
+        using SKBitmap image = task.Draw(classIndex, DrawnTaskFiles.RandomFor(task, 11, "web", classIndex, index), size: 96);
+        using SKData data = image.Encode(SKEncodedImageFormat.Png, quality: 100);
         return data.ToArray();
     }
 

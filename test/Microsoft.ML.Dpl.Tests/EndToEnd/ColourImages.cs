@@ -4,8 +4,8 @@ using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>A row with a picture in each form.</summary>
-public sealed class LabelledPicture
+/// <summary>A row with an image in each form.</summary>
+public sealed class LabelledImage
 {
     public string ImagePath { get; set; } = "";
 
@@ -18,33 +18,33 @@ public sealed class LabelledPicture
     public float Weight { get; set; } = 1;
 }
 
-/// <summary>Noisy pictures of plain colours as PNG files, some of each class.</summary>
-public sealed class ColourPictures : IDisposable
+/// <summary>Noisy images of plain colours as PNG files, some of each class.</summary>
+public sealed class ColourImages : IDisposable
 {
     private static readonly (string Name, int R, int G, int B)[] Colours = [("red", 220, 30, 30), ("green", 30, 200, 40), ("blue", 40, 40, 230)];
 
     private readonly TemporaryFolder _folder = new();
 
-    public ColourPictures()
+    public ColourImages()
     {
         Train = Draw("train", perClass: 6);
         Test = Draw("test", perClass: 5);
     }
 
     /// <summary>18 rows of 3 classes, mixed.</summary>
-    public IReadOnlyList<LabelledPicture> Train { get; }
+    public IReadOnlyList<LabelledImage> Train { get; }
 
     /// <summary>15 rows of 3 classes, mixed.</summary>
-    public IReadOnlyList<LabelledPicture> Test { get; }
+    public IReadOnlyList<LabelledImage> Test { get; }
 
     public string Folder => _folder.FullPath;
 
     public void Dispose() => _folder.Dispose();
 
-    private List<LabelledPicture> Draw(string set, int perClass)
+    private List<LabelledImage> Draw(string set, int perClass)
     {
         Random random = Seeds.Random(11, set);
-        var rows = new List<LabelledPicture>();
+        var rows = new List<LabelledImage>();
         for (int i = 0; i < perClass; i++)
         {
             foreach (var (name, r, g, b) in Colours)
@@ -58,7 +58,7 @@ public sealed class ColourPictures : IDisposable
                 }
                 string path = _folder.File($"{set}-{name}-{i}.png");
                 using (MLImage image = MLImage.CreateFromPixels(width, height, MLPixelFormat.Bgra32, pixels)) image.Save(path);
-                rows.Add(new LabelledPicture { ImagePath = path, ImageBytes = File.ReadAllBytes(path), Label = name, Other = i });
+                rows.Add(new LabelledImage { ImagePath = path, ImageBytes = File.ReadAllBytes(path), Label = name, Other = i });
             }
         }
         return rows;

@@ -6,9 +6,9 @@ namespace Microsoft.ML.Dpl.Plots;
 /// <param name="Horizontal">The axis from left to right.</param>
 /// <param name="Vertical">The axis from bottom to top.</param>
 /// <param name="Series">The first lies at the bottom.</param>
-internal sealed record PlotPicture(string Id, string Description, PlotAxis Horizontal, PlotAxis Vertical, IReadOnlyList<PlotSeries> Series)
+internal sealed record PlotImage(string Id, string Description, PlotAxis Horizontal, PlotAxis Vertical, IReadOnlyList<PlotSeries> Series)
 {
-    /// <summary>In pixels of the picture's own scale, in which text is 12 high.</summary>
+    /// <summary>In pixels of the image's own scale, in which text is 12 high.</summary>
     public int Width { get; init; } = 440;
 
     /// <summary>Likewise.</summary>

@@ -3,30 +3,30 @@ using SkiaSharp;
 
 namespace WebApp;
 
-/// <summary>Pictures of a size to look at.</summary>
-internal static class ShownPicture
+/// <summary>Images of a size to look at.</summary>
+internal static class ShownImage
 {
     private const int LongestSide = 768, Quality = 85;
 
-    /// <summary>Decodes a picture file and shrinks it where it is large.</summary>
+    /// <summary>Decodes an image file and shrinks it where it is large.</summary>
     /// <returns>RGBA; the caller disposes it.</returns>
     /// <exception cref="InvalidOperationException">The file cannot be decoded.</exception>
     public static MLImage Decode(byte[] file)
     {
-        using SKBitmap full = SKBitmap.Decode(file) ?? throw new InvalidOperationException("The picture cannot be decoded.");
+        using SKBitmap full = SKBitmap.Decode(file) ?? throw new InvalidOperationException("The image cannot be decoded.");
         double scale = Math.Min(1, (double)LongestSide / Math.Max(full.Width, full.Height));
         // Colours are not multiplied by alpha, as the model reads them.
         var info = new SKImageInfo(Math.Max(1, (int)Math.Round(full.Width * scale)), Math.Max(1, (int)Math.Round(full.Height * scale)), SKColorType.Rgba8888, SKAlphaType.Unpremul);
-        using SKBitmap shown = full.Resize(info, SKFilterQuality.High) ?? throw new InvalidOperationException("The picture cannot be shrunk.");
+        using SKBitmap shown = full.Resize(info, SKFilterQuality.High) ?? throw new InvalidOperationException("The image cannot be shrunk.");
         return MLImage.CreateFromPixels(info.Width, info.Height, MLPixelFormat.Rgba32, shown.GetPixelSpan());
     }
 
-    /// <summary>The picture as a <c>data:</c> address.</summary>
-    /// <param name="picture">RGBA.</param>
-    public static string ToAddress(MLImage picture)
+    /// <summary>The image as a <c>data:</c> address.</summary>
+    /// <param name="image">RGBA.</param>
+    public static string ToAddress(MLImage image)
     {
-        using SKImage image = SKImage.FromPixelCopy(new SKImageInfo(picture.Width, picture.Height, SKColorType.Rgba8888, SKAlphaType.Unpremul), picture.Pixels);
-        using SKData data = image.Encode(SKEncodedImageFormat.Webp, Quality);
+        using SKImage encodable = SKImage.FromPixelCopy(new SKImageInfo(image.Width, image.Height, SKColorType.Rgba8888, SKAlphaType.Unpremul), image.Pixels);
+        using SKData data = encodable.Encode(SKEncodedImageFormat.Webp, Quality);
         return $"data:image/webp;base64,{Convert.ToBase64String(data.AsSpan())}";
     }
 }

@@ -3,10 +3,10 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Images;
 
-/// <summary>Resizes pictures as PIL does: bicubic with a = −½, antialiased, fixed-point with bytes between the two passes; colours weighted by alpha where there is one.</summary>
-internal static class PictureResizing
+/// <summary>Resizes images as PIL does: bicubic with a = −½, antialiased, fixed-point with bytes between the two passes; colours weighted by alpha where there is one.</summary>
+internal static class ImageResizing
 {
-    /// <summary>A picture as a tensor, its colours as they are and its alpha left out.</summary>
+    /// <summary>An image as a tensor, its colours as they are and its alpha left out.</summary>
     /// <returns>[3, height, width] uint8 on the CPU, pixel by pixel in memory, in the caller's dispose scope.</returns>
     public static Tensor Opaque(RgbImage image)
     {
@@ -14,9 +14,9 @@ internal static class PictureResizing
         return AsTensor(image.Pixels, image.Height, image.Width);
     }
 
-    /// <summary>A picture as a tensor that <see cref="WithoutAlpha"/> finishes after resizing.</summary>
+    /// <summary>An image as a tensor that <see cref="WithoutAlpha"/> finishes after resizing.</summary>
     /// <returns>
-    /// uint8 on the CPU, in the caller's dispose scope: [3, height, width] where the picture is opaque, else [4, height, width],
+    /// uint8 on the CPU, in the caller's dispose scope: [3, height, width] where the image is opaque, else [4, height, width],
     /// the colours multiplied by alpha, then alpha.
     /// </returns>
     public static Tensor WeightedByAlpha(RgbImage image)

@@ -2,22 +2,22 @@ using System.IO.Compression;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Tests.Clip;
 using SkiaSharp;
-using static Microsoft.ML.Dpl.Tests.Clip.PictureBytes;
+using static Microsoft.ML.Dpl.Tests.Clip.ImageBytes;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>ApplyExifOrientation and MaxImagePixels: in training, prediction and explanation, kept in the zip.</summary>
-public sealed class PictureOptionsTests : IClassFixture<SmallBackbone>, IClassFixture<ColourPictures>, IDisposable
+public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>, IDisposable
 {
     private readonly SmallBackbone _small;
-    private readonly ColourPictures _pictures;
+    private readonly ColourImages _images;
     private readonly MLContext _mlContext;
     private readonly TemporaryFolder _folder = new();
     private readonly string _turned, _upright;
 
-    public PictureOptionsTests(SmallBackbone small, ColourPictures pictures)
+    public ImageOptionsTests(SmallBackbone small, ColourImages images)
     {
-        (_small, _pictures) = (small, pictures);
+        (_small, _images) = (small, images);
         _mlContext = new MLContext(1).UseClipBackbone(small.Backbone);
         // Stored lying down with the mark that it stands: 96 × 64, to be turned to the right.
         using var bitmap = new SKBitmap(new SKImageInfo(96, 64, SKColorType.Rgba8888, SKAlphaType.Opaque));
@@ -55,14 +55,14 @@ public sealed class PictureOptionsTests : IClassFixture<SmallBackbone>, IClassFi
             Assert.Equal(transformer.Explain(_upright).Relevance, transformer.Explain(_turned).Relevance);
             Assert.Equal(transformer.Pixels(_upright), transformer.Pixels(_turned));
             Assert.Equal(Scores(transformer, _turned).Max(), transformer.Explain(_turned).Probability, 1e-5f);
-            using MLImage picture = transformer.ReadPicture(_turned);
-            Assert.Equal((64, 96), (picture.Width, picture.Height));
-            Assert.Equal(transformer.Explain(_turned).Relevance, transformer.Explain(picture).Relevance);
-            Assert.Equal(transformer.Pixels(_turned), transformer.Pixels(picture));
-            using MLImage drawn = transformer.Explain(_turned).Draw(picture);
+            using MLImage image = transformer.ReadImage(_turned);
+            Assert.Equal((64, 96), (image.Width, image.Height));
+            Assert.Equal(transformer.Explain(_turned).Relevance, transformer.Explain(image).Relevance);
+            Assert.Equal(transformer.Pixels(_turned), transformer.Pixels(image));
+            using MLImage drawn = transformer.Explain(_turned).Draw(image);
             Assert.Equal((64, 96, _turned), (drawn.Width, drawn.Height, drawn.Tag));
         }
-        using MLImage lying = plain.ReadPicture(_turned);
+        using MLImage lying = plain.ReadImage(_turned);
         Assert.Equal((96, 64), (lying.Width, lying.Height));
     }
 
@@ -95,17 +95,17 @@ public sealed class PictureOptionsTests : IClassFixture<SmallBackbone>, IClassFi
     [Fact]
     public void The_orientation_counts_in_training()
     {
-        LabelledPicture[] rows = [.. _pictures.Train, .. Enumerable.Range(0, 4).Select(_ => new LabelledPicture { ImagePath = _turned, Label = "red" })];
+        LabelledImage[] rows = [.. _images.Train, .. Enumerable.Range(0, 4).Select(_ => new LabelledImage { ImagePath = _turned, Label = "red" })];
         using DplTransformer plain = Fit(o => o.Augment = false, rows), applying = Fit(o => (o.Augment, o.ApplyExifOrientation) = (false, true), rows);
         Assert.NotEqual(Scores(plain, _upright), Scores(applying, _upright));
     }
 
     [Fact]
-    public void Too_large_a_picture_is_refused_in_training_by_row_and_option()
+    public void Too_large_an_image_is_refused_in_training_by_row_and_option()
     {
-        LabelledPicture[] rows = [.. _pictures.Train, new LabelledPicture { ImagePath = _turned, Label = "red" }];
+        LabelledImage[] rows = [.. _images.Train, new LabelledImage { ImagePath = _turned, Label = "red" }];
         string message = Assert.ThrowsAny<InvalidOperationException>(() => Fit(o => o.MaxImagePixels = 96 * 64 - 1, rows)).Message;
-        Assert.Contains($"Row {_pictures.Train.Count}", message);
+        Assert.Contains($"Row {_images.Train.Count}", message);
         Assert.Contains(_turned, message);
         Assert.Contains("MaxImagePixels", message);
         using DplTransformer skipping = Fit(o => (o.MaxImagePixels, o.SkipUnreadableImages) = (96 * 64 - 1, true), rows);
@@ -113,18 +113,18 @@ public sealed class PictureOptionsTests : IClassFixture<SmallBackbone>, IClassFi
     }
 
     [Fact]
-    public void Too_large_a_picture_is_refused_in_prediction_also_after_loading()
+    public void Too_large_an_image_is_refused_in_prediction_also_after_loading()
     {
         string zip;
         using (DplTransformer transformer = Fit(o => o.MaxImagePixels = 96 * 64 - 1)) zip = Save(transformer);
         using var loaded = (DplTransformer)_mlContext.Model.Load(zip, out _);
         Assert.Equal(96 * 64 - 1, loaded.MaxImagePixels);
-        foreach (Action use in (Action[])[() => Scores(loaded, _turned), () => ScoresOfBytes(loaded, _turned), () => loaded.Explain(_turned), () => loaded.ReadPicture(_turned).Dispose(), () => loaded.Pixels(_turned)])
+        foreach (Action use in (Action[])[() => Scores(loaded, _turned), () => ScoresOfBytes(loaded, _turned), () => loaded.Explain(_turned), () => loaded.ReadImage(_turned).Dispose(), () => loaded.Pixels(_turned)])
             Assert.Contains("MaxImagePixels", Assert.ThrowsAny<Exception>(use).Message);
     }
 
     [Fact]
-    public void A_zip_of_version_1_reads_pictures_as_it_did()
+    public void A_zip_of_version_1_reads_images_as_it_did()
     {
         string saved = Path.Combine(SharedData.RepositoryRoot, "test", "Microsoft.ML.Dpl.Tests", "EndToEnd", "SavedVersion1");
         MLContext mlContext = new MLContext().UseClipBackbone(ClipBackboneOf(saved));
@@ -136,22 +136,22 @@ public sealed class PictureOptionsTests : IClassFixture<SmallBackbone>, IClassFi
         static Dpl.Clip.ClipBackbone ClipBackboneOf(string folder) => Dpl.Clip.ClipBackbone.FromFolder(Path.Combine(folder, "clip"));
     }
 
-    private DplTransformer Fit(Action<DplTrainer.Options> change, IReadOnlyList<LabelledPicture>? rows = null)
+    private DplTransformer Fit(Action<DplTrainer.Options> change, IReadOnlyList<LabelledImage>? rows = null)
     {
         var options = new DplTrainer.Options { Backbone = _small.Backbone, ImageColumnName = "ImagePath", Configuration = PromptConfiguration.Uniform(_small.Backbone, 1), TrainingEpochs = 1, BatchSize = 9 };
         change(options);
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(rows ?? _pictures.Train));
+        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(rows ?? _images.Train));
     }
 
     private string Save(DplTransformer transformer)
     {
         string zip = _folder.File("model.zip");
-        _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(_pictures.Test).Schema, zip);
+        _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(_images.Test).Schema, zip);
         return zip;
     }
 
     private float[] Scores(DplTransformer transformer, string path)
-        => transformer.Transform(_mlContext.Data.LoadFromEnumerable(new[] { new LabelledPicture { ImagePath = path, Label = "red" } })).GetColumn<float[]>("Score").Single();
+        => transformer.Transform(_mlContext.Data.LoadFromEnumerable(new[] { new LabelledImage { ImagePath = path, Label = "red" } })).GetColumn<float[]>("Score").Single();
 
     private float[] ScoresOfBytes(DplTransformer transformer, string path)
         => transformer.Transform(_mlContext.Data.LoadFromEnumerable(new[] { new { ImagePath = File.ReadAllBytes(path) } })).GetColumn<float[]>("Score").Single();

@@ -10,10 +10,10 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>
-/// Pictures of any size and shape, prepared by the graph's nodes in ONNX Runtime and by the library. The weights of the two resizes have other precisions: now and then a pixel
+/// Images of any size and shape, prepared by the graph's nodes in ONNX Runtime and by the library. The weights of the two resizes have other precisions: now and then a pixel
 /// is a level of 255 apart, or two where both passes round so. A crop or a size that is off by one would make most pixels differ.
 /// </summary>
-public sealed class OnnxPictureTests
+public sealed class OnnxImageTests
 {
     private const int Levels = 2;
     private const double Share = 0.04;
@@ -57,20 +57,20 @@ public sealed class OnnxPictureTests
     [InlineData(500, 375, 24, 32)]
     public void Lines_do_not_outgrow_memory(int width, int height, int rows, int columns)
     {
-        var graph = new OnnxGraph("picture");
-        graph.Input(OnnxClassifier.Picture, "", TensorProto.Types.DataType.Uint8, "height", "width", 3);
-        OnnxPicture.Prepare(graph, OnnxClassifier.Picture, ClipImageProcessorConfig.Default(24));
+        var graph = new OnnxGraph("image");
+        graph.Input(OnnxClassifier.Image, "", TensorProto.Types.DataType.Uint8, "height", "width", 3);
+        OnnxImage.Prepare(graph, OnnxClassifier.Image, ClipImageProcessorConfig.Default(24));
         var size = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)TensorProto.Types.DataType.Int64, Shape = new TensorShapeProto() } };
         size.TensorType.Shape.Dim.Add(new TensorShapeProto.Types.Dimension { DimValue = 2 });
-        graph.Graph.Output.Add(new ValueInfoProto { Name = "picture.resized.size", Type = size });
-        Assert.Equal(new long[] { rows, columns }, Run<long>(graph, new byte[width * height * 3], width, height, "picture.resized.size"));
+        graph.Graph.Output.Add(new ValueInfoProto { Name = "image.resized.size", Type = size });
+        Assert.Equal(new long[] { rows, columns }, Run<long>(graph, new byte[width * height * 3], width, height, "image.resized.size"));
     }
 
     private static float[] Prepared(ClipImageProcessorConfig config, byte[] rgb, int width, int height)
     {
-        var graph = new OnnxGraph("picture");
-        graph.Input(OnnxClassifier.Picture, "", TensorProto.Types.DataType.Uint8, "height", "width", 3);
-        string prepared = OnnxPicture.Prepare(graph, OnnxClassifier.Picture, config);
+        var graph = new OnnxGraph("image");
+        graph.Input(OnnxClassifier.Image, "", TensorProto.Types.DataType.Uint8, "height", "width", 3);
+        string prepared = OnnxImage.Prepare(graph, OnnxClassifier.Image, config);
         graph.Output(prepared, "", 1, 3, config.CropSize, config.CropSize);
         return Run<float>(graph, rgb, width, height, prepared);
     }
@@ -79,11 +79,11 @@ public sealed class OnnxPictureTests
         where T : unmanaged
     {
         var model = new ModelProto { IrVersion = OnnxClassifier.IrVersion, Graph = graph.Graph };
-        model.OpsetImport.Add(new OperatorSetIdProto { Version = OnnxPicture.Opset });
+        model.OpsetImport.Add(new OperatorSetIdProto { Version = OnnxImage.Opset });
         using var session = new InferenceSession(model.ToByteArray());
         using var run = new RunOptions();
         using OrtValue input = OrtValue.CreateTensorValueFromMemory(rgb, [height, width, 3]);
-        using IDisposableReadOnlyCollection<OrtValue> outputs = session.Run(run, [OnnxClassifier.Picture], [input], [value]);
+        using IDisposableReadOnlyCollection<OrtValue> outputs = session.Run(run, [OnnxClassifier.Image], [input], [value]);
         return outputs[0].GetTensorDataAsSpan<T>().ToArray();
     }
 

@@ -3,12 +3,12 @@ using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
-/// <summary>Small one-colour pictures on disk, and views over them in every accepted form.</summary>
-public sealed class Pictures : IDisposable
+/// <summary>Small one-colour images on disk, and views over them in every accepted form.</summary>
+public sealed class ImageFixture : IDisposable
 {
-    public Pictures()
+    public ImageFixture()
     {
-        Folder = Directory.CreateTempSubdirectory("dpl-pictures-").FullName;
+        Folder = Directory.CreateTempSubdirectory("dpl-images-").FullName;
         for (int i = 0; i < Paths.Length; i++)
         {
             byte[] pixels = new byte[4 * 3 * 4];

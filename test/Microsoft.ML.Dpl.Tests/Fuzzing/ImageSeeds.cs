@@ -1,10 +1,10 @@
 using SkiaSharp;
-using static Microsoft.ML.Dpl.Tests.Clip.PictureBytes;
+using static Microsoft.ML.Dpl.Tests.Clip.ImageBytes;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
-/// <summary>Small pictures of every kind that is read.</summary>
-internal static class PictureSeeds
+/// <summary>Small images of every kind that is read.</summary>
+internal static class ImageSeeds
 {
     public static byte[][] All { get; } =
     [

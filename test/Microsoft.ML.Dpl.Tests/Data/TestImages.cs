@@ -4,8 +4,8 @@ using Microsoft.ML.Dpl.Images;
 
 namespace Microsoft.ML.Dpl.Tests.Data;
 
-/// <summary>Made-up pictures and comparisons that the data tests share.</summary>
-internal static class Pictures
+/// <summary>Made-up images and comparisons that the data tests share.</summary>
+internal static class TestImages
 {
     /// <summary>Coarse random blocks, so that resizing keeps something of them.</summary>
     public static RgbImage Random(int width, int height, int seed)

@@ -1,11 +1,11 @@
 using Microsoft.ML.Dpl.Images;
 using SkiaSharp;
-using static Microsoft.ML.Dpl.Tests.Clip.PictureBytes;
+using static Microsoft.ML.Dpl.Tests.Clip.ImageBytes;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 
-/// <summary>Unusual and hostile picture files and paths, each with what comes of it.</summary>
-public sealed class HostilePicturesTests : IDisposable
+/// <summary>Unusual and hostile image files and paths, each with what comes of it.</summary>
+public sealed class HostileImagesTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
@@ -59,7 +59,7 @@ public sealed class HostilePicturesTests : IDisposable
     [InlineData(8, 0, 1)]
     public void The_orientation_is_applied_where_asked_for(byte orientation, int right, int bottom)
     {
-        // The stored picture is 32 × 16, its upper left quarter red; the corner it comes to is told by EXIF's definition.
+        // The stored image is 32 × 16, its upper left quarter red; the corner it comes to is told by EXIF's definition.
         using var bitmap = new SKBitmap(new SKImageInfo(32, 16, SKColorType.Rgba8888, SKAlphaType.Opaque));
         bitmap.Erase(SKColors.Blue);
         using (var canvas = new SKCanvas(bitmap))
@@ -76,7 +76,7 @@ public sealed class HostilePicturesTests : IDisposable
     }
 
     [Fact]
-    public void Alpha_turns_with_the_picture()
+    public void Alpha_turns_with_the_image()
     {
         // [1, 2] in one row, the left one half transparent; turned by a quarter to the right it stands above.
         var image = new RgbImage(2, 1, [1, 1, 1, 2, 2, 2], [128, 255]);
@@ -118,7 +118,7 @@ public sealed class HostilePicturesTests : IDisposable
     [InlineData("%PDF-1.7", "PDF")]
     [InlineData("<!DOCTYPE html>", "web page")]
     [InlineData("<svg>", "SVG")]
-    [InlineData("\0\0\u0002\u0002", "no picture")] // Skia would see a WBMP picture in almost anything
+    [InlineData("\0\0\u0002\u0002", "no image")] // Skia would see a WBMP image in almost anything
     public void Other_formats_are_named(string beginning, string named)
     {
         byte[] bytes = [.. System.Text.Encoding.Latin1.GetBytes(beginning), .. new byte[64]];

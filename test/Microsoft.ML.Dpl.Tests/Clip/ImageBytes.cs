@@ -4,8 +4,8 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 
-/// <summary>Makes picture files byte by byte, of kinds that no encoder at hand writes.</summary>
-internal static class PictureBytes
+/// <summary>Makes image files byte by byte, of kinds that no encoder at hand writes.</summary>
+internal static class ImageBytes
 {
     public const byte Grey = 0, Colour = 2, Palette = 3, GreyAlpha = 4, ColourAlpha = 6;
 

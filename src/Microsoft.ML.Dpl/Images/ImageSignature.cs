@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Dpl.Images;
 
-/// <summary>Tells picture formats by their first bytes: only those that are meant to be read reach a decoder.</summary>
-internal static class PictureSignature
+/// <summary>Tells image formats by their first bytes: only those that are meant to be read reach a decoder.</summary>
+internal static class ImageSignature
 {
     /// <summary>What is read, for messages.</summary>
     public const string Readable = "PNG, JPEG, GIF, BMP or WebP";
@@ -14,7 +14,7 @@ internal static class PictureSignature
             || bytes.StartsWith("BM"u8)
             || (bytes.StartsWith("RIFF"u8) && bytes.Length >= 12 && bytes[8..12].SequenceEqual("WEBP"u8));
 
-    /// <summary>The name of a format that is not read but may be met among pictures; null for others.</summary>
+    /// <summary>The name of a format that is not read but may be met among images; null for others.</summary>
     public static string? NameOfOther(ReadOnlySpan<byte> bytes)
     {
         if (bytes.StartsWith((ReadOnlySpan<byte>)[(byte)'I', (byte)'I', 42, 0]) || bytes.StartsWith((ReadOnlySpan<byte>)[(byte)'M', (byte)'M', 0, 42])) return "a TIFF or raw camera file";

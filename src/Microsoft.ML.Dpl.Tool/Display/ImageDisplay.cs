@@ -4,19 +4,19 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Display;
 
-/// <summary>How far a model is with pictures that it classifies.</summary>
-/// <param name="Done">Pictures that were looked at.</param>
+/// <summary>How far a model is with images that it classifies.</summary>
+/// <param name="Done">Images that were looked at.</param>
 /// <param name="Accuracy">Of those among them that have a class and could be read, 0 to 1; null where there is none.</param>
-internal readonly record struct PictureProgress(int Done, double? Accuracy = null);
+internal readonly record struct ImageProgress(int Done, double? Accuracy = null);
 
 /// <summary>Shows how far a test or a prediction is, on the error stream.</summary>
-internal static class PictureDisplay
+internal static class ImageDisplay
 {
     /// <param name="mode">How; not <see cref="ProgressMode.Auto"/>.</param>
     /// <param name="name">What is being done.</param>
-    /// <param name="all">Pictures that there are; null where that is not known yet.</param>
+    /// <param name="all">Images that there are; null where that is not known yet.</param>
     /// <param name="run">Given where to report to.</param>
-    public static T Show<T>(ProgressMode mode, string name, int? all, Func<IProgress<PictureProgress>, T> run)
+    public static T Show<T>(ProgressMode mode, string name, int? all, Func<IProgress<ImageProgress>, T> run)
     {
         var figures = new Course(name, all);
         return mode switch
@@ -28,7 +28,7 @@ internal static class PictureDisplay
         };
     }
 
-    /// <summary>Counts pictures a second and the time that is left.</summary>
+    /// <summary>Counts images a second and the time that is left.</summary>
     private sealed class Course(string name, int? all)
     {
         private readonly Stopwatch _time = Stopwatch.StartNew();
@@ -39,26 +39,26 @@ internal static class PictureDisplay
 
         public TimeSpan Elapsed => _time.Elapsed;
 
-        public double Rate(PictureProgress now) => now.Done / _time.Elapsed.TotalSeconds;
+        public double Rate(ImageProgress now) => now.Done / _time.Elapsed.TotalSeconds;
 
-        public TimeSpan? Remaining(PictureProgress now) => all is int count && now.Done > 0 ? _time.Elapsed * ((count - now.Done) / (double)now.Done) : null;
+        public TimeSpan? Remaining(ImageProgress now) => all is int count && now.Done > 0 ? _time.Elapsed * ((count - now.Done) / (double)now.Done) : null;
 
-        public Figures Of(PictureProgress now) => new Figures()
-            .Add(0, string.Create(CultureInfo.InvariantCulture, $"{name}: {now.Done}{(all is int count ? $"/{count}" : "")} pictures"))
+        public Figures Of(ImageProgress now) => new Figures()
+            .Add(0, string.Create(CultureInfo.InvariantCulture, $"{name}: {now.Done}{(all is int count ? $"/{count}" : "")} images"))
             .Add(2, now.Accuracy is double share ? string.Create(CultureInfo.InvariantCulture, $"accuracy so far {share:p1}") : null)
             .Add(3, Figures.Rate(Rate(now)))
             .Add(1, Figures.Left(Remaining(now)));
     }
 
-    private sealed class Silence : IProgress<PictureProgress>
+    private sealed class Silence : IProgress<ImageProgress>
     {
-        public void Report(PictureProgress value)
+        public void Report(ImageProgress value)
         {
             // Nothing is to be shown.
         }
     }
 
-    private sealed class Bars : IProgress<PictureProgress>
+    private sealed class Bars : IProgress<ImageProgress>
     {
         private readonly Course _course;
         private readonly ProgressTask _task;
@@ -70,7 +70,7 @@ internal static class PictureDisplay
             _task.IsIndeterminate = course.All is null;
         }
 
-        public void Report(PictureProgress value)
+        public void Report(ImageProgress value)
         {
             _task.Description = Markup.Escape(_course.Of(value).Within(MovingBars.TextWidth));
             if (_course.All is not null) _task.Value = value.Done;
@@ -78,13 +78,13 @@ internal static class PictureDisplay
     }
 
     /// <summary>Now and then a line; nothing of what is soon over.</summary>
-    private sealed class Lines(Course course) : IProgress<PictureProgress>
+    private sealed class Lines(Course course) : IProgress<ImageProgress>
     {
         private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
         private TimeSpan _last;
 
-        public void Report(PictureProgress value)
+        public void Report(ImageProgress value)
         {
             if (course.Elapsed - _last < Interval) return;
             _last = course.Elapsed;
@@ -93,20 +93,20 @@ internal static class PictureDisplay
     }
 
     /// <summary>About one object a second, and one at the end.</summary>
-    private sealed class JsonLines(Course course) : IProgress<PictureProgress>
+    private sealed class JsonLines(Course course) : IProgress<ImageProgress>
     {
         private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
         private TimeSpan? _last;
 
-        public void Report(PictureProgress value)
+        public void Report(ImageProgress value)
         {
             if (value.Done != course.All && course.Elapsed - _last < Interval) return;
             _last = course.Elapsed;
             Terminal.WriteJson(new
             {
                 name = course.Name,
-                stage = "pictures",
+                stage = "images",
                 done = value.Done,
                 all = course.All,
                 accuracy = value.Accuracy,

@@ -4,19 +4,19 @@ using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>Reads labels and weights, decides the split, then decodes every picture once, one at a time.</summary>
-internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipImageProcessor processor, HostLog log, Action checkAlive)
+/// <summary>Reads labels and weights, decides the split, then decodes every image once, one at a time.</summary>
+internal sealed class FitImageReader(FitData data, FitSettings settings, ClipImageProcessor processor, HostLog log, Action checkAlive)
 {
-    /// <summary>What is known of a training row before its picture is read.</summary>
+    /// <summary>What is known of a training row before its image is read.</summary>
     private readonly record struct RowLabel(int Class, float Weight);
 
-    private readonly List<PictureOrigin> _trainOrigins = [], _validationOrigins = [];
+    private readonly List<ImageOrigin> _trainOrigins = [], _validationOrigins = [];
 
-    /// <summary>Where each training picture came from, in the order of the pictures; filled while they are read.</summary>
-    public IReadOnlyList<PictureOrigin> TrainOrigins => _trainOrigins;
+    /// <summary>Where each training image came from, in the order of the images; filled while they are read.</summary>
+    public IReadOnlyList<ImageOrigin> TrainOrigins => _trainOrigins;
 
-    /// <summary>The same for the validation pictures, whether they were set aside or given.</summary>
-    public IReadOnlyList<PictureOrigin> ValidationOrigins => _validationOrigins;
+    /// <summary>The same for the validation images, whether they were set aside or given.</summary>
+    public IReadOnlyList<ImageOrigin> ValidationOrigins => _validationOrigins;
 
     /// <summary>Whether training rows are set aside for validation.</summary>
     public bool Splits => settings.Split is not null && data.Validation is null;
@@ -35,8 +35,8 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
         return classes.Count > 1 ? classes : throw new InvalidOperationException($"There is a single class, '{classes.Names[0]}'. A classifier needs at least two.");
     }
 
-    /// <exception cref="InvalidOperationException">No row, a class with too few rows, an unusable weight, or a picture that cannot be read.</exception>
-    public FitPictures Read(LabelClasses classes)
+    /// <exception cref="InvalidOperationException">No row, a class with too few rows, an unusable weight, or an image that cannot be read.</exception>
+    public FitImages Read(LabelClasses classes)
     {
         Dictionary<long, RowLabel> labels = ReadLabels(classes);
         WarnOfEmptyClasses(labels.Values.Select(label => label.Class), classes);
@@ -46,7 +46,7 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
 
         var train = new List<RowLabel>();
         var setAside = new Prepared();
-        IEnumerable<RgbImage> TrainPictures()
+        IEnumerable<RgbImage> TrainImages()
         {
             foreach (TrainingRow row in rows.Read())
             {
@@ -57,23 +57,23 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
                 if (aside.Contains(row.Row))
                 {
                     setAside.Add(row, processor);
-                    _validationOrigins.Add(new PictureOrigin(row.Row, row.Path));
+                    _validationOrigins.Add(new ImageOrigin(row.Row, row.Path));
                     continue;
                 }
                 train.Add(label);
-                _trainOrigins.Add(new PictureOrigin(row.Row, row.Path));
+                _trainOrigins.Add(new ImageOrigin(row.Row, row.Path));
                 yield return row.Image;
             }
         }
 
-        ImageCache cache = ImageCache.Build(TrainPictures(), processor.ImageSize, settings.ImageCacheBytes);
+        ImageCache cache = ImageCache.Build(TrainImages(), processor.ImageSize, settings.ImageCacheBytes);
         try
         {
-            log.Info($"Pictures: {cache.Count} for training at up to {cache.ShortSideBound} pixels ({cache.Bytes >> 20} MiB){(Splits ? $", {setAside.Count} of the training rows set aside for validation" : "")}.");
+            log.Info($"Images: {cache.Count} for training at up to {cache.ShortSideBound} pixels ({cache.Bytes >> 20} MiB){(Splits ? $", {setAside.Count} of the training rows set aside for validation" : "")}.");
             if (cache.Count + setAside.Count < labels.Count)
                 throw new InvalidOperationException($"The training data gave {labels.Count} rows, and {cache.Count + setAside.Count} when it was read again. It is read several times: give it data that stays as it is, or put Cache before it.");
             PreparedImages? prepared = Splits ? ToImages(setAside, classes) : ReadValidation(classes);
-            return new FitPictures(cache, [.. train.Select(label => label.Class)], Weights(train, classes), prepared);
+            return new FitImages(cache, [.. train.Select(label => label.Class)], Weights(train, classes), prepared);
         }
         catch
         {
@@ -82,22 +82,22 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
         }
     }
 
-    /// <summary>The pictures of the validation set that was given, or null.</summary>
-    /// <exception cref="InvalidOperationException">It has no row, an unusable weight, or a picture that cannot be read.</exception>
+    /// <summary>The images of the validation set that was given, or null.</summary>
+    /// <exception cref="InvalidOperationException">It has no row, an unusable weight, or an image that cannot be read.</exception>
     public PreparedImages? ReadValidation(LabelClasses classes)
     {
         if (data.Validation is not { } given) return null;
         TrainingRows rows = Rows(given, classes);
-        var pictures = new Prepared();
+        var images = new Prepared();
         foreach (TrainingRow row in rows.Read())
         {
-            pictures.Add(row, processor);
-            _validationOrigins.Add(new PictureOrigin(row.Row, row.Path));
+            images.Add(row, processor);
+            _validationOrigins.Add(new ImageOrigin(row.Row, row.Path));
         }
         WarnOfSkipped(rows.Skipped, "validation");
-        if (pictures.Count == 0) throw new InvalidOperationException($"The validation set has no rows{(given.Weight is null ? "" : " of a weight above 0")}.");
-        log.Info($"Pictures: {pictures.Count} for validation.");
-        return ToImages(pictures, classes);
+        if (images.Count == 0) throw new InvalidOperationException($"The validation set has no rows{(given.Weight is null ? "" : " of a weight above 0")}.");
+        log.Info($"Images: {images.Count} for validation.");
+        return ToImages(images, classes);
     }
 
     /// <summary>The rows that are kept for validation.</summary>
@@ -124,7 +124,7 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
     }
 
     private PreparedImages ToImages(Prepared prepared, LabelClasses classes)
-        => new(prepared.Pictures, [.. prepared.Labels.Select(label => label.Class)], processor, Weights(prepared.Labels, classes));
+        => new(prepared.Images, [.. prepared.Labels.Select(label => label.Class)], processor, Weights(prepared.Labels, classes));
 
     private TrainingRows Rows(LabelledData labelled, LabelClasses classes)
         => new(labelled.View, labelled.Image, labelled.Label, classes, data.SkipUnreadable, checkAlive, labelled.Weight);
@@ -152,8 +152,8 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
         return labels;
     }
 
-    /// <summary>The rows whose pictures can be read: known before the split, so that both sides of it have pictures of every class.</summary>
-    /// <exception cref="InvalidOperationException">A class has rows, but no readable picture.</exception>
+    /// <summary>The rows whose images can be read: known before the split, so that both sides of it have images of every class.</summary>
+    /// <exception cref="InvalidOperationException">A class has rows, but no readable image.</exception>
     private Dictionary<long, RowLabel> Readable(TrainingRows rows, Dictionary<long, RowLabel> all, LabelClasses classes)
     {
         var readable = new Dictionary<long, RowLabel>();
@@ -161,7 +161,7 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
         WarnOfSkipped(rows.Skipped, "training");
         var present = readable.Values.Select(label => label.Class).ToHashSet();
         foreach (int label in all.Values.Select(label => label.Class).Distinct())
-            if (!present.Contains(label)) throw new InvalidOperationException($"Class '{classes.Names[label]}' has no readable picture. Mend or replace its pictures, or leave the class out.");
+            if (!present.Contains(label)) throw new InvalidOperationException($"Class '{classes.Names[label]}' has no readable image. Mend or replace its images, or leave the class out.");
         return readable;
     }
 
@@ -174,21 +174,21 @@ internal sealed class FitPictureReader(FitData data, FitSettings settings, ClipI
 
     private void WarnOfSkipped(IReadOnlyList<UnreadableImageException> skipped, string what)
     {
-        if (skipped.Count > 0) log.Warning($"{skipped.Count} {what} pictures could not be read and were left out. The first: {skipped[0].Message}");
+        if (skipped.Count > 0) log.Warning($"{skipped.Count} {what} images could not be read and were left out. The first: {skipped[0].Message}");
     }
 
-    /// <summary>Validation pictures as they come in.</summary>
+    /// <summary>Validation images as they come in.</summary>
     private sealed class Prepared
     {
-        public List<byte[]> Pictures { get; } = [];
+        public List<byte[]> Images { get; } = [];
 
         public List<RowLabel> Labels { get; } = [];
 
-        public int Count => Pictures.Count;
+        public int Count => Images.Count;
 
         public void Add(TrainingRow row, ClipImageProcessor processor)
         {
-            Pictures.Add(processor.Prepare(row.Image));
+            Images.Add(processor.Prepare(row.Image));
             Labels.Add(new RowLabel(row.Class, row.Weight));
         }
     }

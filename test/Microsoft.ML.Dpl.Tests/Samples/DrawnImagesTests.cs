@@ -2,15 +2,15 @@ using Drawing;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
-public class DrawnPicturesTests
+public class DrawnImagesTests
 {
     private const int Side = 48;
 
     [Fact]
-    public void Equal_seed_and_index_give_the_equal_picture_and_caption_in_any_order()
+    public void Equal_seed_and_index_give_the_equal_image_and_caption_in_any_order()
     {
-        var first = new DrawnPictures(7);
-        var second = new DrawnPictures(7);
+        var first = new DrawnImages(7);
+        var second = new DrawnImages(7);
         using var firstPainter = new ScenePainter(Side);
         using var secondPainter = new ScenePainter(Side);
         byte[][] forwards = [.. Enumerable.Range(0, 60).Select(i => Paint(firstPainter, first[i].Scene))];
@@ -22,21 +22,21 @@ public class DrawnPicturesTests
     }
 
     [Fact]
-    public void Seeds_and_indices_give_different_pictures()
+    public void Seeds_and_indices_give_different_images()
     {
         using var painter = new ScenePainter(Side);
-        var pictures = new DrawnPictures(1);
-        IEnumerable<string> prints = Enumerable.Range(0, 100).SelectMany(i => new[] { pictures[i].Scene, new DrawnPictures(2)[i].Scene }).Select(s => Convert.ToHexString(Paint(painter, s)));
+        var images = new DrawnImages(1);
+        IEnumerable<string> prints = Enumerable.Range(0, 100).SelectMany(i => new[] { images[i].Scene, new DrawnImages(2)[i].Scene }).Select(s => Convert.ToHexString(Paint(painter, s)));
         Assert.Equal(200, prints.Distinct().Count());
     }
 
     [Fact]
     public void Captions_say_what_is_drawn_and_nothing_else()
     {
-        var pictures = new DrawnPictures(3);
+        var images = new DrawnImages(3);
         for (int i = 0; i < 3000; i++)
         {
-            var (scene, caption) = pictures[i];
+            var (scene, caption) = images[i];
             Assert.True(caption.IsTrueOf(scene));
             string text = $" {caption.Text.TrimEnd('.')} ";
             bool Says(IEnumerable<string> words) => words.Any(word => text.Contains($" {word} ", StringComparison.Ordinal));
@@ -57,9 +57,9 @@ public class DrawnPicturesTests
     }
 
     [Fact]
-    public void A_caption_is_true_of_pictures_that_differ_only_in_what_it_leaves_out()
+    public void A_caption_is_true_of_images_that_differ_only_in_what_it_leaves_out()
     {
-        Scene scene = new DrawnPictures(1)[0].Scene with { Shape = 3, Colour = 0, Texture = 1, Background = 4 };
+        Scene scene = new DrawnImages(1)[0].Scene with { Shape = 3, Colour = 0, Texture = 1, Background = 4 };
         var star = new Caption("a red star.", Shape: 3, Colour: 0, Texture: null, Size: null, Background: null, Light: null);
         Assert.True(star.IsTrueOf(scene));
         Assert.True(star.IsTrueOf(scene with { Texture = 2, Background = 5, Size = 0 }));
@@ -74,7 +74,7 @@ public class DrawnPicturesTests
         var seen = new HashSet<int>();
         for (int i = 0; i < 200; i++)
         {
-            Scene drawn = new DrawnPictures(5)[i].Scene with { Shape = 0, Texture = 0, Light = 1, Radius = 0.4f, CentreX = 0.5f, CentreY = 0.5f, BackgroundKind = BackgroundKind.Plain };
+            Scene drawn = new DrawnImages(5)[i].Scene with { Shape = 0, Texture = 0, Light = 1, Radius = 0.4f, CentreX = 0.5f, CentreY = 0.5f, BackgroundKind = BackgroundKind.Plain };
             byte[] planes = Paint(painter, drawn);
             Assert.Equal(drawn.Colour, Nearest(planes, Side / 2, Side / 2));
             Assert.Equal(drawn.Background, Nearest(planes, 1, 1));
@@ -87,7 +87,7 @@ public class DrawnPicturesTests
     public void Every_shape_and_texture_is_drawn_differently()
     {
         using var painter = new ScenePainter(Side);
-        Scene scene = new DrawnPictures(1)[0].Scene with { Colour = 0, Background = 4, Radius = 0.4f, CentreX = 0.5f, CentreY = 0.5f, Rotation = 0, BackgroundKind = BackgroundKind.Plain };
+        Scene scene = new DrawnImages(1)[0].Scene with { Colour = 0, Background = 4, Radius = 0.4f, CentreX = 0.5f, CentreY = 0.5f, Rotation = 0, BackgroundKind = BackgroundKind.Plain };
         var prints = new HashSet<string>();
         for (int shape = 0; shape < Words.Shapes.Count; shape++)
             for (int texture = 0; texture < Words.Textures.Count; texture++) prints.Add(Convert.ToHexString(Paint(painter, scene with { Shape = shape, Texture = texture })));
@@ -130,8 +130,8 @@ public class DrawnPicturesTests
     [Fact]
     public void Scenes_are_easy_at_first_and_as_ever_from_the_index_given()
     {
-        var easier = new DrawnPictures(4, easyBefore: 1000);
-        var ordinary = new DrawnPictures(4);
+        var easier = new DrawnImages(4, easyBefore: 1000);
+        var ordinary = new DrawnImages(4);
         int white = Words.Colours.Count - 1;
         Scene[] first = [.. Enumerable.Range(0, 20).Select(i => easier[i].Scene)];
         Assert.True(first.Count(s => s.Background == white && s.Texture == 0 && s.Size == 2 && s.Colour != white) >= 15);

@@ -1,0 +1,53 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Tool.Data;
+
+namespace Microsoft.ML.Dpl.Tool.Models;
+
+/// <summary>What a model says of an image.</summary>
+/// <param name="Row">The image.</param>
+/// <param name="Probabilities">One per class; null where the image could not be read.</param>
+/// <param name="Error">Why it could not be read; else null.</param>
+internal sealed record ScoredImage(ImageRow Row, float[]? Probabilities, string? Error);
+
+/// <summary>Scores images by their paths.</summary>
+/// <param name="mlContext">Of the model.</param>
+/// <param name="transformer">The model; not owned.</param>
+internal sealed class ImageScores(MLContext mlContext, DplTransformer transformer)
+{
+    /// <summary>Scores in chunks; those in which an image cannot be read are halved until it is alone.</summary>
+    /// <param name="rows">May come slowly: a chunk is scored once it is full.</param>
+    /// <param name="chunk">Images at a time, at least 1.</param>
+    /// <param name="cancellation">Looked at between chunks.</param>
+    public IEnumerable<ScoredImage> Of(IEnumerable<ImageRow> rows, int chunk, CancellationToken cancellation)
+    {
+        foreach (ImageRow[] some in rows.Chunk(chunk))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            foreach (ScoredImage scored in Of(some)) yield return scored;
+        }
+    }
+
+    private IReadOnlyList<ScoredImage> Of(IReadOnlyList<ImageRow> rows)
+    {
+        try
+        {
+            return [.. rows.Zip(Score(rows), (row, scores) => new ScoredImage(row, scores, null))];
+        }
+        catch (InvalidOperationException e) when (e is not ObjectDisposedException)
+        {
+            // The library's message counts rows of the chunk, which the user does not know: the cause speaks of the file.
+            if (rows.Count == 1) return [new ScoredImage(rows[0], null, (e.InnerException ?? e).Message)];
+            int half = rows.Count / 2;
+            return [.. Of([.. rows.Take(half)]), .. Of([.. rows.Skip(half)])];
+        }
+    }
+
+    private float[][] Score(IReadOnlyList<ImageRow> rows)
+    {
+        SchemaDefinition schema = SchemaDefinition.Create(typeof(ImageRow));
+        schema[nameof(ImageRow.ImagePath)].ColumnName = transformer.ImageColumnName;
+        foreach (string other in new[] { nameof(ImageRow.Label), nameof(ImageRow.Weight) }) schema.Remove(schema[other]);
+        IDataView scored = transformer.Transform(mlContext.Data.LoadFromEnumerable(rows, schema));
+        return [.. scored.GetColumn<float[]>(transformer.ScoreColumnName)];
+    }
+}
