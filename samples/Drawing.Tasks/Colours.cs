@@ -7,20 +7,21 @@ internal static class Colours
 {
     /// <summary>The usual hue of a colour's name.</summary>
     /// <exception cref="ArgumentException">There is no such colour.</exception>
-    public static SKColor Named(string name) => name switch
-    {
-        "red" => new SKColor(208, 36, 40),
-        "orange" => new SKColor(240, 132, 24),
-        "yellow" => new SKColor(242, 212, 44),
-        "green" => new SKColor(44, 150, 62),
-        "blue" => new SKColor(40, 84, 206),
-        "purple" => new SKColor(128, 52, 168),
-        "pink" => new SKColor(246, 146, 180),
-        "brown" => new SKColor(118, 74, 40),
-        "white" => new SKColor(242, 242, 240),
-        "black" => new SKColor(26, 26, 30),
-        _ => throw new ArgumentException($"There is no colour '{name}'.", nameof(name)),
-    };
+    public static SKColor Named(string name) =>
+        name switch
+        {
+            "red" => new SKColor(208, 36, 40),
+            "orange" => new SKColor(240, 132, 24),
+            "yellow" => new SKColor(242, 212, 44),
+            "green" => new SKColor(44, 150, 62),
+            "blue" => new SKColor(40, 84, 206),
+            "purple" => new SKColor(128, 52, 168),
+            "pink" => new SKColor(246, 146, 180),
+            "brown" => new SKColor(118, 74, 40),
+            "white" => new SKColor(242, 242, 240),
+            "black" => new SKColor(26, 26, 30),
+            _ => throw new ArgumentException($"There is no colour '{name}'.", nameof(name)),
+        };
 
     public static SKColor Vivid(this Easel easel) => SKColor.FromHsv(easel.Between(0, 360), easel.Between(55, 95), easel.Between(50, 90));
 
@@ -43,12 +44,17 @@ internal static class Colours
     public static SKColor Mix(SKColor first, SKColor second, float share)
     {
         byte Between(byte a, byte b) => (byte)(a + (b - a) * share);
-        return new SKColor(Between(first.Red, second.Red), Between(first.Green, second.Green), Between(first.Blue, second.Blue), Between(first.Alpha, second.Alpha));
+        return new SKColor(
+            Between(first.Red, second.Red),
+            Between(first.Green, second.Green),
+            Between(first.Blue, second.Blue),
+            Between(first.Alpha, second.Alpha)
+        );
     }
 
     /// <summary>Sum over the channels, 0 to 765.</summary>
-    public static int Difference(SKColor first, SKColor second)
-        => Math.Abs(first.Red - second.Red) + Math.Abs(first.Green - second.Green) + Math.Abs(first.Blue - second.Blue);
+    public static int Difference(SKColor first, SKColor second) =>
+        Math.Abs(first.Red - second.Red) + Math.Abs(first.Green - second.Green) + Math.Abs(first.Blue - second.Blue);
 
     public static SKColor Darker(this SKColor colour, float share) => Mix(colour, SKColors.Black.WithAlpha(colour.Alpha), share);
 

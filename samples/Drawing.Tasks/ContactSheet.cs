@@ -5,9 +5,11 @@ namespace Drawing.Tasks;
 /// <summary>One image for people: a row per class with its name and a few of its images.</summary>
 public static class ContactSheet
 {
-    private const int Gap = 4, NameWidth = 190;
+    private const int Gap = 4,
+        NameWidth = 190;
 
-    /// <summary>Writes a task's contact sheet as a PNG file; its images are in none of the splits. Names need a font on the machine.</summary>
+    /// <summary>Writes a task's contact sheet as a PNG file; its images are in none of the splits. Names need a font on the
+    /// machine.</summary>
     /// <param name="task">What to show.</param>
     /// <param name="file">Where to.</param>
     /// <param name="seed">Equal seeds give equal sheets.</param>
@@ -23,7 +25,12 @@ public static class ContactSheet
         using var sheet = new SKBitmap(NameWidth + perClass * row, task.ClassNames.Count * row + Gap);
         using var canvas = new SKCanvas(sheet);
         canvas.Clear(SKColors.White);
-        using var ink = new SKPaint { Color = SKColors.Black, IsAntialias = true, TextSize = 15 };
+        using var ink = new SKPaint
+        {
+            Color = SKColors.Black,
+            IsAntialias = true,
+            TextSize = 15,
+        };
         for (int classIndex = 0; classIndex < task.ClassNames.Count; classIndex++)
         {
             int top = Gap + classIndex * row;

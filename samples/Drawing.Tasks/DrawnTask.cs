@@ -2,8 +2,10 @@ using SkiaSharp;
 
 namespace Drawing.Tasks;
 
-/// <summary>A classification task whose images are drawn: some classes, a text template for their names, and a generator of images.</summary>
-/// <remarks>Has no state: everything random comes from the <see cref="Random"/> passed in, so equal seeds give equal images. Mirroring an image left to right never changes its class.</remarks>
+/// <summary>A classification task whose images are drawn: some classes, a text template for their names, and a generator of
+/// images.</summary>
+/// <remarks>Has no state: everything random comes from the <see cref="Random"/> passed in, so equal seeds give equal images. Mirroring an
+/// image left to right never changes its class.</remarks>
 public abstract class DrawnTask
 {
     /// <summary>One lower-case word that names the task; also its folder.</summary>

@@ -31,26 +31,41 @@ public static class DrawnTaskFiles
     /// <param name="written">Told of each image written.</param>
     /// <exception cref="ArgumentException">A number is out of its range.</exception>
     /// <exception cref="IOException">A file cannot be written.</exception>
-    public static void Write(DrawnTask task, string folder, int trainPerClass, int validationPerClass, int testPerClass, int seed, int size = DefaultSize, Action? written = null)
+    public static void Write(
+        DrawnTask task,
+        string folder,
+        int trainPerClass,
+        int validationPerClass,
+        int testPerClass,
+        int seed,
+        int size = DefaultSize,
+        Action? written = null
+    )
     {
         ArgumentNullException.ThrowIfNull(task);
         ArgumentException.ThrowIfNullOrEmpty(folder);
         (string Name, int PerClass)[] splits = [("train", trainPerClass), ("validation", validationPerClass), ("test", testPerClass)];
         foreach (var (split, perClass) in splits)
-            if (perClass < 1) throw new ArgumentException($"{perClass} {split} images per class: at least 1 is needed.");
-        if (size is < SmallestSize or > LargestSize) throw new ArgumentException($"A size of {size} pixels: {SmallestSize} to {LargestSize} are possible.");
+            if (perClass < 1)
+                throw new ArgumentException($"{perClass} {split} images per class: at least 1 is needed.");
+        if (size is < SmallestSize or > LargestSize)
+            throw new ArgumentException($"A size of {size} pixels: {SmallestSize} to {LargestSize} are possible.");
 
         foreach (var (split, perClass) in splits)
         {
             var table = new StringBuilder("ImagePath\tLabel\n");
             for (int classIndex = 0; classIndex < task.ClassNames.Count; classIndex++)
             {
-                string className = task.ClassNames[classIndex], relative = $"{split}/{className.Replace(' ', '_')}";
+                string className = task.ClassNames[classIndex],
+                    relative = $"{split}/{className.Replace(' ', '_')}";
                 Directory.CreateDirectory(Path.Combine(folder, relative));
                 for (int index = 0; index < perClass; index++)
                 {
                     string image = $"{relative}/{index:d3}.png";
-                    File.WriteAllBytes(Path.Combine(folder, image), Png(task, classIndex, RandomFor(task, seed, split, classIndex, index), size));
+                    File.WriteAllBytes(
+                        Path.Combine(folder, image),
+                        Png(task, classIndex, RandomFor(task, seed, split, classIndex, index), size)
+                    );
                     table.Append($"{image}\t{className}\n");
                     written?.Invoke();
                 }

@@ -8,13 +8,22 @@ public static class DrawnTasks
     /// <summary>All tasks.</summary>
     public static IReadOnlyList<DrawnTask> All { get; } =
     [
-        new ObjectsTask(), new TexturesTask(), new VariantsTask(), new CountingTask(), new LightingTask(), new SketchesTask(),
-        new TilingsTask(), new ScenesTask(), new ActionsTask(), new ViewsTask(), new NoisyTask(),
+        new ObjectsTask(),
+        new TexturesTask(),
+        new VariantsTask(),
+        new CountingTask(),
+        new LightingTask(),
+        new SketchesTask(),
+        new TilingsTask(),
+        new ScenesTask(),
+        new ActionsTask(),
+        new ViewsTask(),
+        new NoisyTask(),
     ];
 
     /// <summary>The task of a name.</summary>
     /// <exception cref="ArgumentException">There is no such task; the message lists those there are.</exception>
-    public static DrawnTask Named(string name)
-        => All.FirstOrDefault(task => task.Name == name)
+    public static DrawnTask Named(string name) =>
+        All.FirstOrDefault(task => task.Name == name)
         ?? throw new ArgumentException($"There is no task '{name}'. Choose one of {string.Join(", ", All.Select(task => task.Name))}.");
 }

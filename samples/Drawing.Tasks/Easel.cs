@@ -25,7 +25,8 @@ internal sealed class Easel : IDisposable
     public Random Dice { get; }
 
     /// <summary>Hands a native object to the easel, which disposes of it.</summary>
-    public T Keep<T>(T disposable) where T : IDisposable
+    public T Keep<T>(T disposable)
+        where T : IDisposable
     {
         _owned.Push(disposable);
         return disposable;
@@ -38,12 +39,15 @@ internal sealed class Easel : IDisposable
     public T Pick<T>(params ReadOnlySpan<T> choices) => choices[Dice.Next(choices.Length)];
 
     /// <summary>A named outline with centre (x, y) and about the given radius, turned by an angle in degrees.</summary>
-    public SKPath Shape(string name, float x, float y, float radius, float angle = 0) => Place(Keep(Shapes.Named(name)), x, y, radius, angle);
+    public SKPath Shape(string name, float x, float y, float radius, float angle = 0) =>
+        Place(Keep(Shapes.Named(name)), x, y, radius, angle);
 
     /// <summary>Moves a path drawn around the origin: scaled, turned, then shifted.</summary>
     public static SKPath Place(SKPath path, float x, float y, float scale, float angle = 0)
     {
-        path.Transform(SKMatrix.CreateTranslation(x, y).PreConcat(SKMatrix.CreateRotationDegrees(angle)).PreConcat(SKMatrix.CreateScale(scale, scale)));
+        path.Transform(
+            SKMatrix.CreateTranslation(x, y).PreConcat(SKMatrix.CreateRotationDegrees(angle)).PreConcat(SKMatrix.CreateScale(scale, scale))
+        );
         return path;
     }
 
@@ -68,8 +72,10 @@ internal sealed class Easel : IDisposable
     {
         SKPath path = Keep(new SKPath());
         path.MoveTo(points[0].X, points[0].Y);
-        foreach (var (x, y) in points[1..]) path.LineTo(x, y);
-        if (close) path.Close();
+        foreach (var (x, y) in points[1..])
+            path.LineTo(x, y);
+        if (close)
+            path.Close();
         return path;
     }
 
@@ -89,23 +95,36 @@ internal sealed class Easel : IDisposable
 
     public void Fill(SKPath path, SKShader shader, SKBlendMode mode = SKBlendMode.SrcOver)
     {
-        using var paint = new SKPaint { Shader = shader, IsAntialias = true, BlendMode = mode };
+        using var paint = new SKPaint
+        {
+            Shader = shader,
+            IsAntialias = true,
+            BlendMode = mode,
+        };
         Canvas.DrawPath(path, paint);
     }
 
     public void Stroke(SKPath path, SKColor colour, float width)
     {
-        using var paint = new SKPaint { Color = colour, IsAntialias = true, IsStroke = true, StrokeWidth = width, StrokeCap = SKStrokeCap.Round, StrokeJoin = SKStrokeJoin.Round };
+        using var paint = new SKPaint
+        {
+            Color = colour,
+            IsAntialias = true,
+            IsStroke = true,
+            StrokeWidth = width,
+            StrokeCap = SKStrokeCap.Round,
+            StrokeJoin = SKStrokeJoin.Round,
+        };
         Canvas.DrawPath(path, paint);
     }
 
     /// <summary>A gradient between two points.</summary>
-    public SKShader Gradient(float x0, float y0, float x1, float y1, params SKColor[] colours)
-        => Keep(SKShader.CreateLinearGradient(new SKPoint(x0, y0), new SKPoint(x1, y1), colours, SKShaderTileMode.Clamp));
+    public SKShader Gradient(float x0, float y0, float x1, float y1, params SKColor[] colours) =>
+        Keep(SKShader.CreateLinearGradient(new SKPoint(x0, y0), new SKPoint(x1, y1), colours, SKShaderTileMode.Clamp));
 
     /// <summary>A gradient around a point.</summary>
-    public SKShader Glow(float x, float y, float radius, params SKColor[] colours)
-        => Keep(SKShader.CreateRadialGradient(new SKPoint(x, y), radius, colours, SKShaderTileMode.Clamp));
+    public SKShader Glow(float x, float y, float radius, params SKColor[] colours) =>
+        Keep(SKShader.CreateRadialGradient(new SKPoint(x, y), radius, colours, SKShaderTileMode.Clamp));
 
     /// <summary>Paints into a layer of its own, which is then blurred by <paramref name="sigma"/> units.</summary>
     public void Blurred(float sigma, Action paintLayer)
@@ -133,8 +152,15 @@ internal sealed class Easel : IDisposable
     {
         SKShader noise = Keep(SKShader.CreatePerlinNoiseFractalNoise(frequency, frequency, 3, Dice.Next(1, 10_000)));
         // One channel of the noise as grey, with more contrast, at a constant opacity.
-        SKColorFilter grey = Keep(SKColorFilter.CreateColorMatrix([2.5f, 0, 0, 0, -0.75f, 2.5f, 0, 0, 0, -0.75f, 2.5f, 0, 0, 0, -0.75f, 0, 0, 0, 0, strength]));
-        using var paint = new SKPaint { Shader = noise, ColorFilter = grey, BlendMode = SKBlendMode.Overlay };
+        SKColorFilter grey = Keep(
+            SKColorFilter.CreateColorMatrix([2.5f, 0, 0, 0, -0.75f, 2.5f, 0, 0, 0, -0.75f, 2.5f, 0, 0, 0, -0.75f, 0, 0, 0, 0, strength])
+        );
+        using var paint = new SKPaint
+        {
+            Shader = noise,
+            ColorFilter = grey,
+            BlendMode = SKBlendMode.Overlay,
+        };
         Canvas.DrawRect(-Side, -Side, 3 * Side, 3 * Side, paint);
     }
 
@@ -158,13 +184,15 @@ internal sealed class Easel : IDisposable
     private float Gauss()
     {
         float sum = -2;
-        for (int i = 0; i < 4; i++) sum += Dice.NextSingle();
+        for (int i = 0; i < 4; i++)
+            sum += Dice.NextSingle();
         return sum * 1.732f;
     }
 
     public void Dispose()
     {
-        while (_owned.TryPop(out IDisposable? owned)) owned.Dispose();
+        while (_owned.TryPop(out IDisposable? owned))
+            owned.Dispose();
         Canvas.Dispose();
     }
 }

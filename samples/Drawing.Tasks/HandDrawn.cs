@@ -17,33 +17,45 @@ internal static class HandDrawn
         var waves = new (float X, float Y, float Phase, float ShiftX, float ShiftY)[5];
         for (int i = 0; i < waves.Length; i++)
         {
-            float period = 28 + 45 * random.NextSingle(), angle = MathF.Tau * random.NextSingle(), direction = MathF.Tau * random.NextSingle();
-            waves[i] = (MathF.Cos(angle) * MathF.Tau / period, MathF.Sin(angle) * MathF.Tau / period, MathF.Tau * random.NextSingle(), MathF.Cos(direction) * amount * 0.6f, MathF.Sin(direction) * amount * 0.6f);
+            float period = 28 + 45 * random.NextSingle(),
+                angle = MathF.Tau * random.NextSingle(),
+                direction = MathF.Tau * random.NextSingle();
+            waves[i] = (
+                MathF.Cos(angle) * MathF.Tau / period,
+                MathF.Sin(angle) * MathF.Tau / period,
+                MathF.Tau * random.NextSingle(),
+                MathF.Cos(direction) * amount * 0.6f,
+                MathF.Sin(direction) * amount * 0.6f
+            );
         }
 
         var wobbled = new SKPath { FillType = path.FillType };
         using var measure = new SKPathMeasure(path, forceClosed: false, resScale: 4);
         do
         {
-            if (measure.Length <= 0) continue;
+            if (measure.Length <= 0)
+                continue;
             int steps = Math.Max(8, (int)(measure.Length / Step));
             int count = measure.IsClosed ? steps : steps + 1;
             for (int i = 0; i < count; i++)
             {
                 SKPoint point = measure.GetPosition(measure.Length * i / steps);
-                float x = point.X, y = point.Y;
+                float x = point.X,
+                    y = point.Y;
                 foreach (var wave in waves)
                 {
                     float height = MathF.Sin(point.X * wave.X + point.Y * wave.Y + wave.Phase);
                     x += height * wave.ShiftX;
                     y += height * wave.ShiftY;
                 }
-                if (i == 0) wobbled.MoveTo(x, y);
-                else wobbled.LineTo(x, y);
+                if (i == 0)
+                    wobbled.MoveTo(x, y);
+                else
+                    wobbled.LineTo(x, y);
             }
-            if (measure.IsClosed) wobbled.Close();
-        }
-        while (measure.NextContour());
+            if (measure.IsClosed)
+                wobbled.Close();
+        } while (measure.NextContour());
         return wobbled;
     }
 }

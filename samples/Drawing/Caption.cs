@@ -10,17 +10,32 @@ namespace Drawing;
 /// <param name="Light">Index into <see cref="Words.Lights"/>.</param>
 public sealed record Caption(string Text, int? Shape, int? Colour, int? Texture, int? Size, int? Background, int? Light)
 {
-    private static readonly string[] Beginnings = ["a photo of ", "a drawing of ", "a picture of ", "an image of ", "a rendering of ", "a sketch of ", "", ""];
+    private static readonly string[] Beginnings =
+    [
+        "a photo of ",
+        "a drawing of ",
+        "a picture of ",
+        "an image of ",
+        "a rendering of ",
+        "a sketch of ",
+        "",
+        "",
+    ];
     private static readonly string[] NamesOfAnything = ["shape", "thing", "object", "texture"];
 
     /// <summary>Whether nothing the caption says is wrong of the scene.</summary>
-    public bool IsTrueOf(Scene scene)
-        => (Shape ?? scene.Shape) == scene.Shape && (Colour ?? scene.Colour) == scene.Colour && (Texture ?? scene.Texture) == scene.Texture
-            && (Size ?? scene.Size) == scene.Size && (Background ?? scene.Background) == scene.Background && (Light ?? scene.Light) == scene.Light;
+    public bool IsTrueOf(Scene scene) =>
+        (Shape ?? scene.Shape) == scene.Shape
+        && (Colour ?? scene.Colour) == scene.Colour
+        && (Texture ?? scene.Texture) == scene.Texture
+        && (Size ?? scene.Size) == scene.Size
+        && (Background ?? scene.Background) == scene.Background
+        && (Light ?? scene.Light) == scene.Light;
 
     /// <summary>"a photo of a {size} {colour} {texture} {shape} on a {background} background.", without what is not asked for.</summary>
-    public static string Plain(int? shape = null, int? colour = null, int? texture = null)
-        => $"a photo of a {Join(Usual(Words.Colours, colour), Usual(Words.Textures, texture), Usual(Words.Shapes, shape) ?? NamesOfAnything[0])}.";
+    public static string Plain(int? shape = null, int? colour = null, int? texture = null) =>
+        "a photo of a "
+        + $"{Join(Usual(Words.Colours, colour), Usual(Words.Textures, texture), Usual(Words.Shapes, shape) ?? NamesOfAnything[0])}.";
 
     /// <summary>One text for every shape, colour or texture, alike but for its name: what an image can be asked.</summary>
     /// <param name="attribute">Which.</param>
@@ -29,8 +44,14 @@ public sealed record Caption(string Text, int? Shape, int? Colour, int? Texture,
     public static IReadOnlyList<string> Question(Attribute attribute, int seed, long index)
     {
         var random = new SceneRandom(seed, index);
-        string beginning = Beginnings[random.Next(Beginnings.Length)], anything = NamesOfAnything[random.Next(NamesOfAnything.Length)];
-        IReadOnlyList<string[]> words = attribute switch { Attribute.Shape => Words.Shapes, Attribute.Colour => Words.Colours, _ => Words.Textures };
+        string beginning = Beginnings[random.Next(Beginnings.Length)],
+            anything = NamesOfAnything[random.Next(NamesOfAnything.Length)];
+        IReadOnlyList<string[]> words = attribute switch
+        {
+            Attribute.Shape => Words.Shapes,
+            Attribute.Colour => Words.Colours,
+            _ => Words.Textures,
+        };
         var texts = new string[words.Count];
         for (int i = 0; i < texts.Length; i++)
             texts[i] = $"{beginning}a {Join(Spoken(words, i, ref random), attribute == Attribute.Shape ? null : anything)}.";
@@ -46,16 +67,26 @@ public sealed record Caption(string Text, int? Shape, int? Colour, int? Texture,
         int? size = scene.Size != 1 && random.Chance(0.3f) ? scene.Size : null;
         int? background = random.Chance(0.25f) ? scene.Background : null;
         int? light = scene.Light != 1 && random.Chance(0.5f) ? scene.Light : null;
-        if (shape is null && colour is null && texture is null) texture = scene.Texture;
+        if (shape is null && colour is null && texture is null)
+            texture = scene.Texture;
 
         string beginning = Beginnings[random.Next(Beginnings.Length)];
-        if (light is int l && beginning.Length == 0) beginning = Beginnings[0];
+        if (light is int l && beginning.Length == 0)
+            beginning = Beginnings[0];
         string noun = Spoken(Words.Shapes, shape, ref random) ?? NamesOfAnything[random.Next(NamesOfAnything.Length)];
         // Always "a", as in CLIP's templates, where the class name is not known either.
-        string thing = "a " + Join(Spoken(Words.Sizes, size, ref random), Spoken(Words.Colours, colour, ref random), Spoken(Words.Textures, texture, ref random), noun);
+        string thing =
+            "a "
+            + Join(
+                Spoken(Words.Sizes, size, ref random),
+                Spoken(Words.Colours, colour, ref random),
+                Spoken(Words.Textures, texture, ref random),
+                noun
+            );
         string surroundings = Spoken(Words.Colours, background, ref random) is { } behind ? $" on a {behind} background" : "";
         string text = beginning + thing + surroundings + ".";
-        if (Spoken(Words.Lights, light, ref random) is { } lit) text = $"a {lit} {text[(text.IndexOf(' ', StringComparison.Ordinal) + 1)..]}";
+        if (Spoken(Words.Lights, light, ref random) is { } lit)
+            text = $"a {lit} {text[(text.IndexOf(' ', StringComparison.Ordinal) + 1)..]}";
         return new Caption(text, shape, colour, texture, size, background, light);
     }
 
@@ -63,7 +94,8 @@ public sealed record Caption(string Text, int? Shape, int? Colour, int? Texture,
 
     private static string? Spoken(IReadOnlyList<string[]> words, int? index, ref SceneRandom random)
     {
-        if (index is not int i) return null;
+        if (index is not int i)
+            return null;
         string[] names = words[i];
         return random.Chance(0.75f) ? names[0] : names[random.Next(names.Length)];
     }

@@ -27,15 +27,18 @@ public sealed class ScenePainter : IDisposable
     /// <param name="planes">[3 · side · side] red, green and blue planes, row by row.</param>
     public void Paint(Scene scene, Span<byte> planes)
     {
-        if (planes.Length != Length) throw new ArgumentException($"{Length} bytes are needed, not {planes.Length}.", nameof(planes));
+        if (planes.Length != Length)
+            throw new ArgumentException($"{Length} bytes are needed, not {planes.Length}.", nameof(planes));
         var random = new SceneRandom(scene.Variation, 0);
         PaintBackground(scene, ref random);
 
-        SKColor main = Varied(Words.Paints[scene.Colour], ref random), second = SecondTone(main, ref random);
+        SKColor main = Varied(Words.Paints[scene.Colour], ref random),
+            second = SecondTone(main, ref random);
         _canvas.Save();
         _canvas.Translate(scene.CentreX * _side, scene.CentreY * _side);
         _canvas.RotateDegrees(scene.Rotation);
-        float radius = scene.Radius * _side, stretch = MathF.Sqrt(scene.Stretch);
+        float radius = scene.Radius * _side,
+            stretch = MathF.Sqrt(scene.Stretch);
         _canvas.Scale(radius * stretch, radius / stretch);
         Fill.Draw(_canvas, _paint, ShapeOutlines.Of(scene.Shape), scene.Texture, main, second, ref random);
         _canvas.Restore();
@@ -60,28 +63,47 @@ public sealed class ScenePainter : IDisposable
             SKColor end = Mix(colour, random.Chance(0.5f) ? SKColors.White : SKColors.Black, random.Next(0.2f, 0.4f));
             var (sine, cosine) = MathF.SinCos(random.Next(0f, MathF.Tau));
             float half = _side / 2f;
-            using SKShader shader = SKShader.CreateLinearGradient(new SKPoint(half - half * cosine, half - half * sine), new SKPoint(half + half * cosine, half + half * sine), [colour, end], SKShaderTileMode.Clamp);
+            using SKShader shader = SKShader.CreateLinearGradient(
+                new SKPoint(half - half * cosine, half - half * sine),
+                new SKPoint(half + half * cosine, half + half * sine),
+                [colour, end],
+                SKShaderTileMode.Clamp
+            );
             _paint.Shader = shader;
             _canvas.DrawPaint(_paint);
             _paint.Shader = null;
             return;
         }
         _canvas.Clear(colour);
-        if (scene.BackgroundKind != BackgroundKind.Patches) return;
+        if (scene.BackgroundKind != BackgroundKind.Patches)
+            return;
         for (int patch = 0; patch < 6; patch++)
         {
             _paint.Color = Mix(colour, random.Chance(0.5f) ? SKColors.White : SKColors.Black, random.Next(0.08f, 0.2f));
-            _canvas.DrawOval(random.Next(0f, _side), random.Next(0f, _side), random.Next(0.1f, 0.3f) * _side, random.Next(0.1f, 0.3f) * _side, _paint);
+            _canvas.DrawOval(
+                random.Next(0f, _side),
+                random.Next(0f, _side),
+                random.Next(0.1f, 0.3f) * _side,
+                random.Next(0.1f, 0.3f) * _side,
+                _paint
+            );
         }
     }
 
     /// <summary>Light that falls off to one side, and noise; from interleaved pixels to planes.</summary>
     private void Light(Scene scene, Span<byte> planes, ref SceneRandom random)
     {
-        float level = scene.Light switch { 0 => random.Next(0.4f, 0.58f), 1 => random.Next(0.85f, 1.05f), _ => 1f };
+        float level = scene.Light switch
+        {
+            0 => random.Next(0.4f, 0.58f),
+            1 => random.Next(0.85f, 1.05f),
+            _ => 1f,
+        };
         int lift = scene.Light == 2 ? (int)random.Next(45f, 70f) : 0;
-        float right = random.Next(-0.15f, 0.15f) * level / _side, down = random.Next(-0.15f, 0.15f) * level / _side;
-        int noise = scene.BackgroundKind == BackgroundKind.Noise ? 28 : 6, pixels = _side * _side;
+        float right = random.Next(-0.15f, 0.15f) * level / _side,
+            down = random.Next(-0.15f, 0.15f) * level / _side;
+        int noise = scene.BackgroundKind == BackgroundKind.Noise ? 28 : 6,
+            pixels = _side * _side;
         ReadOnlySpan<byte> source = _bitmap.GetPixelSpan();
         for (int y = 0, pixel = 0; y < _side; y++)
         {
@@ -103,7 +125,11 @@ public sealed class ScenePainter : IDisposable
     {
         float brightness = random.Next(0.85f, 1.1f);
         byte Channel(byte value, float shift) => (byte)Math.Clamp(value * brightness + shift, 0, 255);
-        return new SKColor(Channel(colour.Red, random.Next(-14f, 14f)), Channel(colour.Green, random.Next(-14f, 14f)), Channel(colour.Blue, random.Next(-14f, 14f)));
+        return new SKColor(
+            Channel(colour.Red, random.Next(-14f, 14f)),
+            Channel(colour.Green, random.Next(-14f, 14f)),
+            Channel(colour.Blue, random.Next(-14f, 14f))
+        );
     }
 
     /// <summary>A lighter or darker tone that stands out from the main one.</summary>

@@ -1,14 +1,14 @@
 namespace Drawing;
 
-/// <summary>A stream of random numbers of its own for every image: SplitMix64 (Steele, Lea, Flood 2014) started from seed and index.</summary>
+/// <summary>A stream of random numbers of its own for every image: SplitMix64 (Steele, Lea, Flood 2014) started from seed and
+/// index.</summary>
 internal struct SceneRandom
 {
     private const ulong Golden = 0x9E3779B97F4A7C15;
 
     private ulong _state;
 
-    public SceneRandom(int seed, long index)
-        => _state = Mix(Mix(unchecked((ulong)seed + Golden)) ^ unchecked((ulong)index * Golden));
+    public SceneRandom(int seed, long index) => _state = Mix(Mix(unchecked((ulong)seed + Golden)) ^ unchecked((ulong)index * Golden));
 
     /// <summary>64 random bits.</summary>
     public ulong NextBits() => Mix(_state += Golden);

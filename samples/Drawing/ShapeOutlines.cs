@@ -2,7 +2,8 @@ using SkiaSharp;
 
 namespace Drawing;
 
-/// <summary>The outlines of <see cref="Words.Shapes"/> in the circle of radius 1 around the origin, y downwards. Built once; paths are only read afterwards.</summary>
+/// <summary>The outlines of <see cref="Words.Shapes"/> in the circle of radius 1 around the origin, y downwards. Built once; paths are only
+/// read afterwards.</summary>
 internal static class ShapeOutlines
 {
     private static readonly Dictionary<string, Action<SKPath>> Builders = new()
@@ -15,15 +16,100 @@ internal static class ShapeOutlines
         ["diamond"] = path => Lines(path, 0, -1, 0.65f, 0, 0, 1, -0.65f, 0),
         ["pentagon"] = path => Polygon(path, 5, 0.95f, -90),
         ["hexagon"] = path => Polygon(path, 6, 0.95f, 0),
-        ["cross"] = path => Lines(path, -0.3f, -0.9f, 0.3f, -0.9f, 0.3f, -0.3f, 0.9f, -0.3f, 0.9f, 0.3f, 0.3f, 0.3f, 0.3f, 0.9f, -0.3f, 0.9f, -0.3f, 0.3f, -0.9f, 0.3f, -0.9f, -0.3f, -0.3f, -0.3f),
+        ["cross"] = path =>
+            Lines(
+                path,
+                -0.3f,
+                -0.9f,
+                0.3f,
+                -0.9f,
+                0.3f,
+                -0.3f,
+                0.9f,
+                -0.3f,
+                0.9f,
+                0.3f,
+                0.3f,
+                0.3f,
+                0.3f,
+                0.9f,
+                -0.3f,
+                0.9f,
+                -0.3f,
+                0.3f,
+                -0.9f,
+                0.3f,
+                -0.9f,
+                -0.3f,
+                -0.3f,
+                -0.3f
+            ),
         ["ring"] = Ring,
         ["crescent"] = Crescent,
         ["arrow"] = path => Lines(path, -0.95f, -0.28f, 0.15f, -0.28f, 0.15f, -0.75f, 1f, 0, 0.15f, 0.75f, 0.15f, 0.28f, -0.95f, 0.28f),
         ["oval"] = path => path.AddOval(new SKRect(-1f, -0.55f, 1f, 0.55f)),
         ["drop"] = Drop,
         ["flower"] = Flower,
-        ["house"] = path => Lines(path, 0, -0.95f, 0.95f, -0.1f, 0.7f, -0.1f, 0.7f, 0.85f, 0.22f, 0.85f, 0.22f, 0.3f, -0.22f, 0.3f, -0.22f, 0.85f, -0.7f, 0.85f, -0.7f, -0.1f, -0.95f, -0.1f),
-        ["tree"] = path => Lines(path, 0, -1, 0.5f, -0.4f, 0.28f, -0.4f, 0.72f, 0.15f, 0.42f, 0.15f, 0.9f, 0.65f, 0.16f, 0.65f, 0.16f, 1f, -0.16f, 1f, -0.16f, 0.65f, -0.9f, 0.65f, -0.42f, 0.15f, -0.72f, 0.15f, -0.28f, -0.4f, -0.5f, -0.4f),
+        ["house"] = path =>
+            Lines(
+                path,
+                0,
+                -0.95f,
+                0.95f,
+                -0.1f,
+                0.7f,
+                -0.1f,
+                0.7f,
+                0.85f,
+                0.22f,
+                0.85f,
+                0.22f,
+                0.3f,
+                -0.22f,
+                0.3f,
+                -0.22f,
+                0.85f,
+                -0.7f,
+                0.85f,
+                -0.7f,
+                -0.1f,
+                -0.95f,
+                -0.1f
+            ),
+        ["tree"] = path =>
+            Lines(
+                path,
+                0,
+                -1,
+                0.5f,
+                -0.4f,
+                0.28f,
+                -0.4f,
+                0.72f,
+                0.15f,
+                0.42f,
+                0.15f,
+                0.9f,
+                0.65f,
+                0.16f,
+                0.65f,
+                0.16f,
+                1f,
+                -0.16f,
+                1f,
+                -0.16f,
+                0.65f,
+                -0.9f,
+                0.65f,
+                -0.42f,
+                0.15f,
+                -0.72f,
+                0.15f,
+                -0.28f,
+                -0.4f,
+                -0.5f,
+                -0.4f
+            ),
         ["fish"] = Fish,
         ["cloud"] = Cloud,
         ["lightning bolt"] = path => Lines(path, 0.25f, -1, -0.6f, 0.15f, -0.08f, 0.15f, -0.3f, 1, 0.6f, -0.2f, 0.1f, -0.2f, 0.55f, -1),
@@ -48,21 +134,26 @@ internal static class ShapeOutlines
     private static void Lines(SKPath path, params ReadOnlySpan<float> coordinates)
     {
         path.MoveTo(coordinates[0], coordinates[1]);
-        for (int i = 2; i < coordinates.Length; i += 2) path.LineTo(coordinates[i], coordinates[i + 1]);
+        for (int i = 2; i < coordinates.Length; i += 2)
+            path.LineTo(coordinates[i], coordinates[i + 1]);
         path.Close();
     }
 
-    private static void Polygon(SKPath path, int corners, float radius, float firstDegrees) => Corners(path, corners, firstDegrees, _ => radius);
+    private static void Polygon(SKPath path, int corners, float radius, float firstDegrees) =>
+        Corners(path, corners, firstDegrees, _ => radius);
 
-    private static void Star(SKPath path, int points, float outer, float inner) => Corners(path, 2 * points, -90, i => i % 2 == 0 ? outer : inner);
+    private static void Star(SKPath path, int points, float outer, float inner) =>
+        Corners(path, 2 * points, -90, i => i % 2 == 0 ? outer : inner);
 
     private static void Corners(SKPath path, int corners, float firstDegrees, Func<int, float> radius)
     {
         for (int i = 0; i < corners; i++)
         {
             var (sine, cosine) = MathF.SinCos((firstDegrees + 360f * i / corners) * MathF.PI / 180);
-            if (i == 0) path.MoveTo(radius(i) * cosine, radius(i) * sine);
-            else path.LineTo(radius(i) * cosine, radius(i) * sine);
+            if (i == 0)
+                path.MoveTo(radius(i) * cosine, radius(i) * sine);
+            else
+                path.LineTo(radius(i) * cosine, radius(i) * sine);
         }
         path.Close();
     }
@@ -146,7 +237,29 @@ internal static class ShapeOutlines
         path.FillType = SKPathFillType.EvenOdd;
         path.AddCircle(-0.55f, 0, 0.42f);
         path.AddCircle(-0.55f, 0, 0.18f);
-        Lines(path, -0.13f, -0.13f, 1f, -0.13f, 1f, 0.45f, 0.8f, 0.45f, 0.8f, 0.13f, 0.6f, 0.13f, 0.6f, 0.38f, 0.4f, 0.38f, 0.4f, 0.13f, -0.13f, 0.13f);
+        Lines(
+            path,
+            -0.13f,
+            -0.13f,
+            1f,
+            -0.13f,
+            1f,
+            0.45f,
+            0.8f,
+            0.45f,
+            0.8f,
+            0.13f,
+            0.6f,
+            0.13f,
+            0.6f,
+            0.38f,
+            0.4f,
+            0.38f,
+            0.4f,
+            0.13f,
+            -0.13f,
+            0.13f
+        );
     }
 
     private static void Boat(SKPath path)

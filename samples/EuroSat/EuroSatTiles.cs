@@ -36,8 +36,10 @@ public static class EuroSatTiles
     /// <exception cref="IOException">The tiles do not lie beside the program.</exception>
     public static IReadOnlyList<EuroSatTile> Test => Read(TestTable);
 
-    private static IReadOnlyList<EuroSatTile> Read(string table)
-        => [.. from line in File.ReadLines(table).Skip(1)
-               let cells = line.Split('\t')
-               select new EuroSatTile(Path.GetFullPath(cells[0], Folder), cells[1])];
+    private static IReadOnlyList<EuroSatTile> Read(string table) =>
+        [
+            .. from line in File.ReadLines(table).Skip(1)
+            let cells = line.Split('\t')
+            select new EuroSatTile(Path.GetFullPath(cells[0], Folder), cells[1]),
+        ];
 }

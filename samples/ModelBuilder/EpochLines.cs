@@ -9,10 +9,15 @@ internal sealed class EpochLines : IProgress<DplProgress>
 
     public void Report(DplProgress value)
     {
-        if (value.Step != value.Steps) return;
+        if (value.Step != value.Steps)
+            return;
         var now = (value.Stage, value.Epoch * 10 / value.Epochs);
-        if (now == _last) return;
+        if (now == _last)
+            return;
         _last = now;
-        Console.WriteLine($"{value.Stage} epoch {value.Epoch}/{value.Epochs}: loss {value.TrainLoss:f3}, {(long)value.Remaining.TotalHours:00}:{value.Remaining:mm\\:ss} left");
+        Console.WriteLine(
+            $"{value.Stage} epoch {value.Epoch}/{value.Epochs}: loss {value.TrainLoss:f3}, "
+                + $"{(long)value.Remaining.TotalHours:00}:{value.Remaining:mm\\:ss} left"
+        );
     }
 }

@@ -19,6 +19,11 @@ public static partial class FlowerClassifier
         scored.Schema["Score"].GetSlotNames(ref names);
         IDataView classes = mlContext.Data.LoadFromEnumerable(names.DenseValues().Select(name => new { Name = name.ToString() }));
         ITransformer toKey = mlContext.Transforms.Conversion.MapValueToKey("PredictedLabel", keyData: classes).Fit(scored);
-        return mlContext.MulticlassClassification.Evaluate(toKey.Transform(scored), labelColumnName: "Label", scoreColumnName: "Score", predictedLabelColumnName: "PredictedLabel");
+        return mlContext.MulticlassClassification.Evaluate(
+            toKey.Transform(scored),
+            labelColumnName: "Label",
+            scoreColumnName: "Score",
+            predictedLabelColumnName: "PredictedLabel"
+        );
     }
 }

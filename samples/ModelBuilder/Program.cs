@@ -8,14 +8,29 @@ using Microsoft.ML.Dpl;
 using Microsoft.ML.Dpl.Clip;
 using ModelBuilder;
 
-var clip = new Option<string>("--clip") { Description = "Folder of a CLIP in Hugging Face layout, a .safetensors file with OpenAI's names, or tiny: the one that comes along.", DefaultValueFactory = _ => "tiny" };
-var output = new Option<FileInfo>("--output") { Description = "Where the model goes.", DefaultValueFactory = _ => new FileInfo("modelbuilder/FlowerClassifier.zip") };
-var test = new Option<DirectoryInfo>("--test") { Description = "Folder of other images, laid out alike, to measure the model on." }.AcceptExistingOnly();
+var clip = new Option<string>("--clip")
+{
+    Description = "Folder of a CLIP in Hugging Face layout, a .safetensors file with OpenAI's names, or tiny: the one that comes along.",
+    DefaultValueFactory = _ => "tiny",
+};
+var output = new Option<FileInfo>("--output")
+{
+    Description = "Where the model goes.",
+    DefaultValueFactory = _ => new FileInfo("modelbuilder/FlowerClassifier.zip"),
+};
+var test = new Option<DirectoryInfo>("--test")
+{
+    Description = "Folder of other images, laid out alike, to measure the model on.",
+}.AcceptExistingOnly();
 var template = new Option<string?>("--template")
 {
     Description = "Text of a class. Default: a photo of a {}., or that of the satellite tiles.",
 };
-var searchEpochs = new Option<int>("--search-epochs") { Description = "Epochs of search; 0: no search, 4 prompt rows in every layer.", DefaultValueFactory = _ => 20 };
+var searchEpochs = new Option<int>("--search-epochs")
+{
+    Description = "Epochs of search; 0: no search, 4 prompt rows in every layer.",
+    DefaultValueFactory = _ => 20,
+};
 var trainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 40 };
 var batch = new Option<int>("--batch") { Description = "Images per step.", DefaultValueFactory = _ => 16 };
 var device = new Option<string?>("--device") { Description = "cpu, cuda or cuda:n." };
@@ -25,36 +40,74 @@ var folder = new Argument<DirectoryInfo>("folder")
     Description = "One folder of images for each class, named as the class. Default: satellite tiles that come along.",
     Arity = ArgumentArity.ZeroOrOne,
 }.AcceptExistingOnly();
-var train = new Command("train", "Trains a classifier on a folder of images and saves it as an ML.NET model.") { folder, clip, output, test, template, searchEpochs, trainingEpochs, batch, device };
-train.SetAction((arguments, cancellation) => Guarded(() =>
+var train = new Command("train", "Trains a classifier on a folder of images and saves it as an ML.NET model.")
 {
-    FileInfo zip = arguments.GetRequiredValue(output);
-    DplTrainer.Options OptionsFor(string usual) => Options(arguments, arguments.GetValue(template) ?? usual, cancellation);
-    if (arguments.GetValue(folder) is { } own) TrainOnFolder(own, arguments.GetValue(test), zip, OptionsFor("a photo of a {}."));
-    else if (arguments.GetValue(test) is not null) throw new ArgumentException("--test belongs to a folder of your own: name it too.");
-    else TrainOnTiles(zip, OptionsFor(EuroSatTiles.Template));
-}));
+    folder,
+    clip,
+    output,
+    test,
+    template,
+    searchEpochs,
+    trainingEpochs,
+    batch,
+    device,
+};
+train.SetAction(
+    (arguments, cancellation) =>
+        Guarded(() =>
+        {
+            FileInfo zip = arguments.GetRequiredValue(output);
+            DplTrainer.Options OptionsFor(string usual) => Options(arguments, arguments.GetValue(template) ?? usual, cancellation);
+            if (arguments.GetValue(folder) is { } own)
+                TrainOnFolder(own, arguments.GetValue(test), zip, OptionsFor("a photo of a {}."));
+            else if (arguments.GetValue(test) is not null)
+                throw new ArgumentException("--test belongs to a folder of your own: name it too.");
+            else
+                TrainOnTiles(zip, OptionsFor(EuroSatTiles.Template));
+        })
+);
 
 var model = new Argument<FileInfo>("model") { Description = "A saved model." }.AcceptExistingOnly();
 var files = new Argument<FileInfo[]>("files") { Description = "Image files.", Arity = ArgumentArity.OneOrMore }.AcceptExistingOnly();
 var predict = new Command("predict", "Classifies images with a saved model: all classes, the most probable first.") { model, files };
 predict.SetAction((arguments, _) => Guarded(() => Predict(arguments.GetRequiredValue(model), arguments.GetRequiredValue(files))));
 
-var root = new RootCommand("The classifier that Model Builder would generate, with prompts for CLIP as its trainer. Without a command it draws a small task and learns it.")
+var root = new RootCommand(
+    "The classifier that Model Builder would generate, with prompts for CLIP as its trainer. Without a command it draws a small task "
+        + "and learns it."
+)
 {
-    train, predict, clip, output, searchEpochs, trainingEpochs, batch, device,
+    train,
+    predict,
+    clip,
+    output,
+    searchEpochs,
+    trainingEpochs,
+    batch,
+    device,
 };
-root.SetAction((arguments, cancellation) => Guarded(() =>
-{
-    FileInfo zip = arguments.GetRequiredValue(output);
-    DrawnTask task = DrawnTasks.Named("lighting");
-    string images = Path.Combine(zip.DirectoryName!, "lighting");
-    DrawnTaskFiles.Write(task, images, trainPerClass: 16, validationPerClass: 1, testPerClass: 25, seed: 1);
-    Console.WriteLine($"Drew images of {task.ClassNames.Count} classes into {images}.");
-    DirectoryInfo Split(string name) => new(Path.Combine(images, name));
-    TrainOnFolder(Split("train"), Split("test"), zip, Options(arguments, task.Template, cancellation));
-    Predict(zip, [.. Split("test").EnumerateFiles("000.png", SearchOption.AllDirectories).OrderBy(file => file.FullName, StringComparer.Ordinal).Take(2)]);
-}));
+root.SetAction(
+    (arguments, cancellation) =>
+        Guarded(() =>
+        {
+            FileInfo zip = arguments.GetRequiredValue(output);
+            DrawnTask task = DrawnTasks.Named("lighting");
+            string images = Path.Combine(zip.DirectoryName!, "lighting");
+            DrawnTaskFiles.Write(task, images, trainPerClass: 16, validationPerClass: 1, testPerClass: 25, seed: 1);
+            Console.WriteLine($"Drew images of {task.ClassNames.Count} classes into {images}.");
+            DirectoryInfo Split(string name) => new(Path.Combine(images, name));
+            TrainOnFolder(Split("train"), Split("test"), zip, Options(arguments, task.Template, cancellation));
+            Predict(
+                zip,
+                [
+                    .. Split("test")
+                        .EnumerateFiles("000.png", SearchOption.AllDirectories)
+                        .OrderBy(file => file.FullName, StringComparer.Ordinal)
+                        .Take(2),
+                ]
+            );
+        })
+);
 return await root.Parse(args).InvokeAsync();
 
 DplTrainer.Options Options(ParseResult arguments, string classTemplate, CancellationToken cancellation)
@@ -64,8 +117,10 @@ DplTrainer.Options Options(ParseResult arguments, string classTemplate, Cancella
     options.Template = classTemplate;
     options.BatchSize = arguments.GetValue(batch);
     options.TrainingEpochs = arguments.GetValue(trainingEpochs);
-    if (arguments.GetValue(searchEpochs) == 0) options.Configuration = PromptConfiguration.Uniform(options.Backbone, 4);
-    else options.SearchEpochs = arguments.GetValue(searchEpochs);
+    if (arguments.GetValue(searchEpochs) == 0)
+        options.Configuration = PromptConfiguration.Uniform(options.Backbone, 4);
+    else
+        options.SearchEpochs = arguments.GetValue(searchEpochs);
     options.Device = arguments.GetValue(device);
     options.Progress = new EpochLines();
     options.CancellationToken = cancellation;
@@ -76,13 +131,14 @@ static void TrainOnFolder(DirectoryInfo images, DirectoryInfo? others, FileInfo 
 {
     FlowerClassifier.Train(zip.FullName, images.FullName, options);
     Saved(zip);
-    if (others is not null) Measure(zip, mlContext => FlowerClassifier.LoadImageFromFolder(mlContext, others.FullName), others.FullName);
+    if (others is not null)
+        Measure(zip, mlContext => FlowerClassifier.LoadImageFromFolder(mlContext, others.FullName), others.FullName);
 }
 
 static void TrainOnTiles(FileInfo zip, DplTrainer.Options options)
 {
-    static IDataView Load(MLContext mlContext, IEnumerable<EuroSatTile> tiles)
-        => FlowerClassifier.LoadImages(mlContext, tiles.Select(tile => (tile.ImagePath, tile.Label)));
+    static IDataView Load(MLContext mlContext, IEnumerable<EuroSatTile> tiles) =>
+        FlowerClassifier.LoadImages(mlContext, tiles.Select(tile => (tile.ImagePath, tile.Label)));
     Console.WriteLine($"Satellite tiles in {EuroSatTiles.Folder}.");
     var mlContext = new MLContext(seed: 1);
     FlowerClassifier.Train(mlContext, zip.FullName, Load(mlContext, EuroSatTiles.Train), options);
@@ -103,7 +159,9 @@ static void Measure(FileInfo zip, Func<MLContext, IDataView> load, string others
     ITransformer saved = mlContext.Model.Load(zip.FullName, out _);
     using var held = saved as IDisposable;
     MulticlassClassificationMetrics metrics = FlowerClassifier.Evaluate(mlContext, saved, load(mlContext));
-    Console.WriteLine($"Accuracy on {others}: {metrics.MicroAccuracy:f4}, mean over classes {metrics.MacroAccuracy:f4}, log-loss {metrics.LogLoss:f3}.");
+    Console.WriteLine(
+        $"Accuracy on {others}: {metrics.MicroAccuracy:f4}, mean over classes {metrics.MacroAccuracy:f4}, log-loss {metrics.LogLoss:f3}."
+    );
 }
 
 static void Predict(FileInfo zip, FileInfo[] images)
@@ -112,7 +170,11 @@ static void Predict(FileInfo zip, FileInfo[] images)
     foreach (FileInfo image in images)
     {
         Console.WriteLine(Path.Combine(image.Directory!.Name, image.Name));
-        foreach (var (label, score) in FlowerClassifier.PredictAllLabels(new FlowerClassifier.ModelInput { ImageSource = File.ReadAllBytes(image.FullName) }))
+        foreach (
+            var (label, score) in FlowerClassifier.PredictAllLabels(
+                new FlowerClassifier.ModelInput { ImageSource = File.ReadAllBytes(image.FullName) }
+            )
+        )
             Console.WriteLine($"  {score:f4}  {label}");
     }
 }
@@ -130,7 +192,15 @@ static Task<int> Guarded(Action run)
         Console.Error.WriteLine("Cancelled.");
         return Task.FromResult(2);
     }
-    catch (Exception e) when (Cause(e) is ArgumentException or InvalidOperationException or InvalidDataException or IOException or UnauthorizedAccessException or DllNotFoundException)
+    catch (Exception e)
+        when (Cause(e)
+                is ArgumentException
+                    or InvalidOperationException
+                    or InvalidDataException
+                    or IOException
+                    or UnauthorizedAccessException
+                    or DllNotFoundException
+        )
     {
         Console.Error.WriteLine(Cause(e).Message);
         return Task.FromResult(1);

@@ -6,7 +6,8 @@ internal static class AtomicFile
     public static void Write(string path, Action<Stream> write)
     {
         string partial = $"{path}.partial";
-        using (FileStream stream = File.Create(partial)) write(stream);
+        using (FileStream stream = File.Create(partial))
+            write(stream);
         File.Move(partial, path, overwrite: true);
     }
 }

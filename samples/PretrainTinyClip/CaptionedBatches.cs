@@ -11,7 +11,13 @@ namespace PretrainTinyClip;
 /// <param name="Truth">[images · captions] 1 where nothing the caption says is wrong of the image, else 0.</param>
 /// <param name="Questions">What every image is asked besides.</param>
 /// <param name="Count">Images.</param>
-internal sealed record CaptionedBatch(byte[] Planes, IReadOnlyList<int[]> Texts, float[] Truth, IReadOnlyList<ImageQuestion> Questions, int Count);
+internal sealed record CaptionedBatch(
+    byte[] Planes,
+    IReadOnlyList<int[]> Texts,
+    float[] Truth,
+    IReadOnlyList<ImageQuestion> Questions,
+    int Count
+);
 
 /// <summary>A choice between texts of which exactly one is true of each image.</summary>
 /// <param name="Texts">Token ids of every answer.</param>
@@ -24,7 +30,8 @@ internal sealed class CaptionedBatches : IDisposable
     private readonly DrawnImages _images;
     private readonly ClipTokenizer _tokenizer;
     private readonly ClipConfig _config;
-    private readonly int _count, _questionSeed;
+    private readonly int _count,
+        _questionSeed;
     private readonly BlockingCollection<CaptionedBatch> _ready = new(boundedCapacity: 4);
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _drawing;
@@ -39,13 +46,19 @@ internal sealed class CaptionedBatches : IDisposable
     {
         (_images, _tokenizer, _config, _count) = (images, tokenizer, config, count);
         _questionSeed = unchecked((int)(Seeds.Derive(seed, "questions") >> 33));
-        _drawing = Task.Factory.StartNew(() => Draw(firstBatch), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        _drawing = Task.Factory.StartNew(
+            () => Draw(firstBatch),
+            CancellationToken.None,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default
+        );
     }
 
     /// <summary>Waits for the next batch.</summary>
     public CaptionedBatch Next(CancellationToken cancellation)
     {
-        if (_ready.TryTake(out CaptionedBatch? batch, Timeout.Infinite, cancellation)) return batch;
+        if (_ready.TryTake(out CaptionedBatch? batch, Timeout.Infinite, cancellation))
+            return batch;
         _drawing.GetAwaiter().GetResult(); // throws what ended the drawing
         throw new ObjectDisposedException(nameof(CaptionedBatches));
     }
@@ -63,7 +76,8 @@ internal sealed class CaptionedBatches : IDisposable
         try
         {
             using var painter = new ScenePainter(_config.ImageSize);
-            for (; ; batch++) _ready.Add(Draw(painter, batch), _stop.Token);
+            for (; ; batch++)
+                _ready.Add(Draw(painter, batch), _stop.Token);
         }
         catch (OperationCanceledException)
         {
@@ -89,11 +103,15 @@ internal sealed class CaptionedBatches : IDisposable
         Caption[] different = [.. captions.Values];
         var truth = new float[_count * different.Length];
         for (int i = 0; i < _count; i++)
-            for (int j = 0; j < different.Length; j++) truth[i * different.Length + j] = different[j].IsTrueOf(scenes[i]) ? 1 : 0;
+        for (int j = 0; j < different.Length; j++)
+            truth[i * different.Length + j] = different[j].IsTrueOf(scenes[i]) ? 1 : 0;
         ImageQuestion[] questions =
         [
-            .. Enum.GetValues<Drawing.Attribute>().Select(attribute => new ImageQuestion(
-                [.. Caption.Question(attribute, _questionSeed, batch).Select(Encode)], [.. scenes.Select(scene => (long)scene.Answer(attribute))])),
+            .. Enum.GetValues<Drawing.Attribute>()
+                .Select(attribute => new ImageQuestion(
+                    [.. Caption.Question(attribute, _questionSeed, batch).Select(Encode)],
+                    [.. scenes.Select(scene => (long)scene.Answer(attribute))]
+                )),
         ];
         return new CaptionedBatch(planes, [.. different.Select(c => Encode(c.Text))], truth, questions, _count);
     }

@@ -10,16 +10,20 @@ namespace PretrainTinyClip;
 /// <param name="Elapsed">Time they took, in all runs together.</param>
 internal sealed record RunPosition(long Step, TimeSpan Elapsed);
 
-/// <summary>A run's state in one safetensors file: weights in float32 under OpenAI's names, the optimizer's state as bytes, the position as metadata.</summary>
+/// <summary>A run's state in one safetensors file: weights in float32 under OpenAI's names, the optimizer's state as bytes, the position as
+/// metadata.</summary>
 internal static class Checkpoint
 {
-    private const string OptimizerName = "optimizer", StepName = "step", SecondsName = "seconds";
+    private const string OptimizerName = "optimizer",
+        StepName = "step",
+        SecondsName = "seconds";
 
     public static void Save(string path, LearnedClip clip, AdamW optimizer, RunPosition position)
     {
         using var scope = NewDisposeScope();
         using var state = new MemoryStream();
-        using (var writer = new BinaryWriter(state, System.Text.Encoding.UTF8, leaveOpen: true)) optimizer.save_state_dict(writer);
+        using (var writer = new BinaryWriter(state, System.Text.Encoding.UTF8, leaveOpen: true))
+            optimizer.save_state_dict(writer);
         var tensors = clip.Values.ToDictionary(v => v.Key, v => (Tensor)v.Value);
         tensors.Add(OptimizerName, tensor(state.ToArray()));
         var metadata = new Dictionary<string, string>
@@ -37,16 +41,25 @@ internal static class Checkpoint
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         using SafetensorsFile file = SafetensorsFile.Open(path);
-        if (!file.Metadata.TryGetValue(StepName, out string? step) || !file.Metadata.TryGetValue(SecondsName, out string? seconds) || !file.Entries.ContainsKey(OptimizerName))
+        if (
+            !file.Metadata.TryGetValue(StepName, out string? step)
+            || !file.Metadata.TryGetValue(SecondsName, out string? seconds)
+            || !file.Entries.ContainsKey(OptimizerName)
+        )
             throw new InvalidDataException($"'{path}' is no checkpoint of this program: choose another file for --checkpoint.");
         foreach (var (name, value) in clip.Values)
         {
             if (!file.Entries.TryGetValue(name, out TensorEntry? entry) || !entry.Shape.SequenceEqual(value.shape))
-                throw new InvalidDataException($"The checkpoint '{path}' is of another shape at '{name}': use the options it was begun with, or another file.");
+                throw new InvalidDataException(
+                    $"The checkpoint '{path}' is of another shape at '{name}': use the options it was begun with, or another file."
+                );
             value.copy_(file.Read(name));
         }
         using var reader = new BinaryReader(new MemoryStream(file.Read(OptimizerName).bytes.ToArray()));
         optimizer.load_state_dict(reader);
-        return new RunPosition(long.Parse(step, CultureInfo.InvariantCulture), TimeSpan.FromSeconds(double.Parse(seconds, CultureInfo.InvariantCulture)));
+        return new RunPosition(
+            long.Parse(step, CultureInfo.InvariantCulture),
+            TimeSpan.FromSeconds(double.Parse(seconds, CultureInfo.InvariantCulture))
+        );
     }
 }

@@ -7,13 +7,15 @@ namespace PretrainTinyClip;
 /// <summary>The two towers over a <see cref="LearnedClip"/> and what they are trained with.</summary>
 internal sealed class ContrastiveModel(LearnedClip clip)
 {
-    private readonly PlainBranch _imageBranch = new(clip.Config.Vision.Layers), _textBranch = new(clip.Config.Text.Layers);
+    private readonly PlainBranch _imageBranch = new(clip.Config.Vision.Layers),
+        _textBranch = new(clip.Config.Text.Layers);
     private readonly ClipImageProcessorConfig _processor = ClipImageProcessorConfig.Default(clip.Config.ImageSize);
 
     /// <summary>
-    /// Symmetric cross-entropy over the batch. All captions that are true of an image share its target, and all images that a caption is true of share the caption's,
-    /// so neither equal nor merely shorter captions are punished. To it comes the cross-entropy of every question (labels as texts: UniCL, Yang et al. 2022, arXiv 2204.03610):
-    /// a batch's captions alone tell rare attributes apart too seldom.
+    /// Symmetric cross-entropy over the batch. All captions that are true of an image share its target, and all images that a caption is
+    /// true of share the caption's, so neither equal nor merely shorter captions are punished. To it comes the cross-entropy of every
+    /// question (labels as texts: UniCL, Yang et al. 2022, arXiv 2204.03610): a batch's captions alone tell rare attributes apart too
+    /// seldom.
     /// </summary>
     /// <returns>[] loss and [] its least possible value, in the caller's dispose scope.</returns>
     public (Tensor Loss, Tensor Floor) Loss(CaptionedBatch batch, StepResources resources)
@@ -23,13 +25,22 @@ internal sealed class ContrastiveModel(LearnedClip clip)
         Tensor similarities = images.matmul(texts.t()) * clip.LogitScale.exp(); // [images, captions and answers]
         Tensor logits = similarities.narrow(1, 0, batch.Texts.Count);
         Tensor truth = tensor(batch.Truth, [batch.Count, batch.Texts.Count], device: clip.LogitScale.device);
-        Tensor toTexts = truth / truth.sum(1, keepdim: true), toImages = truth / truth.sum(0, keepdim: true);
-        Tensor loss = ((logits.log_softmax(1) * toTexts).sum() / batch.Count + (logits.log_softmax(0) * toImages).sum() / batch.Texts.Count) * -0.5;
-        Tensor floor = ((toTexts.clamp_min(1e-9f).log() * toTexts).sum() / batch.Count + (toImages.clamp_min(1e-9f).log() * toImages).sum() / batch.Texts.Count) * -0.5;
+        Tensor toTexts = truth / truth.sum(1, keepdim: true),
+            toImages = truth / truth.sum(0, keepdim: true);
+        Tensor loss =
+            ((logits.log_softmax(1) * toTexts).sum() / batch.Count + (logits.log_softmax(0) * toImages).sum() / batch.Texts.Count) * -0.5;
+        Tensor floor =
+            (
+                (toTexts.clamp_min(1e-9f).log() * toTexts).sum() / batch.Count
+                + (toImages.clamp_min(1e-9f).log() * toImages).sum() / batch.Texts.Count
+            ) * -0.5;
         long first = batch.Texts.Count;
         foreach (ImageQuestion question in batch.Questions)
         {
-            loss += nn.functional.cross_entropy(similarities.narrow(1, first, question.Texts.Count), tensor(question.Answers, device: clip.LogitScale.device));
+            loss += nn.functional.cross_entropy(
+                similarities.narrow(1, first, question.Texts.Count),
+                tensor(question.Answers, device: clip.LogitScale.device)
+            );
             first += question.Texts.Count;
         }
         return (loss, floor);
@@ -40,7 +51,8 @@ internal sealed class ContrastiveModel(LearnedClip clip)
     {
         int side = clip.Config.ImageSize;
         Device device = clip.LogitScale.device;
-        Tensor mean = tensor(_processor.Mean, [3, 1, 1], device: device), deviation = tensor(_processor.Deviation, [3, 1, 1], device: device);
+        Tensor mean = tensor(_processor.Mean, [3, 1, 1], device: device),
+            deviation = tensor(_processor.Deviation, [3, 1, 1], device: device);
         Tensor images = tensor(planes, [count, 3, side, side], device: device).to(ScalarType.Float32).div_(255).sub_(mean).div_(deviation);
         ImageTower tower = resources.Keep(new ImageTower(clip.FoldVision()));
         return PromptedClip.UnitRows(tower.Forward(images, _imageBranch.Layers(), resources.Backward));

@@ -25,44 +25,48 @@ internal static class HuggingFaceFolder
             StoredTensor place = ClipNaming.HuggingFace.Locate(expected);
             Tensor value = clip.Values[expected.Name].detach().cpu().to(ScalarType.Float16);
             Tensor[] parts = place.Names.Count == 1 ? [value] : value.chunk(place.Names.Count, 0);
-            for (int i = 0; i < parts.Length; i++) stored.Add(place.Names[i], place.Transposed ? parts[i].t().contiguous() : parts[i].contiguous());
+            for (int i = 0; i < parts.Length; i++)
+                stored.Add(place.Names[i], place.Transposed ? parts[i].t().contiguous() : parts[i].contiguous());
         }
-        AtomicFile.Write(Path.Combine(folder, "model.safetensors"), stream => SafetensorsWriter.Write(stream, stored, new Dictionary<string, string> { ["format"] = "pt" }));
+        AtomicFile.Write(Path.Combine(folder, "model.safetensors"), stream =>
+            SafetensorsWriter.Write(stream, stored, new Dictionary<string, string> { ["format"] = "pt" })
+        );
     }
 
-    private static object Configuration(ClipConfig config) => new
-    {
-        architectures = new[] { "CLIPModel" },
-        model_type = "clip",
-        projection_dim = config.EmbeddingWidth,
-        logit_scale_init_value = 2.6592,
-        text_config = new
+    private static object Configuration(ClipConfig config) =>
+        new
         {
-            model_type = "clip_text_model",
-            hidden_act = "quick_gelu",
-            hidden_size = config.Text.Width,
-            intermediate_size = config.Text.MlpWidth,
-            num_attention_heads = config.Text.Heads,
-            num_hidden_layers = config.Text.Layers,
-            max_position_embeddings = config.ContextLength,
-            vocab_size = config.VocabularySize,
-            bos_token_id = config.EndOfTextId - 1,
-            eos_token_id = config.EndOfTextId,
-            pad_token_id = config.EndOfTextId,
-        },
-        vision_config = new
-        {
-            model_type = "clip_vision_model",
-            hidden_act = "quick_gelu",
-            hidden_size = config.Vision.Width,
-            intermediate_size = config.Vision.MlpWidth,
-            num_attention_heads = config.Vision.Heads,
-            num_hidden_layers = config.Vision.Layers,
-            image_size = config.ImageSize,
-            patch_size = config.PatchSize,
-        },
-        torch_dtype = "float16",
-    };
+            architectures = new[] { "CLIPModel" },
+            model_type = "clip",
+            projection_dim = config.EmbeddingWidth,
+            logit_scale_init_value = 2.6592,
+            text_config = new
+            {
+                model_type = "clip_text_model",
+                hidden_act = "quick_gelu",
+                hidden_size = config.Text.Width,
+                intermediate_size = config.Text.MlpWidth,
+                num_attention_heads = config.Text.Heads,
+                num_hidden_layers = config.Text.Layers,
+                max_position_embeddings = config.ContextLength,
+                vocab_size = config.VocabularySize,
+                bos_token_id = config.EndOfTextId - 1,
+                eos_token_id = config.EndOfTextId,
+                pad_token_id = config.EndOfTextId,
+            },
+            vision_config = new
+            {
+                model_type = "clip_vision_model",
+                hidden_act = "quick_gelu",
+                hidden_size = config.Vision.Width,
+                intermediate_size = config.Vision.MlpWidth,
+                num_attention_heads = config.Vision.Heads,
+                num_hidden_layers = config.Vision.Layers,
+                image_size = config.ImageSize,
+                patch_size = config.PatchSize,
+            },
+            torch_dtype = "float16",
+        };
 
     private static object Preprocessing(int size)
     {
@@ -84,6 +88,6 @@ internal static class HuggingFaceFolder
         };
     }
 
-    private static void WriteJson(string path, object content)
-        => AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, content, new JsonSerializerOptions { WriteIndented = true }));
+    private static void WriteJson(string path, object content) =>
+        AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, content, new JsonSerializerOptions { WriteIndented = true }));
 }

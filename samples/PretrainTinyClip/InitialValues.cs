@@ -15,9 +15,12 @@ internal sealed class InitialValues(ClipConfig config, Generator generator)
         long[] shape = [.. tensor.Shape];
         ClipTransformerConfig branch = name.StartsWith("visual.", StringComparison.Ordinal) ? config.Vision : config.Text;
         double width = branch.Width;
-        if (name == "logit_scale") return TorchSharp.torch.tensor((float)Math.Log(1 / Temperature));
-        if (name.Contains("ln_", StringComparison.Ordinal)) return name.EndsWith("weight", StringComparison.Ordinal) ? ones(shape) : zeros(shape);
-        if (name.EndsWith("bias", StringComparison.Ordinal)) return zeros(shape);
+        if (name == "logit_scale")
+            return TorchSharp.torch.tensor((float)Math.Log(1 / Temperature));
+        if (name.Contains("ln_", StringComparison.Ordinal))
+            return name.EndsWith("weight", StringComparison.Ordinal) ? ones(shape) : zeros(shape);
+        if (name.EndsWith("bias", StringComparison.Ordinal))
+            return zeros(shape);
         double deviation = name switch
         {
             "token_embedding.weight" => 0.02,

@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace PretrainTinyClip;
 
-/// <summary>The parameters of a CLIP while it is trained, unfolded, under OpenAI's names; folded anew for every step, so that gradients flow through the folding.</summary>
+/// <summary>The parameters of a CLIP while it is trained, unfolded, under OpenAI's names; folded anew for every step, so that gradients
+/// flow through the folding.</summary>
 internal sealed class LearnedClip : IDisposable
 {
     private readonly Dictionary<string, Parameter> _values = [];
@@ -37,30 +38,62 @@ internal sealed class LearnedClip : IDisposable
     {
         Tensor patches = _values["visual.conv1.weight"];
         return new VisionWeights(
-            Config, patches.view(patches.shape[0], -1), _values["visual.class_embedding"], _values["visual.positional_embedding"],
-            _values["visual.ln_pre.weight"], _values["visual.ln_pre.bias"], FoldBlocks(ClipLayout.VisionBlocks, Config.Vision),
-            _values["visual.ln_post.weight"], _values["visual.ln_post.bias"], _values["visual.proj"]);
+            Config,
+            patches.view(patches.shape[0], -1),
+            _values["visual.class_embedding"],
+            _values["visual.positional_embedding"],
+            _values["visual.ln_pre.weight"],
+            _values["visual.ln_pre.bias"],
+            FoldBlocks(ClipLayout.VisionBlocks, Config.Vision),
+            _values["visual.ln_post.weight"],
+            _values["visual.ln_post.bias"],
+            _values["visual.proj"]
+        );
     }
 
     /// <summary>The text branch as the towers want it, in the caller's dispose scope.</summary>
-    public TextWeights FoldText() => new(
-        Config, _values["token_embedding.weight"], _values["positional_embedding"], FoldBlocks(ClipLayout.TextBlocks, Config.Text),
-        _values["ln_final.weight"], _values["ln_final.bias"], _values["text_projection"], LogitScale: 1);
+    public TextWeights FoldText() =>
+        new(
+            Config,
+            _values["token_embedding.weight"],
+            _values["positional_embedding"],
+            FoldBlocks(ClipLayout.TextBlocks, Config.Text),
+            _values["ln_final.weight"],
+            _values["ln_final.bias"],
+            _values["text_projection"],
+            LogitScale: 1
+        );
 
     public void Dispose()
     {
-        foreach (Parameter value in _values.Values) value.Dispose();
+        foreach (Parameter value in _values.Values)
+            value.Dispose();
     }
 
-    private BlockWeights[] FoldBlocks(string prefix, ClipTransformerConfig branch) => [.. Enumerable.Range(0, branch.Layers).Select(layer =>
-    {
-        Tensor Of(string part) => _values[$"{prefix}{layer}.{part}"];
-        double divisor = Math.Sqrt((double)branch.Width / branch.Heads);
-        Tensor FoldQuery(Tensor stacked) => cat([stacked.narrow(0, 0, branch.Width) / divisor, stacked.narrow(0, branch.Width, 2 * branch.Width)], 0);
-        return new BlockWeights(
-            Of("ln_1.weight"), Of("ln_1.bias"), FoldQuery(Of("attn.in_proj_weight")), FoldQuery(Of("attn.in_proj_bias")),
-            Of("attn.out_proj.weight"), Of("attn.out_proj.bias"), Of("ln_2.weight"), Of("ln_2.bias"),
-            Of("mlp.c_fc.weight") * BlockWeights.QuickGeluFactor, Of("mlp.c_fc.bias") * BlockWeights.QuickGeluFactor,
-            Of("mlp.c_proj.weight") / BlockWeights.QuickGeluFactor, Of("mlp.c_proj.bias"));
-    })];
+    private BlockWeights[] FoldBlocks(string prefix, ClipTransformerConfig branch) =>
+        [
+            .. Enumerable
+                .Range(0, branch.Layers)
+                .Select(layer =>
+                {
+                    Tensor Of(string part) => _values[$"{prefix}{layer}.{part}"];
+                    double divisor = Math.Sqrt((double)branch.Width / branch.Heads);
+                    Tensor FoldQuery(Tensor stacked) =>
+                        cat([stacked.narrow(0, 0, branch.Width) / divisor, stacked.narrow(0, branch.Width, 2 * branch.Width)], 0);
+                    return new BlockWeights(
+                        Of("ln_1.weight"),
+                        Of("ln_1.bias"),
+                        FoldQuery(Of("attn.in_proj_weight")),
+                        FoldQuery(Of("attn.in_proj_bias")),
+                        Of("attn.out_proj.weight"),
+                        Of("attn.out_proj.bias"),
+                        Of("ln_2.weight"),
+                        Of("ln_2.bias"),
+                        Of("mlp.c_fc.weight") * BlockWeights.QuickGeluFactor,
+                        Of("mlp.c_fc.bias") * BlockWeights.QuickGeluFactor,
+                        Of("mlp.c_proj.weight") / BlockWeights.QuickGeluFactor,
+                        Of("mlp.c_proj.bias")
+                    );
+                }),
+        ];
 }

@@ -5,7 +5,8 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace PretrainTinyClip;
 
-/// <summary>A byte-pair vocabulary learned from captions; the byte symbols are in it, so that any text can be cut into its tokens.</summary>
+/// <summary>A byte-pair vocabulary learned from captions; the byte symbols are in it, so that any text can be cut into its
+/// tokens.</summary>
 internal sealed class PairVocabulary
 {
     private readonly List<string> _merges = [];
@@ -14,15 +15,22 @@ internal sealed class PairVocabulary
     private PairVocabulary(Dictionary<string, int> wordCounts, int mostTokens)
     {
         string[] symbols = ClipVocabulary.ByteSymbols();
-        foreach (string token in symbols) _ids.Add(token, _ids.Count);
-        foreach (string token in symbols) _ids.Add(token + ClipVocabulary.EndOfWord, _ids.Count);
+        foreach (string token in symbols)
+            _ids.Add(token, _ids.Count);
+        foreach (string token in symbols)
+            _ids.Add(token + ClipVocabulary.EndOfWord, _ids.Count);
         // The captions are ASCII, where every byte that prints is its own symbol.
-        var words = wordCounts.Select(w => (Parts: w.Key.Select((c, i) => i == w.Key.Length - 1 ? c + ClipVocabulary.EndOfWord : $"{c}").ToList(), Count: w.Value)).ToList();
+        var words = wordCounts
+            .Select(w =>
+                (Parts: w.Key.Select((c, i) => i == w.Key.Length - 1 ? c + ClipVocabulary.EndOfWord : $"{c}").ToList(), Count: w.Value)
+            )
+            .ToList();
         while (_ids.Count + 2 < mostTokens && MostFrequentPair(words) is var (left, right))
         {
             _merges.Add($"{left} {right}");
             _ids.TryAdd(left + right, _ids.Count);
-            foreach (var (parts, _) in words) Merge(parts, left, right);
+            foreach (var (parts, _) in words)
+                Merge(parts, left, right);
         }
         _ids.Add(ClipVocabulary.StartToken, _ids.Count);
         EndId = _ids.Count;
@@ -44,7 +52,8 @@ internal sealed class PairVocabulary
         for (int i = 0; i < captions; i++)
         {
             string text = ClipText.Clean(images[i].Caption.Text);
-            foreach (var (offset, length) in cut.PreTokenize(text)) counts[text.Substring(offset, length)] = counts.GetValueOrDefault(text.Substring(offset, length)) + 1;
+            foreach (var (offset, length) in cut.PreTokenize(text))
+                counts[text.Substring(offset, length)] = counts.GetValueOrDefault(text.Substring(offset, length)) + 1;
         }
         return new PairVocabulary(counts, mostTokens);
     }
@@ -53,23 +62,33 @@ internal sealed class PairVocabulary
     public void Save(string folder)
     {
         AtomicFile.Write(Path.Combine(folder, "vocab.json"), stream => JsonSerializer.Serialize(stream, _ids));
-        AtomicFile.Write(Path.Combine(folder, "merges.txt"), stream => stream.Write(Encoding.UTF8.GetBytes("#version: 0.2\n" + string.Join('\n', _merges) + "\n")));
+        AtomicFile.Write(Path.Combine(folder, "merges.txt"), stream =>
+            stream.Write(Encoding.UTF8.GetBytes("#version: 0.2\n" + string.Join('\n', _merges) + "\n"))
+        );
     }
 
     private static (string Left, string Right)? MostFrequentPair(List<(List<string> Parts, int Count)> words)
     {
         var counts = new Dictionary<(string Left, string Right), long>();
         foreach (var (parts, count) in words)
-            for (int i = 1; i < parts.Count; i++) counts[(parts[i - 1], parts[i])] = counts.GetValueOrDefault((parts[i - 1], parts[i])) + count;
-        if (counts.Count == 0) return null;
-        return counts.OrderByDescending(p => p.Value).ThenBy(p => p.Key.Left, StringComparer.Ordinal).ThenBy(p => p.Key.Right, StringComparer.Ordinal).First().Key;
+            for (int i = 1; i < parts.Count; i++)
+                counts[(parts[i - 1], parts[i])] = counts.GetValueOrDefault((parts[i - 1], parts[i])) + count;
+        if (counts.Count == 0)
+            return null;
+        return counts
+            .OrderByDescending(p => p.Value)
+            .ThenBy(p => p.Key.Left, StringComparer.Ordinal)
+            .ThenBy(p => p.Key.Right, StringComparer.Ordinal)
+            .First()
+            .Key;
     }
 
     private static void Merge(List<string> parts, string left, string right)
     {
         for (int i = 1; i < parts.Count; i++)
         {
-            if (parts[i - 1] != left || parts[i] != right) continue;
+            if (parts[i - 1] != left || parts[i] != right)
+                continue;
             parts[i - 1] = left + right;
             parts.RemoveAt(i);
         }

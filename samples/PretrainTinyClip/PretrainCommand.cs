@@ -6,7 +6,13 @@ using static TorchSharp.torch;
 namespace PretrainTinyClip;
 
 /// <summary>Where a run's results go and how often it speaks.</summary>
-internal sealed record PretrainOutputs(DirectoryInfo Folder, FileInfo? Checkpoint, TimeSpan SaveEvery, int ReportEvery, int EvaluationImages);
+internal sealed record PretrainOutputs(
+    DirectoryInfo Folder,
+    FileInfo? Checkpoint,
+    TimeSpan SaveEvery,
+    int ReportEvery,
+    int EvaluationImages
+);
 
 /// <summary>A run as a person sees it: progress, saves, the table at the end.</summary>
 internal sealed class PretrainCommand(PretrainSettings settings, PretrainOutputs outputs, Device device, CancellationToken cancellation)
@@ -24,15 +30,27 @@ internal sealed class PretrainCommand(PretrainSettings settings, PretrainOutputs
         }
         ClipConfig config = training.Clip.Config;
         long parameters = training.Clip.Values.Values.Sum(v => v.NumberOfElements);
-        AnsiConsole.WriteLine($"{config.Vision.Layers} image layers of {config.Vision.Width}, {config.Text.Layers} text layers of {config.Text.Width}, {config.VocabularySize} tokens, {parameters:n0} parameters, {config.ImageSize} pixels in patches of {config.PatchSize}, batch {settings.Batch}");
+        AnsiConsole.WriteLine(
+            $"{config.Vision.Layers} image layers of {config.Vision.Width}, {config.Text.Layers} text layers of {config.Text.Width}, "
+                + $"{config.VocabularySize} tokens, {parameters:n0} parameters, {config.ImageSize} pixels in patches of "
+                + $"{config.PatchSize}, batch {settings.Batch}"
+        );
 
         if (AnsiConsole.Profile.Capabilities.Interactive)
         {
-            AnsiConsole.Progress().Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn()).Start(context =>
-            {
-                ProgressTask task = context.AddTask("pretraining", maxValue: 1);
-                Train(training, checkpoint, now => (task.Description, task.Value) = (Markup.Escape(Line(now)), now.Share));
-            });
+            AnsiConsole
+                .Progress()
+                .Columns(
+                    new TaskDescriptionColumn { Alignment = Justify.Left },
+                    new ProgressBarColumn(),
+                    new PercentageColumn(),
+                    new RemainingTimeColumn()
+                )
+                .Start(context =>
+                {
+                    ProgressTask task = context.AddTask("pretraining", maxValue: 1);
+                    Train(training, checkpoint, now => (task.Description, task.Value) = (Markup.Escape(Line(now)), now.Share));
+                });
         }
         else
         {
@@ -44,34 +62,56 @@ internal sealed class PretrainCommand(PretrainSettings settings, PretrainOutputs
         return cancellation.IsCancellationRequested ? 2 : 0;
     }
 
-    private void Train(Pretraining training, string? checkpoint, Action<PretrainReport> report) => training.Run(
-        report,
-        outputs.ReportEvery,
-        () =>
-        {
-            training.Save(checkpoint);
-            string results = string.Join(", ", training.Evaluate(ImagesAtSaves).Select(r => $"{r.Task} {r.Accuracy:p1}"));
-            AnsiConsole.WriteLine($"saved at step {training.Position.Step}: {results}");
-        },
-        outputs.SaveEvery,
-        cancellation);
+    private void Train(Pretraining training, string? checkpoint, Action<PretrainReport> report) =>
+        training.Run(
+            report,
+            outputs.ReportEvery,
+            () =>
+            {
+                training.Save(checkpoint);
+                string results = string.Join(", ", training.Evaluate(ImagesAtSaves).Select(r => $"{r.Task} {r.Accuracy:p1}"));
+                AnsiConsole.WriteLine($"saved at step {training.Position.Step}: {results}");
+            },
+            outputs.SaveEvery,
+            cancellation
+        );
 
-    private static string Line(PretrainReport now)
-        => $"{now.Elapsed:hh\\:mm\\:ss} step {now.Step} ({now.Share:p0}): loss {now.Loss:f3} (least {now.Floor:f3}), lr {now.LearningRate:g2}, scale {now.LogitScale:f1}, {now.ImagesPerSecond:f0} images/s";
+    private static string Line(PretrainReport now) =>
+        $"{now.Elapsed:hh\\:mm\\:ss} step {now.Step} ({now.Share:p0}): loss {now.Loss:f3} (least {now.Floor:f3}), lr "
+        + $"{now.LearningRate:g2}, scale {now.LogitScale:f1}, {now.ImagesPerSecond:f0} images/s";
 
     private void Evaluate(Pretraining training, int images, RunPosition position)
     {
         IReadOnlyList<ZeroShotResult> results = training.Evaluate(images);
         Write(results);
-        var summary = new { steps = position.Step, batch = settings.Batch, seconds = Math.Round(position.Elapsed.TotalSeconds), seed = settings.Seed, results };
-        AtomicFile.Write(Path.Combine(outputs.Folder.FullName, "evaluation.json"), stream => JsonSerializer.Serialize(stream, summary, new JsonSerializerOptions { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase }));
+        var summary = new
+        {
+            steps = position.Step,
+            batch = settings.Batch,
+            seconds = Math.Round(position.Elapsed.TotalSeconds),
+            seed = settings.Seed,
+            results,
+        };
+        AtomicFile.Write(Path.Combine(outputs.Folder.FullName, "evaluation.json"), stream =>
+            JsonSerializer.Serialize(
+                stream,
+                summary,
+                new JsonSerializerOptions { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase }
+            )
+        );
     }
 
     /// <summary>A table of zero-shot results.</summary>
     public static void Write(IReadOnlyList<ZeroShotResult> results)
     {
-        var table = new Table().AddColumn("zero-shot").AddColumn(new TableColumn("classes").RightAligned()).AddColumn(new TableColumn("accuracy").RightAligned()).AddColumn(new TableColumn("chance").RightAligned()).AddColumn(new TableColumn("images").RightAligned());
-        foreach (ZeroShotResult r in results) table.AddRow(r.Task, $"{r.Classes}", $"{r.Accuracy:p1}", $"{r.Chance:p1}", $"{r.Images}");
+        var table = new Table()
+            .AddColumn("zero-shot")
+            .AddColumn(new TableColumn("classes").RightAligned())
+            .AddColumn(new TableColumn("accuracy").RightAligned())
+            .AddColumn(new TableColumn("chance").RightAligned())
+            .AddColumn(new TableColumn("images").RightAligned());
+        foreach (ZeroShotResult r in results)
+            table.AddRow(r.Task, $"{r.Classes}", $"{r.Accuracy:p1}", $"{r.Chance:p1}", $"{r.Images}");
         AnsiConsole.Write(table);
     }
 }

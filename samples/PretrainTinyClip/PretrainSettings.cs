@@ -18,10 +18,24 @@ namespace PretrainTinyClip;
 /// <param name="Seed">Of images and initial values.</param>
 /// <param name="EasyImages">So many at the beginning are made easier, ever less so.</param>
 internal sealed record PretrainSettings(
-    int ImageSize = 48, int PatchSize = 8, int Width = 128, int Layers = 5, int TextWidth = 128, int TextLayers = 3, int EmbeddingWidth = 128,
-    int Batch = 64, double LearningRate = 1e-3, double WeightDecay = 0.05, int? Steps = null, TimeSpan Length = default, int Seed = 1, long EasyImages = 400_000)
+    int ImageSize = 48,
+    int PatchSize = 8,
+    int Width = 128,
+    int Layers = 5,
+    int TextWidth = 128,
+    int TextLayers = 3,
+    int EmbeddingWidth = 128,
+    int Batch = 64,
+    double LearningRate = 1e-3,
+    double WeightDecay = 0.05,
+    int? Steps = null,
+    TimeSpan Length = default,
+    int Seed = 1,
+    long EasyImages = 400_000
+)
 {
-    private const int HeadWidth = 64, ContextLength = 32;
+    private const int HeadWidth = 64,
+        ContextLength = 32;
 
     /// <summary>The share of the run in which the learning rate rises.</summary>
     private const double WarmUp = 0.03;
@@ -30,18 +44,33 @@ internal sealed record PretrainSettings(
     /// <exception cref="ArgumentException">A width, size or count is out of range.</exception>
     public ClipConfig Shape(int vocabularySize, int endOfTextId)
     {
-        if (Width <= 0 || Width % HeadWidth != 0 || TextWidth <= 0 || TextWidth % HeadWidth != 0) throw new ArgumentException($"Widths must be multiples of {HeadWidth}; these are {Width} and {TextWidth}.");
-        if (PatchSize <= 0 || ImageSize % PatchSize != 0) throw new ArgumentException($"Images of {ImageSize} pixels cannot be cut into patches of {PatchSize}: choose a multiple.");
-        if (Layers < 1 || TextLayers < 1) throw new ArgumentException("Both branches need at least one layer.");
-        if (Batch < 2) throw new ArgumentException($"A batch of {Batch} has nothing to contrast: take at least 2.");
-        ClipTransformerConfig Branch(int layers, int width) => new(layers, width, width / HeadWidth, 4 * width, ClipActivation.QuickGelu, 1e-5);
-        return new ClipConfig(EmbeddingWidth, ImageSize, PatchSize, Branch(Layers, Width), ContextLength, vocabularySize, endOfTextId, Branch(TextLayers, TextWidth));
+        if (Width <= 0 || Width % HeadWidth != 0 || TextWidth <= 0 || TextWidth % HeadWidth != 0)
+            throw new ArgumentException($"Widths must be multiples of {HeadWidth}; these are {Width} and {TextWidth}.");
+        if (PatchSize <= 0 || ImageSize % PatchSize != 0)
+            throw new ArgumentException($"Images of {ImageSize} pixels cannot be cut into patches of {PatchSize}: choose a multiple.");
+        if (Layers < 1 || TextLayers < 1)
+            throw new ArgumentException("Both branches need at least one layer.");
+        if (Batch < 2)
+            throw new ArgumentException($"A batch of {Batch} has nothing to contrast: take at least 2.");
+        ClipTransformerConfig Branch(int layers, int width) =>
+            new(layers, width, width / HeadWidth, 4 * width, ClipActivation.QuickGelu, 1e-5);
+        return new ClipConfig(
+            EmbeddingWidth,
+            ImageSize,
+            PatchSize,
+            Branch(Layers, Width),
+            ContextLength,
+            vocabularySize,
+            endOfTextId,
+            Branch(TextLayers, TextWidth)
+        );
     }
 
     /// <summary>The learning rate after a share of the run, from 0 to 1: a linear rise, then a cosine down to a hundredth.</summary>
     public double LearningRateAt(double share)
     {
-        if (share < WarmUp) return LearningRate * Math.Max(share / WarmUp, 0.02);
+        if (share < WarmUp)
+            return LearningRate * Math.Max(share / WarmUp, 0.02);
         double behind = Math.Min(1, (share - WarmUp) / (1 - WarmUp));
         return LearningRate * (0.01 + 0.99 * 0.5 * (1 + Math.Cos(Math.PI * behind)));
     }

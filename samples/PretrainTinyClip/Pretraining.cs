@@ -16,7 +16,16 @@ namespace PretrainTinyClip;
 /// <param name="LogitScale">Factor on cosine similarities.</param>
 /// <param name="ImagesPerSecond">Since the last report.</param>
 /// <param name="Elapsed">Of all runs together.</param>
-internal sealed record PretrainReport(long Step, double Share, double Loss, double Floor, double LearningRate, double LogitScale, double ImagesPerSecond, TimeSpan Elapsed);
+internal sealed record PretrainReport(
+    long Step,
+    double Share,
+    double Loss,
+    double Floor,
+    double LearningRate,
+    double LogitScale,
+    double ImagesPerSecond,
+    TimeSpan Elapsed
+);
 
 /// <summary>Trains a CLIP from scratch on drawn images.</summary>
 internal sealed class Pretraining : IDisposable
@@ -45,7 +54,18 @@ internal sealed class Pretraining : IDisposable
         Model = new ContrastiveModel(Clip);
         // Decay pulls matrices only: norms, biases, positions and the logit scale have no scale to lose.
         bool Decays(string name) => Clip.Values[name].shape.Length > 1 && !name.Contains("embedding", StringComparison.Ordinal);
-        AdamW.ParamGroup Group(bool decays) => new(Clip.Values.Where(v => Decays(v.Key) == decays).Select(v => v.Value), new AdamW.Options { LearningRate = settings.LearningRate, beta1 = 0.9, beta2 = 0.98, eps = 1e-6, weight_decay = decays ? settings.WeightDecay : 0 });
+        AdamW.ParamGroup Group(bool decays) =>
+            new(
+                Clip.Values.Where(v => Decays(v.Key) == decays).Select(v => v.Value),
+                new AdamW.Options
+                {
+                    LearningRate = settings.LearningRate,
+                    beta1 = 0.9,
+                    beta2 = 0.98,
+                    eps = 1e-6,
+                    weight_decay = decays ? settings.WeightDecay : 0,
+                }
+            );
         _optimizer = new AdamW([Group(true), Group(false)], settings.LearningRate, 0.9, 0.98, 1e-6);
     }
 
@@ -62,7 +82,8 @@ internal sealed class Pretraining : IDisposable
     public RunPosition Position => _position;
 
     /// <summary>The part of the run that lies behind, from 0 to 1.</summary>
-    public double Share => Math.Clamp(_settings.Steps is int steps ? (double)_position.Step / steps : _position.Elapsed / _settings.Length, 0, 1);
+    public double Share =>
+        Math.Clamp(_settings.Steps is int steps ? (double)_position.Step / steps : _position.Elapsed / _settings.Length, 0, 1);
 
     /// <summary>Continues where a checkpoint ends.</summary>
     /// <exception cref="InvalidDataException">It is no checkpoint of this shape.</exception>
@@ -72,11 +93,13 @@ internal sealed class Pretraining : IDisposable
     public void Save(string? checkpoint)
     {
         HuggingFaceFolder.Save(Folder, Clip, Vocabulary);
-        if (checkpoint is not null) Checkpoint.Save(checkpoint, Clip, _optimizer, _position);
+        if (checkpoint is not null)
+            Checkpoint.Save(checkpoint, Clip, _optimizer, _position);
     }
 
     /// <summary>Zero-shot accuracies on held-out draws.</summary>
-    public IReadOnlyList<ZeroShotResult> Evaluate(int images) => ZeroShotEvaluation.Run(Model, Clip.Config, Tokenizer, ZeroShotEvaluation.HeldOut(_settings.Seed), images);
+    public IReadOnlyList<ZeroShotResult> Evaluate(int images) =>
+        ZeroShotEvaluation.Run(Model, Clip.Config, Tokenizer, ZeroShotEvaluation.HeldOut(_settings.Seed), images);
 
     /// <summary>Trains to the end of the run or until it is cancelled.</summary>
     /// <param name="report">Hears every <paramref name="reportEvery"/> steps.</param>
@@ -87,9 +110,12 @@ internal sealed class Pretraining : IDisposable
     public void Run(Action<PretrainReport> report, int reportEvery, Action save, TimeSpan saveEvery, CancellationToken cancellation)
     {
         using var batches = new CaptionedBatches(_images, Tokenizer, Clip.Config, _settings.Batch, _position.Step, _settings.Seed);
-        long began = Stopwatch.GetTimestamp(), saved = began, reported = began;
+        long began = Stopwatch.GetTimestamp(),
+            saved = began,
+            reported = began;
         TimeSpan before = _position.Elapsed;
-        double losses = 0, floors = 0;
+        double losses = 0,
+            floors = 0;
         int since = 0;
         while (Share < 1 && !cancellation.IsCancellationRequested)
         {
@@ -100,10 +126,22 @@ internal sealed class Pretraining : IDisposable
             if (_position.Step % reportEvery == 0 || Share >= 1)
             {
                 double speed = since * _settings.Batch / Stopwatch.GetElapsedTime(reported).TotalSeconds;
-                report(new PretrainReport(_position.Step, Share, losses / since, floors / since, learningRate, Math.Exp(Clip.LogitScale.item<float>()), speed, _position.Elapsed));
+                report(
+                    new PretrainReport(
+                        _position.Step,
+                        Share,
+                        losses / since,
+                        floors / since,
+                        learningRate,
+                        Math.Exp(Clip.LogitScale.item<float>()),
+                        speed,
+                        _position.Elapsed
+                    )
+                );
                 (losses, floors, since, reported) = (0, 0, 0, Stopwatch.GetTimestamp());
             }
-            if (Stopwatch.GetElapsedTime(saved) < saveEvery) continue;
+            if (Stopwatch.GetElapsedTime(saved) < saveEvery)
+                continue;
             save();
             saved = Stopwatch.GetTimestamp();
         }
@@ -119,15 +157,18 @@ internal sealed class Pretraining : IDisposable
     {
         using var scope = NewDisposeScope();
         using var resources = new StepResources();
-        foreach (var group in _optimizer.ParamGroups) group.LearningRate = learningRate;
+        foreach (var group in _optimizer.ParamGroups)
+            group.LearningRate = learningRate;
         var (loss, floor) = Model.Loss(batch, resources);
         double number = loss.item<float>();
-        if (!double.IsFinite(number)) throw new InvalidOperationException($"The loss became {number} in step {_position.Step + 1}: lower --learning-rate.");
+        if (!double.IsFinite(number))
+            throw new InvalidOperationException($"The loss became {number} in step {_position.Step + 1}: lower --learning-rate.");
         _optimizer.zero_grad();
         loss.backward();
         nn.utils.clip_grad_norm_(Clip.Values.Values, 1.0);
         _optimizer.step();
-        using (no_grad()) Clip.LogitScale.clamp_(0, MaximumLogitScale);
+        using (no_grad())
+            Clip.LogitScale.clamp_(0, MaximumLogitScale);
         return (number, floor.item<float>());
     }
 }

@@ -5,44 +5,132 @@ using Spectre.Console;
 using TorchSharp;
 
 var defaults = new PretrainSettings();
-var output = new Option<DirectoryInfo>("--output") { Description = "Folder for the model in Hugging Face's layout.", DefaultValueFactory = _ => new DirectoryInfo("tiny-clip") };
-var minutes = new Option<double>("--minutes") { Description = "Length of the run, where --steps is not given.", DefaultValueFactory = _ => 45 };
+var output = new Option<DirectoryInfo>("--output")
+{
+    Description = "Folder for the model in Hugging Face's layout.",
+    DefaultValueFactory = _ => new DirectoryInfo("tiny-clip"),
+};
+var minutes = new Option<double>("--minutes")
+{
+    Description = "Length of the run, where --steps is not given.",
+    DefaultValueFactory = _ => 45,
+};
 var steps = new Option<int?>("--steps") { Description = "Length of the run in steps; the same steps give the same model." };
 var seed = new Option<int>("--seed") { Description = "Of images and initial values.", DefaultValueFactory = _ => defaults.Seed };
 var device = new Option<string?>("--device") { Description = "cpu, cuda or cuda:n." };
 var batch = new Option<int>("--batch") { Description = "Images per step.", DefaultValueFactory = _ => defaults.Batch };
-var learningRate = new Option<double>("--learning-rate") { Description = "At its highest.", DefaultValueFactory = _ => defaults.LearningRate };
+var learningRate = new Option<double>("--learning-rate")
+{
+    Description = "At its highest.",
+    DefaultValueFactory = _ => defaults.LearningRate,
+};
 var imageSize = new Option<int>("--image-size") { Description = "Pixels a side.", DefaultValueFactory = _ => defaults.ImageSize };
-var patchSize = new Option<int>("--patch-size") { Description = "Pixels a side of a patch.", DefaultValueFactory = _ => defaults.PatchSize };
-var width = new Option<int>("--width") { Description = "Of the image branch, a multiple of 64.", DefaultValueFactory = _ => defaults.Width };
+var patchSize = new Option<int>("--patch-size")
+{
+    Description = "Pixels a side of a patch.",
+    DefaultValueFactory = _ => defaults.PatchSize,
+};
+var width = new Option<int>("--width")
+{
+    Description = "Of the image branch, a multiple of 64.",
+    DefaultValueFactory = _ => defaults.Width,
+};
 var layers = new Option<int>("--layers") { Description = "Of the image branch.", DefaultValueFactory = _ => defaults.Layers };
-var textWidth = new Option<int>("--text-width") { Description = "Of the text branch, a multiple of 64.", DefaultValueFactory = _ => defaults.TextWidth };
+var textWidth = new Option<int>("--text-width")
+{
+    Description = "Of the text branch, a multiple of 64.",
+    DefaultValueFactory = _ => defaults.TextWidth,
+};
 var textLayers = new Option<int>("--text-layers") { Description = "Of the text branch.", DefaultValueFactory = _ => defaults.TextLayers };
-var easy = new Option<long>("--easy-images") { Description = "So many images at the beginning are made easier, ever less so.", DefaultValueFactory = _ => defaults.EasyImages };
-var checkpoint = new Option<FileInfo?>("--checkpoint") { Description = "File the run's state is kept in; a run whose file is there already is resumed." };
-var saveMinutes = new Option<double>("--save-minutes") { Description = "Time between saves of model and checkpoint.", DefaultValueFactory = _ => 4 };
+var easy = new Option<long>("--easy-images")
+{
+    Description = "So many images at the beginning are made easier, ever less so.",
+    DefaultValueFactory = _ => defaults.EasyImages,
+};
+var checkpoint = new Option<FileInfo?>("--checkpoint")
+{
+    Description = "File the run's state is kept in; a run whose file is there already is resumed.",
+};
+var saveMinutes = new Option<double>("--save-minutes")
+{
+    Description = "Time between saves of model and checkpoint.",
+    DefaultValueFactory = _ => 4,
+};
 var reportEvery = new Option<int>("--report-every") { Description = "Steps between reports.", DefaultValueFactory = _ => 25 };
-var images = new Option<int>("--evaluation-images") { Description = "Held-out images in the last evaluation.", DefaultValueFactory = _ => 2000 };
+var images = new Option<int>("--evaluation-images")
+{
+    Description = "Held-out images in the last evaluation.",
+    DefaultValueFactory = _ => 2000,
+};
 var evaluate = new Option<DirectoryInfo?>("--evaluate") { Description = "Evaluates a folder that this program saved, and trains nothing." };
 
 var root = new RootCommand("Trains a small CLIP from scratch on drawn images and saves it in Hugging Face's layout.")
 {
-    output, minutes, steps, seed, device, batch, learningRate, imageSize, patchSize, width, layers, textWidth, textLayers, easy, checkpoint, saveMinutes, reportEvery, images, evaluate,
+    output,
+    minutes,
+    steps,
+    seed,
+    device,
+    batch,
+    learningRate,
+    imageSize,
+    patchSize,
+    width,
+    layers,
+    textWidth,
+    textLayers,
+    easy,
+    checkpoint,
+    saveMinutes,
+    reportEvery,
+    images,
+    evaluate,
 };
-root.SetAction((arguments, cancellation) => Task.FromResult(Guarded(() =>
-{
-    torch.Device where = ComputeDevice.Choose(arguments.GetValue(device), gpuDeviceId: null, fallbackToCpu: false, AnsiConsole.WriteLine, AnsiConsole.WriteLine);
-    if (arguments.GetValue(evaluate) is { } folder)
-    {
-        PretrainCommand.Write(SavedClip.Evaluate(folder.FullName, arguments.GetValue(seed), arguments.GetValue(images), where));
-        return 0;
-    }
-    var settings = new PretrainSettings(
-        arguments.GetValue(imageSize), arguments.GetValue(patchSize), arguments.GetValue(width), arguments.GetValue(layers), arguments.GetValue(textWidth), arguments.GetValue(textLayers), defaults.EmbeddingWidth,
-        arguments.GetValue(batch), arguments.GetValue(learningRate), defaults.WeightDecay, arguments.GetValue(steps), TimeSpan.FromMinutes(arguments.GetValue(minutes)), arguments.GetValue(seed), arguments.GetValue(easy));
-    var outputs = new PretrainOutputs(arguments.GetRequiredValue(output), arguments.GetValue(checkpoint), TimeSpan.FromMinutes(arguments.GetValue(saveMinutes)), Math.Max(1, arguments.GetValue(reportEvery)), arguments.GetValue(images));
-    return new PretrainCommand(settings, outputs, where, cancellation).Run();
-})));
+root.SetAction(
+    (arguments, cancellation) =>
+        Task.FromResult(
+            Guarded(() =>
+            {
+                torch.Device where = ComputeDevice.Choose(
+                    arguments.GetValue(device),
+                    gpuDeviceId: null,
+                    fallbackToCpu: false,
+                    AnsiConsole.WriteLine,
+                    AnsiConsole.WriteLine
+                );
+                if (arguments.GetValue(evaluate) is { } folder)
+                {
+                    PretrainCommand.Write(SavedClip.Evaluate(folder.FullName, arguments.GetValue(seed), arguments.GetValue(images), where));
+                    return 0;
+                }
+                var settings = new PretrainSettings(
+                    arguments.GetValue(imageSize),
+                    arguments.GetValue(patchSize),
+                    arguments.GetValue(width),
+                    arguments.GetValue(layers),
+                    arguments.GetValue(textWidth),
+                    arguments.GetValue(textLayers),
+                    defaults.EmbeddingWidth,
+                    arguments.GetValue(batch),
+                    arguments.GetValue(learningRate),
+                    defaults.WeightDecay,
+                    arguments.GetValue(steps),
+                    TimeSpan.FromMinutes(arguments.GetValue(minutes)),
+                    arguments.GetValue(seed),
+                    arguments.GetValue(easy)
+                );
+                var outputs = new PretrainOutputs(
+                    arguments.GetRequiredValue(output),
+                    arguments.GetValue(checkpoint),
+                    TimeSpan.FromMinutes(arguments.GetValue(saveMinutes)),
+                    Math.Max(1, arguments.GetValue(reportEvery)),
+                    arguments.GetValue(images)
+                );
+                return new PretrainCommand(settings, outputs, where, cancellation).Run();
+            })
+        )
+);
+
 // A cancelled run still saves and evaluates what it has.
 return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromMinutes(2) });
 
@@ -53,7 +141,15 @@ static int Guarded(Func<int> run)
     {
         return run();
     }
-    catch (Exception e) when (e is ArgumentException or InvalidOperationException or InvalidDataException or IOException or UnauthorizedAccessException or DllNotFoundException)
+    catch (Exception e)
+        when (e
+                is ArgumentException
+                    or InvalidOperationException
+                    or InvalidDataException
+                    or IOException
+                    or UnauthorizedAccessException
+                    or DllNotFoundException
+        )
     {
         AnsiConsole.MarkupLineInterpolated($"[red]{e.Message}[/]");
         return 1;

@@ -12,8 +12,18 @@ internal static class SavedClip
     {
         ClipBackbone backbone = ClipBackbone.FromFolder(folder);
         using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
-        var checkpoint = new ClipCheckpoint(file, ClipNaming.HuggingFace, ClipLayout.Vision(backbone.Config).Concat(ClipLayout.Text(backbone.Config)));
+        var checkpoint = new ClipCheckpoint(
+            file,
+            ClipNaming.HuggingFace,
+            ClipLayout.Vision(backbone.Config).Concat(ClipLayout.Text(backbone.Config))
+        );
         using var clip = new LearnedClip(backbone.Config, expected => checkpoint.Read(expected.Name), device);
-        return ZeroShotEvaluation.Run(new ContrastiveModel(clip), backbone.Config, backbone.CreateTokenizer(), ZeroShotEvaluation.HeldOut(seed), images);
+        return ZeroShotEvaluation.Run(
+            new ContrastiveModel(clip),
+            backbone.Config,
+            backbone.CreateTokenizer(),
+            ZeroShotEvaluation.HeldOut(seed),
+            images
+        );
     }
 }

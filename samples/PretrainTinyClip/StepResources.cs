@@ -18,7 +18,8 @@ internal sealed class StepResources : IDisposable
 
     public void Dispose()
     {
-        foreach (IDisposable resource in _kept) resource.Dispose();
+        foreach (IDisposable resource in _kept)
+            resource.Dispose();
         Backward.Dispose();
     }
 }

@@ -21,18 +21,29 @@ internal static class ZeroShotEvaluation
     /// <summary>A series of its own; training's begins from the seed itself.</summary>
     public static DrawnImages HeldOut(int seed) => new(unchecked((int)(Seeds.Derive(seed, "held-out pictures") >> 33)));
 
-    public static IReadOnlyList<ZeroShotResult> Run(ContrastiveModel model, ClipConfig config, ClipTokenizer tokenizer, DrawnImages images, int count)
+    public static IReadOnlyList<ZeroShotResult> Run(
+        ContrastiveModel model,
+        ClipConfig config,
+        ClipTokenizer tokenizer,
+        DrawnImages images,
+        int count
+    )
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var scenes = new Scene[count];
         Tensor features = Features(model, config, images, scenes);
-        int shapes = Words.Shapes.Count, colours = Words.Colours.Count, textures = Words.Textures.Count;
+        int shapes = Words.Shapes.Count,
+            colours = Words.Colours.Count,
+            textures = Words.Textures.Count;
         ZeroShotResult Ask(string task, int classes, Func<int, string> text, Func<Scene, int> answer)
         {
             using var asking = NewDisposeScope();
             using var resources = new StepResources();
-            Tensor texts = model.UnitTexts([.. Enumerable.Range(0, classes).Select(i => tokenizer.Encode(text(i), config.ContextLength, out _))], resources);
+            Tensor texts = model.UnitTexts(
+                [.. Enumerable.Range(0, classes).Select(i => tokenizer.Encode(text(i), config.ContextLength, out _))],
+                resources
+            );
             long[] best = [.. features.matmul(texts.t()).argmax(1).cpu().data<long>()];
             int right = scenes.Where((scene, i) => best[i] == answer(scene)).Count();
             return new ZeroShotResult(task, classes, (double)right / count, 1.0 / classes, count);
@@ -42,8 +53,18 @@ internal static class ZeroShotEvaluation
             Ask("shape", shapes, i => Caption.Plain(shape: i), s => s.Shape),
             Ask("colour", colours, i => Caption.Plain(colour: i), s => s.Colour),
             Ask("texture", textures, i => Caption.Plain(texture: i), s => s.Texture),
-            Ask("colour and shape", colours * shapes, i => Caption.Plain(shape: i % shapes, colour: i / shapes), s => s.Colour * shapes + s.Shape),
-            Ask("texture and shape", textures * shapes, i => Caption.Plain(shape: i % shapes, texture: i / shapes), s => s.Texture * shapes + s.Shape),
+            Ask(
+                "colour and shape",
+                colours * shapes,
+                i => Caption.Plain(shape: i % shapes, colour: i / shapes),
+                s => s.Colour * shapes + s.Shape
+            ),
+            Ask(
+                "texture and shape",
+                textures * shapes,
+                i => Caption.Plain(shape: i % shapes, texture: i / shapes),
+                s => s.Texture * shapes + s.Shape
+            ),
         ];
     }
 

@@ -9,7 +9,18 @@ namespace QuickStart;
 
 /// <summary>What to compare, on which images, for how long.</summary>
 internal sealed record ExperimentSettings(
-    string Clip, ImageTables Images, FileInfo Output, int SearchEpochs, int TrainingEpochs, int BatchSize, double LearningRate, double Distillation, int Seed, string? Device, int[] Candidates);
+    string Clip,
+    ImageTables Images,
+    FileInfo Output,
+    int SearchEpochs,
+    int TrainingEpochs,
+    int BatchSize,
+    double LearningRate,
+    double Distillation,
+    int Seed,
+    string? Device,
+    int[] Candidates
+);
 
 /// <summary>Zero-shot CLIP, uniform prompts and searched prompts on the same images with the same budget; the last is saved.</summary>
 internal sealed class Experiment(ExperimentSettings settings, CancellationToken cancellation)
@@ -19,24 +30,50 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
     public async Task<int> Run()
     {
         ClipBackbone backbone = ClipBackbone.Open(settings.Clip);
-        IReadOnlyList<Image> trainRows = Image.ReadTable(settings.Images.Train), testRows = Image.ReadTable(settings.Images.Test);
-        IDataView train = _mlContext.Data.LoadFromEnumerable(trainRows), test = _mlContext.Data.LoadFromEnumerable(testRows);
-        IDataView? validation = settings.Images.Validation is null ? null : _mlContext.Data.LoadFromEnumerable(Image.ReadTable(settings.Images.Validation));
+        IReadOnlyList<Image> trainRows = Image.ReadTable(settings.Images.Train),
+            testRows = Image.ReadTable(settings.Images.Test);
+        IDataView train = _mlContext.Data.LoadFromEnumerable(trainRows),
+            test = _mlContext.Data.LoadFromEnumerable(testRows);
+        IDataView? validation = settings.Images.Validation is null
+            ? null
+            : _mlContext.Data.LoadFromEnumerable(Image.ReadTable(settings.Images.Validation));
         ITransformer toKey = _mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(train);
         int classes = trainRows.Select(p => p.Label).Distinct().Count();
-        AnsiConsole.MarkupLineInterpolated($"[bold]{backbone.Name}[/]: {backbone.Config.Vision.Layers} image layers of {backbone.Config.Vision.Width}, {backbone.Config.Text.Layers} text layers of {backbone.Config.Text.Width}");
+        ClipTransformerConfig text = backbone.Config.Text,
+            image = backbone.Config.Vision;
+        AnsiConsole.MarkupLineInterpolated(
+            $"[bold]{backbone.Name}[/]: {text.Layers} text layers of {text.Width}, {image.Layers} image layers of {image.Width}"
+        );
         AnsiConsole.MarkupLineInterpolated($"{trainRows.Count} training images of {classes} classes, {testRows.Count} test images");
 
-        var table = new Table().AddColumn("prompts").AddColumn(new TableColumn("accuracy").RightAligned()).AddColumn(new TableColumn("right").RightAligned()).AddColumn(new TableColumn("class mean").RightAligned()).AddColumn(new TableColumn("time").RightAligned());
+        var table = new Table()
+            .AddColumn("prompts")
+            .AddColumn(new TableColumn("accuracy").RightAligned())
+            .AddColumn(new TableColumn("right").RightAligned())
+            .AddColumn(new TableColumn("class mean").RightAligned())
+            .AddColumn(new TableColumn("time").RightAligned());
         DplTransformer Compare(string name, PromptConfiguration? configuration)
         {
             long began = Stopwatch.GetTimestamp();
-            DplTransformer transformer = FitProgress.Show(name, progress => _mlContext.MulticlassClassification.Trainers
-                .DifferentiablePromptLearning(OptionsFor(backbone, configuration, validation is null ? null : toKey.Transform(validation), progress)).Fit(toKey.Transform(train)));
+            DplTransformer transformer = FitProgress.Show(name, progress =>
+                _mlContext
+                    .MulticlassClassification.Trainers.DifferentiablePromptLearning(
+                        OptionsFor(backbone, configuration, validation is null ? null : toKey.Transform(validation), progress)
+                    )
+                    .Fit(toKey.Transform(train))
+            );
             TimeSpan time = Stopwatch.GetElapsedTime(began);
-            MulticlassClassificationMetrics metrics = _mlContext.MulticlassClassification.Evaluate(transformer.Transform(toKey.Transform(test)));
+            MulticlassClassificationMetrics metrics = _mlContext.MulticlassClassification.Evaluate(
+                transformer.Transform(toKey.Transform(test))
+            );
             double accuracy = metrics.MicroAccuracy;
-            table.AddRow(name, $"{accuracy:p2}", $"{accuracy * testRows.Count:f0} of {testRows.Count}", $"{metrics.MacroAccuracy:p2}", $"{time:hh\\:mm\\:ss}");
+            table.AddRow(
+                name,
+                $"{accuracy:p2}",
+                $"{accuracy * testRows.Count:f0} of {testRows.Count}",
+                $"{metrics.MacroAccuracy:p2}",
+                $"{time:hh\\:mm\\:ss}"
+            );
             AnsiConsole.MarkupLineInterpolated($"{name}: [bold]{accuracy:p2}[/]");
             return transformer;
         }
@@ -50,43 +87,55 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
         WriteConfiguration(searched);
         ITransformer model = new TransformerChain<ITransformer>(toKey, searched, KeyToText(toKey.Transform(train), searched));
         _mlContext.Model.Save(model, train.Schema, settings.Output.FullName);
-        AnsiConsole.MarkupLineInterpolated($"Saved as {settings.Output.FullName} ({new FileInfo(settings.Output.FullName).Length / 1024.0:f0} KiB). Loaded again by a fresh process:");
+        double size = new FileInfo(settings.Output.FullName).Length / 1024.0;
+        AnsiConsole.MarkupLineInterpolated($"Saved as {settings.Output.FullName} ({size:f0} KiB). Loaded again by a fresh process:");
         searched.Dispose();
 
-        IEnumerable<string> examples = testRows.GroupBy(p => p.Label).Where((_, index) => index % Math.Max(1, classes / 6) == 0).Take(6).Select(group => group.First().ImagePath);
+        IEnumerable<string> examples = testRows
+            .GroupBy(p => p.Label)
+            .Where((_, index) => index % Math.Max(1, classes / 6) == 0)
+            .Take(6)
+            .Select(group => group.First().ImagePath);
         return await SavedModel.ClassifyInFreshProcess(settings.Output, examples, cancellation);
     }
 
-    private DplTrainer.Options OptionsFor(ClipBackbone backbone, PromptConfiguration? configuration, IDataView? validation, IProgress<DplProgress> progress) => new()
-    {
-        Backbone = backbone,
-        ImageColumnName = nameof(Image.ImagePath),
-        ValidationSet = validation,
-        // What a search sets aside, fixed lengths must not train on either.
-        ValidationRowsPerClass = validation is null ? DplTrainer.Options.DefaultValidationRowsPerClass : null,
-        Configuration = configuration,
-        CandidateLengths = settings.Candidates,
-        Template = settings.Images.Template,
-        BatchSize = settings.BatchSize,
-        SearchEpochs = settings.SearchEpochs,
-        TrainingEpochs = settings.TrainingEpochs,
-        SearchLearningRate = settings.LearningRate,
-        AlphaLearningRate = settings.LearningRate,
-        TrainingLearningRate = settings.LearningRate,
-        DistillationWeight = settings.Distillation,
-        Seed = settings.Seed,
-        Device = settings.Device,
-        Progress = progress,
-        CancellationToken = cancellation,
-    };
+    private DplTrainer.Options OptionsFor(
+        ClipBackbone backbone,
+        PromptConfiguration? configuration,
+        IDataView? validation,
+        IProgress<DplProgress> progress
+    ) =>
+        new()
+        {
+            Backbone = backbone,
+            ImageColumnName = nameof(Image.ImagePath),
+            ValidationSet = validation,
+            // What a search sets aside, fixed lengths must not train on either.
+            ValidationRowsPerClass = validation is null ? DplTrainer.Options.DefaultValidationRowsPerClass : null,
+            Configuration = configuration,
+            CandidateLengths = settings.Candidates,
+            Template = settings.Images.Template,
+            BatchSize = settings.BatchSize,
+            SearchEpochs = settings.SearchEpochs,
+            TrainingEpochs = settings.TrainingEpochs,
+            SearchLearningRate = settings.LearningRate,
+            AlphaLearningRate = settings.LearningRate,
+            TrainingLearningRate = settings.LearningRate,
+            DistillationWeight = settings.Distillation,
+            Seed = settings.Seed,
+            Device = settings.Device,
+            Progress = progress,
+            CancellationToken = cancellation,
+        };
 
-    private ITransformer KeyToText(IDataView keyed, DplTransformer searched)
-        => _mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel").Fit(searched.Transform(keyed));
+    private ITransformer KeyToText(IDataView keyed, DplTransformer searched) =>
+        _mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel").Fit(searched.Transform(keyed));
 
     private static void WriteConfiguration(DplTransformer transformer)
     {
         var rows = new Table().Border(TableBorder.Simple).AddColumn("prompt rows per layer");
-        for (int layer = 1; layer <= Math.Max(transformer.Configuration.Text.Count, transformer.Configuration.Image.Count); layer++) rows.AddColumn(new TableColumn($"{layer}").RightAligned());
+        for (int layer = 1; layer <= Math.Max(transformer.Configuration.Text.Count, transformer.Configuration.Image.Count); layer++)
+            rows.AddColumn(new TableColumn($"{layer}").RightAligned());
         rows.AddRow(["text", .. transformer.Configuration.Text.Select(n => $"{n}")]);
         rows.AddRow(["image", .. transformer.Configuration.Image.Select(n => $"{n}")]);
         if (transformer.Search is { } search)

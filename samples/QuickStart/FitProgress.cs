@@ -10,14 +10,22 @@ internal static class FitProgress
     /// <param name="fit">Given where to report to.</param>
     public static T Show<T>(string name, Func<IProgress<DplProgress>, T> fit)
     {
-        if (!AnsiConsole.Profile.Capabilities.Interactive) return fit(new Lines(name));
-        return AnsiConsole.Progress()
-            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+        if (!AnsiConsole.Profile.Capabilities.Interactive)
+            return fit(new Lines(name));
+        return AnsiConsole
+            .Progress()
+            .Columns(
+                new TaskDescriptionColumn { Alignment = Justify.Left },
+                new ProgressBarColumn(),
+                new PercentageColumn(),
+                new RemainingTimeColumn()
+            )
             .Start(context => fit(new Bars(name, context)));
     }
 
-    private static string Losses(DplProgress now)
-        => $"epoch {now.Epoch}/{now.Epochs}, loss {now.TrainLoss:f3}" + (now.ValidationAccuracy is double accuracy ? $", validation accuracy {accuracy:p1}" : "");
+    private static string Losses(DplProgress now) =>
+        $"epoch {now.Epoch}/{now.Epochs}, loss {now.TrainLoss:f3}"
+        + (now.ValidationAccuracy is double accuracy ? $", validation accuracy {accuracy:p1}" : "");
 
     private sealed class Bars(string name, ProgressContext context) : IProgress<DplProgress>
     {
@@ -25,7 +33,8 @@ internal static class FitProgress
 
         public void Report(DplProgress value)
         {
-            if (!_tasks.TryGetValue(value.Stage, out ProgressTask? task)) _tasks[value.Stage] = task = context.AddTask(name, maxValue: 1);
+            if (!_tasks.TryGetValue(value.Stage, out ProgressTask? task))
+                _tasks[value.Stage] = task = context.AddTask(name, maxValue: 1);
             task.Description = Markup.Escape($"{name}, {value.Stage.ToString().ToLowerInvariant()}: {Losses(value)}");
             task.Value = value.Fraction;
         }
@@ -38,7 +47,8 @@ internal static class FitProgress
         public void Report(DplProgress value)
         {
             var now = (value.Stage, (int)(value.Fraction * 10));
-            if (now == _last) return;
+            if (now == _last)
+                return;
             _last = now;
             Console.WriteLine($"{name}, {value.Stage.ToString().ToLowerInvariant()}: {Losses(value)}, {value.Remaining:hh\\:mm\\:ss} left");
         }

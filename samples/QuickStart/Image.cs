@@ -9,16 +9,27 @@ internal sealed class Image
 
     public string Label { get; set; } = "";
 
-    /// <summary>Reads a table with the columns ImagePath and Label, separated by tabs; relative paths start at the table's folder.</summary>
+    /// <summary>Reads a table with the columns ImagePath and Label, separated by tabs; relative paths start at the table's
+    /// folder.</summary>
     /// <exception cref="InvalidDataException">The table has other columns, or a row has not two.</exception>
     public static IReadOnlyList<Image> ReadTable(FileInfo table)
     {
         string[] lines = File.ReadAllLines(table.FullName);
         if (lines.Length < 2 || lines[0].Split('\t') is not ["ImagePath", "Label"])
             throw new InvalidDataException($"{table.FullName}: the first line must be ImagePath<tab>Label, and rows must follow.");
-        return [.. lines.Skip(1).Select((line, index) => line.Split('\t') is [var path, var label]
-            ? new Image { ImagePath = Path.GetFullPath(path, table.DirectoryName!), Label = label }
-            : throw new InvalidDataException($"{table.FullName}, line {index + 2}: expected a path, a tab and a class; found '{line}'."))];
+        return
+        [
+            .. lines
+                .Skip(1)
+                .Select(
+                    (line, index) =>
+                        line.Split('\t') is [var path, var label]
+                            ? new Image { ImagePath = Path.GetFullPath(path, table.DirectoryName!), Label = label }
+                            : throw new InvalidDataException(
+                                $"{table.FullName}, line {index + 2}: expected a path, a tab and a class; found '{line}'."
+                            )
+                ),
+        ];
     }
 }
 

@@ -7,7 +7,9 @@ namespace QuickStart;
 /// <summary>Tables of images, and how a class is put into words.</summary>
 internal sealed record ImageTables(FileInfo Train, FileInfo? Validation, FileInfo Test, string Template)
 {
-    private const int TrainPerClass = 16, ValidationPerClass = 4, TestPerClass = 50;
+    private const int TrainPerClass = 16,
+        ValidationPerClass = 4,
+        TestPerClass = 50;
 
     /// <summary>The tasks that need no tables: the drawn ones and the satellite tiles that come along.</summary>
     public static IReadOnlyList<string> Tasks { get; } = [.. DrawnTasks.All.Select(task => task.Name), EuroSatTiles.Name];
@@ -16,13 +18,14 @@ internal sealed record ImageTables(FileInfo Train, FileInfo? Validation, FileInf
     /// <param name="name">One of <see cref="Tasks"/>.</param>
     /// <param name="folder">Drawn images go into a folder of the task's name in it.</param>
     /// <param name="seed">Of drawn images.</param>
-    public static ImageTables Of(string name, DirectoryInfo folder, int seed)
-        => name == EuroSatTiles.Name ? Tiles() : Draw(name, folder, seed);
+    public static ImageTables Of(string name, DirectoryInfo folder, int seed) =>
+        name == EuroSatTiles.Name ? Tiles() : Draw(name, folder, seed);
 
     private static ImageTables Tiles()
     {
         AnsiConsole.MarkupLineInterpolated($"Satellite tiles of [bold]{EuroSatTiles.Name}[/] in {EuroSatTiles.Folder}");
-        FileInfo train = new(EuroSatTiles.TrainTable), test = new(EuroSatTiles.TestTable);
+        FileInfo train = new(EuroSatTiles.TrainTable),
+            test = new(EuroSatTiles.TestTable);
         return new ImageTables(train, Validation: null, test, EuroSatTiles.Template);
     }
 

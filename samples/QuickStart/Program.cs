@@ -4,56 +4,116 @@ using Microsoft.ML.Dpl.Clip;
 using QuickStart;
 using Spectre.Console;
 
-var clip = new Option<string>("--clip") { Description = "Folder of a CLIP in Hugging Face layout, a .safetensors file with OpenAI's names, or tiny: the one that comes along.", DefaultValueFactory = _ => "tiny" };
+var clip = new Option<string>("--clip")
+{
+    Description = "Folder of a CLIP in Hugging Face layout, a .safetensors file with OpenAI's names, or tiny: the one that comes along.",
+    DefaultValueFactory = _ => "tiny",
+};
 var task = new Option<string>("--task")
 {
     HelpName = "task",
-    Description = $"The images where no --train is given: {string.Join(", ", ImageTables.Tasks)}. "
+    Description =
+        $"The images where no --train is given: {string.Join(", ", ImageTables.Tasks)}. "
         + "eurosat are satellite photographs that come along, the others are drawn.",
     DefaultValueFactory = _ => "lighting",
 };
 task.AcceptOnlyFromAmong([.. ImageTables.Tasks]);
-var train = new Option<FileInfo>("--train") { Description = "Table of training images: ImagePath and Label, separated by tabs. Default: those of --task." }.AcceptExistingOnly();
-var validation = new Option<FileInfo>("--validation") { Description = "Table of validation images. Default: 4 training images of each class." }.AcceptExistingOnly();
+var train = new Option<FileInfo>("--train")
+{
+    Description = "Table of training images: ImagePath and Label, separated by tabs. Default: those of --task.",
+}.AcceptExistingOnly();
+var validation = new Option<FileInfo>("--validation")
+{
+    Description = "Table of validation images. Default: 4 training images of each class.",
+}.AcceptExistingOnly();
 var test = new Option<FileInfo>("--test") { Description = "Table of test images; belongs to --train." }.AcceptExistingOnly();
-var output = new Option<FileInfo>("--output") { Description = "Where the model goes.", DefaultValueFactory = _ => new FileInfo("quickstart/model.zip") };
+var output = new Option<FileInfo>("--output")
+{
+    Description = "Where the model goes.",
+    DefaultValueFactory = _ => new FileInfo("quickstart/model.zip"),
+};
 var searchEpochs = new Option<int?>("--search-epochs") { Description = "Epochs of search. Default: 12, or 60 on a --task." };
 var trainingEpochs = new Option<int?>("--training-epochs") { Description = "Epochs of training. Default: 15, or 40 on a --task." };
 var batch = new Option<int>("--batch") { Description = "Images per step.", DefaultValueFactory = _ => 16 };
 var learningRate = new Option<double>("--learning-rate") { Description = "Of prompts and alphas.", DefaultValueFactory = _ => 0.0035 };
-var distillation = new Option<double>("--distillation") { Description = "Weight of staying near to zero-shot CLIP in training.", DefaultValueFactory = _ => 0 };
-var candidates = new Option<int[]>("--candidates") { Description = "Context lengths to choose from.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [0, 2, 4, 6] };
+var distillation = new Option<double>("--distillation")
+{
+    Description = "Weight of staying near to zero-shot CLIP in training.",
+    DefaultValueFactory = _ => 0,
+};
+var candidates = new Option<int[]>("--candidates")
+{
+    Description = "Context lengths to choose from.",
+    AllowMultipleArgumentsPerToken = true,
+    DefaultValueFactory = _ => [0, 2, 4, 6],
+};
 var template = new Option<string?>("--template") { Description = "Text of a class. Default: a photo of a {}., or that of the --task." };
 var seed = new Option<int>("--seed") { Description = "Of everything random.", DefaultValueFactory = _ => 1 };
 var device = new Option<string?>("--device") { Description = "cpu, cuda or cuda:n." };
 
-var root = new RootCommand("Compares zero-shot CLIP, uniform prompts and searched prompts, saves the last as an ML.NET model and loads it again.")
+var root = new RootCommand(
+    "Compares zero-shot CLIP, uniform prompts and searched prompts, saves the last as an ML.NET model and loads it again."
+)
 {
-    clip, task, train, validation, test, output, searchEpochs, trainingEpochs, batch, learningRate, distillation, candidates, template, seed, device,
+    clip,
+    task,
+    train,
+    validation,
+    test,
+    output,
+    searchEpochs,
+    trainingEpochs,
+    batch,
+    learningRate,
+    distillation,
+    candidates,
+    template,
+    seed,
+    device,
 };
-root.SetAction((arguments, cancellation) => Guarded(() =>
-{
-    FileInfo zip = arguments.GetRequiredValue(output);
-    bool ownTables = arguments.GetValue(train) is not null;
-    // Before anything is drawn or read: a wrong path is known at once and leaves nothing behind.
-    ClipBackbone.Open(arguments.GetRequiredValue(clip));
-    if (ownTables != arguments.GetValue(test) is not null) throw new ArgumentException("--train and --test go together.");
-    Directory.CreateDirectory(zip.DirectoryName!);
-    ImageTables images = ownTables
-        ? new ImageTables(arguments.GetValue(train)!, arguments.GetValue(validation), arguments.GetValue(test)!, "a photo of a {}.")
-        : ImageTables.Of(arguments.GetRequiredValue(task), zip.Directory!, arguments.GetValue(seed));
-    return new Experiment(
-        new ExperimentSettings(
-            arguments.GetRequiredValue(clip), images with { Template = arguments.GetValue(template) ?? images.Template }, zip,
-            arguments.GetValue(searchEpochs) ?? (ownTables ? 12 : 60), arguments.GetValue(trainingEpochs) ?? (ownTables ? 15 : 40), arguments.GetValue(batch), arguments.GetValue(learningRate), arguments.GetValue(distillation),
-            arguments.GetValue(seed), arguments.GetValue(device), arguments.GetRequiredValue(candidates)),
-        cancellation).Run();
-}));
+root.SetAction(
+    (arguments, cancellation) =>
+        Guarded(() =>
+        {
+            FileInfo zip = arguments.GetRequiredValue(output);
+            bool ownTables = arguments.GetValue(train) is not null;
+            // Before anything is drawn or read: a wrong path is known at once and leaves nothing behind.
+            ClipBackbone.Open(arguments.GetRequiredValue(clip));
+            if (ownTables != arguments.GetValue(test) is not null)
+                throw new ArgumentException("--train and --test go together.");
+            Directory.CreateDirectory(zip.DirectoryName!);
+            ImageTables images = ownTables
+                ? new ImageTables(arguments.GetValue(train)!, arguments.GetValue(validation), arguments.GetValue(test)!, "a photo of a {}.")
+                : ImageTables.Of(arguments.GetRequiredValue(task), zip.Directory!, arguments.GetValue(seed));
+            return new Experiment(
+                new ExperimentSettings(
+                    arguments.GetRequiredValue(clip),
+                    images with
+                    {
+                        Template = arguments.GetValue(template) ?? images.Template,
+                    },
+                    zip,
+                    arguments.GetValue(searchEpochs) ?? (ownTables ? 12 : 60),
+                    arguments.GetValue(trainingEpochs) ?? (ownTables ? 15 : 40),
+                    arguments.GetValue(batch),
+                    arguments.GetValue(learningRate),
+                    arguments.GetValue(distillation),
+                    arguments.GetValue(seed),
+                    arguments.GetValue(device),
+                    arguments.GetRequiredValue(candidates)
+                ),
+                cancellation
+            ).Run();
+        })
+);
 
 var zip = new Argument<FileInfo>("model") { Description = "A saved model." }.AcceptExistingOnly();
 var images = new Argument<string[]>("images") { Description = "Image files." };
 var predict = new Command("predict", "Classifies images with a saved model.") { zip, images };
-predict.SetAction((arguments, _) => Guarded(() => Task.FromResult(SavedModel.Classify(arguments.GetRequiredValue(zip), arguments.GetRequiredValue(images)))));
+predict.SetAction(
+    (arguments, _) =>
+        Guarded(() => Task.FromResult(SavedModel.Classify(arguments.GetRequiredValue(zip), arguments.GetRequiredValue(images))))
+);
 root.Subcommands.Add(predict);
 return await root.Parse(args).InvokeAsync();
 
@@ -69,7 +129,15 @@ static async Task<int> Guarded(Func<Task<int>> run)
         AnsiConsole.MarkupLine("[yellow]Cancelled.[/]");
         return 2;
     }
-    catch (Exception e) when (Cause(e) is ArgumentException or InvalidOperationException or InvalidDataException or IOException or UnauthorizedAccessException or DllNotFoundException)
+    catch (Exception e)
+        when (Cause(e)
+                is ArgumentException
+                    or InvalidOperationException
+                    or InvalidDataException
+                    or IOException
+                    or UnauthorizedAccessException
+                    or DllNotFoundException
+        )
     {
         AnsiConsole.MarkupLineInterpolated($"[red]{Cause(e).Message}[/]");
         return 1;

@@ -23,7 +23,13 @@ internal static class SavedModel
         {
             Answer answer = engine.Predict(new Image { ImagePath = Path.GetFullPath(path) });
             var best = names.Zip(answer.Score).OrderByDescending(pair => pair.Second).Take(3);
-            table.AddRow(Markup.Escape(Path.Combine(Path.GetFileName(Path.GetDirectoryName(answer.ImagePath)) ?? "", Path.GetFileName(answer.ImagePath))), Markup.Escape(answer.Class), Markup.Escape(string.Join(", ", best.Select(pair => $"{pair.First} {pair.Second:p1}"))));
+            table.AddRow(
+                Markup.Escape(
+                    Path.Combine(Path.GetFileName(Path.GetDirectoryName(answer.ImagePath)) ?? "", Path.GetFileName(answer.ImagePath))
+                ),
+                Markup.Escape(answer.Class),
+                Markup.Escape(string.Join(", ", best.Select(pair => $"{pair.First} {pair.Second:p1}")))
+            );
         }
         AnsiConsole.Write(table);
         return 0;
@@ -34,8 +40,10 @@ internal static class SavedModel
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { UseShellExecute = false };
         // Under the dotnet host the program is an argument of its own.
-        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet") start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
-        foreach (string argument in images.Prepend(zip.FullName).Prepend("predict")) start.ArgumentList.Add(argument);
+        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
+            start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
+        foreach (string argument in images.Prepend(zip.FullName).Prepend("predict"))
+            start.ArgumentList.Add(argument);
         using Process process = Process.Start(start) ?? throw new InvalidOperationException("The second process did not start.");
         await process.WaitForExitAsync(cancellation);
         return process.ExitCode;

@@ -28,7 +28,8 @@ internal sealed class ClassifierOptions
     [Range(1024, 1 << 30)]
     public int MaxUploadBytes { get; set; } = 10 << 20;
 
-    /// <summary>The largest image, width × height. A file of a few bytes can claim any size, so this is checked before a pixel is decoded.</summary>
+    /// <summary>The largest image, width × height. A file of a few bytes can claim any size, so this is checked before a pixel is
+    /// decoded.</summary>
     [Range(1, 1 << 28)]
     public long MaxPixels { get; set; } = 50_000_000;
 
@@ -44,7 +45,8 @@ internal sealed class ClassifierOptions
     [Range(0, 1000)]
     public int BatchWaitMilliseconds { get; set; } = 5;
 
-    /// <summary>Forward passes at the same time. One uses all cores already; more pay where decoding of large photographs dominates.</summary>
+    /// <summary>Forward passes at the same time. One uses all cores already; more pay where decoding of large photographs
+    /// dominates.</summary>
     [Range(1, 64)]
     public int Workers { get; set; } = 1;
 }

@@ -11,8 +11,11 @@ namespace WebApp;
 /// <param name="Train">Files and classes.</param>
 /// <param name="Examples">One image of each class that the model was not trained on.</param>
 internal sealed record DemoImages(
-    string Template, PromptConfiguration Prompts,
-    IReadOnlyList<(string Path, string Label)> Train, IReadOnlyList<(string Path, string Label)> Examples)
+    string Template,
+    PromptConfiguration Prompts,
+    IReadOnlyList<(string Path, string Label)> Train,
+    IReadOnlyList<(string Path, string Label)> Examples
+)
 {
     /// <summary>The demo of drawn images.</summary>
     public const string Drawn = "drawn";
@@ -24,20 +27,22 @@ internal sealed record DemoImages(
 
     /// <summary>What people read of a demo's model.</summary>
     /// <param name="demo"><see cref="Drawn"/> or <see cref="Tiles"/>.</param>
-    public static string Title(string demo)
-        => demo == Tiles ? "Land use in satellite tiles" : "Colours of drawn things under coloured light";
+    public static string Title(string demo) =>
+        demo == Tiles ? "Land use in satellite tiles" : "Colours of drawn things under coloured light";
 
     /// <summary>The images of a demo.</summary>
     /// <param name="demo"><see cref="Drawn"/> or <see cref="Tiles"/>.</param>
     /// <param name="folder">Drawn images go there.</param>
     public static DemoImages Of(string demo, string folder) => demo == Tiles ? Satellite() : Draw(folder);
 
-    private static DemoImages Satellite() => new(
-        EuroSatTiles.Template,
-        // What the search of samples/QuickStart found: uniform lengths get half as many tiles right.
-        PromptConfiguration.Parse("text 6 0 2 | image 6 4 0 6 0"),
-        [.. EuroSatTiles.Train.Select(tile => (tile.ImagePath, tile.Label))],
-        [.. EuroSatTiles.Test.DistinctBy(tile => tile.Label).Select(tile => (tile.ImagePath, tile.Label))]);
+    private static DemoImages Satellite() =>
+        new(
+            EuroSatTiles.Template,
+            // What the search of samples/QuickStart found: uniform lengths get half as many tiles right.
+            PromptConfiguration.Parse("text 6 0 2 | image 6 4 0 6 0"),
+            [.. EuroSatTiles.Train.Select(tile => (tile.ImagePath, tile.Label))],
+            [.. EuroSatTiles.Test.DistinctBy(tile => tile.Label).Select(tile => (tile.ImagePath, tile.Label))]
+        );
 
     private static DemoImages Draw(string folder)
     {
@@ -47,9 +52,11 @@ internal sealed record DemoImages(
         // Uniform lengths do as well here as a search.
         return new DemoImages(task.Template, PromptConfiguration.Uniform(ClipBackbone.Tiny, 6), Rows("train"), Rows("test"));
 
-        (string, string)[] Rows(string split)
-            => [.. from row in File.ReadLines(Path.Combine(drawn, split + ".tsv")).Skip(1)
-                   let cells = row.Split('\t')
-                   select (Path.Combine(drawn, cells[0]), cells[1])];
+        (string, string)[] Rows(string split) =>
+            [
+                .. from row in File.ReadLines(Path.Combine(drawn, split + ".tsv")).Skip(1)
+                let cells = row.Split('\t')
+                select (Path.Combine(drawn, cells[0]), cells[1]),
+            ];
     }
 }

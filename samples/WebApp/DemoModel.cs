@@ -18,7 +18,8 @@ internal static class DemoModel
     public static ServedModel LoadOrMake(string demo, string folder, IProgress<DplProgress> progress, CancellationToken cancellation)
     {
         string zip = Path.Combine(folder, "model.zip");
-        if (!File.Exists(zip)) Make(DemoImages.Of(demo, folder), folder, zip, progress, cancellation);
+        if (!File.Exists(zip))
+            Make(DemoImages.Of(demo, folder), folder, zip, progress, cancellation);
         return ServedModel.Load(zip, clip: null, DemoImages.Title(demo));
     }
 
@@ -28,19 +29,25 @@ internal static class DemoModel
 
         var mlContext = new MLContext(seed: 1);
         IDataView data = mlContext.Data.LoadFromEnumerable(
-            images.Train.Select(image => new LabelledImage { Label = image.Label, ImageSource = File.ReadAllBytes(image.Path) }));
-        var pipeline = mlContext.Transforms.Conversion.MapValueToKey("Label")
-            .Append(mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
-            {
-                Backbone = ClipBackbone.Tiny,
-                ImageColumnName = nameof(LabelledImage.ImageSource),
-                Template = images.Template,
-                Configuration = images.Prompts,
-                BatchSize = 16,
-                TrainingEpochs = 40,
-                Progress = progress,
-                CancellationToken = cancellation,
-            }))
+            images.Train.Select(image => new LabelledImage { Label = image.Label, ImageSource = File.ReadAllBytes(image.Path) })
+        );
+        var pipeline = mlContext
+            .Transforms.Conversion.MapValueToKey("Label")
+            .Append(
+                mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(
+                    new DplTrainer.Options
+                    {
+                        Backbone = ClipBackbone.Tiny,
+                        ImageColumnName = nameof(LabelledImage.ImageSource),
+                        Template = images.Template,
+                        Configuration = images.Prompts,
+                        BatchSize = 16,
+                        TrainingEpochs = 40,
+                        Progress = progress,
+                        CancellationToken = cancellation,
+                    }
+                )
+            )
             .Append(mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel"));
         using var model = pipeline.Fit(data);
         // Under another name first: a start that is cut short leaves no half a model.

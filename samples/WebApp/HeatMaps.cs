@@ -11,10 +11,13 @@ namespace WebApp;
 /// <param name="Image">The image with the map drawn over it, as a data address; shrunk where it is large.</param>
 internal sealed record HeatMap(string Class, int Rows, int Columns, IReadOnlyList<float> Relevance, string Image);
 
-/// <summary>Draws heat maps, each of which costs a few predictions and a decoded image in memory: so few at a time, and a bounded number waits.</summary>
+/// <summary>Draws heat maps, each of which costs a few predictions and a decoded image in memory: so few at a time, and a bounded number
+/// waits.</summary>
 internal sealed class HeatMaps(IOptions<ClassifierOptions> options) : IDisposable
 {
-    private readonly ConcurrencyLimiter _turns = new(new ConcurrencyLimiterOptions { PermitLimit = options.Value.Workers, QueueLimit = options.Value.QueueLength });
+    private readonly ConcurrencyLimiter _turns = new(
+        new ConcurrencyLimiterOptions { PermitLimit = options.Value.Workers, QueueLimit = options.Value.QueueLength }
+    );
 
     /// <param name="model">Whose classes are explained.</param>
     /// <param name="image">An encoded image file that the model could decode.</param>

@@ -5,12 +5,16 @@ namespace WebApp;
 /// <summary>What is known of a file without decoding a pixel.</summary>
 internal static class ImageCheck
 {
-    private static readonly byte[] Png = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A], Jpeg = [0xFF, 0xD8, 0xFF];
+    private static readonly byte[] Png = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A],
+        Jpeg = [0xFF, 0xD8, 0xFF];
 
-    /// <summary>Whether the first bytes are those of a format that the model reads; the name and the type that a client gives prove nothing.</summary>
-    public static bool HasImageSignature(ReadOnlySpan<byte> file)
-        => file.StartsWith(Png) || file.StartsWith(Jpeg)
-        || file.StartsWith("GIF87a"u8) || file.StartsWith("GIF89a"u8)
+    /// <summary>Whether the first bytes are those of a format that the model reads; the name and the type that a client gives prove
+    /// nothing.</summary>
+    public static bool HasImageSignature(ReadOnlySpan<byte> file) =>
+        file.StartsWith(Png)
+        || file.StartsWith(Jpeg)
+        || file.StartsWith("GIF87a"u8)
+        || file.StartsWith("GIF89a"u8)
         || file.StartsWith("BM"u8)
         || (file.Length >= 12 && file.StartsWith("RIFF"u8) && file[8..].StartsWith("WEBP"u8));
 

@@ -4,7 +4,9 @@ using Microsoft.ML.Dpl;
 namespace WebApp;
 
 /// <summary>Gets the model ready while the server already answers, and holds it.</summary>
-internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplicationLifetime lifetime, ILogger<ModelHost> log) : BackgroundService, IProgress<DplProgress>
+internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplicationLifetime lifetime, ILogger<ModelHost> log)
+    : BackgroundService,
+        IProgress<DplProgress>
 {
     private volatile ServedModel? _model;
     private volatile DplProgress? _progress;
@@ -30,14 +32,20 @@ internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplic
     /// <exception cref="InvalidDataException">The model cannot be served; the message says why.</exception>
     public void LoadGiven()
     {
-        if (options.Value.Model is { } zip) Serve(ServedModel.Load(zip, options.Value.Clip));
+        if (options.Value.Model is { } zip)
+            Serve(ServedModel.Load(zip, options.Value.Clip));
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        if (_model is not null) return;
+        if (_model is not null)
+            return;
         string folder = DemoFolder(options.Value);
-        log.LogInformation("No --model was given: a small one ({Demo}) is loaded from {Folder}, or made there first.", options.Value.Demo, folder);
+        log.LogInformation(
+            "No --model was given: a small one ({Demo}) is loaded from {Folder}, or made there first.",
+            options.Value.Demo,
+            folder
+        );
         try
         {
             // Training keeps a thread busy; the server answers meanwhile.
@@ -47,9 +55,20 @@ internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplic
         {
             log.LogInformation("Stopped before the model was ready.");
         }
-        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException or InvalidOperationException or DllNotFoundException)
+        catch (Exception e)
+            when (e
+                    is InvalidDataException
+                        or IOException
+                        or UnauthorizedAccessException
+                        or InvalidOperationException
+                        or DllNotFoundException
+            )
         {
-            log.LogCritical("The small model cannot be made in {Folder}: {Message} Set Classifier:DemoFolder to another folder, or give a --model.", folder, e.Message);
+            log.LogCritical(
+                "The small model cannot be made in {Folder}: {Message} Set Classifier:DemoFolder to another folder, or give a --model.",
+                folder,
+                e.Message
+            );
             Environment.ExitCode = 1;
             lifetime.ApplicationStarted.Register(lifetime.StopApplication);
         }
@@ -62,6 +81,6 @@ internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplic
     }
 
     // A folder for each demo: another one must not find this one's model.
-    private static string DemoFolder(ClassifierOptions options)
-        => Path.GetFullPath(Path.Combine(options.DemoFolder ?? Path.Combine(AppContext.BaseDirectory, "demo"), options.Demo));
+    private static string DemoFolder(ClassifierOptions options) =>
+        Path.GetFullPath(Path.Combine(options.DemoFolder ?? Path.Combine(AppContext.BaseDirectory, "demo"), options.Demo));
 }

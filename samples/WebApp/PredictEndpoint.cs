@@ -22,21 +22,36 @@ internal static class PredictEndpoint
     /// <param name="heatMaps">Explains.</param>
     /// <param name="options">Limits.</param>
     public static async Task<IResult> Handle(
-        HttpContext context, bool? heatMap, string? heatMapClass, ModelHost host, PredictionQueue queue, HeatMaps heatMaps, IOptions<ClassifierOptions> options)
+        HttpContext context,
+        bool? heatMap,
+        string? heatMapClass,
+        ModelHost host,
+        PredictionQueue queue,
+        HeatMaps heatMaps,
+        IOptions<ClassifierOptions> options
+    )
     {
         CancellationToken cancellation = context.RequestAborted;
         var (image, problem) = await Upload.Read(context.Request, options.Value.MaxUploadBytes, cancellation);
         problem ??= Check(image, options.Value.MaxPixels);
-        if (problem is not null) return problem;
+        if (problem is not null)
+            return problem;
 
-        if (host.Model is not { } model) return Problems.NotReady(context);
-        if (heatMapClass is not null && !model.ClassNames.Contains(heatMapClass)) return Problems.UnknownClass(heatMapClass, model.ClassNames);
-        if (!queue.TryAdd(image, cancellation, out Task<float[]>? answer)) return Problems.Busy(context);
+        if (host.Model is not { } model)
+            return Problems.NotReady(context);
+        if (heatMapClass is not null && !model.ClassNames.Contains(heatMapClass))
+            return Problems.UnknownClass(heatMapClass, model.ClassNames);
+        if (!queue.TryAdd(image, cancellation, out Task<float[]>? answer))
+            return Problems.Busy(context);
         try
         {
             float[] scores = await answer.WaitAsync(cancellation);
-            ClassProbability[] classes = [.. model.ClassNames.Zip(scores, (name, score) => new ClassProbability(name, score)).OrderByDescending(c => c.Probability)];
-            if (heatMap is not true) return TypedResults.Ok(new Prediction(classes[0].Name, classes, HeatMap: null));
+            ClassProbability[] classes =
+            [
+                .. model.ClassNames.Zip(scores, (name, score) => new ClassProbability(name, score)).OrderByDescending(c => c.Probability),
+            ];
+            if (heatMap is not true)
+                return TypedResults.Ok(new Prediction(classes[0].Name, classes, HeatMap: null));
             HeatMap? map = await heatMaps.Draw(model, image, heatMapClass ?? classes[0].Name, cancellation);
             return map is null ? Problems.Busy(context) : TypedResults.Ok(new Prediction(classes[0].Name, classes, map));
         }
@@ -48,8 +63,10 @@ internal static class PredictEndpoint
 
     private static IResult? Check(byte[] image, long maxPixels)
     {
-        if (!ImageCheck.HasImageSignature(image)) return Problems.NoImage();
-        if (ImageCheck.Size(image) is not var (width, height)) return Problems.Broken();
+        if (!ImageCheck.HasImageSignature(image))
+            return Problems.NoImage();
+        if (ImageCheck.Size(image) is not var (width, height))
+            return Problems.Broken();
         return (long)width * height > maxPixels ? Problems.TooManyPixels(width, height, maxPixels) : null;
     }
 }

@@ -12,7 +12,8 @@ internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions
 {
     private readonly ClassifierOptions _options = options.Value;
     private readonly Channel<Waiting> _channel = Channel.CreateBounded<Waiting>(options.Value.QueueLength);
-    private long _images, _batches;
+    private long _images,
+        _batches;
 
     /// <summary>Images that no forward pass has taken yet.</summary>
     public int Length => _channel.Reader.Count;
@@ -35,14 +36,15 @@ internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions
         return added;
     }
 
-    protected override Task ExecuteAsync(CancellationToken stoppingToken)
-        => Task.WhenAll(Enumerable.Range(0, _options.Workers).Select(_ => Task.Run(() => Work(stoppingToken), stoppingToken)));
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
+        Task.WhenAll(Enumerable.Range(0, _options.Workers).Select(_ => Task.Run(() => Work(stoppingToken), stoppingToken)));
 
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         _channel.Writer.Complete();
         await base.StopAsync(cancellationToken);
-        while (_channel.Reader.TryRead(out Waiting? left)) left.Answer.TrySetCanceled(CancellationToken.None);
+        while (_channel.Reader.TryRead(out Waiting? left))
+            left.Answer.TrySetCanceled(CancellationToken.None);
     }
 
     private async Task Work(CancellationToken stopping)
@@ -52,19 +54,24 @@ internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions
         {
             while (await _channel.Reader.WaitToReadAsync(stopping))
             {
-                if (_channel.Reader.Count < _options.MaxBatch && _options.BatchWaitMilliseconds > 0) await Task.Delay(_options.BatchWaitMilliseconds, stopping);
+                if (_channel.Reader.Count < _options.MaxBatch && _options.BatchWaitMilliseconds > 0)
+                    await Task.Delay(_options.BatchWaitMilliseconds, stopping);
                 batch.Clear();
                 while (batch.Count < _options.MaxBatch && _channel.Reader.TryRead(out Waiting? next))
                 {
-                    if (next.Cancellation.IsCancellationRequested) next.Answer.TrySetCanceled(next.Cancellation);
-                    else batch.Add(next);
+                    if (next.Cancellation.IsCancellationRequested)
+                        next.Answer.TrySetCanceled(next.Cancellation);
+                    else
+                        batch.Add(next);
                 }
-                if (batch.Count > 0) Score(batch);
+                if (batch.Count > 0)
+                    Score(batch);
             }
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
-            foreach (Waiting waiting in batch) waiting.Answer.TrySetCanceled(stopping);
+            foreach (Waiting waiting in batch)
+                waiting.Answer.TrySetCanceled(stopping);
         }
     }
 
@@ -76,12 +83,14 @@ internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions
             float[][] scores = model.Score([.. batch.Select(waiting => waiting.Image)]);
             Interlocked.Add(ref _images, batch.Count);
             Interlocked.Increment(ref _batches);
-            foreach (var (waiting, score) in batch.Zip(scores)) waiting.Answer.TrySetResult(score);
+            foreach (var (waiting, score) in batch.Zip(scores))
+                waiting.Answer.TrySetResult(score);
         }
         catch (InvalidOperationException) when (batch.Count > 1)
         {
             // One broken image fails the pass; the others of the batch must not suffer for it.
-            foreach (Waiting waiting in batch) Score([waiting]);
+            foreach (Waiting waiting in batch)
+                Score([waiting]);
         }
         catch (InvalidOperationException e)
         {
@@ -91,7 +100,8 @@ internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions
         {
             // The request that waits learns of it and answers 500; the worker lives on for the next.
             log.LogError(e, "A forward pass of {Count} images failed.", batch.Count);
-            foreach (Waiting waiting in batch) waiting.Answer.TrySetException(e);
+            foreach (Waiting waiting in batch)
+                waiting.Answer.TrySetException(e);
         }
     }
 

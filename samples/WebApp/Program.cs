@@ -3,27 +3,45 @@ using Microsoft.Extensions.Options;
 using WebApp;
 
 // Pages and settings lie beside the program, whatever folder it is started from.
-WebApplicationBuilder builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
-var switches = new Dictionary<string, string> { ["--model"] = "Classifier:Model", ["--clip"] = "Classifier:Clip", ["--demo"] = "Classifier:Demo" };
+WebApplicationBuilder builder = WebApplication.CreateBuilder(
+    new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory }
+);
+var switches = new Dictionary<string, string>
+{
+    ["--model"] = "Classifier:Model",
+    ["--clip"] = "Classifier:Clip",
+    ["--demo"] = "Classifier:Demo",
+};
 builder.Configuration.AddCommandLine(args, switches);
 builder.Services.AddOptions<ClassifierOptions>().BindConfiguration(ClassifierOptions.Section).ValidateDataAnnotations();
 builder.Services.AddSingleton<ModelHost>().AddHostedService(services => services.GetRequiredService<ModelHost>());
 builder.Services.AddSingleton<PredictionQueue>().AddHostedService(services => services.GetRequiredService<PredictionQueue>());
 builder.Services.AddSingleton<HeatMaps>();
 builder.Services.AddProblemDetails();
-builder.Services.AddOpenApi(options => options.AddDocumentTransformer(ApiDocument.Name).AddOperationTransformer(ApiDocument.CompletePredict));
+builder.Services.AddOpenApi(options =>
+    options.AddDocumentTransformer(ApiDocument.Name).AddOperationTransformer(ApiDocument.CompletePredict)
+);
 builder.WebHost.ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
 
 WebApplication app = builder.Build();
-app.UseExceptionHandler(new ExceptionHandlerOptions { StatusCodeSelector = e => e is BadHttpRequestException bad ? bad.StatusCode : StatusCodes.Status500InternalServerError });
+app.UseExceptionHandler(
+    new ExceptionHandlerOptions
+    {
+        StatusCodeSelector = e => e is BadHttpRequestException bad ? bad.StatusCode : StatusCodes.Status500InternalServerError,
+    }
+);
 app.UseStatusCodePages();
-app.Use((context, next) =>
-{
-    // The page needs nothing from elsewhere, so nothing from elsewhere may run in it.
-    context.Response.Headers.ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    context.Response.Headers.XContentTypeOptions = "nosniff";
-    return next(context);
-});
+app.Use(
+    (context, next) =>
+    {
+        // The page needs nothing from elsewhere, so nothing from elsewhere may run in it.
+        context.Response.Headers.ContentSecurityPolicy =
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; base-uri "
+            + "'none'; form-action 'none'; frame-ancestors 'none'";
+        context.Response.Headers.XContentTypeOptions = "nosniff";
+        return next(context);
+    }
+);
 app.UseDefaultFiles();
 app.UseStaticFiles();
 

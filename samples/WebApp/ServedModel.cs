@@ -27,30 +27,38 @@ internal sealed class ServedModel : IDisposable
     /// <summary>The classes in the order of the scores.</summary>
     public IReadOnlyList<string> ClassNames => _transformer.ClassNames;
 
-    /// <param name="zip">A model that ends in a <see cref="DplTransformer"/>, whatever form its images have: samples/QuickStart and samples/ModelBuilder make such.</param>
+    /// <param name="zip">A model that ends in a <see cref="DplTransformer"/>, whatever form its images have: samples/QuickStart and
+    /// samples/ModelBuilder make such.</param>
     /// <param name="clip">The CLIP it was trained on; null: the model finds it.</param>
     /// <param name="name">What people read of it; null: the file's name.</param>
     /// <exception cref="InvalidDataException">The file is no such model; the message says why.</exception>
     public static ServedModel Load(string zip, string? clip, string? name = null)
     {
-        if (!File.Exists(zip)) throw new InvalidDataException($"There is no model '{Path.GetFullPath(zip)}'. Train one, for example with samples/ModelBuilder, or leave --model out to see a small one.");
+        if (!File.Exists(zip))
+            throw new InvalidDataException(
+                $"There is no model '{Path.GetFullPath(zip)}'. Train one, for example with samples/ModelBuilder, or leave --model out "
+                    + "to see a small one."
+            );
         var mlContext = new MLContext();
         ITransformer? model = null;
         try
         {
-            if (clip is not null) mlContext.UseClipBackbone(ClipBackbone.Open(clip));
+            if (clip is not null)
+                mlContext.UseClipBackbone(ClipBackbone.Open(clip));
             model = mlContext.Model.Load(zip, out DataViewSchema input);
             return Inspect(mlContext, model, input, name ?? Path.GetFileName(zip));
         }
         catch (Exception e)
         {
             (model as IDisposable)?.Dispose();
-            if (e is InvalidDataException) throw;
+            if (e is InvalidDataException)
+                throw;
             throw new InvalidDataException($"'{zip}' cannot be served: {Cause(e).Message}", e);
         }
     }
 
-    /// <summary>The probabilities of each class, image by image. The bytes go to the model as they came, so the answers are those of a prediction engine.</summary>
+    /// <summary>The probabilities of each class, image by image. The bytes go to the model as they came, so the answers are those of a
+    /// prediction engine.</summary>
     /// <param name="images">Encoded image files.</param>
     /// <exception cref="InvalidOperationException">One of the images cannot be decoded.</exception>
     public float[][] Score(IReadOnlyList<byte[]> images)
@@ -68,7 +76,13 @@ internal sealed class ServedModel : IDisposable
         using MLImage shown = ShownImage.Decode(image);
         ClassExplanation explanation = _transformer.Explain(shown, className);
         using MLImage drawn = explanation.Draw(shown);
-        return new HeatMap(explanation.ClassName, explanation.Rows, explanation.Columns, explanation.Relevance, ShownImage.ToAddress(drawn));
+        return new HeatMap(
+            explanation.ClassName,
+            explanation.Rows,
+            explanation.Columns,
+            explanation.Relevance,
+            ShownImage.ToAddress(drawn)
+        );
     }
 
     public void Dispose() => _owner.Dispose();
@@ -80,11 +94,15 @@ internal sealed class ServedModel : IDisposable
         string column = transformer.ImageColumnName;
         return input.GetColumnOrNull(column) is not null
             ? new ServedModel(mlContext, model, transformer, name)
-            : throw new InvalidDataException($"'{name}' makes its images' column '{column}' from others. Serve a model whose images come as paths or bytes, as samples/ModelBuilder does.");
+            : throw new InvalidDataException(
+                $"'{name}' makes its images' column '{column}' from others. Serve a model whose images come as paths or bytes, as "
+                    + "samples/ModelBuilder does."
+            );
     }
 
     // A chain that was appended to another is one step of it.
-    private static IEnumerable<ITransformer> Steps(ITransformer model) => model is IEnumerable<ITransformer> chain ? chain.SelectMany(Steps) : [model];
+    private static IEnumerable<ITransformer> Steps(ITransformer model) =>
+        model is IEnumerable<ITransformer> chain ? chain.SelectMany(Steps) : [model];
 
     // ML.NET wraps what happens while a model loads.
     private static Exception Cause(Exception e) => e is TargetInvocationException { InnerException: { } inner } ? Cause(inner) : e;

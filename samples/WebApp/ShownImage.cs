@@ -6,7 +6,8 @@ namespace WebApp;
 /// <summary>Images of a size to look at.</summary>
 internal static class ShownImage
 {
-    private const int LongestSide = 768, Quality = 85;
+    private const int LongestSide = 768,
+        Quality = 85;
 
     /// <summary>Decodes an image file and shrinks it where it is large.</summary>
     /// <returns>RGBA; the caller disposes it.</returns>
@@ -16,8 +17,14 @@ internal static class ShownImage
         using SKBitmap full = SKBitmap.Decode(file) ?? throw new InvalidOperationException("The image cannot be decoded.");
         double scale = Math.Min(1, (double)LongestSide / Math.Max(full.Width, full.Height));
         // Colours are not multiplied by alpha, as the model reads them.
-        var info = new SKImageInfo(Math.Max(1, (int)Math.Round(full.Width * scale)), Math.Max(1, (int)Math.Round(full.Height * scale)), SKColorType.Rgba8888, SKAlphaType.Unpremul);
-        using SKBitmap shown = full.Resize(info, SKFilterQuality.High) ?? throw new InvalidOperationException("The image cannot be shrunk.");
+        var info = new SKImageInfo(
+            Math.Max(1, (int)Math.Round(full.Width * scale)),
+            Math.Max(1, (int)Math.Round(full.Height * scale)),
+            SKColorType.Rgba8888,
+            SKAlphaType.Unpremul
+        );
+        using SKBitmap shown = full.Resize(info, SKFilterQuality.High)
+            ?? throw new InvalidOperationException("The image cannot be shrunk.");
         return MLImage.CreateFromPixels(info.Width, info.Height, MLPixelFormat.Rgba32, shown.GetPixelSpan());
     }
 
@@ -25,7 +32,10 @@ internal static class ShownImage
     /// <param name="image">RGBA.</param>
     public static string ToAddress(MLImage image)
     {
-        using SKImage encodable = SKImage.FromPixelCopy(new SKImageInfo(image.Width, image.Height, SKColorType.Rgba8888, SKAlphaType.Unpremul), image.Pixels);
+        using SKImage encodable = SKImage.FromPixelCopy(
+            new SKImageInfo(image.Width, image.Height, SKColorType.Rgba8888, SKAlphaType.Unpremul),
+            image.Pixels
+        );
         using SKData data = encodable.Encode(SKEncodedImageFormat.Webp, Quality);
         return $"data:image/webp;base64,{Convert.ToBase64String(data.AsSpan())}";
     }

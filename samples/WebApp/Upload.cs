@@ -5,12 +5,13 @@ namespace WebApp;
 
 /// <summary>The image of a request: the body itself, or the one file of a multipart form. Nothing is written to disk.</summary>
 /// <remarks>
-/// The limit is held here and not by Kestrel, whose own limit would break the connection: so Kestrel reads the rest of a body that is too large away,
-/// for a few seconds at most, and the client hears the answer.
+/// The limit is held here and not by Kestrel, whose own limit would break the connection: so Kestrel reads the rest of a body that is too
+/// large away, for a few seconds at most, and the client hears the answer.
 /// </remarks>
 internal static class Upload
 {
-    private const int MostParts = 16, BufferBytes = 64 << 10;
+    private const int MostParts = 16,
+        BufferBytes = 64 << 10;
 
     /// <param name="request">Whose body is read.</param>
     /// <param name="limit">The largest file, in bytes. No more than that is kept.</param>
@@ -23,13 +24,19 @@ internal static class Upload
             return request.ContentLength > limit ? ([], Problems.TooManyBytes(limit)) : await ReadAll(request.Body, limit, cancellation);
 
         string? boundary = HeaderUtilities.RemoveQuotes(type.Boundary).Value;
-        if (string.IsNullOrEmpty(boundary)) return ([], Problems.BrokenForm());
+        if (string.IsNullOrEmpty(boundary))
+            return ([], Problems.BrokenForm());
         try
         {
             // The reader's own limit is for parts that are no files; it lies a read further, so that a file that is too large is called so.
-            return await ReadForm(new MultipartReader(boundary, request.Body) { BodyLengthLimit = limit + 2L * BufferBytes }, limit, cancellation);
+            return await ReadForm(
+                new MultipartReader(boundary, request.Body) { BodyLengthLimit = limit + 2L * BufferBytes },
+                limit,
+                cancellation
+            );
         }
-        catch (Exception e) when (e is InvalidDataException or IOException and not BadHttpRequestException && !cancellation.IsCancellationRequested)
+        catch (Exception e)
+            when (e is InvalidDataException or IOException and not BadHttpRequestException && !cancellation.IsCancellationRequested)
         {
             return ([], Problems.BrokenForm());
         }
@@ -40,11 +47,15 @@ internal static class Upload
         byte[]? image = null;
         for (int parts = 0; await form.ReadNextSectionAsync(cancellation) is { } part; parts++)
         {
-            if (parts == MostParts) return ([], Problems.BrokenForm());
-            if (part.AsFileSection() is not { FileStream: { } file }) continue;
-            if (image is not null) return ([], Problems.SeveralFiles());
+            if (parts == MostParts)
+                return ([], Problems.BrokenForm());
+            if (part.AsFileSection() is not { FileStream: { } file })
+                continue;
+            if (image is not null)
+                return ([], Problems.SeveralFiles());
             (image, IResult? problem) = await ReadAll(file, limit, cancellation);
-            if (problem is not null) return ([], problem);
+            if (problem is not null)
+                return ([], problem);
         }
         return image is null ? ([], Problems.Empty()) : (image, null);
     }
@@ -53,9 +64,10 @@ internal static class Upload
     {
         using var bytes = new MemoryStream();
         var buffer = new byte[BufferBytes];
-        for (int read; (read = await body.ReadAsync(buffer, cancellation)) > 0;)
+        for (int read; (read = await body.ReadAsync(buffer, cancellation)) > 0; )
         {
-            if (bytes.Length + read > limit) return ([], Problems.TooManyBytes(limit));
+            if (bytes.Length + read > limit)
+                return ([], Problems.TooManyBytes(limit));
             bytes.Write(buffer, 0, read);
         }
         return bytes.Length == 0 ? ([], Problems.Empty()) : (bytes.ToArray(), null);

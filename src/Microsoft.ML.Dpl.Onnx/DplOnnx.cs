@@ -1,21 +1,29 @@
+using System.Globalization;
 using Microsoft.ML.Dpl.Onnx;
 using Microsoft.ML.Dpl.Runtime;
 using Onnx;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>Writes trained classifiers as ONNX models, which ONNX Runtime and others read without libtorch and without CLIP's files.</summary>
+/// <summary>Writes trained classifiers as ONNX models, which ONNX Runtime and others read without libtorch and without CLIP's
+/// files.</summary>
 /// <remarks>
 /// <para>The model is the image tower with the prompts folded in and the classes' text features; float32.</para>
 /// <list type="table">
 /// <listheader><term>Value</term><description>Type</description></listheader>
-/// <item><term>pixels (input)</term><description><c>float</c> [batch, 3, size, size]: images as <see cref="DplTransformer.Pixels(string)"/> gives them</description></item>
-/// <item><term>image (input)</term><description>instead, where <see cref="DplOnnxInput.Image"/> asks for it, <c>uint8</c> [height, width, 3]: one image; the batch is then 1</description></item>
-/// <item><term>logits (output)</term><description><c>float</c> [batch, classes]: cosine similarities times CLIP's factor</description></item>
-/// <item><term>probabilities (output)</term><description><c>float</c> [batch, classes]: their softmax, the transformer's scores</description></item>
+/// <item><term>pixels (input)</term><description><c>float</c> [batch, 3, size, size]: images as <see cref="DplTransformer.Pixels(string)"/>
+/// gives them</description></item>
+/// <item><term>image (input)</term><description>instead, where <see cref="DplOnnxInput.Image"/> asks for it, <c>uint8</c> [height, width,
+/// 3]: one image; the batch is then 1</description></item>
+/// <item><term>logits (output)</term><description><c>float</c> [batch, classes]: cosine similarities times CLIP's
+/// factor</description></item>
+/// <item><term>probabilities (output)</term><description><c>float</c> [batch, classes]: their softmax, the transformer's
+/// scores</description></item>
 /// </list>
-/// <para>The model's metadata hold the rest as text, lists as JSON: <c>input</c>; <c>classes</c> in the order of the outputs; <c>image_size</c>, <c>resize_short_side</c>, <c>resize</c>, <c>crop</c>,
-/// <c>channels</c>, <c>mean</c>, <c>std</c> and <c>apply_exif_orientation</c>, by which images are prepared; <c>max_image_pixels</c>, above which the transformer refuses to decode a file; <c>template</c>, <c>configuration</c>, <c>backbone</c>,
+/// <para>The model's metadata hold the rest as text, lists as JSON: <c>input</c>; <c>classes</c> in the order of the outputs;
+/// <c>image_size</c>, <c>resize_short_side</c>, <c>resize</c>, <c>crop</c>,
+/// <c>channels</c>, <c>mean</c>, <c>std</c> and <c>apply_exif_orientation</c>, by which images are prepared; <c>max_image_pixels</c>, above
+/// which the transformer refuses to decode a file; <c>template</c>, <c>configuration</c>, <c>backbone</c>,
 /// <c>backbone_sha256</c> and <c>library</c>, from which the model comes. The same transformer gives the same bytes each time.</para>
 /// </remarks>
 public static class DplOnnx
@@ -28,7 +36,8 @@ public static class DplOnnx
     /// <param name="path">Where it goes, usually named .onnx; a file there is replaced once the new one is whole.</param>
     /// <param name="input">What the model takes.</param>
     /// <param name="externalData">
-    /// Whether the weights go into a second file, which is called as the first with .data behind it and must stay beside it under that name. A model of more than the 2 GB that one ONNX file can have is written so in any case.
+    /// Whether the weights go into a second file, which is called as the first with .data behind it and must stay beside it under that
+    /// name. A model of more than the 2 GB that one ONNX file can have is written so in any case.
     /// </param>
     /// <param name="cancellation">Ends the work soon, with nothing written.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such input.</exception>
@@ -37,8 +46,13 @@ public static class DplOnnx
     /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public static void SaveAsOnnx(this DplTransformer transformer, string path, DplOnnxInput input = DplOnnxInput.Pixels, bool externalData = false, CancellationToken cancellation = default)
-        => Save(transformer, path, input, externalData, OnnxClassifier.LargestModel, cancellation);
+    public static void SaveAsOnnx(
+        this DplTransformer transformer,
+        string path,
+        DplOnnxInput input = DplOnnxInput.Pixels,
+        bool externalData = false,
+        CancellationToken cancellation = default
+    ) => Save(transformer, path, input, externalData, OnnxClassifier.LargestModel, cancellation);
 
     /// <summary>Writes the model to a stream at its position and leaves it open.</summary>
     /// <param name="transformer">The classifier; stays as it is.</param>
@@ -46,18 +60,31 @@ public static class DplOnnx
     /// <param name="input">What the model takes.</param>
     /// <param name="cancellation">Ends the work soon; the stream may have a part of the model then.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such input.</exception>
-    /// <exception cref="NotSupportedException">The model is larger than the 2 GB that one ONNX file can have, or is to take images, which its CLIP pads.</exception>
+    /// <exception cref="NotSupportedException">The model is larger than the 2 GB that one ONNX file can have, or is to take images, which
+    /// its CLIP pads.</exception>
     /// <exception cref="IOException">The stream cannot be written.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public static void SaveAsOnnx(this DplTransformer transformer, Stream stream, DplOnnxInput input = DplOnnxInput.Pixels, CancellationToken cancellation = default)
+    public static void SaveAsOnnx(
+        this DplTransformer transformer,
+        Stream stream,
+        DplOnnxInput input = DplOnnxInput.Pixels,
+        CancellationToken cancellation = default
+    )
     {
         ArgumentNullException.ThrowIfNull(stream);
         Save(transformer, stream, input, OnnxClassifier.LargestModel, cancellation);
     }
 
     /// <summary>Writes the model with its weights in itself where it has at most <paramref name="largest"/> bytes then.</summary>
-    internal static void Save(DplTransformer transformer, string path, DplOnnxInput input, bool externalData, long largest, CancellationToken cancellation)
+    internal static void Save(
+        DplTransformer transformer,
+        string path,
+        DplOnnxInput input,
+        bool externalData,
+        long largest,
+        CancellationToken cancellation
+    )
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         Require(transformer, input);
@@ -69,8 +96,11 @@ public static class DplOnnx
         }
         string beside = path + DataExtension;
         // Both are written before either gets its name, and the weights get theirs first.
-        WholeFile.Write(path, stream => WholeFile.Write(
-            beside, weights => OnnxClassifier.Write(ModelOf(transformer, input, new OnnxData(weights, Path.GetFileName(beside)), cancellation), stream)));
+        WholeFile.Write(path, stream =>
+            WholeFile.Write(beside, weights =>
+                OnnxClassifier.Write(ModelOf(transformer, input, new OnnxData(weights, Path.GetFileName(beside)), cancellation), stream)
+            )
+        );
     }
 
     /// <summary>Writes the model, or refuses one of more than <paramref name="largest"/> bytes.</summary>
@@ -79,18 +109,33 @@ public static class DplOnnx
         Require(transformer, input);
         long bytes = SizeOf(transformer);
         if (bytes > largest)
-            throw new NotSupportedException(FormattableString.Invariant($"In one piece this model would have about {bytes / 1e9:f1} GB, but ONNX allows {largest / 1e9:f1} GB at most. Give {nameof(SaveAsOnnx)} a path: the weights then go into a second file."));
+            throw new NotSupportedException(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"In one piece this model would have about {bytes / 1e9:f1} GB, but ONNX allows {largest / 1e9:f1} GB at most. "
+                        + $"Give {nameof(SaveAsOnnx)} a path: the weights then go into a second file."
+                )
+            );
         OnnxClassifier.Write(ModelOf(transformer, input, data: null, cancellation), stream);
     }
 
     private static void Require(DplTransformer transformer, DplOnnxInput input)
     {
         ArgumentNullException.ThrowIfNull(transformer);
-        if (!Enum.IsDefined(input)) throw new ArgumentOutOfRangeException(nameof(input), input, "There is no such input.");
+        if (!Enum.IsDefined(input))
+            throw new ArgumentOutOfRangeException(nameof(input), input, "There is no such input.");
     }
 
     private static long SizeOf(DplTransformer transformer) => transformer.Use(OnnxClassifier.SizeOf);
 
-    private static ModelProto ModelOf(DplTransformer transformer, DplOnnxInput input, OnnxData? data, CancellationToken cancellation)
-        => transformer.Use(classifier => OnnxClassifier.Create(classifier, OnnxMetadata.Of(transformer, input), input == DplOnnxInput.Image ? transformer.Preprocessing : null, data, cancellation));
+    private static ModelProto ModelOf(DplTransformer transformer, DplOnnxInput input, OnnxData? data, CancellationToken cancellation) =>
+        transformer.Use(classifier =>
+            OnnxClassifier.Create(
+                classifier,
+                OnnxMetadata.Of(transformer, input),
+                input == DplOnnxInput.Image ? transformer.Preprocessing : null,
+                data,
+                cancellation
+            )
+        );
 }

@@ -8,5 +8,6 @@ internal static class LibraryVersion
     public const string Name = "Microsoft.ML.Dpl";
 
     /// <summary>As the package has it, without the commit.</summary>
-    public static string Number { get; } = typeof(LibraryVersion).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
+    public static string Number { get; } =
+        typeof(LibraryVersion).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 }

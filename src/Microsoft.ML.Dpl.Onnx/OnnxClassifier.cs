@@ -10,10 +10,14 @@ namespace Microsoft.ML.Dpl.Onnx;
 /// <summary>A trained classifier as an ONNX model: normalised pixels or an image in, logits and probabilities out.</summary>
 internal static class OnnxClassifier
 {
-    public const string Pixels = "pixels", Image = "image", Logits = "logits", Probabilities = "probabilities";
+    public const string Pixels = "pixels",
+        Image = "image",
+        Logits = "logits",
+        Probabilities = "probabilities";
 
     /// <summary>The first opset with LayerNormalization, and the format of its time, which ONNX Runtime reads from 1.12 on.</summary>
-    public const int Opset = 17, IrVersion = 8;
+    public const int Opset = 17,
+        IrVersion = 8;
 
     /// <summary>No protobuf message can be larger.</summary>
     public const long LargestModel = int.MaxValue;
@@ -28,7 +32,12 @@ internal static class OnnxClassifier
     /// <exception cref="NotSupportedException">The preparation has no nodes.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static ModelProto Create(
-        FoldedClassifier classifier, IReadOnlyList<KeyValuePair<string, string>> metadata, ClipImageProcessorConfig? preparation = null, OnnxData? data = null, CancellationToken cancellation = default)
+        FoldedClassifier classifier,
+        IReadOnlyList<KeyValuePair<string, string>> metadata,
+        ClipImageProcessorConfig? preparation = null,
+        OnnxData? data = null,
+        CancellationToken cancellation = default
+    )
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
@@ -39,7 +48,15 @@ internal static class OnnxClassifier
         string images = Pixels;
         if (preparation is null)
         {
-            graph.Input(Pixels, "Images, channels first, prepared as the model's metadata say.", TensorProto.Types.DataType.Float, batch, 3, config.ImageSize, config.ImageSize);
+            graph.Input(
+                Pixels,
+                "Images, channels first, prepared as the model's metadata say.",
+                TensorProto.Types.DataType.Float,
+                batch,
+                3,
+                config.ImageSize,
+                config.ImageSize
+            );
         }
         else
         {
@@ -56,20 +73,31 @@ internal static class OnnxClassifier
         graph.Output(Logits, "Cosine similarities of image and classes times the logit scale.", batch, classes);
         graph.Output(Probabilities, "The softmax of the logits; each row sums to 1.", batch, classes);
 
-        var model = new ModelProto { IrVersion = IrVersion, ProducerName = LibraryVersion.Name, ProducerVersion = LibraryVersion.Number, Domain = "", ModelVersion = 1, Graph = graph.Graph };
+        var model = new ModelProto
+        {
+            IrVersion = IrVersion,
+            ProducerName = LibraryVersion.Name,
+            ProducerVersion = LibraryVersion.Number,
+            Domain = "",
+            ModelVersion = 1,
+            Graph = graph.Graph,
+        };
         model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = preparation is null ? Opset : OnnxImage.Opset });
         model.MetadataProps.AddRange(metadata.Select(pair => new StringStringEntryProto { Key = pair.Key, Value = pair.Value }));
         return model;
     }
 
     /// <summary>Writes at the stream's position and leaves it open; the same model gives the same bytes.</summary>
-    public static void Write(ModelProto model, Stream stream)
-        => model.WriteTo(stream);
+    public static void Write(ModelProto model, Stream stream) => model.WriteTo(stream);
 
     /// <summary>Bytes of a model that has all constants in itself; a little more than it will have.</summary>
     public static long SizeOf(FoldedClassifier classifier)
     {
-        IEnumerable<Tensor> prompts = classifier.Tower.Folded.SelectMany(folded => folded is var (keys, values) ? new[] { keys, values } : []);
-        return RoomForNodes + sizeof(float) * classifier.Tower.Weights.Tensors.Concat(prompts).Append(classifier.ClassFeatures).Sum(tensor => tensor.NumberOfElements);
+        IEnumerable<Tensor> prompts = classifier.Tower.Folded.SelectMany(folded =>
+            folded is var (keys, values) ? new[] { keys, values } : []
+        );
+        return RoomForNodes
+            + sizeof(float)
+                * classifier.Tower.Weights.Tensors.Concat(prompts).Append(classifier.ClassFeatures).Sum(tensor => tensor.NumberOfElements);
     }
 }

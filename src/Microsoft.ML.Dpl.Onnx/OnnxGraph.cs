@@ -37,26 +37,49 @@ internal sealed class OnnxGraph(string name, OnnxData? data = null, Cancellation
     }
 
     /// <summary>A constant float.</summary>
-    public string Constant(string name, float value) => Constant(name, TensorProto.Types.DataType.Float, [], MemoryMarshal.AsBytes<float>([value]));
+    public string Constant(string name, float value) =>
+        Constant(name, TensorProto.Types.DataType.Float, [], MemoryMarshal.AsBytes<float>([value]));
 
     /// <summary>A constant vector of integers.</summary>
-    public string Integers(string name, params long[] values) => Constant(name, TensorProto.Types.DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values));
+    public string Integers(string name, params long[] values) =>
+        Constant(name, TensorProto.Types.DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values));
 
     /// <summary>A constant integer.</summary>
-    public string Scalar(string name, long value) => Constant(name, TensorProto.Types.DataType.Int64, [], MemoryMarshal.AsBytes<long>([value]));
+    public string Scalar(string name, long value) =>
+        Constant(name, TensorProto.Types.DataType.Int64, [], MemoryMarshal.AsBytes<long>([value]));
 
     /// <summary>Declares an input; a dimension is a number, or the name of one that is not fixed.</summary>
-    public void Input(string name, string description, TensorProto.Types.DataType type, params object[] shape) => Graph.Input.Add(Described(Unused(name), description, type, shape));
+    public void Input(string name, string description, TensorProto.Types.DataType type, params object[] shape) =>
+        Graph.Input.Add(Described(Unused(name), description, type, shape));
 
     /// <summary>Declares the value of a node as an output of floats; dimensions as for an input.</summary>
-    public void Output(string name, string description, params object[] shape) => Graph.Output.Add(Described(name, description, TensorProto.Types.DataType.Float, shape));
+    public void Output(string name, string description, params object[] shape) =>
+        Graph.Output.Add(Described(name, description, TensorProto.Types.DataType.Float, shape));
 
     /// <summary>An attribute of a node.</summary>
-    public static AttributeProto With(string name, long value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Int, I = value };
+    public static AttributeProto With(string name, long value) =>
+        new()
+        {
+            Name = name,
+            Type = AttributeProto.Types.AttributeType.Int,
+            I = value,
+        };
 
-    public static AttributeProto With(string name, float value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Float, F = value };
+    public static AttributeProto With(string name, float value) =>
+        new()
+        {
+            Name = name,
+            Type = AttributeProto.Types.AttributeType.Float,
+            F = value,
+        };
 
-    public static AttributeProto With(string name, string value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.String, S = ByteString.CopyFromUtf8(value) };
+    public static AttributeProto With(string name, string value) =>
+        new()
+        {
+            Name = name,
+            Type = AttributeProto.Types.AttributeType.String,
+            S = ByteString.CopyFromUtf8(value),
+        };
 
     public static AttributeProto With(string name, params long[] values)
     {
@@ -70,18 +93,34 @@ internal sealed class OnnxGraph(string name, OnnxData? data = null, Cancellation
         cancellation.ThrowIfCancellationRequested();
         var tensor = new TensorProto { Name = Unused(name), DataType = (int)type };
         tensor.Dims.AddRange(shape);
-        if (data is not null && bytes.Length >= OnnxData.Alignment) data.Append(tensor, bytes);
-        else tensor.RawData = ByteString.CopyFrom(bytes);
+        if (data is not null && bytes.Length >= OnnxData.Alignment)
+            data.Append(tensor, bytes);
+        else
+            tensor.RawData = ByteString.CopyFrom(bytes);
         Graph.Initializer.Add(tensor);
         return name;
     }
 
-    private string Unused(string value) => _names.Add(value) ? value : throw new ArgumentException($"The graph has a value '{value}' already.", nameof(value));
+    private string Unused(string value) =>
+        _names.Add(value) ? value : throw new ArgumentException($"The graph has a value '{value}' already.", nameof(value));
 
     private static ValueInfoProto Described(string name, string description, TensorProto.Types.DataType type, object[] shape)
     {
         var dimensions = new TensorShapeProto();
-        foreach (object size in shape) dimensions.Dim.Add(size is string free ? new TensorShapeProto.Types.Dimension { DimParam = free } : new TensorShapeProto.Types.Dimension { DimValue = Convert.ToInt64(size, null) });
-        return new ValueInfoProto { Name = name, DocString = description, Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)type, Shape = dimensions } } };
+        foreach (object size in shape)
+            dimensions.Dim.Add(
+                size is string free
+                    ? new TensorShapeProto.Types.Dimension { DimParam = free }
+                    : new TensorShapeProto.Types.Dimension { DimValue = Convert.ToInt64(size, null) }
+            );
+        return new ValueInfoProto
+        {
+            Name = name,
+            DocString = description,
+            Type = new TypeProto
+            {
+                TensorType = new TypeProto.Types.Tensor { ElemType = (int)type, Shape = dimensions },
+            },
+        };
     }
 }

@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
-/// <summary>CLIP's image preprocessing as nodes, as <see cref="ClipImageProcessor"/> does it to an opaque image: resize, crop, normalise.</summary>
+/// <summary>CLIP's image preprocessing as nodes, as <see cref="ClipImageProcessor"/> does it to an opaque image: resize, crop,
+/// normalise.</summary>
 internal static class OnnxImage
 {
     /// <summary>The first opset whose Resize antialiases.</summary>
@@ -21,7 +22,11 @@ internal static class OnnxImage
     public static string Prepare(OnnxGraph graph, string image, ClipImageProcessorConfig config)
     {
         if (config.ShortSide < config.CropSize)
-            throw new NotSupportedException($"This CLIP resizes images to {config.ShortSide} pixels and pads them to {config.CropSize}, which a model that takes images does not do. Let it take pixels ({nameof(DplOnnxInput)}.{nameof(DplOnnxInput.Pixels)}; dpl onnx --input pixels) and prepare images outside.");
+            throw new NotSupportedException(
+                $"This CLIP resizes images to {config.ShortSide} pixels and pads them to {config.CropSize}, which a model that takes "
+                    + $"images does not do. Let it take pixels ({nameof(DplOnnxInput)}.{nameof(DplOnnxInput.Pixels)}; dpl onnx "
+                    + "--input pixels) and prepare images outside."
+            );
         (string middle, string size) = MiddlePart(graph, image);
         string planes = graph.Add("Transpose", "image.planes", [middle], With("perm", 2, 0, 1));
         planes = graph.Add("Unsqueeze", "image.batch", [planes, graph.Integers("image.batch.axes", 0)]);
@@ -31,13 +36,30 @@ internal static class OnnxImage
         string scaled = graph.Add("Mul", "image.scaled", [size, graph.Integers("image.side", config.ShortSide)]);
         string resizedSize = graph.Add("Div", "image.resized.size", [scaled, shortSide]);
         string resized = graph.Add(
-            "Resize", "image.resized", [planes, "", "", resizedSize],
-            With("axes", 2, 3), With("mode", "cubic"), With("cubic_coeff_a", -0.5f), With("antialias", 1), With("exclude_outside", 1), With("coordinate_transformation_mode", "half_pixel"));
+            "Resize",
+            "image.resized",
+            [planes, "", "", resizedSize],
+            With("axes", 2, 3),
+            With("mode", "cubic"),
+            With("cubic_coeff_a", -0.5f),
+            With("antialias", 1),
+            With("exclude_outside", 1),
+            With("coordinate_transformation_mode", "half_pixel")
+        );
 
         string crop = graph.Integers("image.crop", config.CropSize, config.CropSize);
-        string rest = graph.Add("Cast", "image.rest", [graph.Add("Sub", "image.rest.whole", [resizedSize, crop])], With("to", (long)TensorProto.Types.DataType.Float));
+        string rest = graph.Add(
+            "Cast",
+            "image.rest",
+            [graph.Add("Sub", "image.rest.whole", [resizedSize, crop])],
+            With("to", (long)TensorProto.Types.DataType.Float)
+        );
         // Halves go to the even number, as in the reference.
-        string start = graph.Add("Round", "image.start.rounded", [graph.Add("Mul", "image.start.exact", [rest, graph.Constant("image.half", 0.5f)])]);
+        string start = graph.Add(
+            "Round",
+            "image.start.rounded",
+            [graph.Add("Mul", "image.start.exact", [rest, graph.Constant("image.half", 0.5f)])]
+        );
         start = graph.Add("Cast", "image.start", [start], With("to", (long)TensorProto.Types.DataType.Int64));
         string end = graph.Add("Add", "image.end", [start, crop]);
         string cropped = graph.Add("Slice", "image.cropped", [resized, start, end, graph.Integers("image.crop.axes", 2, 3)]);
@@ -54,13 +76,22 @@ internal static class OnnxImage
         }
     }
 
-    /// <summary>What is kept of an image that is longer than <see cref="ClipImageProcessor.LongestShape"/> times its short side, whose resized form could exceed all memory; of others all.</summary>
+    /// <summary>What is kept of an image that is longer than <see cref="ClipImageProcessor.LongestShape"/> times its short side, whose
+    /// resized form could exceed all memory; of others all.</summary>
     /// <returns>Names of the part, [height', width', 3], and of its size, [2].</returns>
     private static (string Part, string Size) MiddlePart(OnnxGraph graph, string image)
     {
         string size = graph.Add("Shape", "image.size", [image], With("start", 0), With("end", 2));
-        string longest = graph.Add("Mul", "image.longest", [Shortest(graph, "image.short", size), graph.Integers("image.longest.shape", ClipImageProcessor.LongestShape)]);
-        string excess = graph.Add("Max", "image.excess", [graph.Add("Sub", "image.excess.signed", [size, longest]), graph.Integers("image.none", 0)]);
+        string longest = graph.Add(
+            "Mul",
+            "image.longest",
+            [Shortest(graph, "image.short", size), graph.Integers("image.longest.shape", ClipImageProcessor.LongestShape)]
+        );
+        string excess = graph.Add(
+            "Max",
+            "image.excess",
+            [graph.Add("Sub", "image.excess.signed", [size, longest]), graph.Integers("image.none", 0)]
+        );
         // The same number of pixels goes at both ends, so an odd one more.
         string even = graph.Add("Add", "image.excess.more", [excess, graph.Integers("image.one", 1)]);
         string start = graph.Add("Div", "image.middle.start", [even, graph.Integers("image.ends", 2)]);
@@ -69,6 +100,6 @@ internal static class OnnxImage
         return (part, graph.Add("Sub", "image.middle.size", [end, start]));
     }
 
-    private static string Shortest(OnnxGraph graph, string name, string size)
-        => graph.Add("ReduceMin", name, [size, graph.Integers(name + ".axes", 0)], With("keepdims", 1));
+    private static string Shortest(OnnxGraph graph, string name, string size) =>
+        graph.Add("ReduceMin", name, [size, graph.Integers(name + ".axes", 0)], With("keepdims", 1));
 }

@@ -16,12 +16,25 @@ internal static class OnnxMetadata
         ClipImageProcessorConfig images = transformer.Preprocessing;
         return
         [
-            new("input", input == DplOnnxInput.Image ? "image: uint8 [height, width, 3], red, green, blue; the model prepares it" : "pixels: float32 [batch, 3, image_size, image_size]; prepare images as below"),
+            new(
+                "input",
+                input == DplOnnxInput.Image
+                    ? "image: uint8 [height, width, 3], red, green, blue; the model prepares it"
+                    : "pixels: float32 [batch, 3, image_size, image_size]; prepare images as below"
+            ),
             new("classes", JsonSerializer.Serialize(transformer.ClassNames, Legible)),
             new("image_size", Text(images.CropSize)),
             new("resize_short_side", Text(images.ShortSide)),
-            new("resize", "bicubic with antialiasing, as Pillow's BICUBIC, rounded to bytes: the short side to resize_short_side, the long side in proportion, rounded down"),
-            new("crop", $"the middle image_size x image_size pixels, which begin at (side - image_size) / 2, halves going to the even number{(images.ShortSide < images.CropSize ? "; a shorter side is padded with 0 at both ends, an odd pixel more at the far end" : "")}"),
+            new(
+                "resize",
+                "bicubic with antialiasing, as Pillow's BICUBIC, rounded to bytes: the short side to resize_short_side, the long side "
+                    + "in proportion, rounded down"
+            ),
+            new(
+                "crop",
+                "the middle image_size x image_size pixels, which begin at (side - image_size) / 2, halves going to the even "
+                    + $"number{(images.ShortSide < images.CropSize ? "; a shorter side is padded with 0 at both ends, an odd pixel more at the far end" : "")}"
+            ),
             new("channels", "red, green, blue, each row by row: (value / 255 - mean) / std"),
             new("mean", JsonSerializer.Serialize(images.Mean)),
             new("std", JsonSerializer.Serialize(images.Deviation)),

@@ -6,8 +6,10 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Onnx;
 
 /// <summary>
-/// <see cref="FoldedImageTower"/> as nodes, layer by layer, with the same constants: prompts are extra keys and values, the last block computes the class token alone,
-/// 1/√headWidth and quick GELU's 1.702 lie in the weights. Rows are [batch · tokens, width] as there, so that every linear layer is one Gemm.
+/// <see cref="FoldedImageTower"/> as nodes, layer by layer, with the same constants: prompts are extra keys and values, the last block
+/// computes the class token alone,
+/// 1/√headWidth and quick GELU's 1.702 lie in the weights. Rows are [batch · tokens, width] as there, so that every linear layer is one
+/// Gemm.
 /// </summary>
 internal sealed class OnnxTower
 {
@@ -15,7 +17,12 @@ internal sealed class OnnxTower
     private readonly FoldedImageTower _tower;
     private readonly VisionWeights _weights;
     private readonly ClipTransformerConfig _config;
-    private readonly string _rowsShape, _headsShape, _tokensShape, _oneHeadsShape, _batchOf3, _batchOf4;
+    private readonly string _rowsShape,
+        _headsShape,
+        _tokensShape,
+        _oneHeadsShape,
+        _batchOf3,
+        _batchOf4;
 
     /// <param name="graph">Where the nodes go.</param>
     /// <param name="tower">Only read.</param>
@@ -23,7 +30,9 @@ internal sealed class OnnxTower
     public OnnxTower(OnnxGraph graph, FoldedImageTower tower, string images)
     {
         (_graph, _tower, _weights, _config) = (graph, tower, tower.Weights, tower.Weights.Config.Vision);
-        long width = _config.Width, heads = _config.Heads, headWidth = width / heads;
+        long width = _config.Width,
+            heads = _config.Heads,
+            headWidth = width / heads;
         _rowsShape = graph.Integers("shape.rows", -1, width);
         _tokensShape = graph.Integers("shape.tokens", -1, tower.Tokens, width);
         _headsShape = graph.Integers("shape.heads", -1, tower.Tokens, heads, headWidth);
@@ -39,14 +48,23 @@ internal sealed class OnnxTower
 
     private string Embed(string images)
     {
-        long patch = _weights.Config.PatchSize, width = _config.Width;
+        long patch = _weights.Config.PatchSize,
+            width = _config.Width;
         // Without padding the convolution leaves out what fills no whole patch.
         string patches = _graph.Add(
-            "Conv", "patches.grid", [images, _graph.Constant("patches.weight", _weights.PatchWeight, width, 3, patch, patch)],
-            With("kernel_shape", patch, patch), With("strides", patch, patch));
+            "Conv",
+            "patches.grid",
+            [images, _graph.Constant("patches.weight", _weights.PatchWeight, width, 3, patch, patch)],
+            With("kernel_shape", patch, patch),
+            With("strides", patch, patch)
+        );
         patches = _graph.Add("Reshape", "patches.columns", [patches, _graph.Integers("shape.columns", 0, 0, -1)]);
         patches = Transpose("patches", patches, 0, 2, 1);
-        string classToken = _graph.Add("Expand", "class_token", [_graph.Constant("class_embedding", _weights.ClassEmbedding, 1, 1, width), _batchOf3]);
+        string classToken = _graph.Add(
+            "Expand",
+            "class_token",
+            [_graph.Constant("class_embedding", _weights.ClassEmbedding, 1, 1, width), _batchOf3]
+        );
         string tokens = _graph.Add("Concat", "tokens", [classToken, patches], With("axis", 1));
         tokens = _graph.Add("Add", "tokens.placed", [tokens, _graph.Constant("positions", _weights.PositionEmbedding)]);
         return Reshape("embedded", Norm("embedded.norm", tokens, _weights.PreNormWeight, _weights.PreNormBias), _rowsShape);
@@ -54,19 +72,28 @@ internal sealed class OnnxTower
 
     private string Blocks(string rows)
     {
-        for (int layer = 0; layer < _weights.Blocks.Count; layer++) rows = Block(layer, rows);
+        for (int layer = 0; layer < _weights.Blocks.Count; layer++)
+            rows = Block(layer, rows);
         return rows;
     }
 
-    private string Project(string classRows)
-        => _graph.Add("MatMul", "features", [Norm("post_norm", classRows, _weights.PostNormWeight, _weights.PostNormBias), _graph.Constant("projection", _weights.Projection)]);
+    private string Project(string classRows) =>
+        _graph.Add(
+            "MatMul",
+            "features",
+            [
+                Norm("post_norm", classRows, _weights.PostNormWeight, _weights.PostNormBias),
+                _graph.Constant("projection", _weights.Projection),
+            ]
+        );
 
     private string Block(int layer, string rows)
     {
         BlockWeights block = _weights.Blocks[layer];
         string name = $"block.{layer}.";
         string normed = Norm(name + "norm1", rows, block.Norm1Weight, block.Norm1Bias);
-        string keys = Transpose(name + "k", Reshape(name + "k.heads", Projected("k", 1, normed), _headsShape), 0, 2, 3, 1); // [batch, heads, headWidth, tokens]
+        // [batch, heads, headWidth, tokens]
+        string keys = Transpose(name + "k", Reshape(name + "k.heads", Projected("k", 1, normed), _headsShape), 0, 2, 3, 1);
         string values = Transpose(name + "v", Reshape(name + "v.heads", Projected("v", 2, normed), _headsShape), 0, 2, 1, 3);
         string queriesShape = _headsShape;
         if (layer == _weights.Blocks.Count - 1)
@@ -84,7 +111,14 @@ internal sealed class OnnxTower
         }
         string scores = _graph.Add("MatMul", name + "scores", [queries, keys]);
         string attention = _graph.Add("Softmax", name + "attention", [scores], With("axis", -1));
-        string attended = Transpose(name + "attended.tokens", _graph.Add("MatMul", name + "attended.heads", [attention, values]), 0, 2, 1, 3);
+        string attended = Transpose(
+            name + "attended.tokens",
+            _graph.Add("MatMul", name + "attended.heads", [attention, values]),
+            0,
+            2,
+            1,
+            3
+        );
         attended = Reshape(name + "attended", attended, _rowsShape);
         rows = _graph.Add("Add", name + "attention.out", [Linear(name + "out", attended, block.OutWeight, block.OutBias), rows]);
 
@@ -95,34 +129,63 @@ internal sealed class OnnxTower
         string Projected(string what, int part, string from)
         {
             long width = _config.Width;
-            return Linear($"{name}{what}.rows", from, block.QkvWeight.narrow(0, part * width, width), block.QkvBias.narrow(0, part * width, width));
+            return Linear(
+                $"{name}{what}.rows",
+                from,
+                block.QkvWeight.narrow(0, part * width, width),
+                block.QkvBias.narrow(0, part * width, width)
+            );
         }
 
         string WithPrompt(string what, string own, Tensor prompt, int axis)
         {
-            string expanded = _graph.Add("Expand", $"{name}{what}.prompt", [_graph.Constant($"{name}{what}.prompt.row", prompt), _batchOf4]);
+            string expanded = _graph.Add(
+                "Expand",
+                $"{name}{what}.prompt",
+                [_graph.Constant($"{name}{what}.prompt.row", prompt), _batchOf4]
+            );
             return _graph.Add("Concat", $"{name}{what}.all", [own, expanded], With("axis", axis));
         }
     }
 
-    private string ClassRows(string name, string rows)
-        => _graph.Add("Gather", name + ".class", [Reshape(name + ".tokens", rows, _tokensShape), _graph.Scalar(name + ".first", 0)], With("axis", 1));
+    private string ClassRows(string name, string rows) =>
+        _graph.Add(
+            "Gather",
+            name + ".class",
+            [Reshape(name + ".tokens", rows, _tokensShape), _graph.Scalar(name + ".first", 0)],
+            With("axis", 1)
+        );
 
     private string Silu(string name, string x) => _graph.Add("Mul", name + "hidden", [x, _graph.Add("Sigmoid", name + "gate", [x])]);
 
     /// <summary>½ x (1 + erf(x / √2)): the operator Gelu is younger than the graph's opset, and runtimes know this form.</summary>
     private string Gelu(string name, string x)
     {
-        string erf = _graph.Add("Erf", name + "erf", [_graph.Add("Div", name + "erf.in", [x, _graph.Constant(name + "root2", (float)Math.Sqrt(2))])]);
+        string erf = _graph.Add(
+            "Erf",
+            name + "erf",
+            [_graph.Add("Div", name + "erf.in", [x, _graph.Constant(name + "root2", (float)Math.Sqrt(2))])]
+        );
         string gate = _graph.Add("Add", name + "gate", [erf, _graph.Constant(name + "one", 1f)]);
         return _graph.Add("Mul", name + "hidden", [_graph.Add("Mul", name + "gated", [x, gate]), _graph.Constant(name + "half", 0.5f)]);
     }
 
-    private string Linear(string name, string rows, Tensor weight, Tensor bias)
-        => _graph.Add("Gemm", name, [rows, _graph.Constant(name + ".weight", weight), _graph.Constant(name + ".bias", bias)], With("transB", 1));
+    private string Linear(string name, string rows, Tensor weight, Tensor bias) =>
+        _graph.Add(
+            "Gemm",
+            name,
+            [rows, _graph.Constant(name + ".weight", weight), _graph.Constant(name + ".bias", bias)],
+            With("transB", 1)
+        );
 
-    private string Norm(string name, string rows, Tensor weight, Tensor bias)
-        => _graph.Add("LayerNormalization", name, [rows, _graph.Constant(name + ".weight", weight), _graph.Constant(name + ".bias", bias)], With("axis", -1), With("epsilon", (float)_config.NormEpsilon));
+    private string Norm(string name, string rows, Tensor weight, Tensor bias) =>
+        _graph.Add(
+            "LayerNormalization",
+            name,
+            [rows, _graph.Constant(name + ".weight", weight), _graph.Constant(name + ".bias", bias)],
+            With("axis", -1),
+            With("epsilon", (float)_config.NormEpsilon)
+        );
 
     private string Reshape(string name, string value, string shape) => _graph.Add("Reshape", name, [value, shape]);
 

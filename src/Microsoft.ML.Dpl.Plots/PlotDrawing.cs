@@ -7,7 +7,8 @@ namespace Microsoft.ML.Dpl.Plots;
 /// <summary>Draws plots: marks, frame and grid by ScottPlot, words by <see cref="SvgFinish"/>.</summary>
 public static class PlotDrawing
 {
-    private const float LineWidth = 2, PointSize = 6;
+    private const float LineWidth = 2,
+        PointSize = 6;
 
     /// <summary>The one method that is called through the load context's border, so it knows plain text only.</summary>
     /// <param name="json">A plot's description as JSON.</param>
@@ -15,13 +16,18 @@ public static class PlotDrawing
     /// <exception cref="JsonException">The text is no plot.</exception>
     public static string Svg(string json)
     {
-        PlotImage image = JsonSerializer.Deserialize<PlotImage>(json, JsonForm.Options) ?? throw new JsonException("There is no plot to draw.");
+        PlotImage image = JsonSerializer.Deserialize<PlotImage>(json, JsonForm.Options)
+            ?? throw new JsonException("There is no plot to draw.");
         var across = AxisTicks.Of(image.Horizontal, image.Series.SelectMany(Places));
-        var up = AxisTicks.Of(image.Vertical, image.Series.SelectMany(series => series.Mark == PlotMark.Bars && !image.Vertical.Logarithmic ? series.Y.Append(0) : series.Y));
+        var up = AxisTicks.Of(
+            image.Vertical,
+            image.Series.SelectMany(series => series.Mark == PlotMark.Bars && !image.Vertical.Logarithmic ? series.Y.Append(0) : series.Y)
+        );
         var layout = PlotLayout.Of(image, up);
         using var plot = new Plot();
         DrawFrame(plot, across, up, layout);
-        foreach (PlotSeries series in image.Series) Draw(plot, image, series, up);
+        foreach (PlotSeries series in image.Series)
+            Draw(plot, image, series, up);
         plot.Axes.SetLimits(across.Low, across.High, up.Low, up.High);
         return SvgFinish.Of(plot.GetSvgXml(image.Width, image.Height), image, layout, across, up);
     }
@@ -45,7 +51,8 @@ public static class PlotDrawing
         plot.Grid.MajorLineWidth = 1;
     }
 
-    private static NumericManual Manual(AxisTicks ticks) => new([.. ticks.Ticks.Select(tick => tick.Place)], [.. ticks.Ticks.Select(_ => "")]);
+    private static NumericManual Manual(AxisTicks ticks) =>
+        new([.. ticks.Ticks.Select(tick => tick.Place)], [.. ticks.Ticks.Select(_ => "")]);
 
     private static void Draw(Plot plot, PlotImage image, PlotSeries series, AxisTicks up)
     {
@@ -53,7 +60,17 @@ public static class PlotDrawing
         if (series.Mark == PlotMark.Bars)
         {
             foreach (var (x, y) in Points(image, series).Where(point => double.IsFinite(point.X) && double.IsFinite(point.Y)))
-                plot.Add.Bar(new Bar { Position = x, Value = y, ValueBase = image.Vertical.Logarithmic ? up.Low : 0, Size = series.BarWidth, FillColor = colour, LineWidth = 0 });
+                plot.Add.Bar(
+                    new Bar
+                    {
+                        Position = x,
+                        Value = y,
+                        ValueBase = image.Vertical.Logarithmic ? up.Low : 0,
+                        Size = series.BarWidth,
+                        FillColor = colour,
+                        LineWidth = 0,
+                    }
+                );
             return;
         }
         foreach (var run in FiniteRuns(Points(image, series)))
@@ -69,20 +86,26 @@ public static class PlotDrawing
     /// <summary>Lines are broken where a number is none.</summary>
     private static List<List<(double X, double Y)>> FiniteRuns(IEnumerable<(double X, double Y)> points)
     {
-        List<List<(double, double)>> runs = [[]];
+        List<List<(double, double)>> runs =
+        [
+            [],
+        ];
         foreach (var point in points)
         {
-            if (double.IsFinite(point.X) && double.IsFinite(point.Y)) runs[^1].Add(point);
-            else if (runs[^1].Count > 0) runs.Add([]);
+            if (double.IsFinite(point.X) && double.IsFinite(point.Y))
+                runs[^1].Add(point);
+            else if (runs[^1].Count > 0)
+                runs.Add([]);
         }
-        if (runs[^1].Count == 0) runs.RemoveAt(runs.Count - 1);
+        if (runs[^1].Count == 0)
+            runs.RemoveAt(runs.Count - 1);
         return runs;
     }
 
-    private static IEnumerable<(double X, double Y)> Points(PlotImage image, PlotSeries series)
-        => series.X.Zip(series.Y, (x, y) => (AxisTicks.Place(image.Horizontal, x), AxisTicks.Place(image.Vertical, y)));
+    private static IEnumerable<(double X, double Y)> Points(PlotImage image, PlotSeries series) =>
+        series.X.Zip(series.Y, (x, y) => (AxisTicks.Place(image.Horizontal, x), AxisTicks.Place(image.Vertical, y)));
 
     /// <summary>Bars are as wide as they are; half of the outer ones reaches beyond their places.</summary>
-    private static IEnumerable<double> Places(PlotSeries series)
-        => series.Mark != PlotMark.Bars ? series.X : series.X.SelectMany(x => new[] { x - series.BarWidth / 2, x + series.BarWidth / 2 });
+    private static IEnumerable<double> Places(PlotSeries series) =>
+        series.Mark != PlotMark.Bars ? series.X : series.X.SelectMany(x => new[] { x - series.BarWidth / 2, x + series.BarWidth / 2 });
 }

@@ -1,6 +1,7 @@
 namespace Microsoft.ML.Dpl.Plots;
 
-/// <summary>Where the parts of a plot are, in pixels from its top left corner. The vertical axis's label stands above the plot, which is read more easily than a turned one.</summary>
+/// <summary>Where the parts of a plot are, in pixels from its top left corner. The vertical axis's label stands above the plot, which is
+/// read more easily than a turned one.</summary>
 /// <param name="Left">Space left of the data, for the labels of ticks.</param>
 /// <param name="Top">Space above.</param>
 /// <param name="Right">Space right of it.</param>
@@ -8,7 +9,9 @@ namespace Microsoft.ML.Dpl.Plots;
 internal sealed record PlotLayout(float Left, float Top, float Right, float Bottom)
 {
     /// <summary>Height of text, of a line of it, and the width of a character in wide fonts.</summary>
-    public const float TextSize = 12, Line = 18, CharacterWidth = 7.2f;
+    public const float TextSize = 12,
+        Line = 18,
+        CharacterWidth = 7.2f;
 
     /// <summary>Baseline of the vertical axis's label.</summary>
     public const float TitleLine = 12;

@@ -3,10 +3,15 @@ using ScottPlot;
 
 namespace Microsoft.ML.Dpl.Plots;
 
-/// <summary>Colours of a plot: ScottPlot draws with placeholders, and each becomes a CSS variable, so that a page has its plots follow light and dark.</summary>
+/// <summary>Colours of a plot: ScottPlot draws with placeholders, and each becomes a CSS variable, so that a page has its plots follow
+/// light and dark.</summary>
 internal static class SvgColours
 {
-    private const byte FirstRed = 0x12, FirstGreen = 0x34, GridBlue = 0x50, AxisBlue = 0x51, SeriesBlue = 0x60;
+    private const byte FirstRed = 0x12,
+        FirstGreen = 0x34,
+        GridBlue = 0x50,
+        AxisBlue = 0x51,
+        SeriesBlue = 0x60;
     private static readonly string[] Fallbacks = ["#24292f", "#2563ab", "#c2570c", "#17806d", "#8250a8"];
 
     public static Color Grid { get; } = new(FirstRed, FirstGreen, GridBlue);
@@ -23,14 +28,20 @@ internal static class SvgColours
     public static Color Series(int colour) => new(FirstRed, FirstGreen, (byte)(SeriesBlue + Within(colour)));
 
     /// <summary>A CSS value for a colour of a series.</summary>
-    public static string Css(int colour) => Within(colour) == 0 ? $"var(--ink,{Fallbacks[0]})" : $"var(--plot-{Within(colour)},{Fallbacks[Within(colour)]})";
+    public static string Css(int colour) =>
+        Within(colour) == 0 ? $"var(--ink,{Fallbacks[0]})" : $"var(--plot-{Within(colour)},{Fallbacks[Within(colour)]})";
 
     /// <summary>The CSS value that stands for a placeholder; null for other colours.</summary>
     /// <param name="written">As Skia writes colours: a hash and six digits.</param>
     public static string? Css(string written)
     {
-        if (written is not ['#', _, _, _, _, _, _] || !int.TryParse(written.AsSpan(1), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out int rgb)) return null;
-        if (rgb >> 8 != (FirstRed << 8 | FirstGreen)) return null;
+        if (
+            written is not ['#', _, _, _, _, _, _]
+            || !int.TryParse(written.AsSpan(1), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out int rgb)
+        )
+            return null;
+        if (rgb >> 8 != (FirstRed << 8 | FirstGreen))
+            return null;
         return (byte)rgb switch
         {
             GridBlue => "var(--grid,#d8dee4)",

@@ -3,7 +3,8 @@ using System.Xml.Linq;
 
 namespace Microsoft.ML.Dpl.Plots;
 
-/// <summary>Makes a drawing of Skia one for a page: a view box instead of a size, names of its own, colours as CSS variables, and words that any browser's fonts can show.</summary>
+/// <summary>Makes a drawing of Skia one for a page: a view box instead of a size, names of its own, colours as CSS variables, and words
+/// that any browser's fonts can show.</summary>
 internal static class SvgFinish
 {
     private static readonly XNamespace Space = "http://www.w3.org/2000/svg";
@@ -16,7 +17,8 @@ internal static class SvgFinish
     public static string Of(string drawn, PlotImage image, PlotLayout layout, AxisTicks across, AxisTicks up)
     {
         XElement svg = XDocument.Parse(drawn).Root!;
-        foreach (string size in new[] { "width", "height", "viewBox" }) svg.SetAttributeValue(size, null);
+        foreach (string size in new[] { "width", "height", "viewBox" })
+            svg.SetAttributeValue(size, null);
         svg.SetAttributeValue("viewBox", FormattableString.Invariant($"0 0 {image.Width} {image.Height}"));
         svg.SetAttributeValue("role", "img");
         svg.SetAttributeValue("class", "plot");
@@ -25,16 +27,20 @@ internal static class SvgFinish
         svg.SetAttributeValue("font-size", PlotLayout.TextSize);
         svg.Descendants().Where(IsInvisible).Remove();
         Rename(svg, image.Id);
-        foreach (XElement element in svg.Descendants()) Recolour(element);
-        if (image.Standalone) svg.AddFirst(new XElement(Space + "style", SvgColours.StyleSheet));
+        foreach (XElement element in svg.Descendants())
+            Recolour(element);
+        if (image.Standalone)
+            svg.AddFirst(new XElement(Space + "style", SvgColours.StyleSheet));
         svg.Add(Words(image, layout, across, up));
         return svg.ToString(SaveOptions.DisableFormatting);
     }
 
     /// <summary>Backgrounds without colour.</summary>
-    private static bool IsInvisible(XElement element)
-        => element.Name.LocalName == "rect" && element.Parent?.Name.LocalName != "clipPath"
-            && (string?)element.Attribute("fill-opacity") == "0" && element.Attribute("stroke") is null;
+    private static bool IsInvisible(XElement element) =>
+        element.Name.LocalName == "rect"
+        && element.Parent?.Name.LocalName != "clipPath"
+        && (string?)element.Attribute("fill-opacity") == "0"
+        && element.Attribute("stroke") is null;
 
     /// <summary>Names are the page's, not the drawing's: two drawings on one page would take each other's clips.</summary>
     private static void Rename(XElement svg, string prefix)
@@ -42,9 +48,12 @@ internal static class SvgFinish
         string[] names = [.. svg.Descendants().Attributes("id").Select(id => id.Value)];
         foreach (XAttribute attribute in svg.Descendants().Attributes().ToArray())
         {
-            if (attribute.Name == "id") attribute.Value = $"{prefix}-{attribute.Value}";
-            else if (names.FirstOrDefault(name => attribute.Value == $"url(#{name})") is string clip) attribute.Value = $"url(#{prefix}-{clip})";
-            else if (names.FirstOrDefault(name => attribute.Value == $"#{name}") is string used) attribute.Value = $"#{prefix}-{used}";
+            if (attribute.Name == "id")
+                attribute.Value = $"{prefix}-{attribute.Value}";
+            else if (names.FirstOrDefault(name => attribute.Value == $"url(#{name})") is string clip)
+                attribute.Value = $"url(#{prefix}-{clip})";
+            else if (names.FirstOrDefault(name => attribute.Value == $"#{name}") is string used)
+                attribute.Value = $"#{prefix}-{used}";
         }
     }
 
@@ -52,7 +61,8 @@ internal static class SvgFinish
     {
         foreach (string paint in new[] { "fill", "stroke" })
         {
-            if (element.Attribute(paint) is not { } written || SvgColours.Css(written.Value) is not string css) continue;
+            if (element.Attribute(paint) is not { } written || SvgColours.Css(written.Value) is not string css)
+                continue;
             written.Remove();
             element.SetAttributeValue("style", (string?)element.Attribute("style") + $"{paint}:{css};");
         }
@@ -60,17 +70,22 @@ internal static class SvgFinish
 
     private static IEnumerable<XElement> Words(PlotImage image, PlotLayout layout, AxisTicks across, AxisTicks up)
     {
-        float width = image.Width - layout.Left - layout.Right, height = image.Height - layout.Top - layout.Bottom;
+        float width = image.Width - layout.Left - layout.Right,
+            height = image.Height - layout.Top - layout.Bottom;
         float bottom = layout.Top + height;
-        foreach (var (place, label) in across.Ticks) yield return Text(layout.Left + width * across.Share(place), bottom + PlotLayout.Line, "middle", "muted", label);
-        foreach (var (place, label) in up.Ticks) yield return Text(layout.Left - 6, bottom - height * up.Share(place) + 0.35 * PlotLayout.TextSize, "end", "muted", label);
+        foreach (var (place, label) in across.Ticks)
+            yield return Text(layout.Left + width * across.Share(place), bottom + PlotLayout.Line, "middle", "muted", label);
+        foreach (var (place, label) in up.Ticks)
+            yield return Text(layout.Left - 6, bottom - height * up.Share(place) + 0.35 * PlotLayout.TextSize, "end", "muted", label);
         yield return Text(layout.Left + width / 2, bottom + 2 * PlotLayout.Line, "middle", "ink", image.Horizontal.Label);
         yield return Text(0, PlotLayout.TitleLine, "start", "ink", image.Vertical.Label);
-        if (!PlotLayout.HasLegend(image)) yield break;
+        if (!PlotLayout.HasLegend(image))
+            yield break;
         double x = 0;
         foreach (PlotSeries series in image.Series)
         {
-            foreach (XElement sample in Sample(series, x)) yield return sample;
+            foreach (XElement sample in Sample(series, x))
+                yield return sample;
             yield return Text(x + 20, PlotLayout.LegendLine, "start", "ink", series.Name);
             x += 20 + series.Name.Length * PlotLayout.CharacterWidth + 18;
         }
@@ -81,19 +96,45 @@ internal static class SvgFinish
     {
         const double middle = PlotLayout.LegendLine - 5;
         var fill = new XAttribute("style", $"fill:{SvgColours.Css(series.Colour)};");
-        XElement Stroke(double from, double width) => new(Space + "rect", Number("x", from), Number("y", middle - 2), Number("width", width), Number("height", 4), Number("rx", 2), fill);
+        XElement Stroke(double from, double width) =>
+            new(
+                Space + "rect",
+                Number("x", from),
+                Number("y", middle - 2),
+                Number("width", width),
+                Number("height", 4),
+                Number("rx", 2),
+                fill
+            );
         return series.Mark switch
         {
             PlotMark.Points => [new XElement(Space + "circle", Number("cx", x + 7), Number("cy", middle), Number("r", 4), fill)],
             PlotMark.Dashes => [Stroke(x, 6), Stroke(x + 8, 6)],
-            PlotMark.Bars => [new XElement(Space + "rect", Number("x", x), Number("y", middle - 4), Number("width", 14), Number("height", 8), Number("rx", 1), fill)],
+            PlotMark.Bars =>
+            [
+                new XElement(
+                    Space + "rect",
+                    Number("x", x),
+                    Number("y", middle - 4),
+                    Number("width", 14),
+                    Number("height", 8),
+                    Number("rx", 1),
+                    fill
+                ),
+            ],
             _ => [Stroke(x, 14)],
         };
     }
 
-    private static XElement Text(double x, double y, string anchor, string colour, string words)
-        => new(Space + "text", Number("x", x), Number("y", y), new XAttribute("text-anchor", anchor),
-            new XAttribute("style", $"fill:var(--{colour},{(colour == "ink" ? "#24292f" : "#57606a")});"), words);
+    private static XElement Text(double x, double y, string anchor, string colour, string words) =>
+        new(
+            Space + "text",
+            Number("x", x),
+            Number("y", y),
+            new XAttribute("text-anchor", anchor),
+            new XAttribute("style", $"fill:var(--{colour},{(colour == "ink" ? "#24292f" : "#57606a")});"),
+            words
+        );
 
     private static XAttribute Number(string name, double value) => new(name, Math.Round(value, 2).ToString(CultureInfo.InvariantCulture));
 }

@@ -8,7 +8,9 @@ namespace Microsoft.ML.Dpl.Tool;
 internal static class BackboneArgument
 {
     /// <summary>For the help of options and arguments that take a CLIP.</summary>
-    public const string Description = "The CLIP: 'tiny', a folder, a .safetensors or .pt file, or a name such as ViT-B/16 or openai/clip-vit-base-patch16, which is downloaded once.";
+    public const string Description =
+        "The CLIP: 'tiny', a folder, a .safetensors or .pt file, or a name such as ViT-B/16 or openai/clip-vit-base-patch16, which is "
+        + "downloaded once.";
 
     /// <summary>Names that are known, for completion.</summary>
     public static string[] Names { get; } = [ClipBackbone.TinyName, .. KnownClip.All.Select(known => known.Name)];
@@ -17,14 +19,22 @@ internal static class BackboneArgument
     /// <param name="nameOrPath">As <see cref="Description"/> says.</param>
     /// <param name="options">Of a download; null: the environment says all. Progress is shown on the error stream.</param>
     /// <param name="cancellation">Ends a download; the next call goes on from there.</param>
-    /// <exception cref="IOException">There is no such CLIP, it could not be downloaded, or a file that belongs to it is missing.</exception>
+    /// <exception cref="IOException">There is no such CLIP, it could not be downloaded, or a file that belongs to it is
+    /// missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or of another kind, or it is no CLIP with a vision transformer.</exception>
     public static ClipBackbone Resolve(string nameOrPath, HubOptions? options = null, CancellationToken cancellation = default)
     {
-        if (File.Exists(nameOrPath)) return OpenFile(nameOrPath, options, cancellation);
-        if (Directory.Exists(nameOrPath) || nameOrPath == ClipBackbone.TinyName) return ClipBackbone.Open(nameOrPath);
+        if (File.Exists(nameOrPath))
+            return OpenFile(nameOrPath, options, cancellation);
+        if (Directory.Exists(nameOrPath) || nameOrPath == ClipBackbone.TinyName)
+            return ClipBackbone.Open(nameOrPath);
         if (!IsName(nameOrPath))
-            throw new FileNotFoundException($"There is no file or folder '{nameOrPath}', nor is that a CLIP's name. Use {string.Join(", ", KnownClip.All.Select(known => known.Name).Take(4))}, or a repository of the hub such as openai/clip-vit-base-patch16.", nameOrPath);
+            throw new FileNotFoundException(
+                $"There is no file or folder '{nameOrPath}', nor is that a CLIP's name. Use "
+                    + $"{string.Join(", ", KnownClip.All.Select(known => known.Name).Take(4))}, or a repository of the hub such as "
+                    + "openai/clip-vit-base-patch16.",
+                nameOrPath
+            );
         try
         {
             return DownloadDisplay.Run(options, shown => ClipBackbone.FromPretrainedAsync(nameOrPath, shown, cancellation));
@@ -36,8 +46,15 @@ internal static class BackboneArgument
     }
 
     /// <summary>Whether it names a model of the hub rather than a place on this machine.</summary>
-    private static bool IsName(string text)
-        => KnownClip.Find(text) is not null || (text.Count(c => c == '/') == 1 && !Path.IsPathRooted(text) && text[0] is not ('.' or '~') && text[^1] != '/' && Path.GetExtension(text) is not (".safetensors" or ".pt" or ".pth" or ".bin"));
+    private static bool IsName(string text) =>
+        KnownClip.Find(text) is not null
+        || (
+            text.Count(c => c == '/') == 1
+            && !Path.IsPathRooted(text)
+            && text[0] is not ('.' or '~')
+            && text[^1] != '/'
+            && Path.GetExtension(text) is not (".safetensors" or ".pt" or ".pth" or ".bin")
+        );
 
     /// <summary>A single file carries no vocabulary; where none lies beside it or in the cache, OpenAI's is fetched from the hub.</summary>
     private static ClipBackbone OpenFile(string path, HubOptions? options, CancellationToken cancellation)
@@ -51,7 +68,9 @@ internal static class BackboneArgument
             string vocabulary;
             try
             {
-                vocabulary = DownloadDisplay.Run(options, shown => ClipHub.FetchVocabularyAsync(options: shown, cancellation: cancellation));
+                vocabulary = DownloadDisplay.Run(options, shown =>
+                    ClipHub.FetchVocabularyAsync(options: shown, cancellation: cancellation)
+                );
             }
             catch (HubException hub)
             {
@@ -59,7 +78,8 @@ internal static class BackboneArgument
             }
             ClipBackbone backbone = ClipBackbone.FromOpenAI(path, vocabulary);
             // The vocabulary of OpenAI's CLIPs says nothing about weights with other tokens.
-            if (backbone.Config.VocabularySize != KnownClip.Find("ViT-B/16")!.Config.VocabularySize) throw;
+            if (backbone.Config.VocabularySize != KnownClip.Find("ViT-B/16")!.Config.VocabularySize)
+                throw;
             return backbone;
         }
     }

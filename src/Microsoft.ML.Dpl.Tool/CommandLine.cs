@@ -9,7 +9,11 @@ namespace Microsoft.ML.Dpl.Tool;
 /// <summary>Runs a command line: signals cancel it, exceptions become one sentence, and every end has its exit code.</summary>
 internal static class CommandLine
 {
-    private static readonly Option<bool> Verbose = new("--verbose") { Description = "Shows the library's notes, and the whole exception where something fails.", Recursive = true };
+    private static readonly Option<bool> Verbose = new("--verbose")
+    {
+        Description = "Shows the library's notes, and the whole exception where something fails.",
+        Recursive = true,
+    };
 
     /// <summary>Whether details are wanted.</summary>
     public static bool IsVerbose(ParseResult arguments) => arguments.GetValue(Verbose);
@@ -17,12 +21,14 @@ internal static class CommandLine
     public static async Task<int> Run(RootCommand root, string[] words)
     {
         // Elsewhere it is the usual one; there, names of classes and files would lose their letters.
-        if (OperatingSystem.IsWindows()) Console.InputEncoding = Console.OutputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
+        if (OperatingSystem.IsWindows())
+            Console.InputEncoding = Console.OutputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
         LibTorchFolder.Choose();
         root.Options.Add(Verbose);
         ExampledHelp.AddTo(root);
         ParseResult arguments = root.Parse(words);
-        if (arguments.Action is ParseErrorAction refusal) return (int)ParseFailure.Report(arguments, refusal);
+        if (arguments.Action is ParseErrorAction refusal)
+            return (int)ParseFailure.Report(arguments, refusal);
         using var interruption = new Interruption();
         try
         {

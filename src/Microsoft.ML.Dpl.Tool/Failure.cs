@@ -21,35 +21,47 @@ internal static class Failure
             ExitCode.BadInput or ExitCode.NoDevice or ExitCode.Diverged => MessageOf(cause),
             _ => $"Unexpected {cause.GetType().Name}: {MessageOf(cause)}{(verbose ? "" : " Run again with --verbose for the details.")}",
         };
-        if (message.Length > 0) Terminal.Fail(message);
-        if (verbose) Console.Error.WriteLine(exception);
+        if (message.Length > 0)
+            Terminal.Fail(message);
+        if (verbose)
+            Console.Error.WriteLine(exception);
         return code;
     }
 
     /// <summary>ML.NET wraps what happens while a model loads, tasks what happens in them.</summary>
-    public static Exception CauseOf(Exception exception) => exception switch
-    {
-        TargetInvocationException { InnerException: { } inner } => CauseOf(inner),
-        AggregateException { InnerExceptions: [var only] } => CauseOf(only),
-        _ => exception,
-    };
+    public static Exception CauseOf(Exception exception) =>
+        exception switch
+        {
+            TargetInvocationException { InnerException: { } inner } => CauseOf(inner),
+            AggregateException { InnerExceptions: [var only] } => CauseOf(only),
+            _ => exception,
+        };
 
-    private static ExitCode CodeOf(Exception cause) => cause switch
-    {
-        OperationCanceledException => ExitCode.Cancelled,
-        MissingDeviceException => ExitCode.NoDevice,
-        DplDivergedException => ExitCode.Diverged,
-        IOException closed when StandardOutput.IsClosed(closed) => ExitCode.OutputClosed,
-        ObjectDisposedException or ExternalException => ExitCode.Unexpected,
-        ArgumentException or InvalidOperationException or InvalidDataException or FormatException or IOException or UnauthorizedAccessException or NotSupportedException or DllNotFoundException => ExitCode.BadInput,
-        _ => ExitCode.Unexpected,
-    };
+    private static ExitCode CodeOf(Exception cause) =>
+        cause switch
+        {
+            OperationCanceledException => ExitCode.Cancelled,
+            MissingDeviceException => ExitCode.NoDevice,
+            DplDivergedException => ExitCode.Diverged,
+            IOException closed when StandardOutput.IsClosed(closed) => ExitCode.OutputClosed,
+            ObjectDisposedException or ExternalException => ExitCode.Unexpected,
+            ArgumentException
+            or InvalidOperationException
+            or InvalidDataException
+            or FormatException
+            or IOException
+            or UnauthorizedAccessException
+            or NotSupportedException
+            or DllNotFoundException => ExitCode.BadInput,
+            _ => ExitCode.Unexpected,
+        };
 
     /// <summary>Without the parameter's name, which is the programmer's and not the user's.</summary>
     private static string MessageOf(Exception cause)
     {
         string message = cause.Message;
-        if (cause is ArgumentException { ParamName: { Length: > 0 } name }) message = message.Replace($" (Parameter '{name}')", "", StringComparison.Ordinal);
+        if (cause is ArgumentException { ParamName: { Length: > 0 } name })
+            message = message.Replace($" (Parameter '{name}')", "", StringComparison.Ordinal);
         return TrainerOptionNames.InWords(message.ReplaceLineEndings(" ").Trim());
     }
 }

@@ -3,23 +3,36 @@ using System.Reflection;
 namespace Microsoft.ML.Dpl.Tool;
 
 /// <summary>
-/// Names the library a libtorch on Linux: the one that the tool's package carries in a folder of its own, or in a build from source that of NuGet's package folder.
-/// The environment variable <c>DPL_LIBTORCH</c>, where the user has set it, comes before both.
+/// Names the library a libtorch on Linux: the one that the tool's package carries in a folder of its own, or in a build from source that of
+/// NuGet's package folder. The environment variable <c>DPL_LIBTORCH</c>, where the user has set it, comes before both.
 /// </summary>
 internal static class LibTorchFolder
 {
-    private const string Variable = "DPL_LIBTORCH", Carried = "libtorch", Package = "LibTorchPackage", Library = "libtorch_cpu.so";
+    private const string Variable = "DPL_LIBTORCH",
+        Carried = "libtorch",
+        Package = "LibTorchPackage",
+        Library = "libtorch_cpu.so";
 
     public static void Choose()
     {
-        if (!OperatingSystem.IsLinux() || !string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(Variable))) return;
-        string? package = typeof(LibTorchFolder).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().FirstOrDefault(attribute => attribute.Key == Package)?.Value;
+        if (!OperatingSystem.IsLinux() || !string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(Variable)))
+            return;
+        string? package = typeof(LibTorchFolder)
+            .Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+            .FirstOrDefault(attribute => attribute.Key == Package)
+            ?.Value;
         // Built with a libtorch in the usual place, or with none at all.
-        if (package is null) return;
+        if (package is null)
+            return;
         string packages = Environment.GetEnvironmentVariable("NUGET_PACKAGES") is { Length: > 0 } chosen
             ? chosen
             : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
-        string[] folders = [Path.Combine(AppContext.BaseDirectory, Carried), Path.Combine(packages, package, "runtimes", "linux-x64", "native")];
-        if (folders.FirstOrDefault(folder => File.Exists(Path.Combine(folder, Library))) is { } found) Environment.SetEnvironmentVariable(Variable, found);
+        string[] folders =
+        [
+            Path.Combine(AppContext.BaseDirectory, Carried),
+            Path.Combine(packages, package, "runtimes", "linux-x64", "native"),
+        ];
+        if (folders.FirstOrDefault(folder => File.Exists(Path.Combine(folder, Library))) is { } found)
+            Environment.SetEnvironmentVariable(Variable, found);
     }
 }

@@ -17,18 +17,28 @@ internal static partial class ParseFailure
         (refusal.ShowHelp, refusal.ShowTypoCorrections) = (isUnfinished, true);
         using var said = new StringWriter();
         arguments.Invoke(new InvocationConfiguration { Output = said, Error = said });
-        string text = KindOfValue().Replace(said.ToString(), match => match.Groups["kind"].Value.StartsWith("Int", StringComparison.Ordinal) ? "as a whole number" : "as a number");
+        string text = KindOfValue()
+            .Replace(said.ToString(), match =>
+                match.Groups["kind"].Value.StartsWith("Int", StringComparison.Ordinal) ? "as a whole number" : "as a number"
+            );
         // That a verb is missing says nothing new where one was misspelt.
-        if (!isUnfinished) text = text.Replace($"{NoCommand}{Environment.NewLine}", "", StringComparison.Ordinal);
+        if (!isUnfinished)
+            text = text.Replace($"{NoCommand}{Environment.NewLine}", "", StringComparison.Ordinal);
         Console.Error.WriteLine(text.Trim());
-        if (!isUnfinished) Terminal.Note($"{CommandPath(arguments)} --help says what can be given.");
+        if (!isUnfinished)
+            Terminal.Note($"{CommandPath(arguments)} --help says what can be given.");
         return ExitCode.BadInput;
     }
 
     private static string CommandPath(ParseResult arguments)
     {
         var names = new Stack<string>();
-        for (System.CommandLine.Command? at = arguments.CommandResult.Command; at is not null; at = at.Parents.OfType<System.CommandLine.Command>().FirstOrDefault()) names.Push(at is RootCommand ? "dpl" : at.Name);
+        for (
+            System.CommandLine.Command? at = arguments.CommandResult.Command;
+            at is not null;
+            at = at.Parents.OfType<System.CommandLine.Command>().FirstOrDefault()
+        )
+            names.Push(at is RootCommand ? "dpl" : at.Name);
         return string.Join(' ', names);
     }
 

@@ -20,7 +20,8 @@ public static class DplCatalog
     /// <exception cref="ArgumentException">The configuration does not fit the backbone.</exception>
     /// <example><code>
     /// var pipeline = mlContext.Transforms.Conversion.MapValueToKey("Label")
-    ///     .Append(mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(ClipBackbone.Open("clip-vit-base-patch16"), imageColumnName: "ImagePath"));
+    /// .Append(mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(ClipBackbone.Open("clip-vit-base-patch16"),
+    /// imageColumnName: "ImagePath"));
     /// </code></example>
     public static DplTrainer DifferentiablePromptLearning(
         this MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog,
@@ -29,37 +30,46 @@ public static class DplCatalog
         string imageColumnName = "Image",
         IDataView? validationSet = null,
         PromptConfiguration? configuration = null,
-        string? exampleWeightColumnName = null)
-        => catalog.DifferentiablePromptLearning(new DplTrainer.Options
-        {
-            Backbone = backbone,
-            LabelColumnName = labelColumnName,
-            ImageColumnName = imageColumnName,
-            ValidationSet = validationSet,
-            Configuration = configuration,
-            ExampleWeightColumnName = exampleWeightColumnName,
-        });
+        string? exampleWeightColumnName = null
+    ) =>
+        catalog.DifferentiablePromptLearning(
+            new DplTrainer.Options
+            {
+                Backbone = backbone,
+                LabelColumnName = labelColumnName,
+                ImageColumnName = imageColumnName,
+                ValidationSet = validationSet,
+                Configuration = configuration,
+                ExampleWeightColumnName = exampleWeightColumnName,
+            }
+        );
 
     /// <summary>Few-shot image classification with a frozen CLIP and searched prompts, with all options.</summary>
     /// <param name="catalog">The trainers of the multiclass catalog.</param>
     /// <param name="options">What the fit does.</param>
     /// <exception cref="ArgumentException">An option is missing, out of range or contradicts another.</exception>
-    public static DplTrainer DifferentiablePromptLearning(this MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog, DplTrainer.Options options)
+    public static DplTrainer DifferentiablePromptLearning(
+        this MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog,
+        DplTrainer.Options options
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return new DplTrainer(MLNetInternals.EnvironmentOf(catalog), options);
     }
 
-    /// <summary>Makes a classifier of exported prompts, CLIP and class names, without training: what <see cref="DplTransformer.ExportPrompts"/> gave predicts the same bits as before on the same machine.</summary>
+    /// <summary>Makes a classifier of exported prompts, CLIP and class names, without training: what
+    /// <see cref="DplTransformer.ExportPrompts"/> gave predicts the same bits as before on the same machine.</summary>
     /// <param name="mlContext">Says which GPU is used where <paramref name="device"/> does not.</param>
     /// <param name="prompts">As <see cref="DplPrompts.Load"/> reads them; <see cref="DplPrompts.ClassNames"/> must be set.</param>
     /// <param name="backbone">The CLIP they were trained on.</param>
     /// <param name="imageColumnName">Column with the images: <c>MLImage</c>, path as text, or encoded bytes.</param>
-    /// <param name="predictedLabelColumnName">The added column with the most probable class: a key where the trained model's was one, else text.</param>
+    /// <param name="predictedLabelColumnName">The added column with the most probable class: a key where the trained model's was one, else
+    /// text.</param>
     /// <param name="scoreColumnName">The added column with the class probabilities.</param>
     /// <param name="device"><c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>; null: the GPU that the context names, else the CPU.</param>
     /// <returns>The classifier. The caller disposes it.</returns>
-    /// <exception cref="ArgumentException">The prompts do not fit the backbone or were trained on another, there are fewer than two classes, a name is blank or repeated, or CLIP reads two alike.</exception>
+    /// <exception cref="ArgumentException">The prompts do not fit the backbone or were trained on another, there are fewer than two
+    /// classes, a name is blank or repeated, or CLIP reads two alike.</exception>
     /// <exception cref="InvalidOperationException">CLIP's text branch cannot be read.</exception>
     public static DplTransformer DifferentiablePromptModel(
         this MLContext mlContext,
@@ -68,7 +78,8 @@ public static class DplCatalog
         string imageColumnName = "Image",
         string predictedLabelColumnName = DefaultColumnNames.PredictedLabel,
         string scoreColumnName = DefaultColumnNames.Score,
-        string? device = null)
+        string? device = null
+    )
     {
         ArgumentNullException.ThrowIfNull(mlContext);
         ArgumentNullException.ThrowIfNull(prompts);
@@ -77,10 +88,22 @@ public static class DplCatalog
         ArgumentException.ThrowIfNullOrWhiteSpace(predictedLabelColumnName);
         ArgumentException.ThrowIfNullOrWhiteSpace(scoreColumnName);
         return DplTransformer.Of(
-            mlContext, prompts, backbone, classes => new ModelFace(imageColumnName, predictedLabelColumnName, scoreColumnName, DplTrainer.Options.DefaultPredictionBatchSize, classes), device);
+            mlContext,
+            prompts,
+            backbone,
+            classes => new ModelFace(
+                imageColumnName,
+                predictedLabelColumnName,
+                scoreColumnName,
+                DplTrainer.Options.DefaultPredictionBatchSize,
+                classes
+            ),
+            device
+        );
     }
 
-    /// <summary>Makes a CLIP known to the models that this process loads: a model zip names its CLIP by SHA-256 and does not contain it.</summary>
+    /// <summary>Makes a CLIP known to the models that this process loads: a model zip names its CLIP by SHA-256 and does not contain
+    /// it.</summary>
     /// <param name="mlContext">The context; the backbone is known to all contexts of the process.</param>
     /// <param name="backbone">The CLIP that models were trained on.</param>
     /// <returns><paramref name="mlContext"/></returns>

@@ -8,14 +8,16 @@ using Microsoft.ML.Runtime;
 namespace Microsoft.ML.Dpl;
 
 /// <summary>
-/// Differentiable Prompt Learning (Huang, Pedapati, Chen, Gao, IJCAI 2025, arXiv 2501.00457): CLIP stays frozen, prompt rows enter the keys and values of its layers,
-/// a bilevel search finds how many rows each layer of each branch uses, and a second stage trains just those.
+/// Differentiable Prompt Learning (Huang, Pedapati, Chen, Gao, IJCAI 2025, arXiv 2501.00457): CLIP stays frozen, prompt rows enter the keys
+/// and values of its layers, a bilevel search finds how many rows each layer of each branch uses, and a second stage trains just those.
 /// </summary>
 /// <remarks>
-/// <para>To create it, use <see cref="DplCatalog.DifferentiablePromptLearning(MulticlassClassificationCatalog.MulticlassClassificationTrainers, Options)"/>.</para>
+/// <para>To create it, use
+/// <see cref="DplCatalog.DifferentiablePromptLearning(MulticlassClassificationCatalog.MulticlassClassificationTrainers, Options)"/>.</para>
 /// <list type="table">
 /// <listheader><term>Column</term><description>Type</description></listheader>
-/// <item><term>Label (input)</term><description>A key with names, or text. The class order is that of the key values; text is ordered by code point</description></item>
+/// <item><term>Label (input)</term><description>A key with names, or text. The class order is that of the key values; text is ordered by
+/// code point</description></item>
 /// <item><term>Image (input)</term><description><c>MLImage</c>, path as text, or the bytes of an encoded file</description></item>
 /// <item><term>Weight (optional input)</term><description><c>float</c>, at least 0: how much the row's loss counts</description></item>
 /// <item><term>PredictedLabel (output)</term><description>A key with the label's key values, or text</description></item>
@@ -35,16 +37,21 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     }
 
     /// <summary>Searches (unless a configuration is given) and trains.</summary>
-    /// <param name="input">One labelled image per row. Every image is decoded before training begins, so that a broken one is known at once.</param>
+    /// <param name="input">One labelled image per row. Every image is decoded before training begins, so that a broken one is known at
+    /// once.</param>
     /// <returns>The classifier. The caller disposes it.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of an unsuitable type.</exception>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
-    /// <exception cref="InvalidOperationException">An image cannot be read, there are fewer than two classes, a class has too few rows, a weight is negative or not finite, all are 0, CLIP reads two class names alike, or the workspace holds the checkpoint of another fit.</exception>
-    /// <exception cref="DplDivergedException">The loss or a gradient ceased to be a number, and <see cref="Options.OnDivergence"/> asks to throw, or there is nothing to return.</exception>
+    /// <exception cref="InvalidOperationException">An image cannot be read, there are fewer than two classes, a class has too few rows, a
+    /// weight is negative or not finite, all are 0, CLIP reads two class names alike, or the workspace holds the checkpoint of another
+    /// fit.</exception>
+    /// <exception cref="DplDivergedException">The loss or a gradient ceased to be a number, and <see cref="Options.OnDivergence"/> asks to
+    /// throw, or there is nothing to return.</exception>
     /// <exception cref="InvalidDataException">CLIP's weights are not all numbers; the message names the tensor.</exception>
     /// <exception cref="IOException"><see cref="Options.WorkspacePath"/> cannot be written, or another fit uses it.</exception>
     /// <exception cref="InvalidDataException">The workspace holds checkpoints, and none of them can be read.</exception>
-    /// <exception cref="OperationCanceledException">The token of the options or the <c>MLContext</c> was cancelled, and <see cref="Options.OnCancel"/> asks to throw, or no epoch had ended.</exception>
+    /// <exception cref="OperationCanceledException">The token of the options or the <c>MLContext</c> was cancelled, and
+    /// <see cref="Options.OnCancel"/> asks to throw, or no epoch had ended.</exception>
     public DplTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -52,16 +59,33 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         return Run(input, "Fit", (run, data, device) =>
         {
             using FitResult result = run.Run(data);
-            var face = new ModelFace(_options.ImageColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName, _options.PredictionBatchSize, result.Classes);
-            return result.TakePrompts(prompts => new DplTransformer(face, result.Description.With(_options.Reading), prompts, _options.Backbone!, device) { Contents = _options.ModelContents });
+            var face = new ModelFace(
+                _options.ImageColumnName,
+                _options.PredictedLabelColumnName,
+                _options.ScoreColumnName,
+                _options.PredictionBatchSize,
+                result.Classes
+            );
+            return result.TakePrompts(prompts => new DplTransformer(
+                face,
+                result.Description.With(_options.Reading),
+                prompts,
+                _options.Backbone!,
+                device
+            )
+            {
+                Contents = _options.ModelContents,
+            });
         });
     }
 
-    /// <summary>Searches the context lengths and trains nothing: the first stage of <see cref="Fit"/>, with the same images set aside for validation and the same course.</summary>
+    /// <summary>Searches the context lengths and trains nothing: the first stage of <see cref="Fit"/>, with the same images set aside for
+    /// validation and the same course.</summary>
     /// <param name="input">As for <see cref="Fit"/>.</param>
     /// <returns>
-    /// The lengths. With <see cref="Options.OnCancel"/> set to return the best, a cancelled search that has ended an epoch returns the choice of the last one.
-    /// A workspace keeps an interrupted search as it does an interrupted fit, but neither goes on with the other's checkpoint.
+    /// The lengths. With <see cref="Options.OnCancel"/> set to return the best, a cancelled search that has ended an epoch returns the
+    /// choice of the last one. A workspace keeps an interrupted search as it does an interrupted fit, but neither goes on with the other's
+    /// checkpoint.
     /// </returns>
     /// <inheritdoc cref="Fit" path="/exception"/>
     /// <exception cref="ArgumentException">An option is out of range, or <see cref="Options.Configuration"/> is given.</exception>
@@ -70,11 +94,19 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         ArgumentNullException.ThrowIfNull(input);
         _options.Validate();
         if (_options.Configuration is not null)
-            throw new ArgumentException($"{nameof(Options.Configuration)} is given, so there is nothing to search: leave it out, or call {nameof(Fit)}.", nameof(Options.Configuration));
+            throw new ArgumentException(
+                $"{nameof(Options.Configuration)} is given, so there is nothing to search: leave it out, or call {nameof(Fit)}.",
+                nameof(Options.Configuration)
+            );
         return Run(input, "Search", (run, data, _) =>
         {
             (SearchResult result, StageEnd end) = run.Search(data);
-            return new DplSearchOutcome(new PromptConfiguration(result.TextLengths, result.ImageLengths), result.ToReport(), end == StageEnd.Cancelled, end == StageEnd.Diverged);
+            return new DplSearchOutcome(
+                new PromptConfiguration(result.TextLengths, result.ImageLengths),
+                result.ToReport(),
+                end == StageEnd.Cancelled,
+                end == StageEnd.Diverged
+            );
         });
     }
 
@@ -84,14 +116,18 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         using var log = new HostLog(_environment, nameof(DplTrainer), task);
         EnvironmentOptions environment = MLNetInternals.OptionsOf(_environment);
         var data = new FitData(
-            Labelled(input, WeightColumn.Find), _options.ValidationSet is { } validation ? Labelled(validation, WeightColumn.FindIfPresent) : null, _options.SkipUnreadableImages);
+            Labelled(input, WeightColumn.Find),
+            _options.ValidationSet is { } validation ? Labelled(validation, WeightColumn.FindIfPresent) : null,
+            _options.SkipUnreadableImages
+        );
         // A device asked for by name is meant; the context's own setting speaks for the context's GPU.
         bool fallback = _options.FallbackToCpu ?? (string.IsNullOrWhiteSpace(_options.Device) && environment.FallbackToCpu);
         TorchSharp.torch.Device device = ComputeDevice.Choose(_options.Device, environment.GpuDeviceId, fallback, log.Info, log.Warning);
 
         FitSettings settings = _options.ToSettings(_options.Seed ?? environment.Seed ?? 0);
         var monitor = new FitMonitor(log, _options.Progress, _options.CancellationToken);
-        if (_options.TuneAllocator) NativeAllocator.KeepFreedMemory();
+        if (_options.TuneAllocator)
+            NativeAllocator.KeepFreedMemory();
         try
         {
             return run(new FitRun(_options.Backbone!, settings, device, monitor, log), data, device);
@@ -111,13 +147,16 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
         ImageColumn.Check(inputSchema, _options.ImageColumnName);
-        if (_options.ExampleWeightColumnName is { } weight) WeightColumn.Check(inputSchema, weight);
+        if (_options.ExampleWeightColumnName is { } weight)
+            WeightColumn.Check(inputSchema, weight);
         return ScoreSchema.Promise(inputSchema, _options.LabelColumnName, _options.PredictedLabelColumnName, _options.ScoreColumnName);
     }
 
-    private LabelledData Labelled(IDataView data, Func<DataViewSchema, string, WeightColumn?> findWeight) => new(
-        data,
-        ImageColumn.Find(data.Schema, _options.ImageColumnName, _options.Reading),
-        LabelColumn.Find(data.Schema, _options.LabelColumnName),
-        _options.ExampleWeightColumnName is { } weight ? findWeight(data.Schema, weight) : null);
+    private LabelledData Labelled(IDataView data, Func<DataViewSchema, string, WeightColumn?> findWeight) =>
+        new(
+            data,
+            ImageColumn.Find(data.Schema, _options.ImageColumnName, _options.Reading),
+            LabelColumn.Find(data.Schema, _options.LabelColumnName),
+            _options.ExampleWeightColumnName is { } weight ? findWeight(data.Schema, weight) : null
+        );
 }

@@ -7,15 +7,18 @@ namespace Microsoft.ML.Dpl;
 // Image files as this model sees them.
 public sealed partial class DplTransformer
 {
-    /// <summary>Whether images are turned and mirrored as their files ask; see <see cref="DplTrainer.Options.ApplyExifOrientation"/>.</summary>
+    /// <summary>Whether images are turned and mirrored as their files ask; see
+    /// <see cref="DplTrainer.Options.ApplyExifOrientation"/>.</summary>
     public bool ApplyExifOrientation => _description.ApplyExifOrientation;
 
     /// <summary>The most pixels an image file may have; see <see cref="DplTrainer.Options.MaxImagePixels"/>.</summary>
     public long MaxImagePixels => _description.Reading.MaximumPixels;
 
-    /// <summary>Reads an image file as predictions do: within <see cref="MaxImagePixels"/>, upright if <see cref="ApplyExifOrientation"/> says so, a relative path from the model's image folder.</summary>
+    /// <summary>Reads an image file as predictions do: within <see cref="MaxImagePixels"/>, upright if <see cref="ApplyExifOrientation"/>
+    /// says so, a relative path from the model's image folder.</summary>
     /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file.</param>
-    /// <returns>Rgba32, colours multiplied by alpha as ML.NET keeps them, the path as its tag: for <see cref="ClassExplanation.Draw"/>, and for <see cref="Explain(MLImage, string?)"/>. The caller disposes it.</returns>
+    /// <returns>Rgba32, colours multiplied by alpha as ML.NET keeps them, the path as its tag: for <see cref="ClassExplanation.Draw"/>, and
+    /// for <see cref="Explain(MLImage, string?)"/>. The caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">It is no image that can be decoded, or one of too many pixels.</exception>
     /// <exception cref="IOException">It cannot be read.</exception>
@@ -34,7 +37,8 @@ public sealed partial class DplTransformer
         return read;
     }
 
-    /// <summary>Shows which parts of an image file speak for a class; as <see cref="Explain(MLImage, string?)"/>, on the image as <see cref="ReadImage"/> reads it.</summary>
+    /// <summary>Shows which parts of an image file speak for a class; as <see cref="Explain(MLImage, string?)"/>, on the image as
+    /// <see cref="ReadImage"/> reads it.</summary>
     /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file.</param>
     /// <param name="className">One of <see cref="ClassNames"/>; null: the most probable class.</param>
     /// <exception cref="ArgumentException">There is no class of this name; the message lists the classes.</exception>
@@ -49,9 +53,11 @@ public sealed partial class DplTransformer
         return Explain(Decode(path, out _), chosen);
     }
 
-    /// <summary>An image file as this model's image tower takes it: read as <see cref="ReadImage"/> does, resized, cropped and normalised. It is what a model in ONNX is to be given.</summary>
+    /// <summary>An image file as this model's image tower takes it: read as <see cref="ReadImage"/> does, resized, cropped and normalised.
+    /// It is what a model in ONNX is to be given.</summary>
     /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file.</param>
-    /// <returns>[3, size, size], row by row, size being <see cref="ClipConfig.ImageSize"/> of the <see cref="Backbone"/>: all of red, then green, then blue; (value / 255 − mean) / deviation.</returns>
+    /// <returns>[3, size, size], row by row, size being <see cref="ClipConfig.ImageSize"/> of the <see cref="Backbone"/>: all of red, then
+    /// green, then blue; (value / 255 − mean) / deviation.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">It is no image that can be decoded, or one of too many pixels.</exception>
     /// <exception cref="IOException">It cannot be read.</exception>

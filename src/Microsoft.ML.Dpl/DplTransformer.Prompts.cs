@@ -11,41 +11,85 @@ namespace Microsoft.ML.Dpl;
 // From a model to its bare prompts, and back.
 public sealed partial class DplTransformer
 {
-    /// <summary>Copies what was trained: prompts, class features and the search's alphas, with the names that are needed to make a model of them again.</summary>
+    /// <summary>Copies what was trained: prompts, class features and the search's alphas, with the names that are needed to make a model of
+    /// them again.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public DplPrompts ExportPrompts() => _scorer.Use(() => new DplPrompts([.. _prompts.Text.Select(Rows)], [.. _prompts.Image.Select(Rows)])
-    {
-        ClassNames = [.. ClassNames],
-        Template = Template,
-        BackboneName = Backbone.Name,
-        BackboneSha256 = Backbone.Sha256,
-        ClassFeatures = Rows(_prompts.ClassFeatures),
-        Alphas = Search is null ? null : AlphaHistory.Of(Search),
-        Label = (_face.Classes.Kind, _face.Classes.ValueType),
-    });
+    public DplPrompts ExportPrompts() =>
+        _scorer.Use(() =>
+            new DplPrompts([.. _prompts.Text.Select(Rows)], [.. _prompts.Image.Select(Rows)])
+            {
+                ClassNames = [.. ClassNames],
+                Template = Template,
+                BackboneName = Backbone.Name,
+                BackboneSha256 = Backbone.Sha256,
+                ClassFeatures = Rows(_prompts.ClassFeatures),
+                Alphas = Search is null ? null : AlphaHistory.Of(Search),
+                Label = (_face.Classes.Kind, _face.Classes.ValueType),
+            }
+        );
 
     /// <summary>Makes a model of prompts; the classes' text features are computed anew.</summary>
-    /// <exception cref="ArgumentException">The prompts do not fit the backbone, lack classes, or have some that CLIP cannot read or tell apart.</exception>
-    internal static DplTransformer Of(IHostEnvironment environment, DplPrompts prompts, ClipBackbone backbone, Func<LabelClasses, ModelFace> face, string? device)
+    /// <exception cref="ArgumentException">The prompts do not fit the backbone, lack classes, or have some that CLIP cannot read or tell
+    /// apart.</exception>
+    internal static DplTransformer Of(
+        IHostEnvironment environment,
+        DplPrompts prompts,
+        ClipBackbone backbone,
+        Func<LabelClasses, ModelFace> face,
+        string? device
+    )
     {
-        if (!backbone.HasTextBranch) throw new ArgumentException($"The CLIP '{backbone.Name}' came in a model zip that carries its image tower only, but class names need the text branch: open CLIP's folder.", nameof(backbone));
-        if (prompts.Template is null || prompts.Template.Split("{}").Length != 2) throw new ArgumentException($"{nameof(DplPrompts.Template)} must hold {{}} once, where the class name goes; it is '{prompts.Template}'.", nameof(prompts));
+        if (!backbone.HasTextBranch)
+            throw new ArgumentException(
+                $"The CLIP '{backbone.Name}' came in a model zip that carries its image tower only, but class names need the text "
+                    + "branch: open CLIP's folder.",
+                nameof(backbone)
+            );
+        if (prompts.Template is null || prompts.Template.Split("{}").Length != 2)
+            throw new ArgumentException(
+                $"{nameof(DplPrompts.Template)} must hold {{}} once, where the class name goes; it is '{prompts.Template}'.",
+                nameof(prompts)
+            );
         if (prompts.BackboneSha256 is { } expected && !string.Equals(expected, backbone.Sha256, StringComparison.OrdinalIgnoreCase))
-            throw new ArgumentException($"The prompts were trained on the CLIP '{prompts.BackboneName}' (weights' SHA-256 {expected}), but {backbone.Name} has other weights (SHA-256 {backbone.Sha256}). Open that CLIP, or set {nameof(DplPrompts.BackboneSha256)} to null to use them on another.", nameof(prompts));
+            throw new ArgumentException(
+                $"The prompts were trained on the CLIP '{prompts.BackboneName}' (weights' SHA-256 {expected}), but {backbone.Name} "
+                    + $"has other weights (SHA-256 {backbone.Sha256}). Open that CLIP, or set {nameof(DplPrompts.BackboneSha256)} to "
+                    + "null to use them on another.",
+                nameof(prompts)
+            );
         ModelFace columns = face(ClassesOf(prompts));
-        IReadOnlyList<float[,]?> text = Fitted(prompts.Text, "text", backbone.Config.Text, prompts.LayersAreCounted), image = Fitted(prompts.Image, "image", backbone.Config.Vision, prompts.LayersAreCounted);
+        IReadOnlyList<float[,]?> text = Fitted(prompts.Text, "text", backbone.Config.Text, prompts.LayersAreCounted),
+            image = Fitted(prompts.Image, "image", backbone.Config.Vision, prompts.LayersAreCounted);
 
         using var log = new HostLog(environment, nameof(DplTransformer), "Import");
         EnvironmentOptions options = MLNetInternals.OptionsOf(environment);
-        Device chosen = ComputeDevice.Choose(device, options.GpuDeviceId, string.IsNullOrWhiteSpace(device) && options.FallbackToCpu, log.Info, log.Warning);
+        Device chosen = ComputeDevice.Choose(
+            device,
+            options.GpuDeviceId,
+            string.IsNullOrWhiteSpace(device) && options.FallbackToCpu,
+            log.Info,
+            log.Warning
+        );
         using var scope = NewDisposeScope();
         using var ordinary = inference_mode(false);
         // Names that CLIP cuts are only warned of, as in a fit.
-        TrainedPrompts trained = new TextBranch(backbone, chosen).Encode([.. image.Select(ToTensor)], [.. text.Select(ToTensor)], columns.Classes, prompts.Template, log.Warning);
+        TrainedPrompts trained = new TextBranch(backbone, chosen).Encode(
+            [.. image.Select(ToTensor)],
+            [.. text.Select(ToTensor)],
+            columns.Classes,
+            prompts.Template,
+            log.Warning
+        );
         try
         {
             var description = new ModelDescription(
-                BackboneReference.To(backbone), prompts.Template, [.. text.Select(Length)], [.. image.Select(Length)], ValidationAccuracy: null, Search: null);
+                BackboneReference.To(backbone),
+                prompts.Template,
+                [.. text.Select(Length)],
+                [.. image.Select(Length)],
+                ValidationAccuracy: null,
+                Search: null
+            );
             return new DplTransformer(columns, description, trained, backbone, chosen);
         }
         catch
@@ -60,11 +104,20 @@ public sealed partial class DplTransformer
 
     private static LabelClasses ClassesOf(DplPrompts prompts)
     {
-        if (prompts.ClassNames is not { Count: >= 2 } names) throw new ArgumentException($"The prompts name {prompts.ClassNames?.Count ?? 0} classes; set {nameof(DplPrompts.ClassNames)} to at least two.", nameof(prompts));
+        if (prompts.ClassNames is not { Count: >= 2 } names)
+            throw new ArgumentException(
+                $"The prompts name {prompts.ClassNames?.Count ?? 0} classes; set {nameof(DplPrompts.ClassNames)} to at least two.",
+                nameof(prompts)
+            );
         var (kind, type) = prompts.Label ?? (LabelKind.Text, TextDataViewType.Instance);
         try
         {
-            return new LabelClasses(kind, names, KeyValueAnnotation.Fit(names.Where(name => name is not null), type) ? type : TextDataViewType.Instance, "The list of classes");
+            return new LabelClasses(
+                kind,
+                names,
+                KeyValueAnnotation.Fit(names.Where(name => name is not null), type) ? type : TextDataViewType.Instance,
+                "The list of classes"
+            );
         }
         catch (InvalidOperationException e)
         {
@@ -76,21 +129,39 @@ public sealed partial class DplTransformer
     private static List<float[,]?> Fitted(IReadOnlyList<float[,]?> layers, string branch, ClipTransformerConfig config, bool mayBeFewer)
     {
         if (layers.Count > config.Layers || (layers.Count < config.Layers && !mayBeFewer))
-            throw new ArgumentException($"The prompts are for {layers.Count} {branch} layers, but this CLIP has {config.Layers}.", nameof(layers));
+            throw new ArgumentException(
+                $"The prompts are for {layers.Count} {branch} layers, but this CLIP has {config.Layers}.",
+                nameof(layers)
+            );
         for (int layer = 0; layer < layers.Count; layer++)
         {
-            if (layers[layer] is not { } rows) continue;
-            if (rows.GetLength(1) != config.Width) throw new ArgumentException($"The prompt of {branch} layer {layer} is {rows.GetLength(1)} wide, but this CLIP's {branch} branch is {config.Width}.", nameof(layers));
-            if (rows.GetLength(0) is 0 or > PromptConfiguration.MaximumLength) throw new ArgumentException($"The prompt of {branch} layer {layer} has {rows.GetLength(0)} rows; 1 to {PromptConfiguration.MaximumLength} are possible, and null stands for none.", nameof(layers));
+            if (layers[layer] is not { } rows)
+                continue;
+            if (rows.GetLength(1) != config.Width)
+                throw new ArgumentException(
+                    $"The prompt of {branch} layer {layer} is {rows.GetLength(1)} wide, but this CLIP's {branch} branch is {config.Width}.",
+                    nameof(layers)
+                );
+            if (rows.GetLength(0) is 0 or > PromptConfiguration.MaximumLength)
+                throw new ArgumentException(
+                    $"The prompt of {branch} layer {layer} has {rows.GetLength(0)} rows; 1 to {PromptConfiguration.MaximumLength} are "
+                        + "possible, and null stands for none.",
+                    nameof(layers)
+                );
             foreach (float value in rows)
-                if (!float.IsFinite(value)) throw new ArgumentException($"The prompt of {branch} layer {layer} holds {value}; every number must be finite.", nameof(layers));
+                if (!float.IsFinite(value))
+                    throw new ArgumentException(
+                        $"The prompt of {branch} layer {layer} holds {value}; every number must be finite.",
+                        nameof(layers)
+                    );
         }
         return [.. layers, .. Enumerable.Repeat<float[,]?>(null, config.Layers - layers.Count)];
     }
 
     private static float[,]? Rows(Tensor? values)
     {
-        if (values is null) return null;
+        if (values is null)
+            return null;
         var rows = new float[values.shape[0], values.shape[1]];
         Buffer.BlockCopy(values.data<float>().ToArray(), 0, rows, 0, rows.Length * sizeof(float));
         return rows;

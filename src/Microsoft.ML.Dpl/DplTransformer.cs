@@ -12,14 +12,17 @@ namespace Microsoft.ML.Dpl;
 
 /// <summary>Classifies images with a prompted CLIP.</summary>
 /// <remarks>
-/// <para>Saved with <c>mlContext.Model.Save</c> and loaded with <c>mlContext.Model.Load</c> as any ML.NET model. The zip holds the prompts, the classes' text features,
-/// the configuration and the search's history, and names the CLIP by SHA-256; the CLIP itself must be at hand where the model is loaded, unless <see cref="Contents"/> puts it into the zip.</para>
+/// <para>Saved with <c>mlContext.Model.Save</c> and loaded with <c>mlContext.Model.Load</c> as any ML.NET model. The zip holds the prompts,
+/// the classes' text features, the configuration and the search's history, and names the CLIP by SHA-256; the CLIP itself must be at hand
+/// where the model is loaded, unless <see cref="Contents"/> puts it into the zip.</para>
 /// <para>Thread-safe. Columns:</para>
 /// <list type="table">
 /// <listheader><term>Column</term><description>Type</description></listheader>
 /// <item><term>Image (input)</term><description><c>MLImage</c>, path as text, or the bytes of an encoded file</description></item>
-/// <item><term>PredictedLabel (output)</term><description>A key with the label column's key values, or text where the label was text</description></item>
-/// <item><term>Score (output)</term><description>Vector of <c>float</c>: the classes' probabilities, which sum to 1; slot names are the classes</description></item>
+/// <item><term>PredictedLabel (output)</term><description>A key with the label column's key values, or text where the label was
+/// text</description></item>
+/// <item><term>Score (output)</term><description>Vector of <c>float</c>: the classes' probabilities, which sum to 1; slot names are the
+/// classes</description></item>
 /// </list>
 /// </remarks>
 public sealed partial class DplTransformer : ITransformer, IDisposable
@@ -37,7 +40,13 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     private int _disposed;
 
     /// <summary>Takes over <paramref name="prompts"/>.</summary>
-    internal DplTransformer(ModelFace face, ModelDescription description, TrainedPrompts prompts, ClipBackbone backbone, TorchSharp.torch.Device device)
+    internal DplTransformer(
+        ModelFace face,
+        ModelDescription description,
+        TrainedPrompts prompts,
+        ClipBackbone backbone,
+        TorchSharp.torch.Device device
+    )
     {
         (_face, _description, _prompts, Backbone, _device) = (face, description, prompts, backbone, device);
         _hold = backbone.Hold();
@@ -76,7 +85,8 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// <summary>Whether the fit was cancelled and this is the best it had by then; see <see cref="DplCancellation.ReturnBest"/>.</summary>
     public bool WasCancelled => _description.WasCancelled;
 
-    /// <summary>Whether the fit's loss or gradients ceased to be numbers and this is the best it had before; see <see cref="DplDivergence.ReturnBest"/>.</summary>
+    /// <summary>Whether the fit's loss or gradients ceased to be numbers and this is the best it had before; see
+    /// <see cref="DplDivergence.ReturnBest"/>.</summary>
     public bool HasDiverged => _description.HasDiverged;
 
     /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>
@@ -87,15 +97,20 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
 
     /// <summary>What a zip of this model will hold; after loading, what its zip held.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such value.</exception>
-    /// <exception cref="InvalidOperationException"><see cref="DplModelContents.WithClip"/> is asked for, but this model came from a zip without the text branch.</exception>
+    /// <exception cref="InvalidOperationException"><see cref="DplModelContents.WithClip"/> is asked for, but this model came from a zip
+    /// without the text branch.</exception>
     public DplModelContents Contents
     {
         get => _contents;
         set
         {
-            if (!Enum.IsDefined(value)) throw new ArgumentOutOfRangeException(nameof(value), value, "There are no such contents.");
+            if (!Enum.IsDefined(value))
+                throw new ArgumentOutOfRangeException(nameof(value), value, "There are no such contents.");
             if (value == DplModelContents.WithClip && !Backbone.HasTextBranch)
-                throw new InvalidOperationException($"The CLIP '{Backbone.Name}' came in a model zip that carries its image tower only, so it cannot be saved whole. Load a zip of this model with CLIP's folder at hand, or one saved with {nameof(DplModelContents.WithClip)}.");
+                throw new InvalidOperationException(
+                    $"The CLIP '{Backbone.Name}' came in a model zip that carries its image tower only, so it cannot be saved whole. "
+                        + $"Load a zip of this model with CLIP's folder at hand, or one saved with {nameof(DplModelContents.WithClip)}."
+                );
             _contents = value;
         }
     }
@@ -110,14 +125,16 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         return _scores.AppendTo(inputSchema);
     }
 
-    /// <summary>Adds predicted label and score. Images are read and scored in batches when one of the two columns is first asked for.</summary>
+    /// <summary>Adds predicted label and score. Images are read and scored in batches when one of the two columns is first asked
+    /// for.</summary>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
         return new BatchedScoringDataView(input, FindImages(input.Schema), _scores, _scorer);
     }
 
-    /// <summary>Shows which parts of an image speak for a class: a heat map over the patches that CLIP sees. Costs about three predictions of one image.</summary>
+    /// <summary>Shows which parts of an image speak for a class: a heat map over the patches that CLIP sees. Costs about three predictions
+    /// of one image.</summary>
     /// <param name="image">Bgra32 or Rgba32, of any size; stays the caller's.</param>
     /// <param name="className">One of <see cref="ClassNames"/>; null: the most probable class.</param>
     /// <exception cref="ArgumentException">There is no class of this name; the message lists the classes.</exception>
@@ -134,24 +151,37 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     {
         (PatchRelevance relevance, RectangleF seen) = _scorer.Explain(image, chosen);
         int grid = Backbone.Config.Grid;
-        return new ClassExplanation(ClassNames[relevance.Class], relevance.Probability, grid, grid, relevance.Patches, seen, image.Width, image.Height);
+        return new ClassExplanation(
+            ClassNames[relevance.Class],
+            relevance.Probability,
+            grid,
+            grid,
+            relevance.Patches,
+            seen,
+            image.Width,
+            image.Height
+        );
     }
 
-    /// <summary>A classifier for other classes, without training: the trained prompts around other names, as in base-to-new generalisation (Zhou et al., CVPR 2022, arXiv 2203.05557).</summary>
-    /// <param name="names">The new classes in the order of the scores, at least two. They go into <see cref="Template"/>; underscores become spaces.</param>
+    /// <summary>A classifier for other classes, without training: the trained prompts around other names, as in base-to-new generalisation
+    /// (Zhou et al., CVPR 2022, arXiv 2203.05557).</summary>
+    /// <param name="names">The new classes in the order of the scores, at least two. They go into <see cref="Template"/>; underscores
+    /// become spaces.</param>
     /// <returns>
-    /// A transformer with the same columns, prompts and template. Where the predicted label is a key it stays a key, whose values are the new names; they are text where
-    /// the old ones were numbers and a new one is none. Where it is text it stays text. Validation accuracy, measured on other classes, is not carried over.
-    /// The caller disposes it; this transformer is independent of it.
+    /// A transformer with the same columns, prompts and template. Where the predicted label is a key it stays a key, whose values are the
+    /// new names; they are text where the old ones were numbers and a new one is none. Where it is text it stays text. Validation accuracy,
+    /// measured on other classes, is not carried over. The caller disposes it; this transformer is independent of it.
     /// </returns>
-    /// <exception cref="ArgumentException">Fewer than two names, a blank or repeated one, one too long for CLIP, or two that CLIP reads alike.</exception>
+    /// <exception cref="ArgumentException">Fewer than two names, a blank or repeated one, one too long for CLIP, or two that CLIP reads
+    /// alike.</exception>
     /// <exception cref="InvalidOperationException">CLIP's text branch cannot be read.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public DplTransformer WithClasses(IEnumerable<string> names)
     {
         ArgumentNullException.ThrowIfNull(names);
         string[] listed = [.. names];
-        if (listed.Length < 2) throw new ArgumentException($"{listed.Length} class names are too few to choose from; give at least two.", nameof(names));
+        if (listed.Length < 2)
+            throw new ArgumentException($"{listed.Length} class names are too few to choose from; give at least two.", nameof(names));
         LabelClasses classes;
         try
         {
@@ -164,7 +194,22 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         TrainedPrompts prompts = _scorer.Use(() => new TextBranch(Backbone, _device).Encode(_prompts, classes, Template));
         try
         {
-            return new DplTransformer(_face with { Classes = classes }, _description with { ValidationAccuracy = null }, prompts, Backbone, _device) { Contents = Contents };
+            return new DplTransformer(
+                _face with
+                {
+                    Classes = classes,
+                },
+                _description with
+                {
+                    ValidationAccuracy = null,
+                },
+                prompts,
+                Backbone,
+                _device
+            )
+            {
+                Contents = Contents,
+            };
         }
         catch
         {
@@ -173,39 +218,63 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         }
     }
 
-    /// <summary>Reads a layer's text prompt as words: for each of its rows the tokens of CLIP's vocabulary whose embeddings lie nearest, as CoOp does (Zhou et al., IJCV 2022, arXiv 2109.01134).</summary>
+    /// <summary>Reads a layer's text prompt as words: for each of its rows the tokens of CLIP's vocabulary whose embeddings lie nearest, as
+    /// CoOp does (Zhou et al., IJCV 2022, arXiv 2109.01134).</summary>
     /// <remarks>
-    /// Take it with care, as the authors of CoOp do. Only the first layer reads embeddings of tokens; the rows of deeper layers stand among that layer's hidden states, another
-    /// space of the same width, so the nearest words there mean little.
+    /// Take it with care, as the authors of CoOp do. Only the first layer reads embeddings of tokens; the rows of deeper layers stand among
+    /// that layer's hidden states, another space of the same width, so the nearest words there mean little.
     /// </remarks>
     /// <param name="layer">Text layer from 0.</param>
     /// <param name="k">Words per row, at least 1.</param>
     /// <param name="distance">What near means.</param>
     /// <returns>One entry per row; none where the layer has no prompt.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such layer, or <paramref name="k"/> is below 1 or above the size of the vocabulary.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such layer, or <paramref name="k"/> is below 1 or above the size of the
+    /// vocabulary.</exception>
     /// <exception cref="InvalidOperationException">CLIP's text branch cannot be read.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public IReadOnlyList<DplPromptRowWords> NearestWords(int layer, int k, DplWordDistance distance = DplWordDistance.Euclidean)
     {
         int layers = Configuration.Text.Count;
-        if (layer < 0 || layer >= layers) throw new ArgumentOutOfRangeException(nameof(layer), layer, $"The text branch has layers 0 to {layers - 1}.");
+        if (layer < 0 || layer >= layers)
+            throw new ArgumentOutOfRangeException(nameof(layer), layer, $"The text branch has layers 0 to {layers - 1}.");
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
-        if (!Enum.IsDefined(distance)) throw new ArgumentOutOfRangeException(nameof(distance), distance, "There is no such distance.");
+        if (!Enum.IsDefined(distance))
+            throw new ArgumentOutOfRangeException(nameof(distance), distance, "There is no such distance.");
         WordMeasure measure = distance == DplWordDistance.Cosine ? WordMeasure.Cosine : WordMeasure.Euclidean;
         var found = _scorer.Use(() => _prompts.Text[layer] is { } rows ? new TextBranch(Backbone, _device).Nearest(rows, k, measure) : []);
-        return [.. found.Select((words, row) => new DplPromptRowWords(row, [.. words.Select(w => new DplNearWord(w.EndsWord ? w.Text : w.Text + "…", w.Distance))]))];
+        return
+        [
+            .. found.Select(
+                (words, row) =>
+                    new DplPromptRowWords(row, [.. words.Select(w => new DplNearWord(w.EndsWord ? w.Text : w.Text + "…", w.Distance))])
+            ),
+        ];
     }
 
-    IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) => new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer);
+    IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
+        new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer);
 
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
-        CarriedParts parts = Contents switch { DplModelContents.WithImageTower => CarriedParts.ImageTower, DplModelContents.WithClip => CarriedParts.Clip, _ => CarriedParts.None };
+        CarriedParts parts = Contents switch
+        {
+            DplModelContents.WithImageTower => CarriedParts.ImageTower,
+            DplModelContents.WithClip => CarriedParts.Clip,
+            _ => CarriedParts.None,
+        };
         _scorer.Use(() =>
         {
             using ClipEntries clip = ClipEntries.Of(Backbone, parts, _device);
             string json = (_description with { Carries = parts, ClassNames = ClassNames }).ToJson();
-            ModelZip.Write(ctx, MLNetInternals.LoaderSignature, typeof(DplTransformer).Assembly, _face, json, ApplyExifOrientation, [(PromptsEntry, writer => _prompts.Write(writer.BaseStream)), .. clip.Streams]);
+            ModelZip.Write(
+                ctx,
+                MLNetInternals.LoaderSignature,
+                typeof(DplTransformer).Assembly,
+                _face,
+                json,
+                ApplyExifOrientation,
+                [(PromptsEntry, writer => _prompts.Write(writer.BaseStream)), .. clip.Streams]
+            );
             return parts;
         });
     }
@@ -217,18 +286,20 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     internal T Use<T>(Func<FoldedClassifier, T> work) => _scorer.Use(() => work(_scorer.Classifier));
 
-    /// <summary>Frees the prompts and this transformer's share of CLIP. Predictions under way end first; later ones throw <see cref="ObjectDisposedException"/>. Any thread may call it, and more than once.</summary>
+    /// <summary>Frees the prompts and this transformer's share of CLIP. Predictions under way end first; later ones throw
+    /// <see cref="ObjectDisposedException"/>. Any thread may call it, and more than once.</summary>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
         _scorer.Dispose();
         _hold?.Dispose();
         _prompts.Dispose();
     }
 
     // Found by ComponentCatalog through the LoadableClass attribute in MLNetInternals.cs.
-    private static DplTransformer Create(IHostEnvironment env, ModelLoadContext ctx)
-        => MLNetInternals.Load(env, ctx, MLNetInternals.LoaderSignature, typeof(DplTransformer).Assembly, reader =>
+    private static DplTransformer Create(IHostEnvironment env, ModelLoadContext ctx) =>
+        MLNetInternals.Load(env, ctx, MLNetInternals.LoaderSignature, typeof(DplTransformer).Assembly, reader =>
         {
             ModelFace face = ModelZip.ReadFace(reader);
             ModelDescription description = ModelDescription.FromJson(ModelZip.ReadDescription(reader));
@@ -236,15 +307,24 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
             using var log = new HostLog(env, nameof(DplTransformer), "Loading");
             EnvironmentOptions options = MLNetInternals.OptionsOf(env);
             TorchSharp.torch.Device device = ComputeDevice.Choose(null, options.GpuDeviceId, options.FallbackToCpu, log.Info, log.Warning);
-            ClipBackbone backbone = description.Carries == CarriedParts.None
-                ? BackboneLocator.Find(reference.Name, reference.Sha256, reference.Location, reference.Vocabulary)
-                : ClipEntries.Read(reader, reference, description.Carries);
+            ClipBackbone backbone =
+                description.Carries == CarriedParts.None
+                    ? BackboneLocator.Find(reference.Name, reference.Sha256, reference.Location, reference.Vocabulary)
+                    : ClipEntries.Read(reader, reference, description.Carries);
             // The transformer takes a share of its own.
             using IDisposable? untilThen = backbone.Hold();
             log.Info($"Backbone: {backbone}.");
             description.RequireLayers(backbone.Config.Text.Layers, backbone.Config.Vision.Layers);
-            TrainedPrompts prompts = ModelZip.ReadStream(
-                reader, PromptsEntry, stream => TrainedPrompts.Read(stream.BaseStream, PromptsEntry, description.ImageLengths, description.TextLengths, face.Classes.Count, backbone.Config));
+            TrainedPrompts prompts = ModelZip.ReadStream(reader, PromptsEntry, stream =>
+                TrainedPrompts.Read(
+                    stream.BaseStream,
+                    PromptsEntry,
+                    description.ImageLengths,
+                    description.TextLengths,
+                    face.Classes.Count,
+                    backbone.Config
+                )
+            );
             try
             {
                 return new DplTransformer(face, description, prompts, backbone, device) { Contents = description.Contents };

@@ -24,29 +24,54 @@ internal sealed class DataBenchmark(StepSize size, int imageWidth, int imageHeig
         using ImageCache cache = ImageCache.Build(decoded, side, long.MaxValue);
         int[] rows = [.. Enumerable.Range(0, Images)];
         TrainingBatches Batches(TrainingAugmentation? augmentation) => new(cache, rows, rows, size.Batch, 1, processor, augmentation, CPU);
-        TrainingBatches augmented = Batches(new TrainingAugmentation(side)), plain = Batches(null);
+        TrainingBatches augmented = Batches(new TrainingAugmentation(side)),
+            plain = Batches(null);
         int epoch = 0;
         using var models = new StepModels(size);
-        Dictionary<string, Timing> times = Rounds.Measure(
-        [
-            new("decode", () => { foreach (byte[] file in files) ImageDecoder.FromBytes(file, "benchmark"); }),
-            new("cache", () => ImageCache.Build(decoded, side, long.MaxValue).Dispose()),
-            new("prepare for prediction", () => { foreach (RgbImage image in decoded) processor.Prepare(image); }),
-            new("augmented batch", () => augmented.Read(epoch++, 0).Dispose()),
-            new("batch, not augmented", () => plain.Read(epoch++, 0).Dispose()),
-            new("training step", models.Training),
-            new("search step", () => { models.AlphaHalf(); models.PromptHalf(); }),
-        ], repeats);
-        int ImagesOf(string name) => name switch { "decode" or "cache" or "prepare for prediction" => Images, "search step" => 2 * size.Batch, _ => size.Batch };
+        Dictionary<string, Timing> times = Rounds.Measure([new("decode", () =>
+                {
+                    foreach (byte[] file in files)
+                        ImageDecoder.FromBytes(file, "benchmark");
+                }), new("cache", () => ImageCache.Build(decoded, side, long.MaxValue).Dispose()), new("prepare for prediction", () =>
+                {
+                    foreach (RgbImage image in decoded)
+                        processor.Prepare(image);
+                }), new("augmented batch", () => augmented.Read(epoch++, 0).Dispose()), new("batch, not augmented", () => plain.Read(epoch++, 0).Dispose()), new("training step", models.Training), new("search step", () =>
+                {
+                    models.AlphaHalf();
+                    models.PromptHalf();
+                })], repeats);
+        int ImagesOf(string name) =>
+            name switch
+            {
+                "decode" or "cache" or "prepare for prediction" => Images,
+                "search step" => 2 * size.Batch,
+                _ => size.Batch,
+            };
         Dictionary<string, double> perSecond = times.ToDictionary(t => t.Key, t => ImagesOf(t.Key) / t.Value.Median);
         double share = times["augmented batch"].Median / times["training step"].Median;
         if (json)
         {
-            Console.WriteLine(JsonSerializer.Serialize(new { size.Shape, size.Batch, image = $"{imageWidth}x{imageHeight}", threads = get_num_threads(), imagesPerSecond = perSecond, augmentedBatchOverTrainingStep = share }));
+            Console.WriteLine(
+                JsonSerializer.Serialize(
+                    new
+                    {
+                        size.Shape,
+                        size.Batch,
+                        image = $"{imageWidth}x{imageHeight}",
+                        threads = get_num_threads(),
+                        imagesPerSecond = perSecond,
+                        augmentedBatchOverTrainingStep = share,
+                    }
+                )
+            );
             return;
         }
-        var table = new Table().AddColumn($"{size.Shape}, batch {size.Batch}, JPEG {imageWidth} × {imageHeight}").AddColumn(new TableColumn("images/s").RightAligned());
-        foreach (var (name, speed) in perSecond) table.AddRow(name, $"{speed:f0}");
+        var table = new Table()
+            .AddColumn($"{size.Shape}, batch {size.Batch}, JPEG {imageWidth} × {imageHeight}")
+            .AddColumn(new TableColumn("images/s").RightAligned());
+        foreach (var (name, speed) in perSecond)
+            table.AddRow(name, $"{speed:f0}");
         table.AddRow("augmented batch / training step", $"{share:p1}");
         AnsiConsole.Write(table);
     }

@@ -24,20 +24,22 @@ internal sealed class DrawnTaskData : IDisposable
     public IDataView Test => Read("test.tsv");
 
     /// <summary>The embedded CLIP and this data; the rest as the trainer has it.</summary>
-    public DplTrainer.Options Options() => new()
-    {
-        Backbone = ClipBackbone.Tiny,
-        ImageColumnName = nameof(Row.ImagePath),
-        ImageFolder = _folder.FullName,
-        ValidationSet = Read("validation.tsv"),
-        Template = _task.Template,
-    };
+    public DplTrainer.Options Options() =>
+        new()
+        {
+            Backbone = ClipBackbone.Tiny,
+            ImageColumnName = nameof(Row.ImagePath),
+            ImageFolder = _folder.FullName,
+            ValidationSet = Read("validation.tsv"),
+            Template = _task.Template,
+        };
 
     /// <summary>Share of the test images that are classified rightly, 0 to 1, and their number.</summary>
     public (double Accuracy, int Images) Accuracy(DplTransformer transformer)
     {
         IDataView scored = transformer.Transform(Test);
-        string[] truth = [.. scored.GetColumn<string>(nameof(Row.Label))], predicted = [.. scored.GetColumn<string>("PredictedLabel")];
+        string[] truth = [.. scored.GetColumn<string>(nameof(Row.Label))],
+            predicted = [.. scored.GetColumn<string>("PredictedLabel")];
         return (truth.Zip(predicted).Count(pair => pair.First == pair.Second) / (double)truth.Length, truth.Length);
     }
 

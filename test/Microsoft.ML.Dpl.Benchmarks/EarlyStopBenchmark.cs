@@ -3,8 +3,16 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>A search that ends once it is decided against one that runs all its epochs, each followed by training: what is saved, and whether the result is as good.</summary>
-internal sealed class EarlyStopBenchmark(IReadOnlyList<string> tasks, int batch, int searchEpochs, int trainingEpochs, int patience, double margin)
+/// <summary>A search that ends once it is decided against one that runs all its epochs, each followed by training: what is saved, and
+/// whether the result is as good.</summary>
+internal sealed class EarlyStopBenchmark(
+    IReadOnlyList<string> tasks,
+    int batch,
+    int searchEpochs,
+    int trainingEpochs,
+    int patience,
+    double margin
+)
 {
     /// <param name="Text">Context lengths of the text layers.</param>
     /// <param name="Image">Context lengths of the image layers.</param>
@@ -16,7 +24,13 @@ internal sealed class EarlyStopBenchmark(IReadOnlyList<string> tasks, int batch,
     public void Run(bool json)
     {
         var rows = new List<object>();
-        var table = new Table().AddColumn("task").AddColumn("epochs").AddColumn("of the search's time").AddColumn("text").AddColumn("image").AddColumn("accuracy ± standard error");
+        var table = new Table()
+            .AddColumn("task")
+            .AddColumn("epochs")
+            .AddColumn("of the search's time")
+            .AddColumn("text")
+            .AddColumn("image")
+            .AddColumn("accuracy ± standard error");
         foreach (string task in tasks)
         {
             using var data = new DrawnTaskData(task);
@@ -25,21 +39,65 @@ internal sealed class EarlyStopBenchmark(IReadOnlyList<string> tasks, int batch,
             {
                 var stages = new StageClock();
                 DplTrainer.Options options = data.Options();
-                (options.BatchSize, options.SearchEpochs, options.TrainingEpochs, options.Progress) = (batch, searchEpochs, trainingEpochs, stages);
+                (options.BatchSize, options.SearchEpochs, options.TrainingEpochs, options.Progress) = (
+                    batch,
+                    searchEpochs,
+                    trainingEpochs,
+                    stages
+                );
                 (options.SearchPatience, options.SearchMargin) = (searchPatience, margin);
-                using DplTransformer transformer = data.Context.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(data.Train);
+                using DplTransformer transformer = data
+                    .Context.MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+                    .Fit(data.Train);
                 (double accuracy, images) = data.Accuracy(transformer);
                 return new Outcome(
-                    string.Join(' ', transformer.Configuration.Text), string.Join(' ', transformer.Configuration.Image), transformer.Search!.Epochs.Count, stages.Search.TotalSeconds, accuracy);
+                    string.Join(' ', transformer.Configuration.Text),
+                    string.Join(' ', transformer.Configuration.Image),
+                    transformer.Search!.Epochs.Count,
+                    stages.Search.TotalSeconds,
+                    accuracy
+                );
             }
-            Outcome all = Fit(null), shorter = Fit(patience);
-            rows.Add(new { task, images, all, shorter, sameConfiguration = (all.Text, all.Image) == (shorter.Text, shorter.Image), searchTimeRatio = shorter.Seconds / all.Seconds });
+            Outcome all = Fit(null),
+                shorter = Fit(patience);
+            rows.Add(
+                new
+                {
+                    task,
+                    images,
+                    all,
+                    shorter,
+                    sameConfiguration = (all.Text, all.Image) == (shorter.Text, shorter.Image),
+                    searchTimeRatio = shorter.Seconds / all.Seconds,
+                }
+            );
             foreach (Outcome o in new[] { all, shorter })
             {
-                table.AddRow(task, $"{o.Epochs}", $"{o.Seconds / all.Seconds:p0}", o.Text, o.Image, $"{o.Accuracy:p1} ± {Math.Sqrt(o.Accuracy * (1 - o.Accuracy) / images):p1}");
+                table.AddRow(
+                    task,
+                    $"{o.Epochs}",
+                    $"{o.Seconds / all.Seconds:p0}",
+                    o.Text,
+                    o.Image,
+                    $"{o.Accuracy:p1} ± {Math.Sqrt(o.Accuracy * (1 - o.Accuracy) / images):p1}"
+                );
             }
         }
-        if (json) Console.WriteLine(JsonSerializer.Serialize(new { batch, searchEpochs, trainingEpochs, patience, margin, rows }));
-        else AnsiConsole.Write(table);
+        if (json)
+            Console.WriteLine(
+                JsonSerializer.Serialize(
+                    new
+                    {
+                        batch,
+                        searchEpochs,
+                        trainingEpochs,
+                        patience,
+                        margin,
+                        rows,
+                    }
+                )
+            );
+        else
+            AnsiConsole.Write(table);
     }
 }

@@ -15,7 +15,9 @@ internal sealed class EndToEndBenchmark(string taskName, int batch, int searchEp
         DplTrainer.Options options = data.Options();
         (options.BatchSize, options.SearchEpochs, options.TrainingEpochs, options.Progress) = (batch, searchEpochs, trainingEpochs, stages);
         long began = Stopwatch.GetTimestamp();
-        using DplTransformer transformer = data.Context.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(data.Train);
+        using DplTransformer transformer = data
+            .Context.MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+            .Fit(data.Train);
         TimeSpan whole = Stopwatch.GetElapsedTime(began);
         began = Stopwatch.GetTimestamp();
         long rows = transformer.Transform(data.Test).GetColumn<string>("PredictedLabel").LongCount();
@@ -23,10 +25,32 @@ internal sealed class EndToEndBenchmark(string taskName, int batch, int searchEp
         double other = (whole - stages.Search - stages.Training).TotalSeconds;
         if (json)
         {
-            Console.WriteLine(JsonSerializer.Serialize(new { task = taskName, batch, searchEpochs, trainingEpochs, seconds = new { whole = whole.TotalSeconds, search = stages.Search.TotalSeconds, training = stages.Training.TotalSeconds, other, prediction = prediction.TotalSeconds }, predictedImages = rows }));
+            Console.WriteLine(
+                JsonSerializer.Serialize(
+                    new
+                    {
+                        task = taskName,
+                        batch,
+                        searchEpochs,
+                        trainingEpochs,
+                        seconds = new
+                        {
+                            whole = whole.TotalSeconds,
+                            search = stages.Search.TotalSeconds,
+                            training = stages.Training.TotalSeconds,
+                            other,
+                            prediction = prediction.TotalSeconds,
+                        },
+                        predictedImages = rows,
+                    }
+                )
+            );
             return;
         }
-        var table = new Table().AddColumn($"{taskName}, batch {batch}").AddColumn(new TableColumn("seconds").RightAligned()).AddColumn(new TableColumn("share").RightAligned());
+        var table = new Table()
+            .AddColumn($"{taskName}, batch {batch}")
+            .AddColumn(new TableColumn("seconds").RightAligned())
+            .AddColumn(new TableColumn("share").RightAligned());
         void Add(string name, double seconds) => table.AddRow(name, $"{seconds:f1}", $"{seconds / whole.TotalSeconds:p0}");
         Add($"search, {searchEpochs} epochs", stages.Search.TotalSeconds);
         Add($"training, {trainingEpochs} epochs", stages.Training.TotalSeconds);

@@ -8,7 +8,8 @@ namespace Microsoft.ML.Dpl.Benchmarks;
 /// <summary>A classifier's exported graph in ONNX Runtime, with as many threads as libtorch has.</summary>
 internal sealed class OnnxSession : IDisposable
 {
-    private static readonly string[] Inputs = [OnnxClassifier.Pixels], Outputs = [OnnxClassifier.Logits];
+    private static readonly string[] Inputs = [OnnxClassifier.Pixels],
+        Outputs = [OnnxClassifier.Logits];
 
     private readonly InferenceSession _session;
     private readonly RunOptions _run = new();

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Benchmarks;
 
 /// <summary>
-/// The most memory that a process held which takes a few steps of one form and nothing else, weights included: on a CPU the peak resident set, runtime and all; on a GPU what it took
-/// of that one's memory once it had a context there.
+/// The most memory that a process held which takes a few steps of one form and nothing else, weights included: on a CPU the peak resident
+/// set, runtime and all; on a GPU what it took of that one's memory once it had a context there.
 /// </summary>
 internal static class PeakMemory
 {
@@ -22,27 +22,49 @@ internal static class PeakMemory
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true };
         // Under `dotnet x.dll` the process is dotnet itself.
-        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath!) == "dotnet") start.ArgumentList.Add(typeof(PeakMemory).Assembly.Location);
+        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath!) == "dotnet")
+            start.ArgumentList.Add(typeof(PeakMemory).Assembly.Location);
         string[] arguments =
         [
-            Verb, "--form", form, "--shape", size.Shape, "--classes", Text(size.Classes), "--batch", Text(size.Batch), "--candidates", .. size.Candidates.Select(Text),
-            "--threads", Text(get_num_threads()), "--precision", precision.ToString(), "--device", device.ToString(), .. workers ? Array.Empty<string>() : ["--no-workers"], .. tuneAllocator ? Array.Empty<string>() : ["--plain-allocator"],
+            Verb,
+            "--form",
+            form,
+            "--shape",
+            size.Shape,
+            "--classes",
+            Text(size.Classes),
+            "--batch",
+            Text(size.Batch),
+            "--candidates",
+            .. size.Candidates.Select(Text),
+            "--threads",
+            Text(get_num_threads()),
+            "--precision",
+            precision.ToString(),
+            "--device",
+            device.ToString(),
+            .. workers ? Array.Empty<string>() : ["--no-workers"],
+            .. tuneAllocator ? Array.Empty<string>() : ["--plain-allocator"],
         ];
-        foreach (string argument in arguments) start.ArgumentList.Add(argument);
+        foreach (string argument in arguments)
+            start.ArgumentList.Add(argument);
         using Process process = Process.Start(start)!;
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
-        if (process.ExitCode != 0) throw new InvalidOperationException($"Measuring the memory of '{form}' ended with code {process.ExitCode}: {output}");
+        if (process.ExitCode != 0)
+            throw new InvalidOperationException($"Measuring the memory of '{form}' ended with code {process.ExitCode}: {output}");
         return long.Parse(output.Trim(), CultureInfo.InvariantCulture);
     }
 
     /// <summary>What the measured process does.</summary>
     public static void Measure(StepSize size, string form, bool workers, bool tuneAllocator, MatmulPrecision precision, Device device)
     {
-        if (tuneAllocator) NativeAllocator.KeepFreedMemory();
+        if (tuneAllocator)
+            NativeAllocator.KeepFreedMemory();
         bool onGpu = device.type == TorchSharp.DeviceType.CUDA;
         // Makes the context.
-        if (onGpu) zeros(1, device: device).Dispose();
+        if (onGpu)
+            zeros(1, device: device).Dispose();
         long free = onGpu ? FreeOfGpu() : 0;
         using var models = new StepModels(size, workers, precision: precision, device: device);
         Action step = form switch
@@ -51,15 +73,16 @@ internal static class PeakMemory
             {
                 models.AlphaHalf();
                 models.PromptHalf();
-            }
-            ,
+            },
             "training" => models.Training,
             "naive-search" => models.NaiveSearchHalf,
             "naive-training" => models.NaiveTraining,
             _ => throw new ArgumentException($"'{form}' is no form of a step."),
         };
-        for (int i = 0; i < Steps; i++) step();
-        if (onGpu) cuda.synchronize(device);
+        for (int i = 0; i < Steps; i++)
+            step();
+        if (onGpu)
+            cuda.synchronize(device);
         using Process self = Process.GetCurrentProcess();
         // libtorch keeps what it has taken of a GPU's memory, so that the end is the peak.
         Console.WriteLine((onGpu ? free - FreeOfGpu() : self.PeakWorkingSet64).ToString(CultureInfo.InvariantCulture));
@@ -69,9 +92,12 @@ internal static class PeakMemory
     private static unsafe long FreeOfGpu()
     {
         nint driver = NativeLibrary.Load(OperatingSystem.IsWindows() ? "nvcuda" : "libcuda.so.1");
-        nuint free, total;
+        nuint free,
+            total;
         int code = ((delegate* unmanaged<nuint*, nuint*, int>)NativeLibrary.GetExport(driver, "cuMemGetInfo_v2"))(&free, &total);
-        return code == 0 ? (long)free : throw new InvalidOperationException($"The GPU's driver does not say how much memory is free: cuMemGetInfo gave {code}.");
+        return code == 0
+            ? (long)free
+            : throw new InvalidOperationException($"The GPU's driver does not say how much memory is free: cuMemGetInfo gave {code}.");
     }
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);

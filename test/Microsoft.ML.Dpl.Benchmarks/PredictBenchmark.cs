@@ -9,8 +9,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Benchmarks;
 
 /// <summary>
-/// What prediction costs: images to logits with prompts folded into keys and values, against the same tower without any, and against the same classifier,
-/// prompts included, exported to ONNX and run by ONNX Runtime.
+/// What prediction costs: images to logits with prompts folded into keys and values, against the same tower without any, and against the
+/// same classifier, prompts included, exported to ONNX and run by ONNX Runtime.
 /// </summary>
 internal sealed class PredictBenchmark(string shape, int length, int repeats)
 {
@@ -26,11 +26,15 @@ internal sealed class PredictBenchmark(string shape, int length, int repeats)
         ClipConfig config = ClipShapes.Of(shape);
         using var clip = new RandomClip(config, seed: 1);
         using Generator generator = Seeds.Generator(2, "benchmark");
-        Tensor?[] prompts = [.. Enumerable.Range(0, config.Vision.Layers).Select(_ => randn([length, config.Vision.Width], generator: generator))];
+        Tensor?[] prompts =
+        [
+            .. Enumerable.Range(0, config.Vision.Layers).Select(_ => randn([length, config.Vision.Width], generator: generator)),
+        ];
         Tensor classes = PromptedClip.UnitRows(randn([Classes, config.EmbeddingWidth], generator: generator));
         using var promptedTower = new FoldedImageTower(clip.Vision, prompts);
         using var plainTower = new FoldedImageTower(clip.Vision, new Tensor?[config.Vision.Layers]);
-        FoldedClassifier prompted = new(promptedTower, classes, LogitScale), plain = new(plainTower, classes, LogitScale);
+        FoldedClassifier prompted = new(promptedTower, classes, LogitScale),
+            plain = new(plainTower, classes, LogitScale);
         using var onnx = new OnnxSession(prompted);
         var results = new List<(int Batch, Timing Prompted, Timing Plain, Timing Onnx)>();
         foreach (int batch in Batches)
@@ -39,36 +43,60 @@ internal sealed class PredictBenchmark(string shape, int length, int repeats)
             float[] pixels = images.data<float>().ToArray();
             RequireSame(prompted.Logits(images), onnx.Logits(pixels, images.shape));
             Dictionary<string, Timing> times = Rounds.Measure(
-                [new("prompted", () => prompted.Logits(images).Dispose()), new("plain", () => plain.Logits(images).Dispose()), new("onnx", () => onnx.Logits(pixels, images.shape))], repeats);
+                [
+                    new("prompted", () => prompted.Logits(images).Dispose()),
+                    new("plain", () => plain.Logits(images).Dispose()),
+                    new("onnx", () => onnx.Logits(pixels, images.shape)),
+                ],
+                repeats
+            );
             results.Add((batch, times["prompted"], times["plain"], times["onnx"]));
         }
         if (json)
         {
-            Console.WriteLine(JsonSerializer.Serialize(new
-            {
-                shape,
-                length,
-                threads = get_num_threads(),
-                onnxRuntime = OnnxSession.Version,
-                results = results.Select(r => new
-                {
-                    r.Batch,
-                    prompted = r.Prompted,
-                    plain = r.Plain,
-                    onnx = r.Onnx,
-                    imagesPerSecond = r.Batch / r.Prompted.Median,
-                    overhead = r.Prompted.Median / r.Plain.Median - 1,
-                    oursByOnnx = r.Prompted.Median / r.Onnx.Median,
-                }),
-            }));
+            Console.WriteLine(
+                JsonSerializer.Serialize(
+                    new
+                    {
+                        shape,
+                        length,
+                        threads = get_num_threads(),
+                        onnxRuntime = OnnxSession.Version,
+                        results = results.Select(r => new
+                        {
+                            r.Batch,
+                            prompted = r.Prompted,
+                            plain = r.Plain,
+                            onnx = r.Onnx,
+                            imagesPerSecond = r.Batch / r.Prompted.Median,
+                            overhead = r.Prompted.Median / r.Plain.Median - 1,
+                            oursByOnnx = r.Prompted.Median / r.Onnx.Median,
+                        }),
+                    }
+                )
+            );
             return;
         }
         var table = new Table().AddColumn($"{shape}, {length} prompt rows a layer, {get_num_threads()} threads");
-        foreach (string column in new[] { "latency", "spread", "images/s", "prompted ÷ this" }) table.AddColumn(new TableColumn(column).RightAligned());
+        foreach (string column in new[] { "latency", "spread", "images/s", "prompted ÷ this" })
+            table.AddColumn(new TableColumn(column).RightAligned());
         foreach (var (batch, with, without, exported) in results)
         {
-            foreach (var (name, time) in new[] { ("prompted", with), ("plain tower", without), ($"ONNX Runtime {OnnxSession.Version}, prompted", exported) })
-                table.AddRow($"batch {batch}, {name}", $"{time.Median * 1e3:f1} ms", $"{time.Spread * 1e3:f1} ms", $"{batch / time.Median:f1}", $"{with.Median / time.Median:f3}");
+            foreach (
+                var (name, time) in new[]
+                {
+                    ("prompted", with),
+                    ("plain tower", without),
+                    ($"ONNX Runtime {OnnxSession.Version}, prompted", exported),
+                }
+            )
+                table.AddRow(
+                    $"batch {batch}, {name}",
+                    $"{time.Median * 1e3:f1} ms",
+                    $"{time.Spread * 1e3:f1} ms",
+                    $"{batch / time.Median:f1}",
+                    $"{with.Median / time.Median:f3}"
+                );
         }
         AnsiConsole.Write(table);
     }
@@ -77,7 +105,9 @@ internal sealed class PredictBenchmark(string shape, int length, int repeats)
     private static void RequireSame(Tensor ours, float[] theirs)
     {
         float[] expected = ours.data<float>().ToArray();
-        double scale = expected.Max(Math.Abs), difference = expected.Zip(theirs, (a, b) => Math.Abs(a - b)).Max();
-        if (expected.Length != theirs.Length || !(difference <= 1e-3 * scale)) throw new InvalidOperationException($"ONNX Runtime's logits differ from ours by {difference}, at a largest one of {scale}.");
+        double scale = expected.Max(Math.Abs),
+            difference = expected.Zip(theirs, (a, b) => Math.Abs(a - b)).Max();
+        if (expected.Length != theirs.Length || !(difference <= 1e-3 * scale))
+            throw new InvalidOperationException($"ONNX Runtime's logits differ from ours by {difference}, at a largest one of {scale}.");
     }
 }

@@ -2,15 +2,33 @@ using System.CommandLine;
 using Microsoft.ML.Dpl.Benchmarks;
 using Microsoft.ML.Dpl.Runtime;
 
-var shape = new Option<string>("--shape") { Description = "One of " + string.Join(", ", ClipShapes.Names) + ".", DefaultValueFactory = _ => "surrogate" };
+var shape = new Option<string>("--shape")
+{
+    Description = "One of " + string.Join(", ", ClipShapes.Names) + ".",
+    DefaultValueFactory = _ => "surrogate",
+};
 var classes = new Option<int>("--classes") { Description = "Class texts.", DefaultValueFactory = _ => 100 };
 var batch = new Option<int>("--batch") { Description = "Images per step.", DefaultValueFactory = _ => 4 };
-var candidates = new Option<int[]>("--candidates") { Description = "Context lengths.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [0, 1, 2, 3, 4, 5, 6] };
+var candidates = new Option<int[]>("--candidates")
+{
+    Description = "Context lengths.",
+    AllowMultipleArgumentsPerToken = true,
+    DefaultValueFactory = _ => [0, 1, 2, 3, 4, 5, 6],
+};
 var repeats = new Option<int>("--repeats") { Description = "Measured rounds; the median counts.", DefaultValueFactory = _ => 5 };
-var shortRepeats = new Option<int>("--short-repeats") { Description = "How often ours are measured before, between and behind the naive forms of a round, which take long.", DefaultValueFactory = _ => 1 };
+var shortRepeats = new Option<int>("--short-repeats")
+{
+    Description = "How often ours are measured before, between and behind the naive forms of a round, which take long.",
+    DefaultValueFactory = _ => 1,
+};
 var threads = new Option<int?>("--threads") { Description = "libtorch's threads; default: all." };
 var noNaive = new Option<bool>("--no-naive") { Description = "Leave out the naive form." };
-var naiveChunk = new Option<int?>("--naive-chunk") { Description = "Classes whose graph the naive form holds at once, where all of them do not fit into memory; every class is still computed and differentiated once." };
+var naiveChunk = new Option<int?>("--naive-chunk")
+{
+    Description =
+        "Classes whose graph the naive form holds at once, where all of them do not fit into memory; every class is still computed "
+        + "and differentiated once.",
+};
 var noWorkers = new Option<bool>("--no-workers") { Description = "Share operations among threads, not steps among workers." };
 var plainAllocator = new Option<bool>("--plain-allocator") { Description = "Leave the allocator as it is." };
 var precision = new Option<MatmulPrecision>("--precision") { Description = "Measure the same steps with products of this precision, too." };
@@ -19,51 +37,189 @@ var noMemory = new Option<bool>("--no-memory") { Description = "Leave out the me
 var json = new Option<bool>("--json") { Description = "One line of JSON instead of a table." };
 var form = new Option<string>("--form") { Description = "search, training, naive-search or naive-training.", Required = true };
 var length = new Option<int>("--length") { Description = "Prompt rows of every layer.", DefaultValueFactory = _ => 6 };
-var image = new Option<int[]>("--image") { Description = "Width and height of the files.", AllowMultipleArgumentsPerToken = true, Arity = new ArgumentArity(2, 2), DefaultValueFactory = _ => [500, 375] };
+var image = new Option<int[]>("--image")
+{
+    Description = "Width and height of the files.",
+    AllowMultipleArgumentsPerToken = true,
+    Arity = new ArgumentArity(2, 2),
+    DefaultValueFactory = _ => [500, 375],
+};
 var task = new Option<string>("--task") { Description = "A drawn task.", DefaultValueFactory = _ => "lighting" };
 var taskBatch = new Option<int>("--batch") { Description = "Images per step.", DefaultValueFactory = _ => 16 };
 var searchEpochs = new Option<int>("--search-epochs") { Description = "Epochs of search.", DefaultValueFactory = _ => 20 };
 var trainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 20 };
-var tasks = new Option<string[]>("--tasks") { Description = "Drawn tasks.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => ["lighting", "objects", "textures"] };
+var tasks = new Option<string[]>("--tasks")
+{
+    Description = "Drawn tasks.",
+    AllowMultipleArgumentsPerToken = true,
+    DefaultValueFactory = _ => ["lighting", "objects", "textures"],
+};
 var patience = new Option<int>("--patience") { Description = "Epochs without a changed choice.", DefaultValueFactory = _ => 5 };
-var margin = new Option<double>("--margin") { Description = "Least lead of every layer's choice.", DefaultValueFactory = _ => new Microsoft.ML.Dpl.DplTrainer.Options().SearchMargin };
+var margin = new Option<double>("--margin")
+{
+    Description = "Least lead of every layer's choice.",
+    DefaultValueFactory = _ => new Microsoft.ML.Dpl.DplTrainer.Options().SearchMargin,
+};
 var allSearchEpochs = new Option<int>("--search-epochs") { Description = "Epochs of search.", DefaultValueFactory = _ => 60 };
 var allTrainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 40 };
 
 void UseThreads(ParseResult arguments)
 {
     Microsoft.ML.Dpl.Runtime.LibTorch.EnsureLoaded();
-    if (arguments.GetValue(threads) is int count) TorchSharp.torch.set_num_threads(count);
+    if (arguments.GetValue(threads) is int count)
+        TorchSharp.torch.set_num_threads(count);
 }
 
 StepSize Size(ParseResult arguments)
 {
     UseThreads(arguments);
-    return new StepSize(arguments.GetRequiredValue(shape), arguments.GetValue(classes), arguments.GetValue(batch), arguments.GetRequiredValue(candidates));
+    return new StepSize(
+        arguments.GetRequiredValue(shape),
+        arguments.GetValue(classes),
+        arguments.GetValue(batch),
+        arguments.GetRequiredValue(candidates)
+    );
 }
 
-TorchSharp.torch.Device Chosen(ParseResult arguments) => ComputeDevice.Choose(arguments.GetValue(device), gpuDeviceId: null, fallbackToCpu: false, _ => { }, _ => { });
+TorchSharp.torch.Device Chosen(ParseResult arguments) =>
+    ComputeDevice.Choose(arguments.GetValue(device), gpuDeviceId: null, fallbackToCpu: false, _ => { }, _ => { });
 
-var steps = new Command("steps", "One step of search and training, ours against the authors' algorithm.") { shape, classes, batch, candidates, repeats, shortRepeats, threads, noNaive, naiveChunk, noWorkers, plainAllocator, precision, device, noMemory, json };
-steps.SetAction(arguments => new StepsBenchmark(Size(arguments), arguments.GetValue(repeats), arguments.GetValue(shortRepeats), !arguments.GetValue(noNaive), arguments.GetValue(naiveChunk), !arguments.GetValue(noWorkers), !arguments.GetValue(plainAllocator), arguments.GetValue(precision),
-    Chosen(arguments), !arguments.GetValue(noMemory)).Run(arguments.GetValue(json)));
-var memory = new Command(PeakMemory.Verb, "Takes steps of one form and prints the most memory held, in bytes.") { form, shape, classes, batch, candidates, threads, noWorkers, plainAllocator, precision, device };
-memory.SetAction(arguments => PeakMemory.Measure(Size(arguments), arguments.GetRequiredValue(form), !arguments.GetValue(noWorkers), !arguments.GetValue(plainAllocator), arguments.GetValue(precision), Chosen(arguments)));
+var steps = new Command("steps", "One step of search and training, ours against the authors' algorithm.")
+{
+    shape,
+    classes,
+    batch,
+    candidates,
+    repeats,
+    shortRepeats,
+    threads,
+    noNaive,
+    naiveChunk,
+    noWorkers,
+    plainAllocator,
+    precision,
+    device,
+    noMemory,
+    json,
+};
+steps.SetAction(arguments =>
+    new StepsBenchmark(
+        Size(arguments),
+        arguments.GetValue(repeats),
+        arguments.GetValue(shortRepeats),
+        !arguments.GetValue(noNaive),
+        arguments.GetValue(naiveChunk),
+        !arguments.GetValue(noWorkers),
+        !arguments.GetValue(plainAllocator),
+        arguments.GetValue(precision),
+        Chosen(arguments),
+        !arguments.GetValue(noMemory)
+    ).Run(arguments.GetValue(json))
+);
+var memory = new Command(PeakMemory.Verb, "Takes steps of one form and prints the most memory held, in bytes.")
+{
+    form,
+    shape,
+    classes,
+    batch,
+    candidates,
+    threads,
+    noWorkers,
+    plainAllocator,
+    precision,
+    device,
+};
+memory.SetAction(arguments =>
+    PeakMemory.Measure(
+        Size(arguments),
+        arguments.GetRequiredValue(form),
+        !arguments.GetValue(noWorkers),
+        !arguments.GetValue(plainAllocator),
+        arguments.GetValue(precision),
+        Chosen(arguments)
+    )
+);
 var scalingChart = new Option<string?>("--image") { Description = "Where to draw them as SVG, on logarithmic axes." };
 var scaling = new Command("scaling", "Steps against classes, batch, context length and threads.") { shape, repeats, json, scalingChart };
-scaling.SetAction(arguments => new ScalingBenchmark(arguments.GetRequiredValue(shape), arguments.GetValue(repeats)).Run(arguments.GetValue(json), arguments.GetValue(scalingChart)));
+scaling.SetAction(arguments =>
+    new ScalingBenchmark(arguments.GetRequiredValue(shape), arguments.GetValue(repeats)).Run(
+        arguments.GetValue(json),
+        arguments.GetValue(scalingChart)
+    )
+);
 var predict = new Command("predict", "Prediction with prompts against the plain image tower.") { shape, length, repeats, threads, json };
 predict.SetAction(arguments =>
 {
     UseThreads(arguments);
-    new PredictBenchmark(arguments.GetRequiredValue(shape), arguments.GetValue(length), arguments.GetValue(repeats)).Run(arguments.GetValue(json));
+    new PredictBenchmark(arguments.GetRequiredValue(shape), arguments.GetValue(length), arguments.GetValue(repeats)).Run(
+        arguments.GetValue(json)
+    );
 });
-var data = new Command("data", "Decoding, caching and augmenting against what a step takes.") { shape, classes, batch, candidates, image, repeats, threads, json };
-data.SetAction(arguments => new DataBenchmark(Size(arguments), arguments.GetRequiredValue(image)[0], arguments.GetRequiredValue(image)[1], arguments.GetValue(repeats)).Run(arguments.GetValue(json)));
-var endToEnd = new Command("end-to-end", "A whole fit on the embedded CLIP, stage by stage.") { task, taskBatch, searchEpochs, trainingEpochs, json };
-endToEnd.SetAction(arguments => new EndToEndBenchmark(arguments.GetRequiredValue(task), arguments.GetValue(taskBatch), arguments.GetValue(searchEpochs), arguments.GetValue(trainingEpochs)).Run(arguments.GetValue(json)));
-var earlyStop = new Command("early-stop", "A search that ends once it is decided against all its epochs.") { tasks, taskBatch, allSearchEpochs, allTrainingEpochs, patience, margin, json };
-earlyStop.SetAction(arguments => new EarlyStopBenchmark(
-    arguments.GetRequiredValue(tasks), arguments.GetValue(taskBatch), arguments.GetValue(allSearchEpochs), arguments.GetValue(allTrainingEpochs), arguments.GetValue(patience), arguments.GetValue(margin)).Run(arguments.GetValue(json)));
+var data = new Command("data", "Decoding, caching and augmenting against what a step takes.")
+{
+    shape,
+    classes,
+    batch,
+    candidates,
+    image,
+    repeats,
+    threads,
+    json,
+};
+data.SetAction(arguments =>
+    new DataBenchmark(
+        Size(arguments),
+        arguments.GetRequiredValue(image)[0],
+        arguments.GetRequiredValue(image)[1],
+        arguments.GetValue(repeats)
+    ).Run(arguments.GetValue(json))
+);
+var endToEnd = new Command("end-to-end", "A whole fit on the embedded CLIP, stage by stage.")
+{
+    task,
+    taskBatch,
+    searchEpochs,
+    trainingEpochs,
+    json,
+};
+endToEnd.SetAction(arguments =>
+    new EndToEndBenchmark(
+        arguments.GetRequiredValue(task),
+        arguments.GetValue(taskBatch),
+        arguments.GetValue(searchEpochs),
+        arguments.GetValue(trainingEpochs)
+    ).Run(arguments.GetValue(json))
+);
+var earlyStop = new Command("early-stop", "A search that ends once it is decided against all its epochs.")
+{
+    tasks,
+    taskBatch,
+    allSearchEpochs,
+    allTrainingEpochs,
+    patience,
+    margin,
+    json,
+};
+earlyStop.SetAction(arguments =>
+    new EarlyStopBenchmark(
+        arguments.GetRequiredValue(tasks),
+        arguments.GetValue(taskBatch),
+        arguments.GetValue(allSearchEpochs),
+        arguments.GetValue(allTrainingEpochs),
+        arguments.GetValue(patience),
+        arguments.GetValue(margin)
+    ).Run(arguments.GetValue(json))
+);
 
-return await new RootCommand("Ratios within one run; absolute times say little about other machines.") { steps, scaling, predict, data, endToEnd, earlyStop, memory }.Parse(args).InvokeAsync();
+return await new RootCommand("Ratios within one run; absolute times say little about other machines.")
+{
+    steps,
+    scaling,
+    predict,
+    data,
+    endToEnd,
+    earlyStop,
+    memory,
+}
+    .Parse(args)
+    .InvokeAsync();

@@ -9,7 +9,9 @@ internal sealed class StageClock : IProgress<DplProgress>
 
     public void Report(DplProgress value)
     {
-        if (value.Stage == DplStage.Search) Search = value.Elapsed;
-        else Training = value.Elapsed;
+        if (value.Stage == DplStage.Search)
+            Search = value.Elapsed;
+        else
+            Training = value.Elapsed;
     }
 }

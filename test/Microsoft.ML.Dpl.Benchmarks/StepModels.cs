@@ -19,12 +19,21 @@ internal sealed record StepSize(string Shape, int Classes, int Batch, int[] Cand
 {
     public ClipConfig Config { get; } = ClipShapes.Of(Shape);
 
-    /// <summary>"a photo of a …." as real class names have it: five shared tokens, one to three of a name, a full stop and the end.</summary>
+    /// <summary>"a photo of a …." as real class names have it: five shared tokens, one to three of a name, a full stop and the
+    /// end.</summary>
     public int[][] Texts()
     {
         Random random = Seeds.Random(3, "benchmark texts");
-        int start = Config.VocabularySize - 2, end = Config.VocabularySize - 1;
-        return [.. Enumerable.Range(0, Classes).Select(_ => (int[])[start, 1, 2, 3, 1, .. Enumerable.Range(0, 1 + random.Next(3)).Select(_ => random.Next(start)), 4, end])];
+        int start = Config.VocabularySize - 2,
+            end = Config.VocabularySize - 1;
+        return
+        [
+            .. Enumerable
+                .Range(0, Classes)
+                .Select(_ =>
+                    (int[])[start, 1, 2, 3, 1, .. Enumerable.Range(0, 1 + random.Next(3)).Select(_ => random.Next(start)), 4, end]
+                ),
+        ];
     }
 
     public StepOperations Operations() => StepOperations.Count(Config, Batch, Texts(), Candidates, Candidates[^1]);
@@ -40,11 +49,14 @@ internal sealed class StepModels : IDisposable
     private readonly ImageBatch _images;
     private readonly int[][] _texts;
     private readonly Supernet _supernet;
-    private readonly FixedBranch _image, _text;
-    private readonly PromptedClip _model, _imageModel;
+    private readonly FixedBranch _image,
+        _text;
+    private readonly PromptedClip _model,
+        _imageModel;
     private readonly AlphaStep _alphaStep;
     private readonly PromptStep _promptStep;
-    private readonly optim.Optimizer _sgd, _imageSgd;
+    private readonly optim.Optimizer _sgd,
+        _imageSgd;
     private readonly PlainBranch _noText;
     private readonly int? _naiveChunk;
     private readonly MatmulPrecision _precision;
@@ -58,7 +70,13 @@ internal sealed class StepModels : IDisposable
     /// <param name="naiveChunk">Classes whose graph the naive form holds at once; null: all, as its authors do.</param>
     /// <param name="precision">Of our steps' products.</param>
     /// <param name="device">Where to compute; null: on the CPU.</param>
-    public StepModels(StepSize size, bool workers = true, int? naiveChunk = null, MatmulPrecision precision = MatmulPrecision.Float32, Device? device = null)
+    public StepModels(
+        StepSize size,
+        bool workers = true,
+        int? naiveChunk = null,
+        MatmulPrecision precision = MatmulPrecision.Float32,
+        Device? device = null
+    )
     {
         LibTorch.EnsureLoaded();
         (_naiveChunk, _precision, _device) = (naiveChunk, precision, device ?? CPU);
@@ -67,13 +85,42 @@ internal sealed class StepModels : IDisposable
         _clip = Own(new RandomClip(config, seed: 1));
         using Generator generator = Seeds.Generator(2, "benchmark");
         _texts = size.Texts();
-        _images = Own(new ImageBatch(
-            randn([size.Batch, 3, config.ImageSize, config.ImageSize], generator: generator).to(_device),
-            tensor(Enumerable.Range(0, size.Batch).Select(i => (long)(i % size.Classes)).ToArray(), device: _device)));
-        _supernet = Own(new Supernet(
-            SupernetBranch.Create(size.Candidates, config.Vision.Layers, config.Vision.Width, PromptDistribution.Normal(1), generator, _device),
-            SupernetBranch.Create(size.Candidates, config.Text.Layers, config.Text.Width, PromptDistribution.Uniform, generator, _device)));
-        FixedBranch Fixed(ClipTransformerConfig branch) => Own(FixedBranch.Create([.. Enumerable.Repeat(size.Candidates[^1], branch.Layers)], branch.Width, PromptDistribution.Normal(0.02), generator, _device));
+        _images = Own(
+            new ImageBatch(
+                randn([size.Batch, 3, config.ImageSize, config.ImageSize], generator: generator).to(_device),
+                tensor(Enumerable.Range(0, size.Batch).Select(i => (long)(i % size.Classes)).ToArray(), device: _device)
+            )
+        );
+        _supernet = Own(
+            new Supernet(
+                SupernetBranch.Create(
+                    size.Candidates,
+                    config.Vision.Layers,
+                    config.Vision.Width,
+                    PromptDistribution.Normal(1),
+                    generator,
+                    _device
+                ),
+                SupernetBranch.Create(
+                    size.Candidates,
+                    config.Text.Layers,
+                    config.Text.Width,
+                    PromptDistribution.Uniform,
+                    generator,
+                    _device
+                )
+            )
+        );
+        FixedBranch Fixed(ClipTransformerConfig branch) =>
+            Own(
+                FixedBranch.Create(
+                    [.. Enumerable.Repeat(size.Candidates[^1], branch.Layers)],
+                    branch.Width,
+                    PromptDistribution.Normal(0.02),
+                    generator,
+                    _device
+                )
+            );
         (_image, _text) = (Fixed(config.Vision), Fixed(config.Text));
         _image.RequireGradients(true);
         _text.RequireGradients(true);
@@ -85,15 +132,22 @@ internal sealed class StepModels : IDisposable
         PromptedClip Model()
         {
             ClipParts? parts = workers ? ClipParts.Create(vision, text, _texts, size.Batch, blocks) : null;
-            if (parts is not null) Own(parts);
+            if (parts is not null)
+                Own(parts);
             _sharing = parts is not null;
-            return new PromptedClip(Own(new ImageTower(vision, blocks)), new TextTower(text, blocks), Own(new ClassTexts(_texts, text)), parts);
+            return new PromptedClip(
+                Own(new ImageTower(vision, blocks)),
+                new TextTower(text, blocks),
+                Own(new ClassTexts(_texts, text)),
+                parts
+            );
         }
         // One for each, as a fit has: a model remembers the text layers that its prompts do not reach.
         (_model, _imageModel) = (Model(), Model());
         var settings = new SearchSettings { Candidates = size.Candidates };
         (_alphaStep, _promptStep) = (Own(new AlphaStep(_model, _supernet, settings)), Own(new PromptStep(_model, _supernet, settings)));
-        optim.Optimizer Sgd(IEnumerable<TorchSharp.Modules.Parameter> parameters) => Own(optim.SGD(parameters, 1e-3, momentum: 0.9, weight_decay: 5e-4));
+        optim.Optimizer Sgd(IEnumerable<TorchSharp.Modules.Parameter> parameters) =>
+            Own(optim.SGD(parameters, 1e-3, momentum: 0.9, weight_decay: 5e-4));
         (_sgd, _imageSgd) = (Sgd([.. _image.Parameters, .. _text.Parameters]), Sgd(_image.Parameters));
         _noText = new PlainBranch(config.Text.Layers);
     }
@@ -107,8 +161,16 @@ internal sealed class StepModels : IDisposable
     /// <summary>A training step where the search chose length 0 for every text layer, so that no text changes.</summary>
     public void TrainingOfImages() => TrainingStep(_imageModel, _imageSgd, _noText);
 
-    private void TrainingStep(PromptedClip model, optim.Optimizer optimizer, IPromptedBranch text)
-        => AsInAFit(() => OptimizerStep.Take(optimizer, backward => Losses.CrossEntropy(model.Logits(_images.Images, _image, text, backward), _images.Labels), RunStage.Training, 0, 0));
+    private void TrainingStep(PromptedClip model, optim.Optimizer optimizer, IPromptedBranch text) =>
+        AsInAFit(() =>
+            OptimizerStep.Take(
+                optimizer,
+                backward => Losses.CrossEntropy(model.Logits(_images.Images, _image, text, backward), _images.Labels),
+                RunStage.Training,
+                0,
+                0
+            )
+        );
 
     /// <summary>Either half of a search step of the authors' algorithm, which differentiates by alphas and prompts in both.</summary>
     public void NaiveSearchHalf()
@@ -136,10 +198,18 @@ internal sealed class StepModels : IDisposable
         }
         // The work does not depend on their values: made once.
         _naiveTexts ??= Own(Naive.TextFeaturesInChunks(_texts, text, chunk));
-        Naive.BackwardInChunks(_naiveTexts, features => Losses.CrossEntropy(Naive.Logits(Naive.ImageFeatures(_images.Images, image), features), _images.Labels), _texts, text, chunk, chunks);
+        Naive.BackwardInChunks(
+            _naiveTexts,
+            features => Losses.CrossEntropy(Naive.Logits(Naive.ImageFeatures(_images.Images, image), features), _images.Labels),
+            _texts,
+            text,
+            chunk,
+            chunks
+        );
     }
 
-    /// <summary>With the calling thread held to one, as a fit holds it where workers share its steps, and with what a GPU may round to.</summary>
+    /// <summary>With the calling thread held to one, as a fit holds it where workers share its steps, and with what a GPU may round
+    /// to.</summary>
     private void AsInAFit(Action step)
     {
         using IDisposable? rounding = _precision == MatmulPrecision.TensorFloat32 ? TensorFloat32.Allow() : null;
@@ -151,7 +221,8 @@ internal sealed class StepModels : IDisposable
 
     public void Dispose()
     {
-        for (int i = _owned.Count - 1; i >= 0; i--) _owned[i].Dispose();
+        for (int i = _owned.Count - 1; i >= 0; i--)
+            _owned[i].Dispose();
         _scope.Dispose();
     }
 

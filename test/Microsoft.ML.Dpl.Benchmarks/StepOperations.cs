@@ -3,8 +3,8 @@ using Microsoft.ML.Dpl.Clip;
 namespace Microsoft.ML.Dpl.Benchmarks;
 
 /// <summary>
-/// Floating-point operations of matrix products that a step needs (a multiplication and an addition are two), counted from the shape: what METHOD.md §4 leaves
-/// when every candidate has its prompt in every layer. Elementwise work is not in it.
+/// Floating-point operations of matrix products that a step needs (a multiplication and an addition are two), counted from the shape: what
+/// METHOD.md §4 leaves when every candidate has its prompt in every layer. Elementwise work is not in it.
 /// </summary>
 /// <param name="AlphaHalf">One search step's upper half: forward, and backward to the alphas.</param>
 /// <param name="PromptHalf">Its lower half: forward, and backward to the prompts.</param>
@@ -18,15 +18,29 @@ internal sealed record StepOperations(double AlphaHalf, double PromptHalf, doubl
     /// <param name="length">Context length of every layer in training.</param>
     public static StepOperations Count(ClipConfig config, int batch, int[][] texts, int[] candidates, int length)
     {
-        long grid = config.Grid, tokens = 1 + grid * grid;
+        long grid = config.Grid,
+            tokens = 1 + grid * grid;
         // Every beginning that texts share is one row. Its last token sees it all.
-        int[] beginnings = [.. texts.SelectMany(t => Enumerable.Range(1, t.Length).Select(n => t[..n])).DistinctBy(b => string.Join(',', b)).Select(b => b.Length)];
-        double rows = beginnings.Length, pairs = beginnings.Sum(n => (double)n), endPairs = texts.Sum(t => t.Length);
+        int[] beginnings =
+        [
+            .. texts
+                .SelectMany(t => Enumerable.Range(1, t.Length).Select(n => t[..n]))
+                .DistinctBy(b => string.Join(',', b))
+                .Select(b => b.Length),
+        ];
+        double rows = beginnings.Length,
+            pairs = beginnings.Sum(n => (double)n),
+            endPairs = texts.Sum(t => t.Length);
         double embedding = 2.0 * batch * grid * grid * 3 * config.PatchSize * config.PatchSize * config.Vision.Width;
         var image = new Branch(config.Vision, batch * tokens, batch, (double)batch * tokens * tokens, (double)batch * tokens);
         var text = new Branch(config.Text, rows, texts.Length, pairs, endPairs);
-        double Both(double promptRows, bool toPrompts) => image.Operations(promptRows, toPrompts) + text.Operations(promptRows, toPrompts) + embedding;
-        return new StepOperations(Both(candidates.Sum(), toPrompts: false), Both(candidates.Sum(), toPrompts: true), Both(length, toPrompts: true));
+        double Both(double promptRows, bool toPrompts) =>
+            image.Operations(promptRows, toPrompts) + text.Operations(promptRows, toPrompts) + embedding;
+        return new StepOperations(
+            Both(candidates.Sum(), toPrompts: false),
+            Both(candidates.Sum(), toPrompts: true),
+            Both(length, toPrompts: true)
+        );
     }
 
     /// <param name="Config">Width, layers, MLP.</param>
@@ -38,19 +52,27 @@ internal sealed record StepOperations(double AlphaHalf, double PromptHalf, doubl
     {
         public double Operations(double promptRows, bool toPrompts)
         {
-            double sum = 0, d = Config.Width, mlp = Config.MlpWidth;
+            double sum = 0,
+                d = Config.Width,
+                mlp = Config.MlpWidth;
             for (int layer = 0; layer < Config.Layers; layer++)
             {
-                bool first = layer == 0, last = layer == Config.Layers - 1;
-                double asking = last ? Read : Rows, pairs = last ? LastPairs : Pairs;
-                double project = 2 * d * (2 * d * Rows + d * asking), finish = 2 * asking * (d * d + 2 * d * mlp);
+                bool first = layer == 0,
+                    last = layer == Config.Layers - 1;
+                double asking = last ? Read : Rows,
+                    pairs = last ? LastPairs : Pairs;
+                double project = 2 * d * (2 * d * Rows + d * asking),
+                    finish = 2 * asking * (d * d + 2 * d * mlp);
                 double promptProject = 4 * promptRows * d * d;
-                double attend = 4 * pairs * d, promptAttend = 4 * asking * promptRows * d;
+                double attend = 4 * pairs * d,
+                    promptAttend = 4 * asking * promptRows * d;
                 sum += project + finish + promptProject + attend + promptAttend;
                 // Backward: through everything behind the attention; through the tokens only where a layer before has something to learn.
                 sum += finish + 2 * asking * promptRows * d;
-                if (!first) sum += project + 8 * pairs * d + 2 * asking * promptRows * d;
-                if (toPrompts) sum += promptProject + 4 * asking * promptRows * d;
+                if (!first)
+                    sum += project + 8 * pairs * d + 2 * asking * promptRows * d;
+                if (toPrompts)
+                    sum += promptProject + 4 * asking * promptRows * d;
             }
             return sum;
         }

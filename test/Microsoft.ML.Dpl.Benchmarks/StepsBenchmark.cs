@@ -6,15 +6,30 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>What one step of search and training costs: ours against the authors' algorithm, on the same weights and images, alternating; and the memory of both.</summary>
-internal sealed class StepsBenchmark(StepSize size, int repeats, int shortRepeats, bool withNaive, int? naiveChunk, bool workers, bool tuneAllocator, MatmulPrecision precision, Device device, bool withMemory)
+/// <summary>What one step of search and training costs: ours against the authors' algorithm, on the same weights and images, alternating;
+/// and the memory of both.</summary>
+internal sealed class StepsBenchmark(
+    StepSize size,
+    int repeats,
+    int shortRepeats,
+    bool withNaive,
+    int? naiveChunk,
+    bool workers,
+    bool tuneAllocator,
+    MatmulPrecision precision,
+    Device device,
+    bool withMemory
+)
 {
     private const int ProductSide = 2048;
-    private const string AlphaHalf = "alpha half-step", PromptHalf = "prompt half-step", TrainingStep = "training step";
+    private const string AlphaHalf = "alpha half-step",
+        PromptHalf = "prompt half-step",
+        TrainingStep = "training step";
 
     public void Run(bool json)
     {
-        if (tuneAllocator) NativeAllocator.KeepFreedMemory();
+        if (tuneAllocator)
+            NativeAllocator.KeepFreedMemory();
         Dictionary<string, Timing> times;
         string rounded = precision == MatmulPrecision.Float32 ? "" : $", {precision}";
         using (var models = new StepModels(size, workers, naiveChunk, device: device))
@@ -29,18 +44,26 @@ internal sealed class StepsBenchmark(StepSize size, int repeats, int shortRepeat
                 new("product 2048³", Product()),
             };
             if (roundedModels is not null)
-                works.AddRange([new(AlphaHalf + rounded, roundedModels.AlphaHalf), new(PromptHalf + rounded, roundedModels.PromptHalf), new(TrainingStep + rounded, roundedModels.Training)]);
+                works.AddRange([
+                    new(AlphaHalf + rounded, roundedModels.AlphaHalf),
+                    new(PromptHalf + rounded, roundedModels.PromptHalf),
+                    new(TrainingStep + rounded, roundedModels.Training),
+                ]);
             if (withNaive)
             {
                 Action? warmUp = naiveChunk is null ? null : models.NaiveWarmUp;
-                works.AddRange([new("naive search half-step", models.NaiveSearchHalf, warmUp, IsLong: true), new("naive training step", models.NaiveTraining, warmUp, IsLong: true)]);
+                works.AddRange([
+                    new("naive search half-step", models.NaiveSearchHalf, warmUp, IsLong: true),
+                    new("naive training step", models.NaiveTraining, warmUp, IsLong: true),
+                ]);
             }
             // What a GPU is given to do is not done when the call returns.
             times = Rounds.Measure(works, repeats, shortRepeats, OnCpu ? null : () => cuda.synchronize(device));
         }
         double Of(string name) => times[name].Median;
         StepOperations operations = size.Operations();
-        double search = Of(AlphaHalf) + Of(PromptHalf), rate = 2 * Math.Pow(ProductSide, 3) / Of("product 2048³");
+        double search = Of(AlphaHalf) + Of(PromptHalf),
+            rate = 2 * Math.Pow(ProductSide, 3) / Of("product 2048³");
         var ratios = new Dictionary<string, double>
         {
             ["search_over_train"] = search / 2 / Of(TrainingStep),
@@ -61,38 +84,60 @@ internal sealed class StepsBenchmark(StepSize size, int repeats, int shortRepeat
         var memory = new Dictionary<string, long>();
         void MeasureMemory(MatmulPrecision of, string suffix, params string[] forms)
         {
-            foreach (string form in withMemory ? forms : []) memory[form + suffix] = PeakMemory.OfStep(size, form, workers, tuneAllocator, of, device);
+            foreach (string form in withMemory ? forms : [])
+                memory[form + suffix] = PeakMemory.OfStep(size, form, workers, tuneAllocator, of, device);
         }
         MeasureMemory(MatmulPrecision.Float32, "", "search", "training");
-        if (rounded.Length > 0) MeasureMemory(precision, rounded, "search", "training");
+        if (rounded.Length > 0)
+            MeasureMemory(precision, rounded, "search", "training");
         // The naive form in chunks holds less than its authors' would; on a GPU this process still holds its own.
-        if (withNaive && naiveChunk is null && OnCpu) MeasureMemory(MatmulPrecision.Float32, "", "naive-search", "naive-training");
-        if (memory.TryGetValue("naive-search", out long naiveSearch)) ratios["search_peak_memory_ratio"] = (double)memory["search"] / naiveSearch;
+        if (withNaive && naiveChunk is null && OnCpu)
+            MeasureMemory(MatmulPrecision.Float32, "", "naive-search", "naive-training");
+        if (memory.TryGetValue("naive-search", out long naiveSearch))
+            ratios["search_peak_memory_ratio"] = (double)memory["search"] / naiveSearch;
         if (json)
         {
-            Console.WriteLine(JsonSerializer.Serialize(new
-            {
-                shape = size.Shape,
-                size.Classes,
-                size.Batch,
-                size.Candidates,
-                device = device.ToString(),
-                threads = get_num_threads(),
-                workers,
-                naiveChunk,
-                tuneAllocator,
-                precision = precision.ToString(),
-                seconds = times,
-                gigaOperations = new { alphaHalf = operations.AlphaHalf / 1e9, promptHalf = operations.PromptHalf / 1e9, training = operations.Training / 1e9, productRate = rate / 1e9 },
-                peakMebibytes = memory.ToDictionary(m => m.Key, m => m.Value >> 20),
-                ratios,
-            }));
+            Console.WriteLine(
+                JsonSerializer.Serialize(
+                    new
+                    {
+                        shape = size.Shape,
+                        size.Classes,
+                        size.Batch,
+                        size.Candidates,
+                        device = device.ToString(),
+                        threads = get_num_threads(),
+                        workers,
+                        naiveChunk,
+                        tuneAllocator,
+                        precision = precision.ToString(),
+                        seconds = times,
+                        gigaOperations = new
+                        {
+                            alphaHalf = operations.AlphaHalf / 1e9,
+                            promptHalf = operations.PromptHalf / 1e9,
+                            training = operations.Training / 1e9,
+                            productRate = rate / 1e9,
+                        },
+                        peakMebibytes = memory.ToDictionary(m => m.Key, m => m.Value >> 20),
+                        ratios,
+                    }
+                )
+            );
             return;
         }
-        var table = new Table().AddColumn($"{size.Shape}, {size.Classes} classes, batch {size.Batch}, {(OnCpu ? $"{get_num_threads()} threads" : device.ToString())}").AddColumn(new TableColumn("median").RightAligned()).AddColumn(new TableColumn("spread").RightAligned());
-        foreach (var (name, time) in times) table.AddRow(name, $"{time.Median * 1e3:f1} ms", $"{time.Spread * 1e3:f1} ms");
-        foreach (var (form, bytes) in memory) table.AddRow($"peak memory, {form}", $"{bytes >> 20} MiB", "");
-        foreach (var (name, value) in ratios) table.AddRow(name, $"{value:f2}", "");
+        var table = new Table()
+            .AddColumn(
+                $"{size.Shape}, {size.Classes} classes, batch {size.Batch}, {(OnCpu ? $"{get_num_threads()} threads" : device.ToString())}"
+            )
+            .AddColumn(new TableColumn("median").RightAligned())
+            .AddColumn(new TableColumn("spread").RightAligned());
+        foreach (var (name, time) in times)
+            table.AddRow(name, $"{time.Median * 1e3:f1} ms", $"{time.Spread * 1e3:f1} ms");
+        foreach (var (form, bytes) in memory)
+            table.AddRow($"peak memory, {form}", $"{bytes >> 20} MiB", "");
+        foreach (var (name, value) in ratios)
+            table.AddRow(name, $"{value:f2}", "");
         AnsiConsole.Write(table);
     }
 
@@ -100,7 +145,8 @@ internal sealed class StepsBenchmark(StepSize size, int repeats, int shortRepeat
 
     private Action Product()
     {
-        Tensor a = randn(ProductSide, ProductSide, device: device).DetachFromDisposeScope(), b = randn(ProductSide, ProductSide, device: device).DetachFromDisposeScope();
+        Tensor a = randn(ProductSide, ProductSide, device: device).DetachFromDisposeScope(),
+            b = randn(ProductSide, ProductSide, device: device).DetachFromDisposeScope();
         return () => a.matmul(b).Dispose();
     }
 }

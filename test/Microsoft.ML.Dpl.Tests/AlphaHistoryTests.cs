@@ -41,7 +41,22 @@ public sealed class AlphaHistoryTests(SmallBackbone small) : IClassFixture<Small
     [Fact]
     public void The_authors_files_give_a_configuration_with_the_names_exchanged()
     {
-        string img = Npy("alpha_e59_img.npy", [[0, 0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 9]], fortran: true), txt = Npy("alpha_e59_txt.npy", [[2, 0, 0, 0, 0, 0, 0], [-3, -2, -1, -2, -3, -4, -5]], fortran: false);
+        string img = Npy(
+                "alpha_e59_img.npy",
+                [
+                    [0, 0, 1, 0, 0, 0, 0],
+                    [0, 0, 0, 0, 0, 0, 9],
+                ],
+                fortran: true
+            ),
+            txt = Npy(
+                "alpha_e59_txt.npy",
+                [
+                    [2, 0, 0, 0, 0, 0, 0],
+                    [-3, -2, -1, -2, -3, -4, -5],
+                ],
+                fortran: false
+            );
         AlphaFiles files = AlphaFiles.OfAuthors(img, txt);
         Assert.Contains("exchanges", files.Reason);
         Assert.Equal("text 2 6 | image 0 2", Configuration(files));
@@ -53,22 +68,49 @@ public sealed class AlphaHistoryTests(SmallBackbone small) : IClassFixture<Small
     [Fact]
     public void Numbers_of_layers_tell_which_file_is_which()
     {
-        int text = small.Backbone.Config.Text.Layers, image = small.Backbone.Config.Vision.Layers;
+        int text = small.Backbone.Config.Text.Layers,
+            image = small.Backbone.Config.Vision.Layers;
         Assert.NotEqual(text, image);
         float[][] Layers(int count) => [.. Enumerable.Range(0, count).Select(_ => new float[] { 0, 1, 0, 0 })];
-        string ofText = Npy("text.npy", Layers(text), fortran: false), ofImage = Npy("image.npy", Layers(image), fortran: false), ofNone = Npy("none.npy", Layers(image + text), fortran: false);
-        AlphaFiles exchanged = AlphaFiles.OfAuthors(ofText, ofImage, small.Backbone), right = AlphaFiles.OfAuthors(ofImage, ofText, small.Backbone);
+        string ofText = Npy("text.npy", Layers(text), fortran: false),
+            ofImage = Npy("image.npy", Layers(image), fortran: false),
+            ofNone = Npy("none.npy", Layers(image + text), fortran: false);
+        AlphaFiles exchanged = AlphaFiles.OfAuthors(ofText, ofImage, small.Backbone),
+            right = AlphaFiles.OfAuthors(ofImage, ofText, small.Backbone);
         Assert.Equal((ofText, ofImage), (exchanged.TextPath, exchanged.ImagePath));
         Assert.Equal((ofText, ofImage), (right.TextPath, right.ImagePath));
         Assert.Contains("exchanges", exchanged.Reason);
         Assert.Contains("names are right", right.Reason);
-        Assert.Contains("another CLIP", Assert.Throws<InvalidDataException>(() => AlphaFiles.OfAuthors(ofText, ofNone, small.Backbone)).Message);
+        Assert.Contains(
+            "another CLIP",
+            Assert.Throws<InvalidDataException>(() => AlphaFiles.OfAuthors(ofText, ofNone, small.Backbone)).Message
+        );
     }
 
     [Fact]
     public void What_are_no_alphas_is_named()
     {
-        string three = Npy("three.npy", [[0, 1, 2]], fortran: false), four = Npy("four.npy", [[0, 1, 2, 3]], fortran: false), wrong = Npy("nan.npy", [[0, 1, 2, float.NaN]], fortran: false);
+        string three = Npy(
+                "three.npy",
+                [
+                    [0, 1, 2],
+                ],
+                fortran: false
+            ),
+            four = Npy(
+                "four.npy",
+                [
+                    [0, 1, 2, 3],
+                ],
+                fortran: false
+            ),
+            wrong = Npy(
+                "nan.npy",
+                [
+                    [0, 1, 2, float.NaN],
+                ],
+                fortran: false
+            );
         Assert.Contains("3 candidates", Assert.Throws<InvalidDataException>(() => AlphaHistory.Load(three, three)).Message);
         Assert.Equal("text 5 | image 5", AlphaHistory.Load(three, three, [0, 1, 5]).Configuration().ToString());
         Assert.Contains("four.npy", Assert.Throws<InvalidDataException>(() => AlphaHistory.Load(three, four, [0, 1, 5])).Message);
@@ -77,7 +119,10 @@ public sealed class AlphaHistoryTests(SmallBackbone small) : IClassFixture<Small
         Assert.Throws<FileNotFoundException>(() => AlphaHistory.Load(_folder.File("missing.npy"), four));
         Assert.Throws<ArgumentException>(() => new AlphaHistory([0, 2], new float[1, 1, 2], new float[2, 1, 2]));
         Assert.Throws<ArgumentException>(() => new AlphaHistory([0, 2], new float[1, 1, 2], new float[1, 0, 2]));
-        File.WriteAllBytes(_folder.File("flat.npy"), NpyFileTests.Raw("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", new byte[4], 1));
+        File.WriteAllBytes(
+            _folder.File("flat.npy"),
+            NpyFileTests.Raw("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", new byte[4], 1)
+        );
         Assert.Contains("flat.npy", Assert.Throws<InvalidDataException>(() => AlphaHistory.Load(_folder.File("flat.npy"), four)).Message);
     }
 
@@ -89,8 +134,11 @@ public sealed class AlphaHistoryTests(SmallBackbone small) : IClassFixture<Small
     {
         using var golden = new GoldenCase(caseName);
         using var scope = NewDisposeScope();
-        Tensor all = golden["search", "output.alphas_by_epoch"], finalText = golden["search", "final.alphas.text"], finalImage = golden["search", "final.alphas.image"];
-        long epochs = all.shape[0], image = finalImage.NumberOfElements;
+        Tensor all = golden["search", "output.alphas_by_epoch"],
+            finalText = golden["search", "final.alphas.text"],
+            finalImage = golden["search", "final.alphas.image"];
+        long epochs = all.shape[0],
+            image = finalImage.NumberOfElements;
         // Image alphas come first in the reference's rows.
         Write("text.npy", all.narrow(1, image, finalText.NumberOfElements).reshape([epochs, .. finalText.shape]));
         Write("image.npy", all.narrow(1, 0, image).reshape([epochs, .. finalImage.shape]));
@@ -103,10 +151,34 @@ public sealed class AlphaHistoryTests(SmallBackbone small) : IClassFixture<Small
         int[] Chosen(Tensor alphas) => [.. alphas.argmax(1).data<long>().ToArray().Select(k => candidates[k])];
     }
 
-    private static AlphaHistory Example() => new(
-        [0, 3, 4],
-        new[, ,] { { { -1f, 0, 1 }, { 2, 2, 2 }, { 5, 4, 3 } }, { { 1, 0, -1 }, { 0, 7, 0 }, { 0, 1, 2 } } },
-        new[, ,] { { { 1f, 0, 1 }, { 0, 1, 0 } }, { { 0, 0, 1e-9f }, { 0, -1e-9f, 0 } } });
+    private static AlphaHistory Example() =>
+        new(
+            [0, 3, 4],
+            new[,,]
+            {
+                {
+                    { -1f, 0, 1 },
+                    { 2, 2, 2 },
+                    { 5, 4, 3 },
+                },
+                {
+                    { 1, 0, -1 },
+                    { 0, 7, 0 },
+                    { 0, 1, 2 },
+                },
+            },
+            new[,,]
+            {
+                {
+                    { 1f, 0, 1 },
+                    { 0, 1, 0 },
+                },
+                {
+                    { 0, 0, 1e-9f },
+                    { 0, -1e-9f, 0 },
+                },
+            }
+        );
 
     private static string Configuration(AlphaFiles files) => AlphaHistory.Load(files.TextPath, files.ImagePath).Configuration().ToString();
 
@@ -122,7 +194,8 @@ public sealed class AlphaHistoryTests(SmallBackbone small) : IClassFixture<Small
     private string Npy(string name, float[][] alphas, bool fortran)
     {
         LibTorch.EnsureLoaded();
-        int rows = alphas.Length, columns = alphas[0].Length;
+        int rows = alphas.Length,
+            columns = alphas[0].Length;
         IEnumerable<double> numbers = fortran
             ? Enumerable.Range(0, columns).SelectMany(c => alphas.Select(row => (double)row[c]))
             : alphas.SelectMany(row => row.Select(value => (double)value));

@@ -4,7 +4,8 @@ using System.Text;
 
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>What other implementations computed: the repository's test/golden, whose larger files are compressed, as a folder of plain files.</summary>
+/// <summary>What other implementations computed: the repository's test/golden, whose larger files are compressed, as a folder of plain
+/// files.</summary>
 internal static class GoldenFolder
 {
     /// <summary>Environment variable: a folder whose cases are read instead of the repository's.</summary>
@@ -15,12 +16,16 @@ internal static class GoldenFolder
     private static readonly Lazy<string> Repository = new(() => Unpacked(Source, AppContext.BaseDirectory));
 
     private static readonly Lazy<string> OfCases = new(() =>
-        Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } folder ? Unpacked(folder, AppContext.BaseDirectory) : Repository.Value);
+        Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } folder
+            ? Unpacked(folder, AppContext.BaseDirectory)
+            : Repository.Value
+    );
 
     /// <summary>The repository's golden values as they are kept.</summary>
     public static string Source => Path.Combine(SharedData.RepositoryRoot, "test", "golden");
 
-    /// <summary>The folder that holds the cases, each in a folder of its own: that of <see cref="Variable"/>, else the repository's.</summary>
+    /// <summary>The folder that holds the cases, each in a folder of its own: that of <see cref="Variable"/>, else the
+    /// repository's.</summary>
     public static string Cases => OfCases.Value;
 
     /// <summary>The full path of a file or folder of the repository's golden values, whatever <see cref="Variable"/> says.</summary>
@@ -28,24 +33,38 @@ internal static class GoldenFolder
     public static string At(string relativePath)
     {
         string path = Path.Combine(Repository.Value, relativePath);
-        return Path.Exists(path) ? path : throw new FileNotFoundException($"The golden values in '{Source}' have no '{relativePath}'.", path);
+        return Path.Exists(path)
+            ? path
+            : throw new FileNotFoundException($"The golden values in '{Source}' have no '{relativePath}'.", path);
     }
 
-    /// <summary>A folder with the same files, none compressed: the given one if it has no compressed file, else one below <paramref name="target"/> that is named by the content.</summary>
-    /// <remarks>It stays, for the next run. Several processes may ask at once: each fills a folder of its own, and the first to rename it wins.</remarks>
+    /// <summary>A folder with the same files, none compressed: the given one if it has no compressed file, else one below
+    /// <paramref name="target"/> that is named by the content.</summary>
+    /// <remarks>It stays, for the next run. Several processes may ask at once: each fills a folder of its own, and the first to rename it
+    /// wins.</remarks>
     /// <param name="source">An existing folder.</param>
     /// <param name="target">An existing folder that can be written.</param>
     /// <exception cref="IOException">A file is there both compressed and not, or <paramref name="target"/> cannot be written.</exception>
     /// <exception cref="InvalidOperationException">A compressed file is damaged.</exception>
     public static string Unpacked(string source, string target)
     {
-        string[] files = [.. Directory.EnumerateFiles(source, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(source, path)).Order(StringComparer.Ordinal)];
-        if (!files.Any(IsCompressed)) return source;
-        string whole = Path.Combine(target, $"golden-{Digest(source, files)}"), unfinished = $"{whole}.{Guid.NewGuid():n}";
-        if (Directory.Exists(whole)) return whole;
+        string[] files =
+        [
+            .. Directory
+                .EnumerateFiles(source, "*", SearchOption.AllDirectories)
+                .Select(path => Path.GetRelativePath(source, path))
+                .Order(StringComparer.Ordinal),
+        ];
+        if (!files.Any(IsCompressed))
+            return source;
+        string whole = Path.Combine(target, $"golden-{Digest(source, files)}"),
+            unfinished = $"{whole}.{Guid.NewGuid():n}";
+        if (Directory.Exists(whole))
+            return whole;
         try
         {
-            foreach (string file in files) Unpack(Path.Combine(source, file), Path.Combine(unfinished, IsCompressed(file) ? file[..^Compressed.Length] : file));
+            foreach (string file in files)
+                Unpack(Path.Combine(source, file), Path.Combine(unfinished, IsCompressed(file) ? file[..^Compressed.Length] : file));
             Directory.Move(unfinished, whole);
         }
         catch (IOException) when (Directory.Exists(whole))
@@ -54,7 +73,8 @@ internal static class GoldenFolder
         }
         finally
         {
-            if (Directory.Exists(unfinished)) Directory.Delete(unfinished, recursive: true);
+            if (Directory.Exists(unfinished))
+                Directory.Delete(unfinished, recursive: true);
         }
         return whole;
     }
@@ -64,7 +84,8 @@ internal static class GoldenFolder
     private static void Unpack(string from, string to)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(to)!);
-        using FileStream source = File.OpenRead(from), destination = new(to, FileMode.CreateNew);
+        using FileStream source = File.OpenRead(from),
+            destination = new(to, FileMode.CreateNew);
         using Stream content = IsCompressed(from) ? new BrotliStream(source, CompressionMode.Decompress) : source;
         content.CopyTo(destination);
     }

@@ -9,7 +9,8 @@ public sealed class GoldenFolderTests : IDisposable
 {
     private const long MaximumBytes = 10_000_000;
 
-    private readonly TemporaryFolder _source = new(), _target = new();
+    private readonly TemporaryFolder _source = new(),
+        _target = new();
 
     public void Dispose()
     {
@@ -18,14 +19,23 @@ public sealed class GoldenFolderTests : IDisposable
     }
 
     [Fact]
-    public void The_repositorys_golden_values_take_at_most_ten_million_bytes()
-        => Assert.InRange(Directory.EnumerateFiles(GoldenFolder.Source, "*", SearchOption.AllDirectories).Sum(path => new FileInfo(path).Length), 1, MaximumBytes);
+    public void The_repositorys_golden_values_take_at_most_ten_million_bytes() =>
+        Assert.InRange(
+            Directory.EnumerateFiles(GoldenFolder.Source, "*", SearchOption.AllDirectories).Sum(path => new FileInfo(path).Length),
+            1,
+            MaximumBytes
+        );
 
     [Fact]
     public void Every_golden_file_of_tensors_is_kept_compressed_and_is_whole()
     {
         Assert.Empty(Directory.EnumerateFiles(GoldenFolder.Source, "*.safetensors", SearchOption.AllDirectories));
-        string[] names = [.. Directory.EnumerateFiles(GoldenFolder.Source, "*.safetensors.br", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(GoldenFolder.Source, path)[..^3])];
+        string[] names =
+        [
+            .. Directory
+                .EnumerateFiles(GoldenFolder.Source, "*.safetensors.br", SearchOption.AllDirectories)
+                .Select(path => Path.GetRelativePath(GoldenFolder.Source, path)[..^3]),
+        ];
         Assert.Contains(Path.Combine("designs", "coop", "tiny-a", "unified-end.safetensors"), names);
         Assert.All(names, name =>
         {
@@ -69,12 +79,21 @@ public sealed class GoldenFolderTests : IDisposable
     public void Many_that_unpack_at_once_get_one_whole_folder()
     {
         byte[] content = [.. Enumerable.Range(0, 300_000).Select(i => (byte)(i * i))];
-        for (int i = 0; i < 5; i++) Put($"{i}.br", Compressed(content));
-        string[] folders = [.. Enumerable.Range(0, 8).AsParallel().WithDegreeOfParallelism(8).WithExecutionMode(ParallelExecutionMode.ForceParallelism)
-            .Select(_ => GoldenFolder.Unpacked(_source.FullPath, _target.FullPath))];
+        for (int i = 0; i < 5; i++)
+            Put($"{i}.br", Compressed(content));
+        string[] folders =
+        [
+            .. Enumerable
+                .Range(0, 8)
+                .AsParallel()
+                .WithDegreeOfParallelism(8)
+                .WithExecutionMode(ParallelExecutionMode.ForceParallelism)
+                .Select(_ => GoldenFolder.Unpacked(_source.FullPath, _target.FullPath)),
+        ];
         string folder = Assert.Single(folders.Distinct());
         Assert.Equal([folder], Directory.GetFileSystemEntries(_target.FullPath));
-        for (int i = 0; i < 5; i++) Assert.Equal(content, File.ReadAllBytes(Path.Combine(folder, $"{i}")));
+        for (int i = 0; i < 5; i++)
+            Assert.Equal(content, File.ReadAllBytes(Path.Combine(folder, $"{i}")));
     }
 
     [Fact]
@@ -95,8 +114,8 @@ public sealed class GoldenFolderTests : IDisposable
     }
 
     [Fact]
-    public void What_is_not_there_is_named()
-        => Assert.Contains("'tiny-a/none'", Assert.Throws<FileNotFoundException>(() => GoldenFolder.At("tiny-a/none")).Message);
+    public void What_is_not_there_is_named() =>
+        Assert.Contains("'tiny-a/none'", Assert.Throws<FileNotFoundException>(() => GoldenFolder.At("tiny-a/none")).Message);
 
     private void Put(string name, byte[] content)
     {
@@ -107,7 +126,8 @@ public sealed class GoldenFolderTests : IDisposable
     private static byte[] Compressed(byte[] content)
     {
         using var stream = new MemoryStream();
-        using (var brotli = new BrotliStream(stream, CompressionLevel.Fastest)) brotli.Write(content);
+        using (var brotli = new BrotliStream(stream, CompressionLevel.Fastest))
+            brotli.Write(content);
         return stream.ToArray();
     }
 }

@@ -18,21 +18,27 @@ public partial class GuideTests
         string usings = "global using System; global using System.Collections.Generic; global using System.IO; global using System.Linq;\n";
         IEnumerable<string> references = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator);
         CSharpCompilation compilation = CSharpCompilation.Create(
-            "Guide", [CSharpSyntaxTree.ParseText(usings + string.Join("\n", blocks))], references.Select(path => MetadataReference.CreateFromFile(path)),
-            new CSharpCompilationOptions(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable));
+            "Guide",
+            [CSharpSyntaxTree.ParseText(usings + string.Join("\n", blocks))],
+            references.Select(path => MetadataReference.CreateFromFile(path)),
+            new CSharpCompilationOptions(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable)
+        );
         Assert.Empty(compilation.GetDiagnostics().Where(d => d.Severity >= DiagnosticSeverity.Warning));
     }
 
     /// <summary>Every step shows what it printed.</summary>
     [Fact]
-    public void Every_block_of_code_is_followed_by_its_output()
-        => Assert.Equal(CSharpBlock().Count(Text), BlockWithOutput().Count(Text));
+    public void Every_block_of_code_is_followed_by_its_output() => Assert.Equal(CSharpBlock().Count(Text), BlockWithOutput().Count(Text));
 
     [Fact]
     public void Linked_files_and_named_samples_exist()
     {
-        Assert.All(Link().Matches(Text).Select(m => m.Groups[1].Value), path => Assert.True(File.Exists(Path.Combine(Path.GetDirectoryName(Guide)!, path)), path));
-        Assert.All(Sample().Matches(Text).Select(m => m.Value), folder => Assert.True(Directory.Exists(Path.Combine(SharedData.RepositoryRoot, folder)), folder));
+        Assert.All(Link().Matches(Text).Select(m => m.Groups[1].Value), path =>
+            Assert.True(File.Exists(Path.Combine(Path.GetDirectoryName(Guide)!, path)), path)
+        );
+        Assert.All(Sample().Matches(Text).Select(m => m.Value), folder =>
+            Assert.True(Directory.Exists(Path.Combine(SharedData.RepositoryRoot, folder)), folder)
+        );
     }
 
     [GeneratedRegex("```csharp\n(.*?)```", RegexOptions.Singleline)]

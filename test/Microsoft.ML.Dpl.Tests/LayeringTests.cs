@@ -4,13 +4,30 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>A folder of the library uses those below it, never those above. A public type lies in the folder of its feature, whatever its namespace.</summary>
+/// <summary>A folder of the library uses those below it, never those above. A public type lies in the folder of its feature, whatever its
+/// namespace.</summary>
 public class LayeringTests
 {
     private const string Root = "Microsoft.ML.Dpl";
     private static readonly string[] Layers =
     [
-        Root, "TensorBoard", "Fit", "Models", "MLNet", "Search", "Training", "Optimization", "Network", "Attention", "Data", "Drawing", "Clip", "Images", "TensorFiles", "Hub", "Runtime",
+        Root,
+        "TensorBoard",
+        "Fit",
+        "Models",
+        "MLNet",
+        "Search",
+        "Training",
+        "Optimization",
+        "Network",
+        "Attention",
+        "Data",
+        "Drawing",
+        "Clip",
+        "Images",
+        "TensorFiles",
+        "Hub",
+        "Runtime",
     ];
 
     /// <summary>Folders that know nothing of ML.NET's data views.</summary>
@@ -27,12 +44,21 @@ public class LayeringTests
             foreach (SimpleNameSyntax name in tree.GetRoot().DescendantNodes().OfType<SimpleNameSyntax>())
             {
                 // The loader must be registered for the transformer by an assembly attribute; nothing else looks up.
-                if (name.Ancestors().OfType<AttributeListSyntax>().Any(list => list.Target?.Identifier.IsKind(SyntaxKind.AssemblyKeyword) == true)) continue;
-                if (model.GetSymbolInfo(name).Symbol is not { } symbol) continue;
+                if (
+                    name.Ancestors()
+                        .OfType<AttributeListSyntax>()
+                        .Any(list => list.Target?.Identifier.IsKind(SyntaxKind.AssemblyKeyword) == true)
+                )
+                    continue;
+                if (model.GetSymbolInfo(name).Symbol is not { } symbol)
+                    continue;
                 INamedTypeSymbol? used = symbol as INamedTypeSymbol ?? symbol.ContainingType;
-                if (used is null || !SymbolEqualityComparer.Default.Equals(used.ContainingAssembly, compilation.Assembly)) continue;
-                int from = LayerOf(tree), to = used.DeclaringSyntaxReferences.Max(declared => LayerOf(declared.SyntaxTree));
-                if (to < from) violations.Add($"{Path.GetRelativePath(SharedData.RepositoryRoot, tree.FilePath)} uses {used.ToDisplayString()}");
+                if (used is null || !SymbolEqualityComparer.Default.Equals(used.ContainingAssembly, compilation.Assembly))
+                    continue;
+                int from = LayerOf(tree),
+                    to = used.DeclaringSyntaxReferences.Max(declared => LayerOf(declared.SyntaxTree));
+                if (to < from)
+                    violations.Add($"{Path.GetRelativePath(SharedData.RepositoryRoot, tree.FilePath)} uses {used.ToDisplayString()}");
             }
         }
         Assert.Empty(violations);
@@ -41,18 +67,20 @@ public class LayeringTests
     [Fact]
     public void Engine_folders_do_not_know_data_views()
     {
-        Assert.DoesNotContain(Sources().Where(path => Engine.Contains(FolderOf(path))), path => File.ReadAllText(path).Contains("IDataView", StringComparison.Ordinal));
+        Assert.DoesNotContain(Sources().Where(path => Engine.Contains(FolderOf(path))), path =>
+            File.ReadAllText(path).Contains("IDataView", StringComparison.Ordinal)
+        );
     }
 
     [Fact]
-    public void No_file_holds_two_ideas()
-        => Assert.DoesNotContain(Sources(), path => File.ReadLines(path).Count() > 300);
+    public void No_file_holds_two_ideas() => Assert.DoesNotContain(Sources(), path => File.ReadLines(path).Count() > 300);
 
     private static string LibraryFolder => Path.Combine(SharedData.RepositoryRoot, "src", Root);
 
     private static IEnumerable<string> Sources() => SourceCompilation.Files(Path.Combine("src", Root));
 
-    private static string FolderOf(string path) => Path.GetRelativePath(LibraryFolder, path).Split(Path.DirectorySeparatorChar) is [var folder, _, ..] ? folder : Root;
+    private static string FolderOf(string path) =>
+        Path.GetRelativePath(LibraryFolder, path).Split(Path.DirectorySeparatorChar) is [var folder, _, ..] ? folder : Root;
 
     private static int LayerOf(SyntaxTree tree)
     {

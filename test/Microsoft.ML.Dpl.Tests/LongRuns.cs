@@ -19,7 +19,8 @@ internal readonly record struct HeldMemory(long Managed, long Resident, long Ten
 {
     // A long run's growth must stay below the share; a short one's shares are smaller than what the runtime itself takes now and then.
     private const double Share = 0.02;
-    private const long ShortManaged = 1 << 20, ShortResident = 12 << 20;
+    private const long ShortManaged = 1 << 20,
+        ShortResident = 12 << 20;
 
     public static HeldMemory Now()
     {
@@ -40,7 +41,9 @@ internal readonly record struct HeldMemory(long Managed, long Resident, long Ten
         Assert.InRange(Resident, 0, before.Resident + Allowed(before.Resident, ShortResident));
     }
 
-    public override string ToString() => FormattableString.Invariant($"managed {Managed / 1048576.0:f2} MiB, resident {Resident / 1048576.0:f1} MiB, {Tensors} tensors");
+    public override string ToString() =>
+        FormattableString.Invariant($"managed {Managed / 1048576.0:f2} MiB, resident {Resident / 1048576.0:f1} MiB, {Tensors} tensors");
 
-    private static long Allowed(long before, long always) => LongRuns.AreAsked ? (long)(Share * before) : Math.Max((long)(Share * before), always);
+    private static long Allowed(long before, long always) =>
+        LongRuns.AreAsked ? (long)(Share * before) : Math.Max((long)(Share * before), always);
 }

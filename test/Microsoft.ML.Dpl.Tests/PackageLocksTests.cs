@@ -4,14 +4,22 @@ using System.Text.Json.Nodes;
 namespace Microsoft.ML.Dpl.Tests;
 
 /// <summary>
-/// eng/locks: a restore on this system looks at this system's locks alone, so the others' are compared with them here. <c>build/lock-packages.sh</c> writes all anew.
+/// eng/locks: a restore on this system looks at this system's locks alone, so the others' are compared with them here.
+/// <c>build/lock-packages.sh</c> writes all anew.
 /// </summary>
 public class PackageLocksTests
 {
-    private const string Compared = "linux", LibTorch = "libtorch-cpu-";
+    private const string Compared = "linux",
+        LibTorch = "libtorch-cpu-";
 
     /// <summary>The choices of libtorch, and the package that each has.</summary>
-    private static readonly (string Choice, string? Package)[] Choices = [(Compared, LibTorch + "linux-x64"), ("windows", LibTorch + "win-x64"), ("macos", LibTorch + "osx-arm64"), ("none", null)];
+    private static readonly (string Choice, string? Package)[] Choices =
+    [
+        (Compared, LibTorch + "linux-x64"),
+        ("windows", LibTorch + "win-x64"),
+        ("macos", LibTorch + "osx-arm64"),
+        ("none", null),
+    ];
 
     private static readonly string Folder = Path.Combine(SharedData.RepositoryRoot, "eng", "locks");
 
@@ -20,10 +28,22 @@ public class PackageLocksTests
     [Fact]
     public void Every_project_has_a_lock_for_every_choice()
     {
-        string[] projects = [.. Parts.SelectMany(part => Directory.EnumerateFiles(Path.Combine(SharedData.RepositoryRoot, part), "*.csproj", SearchOption.AllDirectories)).Select(path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal)];
+        string[] projects =
+        [
+            .. Parts
+                .SelectMany(part =>
+                    Directory.EnumerateFiles(Path.Combine(SharedData.RepositoryRoot, part), "*.csproj", SearchOption.AllDirectories)
+                )
+                .Select(path => Path.GetFileNameWithoutExtension(path))
+                .Order(StringComparer.Ordinal),
+        ];
         Assert.True(projects.Length >= 14, string.Join(' ', projects));
-        foreach (var (choice, _) in Choices) Assert.Equal(projects.Select(project => $"{choice}/{project}"), Locks(choice).Select(name => $"{choice}/{name}"));
-        Assert.Equal(Choices.Select(c => c.Choice).Order(StringComparer.Ordinal), Directory.GetDirectories(Folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal));
+        foreach (var (choice, _) in Choices)
+            Assert.Equal(projects.Select(project => $"{choice}/{project}"), Locks(choice).Select(name => $"{choice}/{name}"));
+        Assert.Equal(
+            Choices.Select(c => c.Choice).Order(StringComparer.Ordinal),
+            Directory.GetDirectories(Folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)
+        );
     }
 
     [Fact]
@@ -34,11 +54,19 @@ public class PackageLocksTests
         {
             foreach (string project in Locks(choice))
             {
-                Dictionary<string, string> packages = Packages(choice, project), expected = Packages(Compared, project);
+                Dictionary<string, string> packages = Packages(choice, project),
+                    expected = Packages(Compared, project);
                 Assert.Equal(Others(expected), Others(packages));
                 string[] libtorch = [.. packages.Keys.Where(name => name.Contains(LibTorch, StringComparison.Ordinal))];
-                Assert.True(libtorch.All(name => own is not null && name.EndsWith(own, StringComparison.Ordinal)), $"eng/locks/{choice}/{project}.lock.json has {string.Join(", ", libtorch)} instead of {own ?? "none"}: run build/lock-packages.sh");
-                Assert.Equal(own is not null && expected.Keys.Any(name => name.Contains(LibTorch, StringComparison.Ordinal)), libtorch.Length > 0);
+                Assert.True(
+                    libtorch.All(name => own is not null && name.EndsWith(own, StringComparison.Ordinal)),
+                    $"eng/locks/{choice}/{project}.lock.json has {string.Join(", ", libtorch)} instead of {own ?? "none"}: run "
+                        + "build/lock-packages.sh"
+                );
+                Assert.Equal(
+                    own is not null && expected.Keys.Any(name => name.Contains(LibTorch, StringComparison.Ordinal)),
+                    libtorch.Length > 0
+                );
                 pinned.AddRange(packages.Select(package => (package.Key.Split(' ')[1], package.Value)));
             }
         }
@@ -47,23 +75,42 @@ public class PackageLocksTests
         Assert.True(versions.Count > 50, $"{versions.Count} packages");
         Assert.All(versions, package => Assert.Single(package));
 
-        static IEnumerable<KeyValuePair<string, string>> Others(Dictionary<string, string> packages)
-            => packages.Where(package => !package.Key.Contains(LibTorch, StringComparison.Ordinal)).OrderBy(package => package.Key, StringComparer.Ordinal);
+        static IEnumerable<KeyValuePair<string, string>> Others(Dictionary<string, string> packages) =>
+            packages
+                .Where(package => !package.Key.Contains(LibTorch, StringComparison.Ordinal))
+                .OrderBy(package => package.Key, StringComparer.Ordinal);
     }
 
-    private static IEnumerable<string> Locks(string choice)
-        => Directory.GetFiles(Path.Combine(Folder, choice)).Select(path => Path.GetFileName(path)).Select(name => name.EndsWith(".lock.json", StringComparison.Ordinal) ? name[..^".lock.json".Length] : name).Order(StringComparer.Ordinal);
+    private static IEnumerable<string> Locks(string choice) =>
+        Directory
+            .GetFiles(Path.Combine(Folder, choice))
+            .Select(path => Path.GetFileName(path))
+            .Select(name => name.EndsWith(".lock.json", StringComparison.Ordinal) ? name[..^".lock.json".Length] : name)
+            .Order(StringComparer.Ordinal);
 
     /// <summary>Version and SHA-512 of what a project restores, by framework and name.</summary>
     private static Dictionary<string, string> Packages(string choice, string project)
     {
-        JsonObject frameworks = JsonNode.Parse(File.ReadAllText(Path.Combine(Folder, choice, project + ".lock.json")))!["dependencies"]!.AsObject();
+        JsonObject frameworks = JsonNode.Parse(File.ReadAllText(Path.Combine(Folder, choice, project + ".lock.json")))![
+            "dependencies"
+        ]!.AsObject();
         return frameworks
-            .SelectMany(framework => framework.Value!.AsObject().Where(package => (string?)package.Value!["type"] != "Project")
-                .Select(package => KeyValuePair.Create($"{framework.Key} {package.Key}", $"{Text(package.Value!, "resolved")} {Text(package.Value!, "contentHash")}")))
+            .SelectMany(framework =>
+                framework
+                    .Value!.AsObject()
+                    .Where(package => (string?)package.Value!["type"] != "Project")
+                    .Select(package =>
+                        KeyValuePair.Create(
+                            $"{framework.Key} {package.Key}",
+                            $"{Text(package.Value!, "resolved")} {Text(package.Value!, "contentHash")}"
+                        )
+                    )
+            )
             .ToDictionary();
     }
 
-    private static string Text(JsonNode package, string name)
-        => (string?)package[name] is { Length: > 0 } text ? text : throw new JsonException($"A package without '{name}': {package.ToJsonString()}");
+    private static string Text(JsonNode package, string name) =>
+        (string?)package[name] is { Length: > 0 } text
+            ? text
+            : throw new JsonException($"A package without '{name}': {package.ToJsonString()}");
 }

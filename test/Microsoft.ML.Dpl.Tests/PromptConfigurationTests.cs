@@ -28,8 +28,8 @@ public class PromptConfigurationTests
     [InlineData("text 1025 | image 1")]
     [InlineData("text 1.5 | image 1")]
     [InlineData("text 1 | image 1 | image 1")]
-    public void Anything_else_is_refused_with_the_form(string text)
-        => Assert.Contains("The form is", Assert.Throws<FormatException>(() => PromptConfiguration.Parse(text)).Message);
+    public void Anything_else_is_refused_with_the_form(string text) =>
+        Assert.Contains("The form is", Assert.Throws<FormatException>(() => PromptConfiguration.Parse(text)).Message);
 
     [Theory]
     [InlineData("")]

@@ -5,7 +5,8 @@ using Microsoft.CodeAnalysis.Operations;
 
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>Nothing in src/ draws from a global generator, from the clock or from the system: randomness comes from <c>Runtime/Seeds.cs</c> alone, by seed and purpose.</summary>
+/// <summary>Nothing in src/ draws from a global generator, from the clock or from the system: randomness comes from <c>Runtime/Seeds.cs</c>
+/// alone, by seed and purpose.</summary>
 public class RandomnessTests
 {
     /// <summary>Files that may use what the others must not, and for what.</summary>
@@ -29,11 +30,22 @@ public class RandomnessTests
     private static readonly string[] SuspectTypes = ["Seeds", "RandomNumberGenerator", "nn", "init"];
 
     /// <summary>Methods of TorchSharp that take a generator, set one or make layers, and the others that are looked for.</summary>
-    private static readonly HashSet<string> Names = [
+    private static readonly HashSet<string> Names =
+    [
         "NewGuid",
-        .. typeof(TorchSharp.torch).Assembly.GetExportedTypes().SelectMany(type => type.GetMethods().Where(method => type.Name is "nn" or "init"
-            || method.Name.Contains("manual_seed", StringComparison.Ordinal) || method.Name.Contains("dropout", StringComparison.OrdinalIgnoreCase)
-            || method.GetParameters().Any(parameter => parameter.Name == "generator"))).Select(method => method.Name).Where(name => name is not ("Equals" or "GetHashCode" or "GetType" or "ToString")),
+        .. typeof(TorchSharp.torch)
+            .Assembly.GetExportedTypes()
+            .SelectMany(type =>
+                type.GetMethods()
+                    .Where(method =>
+                        type.Name is "nn" or "init"
+                        || method.Name.Contains("manual_seed", StringComparison.Ordinal)
+                        || method.Name.Contains("dropout", StringComparison.OrdinalIgnoreCase)
+                        || method.GetParameters().Any(parameter => parameter.Name == "generator")
+                    )
+            )
+            .Select(method => method.Name)
+            .Where(name => name is not ("Equals" or "GetHashCode" or "GetType" or "ToString")),
     ];
 
     [Fact]
@@ -41,8 +53,14 @@ public class RandomnessTests
     {
         string[] files = [.. SourceCompilation.Files("src")];
         Assert.True(files.Length > 100, $"{files.Length} files");
-        (string File, string What)[] all = [.. Violations(files.Select(path => (Path.GetRelativePath(SourceFolder, path).Replace('\\', '/'), File.ReadAllText(path))))];
-        Assert.Empty(all.Where(v => !Approved.TryGetValue(v.File, out string[]? allowed) || !allowed.Contains(v.What)).Select(v => $"{v.File}: {v.What}"));
+        (string File, string What)[] all =
+        [
+            .. Violations(files.Select(path => (Path.GetRelativePath(SourceFolder, path).Replace('\\', '/'), File.ReadAllText(path)))),
+        ];
+        Assert.Empty(
+            all.Where(v => !Approved.TryGetValue(v.File, out string[]? allowed) || !allowed.Contains(v.What))
+                .Select(v => $"{v.File}: {v.What}")
+        );
         // An approval that nothing needs is one too many.
         Assert.Equal(Approved.SelectMany(a => a.Value.Select(what => (a.Key, what))).Order(), all.Distinct().Order());
     }
@@ -72,10 +90,25 @@ public class RandomnessTests
             ("_ = DateTime.UtcNow; _ = torch.zeros(3);", null),
         ];
         string seeds = Path.Combine("Microsoft.ML.Dpl", "Runtime", "Seeds.cs");
-        (string File, string What)[] found = [.. Violations(
-            cases.Select((c, i) => ($"{i}.cs", $"using TorchSharp; internal static class Subject{i} {{ public static void Run() {{ {c.Statement} }} }}")).Append((seeds, File.ReadAllText(Path.Combine(SourceFolder, seeds)))))];
+        (string File, string What)[] found =
+        [
+            .. Violations(
+                cases
+                    .Select(
+                        (c, i) =>
+                            (
+                                $"{i}.cs",
+                                $"using TorchSharp; internal static class Subject{i} {{ public static void Run() {{ {c.Statement} }} }}"
+                            )
+                    )
+                    .Append((seeds, File.ReadAllText(Path.Combine(SourceFolder, seeds))))
+            ),
+        ];
         for (int i = 0; i < cases.Length; i++)
-            Assert.Equal((cases[i].Statement, cases[i].What), (cases[i].Statement, found.Where(v => v.File == $"{i}.cs").Select(v => v.What).Distinct().SingleOrDefault()));
+            Assert.Equal(
+                (cases[i].Statement, cases[i].What),
+                (cases[i].Statement, found.Where(v => v.File == $"{i}.cs").Select(v => v.What).Distinct().SingleOrDefault())
+            );
     }
 
     private static IEnumerable<(string File, string What)> Violations(IEnumerable<(string Path, string Text)> sources)
@@ -85,49 +118,75 @@ public class RandomnessTests
         {
             SemanticModel model = compilation.GetSemanticModel(tree);
             foreach (SyntaxNode node in tree.GetRoot().DescendantNodes().Where(IsSuspect))
-                if (What(node, model) is { } what) yield return (tree.FilePath, what);
+                if (What(node, model) is { } what)
+                    yield return (tree.FilePath, what);
         }
     }
 
     /// <summary>By name alone: whether it is worth asking what the node means, which takes long.</summary>
-    private static bool IsSuspect(SyntaxNode node) => node switch
-    {
-        InvocationExpressionSyntax { Expression: MemberAccessExpressionSyntax called } => Names.Contains(called.Name.Identifier.Text) || SuspectTypes.Contains(called.Expression.ToString().Split('.')[^1]),
-        InvocationExpressionSyntax { Expression: SimpleNameSyntax called } => Names.Contains(called.Identifier.Text),
-        MemberAccessExpressionSyntax member => member.Name.Identifier.Text == "Shared",
-        ObjectCreationExpressionSyntax creation => creation.Type.ToString().Split('.')[^1] is "Random" or "Generator",
-        ImplicitObjectCreationExpressionSyntax => true,
-        _ => false,
-    };
+    private static bool IsSuspect(SyntaxNode node) =>
+        node switch
+        {
+            InvocationExpressionSyntax { Expression: MemberAccessExpressionSyntax called } => Names.Contains(called.Name.Identifier.Text)
+                || SuspectTypes.Contains(called.Expression.ToString().Split('.')[^1]),
+            InvocationExpressionSyntax { Expression: SimpleNameSyntax called } => Names.Contains(called.Identifier.Text),
+            MemberAccessExpressionSyntax member => member.Name.Identifier.Text == "Shared",
+            ObjectCreationExpressionSyntax creation => creation.Type.ToString().Split('.')[^1] is "Random" or "Generator",
+            ImplicitObjectCreationExpressionSyntax => true,
+            _ => false,
+        };
 
-    private static string? What(SyntaxNode node, SemanticModel model) => model.GetOperation(node) switch
-    {
-        IPropertyReferenceOperation { Property: { Name: "Shared", ContainingType.Name: "Random" } } => "Random.Shared",
-        IObjectCreationOperation { Type.Name: "Random" or "Generator" } => "a generator made outside Seeds",
-        IInvocationOperation { TargetMethod: var method } call => What(method, call),
-        _ => null,
-    };
+    private static string? What(SyntaxNode node, SemanticModel model) =>
+        model.GetOperation(node) switch
+        {
+            IPropertyReferenceOperation { Property: { Name: "Shared", ContainingType.Name: "Random" } } => "Random.Shared",
+            IObjectCreationOperation { Type.Name: "Random" or "Generator" } => "a generator made outside Seeds",
+            IInvocationOperation { TargetMethod: var method } call => What(method, call),
+            _ => null,
+        };
 
     private static string? What(IMethodSymbol method, IInvocationOperation call)
     {
-        string type = method.ContainingType.Name, called = $"{type}.{method.Name}";
-        if (called == "Guid.NewGuid" || type == "RandomNumberGenerator") return called;
-        if (type == "Seeds") return call.Arguments.SelectMany(argument => argument.Descendants()).Any(IsClock) ? "a seed from the clock" : null;
-        if (method.ContainingAssembly?.Name != "TorchSharp") return null;
-        if (method.Name.Contains("manual_seed", StringComparison.Ordinal) || method.Name.Contains("dropout", StringComparison.OrdinalIgnoreCase)) return called;
+        string type = method.ContainingType.Name,
+            called = $"{type}.{method.Name}";
+        if (called == "Guid.NewGuid" || type == "RandomNumberGenerator")
+            return called;
+        if (type == "Seeds")
+            return call.Arguments.SelectMany(argument => argument.Descendants()).Any(IsClock) ? "a seed from the clock" : null;
+        if (method.ContainingAssembly?.Name != "TorchSharp")
+            return null;
+        if (
+            method.Name.Contains("manual_seed", StringComparison.Ordinal)
+            || method.Name.Contains("dropout", StringComparison.OrdinalIgnoreCase)
+        )
+            return called;
         // Layers draw their first weights from the global generator.
-        if (type == "nn" || type == "init") return method.Name is "Parameter" ? null : called;
+        if (type == "nn" || type == "init")
+            return method.Name is "Parameter" ? null : called;
         IArgumentOperation? generator = call.Arguments.FirstOrDefault(argument => argument.Parameter?.Name == "generator");
-        return generator is { Value: { ConstantValue: { HasValue: true, Value: null } } or IConversionOperation { Operand.ConstantValue: { HasValue: true, Value: null } } or IDefaultValueOperation }
+        return
+            generator
+                is {
+                    Value: { ConstantValue: { HasValue: true, Value: null } }
+                        or IConversionOperation { Operand.ConstantValue: { HasValue: true, Value: null } }
+                        or IDefaultValueOperation
+                }
             ? $"{called} without a generator"
             : null;
     }
 
-    private static bool IsClock(IOperation operation) => operation switch
-    {
-        IPropertyReferenceOperation { Property: { ContainingType.Name: "DateTime" or "DateTimeOffset" or "TimeProvider", Name: "Now" or "UtcNow" or "Today" } } => true,
-        IPropertyReferenceOperation { Property: { ContainingType.Name: "Environment", Name: "TickCount" or "TickCount64" or "ProcessId" } } => true,
-        IInvocationOperation { TargetMethod: { ContainingType.Name: "Stopwatch", Name: "GetTimestamp" } } => true,
-        _ => false,
-    };
+    private static bool IsClock(IOperation operation) =>
+        operation switch
+        {
+            IPropertyReferenceOperation
+            {
+                Property: { ContainingType.Name: "DateTime" or "DateTimeOffset" or "TimeProvider", Name: "Now" or "UtcNow" or "Today" }
+            } => true,
+            IPropertyReferenceOperation
+            {
+                Property: { ContainingType.Name: "Environment", Name: "TickCount" or "TickCount64" or "ProcessId" }
+            } => true,
+            IInvocationOperation { TargetMethod: { ContainingType.Name: "Stopwatch", Name: "GetTimestamp" } } => true,
+            _ => false,
+        };
 }

@@ -10,7 +10,8 @@ internal static class TensorAssert
     {
         Assert.Equal(expected.dtype, actual.dtype);
         Assert.Equal(expected.shape, actual.shape);
-        using Tensor left = expected.cpu().contiguous(), right = actual.cpu().contiguous();
+        using Tensor left = expected.cpu().contiguous(),
+            right = actual.cpu().contiguous();
         Assert.True(left.bytes.SequenceEqual(right.bytes), "the tensors' bytes differ");
     }
 }

@@ -16,7 +16,8 @@ public sealed class BackboneCommandTests : IDisposable
 
     public BackboneCommandTests()
     {
-        foreach (string path in Directory.GetFiles(_tiny)) _hub.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
+        foreach (string path in Directory.GetFiles(_tiny))
+            _hub.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
     }
 
     public void Dispose()
@@ -28,7 +29,10 @@ public sealed class BackboneCommandTests : IDisposable
     [Fact]
     public async Task Two_processes_share_one_download_that_is_then_listed_described_and_verified()
     {
-        var both = await Task.WhenAll(Dpl("backbone", "download", HubServer.Repository), Dpl("backbone", "download", HubServer.Repository, "--json"));
+        var both = await Task.WhenAll(
+            Dpl("backbone", "download", HubServer.Repository),
+            Dpl("backbone", "download", HubServer.Repository, "--json")
+        );
         Assert.All(both, outcome => Assert.True(outcome.Code == 0, outcome.Error));
         Assert.Single(_hub.Requests, r => r.AtCdn);
         Assert.Equal(HubServer.Repository, JsonDocument.Parse(both[1].Output).RootElement.GetProperty("name").GetString());
@@ -38,7 +42,10 @@ public sealed class BackboneCommandTests : IDisposable
         Assert.Equal((0, ""), (info.Code, info.Error));
         JsonElement described = JsonDocument.Parse(info.Output).RootElement;
         Assert.Equal(ClipBackbone.Tiny.Sha256, described.GetProperty("sha256").GetString());
-        Assert.Equal(ClipBackbone.Tiny.Config.Vision.Layers, described.GetProperty("shape").GetProperty("vision").GetProperty("layers").GetInt32());
+        Assert.Equal(
+            ClipBackbone.Tiny.Config.Vision.Layers,
+            described.GetProperty("shape").GetProperty("vision").GetProperty("layers").GetInt32()
+        );
         Assert.Equal(3, described.GetProperty("preprocessing").GetProperty("mean").GetArrayLength());
 
         var right = await Dpl("backbone", "verify", HubServer.Repository);
@@ -50,7 +57,9 @@ public sealed class BackboneCommandTests : IDisposable
         var wrong = await Dpl("backbone", "verify", HubServer.Repository, "--json");
         Assert.Equal(2, wrong.Code);
         Assert.Contains("model.safetensors", wrong.Error);
-        Assert.Single(JsonDocument.Parse(wrong.Output).RootElement.EnumerateArray(), check => check.GetProperty("isRight").GetBoolean() is false);
+        Assert.Single(JsonDocument.Parse(wrong.Output).RootElement.EnumerateArray(), check =>
+            check.GetProperty("isRight").GetBoolean() is false
+        );
     }
 
     [Fact]
@@ -78,24 +87,40 @@ public sealed class BackboneCommandTests : IDisposable
     [Fact]
     public void An_argument_is_a_file_a_folder_tiny_or_a_name()
     {
-        var options = new HubOptions { CacheFolder = _home.File("hub"), Endpoint = _hub.Address, Token = "", Offline = false };
+        var options = new HubOptions
+        {
+            CacheFolder = _home.File("hub"),
+            Endpoint = _hub.Address,
+            Token = "",
+            Offline = false,
+        };
         Assert.Equal(_tiny, BackboneArgument.Resolve("tiny").Location);
         Assert.Equal(_tiny, BackboneArgument.Resolve(_tiny).Location);
         Assert.Equal(HubServer.Repository, BackboneArgument.Resolve(HubServer.Repository, options).Name);
         _hub.Requests.Clear();
         foreach (string path in (string[])["./no/clip", "/no/clip", "clip", "a/b/c", "folder/clip.pt", "folder/"])
-            Assert.Contains($"There is no file or folder '{path}'", Assert.Throws<FileNotFoundException>(() => BackboneArgument.Resolve(path, options)).Message);
+            Assert.Contains(
+                $"There is no file or folder '{path}'",
+                Assert.Throws<FileNotFoundException>(() => BackboneArgument.Resolve(path, options)).Message
+            );
         Assert.Empty(_hub.Requests);
     }
 
     private async Task<(int Code, string Output, string Error)> Dpl(params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "dpl.dll"), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "dpl.dll"), .. arguments])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
         start.Environment["HF_HOME"] = _home.FullPath;
         start.Environment["HF_ENDPOINT"] = _hub.Address.AbsoluteUri;
-        foreach (string name in (string[])["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE", "HF_TOKEN_PATH"]) start.Environment.Remove(name);
+        foreach (string name in (string[])["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE", "HF_TOKEN_PATH"])
+            start.Environment.Remove(name);
         using Process process = Process.Start(start)!;
-        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        Task<string> output = process.StandardOutput.ReadToEndAsync(),
+            error = process.StandardError.ReadToEndAsync();
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         try
         {

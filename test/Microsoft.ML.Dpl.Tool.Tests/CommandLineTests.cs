@@ -7,16 +7,22 @@ public sealed class CommandLineTests
     public async Task Help_shows_examples_and_exit_codes()
     {
         ToolProcess.Outcome help = (await ToolProcess.Run("fit", "--help")).Expect(0);
-        foreach (string part in new[] { "Examples:", "dpl fit photos", "130", "--training-epochs", "[default: 40]" }) Assert.Contains(part, help.Output);
+        foreach (string part in new[] { "Examples:", "dpl fit photos", "130", "--training-epochs", "[default: 40]" })
+            Assert.Contains(part, help.Output);
         ToolProcess.Outcome root = (await ToolProcess.Run("--help")).Expect(0);
-        foreach (string verb in new[] { "fit", "search", "train", "evaluate", "predict", "zeroshot", "inspect", "compare", "completion", "onnx" }) Assert.Contains($"  {verb} ", root.Output);
+        foreach (
+            string verb in new[] { "fit", "search", "train", "evaluate", "predict", "zeroshot", "inspect", "compare", "completion", "onnx" }
+        )
+            Assert.Contains($"  {verb} ", root.Output);
     }
 
     [Fact]
     public async Task The_shell_completes_by_the_command_itself()
     {
         Assert.Contains("complete -o filenames -F _dpl_complete dpl", (await ToolProcess.Run("completion", "bash")).Expect(0).Output);
-        string[] found = (await ToolProcess.Run("[suggest:8]", "dpl eval")).Expect(0).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        string[] found = (await ToolProcess.Run("[suggest:8]", "dpl eval"))
+            .Expect(0)
+            .Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(["evaluate"], found);
     }
 
@@ -36,8 +42,26 @@ public sealed class CommandLineTests
     [Theory]
     [InlineData("Cannot parse argument 'x' for option '--seed' as a whole number.", "fit", "photos", "--clip", "tiny", "--seed", "x")]
     [InlineData("for option '--search-margin' as a number.", "search", "photos", "--clip", "tiny", "--search-margin", "much")]
-    [InlineData("--progress 'bar' is unknown: give one of auto, bars, lines, json, none.", "train", "photos", "--clip", "tiny", "--configuration", "uniform:2", "--progress", "bar")]
-    [InlineData("--precision 'half' is unknown: give one of float32, tensorfloat32, bfloat16.", "fit", "photos", "--clip", "tiny", "--precision", "half")]
+    [InlineData(
+        "--progress 'bar' is unknown: give one of auto, bars, lines, json, none.",
+        "train",
+        "photos",
+        "--clip",
+        "tiny",
+        "--configuration",
+        "uniform:2",
+        "--progress",
+        "bar"
+    )]
+    [InlineData(
+        "--precision 'half' is unknown: give one of float32, tensorfloat32, bfloat16.",
+        "fit",
+        "photos",
+        "--clip",
+        "tiny",
+        "--precision",
+        "half"
+    )]
     [InlineData("--contents", "fit", "photos", "--clip", "tiny", "--contents")]
     [InlineData("There is no file or folder 'photos'.", "compare", "photos", "--clip", "tiny")]
     [InlineData("There is no file or folder 'photos'.", "evaluate", "model.zip", "photos")]
@@ -64,10 +88,18 @@ public sealed class CommandLineTests
     public async Task Every_verb_has_help_with_an_example()
     {
         string root = (await ToolProcess.Run("--help")).Expect(0).Output;
-        string[] verbs = [.. root.Split("Commands:")[1].Split("Exit codes:")[0].Split('\n').Where(line => line.StartsWith("  ", StringComparison.Ordinal) && line[2] != ' ').Select(line => line.Trim().Split(' ')[0])];
+        string[] verbs =
+        [
+            .. root.Split("Commands:")[1]
+                .Split("Exit codes:")[0]
+                .Split('\n')
+                .Where(line => line.StartsWith("  ", StringComparison.Ordinal) && line[2] != ' ')
+                .Select(line => line.Trim().Split(' ')[0]),
+        ];
         Assert.Equal(14, verbs.Length);
         ToolProcess.Outcome[] helps = await Task.WhenAll(verbs.Select(verb => ToolProcess.Run(verb, "--help")));
-        foreach (var (verb, help) in verbs.Zip(helps)) Assert.Contains($"  dpl {verb} ", help.Expect(0).Output.Split("Examples:")[1]);
+        foreach (var (verb, help) in verbs.Zip(helps))
+            Assert.Contains($"  dpl {verb} ", help.Expect(0).Output.Split("Examples:")[1]);
     }
 
     /// <summary>Bash itself, with the script that the command prints.</summary>
@@ -96,8 +128,13 @@ public sealed class CommandLineTests
                 try "dpl evaluate my"
                 try "dpl fit te"
                 """;
-            ToolProcess.Outcome outcome = (await ToolProcess.RunProgram("bash", ["--norc", "-c", script], ("PROGRAM", ToolProcess.Program), ("FOLDER", folder))).Expect(0);
-            Assert.Equal(["evaluate", "--training-epochs", "auto|bars|json|lines|none", "ViT-L/14|ViT-L/14@336px", "my model.zip", ""], outcome.Output.Split('\n')[..^1]);
+            ToolProcess.Outcome outcome = (
+                await ToolProcess.RunProgram("bash", ["--norc", "-c", script], ("PROGRAM", ToolProcess.Program), ("FOLDER", folder))
+            ).Expect(0);
+            Assert.Equal(
+                ["evaluate", "--training-epochs", "auto|bars|json|lines|none", "ViT-L/14|ViT-L/14@336px", "my model.zip", ""],
+                outcome.Output.Split('\n')[..^1]
+            );
         }
         finally
         {
@@ -106,6 +143,6 @@ public sealed class CommandLineTests
     }
 
     [Fact]
-    public async Task Verbose_shows_where_it_failed()
-        => Assert.Contains("   at ", (await ToolProcess.Run("zeroshot", "nowhere", "--clip", "tiny", "--verbose")).Expect(2).Error);
+    public async Task Verbose_shows_where_it_failed() =>
+        Assert.Contains("   at ", (await ToolProcess.Run("zeroshot", "nowhere", "--clip", "tiny", "--verbose")).Expect(2).Error);
 }

@@ -15,7 +15,10 @@ public sealed class DataTests : IDisposable
     {
         Touch("dog/1.png", "cat/2.JPG", "cat/deep/1.png", "cat/notes.txt", ".hidden/3.png");
         ImageSets sets = ImageFolder.Read(_folder);
-        Assert.Equal([("cat", "2.JPG"), ("cat", "1.png"), ("dog", "1.png")], sets.Train.Select(row => (row.Label, Path.GetFileName(row.ImagePath))));
+        Assert.Equal(
+            [("cat", "2.JPG"), ("cat", "1.png"), ("dog", "1.png")],
+            sets.Train.Select(row => (row.Label, Path.GetFileName(row.ImagePath)))
+        );
         Assert.Equal(sets.Train, sets.ToEvaluate);
     }
 
@@ -56,8 +59,11 @@ public sealed class DataTests : IDisposable
     [InlineData("path,class\na\0.png,red\n", "line 2")]
     [InlineData("path,class\n", "no rows")]
     [InlineData("", "empty")]
-    public void A_wrong_table_says_where(string text, string part)
-        => Assert.Contains(part, Assert.Throws<InvalidDataException>(() => ImageTable.Read(Write("t.csv", text), new TableColumns(), imageRoot: null)).Message);
+    public void A_wrong_table_says_where(string text, string part) =>
+        Assert.Contains(
+            part,
+            Assert.Throws<InvalidDataException>(() => ImageTable.Read(Write("t.csv", text), new TableColumns(), imageRoot: null)).Message
+        );
 
     [Theory]
     [InlineData("0", 0f)]
@@ -72,8 +78,10 @@ public sealed class DataTests : IDisposable
     {
         string file = Write("t.tsv", $"Path\tClass\tcounts\na.png\tred\t{text}\n");
         ImageSets Read() => ImageTable.Read(file, new TableColumns(Weight: "counts"), imageRoot: null);
-        if (weight is float expected) Assert.Equal(expected, Assert.Single(Read().Train).Weight);
-        else Assert.Contains($"line 2: '{text}' is no weight", Assert.Throws<InvalidDataException>(Read).Message);
+        if (weight is float expected)
+            Assert.Equal(expected, Assert.Single(Read().Train).Weight);
+        else
+            Assert.Contains($"line 2: '{text}' is no weight", Assert.Throws<InvalidDataException>(Read).Message);
     }
 
     /// <summary>Weights and splits are matters of the first table; one that is given beside it, for the test say, may lack them.</summary>
@@ -92,24 +100,48 @@ public sealed class DataTests : IDisposable
         Touch("1.png", "2.png");
         ImageRow Row(string name, string label) => new() { ImagePath = Path.Combine(_folder, name), Label = label };
         var sets = new ImageSets("x", [Row("1.png", "red"), Row("2.png", "blue")], [], [Row("1.png", "red"), Row("3.png", "blue")]);
-        Assert.Contains("One of 2 test images is missing", Assert.Throws<FileNotFoundException>(() => ImageChecks.RequireTest(sets, skipUnreadable: false)).Message);
+        Assert.Contains(
+            "One of 2 test images is missing",
+            Assert.Throws<FileNotFoundException>(() => ImageChecks.RequireTest(sets, skipUnreadable: false)).Message
+        );
         ImageChecks.RequireTest(sets, skipUnreadable: true);
         sets = sets with { Test = [Row("3.png", "blue")] };
-        Assert.Contains("--image-root", Assert.Throws<FileNotFoundException>(() => ImageChecks.RequireTest(sets, skipUnreadable: true)).Message);
+        Assert.Contains(
+            "--image-root",
+            Assert.Throws<FileNotFoundException>(() => ImageChecks.RequireTest(sets, skipUnreadable: true)).Message
+        );
         sets = sets with { Test = [Row("1.png", "green")] };
-        Assert.Contains("'green'; the classes are 'red', 'blue'", Assert.Throws<InvalidDataException>(() => ImageChecks.RequireTest(sets, skipUnreadable: true)).Message);
+        Assert.Contains(
+            "'green'; the classes are 'red', 'blue'",
+            Assert.Throws<InvalidDataException>(() => ImageChecks.RequireTest(sets, skipUnreadable: true)).Message
+        );
     }
 
     [Fact]
     public void A_split_file_of_CoOp_is_read()
     {
-        string file = Write("split_zhou_x.json", """{"train": [["a/1.jpg", 0, "a"], ["b/1.jpg", 1, "b"]], "val": [["a/2.jpg", 0, "a"]], "test": [["b/2.jpg", 1, "b"]]}""");
+        string file = Write(
+            "split_zhou_x.json",
+            """{"train": [["a/1.jpg", 0, "a"], ["b/1.jpg", 1, "b"]], "val": [["a/2.jpg", 0, "a"]], "test": [["b/2.jpg", 1, "b"]]}"""
+        );
         ImageSets sets = SplitFile.Read(file, "/images");
         Assert.Equal(["/images/a/1.jpg", "/images/b/1.jpg"], sets.Train.Select(row => row.ImagePath));
         Assert.Equal("a", Assert.Single(sets.Validation).Label);
         Assert.Equal("b", Assert.Single(sets.Test).Label);
-        Assert.Contains("'val', entry 0", Assert.Throws<InvalidDataException>(() => SplitFile.Read(Write("y.json", """{"train": [["a", 0, "a"]], "val": [["a", "0", "a"]]}"""), null)).Message);
-        Assert.Contains("class 0", Assert.Throws<InvalidDataException>(() => SplitFile.Read(Write("z.json", """{"train": [["a", 0, "a"], ["b", 0, "b"]]}"""), null)).Message);
+        Assert.Contains(
+            "'val', entry 0",
+            Assert
+                .Throws<InvalidDataException>(() =>
+                    SplitFile.Read(Write("y.json", """{"train": [["a", 0, "a"]], "val": [["a", "0", "a"]]}"""), null)
+                )
+                .Message
+        );
+        Assert.Contains(
+            "class 0",
+            Assert
+                .Throws<InvalidDataException>(() => SplitFile.Read(Write("z.json", """{"train": [["a", 0, "a"], ["b", 0, "b"]]}"""), null))
+                .Message
+        );
     }
 
     [Fact]
@@ -117,7 +149,9 @@ public sealed class DataTests : IDisposable
     {
         ImageRow[] rows = [.. Enumerable.Range(0, 60).Select(i => new ImageRow { ImagePath = $"/{i:d2}", Label = $"class {i % 3}" })];
         var sets = new ImageSets("x", rows, rows, rows);
-        ImageSets drawn = FewShotDraw.Draw(sets, 8, seed: 1), again = FewShotDraw.Draw(sets with { Train = [.. rows.Reverse()] }, 8, seed: 1), other = FewShotDraw.Draw(sets, 8, seed: 2);
+        ImageSets drawn = FewShotDraw.Draw(sets, 8, seed: 1),
+            again = FewShotDraw.Draw(sets with { Train = [.. rows.Reverse()] }, 8, seed: 1),
+            other = FewShotDraw.Draw(sets, 8, seed: 2);
         Assert.All(drawn.Train.CountBy(row => row.Label), pair => Assert.Equal(8, pair.Value));
         Assert.All(drawn.Validation.CountBy(row => row.Label), pair => Assert.Equal(4, pair.Value));
         Assert.Equal(60, drawn.Test.Count);
@@ -142,7 +176,10 @@ public sealed class DataTests : IDisposable
         Assert.Contains("'1.cat' and '2.cat'", Assert.Throws<InvalidDataException>(() => ClassNames.Clean(sets)).Message);
         string names = Write("names.tsv", "1.cat\tlion\n");
         Assert.Equal(["2.cat", "lion"], ClassNames.Rename(sets, names).Classes);
-        Assert.Contains("line 1", Assert.Throws<InvalidDataException>(() => ClassNames.Rename(sets, Write("other.tsv", "3.cat\tlion\n"))).Message);
+        Assert.Contains(
+            "line 1",
+            Assert.Throws<InvalidDataException>(() => ClassNames.Rename(sets, Write("other.tsv", "3.cat\tlion\n"))).Message
+        );
     }
 
     /// <summary>Photographs in class folders, by the command itself.</summary>

@@ -6,15 +6,39 @@ namespace Microsoft.ML.Dpl.Tool.Tests;
 public sealed class DrawnData : IDisposable
 {
     /// <summary>Options that make a fit short.</summary>
-    internal static readonly string[] Short = ["--search-epochs", "1", "--training-epochs", "1", "--candidates", "0", "2", "--batch-size", "8", "--validation-per-class", "1", "--threads", "2"];
+    internal static readonly string[] Short =
+    [
+        "--search-epochs",
+        "1",
+        "--training-epochs",
+        "1",
+        "--candidates",
+        "0",
+        "2",
+        "--batch-size",
+        "8",
+        "--validation-per-class",
+        "1",
+        "--threads",
+        "2",
+    ];
 
     private readonly Lazy<Task<ToolProcess.Outcome>> _fit;
 
     public DrawnData()
     {
         Folder = Directory.CreateTempSubdirectory("dpl-tool-test-").FullName;
-        DrawnTaskFiles.Write(DrawnTasks.Named("lighting"), Path.Combine(Folder, "lighting"), trainPerClass: 3, validationPerClass: 1, testPerClass: 2, seed: 1);
-        _fit = new Lazy<Task<ToolProcess.Outcome>>(() => ToolProcess.Run(["fit", Table("train"), "--test", Table("test"), "--clip", "tiny", "--output", Model, .. Short]));
+        DrawnTaskFiles.Write(
+            DrawnTasks.Named("lighting"),
+            Path.Combine(Folder, "lighting"),
+            trainPerClass: 3,
+            validationPerClass: 1,
+            testPerClass: 2,
+            seed: 1
+        );
+        _fit = new Lazy<Task<ToolProcess.Outcome>>(() =>
+            ToolProcess.Run(["fit", Table("train"), "--test", Table("test"), "--clip", "tiny", "--output", Model, .. Short])
+        );
     }
 
     public string Folder { get; }
@@ -27,8 +51,14 @@ public sealed class DrawnData : IDisposable
     public string Table(string split) => File($"lighting/{split}.tsv");
 
     /// <summary>Full path and class of the rows of a table.</summary>
-    public IReadOnlyList<(string Path, string Label)> Rows(string split)
-        => [.. System.IO.File.ReadLines(Table(split)).Skip(1).Select(line => line.Split('\t')).Select(fields => (File($"lighting/{fields[0]}"), fields[1]))];
+    public IReadOnlyList<(string Path, string Label)> Rows(string split) =>
+        [
+            .. System
+                .IO.File.ReadLines(Table(split))
+                .Skip(1)
+                .Select(line => line.Split('\t'))
+                .Select(fields => (File($"lighting/{fields[0]}"), fields[1])),
+        ];
 
     /// <summary>Fits once, whoever asks.</summary>
     internal Task<ToolProcess.Outcome> Fit() => _fit.Value;

@@ -29,8 +29,19 @@ public sealed class EuroSatFitTests(DrawnData data)
         Assert.Equal(EuroSatTiles.Test.Select(tile => tile.Label), results.Test!.Predictions.Select(prediction => prediction.True));
     }
 
-    private static Task<ToolProcess.Outcome> Fit(string model, string tiles, params string[] more)
-        => ToolProcess.Run(
-            ["fit", tiles, .. more, "--clip", "tiny", "--template", EuroSatTiles.Template, "--output", model,
-             "--report", "none", .. DrawnData.Short]);
+    private static Task<ToolProcess.Outcome> Fit(string model, string tiles, params string[] more) =>
+        ToolProcess.Run([
+            "fit",
+            tiles,
+            .. more,
+            "--clip",
+            "tiny",
+            "--template",
+            EuroSatTiles.Template,
+            "--output",
+            model,
+            "--report",
+            "none",
+            .. DrawnData.Short,
+        ]);
 }

@@ -22,8 +22,12 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
     [InlineData("prompts", "npy")]
     public void A_model_goes_out_and_comes_back_with_the_same_scores(string name, string? format)
     {
-        string exported = Path.Combine(_folder, name), zip = Path.Combine(_folder, "again", "model.zip");
-        string said = Run(ExportCommand.Create(), [_model.Zip, "--output", exported, .. format is null ? [] : new[] { "--format", format }]);
+        string exported = Path.Combine(_folder, name),
+            zip = Path.Combine(_folder, "again", "model.zip");
+        string said = Run(
+            ExportCommand.Create(),
+            [_model.Zip, "--output", exported, .. format is null ? [] : new[] { "--format", format }]
+        );
         Assert.Contains(_model.Configuration.ToString(), said);
         Assert.Contains("class_features", said);
         said = Run(ImportCommand.Create(), "--prompts", exported, "--clip", "tiny", "--output", zip);
@@ -34,27 +38,61 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
     [Fact]
     public void Alphas_of_a_search_become_its_configuration()
     {
-        string exported = Path.Combine(_folder, "prompts"), json = Path.Combine(_folder, "configuration.json");
+        string exported = Path.Combine(_folder, "prompts"),
+            json = Path.Combine(_folder, "configuration.json");
         Run(ExportCommand.Create(), _model.Zip, "--output", exported);
         Run(ImportCommand.Create(), "--alphas", exported, "--clip", "tiny", "--output", json);
         Assert.Equal(_model.Configuration, PromptConfiguration.FromJson(File.ReadAllText(json)));
 
         // The same as two files: under the authors' exchanged names the other branch comes first.
-        string text = Path.Combine(exported, "alphas.text.npy"), image = Path.Combine(exported, "alphas.image.npy");
+        string text = Path.Combine(exported, "alphas.text.npy"),
+            image = Path.Combine(exported, "alphas.image.npy");
         string said = Run(ImportCommand.Create(), "--alphas", text, image, "--lengths", "0", "1", "2", "--output", json);
         Assert.Contains("exchanges the two names", said);
         Assert.Contains("Candidate lengths 0 1 2, epoch 2 of 2", said);
         Assert.Equal(_model.Configuration, PromptConfiguration.FromJson(File.ReadAllText(json)));
-        Run(ImportCommand.Create(), "--alphas", image, text, "--names", "right", "--lengths", "0", "1", "2", "--epoch", "2", "--output", json);
+        Run(
+            ImportCommand.Create(),
+            "--alphas",
+            image,
+            text,
+            "--names",
+            "right",
+            "--lengths",
+            "0",
+            "1",
+            "2",
+            "--epoch",
+            "2",
+            "--output",
+            json
+        );
         Assert.Equal(_model.Configuration, PromptConfiguration.FromJson(File.ReadAllText(json)));
     }
 
     [Fact]
     public void Prompts_take_other_classes()
     {
-        string exported = Path.Combine(_folder, "prompts.safetensors"), zip = Path.Combine(_folder, "model.zip");
+        string exported = Path.Combine(_folder, "prompts.safetensors"),
+            zip = Path.Combine(_folder, "model.zip");
         Run(ExportCommand.Create(), _model.Zip, "--output", exported);
-        Assert.Contains("2 classes", Run(ImportCommand.Create(), "--prompts", exported, "--clip", "tiny", "--classes", "a circle", "a square", "--template", "a drawing of {}.", "--output", zip));
+        Assert.Contains(
+            "2 classes",
+            Run(
+                ImportCommand.Create(),
+                "--prompts",
+                exported,
+                "--clip",
+                "tiny",
+                "--classes",
+                "a circle",
+                "a square",
+                "--template",
+                "a drawing of {}.",
+                "--output",
+                zip
+            )
+        );
         using var loaded = (DplTransformer)new MLContext().Model.Load(zip, out _);
         Assert.Equal(["a circle", "a square"], loaded.ClassNames);
         Assert.Equal("a drawing of {}.", loaded.Template);
@@ -65,14 +103,48 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
     {
         Directory.CreateDirectory(Path.Combine(_folder, "full"));
         File.WriteAllText(Path.Combine(_folder, "full", "notes.txt"), "");
-        Assert.Contains("not empty", Assert.Throws<IOException>(() => Run(ExportCommand.Create(), _model.Zip, "--output", Path.Combine(_folder, "full"))).Message);
-        Assert.Contains("--format npy", Assert.Throws<ArgumentException>(() => Run(ExportCommand.Create(), _model.Zip, "--format", "npy", "--output", Path.Combine(_folder, "a.safetensors"))).Message);
-        Assert.Contains("must end in", Assert.Throws<ArgumentException>(() => Run(ExportCommand.Create(), _model.Zip, "--format", "safetensors", "--output", Path.Combine(_folder, "a"))).Message);
+        Assert.Contains(
+            "not empty",
+            Assert.Throws<IOException>(() => Run(ExportCommand.Create(), _model.Zip, "--output", Path.Combine(_folder, "full"))).Message
+        );
+        Assert.Contains(
+            "--format npy",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    Run(ExportCommand.Create(), _model.Zip, "--format", "npy", "--output", Path.Combine(_folder, "a.safetensors"))
+                )
+                .Message
+        );
+        Assert.Contains(
+            "must end in",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    Run(ExportCommand.Create(), _model.Zip, "--format", "safetensors", "--output", Path.Combine(_folder, "a"))
+                )
+                .Message
+        );
         string output = Path.Combine(_folder, "out.json");
-        Assert.Contains("either --alphas or --prompts", Assert.Throws<ArgumentException>(() => Run(ImportCommand.Create(), "--output", output)).Message);
+        Assert.Contains(
+            "either --alphas or --prompts",
+            Assert.Throws<ArgumentException>(() => Run(ImportCommand.Create(), "--output", output)).Message
+        );
         Run(ExportCommand.Create(), _model.Zip, "--output", Path.Combine(_folder, "prompts"));
-        Assert.Contains("--clip", Assert.Throws<ArgumentException>(() => Run(ImportCommand.Create(), "--prompts", Path.Combine(_folder, "prompts"), "--output", output)).Message);
-        Assert.Contains("epochs 1 to 2", Assert.Throws<ArgumentException>(() => Run(ImportCommand.Create(), "--alphas", Path.Combine(_folder, "prompts"), "--epoch", "3", "--output", output)).Message);
+        Assert.Contains(
+            "--clip",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    Run(ImportCommand.Create(), "--prompts", Path.Combine(_folder, "prompts"), "--output", output)
+                )
+                .Message
+        );
+        Assert.Contains(
+            "epochs 1 to 2",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    Run(ImportCommand.Create(), "--alphas", Path.Combine(_folder, "prompts"), "--epoch", "3", "--output", output)
+                )
+                .Message
+        );
         Assert.False(File.Exists(output));
     }
 
@@ -80,10 +152,15 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
     [Fact]
     public async Task The_command_does_it_from_scratch()
     {
-        string exported = Path.Combine(_folder, "prompts"), json = Path.Combine(_folder, "configuration.json"), zip = Path.Combine(_folder, "model.zip");
+        string exported = Path.Combine(_folder, "prompts"),
+            json = Path.Combine(_folder, "configuration.json"),
+            zip = Path.Combine(_folder, "model.zip");
         (await ToolProcess.Run("export", _model.Zip, "--format", "npy", "--output", exported)).Expect(0);
-        string text = Path.Combine(exported, "alphas.text.npy"), image = Path.Combine(exported, "alphas.image.npy");
-        ToolProcess.Outcome configured = (await ToolProcess.Run("import", "--alphas", text, image, "--lengths", "0", "1", "2", "--clip", "tiny", "--output", json)).Expect(0);
+        string text = Path.Combine(exported, "alphas.text.npy"),
+            image = Path.Combine(exported, "alphas.image.npy");
+        ToolProcess.Outcome configured = (
+            await ToolProcess.Run("import", "--alphas", text, image, "--lengths", "0", "1", "2", "--clip", "tiny", "--output", json)
+        ).Expect(0);
         Assert.Contains(_model.Configuration.ToString(), configured.Output);
         Assert.Equal(_model.Configuration, PromptConfiguration.FromJson(File.ReadAllText(json)));
         (await ToolProcess.Run("import", "--prompts", exported, "--clip", "tiny", "--output", zip)).Expect(0);
@@ -95,7 +172,16 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
     private static string Run(System.CommandLine.Command command, params string[] arguments)
     {
         using var said = new StringWriter();
-        int code = command.Parse(arguments).Invoke(new InvocationConfiguration { Output = said, Error = said, EnableDefaultExceptionHandler = false });
+        int code = command
+            .Parse(arguments)
+            .Invoke(
+                new InvocationConfiguration
+                {
+                    Output = said,
+                    Error = said,
+                    EnableDefaultExceptionHandler = false,
+                }
+            );
         Assert.True(code == 0, said.ToString());
         return said.ToString();
     }
@@ -103,7 +189,12 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
     /// <summary>A searched model of three plain colours, saved.</summary>
     public sealed class SavedModel : IDisposable
     {
-        private static readonly (string Name, byte R, byte G, byte B)[] Colours = [("red", 220, 30, 30), ("green", 30, 200, 40), ("blue", 40, 40, 230)];
+        private static readonly (string Name, byte R, byte G, byte B)[] Colours =
+        [
+            ("red", 220, 30, 30),
+            ("green", 30, 200, 40),
+            ("blue", 40, 40, 230),
+        ];
 
         private readonly string _folder = Directory.CreateTempSubdirectory("dpl-tool-model-").FullName;
         private readonly List<Row> _rows = [];
@@ -115,7 +206,12 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
                 for (int i = 0; i < 3; i++)
                 {
                     string path = Path.Combine(_folder, $"{name}{i}.png");
-                    byte[] pixels = [.. Enumerable.Range(0, 40 * 40).SelectMany(p => new byte[] { (byte)(b - i * 5), (byte)(g - p % 7), (byte)(r - i), 255 })];
+                    byte[] pixels =
+                    [
+                        .. Enumerable
+                            .Range(0, 40 * 40)
+                            .SelectMany(p => new byte[] { (byte)(b - i * 5), (byte)(g - p % 7), (byte)(r - i), 255 }),
+                    ];
                     using MLImage image = MLImage.CreateFromPixels(40, 40, MLPixelFormat.Bgra32, pixels);
                     image.Save(path);
                     _rows.Add(new Row { ImagePath = path, Label = name });
@@ -124,15 +220,19 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
             Zip = Path.Combine(_folder, "model.zip");
             var mlContext = new MLContext(1);
             IDataView rows = mlContext.Data.LoadFromEnumerable(_rows);
-            using DplTransformer transformer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
-            {
-                Backbone = ClipBackbone.Tiny,
-                ImageColumnName = nameof(Row.ImagePath),
-                CandidateLengths = [0, 1, 2],
-                SearchEpochs = 2,
-                TrainingEpochs = 1,
-                ValidationRowsPerClass = 1,
-            }).Fit(rows);
+            using DplTransformer transformer = mlContext
+                .MulticlassClassification.Trainers.DifferentiablePromptLearning(
+                    new DplTrainer.Options
+                    {
+                        Backbone = ClipBackbone.Tiny,
+                        ImageColumnName = nameof(Row.ImagePath),
+                        CandidateLengths = [0, 1, 2],
+                        SearchEpochs = 2,
+                        TrainingEpochs = 1,
+                        ValidationRowsPerClass = 1,
+                    }
+                )
+                .Fit(rows);
             Configuration = transformer.Configuration;
             mlContext.Model.Save(transformer, rows.Schema, Zip);
         }

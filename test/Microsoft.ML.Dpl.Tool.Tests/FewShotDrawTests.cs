@@ -6,12 +6,110 @@ namespace Microsoft.ML.Dpl.Tool.Tests;
 /// <summary>Draws of a split file are those that CoOp makes with the same seed.</summary>
 public sealed class FewShotDrawTests
 {
-    /// <summary>Images of each class of Caltech101 in the order of its split file, which has half of them for training and a fifth for validation.</summary>
+    /// <summary>Images of each class of Caltech101 in the order of its split file, which has half of them for training and a fifth for
+    /// validation.</summary>
     private static readonly int[] Caltech101 =
     [
-        435, 200, 796, 55, 797, 42, 42, 47, 54, 46, 33, 127, 98, 43, 85, 91, 50, 43, 123, 47, 59, 62, 107, 47, 69, 73, 70, 50, 51, 57, 67, 52, 65, 68, 75, 64, 53, 64, 85, 67,
-        67, 45, 34, 34, 51, 99, 100, 42, 54, 88, 80, 31, 64, 86, 114, 61, 81, 78, 41, 66, 43, 40, 87, 32, 76, 55, 35, 39, 47, 38, 45, 53, 34, 57, 82, 59, 49, 40, 63, 39,
-        84, 57, 35, 64, 45, 86, 59, 64, 35, 85, 49, 86, 75, 238, 37, 59, 34, 56, 39, 60,
+        435,
+        200,
+        796,
+        55,
+        797,
+        42,
+        42,
+        47,
+        54,
+        46,
+        33,
+        127,
+        98,
+        43,
+        85,
+        91,
+        50,
+        43,
+        123,
+        47,
+        59,
+        62,
+        107,
+        47,
+        69,
+        73,
+        70,
+        50,
+        51,
+        57,
+        67,
+        52,
+        65,
+        68,
+        75,
+        64,
+        53,
+        64,
+        85,
+        67,
+        67,
+        45,
+        34,
+        34,
+        51,
+        99,
+        100,
+        42,
+        54,
+        88,
+        80,
+        31,
+        64,
+        86,
+        114,
+        61,
+        81,
+        78,
+        41,
+        66,
+        43,
+        40,
+        87,
+        32,
+        76,
+        55,
+        35,
+        39,
+        47,
+        38,
+        45,
+        53,
+        34,
+        57,
+        82,
+        59,
+        49,
+        40,
+        63,
+        39,
+        84,
+        57,
+        35,
+        64,
+        45,
+        86,
+        59,
+        64,
+        35,
+        85,
+        49,
+        86,
+        75,
+        238,
+        37,
+        59,
+        34,
+        56,
+        39,
+        60,
     ];
 
     /// <summary>CPython's <c>random.seed(seed); random.sample(range(count), taken)</c>.</summary>
@@ -21,10 +119,15 @@ public sealed class FewShotDrawTests
     [InlineData(1, 20, new[] { 4, 18, 2, 8, 3, 7, 12, 14, 13, 10, 6, 15, 1, 16, 0, 9 })]
     [InlineData(2, 87, new[] { 7, 11, 10, 46 })]
     [InlineData(-3, 1000, new[] { 243, 606, 557, 133, 378, 937, 618, 485, 640, 594, 67, 620, 13, 930, 857, 480 })]
-    [InlineData(int.MaxValue, 100000, new[] { 41649, 15776, 25735, 38059, 94115, 43550, 980, 70560, 25342, 20152, 28583, 67845, 57638, 44334, 82610, 89629 })]
+    [InlineData(
+        int.MaxValue,
+        100000,
+        new[] { 41649, 15776, 25735, 38059, 94115, 43550, 980, 70560, 25342, 20152, 28583, 67845, 57638, 44334, 82610, 89629 }
+    )]
     [InlineData(7, 5, new[] { 2, 1, 3, 0, 4 })]
     [InlineData(7, 100, new int[0])]
-    public void Samples_are_those_of_Python(int seed, int count, int[] expected) => Assert.Equal(expected, new PythonRandom(seed).Sample(count, expected.Length));
+    public void Samples_are_those_of_Python(int seed, int count, int[] expected) =>
+        Assert.Equal(expected, new PythonRandom(seed).Sample(count, expected.Length));
 
     /// <summary>The generator is made anew after 624 words.</summary>
     [Fact]
@@ -38,16 +141,31 @@ public sealed class FewShotDrawTests
     }
 
     /// <summary>
-    /// The split file is not at hand, but three draws from it are: what the seeds put on one place of the file must be one image, and no image may have two places.
+    /// The split file is not at hand, but three draws from it are: what the seeds put on one place of the file must be one image, and no
+    /// image may have two places.
     /// </summary>
     [Fact]
     public void The_draws_of_Caltech101_fit_one_split_file()
     {
-        (string Path, string Label)[] Table(string name) => [.. File.ReadLines(GoldenFolder.At($"draws/caltech101/{name}")).Skip(1).Select(line => line.Split('\t')).Select(fields => (fields[0], fields[1]))];
+        (string Path, string Label)[] Table(string name) =>
+            [
+                .. File.ReadLines(GoldenFolder.At($"draws/caltech101/{name}"))
+                    .Skip(1)
+                    .Select(line => line.Split('\t'))
+                    .Select(fields => (fields[0], fields[1])),
+            ];
         string[] classes = [.. Table("shot16-seed1.train.tsv").Select(row => row.Label).Distinct()];
         Assert.Equal(Caltech101.Length, classes.Length);
-        ImageRow[] Places(double share) => [.. classes.Zip(Caltech101).SelectMany(pair =>
-            Enumerable.Range(0, (int)Math.Round(pair.Second * share)).Select(i => new ImageRow { ImagePath = $"{pair.First} {i}", Label = pair.First }))];
+        ImageRow[] Places(double share) =>
+            [
+                .. classes
+                    .Zip(Caltech101)
+                    .SelectMany(pair =>
+                        Enumerable
+                            .Range(0, (int)Math.Round(pair.Second * share))
+                            .Select(i => new ImageRow { ImagePath = $"{pair.First} {i}", Label = pair.First })
+                    ),
+            ];
         var sets = new ImageSets("split", Places(0.5), Places(0.2), []) { IsCoOpSplit = true };
 
         var image = new Dictionary<string, string>();
@@ -61,7 +179,8 @@ public sealed class FewShotDrawTests
                 Assert.Equal(expected.Select(row => row.Label), rows.Select(row => row.Label));
                 foreach (var (place, path) in rows.Zip(expected, (row, e) => ($"{name} {row.ImagePath}", e.Path)))
                 {
-                    if (image.TryAdd(place, path)) continue;
+                    if (image.TryAdd(place, path))
+                        continue;
                     Assert.Equal(image[place], path);
                     shared++;
                 }

@@ -10,8 +10,17 @@ public sealed class FiguresTests
     [InlineData(60, "fit, search: epoch 3/60, loss 1.234, 00:01:05 left")]
     [InlineData(40, "fit, search: epoch 3/60, 00:01:05 left")]
     [InlineData(10, "fit, search: epoch 3/60")]
-    public void Less_important_figures_give_way(int width, string expected)
-        => Assert.Equal(expected, new Figures().Add(0, "fit, search: epoch 3/60").Add(2, "loss 1.234").Add(4, null).Add(3, Figures.Rate(12.46)).Add(1, Figures.Left(TimeSpan.FromSeconds(65))).Within(width));
+    public void Less_important_figures_give_way(int width, string expected) =>
+        Assert.Equal(
+            expected,
+            new Figures()
+                .Add(0, "fit, search: epoch 3/60")
+                .Add(2, "loss 1.234")
+                .Add(4, null)
+                .Add(3, Figures.Rate(12.46))
+                .Add(1, Figures.Left(TimeSpan.FromSeconds(65)))
+                .Within(width)
+        );
 
     [Fact]
     public void Times_have_days_where_there_are_some()

@@ -18,7 +18,11 @@ public sealed class FitTests(DrawnData data)
         Assert.DoesNotContain('\u001b', fit.Output + fit.Error);
         FitResults results = ResultsJson.ReadFile(Path.ChangeExtension(data.Model, ".results.json"));
         Assert.Equal(data.Rows("test").Count, results.Test!.Predictions.Count);
-        Assert.Equal(results.Test.Predictions.Count(p => p.True == p.Predicted) / (double)results.Test.Predictions.Count, results.Test.Accuracy.Accuracy, 9);
+        Assert.Equal(
+            results.Test.Predictions.Count(p => p.True == p.Predicted) / (double)results.Test.Predictions.Count,
+            results.Test.Accuracy.Accuracy,
+            9
+        );
         Assert.Single(results.Search!.Epochs);
         Assert.Single(results.Training!.Epochs);
         Assert.Equal(data.Model, results.ModelPath);
@@ -40,8 +44,30 @@ public sealed class FitTests(DrawnData data)
     public async Task Search_and_train_are_the_two_halves_of_fit()
     {
         (await data.Fit()).Expect(0);
-        string configuration = data.File("configuration.json"), model = data.File("trained.zip");
-        string[] search = ["search", data.Table("train"), "--clip", "tiny", "--output", configuration, "--search-epochs", "1", "--candidates", "0", "2", "--batch-size", "8", "--validation-per-class", "1", "--threads", "2", "--progress", "json"];
+        string configuration = data.File("configuration.json"),
+            model = data.File("trained.zip");
+        string[] search =
+        [
+            "search",
+            data.Table("train"),
+            "--clip",
+            "tiny",
+            "--output",
+            configuration,
+            "--search-epochs",
+            "1",
+            "--candidates",
+            "0",
+            "2",
+            "--batch-size",
+            "8",
+            "--validation-per-class",
+            "1",
+            "--threads",
+            "2",
+            "--progress",
+            "json",
+        ];
         ToolProcess.Outcome searched = (await ToolProcess.Run(search)).Expect(0);
         PromptConfiguration found = PromptConfiguration.FromJson(File.ReadAllText(configuration));
         Assert.Equal(DplModelInfo.Read(data.Model).Configuration, found);
@@ -61,8 +87,27 @@ public sealed class FitTests(DrawnData data)
         }
         Assert.NotEqual(0, steps);
 
-        ToolProcess.Outcome trained = (await ToolProcess.Run(
-            "train", data.Table("train"), "--clip", "tiny", "--configuration", configuration, "--output", model, "--json", "none", "--report", "none", "--training-epochs", "2", "--batch-size", "8", "--quiet")).Expect(0);
+        ToolProcess.Outcome trained = (
+            await ToolProcess.Run(
+                "train",
+                data.Table("train"),
+                "--clip",
+                "tiny",
+                "--configuration",
+                configuration,
+                "--output",
+                model,
+                "--json",
+                "none",
+                "--report",
+                "none",
+                "--training-epochs",
+                "2",
+                "--batch-size",
+                "8",
+                "--quiet"
+            )
+        ).Expect(0);
         Assert.Empty(trained.Error);
         Assert.Equal(found, DplModelInfo.Read(model).Configuration);
         Assert.False(File.Exists(Path.ChangeExtension(model, ".results.json")));
@@ -73,14 +118,36 @@ public sealed class FitTests(DrawnData data)
     public async Task Compare_tests_every_configuration()
     {
         string json = data.File("compare.json");
-        ToolProcess.Outcome compared = (await ToolProcess.Run(
-            ["compare", data.Table("train"), "--test", data.Table("test"), "--clip", "tiny", "--configuration", "zero-shot", "--configuration", "uniform:2", "--configuration", "search", "--json", json, .. DrawnData.Short])).Expect(0);
+        ToolProcess.Outcome compared = (
+            await ToolProcess.Run([
+                "compare",
+                data.Table("train"),
+                "--test",
+                data.Table("test"),
+                "--clip",
+                "tiny",
+                "--configuration",
+                "zero-shot",
+                "--configuration",
+                "uniform:2",
+                "--configuration",
+                "search",
+                "--json",
+                json,
+                .. DrawnData.Short,
+            ])
+        ).Expect(0);
         using JsonDocument table = JsonDocument.Parse(File.ReadAllText(json));
-        Assert.Equal(["zero-shot", "uniform:2", "search"], table.RootElement.EnumerateArray().Select(row => row.GetProperty("name").GetString()!));
+        Assert.Equal(
+            ["zero-shot", "uniform:2", "search"],
+            table.RootElement.EnumerateArray().Select(row => row.GetProperty("name").GetString()!)
+        );
         ToolProcess.Outcome alone = (await ToolProcess.Run("zeroshot", data.Table("test"), "--clip", "tiny", "--format", "json")).Expect(0);
         using JsonDocument zeroShot = JsonDocument.Parse(alone.Output);
         Assert.Equal(
-            zeroShot.RootElement.GetProperty("accuracy").GetProperty("accuracy").GetDouble(), table.RootElement[0].GetProperty("accuracy").GetProperty("accuracy").GetDouble());
+            zeroShot.RootElement.GetProperty("accuracy").GetProperty("accuracy").GetDouble(),
+            table.RootElement[0].GetProperty("accuracy").GetProperty("accuracy").GetDouble()
+        );
         Assert.Contains("uniform:2", compared.Output);
     }
 
@@ -88,13 +155,41 @@ public sealed class FitTests(DrawnData data)
     [Fact]
     public async Task Baselines_learn_from_the_same_images()
     {
-        string model = data.File("compared.zip"), runs = data.File("runs");
+        string model = data.File("compared.zip"),
+            runs = data.File("runs");
         Directory.CreateDirectory(Path.Combine(runs, "fit"));
         File.WriteAllText(Path.Combine(runs, "fit", "events.out.tfevents.1.other"), "");
-        ToolProcess.Outcome fit = (await ToolProcess.Run(
-            "fit", data.Table("train"), "--test", data.Table("test"), "--clip", "tiny", "--output", model, "--report", "none", "--search-epochs", "1", "--training-epochs", "1", "--candidates", "0", "1", "--batch-size", "8",
-            "--baseline", "uniform:1", "--tensorboard", runs)).Expect(0);
-        Assert.Contains(fit.ErrorLines, line => line.StartsWith("uniform:1, training: epoch 1/1", StringComparison.Ordinal) && line.Contains("validation accuracy", StringComparison.Ordinal));
+        ToolProcess.Outcome fit = (
+            await ToolProcess.Run(
+                "fit",
+                data.Table("train"),
+                "--test",
+                data.Table("test"),
+                "--clip",
+                "tiny",
+                "--output",
+                model,
+                "--report",
+                "none",
+                "--search-epochs",
+                "1",
+                "--training-epochs",
+                "1",
+                "--candidates",
+                "0",
+                "1",
+                "--batch-size",
+                "8",
+                "--baseline",
+                "uniform:1",
+                "--tensorboard",
+                runs
+            )
+        ).Expect(0);
+        Assert.Contains(fit.ErrorLines, line =>
+            line.StartsWith("uniform:1, training: epoch 1/1", StringComparison.Ordinal)
+            && line.Contains("validation accuracy", StringComparison.Ordinal)
+        );
         FitResults results = ResultsJson.ReadFile(Path.ChangeExtension(model, ".results.json"));
         Assert.Equal("Of each class 4 training images were set aside for validation, but never all.", results.Data!.SetAside);
         Assert.Equal("lighting", results.Asked.Task);
@@ -103,7 +198,9 @@ public sealed class FitTests(DrawnData data)
         Assert.Equal(results.Test!.Accuracy.Accuracy - row.Accuracy.Accuracy, row.Difference!.Difference, 9);
         Assert.True(row.Seconds > 0);
         Assert.True(results.Stages[0].PeakBytes <= results.Stages[1].PeakBytes);
-        Assert.Contains(fit.ErrorLines, line => line.StartsWith("Warning:", StringComparison.Ordinal) && line.Contains(Path.Combine(runs, "fit"), StringComparison.Ordinal));
+        Assert.Contains(fit.ErrorLines, line =>
+            line.StartsWith("Warning:", StringComparison.Ordinal) && line.Contains(Path.Combine(runs, "fit"), StringComparison.Ordinal)
+        );
         Assert.Single(Directory.EnumerateFiles(Path.Combine(runs, "uniform-1")));
     }
 
@@ -113,7 +210,20 @@ public sealed class FitTests(DrawnData data)
     {
         Skip.If(OperatingSystem.IsWindows(), "there are no signals");
         string model = data.File("cancelled.zip");
-        using Process process = ToolProcess.Start("train", data.Table("train"), "--clip", "tiny", "--configuration", "uniform:2", "--output", model, "--training-epochs", "100000", "--batch-size", "8");
+        using Process process = ToolProcess.Start(
+            "train",
+            data.Table("train"),
+            "--clip",
+            "tiny",
+            "--configuration",
+            "uniform:2",
+            "--output",
+            model,
+            "--training-epochs",
+            "100000",
+            "--batch-size",
+            "8"
+        );
         try
         {
             using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
@@ -132,7 +242,8 @@ public sealed class FitTests(DrawnData data)
         }
         finally
         {
-            if (!process.HasExited) process.Kill();
+            if (!process.HasExited)
+                process.Kill();
         }
     }
 
@@ -141,7 +252,9 @@ public sealed class FitTests(DrawnData data)
     {
         string blocked = data.File("file");
         File.WriteAllText(blocked, "in the way");
-        ToolProcess.Outcome outcome = (await ToolProcess.Run("fit", data.Table("train"), "--clip", "tiny", "--output", Path.Combine(blocked, "model.zip"))).Expect(2);
+        ToolProcess.Outcome outcome = (
+            await ToolProcess.Run("fit", data.Table("train"), "--clip", "tiny", "--output", Path.Combine(blocked, "model.zip"))
+        ).Expect(2);
         Assert.Contains("--output", Assert.Single(outcome.ErrorLines));
     }
 }

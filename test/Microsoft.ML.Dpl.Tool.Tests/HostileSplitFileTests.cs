@@ -8,12 +8,16 @@ namespace Microsoft.ML.Dpl.Tool.Tests;
 /// <summary>Damaged split files are read or refused with the documented exception.</summary>
 public sealed class HostileSplitFileTests(ITestOutputHelper output)
 {
-    private static readonly byte[] Whole = """{"train": [["a/1.jpg", 0, "a"], ["b/1.jpg", 1, "b"]], "val": [["a/2.jpg", 0, "a"]], "test": [["b/2.jpg", 1, "b"]]}"""u8.ToArray();
+    private static readonly byte[] Whole =
+        """{"train": [["a/1.jpg", 0, "a"], ["b/1.jpg", 1, "b"]], "val": [["a/2.jpg", 0, "a"]], "test": [["b/2.jpg", 1, "b"]]}"""u8.ToArray();
 
     [Fact]
     public void Hostile_splits_are_read_or_refused()
     {
-        int cases = int.TryParse(Environment.GetEnvironmentVariable("DPL_FUZZ_CASES"), CultureInfo.InvariantCulture, out int all) ? Math.Max(all / 20, 100) : 100, read = 0;
+        int cases = int.TryParse(Environment.GetEnvironmentVariable("DPL_FUZZ_CASES"), CultureInfo.InvariantCulture, out int all)
+                ? Math.Max(all / 20, 100)
+                : 100,
+            read = 0;
         string file = Path.Combine(Directory.CreateTempSubdirectory("dpl-split-").FullName, "split_zhou_x.json");
         try
         {

@@ -18,7 +18,25 @@ public sealed class InterruptionTests(DrawnData data)
         Skip.If(OperatingSystem.IsWindows(), "there are no signals");
         string model = data.File("searching.zip");
         ToolProcess.Outcome outcome = await Interrupted(
-            line => line.Contains("search: epoch 1/", StringComparison.Ordinal), ["fit", data.Table("train"), "--clip", "tiny", "--output", model, "--search-epochs", "100000", "--candidates", "0", "2", "--batch-size", "8", "--validation-per-class", "1"]);
+            line => line.Contains("search: epoch 1/", StringComparison.Ordinal),
+            [
+                "fit",
+                data.Table("train"),
+                "--clip",
+                "tiny",
+                "--output",
+                model,
+                "--search-epochs",
+                "100000",
+                "--candidates",
+                "0",
+                "2",
+                "--batch-size",
+                "8",
+                "--validation-per-class",
+                "1",
+            ]
+        );
         Assert.Equal(Cancelled, outcome.ExitCode);
         Assert.Contains("once more ends at once", outcome.Error);
         Assert.Contains("the model is the best there was by then", outcome.Error);
@@ -33,7 +51,25 @@ public sealed class InterruptionTests(DrawnData data)
         string json = data.File("part.json");
         ToolProcess.Outcome outcome = await Interrupted(
             line => line.Contains("uniform:2, training: epoch 1/", StringComparison.Ordinal),
-            ["compare", data.Table("train"), "--test", data.Table("test"), "--clip", "tiny", "--configuration", "zero-shot", "--configuration", "uniform:2", "--json", json, "--training-epochs", "100000", "--batch-size", "8"]);
+            [
+                "compare",
+                data.Table("train"),
+                "--test",
+                data.Table("test"),
+                "--clip",
+                "tiny",
+                "--configuration",
+                "zero-shot",
+                "--configuration",
+                "uniform:2",
+                "--json",
+                json,
+                "--training-epochs",
+                "100000",
+                "--batch-size",
+                "8",
+            ]
+        );
         Assert.Equal(Cancelled, outcome.ExitCode);
         Assert.Contains("1 of 2 configurations were compared", outcome.Error);
         Assert.Contains("zero-shot", outcome.Output);
@@ -47,7 +83,11 @@ public sealed class InterruptionTests(DrawnData data)
         Skip.If(OperatingSystem.IsWindows(), "there are no signals");
         (await data.Fit()).Expect(0);
         string path = data.Rows("test")[0].Path;
-        ToolProcess.Outcome outcome = await Interrupted(line => line.Contains("\"done\":1", StringComparison.Ordinal), ["predict", data.Model, "-", "--batch-size", "1", "--progress", "json"], path + "\n");
+        ToolProcess.Outcome outcome = await Interrupted(
+            line => line.Contains("\"done\":1", StringComparison.Ordinal),
+            ["predict", data.Model, "-", "--batch-size", "1", "--progress", "json"],
+            path + "\n"
+        );
         Assert.Equal(Cancelled, outcome.ExitCode);
         Assert.Contains(Path.GetFileName(path), outcome.Output);
         Assert.Contains("Cancelled after 1 images.", outcome.Error);
@@ -62,33 +102,56 @@ public sealed class InterruptionTests(DrawnData data)
         using var held = new ManualResetEventSlim();
         try
         {
-            foreach (string path in Directory.GetFiles(ClipBackbone.Tiny.Location!)) hub.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
+            foreach (string path in Directory.GetFiles(ClipBackbone.Tiny.Location!))
+                hub.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
             // The first answer breaks off, the second does not come.
             int asked = 0;
             hub.Change = (request, answer) =>
             {
-                if (!request.AtCdn || request.Method != "GET") return answer;
-                if (Interlocked.Increment(ref asked) == 1) return answer with { CutAfter = answer.Body.Length / 2 };
+                if (!request.AtCdn || request.Method != "GET")
+                    return answer;
+                if (Interlocked.Increment(ref asked) == 1)
+                    return answer with { CutAfter = answer.Body.Length / 2 };
                 held.Wait(Limit);
                 return answer;
             };
             using Process process = ToolProcess.Start(
-                ["train", data.Table("train"), "--clip", HubServer.Repository, "--configuration", "uniform:2", "--output", home.File("model.zip")],
-                [("HF_HOME", home.FullPath), ("HF_ENDPOINT", hub.Address.AbsoluteUri), ("HF_HUB_CACHE", ""), ("HF_TOKEN", ""), ("HF_HUB_OFFLINE", "")]);
+                [
+                    "train",
+                    data.Table("train"),
+                    "--clip",
+                    HubServer.Repository,
+                    "--configuration",
+                    "uniform:2",
+                    "--output",
+                    home.File("model.zip"),
+                ],
+                [
+                    ("HF_HOME", home.FullPath),
+                    ("HF_ENDPOINT", hub.Address.AbsoluteUri),
+                    ("HF_HUB_CACHE", ""),
+                    ("HF_TOKEN", ""),
+                    ("HF_HUB_OFFLINE", ""),
+                ]
+            );
             try
             {
                 using var limit = new CancellationTokenSource(Limit);
-                while (Volatile.Read(ref asked) < 2) await Task.Delay(20, limit.Token);
+                while (Volatile.Read(ref asked) < 2)
+                    await Task.Delay(20, limit.Token);
                 Signals.Interrupt(process);
                 string error = await process.StandardError.ReadToEndAsync(limit.Token);
                 await process.WaitForExitAsync(limit.Token);
                 Assert.True(process.ExitCode == Cancelled, error);
                 Assert.Contains("What was downloaded is kept", error);
-                Assert.Contains(Directory.EnumerateFiles(home.FullPath, "*", SearchOption.AllDirectories), file => file.EndsWith(".incomplete", StringComparison.Ordinal) && new FileInfo(file).Length > 0);
+                Assert.Contains(Directory.EnumerateFiles(home.FullPath, "*", SearchOption.AllDirectories), file =>
+                    file.EndsWith(".incomplete", StringComparison.Ordinal) && new FileInfo(file).Length > 0
+                );
             }
             finally
             {
-                if (!process.HasExited) process.Kill();
+                if (!process.HasExited)
+                    process.Kill();
             }
         }
         finally
@@ -97,7 +160,8 @@ public sealed class InterruptionTests(DrawnData data)
         }
     }
 
-    /// <summary>These say nothing while they work: they are interrupted once libtorch is being loaded, which comes before all else that takes long.</summary>
+    /// <summary>These say nothing while they work: they are interrupted once libtorch is being loaded, which comes before all else that
+    /// takes long.</summary>
     [SkippableTheory]
     [InlineData("export", "prompts")]
     [InlineData("export", "prompts.safetensors")]
@@ -112,7 +176,8 @@ public sealed class InterruptionTests(DrawnData data)
         try
         {
             using var limit = new CancellationTokenSource(Limit);
-            Task<string> output = process.StandardOutput.ReadToEndAsync(limit.Token), error = process.StandardError.ReadToEndAsync(limit.Token);
+            Task<string> output = process.StandardOutput.ReadToEndAsync(limit.Token),
+                error = process.StandardError.ReadToEndAsync(limit.Token);
             while (!File.ReadAllText($"/proc/{process.Id}/maps").Contains("libtorch_cpu", StringComparison.Ordinal))
             {
                 Assert.False(process.HasExited);
@@ -127,7 +192,8 @@ public sealed class InterruptionTests(DrawnData data)
         }
         finally
         {
-            if (!process.HasExited) process.Kill();
+            if (!process.HasExited)
+                process.Kill();
         }
     }
 
@@ -141,14 +207,34 @@ public sealed class InterruptionTests(DrawnData data)
         {
             ToolProcess.Outcome outcome = await Interrupted(
                 line => line.Contains("training: epoch 1/", StringComparison.Ordinal),
-                ["train", data.Table("train"), "--clip", "tiny", "--configuration", "uniform:2", "--output", model, "--training-epochs", "100000", "--batch-size", "24"], times: 2);
+                [
+                    "train",
+                    data.Table("train"),
+                    "--clip",
+                    "tiny",
+                    "--configuration",
+                    "uniform:2",
+                    "--output",
+                    model,
+                    "--training-epochs",
+                    "100000",
+                    "--batch-size",
+                    "24",
+                ],
+                times: 2
+            );
             Assert.Equal(Cancelled, outcome.ExitCode);
         }
         Assert.DoesNotContain(Directory.GetFiles(data.Folder), path => path.EndsWith(".partial", StringComparison.Ordinal));
     }
 
     /// <summary>Runs the command until a line on its error stream, and interrupts it there.</summary>
-    private static async Task<ToolProcess.Outcome> Interrupted(Func<string, bool> isTime, string[] arguments, string? input = null, int times = 1)
+    private static async Task<ToolProcess.Outcome> Interrupted(
+        Func<string, bool> isTime,
+        string[] arguments,
+        string? input = null,
+        int times = 1
+    )
     {
         using Process process = ToolProcess.Start(arguments);
         try
@@ -162,13 +248,17 @@ public sealed class InterruptionTests(DrawnData data)
                 await process.StandardInput.FlushAsync(limit.Token);
             }
             var said = new List<string>();
-            do said.Add(await process.StandardError.ReadLineAsync(limit.Token) ?? throw new InvalidOperationException(string.Join('\n', said)));
+            do said.Add(
+                await process.StandardError.ReadLineAsync(limit.Token) ?? throw new InvalidOperationException(string.Join('\n', said))
+            );
             while (!isTime(said[^1]));
             for (int i = 0; i < times; i++)
             {
                 // Two that are not far enough apart count as one.
-                if (i > 0) await Task.Delay(100, limit.Token);
-                if (!process.HasExited) Signals.Interrupt(process);
+                if (i > 0)
+                    await Task.Delay(100, limit.Token);
+                if (!process.HasExited)
+                    Signals.Interrupt(process);
             }
             said.Add(await process.StandardError.ReadToEndAsync(limit.Token));
             await process.WaitForExitAsync(limit.Token);
@@ -176,7 +266,8 @@ public sealed class InterruptionTests(DrawnData data)
         }
         finally
         {
-            if (!process.HasExited) process.Kill();
+            if (!process.HasExited)
+                process.Kill();
         }
     }
 }

@@ -5,11 +5,16 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Tests;
 
-/// <summary>A command with a workspace that is killed and given again: nothing is done twice, and nothing is missing in what it writes.</summary>
+/// <summary>A command with a workspace that is killed and given again: nothing is done twice, and nothing is missing in what it
+/// writes.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed class KilledCommandTests(DrawnData data)
 {
-    private const string SearchEnded = "fit, search: epoch 2/2", TrainingBegun = "fit, training: epoch 1/20", TrainingUnderWay = "fit, training: epoch 2/20", BaselineBegun = "uniform:2, training: epoch 1/20", BaselineUnderWay = "uniform:2, training: epoch 2/20";
+    private const string SearchEnded = "fit, search: epoch 2/2",
+        TrainingBegun = "fit, training: epoch 1/20",
+        TrainingUnderWay = "fit, training: epoch 2/20",
+        BaselineBegun = "uniform:2, training: epoch 1/20",
+        BaselineUnderWay = "uniform:2, training: epoch 2/20";
 
     [Fact]
     [Trait("Category", "Slow")]
@@ -34,13 +39,17 @@ public sealed class KilledCommandTests(DrawnData data)
         Assert.DoesNotContain(BaselineBegun, last.Error);
         Assert.Contains("uniform:2, training: epoch 20/20", last.Error);
         Assert.Equal(Prompts("whole.zip"), Prompts("killed.zip"));
-        FitResults expected = Results("whole.zip"), results = Results("killed.zip");
+        FitResults expected = Results("whole.zip"),
+            results = Results("killed.zip");
         Assert.Equal(20, results.Training!.Epochs.Count);
         Assert.Equal(Json(expected.Training), Json(results.Training));
         Assert.Equal(Json(expected.Search), Json(results.Search));
         Assert.Equal(Json(expected.Test!.Predictions), Json(results.Test!.Predictions));
         // All but the time that it took.
-        Assert.Equal(Json(expected.Comparison.Select(row => row with { Seconds = null })), Json(results.Comparison.Select(row => row with { Seconds = null })));
+        Assert.Equal(
+            Json(expected.Comparison.Select(row => row with { Seconds = null })),
+            Json(results.Comparison.Select(row => row with { Seconds = null }))
+        );
         Assert.Equal(["Search", "Training", "Test"], results.Stages.Select(stage => stage.Name));
         Assert.All(results.Stages, stage => Assert.True(stage.Seconds > 0, stage.Name));
         // Done, and so the next one begins anew.
@@ -49,10 +58,35 @@ public sealed class KilledCommandTests(DrawnData data)
 
     // Epochs enough that a kill at the second comes well before the end.
     private string[] Fit(string model) =>
-    [
-        "fit", data.Table("train"), "--test", data.Table("test"), "--clip", "tiny", "--output", data.File(model), "--report", "none", "--baseline", "uniform:2", "--search-epochs", "2", "--training-epochs", "20",
-        "--candidates", "0", "2", "--batch-size", "8", "--validation-per-class", "1", "--threads", "2", "--progress", "lines",
-    ];
+        [
+            "fit",
+            data.Table("train"),
+            "--test",
+            data.Table("test"),
+            "--clip",
+            "tiny",
+            "--output",
+            data.File(model),
+            "--report",
+            "none",
+            "--baseline",
+            "uniform:2",
+            "--search-epochs",
+            "2",
+            "--training-epochs",
+            "20",
+            "--candidates",
+            "0",
+            "2",
+            "--batch-size",
+            "8",
+            "--validation-per-class",
+            "1",
+            "--threads",
+            "2",
+            "--progress",
+            "lines",
+        ];
 
     /// <summary>Runs the command and kills it without warning once a line has these words.</summary>
     /// <returns>What it had written to the error stream.</returns>
@@ -66,7 +100,8 @@ public sealed class KilledCommandTests(DrawnData data)
             while (await process.StandardError.ReadLineAsync(limit.Token) is { } line)
             {
                 lines.Add(line);
-                if (line.Contains(words, StringComparison.Ordinal)) return string.Join('\n', lines);
+                if (line.Contains(words, StringComparison.Ordinal))
+                    return string.Join('\n', lines);
             }
         }
         finally

@@ -16,11 +16,13 @@ public sealed class OutputFileTests : IDisposable
         string path = _folder.File("new/model.zip");
         OutputFile file = OutputFile.Check(path, "--output");
         file.Write(temporary => File.WriteAllText(temporary, "first"));
-        Assert.Throws<FormatException>(() => file.Write(temporary =>
-        {
-            File.WriteAllText(temporary, "half");
-            throw new FormatException();
-        }));
+        Assert.Throws<FormatException>(() =>
+            file.Write(temporary =>
+            {
+                File.WriteAllText(temporary, "half");
+                throw new FormatException();
+            })
+        );
         Assert.Equal("first", File.ReadAllText(path));
         Assert.Single(Directory.GetFiles(Path.GetDirectoryName(path)!));
     }
@@ -30,7 +32,9 @@ public sealed class OutputFileTests : IDisposable
     {
         string path = _folder.File("model.zip");
         OutputFile file = OutputFile.Check(path, "--output");
-        string message = Assert.Throws<IOException>(() => file.Write(temporary => throw new IOException($"No space left on device : '{temporary}'"))).Message;
+        string message = Assert
+            .Throws<IOException>(() => file.Write(temporary => throw new IOException($"No space left on device : '{temporary}'")))
+            .Message;
         Assert.Equal($"'{path}' cannot be written: No space left on device : '{path}'.", message);
         Directory.CreateDirectory(path);
         Assert.DoesNotContain(".partial", Assert.Throws<IOException>(() => OutputFile.Check(path, "--output")).Message);
@@ -55,12 +59,14 @@ public sealed class OutputFileTests : IDisposable
     {
         string path = _folder.File("model.zip");
         int left = -1;
-        OutputFile.Check(path, "--output").Write(temporary =>
-        {
-            File.WriteAllText(temporary, "half");
-            OutputFile.Abandon(() => left = Directory.GetFiles(_folder.FullPath).Length);
-            File.WriteAllText(temporary, "whole");
-        });
+        OutputFile
+            .Check(path, "--output")
+            .Write(temporary =>
+            {
+                File.WriteAllText(temporary, "half");
+                OutputFile.Abandon(() => left = Directory.GetFiles(_folder.FullPath).Length);
+                File.WriteAllText(temporary, "whole");
+            });
         Assert.Equal(0, left);
         Assert.Equal("whole", File.ReadAllText(path));
     }
@@ -68,7 +74,9 @@ public sealed class OutputFileTests : IDisposable
     [Fact]
     public void Files_that_belong_together_are_placed_together()
     {
-        string path = _folder.File("model.onnx"), data = _folder.File("model.onnx.data"), partial = "";
+        string path = _folder.File("model.onnx"),
+            data = _folder.File("model.onnx.data"),
+            partial = "";
         File.WriteAllText(path, "old");
         OutputFile file = OutputFile.Check(path, "--output");
         file.Write(temporary =>
@@ -79,12 +87,16 @@ public sealed class OutputFileTests : IDisposable
             Assert.Equal("old", File.ReadAllText(path));
         });
         Assert.Equal(("model", "data"), (File.ReadAllText(path), File.ReadAllText(data)));
-        string message = Assert.Throws<IOException>(() => file.Write(temporary =>
-        {
-            Directory.CreateDirectory(temporary);
-            File.WriteAllText(Path.Combine(temporary, "model.onnx"), "half");
-            throw new IOException($"No space left on device : '{Path.Combine(temporary, "model.onnx.data")}'");
-        })).Message;
+        string message = Assert
+            .Throws<IOException>(() =>
+                file.Write(temporary =>
+                {
+                    Directory.CreateDirectory(temporary);
+                    File.WriteAllText(Path.Combine(temporary, "model.onnx"), "half");
+                    throw new IOException($"No space left on device : '{Path.Combine(temporary, "model.onnx.data")}'");
+                })
+            )
+            .Message;
         Assert.Equal($"'{path}' cannot be written: No space left on device : '{data}'.", message);
         int left = -1;
         file.Write(temporary =>
@@ -103,14 +115,17 @@ public sealed class OutputFileTests : IDisposable
     [Fact]
     public async Task Whoever_ends_the_process_waits_for_what_takes_a_moment()
     {
-        using ManualResetEventSlim begun = new(), finish = new();
+        using ManualResetEventSlim begun = new(),
+            finish = new();
         bool whole = false;
-        Task writing = Task.Run(() => OutputFile.Undisturbed(() =>
-        {
-            begun.Set();
-            finish.Wait();
-            whole = true;
-        }));
+        Task writing = Task.Run(() =>
+            OutputFile.Undisturbed(() =>
+            {
+                begun.Set();
+                finish.Wait();
+                whole = true;
+            })
+        );
         begun.Wait();
         Task<bool> ending = Task.Run(() =>
         {
@@ -129,7 +144,11 @@ public sealed class OutputFileTests : IDisposable
     {
         string path = _folder.File("train.tsv");
         File.WriteAllText(path, "");
-        string message = Assert.Throws<ArgumentException>(() => OutputFile.Check(path, "--output", [_folder.File("x"), Path.Combine(_folder.FullPath, ".", "train.tsv")])).Message;
+        string message = Assert
+            .Throws<ArgumentException>(() =>
+                OutputFile.Check(path, "--output", [_folder.File("x"), Path.Combine(_folder.FullPath, ".", "train.tsv")])
+            )
+            .Message;
         Assert.Contains("--output would replace", message);
     }
 }

@@ -23,10 +23,20 @@ public sealed class SavedModelTests(DrawnData data)
         ToolProcess.Outcome outcome = (await ToolProcess.Run("evaluate", data.Model, data.Table("test"), "--format", "json")).Expect(0);
         using JsonDocument figures = JsonDocument.Parse(outcome.Output);
         var mlContext = new MLContext(1);
-        IDataView rows = mlContext.Data.LoadFromEnumerable(data.Rows("test").Select(row => new Row { ImagePath = row.Path, Label = row.Label }));
+        IDataView rows = mlContext.Data.LoadFromEnumerable(
+            data.Rows("test").Select(row => new Row { ImagePath = row.Path, Label = row.Label })
+        );
         ITransformer model = mlContext.Model.Load(data.Model, out _);
-        IDataView keyed = mlContext.Transforms.Conversion.MapValueToKey("Label", keyOrdinality: Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
-            .Append(mlContext.Transforms.Conversion.MapValueToKey("PredictedLabel", keyOrdinality: Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue)).Fit(model.Transform(rows)).Transform(model.Transform(rows));
+        IDataView keyed = mlContext
+            .Transforms.Conversion.MapValueToKey("Label", keyOrdinality: Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
+            .Append(
+                mlContext.Transforms.Conversion.MapValueToKey(
+                    "PredictedLabel",
+                    keyOrdinality: Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue
+                )
+            )
+            .Fit(model.Transform(rows))
+            .Transform(model.Transform(rows));
         MulticlassClassificationMetrics expected = mlContext.MulticlassClassification.Evaluate(keyed);
         Assert.Equal(expected.MicroAccuracy, figures.RootElement.GetProperty("accuracy").GetProperty("accuracy").GetDouble(), 6);
         Assert.Equal(expected.MacroAccuracy, figures.RootElement.GetProperty("macroAccuracy").GetDouble(), 6);
@@ -34,7 +44,8 @@ public sealed class SavedModelTests(DrawnData data)
         (model as IDisposable)?.Dispose();
 
         ToolProcess.Outcome table = (await ToolProcess.Run("evaluate", data.Model, data.Table("test"))).Expect(0);
-        foreach (string part in new[] { "calibration error", "log-loss", "taken for", data.Rows("test")[0].Label }) Assert.Contains(part, table.Output);
+        foreach (string part in new[] { "calibration error", "log-loss", "taken for", data.Rows("test")[0].Label })
+            Assert.Contains(part, table.Output);
     }
 
     [Fact]
@@ -42,11 +53,19 @@ public sealed class SavedModelTests(DrawnData data)
     {
         (await data.Fit()).Expect(0);
         string[] paths = [.. data.Rows("test").Select(row => row.Path)];
-        string broken = data.File("broken.png"), missing = data.File("missing.png");
+        string broken = data.File("broken.png"),
+            missing = data.File("missing.png");
         File.WriteAllText(broken, "no image");
         string input = string.Join('\n', [paths[0], broken, "", paths[1], missing, paths[2]]);
-        ToolProcess.Outcome lines = (await ToolProcess.Run(input, ["predict", data.Model, "-", "--format", "jsonl", "--top", "2"])).Expect(3);
-        JsonElement[] answers = [.. lines.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonSerializer.Deserialize<JsonElement>(line))];
+        ToolProcess.Outcome lines = (await ToolProcess.Run(input, ["predict", data.Model, "-", "--format", "jsonl", "--top", "2"])).Expect(
+            3
+        );
+        JsonElement[] answers =
+        [
+            .. lines
+                .Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                .Select(line => JsonSerializer.Deserialize<JsonElement>(line)),
+        ];
         Assert.Equal([paths[0], broken, paths[1], missing, paths[2]], answers.Select(answer => answer.GetProperty("path").GetString()!));
         Assert.Equal([false, true, false, true, false], answers.Select(answer => answer.TryGetProperty("error", out _)));
         Assert.Contains(lines.ErrorLines, line => line.StartsWith(broken, StringComparison.Ordinal));
@@ -70,11 +89,20 @@ public sealed class SavedModelTests(DrawnData data)
         string broken = data.File("uncounted.png");
         File.WriteAllText(broken, "no image");
         string[] paths = [data.Rows("test")[0].Path, broken, data.Rows("test")[1].Path];
-        ToolProcess.Outcome outcome = (await ToolProcess.Run(["predict", data.Model, .. paths, "--format", "jsonl", "--progress", "json"])).Expect(3);
-        JsonElement[] counts = [.. outcome.ErrorLines.Select(line => JsonSerializer.Deserialize<JsonElement>(line)).Where(line => line.TryGetProperty("stage", out JsonElement stage) && stage.GetString() == "images")];
+        ToolProcess.Outcome outcome = (
+            await ToolProcess.Run(["predict", data.Model, .. paths, "--format", "jsonl", "--progress", "json"])
+        ).Expect(3);
+        JsonElement[] counts =
+        [
+            .. outcome
+                .ErrorLines.Select(line => JsonSerializer.Deserialize<JsonElement>(line))
+                .Where(line => line.TryGetProperty("stage", out JsonElement stage) && stage.GetString() == "images"),
+        ];
         // The first is told at once, and the last as the last.
         Assert.Equal((1, 3), (counts[0].GetProperty("done").GetInt32(), counts[^1].GetProperty("done").GetInt32()));
-        Assert.All(counts, count => Assert.Equal(("predict", 3), (count.GetProperty("name").GetString(), count.GetProperty("all").GetInt32())));
+        Assert.All(counts, count =>
+            Assert.Equal(("predict", 3), (count.GetProperty("name").GetString(), count.GetProperty("all").GetInt32()))
+        );
         Assert.Contains("1 of 3 images could not be read", outcome.Error);
     }
 
@@ -83,7 +111,8 @@ public sealed class SavedModelTests(DrawnData data)
     {
         (await data.Fit()).Expect(0);
         ToolProcess.Outcome outcome = (await ToolProcess.Run("inspect", data.Model)).Expect(0);
-        foreach (string part in new[] { "a search of 1 epochs among 0 2", "SHA-256", "prompts.safetensors", data.Rows("test")[0].Label }) Assert.Contains(part, outcome.Output);
+        foreach (string part in new[] { "a search of 1 epochs among 0 2", "SHA-256", "prompts.safetensors", data.Rows("test")[0].Label })
+            Assert.Contains(part, outcome.Output);
         Assert.Contains("DPL_CLIP", outcome.Error);
         string other = data.File("other.zip");
         File.WriteAllText(other, "no zip");
@@ -94,9 +123,30 @@ public sealed class SavedModelTests(DrawnData data)
     public async Task Inspect_says_each_thing_once()
     {
         string zip = data.File("turned.zip");
-        (await ToolProcess.Run("train", data.Table("train"), "--clip", "tiny", "--configuration", "uniform:1", "--training-epochs", "1", "--apply-exif", "--output", zip, "--report", "none", "--baseline", "none")).Expect(0);
+        (
+            await ToolProcess.Run(
+                "train",
+                data.Table("train"),
+                "--clip",
+                "tiny",
+                "--configuration",
+                "uniform:1",
+                "--training-epochs",
+                "1",
+                "--apply-exif",
+                "--output",
+                zip,
+                "--report",
+                "none",
+                "--baseline",
+                "none"
+            )
+        ).Expect(0);
         string[] lines = (await ToolProcess.Run("inspect", zip)).Expect(0).Output.Split('\n');
-        Assert.Contains("turned as their files ask (EXIF)", Assert.Single(lines, line => line.TrimStart().StartsWith("images ", StringComparison.Ordinal)));
+        Assert.Contains(
+            "turned as their files ask (EXIF)",
+            Assert.Single(lines, line => line.TrimStart().StartsWith("images ", StringComparison.Ordinal))
+        );
         string[] names = [.. lines.Select(line => line.Trim().Split("  ")[0]).Where(name => name.Length > 0)];
         Assert.Equal(names.Distinct(), names);
     }

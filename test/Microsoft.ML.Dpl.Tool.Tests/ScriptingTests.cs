@@ -14,30 +14,111 @@ public sealed partial class ScriptingTests(DrawnData data)
     {
         string folder = Path.Combine(data.Folder, "Bilder – 写真 1");
         Directory.CreateDirectory(folder);
-        string split = Path.Combine(folder, "split_zhou_ä.json"), model = Path.Combine(folder, "Modell 1.zip");
+        string split = Path.Combine(folder, "split_zhou_ä.json"),
+            model = Path.Combine(folder, "Modell 1.zip");
         string[] classes = [.. data.Rows("train").Select(row => row.Label).Distinct()];
-        object[][] Entries(string set) => [.. data.Rows(set).Select(row => new object[] { Path.GetRelativePath(data.Folder, row.Path), Array.IndexOf(classes, row.Label), row.Label })];
-        File.WriteAllText(split, JsonSerializer.Serialize(new { train = Entries("train"), val = Entries("validation"), test = Entries("test") }));
+        object[][] Entries(string set) =>
+            [
+                .. data.Rows(set)
+                    .Select(row =>
+                        new object[] { Path.GetRelativePath(data.Folder, row.Path), Array.IndexOf(classes, row.Label), row.Label }
+                    ),
+            ];
+        File.WriteAllText(
+            split,
+            JsonSerializer.Serialize(
+                new
+                {
+                    train = Entries("train"),
+                    val = Entries("validation"),
+                    test = Entries("test"),
+                }
+            )
+        );
 
-        ToolProcess.Outcome outcome = (await ToolProcess.Run(
-            null, ["train", split, "--image-root", data.Folder, "--shots", "2", "--seed", "1", "--clip", "tiny", "--configuration", "uniform:1", "--training-epochs", "1", "--batch-size", "8", "--precision", "bfloat16", "--output", model, "--json", "-", "--report", "none", "--baseline", "none", "--progress", "json"],
-            ("LC_ALL", "de_DE.UTF-8"))).Expect(0);
+        ToolProcess.Outcome outcome = (
+            await ToolProcess.Run(
+                null,
+                [
+                    "train",
+                    split,
+                    "--image-root",
+                    data.Folder,
+                    "--shots",
+                    "2",
+                    "--seed",
+                    "1",
+                    "--clip",
+                    "tiny",
+                    "--configuration",
+                    "uniform:1",
+                    "--training-epochs",
+                    "1",
+                    "--batch-size",
+                    "8",
+                    "--precision",
+                    "bfloat16",
+                    "--output",
+                    model,
+                    "--json",
+                    "-",
+                    "--report",
+                    "none",
+                    "--baseline",
+                    "none",
+                    "--progress",
+                    "json",
+                ],
+                ("LC_ALL", "de_DE.UTF-8")
+            )
+        ).Expect(0);
         FitResults results = ResultsJson.Read(outcome.Output);
         Assert.Equal(model, results.ModelPath);
         Assert.All(results.Data!.Classes, c => Assert.Equal([2, 1, 2], c.Counts));
         Assert.Contains($"'{split}'", results.Asked.CommandLine);
         Assert.Contains("--precision bfloat16", results.Asked.CommandLine);
         JsonElement[] lines = [.. outcome.ErrorLines.Select(line => JsonSerializer.Deserialize<JsonElement>(line))];
-        Assert.Contains(lines, line => line.TryGetProperty("epochEnded", out JsonElement ended) && ended.GetBoolean() && line.GetProperty("validationAccuracy").GetDouble() is >= 0 and <= 1);
-        JsonElement tested = lines.Last(line => line.TryGetProperty("stage", out JsonElement stage) && stage.GetString() == "images" && line.GetProperty("name").GetString() == "test");
+        Assert.Contains(lines, line =>
+            line.TryGetProperty("epochEnded", out JsonElement ended)
+            && ended.GetBoolean()
+            && line.GetProperty("validationAccuracy").GetDouble() is >= 0 and <= 1
+        );
+        JsonElement tested = lines.Last(line =>
+            line.TryGetProperty("stage", out JsonElement stage)
+            && stage.GetString() == "images"
+            && line.GetProperty("name").GetString() == "test"
+        );
         Assert.Equal(results.Test!.Predictions.Count, tested.GetProperty("done").GetInt32());
         Assert.Equal(results.Test.Accuracy.Accuracy, tested.GetProperty("accuracy").GetDouble(), 9);
         Assert.False(File.Exists(Path.ChangeExtension(model, ".results.json")));
 
-        ToolProcess.Outcome csv = (await ToolProcess.Run(null, ["predict", model, data.Rows("test")[0].Path, "--format", "csv", "--top", "2"], ("LC_ALL", "de_DE.UTF-8"))).Expect(0);
+        ToolProcess.Outcome csv = (
+            await ToolProcess.Run(
+                null,
+                ["predict", model, data.Rows("test")[0].Path, "--format", "csv", "--top", "2"],
+                ("LC_ALL", "de_DE.UTF-8")
+            )
+        ).Expect(0);
         Assert.Matches(@"^[^,]*,[^,]*,0?\.?\d[\d.e-]*,[^,]*,\d[\d.e-]*$", csv.Output.Trim().Split('\n')[1]);
         // Failures are objects, too, and named as the trainer's option is called here.
-        ToolProcess.Outcome failed = (await ToolProcess.Run("train", split, "--image-root", data.Folder, "--clip", "tiny", "--configuration", "uniform:1", "--momentum", "1.5", "--output", model, "--progress", "json")).Expect(2);
+        ToolProcess.Outcome failed = (
+            await ToolProcess.Run(
+                "train",
+                split,
+                "--image-root",
+                data.Folder,
+                "--clip",
+                "tiny",
+                "--configuration",
+                "uniform:1",
+                "--momentum",
+                "1.5",
+                "--output",
+                model,
+                "--progress",
+                "json"
+            )
+        ).Expect(2);
         JsonElement error = JsonSerializer.Deserialize<JsonElement>(Assert.Single(failed.ErrorLines));
         Assert.Equal("error", error.GetProperty("level").GetString());
         Assert.StartsWith("--momentum must be", error.GetProperty("message").GetString(), StringComparison.Ordinal);
@@ -48,13 +129,22 @@ public sealed partial class ScriptingTests(DrawnData data)
     {
         Skip.If(DplRuntime.HasCuda, "there is a GPU");
         (await data.Fit()).Expect(0);
-        foreach (string[] arguments in new string[][] { ["train", data.Table("train"), "--clip", "someone/never-downloaded", "--configuration", "uniform:1"], ["evaluate", data.Model, data.Table("test")] })
+        foreach (
+            string[] arguments in new string[][]
+            {
+                ["train", data.Table("train"), "--clip", "someone/never-downloaded", "--configuration", "uniform:1"],
+                ["evaluate", data.Model, data.Table("test")],
+            }
+        )
         {
             ToolProcess.Outcome outcome = (await ToolProcess.Run([.. arguments, "--device", "cuda"])).Expect(4);
             string line = Assert.Single(outcome.ErrorLines);
-            foreach (string part in new[] { "--device cuda", "DPL_LIBTORCH", "--fallback-to-cpu" }) Assert.Contains(part, line);
+            foreach (string part in new[] { "--device cuda", "DPL_LIBTORCH", "--fallback-to-cpu" })
+                Assert.Contains(part, line);
         }
-        ToolProcess.Outcome fallen = (await ToolProcess.Run("predict", data.Model, data.Rows("test")[0].Path, "--device", "cuda", "--fallback-to-cpu")).Expect(0);
+        ToolProcess.Outcome fallen = (
+            await ToolProcess.Run("predict", data.Model, data.Rows("test")[0].Path, "--device", "cuda", "--fallback-to-cpu")
+        ).Expect(0);
         Assert.Contains("Warning: ", fallen.Error);
     }
 
@@ -62,13 +152,40 @@ public sealed partial class ScriptingTests(DrawnData data)
     [Fact]
     public async Task Numbers_that_go_wrong_have_a_code_of_their_own_whether_or_not_there_is_a_model()
     {
-        string model = data.File("ruined.zip"), none = data.File("none.zip");
-        string[] common = [data.Table("train"), "--clip", "tiny", "--batch-size", "8", "--report", "none", "--baseline", "none", "--output"];
-        ToolProcess.Outcome ruined = (await ToolProcess.Run(["train", .. common, model, "--configuration", "uniform:1", "--training-epochs", "3", "--training-learning-rate", "1e38"])).Expect(5);
+        string model = data.File("ruined.zip"),
+            none = data.File("none.zip");
+        string[] common =
+        [
+            data.Table("train"),
+            "--clip",
+            "tiny",
+            "--batch-size",
+            "8",
+            "--report",
+            "none",
+            "--baseline",
+            "none",
+            "--output",
+        ];
+        ToolProcess.Outcome ruined = (
+            await ToolProcess.Run([
+                "train",
+                .. common,
+                model,
+                "--configuration",
+                "uniform:1",
+                "--training-epochs",
+                "3",
+                "--training-learning-rate",
+                "1e38",
+            ])
+        ).Expect(5);
         Assert.Contains("the model is the best there was before", ruined.ErrorLines[^1]);
         Assert.True(File.Exists(model));
         // Ruined in the first epoch, before which there is nothing to return.
-        ToolProcess.Outcome nothing = (await ToolProcess.Run(["train", .. common, none, "--configuration", "uniform:1", "--weight-decay", "1e38"])).Expect(5);
+        ToolProcess.Outcome nothing = (
+            await ToolProcess.Run(["train", .. common, none, "--configuration", "uniform:1", "--weight-decay", "1e38"])
+        ).Expect(5);
         Assert.Contains("training epoch 1, step 2", Assert.Single(nothing.ErrorLines));
         Assert.False(File.Exists(none));
     }
@@ -76,9 +193,22 @@ public sealed partial class ScriptingTests(DrawnData data)
     [Fact]
     public async Task A_test_that_cannot_be_made_is_known_before_the_fit()
     {
-        string table = data.File("strange.tsv"), model = data.File("never.zip");
+        string table = data.File("strange.tsv"),
+            model = data.File("never.zip");
         File.WriteAllText(table, $"Path\tClass\n{data.Rows("test")[0].Path}\tno such colour\n");
-        string[] fit = ["train", data.Table("train"), "--clip", "tiny", "--configuration", "uniform:1", "--test", table, "--training-epochs", "100000"];
+        string[] fit =
+        [
+            "train",
+            data.Table("train"),
+            "--clip",
+            "tiny",
+            "--configuration",
+            "uniform:1",
+            "--test",
+            table,
+            "--training-epochs",
+            "100000",
+        ];
         Assert.Contains("'no such colour'", Assert.Single((await ToolProcess.Run([.. fit, "--output", model])).Expect(2).ErrorLines));
         Assert.False(File.Exists(model));
         Assert.Contains("--output would replace", Assert.Single((await ToolProcess.Run([.. fit, "--output", table])).Expect(2).ErrorLines));
@@ -95,25 +225,41 @@ public sealed partial class ScriptingTests(DrawnData data)
             set -o pipefail
             dotnet "$PROGRAM" predict "$MODEL" "$FOLDER" --format csv --batch-size 1 | head -1
             """;
-        ToolProcess.Outcome outcome = await ToolProcess.RunProgram("bash", ["-c", script], ("PROGRAM", ToolProcess.Program), ("MODEL", data.Model), ("FOLDER", data.File("lighting/test")));
+        ToolProcess.Outcome outcome = await ToolProcess.RunProgram(
+            "bash",
+            ["-c", script],
+            ("PROGRAM", ToolProcess.Program),
+            ("MODEL", data.Model),
+            ("FOLDER", data.File("lighting/test"))
+        );
         outcome.Expect(141);
         Assert.Equal("path,class,probability\n", outcome.Output);
         Assert.Empty(outcome.Error);
     }
 
-    /// <summary>On a pseudo-terminal of 60 columns: bars that move, every frame within the width; and no colours where they are unwanted.</summary>
+    /// <summary>On a pseudo-terminal of 60 columns: bars that move, every frame within the width; and no colours where they are
+    /// unwanted.</summary>
     [SkippableTheory]
     [InlineData("")]
     [InlineData("1")]
     public async Task A_terminal_shows_bars_within_its_width(string noColor)
     {
         Skip.If(!File.Exists("/usr/bin/script") || !OperatingSystem.IsLinux(), "there is no script command that makes a pseudo-terminal");
-        string command = $"stty cols 60 rows 24; unset CI GITHUB_ACTIONS NO_COLOR; {(noColor.Length > 0 ? $"export NO_COLOR={noColor};" : "")} dotnet '{ToolProcess.Program}' train '{data.Table("train")}' --clip tiny --configuration uniform:2 --training-epochs 2 --batch-size 8 --validation-per-class 1 --report none --output '{data.File("terminal.zip")}'";
-        ToolProcess.Outcome outcome = (await ToolProcess.RunProgram("script", ["-qec", command, "/dev/null"], ("TERM", "xterm-256color"))).Expect(0);
+        string command =
+            $"stty cols 60 rows 24; unset CI GITHUB_ACTIONS NO_COLOR; {(noColor.Length > 0 ? $"export NO_COLOR={noColor};" : "")} "
+            + $"dotnet '{ToolProcess.Program}' train '{data.Table("train")}' --clip tiny --configuration uniform:2 "
+            + $"--training-epochs 2 --batch-size 8 --validation-per-class 1 --report none --output '{data.File("terminal.zip")}'";
+        ToolProcess.Outcome outcome = (
+            await ToolProcess.RunProgram("script", ["-qec", command, "/dev/null"], ("TERM", "xterm-256color"))
+        ).Expect(0);
         Assert.Contains("\u001b[?25l", outcome.Output);
         string[] frames = [.. Control().Replace(outcome.Output, "").Split(['\n', '\r'])];
-        Assert.Contains(frames, frame => frame.Contains("train, training: epoch 2/2", StringComparison.Ordinal) && frame.Contains('%', StringComparison.Ordinal));
-        Assert.All(frames.Where(frame => frame.Contains("train, training", StringComparison.Ordinal)), frame => Assert.InRange(frame.TrimEnd().Length, 1, 60));
+        Assert.Contains(frames, frame =>
+            frame.Contains("train, training: epoch 2/2", StringComparison.Ordinal) && frame.Contains('%', StringComparison.Ordinal)
+        );
+        Assert.All(frames.Where(frame => frame.Contains("train, training", StringComparison.Ordinal)), frame =>
+            Assert.InRange(frame.TrimEnd().Length, 1, 60)
+        );
         Assert.Equal(noColor.Length == 0, Colour().IsMatch(outcome.Output));
     }
 

@@ -4,7 +4,8 @@ using System.Xml.Linq;
 
 namespace Microsoft.ML.Dpl.Tool.Tests;
 
-/// <summary>The text of THIRD-PARTY-NOTICES.md, made from what NuGet restored for the tool, which ships all that the others reference, and for the plots in its folder.</summary>
+/// <summary>The text of THIRD-PARTY-NOTICES.md, made from what NuGet restored for the tool, which ships all that the others reference, and
+/// for the plots in its folder.</summary>
 internal sealed class ThirdPartyNotices(string repositoryRoot)
 {
     private const string LibTorch = "libtorch-cpu-";
@@ -25,7 +26,14 @@ internal sealed class ThirdPartyNotices(string repositoryRoot)
     /// <exception cref="InvalidDataException">A package does not say what licence it has.</exception>
     public IReadOnlyList<Package> Packages()
     {
-        return [.. new[] { "Microsoft.ML.Dpl.Tool", "Microsoft.ML.Dpl.Plots" }.SelectMany(PackagesOf).Distinct().OrderBy(p => p.Name, StringComparer.OrdinalIgnoreCase).ThenBy(p => p.Version, StringComparer.Ordinal)];
+        return
+        [
+            .. new[] { "Microsoft.ML.Dpl.Tool", "Microsoft.ML.Dpl.Plots" }
+                .SelectMany(PackagesOf)
+                .Distinct()
+                .OrderBy(p => p.Name, StringComparer.OrdinalIgnoreCase)
+                .ThenBy(p => p.Version, StringComparer.Ordinal),
+        ];
     }
 
     private List<Package> PackagesOf(string project)
@@ -36,13 +44,32 @@ internal sealed class ThirdPartyNotices(string repositoryRoot)
         // Libtorch brings its files by way of the project's own items, see its project file.
         foreach (var (key, library) in assets["targets"]!.AsObject().First().Value!.AsObject())
         {
-            if ((string?)library!["type"] != "package" || !(BringsFiles(library) || key.StartsWith(LibTorch, StringComparison.Ordinal))) continue;
+            if ((string?)library!["type"] != "package" || !(BringsFiles(library) || key.StartsWith(LibTorch, StringComparison.Ordinal)))
+                continue;
             string path = (string)assets["libraries"]![key]!["path"]!;
             string folder = folders.Select(root => Path.Combine(root, path)).First(Directory.Exists);
-            XElement metadata = XDocument.Load(Directory.GetFiles(folder, "*.nuspec").Single()).Root!.Elements().Single(e => e.Name.LocalName == "metadata");
-            string Text(string name) => string.Join(' ', (metadata.Elements().FirstOrDefault(e => e.Name.LocalName == name)?.Value ?? "").Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+            XElement metadata = XDocument
+                .Load(Directory.GetFiles(folder, "*.nuspec").Single())
+                .Root!.Elements()
+                .Single(e => e.Name.LocalName == "metadata");
+            string Text(string name) =>
+                string.Join(
+                    ' ',
+                    (metadata.Elements().FirstOrDefault(e => e.Name.LocalName == name)?.Value ?? "").Split(
+                        (char[]?)null,
+                        StringSplitOptions.RemoveEmptyEntries
+                    )
+                );
             string name = Text("id");
-            packages.Add(new Package(name.StartsWith(LibTorch, StringComparison.Ordinal) ? LibTorch + "…" : name, Text("version"), Licence(name, metadata, Text("licenseUrl")), Text("copyright") is { Length: > 0 } copyright ? copyright : Text("authors"), Text("projectUrl")));
+            packages.Add(
+                new Package(
+                    name.StartsWith(LibTorch, StringComparison.Ordinal) ? LibTorch + "…" : name,
+                    Text("version"),
+                    Licence(name, metadata, Text("licenseUrl")),
+                    Text("copyright") is { Length: > 0 } copyright ? copyright : Text("authors"),
+                    Text("projectUrl")
+                )
+            );
         }
         return packages;
     }
@@ -54,23 +81,33 @@ internal sealed class ThirdPartyNotices(string repositoryRoot)
         var text = new StringBuilder(Read("notices.md"));
         text.Append("\n| package | version | licence | copyright | project |\n|---|---|---|---|---|\n");
         IReadOnlyList<Package> packages = Packages();
-        foreach (Package p in packages) text.Append($"| {p.Name} | {p.Version} | {p.Licence} | {p.Holder.Replace("|", "\\|", StringComparison.Ordinal)} | {p.Project} |\n");
+        foreach (Package p in packages)
+            text.Append(
+                $"| {p.Name} | {p.Version} | {p.Licence} | {p.Holder.Replace("|", "\\|", StringComparison.Ordinal)} | {p.Project} |\n"
+            );
         text.Append('\n').Append(Read("parts.md"));
-        foreach (string licence in packages.Select(p => p.Licence).Distinct().Order(StringComparer.Ordinal)) text.Append($"\n## {licence}\n\n").Append(Read(licence + ".txt"));
+        foreach (string licence in packages.Select(p => p.Licence).Distinct().Order(StringComparer.Ordinal))
+            text.Append($"\n## {licence}\n\n").Append(Read(licence + ".txt"));
         return text.ToString();
     }
 
     private string Read(string name) => File.ReadAllText(Path.Combine(LicenceFolder, name)).ReplaceLineEndings("\n");
 
-    private static bool BringsFiles(JsonNode library)
-        => new[] { "runtime", "native", "runtimeTargets", "resource" }.Any(kind => library[kind] is JsonObject files && files.Any(file => Path.GetFileName(file.Key) != "_._"));
+    private static bool BringsFiles(JsonNode library) =>
+        new[] { "runtime", "native", "runtimeTargets", "resource" }.Any(kind =>
+            library[kind] is JsonObject files && files.Any(file => Path.GetFileName(file.Key) != "_._")
+        );
 
     private static string Licence(string name, XElement metadata, string url)
     {
         XElement? licence = metadata.Elements().FirstOrDefault(e => e.Name.LocalName == "license");
-        if ((string?)licence?.Attribute("type") == "expression") return licence!.Value.Trim();
+        if ((string?)licence?.Attribute("type") == "expression")
+            return licence!.Value.Trim();
         // Older packages of .NET point to the licence of its repository instead.
-        if (url == "https://github.com/dotnet/corefx/blob/master/LICENSE.TXT") return "MIT";
-        throw new InvalidDataException($"{name} names no licence as an SPDX expression ('{licence?.Value ?? url}'): find out which it is and add the case here.");
+        if (url == "https://github.com/dotnet/corefx/blob/master/LICENSE.TXT")
+            return "MIT";
+        throw new InvalidDataException(
+            $"{name} names no licence as an SPDX expression ('{licence?.Value ?? url}'): find out which it is and add the case here."
+        );
     }
 }

@@ -14,19 +14,29 @@ public sealed class ThirdPartyNoticesTests
     public void The_list_is_what_the_tool_ships()
     {
         IReadOnlyList<ThirdPartyNotices.Package> packages = Notices.Packages();
-        Skip.If(packages.Any(p => p.Name.Contains("cuda", StringComparison.OrdinalIgnoreCase)) || packages.All(p => !p.Name.StartsWith("libtorch", StringComparison.Ordinal)), "The list is that of the tool as it is shipped, with a libtorch for the CPU.");
+        Skip.If(
+            packages.Any(p => p.Name.Contains("cuda", StringComparison.OrdinalIgnoreCase))
+                || packages.All(p => !p.Name.StartsWith("libtorch", StringComparison.Ordinal)),
+            "The list is that of the tool as it is shipped, with a libtorch for the CPU."
+        );
         string text = Notices.Text();
-        if (Environment.GetEnvironmentVariable(WriteVariable) == "1") File.WriteAllText(Notices.FilePath, text);
-        Assert.True(File.ReadAllText(Notices.FilePath).ReplaceLineEndings("\n") == text, "THIRD-PARTY-NOTICES.md is not what the packages say: run build/write-notices.sh and look at what changed.");
-        foreach (string name in (string[])["TorchSharp", "Microsoft.ML", "SkiaSharp", "System.CommandLine", "Spectre.Console", "libtorch-cpu-…"]) Assert.Contains(packages, p => p.Name == name);
+        if (Environment.GetEnvironmentVariable(WriteVariable) == "1")
+            File.WriteAllText(Notices.FilePath, text);
+        Assert.True(
+            File.ReadAllText(Notices.FilePath).ReplaceLineEndings("\n") == text,
+            "THIRD-PARTY-NOTICES.md is not what the packages say: run build/write-notices.sh and look at what changed."
+        );
+        foreach (
+            string name in (string[])["TorchSharp", "Microsoft.ML", "SkiaSharp", "System.CommandLine", "Spectre.Console", "libtorch-cpu-…"]
+        )
+            Assert.Contains(packages, p => p.Name == name);
     }
 
     /// <summary>Another licence may ask for more than to be named: whoever adds a package under one decides here.</summary>
     [Fact]
-    public void Every_licence_is_one_that_was_looked_at()
-        => Assert.DoesNotContain(Notices.Packages(), p => p.Licence is not ("MIT" or "BSD-3-Clause"));
+    public void Every_licence_is_one_that_was_looked_at() =>
+        Assert.DoesNotContain(Notices.Packages(), p => p.Licence is not ("MIT" or "BSD-3-Clause"));
 
     [Fact]
-    public void Every_package_names_its_owner()
-        => Assert.DoesNotContain(Notices.Packages(), p => p.Holder.Length == 0);
+    public void Every_package_names_its_owner() => Assert.DoesNotContain(Notices.Packages(), p => p.Holder.Length == 0);
 }

@@ -20,8 +20,16 @@ internal static class ToolProcess
     }
 
     /// <summary>The command's assembly, built beside this test.</summary>
-    public static string Program { get; }
-        = Path.Combine(SharedData.RepositoryRoot, "src", "Microsoft.ML.Dpl.Tool", "bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, "net10.0", "dpl.dll");
+    public static string Program { get; } =
+        Path.Combine(
+            SharedData.RepositoryRoot,
+            "src",
+            "Microsoft.ML.Dpl.Tool",
+            "bin",
+            new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name,
+            "net10.0",
+            "dpl.dll"
+        );
 
     public static Task<Outcome> Run(params string[] arguments) => Run(input: null, arguments);
 
@@ -37,17 +45,20 @@ internal static class ToolProcess
     private static async Task<Outcome> End(Process process, string? input)
     {
         using var limit = new CancellationTokenSource(Limit);
-        Task<string> output = process.StandardOutput.ReadToEndAsync(limit.Token), error = process.StandardError.ReadToEndAsync(limit.Token);
+        Task<string> output = process.StandardOutput.ReadToEndAsync(limit.Token),
+            error = process.StandardError.ReadToEndAsync(limit.Token);
         try
         {
-            if (input is not null) await process.StandardInput.WriteAsync(input);
+            if (input is not null)
+                await process.StandardInput.WriteAsync(input);
             process.StandardInput.Close();
             await process.WaitForExitAsync(limit.Token);
             return new Outcome(process.ExitCode, await output, await error);
         }
         finally
         {
-            if (!process.HasExited) process.Kill();
+            if (!process.HasExited)
+                process.Kill();
         }
     }
 
@@ -56,7 +67,8 @@ internal static class ToolProcess
 
     /// <param name="arguments">The command line.</param>
     /// <param name="environment">Variables that are set.</param>
-    public static Process Start(string[] arguments, (string Name, string Value)[] environment) => StartProgram("dotnet", [Program, .. arguments], environment);
+    public static Process Start(string[] arguments, (string Name, string Value)[] environment) =>
+        StartProgram("dotnet", [Program, .. arguments], environment);
 
     /// <summary>Runs a program that runs the command, such as a shell.</summary>
     public static async Task<Outcome> RunProgram(string program, string[] arguments, params (string Name, string Value)[] environment)
@@ -67,9 +79,17 @@ internal static class ToolProcess
 
     private static Process StartProgram(string program, string[] arguments, (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
-        foreach (string variable in new[] { "DPL_CLIP", "DPL_LIBTORCH" }) start.Environment.Remove(variable);
-        foreach (var (name, value) in environment) start.Environment[name] = value;
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
+        foreach (string variable in new[] { "DPL_CLIP", "DPL_LIBTORCH" })
+            start.Environment.Remove(variable);
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
         return Process.Start(start)!;
     }
 }

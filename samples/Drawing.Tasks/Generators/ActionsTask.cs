@@ -11,12 +11,14 @@ internal sealed class ActionsTask : DrawnTask
 
     public override string Template => "arrows showing something {}.";
 
-    public override IReadOnlyList<string> ClassNames { get; } = ["rising", "falling", "spinning", "bouncing", "splitting", "meeting", "passing", "spreading", "gathering", "looping"];
+    public override IReadOnlyList<string> ClassNames { get; } =
+    ["rising", "falling", "spinning", "bouncing", "splitting", "meeting", "passing", "spreading", "gathering", "looping"];
 
     private protected override void Paint(Easel easel, string className)
     {
         easel.Cover(easel.Near(new SKColor(246, 244, 236), 9));
-        float square = easel.Between(8, 13), start = easel.Between(0, 8);
+        float square = easel.Between(8, 13),
+            start = easel.Between(0, 8);
         SKColor rule = easel.Pick(new SKColor(150, 180, 220, 150), new SKColor(170, 170, 170, 130), new SKColor(220, 160, 160, 130));
         for (float line = start; line < 100; line += square)
         {
@@ -79,7 +81,8 @@ internal sealed class ActionsTask : DrawnTask
                 for (int arrow = 0, arrows = easel.Dice.Next(4, 6); arrow < arrows; arrow++)
                 {
                     (float sine, float cosine) = MathF.SinCos(MathF.Tau * arrow / arrows);
-                    (float X, float Y) near = (cosine * 12, sine * 12), far = (cosine * 42, sine * 42);
+                    (float X, float Y) near = (cosine * 12, sine * 12),
+                        far = (cosine * 42, sine * 42);
                     draw(action == "spreading" ? easel.Line(false, near, far) : easel.Line(false, far, near), true);
                 }
                 break;
@@ -101,10 +104,13 @@ internal sealed class ActionsTask : DrawnTask
     {
         SKPath line = easel.Wobble(path, 1.2f);
         easel.Stroke(line, ink, width);
-        if (!head) return;
+        if (!head)
+            return;
         using var measure = new SKPathMeasure(line);
-        SKPoint tip = measure.GetPosition(measure.Length), before = measure.GetPosition(measure.Length - 6);
-        float angle = MathF.Atan2(tip.Y - before.Y, tip.X - before.X) * 180 / MathF.PI, size = 5 + width * 1.5f;
+        SKPoint tip = measure.GetPosition(measure.Length),
+            before = measure.GetPosition(measure.Length - 6);
+        float angle = MathF.Atan2(tip.Y - before.Y, tip.X - before.X) * 180 / MathF.PI,
+            size = 5 + width * 1.5f;
         easel.Fill(Easel.Place(easel.Line(true, (0.75f, 0), (-0.6f, -0.75f), (-0.6f, 0.75f)), tip.X, tip.Y, size, angle), ink);
     }
 }

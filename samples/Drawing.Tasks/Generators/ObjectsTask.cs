@@ -11,13 +11,17 @@ internal sealed class ObjectsTask : DrawnTask
 
     public override string Template => "a picture of a {}.";
 
-    public override IReadOnlyList<string> ClassNames { get; } = ["house", "tree", "fish", "umbrella", "mushroom", "boat", "cup", "flower", "kite", "lamp"];
+    public override IReadOnlyList<string> ClassNames { get; } =
+    ["house", "tree", "fish", "umbrella", "mushroom", "boat", "cup", "flower", "kite", "lamp"];
 
     private protected override void Paint(Easel easel, string className)
     {
         SKColor wall = easel.Pale();
         easel.Cover(wall);
-        easel.Fill(easel.Box(0, 0, 100, 100), easel.Gradient(easel.Between(0, 100), 0, easel.Between(0, 100), 100, wall, wall.Darker(easel.Between(0.15f, 0.4f))));
+        easel.Fill(
+            easel.Box(0, 0, 100, 100),
+            easel.Gradient(easel.Between(0, 100), 0, easel.Between(0, 100), 100, wall, wall.Darker(easel.Between(0.15f, 0.4f)))
+        );
         easel.Roughen(easel.Between(0.02f, 0.06f), 0.35f);
 
         easel.Canvas.Save();
@@ -35,7 +39,8 @@ internal sealed class ObjectsTask : DrawnTask
     /// <summary>Parts lie between -50 and 50 in both directions.</summary>
     private static void PaintThing(Easel easel, string thing)
     {
-        SKColor main = easel.Vivid(), second = easel.Vivid();
+        SKColor main = easel.Vivid(),
+            second = easel.Vivid();
         switch (thing)
         {
             case "house":
@@ -47,7 +52,8 @@ internal sealed class ObjectsTask : DrawnTask
             case "tree":
                 Part(easel, easel.Line(true, (-8, 48), (-5, 0), (5, 0), (8, 48)), easel.Near(Colours.Named("brown"), 20));
                 SKColor leaves = easel.Near(easel.Pick(Colours.Named("green"), new SKColor(96, 140, 40), new SKColor(190, 120, 30)), 25);
-                foreach (var (x, y, radius) in new[] { (-18f, -6f, 20f), (18f, -6f, 20f), (0f, -24f, 25f) }) Part(easel, easel.Circle(x, y, radius), easel.Near(leaves, 12));
+                foreach (var (x, y, radius) in new[] { (-18f, -6f, 20f), (18f, -6f, 20f), (0f, -24f, 25f) })
+                    Part(easel, easel.Circle(x, y, radius), easel.Near(leaves, 12));
                 break;
             case "fish":
                 Part(easel, easel.Line(true, (20, 0), (47, -24), (40, 0), (47, 24)), second);
@@ -64,7 +70,8 @@ internal sealed class ObjectsTask : DrawnTask
             case "mushroom":
                 Part(easel, easel.Svg("M-12,-4 C-8,20 -18,34 -16,46 H16 C18,34 8,20 12,-4 Z"), new SKColor(236, 224, 200));
                 Part(easel, easel.Svg("M-44,2 C-42,-54 42,-54 44,2 C20,12 -20,12 -44,2 Z"), main);
-                foreach (var (x, y, radius) in new[] { (-20f, -16f, 7f), (4f, -28f, 6f), (22f, -10f, 8f), (-2f, -6f, 5f) }) easel.Fill(easel.Circle(x, y, radius * easel.Between(0.7f, 1.1f)), SKColors.White);
+                foreach (var (x, y, radius) in new[] { (-20f, -16f, 7f), (4f, -28f, 6f), (22f, -10f, 8f), (-2f, -6f, 5f) })
+                    easel.Fill(easel.Circle(x, y, radius * easel.Between(0.7f, 1.1f)), SKColors.White);
                 break;
             case "boat":
                 easel.Stroke(easel.Line(false, (0, 18), (0, -46)), easel.Dark(), 4);
@@ -86,7 +93,8 @@ internal sealed class ObjectsTask : DrawnTask
                 break;
             case "kite":
                 easel.Stroke(easel.Svg("M0,22 C-14,30 14,38 -4,50"), easel.Dark(), 2.5f);
-                foreach (var (x, y) in new[] { (-3f, 30f), (3f, 40f) }) Part(easel, easel.Line(true, (x - 8, y - 5), (x + 8, y + 5), (x + 8, y - 5), (x - 8, y + 5)), second);
+                foreach (var (x, y) in new[] { (-3f, 30f), (3f, 40f) })
+                    Part(easel, easel.Line(true, (x - 8, y - 5), (x + 8, y + 5), (x + 8, y - 5), (x - 8, y + 5)), second);
                 Part(easel, easel.Line(true, (0, -48), (30, -16), (0, 24), (-30, -16)), main);
                 easel.Fill(easel.Line(true, (0, -48), (30, -16), (0, -16)), second);
                 easel.Fill(easel.Line(true, (0, 24), (-30, -16), (0, -16)), second);
@@ -105,7 +113,17 @@ internal sealed class ObjectsTask : DrawnTask
     {
         SKPath drawn = easel.Wobble(path, 1.4f);
         SKRect bounds = drawn.Bounds;
-        easel.Fill(drawn, easel.Gradient(bounds.Left, bounds.Top, bounds.Left + bounds.Width / 3, bounds.Bottom, colour.Lighter(0.2f), colour.Darker(0.25f)));
+        easel.Fill(
+            drawn,
+            easel.Gradient(
+                bounds.Left,
+                bounds.Top,
+                bounds.Left + bounds.Width / 3,
+                bounds.Bottom,
+                colour.Lighter(0.2f),
+                colour.Darker(0.25f)
+            )
+        );
         easel.Stroke(drawn, colour.Darker(0.65f), 1.6f);
     }
 }

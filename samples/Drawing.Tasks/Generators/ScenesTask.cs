@@ -13,8 +13,14 @@ internal sealed class ScenesTask : DrawnTask
 
     public override IReadOnlyList<string> ClassNames { get; } =
     [
-        "circle inside a square", "square inside a circle", "star above a heart", "heart above a star",
-        "triangle beside a ring", "cross above a crescent", "crescent above a cross", "heart beside a cross",
+        "circle inside a square",
+        "square inside a circle",
+        "star above a heart",
+        "heart above a star",
+        "triangle beside a ring",
+        "cross above a crescent",
+        "crescent above a cross",
+        "heart beside a cross",
     ];
 
     private protected override void Paint(Easel easel, string className)
@@ -23,17 +29,24 @@ internal sealed class ScenesTask : DrawnTask
         easel.Cover(ground);
         for (int scrap = 0; scrap < 3; scrap++)
         {
-            SKPath paper = easel.Wobble(Easel.Place(easel.Box(-30, -12, 30, 12), easel.Between(0, 100), easel.Between(0, 100), 1, easel.Between(0, 180)), 4);
+            SKPath paper = easel.Wobble(
+                Easel.Place(easel.Box(-30, -12, 30, 12), easel.Between(0, 100), easel.Between(0, 100), 1, easel.Between(0, 180)),
+                4
+            );
             easel.Fill(paper, easel.Near(ground, 35));
         }
         easel.Roughen(0.1f, 0.25f);
 
         string[] words = className.Split(' ');
         (string first, string relation, string second) = (words[0], words[1], words[^1]);
-        float x = 50 + easel.Between(-10, 10), y = 50 + easel.Between(-10, 10), side = easel.Chance(0.5) ? 1 : -1;
-        SKColor one = easel.Vivid(), other = easel.Near(easel.Vivid().Lighter(0.3f), 20);
+        float x = 50 + easel.Between(-10, 10),
+            y = 50 + easel.Between(-10, 10),
+            side = easel.Chance(0.5) ? 1 : -1;
+        SKColor one = easel.Vivid(),
+            other = easel.Near(easel.Vivid().Lighter(0.3f), 20);
         // Near colours would hide the inner one.
-        if (Colours.Difference(one, other) < 160) other = one.Lighter(0.75f);
+        if (Colours.Difference(one, other) < 160)
+            other = one.Lighter(0.75f);
         switch (relation)
         {
             case "inside":

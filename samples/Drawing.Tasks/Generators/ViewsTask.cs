@@ -11,7 +11,8 @@ internal sealed class ViewsTask : DrawnTask
 
     public override string Template => "a close view of a {}.";
 
-    public override IReadOnlyList<string> ClassNames { get; } = ["circle", "square", "triangle", "star", "heart", "cross", "ring", "crescent"];
+    public override IReadOnlyList<string> ClassNames { get; } =
+    ["circle", "square", "triangle", "star", "heart", "cross", "ring", "crescent"];
 
     private protected override void Paint(Easel easel, string className)
     {
@@ -23,7 +24,8 @@ internal sealed class ViewsTask : DrawnTask
 
         easel.Canvas.Save();
         // The shape's centre stays in the image; one side of it leaves.
-        float away = easel.Between(0, MathF.Tau), distance = easel.Between(12, 22);
+        float away = easel.Between(0, MathF.Tau),
+            distance = easel.Between(12, 22);
         easel.Canvas.Translate(50 + MathF.Cos(away) * distance, 50 + MathF.Sin(away) * distance);
         easel.Canvas.RotateDegrees(easel.Between(0, 360));
         easel.Canvas.Scale(1, easel.Between(0.75f, 1));

@@ -13,14 +13,30 @@ namespace Microsoft.ML.Dpl.Tool.Commands;
 internal static class BackboneCommand
 {
     private static readonly Option<bool> Json = new("--json") { Description = "Writes JSON instead of a table." };
-    private static readonly Option<string> Revision = new("--revision") { Description = "A branch, a tag or a commit of the repository.", HelpName = "revision", DefaultValueFactory = _ => "main" };
-    private static readonly Option<string?> Cache = new("--cache") { Description = "The cache's folder. Default: that of Hugging Face's tools (HF_HUB_CACHE, HF_HOME).", HelpName = "folder" };
+    private static readonly Option<string> Revision = new("--revision")
+    {
+        Description = "A branch, a tag or a commit of the repository.",
+        HelpName = "revision",
+        DefaultValueFactory = _ => "main",
+    };
+    private static readonly Option<string?> Cache = new("--cache")
+    {
+        Description = "The cache's folder. Default: that of Hugging Face's tools (HF_HUB_CACHE, HF_HOME).",
+        HelpName = "folder",
+    };
 
     private static readonly string[] Names = [.. KnownClip.All.Select(known => known.Name)];
 
     public static System.CommandLine.Command Create()
     {
-        var command = new ExampledCommand("backbone", "Lists, downloads, checks and describes CLIPs.", "dpl backbone list", "dpl backbone download ViT-B/16", "dpl backbone verify ViT-B/16", "dpl backbone info ./my-clip");
+        var command = new ExampledCommand(
+            "backbone",
+            "Lists, downloads, checks and describes CLIPs.",
+            "dpl backbone list",
+            "dpl backbone download ViT-B/16",
+            "dpl backbone verify ViT-B/16",
+            "dpl backbone info ./my-clip"
+        );
         command.Subcommands.Add(List());
         command.Subcommands.Add(Download());
         command.Subcommands.Add(Verify());
@@ -32,17 +48,29 @@ internal static class BackboneCommand
     {
         var command = new ExampledCommand("list", "Lists CLIPs that have names, and which of them are in the cache.", "dpl backbone list");
         AddOptions(command);
-        command.SetAction(arguments => Write(arguments, KnownClip.All.Select(known => Listed.Of(known, OptionsOf(arguments))).ToArray(), clips =>
-        {
-            Table table = new Table().Border(TableBorder.Simple).AddColumns("name", "repository", "parameters", "size", "image", "widths (image, text, shared)", "in the cache");
-            foreach (Listed clip in clips)
+        command.SetAction(arguments =>
+            Write(arguments, KnownClip.All.Select(known => Listed.Of(known, OptionsOf(arguments))).ToArray(), clips =>
             {
-                table.AddRow(Escaped(
-                    clip.Name == clip.Repository ? "" : clip.Name, clip.Repository, clip.Parameters.ToString("N0", CultureInfo.InvariantCulture), "about " + ByteSize.Text(clip.Bytes),
-                    $"{clip.ImageSize} × {clip.ImageSize}", $"{clip.ImageWidth}, {clip.TextWidth}, {clip.EmbeddingWidth}", clip.State));
-            }
-            Terminal.Out.Write(table);
-        }));
+                Table table = new Table()
+                    .Border(TableBorder.Simple)
+                    .AddColumns("name", "repository", "parameters", "size", "image", "widths (image, text, shared)", "in the cache");
+                foreach (Listed clip in clips)
+                {
+                    table.AddRow(
+                        Escaped(
+                            clip.Name == clip.Repository ? "" : clip.Name,
+                            clip.Repository,
+                            clip.Parameters.ToString("N0", CultureInfo.InvariantCulture),
+                            "about " + ByteSize.Text(clip.Bytes),
+                            $"{clip.ImageSize} × {clip.ImageSize}",
+                            $"{clip.ImageWidth}, {clip.TextWidth}, {clip.EmbeddingWidth}",
+                            clip.State
+                        )
+                    );
+                }
+                Terminal.Out.Write(table);
+            })
+        );
         return command;
     }
 
@@ -51,19 +79,31 @@ internal static class BackboneCommand
         var name = new Argument<string>("name") { Description = "A short name or a repository of the hub." };
         name.CompletionSources.Add(Names);
         var progress = new ProgressOptions();
-        var command = new ExampledCommand("download", "Downloads a CLIP into the cache; one that broke off goes on where it ended.", "dpl backbone download ViT-B/16", "dpl backbone download laion/CLIP-ViT-B-16-laion2B-s34B-b88K --revision main");
+        var command = new ExampledCommand(
+            "download",
+            "Downloads a CLIP into the cache; one that broke off goes on where it ended.",
+            "dpl backbone download ViT-B/16",
+            "dpl backbone download laion/CLIP-ViT-B-16-laion2B-s34B-b88K --revision main"
+        );
         command.Arguments.Add(name);
         AddOptions(command);
         progress.AddTo(command);
-        command.SetAction((arguments, cancellation) =>
-        {
-            progress.Choose(arguments);
-            ClipBackbone backbone = DownloadDisplay.Run(OptionsOf(arguments), shown => ClipBackbone.FromPretrainedAsync(arguments.GetRequiredValue(name), shown, cancellation));
-            return Task.FromResult(Write(arguments, new Downloaded(backbone.Name, backbone.Location!, Described.FilesOf(backbone)), done =>
+        command.SetAction(
+            (arguments, cancellation) =>
             {
-                foreach (DescribedFile file in done.Files) Console.Out.WriteLine($"{file.Path}  {ByteSize.Text(file.Bytes)}");
-            }));
-        });
+                progress.Choose(arguments);
+                ClipBackbone backbone = DownloadDisplay.Run(OptionsOf(arguments), shown =>
+                    ClipBackbone.FromPretrainedAsync(arguments.GetRequiredValue(name), shown, cancellation)
+                );
+                return Task.FromResult(
+                    Write(arguments, new Downloaded(backbone.Name, backbone.Location!, Described.FilesOf(backbone)), done =>
+                    {
+                        foreach (DescribedFile file in done.Files)
+                            Console.Out.WriteLine($"{file.Path}  {ByteSize.Text(file.Bytes)}");
+                    })
+                );
+            }
+        );
         return command;
     }
 
@@ -71,24 +111,46 @@ internal static class BackboneCommand
     {
         var name = new Argument<string>("name") { Description = "A short name or a repository of the hub that is in the cache." };
         name.CompletionSources.Add(Names);
-        var command = new ExampledCommand("verify", "Reads every file of a CLIP in the cache and holds it against its hash. Does not use the network.", "dpl backbone verify ViT-B/16");
+        var command = new ExampledCommand(
+            "verify",
+            "Reads every file of a CLIP in the cache and holds it against its hash. Does not use the network.",
+            "dpl backbone verify ViT-B/16"
+        );
         command.Arguments.Add(name);
         AddOptions(command);
-        command.SetAction((arguments, cancellation) =>
-        {
-            IReadOnlyList<HubFileCheck> checks = ClipHub.Verify(arguments.GetRequiredValue(name), OptionsOf(arguments), cancellation);
-            Write(arguments, checks, all =>
+        command.SetAction(
+            (arguments, cancellation) =>
             {
-                Table table = new Table().Border(TableBorder.Simple).AddColumns("file", "size", "hash", "content");
-                foreach (HubFileCheck check in all)
-                    table.AddRow(Escaped(check.File, ByteSize.Text(check.Bytes), check.Hash ?? "not kept", check.IsRight switch { true => "right", false => "WRONG", null => "cannot be told" }));
-                Terminal.Out.Write(table);
-            });
-            string[] wrong = [.. checks.Where(check => check.IsRight == false).Select(check => check.File)];
-            if (wrong.Length == 0) return Task.FromResult((int)ExitCode.Success);
-            Terminal.Fail($"{string.Join(", ", wrong)}: the content is not what the hash says. Delete the model's folder from the cache and download it again.");
-            return Task.FromResult((int)ExitCode.BadInput);
-        });
+                IReadOnlyList<HubFileCheck> checks = ClipHub.Verify(arguments.GetRequiredValue(name), OptionsOf(arguments), cancellation);
+                Write(arguments, checks, all =>
+                {
+                    Table table = new Table().Border(TableBorder.Simple).AddColumns("file", "size", "hash", "content");
+                    foreach (HubFileCheck check in all)
+                        table.AddRow(
+                            Escaped(
+                                check.File,
+                                ByteSize.Text(check.Bytes),
+                                check.Hash ?? "not kept",
+                                check.IsRight switch
+                                {
+                                    true => "right",
+                                    false => "WRONG",
+                                    null => "cannot be told",
+                                }
+                            )
+                        );
+                    Terminal.Out.Write(table);
+                });
+                string[] wrong = [.. checks.Where(check => check.IsRight == false).Select(check => check.File)];
+                if (wrong.Length == 0)
+                    return Task.FromResult((int)ExitCode.Success);
+                Terminal.Fail(
+                    $"{string.Join(", ", wrong)}: the content is not what the hash says. Delete the model's folder from the cache and "
+                        + "download it again."
+                );
+                return Task.FromResult((int)ExitCode.BadInput);
+            }
+        );
         return command;
     }
 
@@ -96,14 +158,23 @@ internal static class BackboneCommand
     {
         var clip = new Argument<string>("clip") { Description = BackboneArgument.Description };
         clip.CompletionSources.Add(BackboneArgument.Names);
-        var command = new ExampledCommand("info", "Shows a CLIP's shape, vocabulary, preprocessing and hash. One that is named and not in the cache is downloaded.", "dpl backbone info ViT-B/16", "dpl backbone info ./my-clip --json");
+        var command = new ExampledCommand(
+            "info",
+            "Shows a CLIP's shape, vocabulary, preprocessing and hash. One that is named and not in the cache is downloaded.",
+            "dpl backbone info ViT-B/16",
+            "dpl backbone info ./my-clip --json"
+        );
         command.Arguments.Add(clip);
         AddOptions(command);
-        command.SetAction((arguments, cancellation) =>
-        {
-            Described described = Described.Of(BackboneArgument.Resolve(arguments.GetRequiredValue(clip), OptionsOf(arguments), cancellation));
-            return Task.FromResult(Write(arguments, described, WriteTable));
-        });
+        command.SetAction(
+            (arguments, cancellation) =>
+            {
+                Described described = Described.Of(
+                    BackboneArgument.Resolve(arguments.GetRequiredValue(clip), OptionsOf(arguments), cancellation)
+                );
+                return Task.FromResult(Write(arguments, described, WriteTable));
+            }
+        );
         return command;
     }
 
@@ -111,33 +182,49 @@ internal static class BackboneCommand
     {
         Table table = new Table().Border(TableBorder.Simple).HideHeaders().AddColumns("what", "value");
         void Row(string name, string value) => table.AddRow(Escaped(name, value));
-        string Tower(ClipTransformerConfig t) => $"{t.Layers} layers of width {t.Width}, {t.Heads} heads, MLP of width {t.MlpWidth}, {(t.Activation == ClipActivation.QuickGelu ? "quick GELU" : "GELU")}";
+        string Tower(ClipTransformerConfig t) =>
+            $"{t.Layers} layers of width {t.Width}, {t.Heads} heads, MLP of width {t.MlpWidth}, "
+            + $"{(t.Activation == ClipActivation.QuickGelu ? "quick GELU" : "GELU")}";
         string Numbers(IEnumerable<float> numbers) => string.Join(", ", numbers.Select(n => n.ToString(CultureInfo.InvariantCulture)));
         Row("name", clip.Name);
-        if (clip.Location is { } location) Row("location", location);
-        Row("image branch", $"{clip.Shape.ImageSize} × {clip.Shape.ImageSize} pixels in patches of {clip.Shape.PatchSize}, {Tower(clip.Shape.Vision)}");
+        if (clip.Location is { } location)
+            Row("location", location);
+        Row(
+            "image branch",
+            $"{clip.Shape.ImageSize} × {clip.Shape.ImageSize} pixels in patches of {clip.Shape.PatchSize}, {Tower(clip.Shape.Vision)}"
+        );
         Row("text branch", $"up to {clip.Shape.ContextLength} tokens, {Tower(clip.Shape.Text)}");
         Row("shared space", $"width {clip.Shape.EmbeddingWidth}");
         Row("vocabulary", $"{clip.Shape.VocabularySize.ToString("N0", CultureInfo.InvariantCulture)} tokens");
-        Row("preprocessing", $"short side to {clip.Preprocessing.ShortSide} pixels (bicubic), middle {clip.Preprocessing.CropSize} × {clip.Preprocessing.CropSize}, mean {Numbers(clip.Preprocessing.Mean)}, deviation {Numbers(clip.Preprocessing.Deviation)}");
+        Row(
+            "preprocessing",
+            $"short side to {clip.Preprocessing.ShortSide} pixels (bicubic), middle {clip.Preprocessing.CropSize} × "
+                + $"{clip.Preprocessing.CropSize}, mean {Numbers(clip.Preprocessing.Mean)}, deviation "
+                + $"{Numbers(clip.Preprocessing.Deviation)}"
+        );
         Row("SHA-256 of the weights", clip.Sha256);
-        foreach (DescribedFile file in clip.Files) Row("file", $"{file.Path}, {ByteSize.Text(file.Bytes)}");
+        foreach (DescribedFile file in clip.Files)
+            Row("file", $"{file.Path}, {ByteSize.Text(file.Bytes)}");
         Terminal.Out.Write(table);
     }
 
     private static void AddOptions(System.CommandLine.Command command)
     {
-        foreach (Option option in new Option[] { Json, Revision, Cache }) command.Options.Add(option);
+        foreach (Option option in new Option[] { Json, Revision, Cache })
+            command.Options.Add(option);
     }
 
-    private static HubOptions OptionsOf(ParseResult arguments) => new() { Revision = arguments.GetRequiredValue(Revision), CacheFolder = arguments.GetValue(Cache) };
+    private static HubOptions OptionsOf(ParseResult arguments) =>
+        new() { Revision = arguments.GetRequiredValue(Revision), CacheFolder = arguments.GetValue(Cache) };
 
     private static string[] Escaped(params string[] cells) => [.. cells.Select(Markup.Escape)];
 
     private static int Write<T>(ParseResult arguments, T result, Action<T> table)
     {
-        if (arguments.GetValue(Json)) Console.Out.WriteLine(JsonSerializer.Serialize(result, ToolJson.Indented));
-        else table(result);
+        if (arguments.GetValue(Json))
+            Console.Out.WriteLine(JsonSerializer.Serialize(result, ToolJson.Indented));
+        else
+            table(result);
         return (int)ExitCode.Success;
     }
 
@@ -145,16 +232,40 @@ internal static class BackboneCommand
 
     private sealed record DescribedFile(string Path, long Bytes);
 
-    private sealed record Described(string Name, string? Location, ClipConfig Shape, ClipImageProcessorConfig Preprocessing, string Sha256, IReadOnlyList<DescribedFile> Files)
+    private sealed record Described(
+        string Name,
+        string? Location,
+        ClipConfig Shape,
+        ClipImageProcessorConfig Preprocessing,
+        string Sha256,
+        IReadOnlyList<DescribedFile> Files
+    )
     {
-        public static Described Of(ClipBackbone clip) => new(clip.Name, clip.Location, clip.Config, clip.ReadPreprocessing(), clip.Sha256, FilesOf(clip));
+        public static Described Of(ClipBackbone clip) =>
+            new(clip.Name, clip.Location, clip.Config, clip.ReadPreprocessing(), clip.Sha256, FilesOf(clip));
 
         // A file may be a link, as in the hub's cache, whose own length says nothing.
-        public static IReadOnlyList<DescribedFile> FilesOf(ClipBackbone clip)
-            => [.. clip.FilePaths.Select(path => new DescribedFile(path, (File.ResolveLinkTarget(path, returnFinalTarget: true) as FileInfo ?? new FileInfo(path)).Length))];
+        public static IReadOnlyList<DescribedFile> FilesOf(ClipBackbone clip) =>
+            [
+                .. clip.FilePaths.Select(path => new DescribedFile(
+                    path,
+                    (File.ResolveLinkTarget(path, returnFinalTarget: true) as FileInfo ?? new FileInfo(path)).Length
+                )),
+            ];
     }
 
-    private sealed record Listed(string Name, string Repository, long Parameters, long Bytes, int ImageSize, int ImageWidth, int TextWidth, int EmbeddingWidth, string State, string? Folder)
+    private sealed record Listed(
+        string Name,
+        string Repository,
+        long Parameters,
+        long Bytes,
+        int ImageSize,
+        int ImageWidth,
+        int TextWidth,
+        int EmbeddingWidth,
+        string State,
+        string? Folder
+    )
     {
         public static Listed Of(KnownClip known, HubOptions options)
         {
@@ -170,7 +281,18 @@ internal static class BackboneCommand
                 state = $"damaged: {e.Message}";
             }
             ClipConfig shape = known.Config;
-            return new(known.Name, known.Repository, known.Parameters, known.Bytes, shape.ImageSize, shape.Vision.Width, shape.Text.Width, shape.EmbeddingWidth, state, folder);
+            return new(
+                known.Name,
+                known.Repository,
+                known.Parameters,
+                known.Bytes,
+                shape.ImageSize,
+                shape.Vision.Width,
+                shape.Text.Width,
+                shape.EmbeddingWidth,
+                state,
+                folder
+            );
         }
     }
 }

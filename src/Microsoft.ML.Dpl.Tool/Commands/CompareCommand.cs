@@ -20,22 +20,55 @@ internal sealed class CompareCommand
     private readonly TrainingOptions _training = new();
     private readonly CommonOptions _common = new();
     private readonly ProgressOptions _progress = new();
-    private readonly Option<string[]> _configurations = new("--configuration") { Description = $"Once for each configuration: search; {ConfigurationArgument.Forms}. Default: zero-shot, uniform:4 and search.", HelpName = "lengths", DefaultValueFactory = _ => [ConfigurationArgument.ZeroShot, "uniform:4", ConfigurationArgument.Search] };
-    private readonly Option<string?> _json = new("--json") { Description = "File for the table as JSON, written anew after each configuration; -: to the standard output, in place of the table. Default: none.", HelpName = "file|-" };
+    private readonly Option<string[]> _configurations = new("--configuration")
+    {
+        Description = $"Once for each configuration: search; {ConfigurationArgument.Forms}. Default: zero-shot, uniform:4 and search.",
+        HelpName = "lengths",
+        DefaultValueFactory = _ => [ConfigurationArgument.ZeroShot, "uniform:4", ConfigurationArgument.Search],
+    };
+    private readonly Option<string?> _json = new("--json")
+    {
+        Description =
+            "File for the table as JSON, written anew after each configuration; -: to the standard output, in place of the table. "
+            + "Default: none.",
+        HelpName = "file|-",
+    };
 
     /// <summary>One configuration's outcome.</summary>
-    private sealed record Compared(string Name, PromptConfiguration Configuration, AccuracyInterval Accuracy, double MacroAccuracy, double LogLoss, double CalibrationError, double? ValidationAccuracy, double Seconds)
+    private sealed record Compared(
+        string Name,
+        PromptConfiguration Configuration,
+        AccuracyInterval Accuracy,
+        double MacroAccuracy,
+        double LogLoss,
+        double CalibrationError,
+        double? ValidationAccuracy,
+        double Seconds
+    )
     {
-        public static Compared Of(Trial trial) => new(
-            trial.Name, trial.Configuration, trial.Test.Accuracy, trial.Test.MacroAccuracy, trial.Test.LogLoss, trial.Test.Calibration.ExpectedError, trial.ValidationAccuracy, trial.FitTime.TotalSeconds);
+        public static Compared Of(Trial trial) =>
+            new(
+                trial.Name,
+                trial.Configuration,
+                trial.Test.Accuracy,
+                trial.Test.MacroAccuracy,
+                trial.Test.LogLoss,
+                trial.Test.Calibration.ExpectedError,
+                trial.ValidationAccuracy,
+                trial.FitTime.TotalSeconds
+            );
     }
 
     public static System.CommandLine.Command Create()
     {
         var verb = new CompareCommand();
         var command = new ExampledCommand(
-            "compare", "Fits several configurations on the same images with the same options and tests each: accuracy with its 95 % interval, mean over classes, log-loss, calibration, time.",
-            "dpl compare train.tsv --test test.tsv --clip ViT-B/16 --configuration zero-shot --configuration uniform:4 --configuration search");
+            "compare",
+            "Fits several configurations on the same images with the same options and tests each: accuracy with its 95 % interval, "
+                + "mean over classes, log-loss, calibration, time.",
+            "dpl compare train.tsv --test test.tsv --clip ViT-B/16 --configuration zero-shot --configuration uniform:4 "
+                + "--configuration search"
+        );
         verb._data.AddTo(command);
         verb._clip.AddTo(command);
         verb._configurations.CompletionSources.Add(ConfigurationArgument.Words);
@@ -54,14 +87,24 @@ internal sealed class CompareCommand
         ProgressMode mode = _progress.Choose(arguments);
         _clip.Check(arguments);
         ImageSets sets = _data.Read(arguments, _common.Seed(arguments));
-        if (sets.Test.Count == 0) throw new ArgumentException("A comparison needs test images: name them with --test, or give data with a test split.");
-        OutputFile? file = arguments.GetValue(_json) is { } path && path != ToOutput ? OutputFile.Check(path, "--json", _data.Inputs(arguments)) : null;
+        if (sets.Test.Count == 0)
+            throw new ArgumentException("A comparison needs test images: name them with --test, or give data with a test split.");
+        OutputFile? file =
+            arguments.GetValue(_json) is { } path && path != ToOutput ? OutputFile.Check(path, "--json", _data.Inputs(arguments)) : null;
         // All are read before the first is fitted.
-        (string Name, Func<ClipBackbone, PromptConfiguration?> LengthsFor)[] chosen = [.. arguments.GetRequiredValue(_configurations).Select(text => (text, ConfigurationArgument.Read(text)))];
+        (string Name, Func<ClipBackbone, PromptConfiguration?> LengthsFor)[] chosen =
+        [
+            .. arguments.GetRequiredValue(_configurations).Select(text => (text, ConfigurationArgument.Read(text))),
+        ];
         ClipBackbone backbone = _clip.Backbone(arguments, cancellation);
         DplTrainer.Options OptionsOf(PromptConfiguration? lengths)
         {
-            var options = new DplTrainer.Options { Backbone = backbone, Configuration = lengths, CancellationToken = cancellation };
+            var options = new DplTrainer.Options
+            {
+                Backbone = backbone,
+                Configuration = lengths,
+                CancellationToken = cancellation,
+            };
             _search.Apply(arguments, options);
             _training.Apply(arguments, options);
             _common.Apply(arguments, options);
@@ -71,8 +114,16 @@ internal sealed class CompareCommand
         PromptConfiguration?[] lengths = [.. chosen.Select(one => one.LengthsFor(backbone))];
         ImageChecks.RequireTest(sets, OptionsOf(null).SkipUnreadableImages);
 
-        var trials = new Trials(sets, lengths.Contains(null), _data.HasWeights(arguments), mode, CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
-        foreach (PromptConfiguration? one in lengths) trials.Check(OptionsOf(one));
+        var trials = new Trials(
+            sets,
+            lengths.Contains(null),
+            _data.HasWeights(arguments),
+            mode,
+            CommandLine.IsVerbose(arguments),
+            _common.TensorBoard(arguments)
+        );
+        foreach (PromptConfiguration? one in lengths)
+            trials.Check(OptionsOf(one));
         var compared = new List<Compared>();
         try
         {
@@ -85,7 +136,8 @@ internal sealed class CompareCommand
         catch (Exception e)
         {
             // What is done is shown, whatever ended the rest.
-            if (compared.Count == 0) throw;
+            if (compared.Count == 0)
+                throw;
             Show(arguments, compared, sets.Test.Count);
             string part = $"{compared.Count} of {chosen.Length} configurations were compared";
             if (Failure.CauseOf(e) is OperationCanceledException)
@@ -103,23 +155,28 @@ internal sealed class CompareCommand
 
     private void Show(ParseResult arguments, List<Compared> compared, int images)
     {
-        if (arguments.GetValue(_json) == ToOutput) Console.Out.WriteLine(JsonSerializer.Serialize(compared, ToolJson.Indented));
-        else Write(compared, images);
+        if (arguments.GetValue(_json) == ToOutput)
+            Console.Out.WriteLine(JsonSerializer.Serialize(compared, ToolJson.Indented));
+        else
+            Write(compared, images);
     }
 
     private static void Write(IReadOnlyList<Compared> compared, int images)
     {
-        Terminal.Out.Write(new FittingTable()
-            .Add("configuration", 0, isNumber: false, compared.Select(row => row.Name))
-            .Add("accuracy", 0, isNumber: true, compared.Select(row => EvaluationTables.Percent(row.Accuracy.Accuracy)))
-            .Add("95 % interval", 1, isNumber: true, compared.Select(row => EvaluationTables.Interval(row.Accuracy)))
-            .Add("class mean", 2, isNumber: true, compared.Select(row => EvaluationTables.Percent(row.MacroAccuracy)))
-            .Add("log-loss", 4, isNumber: true, compared.Select(row => FormattableString.Invariant($"{row.LogLoss:f4}")))
-            .Add("calibration error", 5, isNumber: true, compared.Select(row => EvaluationTables.Percent(row.CalibrationError)))
-            .Add("time", 3, isNumber: true, compared.Select(row => Figures.Time(TimeSpan.FromSeconds(row.Seconds))))
-            .Within(Terminal.Out.Profile.Width));
+        Terminal.Out.Write(
+            new FittingTable()
+                .Add("configuration", 0, isNumber: false, compared.Select(row => row.Name))
+                .Add("accuracy", 0, isNumber: true, compared.Select(row => EvaluationTables.Percent(row.Accuracy.Accuracy)))
+                .Add("95 % interval", 1, isNumber: true, compared.Select(row => EvaluationTables.Interval(row.Accuracy)))
+                .Add("class mean", 2, isNumber: true, compared.Select(row => EvaluationTables.Percent(row.MacroAccuracy)))
+                .Add("log-loss", 4, isNumber: true, compared.Select(row => FormattableString.Invariant($"{row.LogLoss:f4}")))
+                .Add("calibration error", 5, isNumber: true, compared.Select(row => EvaluationTables.Percent(row.CalibrationError)))
+                .Add("time", 3, isNumber: true, compared.Select(row => Figures.Time(TimeSpan.FromSeconds(row.Seconds))))
+                .Within(Terminal.Out.Profile.Width)
+        );
         // Not in the table, which the lengths of a large CLIP would break.
-        foreach (Compared row in compared) Console.Out.WriteLine($"  {row.Name}: {row.Configuration}");
+        foreach (Compared row in compared)
+            Console.Out.WriteLine($"  {row.Name}: {row.Configuration}");
         Console.Out.WriteLine($"{images} test images.");
     }
 }

@@ -43,10 +43,23 @@ internal static class CompletionCommand
     {
         var shell = new Argument<string>("shell") { Description = "bash, zsh or pwsh." }.AcceptOnlyFromAmong("bash", "zsh", "pwsh");
         var command = new ExampledCommand(
-            "completion", "Prints a script that lets the shell complete the command's words.",
-            "dpl completion bash >> ~/.bashrc", "dpl completion zsh >> ~/.zshrc", "dpl completion pwsh >> $PROFILE");
+            "completion",
+            "Prints a script that lets the shell complete the command's words.",
+            "dpl completion bash >> ~/.bashrc",
+            "dpl completion zsh >> ~/.zshrc",
+            "dpl completion pwsh >> $PROFILE"
+        );
         command.Arguments.Add(shell);
-        command.SetAction(arguments => arguments.InvocationConfiguration.Output.WriteLine(arguments.GetRequiredValue(shell) switch { "zsh" => Zsh, "pwsh" => Pwsh, _ => Bash }));
+        command.SetAction(arguments =>
+            arguments.InvocationConfiguration.Output.WriteLine(
+                arguments.GetRequiredValue(shell) switch
+                {
+                    "zsh" => Zsh,
+                    "pwsh" => Pwsh,
+                    _ => Bash,
+                }
+            )
+        );
         return command;
     }
 }

@@ -18,22 +18,51 @@ internal static class EvaluateCommand
         var clip = new ModelOptions(needsClip: false);
         var format = new ChoiceOption<ResultFormat>("--format", "table, or json with every prediction.", ResultFormat.Table);
         var progress = new ProgressOptions();
-        var skip = new Option<bool>("--skip-unreadable") { Description = "Leaves out images that cannot be read, instead of ending at the first; the exit code then says so." };
+        var skip = new Option<bool>("--skip-unreadable")
+        {
+            Description = "Leaves out images that cannot be read, instead of ending at the first; the exit code then says so.",
+        };
         var command = new ExampledCommand(
-            "evaluate", "Measures a saved model on labelled images, those of the test split where the data has one, else all: accuracy and its interval, mean over classes, log-loss, calibration, each class, and what is confused.",
-            "dpl evaluate model.zip test.tsv", "dpl evaluate model.zip photos/test --format json > test.json");
+            "evaluate",
+            "Measures a saved model on labelled images, those of the test split where the data has one, else all: accuracy and its "
+                + "interval, mean over classes, log-loss, calibration, each class, and what is confused.",
+            "dpl evaluate model.zip test.tsv",
+            "dpl evaluate model.zip photos/test --format json > test.json"
+        );
         command.Arguments.Add(model);
         data.AddTo(command);
         clip.AddTo(command);
         command.Options.Add(format);
         command.Options.Add(skip);
         progress.AddTo(command);
-        command.SetAction((arguments, cancellation) => Task.FromResult((int)Run(
-            arguments, arguments.GetRequiredValue(model), data, clip, format.Of(arguments), arguments.GetValue(skip), progress.Choose(arguments), cancellation)));
+        command.SetAction(
+            (arguments, cancellation) =>
+                Task.FromResult(
+                    (int)Run(
+                        arguments,
+                        arguments.GetRequiredValue(model),
+                        data,
+                        clip,
+                        format.Of(arguments),
+                        arguments.GetValue(skip),
+                        progress.Choose(arguments),
+                        cancellation
+                    )
+                )
+        );
         return command;
     }
 
-    private static ExitCode Run(ParseResult arguments, string model, DataOptions data, ModelOptions clip, ResultFormat format, bool skip, ProgressMode mode, CancellationToken cancellation)
+    private static ExitCode Run(
+        ParseResult arguments,
+        string model,
+        DataOptions data,
+        ModelOptions clip,
+        ResultFormat format,
+        bool skip,
+        ProgressMode mode,
+        CancellationToken cancellation
+    )
     {
         IReadOnlyList<ImageRow> rows = data.Read(arguments).ToEvaluate;
         ImageChecks.RequireFiles(rows, "images", skip);
@@ -42,9 +71,12 @@ internal static class EvaluateCommand
         clip.Apply(arguments, mlContext, cancellation);
         using SavedModel saved = SavedModel.Load(mlContext, model);
         (TestResults figures, int skipped) = Evaluator.Evaluate(mlContext, saved.Transformer, rows, skip, mode, "test", cancellation);
-        if (format == ResultFormat.Json) Console.Out.WriteLine(JsonSerializer.Serialize(figures, ToolJson.Indented));
-        else EvaluationTables.Write(figures);
-        if (skipped == 0) return ExitCode.Success;
+        if (format == ResultFormat.Json)
+            Console.Out.WriteLine(JsonSerializer.Serialize(figures, ToolJson.Indented));
+        else
+            EvaluationTables.Write(figures);
+        if (skipped == 0)
+            return ExitCode.Success;
         Terminal.Fail($"{skipped} of {rows.Count} images could not be read; the figures are of the others.");
         return ExitCode.PartlyFailed;
     }

@@ -5,7 +5,8 @@ using System.CommandLine.Invocation;
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
 /// <summary>A command whose help ends with examples.</summary>
-internal sealed class ExampledCommand(string name, string description, params string[] examples) : System.CommandLine.Command(name, description)
+internal sealed class ExampledCommand(string name, string description, params string[] examples)
+    : System.CommandLine.Command(name, description)
 {
     /// <summary>Command lines, as they are typed.</summary>
     public IReadOnlyList<string> Examples => examples;
@@ -41,11 +42,13 @@ internal sealed class ExampledHelp(HelpAction usual) : SynchronousCommandLineAct
         if (parseResult.CommandResult.Command is ExampledCommand { Examples.Count: > 0 } command)
         {
             output.WriteLine("Examples:");
-            foreach (string example in command.Examples) output.WriteLine($"  {example}");
+            foreach (string example in command.Examples)
+                output.WriteLine($"  {example}");
             output.WriteLine();
         }
         output.WriteLine("Exit codes:");
-        foreach (var (exit, meaning) in Codes) output.WriteLine($"  {(int)exit,-4} {meaning}");
+        foreach (var (exit, meaning) in Codes)
+            output.WriteLine($"  {(int)exit, -4} {meaning}");
         output.WriteLine();
         return code;
     }

@@ -21,25 +21,65 @@ internal static class ExportCommand
     public static System.CommandLine.Command Create()
     {
         var model = new Argument<string>("model") { Description = "A saved model." };
-        var output = new Option<string>("--output", "-o") { HelpName = "file|folder", Description = "A file that ends in .safetensors, or a folder for .npy files, empty or not yet there.", Required = true };
-        var format = new ChoiceOption<ArrayFormat>("--format", "npy or safetensors. Default: safetensors where --output ends in .safetensors, else npy.", standard: null);
+        var output = new Option<string>("--output", "-o")
+        {
+            HelpName = "file|folder",
+            Description = "A file that ends in .safetensors, or a folder for .npy files, empty or not yet there.",
+            Required = true,
+        };
+        var format = new ChoiceOption<ArrayFormat>(
+            "--format",
+            "npy or safetensors. Default: safetensors where --output ends in .safetensors, else npy.",
+            standard: null
+        );
         var clip = new ModelOptions(needsClip: false);
-        var command = new ExampledCommand("export", "Writes a model's prompts, class features and alphas as .npy or safetensors.", "dpl export model.zip --output prompts.safetensors", "dpl export model.zip --format npy --output prompts");
+        var command = new ExampledCommand(
+            "export",
+            "Writes a model's prompts, class features and alphas as .npy or safetensors.",
+            "dpl export model.zip --output prompts.safetensors",
+            "dpl export model.zip --format npy --output prompts"
+        );
         command.Arguments.Add(model);
-        foreach (Option option in new Option[] { output, format }) command.Options.Add(option);
+        foreach (Option option in new Option[] { output, format })
+            command.Options.Add(option);
         clip.AddTo(command);
-        command.SetAction((arguments, cancellation) => Task.FromResult(Run(
-            arguments, arguments.GetRequiredValue(model), arguments.GetRequiredValue(output), format.Find(arguments), clip, arguments.InvocationConfiguration.Output, cancellation)));
+        command.SetAction(
+            (arguments, cancellation) =>
+                Task.FromResult(
+                    Run(
+                        arguments,
+                        arguments.GetRequiredValue(model),
+                        arguments.GetRequiredValue(output),
+                        format.Find(arguments),
+                        clip,
+                        arguments.InvocationConfiguration.Output,
+                        cancellation
+                    )
+                )
+        );
         return command;
     }
 
-    private static int Run(ParseResult arguments, string model, string output, ArrayFormat? format, ModelOptions clip, TextWriter log, CancellationToken cancellation)
+    private static int Run(
+        ParseResult arguments,
+        string model,
+        string output,
+        ArrayFormat? format,
+        ModelOptions clip,
+        TextWriter log,
+        CancellationToken cancellation
+    )
     {
         bool isFile = output.EndsWith(SafetensorsExtension, StringComparison.OrdinalIgnoreCase);
         if (format is not null && isFile != (format == ArrayFormat.Safetensors))
-            throw new ArgumentException(isFile ? "--format npy writes a folder: name one with --output." : $"--format safetensors writes one file: --output must end in {SafetensorsExtension}.");
+            throw new ArgumentException(
+                isFile
+                    ? "--format npy writes a folder: name one with --output."
+                    : $"--format safetensors writes one file: --output must end in {SafetensorsExtension}."
+            );
         // Before the model is read: what is in the way is known at once.
-        if (!isFile && Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()) throw new IOException($"The folder '{output}' is not empty. Name another with --output, or remove what is in it.");
+        if (!isFile && Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any())
+            throw new IOException($"The folder '{output}' is not empty. Name another with --output, or remove what is in it.");
         var mlContext = new MLContext();
         clip.Apply(arguments, mlContext, cancellation);
         using SavedModel loaded = SavedModel.Load(mlContext, model);
@@ -58,14 +98,22 @@ internal static class ExportCommand
         foreach (var (branch, layers) in new[] { ("text", prompts.Text), ("image", prompts.Image) })
         {
             for (int layer = 0; layer < layers.Count; layer++)
-                if (layers[layer] is { } rows) Line($"{branch}.{layer}", rows);
+                if (layers[layer] is { } rows)
+                    Line($"{branch}.{layer}", rows);
         }
-        if (prompts.ClassFeatures is { } features) Line("class_features", features);
-        if (prompts.Alphas is not { } alphas) return;
+        if (prompts.ClassFeatures is { } features)
+            Line("class_features", features);
+        if (prompts.Alphas is not { } alphas)
+            return;
         Line("alphas.text", alphas.ToTextArray());
         Line("alphas.image", alphas.ToImageArray());
 
-        void Line(string name, Array array)
-            => log.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-16} [{string.Join(", ", Enumerable.Range(0, array.Rank).Select(array.GetLength))}]"));
+        void Line(string name, Array array) =>
+            log.WriteLine(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"  {name, -16} [{string.Join(", ", Enumerable.Range(0, array.Rank).Select(array.GetLength))}]"
+                )
+            );
     }
 }

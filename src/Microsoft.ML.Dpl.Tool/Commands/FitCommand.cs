@@ -10,20 +10,37 @@ internal static class FitCommand
 
     public static System.CommandLine.Command Create()
     {
-        var configuration = new Option<string>("--configuration") { Description = $"Trains these context lengths instead of searching: {ConfigurationArgument.Forms}.", HelpName = "lengths", DefaultValueFactory = _ => ConfigurationArgument.Search };
+        var configuration = new Option<string>("--configuration")
+        {
+            Description = $"Trains these context lengths instead of searching: {ConfigurationArgument.Forms}.",
+            HelpName = "lengths",
+            DefaultValueFactory = _ => ConfigurationArgument.Search,
+        };
         var command = new ExampledCommand(
-            "fit", "Searches how many prompt rows each layer of CLIP gets, trains them, and saves the model as an ML.NET model zip.",
-            "dpl fit photos --clip ViT-B/16 --output model.zip", "dpl fit train.tsv --test test.tsv --clip clip-vit-base-patch16 --shots 16 --seed 1", "dpl fit split_zhou_Caltech101.json --image-root 101_ObjectCategories --shots 16 --clip ViT-B/16 --device cuda");
+            "fit",
+            "Searches how many prompt rows each layer of CLIP gets, trains them, and saves the model as an ML.NET model zip.",
+            "dpl fit photos --clip ViT-B/16 --output model.zip",
+            "dpl fit train.tsv --test test.tsv --clip clip-vit-base-patch16 --shots 16 --seed 1",
+            "dpl fit split_zhou_Caltech101.json --image-root 101_ObjectCategories --shots 16 --clip ViT-B/16 --device cuda"
+        );
         return Complete(command, configuration, new SearchOptions());
     }
 
     /// <summary>The same without a search.</summary>
     public static System.CommandLine.Command CreateTrain()
     {
-        var configuration = new Option<string>("--configuration") { Description = $"The context lengths: {ConfigurationArgument.Forms}.", HelpName = "lengths", Required = true };
+        var configuration = new Option<string>("--configuration")
+        {
+            Description = $"The context lengths: {ConfigurationArgument.Forms}.",
+            HelpName = "lengths",
+            Required = true,
+        };
         var command = new ExampledCommand(
-            "train", "Trains prompts of given lengths, such as dpl search found, and saves the model as an ML.NET model zip.",
-            "dpl train photos --clip ViT-B/16 --configuration configuration.json", "dpl train photos --clip tiny --configuration uniform:4");
+            "train",
+            "Trains prompts of given lengths, such as dpl search found, and saves the model as an ML.NET model zip.",
+            "dpl train photos --clip ViT-B/16 --configuration configuration.json",
+            "dpl train photos --clip tiny --configuration uniform:4"
+        );
         return Complete(command, configuration, search: null);
     }
 

@@ -25,7 +25,9 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
     private readonly ProgressOptions _progress = new();
     private readonly Option<string[]> _baselines = new("--baseline")
     {
-        Description = "What the test accuracy is compared with in results and report, once for each: zero-shot, which only looks at the test images, or lengths as for --configuration, which are trained with the same options. Default: zero-shot; none: nothing.",
+        Description =
+            "What the test accuracy is compared with in results and report, once for each: zero-shot, which only looks at the test "
+            + "images, or lengths as for --configuration, which are trained with the same options. Default: zero-shot; none: nothing.",
         HelpName = "lengths|none",
         DefaultValueFactory = _ => [ConfigurationArgument.ZeroShot],
     };
@@ -36,7 +38,9 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         _clip.AddTo(command);
         output.AddTo(command);
         _contents.AddTo(command);
-        configuration.CompletionSources.Add([.. ConfigurationArgument.Words.Where(word => search is not null || word != ConfigurationArgument.Search)]);
+        configuration.CompletionSources.Add([
+            .. ConfigurationArgument.Words.Where(word => search is not null || word != ConfigurationArgument.Search),
+        ]);
         _baselines.CompletionSources.Add([Nothing, .. ConfigurationArgument.Words.Where(word => word != ConfigurationArgument.Search)]);
         command.Options.Add(configuration);
         command.Options.Add(_baselines);
@@ -46,7 +50,8 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         _progress.AddTo(command);
     }
 
-    /// <summary>Everything that can be wrong is looked at first, what takes longest last: device, images, output, then CLIP, which may have to be downloaded.</summary>
+    /// <summary>Everything that can be wrong is looked at first, what takes longest last: device, images, output, then CLIP, which may have
+    /// to be downloaded.</summary>
     public ExitCode Run(ParseResult arguments, CancellationToken cancellation)
     {
         DateTimeOffset started = DateTimeOffset.Now;
@@ -55,13 +60,26 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         ImageSets sets = _data.Read(arguments, _common.Seed(arguments));
         OutputFiles files = output.Check(arguments, [.. _data.Inputs(arguments), arguments.GetRequiredValue(configuration)]);
         Func<ClipBackbone, PromptConfiguration?> lengthsFor = ConfigurationArgument.Read(arguments.GetRequiredValue(configuration));
-        (string Name, Func<ClipBackbone, PromptConfiguration?> LengthsFor)[] others = [.. arguments.GetRequiredValue(_baselines).Where(name => name != Nothing).Select(name => (name, ConfigurationArgument.Read(name)))];
-        if (others.Any(other => other.Name == ConfigurationArgument.Search)) throw new ArgumentException("A baseline is not searched: dpl compare compares searches, too.");
-        if (search is null && arguments.GetRequiredValue(configuration) == ConfigurationArgument.Search) throw new ArgumentException("dpl train does not search: name a configuration, or use dpl fit.");
+        (string Name, Func<ClipBackbone, PromptConfiguration?> LengthsFor)[] others =
+        [
+            .. arguments
+                .GetRequiredValue(_baselines)
+                .Where(name => name != Nothing)
+                .Select(name => (name, ConfigurationArgument.Read(name))),
+        ];
+        if (others.Any(other => other.Name == ConfigurationArgument.Search))
+            throw new ArgumentException("A baseline is not searched: dpl compare compares searches, too.");
+        if (search is null && arguments.GetRequiredValue(configuration) == ConfigurationArgument.Search)
+            throw new ArgumentException("dpl train does not search: name a configuration, or use dpl fit.");
         ClipBackbone backbone = _clip.Backbone(arguments, cancellation);
         DplTrainer.Options OptionsOf(PromptConfiguration? lengths)
         {
-            var made = new DplTrainer.Options { Backbone = backbone, Configuration = lengths, CancellationToken = cancellation };
+            var made = new DplTrainer.Options
+            {
+                Backbone = backbone,
+                Configuration = lengths,
+                CancellationToken = cancellation,
+            };
             search?.Apply(arguments, made);
             _training.Apply(arguments, made);
             _common.Apply(arguments, made);
@@ -69,12 +87,31 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             return made;
         }
         DplTrainer.Options options = OptionsOf(lengthsFor(backbone));
-        (options.ModelContents, options.OnCancel, options.OnDivergence) = (_contents.Of(arguments), DplCancellation.ReturnBest, DplDivergence.ReturnBest);
+        (options.ModelContents, options.OnCancel, options.OnDivergence) = (
+            _contents.Of(arguments),
+            DplCancellation.ReturnBest,
+            DplDivergence.ReturnBest
+        );
         (string Name, PromptConfiguration Lengths)[] baselines = [.. others.Select(other => (other.Name, other.LengthsFor(backbone)!))];
         ImageChecks.RequireTest(sets, options.SkipUnreadableImages);
-        var trials = new Trials(sets, options.Configuration is null, _data.HasWeights(arguments), mode, CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
-        foreach (var (_, lengths) in baselines) trials.Check(OptionsOf(lengths));
-        var session = new FitSession(options, sets, _data.HasWeights(arguments), mode, CommandLine.IsVerbose(arguments), _common.TensorBoard(arguments));
+        var trials = new Trials(
+            sets,
+            options.Configuration is null,
+            _data.HasWeights(arguments),
+            mode,
+            CommandLine.IsVerbose(arguments),
+            _common.TensorBoard(arguments)
+        );
+        foreach (var (_, lengths) in baselines)
+            trials.Check(OptionsOf(lengths));
+        var session = new FitSession(
+            options,
+            sets,
+            _data.HasWeights(arguments),
+            mode,
+            CommandLine.IsVerbose(arguments),
+            _common.TensorBoard(arguments)
+        );
         FitResults results = RunRecord.Of(arguments, options, sets, started);
 
         using DplTransformer transformer = session.Fit(arguments.CommandResult.Command.Name);
@@ -91,10 +128,12 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             HasDiverged = transformer.HasDiverged,
         };
         // Whatever becomes of the tests, the course of the fit is kept.
-        void Keep(FitResults now) => isInPlace &= files.Results?.WriteSomewhere(path => File.WriteAllText(path, ResultsJson.Write(now))) ?? true;
+        void Keep(FitResults now) =>
+            isInPlace &= files.Results?.WriteSomewhere(path => File.WriteAllText(path, ResultsJson.Write(now))) ?? true;
         Keep(results);
         var tests = new TestStage(sets, trials, mode, cancellation);
-        if (sets.Test.Count > 0) results = tests.Of(results, session.MLContext, transformer, options.SkipUnreadableImages, baselines, OptionsOf, Keep);
+        if (sets.Test.Count > 0)
+            results = tests.Of(results, session.MLContext, transformer, options.SkipUnreadableImages, baselines, OptionsOf, Keep);
         try
         {
             files.Report?.Write(path => ReportPage.Write(results, path, transformer));
@@ -105,8 +144,10 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             (isInPlace, files) = (false, files with { Report = null });
         }
 
-        if (files.ResultsAreOutput) Console.Out.WriteLine(ResultsJson.Write(results));
-        else FitSummary.Write(results, transformer, files);
+        if (files.ResultsAreOutput)
+            Console.Out.WriteLine(ResultsJson.Write(results));
+        else
+            FitSummary.Write(results, transformer, files);
         tests.Failure?.Throw();
         if (transformer.HasDiverged)
         {
@@ -115,10 +156,15 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         }
         if (transformer.WasCancelled || tests.WasCancelled)
         {
-            Terminal.Fail(transformer.WasCancelled ? "Cancelled; the model is the best there was by then." : "Cancelled in the test; the model is whole.");
+            Terminal.Fail(
+                transformer.WasCancelled
+                    ? "Cancelled; the model is the best there was by then."
+                    : "Cancelled in the test; the model is whole."
+            );
             return ExitCode.Cancelled;
         }
-        if (!isInPlace) return ExitCode.Unexpected;
+        if (!isInPlace)
+            return ExitCode.Unexpected;
         // Not before: interrupted in a baseline, the same command takes what was fitted from the workspace.
         session.Forget();
         trials.Forget();

@@ -23,51 +23,122 @@ internal static class ImportCommand
     {
         var alphas = new Option<string[]>("--alphas")
         {
-            Description = "Alphas: the authors' alpha_e*_img.npy and alpha_e*_txt.npy; or one .safetensors file, or one folder of .npy files, with alphas.text and alphas.image.",
+            Description =
+                "Alphas: the authors' alpha_e*_img.npy and alpha_e*_txt.npy; or one .safetensors file, or one folder of .npy files, "
+                + "with alphas.text and alphas.image.",
             AllowMultipleArgumentsPerToken = true,
             Arity = new ArgumentArity(1, 2),
         };
-        var lengths = new Option<int[]>("--lengths") { Description = "Context lengths that the alphas choose from. Default: what the file says; else 0 2 4 6 for four, 0 to 6 for seven.", AllowMultipleArgumentsPerToken = true };
-        var names = new ChoiceOption<AlphaNames>("--names", "authors: the file called img holds the text branch, as the authors' code writes it, unless the CLIP's numbers of layers show otherwise; right: the files hold what they are called.", AlphaNames.Authors);
+        var lengths = new Option<int[]>("--lengths")
+        {
+            Description =
+                "Context lengths that the alphas choose from. Default: what the file says; else 0 2 4 6 for four, 0 to 6 for seven.",
+            AllowMultipleArgumentsPerToken = true,
+        };
+        var names = new ChoiceOption<AlphaNames>(
+            "--names",
+            "authors: the file called img holds the text branch, as the authors' code writes it, unless the CLIP's numbers of layers "
+                + "show otherwise; right: the files hold what they are called.",
+            AlphaNames.Authors
+        );
         var epoch = new Option<int?>("--epoch") { Description = "Epoch of the alphas, from 1. Default: the last." };
-        var prompts = new Option<string?>("--prompts") { Description = "Prompts: a .safetensors file or a folder of .npy files, as export writes them." };
+        var prompts = new Option<string?>("--prompts")
+        {
+            Description = "Prompts: a .safetensors file or a folder of .npy files, as export writes them.",
+        };
         var clip = new Option<string?>("--clip") { Description = BackboneArgument.Description, HelpName = "CLIP" };
         clip.CompletionSources.Add(BackboneArgument.Names);
-        var anyClip = new Option<bool>("--any-clip") { Description = "Take the prompts to a CLIP with other weights than they were trained on." };
-        var classes = new Option<string[]>("--classes") { Description = "Class names. Default: those in the file.", AllowMultipleArgumentsPerToken = true };
-        var template = new Option<string?>("--template") { Description = "The text of a class; {} stands for its name. Default: that in the file, or a photo of a {}." };
-        var column = new Option<string>("--image-column") { Description = "The model's column with the images.", DefaultValueFactory = _ => nameof(ImageRow.ImagePath) };
-        var contents = new ContentsOption();
-        var output = new Option<string>("--output", "-o") { HelpName = "file", Description = "configuration.json for alphas, model.zip for prompts.", Required = true };
-        var command = new ExampledCommand(
-            "import", "Makes a configuration of alphas, or a model of prompts.",
-            "dpl import --alphas alpha_e59_img.npy alpha_e59_txt.npy --output configuration.json", "dpl import --prompts prompts.safetensors --clip ViT-B/16 --output model.zip");
-        foreach (Option option in new Option[] { alphas, lengths, names, epoch, prompts, clip, anyClip, classes, template, column, output }) command.Options.Add(option);
-        contents.AddTo(command);
-        command.SetAction((arguments, cancellation) =>
+        var anyClip = new Option<bool>("--any-clip")
         {
-            TextWriter log = arguments.InvocationConfiguration.Output;
-            string[] alphaPaths = arguments.GetValue(alphas) ?? [];
-            string? promptPath = arguments.GetValue(prompts);
-            if (alphaPaths.Length > 0 == promptPath is not null) throw new ArgumentException("Give either --alphas or --prompts.");
-            var file = OutputFile.Check(arguments.GetRequiredValue(output), output.Name, promptPath is null ? alphaPaths : [promptPath]);
-            if (promptPath is not null && arguments.GetValue(clip) is null) throw new ArgumentException("Prompts need their CLIP: name it with --clip.");
-            ClipBackbone? backbone = arguments.GetValue(clip) is { } named ? BackboneArgument.Resolve(named, cancellation: cancellation) : null;
-            if (promptPath is null)
+            Description = "Take the prompts to a CLIP with other weights than they were trained on.",
+        };
+        var classes = new Option<string[]>("--classes")
+        {
+            Description = "Class names. Default: those in the file.",
+            AllowMultipleArgumentsPerToken = true,
+        };
+        var template = new Option<string?>("--template")
+        {
+            Description = "The text of a class; {} stands for its name. Default: that in the file, or a photo of a {}.",
+        };
+        var column = new Option<string>("--image-column")
+        {
+            Description = "The model's column with the images.",
+            DefaultValueFactory = _ => nameof(ImageRow.ImagePath),
+        };
+        var contents = new ContentsOption();
+        var output = new Option<string>("--output", "-o")
+        {
+            HelpName = "file",
+            Description = "configuration.json for alphas, model.zip for prompts.",
+            Required = true,
+        };
+        var command = new ExampledCommand(
+            "import",
+            "Makes a configuration of alphas, or a model of prompts.",
+            "dpl import --alphas alpha_e59_img.npy alpha_e59_txt.npy --output configuration.json",
+            "dpl import --prompts prompts.safetensors --clip ViT-B/16 --output model.zip"
+        );
+        foreach (Option option in new Option[] { alphas, lengths, names, epoch, prompts, clip, anyClip, classes, template, column, output })
+            command.Options.Add(option);
+        contents.AddTo(command);
+        command.SetAction(
+            (arguments, cancellation) =>
             {
-                int[] given = arguments.GetValue(lengths) ?? [];
-                return Task.FromResult(ImportAlphas(alphaPaths, given.Length == 0 ? null : given, names.Of(arguments), arguments.GetValue(epoch), backbone, file, log));
+                TextWriter log = arguments.InvocationConfiguration.Output;
+                string[] alphaPaths = arguments.GetValue(alphas) ?? [];
+                string? promptPath = arguments.GetValue(prompts);
+                if (alphaPaths.Length > 0 == promptPath is not null)
+                    throw new ArgumentException("Give either --alphas or --prompts.");
+                var file = OutputFile.Check(
+                    arguments.GetRequiredValue(output),
+                    output.Name,
+                    promptPath is null ? alphaPaths : [promptPath]
+                );
+                if (promptPath is not null && arguments.GetValue(clip) is null)
+                    throw new ArgumentException("Prompts need their CLIP: name it with --clip.");
+                ClipBackbone? backbone = arguments.GetValue(clip) is { } named
+                    ? BackboneArgument.Resolve(named, cancellation: cancellation)
+                    : null;
+                if (promptPath is null)
+                {
+                    int[] given = arguments.GetValue(lengths) ?? [];
+                    return Task.FromResult(
+                        ImportAlphas(
+                            alphaPaths,
+                            given.Length == 0 ? null : given,
+                            names.Of(arguments),
+                            arguments.GetValue(epoch),
+                            backbone,
+                            file,
+                            log
+                        )
+                    );
+                }
+                DplPrompts read = DplPrompts.Load(promptPath);
+                if (arguments.GetValue(classes) is { Length: > 0 } listed)
+                    read = read with { ClassNames = listed };
+                if (arguments.GetValue(template) is { } text)
+                    read = read with { Template = text };
+                if (arguments.GetValue(anyClip))
+                    read = read with { BackboneSha256 = null };
+                return Task.FromResult(
+                    ImportPrompts(read, backbone!, arguments.GetRequiredValue(column), contents.Of(arguments), file, log, cancellation)
+                );
             }
-            DplPrompts read = DplPrompts.Load(promptPath);
-            if (arguments.GetValue(classes) is { Length: > 0 } listed) read = read with { ClassNames = listed };
-            if (arguments.GetValue(template) is { } text) read = read with { Template = text };
-            if (arguments.GetValue(anyClip)) read = read with { BackboneSha256 = null };
-            return Task.FromResult(ImportPrompts(read, backbone!, arguments.GetRequiredValue(column), contents.Of(arguments), file, log, cancellation));
-        });
+        );
         return command;
     }
 
-    private static int ImportAlphas(string[] paths, int[]? lengths, AlphaNames names, int? epoch, ClipBackbone? backbone, OutputFile output, TextWriter log)
+    private static int ImportAlphas(
+        string[] paths,
+        int[]? lengths,
+        AlphaNames names,
+        int? epoch,
+        ClipBackbone? backbone,
+        OutputFile output,
+        TextWriter log
+    )
     {
         AlphaHistory history;
         if (paths is [string img, string txt])
@@ -80,18 +151,35 @@ internal static class ImportCommand
         {
             history = AlphaHistory.Load(paths[0], lengths);
         }
-        if (epoch is int one && (one < 1 || one > history.Epochs)) throw new ArgumentException($"--epoch is {one}, but the alphas have epochs 1 to {history.Epochs}.");
+        if (epoch is int one && (one < 1 || one > history.Epochs))
+            throw new ArgumentException($"--epoch is {one}, but the alphas have epochs 1 to {history.Epochs}.");
         PromptConfiguration configuration = history.Configuration(epoch - 1);
-        if (backbone is not null && (configuration.Text.Count != backbone.Config.Text.Layers || configuration.Image.Count != backbone.Config.Vision.Layers))
-            throw new InvalidDataException($"The alphas are for {configuration.Text.Count} text and {configuration.Image.Count} image layers, but {backbone.Name} has {backbone.Config.Text.Layers} and {backbone.Config.Vision.Layers}.");
-        log.WriteLine($"Candidate lengths {string.Join(' ', history.CandidateLengths)}, epoch {epoch ?? history.Epochs} of {history.Epochs}.");
+        if (
+            backbone is not null
+            && (configuration.Text.Count != backbone.Config.Text.Layers || configuration.Image.Count != backbone.Config.Vision.Layers)
+        )
+            throw new InvalidDataException(
+                $"The alphas are for {configuration.Text.Count} text and {configuration.Image.Count} image layers, but "
+                    + $"{backbone.Name} has {backbone.Config.Text.Layers} and {backbone.Config.Vision.Layers}."
+            );
+        log.WriteLine(
+            $"Candidate lengths {string.Join(' ', history.CandidateLengths)}, epoch {epoch ?? history.Epochs} of {history.Epochs}."
+        );
         output.Write(path => File.WriteAllText(path, configuration.ToJson() + "\n"));
         log.WriteLine(configuration.ToString());
         log.WriteLine($"Written: {output.FullPath}");
         return (int)ExitCode.Success;
     }
 
-    private static int ImportPrompts(DplPrompts prompts, ClipBackbone backbone, string imageColumn, DplModelContents contents, OutputFile output, TextWriter log, CancellationToken cancellation)
+    private static int ImportPrompts(
+        DplPrompts prompts,
+        ClipBackbone backbone,
+        string imageColumn,
+        DplModelContents contents,
+        OutputFile output,
+        TextWriter log,
+        CancellationToken cancellation
+    )
     {
         var mlContext = new MLContext();
         using DplTransformer transformer = mlContext.DifferentiablePromptModel(prompts, backbone, imageColumn);

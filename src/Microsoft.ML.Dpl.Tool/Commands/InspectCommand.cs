@@ -15,7 +15,11 @@ internal static class InspectCommand
     {
         var model = new Argument<string>("model") { Description = "A saved model." };
         var format = new ChoiceOption<ResultFormat>("--format", "table or json.", ResultFormat.Table);
-        var command = new ExampledCommand("inspect", "Shows what a model zip holds: classes, configuration, the CLIP it needs, sizes. CLIP itself is not needed for it.", "dpl inspect model.zip");
+        var command = new ExampledCommand(
+            "inspect",
+            "Shows what a model zip holds: classes, configuration, the CLIP it needs, sizes. CLIP itself is not needed for it.",
+            "dpl inspect model.zip"
+        );
         command.Arguments.Add(model);
         command.Options.Add(format);
         command.SetAction(arguments => (int)Run(arguments.GetRequiredValue(model), format.Of(arguments)));
@@ -24,7 +28,8 @@ internal static class InspectCommand
 
     private static ExitCode Run(string path, ResultFormat format)
     {
-        if (!File.Exists(path)) throw new FileNotFoundException($"There is no model '{path}'.", path);
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"There is no model '{path}'.", path);
         DplModelInfo info = DplModelInfo.Read(path);
         if (format == ResultFormat.Json)
         {
@@ -34,24 +39,56 @@ internal static class InspectCommand
         var table = new Table().Border(TableBorder.Simple).HideHeaders().AddColumn("what").AddColumn("value");
         void Row(string name, string value) => table.AddRow(name, Markup.Escape(value));
         Row("model", $"{Path.GetFullPath(path)}, {ByteSize.Text(new FileInfo(path).Length)}");
-        Row("classes", info.ClassNames is { } classes ? $"{classes.Count}: {string.Join(", ", classes)}" : "not named in zips of earlier versions; dpl predict shows them");
+        Row(
+            "classes",
+            info.ClassNames is { } classes
+                ? $"{classes.Count}: {string.Join(", ", classes)}"
+                : "not named in zips of earlier versions; dpl predict shows them"
+        );
         Row("text of a class", info.Template);
         Row("configuration", info.Configuration.ToString());
-        Row("found by", info.Search is { } search ? $"a search of {search.Epochs.Count} epochs among {string.Join(' ', search.CandidateLengths)}" : "given, not searched");
-        if (info.ValidationAccuracy is double accuracy) Row("validation accuracy", EvaluationTables.Percent(accuracy));
-        if (info.WasCancelled) Row("cancelled", "the fit was cut short; this is the best it had by then");
-        if (info.HasDiverged) Row("diverged", "the fit's numbers went wrong; this is the best it had before");
+        Row(
+            "found by",
+            info.Search is { } search
+                ? $"a search of {search.Epochs.Count} epochs among {string.Join(' ', search.CandidateLengths)}"
+                : "given, not searched"
+        );
+        if (info.ValidationAccuracy is double accuracy)
+            Row("validation accuracy", EvaluationTables.Percent(accuracy));
+        if (info.WasCancelled)
+            Row("cancelled", "the fit was cut short; this is the best it had by then");
+        if (info.HasDiverged)
+            Row("diverged", "the fit's numbers went wrong; this is the best it had before");
         Row("CLIP", $"{info.BackboneName}, SHA-256 {info.BackboneSha256}");
-        Row("CLIP in the zip", info.Contents switch { DplModelContents.WithClip => "all of it", DplModelContents.WithImageTower => "the image tower", _ => "nothing of it" });
-        if (info.BackboneLocation is { } location) Row("CLIP lay in", location);
-        if (info.ImageFolder is { } folder) Row("relative paths start at", folder);
-        Row("images", $"of at most {info.MaxImagePixels.ToString("N0", CultureInfo.InvariantCulture)} pixels, {(info.ApplyExifOrientation ? "turned as their files ask (EXIF)" : "as they are stored, whatever EXIF says of their orientation")}");
+        Row(
+            "CLIP in the zip",
+            info.Contents switch
+            {
+                DplModelContents.WithClip => "all of it",
+                DplModelContents.WithImageTower => "the image tower",
+                _ => "nothing of it",
+            }
+        );
+        if (info.BackboneLocation is { } location)
+            Row("CLIP lay in", location);
+        if (info.ImageFolder is { } folder)
+            Row("relative paths start at", folder);
+        Row(
+            "images",
+            $"of at most {info.MaxImagePixels.ToString("N0", CultureInfo.InvariantCulture)} pixels, "
+                + $"{(info.ApplyExifOrientation ? "turned as their files ask (EXIF)" : "as they are stored, whatever EXIF says of their orientation")}"
+        );
         Row("written by", info.MLNetVersion is { } version ? $"ML.NET {version}" : "an unknown version of ML.NET");
-        foreach (DplModelEntry entry in info.Entries) Row($"entry {entry.Name}", $"{ByteSize.Text(entry.Bytes)}, {ByteSize.Text(entry.CompressedBytes)} in the zip");
+        foreach (DplModelEntry entry in info.Entries)
+            Row($"entry {entry.Name}", $"{ByteSize.Text(entry.Bytes)}, {ByteSize.Text(entry.CompressedBytes)} in the zip");
         Terminal.Out.Write(table);
-        if (info.Search is not null) ConfigurationTable.Write(info.Configuration, info.Search);
+        if (info.Search is not null)
+            ConfigurationTable.Write(info.Configuration, info.Search);
         if (info.Contents == DplModelContents.PromptsOnly)
-            Terminal.Warn("The zip does not carry CLIP. It is looked for where it lay at training; elsewhere name its folder with --clip or the environment variable DPL_CLIP, or fit with --contents image-tower or clip.");
+            Terminal.Warn(
+                "The zip does not carry CLIP. It is looked for where it lay at training; elsewhere name its folder with --clip or the "
+                    + "environment variable DPL_CLIP, or fit with --contents image-tower or clip."
+            );
         return ExitCode.Success;
     }
 }

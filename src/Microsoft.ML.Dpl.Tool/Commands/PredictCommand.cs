@@ -13,10 +13,29 @@ internal sealed class PredictCommand
     private const string FromInput = "-";
 
     private readonly Argument<string> _model = new("model") { Description = "A saved model." };
-    private readonly Argument<string[]> _images = new("images") { Description = "Image files; folders, whose images are taken, those in sub-folders too; or - for paths on the standard input, one a line.", Arity = ArgumentArity.OneOrMore };
-    private readonly ChoiceOption<PredictionFormat> _format = new("--format", "table, csv or jsonl (one JSON object a line). csv and jsonl are written as images are done.", PredictionFormat.Table);
-    private readonly Option<int> _top = new("--top") { Description = "Most probable classes to show of each image.", HelpName = "number", DefaultValueFactory = _ => 1 };
-    private readonly Option<int> _batch = new("--batch-size") { Description = "Images that are collected before they are classified together; 1 answers each at once.", HelpName = "number", DefaultValueFactory = _ => 32 };
+    private readonly Argument<string[]> _images = new("images")
+    {
+        Description =
+            "Image files; folders, whose images are taken, those in sub-folders too; or - for paths on the standard input, one a line.",
+        Arity = ArgumentArity.OneOrMore,
+    };
+    private readonly ChoiceOption<PredictionFormat> _format = new(
+        "--format",
+        "table, csv or jsonl (one JSON object a line). csv and jsonl are written as images are done.",
+        PredictionFormat.Table
+    );
+    private readonly Option<int> _top = new("--top")
+    {
+        Description = "Most probable classes to show of each image.",
+        HelpName = "number",
+        DefaultValueFactory = _ => 1,
+    };
+    private readonly Option<int> _batch = new("--batch-size")
+    {
+        Description = "Images that are collected before they are classified together; 1 answers each at once.",
+        HelpName = "number",
+        DefaultValueFactory = _ => 32,
+    };
     private readonly ModelOptions _clip = new(needsClip: false);
     private readonly ProgressOptions _progress = new();
 
@@ -24,11 +43,16 @@ internal sealed class PredictCommand
     {
         var verb = new PredictCommand();
         var command = new ExampledCommand(
-            "predict", "Classifies images with a saved model. Files that cannot be read are named on the error stream, and the others are done.",
-            "dpl predict model.zip holiday.jpg", "dpl predict model.zip photos --top 3 --format csv > classes.csv", "find . -name '*.png' | dpl predict model.zip - --format jsonl");
+            "predict",
+            "Classifies images with a saved model. Files that cannot be read are named on the error stream, and the others are done.",
+            "dpl predict model.zip holiday.jpg",
+            "dpl predict model.zip photos --top 3 --format csv > classes.csv",
+            "find . -name '*.png' | dpl predict model.zip - --format jsonl"
+        );
         command.Arguments.Add(verb._model);
         command.Arguments.Add(verb._images);
-        foreach (Option option in new Option[] { verb._format, verb._top, verb._batch }) command.Options.Add(option);
+        foreach (Option option in new Option[] { verb._format, verb._top, verb._batch })
+            command.Options.Add(option);
         verb._clip.AddTo(command);
         verb._progress.AddTo(command);
         command.SetAction((arguments, cancellation) => Task.FromResult((int)verb.Run(arguments, cancellation)));
@@ -39,9 +63,12 @@ internal sealed class PredictCommand
     {
         ProgressMode mode = _progress.Choose(arguments);
         (int top, int batch, PredictionFormat format) = (arguments.GetValue(_top), arguments.GetValue(_batch), _format.Of(arguments));
-        if (top < 1) throw new ArgumentException($"--top must be at least 1; it is {top}.");
-        if (batch < 1) throw new ArgumentException($"--batch-size must be at least 1; it is {batch}.");
-        string[] named = arguments.GetRequiredValue(_images), listed = [.. named.Where(path => path != FromInput).SelectMany(Expand)];
+        if (top < 1)
+            throw new ArgumentException($"--top must be at least 1; it is {top}.");
+        if (batch < 1)
+            throw new ArgumentException($"--batch-size must be at least 1; it is {batch}.");
+        string[] named = arguments.GetRequiredValue(_images),
+            listed = [.. named.Where(path => path != FromInput).SelectMany(Expand)];
         bool readsInput = named.Contains(FromInput);
         var mlContext = new MLContext();
         FitSession.Forward(mlContext, CommandLine.IsVerbose(arguments));
@@ -50,11 +77,18 @@ internal sealed class PredictCommand
         using TextWriter output = StandardOutput.Open();
         var writer = PredictionWriter.Create(format, saved.Transformer.ClassNames, top, output);
         // Where answers appear on the terminal as they come, they are progress enough.
-        if (mode == ProgressMode.Bars && format != PredictionFormat.Table && !Console.IsOutputRedirected) mode = ProgressMode.None;
+        if (mode == ProgressMode.Bars && format != PredictionFormat.Table && !Console.IsOutputRedirected)
+            mode = ProgressMode.None;
 
-        int failed = 0, all = 0;
-        // The user's own spelling is what is written; the library is given full paths, since a model may have a folder of its own for relative ones.
-        IEnumerable<ImageRow> rows = (readsInput ? listed.Concat(StandardInput.Lines(cancellation)) : listed).Select(path => new ImageRow { ImagePath = FullPath(path), Label = path });
+        int failed = 0,
+            all = 0;
+        // The user's own spelling is what is written; the library is given full paths, since a model may have a folder of its own for
+        // relative ones.
+        IEnumerable<ImageRow> rows = (readsInput ? listed.Concat(StandardInput.Lines(cancellation)) : listed).Select(path => new ImageRow
+        {
+            ImagePath = FullPath(path),
+            Label = path,
+        });
         try
         {
             ImageDisplay.Show(mode, "predict", readsInput ? null : listed.Length, progress =>
@@ -80,8 +114,10 @@ internal sealed class PredictCommand
             return ExitCode.Cancelled;
         }
         writer.End();
-        if (all == 0) Terminal.Warn("There were no images to classify.");
-        if (failed == 0) return ExitCode.Success;
+        if (all == 0)
+            Terminal.Warn("There were no images to classify.");
+        if (failed == 0)
+            return ExitCode.Success;
         Terminal.Fail($"{failed} of {all} images could not be read.");
         return ExitCode.PartlyFailed;
     }

@@ -15,28 +15,65 @@ internal static class ReportCommand
     public static System.CommandLine.Command Create()
     {
         var results = new Argument<string>("results") { Description = "The results file of a fit, NAME.results.json." };
-        var output = new Option<string?>("--output", "-o") { Description = "Where the page goes. Default: beside the results, as NAME.report.html." };
-        var model = new Option<string?>("--model") { Description = "The saved model, which draws the heat maps. Default: the one that the results name, or NAME.zip beside them, if it is still theirs; none: no heat maps.", HelpName = "file|none" };
+        var output = new Option<string?>("--output", "-o")
+        {
+            Description = "Where the page goes. Default: beside the results, as NAME.report.html.",
+        };
+        var model = new Option<string?>("--model")
+        {
+            Description =
+                "The saved model, which draws the heat maps. Default: the one that the results name, or NAME.zip beside them, if it "
+                + "is still theirs; none: no heat maps.",
+            HelpName = "file|none",
+        };
         var clip = new ModelOptions(needsClip: false);
         var command = new ExampledCommand(
-            "report", "Writes a fit's report as one HTML page: accuracy, alphas, curves, confusions, the worst mistakes with heat maps, calibration, and how to repeat it.",
-            "dpl report model.results.json", "dpl report model.results.json --output report.html --model none");
+            "report",
+            "Writes a fit's report as one HTML page: accuracy, alphas, curves, confusions, the worst mistakes with heat maps, "
+                + "calibration, and how to repeat it.",
+            "dpl report model.results.json",
+            "dpl report model.results.json --output report.html --model none"
+        );
         command.Arguments.Add(results);
         command.Options.Add(output);
         command.Options.Add(model);
         clip.AddTo(command);
-        command.SetAction((arguments, cancellation) => Task.FromResult((int)Run(arguments, arguments.GetRequiredValue(results), arguments.GetValue(output), arguments.GetValue(model), clip, cancellation)));
+        command.SetAction(
+            (arguments, cancellation) =>
+                Task.FromResult(
+                    (int)Run(
+                        arguments,
+                        arguments.GetRequiredValue(results),
+                        arguments.GetValue(output),
+                        arguments.GetValue(model),
+                        clip,
+                        cancellation
+                    )
+                )
+        );
         return command;
     }
 
-    private static ExitCode Run(ParseResult arguments, string path, string? output, string? model, ModelOptions clip, CancellationToken cancellation)
+    private static ExitCode Run(
+        ParseResult arguments,
+        string path,
+        string? output,
+        string? model,
+        ModelOptions clip,
+        CancellationToken cancellation
+    )
     {
         FitResults results = ResultsJson.ReadFile(path);
         OutputFile page = OutputFile.Check(output ?? PageOf(path), "--output");
-        if (page.FullPath == Path.GetFullPath(path)) throw new ArgumentException($"The page would replace the results '{path}': name another file with --output.");
+        if (page.FullPath == Path.GetFullPath(path))
+            throw new ArgumentException($"The page would replace the results '{path}': name another file with --output.");
         var mlContext = new MLContext();
-        if (model != Nothing) clip.Apply(arguments, mlContext, cancellation);
-        using SavedModel? saved = model == Nothing ? null : model is not null ? Named(mlContext, model, results) : Kept(mlContext, path, results);
+        if (model != Nothing)
+            clip.Apply(arguments, mlContext, cancellation);
+        using SavedModel? saved =
+            model == Nothing ? null
+            : model is not null ? Named(mlContext, model, results)
+            : Kept(mlContext, path, results);
         page.Write(written => ReportPage.Write(results, written, saved?.Transformer));
         Console.Out.WriteLine($"Report: {page.FullPath}");
         return ExitCode.Success;
@@ -45,21 +82,33 @@ internal static class ReportCommand
     private static SavedModel Named(MLContext mlContext, string zip, FitResults results)
     {
         SavedModel saved = SavedModel.Load(mlContext, zip);
-        if (IsOf(saved.Transformer, results)) return saved;
+        if (IsOf(saved.Transformer, results))
+            return saved;
         saved.Dispose();
-        throw new ArgumentException($"'{zip}' is not the model of these results: its context lengths or classes are others. Name theirs with --model, or none.");
+        throw new ArgumentException(
+            $"'{zip}' is not the model of these results: its context lengths or classes are others. Name theirs with --model, or none."
+        );
     }
 
-    /// <summary>The model that the results name, or the one beside them; null, with a warning, where it cannot be used: a page without heat maps is better than none.</summary>
+    /// <summary>The model that the results name, or the one beside them; null, with a warning, where it cannot be used: a page without heat
+    /// maps is better than none.</summary>
     private static SavedModel? Kept(MLContext mlContext, string path, FitResults results)
     {
         string? zip = new[] { results.ModelPath, Beside(path, ".zip") }.FirstOrDefault(File.Exists);
-        if (zip is null) return null;
+        if (zip is null)
+            return null;
         try
         {
             return Named(mlContext, zip, results);
         }
-        catch (Exception e) when (Failure.CauseOf(e) is IOException or InvalidDataException or ArgumentException or InvalidOperationException or UnauthorizedAccessException)
+        catch (Exception e)
+            when (Failure.CauseOf(e)
+                    is IOException
+                        or InvalidDataException
+                        or ArgumentException
+                        or InvalidOperationException
+                        or UnauthorizedAccessException
+            )
         {
             Terminal.Warn($"There will be no heat maps: {Failure.CauseOf(e).Message}");
             return null;
@@ -67,8 +116,9 @@ internal static class ReportCommand
     }
 
     /// <summary>Whether a model is the one that results speak of; another may have taken its place.</summary>
-    private static bool IsOf(DplTransformer model, FitResults results)
-        => model.Configuration.Equals(results.Configuration) && (results.Test is null || model.ClassNames.SequenceEqual(results.Test.Classes, StringComparer.Ordinal));
+    private static bool IsOf(DplTransformer model, FitResults results) =>
+        model.Configuration.Equals(results.Configuration)
+        && (results.Test is null || model.ClassNames.SequenceEqual(results.Test.Classes, StringComparer.Ordinal));
 
     private static string PageOf(string results) => Beside(results, ".report.html");
 
@@ -76,6 +126,8 @@ internal static class ReportCommand
     private static string Beside(string results, string extension)
     {
         const string usual = ".results.json";
-        return results.EndsWith(usual, StringComparison.Ordinal) ? results[..^usual.Length] + extension : Path.ChangeExtension(results, extension);
+        return results.EndsWith(usual, StringComparison.Ordinal)
+            ? results[..^usual.Length] + extension
+            : Path.ChangeExtension(results, extension);
     }
 }

@@ -20,45 +20,78 @@ internal static class SearchCommand
         var output = new OutputOptions("the configuration", "configuration.json");
         var progress = new ProgressOptions();
         var command = new ExampledCommand(
-            "search", "Searches how many prompt rows each layer of CLIP gets, and writes the configuration with the alphas that led to it. Training is left to dpl train.",
-            "dpl search photos --clip ViT-B/16 --output configuration.json", "dpl train photos --clip ViT-B/16 --configuration configuration.json");
+            "search",
+            "Searches how many prompt rows each layer of CLIP gets, and writes the configuration with the alphas that led to it. "
+                + "Training is left to dpl train.",
+            "dpl search photos --clip ViT-B/16 --output configuration.json",
+            "dpl train photos --clip ViT-B/16 --configuration configuration.json"
+        );
         data.AddTo(command);
         clip.AddTo(command);
         output.AddTo(command);
         search.AddTo(command);
         common.AddTo(command);
         progress.AddTo(command);
-        command.SetAction((arguments, cancellation) => Task.FromResult((int)Run(arguments, data, clip, search, common, output, progress, cancellation)));
+        command.SetAction(
+            (arguments, cancellation) => Task.FromResult((int)Run(arguments, data, clip, search, common, output, progress, cancellation))
+        );
         return command;
     }
 
     private static ExitCode Run(
-        ParseResult arguments, DataOptions data, ModelOptions clip, SearchOptions search, CommonOptions common, OutputOptions output, ProgressOptions progress, CancellationToken cancellation)
+        ParseResult arguments,
+        DataOptions data,
+        ModelOptions clip,
+        SearchOptions search,
+        CommonOptions common,
+        OutputOptions output,
+        ProgressOptions progress,
+        CancellationToken cancellation
+    )
     {
         DateTimeOffset started = DateTimeOffset.Now;
         ProgressMode mode = progress.Choose(arguments);
         clip.Check(arguments);
         ImageSets sets = data.Read(arguments, common.Seed(arguments));
         OutputFiles files = output.Check(arguments, data.Inputs(arguments));
-        var options = new DplTrainer.Options { Backbone = clip.Backbone(arguments, cancellation), OnCancel = DplCancellation.ReturnBest, OnDivergence = DplDivergence.ReturnBest, CancellationToken = cancellation };
+        var options = new DplTrainer.Options
+        {
+            Backbone = clip.Backbone(arguments, cancellation),
+            OnCancel = DplCancellation.ReturnBest,
+            OnDivergence = DplDivergence.ReturnBest,
+            CancellationToken = cancellation,
+        };
         search.Apply(arguments, options);
         common.Apply(arguments, options);
         clip.Apply(arguments, options);
-        var session = new FitSession(options, sets, data.HasWeights(arguments), mode, CommandLine.IsVerbose(arguments), common.TensorBoard(arguments));
+        var session = new FitSession(
+            options,
+            sets,
+            data.HasWeights(arguments),
+            mode,
+            CommandLine.IsVerbose(arguments),
+            common.TensorBoard(arguments)
+        );
         FitResults results = RunRecord.Of(arguments, options, sets, started);
 
         DplSearchOutcome found = session.Search("search");
-        bool isInPlace = files.Main.WriteSomewhere(path => File.WriteAllText(path, JsonSerializer.Serialize(
-            new
-            {
-                found.Configuration.Text,
-                found.Configuration.Image,
-                found.WasCancelled,
-                found.HasDiverged,
-                results.Backbone,
-                Search = found.Report,
-            },
-            ToolJson.Indented)));
+        bool isInPlace = files.Main.WriteSomewhere(path =>
+            File.WriteAllText(
+                path,
+                JsonSerializer.Serialize(
+                    new
+                    {
+                        found.Configuration.Text,
+                        found.Configuration.Image,
+                        found.WasCancelled,
+                        found.HasDiverged,
+                        results.Backbone,
+                        Search = found.Report,
+                    },
+                    ToolJson.Indented
+                )
+            )
+        );
         results = results with
         {
             Search = SearchResults.Of(found.Report, options.SearchMargin),
@@ -76,7 +109,8 @@ internal static class SearchCommand
         {
             ConfigurationTable.Write(found.Configuration, found.Report);
             Console.Out.WriteLine($"Configuration: {files.Main.FullPath}");
-            if (files.Results is { } written) Console.Out.WriteLine($"Results: {written.FullPath}");
+            if (files.Results is { } written)
+                Console.Out.WriteLine($"Results: {written.FullPath}");
         }
         if (found.HasDiverged)
         {
@@ -85,7 +119,8 @@ internal static class SearchCommand
         }
         if (!found.WasCancelled)
         {
-            if (!isInPlace) return ExitCode.Unexpected;
+            if (!isInPlace)
+                return ExitCode.Unexpected;
             session.Forget();
             return ExitCode.Success;
         }

@@ -16,37 +16,99 @@ internal static class ZeroShotCommand
     {
         var data = new DataOptions(learns: false);
         var clip = new ModelOptions(needsClip: true);
-        var template = new Option<string>("--template") { Description = "Text of a class; {} stands for its name.", HelpName = "text", DefaultValueFactory = _ => new DplTrainer.Options().Template };
+        var template = new Option<string>("--template")
+        {
+            Description = "Text of a class; {} stands for its name.",
+            HelpName = "text",
+            DefaultValueFactory = _ => new DplTrainer.Options().Template,
+        };
         var format = new ChoiceOption<ResultFormat>("--format", "table, or json with every prediction.", ResultFormat.Table);
         var progress = new ProgressOptions();
-        var skip = new Option<bool>("--skip-unreadable") { Description = "Leaves out images that cannot be read, instead of ending at the first; the exit code then says so." };
+        var skip = new Option<bool>("--skip-unreadable")
+        {
+            Description = "Leaves out images that cannot be read, instead of ending at the first; the exit code then says so.",
+        };
         var command = new ExampledCommand(
-            "zeroshot", "Measures zero-shot CLIP: the classes' names in a template, without any training, on the images of the test split where the data has one, else on all.",
-            "dpl zeroshot photos --clip clip-vit-base-patch16", "dpl zeroshot flowers --clip tiny --template \"a photo of a {}, a type of flower.\"");
+            "zeroshot",
+            "Measures zero-shot CLIP: the classes' names in a template, without any training, on the images of the test split where "
+                + "the data has one, else on all.",
+            "dpl zeroshot photos --clip clip-vit-base-patch16",
+            "dpl zeroshot flowers --clip tiny --template \"a photo of a {}, a type of flower.\""
+        );
         data.AddTo(command);
         clip.AddTo(command);
-        foreach (Option option in new Option[] { template, format, skip }) command.Options.Add(option);
+        foreach (Option option in new Option[] { template, format, skip })
+            command.Options.Add(option);
         progress.AddTo(command);
-        command.SetAction((arguments, cancellation) => Task.FromResult((int)Run(
-            arguments, data, clip, arguments.GetRequiredValue(template), format.Of(arguments), arguments.GetValue(skip), progress.Choose(arguments), cancellation)));
+        command.SetAction(
+            (arguments, cancellation) =>
+                Task.FromResult(
+                    (int)Run(
+                        arguments,
+                        data,
+                        clip,
+                        arguments.GetRequiredValue(template),
+                        format.Of(arguments),
+                        arguments.GetValue(skip),
+                        progress.Choose(arguments),
+                        cancellation
+                    )
+                )
+        );
         return command;
     }
 
-    private static ExitCode Run(ParseResult arguments, DataOptions data, ModelOptions clip, string template, ResultFormat format, bool skip, ProgressMode mode, CancellationToken cancellation)
+    private static ExitCode Run(
+        ParseResult arguments,
+        DataOptions data,
+        ModelOptions clip,
+        string template,
+        ResultFormat format,
+        bool skip,
+        ProgressMode mode,
+        CancellationToken cancellation
+    )
     {
         clip.Check(arguments);
         ImageSets sets = data.Read(arguments);
         ImageChecks.RequireFiles(sets.ToEvaluate, "images", skip);
         ClipBackbone backbone = clip.Backbone(arguments, cancellation);
-        var options = new DplTrainer.Options { Backbone = backbone, Configuration = PromptConfiguration.ZeroShot(backbone), Template = template, CancellationToken = cancellation };
+        var options = new DplTrainer.Options
+        {
+            Backbone = backbone,
+            Configuration = PromptConfiguration.ZeroShot(backbone),
+            Template = template,
+            CancellationToken = cancellation,
+        };
         clip.Apply(arguments, options);
         // Nothing is learnt: the images only name the classes.
-        var session = new FitSession(options, sets with { Train = [.. sets.All], Validation = [] }, hasWeights: false, ProgressMode.None, CommandLine.IsVerbose(arguments));
+        var session = new FitSession(
+            options,
+            sets with
+            {
+                Train = [.. sets.All],
+                Validation = [],
+            },
+            hasWeights: false,
+            ProgressMode.None,
+            CommandLine.IsVerbose(arguments)
+        );
         using DplTransformer transformer = session.Fit("zero-shot CLIP");
-        (TestResults figures, int skipped) = Evaluator.Evaluate(session.MLContext, transformer, sets.ToEvaluate, skip, mode, "zero-shot CLIP", cancellation);
-        if (format == ResultFormat.Json) Console.Out.WriteLine(JsonSerializer.Serialize(figures, ToolJson.Indented));
-        else EvaluationTables.Write(figures);
-        if (skipped == 0) return ExitCode.Success;
+        (TestResults figures, int skipped) = Evaluator.Evaluate(
+            session.MLContext,
+            transformer,
+            sets.ToEvaluate,
+            skip,
+            mode,
+            "zero-shot CLIP",
+            cancellation
+        );
+        if (format == ResultFormat.Json)
+            Console.Out.WriteLine(JsonSerializer.Serialize(figures, ToolJson.Indented));
+        else
+            EvaluationTables.Write(figures);
+        if (skipped == 0)
+            return ExitCode.Success;
         Terminal.Fail($"{skipped} images could not be read; the figures are of the others.");
         return ExitCode.PartlyFailed;
     }

@@ -6,7 +6,8 @@ namespace Microsoft.ML.Dpl.Tool.Data;
 /// <summary>Makes the names of folders into words that CLIP knows.</summary>
 internal static partial class ClassNames
 {
-    /// <summary>Drops a leading number or WordNet id, splits words that run together, and puts spaces for underscores and hyphens: <c>001.Black_footed-Albatross</c> becomes <c>Black footed Albatross</c>.</summary>
+    /// <summary>Drops a leading number or WordNet id, splits words that run together, and puts spaces for underscores and hyphens:
+    /// <c>001.Black_footed-Albatross</c> becomes <c>Black footed Albatross</c>.</summary>
     public static string Clean(string name)
     {
         string words = LeadingNumber().Replace(name, "");
@@ -17,12 +18,15 @@ internal static partial class ClassNames
 
     /// <summary>The same images under cleaned names.</summary>
     /// <exception cref="InvalidDataException">Two classes get the same name.</exception>
-    public static ImageSets Clean(ImageSets sets) => Rename(sets, sets.Classes.ToDictionary(name => name, Clean, StringComparer.Ordinal), "--clean-names");
+    public static ImageSets Clean(ImageSets sets) =>
+        Rename(sets, sets.Classes.ToDictionary(name => name, Clean, StringComparer.Ordinal), "--clean-names");
 
-    /// <summary>The same images under the names that a table gives: a class as the data spells it, a tab, and the words for it; classes that are not in it stay.</summary>
+    /// <summary>The same images under the names that a table gives: a class as the data spells it, a tab, and the words for it; classes
+    /// that are not in it stay.</summary>
     /// <param name="sets">The images.</param>
     /// <param name="file">The table, without a header line.</param>
-    /// <exception cref="InvalidDataException">A row cannot be read, names a class that there is not, or two classes get the same name.</exception>
+    /// <exception cref="InvalidDataException">A row cannot be read, names a class that there is not, or two classes get the same
+    /// name.</exception>
     public static ImageSets Rename(ImageSets sets, string file)
     {
         using var parser = new TextFieldParser(file) { Delimiters = ["\t"], HasFieldsEnclosedInQuotes = false };
@@ -31,18 +35,41 @@ internal static partial class ClassNames
         while (!parser.EndOfData)
         {
             long line = parser.LineNumber;
-            if (parser.ReadFields() is not [{ Length: > 0 } from, { Length: > 0 } to]) throw new InvalidDataException($"{file}, line {line}: expected a class, a tab and the words for it.");
-            if (!known.Contains(from)) throw new InvalidDataException($"{file}, line {line}: there is no class '{from}' in {sets.Source}; the classes are {string.Join(", ", sets.Classes.Take(20))}{(known.Count > 20 ? ", …" : "")}.");
-            if (!names.TryAdd(from, to)) throw new InvalidDataException($"{file}, line {line}: the class '{from}' was named before.");
+            if (parser.ReadFields() is not [{ Length: > 0 } from, { Length: > 0 } to])
+                throw new InvalidDataException($"{file}, line {line}: expected a class, a tab and the words for it.");
+            if (!known.Contains(from))
+                throw new InvalidDataException(
+                    $"{file}, line {line}: there is no class '{from}' in {sets.Source}; the classes are "
+                        + $"{string.Join(", ", sets.Classes.Take(20))}{(known.Count > 20 ? ", …" : "")}."
+                );
+            if (!names.TryAdd(from, to))
+                throw new InvalidDataException($"{file}, line {line}: the class '{from}' was named before.");
         }
         return Rename(sets, names, file);
     }
 
     private static ImageSets Rename(ImageSets sets, Dictionary<string, string> names, string source)
     {
-        foreach (IGrouping<string, string> same in sets.Classes.GroupBy(name => names.GetValueOrDefault(name, name), StringComparer.Ordinal).Where(group => group.Count() > 1))
-            throw new InvalidDataException($"{source}: the classes {string.Join(" and ", same.Select(name => $"'{name}'"))} would both be called '{same.Key}'. Give them different names with --names.");
-        return sets.With((_, rows) => [.. rows.Select(row => new ImageRow { ImagePath = row.ImagePath, Label = names.GetValueOrDefault(row.Label, row.Label), Weight = row.Weight })]);
+        foreach (
+            IGrouping<string, string> same in sets
+                .Classes.GroupBy(name => names.GetValueOrDefault(name, name), StringComparer.Ordinal)
+                .Where(group => group.Count() > 1)
+        )
+            throw new InvalidDataException(
+                $"{source}: the classes {string.Join(" and ", same.Select(name => $"'{name}'"))} would both be called '{same.Key}'. "
+                    + "Give them different names with --names."
+            );
+        return sets.With(
+            (_, rows) =>
+                [
+                    .. rows.Select(row => new ImageRow
+                    {
+                        ImagePath = row.ImagePath,
+                        Label = names.GetValueOrDefault(row.Label, row.Label),
+                        Weight = row.Weight,
+                    }),
+                ]
+        );
     }
 
     [GeneratedRegex(@"^(?:n?\d+)[ ._\-]+(?=\p{L})")]

@@ -14,7 +14,8 @@ internal static class ImageChecks
     {
         var known = sets.Train.Select(row => row.Label).ToHashSet(StringComparer.Ordinal);
         RequireKnown(sets.Test, known, "The training images have no examples of");
-        if (sets.Test.Count > 0) RequireFiles(sets.Test, "test images", skipUnreadable);
+        if (sets.Test.Count > 0)
+            RequireFiles(sets.Test, "test images", skipUnreadable);
     }
 
     /// <param name="rows">Labelled images.</param>
@@ -23,9 +24,19 @@ internal static class ImageChecks
     /// <exception cref="InvalidDataException">A label is none of the classes.</exception>
     public static void RequireKnown(IEnumerable<ImageRow> rows, IReadOnlyCollection<string> known, string lack)
     {
-        string[] unknown = [.. rows.Select(row => row.Label).Distinct(StringComparer.Ordinal).Except(known, StringComparer.Ordinal).Order(StringComparer.Ordinal)];
-        if (unknown.Length == 0) return;
-        throw new InvalidDataException($"{lack} {(unknown.Length == 1 ? "the class" : "the classes")} {Listed(unknown)}; the classes are {Listed([.. known])}. Rename classes with --names or --clean-names, or leave them out.");
+        string[] unknown =
+        [
+            .. rows.Select(row => row.Label)
+                .Distinct(StringComparer.Ordinal)
+                .Except(known, StringComparer.Ordinal)
+                .Order(StringComparer.Ordinal),
+        ];
+        if (unknown.Length == 0)
+            return;
+        throw new InvalidDataException(
+            $"{lack} {(unknown.Length == 1 ? "the class" : "the classes")} {Listed(unknown)}; the classes are {Listed([.. known])}. "
+                + "Rename classes with --names or --clean-names, or leave them out."
+        );
     }
 
     /// <param name="rows">At least one image.</param>
@@ -35,11 +46,20 @@ internal static class ImageChecks
     public static void RequireFiles(IReadOnlyList<ImageRow> rows, string what, bool skipUnreadable)
     {
         ImageRow[] missing = [.. rows.Where(row => !File.Exists(row.ImagePath))];
-        if (missing.Length == 0 || (skipUnreadable && missing.Length < rows.Count)) return;
+        if (missing.Length == 0 || (skipUnreadable && missing.Length < rows.Count))
+            return;
         string path = missing[0].ImagePath;
-        string advice = missing.Length == rows.Count ? "Relative paths start at the file's folder: name another with --image-root." : "Mend the paths, or give --skip-unreadable to leave such images out.";
-        throw new FileNotFoundException($"{(missing.Length == 1 ? "One" : $"{missing.Length}")} of {rows.Count} {what} {(missing.Length == 1 ? "is" : "are")} missing, the first is '{path}'. {advice}", path);
+        string advice =
+            missing.Length == rows.Count
+                ? "Relative paths start at the file's folder: name another with --image-root."
+                : "Mend the paths, or give --skip-unreadable to leave such images out.";
+        throw new FileNotFoundException(
+            $"{(missing.Length == 1 ? "One" : $"{missing.Length}")} of {rows.Count} {what} {(missing.Length == 1 ? "is" : "are")} "
+                + $"missing, the first is '{path}'. {advice}",
+            path
+        );
     }
 
-    private static string Listed(IReadOnlyList<string> names) => string.Join(", ", names.Take(MostListed).Select(name => $"'{name}'")) + (names.Count > MostListed ? ", …" : "");
+    private static string Listed(IReadOnlyList<string> names) =>
+        string.Join(", ", names.Take(MostListed).Select(name => $"'{name}'")) + (names.Count > MostListed ? ", …" : "");
 }

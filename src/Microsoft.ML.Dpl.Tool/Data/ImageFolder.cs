@@ -22,23 +22,33 @@ internal static class ImageFolder
     }
 
     /// <summary>Image files in a folder and those below it, ordered by code point.</summary>
-    public static IEnumerable<string> ImagesIn(string folder)
-        => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+    public static IEnumerable<string> ImagesIn(string folder) =>
+        Directory
+            .EnumerateFiles(folder, "*", SearchOption.AllDirectories)
             .Where(path => Extensions.Contains(Path.GetExtension(path).ToLowerInvariant()) && !Path.GetFileName(path).StartsWith('.'))
             .Order(StringComparer.Ordinal);
 
     private static IReadOnlyList<ImageRow> Classes(string folder, string[] classes)
     {
-        if (classes.Length == 0) throw new InvalidDataException($"The folder '{folder}' has no folders in it. Make one folder of images for each class, named as the class.");
+        if (classes.Length == 0)
+            throw new InvalidDataException(
+                $"The folder '{folder}' has no folders in it. Make one folder of images for each class, named as the class."
+            );
         var rows = new List<ImageRow>();
         foreach (string path in classes)
         {
             int before = rows.Count;
-            rows.AddRange(ImagesIn(path).Select(image => new ImageRow { ImagePath = Path.GetFullPath(image), Label = Path.GetFileName(path) }));
-            if (rows.Count == before) throw new InvalidDataException($"The class folder '{path}' has no image ({string.Join(" ", Extensions)}). Put images into it, or remove it.");
+            rows.AddRange(
+                ImagesIn(path).Select(image => new ImageRow { ImagePath = Path.GetFullPath(image), Label = Path.GetFileName(path) })
+            );
+            if (rows.Count == before)
+                throw new InvalidDataException(
+                    $"The class folder '{path}' has no image ({string.Join(" ", Extensions)}). Put images into it, or remove it."
+                );
         }
         return rows;
     }
 
-    private static string[] Visible(string folder) => [.. Directory.GetDirectories(folder).Where(path => !Path.GetFileName(path).StartsWith('.')).Order(StringComparer.Ordinal)];
+    private static string[] Visible(string folder) =>
+        [.. Directory.GetDirectories(folder).Where(path => !Path.GetFileName(path).StartsWith('.')).Order(StringComparer.Ordinal)];
 }

@@ -26,7 +26,12 @@ internal enum ImageSplit
 /// <param name="Train">Those without a split, too.</param>
 /// <param name="Validation">Empty where the data names none.</param>
 /// <param name="Test">Empty where the data names none.</param>
-internal sealed record ImageSets(string Source, IReadOnlyList<ImageRow> Train, IReadOnlyList<ImageRow> Validation, IReadOnlyList<ImageRow> Test)
+internal sealed record ImageSets(
+    string Source,
+    IReadOnlyList<ImageRow> Train,
+    IReadOnlyList<ImageRow> Validation,
+    IReadOnlyList<ImageRow> Test
+)
 {
     /// <summary>Whether the rows come from a split file of CoOp, in its order.</summary>
     public bool IsCoOpSplit { get; init; }
@@ -38,7 +43,8 @@ internal sealed record ImageSets(string Source, IReadOnlyList<ImageRow> Train, I
     public string? TestSource { get; init; }
 
     /// <summary>The classes of all splits, ordered by code point.</summary>
-    public IReadOnlyList<string> Classes => [.. All.Select(row => row.Label).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+    public IReadOnlyList<string> Classes =>
+        [.. All.Select(row => row.Label).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
 
     /// <summary>All splits, one after another.</summary>
     public IEnumerable<ImageRow> All => Train.Concat(Validation).Concat(Test);
@@ -47,10 +53,21 @@ internal sealed record ImageSets(string Source, IReadOnlyList<ImageRow> Train, I
     public IReadOnlyList<ImageRow> ToEvaluate => Test.Count > 0 ? Test : [.. All];
 
     /// <param name="split">One of the sets.</param>
-    public IReadOnlyList<ImageRow> this[ImageSplit split] => split switch { ImageSplit.Train => Train, ImageSplit.Validation => Validation, _ => Test };
+    public IReadOnlyList<ImageRow> this[ImageSplit split] =>
+        split switch
+        {
+            ImageSplit.Train => Train,
+            ImageSplit.Validation => Validation,
+            _ => Test,
+        };
 
     /// <summary>The same with other rows.</summary>
     /// <param name="change">Given a split and its rows.</param>
-    public ImageSets With(Func<ImageSplit, IReadOnlyList<ImageRow>, IReadOnlyList<ImageRow>> change)
-        => this with { Train = change(ImageSplit.Train, Train), Validation = change(ImageSplit.Validation, Validation), Test = change(ImageSplit.Test, Test) };
+    public ImageSets With(Func<ImageSplit, IReadOnlyList<ImageRow>, IReadOnlyList<ImageRow>> change) =>
+        this with
+        {
+            Train = change(ImageSplit.Train, Train),
+            Validation = change(ImageSplit.Validation, Validation),
+            Test = change(ImageSplit.Test, Test),
+        };
 }

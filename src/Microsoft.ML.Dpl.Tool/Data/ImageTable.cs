@@ -9,9 +9,16 @@ namespace Microsoft.ML.Dpl.Tool.Data;
 /// <param name="Split">Of the splits.</param>
 /// <param name="Weight">Of the rows' weights; null: all alike.</param>
 /// <param name="NeedsAll">Whether a split or weight column that is named must be there.</param>
-internal sealed record TableColumns(string? Image = null, string? Label = null, string? Split = null, string? Weight = null, bool NeedsAll = true);
+internal sealed record TableColumns(
+    string? Image = null,
+    string? Label = null,
+    string? Split = null,
+    string? Weight = null,
+    bool NeedsAll = true
+);
 
-/// <summary>Reads a table of images: a header line, then a path, a class and perhaps a split a line, separated by tabs or, in a .csv file, by commas.</summary>
+/// <summary>Reads a table of images: a header line, then a path, a class and perhaps a split a line, separated by tabs or, in a .csv file,
+/// by commas.</summary>
 internal static class ImageTable
 {
     private static readonly string[] ImageNames = ["ImagePath", "Image", "Path", "File", "Filename", "FilePath", "ImageSource"];
@@ -25,10 +32,20 @@ internal static class ImageTable
     public static ImageSets Read(string file, TableColumns columns, string? imageRoot)
     {
         bool commas = Path.GetExtension(file).Equals(".csv", StringComparison.OrdinalIgnoreCase);
-        using var parser = new TextFieldParser(file) { Delimiters = [commas ? "," : "\t"], HasFieldsEnclosedInQuotes = commas, TrimWhiteSpace = true };
-        string[] header = ReadFields(parser, file) ?? throw new InvalidDataException($"The table '{file}' is empty. Its first line must name the columns, such as ImagePath and Label.");
-        int image = Find(header, columns.Image, ImageNames, "image paths", "--image-column", file) ?? throw Missing(file, header, "image paths", "--image-column", ImageNames, commas);
-        int label = Find(header, columns.Label, LabelNames, "classes", "--label-column", file) ?? throw Missing(file, header, "classes", "--label-column", LabelNames, commas);
+        using var parser = new TextFieldParser(file)
+        {
+            Delimiters = [commas ? "," : "\t"],
+            HasFieldsEnclosedInQuotes = commas,
+            TrimWhiteSpace = true,
+        };
+        string[] header = ReadFields(parser, file)
+            ?? throw new InvalidDataException(
+                $"The table '{file}' is empty. Its first line must name the columns, such as ImagePath and Label."
+            );
+        int image = Find(header, columns.Image, ImageNames, "image paths", "--image-column", file)
+            ?? throw Missing(file, header, "image paths", "--image-column", ImageNames, commas);
+        int label = Find(header, columns.Label, LabelNames, "classes", "--label-column", file)
+            ?? throw Missing(file, header, "classes", "--label-column", LabelNames, commas);
         string? Named(string? column) => column is not null && (columns.NeedsAll || Index(header, column) >= 0) ? column : null;
         int? split = Find(header, Named(columns.Split), SplitNamesOfColumn, "splits", "--split-column", file);
         int? weight = Named(columns.Weight) is { } weights ? Find(header, weights, [], "weights", "--weight-column", file) : null;
@@ -38,20 +55,45 @@ internal static class ImageTable
         while (true)
         {
             long line = parser.LineNumber;
-            if (ReadFields(parser, file) is not { } fields) break;
+            if (ReadFields(parser, file) is not { } fields)
+                break;
             string Where() => $"{file}, line {line}";
-            if (fields.Length != header.Length) throw new InvalidDataException($"{Where()}: {fields.Length} columns, but the first line names {header.Length} ({string.Join(", ", header)}).");
-            if (fields[image].Length == 0) throw new InvalidDataException($"{Where()}: the path is empty.");
-            if (fields[image].Contains('\0')) throw new InvalidDataException($"{Where()}: the path holds a zero character. Save the table as UTF-8.");
-            if (fields[label].Length == 0) throw new InvalidDataException($"{Where()}: the class is empty.");
-            ImageSplit set = split is not int s ? ImageSplit.Train
-                : SplitNames.Parse(fields[s]) ?? throw new InvalidDataException($"{Where()}: '{fields[s]}' is no split. Known are: {SplitNames.Known}.");
+            if (fields.Length != header.Length)
+                throw new InvalidDataException(
+                    $"{Where()}: {fields.Length} columns, but the first line names {header.Length} ({string.Join(", ", header)})."
+                );
+            if (fields[image].Length == 0)
+                throw new InvalidDataException($"{Where()}: the path is empty.");
+            if (fields[image].Contains('\0'))
+                throw new InvalidDataException($"{Where()}: the path holds a zero character. Save the table as UTF-8.");
+            if (fields[label].Length == 0)
+                throw new InvalidDataException($"{Where()}: the class is empty.");
+            ImageSplit set = split is not int s
+                ? ImageSplit.Train
+                : SplitNames.Parse(fields[s])
+                    ?? throw new InvalidDataException($"{Where()}: '{fields[s]}' is no split. Known are: {SplitNames.Known}.");
             float counts = 1;
-            if (weight is int w && !(float.TryParse(fields[w], NumberStyles.Float, CultureInfo.InvariantCulture, out counts) && float.IsFinite(counts) && counts >= 0))
+            if (
+                weight is int w
+                && !(
+                    float.TryParse(fields[w], NumberStyles.Float, CultureInfo.InvariantCulture, out counts)
+                    && float.IsFinite(counts)
+                    && counts >= 0
+                )
+            )
                 throw new InvalidDataException($"{Where()}: '{fields[w]}' is no weight: it must be a number of at least 0.");
-            rows[(int)set].Add(new ImageRow { ImagePath = Path.GetFullPath(fields[image], Path.GetFullPath(root)), Label = fields[label], Weight = counts });
+            rows[(int)set]
+                .Add(
+                    new ImageRow
+                    {
+                        ImagePath = Path.GetFullPath(fields[image], Path.GetFullPath(root)),
+                        Label = fields[label],
+                        Weight = counts,
+                    }
+                );
         }
-        if (rows.All(set => set.Count == 0)) throw new InvalidDataException($"The table '{file}' has no rows after its first line.");
+        if (rows.All(set => set.Count == 0))
+            throw new InvalidDataException($"The table '{file}' has no rows after its first line.");
         return new ImageSets(file, rows[0], rows[1], rows[2]);
     }
 
@@ -63,20 +105,32 @@ internal static class ImageTable
         }
         catch (MalformedLineException e)
         {
-            throw new InvalidDataException($"{file}, line {parser.ErrorLineNumber}: the quotes do not fit. A quoted field begins and ends with \", and a quote within it is written \"\".", e);
+            throw new InvalidDataException(
+                $"{file}, line {parser.ErrorLineNumber}: the quotes do not fit. A quoted field begins and ends with \", and a quote "
+                    + "within it is written \"\".",
+                e
+            );
         }
     }
 
     private static int? Find(string[] header, string? given, string[] usual, string what, string option, string file)
     {
-        if (given is null) return usual.Select(name => Index(header, name)).FirstOrDefault(index => index >= 0, -1) is >= 0 and var found ? found : null;
-        return Index(header, given) is >= 0 and var index ? index
-            : throw new InvalidDataException($"The table '{file}' has no column '{given}' ({option}, the {what}); its columns are {string.Join(", ", header)}.");
+        if (given is null)
+            return usual.Select(name => Index(header, name)).FirstOrDefault(index => index >= 0, -1) is >= 0 and var found ? found : null;
+        return Index(header, given) is >= 0 and var index
+            ? index
+            : throw new InvalidDataException(
+                $"The table '{file}' has no column '{given}' ({option}, the {what}); its columns are {string.Join(", ", header)}."
+            );
     }
 
-    private static int Index(string[] header, string name) => Array.FindIndex(header, column => column.Equals(name, StringComparison.OrdinalIgnoreCase));
+    private static int Index(string[] header, string name) =>
+        Array.FindIndex(header, column => column.Equals(name, StringComparison.OrdinalIgnoreCase));
 
-    private static InvalidDataException Missing(string file, string[] header, string what, string option, string[] usual, bool commas)
-        => new($"The table '{file}' has no column with the {what}: its first line, read with {(commas ? "commas" : "tabs")} between columns, names {string.Join(", ", header.Select(name => $"'{name}'"))}. "
-            + $"Call the column {usual[0]}, or say with {option} how it is called.");
+    private static InvalidDataException Missing(string file, string[] header, string what, string option, string[] usual, bool commas) =>
+        new(
+            $"The table '{file}' has no column with the {what}: its first line, read with {(commas ? "commas" : "tabs")} between "
+                + $"columns, names {string.Join(", ", header.Select(name => $"'{name}'"))}. "
+                + $"Call the column {usual[0]}, or say with {option} how it is called."
+        );
 }

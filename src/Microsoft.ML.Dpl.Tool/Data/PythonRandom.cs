@@ -3,13 +3,16 @@ using System.Numerics;
 namespace Microsoft.ML.Dpl.Tool.Data;
 
 /// <summary>
-/// The numbers of Python's <c>random</c> module after <c>random.seed(seed)</c>: the Mersenne Twister MT19937 (Matsumoto, Nishimura, ACM TOMACS 8, 1998), seeded by an array.
-/// With them a draw that was made in Python can be made again.
+/// The numbers of Python's <c>random</c> module after <c>random.seed(seed)</c>: the Mersenne Twister MT19937 (Matsumoto, Nishimura, ACM
+/// TOMACS 8, 1998), seeded by an array. With them a draw that was made in Python can be made again.
 /// </summary>
 internal sealed class PythonRandom
 {
-    private const int Words = 624, Shift = 397;
-    private const uint Upper = 0x80000000, Lower = 0x7fffffff, Twist = 0x9908b0df;
+    private const int Words = 624,
+        Shift = 397;
+    private const uint Upper = 0x80000000,
+        Lower = 0x7fffffff,
+        Twist = 0x9908b0df;
 
     private readonly uint[] _state = new uint[Words];
     private int _next = Words;
@@ -19,17 +22,21 @@ internal sealed class PythonRandom
     {
         uint key = (uint)Math.Abs((long)seed);
         _state[0] = 19650218;
-        for (int i = 1; i < Words; i++) _state[i] = 1812433253 * Mixed(i) + (uint)i;
+        for (int i = 1; i < Words; i++)
+            _state[i] = 1812433253 * Mixed(i) + (uint)i;
         int at = 1;
         // The key has one word, whose index is always 0.
-        for (int k = 0; k < Words; k++) Stir(1664525, key);
-        for (int k = 1; k < Words; k++) Stir(1566083941, unchecked((uint)-at));
+        for (int k = 0; k < Words; k++)
+            Stir(1664525, key);
+        for (int k = 1; k < Words; k++)
+            Stir(1566083941, unchecked((uint)-at));
         _state[0] = Upper;
 
         void Stir(uint factor, uint added)
         {
             _state[at] = (_state[at] ^ (Mixed(at) * factor)) + added;
-            if (++at < Words) return;
+            if (++at < Words)
+                return;
             _state[0] = _state[Words - 1];
             at = 1;
         }
@@ -50,7 +57,8 @@ internal sealed class PythonRandom
 
     private int[] FromPool(int count, int taken)
     {
-        int[] pool = [.. Enumerable.Range(0, count)], drawn = new int[taken];
+        int[] pool = [.. Enumerable.Range(0, count)],
+            drawn = new int[taken];
         for (int i = 0; i < taken; i++)
         {
             int at = Below(count - i);
@@ -86,7 +94,8 @@ internal sealed class PythonRandom
 
     private uint Next()
     {
-        if (_next == Words) Generate();
+        if (_next == Words)
+            Generate();
         uint word = _state[_next++];
         word ^= word >> 11;
         word ^= (word << 7) & 0x9d2c5680;

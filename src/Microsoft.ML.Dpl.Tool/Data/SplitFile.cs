@@ -27,12 +27,15 @@ internal static class SplitFile
 
     private static ImageSets Sets(string file, string root, JsonDocument document)
     {
-        if (document.RootElement.ValueKind != JsonValueKind.Object) throw Malformed(file, "it is no object");
+        if (document.RootElement.ValueKind != JsonValueKind.Object)
+            throw Malformed(file, "it is no object");
         var names = new Dictionary<int, string>();
         IReadOnlyList<ImageRow> Read(string split)
         {
-            if (!document.RootElement.TryGetProperty(split, out JsonElement entries)) return [];
-            if (entries.ValueKind != JsonValueKind.Array) throw Malformed(file, $"'{split}' is no array");
+            if (!document.RootElement.TryGetProperty(split, out JsonElement entries))
+                return [];
+            if (entries.ValueKind != JsonValueKind.Array)
+                throw Malformed(file, $"'{split}' is no array");
             return [.. entries.EnumerateArray().Select((entry, index) => Row(file, root, $"'{split}', entry {index}", entry, names))];
         }
         var sets = new ImageSets(file, Read("train"), Read("val"), Read("test")) { IsCoOpSplit = true };
@@ -41,11 +44,20 @@ internal static class SplitFile
 
     private static ImageRow Row(string file, string root, string where, JsonElement entry, Dictionary<int, string> names)
     {
-        if (entry.ValueKind != JsonValueKind.Array || entry.GetArrayLength() != 3
-            || entry[0] is not { ValueKind: JsonValueKind.String } path || entry[1] is not { ValueKind: JsonValueKind.Number } number || entry[2] is not { ValueKind: JsonValueKind.String } name
-            || !number.TryGetInt32(out int index) || string.IsNullOrWhiteSpace(path.GetString()) || path.GetString()!.Contains('\0') || string.IsNullOrWhiteSpace(name.GetString()))
+        if (
+            entry.ValueKind != JsonValueKind.Array
+            || entry.GetArrayLength() != 3
+            || entry[0] is not { ValueKind: JsonValueKind.String } path
+            || entry[1] is not { ValueKind: JsonValueKind.Number } number
+            || entry[2] is not { ValueKind: JsonValueKind.String } name
+            || !number.TryGetInt32(out int index)
+            || string.IsNullOrWhiteSpace(path.GetString())
+            || path.GetString()!.Contains('\0')
+            || string.IsNullOrWhiteSpace(name.GetString())
+        )
             throw Malformed(file, $"{where} is not of the form [\"path\", number, \"class\"]");
-        if (!names.TryAdd(index, name.GetString()!) && names[index] != name.GetString()) throw Malformed(file, $"{where} calls class {index} '{name.GetString()}', but it was '{names[index]}' before");
+        if (!names.TryAdd(index, name.GetString()!) && names[index] != name.GetString())
+            throw Malformed(file, $"{where} calls class {index} '{name.GetString()}', but it was '{names[index]}' before");
         return new ImageRow { ImagePath = Path.GetFullPath(path.GetString()!, root), Label = name.GetString()! };
     }
 
@@ -62,6 +74,6 @@ internal static class SplitFile
         }
     }
 
-    private static InvalidDataException Malformed(string file, string what, Exception? cause = null)
-        => new($"'{file}' is no split file as CoOp's split_zhou_*.json are: {what}.", cause);
+    private static InvalidDataException Malformed(string file, string what, Exception? cause = null) =>
+        new($"'{file}' is no split file as CoOp's split_zhou_*.json are: {what}.", cause);
 }

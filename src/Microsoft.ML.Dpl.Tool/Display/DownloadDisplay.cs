@@ -8,15 +8,18 @@ internal static class DownloadDisplay
 {
     private const long WorthALine = 1 << 20;
 
-    /// <param name="options">Of the download; null: the defaults. A progress that is set already is told instead, and nothing is shown.</param>
+    /// <param name="options">Of the download; null: the defaults. A progress that is set already is told instead, and nothing is
+    /// shown.</param>
     /// <param name="download">Given the options that report here.</param>
     /// <exception cref="OperationCanceledException">It was cancelled; what was downloaded is kept, and the user was told.</exception>
     public static T Run<T>(HubOptions? options, Func<HubOptions, Task<T>> download)
     {
         options ??= new HubOptions();
-        if (options.Progress is not null) return download(options).GetAwaiter().GetResult();
+        if (options.Progress is not null)
+            return download(options).GetAwaiter().GetResult();
         bool hasBegun = false;
-        T Show(IProgress<HubProgress> progress) => download(options with { Progress = new Watched(progress, () => hasBegun = true) }).GetAwaiter().GetResult();
+        T Show(IProgress<HubProgress> progress) =>
+            download(options with { Progress = new Watched(progress, () => hasBegun = true) }).GetAwaiter().GetResult();
         try
         {
             return Terminal.Mode switch
@@ -34,9 +37,16 @@ internal static class DownloadDisplay
         }
     }
 
-    private static T WithBars<T>(Func<IProgress<HubProgress>, T> show) => new Progress(Terminal.Error) { AutoClear = true, HideCompleted = false }
-        .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new DownloadedColumn(), new TransferSpeedColumn(), new RemainingTimeColumn())
-        .Start(context => show(new Bars(context)));
+    private static T WithBars<T>(Func<IProgress<HubProgress>, T> show) =>
+        new Progress(Terminal.Error) { AutoClear = true, HideCompleted = false }
+            .Columns(
+                new TaskDescriptionColumn(),
+                new ProgressBarColumn(),
+                new DownloadedColumn(),
+                new TransferSpeedColumn(),
+                new RemainingTimeColumn()
+            )
+            .Start(context => show(new Bars(context)));
 
     private sealed class Silence : IProgress<HubProgress>
     {
@@ -50,7 +60,8 @@ internal static class DownloadDisplay
     {
         public void Report(HubProgress value)
         {
-            if (value.Bytes > 0) begun();
+            if (value.Bytes > 0)
+                begun();
             next.Report(value);
         }
     }
@@ -61,7 +72,8 @@ internal static class DownloadDisplay
 
         public void Report(HubProgress value)
         {
-            if (!_tasks.TryGetValue(value.File, out ProgressTask? task)) _tasks.Add(value.File, task = context.AddTask(Markup.Escape(value.File), maxValue: Math.Max(1, value.TotalBytes)));
+            if (!_tasks.TryGetValue(value.File, out ProgressTask? task))
+                _tasks.Add(value.File, task = context.AddTask(Markup.Escape(value.File), maxValue: Math.Max(1, value.TotalBytes)));
             task.Value = value.TotalBytes == 0 ? 1 : value.Bytes;
         }
     }
@@ -72,10 +84,17 @@ internal static class DownloadDisplay
 
         public void Report(HubProgress value)
         {
-            if (value.TotalBytes < WorthALine) return;
-            bool isNew = _begun.Add(value.File), isWhole = value.Bytes == value.TotalBytes;
-            if (isNew && !isWhole) Terminal.Note($"Downloading {value.File}, {ByteSize.Text(value.TotalBytes)}{(value.Bytes > 0 ? $", of which {ByteSize.Text(value.Bytes)} are here" : "")}.");
-            else if (isWhole && !isNew) Terminal.Note($"Downloaded {value.File}.");
+            if (value.TotalBytes < WorthALine)
+                return;
+            bool isNew = _begun.Add(value.File),
+                isWhole = value.Bytes == value.TotalBytes;
+            if (isNew && !isWhole)
+                Terminal.Note(
+                    $"Downloading {value.File}, "
+                        + $"{ByteSize.Text(value.TotalBytes)}{(value.Bytes > 0 ? $", of which {ByteSize.Text(value.Bytes)} are here" : "")}."
+                );
+            else if (isWhole && !isNew)
+                Terminal.Note($"Downloaded {value.File}.");
         }
     }
 
@@ -89,9 +108,18 @@ internal static class DownloadDisplay
         public void Report(HubProgress value)
         {
             long now = Environment.TickCount64;
-            if (value.Bytes != value.TotalBytes && _last.TryGetValue(value.File, out long last) && now - last < Interval) return;
+            if (value.Bytes != value.TotalBytes && _last.TryGetValue(value.File, out long last) && now - last < Interval)
+                return;
             _last[value.File] = now;
-            Terminal.WriteJson(new { stage = "download", file = value.File, bytes = value.Bytes, totalBytes = value.TotalBytes });
+            Terminal.WriteJson(
+                new
+                {
+                    stage = "download",
+                    file = value.File,
+                    bytes = value.Bytes,
+                    totalBytes = value.TotalBytes,
+                }
+            );
         }
     }
 }

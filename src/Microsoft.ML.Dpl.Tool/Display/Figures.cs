@@ -11,7 +11,8 @@ internal sealed class Figures
     /// <param name="text">Null or empty: there is no such figure.</param>
     public Figures Add(int rank, string? text)
     {
-        if (!string.IsNullOrEmpty(text)) _parts.Add((text, rank));
+        if (!string.IsNullOrEmpty(text))
+            _parts.Add((text, rank));
         return this;
     }
 
@@ -20,20 +21,23 @@ internal sealed class Figures
     public string Within(int width)
     {
         var kept = _parts.ToList();
-        while (kept.Count > 1 && Joined(kept).Length > width) kept.Remove(kept.MaxBy(part => part.Rank));
+        while (kept.Count > 1 && Joined(kept).Length > width)
+            kept.Remove(kept.MaxBy(part => part.Rank));
         return Joined(kept);
     }
 
     public override string ToString() => Joined(_parts);
 
     /// <summary>Hours, minutes and seconds, with days where there are some.</summary>
-    public static string Time(TimeSpan time) => time.ToString(time.Days > 0 ? "d\\.hh\\:mm\\:ss" : "hh\\:mm\\:ss", CultureInfo.InvariantCulture);
+    public static string Time(TimeSpan time) =>
+        time.ToString(time.Days > 0 ? "d\\.hh\\:mm\\:ss" : "hh\\:mm\\:ss", CultureInfo.InvariantCulture);
 
     /// <summary>Null where it is not known, or nothing is left.</summary>
     public static string? Left(TimeSpan? remaining) => remaining > TimeSpan.Zero ? $"{Time(remaining.Value)} left" : null;
 
     /// <summary>Null where it is not known.</summary>
-    public static string? Rate(double? imagesPerSecond) => imagesPerSecond is double rate ? string.Create(CultureInfo.InvariantCulture, $"{rate:f1} images/s") : null;
+    public static string? Rate(double? imagesPerSecond) =>
+        imagesPerSecond is double rate ? string.Create(CultureInfo.InvariantCulture, $"{rate:f1} images/s") : null;
 
     private static string Joined(IEnumerable<(string Text, int Rank)> parts) => string.Join(", ", parts.Select(part => part.Text));
 }

@@ -10,20 +10,27 @@ internal static class FitDisplay
     /// <param name="name">What is being fitted.</param>
     /// <param name="batchSize">Images a step.</param>
     /// <param name="fit">Given where to report to.</param>
-    public static T Show<T>(ProgressMode mode, string name, int batchSize, Func<IProgress<DplProgress>, T> fit) => mode switch
-    {
-        ProgressMode.Bars => MovingBars.Show(context => fit(new Bars(name, batchSize, context))),
-        ProgressMode.Lines => fit(new Lines(name, batchSize)),
-        ProgressMode.Json => fit(new JsonLines(name, batchSize)),
-        _ => fit(new Silence()),
-    };
+    public static T Show<T>(ProgressMode mode, string name, int batchSize, Func<IProgress<DplProgress>, T> fit) =>
+        mode switch
+        {
+            ProgressMode.Bars => MovingBars.Show(context => fit(new Bars(name, batchSize, context))),
+            ProgressMode.Lines => fit(new Lines(name, batchSize)),
+            ProgressMode.Json => fit(new JsonLines(name, batchSize)),
+            _ => fit(new Silence()),
+        };
 
     /// <summary>Figures of a step, or of the epoch that it ended.</summary>
     private static Figures FiguresOf(string name, DplProgress now, double? rate, double? accuracy)
     {
         double? validation = now.EndedEpoch?.ValidationLoss ?? now.ValidationLoss;
         return new Figures()
-            .Add(0, string.Create(CultureInfo.InvariantCulture, $"{(name == Stage(now) ? name : $"{name}, {Stage(now)}")}: epoch {now.Epoch}/{now.Epochs}"))
+            .Add(
+                0,
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{(name == Stage(now) ? name : $"{name}, {Stage(now)}")}: epoch {now.Epoch}/{now.Epochs}"
+                )
+            )
             .Add(2, string.Create(CultureInfo.InvariantCulture, $"loss {now.EndedEpoch?.TrainLoss ?? now.TrainLoss:f3}"))
             .Add(4, validation is double loss ? string.Create(CultureInfo.InvariantCulture, $"validation loss {loss:f3}") : null)
             .Add(3, accuracy is double share ? string.Create(CultureInfo.InvariantCulture, $"validation accuracy {share:p1}") : null)
@@ -63,7 +70,8 @@ internal static class FitDisplay
             if (!_tasks.TryGetValue(value.Stage, out ProgressTask? task))
             {
                 // A stage may end before its last epoch.
-                foreach (ProgressTask before in _tasks.Values) before.Value = before.MaxValue;
+                foreach (ProgressTask before in _tasks.Values)
+                    before.Value = before.MaxValue;
                 _tasks[value.Stage] = task = _first ?? _context.AddTask(Markup.Escape(_name), maxValue: 1);
                 (task.IsIndeterminate, _first) = (false, null);
             }
@@ -81,7 +89,8 @@ internal static class FitDisplay
         public void Report(DplProgress value)
         {
             double? rate = _rate.Of(value);
-            if (value.EndedEpoch is not null) Terminal.Note(FiguresOf(name, value, rate, value.ValidationAccuracy).ToString());
+            if (value.EndedEpoch is not null)
+                Terminal.Note(FiguresOf(name, value, rate, value.ValidationAccuracy).ToString());
         }
     }
 
@@ -95,25 +104,28 @@ internal static class FitDisplay
         public void Report(DplProgress value)
         {
             double? rate = _rate.Of(value);
-            if (value.EndedEpoch is null && (value.Elapsed - _last).Duration() < Interval) return;
+            if (value.EndedEpoch is null && (value.Elapsed - _last).Duration() < Interval)
+                return;
             _last = value.Elapsed;
-            Terminal.WriteJson(new
-            {
-                name,
-                stage = Stage(value),
-                epoch = value.Epoch,
-                epochs = value.Epochs,
-                step = value.Step,
-                steps = value.Steps,
-                learningRate = value.LearningRate,
-                trainLoss = value.EndedEpoch?.TrainLoss ?? value.TrainLoss,
-                validationLoss = value.EndedEpoch?.ValidationLoss ?? value.ValidationLoss,
-                validationAccuracy = value.ValidationAccuracy,
-                epochEnded = value.EndedEpoch is not null,
-                imagesPerSecond = rate,
-                elapsedSeconds = value.Elapsed.TotalSeconds,
-                remainingSeconds = value.Remaining.TotalSeconds,
-            });
+            Terminal.WriteJson(
+                new
+                {
+                    name,
+                    stage = Stage(value),
+                    epoch = value.Epoch,
+                    epochs = value.Epochs,
+                    step = value.Step,
+                    steps = value.Steps,
+                    learningRate = value.LearningRate,
+                    trainLoss = value.EndedEpoch?.TrainLoss ?? value.TrainLoss,
+                    validationLoss = value.EndedEpoch?.ValidationLoss ?? value.ValidationLoss,
+                    validationAccuracy = value.ValidationAccuracy,
+                    epochEnded = value.EndedEpoch is not null,
+                    imagesPerSecond = rate,
+                    elapsedSeconds = value.Elapsed.TotalSeconds,
+                    remainingSeconds = value.Remaining.TotalSeconds,
+                }
+            );
         }
     }
 }

@@ -41,13 +41,15 @@ internal static class ImageDisplay
 
         public double Rate(ImageProgress now) => now.Done / _time.Elapsed.TotalSeconds;
 
-        public TimeSpan? Remaining(ImageProgress now) => all is int count && now.Done > 0 ? _time.Elapsed * ((count - now.Done) / (double)now.Done) : null;
+        public TimeSpan? Remaining(ImageProgress now) =>
+            all is int count && now.Done > 0 ? _time.Elapsed * ((count - now.Done) / (double)now.Done) : null;
 
-        public Figures Of(ImageProgress now) => new Figures()
-            .Add(0, string.Create(CultureInfo.InvariantCulture, $"{name}: {now.Done}{(all is int count ? $"/{count}" : "")} images"))
-            .Add(2, now.Accuracy is double share ? string.Create(CultureInfo.InvariantCulture, $"accuracy so far {share:p1}") : null)
-            .Add(3, Figures.Rate(Rate(now)))
-            .Add(1, Figures.Left(Remaining(now)));
+        public Figures Of(ImageProgress now) =>
+            new Figures()
+                .Add(0, string.Create(CultureInfo.InvariantCulture, $"{name}: {now.Done}{(all is int count ? $"/{count}" : "")} images"))
+                .Add(2, now.Accuracy is double share ? string.Create(CultureInfo.InvariantCulture, $"accuracy so far {share:p1}") : null)
+                .Add(3, Figures.Rate(Rate(now)))
+                .Add(1, Figures.Left(Remaining(now)));
     }
 
     private sealed class Silence : IProgress<ImageProgress>
@@ -73,7 +75,8 @@ internal static class ImageDisplay
         public void Report(ImageProgress value)
         {
             _task.Description = Markup.Escape(_course.Of(value).Within(MovingBars.TextWidth));
-            if (_course.All is not null) _task.Value = value.Done;
+            if (_course.All is not null)
+                _task.Value = value.Done;
         }
     }
 
@@ -86,7 +89,8 @@ internal static class ImageDisplay
 
         public void Report(ImageProgress value)
         {
-            if (course.Elapsed - _last < Interval) return;
+            if (course.Elapsed - _last < Interval)
+                return;
             _last = course.Elapsed;
             Terminal.Note(course.Of(value).ToString());
         }
@@ -101,19 +105,22 @@ internal static class ImageDisplay
 
         public void Report(ImageProgress value)
         {
-            if (value.Done != course.All && course.Elapsed - _last < Interval) return;
+            if (value.Done != course.All && course.Elapsed - _last < Interval)
+                return;
             _last = course.Elapsed;
-            Terminal.WriteJson(new
-            {
-                name = course.Name,
-                stage = "images",
-                done = value.Done,
-                all = course.All,
-                accuracy = value.Accuracy,
-                imagesPerSecond = course.Rate(value),
-                elapsedSeconds = course.Elapsed.TotalSeconds,
-                remainingSeconds = course.Remaining(value)?.TotalSeconds,
-            });
+            Terminal.WriteJson(
+                new
+                {
+                    name = course.Name,
+                    stage = "images",
+                    done = value.Done,
+                    all = course.All,
+                    accuracy = value.Accuracy,
+                    imagesPerSecond = course.Rate(value),
+                    elapsedSeconds = course.Elapsed.TotalSeconds,
+                    remainingSeconds = course.Remaining(value)?.TotalSeconds,
+                }
+            );
         }
     }
 }

@@ -11,7 +11,8 @@ internal sealed class ImageRate(int batchSize)
     public double? Of(DplProgress now)
     {
         long done = (now.Epoch - 1L) * now.Steps + now.Step;
-        if (_stage != now.Stage) (_stage, _before) = (now.Stage, done);
+        if (_stage != now.Stage)
+            (_stage, _before) = (now.Stage, done);
         return done > _before && now.Elapsed > TimeSpan.Zero ? (done - _before) * batchSize / now.Elapsed.TotalSeconds : null;
     }
 }

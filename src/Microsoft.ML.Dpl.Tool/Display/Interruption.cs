@@ -11,7 +11,8 @@ internal sealed class Interruption : IDisposable
 
     public Interruption()
     {
-        foreach (PosixSignal signal in new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP }) _registrations.Add(PosixSignalRegistration.Create(signal, OnSignal));
+        foreach (PosixSignal signal in new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP })
+            _registrations.Add(PosixSignalRegistration.Create(signal, OnSignal));
     }
 
     /// <summary>Cancelled by the first signal.</summary>
@@ -19,7 +20,8 @@ internal sealed class Interruption : IDisposable
 
     public void Dispose()
     {
-        foreach (PosixSignalRegistration registration in _registrations) registration.Dispose();
+        foreach (PosixSignalRegistration registration in _registrations)
+            registration.Dispose();
         _source.Dispose();
     }
 
@@ -29,7 +31,8 @@ internal sealed class Interruption : IDisposable
         if (Interlocked.Increment(ref _signals) > 1)
         {
             // A progress display hides the cursor.
-            if (Terminal.HasMovingError) Console.Error.Write("\u001b[?25h");
+            if (Terminal.HasMovingError)
+                Console.Error.Write("\u001b[?25h");
             OutputFile.Abandon(() => ProcessEnd.At(ExitCode.Cancelled));
         }
         // Cancelled first: what is said may have to wait for a display.

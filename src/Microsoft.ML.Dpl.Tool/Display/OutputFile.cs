@@ -21,16 +21,19 @@ internal sealed class OutputFile
     /// <exception cref="ArgumentException">It is one of the inputs.</exception>
     public static OutputFile Check(string path, string option, params IEnumerable<string> inputs)
     {
-        if (string.IsNullOrWhiteSpace(path)) throw new ArgumentException($"{option} is empty: name a file.");
+        if (string.IsNullOrWhiteSpace(path))
+            throw new ArgumentException($"{option} is empty: name a file.");
         var file = new OutputFile(Path.GetFullPath(path));
         if (inputs.FirstOrDefault(input => Path.GetFullPath(input) == file.FullPath) is { } read)
             throw new ArgumentException($"{option} would replace '{read}', which the command reads: name another file.");
         string probe = file.Temporary();
         try
         {
-            if (Directory.Exists(file.FullPath)) throw new IOException("it is a folder");
+            if (Directory.Exists(file.FullPath))
+                throw new IOException("it is a folder");
             Directory.CreateDirectory(Path.GetDirectoryName(file.FullPath)!);
-            if (File.Exists(file.FullPath)) using (File.Open(file.FullPath, FileMode.Open, FileAccess.ReadWrite)) { }
+            if (File.Exists(file.FullPath))
+                using (File.Open(file.FullPath, FileMode.Open, FileAccess.ReadWrite)) { }
             File.WriteAllBytes(probe, []);
             File.Delete(probe);
             return file;
@@ -71,12 +74,14 @@ internal sealed class OutputFile
     /// <summary>Does what takes a moment and leaves nothing half done unless it is cut off: a second Ctrl-C waits for it.</summary>
     public static void Undisturbed(Action work)
     {
-        lock (Naming) work();
+        lock (Naming)
+            work();
     }
 
     /// <summary>Lets something be written under another name beside it, and renames that.</summary>
     /// <param name="write">
-    /// Given the path to write to. Where it makes that a folder, the files in it go to the folder that this file lies in, the one of this file's name last: the others belong to it.
+    /// Given the path to write to. Where it makes that a folder, the files in it go to the folder that this file lies in, the one of this
+    /// file's name last: the others belong to it.
     /// </param>
     /// <exception cref="IOException">It cannot be written; the message names the file itself.</exception>
     public void Write(Action<string> write)
@@ -85,9 +90,11 @@ internal sealed class OutputFile
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(FullPath)!);
-            lock (Naming) Unfinished.Add(temporary);
+            lock (Naming)
+                Unfinished.Add(temporary);
             write(temporary);
-            lock (Naming) Place(temporary);
+            lock (Naming)
+                Place(temporary);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -103,7 +110,8 @@ internal sealed class OutputFile
         }
     }
 
-    /// <summary>The same for what was hours of work: where it cannot be written, because the disk is full by now, say, it goes into the folder for temporary files.</summary>
+    /// <summary>The same for what was hours of work: where it cannot be written, because the disk is full by now, say, it goes into the
+    /// folder for temporary files.</summary>
     /// <param name="write">Given the path to write to; perhaps called twice.</param>
     /// <returns>Whether it is where it was to be; else <see cref="FullPath"/> is where it went, and the user was told.</returns>
     /// <exception cref="IOException">It can be written in neither place.</exception>
@@ -139,21 +147,32 @@ internal sealed class OutputFile
             File.Move(temporary, FullPath, overwrite: true);
             return;
         }
-        string folder = Path.GetDirectoryName(FullPath)!, name = Path.GetFileName(FullPath);
-        foreach (string file in Directory.GetFiles(temporary).Select(file => Path.GetFileName(file)).OrderBy(file => file == name)) File.Move(Path.Combine(temporary, file), Path.Combine(folder, file), overwrite: true);
+        string folder = Path.GetDirectoryName(FullPath)!,
+            name = Path.GetFileName(FullPath);
+        foreach (string file in Directory.GetFiles(temporary).Select(file => Path.GetFileName(file)).OrderBy(file => file == name))
+            File.Move(Path.Combine(temporary, file), Path.Combine(folder, file), overwrite: true);
     }
 
     private static void Remove(string temporary)
     {
-        if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
-        else if (File.Exists(temporary)) File.Delete(temporary);
+        if (Directory.Exists(temporary))
+            Directory.Delete(temporary, recursive: true);
+        else if (File.Exists(temporary))
+            File.Delete(temporary);
     }
 
     private string Refusal(Exception cause, string temporary)
     {
-        string message = cause.Message.Replace(temporary + Path.DirectorySeparatorChar, Path.GetDirectoryName(FullPath) + Path.DirectorySeparatorChar, StringComparison.Ordinal).Replace(temporary, FullPath, StringComparison.Ordinal);
+        string message = cause
+            .Message.Replace(
+                temporary + Path.DirectorySeparatorChar,
+                Path.GetDirectoryName(FullPath) + Path.DirectorySeparatorChar,
+                StringComparison.Ordinal
+            )
+            .Replace(temporary, FullPath, StringComparison.Ordinal);
         return $"'{FullPath}' cannot be written: {message.TrimEnd('.')}.";
     }
 
-    private string Temporary() => Path.Combine(Path.GetDirectoryName(FullPath)!, $".{Path.GetFileName(FullPath)}.{Guid.NewGuid():n}.partial");
+    private string Temporary() =>
+        Path.Combine(Path.GetDirectoryName(FullPath)!, $".{Path.GetFileName(FullPath)}.{Guid.NewGuid():n}.partial");
 }

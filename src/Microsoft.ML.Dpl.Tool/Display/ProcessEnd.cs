@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Microsoft.ML.Dpl.Tool.Display;
 
 /// <summary>
-/// Ends the process as it stands. <see cref="Environment.Exit"/> runs what libraries have left to be done at the end, and libtorch's tears down what other threads still compute with:
-/// more often than not the process then ended by SIGSEGV.
+/// Ends the process as it stands. <see cref="Environment.Exit"/> runs what libraries have left to be done at the end, and libtorch's tears
+/// down what other threads still compute with: more often than not the process then ended by SIGSEGV.
 /// </summary>
 internal static class ProcessEnd
 {
@@ -14,8 +14,10 @@ internal static class ProcessEnd
     public static void At(ExitCode code)
     {
         Console.Error.Flush();
-        if (OperatingSystem.IsWindows()) TerminateProcess(ThisProcess, (uint)code);
-        else ExitNow((int)code);
+        if (OperatingSystem.IsWindows())
+            TerminateProcess(ThisProcess, (uint)code);
+        else
+            ExitNow((int)code);
     }
 
     [DllImport("libc", EntryPoint = "_exit")]

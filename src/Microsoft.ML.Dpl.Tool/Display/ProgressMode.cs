@@ -26,9 +26,16 @@ internal enum ProgressMode
 internal sealed class ProgressOptions
 {
     private readonly ChoiceOption<ProgressMode> _mode = new(
-        "--progress", "How progress is shown on the error stream: bars, lines (one an epoch), json (one object a line, messages too, for scripts), none; auto: bars on a terminal, else lines.", ProgressMode.Auto);
+        "--progress",
+        "How progress is shown on the error stream: bars, lines (one an epoch), json (one object a line, messages too, for scripts), "
+            + "none; auto: bars on a terminal, else lines.",
+        ProgressMode.Auto
+    );
 
-    private readonly Option<bool> _quiet = new("--quiet", "-q") { Description = "Shows no progress and no notes, only results, warnings and errors." };
+    private readonly Option<bool> _quiet = new("--quiet", "-q")
+    {
+        Description = "Shows no progress and no notes, only results, warnings and errors.",
+    };
 
     public void AddTo(System.CommandLine.Command command)
     {
@@ -36,11 +43,15 @@ internal sealed class ProgressOptions
         command.Options.Add(_quiet);
     }
 
-    /// <summary>Sets what <see cref="Terminal"/> goes by; a command's first act, so that everything it says has the form that was asked for.</summary>
+    /// <summary>Sets what <see cref="Terminal"/> goes by; a command's first act, so that everything it says has the form that was asked
+    /// for.</summary>
     /// <returns>Never <see cref="ProgressMode.Auto"/>.</returns>
-    public ProgressMode Choose(ParseResult arguments) => Terminal.Mode = arguments.GetValue(_quiet) ? ProgressMode.None : _mode.Of(arguments) switch
-    {
-        ProgressMode.Auto => Terminal.HasMovingError ? ProgressMode.Bars : ProgressMode.Lines,
-        var mode => mode,
-    };
+    public ProgressMode Choose(ParseResult arguments) =>
+        Terminal.Mode = arguments.GetValue(_quiet)
+            ? ProgressMode.None
+            : _mode.Of(arguments) switch
+            {
+                ProgressMode.Auto => Terminal.HasMovingError ? ProgressMode.Bars : ProgressMode.Lines,
+                var mode => mode,
+            };
 }

@@ -11,6 +11,7 @@ internal static class StandardInput
         TextReader reader = Console.In;
         // The read itself cannot be ended: it is left behind on its own thread, with the process.
         while (Task.Run(() => reader.ReadLine(), CancellationToken.None).WaitAsync(cancellation).GetAwaiter().GetResult() is { } line)
-            if (!string.IsNullOrWhiteSpace(line)) yield return line;
+            if (!string.IsNullOrWhiteSpace(line))
+                yield return line;
     }
 }

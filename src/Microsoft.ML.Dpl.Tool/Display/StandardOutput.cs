@@ -2,7 +2,8 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Microsoft.ML.Dpl.Tool.Display;
 
-/// <summary>The standard output for long streams: unlike the console's writer it fails once nobody reads any more, as behind <c>| head</c>.</summary>
+/// <summary>The standard output for long streams: unlike the console's writer it fails once nobody reads any more, as behind <c>|
+/// head</c>.</summary>
 internal static class StandardOutput
 {
     private const int BrokenPipe = 32; // EPIPE on Linux and macOS
@@ -10,10 +11,12 @@ internal static class StandardOutput
     /// <returns>The console's own writer where there is no pipe. The caller disposes it.</returns>
     public static TextWriter Open()
     {
-        if (OperatingSystem.IsWindows() || !Console.IsOutputRedirected) return new Borrowed(Console.Out);
+        if (OperatingSystem.IsWindows() || !Console.IsOutputRedirected)
+            return new Borrowed(Console.Out);
         var stream = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
         // A file stream would write a file from where it thinks that it is, and not move the place where others go on.
-        if (stream.CanSeek) return new Borrowed(Console.Out);
+        if (stream.CanSeek)
+            return new Borrowed(Console.Out);
         return new StreamWriter(stream, Console.OutputEncoding) { AutoFlush = true };
     }
 

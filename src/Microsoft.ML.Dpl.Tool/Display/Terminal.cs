@@ -10,7 +10,8 @@ internal static class Terminal
     // Where the output is no terminal, tables are not to be broken at the 80 columns that are then assumed.
     private const int RedirectedWidth = 240;
 
-    /// <summary>How this run of the command shows progress, and with it what messages look like: objects in <see cref="ProgressMode.Json"/>, no notes in <see cref="ProgressMode.None"/>.</summary>
+    /// <summary>How this run of the command shows progress, and with it what messages look like: objects in
+    /// <see cref="ProgressMode.Json"/>, no notes in <see cref="ProgressMode.None"/>.</summary>
     public static ProgressMode Mode { get; set; } = ProgressMode.Auto;
 
     /// <summary>Results.</summary>
@@ -25,7 +26,8 @@ internal static class Terminal
     /// <summary>Something worth knowing.</summary>
     public static void Note(string message)
     {
-        if (Mode != ProgressMode.None) Write(Style.Plain, "note", message);
+        if (Mode != ProgressMode.None)
+            Write(Style.Plain, "note", message);
     }
 
     /// <summary>Something worth looking at.</summary>
@@ -39,16 +41,20 @@ internal static class Terminal
 
     private static void Write(Style style, string level, string message, string before = "")
     {
-        if (Mode == ProgressMode.Json) WriteJson(new { level, message });
+        if (Mode == ProgressMode.Json)
+            WriteJson(new { level, message });
         // Unbroken where a program reads it: a message is one line.
-        else if (Console.IsErrorRedirected) Console.Error.WriteLine(before + message);
-        else Error.Write(new Text(before + message + "\n", style));
+        else if (Console.IsErrorRedirected)
+            Console.Error.WriteLine(before + message);
+        else
+            Error.Write(new Text(before + message + "\n", style));
     }
 
     private static IAnsiConsole Create(TextWriter writer, bool redirected)
     {
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer) });
-        if (redirected) console.Profile.Width = RedirectedWidth;
+        if (redirected)
+            console.Profile.Width = RedirectedWidth;
         return console;
     }
 }

@@ -5,18 +5,20 @@ using Microsoft.ML.Dpl.Tool.Results;
 namespace Microsoft.ML.Dpl.Tool.Models;
 
 /// <summary>
-/// The epochs that ended, kept beside the fit's checkpoints where it has a workspace: a run that goes on there has the whole course for its results. One JSON object a line; an epoch takes the place of
-/// those from it on, since a killed run goes on a little before where it was.
+/// The epochs that ended, kept beside the fit's checkpoints where it has a workspace: a run that goes on there has the whole course for its
+/// results. One JSON object a line; an epoch takes the place of those from it on, since a killed run goes on a little before where it was.
 /// </summary>
 internal sealed class EpochLog
 {
-    private const string FileName = "epochs.jsonl", Checkpoints = "checkpoint-*.safetensors";
+    private const string FileName = "epochs.jsonl",
+        Checkpoints = "checkpoint-*.safetensors";
 
     private readonly string? _path;
     private readonly List<FittedEpoch> _epochs = [];
     private DplStage? _stage;
     private TimeSpan _before;
-    private bool _beginsAnew, _fails;
+    private bool _beginsAnew,
+        _fails;
 
     private EpochLog(string? path) => _path = path;
 
@@ -27,11 +29,14 @@ internal sealed class EpochLog
     public static EpochLog Open(string? workspace)
     {
         var log = new EpochLog(workspace is null ? null : Path.Combine(workspace, FileName));
-        if (log._path is null || !File.Exists(log._path)) return log;
+        if (log._path is null || !File.Exists(log._path))
+            return log;
         // Without a checkpoint the fit begins anew, and the course with it.
         log._beginsAnew = !Directory.EnumerateFiles(workspace!, Checkpoints, SearchOption.AllDirectories).Any();
-        if (log._beginsAnew) return log;
-        foreach (FittedEpoch epoch in File.ReadLines(log._path).Select(Read).OfType<FittedEpoch>()) log.Put(epoch);
+        if (log._beginsAnew)
+            return log;
+        foreach (FittedEpoch epoch in File.ReadLines(log._path).Select(Read).OfType<FittedEpoch>())
+            log.Put(epoch);
         return log;
     }
 
@@ -44,13 +49,23 @@ internal sealed class EpochLog
             // Time counts from where this process began with the stage.
             (_stage, _before) = (progress.Stage, _epochs.LastOrDefault(epoch => epoch.Stage == progress.Stage)?.Elapsed ?? TimeSpan.Zero);
         }
-        if (progress.EndedEpoch is not { } figures) return;
-        var ended = new FittedEpoch(progress.Stage, progress.Epoch, progress.LearningRate, figures, _before + progress.Elapsed, RunRecord.Peak());
+        if (progress.EndedEpoch is not { } figures)
+            return;
+        var ended = new FittedEpoch(
+            progress.Stage,
+            progress.Epoch,
+            progress.LearningRate,
+            figures,
+            _before + progress.Elapsed,
+            RunRecord.Peak()
+        );
         Put(ended);
-        if (_path is null || _fails) return;
+        if (_path is null || _fails)
+            return;
         try
         {
-            if (_beginsAnew) File.Delete(_path);
+            if (_beginsAnew)
+                File.Delete(_path);
             _beginsAnew = false;
             // The line break comes first: it ends a line that a kill cut off.
             File.AppendAllText(_path, "\n" + JsonSerializer.Serialize(ended, ToolJson.Line));
@@ -58,7 +73,10 @@ internal sealed class EpochLog
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             _fails = true;
-            Terminal.Warn($"The course of the epochs could not be kept in '{_path}': {e.Message.TrimEnd('.')}. The fit goes on; interrupted now, its results would lack the epochs until then.");
+            Terminal.Warn(
+                $"The course of the epochs could not be kept in '{_path}': {e.Message.TrimEnd('.')}. The fit goes on; interrupted "
+                    + "now, its results would lack the epochs until then."
+            );
         }
     }
 
@@ -68,7 +86,8 @@ internal sealed class EpochLog
         _epochs.Add(epoch);
     }
 
-    private void Forget(DplStage stage, int epoch) => _epochs.RemoveAll(known => known.Stage > stage || (known.Stage == stage && known.Epoch >= epoch));
+    private void Forget(DplStage stage, int epoch) =>
+        _epochs.RemoveAll(known => known.Stage > stage || (known.Stage == stage && known.Epoch >= epoch));
 
     /// <summary>Null for a line that was cut off.</summary>
     private static FittedEpoch? Read(string line)

@@ -18,36 +18,56 @@ internal static class Evaluator
     /// <param name="cancellation">Looked at between chunks.</param>
     /// <returns>The figures, and how many images were left out.</returns>
     /// <exception cref="InvalidDataException">A class is unknown to the model, or an image cannot be read.</exception>
-    public static (TestResults Figures, int Skipped) Evaluate(MLContext mlContext, DplTransformer transformer, IReadOnlyList<ImageRow> rows, bool skipUnreadable, ProgressMode mode, string name, CancellationToken cancellation)
+    public static (TestResults Figures, int Skipped) Evaluate(
+        MLContext mlContext,
+        DplTransformer transformer,
+        IReadOnlyList<ImageRow> rows,
+        bool skipUnreadable,
+        ProgressMode mode,
+        string name,
+        CancellationToken cancellation
+    )
     {
         IReadOnlyList<string> classes = transformer.ClassNames;
-        var indices = classes.Select((name, index) => (name, index)).ToDictionary(pair => pair.name, pair => pair.index, StringComparer.Ordinal);
+        var indices = classes
+            .Select((name, index) => (name, index))
+            .ToDictionary(pair => pair.name, pair => pair.index, StringComparer.Ordinal);
         ImageChecks.RequireKnown(rows, classes, "The model does not know");
         var predictions = new List<TestPrediction>();
         ImageDisplay.Show(mode, name, rows.Count, progress =>
         {
-            int done = 0, right = 0;
+            int done = 0,
+                right = 0;
             foreach (ScoredImage image in new ImageScores(mlContext, transformer).Of(rows, Chunk, cancellation))
             {
                 done++;
                 if (image.Probabilities is { } probabilities)
                 {
                     int best = Array.IndexOf(probabilities, probabilities.Max());
-                    var prediction = new TestPrediction(image.Row.ImagePath, image.Row.Label, classes[best], probabilities[best], probabilities[indices[image.Row.Label]]);
+                    var prediction = new TestPrediction(
+                        image.Row.ImagePath,
+                        image.Row.Label,
+                        classes[best],
+                        probabilities[best],
+                        probabilities[indices[image.Row.Label]]
+                    );
                     predictions.Add(prediction);
-                    if (prediction.Predicted == prediction.True) right++;
+                    if (prediction.Predicted == prediction.True)
+                        right++;
                 }
                 else
                 {
                     string message = $"{image.Row.ImagePath}: {image.Error}";
-                    if (!skipUnreadable) throw new InvalidDataException($"{message} Mend or remove the image, or give --skip-unreadable.");
+                    if (!skipUnreadable)
+                        throw new InvalidDataException($"{message} Mend or remove the image, or give --skip-unreadable.");
                     Terminal.Warn(message);
                 }
                 progress.Report(new ImageProgress(done, predictions.Count == 0 ? null : (double)right / predictions.Count));
             }
             return done;
         });
-        if (predictions.Count == 0) throw new InvalidDataException("None of the images can be read.");
+        if (predictions.Count == 0)
+            throw new InvalidDataException("None of the images can be read.");
         return (TestResults.Of(classes, predictions), rows.Count - predictions.Count);
     }
 }

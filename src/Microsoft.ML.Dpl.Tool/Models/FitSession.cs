@@ -14,14 +14,22 @@ namespace Microsoft.ML.Dpl.Tool.Models;
 /// <param name="Figures">What it came to.</param>
 /// <param name="Elapsed">Since the stage began.</param>
 /// <param name="PeakBytes">The process's largest resident set until then.</param>
-internal sealed record FittedEpoch(DplStage Stage, int Epoch, double LearningRate, DplEpochMetrics Figures, TimeSpan Elapsed, long PeakBytes);
+internal sealed record FittedEpoch(
+    DplStage Stage,
+    int Epoch,
+    double LearningRate,
+    DplEpochMetrics Figures,
+    TimeSpan Elapsed,
+    long PeakBytes
+);
 
 /// <summary>Fits on one data set, with progress for the user and the course of epochs for the results.</summary>
 internal sealed class FitSession
 {
     private readonly DplTrainer.Options _options;
     private readonly ProgressMode _mode;
-    private readonly string? _tensorBoard, _workspace;
+    private readonly string? _tensorBoard,
+        _workspace;
     private readonly string _data;
     private EpochLog _epochs = EpochLog.Open(workspace: null);
 
@@ -33,18 +41,28 @@ internal sealed class FitSession
     /// <param name="tensorBoard">Folder for TensorBoard's events, one below it per fit's name; null: none are written.</param>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     /// <exception cref="InvalidDataException">There are no training images.</exception>
-    public FitSession(DplTrainer.Options options, ImageSets sets, bool hasWeights, ProgressMode mode, bool verbose, string? tensorBoard = null)
+    public FitSession(
+        DplTrainer.Options options,
+        ImageSets sets,
+        bool hasWeights,
+        ProgressMode mode,
+        bool verbose,
+        string? tensorBoard = null
+    )
     {
         MLContext = new MLContext(options.Seed);
-        if (sets.Train.Count == 0) throw new InvalidDataException($"'{sets.Source}' has no training images.");
+        if (sets.Train.Count == 0)
+            throw new InvalidDataException($"'{sets.Source}' has no training images.");
         (_options, _mode, _tensorBoard, _workspace, _data) = (options, mode, tensorBoard, options.WorkspacePath, NameOf(sets));
         // What ended stays until its results are written: see Forget.
         options.WorkspacePerDataSet = _workspace is not null;
         Forward(MLContext, verbose);
         Train = MLContext.Data.LoadFromEnumerable(sets.Train);
         options.ImageColumnName = nameof(ImageRow.ImagePath);
-        if (hasWeights) options.ExampleWeightColumnName = nameof(ImageRow.Weight);
-        if (sets.Validation.Count > 0) options.ValidationSet = MLContext.Data.LoadFromEnumerable(sets.Validation);
+        if (hasWeights)
+            options.ExampleWeightColumnName = nameof(ImageRow.Weight);
+        if (sets.Validation.Count > 0)
+            options.ValidationSet = MLContext.Data.LoadFromEnumerable(sets.Validation);
         // Checks the options, though the trainer itself is made once progress has a place to go to.
         MLContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
     }
@@ -68,34 +86,45 @@ internal sealed class FitSession
     /// <summary>Removes what the workspace keeps of the last fit: once its results are written, the same command begins anew.</summary>
     public void Forget()
     {
-        if (string.IsNullOrWhiteSpace(_workspace) || !Directory.Exists(_options.WorkspacePath)) return;
+        if (string.IsNullOrWhiteSpace(_workspace) || !Directory.Exists(_options.WorkspacePath))
+            return;
         try
         {
             Directory.Delete(_options.WorkspacePath, recursive: true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            Terminal.Warn($"'{_options.WorkspacePath}' could not be removed: {e.Message.TrimEnd('.')}. Until it is, the same command takes its result from there.");
+            Terminal.Warn(
+                $"'{_options.WorkspacePath}' could not be removed: {e.Message.TrimEnd('.')}. Until it is, the same command takes its "
+                    + "result from there."
+            );
         }
     }
 
     /// <summary>Shows the library's warnings on the error stream, and its notes where they are wanted.</summary>
-    public static void Forward(MLContext mlContext, bool verbose) => mlContext.Log += (_, e) =>
-    {
-        if (!e.Source.Contains("Dpl", StringComparison.Ordinal)) return;
-        if (e.Kind == ChannelMessageKind.Warning) Terminal.Warn(TrainerOptionNames.InWords(e.RawMessage));
-        else if (verbose && e.Kind == ChannelMessageKind.Info) Terminal.Note(e.RawMessage);
-    };
+    public static void Forward(MLContext mlContext, bool verbose) =>
+        mlContext.Log += (_, e) =>
+        {
+            if (!e.Source.Contains("Dpl", StringComparison.Ordinal))
+                return;
+            if (e.Kind == ChannelMessageKind.Warning)
+                Terminal.Warn(TrainerOptionNames.InWords(e.RawMessage));
+            else if (verbose && e.Kind == ChannelMessageKind.Info)
+                Terminal.Note(e.RawMessage);
+        };
 
     private T Run<T>(string name, Func<DplTrainer, T> run)
     {
         // For each fit a folder of the command's own in the user's, so that it can be removed as a whole.
-        if (!string.IsNullOrWhiteSpace(_workspace)) _options.WorkspacePath = Path.Combine(_workspace, $"{FolderOf(name)}-{_data}");
+        if (!string.IsNullOrWhiteSpace(_workspace))
+            _options.WorkspacePath = Path.Combine(_workspace, $"{FolderOf(name)}-{_data}");
         _epochs = EpochLog.Open(_options.WorkspacePath);
         return FitDisplay.Show(_mode, name, _options.BatchSize, display =>
         {
             var recorder = new Recorder(display, _epochs);
-            using TensorBoardProgress? board = _tensorBoard is null ? null : OpenBoard(Path.Combine(_tensorBoard, FolderOf(name)), recorder);
+            using TensorBoardProgress? board = _tensorBoard is null
+                ? null
+                : OpenBoard(Path.Combine(_tensorBoard, FolderOf(name)), recorder);
             _options.Progress = board ?? (IProgress<DplProgress>)recorder;
             try
             {
@@ -103,7 +132,8 @@ internal sealed class FitSession
             }
             finally
             {
-                if (board?.Failure is { } failure) Terminal.Warn($"TensorBoard's events could not all be written to '{board.EventFilePath}': {failure.Message}");
+                if (board?.Failure is { } failure)
+                    Terminal.Warn($"TensorBoard's events could not all be written to '{board.EventFilePath}': {failure.Message}");
             }
         });
     }
@@ -112,7 +142,10 @@ internal sealed class FitSession
     {
         // A fit that goes on from its workspace belongs to the events that are there.
         if (_options.WorkspacePath is null && Directory.Exists(folder) && Directory.EnumerateFiles(folder, "events.out.tfevents.*").Any())
-            Terminal.Warn($"'{folder}' has the events of another fit, and TensorBoard draws both as one. Give each fit a folder of its own with --tensorboard.");
+            Terminal.Warn(
+                $"'{folder}' has the events of another fit, and TensorBoard draws both as one. Give each fit a folder of its own with "
+                    + "--tensorboard."
+            );
         return new TensorBoardProgress(folder, next);
     }
 
@@ -120,8 +153,16 @@ internal sealed class FitSession
     private static string FolderOf(string name) => string.Concat(name.Select(c => char.IsLetterOrDigit(c) ? c : '-'));
 
     /// <summary>A name for the images, so that a workspace can hold fits of several data sets.</summary>
-    private static string NameOf(ImageSets sets)
-        => Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', sets.Train.Concat(sets.Validation).Select(row => $"{row.ImagePath}\t{row.Label}")))))[..8].ToLowerInvariant();
+    private static string NameOf(ImageSets sets) =>
+        Convert
+            .ToHexString(
+                SHA256.HashData(
+                    Encoding.UTF8.GetBytes(
+                        string.Join('\n', sets.Train.Concat(sets.Validation).Select(row => $"{row.ImagePath}\t{row.Label}"))
+                    )
+                )
+            )[..8]
+            .ToLowerInvariant();
 
     private sealed class Recorder(IProgress<DplProgress> display, EpochLog epochs) : IProgress<DplProgress>
     {

@@ -23,7 +23,8 @@ internal sealed class ImageScores(MLContext mlContext, DplTransformer transforme
         foreach (ImageRow[] some in rows.Chunk(chunk))
         {
             cancellation.ThrowIfCancellationRequested();
-            foreach (ScoredImage scored in Of(some)) yield return scored;
+            foreach (ScoredImage scored in Of(some))
+                yield return scored;
         }
     }
 
@@ -36,7 +37,8 @@ internal sealed class ImageScores(MLContext mlContext, DplTransformer transforme
         catch (InvalidOperationException e) when (e is not ObjectDisposedException)
         {
             // The library's message counts rows of the chunk, which the user does not know: the cause speaks of the file.
-            if (rows.Count == 1) return [new ScoredImage(rows[0], null, (e.InnerException ?? e).Message)];
+            if (rows.Count == 1)
+                return [new ScoredImage(rows[0], null, (e.InnerException ?? e).Message)];
             int half = rows.Count / 2;
             return [.. Of([.. rows.Take(half)]), .. Of([.. rows.Skip(half)])];
         }
@@ -46,7 +48,8 @@ internal sealed class ImageScores(MLContext mlContext, DplTransformer transforme
     {
         SchemaDefinition schema = SchemaDefinition.Create(typeof(ImageRow));
         schema[nameof(ImageRow.ImagePath)].ColumnName = transformer.ImageColumnName;
-        foreach (string other in new[] { nameof(ImageRow.Label), nameof(ImageRow.Weight) }) schema.Remove(schema[other]);
+        foreach (string other in new[] { nameof(ImageRow.Label), nameof(ImageRow.Weight) })
+            schema.Remove(schema[other]);
         IDataView scored = transformer.Transform(mlContext.Data.LoadFromEnumerable(rows, schema));
         return [.. scored.GetColumn<float[]>(transformer.ScoreColumnName)];
     }

@@ -19,25 +19,46 @@ internal static class RunRecord
     /// <param name="options">As they were set.</param>
     /// <param name="sets">The images.</param>
     /// <param name="started">When the run began.</param>
-    public static FitResults Of(ParseResult arguments, DplTrainer.Options options, ImageSets sets, DateTimeOffset started) => new(
-        new AskedResults(
-            TaskOf(sets.Source), Repeat(arguments, options), Environment.CurrentDirectory, [.. Values(options)], options.Seed, started),
-        Versions(options), BackboneResults.Of(options.Backbone!))
-    {
-        Data = DataOf(sets) with { SetAside = SetAside(options) },
-    };
+    public static FitResults Of(ParseResult arguments, DplTrainer.Options options, ImageSets sets, DateTimeOffset started) =>
+        new(
+            new AskedResults(
+                TaskOf(sets.Source),
+                Repeat(arguments, options),
+                Environment.CurrentDirectory,
+                [.. Values(options)],
+                options.Seed,
+                started
+            ),
+            Versions(options),
+            BackboneResults.Of(options.Backbone!)
+        )
+        {
+            Data = DataOf(sets) with { SetAside = SetAside(options) },
+        };
 
     /// <summary>The epochs of training as results; null where none ended.</summary>
     public static TrainingResults? Training(IReadOnlyList<FittedEpoch> epochs, double? validationAccuracy)
     {
-        TrainingEpochResults[] training = [.. epochs.Where(epoch => epoch.Stage == DplStage.Training)
-            .Select(epoch => new TrainingEpochResults(epoch.LearningRate, epoch.Figures.TrainLoss, epoch.Figures.ValidationLoss, epoch.Figures.ValidationAccuracy, epoch.Epoch))];
+        TrainingEpochResults[] training =
+        [
+            .. epochs
+                .Where(epoch => epoch.Stage == DplStage.Training)
+                .Select(epoch => new TrainingEpochResults(
+                    epoch.LearningRate,
+                    epoch.Figures.TrainLoss,
+                    epoch.Figures.ValidationLoss,
+                    epoch.Figures.ValidationAccuracy,
+                    epoch.Epoch
+                )),
+        ];
         return training.Length == 0 ? null : new TrainingResults(training, validationAccuracy);
     }
 
     /// <summary>What each stage took until its last whole epoch.</summary>
-    public static IEnumerable<StageCost> Stages(IReadOnlyList<FittedEpoch> epochs)
-        => epochs.GroupBy(epoch => epoch.Stage).Select(stage => new StageCost(stage.Key.ToString(), stage.Last().Elapsed.TotalSeconds, stage.Last().PeakBytes));
+    public static IEnumerable<StageCost> Stages(IReadOnlyList<FittedEpoch> epochs) =>
+        epochs
+            .GroupBy(epoch => epoch.Stage)
+            .Select(stage => new StageCost(stage.Key.ToString(), stage.Last().Elapsed.TotalSeconds, stage.Last().PeakBytes));
 
     /// <summary>The process's largest resident set so far, in bytes.</summary>
     public static long Peak()
@@ -47,34 +68,47 @@ internal static class RunRecord
     }
 
     /// <summary>Which training images the trainer sets aside for validation, in words; null: none.</summary>
-    private static string? SetAside(DplTrainer.Options options) => options switch
-    {
-        { ValidationSet: not null } => null,
-        { ValidationFraction: double fraction } => string.Create(CultureInfo.InvariantCulture, $"Of each class {fraction:0.# %} of the training images were set aside for validation, but never all."),
-        { ValidationRowsPerClass: int rows } => Sentence(rows),
-        { Configuration: null } => Sentence(DplTrainer.Options.DefaultValidationRowsPerClass),
-        _ => null,
-    };
+    private static string? SetAside(DplTrainer.Options options) =>
+        options switch
+        {
+            { ValidationSet: not null } => null,
+            { ValidationFraction: double fraction } => string.Create(
+                CultureInfo.InvariantCulture,
+                $"Of each class {fraction:0.# %} of the training images were set aside for validation, but never all."
+            ),
+            { ValidationRowsPerClass: int rows } => Sentence(rows),
+            { Configuration: null } => Sentence(DplTrainer.Options.DefaultValidationRowsPerClass),
+            _ => null,
+        };
 
-    private static string Sentence(int rows) => string.Create(CultureInfo.InvariantCulture, $"Of each class {rows} training image{(rows == 1 ? " was" : "s were")} set aside for validation, but never all.");
+    private static string Sentence(int rows) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"Of each class {rows} training image{(rows == 1 ? " was" : "s were")} set aside for validation, but never all."
+        );
 
     /// <summary>What the data is called: its file or folder, or the folder around it where that is only called train.</summary>
     private static string TaskOf(string source)
     {
         string path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(source));
         string name = Directory.Exists(path) ? Path.GetFileName(path) : Path.GetFileNameWithoutExtension(path);
-        return SplitNames.Parse(name) is not null && Path.GetFileName(Path.GetDirectoryName(path)) is { Length: > 0 } folder ? folder : name;
+        return SplitNames.Parse(name) is not null && Path.GetFileName(Path.GetDirectoryName(path)) is { Length: > 0 } folder
+            ? folder
+            : name;
     }
 
     private static string Repeat(ParseResult arguments, DplTrainer.Options options)
     {
         List<string> words = ["dpl", .. arguments.Tokens.Select(token => token.Value)];
-        if (!words.Contains(SeedOption)) words.AddRange([SeedOption, string.Create(CultureInfo.InvariantCulture, $"{options.Seed}")]);
+        if (!words.Contains(SeedOption))
+            words.AddRange([SeedOption, string.Create(CultureInfo.InvariantCulture, $"{options.Seed}")]);
         return string.Join(' ', words.Select(Quoted));
     }
 
-    private static string Quoted(string word)
-        => word.Length > 0 && word.All(c => char.IsAsciiLetterOrDigit(c) || "-_./:=,+@%".Contains(c)) ? word : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
+    private static string Quoted(string word) =>
+        word.Length > 0 && word.All(c => char.IsAsciiLetterOrDigit(c) || "-_./:=,+@%".Contains(c))
+            ? word
+            : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
     private static IEnumerable<NamedValue> Values(DplTrainer.Options options)
     {
@@ -92,32 +126,72 @@ internal static class RunRecord
                 // Data, CLIP and whoever listens have places of their own or none.
                 _ => null,
             };
-            if (text is not null) yield return new NamedValue(property.Name, text);
+            if (text is not null)
+                yield return new NamedValue(property.Name, text);
         }
     }
 
-    private static VersionResults Versions(DplTrainer.Options options) => new(
-        VersionOf(typeof(DplTrainer)), VersionOf(typeof(MLContext)), VersionOf(typeof(TorchSharp.torch)), DplRuntime.Load(), RuntimeInformation.FrameworkDescription, RuntimeInformation.OSDescription,
-        Processor(), Environment.ProcessorCount, DplRuntime.Threads, options.Device ?? "cpu");
+    private static VersionResults Versions(DplTrainer.Options options) =>
+        new(
+            VersionOf(typeof(DplTrainer)),
+            VersionOf(typeof(MLContext)),
+            VersionOf(typeof(TorchSharp.torch)),
+            DplRuntime.Load(),
+            RuntimeInformation.FrameworkDescription,
+            RuntimeInformation.OSDescription,
+            Processor(),
+            Environment.ProcessorCount,
+            DplRuntime.Threads,
+            options.Device ?? "cpu"
+        );
 
-    private static string VersionOf(Type type)
-        => type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? type.Assembly.GetName().Version?.ToString() ?? "";
+    private static string VersionOf(Type type) =>
+        type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
+        ?? type.Assembly.GetName().Version?.ToString()
+        ?? "";
 
     private static string Processor()
     {
-        const string linux = "/proc/cpuinfo", model = "model name";
-        string? line = File.Exists(linux) ? File.ReadLines(linux).FirstOrDefault(text => text.StartsWith(model, StringComparison.Ordinal)) : null;
-        return line is null ? RuntimeInformation.ProcessArchitecture.ToString() : line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
+        const string linux = "/proc/cpuinfo",
+            model = "model name";
+        string? line = File.Exists(linux)
+            ? File.ReadLines(linux).FirstOrDefault(text => text.StartsWith(model, StringComparison.Ordinal))
+            : null;
+        return line is null
+            ? RuntimeInformation.ProcessArchitecture.ToString()
+            : line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
     }
 
     private static DataResults DataOf(ImageSets sets)
     {
         (string Name, IReadOnlyList<ImageRow> Rows, string? Source)[] splits =
-            [.. new[] { ("training", sets.Train, sets.Source), ("validation", sets.Validation, sets.ValidationSource), ("test", sets.Test, sets.TestSource) }.Where(split => split.Item2.Count > 0)];
-        var counts = splits.Select(split => split.Rows.CountBy(row => row.Label, StringComparer.Ordinal).ToDictionary(StringComparer.Ordinal)).ToArray();
-        var samples = sets.Train.GroupBy(row => row.Label, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Take(SamplesPerClass).Select(row => row.ImagePath).ToArray(), StringComparer.Ordinal);
+        [
+            .. new[]
+            {
+                ("training", sets.Train, sets.Source),
+                ("validation", sets.Validation, sets.ValidationSource),
+                ("test", sets.Test, sets.TestSource),
+            }.Where(split => split.Item2.Count > 0),
+        ];
+        var counts = splits
+            .Select(split => split.Rows.CountBy(row => row.Label, StringComparer.Ordinal).ToDictionary(StringComparer.Ordinal))
+            .ToArray();
+        var samples = sets
+            .Train.GroupBy(row => row.Label, StringComparer.Ordinal)
+            .ToDictionary(
+                group => group.Key,
+                group => group.Take(SamplesPerClass).Select(row => row.ImagePath).ToArray(),
+                StringComparer.Ordinal
+            );
         return new DataResults(
             [.. splits.Select(split => new SplitSource(split.Name, Path.GetFullPath(split.Source ?? sets.Source)))],
-            [.. sets.Classes.Select(name => new ClassImages(name, [.. counts.Select(count => count.GetValueOrDefault(name))], samples.GetValueOrDefault(name, [])))]);
+            [
+                .. sets.Classes.Select(name => new ClassImages(
+                    name,
+                    [.. counts.Select(count => count.GetValueOrDefault(name))],
+                    samples.GetValueOrDefault(name, [])
+                )),
+            ]
+        );
     }
 }

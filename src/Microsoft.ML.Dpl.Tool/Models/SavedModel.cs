@@ -16,12 +16,14 @@ internal sealed class SavedModel : IDisposable
     /// <exception cref="InvalidDataException">It holds no model of this library, or is damaged.</exception>
     public static SavedModel Load(MLContext mlContext, string path)
     {
-        if (!File.Exists(path)) throw new FileNotFoundException($"There is no model '{path}'.", path);
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"There is no model '{path}'.", path);
         // Looked at first: ML.NET unpacks whatever the zip claims, and its messages name neither the file nor what is wrong with it.
         DplModelZip.Check(path);
         DplModelInfo.Read(path);
         ITransformer whole = mlContext.Model.Load(path, out _);
-        if (Find(whole) is { } transformer) return new SavedModel(whole, transformer);
+        if (Find(whole) is { } transformer)
+            return new SavedModel(whole, transformer);
         (whole as IDisposable)?.Dispose();
         throw new InvalidDataException($"'{path}' holds no model of Differentiable Prompt Learning at its top level.");
     }
@@ -32,10 +34,11 @@ internal sealed class SavedModel : IDisposable
         (_whole as IDisposable)?.Dispose();
     }
 
-    private static DplTransformer? Find(ITransformer transformer) => transformer switch
-    {
-        DplTransformer found => found,
-        IEnumerable<ITransformer> chain => chain.Select(Find).FirstOrDefault(found => found is not null),
-        _ => null,
-    };
+    private static DplTransformer? Find(ITransformer transformer) =>
+        transformer switch
+        {
+            DplTransformer found => found,
+            IEnumerable<ITransformer> chain => chain.Select(Find).FirstOrDefault(found => found is not null),
+            _ => null,
+        };
 }

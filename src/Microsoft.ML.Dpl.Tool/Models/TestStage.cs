@@ -6,7 +6,8 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Models;
 
-/// <summary>Tests a fitted model and what it is compared with. What goes wrong here takes nothing away from the fit: it is kept for later.</summary>
+/// <summary>Tests a fitted model and what it is compared with. What goes wrong here takes nothing away from the fit: it is kept for
+/// later.</summary>
 /// <param name="sets">With test images.</param>
 /// <param name="trials">Fits and tests the baselines.</param>
 /// <param name="mode">How progress is shown.</param>
@@ -28,21 +29,38 @@ internal sealed class TestStage(ImageSets sets, Trials trials, ProgressMode mode
     /// <param name="keep">Given the results after each test.</param>
     /// <returns>The results with as much as there is of the tests.</returns>
     public FitResults Of(
-        FitResults results, MLContext mlContext, DplTransformer transformer, bool skipUnreadable, IReadOnlyList<(string Name, PromptConfiguration Lengths)> baselines, Func<PromptConfiguration?, DplTrainer.Options> optionsOf,
-        Action<FitResults> keep)
+        FitResults results,
+        MLContext mlContext,
+        DplTransformer transformer,
+        bool skipUnreadable,
+        IReadOnlyList<(string Name, PromptConfiguration Lengths)> baselines,
+        Func<PromptConfiguration?, DplTrainer.Options> optionsOf,
+        Action<FitResults> keep
+    )
     {
         try
         {
             cancellation.ThrowIfCancellationRequested();
             long began = Stopwatch.GetTimestamp();
             (TestResults figures, _) = Evaluator.Evaluate(mlContext, transformer, sets.Test, skipUnreadable, mode, "test", cancellation);
-            results = results with { Test = figures, Stages = [.. results.Stages, new StageCost("Test", Stopwatch.GetElapsedTime(began).TotalSeconds, RunRecord.Peak())] };
+            results = results with
+            {
+                Test = figures,
+                Stages = [.. results.Stages, new StageCost("Test", Stopwatch.GetElapsedTime(began).TotalSeconds, RunRecord.Peak())],
+            };
             keep(results);
             foreach (var (name, lengths) in baselines)
             {
                 Trial trial = trials.Run(name, optionsOf(lengths));
                 PairedDifference difference = PairedDifference.Of(figures.Predictions, trial.Test.Predictions);
-                var row = new ComparisonRow(name, trial.Test.Accuracy, trial.Test.MacroAccuracy, trial.Configuration, difference, trial.FitTime.TotalSeconds);
+                var row = new ComparisonRow(
+                    name,
+                    trial.Test.Accuracy,
+                    trial.Test.MacroAccuracy,
+                    trial.Configuration,
+                    difference,
+                    trial.FitTime.TotalSeconds
+                );
                 results = results with { Comparison = [.. results.Comparison, row] };
                 keep(results);
             }

@@ -11,7 +11,13 @@ namespace Microsoft.ML.Dpl.Tool.Models;
 /// <param name="Test">Its figures on the test images.</param>
 /// <param name="ValidationAccuracy">0 to 1; null without validation rows.</param>
 /// <param name="FitTime">What search and training took.</param>
-internal sealed record Trial(string Name, PromptConfiguration Configuration, TestResults Test, double? ValidationAccuracy, TimeSpan FitTime);
+internal sealed record Trial(
+    string Name,
+    PromptConfiguration Configuration,
+    TestResults Test,
+    double? ValidationAccuracy,
+    TimeSpan FitTime
+);
 
 /// <summary>Fits and tests configurations, each on the same images.</summary>
 /// <param name="sets">With test images.</param>
@@ -43,21 +49,34 @@ internal sealed class Trials(ImageSets sets, bool besideSearch, bool hasWeights,
         _sessions.Add(session);
         using DplTransformer transformer = session.Fit(name);
         TimeSpan time = Stopwatch.GetElapsedTime(began);
-        (TestResults test, _) = Evaluator.Evaluate(session.MLContext, transformer, sets.Test, options.SkipUnreadableImages, mode, $"{name}, test", options.CancellationToken);
+        (TestResults test, _) = Evaluator.Evaluate(
+            session.MLContext,
+            transformer,
+            sets.Test,
+            options.SkipUnreadableImages,
+            mode,
+            $"{name}, test",
+            options.CancellationToken
+        );
         return new Trial(name, transformer.Configuration, test, transformer.ValidationAccuracy, time);
     }
 
     /// <summary>Removes what the workspace keeps of all of them, see <see cref="FitSession.Forget"/>.</summary>
     public void Forget()
     {
-        foreach (FitSession session in _sessions) session.Forget();
+        foreach (FitSession session in _sessions)
+            session.Forget();
     }
 
-    /// <summary>A search sets images aside by itself: what it is compared with must not train on them either, and patience needs them.</summary>
+    /// <summary>A search sets images aside by itself: what it is compared with must not train on them either, and patience needs
+    /// them.</summary>
     private void SetAside(DplTrainer.Options options)
     {
-        if (options.Configuration is not { } lengths || sets.Validation.Count > 0) return;
-        if (lengths.IsZeroShot) options.TrainingPatience = null;
-        else if ((besideSearch || options.TrainingPatience is not null) && options.ValidationFraction is null) options.ValidationRowsPerClass ??= DplTrainer.Options.DefaultValidationRowsPerClass;
+        if (options.Configuration is not { } lengths || sets.Validation.Count > 0)
+            return;
+        if (lengths.IsZeroShot)
+            options.TrainingPatience = null;
+        else if ((besideSearch || options.TrainingPatience is not null) && options.ValidationFraction is null)
+            options.ValidationRowsPerClass ??= DplTrainer.Options.DefaultValidationRowsPerClass;
     }
 }

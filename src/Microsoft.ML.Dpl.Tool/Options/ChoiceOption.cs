@@ -20,10 +20,15 @@ internal sealed class ChoiceOption<T> : Option<string?>
         CompletionSources.Add(words);
         Validators.Add(result =>
         {
-            foreach (var word in result.Tokens.Select(token => token.Value).Where(word => !words.Contains(word, StringComparer.OrdinalIgnoreCase)))
+            foreach (
+                var word in result
+                    .Tokens.Select(token => token.Value)
+                    .Where(word => !words.Contains(word, StringComparer.OrdinalIgnoreCase))
+            )
                 result.AddError($"{name} '{word}' is unknown: give one of {string.Join(", ", words)}.");
         });
-        if (standard is { } value) DefaultValueFactory = _ => value.ToString().ToLowerInvariant();
+        if (standard is { } value)
+            DefaultValueFactory = _ => value.ToString().ToLowerInvariant();
     }
 
     /// <returns>Null where it was not given and there is no standard.</returns>

@@ -8,14 +8,21 @@ internal static class ClassWeightsArgument
     /// <exception cref="ArgumentException">The text has neither form, or a weight is not above 0.</exception>
     public static DplClassWeights Parse(string text)
     {
-        if (text.Equals("balanced", StringComparison.OrdinalIgnoreCase)) return DplClassWeights.Balanced;
+        if (text.Equals("balanced", StringComparison.OrdinalIgnoreCase))
+            return DplClassWeights.Balanced;
         var weights = new Dictionary<string, double>(StringComparer.Ordinal);
         foreach (string pair in text.Split(',', StringSplitOptions.RemoveEmptyEntries))
         {
             int equals = pair.LastIndexOf('=');
-            if (equals < 1 || !double.TryParse(pair.AsSpan(equals + 1), NumberStyles.Float, CultureInfo.InvariantCulture, out double weight))
-                throw new ArgumentException($"--class-weights: '{pair}' is not of the form class=weight. Give balanced, or names and weights as cat=2,dog=1.5.");
-            if (!weights.TryAdd(pair[..equals].Trim(), weight)) throw new ArgumentException($"--class-weights names '{pair[..equals].Trim()}' twice.");
+            if (
+                equals < 1
+                || !double.TryParse(pair.AsSpan(equals + 1), NumberStyles.Float, CultureInfo.InvariantCulture, out double weight)
+            )
+                throw new ArgumentException(
+                    $"--class-weights: '{pair}' is not of the form class=weight. Give balanced, or names and weights as cat=2,dog=1.5."
+                );
+            if (!weights.TryAdd(pair[..equals].Trim(), weight))
+                throw new ArgumentException($"--class-weights names '{pair[..equals].Trim()}' twice.");
         }
         return new DplClassWeights(weights);
     }

@@ -3,11 +3,14 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>Context lengths on a command line: <c>search</c>, <c>zero-shot</c>, <c>uniform:4</c>, a JSON file, or <c>text 2 4 | image 0 6</c>.</summary>
+/// <summary>Context lengths on a command line: <c>search</c>, <c>zero-shot</c>, <c>uniform:4</c>, a JSON file, or <c>text 2 4 | image 0
+/// 6</c>.</summary>
 internal static class ConfigurationArgument
 {
     /// <summary>What <see cref="Read"/> reads, for help and messages.</summary>
-    public const string Forms = "zero-shot; uniform:N, N rows in every layer; a .json file that dpl search wrote; or the lengths themselves, as \"text 2 4 6 | image 0 6 4\"";
+    public const string Forms =
+        "zero-shot; uniform:N, N rows in every layer; a .json file that dpl search wrote; or the lengths themselves, as \"text 2 4 6 "
+        + "| image 0 6 4\"";
 
     private const string UniformPrefix = "uniform:";
 
@@ -29,12 +32,20 @@ internal static class ConfigurationArgument
     public static Func<ClipBackbone, PromptConfiguration?> Read(string text)
     {
         string form = text.Trim();
-        if (form == Search) return _ => null;
-        if (form == ZeroShot) return PromptConfiguration.ZeroShot;
+        if (form == Search)
+            return _ => null;
+        if (form == ZeroShot)
+            return PromptConfiguration.ZeroShot;
         if (form.StartsWith(UniformPrefix, StringComparison.Ordinal))
         {
-            if (!int.TryParse(form.AsSpan(UniformPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int length) || length > PromptConfiguration.MaximumLength)
-                throw new ArgumentException($"'{form}' is no uniform configuration: write uniform:4 for 4 rows in every layer, at most {PromptConfiguration.MaximumLength}.");
+            if (
+                !int.TryParse(form.AsSpan(UniformPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int length)
+                || length > PromptConfiguration.MaximumLength
+            )
+                throw new ArgumentException(
+                    $"'{form}' is no uniform configuration: write uniform:4 for 4 rows in every layer, at most "
+                        + $"{PromptConfiguration.MaximumLength}."
+                );
             return backbone => PromptConfiguration.Uniform(backbone, length);
         }
         PromptConfiguration lengths = Lengths(form);
@@ -43,8 +54,10 @@ internal static class ConfigurationArgument
 
     private static PromptConfiguration Lengths(string form)
     {
-        if (File.Exists(form)) return OfFile(form);
-        if (Path.GetExtension(form).Equals(".json", StringComparison.OrdinalIgnoreCase)) throw new FileNotFoundException($"There is no configuration file '{form}'.", form);
+        if (File.Exists(form))
+            return OfFile(form);
+        if (Path.GetExtension(form).Equals(".json", StringComparison.OrdinalIgnoreCase))
+            throw new FileNotFoundException($"There is no configuration file '{form}'.", form);
         try
         {
             return PromptConfiguration.Parse(form);
@@ -63,7 +76,10 @@ internal static class ConfigurationArgument
         }
         catch (FormatException e)
         {
-            throw new FormatException($"The file '{path}' holds no configuration as dpl search writes it: {(e.InnerException ?? e).Message}", e);
+            throw new FormatException(
+                $"The file '{path}' holds no configuration as dpl search writes it: {(e.InnerException ?? e).Message}",
+                e
+            );
         }
     }
 }

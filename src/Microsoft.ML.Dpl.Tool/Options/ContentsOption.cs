@@ -5,20 +5,25 @@ namespace Microsoft.ML.Dpl.Tool.Options;
 /// <summary>What of CLIP a model zip is to hold.</summary>
 internal sealed class ContentsOption
 {
-    private const string Prompts = "prompts", ImageTower = "image-tower", Clip = "clip";
+    private const string Prompts = "prompts",
+        ImageTower = "image-tower",
+        Clip = "clip";
 
     private readonly Option<string> _contents = new Option<string>("--contents")
     {
-        Description = "What the model zip holds: prompts (a few hundred KiB; CLIP must be at hand for prediction), image-tower (predicts without CLIP's folder) or clip (all of it).",
+        Description =
+            "What the model zip holds: prompts (a few hundred KiB; CLIP must be at hand for prediction), image-tower (predicts "
+            + "without CLIP's folder) or clip (all of it).",
         DefaultValueFactory = _ => Prompts,
     }.AcceptOnlyFromAmong(Prompts, ImageTower, Clip);
 
     public void AddTo(System.CommandLine.Command command) => command.Options.Add(_contents);
 
-    public DplModelContents Of(ParseResult arguments) => arguments.GetRequiredValue(_contents) switch
-    {
-        ImageTower => DplModelContents.WithImageTower,
-        Clip => DplModelContents.WithClip,
-        _ => DplModelContents.PromptsOnly,
-    };
+    public DplModelContents Of(ParseResult arguments) =>
+        arguments.GetRequiredValue(_contents) switch
+        {
+            ImageTower => DplModelContents.WithImageTower,
+            Clip => DplModelContents.WithClip,
+            _ => DplModelContents.PromptsOnly,
+        };
 }

@@ -8,19 +8,67 @@ internal sealed class DataOptions
 {
     private readonly Argument<string> _data = new("data")
     {
-        Description = "A folder with one folder of images for each class (perhaps in train, val and test); a .tsv or .csv table with a path, a class and perhaps a split a line; or a split_zhou_*.json file of CoOp.",
+        Description =
+            "A folder with one folder of images for each class (perhaps in train, val and test); a .tsv or .csv table with a path, a "
+            + "class and perhaps a split a line; or a split_zhou_*.json file of CoOp.",
     };
 
-    private readonly Option<string?> _validation = new("--validation") { Description = "Validation images, in any of the forms of the data. Default: the data's own validation split, else some training images are set aside.", HelpName = "data" };
-    private readonly Option<string?> _test = new("--test") { Description = "Test images, in any of the forms of the data. Default: the data's own test split.", HelpName = "data" };
-    private readonly Option<string?> _imageRoot = new("--image-root") { Description = "Folder that relative paths of a table or split file start at. Default: the file's folder.", HelpName = "folder" };
-    private readonly Option<string?> _imageColumn = new("--image-column") { Description = "A table's column of paths. Default: ImagePath, Image, Path or File.", HelpName = "column" };
-    private readonly Option<string?> _labelColumn = new("--label-column") { Description = "A table's column of classes. Default: Label, Class or Category.", HelpName = "column" };
-    private readonly Option<string?> _splitColumn = new("--split-column") { Description = $"A table's column of splits ({SplitNames.Known}). Default: Split, Set or Subset, where there is one.", HelpName = "column" };
-    private readonly Option<string?> _weightColumn = new("--weight-column") { Description = "A table's column with how much each row counts in training, at least 0. Default: all alike.", HelpName = "column" };
-    private readonly Option<bool> _cleanNames = new("--clean-names") { Description = "Makes class names into words: 001.Black_footed-Albatross becomes Black footed Albatross. Without it only underscores become spaces, where CLIP reads them." };
-    private readonly Option<string?> _names = new("--names") { Description = "A table that renames classes: a class, a tab and the words for it a line.", HelpName = "file" };
-    private readonly Option<int?> _shots = new("--shots") { Description = "Takes that many training images of each class, drawn with --seed, and as many but at most 4 of the data's validation split. Of a split_zhou_*.json these are the images that CoOp draws with that seed; other data is drawn in a way of its own.", HelpName = "number" };
+    private readonly Option<string?> _validation = new("--validation")
+    {
+        Description =
+            "Validation images, in any of the forms of the data. Default: the data's own validation split, else some training images "
+            + "are set aside.",
+        HelpName = "data",
+    };
+    private readonly Option<string?> _test = new("--test")
+    {
+        Description = "Test images, in any of the forms of the data. Default: the data's own test split.",
+        HelpName = "data",
+    };
+    private readonly Option<string?> _imageRoot = new("--image-root")
+    {
+        Description = "Folder that relative paths of a table or split file start at. Default: the file's folder.",
+        HelpName = "folder",
+    };
+    private readonly Option<string?> _imageColumn = new("--image-column")
+    {
+        Description = "A table's column of paths. Default: ImagePath, Image, Path or File.",
+        HelpName = "column",
+    };
+    private readonly Option<string?> _labelColumn = new("--label-column")
+    {
+        Description = "A table's column of classes. Default: Label, Class or Category.",
+        HelpName = "column",
+    };
+    private readonly Option<string?> _splitColumn = new("--split-column")
+    {
+        Description = $"A table's column of splits ({SplitNames.Known}). Default: Split, Set or Subset, where there is one.",
+        HelpName = "column",
+    };
+    private readonly Option<string?> _weightColumn = new("--weight-column")
+    {
+        Description = "A table's column with how much each row counts in training, at least 0. Default: all alike.",
+        HelpName = "column",
+    };
+    private readonly Option<bool> _cleanNames = new("--clean-names")
+    {
+        Description =
+            "Makes class names into words: 001.Black_footed-Albatross becomes Black footed Albatross. Without it only underscores "
+            + "become spaces, where CLIP reads them.",
+    };
+    private readonly Option<string?> _names = new("--names")
+    {
+        Description = "A table that renames classes: a class, a tab and the words for it a line.",
+        HelpName = "file",
+    };
+    private readonly Option<int?> _shots = new("--shots")
+    {
+        Description =
+            "Takes that many training images of each class, drawn with --seed, and as many but at most 4 of the data's validation "
+            + "split. Of a split_zhou_*.json these are the images that CoOp draws with that seed; other data is drawn in a way of "
+            + "its own.",
+        HelpName = "number",
+    };
     private readonly bool _learns;
 
     /// <param name="learns">Whether there is something to draw and to weigh, and sets beside the first.</param>
@@ -30,13 +78,29 @@ internal sealed class DataOptions
     public void AddTo(System.CommandLine.Command command)
     {
         command.Arguments.Add(_data);
-        Option[] options = [.. _learns ? new Option[] { _validation, _test, _shots, _weightColumn } : [], _imageRoot, _imageColumn, _labelColumn, _splitColumn, _cleanNames, _names];
-        foreach (Option option in options) command.Options.Add(option);
+        Option[] options =
+        [
+            .. _learns ? new Option[] { _validation, _test, _shots, _weightColumn } : [],
+            _imageRoot,
+            _imageColumn,
+            _labelColumn,
+            _splitColumn,
+            _cleanNames,
+            _names,
+        ];
+        foreach (Option option in options)
+            command.Options.Add(option);
     }
 
     /// <summary>What is read, and so must not be written to.</summary>
-    public IEnumerable<string> Inputs(ParseResult arguments)
-        => new[] { arguments.GetRequiredValue(_data), _learns ? arguments.GetValue(_validation) : null, _learns ? arguments.GetValue(_test) : null, arguments.GetValue(_names) }.OfType<string>();
+    public IEnumerable<string> Inputs(ParseResult arguments) =>
+        new[]
+        {
+            arguments.GetRequiredValue(_data),
+            _learns ? arguments.GetValue(_validation) : null,
+            _learns ? arguments.GetValue(_test) : null,
+            arguments.GetValue(_names),
+        }.OfType<string>();
 
     /// <summary>Whether rows have weights of their own.</summary>
     public bool HasWeights(ParseResult arguments) => _learns && arguments.GetValue(_weightColumn) is not null;
@@ -48,23 +112,43 @@ internal sealed class DataOptions
     public ImageSets Read(ParseResult arguments, int seed = 0)
     {
         ImageSets sets = Read(arguments, arguments.GetRequiredValue(_data), isFirst: true);
-        if (_learns && arguments.GetValue(_validation) is { } validation) sets = sets with { Validation = [.. Read(arguments, validation, isFirst: false).All], ValidationSource = validation };
-        if (_learns && arguments.GetValue(_test) is { } test) sets = sets with { Test = [.. Read(arguments, test, isFirst: false).ToEvaluate], TestSource = test };
-        if (arguments.GetValue(_cleanNames)) sets = ClassNames.Clean(sets);
-        if (arguments.GetValue(_names) is { } names) sets = ClassNames.Rename(sets, names);
-        if (!_learns || arguments.GetValue(_shots) is not int shots) return sets;
-        return shots >= 1 ? FewShotDraw.Draw(sets, shots, seed) : throw new ArgumentException($"--shots must be at least 1; it is {shots}.");
+        if (_learns && arguments.GetValue(_validation) is { } validation)
+            sets = sets with { Validation = [.. Read(arguments, validation, isFirst: false).All], ValidationSource = validation };
+        if (_learns && arguments.GetValue(_test) is { } test)
+            sets = sets with { Test = [.. Read(arguments, test, isFirst: false).ToEvaluate], TestSource = test };
+        if (arguments.GetValue(_cleanNames))
+            sets = ClassNames.Clean(sets);
+        if (arguments.GetValue(_names) is { } names)
+            sets = ClassNames.Rename(sets, names);
+        if (!_learns || arguments.GetValue(_shots) is not int shots)
+            return sets;
+        return shots >= 1
+            ? FewShotDraw.Draw(sets, shots, seed)
+            : throw new ArgumentException($"--shots must be at least 1; it is {shots}.");
     }
 
     private ImageSets Read(ParseResult arguments, string path, bool isFirst)
     {
         string? root = arguments.GetValue(_imageRoot);
-        if (root is not null && !Directory.Exists(root)) throw new DirectoryNotFoundException($"There is no folder '{root}' (--image-root).");
-        if (Directory.Exists(path)) return ImageFolder.Read(path);
-        if (!File.Exists(path)) throw new FileNotFoundException($"There is no file or folder '{path}'.", path);
+        if (root is not null && !Directory.Exists(root))
+            throw new DirectoryNotFoundException($"There is no folder '{root}' (--image-root).");
+        if (Directory.Exists(path))
+            return ImageFolder.Read(path);
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"There is no file or folder '{path}'.", path);
         return Path.GetExtension(path).ToLowerInvariant() switch
         {
-            ".tsv" or ".csv" or ".txt" => ImageTable.Read(path, new TableColumns(arguments.GetValue(_imageColumn), arguments.GetValue(_labelColumn), arguments.GetValue(_splitColumn), _learns ? arguments.GetValue(_weightColumn) : null, NeedsAll: isFirst), root),
+            ".tsv" or ".csv" or ".txt" => ImageTable.Read(
+                path,
+                new TableColumns(
+                    arguments.GetValue(_imageColumn),
+                    arguments.GetValue(_labelColumn),
+                    arguments.GetValue(_splitColumn),
+                    _learns ? arguments.GetValue(_weightColumn) : null,
+                    NeedsAll: isFirst
+                ),
+                root
+            ),
             ".json" => SplitFile.Read(path, root),
             _ => throw new InvalidDataException($"'{path}' is neither a folder, nor a table (.tsv, .csv), nor a split file (.json)."),
         };

@@ -5,12 +5,29 @@ namespace Microsoft.ML.Dpl.Tool.Options;
 /// <summary>What search and training have in common.</summary>
 internal sealed class CommonOptions : OptionGroup
 {
-    private readonly Option<int> _seed = new("--seed") { Description = "Of everything random.", HelpName = "number", DefaultValueFactory = _ => 0 };
-    private readonly Option<string?> _tensorBoard = new("--tensorboard") { Description = "Folder for TensorBoard's events: losses, accuracy, learning rate and alphas while the fit runs.", HelpName = "folder" };
-    private readonly Option<string?> _classWeights = new("--class-weights") { Description = "How much each class counts in the loss: balanced, or names and weights as cat=2,dog=1.5.", HelpName = "weights" };
+    private readonly Option<int> _seed = new("--seed")
+    {
+        Description = "Of everything random.",
+        HelpName = "number",
+        DefaultValueFactory = _ => 0,
+    };
+    private readonly Option<string?> _tensorBoard = new("--tensorboard")
+    {
+        Description = "Folder for TensorBoard's events: losses, accuracy, learning rate and alphas while the fit runs.",
+        HelpName = "folder",
+    };
+    private readonly Option<string?> _classWeights = new("--class-weights")
+    {
+        Description = "How much each class counts in the loss: balanced, or names and weights as cat=2,dog=1.5.",
+        HelpName = "weights",
+    };
 
     private readonly ChoiceOption<DplPrecision> _precision = new(
-        "--precision", "What products of search and training round to: bfloat16 is fast on GPUs and on CPUs with AMX, tensorfloat32 on GPUs. Predictions are float32 with each.", Defaults.Precision);
+        "--precision",
+        "What products of search and training round to: bfloat16 is fast on GPUs and on CPUs with AMX, tensorfloat32 on GPUs. "
+            + "Predictions are float32 with each.",
+        Defaults.Precision
+    );
 
     public CommonOptions()
     {
@@ -20,19 +37,51 @@ internal sealed class CommonOptions : OptionGroup
         Add("--momentum", "Momentum of SGD, 0 to below 1.", options => options.Momentum);
         Add("--weight-decay", "Weight decay of SGD, at least 0.", options => options.WeightDecay);
         Add(_precision, (arguments, options) => options.Precision = _precision.Of(arguments));
-        AddSwitch("--no-augment", "Leaves training images as they are, neither cropped nor flipped at random.", options => options.Augment, value: false);
-        AddOptional("--max-gradient-norm", "Longest gradient of all prompts together; a longer one is shortened to it. Default: gradients are taken as they are.", options => options.MaxGradientNorm);
+        AddSwitch(
+            "--no-augment",
+            "Leaves training images as they are, neither cropped nor flipped at random.",
+            options => options.Augment,
+            value: false
+        );
+        AddOptional(
+            "--max-gradient-norm",
+            "Longest gradient of all prompts together; a longer one is shortened to it. Default: gradients are taken as they are.",
+            options => options.MaxGradientNorm
+        );
         Add(_classWeights, (arguments, options) =>
         {
-            if (arguments.GetValue(_classWeights) is { } weights) options.ClassWeights = ClassWeightsArgument.Parse(weights);
+            if (arguments.GetValue(_classWeights) is { } weights)
+                options.ClassWeights = ClassWeightsArgument.Parse(weights);
         });
-        AddOptional("--validation-per-class", "Training images of each class that are set aside for validation. Default: 4 for a search without a validation set.", options => options.ValidationRowsPerClass);
-        AddOptional("--validation-fraction", "Fraction of each class's training images that is set aside for validation, instead of a number.", options => options.ValidationFraction);
-        AddSwitch("--apply-exif", "Turns and mirrors images as their files ask, as phones write them; the model then does so, too. CLIP's own preprocessing does not.", options => options.ApplyExifOrientation);
-        Add("--max-image-pixels", "The most pixels that an image may have; larger ones are not decoded.", options => options.MaxImagePixels);
-        AddSwitch("--skip-unreadable", "Leaves out images that cannot be read, with a warning, instead of ending at the first.", options => options.SkipUnreadableImages);
+        AddOptional(
+            "--validation-per-class",
+            "Training images of each class that are set aside for validation. Default: 4 for a search without a validation set.",
+            options => options.ValidationRowsPerClass
+        );
+        AddOptional(
+            "--validation-fraction",
+            "Fraction of each class's training images that is set aside for validation, instead of a number.",
+            options => options.ValidationFraction
+        );
+        AddSwitch(
+            "--apply-exif",
+            "Turns and mirrors images as their files ask, as phones write them; the model then does so, too. CLIP's own preprocessing "
+                + "does not.",
+            options => options.ApplyExifOrientation
+        );
+        Add("--max-image-pixels", "The most pixels that an image may have; larger ones are not decoded.", options =>
+            options.MaxImagePixels
+        );
+        AddSwitch("--skip-unreadable", "Leaves out images that cannot be read, with a warning, instead of ending at the first.", options =>
+            options.SkipUnreadableImages
+        );
         Add("--image-cache-megabytes", "Memory for decoded training images in MiB.", options => options.ImageCacheMegabytes);
-        AddOptional("--workspace", "Folder for checkpoints: killed or cancelled, the same command goes on from there.", options => options.WorkspacePath, "folder");
+        AddOptional(
+            "--workspace",
+            "Folder for checkpoints: killed or cancelled, the same command goes on from there.",
+            options => options.WorkspacePath,
+            "folder"
+        );
         // Heard of by the session, not by the trainer.
         Add(_tensorBoard, (_, _) => { });
         Add("--checkpoint-minutes", "Longest time between two checkpoints in minutes.", options => options.CheckpointMinutes);
@@ -62,8 +111,15 @@ internal sealed class SearchOptions : OptionGroup
         Add("--search-epochs", "Epochs of search.", options => options.SearchEpochs);
         Add("--search-learning-rate", "Learning rate of the search's prompts (SGD).", options => options.SearchLearningRate);
         Add("--alpha-learning-rate", "Learning rate of the alphas (Adam).", options => options.AlphaLearningRate);
-        AddOptional("--search-patience", "Ends the search once no layer's choice has changed for that many epochs and all lead by --search-margin. Default: all epochs are run.", options => options.SearchPatience);
-        Add("--search-margin", "By how much of the softmax weight a choice must lead to count as decided, 0 to 1.", options => options.SearchMargin);
+        AddOptional(
+            "--search-patience",
+            "Ends the search once no layer's choice has changed for that many epochs and all lead by --search-margin. Default: all "
+                + "epochs are run.",
+            options => options.SearchPatience
+        );
+        Add("--search-margin", "By how much of the softmax weight a choice must lead to count as decided, 0 to 1.", options =>
+            options.SearchMargin
+        );
     }
 }
 
@@ -74,7 +130,11 @@ internal sealed class TrainingOptions : OptionGroup
     {
         Add("--training-epochs", "Epochs of training.", options => options.TrainingEpochs);
         Add("--training-learning-rate", "Learning rate of training (SGD).", options => options.TrainingLearningRate);
-        AddOptional("--training-patience", "Ends training after that many epochs without a higher validation accuracy. Default: all epochs are run.", options => options.TrainingPatience);
+        AddOptional(
+            "--training-patience",
+            "Ends training after that many epochs without a higher validation accuracy. Default: all epochs are run.",
+            options => options.TrainingPatience
+        );
         Add("--distillation-weight", "Weight of staying near to zero-shot CLIP, at least 0.", options => options.DistillationWeight);
         Add("--prediction-batch-size", "Images per forward pass in prediction.", options => options.PredictionBatchSize);
     }

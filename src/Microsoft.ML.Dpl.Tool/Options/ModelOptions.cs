@@ -10,27 +10,50 @@ internal sealed class ModelOptions
 {
     private readonly Option<string?> _clip;
 
-    private readonly Option<string> _device = new("--device") { Description = "cpu, cuda or cuda:n. For CUDA, set DPL_LIBTORCH to the folder of a libtorch that has it, such as torch/lib of an installed PyTorch 2.10.", HelpName = "device", DefaultValueFactory = _ => "cpu" };
-    private readonly Option<bool> _fallback = new("--fallback-to-cpu") { Description = "Takes the CPU, with a warning, where the GPU is missing." };
-    private readonly Option<int?> _threads = new("--threads") { Description = "Threads on the CPU. Default: one for each core. Results depend on it in their last digits.", HelpName = "number" };
+    private readonly Option<string> _device = new("--device")
+    {
+        Description =
+            "cpu, cuda or cuda:n. For CUDA, set DPL_LIBTORCH to the folder of a libtorch that has it, such as torch/lib of an "
+            + "installed PyTorch 2.10.",
+        HelpName = "device",
+        DefaultValueFactory = _ => "cpu",
+    };
+    private readonly Option<bool> _fallback = new("--fallback-to-cpu")
+    {
+        Description = "Takes the CPU, with a warning, where the GPU is missing.",
+    };
+    private readonly Option<int?> _threads = new("--threads")
+    {
+        Description = "Threads on the CPU. Default: one for each core. Results depend on it in their last digits.",
+        HelpName = "number",
+    };
 
     /// <param name="needsClip">Whether a CLIP must be named; a saved model may find its own.</param>
     public ModelOptions(bool needsClip)
     {
-        _clip = new Option<string?>("--clip") { Description = needsClip ? BackboneArgument.Description : $"{BackboneArgument.Description} Default: where the model finds it by itself.", HelpName = "CLIP", Required = needsClip };
+        _clip = new Option<string?>("--clip")
+        {
+            Description = needsClip
+                ? BackboneArgument.Description
+                : $"{BackboneArgument.Description} Default: where the model finds it by itself.",
+            HelpName = "CLIP",
+            Required = needsClip,
+        };
         _clip.CompletionSources.Add(BackboneArgument.Names);
         _device.CompletionSources.Add("cpu", "cuda", "cuda:0");
     }
 
     public void AddTo(System.CommandLine.Command command)
     {
-        foreach (Option option in new Option[] { _clip, _device, _fallback, _threads }) command.Options.Add(option);
+        foreach (Option option in new Option[] { _clip, _device, _fallback, _threads })
+            command.Options.Add(option);
     }
 
     /// <summary>Opens the CLIP that was named.</summary>
     /// <param name="arguments">The command line.</param>
     /// <param name="cancellation">Ends a download.</param>
-    public ClipBackbone Backbone(ParseResult arguments, CancellationToken cancellation) => BackboneArgument.Resolve(arguments.GetRequiredValue(_clip)!, cancellation: cancellation);
+    public ClipBackbone Backbone(ParseResult arguments, CancellationToken cancellation) =>
+        BackboneArgument.Resolve(arguments.GetRequiredValue(_clip)!, cancellation: cancellation);
 
     /// <summary>Sets the number of threads, and makes sure of the device before anything is read or downloaded.</summary>
     /// <exception cref="ArgumentException">There are no such threads, or the device has no such name.</exception>
@@ -39,12 +62,21 @@ internal sealed class ModelOptions
     {
         SetThreads(arguments);
         string device = arguments.GetRequiredValue(_device);
-        if (GpuOf(device) is not int ordinal || arguments.GetValue(_fallback)) return;
+        if (GpuOf(device) is not int ordinal || arguments.GetValue(_fallback))
+            return;
         const string otherwise = "Or let the CPU do it, without --device or with --fallback-to-cpu.";
         if (!DplRuntime.HasCuda)
-            throw new MissingDeviceException($"--device {device}: there is no usable GPU here, because the libtorch in use has no CUDA, or there is no NVIDIA card with its driver. Set DPL_LIBTORCH to the folder of a libtorch with CUDA, such as torch/lib of an installed PyTorch 2.10. {otherwise}");
+            throw new MissingDeviceException(
+                $"--device {device}: there is no usable GPU here, because the libtorch in use has no CUDA, or there is no NVIDIA card "
+                    + "with its driver. Set DPL_LIBTORCH to the folder of a libtorch with CUDA, such as torch/lib of an installed "
+                    + $"PyTorch 2.10. {otherwise}"
+            );
         int count = torch.cuda.device_count();
-        if (ordinal >= count) throw new MissingDeviceException($"--device {device}: there {(count == 1 ? "is only one GPU, cuda:0" : $"are only {count} GPUs, cuda:0 to cuda:{count - 1}")}. {otherwise}");
+        if (ordinal >= count)
+            throw new MissingDeviceException(
+                $"--device {device}: there "
+                    + $"{(count == 1 ? "is only one GPU, cuda:0" : $"are only {count} GPUs, cuda:0 to cuda:{count - 1}")}. {otherwise}"
+            );
     }
 
     /// <summary>What a fit runs on.</summary>
@@ -65,23 +97,30 @@ internal sealed class ModelOptions
         Check(arguments);
         mlContext.GpuDeviceId = GpuOf(arguments.GetRequiredValue(_device));
         mlContext.FallbackToCpu = arguments.GetValue(_fallback);
-        if (arguments.GetValue(_clip) is not null) mlContext.UseClipBackbone(Backbone(arguments, cancellation));
+        if (arguments.GetValue(_clip) is not null)
+            mlContext.UseClipBackbone(Backbone(arguments, cancellation));
     }
 
     private static int? GpuOf(string device)
     {
         string name = device.Trim().ToLowerInvariant();
-        if (name == "cpu") return null;
-        if (name == "cuda") return 0;
-        return name.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out int ordinal)
+        if (name == "cpu")
+            return null;
+        if (name == "cuda")
+            return 0;
+        return
+            name.StartsWith("cuda:", StringComparison.Ordinal)
+            && int.TryParse(name.AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out int ordinal)
             ? ordinal
             : throw new ArgumentException($"--device '{device}' is unknown: use cpu, cuda or cuda:n.");
     }
 
     private void SetThreads(ParseResult arguments)
     {
-        if (arguments.GetValue(_threads) is not int threads) return;
-        if (threads < 1) throw new ArgumentException($"--threads must be at least 1; it is {threads}.");
+        if (arguments.GetValue(_threads) is not int threads)
+            return;
+        if (threads < 1)
+            throw new ArgumentException($"--threads must be at least 1; it is {threads}.");
         DplRuntime.Threads = threads;
     }
 }

@@ -15,13 +15,15 @@ internal abstract class OptionGroup
 
     public void AddTo(System.CommandLine.Command command)
     {
-        foreach (Option option in _options) command.Options.Add(option);
+        foreach (Option option in _options)
+            command.Options.Add(option);
     }
 
     /// <summary>Sets what the command line says.</summary>
     public void Apply(ParseResult arguments, DplTrainer.Options options)
     {
-        foreach (Action<ParseResult, DplTrainer.Options> apply in _apply) apply(arguments, options);
+        foreach (Action<ParseResult, DplTrainer.Options> apply in _apply)
+            apply(arguments, options);
     }
 
     /// <summary>An option with the trainer's default.</summary>
@@ -31,7 +33,12 @@ internal abstract class OptionGroup
     protected void Add<T>(string name, string description, Expression<Func<DplTrainer.Options, T>> property)
     {
         PropertyInfo target = Target(name, property);
-        var option = new Option<T>(name) { Description = description, HelpName = HelpName(typeof(T)), DefaultValueFactory = _ => (T)target.GetValue(Defaults)! };
+        var option = new Option<T>(name)
+        {
+            Description = description,
+            HelpName = HelpName(typeof(T)),
+            DefaultValueFactory = _ => (T)target.GetValue(Defaults)!,
+        };
         Add(option, (arguments, options) => target.SetValue(options, arguments.GetRequiredValue(option)));
     }
 
@@ -40,13 +47,19 @@ internal abstract class OptionGroup
     /// <param name="description">For the help.</param>
     /// <param name="property">The trainer's option; null where it is not given.</param>
     /// <param name="helpName">What the help calls its value.</param>
-    protected void AddOptional<T>(string name, string description, Expression<Func<DplTrainer.Options, T>> property, string? helpName = null)
+    protected void AddOptional<T>(
+        string name,
+        string description,
+        Expression<Func<DplTrainer.Options, T>> property,
+        string? helpName = null
+    )
     {
         PropertyInfo target = Target(name, property);
         var option = new Option<T?>(name) { Description = description, HelpName = helpName ?? HelpName(typeof(T)) };
         Add(option, (arguments, options) =>
         {
-            if (arguments.GetValue(option) is { } value) target.SetValue(options, value);
+            if (arguments.GetValue(option) is { } value)
+                target.SetValue(options, value);
         });
     }
 
@@ -61,7 +74,8 @@ internal abstract class OptionGroup
         var option = new Option<bool>(name) { Description = description };
         Add(option, (arguments, options) =>
         {
-            if (arguments.GetValue(option)) target.SetValue(options, value);
+            if (arguments.GetValue(option))
+                target.SetValue(options, value);
         });
     }
 

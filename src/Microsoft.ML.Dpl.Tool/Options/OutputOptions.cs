@@ -13,10 +13,17 @@ internal sealed record OutputFiles(OutputFile Main, OutputFile? Results, OutputF
 /// <summary>Where they go.</summary>
 internal sealed class OutputOptions
 {
-    private const string Nothing = "none", StandardOutput = "-";
+    private const string Nothing = "none",
+        StandardOutput = "-";
 
     private readonly Option<string> _output;
-    private readonly Option<string?> _json = new("--json") { Description = "Where the results go as JSON: options, versions, data, every epoch, every test prediction. Default: beside the output, as NAME.results.json; -: to the standard output, in place of tables; none: nowhere.", HelpName = "file|-|none" };
+    private readonly Option<string?> _json = new("--json")
+    {
+        Description =
+            "Where the results go as JSON: options, versions, data, every epoch, every test prediction. Default: beside the output, "
+            + "as NAME.results.json; -: to the standard output, in place of tables; none: nowhere.",
+        HelpName = "file|-|none",
+    };
 
     private readonly Option<string?>? _report;
 
@@ -25,15 +32,28 @@ internal sealed class OutputOptions
     /// <param name="hasReport">Whether the verb writes a page, too.</param>
     public OutputOptions(string what, string standard, bool hasReport = false)
     {
-        _output = new Option<string>("--output", "-o") { HelpName = "file", Description = $"Where {what} goes; a file there is replaced once the new one is whole.", DefaultValueFactory = _ => standard };
-        if (hasReport) _report = new Option<string?>("--report") { Description = "Where the report goes, one HTML page: accuracy, alphas, curves, confusions, the worst mistakes with heat maps. Default: beside the output, as NAME.report.html; none: nowhere.", HelpName = "file|none" };
+        _output = new Option<string>("--output", "-o")
+        {
+            HelpName = "file",
+            Description = $"Where {what} goes; a file there is replaced once the new one is whole.",
+            DefaultValueFactory = _ => standard,
+        };
+        if (hasReport)
+            _report = new Option<string?>("--report")
+            {
+                Description =
+                    "Where the report goes, one HTML page: accuracy, alphas, curves, confusions, the worst mistakes with heat maps. "
+                    + "Default: beside the output, as NAME.report.html; none: nowhere.",
+                HelpName = "file|none",
+            };
     }
 
     public void AddTo(System.CommandLine.Command command)
     {
         command.Options.Add(_output);
         command.Options.Add(_json);
-        if (_report is not null) command.Options.Add(_report);
+        if (_report is not null)
+            command.Options.Add(_report);
     }
 
     /// <param name="arguments">The command line.</param>
@@ -50,10 +70,13 @@ internal sealed class OutputOptions
             return path == Nothing || (path == StandardOutput && option == _json) ? null : OutputFile.Check(path, option.Name, read);
         }
         OutputFile main = OutputFile.Check(output, "--output", read);
-        OutputFile? results = Beside(_json, ".results.json"), report = _report is null ? null : Beside(_report, ".report.html");
+        OutputFile? results = Beside(_json, ".results.json"),
+            report = _report is null ? null : Beside(_report, ".report.html");
         (string Option, OutputFile? File)[] files = [("--output", main), ("--json", results), ("--report", report)];
         if (files.Where(f => f.File is not null).GroupBy(f => f.File!.FullPath).FirstOrDefault(group => group.Count() > 1) is { } same)
-            throw new ArgumentException($"{string.Join(" and ", same.Select(f => f.Option))} are both '{same.Key}': give them different names.");
+            throw new ArgumentException(
+                $"{string.Join(" and ", same.Select(f => f.Option))} are both '{same.Key}': give them different names."
+            );
         return new OutputFiles(main, results, report, arguments.GetValue(_json) == StandardOutput);
     }
 }

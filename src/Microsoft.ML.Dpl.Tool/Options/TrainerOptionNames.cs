@@ -25,8 +25,8 @@ internal static partial class TrainerOptionNames
     public static void Add(string property, string option) => Names[property] = option;
 
     /// <summary>A message of the library in the command's words; what stands in quotes or within a longer word stays.</summary>
-    public static string InWords(string message)
-        => Word().Replace(message, match => Names.TryGetValue(match.Value, out string? option) ? option : match.Value);
+    public static string InWords(string message) =>
+        Word().Replace(message, match => Names.TryGetValue(match.Value, out string? option) ? option : match.Value);
 
     [GeneratedRegex(@"(?<![\w'""/.\\-])[A-Z][A-Za-z]+(?![\w'""/\\-]|\.\w)")]
     private static partial Regex Word();

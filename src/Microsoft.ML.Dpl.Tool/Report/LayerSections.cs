@@ -10,23 +10,49 @@ internal static class LayerSections
 
     public static Section Alphas(FitResults results)
     {
-        const string id = "alphas", title = "What the search weighed";
-        if (results.Search is not { Epochs.Count: > 0 } search) return Section.Missing(id, title, "The context lengths were given, so there was no search.");
+        const string id = "alphas",
+            title = "What the search weighed";
+        if (results.Search is not { Epochs.Count: > 0 } search)
+            return Section.Missing(id, title, "The context lengths were given, so there was no search.");
         SearchEpochResults last = search.Epochs[^1];
-        return new Section(id, title, Markup.Of($"""
-            <p>The softmax weight of every candidate context length in every layer, in per cent, after {Written.Count(search.Epochs.Count, "epoch")}: the darker, the more. The choice has a frame.</p>
-            <div class="{Pair(last.TextAlphas.Count, last.ImageAlphas.Count)}">{Grid("Text branch", search.CandidateLengths, last.TextAlphas)}{Grid("Image branch", search.CandidateLengths, last.ImageAlphas)}</div>
-            """));
+        return new Section(
+            id,
+            title,
+            Markup.Of(
+                $"""
+                <p>The softmax weight of every candidate context length in every layer, in per cent, after {Written.Count(
+                    search.Epochs.Count,
+                    "epoch"
+                )}: the darker, the more. The choice has a frame.</p>
+                <div class="{Pair(last.TextAlphas.Count, last.ImageAlphas.Count)}">{Grid(
+                    "Text branch",
+                    search.CandidateLengths,
+                    last.TextAlphas
+                )}{Grid("Image branch", search.CandidateLengths, last.ImageAlphas)}</div>
+                """
+            )
+        );
     }
 
     public static Section Lengths(FitResults results)
     {
-        const string id = "lengths", title = "The context lengths on the two towers";
-        if (results.Configuration is not { } configuration) return Section.Missing(id, title, "No configuration was reached.");
-        return new Section(id, title, Markup.Of($"""
-            <p>Every block is one prompt row; layers from the first, which reads words or patches, to the last. <code>{configuration.ToString()}</code></p>
-            <div class="{Pair(configuration.Text.Count, configuration.Image.Count)}">{Tower("Text branch", configuration.Text)}{Tower("Image branch", configuration.Image)}</div>
-            """));
+        const string id = "lengths",
+            title = "The context lengths on the two towers";
+        if (results.Configuration is not { } configuration)
+            return Section.Missing(id, title, "No configuration was reached.");
+        return new Section(
+            id,
+            title,
+            Markup.Of(
+                $"""
+                <p>Every block is one prompt row; layers from the first, which reads words or patches, to the last. <code>{configuration.ToString()}</code></p>
+                <div class="{Pair(configuration.Text.Count, configuration.Image.Count)}">{Tower("Text branch", configuration.Text)}{Tower(
+                    "Image branch",
+                    configuration.Image
+                )}</div>
+                """
+            )
+        );
     }
 
     private static string Pair(int text, int image) => Math.Max(text, image) > MostLayersInPair ? "pair stacked" : "pair";
@@ -34,11 +60,13 @@ internal static class LayerSections
     private static Markup Tower(string name, IReadOnlyList<int> lengths)
     {
         const int mostBlocks = 16;
-        return Markup.Of($"""
+        return Markup.Of(
+            $"""
             <div><h3>{name}</h3><div class="wide"><div class="tower" role="img" aria-label="{name}: prompt rows by layer {string.Join(", ", lengths)}">{Markup.Join(lengths.Select((length, layer) => Markup.Of($"""
                 <div class="layer" title="layer {layer + 1}: {length}"><div class="rows">{Markup.Join(Enumerable.Repeat(new Markup("<i></i>"), Math.Min(length, mostBlocks)))}</div><b>{length}</b><small>{layer + 1}</small></div>
                 """)))}</div></div><p class="under">rows, and below them the layer</p></div>
-            """);
+            """
+        );
     }
 
     /// <summary>Layers from left to right, candidates from top to bottom, as in the paper's figure of alphas.</summary>
@@ -47,10 +75,21 @@ internal static class LayerSections
         double[][] weights = [.. alphas.Select(AlphaWeights.Softmax)];
         int[] choices = [.. alphas.Select(AlphaWeights.Choice)];
         Markup head = Markup.Join(weights.Select((_, layer) => Markup.Of($"""<th scope="col">{layer + 1}</th>""")));
-        Markup rows = Markup.Join(candidates.Select((length, c) => Markup.Of($"""
-            <tr><th scope="row">{length}</th>{Markup.Join(weights.Select((layer, l) => Cell(layer[c], choices[l] == c, $"layer {l + 1}, length {length}")))}</tr>
-            """)));
-        return Markup.Of($"""<div><h3>{name}</h3><div class="wide plate"><table class="grid"><thead><tr><th scope="col">length \ layer</th>{head}</tr></thead><tbody>{rows}</tbody></table></div></div>""");
+        Markup rows = Markup.Join(
+            candidates.Select(
+                (length, c) =>
+                    Markup.Of(
+                        $"""
+                        <tr><th scope="row">{length}</th>{Markup.Join(
+                            weights.Select((layer, l) => Cell(layer[c], choices[l] == c, $"layer {l + 1}, length {length}"))
+                        )}</tr>
+                        """
+                    )
+            )
+        );
+        return Markup.Of(
+            $"""<div><h3>{name}</h3><div class="wide plate"><table class="grid"><thead><tr><th scope="col">length \ layer</th>{head}</tr></thead><tbody>{rows}</tbody></table></div></div>"""
+        );
     }
 
     private static Markup Cell(double weight, bool chosen, string place)
@@ -58,7 +97,9 @@ internal static class LayerSections
         // From there on white is read more easily than black.
         const double dark = 0.55;
         return double.IsFinite(weight)
-            ? Markup.Of($"""<td class="{(weight > dark ? "dark " : "")}{(chosen ? "chosen" : "")}" style="--weight:{100 * weight:0.0}%" title="{place}: {Written.Percent(weight)}{(chosen ? ", chosen" : "")}">{100 * weight:0}</td>""")
+            ? Markup.Of(
+                $"""<td class="{(weight > dark ? "dark " : "")}{(chosen ? "chosen" : "")}" style="--weight:{100 * weight:0.0}%" title="{place}: {Written.Percent(weight)}{(chosen ? ", chosen" : "")}">{100 * weight:0}</td>"""
+            )
             : Markup.Of($"""<td title="{place}: no number">–</td>""");
     }
 }

@@ -32,6 +32,6 @@ internal sealed class MarkupHandler(int literalLength, int formattedCount)
 
     public void AppendFormatted(string? text) => _html.Append(WebUtility.HtmlEncode(text));
 
-    public void AppendFormatted<T>(T value, string? format = null) where T : IFormattable
-        => _html.Append(WebUtility.HtmlEncode(value.ToString(format, CultureInfo.InvariantCulture)));
+    public void AppendFormatted<T>(T value, string? format = null)
+        where T : IFormattable => _html.Append(WebUtility.HtmlEncode(value.ToString(format, CultureInfo.InvariantCulture)));
 }

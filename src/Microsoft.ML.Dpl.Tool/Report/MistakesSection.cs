@@ -5,36 +5,65 @@ namespace Microsoft.ML.Dpl.Tool.Report;
 /// <summary>The images that the model is most wrong about.</summary>
 internal static class MistakesSection
 {
-    private const int Shown = 12, Side = 200;
+    private const int Shown = 12,
+        Side = 200;
 
     /// <param name="results">With a test.</param>
     /// <param name="locate">Makes an image's path one that can be opened.</param>
     /// <param name="model">Draws heat maps; null: there are none.</param>
     public static Section Of(FitResults results, Func<string, string> locate, DplTransformer? model)
     {
-        const string id = "mistakes", title = "Most wrong about";
-        if (results.Test is not { } test) return Section.Missing(id, title, TestSections.NoTest);
-        TestPrediction[] wrong = [.. test.Predictions.Where(p => p.True != p.Predicted).OrderBy(p => p.TrueProbability).ThenBy(p => p.File, StringComparer.Ordinal)];
-        if (wrong.Length == 0) return Section.Missing(id, title, "No test image was classified wrongly.");
+        const string id = "mistakes",
+            title = "Most wrong about";
+        if (results.Test is not { } test)
+            return Section.Missing(id, title, TestSections.NoTest);
+        TestPrediction[] wrong =
+        [
+            .. test
+                .Predictions.Where(p => p.True != p.Predicted)
+                .OrderBy(p => p.TrueProbability)
+                .ThenBy(p => p.File, StringComparer.Ordinal),
+        ];
+        if (wrong.Length == 0)
+            return Section.Missing(id, title, "No test image was classified wrongly.");
         string maps = model is null
             ? "There are no heat maps, since the model was not at hand."
             : "Beside each, what spoke for the wrong class: yellow most, violet least (Chefer et al. 2021).";
-        return new Section(id, title, Markup.Of($"""
-            <p>{wrong.Length} of {test.Predictions.Count} test images are classified wrongly; these are the ones whose true class was given the least probability. {maps}</p>
-            <div class="cards">{Markup.Join(wrong.Take(Shown).Select(prediction => Card(prediction, locate(prediction.File), model)))}</div>
-            """));
+        return new Section(
+            id,
+            title,
+            Markup.Of(
+                $"""
+                <p>{wrong.Length} of {test.Predictions.Count} test images are classified wrongly; these are the ones whose true class was given the least probability. {maps}</p>
+                <div class="cards">{Markup.Join(
+                    wrong.Take(Shown).Select(prediction => Card(prediction, locate(prediction.File), model))
+                )}</div>
+                """
+            )
+        );
     }
 
     private static Markup Card(TestPrediction prediction, string path, DplTransformer? model)
     {
         Markup image = Image(Thumbnail.Address(path, Side), prediction.True);
-        Markup map = model is null ? Markup.Empty : Image(Thumbnail.HeatMap(path, Side, model, prediction.Predicted), $"what speaks for {Written.Isolated(prediction.Predicted)}");
-        return Markup.Of($"""
+        Markup map = model is null
+            ? Markup.Empty
+            : Image(
+                Thumbnail.HeatMap(path, Side, model, prediction.Predicted),
+                $"what speaks for {Written.Isolated(prediction.Predicted)}"
+            );
+        return Markup.Of(
+            $"""
             <div class="card"><div class="views">{image}{map}</div>
-            <p><bdi>{prediction.True}</bdi> {Written.Percent(prediction.TrueProbability)}<br>taken for <bdi>{prediction.Predicted}</bdi> {Written.Percent(prediction.Probability)}</p><p class="file">{prediction.File}</p></div>
-            """);
+            <p><bdi>{prediction.True}</bdi> {Written.Percent(
+                prediction.TrueProbability
+            )}<br>taken for <bdi>{prediction.Predicted}</bdi> {Written.Percent(
+                prediction.Probability
+            )}</p><p class="file">{prediction.File}</p></div>
+            """
+        );
     }
 
-    private static Markup Image(string? address, string words)
-        => address is null ? Markup.Of($"""<span class="gone">no image</span>""") : Markup.Of($"""<img src="{address}" alt="{words}">""");
+    private static Markup Image(string? address, string words) =>
+        address is null ? Markup.Of($"""<span class="gone">no image</span>""") : Markup.Of($"""<img src="{address}" alt="{words}">""");
 }

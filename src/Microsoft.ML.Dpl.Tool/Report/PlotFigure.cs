@@ -6,8 +6,10 @@ namespace Microsoft.ML.Dpl.Tool.Report;
 internal static class PlotFigure
 {
     // About as wide as a phone's screen, so that its words are not shrunk there.
-    private const int Width = 380, Height = 250;
+    private const int Width = 380,
+        Height = 250;
 
     /// <param name="image">Its own size is not asked.</param>
-    public static Markup Of(PlotImage image) => Markup.Of($"<figure>{new Markup(PlotHost.Svg(image with { Width = Width, Height = Height }))}</figure>");
+    public static Markup Of(PlotImage image) =>
+        Markup.Of($"<figure>{new Markup(PlotHost.Svg(image with { Width = Width, Height = Height }))}</figure>");
 }

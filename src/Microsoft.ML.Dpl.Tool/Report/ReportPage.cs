@@ -14,7 +14,8 @@ public static class ReportPage
     /// <param name="model">The model, which draws the heat maps; null: the page has none. Stays the caller's.</param>
     /// <exception cref="IOException">The file cannot be written.</exception>
     /// <exception cref="FileNotFoundException">The application's folder <c>plots</c> is missing.</exception>
-    public static void Write(FitResults results, string path, DplTransformer? model = null) => File.WriteAllText(path, Html(results, model));
+    public static void Write(FitResults results, string path, DplTransformer? model = null) =>
+        File.WriteAllText(path, Html(results, model));
 
     /// <summary>The page as text.</summary>
     /// <param name="results">Of a fit.</param>
@@ -25,49 +26,77 @@ public static class ReportPage
         string Locate(string file) => Path.Combine(results.Asked.WorkingFolder ?? "", file);
         Section[] sections =
         [
-            TestSections.Accuracy(results), LayerSections.Lengths(results), LayerSections.Alphas(results), CourseSections.Settling(results), CourseSections.Training(results),
-            ConfusionSection.Of(results), MistakesSection.Of(results, Locate, model), TestSections.Calibration(results),
-            RunSections.Data(results, Locate), RunSections.Asked(results), RunSections.Cost(results), RunSections.Versions(results),
+            TestSections.Accuracy(results),
+            LayerSections.Lengths(results),
+            LayerSections.Alphas(results),
+            CourseSections.Settling(results),
+            CourseSections.Training(results),
+            ConfusionSection.Of(results),
+            MistakesSection.Of(results, Locate, model),
+            TestSections.Calibration(results),
+            RunSections.Data(results, Locate),
+            RunSections.Asked(results),
+            RunSections.Cost(results),
+            RunSections.Versions(results),
         ];
-        Markup cancelled = results.WasCancelled ? Markup.Of($"""<p class="notice">The fit was cancelled; this is the best it had by then.</p>""") : Markup.Empty;
-        return Markup.Of($"""
-            <!DOCTYPE html>
-            <html lang="en">
-            <head>
-            <meta charset="utf-8">
-            <meta name="viewport" content="width=device-width, initial-scale=1">
-            <meta name="color-scheme" content="light dark">
-            <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-            <link rel="icon" href="data:,">
-            <title>{results.Asked.Task} – prompt learning report</title>
-            <style>{Style.Value}</style>
-            </head>
-            <body>
-            <header><p class="kind">Differentiable Prompt Learning</p><h1 dir="auto">{results.Asked.Task}</h1>{cancelled}{Figures(results)}
-            <nav aria-label="Parts of this page">{Markup.Join(sections.Select(section => Markup.Of($"""<a href="#{section.Id}">{section.Title}</a>""")))}</nav></header>
-            <main>{Markup.Join(sections.Select(section => section.ToMarkup()))}</main>
-            </body>
-            </html>
-            """).Html + "\n";
+        Markup cancelled = results.WasCancelled
+            ? Markup.Of($"""<p class="notice">The fit was cancelled; this is the best it had by then.</p>""")
+            : Markup.Empty;
+        return Markup
+                .Of(
+                    $"""
+                    <!DOCTYPE html>
+                    <html lang="en">
+                    <head>
+                    <meta charset="utf-8">
+                    <meta name="viewport" content="width=device-width, initial-scale=1">
+                    <meta name="color-scheme" content="light dark">
+                    <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+                    <link rel="icon" href="data:,">
+                    <title>{results.Asked.Task} – prompt learning report</title>
+                    <style>{Style.Value}</style>
+                    </head>
+                    <body>
+                    <header><p class="kind">Differentiable Prompt Learning</p><h1 dir="auto">{results.Asked.Task}</h1>{cancelled}{Figures(
+                        results
+                    )}
+                    <nav aria-label="Parts of this page">{Markup.Join(
+                        sections.Select(section => Markup.Of($"""<a href="#{section.Id}">{section.Title}</a>"""))
+                    )}</nav></header>
+                    <main>{Markup.Join(sections.Select(section => section.ToMarkup()))}</main>
+                    </body>
+                    </html>
+                    """
+                )
+                .Html + "\n";
     }
 
     /// <summary>The few numbers that most people come for.</summary>
     private static Markup Figures(FitResults results)
     {
         List<(string Name, string Value)> figures = [];
-        Markup tested = results.Test is not { Accuracy: var accuracy } ? Markup.Empty
-            : Markup.Of($"<div><dt>test accuracy</dt><dd>{Written.Percent(accuracy.Accuracy)} <small>{Written.Percent(accuracy.Lower)} to {Written.Percent(accuracy.Upper)}</small></dd></div>");
-        if (results.Training?.ValidationAccuracy is double validation) figures.Add(("validation accuracy", Written.Percent(validation)));
-        if (results.Data is { } data) figures.Add(("classes", Written.Number(data.Classes.Count, "0")));
-        if (results.Configuration is { } configuration) figures.Add(("prompt rows", Written.Number(configuration.Text.Sum() + configuration.Image.Sum(), "0")));
-        if (results.Stages.Count > 0) figures.Add(("time", Written.Time(results.Stages.Sum(stage => stage.Seconds))));
+        Markup tested = results.Test is not { Accuracy: var accuracy }
+            ? Markup.Empty
+            : Markup.Of(
+                $"<div><dt>test accuracy</dt><dd>{Written.Percent(accuracy.Accuracy)} <small>{Written.Percent(accuracy.Lower)} to "
+                    + $"{Written.Percent(accuracy.Upper)}</small></dd></div>"
+            );
+        if (results.Training?.ValidationAccuracy is double validation)
+            figures.Add(("validation accuracy", Written.Percent(validation)));
+        if (results.Data is { } data)
+            figures.Add(("classes", Written.Number(data.Classes.Count, "0")));
+        if (results.Configuration is { } configuration)
+            figures.Add(("prompt rows", Written.Number(configuration.Text.Sum() + configuration.Image.Sum(), "0")));
+        if (results.Stages.Count > 0)
+            figures.Add(("time", Written.Time(results.Stages.Sum(stage => stage.Seconds))));
         Markup named = Markup.Join(figures.Select(figure => Markup.Of($"<div><dt>{figure.Name}</dt><dd>{figure.Value}</dd></div>")));
         return Markup.Of($"""<dl>{tested}{named}<div><dt>CLIP</dt><dd class="words">{results.Backbone.Name}</dd></div></dl>""");
     }
 
     private static Markup ReadStyle()
     {
-        using Stream stream = Assembly.GetExecutingAssembly().GetManifestResourceStream("report.css") ?? throw new InvalidOperationException("The application lacks its report.css.");
+        using Stream stream = Assembly.GetExecutingAssembly().GetManifestResourceStream("report.css")
+            ?? throw new InvalidOperationException("The application lacks its report.css.");
         using var reader = new StreamReader(stream);
         return new Markup(reader.ReadToEnd());
     }

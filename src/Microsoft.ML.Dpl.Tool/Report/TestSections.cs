@@ -11,33 +11,86 @@ internal static class TestSections
 
     public static Section Accuracy(FitResults results)
     {
-        const string id = "accuracy", title = "Accuracy";
-        if (results.Test is not { } test) return Section.Missing(id, title, $"{NoTest} Name some with --test to learn how good the model is on images that it was not trained on.");
-        ComparisonRow[] rows = [new ComparisonRow("this model", test.Accuracy, test.MacroAccuracy, results.Configuration), .. results.Comparison];
+        const string id = "accuracy",
+            title = "Accuracy";
+        if (results.Test is not { } test)
+            return Section.Missing(
+                id,
+                title,
+                $"{NoTest} Name some with --test to learn how good the model is on images that it was not trained on."
+            );
+        ComparisonRow[] rows =
+        [
+            new ComparisonRow("this model", test.Accuracy, test.MacroAccuracy, results.Configuration),
+            .. results.Comparison,
+        ];
         bool paired = rows.Any(row => row.Difference is not null);
-        Markup body = Markup.Join(rows.Select((row, i) => Markup.Of($"""
-            <tr class="{(i == 0 ? "own" : "")}"><th scope="row">{row.Name}{(row.Configuration is null ? Markup.Empty : Markup.Of($"<code>{row.Configuration.ToString()}</code>"))}</th><td class="number">{Written.Percent(row.Accuracy.Accuracy)}</td>
-            <td class="whisker"><i style="--at:{row.Accuracy.Accuracy:0.0000};--from:{row.Accuracy.Lower:0.0000};--to:{row.Accuracy.Upper:0.0000}"></i></td>
-            <td class="number">{Written.Percent(row.Accuracy.Lower)} to {Written.Percent(row.Accuracy.Upper)}</td>{(paired ? Lead(row.Difference) : Markup.Empty)}<td class="number">{(row.MacroAccuracy is double macro ? Written.Percent(macro) : "–")}</td></tr>
-            """)));
-        Markup alone = results.Comparison.Count == 0 ? Markup.Of($"""<p class="missing">Nothing else was run on these images to compare with.</p>""") : Markup.Empty;
-        string leads = paired ? " This model's lead is the difference on the same images in percentage points (95 %, Agresti and Min 2005); it can tell models apart whose intervals overlap." : "";
+        Markup body = Markup.Join(
+            rows.Select(
+                (row, i) =>
+                    Markup.Of(
+                        $"""
+                        <tr class="{(i == 0 ? "own" : "")}"><th scope="row">{row.Name}{(
+                            row.Configuration is null ? Markup.Empty : Markup.Of($"<code>{row.Configuration.ToString()}</code>")
+                        )}</th><td class="number">{Written.Percent(row.Accuracy.Accuracy)}</td>
+                        <td class="whisker"><i style="--at:{row.Accuracy.Accuracy:0.0000};--from:{row.Accuracy.Lower:0.0000};--to:{row.Accuracy.Upper:0.0000}"></i></td>
+                        <td class="number">{Written.Percent(row.Accuracy.Lower)} to {Written.Percent(row.Accuracy.Upper)}</td>{(
+                            paired ? Lead(row.Difference) : Markup.Empty
+                        )}<td class="number">{(row.MacroAccuracy is double macro ? Written.Percent(macro) : "–")}</td></tr>
+                        """
+                    )
+            )
+        );
+        Markup alone =
+            results.Comparison.Count == 0
+                ? Markup.Of($"""<p class="missing">Nothing else was run on these images to compare with.</p>""")
+                : Markup.Empty;
+        string leads = paired
+            ? " This model's lead is the difference on the same images in percentage points (95 %, Agresti and Min 2005); it can tell "
+                + "models apart whose intervals overlap."
+            : "";
         Markup leadHead = paired ? Markup.Of($"""<th scope="col" class="number">this model's lead</th>""") : Markup.Empty;
-        return new Section(id, title, Markup.Of($"""
-            <p>{Written.Count(test.Predictions.Count, "test image")}; intervals hold the accuracy on further such images with 95 % confidence (Wilson).{leads} Log-loss {Written.Number(test.LogLoss)} nats.</p>
-            <div class="wide"><table><thead><tr><th scope="col">model and context lengths</th><th scope="col" class="number">accuracy</th><th scope="col">0 to 100 %</th><th scope="col" class="number">interval</th>{leadHead}<th scope="col" class="number">mean of classes</th></tr></thead><tbody>{body}</tbody></table></div>{alone}
-            """));
+        return new Section(
+            id,
+            title,
+            Markup.Of(
+                $"""
+                <p>{Written.Count(
+                    test.Predictions.Count,
+                    "test image"
+                )}; intervals hold the accuracy on further such images with 95 % confidence (Wilson).{leads} Log-loss {Written.Number(
+                    test.LogLoss
+                )} nats.</p>
+                <div class="wide"><table><thead><tr><th scope="col">model and context lengths</th><th scope="col" class="number">accuracy</th><th scope="col">0 to 100 %</th><th scope="col" class="number">interval</th>{leadHead}<th scope="col" class="number">mean of classes</th></tr></thead><tbody>{body}</tbody></table></div>{alone}
+                """
+            )
+        );
     }
 
     public static Section Calibration(FitResults results)
     {
-        const string id = "calibration", title = "Can its probabilities be believed?";
-        if (results.Test is not { } test) return Section.Missing(id, title, NoTest);
+        const string id = "calibration",
+            title = "Can its probabilities be believed?";
+        if (results.Test is not { } test)
+            return Section.Missing(id, title, NoTest);
         CalibrationBin[] filled = [.. test.Calibration.Bins.Where(bin => bin.Images > 0)];
         double width = 1.0 / test.Calibration.Bins.Count;
-        double[] middles = [.. test.Calibration.Bins.Select((bin, i) => (i, bin)).Where(pair => pair.bin.Images > 0).Select(pair => (pair.i + 0.5) * width)];
-        PlotAxis Share(string label) => new(label) { Minimum = 0, Maximum = 1, Numbers = PlotNumbers.Percent };
-        return new Section(id, title, Markup.Of($"""
+        double[] middles =
+        [
+            .. test.Calibration.Bins.Select((bin, i) => (i, bin)).Where(pair => pair.bin.Images > 0).Select(pair => (pair.i + 0.5) * width),
+        ];
+        PlotAxis Share(string label) =>
+            new(label)
+            {
+                Minimum = 0,
+                Maximum = 1,
+                Numbers = PlotNumbers.Percent,
+            };
+        return new Section(
+            id,
+            title,
+            Markup.Of(
+                $"""
             <p>Where it says 80 %, 80 % should be right. The expected calibration error (Guo et al. 2017, {test.Calibration.Bins.Count} bins) is {Written.Percent(test.Calibration.ExpectedError)}; 0 is best. Bars of few images say little: the second plot counts them.</p>
             <div class="plots">
             {PlotFigure.Of(new PlotImage("reliability", $"Accuracy by predicted probability; the expected calibration error is {Written.Percent(test.Calibration.ExpectedError)}.", Share("predicted probability"), Share("accuracy"),
@@ -48,10 +101,15 @@ internal static class TestSections
             {PlotFigure.Of(new PlotImage("confidence", "Test images by predicted probability.", Share("predicted probability"), new PlotAxis("test images") { Minimum = 0, Numbers = PlotNumbers.Whole },
                 [new PlotSeries("images", PlotMark.Bars, middles, [.. filled.Select(bin => (double)bin.Images)]) { BarWidth = 0.88 * width, Colour = 3 }]))}
             </div>
-            """));
+            """
+            )
+        );
     }
 
-    private static Markup Lead(PairedDifference? difference) => difference is null
-        ? Markup.Of($"""<td class="number">–</td>""")
-        : Markup.Of($"""<td class="number" title="only this model right: {difference.OnlyModel}; only the other: {difference.OnlyOther}">{Written.Points(difference.Difference)} ({Written.Points(difference.Lower)} to {Written.Points(difference.Upper)})</td>""");
+    private static Markup Lead(PairedDifference? difference) =>
+        difference is null
+            ? Markup.Of($"""<td class="number">–</td>""")
+            : Markup.Of(
+                $"""<td class="number" title="only this model right: {difference.OnlyModel}; only the other: {difference.OnlyOther}">{Written.Points(difference.Difference)} ({Written.Points(difference.Lower)} to {Written.Points(difference.Upper)})</td>"""
+            );
 }

@@ -6,7 +6,8 @@ namespace Microsoft.ML.Dpl.Tool.Report;
 /// <summary>Small images that are part of the page.</summary>
 internal static class Thumbnail
 {
-    private const int Quality = 80, ExplainedSide = 768;
+    private const int Quality = 80,
+        ExplainedSide = 768;
     private const long MaximumPixels = 100_000_000;
 
     /// <summary>An image file, small.</summary>
@@ -28,7 +29,8 @@ internal static class Thumbnail
     public static string? HeatMap(string path, int side, DplTransformer model, string className)
     {
         using SKBitmap? large = Decode(path, ExplainedSide);
-        if (large is null) return null;
+        if (large is null)
+            return null;
         using MLImage image = MLImage.CreateFromPixels(large.Width, large.Height, MLPixelFormat.Rgba32, large.GetPixelSpan());
         using MLImage drawn = model.Explain(image, className).Draw(image);
         using SKImage copy = SKImage.FromPixelCopy(large.Info, drawn.Pixels);
@@ -40,9 +42,11 @@ internal static class Thumbnail
     /// <summary>The caller disposes it.</summary>
     private static SKBitmap? Decode(string path, int side)
     {
-        if (!File.Exists(path)) return null;
+        if (!File.Exists(path))
+            return null;
         using SKCodec? codec = SKCodec.Create(path);
-        if (codec is null || (long)codec.Info.Width * codec.Info.Height > MaximumPixels) return null;
+        if (codec is null || (long)codec.Info.Width * codec.Info.Height > MaximumPixels)
+            return null;
         // JPEG decodes to a fraction of its size for a fraction of the time; twice what is wanted is left to shrink smoothly.
         SKSizeI size = codec.GetScaledDimensions(Math.Min(1, 2f * side / Math.Max(codec.Info.Width, codec.Info.Height)));
         // As the model reads them: colours are not multiplied by alpha.
@@ -53,8 +57,14 @@ internal static class Thumbnail
     private static SKBitmap Shrink(SKBitmap full, int side)
     {
         double scale = Math.Min(1, (double)side / Math.Max(full.Width, full.Height));
-        var info = new SKImageInfo(Math.Max(1, (int)Math.Round(full.Width * scale)), Math.Max(1, (int)Math.Round(full.Height * scale)), SKColorType.Rgba8888, SKAlphaType.Unpremul);
-        return full.Resize(info, SKFilterQuality.High) ?? throw new InvalidOperationException($"An image of {full.Width} × {full.Height} pixels cannot be shrunk.");
+        var info = new SKImageInfo(
+            Math.Max(1, (int)Math.Round(full.Width * scale)),
+            Math.Max(1, (int)Math.Round(full.Height * scale)),
+            SKColorType.Rgba8888,
+            SKAlphaType.Unpremul
+        );
+        return full.Resize(info, SKFilterQuality.High)
+            ?? throw new InvalidOperationException($"An image of {full.Width} × {full.Height} pixels cannot be shrunk.");
     }
 
     private static string Encode(SKBitmap image)

@@ -15,13 +15,18 @@ internal static class Written
     public static string Number(double value, string format = "0.000") => value.ToString(format, CultureInfo.InvariantCulture);
 
     /// <summary>A number of things: 1 epoch, 2 epochs.</summary>
-    public static string Count(int number, string what) => string.Create(CultureInfo.InvariantCulture, $"{number} {what}{(number == 1 ? "" : "s")}");
+    public static string Count(int number, string what) =>
+        string.Create(CultureInfo.InvariantCulture, $"{number} {what}{(number == 1 ? "" : "s")}");
 
-    public static string Time(double seconds)
-        => seconds < 60 ? Number(seconds, "0.0") + " s" : TimeSpan.FromSeconds(seconds) is { TotalHours: >= 1 } long_ ? $"{(int)long_.TotalHours} h {long_.Minutes} min" : $"{(int)(seconds / 60)} min {(int)(seconds % 60)} s";
+    public static string Time(double seconds) =>
+        seconds < 60 ? Number(seconds, "0.0") + " s"
+        : TimeSpan.FromSeconds(seconds) is { TotalHours: >= 1 } long_ ? $"{(int)long_.TotalHours} h {long_.Minutes} min"
+        : $"{(int)(seconds / 60)} min {(int)(seconds % 60)} s";
 
-    public static string Bytes(long bytes) => bytes < 1L << 30 ? Number(bytes / (double)(1 << 20), "0") + " MiB" : Number(bytes / (double)(1 << 30), "0.0") + " GiB";
+    public static string Bytes(long bytes) =>
+        bytes < 1L << 30 ? Number(bytes / (double)(1 << 20), "0") + " MiB" : Number(bytes / (double)(1 << 30), "0.0") + " GiB";
 
-    /// <summary>A name within plain text, such as an attribute's: whichever way it is written, what stands around it keeps its order.</summary>
+    /// <summary>A name within plain text, such as an attribute's: whichever way it is written, what stands around it keeps its
+    /// order.</summary>
     public static string Isolated(string name) => $"\u2068{name}\u2069";
 }

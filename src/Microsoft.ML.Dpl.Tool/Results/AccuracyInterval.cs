@@ -17,7 +17,8 @@ public sealed record AccuracyInterval(double Accuracy, double Lower, double Uppe
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         ArgumentOutOfRangeException.ThrowIfNegative(right);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(right, count);
-        double p = (double)right / count, z2 = Z * Z;
+        double p = (double)right / count,
+            z2 = Z * Z;
         double middle = (p + z2 / (2 * count)) / (1 + z2 / count);
         double half = Z / (1 + z2 / count) * Math.Sqrt(p * (1 - p) / count + z2 / (4.0 * count * count));
         // Rounding must not push the ends past the accuracy itself.

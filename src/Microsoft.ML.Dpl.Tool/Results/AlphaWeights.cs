@@ -15,11 +15,13 @@ public static class AlphaWeights
         return [.. weights.Select(weight => weight / sum)];
     }
 
-    /// <summary>By how much softmax weight the first candidate leads the second; 0 where there is only one or an alpha is no number.</summary>
+    /// <summary>By how much softmax weight the first candidate leads the second; 0 where there is only one or an alpha is no
+    /// number.</summary>
     public static double Lead(IReadOnlyList<float> alphas)
     {
         double[] weights = Softmax(alphas);
-        if (weights.Length < 2 || weights.Any(double.IsNaN)) return 0;
+        if (weights.Length < 2 || weights.Any(double.IsNaN))
+            return 0;
         Array.Sort(weights);
         return weights[^1] - weights[^2];
     }
@@ -30,7 +32,8 @@ public static class AlphaWeights
         ArgumentNullException.ThrowIfNull(alphas);
         int best = 0;
         for (int i = 1; i < alphas.Count; i++)
-            if (alphas[i] > alphas[best]) best = i;
+            if (alphas[i] > alphas[best])
+                best = i;
         return best;
     }
 }

@@ -1,7 +1,9 @@
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>How far the predicted class's probability can be taken at its word, in bins of equal width (Guo et al., ICML 2017, arXiv 1706.04599).</summary>
-/// <param name="ExpectedError">Expected calibration error: the mean distance of accuracy and probability over bins, weighted by images; 0 to 1.</param>
+/// <summary>How far the predicted class's probability can be taken at its word, in bins of equal width (Guo et al., ICML 2017, arXiv
+/// 1706.04599).</summary>
+/// <param name="ExpectedError">Expected calibration error: the mean distance of accuracy and probability over bins, weighted by images; 0
+/// to 1.</param>
 /// <param name="Bins">From probability 0 to 1; empty ones have no images.</param>
 public sealed record CalibrationResults(double ExpectedError, IReadOnlyList<CalibrationBin> Bins)
 {
@@ -18,14 +20,16 @@ public sealed record CalibrationResults(double ExpectedError, IReadOnlyList<Cali
             bins[i] = new CalibrationBin(
                 held.Length,
                 held.Length == 0 ? null : held.Average(p => p.Probability),
-                held.Length == 0 ? null : held.Count(p => p.Predicted == p.True) / (double)held.Length);
+                held.Length == 0 ? null : held.Count(p => p.Predicted == p.True) / (double)held.Length
+            );
         }
         double error = bins.Sum(bin => bin.Images * Math.Abs((bin.Accuracy ?? 0) - (bin.Probability ?? 0))) / predictions.Count;
         return new CalibrationResults(error, bins);
     }
 
     // Bins are open below and closed above, as in the paper.
-    private static int BinOf(TestPrediction prediction) => Math.Clamp((int)Math.Ceiling(prediction.Probability * BinCount) - 1, 0, BinCount - 1);
+    private static int BinOf(TestPrediction prediction) =>
+        Math.Clamp((int)Math.Ceiling(prediction.Probability * BinCount) - 1, 0, BinCount - 1);
 }
 
 /// <summary>The images whose predicted class has a probability within one bin.</summary>

@@ -11,14 +11,25 @@ internal static class ConfigurationTable
     {
         // A row for each layer: as columns, those of a large CLIP would not fit a terminal.
         var table = new Table().Border(TableBorder.Simple);
-        foreach (string column in search is null ? ["layer", "text rows", "image rows"] : new[] { "layer", "text rows", "confidence", "image rows", "confidence" }) table.AddColumn(new TableColumn(column).RightAligned());
+        foreach (
+            string column in search is null
+                ? ["layer", "text rows", "image rows"]
+                : new[] { "layer", "text rows", "confidence", "image rows", "confidence" }
+        )
+            table.AddColumn(new TableColumn(column).RightAligned());
         for (int layer = 0; layer < Math.Max(configuration.Text.Count, configuration.Image.Count); layer++)
         {
             string Of<T>(IReadOnlyList<T>? values, string format)
-                where T : IFormattable
-                => values is not null && layer < values.Count ? values[layer].ToString(format, CultureInfo.InvariantCulture) : "";
-            string text = Of(configuration.Text, "d"), image = Of(configuration.Image, "d"), number = (layer + 1).ToString(CultureInfo.InvariantCulture);
-            table.AddRow(search is null ? [number, text, image] : new[] { number, text, Of(search.TextConfidence, "f2"), image, Of(search.ImageConfidence, "f2") });
+                where T : IFormattable =>
+                values is not null && layer < values.Count ? values[layer].ToString(format, CultureInfo.InvariantCulture) : "";
+            string text = Of(configuration.Text, "d"),
+                image = Of(configuration.Image, "d"),
+                number = (layer + 1).ToString(CultureInfo.InvariantCulture);
+            table.AddRow(
+                search is null
+                    ? [number, text, image]
+                    : new[] { number, text, Of(search.TextConfidence, "f2"), image, Of(search.ImageConfidence, "f2") }
+            );
         }
         Terminal.Out.Write(table);
     }

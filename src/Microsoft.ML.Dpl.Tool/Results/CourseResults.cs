@@ -17,8 +17,20 @@ public sealed record SearchResults(IReadOnlyList<int> CandidateLengths, double M
         foreach (DplSearchEpoch epoch in report.Epochs)
         {
             int decided = Layers(epoch).Count(layer => AlphaWeights.Lead(layer) >= margin);
-            double? change = before is null ? null : Layers(before).Zip(Layers(epoch), (old, now) => old.Zip(now, (a, b) => Math.Abs((double)b - a)).Max()).Max();
-            epochs.Add(new SearchEpochResults(epoch.LearningRate, epoch.TrainLoss, epoch.ValidationLoss, epoch.TextAlphas, epoch.ImageAlphas, decided, change));
+            double? change = before is null
+                ? null
+                : Layers(before).Zip(Layers(epoch), (old, now) => old.Zip(now, (a, b) => Math.Abs((double)b - a)).Max()).Max();
+            epochs.Add(
+                new SearchEpochResults(
+                    epoch.LearningRate,
+                    epoch.TrainLoss,
+                    epoch.ValidationLoss,
+                    epoch.TextAlphas,
+                    epoch.ImageAlphas,
+                    decided,
+                    change
+                )
+            );
             before = epoch;
         }
         return new SearchResults(report.CandidateLengths, margin, epochs);
@@ -36,8 +48,14 @@ public sealed record SearchResults(IReadOnlyList<int> CandidateLengths, double M
 /// <param name="DecidedLayers">Layers of both branches whose choice leads by the margin.</param>
 /// <param name="LargestAlphaChange">The largest change of one alpha since the epoch before; null where that is not known.</param>
 public sealed record SearchEpochResults(
-    double LearningRate, double TrainLoss, double ValidationLoss, IReadOnlyList<IReadOnlyList<float>> TextAlphas, IReadOnlyList<IReadOnlyList<float>> ImageAlphas,
-    int DecidedLayers, double? LargestAlphaChange);
+    double LearningRate,
+    double TrainLoss,
+    double ValidationLoss,
+    IReadOnlyList<IReadOnlyList<float>> TextAlphas,
+    IReadOnlyList<IReadOnlyList<float>> ImageAlphas,
+    int DecidedLayers,
+    double? LargestAlphaChange
+);
 
 /// <summary>The course of the training.</summary>
 /// <param name="Epochs">The first epoch first.</param>
@@ -50,4 +68,10 @@ public sealed record TrainingResults(IReadOnlyList<TrainingEpochResults> Epochs,
 /// <param name="ValidationLoss">Mean cross-entropy of all validation rows, in nats; null without them.</param>
 /// <param name="ValidationAccuracy">Share of validation rows classified rightly, 0 to 1; null without them.</param>
 /// <param name="Epoch">From 1: a run that went on from a checkpoint begins later. Null in older files: by its place.</param>
-public sealed record TrainingEpochResults(double LearningRate, double TrainLoss, double? ValidationLoss, double? ValidationAccuracy, int? Epoch = null);
+public sealed record TrainingEpochResults(
+    double LearningRate,
+    double TrainLoss,
+    double? ValidationLoss,
+    double? ValidationAccuracy,
+    int? Epoch = null
+);

@@ -17,5 +17,6 @@ public sealed record SplitSource(string Name, string Source);
 /// <summary>The images of one class.</summary>
 /// <param name="Name">Of the class.</param>
 /// <param name="Counts">One number per entry of <see cref="DataResults.Splits"/>.</param>
-/// <param name="Samples">Paths of a few training images, for thumbnails; relative ones are taken from the working folder of <see cref="AskedResults"/>.</param>
+/// <param name="Samples">Paths of a few training images, for thumbnails; relative ones are taken from the working folder of
+/// <see cref="AskedResults"/>.</param>
 public sealed record ClassImages(string Name, IReadOnlyList<int> Counts, IReadOnlyList<string> Samples);

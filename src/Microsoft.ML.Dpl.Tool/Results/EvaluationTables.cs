@@ -8,14 +8,17 @@ namespace Microsoft.ML.Dpl.Tool.Results;
 internal static class EvaluationTables
 {
     // A wider matrix fits no screen.
-    private const int LargestMatrix = 15, MostConfusions = 10, MatrixGap = 3;
+    private const int LargestMatrix = 15,
+        MostConfusions = 10,
+        MatrixGap = 3;
     private const string MatrixCorner = "is \\ taken for";
 
     public static void Write(TestResults evaluation)
     {
         Terminal.Out.Write(Overall(evaluation));
         Terminal.Out.Write(Classes(evaluation));
-        if (evaluation.Classes.Count <= LargestMatrix && MatrixWidth(evaluation) <= Terminal.Out.Profile.Width) Terminal.Out.Write(Matrix(evaluation));
+        if (evaluation.Classes.Count <= LargestMatrix && MatrixWidth(evaluation) <= Terminal.Out.Profile.Width)
+            Terminal.Out.Write(Matrix(evaluation));
         WriteConfusions(evaluation);
     }
 
@@ -43,23 +46,30 @@ internal static class EvaluationTables
     private static Table Classes(TestResults evaluation)
     {
         var table = new Table().Border(TableBorder.Simple).AddColumn("class");
-        foreach (string column in new[] { "images", "right", "precision", "F1" }) table.AddColumn(new TableColumn(column).RightAligned());
+        foreach (string column in new[] { "images", "right", "precision", "F1" })
+            table.AddColumn(new TableColumn(column).RightAligned());
         foreach (ClassAccuracy single in evaluation.PerClass)
         {
             table.AddRow(
-                Markup.Escape(single.Name), single.Images.ToString(CultureInfo.InvariantCulture), Share(single.Right, single.Images), Share(single.Right, single.Predicted),
-                single.Images == 0 ? "-" : Share(2 * single.Right, single.Images + single.Predicted));
+                Markup.Escape(single.Name),
+                single.Images.ToString(CultureInfo.InvariantCulture),
+                Share(single.Right, single.Images),
+                Share(single.Right, single.Predicted),
+                single.Images == 0 ? "-" : Share(2 * single.Right, single.Images + single.Predicted)
+            );
         }
         return table;
     }
 
     // Columns that do not fit would be left out without a word.
-    private static int MatrixWidth(TestResults evaluation) => evaluation.Classes.Append(MatrixCorner).Max(name => name.Length) + evaluation.Classes.Sum(name => name.Length + MatrixGap);
+    private static int MatrixWidth(TestResults evaluation) =>
+        evaluation.Classes.Append(MatrixCorner).Max(name => name.Length) + evaluation.Classes.Sum(name => name.Length + MatrixGap);
 
     private static Table Matrix(TestResults evaluation)
     {
         var table = new Table().Border(TableBorder.Simple).AddColumn(MatrixCorner);
-        foreach (string name in evaluation.Classes) table.AddColumn(new TableColumn(Markup.Escape(name)).RightAligned());
+        foreach (string name in evaluation.Classes)
+            table.AddColumn(new TableColumn(Markup.Escape(name)).RightAligned());
         foreach (var (name, row) in evaluation.Classes.Zip(evaluation.Confusion))
             table.AddRow([Markup.Escape(name), .. row.Select(count => count == 0 ? "·" : count.ToString(CultureInfo.InvariantCulture))]);
         return table;
@@ -67,12 +77,25 @@ internal static class EvaluationTables
 
     private static void WriteConfusions(TestResults evaluation)
     {
-        var confused = evaluation.Confusion.SelectMany((row, label) => row.Select((count, predicted) => (Count: count, Label: label, Predicted: predicted)))
-            .Where(c => c.Label != c.Predicted && c.Count > 0).OrderByDescending(c => c.Count).Take(MostConfusions).ToArray();
-        if (confused.Length == 0) return;
-        var table = new Table().Border(TableBorder.Simple).AddColumn("confused most").AddColumn("taken for").AddColumn(new TableColumn("images").RightAligned());
+        var confused = evaluation
+            .Confusion.SelectMany((row, label) => row.Select((count, predicted) => (Count: count, Label: label, Predicted: predicted)))
+            .Where(c => c.Label != c.Predicted && c.Count > 0)
+            .OrderByDescending(c => c.Count)
+            .Take(MostConfusions)
+            .ToArray();
+        if (confused.Length == 0)
+            return;
+        var table = new Table()
+            .Border(TableBorder.Simple)
+            .AddColumn("confused most")
+            .AddColumn("taken for")
+            .AddColumn(new TableColumn("images").RightAligned());
         foreach (var (count, label, predicted) in confused)
-            table.AddRow(Markup.Escape(evaluation.Classes[label]), Markup.Escape(evaluation.Classes[predicted]), count.ToString(CultureInfo.InvariantCulture));
+            table.AddRow(
+                Markup.Escape(evaluation.Classes[label]),
+                Markup.Escape(evaluation.Classes[predicted]),
+                count.ToString(CultureInfo.InvariantCulture)
+            );
         Terminal.Out.Write(table);
     }
 }

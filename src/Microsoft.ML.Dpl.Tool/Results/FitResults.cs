@@ -1,6 +1,7 @@
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>Everything one fit was asked and came to: what is needed to repeat it and to draw its report. Written as JSON by <see cref="ResultsJson"/>.</summary>
+/// <summary>Everything one fit was asked and came to: what is needed to repeat it and to draw its report. Written as JSON by
+/// <see cref="ResultsJson"/>.</summary>
 /// <param name="Asked">What was asked.</param>
 /// <param name="Versions">What it ran on.</param>
 /// <param name="Backbone">The frozen CLIP.</param>
@@ -27,7 +28,8 @@ public sealed record FitResults(AskedResults Asked, VersionResults Versions, Bac
     /// <summary>What the model says of the test images; null without any.</summary>
     public TestResults? Test { get; init; }
 
-    /// <summary>The same test images by other models: zero-shot CLIP, uniform prompts, … The fitted model need not be repeated here. Empty where nothing was compared.</summary>
+    /// <summary>The same test images by other models: zero-shot CLIP, uniform prompts, … The fitted model need not be repeated here. Empty
+    /// where nothing was compared.</summary>
     public IReadOnlyList<ComparisonRow> Comparison { get; init; } = [];
 
     /// <summary>Time and memory, in the order in which the stages ran.</summary>

@@ -8,11 +8,21 @@ internal static class FitSummary
     public static void Write(FitResults results, DplTransformer transformer, OutputFiles files)
     {
         ConfigurationTable.Write(transformer.Configuration, transformer.Search);
-        if (transformer.ValidationAccuracy is double accuracy) Console.Out.WriteLine($"Validation accuracy: {EvaluationTables.Percent(accuracy)}");
-        if (results.Test is { } test) Console.Out.WriteLine($"Test accuracy: {EvaluationTables.Percent(test.Accuracy.Accuracy)} ({EvaluationTables.Interval(test.Accuracy)}), mean over classes {EvaluationTables.Percent(test.MacroAccuracy)}, of {test.Predictions.Count} images");
-        foreach (ComparisonRow row in results.Comparison) Console.Out.WriteLine($"  {row.Name}: {EvaluationTables.Percent(row.Accuracy.Accuracy)} ({EvaluationTables.Interval(row.Accuracy)})");
+        if (transformer.ValidationAccuracy is double accuracy)
+            Console.Out.WriteLine($"Validation accuracy: {EvaluationTables.Percent(accuracy)}");
+        if (results.Test is { } test)
+            Console.Out.WriteLine(
+                $"Test accuracy: {EvaluationTables.Percent(test.Accuracy.Accuracy)} ({EvaluationTables.Interval(test.Accuracy)}), "
+                    + $"mean over classes {EvaluationTables.Percent(test.MacroAccuracy)}, of {test.Predictions.Count} images"
+            );
+        foreach (ComparisonRow row in results.Comparison)
+            Console.Out.WriteLine(
+                $"  {row.Name}: {EvaluationTables.Percent(row.Accuracy.Accuracy)} ({EvaluationTables.Interval(row.Accuracy)})"
+            );
         Console.Out.WriteLine($"Model: {files.Main.FullPath}");
-        if (files.Results is { } written) Console.Out.WriteLine($"Results: {written.FullPath}");
-        if (files.Report is { } page) Console.Out.WriteLine($"Report: {page.FullPath}");
+        if (files.Results is { } written)
+            Console.Out.WriteLine($"Results: {written.FullPath}");
+        if (files.Report is { } page)
+            Console.Out.WriteLine($"Report: {page.FullPath}");
     }
 }

@@ -23,14 +23,20 @@ internal sealed class FittingTable
     public Table Within(int width)
     {
         var kept = _columns.ToList();
-        while (kept.Count > 1 && kept.Max(column => column.Rank) > 0 && kept.Sum(column => Gap + column.Cells.Append(column.Header).Max(cell => cell.Length)) > width) kept.Remove(kept.MaxBy(column => column.Rank));
+        while (
+            kept.Count > 1
+            && kept.Max(column => column.Rank) > 0
+            && kept.Sum(column => Gap + column.Cells.Append(column.Header).Max(cell => cell.Length)) > width
+        )
+            kept.Remove(kept.MaxBy(column => column.Rank));
         var table = new Table().Border(TableBorder.Simple);
         foreach (var column in kept)
         {
             var made = new TableColumn(Markup.Escape(column.Header));
             table.AddColumn(column.IsNumber ? made.RightAligned().NoWrap() : made);
         }
-        for (int row = 0; row < kept[0].Cells.Length; row++) table.AddRow([.. kept.Select(column => Markup.Escape(column.Cells[row]))]);
+        for (int row = 0; row < kept[0].Cells.Length; row++)
+            table.AddRow([.. kept.Select(column => Markup.Escape(column.Cells[row]))]);
         return table;
     }
 }

@@ -1,6 +1,7 @@
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>How much more often one model is right than another on the same images, with a 95 % interval for matched pairs (Agresti and Min, Statistics in Medicine 24, 2005: half an image is added to each of the four counts).</summary>
+/// <summary>How much more often one model is right than another on the same images, with a 95 % interval for matched pairs (Agresti and
+/// Min, Statistics in Medicine 24, 2005: half an image is added to each of the four counts).</summary>
 /// <param name="OnlyModel">Images that only the first model classifies rightly.</param>
 /// <param name="OnlyOther">Images that only the other does.</param>
 /// <param name="Difference">Accuracy of the first minus that of the other, −1 to 1.</param>
@@ -17,10 +18,17 @@ public sealed record PairedDifference(int OnlyModel, int OnlyOther, double Diffe
         ArgumentOutOfRangeException.ThrowIfNegative(onlyModel);
         ArgumentOutOfRangeException.ThrowIfNegative(onlyOther);
         ArgumentOutOfRangeException.ThrowIfLessThan(count, Math.Max(1, onlyModel + onlyOther));
-        double difference = (double)(onlyModel - onlyOther) / count, all = count + 2;
+        double difference = (double)(onlyModel - onlyOther) / count,
+            all = count + 2;
         double middle = (onlyModel - onlyOther) / all;
         double half = AccuracyInterval.Z * Math.Sqrt(onlyModel + onlyOther + 1 - all * middle * middle) / all;
-        return new PairedDifference(onlyModel, onlyOther, difference, Math.Clamp(middle - half, -1, difference), Math.Clamp(middle + half, difference, 1));
+        return new PairedDifference(
+            onlyModel,
+            onlyOther,
+            difference,
+            Math.Clamp(middle - half, -1, difference),
+            Math.Clamp(middle + half, difference, 1)
+        );
     }
 
     /// <param name="model">Of the first model, at least one.</param>
@@ -30,14 +38,23 @@ public sealed record PairedDifference(int OnlyModel, int OnlyOther, double Diffe
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(other);
-        if (model.Count != other.Count) throw new ArgumentException($"One model was tested on {model.Count} images, the other on {other.Count}.", nameof(other));
-        int onlyModel = 0, onlyOther = 0;
+        if (model.Count != other.Count)
+            throw new ArgumentException($"One model was tested on {model.Count} images, the other on {other.Count}.", nameof(other));
+        int onlyModel = 0,
+            onlyOther = 0;
         foreach (var (mine, its) in model.Zip(other))
         {
-            if (mine.File != its.File) throw new ArgumentException($"One model was tested on '{mine.File}' where the other was tested on '{its.File}'.", nameof(other));
-            bool mineRight = mine.Predicted == mine.True, itsRight = its.Predicted == its.True;
-            if (mineRight && !itsRight) onlyModel++;
-            if (itsRight && !mineRight) onlyOther++;
+            if (mine.File != its.File)
+                throw new ArgumentException(
+                    $"One model was tested on '{mine.File}' where the other was tested on '{its.File}'.",
+                    nameof(other)
+                );
+            bool mineRight = mine.Predicted == mine.True,
+                itsRight = its.Predicted == its.True;
+            if (mineRight && !itsRight)
+                onlyModel++;
+            if (itsRight && !mineRight)
+                onlyOther++;
         }
         return Of(onlyModel, onlyOther, model.Count);
     }

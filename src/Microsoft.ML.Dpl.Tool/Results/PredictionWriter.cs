@@ -21,12 +21,13 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
     /// <summary>Classes that are written of each image.</summary>
     protected int Top { get; } = Math.Min(top, classes.Count);
 
-    public static PredictionWriter Create(PredictionFormat format, IReadOnlyList<string> classes, int top, TextWriter output) => format switch
-    {
-        PredictionFormat.Csv => new Csv(classes, top, output),
-        PredictionFormat.Jsonl => new JsonLines(classes, top, output),
-        _ => new Tabular(classes, top),
-    };
+    public static PredictionWriter Create(PredictionFormat format, IReadOnlyList<string> classes, int top, TextWriter output) =>
+        format switch
+        {
+            PredictionFormat.Csv => new Csv(classes, top, output),
+            PredictionFormat.Jsonl => new JsonLines(classes, top, output),
+            _ => new Tabular(classes, top),
+        };
 
     /// <param name="path">As the user named the image.</param>
     /// <param name="probabilities">One per class; null where the image could not be read.</param>
@@ -40,27 +41,42 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
     }
 
     /// <summary>The most probable classes, the first of equals first.</summary>
-    protected IReadOnlyList<Guess> Best(float[] probabilities)
-        => [.. probabilities.Select((probability, index) => new Guess(classes[index], probability)).OrderByDescending(guess => guess.Probability).Take(Top)];
+    protected IReadOnlyList<Guess> Best(float[] probabilities) =>
+        [
+            .. probabilities
+                .Select((probability, index) => new Guess(classes[index], probability))
+                .OrderByDescending(guess => guess.Probability)
+                .Take(Top),
+        ];
 
     /// <summary>A class and its probability.</summary>
     protected sealed record Guess(string Class, float Probability);
 
     private sealed class Tabular(IReadOnlyList<string> classes, int top) : PredictionWriter(classes, top)
     {
-        private readonly Table _table = new Table().Border(TableBorder.Simple).AddColumn("image").AddColumn("class").AddColumn(new TableColumn("probability").RightAligned());
+        private readonly Table _table = new Table()
+            .Border(TableBorder.Simple)
+            .AddColumn("image")
+            .AddColumn("class")
+            .AddColumn(new TableColumn("probability").RightAligned());
 
         public override void Write(string path, float[]? probabilities, string? error)
         {
-            if (probabilities is null) return;
+            if (probabilities is null)
+                return;
             IReadOnlyList<Guess> best = Best(probabilities);
             for (int rank = 0; rank < best.Count; rank++)
-                _table.AddRow(rank == 0 ? Markup.Escape(path) : "", Markup.Escape(best[rank].Class), best[rank].Probability.ToString("p2", CultureInfo.InvariantCulture));
+                _table.AddRow(
+                    rank == 0 ? Markup.Escape(path) : "",
+                    Markup.Escape(best[rank].Class),
+                    best[rank].Probability.ToString("p2", CultureInfo.InvariantCulture)
+                );
         }
 
         public override void End()
         {
-            if (_table.Rows.Count > 0) Terminal.Out.Write(_table);
+            if (_table.Rows.Count > 0)
+                Terminal.Out.Write(_table);
         }
     }
 
@@ -72,17 +88,34 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
             : base(classes, top)
         {
             _output = output;
-            Line(["path", .. Enumerable.Range(1, Top).SelectMany(rank => rank == 1 ? new[] { "class", "probability" } : [$"class{rank}", $"probability{rank}"])]);
+            Line([
+                "path",
+                .. Enumerable
+                    .Range(1, Top)
+                    .SelectMany(rank => rank == 1 ? new[] { "class", "probability" } : [$"class{rank}", $"probability{rank}"]),
+            ]);
         }
 
         public override void Write(string path, float[]? probabilities, string? error)
         {
-            if (probabilities is not null) Line([path, .. Best(probabilities).SelectMany(guess => new[] { guess.Class, guess.Probability.ToString("g6", CultureInfo.InvariantCulture) })]);
+            if (probabilities is not null)
+                Line([
+                    path,
+                    .. Best(probabilities)
+                        .SelectMany(guess => new[] { guess.Class, guess.Probability.ToString("g6", CultureInfo.InvariantCulture) }),
+                ]);
         }
 
         private void Line(IEnumerable<string> fields)
         {
-            _output.WriteLine(string.Join(',', fields.Select(field => field.AsSpan().ContainsAny("\",\n\r") ? $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : field)));
+            _output.WriteLine(
+                string.Join(
+                    ',',
+                    fields.Select(field =>
+                        field.AsSpan().ContainsAny("\",\n\r") ? $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : field
+                    )
+                )
+            );
             _output.Flush();
         }
     }
@@ -92,7 +125,19 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
         public override void Write(string path, float[]? probabilities, string? error)
         {
             IReadOnlyList<Guess>? best = probabilities is null ? null : Best(probabilities);
-            output.WriteLine(JsonSerializer.Serialize(new { path, @class = best?[0].Class, probability = best?[0].Probability, top = best, error }, ToolJson.Line));
+            output.WriteLine(
+                JsonSerializer.Serialize(
+                    new
+                    {
+                        path,
+                        @class = best?[0].Class,
+                        probability = best?[0].Probability,
+                        top = best,
+                        error,
+                    },
+                    ToolJson.Line
+                )
+            );
             output.Flush();
         }
     }

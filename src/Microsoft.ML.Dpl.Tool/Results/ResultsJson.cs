@@ -23,17 +23,25 @@ public static class ResultsJson
 
     /// <summary>From text.</summary>
     /// <param name="json">What <see cref="Write"/> wrote.</param>
-    /// <exception cref="FormatException">It is no results file, lacks something, or was written by a later version; the message says which.</exception>
+    /// <exception cref="FormatException">It is no results file, lacks something, or was written by a later version; the message says
+    /// which.</exception>
     public static FitResults Read(string json)
     {
         try
         {
             using (JsonDocument document = JsonDocument.Parse(json))
             {
-                if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("schemaVersion", out JsonElement version) || !version.TryGetInt32(out int written))
+                if (
+                    document.RootElement.ValueKind != JsonValueKind.Object
+                    || !document.RootElement.TryGetProperty("schemaVersion", out JsonElement version)
+                    || !version.TryGetInt32(out int written)
+                )
                     throw new FormatException("This is no results file of dpl: it has no schemaVersion.");
                 if (written is < 1 or > FitResults.CurrentSchemaVersion)
-                    throw new FormatException($"The results are of schema version {written}; this dpl reads versions 1 to {FitResults.CurrentSchemaVersion}. Use the dpl that wrote them, or a later one.");
+                    throw new FormatException(
+                        $"The results are of schema version {written}; this dpl reads versions 1 to "
+                            + $"{FitResults.CurrentSchemaVersion}. Use the dpl that wrote them, or a later one."
+                    );
             }
             return JsonSerializer.Deserialize<FitResults>(json, Form) ?? throw new FormatException("The results file holds nothing.");
         }

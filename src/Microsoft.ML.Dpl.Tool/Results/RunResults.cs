@@ -4,12 +4,20 @@ namespace Microsoft.ML.Dpl.Tool.Results;
 
 /// <summary>What was asked.</summary>
 /// <param name="Task">A short name for the heading: the data's folder or file name, say.</param>
-/// <param name="CommandLine">One line that repeats the run in a shell, quoted as needed; every option that is not at its default, the seed in any case.</param>
+/// <param name="CommandLine">One line that repeats the run in a shell, quoted as needed; every option that is not at its default, the seed
+/// in any case.</param>
 /// <param name="WorkingFolder">Where <paramref name="CommandLine"/> is to be given; null where its paths are absolute.</param>
 /// <param name="Options">All options by name, as text, defaults too; in the order in which they are shown.</param>
 /// <param name="Seed">Null where none was given.</param>
 /// <param name="Started">When the run began.</param>
-public sealed record AskedResults(string Task, string CommandLine, string? WorkingFolder, IReadOnlyList<NamedValue> Options, int? Seed, DateTimeOffset Started);
+public sealed record AskedResults(
+    string Task,
+    string CommandLine,
+    string? WorkingFolder,
+    IReadOnlyList<NamedValue> Options,
+    int? Seed,
+    DateTimeOffset Started
+);
 
 /// <summary>An option and its value.</summary>
 /// <param name="Name">As on the command line, or as the property is called.</param>
@@ -28,7 +36,17 @@ public sealed record NamedValue(string Name, string Value);
 /// <param name="Threads">Threads of libtorch.</param>
 /// <param name="Device">cpu, cuda:0, …</param>
 public sealed record VersionResults(
-    string Library, string MLNet, string TorchSharp, string LibTorch, string DotNet, string OperatingSystem, string Processor, int Processors, int Threads, string Device);
+    string Library,
+    string MLNet,
+    string TorchSharp,
+    string LibTorch,
+    string DotNet,
+    string OperatingSystem,
+    string Processor,
+    int Processors,
+    int Threads,
+    string Device
+);
 
 /// <summary>The frozen CLIP.</summary>
 /// <param name="Name">Folder or file name.</param>
@@ -39,7 +57,16 @@ public sealed record VersionResults(
 /// <param name="EmbeddingWidth">Width of the space that images and texts share.</param>
 /// <param name="Text">Shape of the text branch.</param>
 /// <param name="Image">Shape of the image branch.</param>
-public sealed record BackboneResults(string Name, string Sha256, string? Location, int ImageSize, int PatchSize, int EmbeddingWidth, BranchShape Text, BranchShape Image)
+public sealed record BackboneResults(
+    string Name,
+    string Sha256,
+    string? Location,
+    int ImageSize,
+    int PatchSize,
+    int EmbeddingWidth,
+    BranchShape Text,
+    BranchShape Image
+)
 {
     /// <summary>Of an open CLIP.</summary>
     public static BackboneResults Of(ClipBackbone backbone)
@@ -47,7 +74,15 @@ public sealed record BackboneResults(string Name, string Sha256, string? Locatio
         ArgumentNullException.ThrowIfNull(backbone);
         ClipConfig config = backbone.Config;
         return new BackboneResults(
-            backbone.Name, backbone.Sha256, backbone.Location, config.ImageSize, config.PatchSize, config.EmbeddingWidth, BranchShape.Of(config.Text), BranchShape.Of(config.Vision));
+            backbone.Name,
+            backbone.Sha256,
+            backbone.Location,
+            config.ImageSize,
+            config.PatchSize,
+            config.EmbeddingWidth,
+            BranchShape.Of(config.Text),
+            BranchShape.Of(config.Vision)
+        );
     }
 }
 

@@ -10,8 +10,15 @@ namespace Microsoft.ML.Dpl.Tool.Results;
 /// <param name="PerClass">One per class.</param>
 /// <param name="Predictions">One per image.</param>
 public sealed record TestResults(
-    AccuracyInterval Accuracy, double MacroAccuracy, double LogLoss, CalibrationResults Calibration, IReadOnlyList<string> Classes,
-    IReadOnlyList<IReadOnlyList<int>> Confusion, IReadOnlyList<ClassAccuracy> PerClass, IReadOnlyList<TestPrediction> Predictions)
+    AccuracyInterval Accuracy,
+    double MacroAccuracy,
+    double LogLoss,
+    CalibrationResults Calibration,
+    IReadOnlyList<string> Classes,
+    IReadOnlyList<IReadOnlyList<int>> Confusion,
+    IReadOnlyList<ClassAccuracy> PerClass,
+    IReadOnlyList<TestPrediction> Predictions
+)
 {
     private const double LeastProbability = 1e-15;
 
@@ -23,20 +30,37 @@ public sealed record TestResults(
     {
         ArgumentNullException.ThrowIfNull(classes);
         ArgumentNullException.ThrowIfNull(predictions);
-        if (predictions.Count == 0) throw new ArgumentException("There is no test image to count.", nameof(predictions));
-        Dictionary<string, int> places = classes.Select((name, i) => (name, i)).ToDictionary(pair => pair.name, pair => pair.i, StringComparer.Ordinal);
+        if (predictions.Count == 0)
+            throw new ArgumentException("There is no test image to count.", nameof(predictions));
+        Dictionary<string, int> places = classes
+            .Select((name, i) => (name, i))
+            .ToDictionary(pair => pair.name, pair => pair.i, StringComparer.Ordinal);
         int[][] confusion = [.. classes.Select(_ => new int[classes.Count])];
-        foreach (TestPrediction prediction in predictions) confusion[Place(prediction, prediction.True)][Place(prediction, prediction.Predicted)]++;
-        ClassAccuracy[] perClass = [.. classes.Select((name, i) => new ClassAccuracy(name, confusion[i].Sum(), confusion[i][i], confusion.Sum(row => row[i])))];
+        foreach (TestPrediction prediction in predictions)
+            confusion[Place(prediction, prediction.True)][Place(prediction, prediction.Predicted)]++;
+        ClassAccuracy[] perClass =
+        [
+            .. classes.Select((name, i) => new ClassAccuracy(name, confusion[i].Sum(), confusion[i][i], confusion.Sum(row => row[i]))),
+        ];
         int right = perClass.Sum(c => c.Right);
         return new TestResults(
             AccuracyInterval.Of(right, predictions.Count),
             perClass.Where(c => c.Images > 0).Average(c => (double)c.Right / c.Images),
             predictions.Average(p => -Math.Log(Math.Max(p.TrueProbability, LeastProbability))),
-            CalibrationResults.Of(predictions), classes, confusion, perClass, predictions);
+            CalibrationResults.Of(predictions),
+            classes,
+            confusion,
+            perClass,
+            predictions
+        );
 
-        int Place(TestPrediction prediction, string name)
-            => places.TryGetValue(name, out int place) ? place : throw new ArgumentException($"'{prediction.File}' has the class '{name}', which the model does not know.", nameof(predictions));
+        int Place(TestPrediction prediction, string name) =>
+            places.TryGetValue(name, out int place)
+                ? place
+                : throw new ArgumentException(
+                    $"'{prediction.File}' has the class '{name}', which the model does not know.",
+                    nameof(predictions)
+                );
     }
 }
 
@@ -63,4 +87,10 @@ public sealed record ClassAccuracy(string Name, int Images, int Right, int Predi
 /// <param name="Difference">The fitted model's lead over it on the same images; null where it was not counted.</param>
 /// <param name="Seconds">What training and testing it took, wall time; null where it was not measured.</param>
 public sealed record ComparisonRow(
-    string Name, AccuracyInterval Accuracy, double? MacroAccuracy = null, PromptConfiguration? Configuration = null, PairedDifference? Difference = null, double? Seconds = null);
+    string Name,
+    AccuracyInterval Accuracy,
+    double? MacroAccuracy = null,
+    PromptConfiguration? Configuration = null,
+    PairedDifference? Difference = null,
+    double? Seconds = null
+);

@@ -12,8 +12,8 @@ internal sealed class AttentionLayout : IDisposable
     /// <param name="sequences">Sequences that attend within themselves.</param>
     /// <param name="queries">Query slots of a sequence.</param>
     /// <param name="keys">Key slots of a sequence.</param>
-    public AttentionLayout(int heads, long sequences, long queries, long keys)
-        => (Heads, Sequences, Queries, Keys) = (heads, sequences, queries, keys);
+    public AttentionLayout(int heads, long sequences, long queries, long keys) =>
+        (Heads, Sequences, Queries, Keys) = (heads, sequences, queries, keys);
 
     public int Heads { get; }
 
@@ -38,7 +38,8 @@ internal sealed class AttentionLayout : IDisposable
     /// <summary>The same as each query's keys, along which <see cref="PathKernel"/> computes float32 on a CPU; null: not so.</summary>
     public RowPaths? Paths { get; init; }
 
-    /// <summary>Whether float32 attention goes head by head on a CPU's single thread by <see cref="HeadKernel"/>: only without mask, shared keys and packing.</summary>
+    /// <summary>Whether float32 attention goes head by head on a CPU's single thread by <see cref="HeadKernel"/>: only without mask, shared
+    /// keys and packing.</summary>
     public bool ByHead { get; init; }
 
     /// <summary>Whether one of the two is asked for; otherwise all is done by libtorch's operations.</summary>
@@ -58,7 +59,7 @@ internal sealed class RowPacking : IDisposable
     private readonly Tensor _rowOfSlot; // [slots], any row where a slot is padding
     private readonly Tensor _slotOfRow; // [rows]
     private readonly Tensor? _repeatedSlots; // [repeats] further slots of rows that have one already; null: there are none
-    private readonly Tensor? _repeatedRows;  // [repeats] whose they are
+    private readonly Tensor? _repeatedRows; // [repeats] whose they are
     private readonly long _slots;
 
     /// <param name="rowOfSlot">The row that stands in each slot.</param>
@@ -70,7 +71,8 @@ internal sealed class RowPacking : IDisposable
         _slots = rowOfSlot.LongLength;
         _rowOfSlot = tensor(rowOfSlot, device: device).DetachFromDisposeScope();
         _slotOfRow = tensor(slotOfRow, device: device).DetachFromDisposeScope();
-        if (repeatedSlots.Length == 0) return;
+        if (repeatedSlots.Length == 0)
+            return;
         _repeatedSlots = tensor(repeatedSlots, device: device).DetachFromDisposeScope();
         _repeatedRows = tensor(repeatedSlots.Select(slot => rowOfSlot[slot]).ToArray(), device: device).DetachFromDisposeScope();
     }
@@ -89,8 +91,7 @@ internal sealed class RowPacking : IDisposable
     }
 
     /// <summary>[rows, n] to [slots, n] with zeros in padding and in repeated slots: the gradient of <see cref="Gather"/>.</summary>
-    public Tensor SpreadWithZeros(Tensor rows)
-        => rows.new_zeros(_slots, rows.shape[1]).index_copy_(0, _slotOfRow, rows);
+    public Tensor SpreadWithZeros(Tensor rows) => rows.new_zeros(_slots, rows.shape[1]).index_copy_(0, _slotOfRow, rows);
 
     public void Dispose()
     {

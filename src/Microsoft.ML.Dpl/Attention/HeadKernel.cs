@@ -3,9 +3,10 @@ using System.Numerics.Tensors;
 namespace Microsoft.ML.Dpl.Attention;
 
 /// <summary>
-/// The attention of <see cref="MixedAttention"/>, forward and backward, where every query of a sequence sees all its keys: one sequence and head after the other, whose scores lie in the processor's cache
-/// while softmax, mixture and products go over them, and whose queries, keys and values are used where the projection left them.
-/// On the calling thread alone beside <see cref="Sgemm"/>; equal input gives equal bits.
+/// The attention of <see cref="MixedAttention"/>, forward and backward, where every query of a sequence sees all its keys: one sequence and
+/// head after the other, whose scores lie in the processor's cache while softmax, mixture and products go over them, and whose queries,
+/// keys and values are used where the projection left them. On the calling thread alone beside <see cref="Sgemm"/>; equal input gives equal
+/// bits.
 /// </summary>
 /// <param name="sequences">Images.</param>
 /// <param name="queries">Queries of each.</param>
@@ -21,7 +22,8 @@ internal sealed unsafe class HeadKernel(int sequences, int queries, int keys, in
     // Rows of scores begin with a cache line.
     private readonly int _stride = (keys + 15) / 16 * 16;
 
-    /// <summary>Floats of <see cref="ForwardPass.Attention"/>: exp(score − largest) for [sequences, heads, queries, keys], rows padded. What they are divided by is multiplied into the shorter rows of values.</summary>
+    /// <summary>Floats of <see cref="ForwardPass.Attention"/>: exp(score − largest) for [sequences, heads, queries, keys], rows padded.
+    /// What they are divided by is multiplied into the shorter rows of values.</summary>
     public long AttentionSize => (long)sequences * heads * queries * _stride;
 
     /// <summary>Floats of <see cref="ForwardPass.Scratch"/> in the forward pass.</summary>
@@ -35,19 +37,25 @@ internal sealed unsafe class HeadKernel(int sequences, int queries, int keys, in
 
     public void Forward(in ForwardPass pass)
     {
-        int rows = _mixture.Rows, exponents = _mixture.Exponents;
-        float* promptWeights = pass.Scratch, exponentials = promptWeights + queries * rows;
+        int rows = _mixture.Rows,
+            exponents = _mixture.Exponents;
+        float* promptWeights = pass.Scratch,
+            exponentials = promptWeights + queries * rows;
         for (int sequence = 0; sequence < sequences; sequence++)
         {
             for (int head = 0; head < heads; head++)
             {
-                long unit = ((long)sequence * heads + head) * queries, at = (long)sequence * queries * _width + head * headWidth;
+                long unit = ((long)sequence * heads + head) * queries,
+                    at = (long)sequence * queries * _width + head * headWidth;
                 var q = new Sgemm.Matrix(pass.Queries + (long)sequence * queries * pass.QueryStride + head * headWidth, pass.QueryStride);
-                Sgemm.Matrix k = Keys(pass.Keys, pass.KeyStride, sequence, head), v = Keys(pass.Values, pass.KeyStride, sequence, head);
+                Sgemm.Matrix k = Keys(pass.Keys, pass.KeyStride, sequence, head),
+                    v = Keys(pass.Values, pass.KeyStride, sequence, head);
                 var attention = new Sgemm.Matrix(pass.Attention + unit * _stride, _stride);
-                float* shares = pass.Shares + unit * rows, totals = pass.Totals + unit;
+                float* shares = pass.Shares + unit * rows,
+                    totals = pass.Totals + unit;
                 Sgemm.Multiply(q, k.T, attention, queries, keys, headWidth);
-                if (rows > 0) Sgemm.Multiply(q, Prompts(pass.PromptKeys, head).T, new Sgemm.Matrix(shares, rows), queries, rows, headWidth);
+                if (rows > 0)
+                    Sgemm.Multiply(q, Prompts(pass.PromptKeys, head).T, new Sgemm.Matrix(shares, rows), queries, rows, headWidth);
                 for (int i = 0; i < queries; i++)
                 {
                     var scores = new Span<float>(attention.Start + (long)i * _stride, keys);
@@ -63,15 +71,33 @@ internal sealed unsafe class HeadKernel(int sequences, int queries, int keys, in
                 var tokensOnly = new Sgemm.Matrix(pass.TokensOnly + at, _width);
                 var output = new Sgemm.Matrix(pass.Output + at, _width);
                 for (int i = 0; i < queries; i++)
-                    pass.KeptInAll[unit + i] = _mixture.Mix(totals[i], all.Slice(i * exponents, exponents), pass.Weights, shares + i * rows, promptWeights + i * rows, pass.Kept + (unit + i) * _mixture.Candidates);
+                    pass.KeptInAll[unit + i] = _mixture.Mix(
+                        totals[i],
+                        all.Slice(i * exponents, exponents),
+                        pass.Weights,
+                        shares + i * rows,
+                        promptWeights + i * rows,
+                        pass.Kept + (unit + i) * _mixture.Candidates
+                    );
                 Sgemm.Multiply(attention, v, tokensOnly, queries, headWidth, keys);
-                if (rows > 0) Sgemm.Multiply(new Sgemm.Matrix(promptWeights, rows), Prompts(pass.PromptValues, head), output, queries, headWidth, rows);
+                if (rows > 0)
+                    Sgemm.Multiply(
+                        new Sgemm.Matrix(promptWeights, rows),
+                        Prompts(pass.PromptValues, head),
+                        output,
+                        queries,
+                        headWidth,
+                        rows
+                    );
                 for (int i = 0; i < queries; i++)
                 {
-                    Span<float> from = Row(tokensOnly, i), to = Row(output, i);
+                    Span<float> from = Row(tokensOnly, i),
+                        to = Row(output, i);
                     TensorPrimitives.Multiply(from, 1 / totals[i], from);
-                    if (rows > 0) TensorPrimitives.MultiplyAdd(from, pass.KeptInAll[unit + i], to, to);
-                    else from.CopyTo(to);
+                    if (rows > 0)
+                        TensorPrimitives.MultiplyAdd(from, pass.KeptInAll[unit + i], to, to);
+                    else
+                        from.CopyTo(to);
                 }
             }
         }
@@ -81,50 +107,92 @@ internal sealed unsafe class HeadKernel(int sequences, int queries, int keys, in
     public void Backward(in ForwardPass pass, in BackwardPass back)
     {
         int rows = _mixture.Rows;
-        float* scoreGradients = pass.Scratch, scaled = scoreGradients + queries * _stride, promptScores = scaled + queries * headWidth;
-        float* promptWeights = promptScores + queries * rows, subtrahends = promptWeights + queries * rows;
+        float* scoreGradients = pass.Scratch,
+            scaled = scoreGradients + queries * _stride,
+            promptScores = scaled + queries * headWidth;
+        float* promptWeights = promptScores + queries * rows,
+            subtrahends = promptWeights + queries * rows;
         var d = new Sgemm.Matrix(promptScores, rows);
         for (int sequence = 0; sequence < sequences; sequence++)
         {
             for (int head = 0; head < heads; head++)
             {
-                long unit = ((long)sequence * heads + head) * queries, at = (long)sequence * queries * _width + head * headWidth;
+                long unit = ((long)sequence * heads + head) * queries,
+                    at = (long)sequence * queries * _width + head * headWidth;
                 var gradient = new Sgemm.Matrix(back.OutputGradient + at, _width);
                 var tokensOnly = new Sgemm.Matrix(pass.TokensOnly + at, _width);
                 var q = new Sgemm.Matrix(pass.Queries + (long)sequence * queries * pass.QueryStride + head * headWidth, pass.QueryStride);
-                if (rows > 0) Sgemm.Multiply(gradient, Prompts(pass.PromptValues, head).T, d, queries, rows, headWidth);
+                if (rows > 0)
+                    Sgemm.Multiply(gradient, Prompts(pass.PromptValues, head).T, d, queries, rows, headWidth);
                 for (int i = 0; i < queries; i++)
                 {
                     float own = TensorPrimitives.Dot(Row(gradient, i), Row(tokensOnly, i));
                     subtrahends[i] = _mixture.Backward(
-                        own, pass.Weights, pass.Shares + (unit + i) * rows, pass.Kept + (unit + i) * _mixture.Candidates, promptScores + i * rows, promptWeights + i * rows, back.WeightGradients);
+                        own,
+                        pass.Weights,
+                        pass.Shares + (unit + i) * rows,
+                        pass.Kept + (unit + i) * _mixture.Candidates,
+                        promptScores + i * rows,
+                        promptWeights + i * rows,
+                        back.WeightGradients
+                    );
                 }
                 if (rows > 0 && back.PromptKeyGradients is not null)
                 {
                     Sgemm.Multiply(d.T, q, Prompts(back.PromptKeyGradients, head), rows, headWidth, queries, beta: 1);
-                    Sgemm.Multiply(new Sgemm.Matrix(promptWeights, rows).T, gradient, Prompts(back.PromptValueGradients, head), rows, headWidth, queries, beta: 1);
+                    Sgemm.Multiply(
+                        new Sgemm.Matrix(promptWeights, rows).T,
+                        gradient,
+                        Prompts(back.PromptValueGradients, head),
+                        rows,
+                        headWidth,
+                        queries,
+                        beta: 1
+                    );
                 }
-                if (back.QueryGradients is null) continue;
+                if (back.QueryGradients is null)
+                    continue;
 
-                Sgemm.Matrix k = Keys(pass.Keys, pass.KeyStride, sequence, head), v = Keys(pass.Values, pass.KeyStride, sequence, head);
-                Sgemm.Matrix attention = new(pass.Attention + unit * _stride, _stride), toScores = new(scoreGradients, _stride), toOutput = new(scaled, headWidth);
-                for (int i = 0; i < queries; i++) TensorPrimitives.Multiply(Row(gradient, i), pass.KeptInAll[unit + i] / pass.Totals[unit + i], Row(toOutput, i));
+                Sgemm.Matrix k = Keys(pass.Keys, pass.KeyStride, sequence, head),
+                    v = Keys(pass.Values, pass.KeyStride, sequence, head);
+                Sgemm.Matrix attention = new(pass.Attention + unit * _stride, _stride),
+                    toScores = new(scoreGradients, _stride),
+                    toOutput = new(scaled, headWidth);
+                for (int i = 0; i < queries; i++)
+                    TensorPrimitives.Multiply(Row(gradient, i), pass.KeptInAll[unit + i] / pass.Totals[unit + i], Row(toOutput, i));
                 Sgemm.Multiply(toOutput, v.T, toScores, queries, keys, headWidth);
                 for (int i = 0; i < queries; i++)
                 {
                     var scores = new Span<float>(scoreGradients + (long)i * _stride, keys);
-                    TensorPrimitives.AddMultiply(scores, -subtrahends[i] / pass.Totals[unit + i], new ReadOnlySpan<float>(attention.Start + (long)i * _stride, keys), scores);
+                    TensorPrimitives.AddMultiply(
+                        scores,
+                        -subtrahends[i] / pass.Totals[unit + i],
+                        new ReadOnlySpan<float>(attention.Start + (long)i * _stride, keys),
+                        scores
+                    );
                 }
-                var toQueries = new Sgemm.Matrix(back.QueryGradients + (long)sequence * queries * back.QueryGradientStride + head * headWidth, back.QueryGradientStride);
+                var toQueries = new Sgemm.Matrix(
+                    back.QueryGradients + (long)sequence * queries * back.QueryGradientStride + head * headWidth,
+                    back.QueryGradientStride
+                );
                 Sgemm.Multiply(toScores, k, toQueries, queries, headWidth, keys);
-                if (rows > 0) Sgemm.Multiply(d, Prompts(pass.PromptKeys, head), toQueries, queries, headWidth, rows, beta: 1);
+                if (rows > 0)
+                    Sgemm.Multiply(d, Prompts(pass.PromptKeys, head), toQueries, queries, headWidth, rows, beta: 1);
                 Sgemm.Multiply(toScores.T, q, Keys(back.KeyGradients, back.KeyGradientStride, sequence, head), keys, headWidth, queries);
-                Sgemm.Multiply(attention.T, toOutput, Keys(back.ValueGradients, back.KeyGradientStride, sequence, head), keys, headWidth, queries);
+                Sgemm.Multiply(
+                    attention.T,
+                    toOutput,
+                    Keys(back.ValueGradients, back.KeyGradientStride, sequence, head),
+                    keys,
+                    headWidth,
+                    queries
+                );
             }
         }
     }
 
-    private Sgemm.Matrix Keys(float* all, int stride, int sequence, int head) => new(all + (long)sequence * keys * stride + head * headWidth, stride);
+    private Sgemm.Matrix Keys(float* all, int stride, int sequence, int head) =>
+        new(all + (long)sequence * keys * stride + head * headWidth, stride);
 
     private Sgemm.Matrix Prompts(float* all, int head) => new(all + head * headWidth, 2 * _width);
 

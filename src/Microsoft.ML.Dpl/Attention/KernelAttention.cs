@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Attention;
 
 /// <summary>
-/// <see cref="MixedAttention"/> by kernels of our own: float32 on the CPU, on the calling thread. Along <see cref="RowPaths"/> by <see cref="PathKernel"/>, beside which products with the prompts of a layer
-/// are libtorch's; head by head by <see cref="HeadKernel"/>.
+/// <see cref="MixedAttention"/> by kernels of our own: float32 on the CPU, on the calling thread. Along <see cref="RowPaths"/> by
+/// <see cref="PathKernel"/>, beside which products with the prompts of a layer are libtorch's; head by head by <see cref="HeadKernel"/>.
 /// </summary>
 internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAttention>
 {
@@ -14,8 +14,15 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
     /// <summary>All tensors float32, contiguous and on the CPU.</summary>
     /// <inheritdoc cref="MixedAttention.Attend"/>
     /// <exception cref="ArgumentException">They are not, or do not fit the layout or the groups.</exception>
-    public static Tensor Attend(Tensor projected, Tensor? queries, Tensor? promptKeysValues, Tensor? weights, PromptGroups? groups, AttentionLayout layout, BackwardTensors backward)
-        => apply(projected, queries!, promptKeysValues!, weights!, groups!, layout, backward);
+    public static Tensor Attend(
+        Tensor projected,
+        Tensor? queries,
+        Tensor? promptKeysValues,
+        Tensor? weights,
+        PromptGroups? groups,
+        AttentionLayout layout,
+        BackwardTensors backward
+    ) => apply(projected, queries!, promptKeysValues!, weights!, groups!, layout, backward);
 
     public override Tensor forward(autograd.AutogradContext ctx, params object[] arguments)
     {
@@ -40,7 +47,9 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         State state = State.Of(ctx);
-        return state.Owner.Guard(MixedAttentionGradients.Arguments, () => state.Load(ctx).Backward(outputGradient.contiguous()).HandedOver(state.Owner));
+        return state.Owner.Guard(MixedAttentionGradients.Arguments, () =>
+            state.Load(ctx).Backward(outputGradient.contiguous()).HandedOver(state.Owner)
+        );
     }
 
     /// <summary>What the forward pass keeps for the backward pass.</summary>
@@ -50,17 +59,18 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
         public bool NeedsPrompts { get; init; }
         public bool NeedsWeights { get; init; }
 
-        public required Tensor Projected { get; init; }       // [rows, 3 · width], or [rows, 2 · width] beside separate queries
-        public Tensor? AskedAlone { get; init; }              // [queries, width]
-        public Tensor? PromptKeysValues { get; init; }        // [prompt rows, 2 · width]
-        public Tensor? Weights { get; init; }                 // [1 + candidates]
+        public required Tensor Projected { get; init; } // [rows, 3 · width], or [rows, 2 · width] beside separate queries
+        public Tensor? AskedAlone { get; init; } // [queries, width]
+        public Tensor? PromptKeysValues { get; init; } // [prompt rows, 2 · width]
+        public Tensor? Weights { get; init; } // [1 + candidates]
+
         // In the kernel's own order:
-        public Tensor? Shares { get; private set; }           // [heads, queries, prompt rows]
+        public Tensor? Shares { get; private set; } // [heads, queries, prompt rows]
         public Tensor? Attention { get; private set; }
-        public Tensor? Kept { get; private set; }             // [queries, heads, candidates]
-        public Tensor? KeptInAll { get; private set; }        // [queries, heads]
-        public Tensor? Totals { get; private set; }           // [queries, heads], head by head alone
-        public Tensor? TokensOnly { get; private set; }       // [queries, width]
+        public Tensor? Kept { get; private set; } // [queries, heads, candidates]
+        public Tensor? KeptInAll { get; private set; } // [queries, heads]
+        public Tensor? Totals { get; private set; } // [queries, heads], head by head alone
+        public Tensor? TokensOnly { get; private set; } // [queries, width]
 
         private long Queries => Layout.Paths?.Count ?? Layout.Sequences * Layout.Queries;
 
@@ -74,7 +84,8 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
 
         private PathKernel PathKernel => new(Layout.Paths!, Layout.Heads, Width / Layout.Heads, Lengths);
 
-        private HeadKernel HeadKernel => new((int)Layout.Sequences, (int)Layout.Queries, (int)Layout.Keys, Layout.Heads, Width / Layout.Heads, Lengths);
+        private HeadKernel HeadKernel =>
+            new((int)Layout.Sequences, (int)Layout.Queries, (int)Layout.Keys, Layout.Heads, Width / Layout.Heads, Lengths);
 
         public Tensor Forward()
         {
@@ -82,8 +93,10 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
             int heads = Layout.Heads;
             // Behind these nothing would notice: the kernels go by pointers.
             KernelTensor.Require(Projected, Rows, (long)Parts * Width);
-            if (AskedAlone is not null) KernelTensor.Require(AskedAlone, queries, Width);
-            else if (queries != Rows) throw new ArgumentException($"{queries} queries of {Rows} rows need projections of their own.");
+            if (AskedAlone is not null)
+                KernelTensor.Require(AskedAlone, queries, Width);
+            else if (queries != Rows)
+                throw new ArgumentException($"{queries} queries of {Rows} rows need projections of their own.");
             if (Groups is not null)
             {
                 KernelTensor.Require(PromptKeysValues!, Groups.Rows, 2L * Width);
@@ -93,9 +106,12 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
             Tensor output = Projected.new_empty([queries, Width]);
             TokensOnly = Projected.new_empty([queries, Width]);
             KeptInAll = Projected.new_empty([queries, heads]);
-            if (Layout.Paths is null) ForwardByHead(output);
-            else ForwardAlongPaths(output);
-            if (!NeedsTokens) Attention = null;
+            if (Layout.Paths is null)
+                ForwardByHead(output);
+            else
+                ForwardAlongPaths(output);
+            if (!NeedsTokens)
+                Attention = null;
             return output;
         }
 
@@ -103,10 +119,13 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
         {
             // The kernel would not look at these.
             if (Layout is not { Mask: null, SharedKeys: 0, KeyPacking: null, QueryPacking: null } || !Sgemm.IsAvailable)
-                throw new ArgumentException("Attention goes head by head only without mask, shared keys and packing, and where libtorch exports its BLAS.");
+                throw new ArgumentException(
+                    "Attention goes head by head only without mask, shared keys and packing, and where libtorch exports its BLAS."
+                );
             HeadKernel kernel = HeadKernel;
             (Attention, Totals) = (Projected.new_empty([kernel.AttentionSize]), Projected.new_empty([kernel.TotalsSize]));
-            if (Groups is not null) Shares = Projected.new_empty([Layout.Heads, Queries, Groups.Rows]);
+            if (Groups is not null)
+                Shares = Projected.new_empty([Layout.Heads, Queries, Groups.Rows]);
             using Tensor scratch = Projected.new_empty([kernel.ForwardScratch]);
             kernel.Forward(Pass(output, promptWeights: null, scratch));
         }
@@ -121,13 +140,17 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
                 promptWeights = empty_like(Shares);
             }
             PathKernel.Forward(Pass(output, promptWeights));
-            if (promptWeights is not null) ByHead(output, 0, 1).add_(bmm(promptWeights, Prompt(1)));
+            if (promptWeights is not null)
+                ByHead(output, 0, 1).add_(bmm(promptWeights, Prompt(1)));
         }
 
         /// <param name="gradient">[queries, width]</param>
         public MixedAttentionGradients Backward(Tensor gradient)
         {
-            Tensor? toProjected = !NeedsTokens ? null : Layout.Paths is null ? empty_like(Projected) : zeros_like(Projected), toAsked = NeedsTokens && AskedAlone is not null ? empty_like(AskedAlone) : null;
+            Tensor? toProjected = !NeedsTokens ? null
+                : Layout.Paths is null ? empty_like(Projected)
+                : zeros_like(Projected),
+                toAsked = NeedsTokens && AskedAlone is not null ? empty_like(AskedAlone) : null;
             Tensor? toPrompts;
             var toWeights = new double[1 + (Groups?.Count ?? 0)];
             fixed (double* weightGradients = toWeights)
@@ -145,7 +168,12 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
                 };
                 toPrompts = Layout.Paths is null ? BackwardByHead(back) : BackwardAlongPaths(back, gradient, toProjected, toAsked);
             }
-            return new MixedAttentionGradients(toProjected, toAsked, toPrompts, NeedsWeights ? NativeTensor.From(Array.ConvertAll(toWeights, value => (float)value)) : null);
+            return new MixedAttentionGradients(
+                toProjected,
+                toAsked,
+                toPrompts,
+                NeedsWeights ? NativeTensor.From(Array.ConvertAll(toWeights, value => (float)value)) : null
+            );
         }
 
         private Tensor? BackwardByHead(BackwardPass back)
@@ -164,22 +192,54 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
 
         private Tensor? BackwardAlongPaths(BackwardPass back, Tensor gradient, Tensor? toProjected, Tensor? toAsked)
         {
-            Tensor? scores = Groups is null ? null : bmm(ByHead(gradient, 0, 1), Prompt(1).transpose(1, 2)), promptWeights = scores is not null && NeedsPrompts ? empty_like(scores) : null;
+            Tensor? scores = Groups is null ? null : bmm(ByHead(gradient, 0, 1), Prompt(1).transpose(1, 2)),
+                promptWeights = scores is not null && NeedsPrompts ? empty_like(scores) : null;
             back.ScoreGradients = KernelTensor.Pointer(scores);
             PathKernel.Backward(Pass(output: null, promptWeights), back);
-            if (scores is not null && NeedsTokens) (toAsked is null ? ByHead(toProjected!, 0, Parts) : ByHead(toAsked, 0, 1)).add_(bmm(scores, Prompt(0)));
-            if (promptWeights is null) return null;
-            Tensor toKeys = bmm(scores!.transpose(1, 2), Asked), toValues = bmm(promptWeights.transpose(1, 2), ByHead(gradient, 0, 1)); // [heads, prompt rows, headWidth]
+            if (scores is not null && NeedsTokens)
+                (toAsked is null ? ByHead(toProjected!, 0, Parts) : ByHead(toAsked, 0, 1)).add_(bmm(scores, Prompt(0)));
+            if (promptWeights is null)
+                return null;
+            Tensor toKeys = bmm(scores!.transpose(1, 2), Asked),
+                toValues = bmm(promptWeights.transpose(1, 2), ByHead(gradient, 0, 1)); // [heads, prompt rows, headWidth]
             return stack([toKeys, toValues]).permute(2, 0, 1, 3).reshape(Groups!.Rows, -1);
         }
 
         public void Save(autograd.AutogradContext ctx)
         {
-            List<Tensor> tensors = [Projected, AskedAlone!, PromptKeysValues!, Weights!, Shares!, Attention!, Kept!, KeptInAll!, Totals!, TokensOnly!];
+            List<Tensor> tensors =
+            [
+                Projected,
+                AskedAlone!,
+                PromptKeysValues!,
+                Weights!,
+                Shares!,
+                Attention!,
+                Kept!,
+                KeptInAll!,
+                Totals!,
+                TokensOnly!,
+            ];
             // The first four are inputs; the rest was made in the forward's scope.
-            foreach (Tensor? made in tensors.Skip(4)) made?.MoveToOuterDisposeScope();
+            foreach (Tensor? made in tensors.Skip(4))
+                made?.MoveToOuterDisposeScope();
             ctx.save_for_backward(tensors);
-            ctx.save_data("state", this with { Projected = null!, AskedAlone = null, PromptKeysValues = null, Weights = null, Shares = null, Attention = null, Kept = null, KeptInAll = null, Totals = null, TokensOnly = null });
+            ctx.save_data(
+                "state",
+                this with
+                {
+                    Projected = null!,
+                    AskedAlone = null,
+                    PromptKeysValues = null,
+                    Weights = null,
+                    Shares = null,
+                    Attention = null,
+                    Kept = null,
+                    KeptInAll = null,
+                    Totals = null,
+                    TokensOnly = null,
+                }
+            );
         }
 
         public static State Of(autograd.AutogradContext ctx) => (State)ctx.get_data("state");
@@ -188,12 +248,25 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
         public State Load(autograd.AutogradContext ctx)
         {
             List<Tensor> t = ctx.get_saved_variables();
-            return this with { Projected = t[0], AskedAlone = t[1], PromptKeysValues = t[2], Weights = t[3], Shares = t[4], Attention = t[5], Kept = t[6], KeptInAll = t[7], Totals = t[8], TokensOnly = t[9] };
+            return this with
+            {
+                Projected = t[0],
+                AskedAlone = t[1],
+                PromptKeysValues = t[2],
+                Weights = t[3],
+                Shares = t[4],
+                Attention = t[5],
+                Kept = t[6],
+                KeptInAll = t[7],
+                Totals = t[8],
+                TokensOnly = t[9],
+            };
         }
 
         private ForwardPass Pass(Tensor? output, Tensor? promptWeights, Tensor? scratch = null)
         {
-            float* projected = KernelTensor.Pointer(Projected), promptKeys = KernelTensor.Pointer(PromptKeysValues);
+            float* projected = KernelTensor.Pointer(Projected),
+                promptKeys = KernelTensor.Pointer(PromptKeysValues);
             return new ForwardPass
             {
                 Queries = AskedAlone is null ? projected : KernelTensor.Pointer(AskedAlone),
@@ -223,6 +296,7 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
         private Tensor Prompt(int part) => ByHead(PromptKeysValues!, part, 2);
 
         /// <summary>One part of [n, parts · width] as [heads, n, headWidth], a view.</summary>
-        private Tensor ByHead(Tensor rows, int part, int parts) => rows.view(rows.shape[0], parts, Layout.Heads, -1).select(1, part).permute(1, 0, 2);
+        private Tensor ByHead(Tensor rows, int part, int parts) =>
+            rows.view(rows.shape[0], parts, Layout.Heads, -1).select(1, part).permute(1, 0, 2);
     }
 }

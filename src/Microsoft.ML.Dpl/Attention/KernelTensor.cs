@@ -15,8 +15,15 @@ internal static unsafe class KernelTensor
     /// <exception cref="ArgumentException">Not contiguous float32 of that shape on the CPU.</exception>
     public static void Require(Tensor values, params ReadOnlySpan<long> shape)
     {
-        if (!values.shape.AsSpan().SequenceEqual(shape)) throw new ArgumentException($"A tensor of [{string.Join(", ", values.shape)}] stands where the layout has [{string.Join(", ", shape.ToArray())}].");
-        if (values.dtype != ScalarType.Float32 || values.device_type != DeviceType.CPU || !values.is_contiguous()) throw new ArgumentException($"A tensor is {values.dtype} on {values.device}{(values.is_contiguous() ? "" : ", not contiguous")}: kernels on the CPU take contiguous float32.");
+        if (!values.shape.AsSpan().SequenceEqual(shape))
+            throw new ArgumentException(
+                $"A tensor of [{string.Join(", ", values.shape)}] stands where the layout has [{string.Join(", ", shape.ToArray())}]."
+            );
+        if (values.dtype != ScalarType.Float32 || values.device_type != DeviceType.CPU || !values.is_contiguous())
+            throw new ArgumentException(
+                $"A tensor is {values.dtype} on {values.device}{(values.is_contiguous() ? "" : ", not contiguous")}: kernels on the "
+                    + "CPU take contiguous float32."
+            );
     }
 
     /// <summary>Where a contiguous tensor's values begin; null for null.</summary>
@@ -24,7 +31,8 @@ internal static unsafe class KernelTensor
     /// <param name="mostInSpan">Values that one span can hold.</param>
     public static float* Pointer(Tensor? values, long mostInSpan = MostInSpan)
     {
-        if (values is null) return null;
+        if (values is null)
+            return null;
         float* start;
         if (values.NumberOfElements <= mostInSpan)
         {
@@ -40,8 +48,12 @@ internal static unsafe class KernelTensor
         return start;
     }
 
-    /// <summary>Views may begin anywhere in their storage: how far in is the same in every run, where the storage lies need not be.</summary>
+    /// <summary>Views may begin anywhere in their storage: how far in is the same in every run, where the storage lies need not
+    /// be.</summary>
     [Conditional("DEBUG")]
-    private static void CheckAlignment(Tensor values, float* start)
-        => Debug.Assert((nuint)(start - values.storage_offset()) % NativeTensor.Alignment == 0, $"A tensor's storage is not aligned to {NativeTensor.Alignment} bytes; see {nameof(NativeTensor)}.");
+    private static void CheckAlignment(Tensor values, float* start) =>
+        Debug.Assert(
+            (nuint)(start - values.storage_offset()) % NativeTensor.Alignment == 0,
+            $"A tensor's storage is not aligned to {NativeTensor.Alignment} bytes; see {nameof(NativeTensor)}."
+        );
 }

@@ -14,7 +14,8 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
     public override string Name => nameof(MixedAttention);
 
     /// <summary>Prompted attention over one block's projections; differentiable in every tensor given.</summary>
-    /// <param name="projected">[rows, 3 · width] Q, K, V of the rows, Q scaled; or [rows, 2 · width] K, V where <paramref name="queries"/> is given</param>
+    /// <param name="projected">[rows, 3 · width] Q, K, V of the rows, Q scaled; or [rows, 2 · width] K, V where <paramref name="queries"/>
+    /// is given</param>
     /// <param name="queries">[query rows, width], scaled; null: every row asks</param>
     /// <param name="promptKeysValues">[Σ lengths, 2 · width], or null without prompts</param>
     /// <param name="weights">[1 + candidates], or null without prompts</param>
@@ -22,8 +23,16 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
     /// <param name="layout">Which rows attend to which.</param>
     /// <param name="backward">Owner of the gradients until the step ends.</param>
     /// <returns>[query rows, width] in the caller's dispose scope.</returns>
-    public static Tensor Attend(Tensor projected, Tensor? queries, Tensor? promptKeysValues, Tensor? weights, PromptGroups? groups, AttentionLayout layout, BackwardTensors backward)
-        => layout.HasKernel && projected.dtype == ScalarType.Float32
+    public static Tensor Attend(
+        Tensor projected,
+        Tensor? queries,
+        Tensor? promptKeysValues,
+        Tensor? weights,
+        PromptGroups? groups,
+        AttentionLayout layout,
+        BackwardTensors backward
+    ) =>
+        layout.HasKernel && projected.dtype == ScalarType.Float32
             ? KernelAttention.Attend(projected, queries, promptKeysValues, weights, groups, layout, backward)
             : apply(projected, queries!, promptKeysValues!, weights!, groups!, layout, backward);
 
@@ -37,13 +46,18 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
         var groups = arguments[4] as PromptGroups;
         var layout = (AttentionLayout)arguments[5];
 
-        long width = projected.shape[1] / (queries is null ? 3 : 2), headWidth = width / layout.Heads;
+        long width = projected.shape[1] / (queries is null ? 3 : 2),
+            headWidth = width / layout.Heads;
         Tensor[] parts = ToHeads(layout.KeyPacking?.Spread(projected) ?? projected, layout, layout.Keys, queries is null ? 3 : 2);
-        Tensor q = (queries is null ? parts[0] : ToHeads(layout.QueryPacking?.Spread(queries) ?? queries, layout, layout.Queries, 1)[0]).contiguous();
-        Tensor k = WithSharedKeys(parts[^2], layout), v = WithSharedKeys(parts[^1], layout);
+        Tensor q = (
+            queries is null ? parts[0] : ToHeads(layout.QueryPacking?.Spread(queries) ?? queries, layout, layout.Queries, 1)[0]
+        ).contiguous();
+        Tensor k = WithSharedKeys(parts[^2], layout),
+            v = WithSharedKeys(parts[^1], layout);
 
         Tensor scores = Product(Flat(q), Flat(k).transpose(1, 2)); // [heads · sequences, queries, shared + keys]
-        if (layout.Mask is not null) scores.view(layout.Heads, layout.Sequences, layout.Queries, -1).add_(layout.Mask);
+        if (layout.Mask is not null)
+            scores.view(layout.Heads, layout.Sequences, layout.Queries, -1).add_(layout.Mask);
         Tensor attention = scores.softmax(-1);
         Tensor factor = As(attention, v.dtype);
         Tensor tokensOnly = Product(factor, Flat(v)); // [heads · sequences, queries, headWidth]
@@ -57,12 +71,15 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
             Q = q,
             TokensOnly = tokensOnly,
         };
-        if (saved.NeedsTokens) (saved.K, saved.V, saved.Attention) = (k, v, factor);
+        if (saved.NeedsTokens)
+            (saved.K, saved.V, saved.Attention) = (k, v, factor);
         if (groups is not null)
         {
             Tensor[] prompt = groups.Spread(promptKeysValues!).view(-1, 2, layout.Heads, headWidth).permute(1, 2, 0, 3).unbind(0);
-            Tensor promptK = prompt[0].contiguous(), promptV = prompt[1].contiguous(); // [heads, slots, headWidth]
-            Tensor promptScores = groups.MaskPadding(Product(q.view(layout.Heads, -1, headWidth), promptK.transpose(1, 2)))
+            Tensor promptK = prompt[0].contiguous(),
+                promptV = prompt[1].contiguous(); // [heads, slots, headWidth]
+            Tensor promptScores = groups
+                .MaskPadding(Product(q.view(layout.Heads, -1, headWidth), promptK.transpose(1, 2)))
                 .view(-1, groups.Count, groups.Longest); // [heads · sequences · queries, candidates, longest]
 
             // log Z of the tokens: the largest weight of a softmax is exp(largest score − log Z).
@@ -74,7 +91,14 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
             Tensor keptInAll = kept.mv(mixture).add_(weights[0]).view(tokensOnly.shape[0], -1, 1);
             Tensor promptWeights = (shares * mixture.unsqueeze(-1)).view(layout.Heads, -1, groups.Count * groups.Longest);
             output = (tokensOnly * keptInAll).add_(Product(promptWeights, promptV).view_as(tokensOnly));
-            (saved.PromptK, saved.PromptV, saved.Kept, saved.Shares, saved.KeptInAll, saved.Weights) = (promptK, promptV, kept, shares, keptInAll, weights);
+            (saved.PromptK, saved.PromptV, saved.Kept, saved.Shares, saved.KeptInAll, saved.Weights) = (
+                promptK,
+                promptV,
+                kept,
+                shares,
+                keptInAll,
+                weights
+            );
         }
 
         Tensor rows = FromHeads([output.view(layout.Heads, layout.Sequences, layout.Queries, headWidth)], layout, projected.dtype);
@@ -98,8 +122,8 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
     internal static Tensor As(Tensor values, ScalarType type) => values.dtype == type ? values : values.to(type);
 
     /// <summary>[sequences · n, parts · width] to parts of [heads, sequences, n, headWidth], views.</summary>
-    private static Tensor[] ToHeads(Tensor rows, AttentionLayout layout, long n, int parts)
-        => rows.view(layout.Sequences, n, parts, layout.Heads, -1).permute(2, 3, 0, 1, 4).unbind(0);
+    private static Tensor[] ToHeads(Tensor rows, AttentionLayout layout, long n, int parts) =>
+        rows.view(layout.Sequences, n, parts, layout.Heads, -1).permute(2, 3, 0, 1, 4).unbind(0);
 
     /// <summary>The reverse of <see cref="ToHeads"/>, one copy.</summary>
     /// <param name="parts">Each [heads, sequences, n, headWidth].</param>
@@ -107,16 +131,20 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
     /// <param name="type">Of the result.</param>
     internal static Tensor FromHeads(Tensor[] parts, AttentionLayout layout, ScalarType type)
     {
-        long n = parts[0].shape[2], headWidth = parts[0].shape[3];
-        if (parts.Length == 1) return As(parts[0], type).permute(1, 2, 0, 3).reshape(layout.Sequences * n, layout.Heads * headWidth);
+        long n = parts[0].shape[2],
+            headWidth = parts[0].shape[3];
+        if (parts.Length == 1)
+            return As(parts[0], type).permute(1, 2, 0, 3).reshape(layout.Sequences * n, layout.Heads * headWidth);
         Tensor rows = parts[0].new_empty([layout.Sequences, n, parts.Length, layout.Heads, headWidth], dtype: type);
-        for (int part = 0; part < parts.Length; part++) rows.select(2, part).copy_(parts[part].permute(1, 2, 0, 3));
+        for (int part = 0; part < parts.Length; part++)
+            rows.select(2, part).copy_(parts[part].permute(1, 2, 0, 3));
         return rows.view(layout.Sequences * n, -1);
     }
 
     private static Tensor WithSharedKeys(Tensor own, AttentionLayout layout)
     {
-        if (layout.SharedKeys == 0) return own.contiguous();
+        if (layout.SharedKeys == 0)
+            return own.contiguous();
         Tensor shared = own.select(1, 0).narrow(1, 0, layout.SharedKeys).unsqueeze(1).expand(-1, layout.Sequences, -1, -1);
         return cat([shared, own], 2);
     }

@@ -12,7 +12,8 @@ internal sealed record MixedAttentionGradients(Tensor? Projected, Tensor? Querie
     /// <param name="owner">Owns them from now on.</param>
     public List<Tensor> HandedOver(BackwardTensors owner)
     {
-        foreach (Tensor? gradient in new[] { Projected, Queries, PromptKeysValues, Weights }) owner.Keep(gradient);
+        foreach (Tensor? gradient in new[] { Projected, Queries, PromptKeysValues, Weights })
+            owner.Keep(gradient);
         return [Projected!, Queries!, PromptKeysValues!, Weights!, null!, null!, null!];
     }
 }
@@ -28,17 +29,17 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
     public bool NeedsPrompts { get; init; }
     public bool NeedsWeights { get; init; }
 
-    public required Tensor Q { get; set; }           // [heads, sequences, queries, headWidth]
-    public required Tensor TokensOnly { get; set; }  // [heads · sequences, queries, headWidth]
-    public Tensor? K { get; set; }                   // [heads, sequences, shared + keys, headWidth]
+    public required Tensor Q { get; set; } // [heads, sequences, queries, headWidth]
+    public required Tensor TokensOnly { get; set; } // [heads · sequences, queries, headWidth]
+    public Tensor? K { get; set; } // [heads, sequences, shared + keys, headWidth]
     public Tensor? V { get; set; }
-    public Tensor? Attention { get; set; }           // [heads · sequences, queries, shared + keys]
-    public Tensor? PromptK { get; set; }             // [heads, slots, headWidth]
+    public Tensor? Attention { get; set; } // [heads · sequences, queries, shared + keys]
+    public Tensor? PromptK { get; set; } // [heads, slots, headWidth]
     public Tensor? PromptV { get; set; }
-    public Tensor? Kept { get; set; }                // σ_c [heads · sequences · queries, candidates]
-    public Tensor? Shares { get; set; }              // [heads · sequences · queries, candidates, longest]
-    public Tensor? KeptInAll { get; set; }           // a_0 + Σ a_c σ_c [heads · sequences, queries, 1]
-    public Tensor? Weights { get; set; }             // [1 + candidates]
+    public Tensor? Kept { get; set; } // σ_c [heads · sequences · queries, candidates]
+    public Tensor? Shares { get; set; } // [heads · sequences · queries, candidates, longest]
+    public Tensor? KeptInAll { get; set; } // a_0 + Σ a_c σ_c [heads · sequences, queries, 1]
+    public Tensor? Weights { get; set; } // [1 + candidates]
 
     public RowPacking? OutputPacking => SeparateQueries ? Layout.QueryPacking : Layout.KeyPacking;
 
@@ -46,9 +47,27 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
     {
         List<Tensor> tensors = [Q, TokensOnly, K!, V!, Attention!, PromptK!, PromptV!, Kept!, Shares!, KeptInAll!, Weights!];
         // The weights are an input and belong to the caller; the rest was made in the forward's scope.
-        foreach (Tensor? tensor in tensors) if (tensor is not null && !ReferenceEquals(tensor, Weights)) tensor.MoveToOuterDisposeScope();
+        foreach (Tensor? tensor in tensors)
+            if (tensor is not null && !ReferenceEquals(tensor, Weights))
+                tensor.MoveToOuterDisposeScope();
         ctx.save_for_backward(tensors);
-        ctx.save_data("state", this with { Q = null!, TokensOnly = null!, K = null, V = null, Attention = null, PromptK = null, PromptV = null, Kept = null, Shares = null, KeptInAll = null, Weights = null });
+        ctx.save_data(
+            "state",
+            this with
+            {
+                Q = null!,
+                TokensOnly = null!,
+                K = null,
+                V = null,
+                Attention = null,
+                PromptK = null,
+                PromptV = null,
+                Kept = null,
+                Shares = null,
+                KeptInAll = null,
+                Weights = null,
+            }
+        );
     }
 
     public static MixedAttentionState Of(autograd.AutogradContext ctx) => (MixedAttentionState)ctx.get_data("state");
@@ -57,7 +76,20 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
     public MixedAttentionState Load(autograd.AutogradContext ctx)
     {
         List<Tensor> t = ctx.get_saved_variables();
-        return this with { Q = t[0], TokensOnly = t[1], K = t[2], V = t[3], Attention = t[4], PromptK = t[5], PromptV = t[6], Kept = t[7], Shares = t[8], KeptInAll = t[9], Weights = t[10] };
+        return this with
+        {
+            Q = t[0],
+            TokensOnly = t[1],
+            K = t[2],
+            V = t[3],
+            Attention = t[4],
+            PromptK = t[5],
+            PromptV = t[6],
+            Kept = t[7],
+            Shares = t[8],
+            KeptInAll = t[9],
+            Weights = t[10],
+        };
     }
 
     public MixedAttentionGradients Backward(Tensor outputGradient)
@@ -67,13 +99,17 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
         Tensor slots = OutputPacking?.SpreadWithZeros(outputGradient) ?? outputGradient;
         // Factors of products have the projections' type, sums and what lies between are float32.
         ScalarType type = Q.dtype;
-        Tensor factorO = slots.view(Layout.Sequences, Layout.Queries, heads, headWidth).permute(2, 0, 1, 3).contiguous(); // [heads, sequences, queries, headWidth]
+        // [heads, sequences, queries, headWidth]
+        Tensor factorO = slots.view(Layout.Sequences, Layout.Queries, heads, headWidth).permute(2, 0, 1, 3).contiguous();
         Tensor dO = MixedAttention.As(factorO, ScalarType.Float32);
         Tensor dOFlat = MixedAttention.Flat(dO);
         Tensor ownProduct = (dOFlat * TokensOnly).sum(-1, keepdim: true); // A [heads · sequences, queries, 1]
 
-        Tensor? dPrompts = null, dWeights = null, dQ = null;
-        Tensor tokenGradient = dOFlat, subtrahend = ownProduct;
+        Tensor? dPrompts = null,
+            dWeights = null,
+            dQ = null;
+        Tensor tokenGradient = dOFlat,
+            subtrahend = ownProduct;
         if (Groups is not null)
         {
             Tensor mixture = Weights!.narrow(0, 1, Groups.Count);
@@ -81,7 +117,8 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
             Tensor dByHead = factorO.view(heads, -1, headWidth);
             Tensor d = MixedAttention.Product(dByHead, PromptV!.transpose(1, 2)).view(-1, Groups.Count, Groups.Longest); // D_j
             Tensor b = (Shares! * d).sum(-1).add_(Kept! * a); // B_c
-            if (NeedsWeights) dWeights = cat([a.sum().view(1), b.sum(0L)]);
+            if (NeedsWeights)
+                dWeights = cat([a.sum().view(1), b.sum(0L)]);
             Tensor weightedKept = Kept! * mixture;
             subtrahend = (weightedKept * b).sum(-1, keepdim: true).add_(a * Weights[0]).view_as(ownProduct);
             tokenGradient = dOFlat * KeptInAll!;
@@ -92,14 +129,22 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
             {
                 Tensor dK = MixedAttention.Product(dScores.transpose(1, 2), Q.view(heads, -1, headWidth)); // [heads, slots, headWidth]
                 Tensor dV = MixedAttention.Product(promptWeights.view_as(dScores).transpose(1, 2), dByHead);
-                dPrompts = MixedAttention.As(Groups.Gather(stack([dK, dV]).permute(2, 0, 1, 3).reshape(Groups.Count * Groups.Longest, -1)), type);
+                dPrompts = MixedAttention.As(
+                    Groups.Gather(stack([dK, dV]).permute(2, 0, 1, 3).reshape(Groups.Count * Groups.Longest, -1)),
+                    type
+                );
             }
-            if (NeedsTokens) dQ = MixedAttention.Product(dScores, PromptK!).view_as(dO);
+            if (NeedsTokens)
+                dQ = MixedAttention.Product(dScores, PromptK!).view_as(dO);
         }
 
-        if (!NeedsTokens) return new MixedAttentionGradients(null, null, dPrompts, dWeights);
+        if (!NeedsTokens)
+            return new MixedAttentionGradients(null, null, dPrompts, dWeights);
         Tensor tokenFactor = MixedAttention.As(tokenGradient, type);
-        Tensor dTokenScores = MixedAttention.As(MixedAttention.Product(tokenFactor, MixedAttention.Flat(V!).transpose(1, 2)).sub_(subtrahend).mul_(Attention!), type);
+        Tensor dTokenScores = MixedAttention.As(
+            MixedAttention.Product(tokenFactor, MixedAttention.Flat(V!).transpose(1, 2)).sub_(subtrahend).mul_(Attention!),
+            type
+        );
         Tensor dQTokens = MixedAttention.Product(dTokenScores, MixedAttention.Flat(K!)).view_as(dO);
         dQ = dQ is null ? dQTokens : dQTokens.add_(dQ);
         Tensor dKeys = WithoutSharedKeys(MixedAttention.Product(dTokenScores.transpose(1, 2), MixedAttention.Flat(Q)).view_as(K!));
@@ -118,7 +163,8 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
     /// <summary>Adds what all sequences sent to the shared keys to the first sequence's own keys, whose leading ones they are.</summary>
     private Tensor WithoutSharedKeys(Tensor gradient)
     {
-        if (Layout.SharedKeys == 0) return gradient;
+        if (Layout.SharedKeys == 0)
+            return gradient;
         Tensor shared = gradient.narrow(2, 0, Layout.SharedKeys).sum(1); // [heads, shared, headWidth]
         Tensor own = gradient.narrow(2, Layout.SharedKeys, Layout.Keys);
         own.select(1, 0).narrow(1, 0, Layout.SharedKeys).add_(shared);

@@ -11,16 +11,18 @@ internal sealed class PromptGroups : IDisposable
 {
     private readonly Tensor? _rowOfSlot; // [candidates · longest]; null when no padding is needed
     private readonly Tensor? _slotOfRow; // [rows]
-    private readonly Tensor? _mask;      // [candidates · longest], −∞ in padding
+    private readonly Tensor? _mask; // [candidates · longest], −∞ in padding
 
     /// <param name="lengths">Rows of each candidate, all at least 1.</param>
     /// <param name="device">Where the index tensors live.</param>
     public PromptGroups(IReadOnlyList<int> lengths, Device device)
     {
-        if (lengths.Count == 0 || lengths.Any(n => n < 1)) throw new ArgumentException("Every candidate needs at least one prompt row.", nameof(lengths));
+        if (lengths.Count == 0 || lengths.Any(n => n < 1))
+            throw new ArgumentException("Every candidate needs at least one prompt row.", nameof(lengths));
         Lengths = [.. lengths];
         Longest = lengths.Max();
-        if (lengths.All(n => n == Longest)) return;
+        if (lengths.All(n => n == Longest))
+            return;
 
         var rowOfSlot = new long[Count * Longest];
         var mask = new float[Count * Longest];

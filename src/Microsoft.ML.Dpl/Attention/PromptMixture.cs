@@ -1,6 +1,7 @@
 namespace Microsoft.ML.Dpl.Attention;
 
-/// <summary>What <see cref="MixedAttention"/> does with the prompts of one query and head, once their scores and the tokens' softmax are there.</summary>
+/// <summary>What <see cref="MixedAttention"/> does with the prompts of one query and head, once their scores and the tokens' softmax are
+/// there.</summary>
 /// <param name="lengths">Prompt rows of each candidate; empty: no prompts.</param>
 internal sealed unsafe class PromptMixture(int[] lengths)
 {
@@ -23,8 +24,10 @@ internal sealed unsafe class PromptMixture(int[] lengths)
         {
             int end = j + lengths[c];
             float larger = largest;
-            for (int i = j; i < end; i++) larger = Math.Max(larger, scores[i]);
-            for (; j < end; j++) exponents[j] = scores[j] - larger;
+            for (int i = j; i < end; i++)
+                larger = Math.Max(larger, scores[i]);
+            for (; j < end; j++)
+                exponents[j] = scores[j] - larger;
             exponents[Rows + c] = largest - larger;
         }
     }
@@ -38,15 +41,20 @@ internal sealed unsafe class PromptMixture(int[] lengths)
     /// <returns>a_0 + Σ a_c σ_c: what the attention over the tokens alone is multiplied by.</returns>
     public float Mix(float total, ReadOnlySpan<float> exponentials, float* weights, float* shares, float* promptWeights, float* kept)
     {
-        if (lengths.Length == 0) return 1;
+        if (lengths.Length == 0)
+            return 1;
         float inAll = weights[0];
         for (int c = 0, j = 0; c < lengths.Length; c++)
         {
             int end = j + lengths[c];
-            float ofTokens = total * exponentials[Rows + c], ofPrompt = 0, weight = weights[1 + c];
-            for (int i = j; i < end; i++) ofPrompt += exponentials[i];
+            float ofTokens = total * exponentials[Rows + c],
+                ofPrompt = 0,
+                weight = weights[1 + c];
+            for (int i = j; i < end; i++)
+                ofPrompt += exponentials[i];
             float inverseTotal = 1 / (ofTokens + ofPrompt);
-            for (; j < end; j++) promptWeights[j] = weight * (shares[j] = exponentials[j] * inverseTotal);
+            for (; j < end; j++)
+                promptWeights[j] = weight * (shares[j] = exponentials[j] * inverseTotal);
             kept[c] = ofTokens * inverseTotal;
             inAll += weight * kept[c];
         }
@@ -62,22 +70,34 @@ internal sealed unsafe class PromptMixture(int[] lengths)
     /// <param name="promptWeights">[rows] a_c times the shares, written; null: not asked for.</param>
     /// <param name="weightGradients">[1 + candidates] added to.</param>
     /// <returns>a_0 A + Σ a_c σ_c B_c: what is subtracted in the tokens' gradients.</returns>
-    public float Backward(float own, float* weights, float* shares, float* kept, float* scores, float* promptWeights, double* weightGradients)
+    public float Backward(
+        float own,
+        float* weights,
+        float* shares,
+        float* kept,
+        float* scores,
+        float* promptWeights,
+        double* weightGradients
+    )
     {
-        if (lengths.Length == 0) return own;
+        if (lengths.Length == 0)
+            return own;
         float subtrahend = weights[0] * own;
         weightGradients[0] += own;
         for (int c = 0, j = 0; c < lengths.Length; c++)
         {
             int end = j + lengths[c];
-            float b = kept[c] * own, weight = weights[1 + c]; // B_c
-            for (int i = j; i < end; i++) b += shares[i] * scores[i];
+            float b = kept[c] * own,
+                weight = weights[1 + c]; // B_c
+            for (int i = j; i < end; i++)
+                b += shares[i] * scores[i];
             weightGradients[1 + c] += b;
             subtrahend += weight * kept[c] * b;
             for (; j < end; j++)
             {
                 float promptWeight = weight * shares[j];
-                if (promptWeights is not null) promptWeights[j] = promptWeight;
+                if (promptWeights is not null)
+                    promptWeights[j] = promptWeight;
                 scores[j] = promptWeight * (scores[j] - b);
             }
         }

@@ -1,8 +1,9 @@
 namespace Microsoft.ML.Dpl.Attention;
 
 /// <summary>
-/// Which key rows each query attends to, where texts that begin alike share rows: those from the first token to its own, at most a few dozen. The same as an <see cref="AttentionLayout"/>'s
-/// sequences, shared keys, packing and mask say, without padding and with every row once.
+/// Which key rows each query attends to, where texts that begin alike share rows: those from the first token to its own, at most a few
+/// dozen. The same as an <see cref="AttentionLayout"/>'s sequences, shared keys, packing and mask say, without padding and with every row
+/// once.
 /// </summary>
 internal sealed class RowPaths
 {
@@ -16,7 +17,8 @@ internal sealed class RowPaths
         var keys = new List<int>();
         for (int query = 0; query < count; query++)
         {
-            for (int row = queries?[query] ?? query; row >= 0; row = before[row]) keys.Add(row);
+            for (int row = queries?[query] ?? query; row >= 0; row = before[row])
+                keys.Add(row);
             keys.Reverse(Starts[query], keys.Count - Starts[query]);
             Starts[query + 1] = keys.Count;
             Longest = Math.Max(Longest, keys.Count - Starts[query]);

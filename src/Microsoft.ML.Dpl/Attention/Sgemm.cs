@@ -4,8 +4,8 @@ using Microsoft.ML.Dpl.Runtime;
 namespace Microsoft.ML.Dpl.Attention;
 
 /// <summary>
-/// float32 products of matrices that lie in parts of larger ones, by the BLAS inside libtorch: without the passes over memory that bring such parts into
-/// tensors of their own. Only where libtorch exports it (Linux x64).
+/// float32 products of matrices that lie in parts of larger ones, by the BLAS inside libtorch: without the passes over memory that bring
+/// such parts into tensors of their own. Only where libtorch exports it (Linux x64).
 /// </summary>
 internal static unsafe class Sgemm
 {
@@ -26,14 +26,37 @@ internal static unsafe class Sgemm
     {
         // BLAS counts along columns: what it sees is the transposed product, right · left.
         // As 64-bit numbers, which are right for a BLAS of 32-bit ones as well: x64 has the low half first.
-        byte first = right.Transposed ? (byte)'T' : (byte)'N', second = left.Transposed ? (byte)'T' : (byte)'N';
+        byte first = right.Transposed ? (byte)'T' : (byte)'N',
+            second = left.Transposed ? (byte)'T' : (byte)'N';
         float alpha = 1;
-        long rows = m, columns = n, inner = k, rightStride = right.Stride, leftStride = left.Stride, stride = c.Stride;
-        ((delegate* unmanaged[Cdecl]<byte*, byte*, long*, long*, long*, float*, float*, long*, float*, long*, float*, float*, long*, void>)Address.Value)(
-            &first, &second, &columns, &rows, &inner, &alpha, right.Start, &rightStride, left.Start, &leftStride, &beta, c.Start, &stride);
+        long rows = m,
+            columns = n,
+            inner = k,
+            rightStride = right.Stride,
+            leftStride = left.Stride,
+            stride = c.Stride;
+        (
+            (delegate* unmanaged[Cdecl]<
+                byte*,
+                byte*,
+                long*,
+                long*,
+                long*,
+                float*,
+                float*,
+                long*,
+                float*,
+                long*,
+                float*,
+                float*,
+                long*,
+                void>)
+                Address.Value
+        )(&first, &second, &columns, &rows, &inner, &alpha, right.Start, &rightStride, left.Start, &leftStride, &beta, c.Start, &stride);
     }
 
-    private static nint Find() => LibTorch.CpuLibrary is { } library && NativeLibrary.TryGetExport(library, "sgemm_", out nint address) ? address : 0;
+    private static nint Find() =>
+        LibTorch.CpuLibrary is { } library && NativeLibrary.TryGetExport(library, "sgemm_", out nint address) ? address : 0;
 
     /// <summary>A part of a larger matrix.</summary>
     /// <param name="start">Its first number.</param>

@@ -19,7 +19,8 @@ internal static class BackboneLocator
     /// <param name="sha256">Of the weights, 64 hexadecimal digits.</param>
     /// <param name="savedLocation">Where it lay when the model was saved; null where that was not stored.</param>
     /// <param name="savedVocabulary">Where the vocabulary of a single file in OpenAI's layout lay; null otherwise.</param>
-    /// <exception cref="FileNotFoundException">None of the places holds these weights; the message lists what was found there and how to name another.</exception>
+    /// <exception cref="FileNotFoundException">None of the places holds these weights; the message lists what was found there and how to
+    /// name another.</exception>
     public static ClipBackbone Find(string name, string sha256, string? savedLocation, string? savedVocabulary)
     {
         var looked = new List<string>();
@@ -29,7 +30,8 @@ internal static class BackboneLocator
             {
                 // The same weights may be registered from several places, of which some are gone by now.
                 backbone.RequireUnchanged();
-                if (Matches(backbone, sha256)) return backbone;
+                if (Matches(backbone, sha256))
+                    return backbone;
                 looked.Add($"{backbone} (registered): other weights, SHA-256 {backbone.Sha256}");
             }
             catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException)
@@ -41,8 +43,12 @@ internal static class BackboneLocator
         {
             try
             {
-                ClipBackbone backbone = path == savedLocation && IsLocal(savedVocabulary) ? ClipBackbone.FromOpenAI(path, savedVocabulary) : ClipBackbone.Open(path);
-                if (Matches(backbone, sha256)) return backbone;
+                ClipBackbone backbone =
+                    path == savedLocation && IsLocal(savedVocabulary)
+                        ? ClipBackbone.FromOpenAI(path, savedVocabulary)
+                        : ClipBackbone.Open(path);
+                if (Matches(backbone, sha256))
+                    return backbone;
                 looked.Add($"{path} ({source}): other weights, SHA-256 {backbone.Sha256}");
             }
             catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException or ArgumentException)
@@ -50,25 +56,39 @@ internal static class BackboneLocator
                 looked.Add($"{path} ({source}): {e.Message}");
             }
         }
-        if (ClipBackbone.TryTiny() is { } tiny && Matches(tiny, sha256)) return tiny;
+        if (ClipBackbone.TryTiny() is { } tiny && Matches(tiny, sha256))
+            return tiny;
         throw new FileNotFoundException(
-            $"This model was trained on the CLIP '{name}' (weights' SHA-256 {sha256}), which the model zip does not contain and which was not found. "
-            + $"Point to its folder with the environment variable {EnvironmentVariable}, or call mlContext.UseClipBackbone(ClipBackbone.Open(folder)) before loading."
-            + (looked.Count == 0 ? "" : $" Looked at: {string.Join("; ", looked)}."));
+            $"This model was trained on the CLIP '{name}' (weights' SHA-256 {sha256}), which the model zip does not contain and which "
+                + "was not found. "
+                + $"Point to its folder with the environment variable {EnvironmentVariable}, or call "
+                + "mlContext.UseClipBackbone(ClipBackbone.Open(folder)) before loading."
+                + (looked.Count == 0 ? "" : $" Looked at: {string.Join("; ", looked)}.")
+        );
     }
 
     private static IEnumerable<(string Path, string Source)> Places(string name, string? savedLocation)
     {
         string? variable = Environment.GetEnvironmentVariable(EnvironmentVariable);
-        foreach (string path in (variable ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)) yield return (path, EnvironmentVariable);
-        if (IsLocal(savedLocation)) yield return (savedLocation, "where it lay at saving");
-        if (InHubCache(name) is { } folder) yield return (folder, "the hub's cache");
+        foreach (
+            string path in (variable ?? "").Split(
+                Path.PathSeparator,
+                StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries
+            )
+        )
+            yield return (path, EnvironmentVariable);
+        if (IsLocal(savedLocation))
+            yield return (savedLocation, "where it lay at saving");
+        if (InHubCache(name) is { } folder)
+            yield return (folder, "the hub's cache");
     }
 
-    /// <summary>A model that was trained on a CLIP of the hub says its repository. The hub itself is not asked, since a model zip may come from anywhere.</summary>
+    /// <summary>A model that was trained on a CLIP of the hub says its repository. The hub itself is not asked, since a model zip may come
+    /// from anywhere.</summary>
     private static string? InHubCache(string name)
     {
-        if (!name.Contains('/', StringComparison.Ordinal) || !HubNames.IsRepository(name)) return null;
+        if (!name.Contains('/', StringComparison.Ordinal) || !HubNames.IsRepository(name))
+            return null;
         try
         {
             return ClipDownload.Cached(name, HubSettings.From(null));
@@ -80,8 +100,12 @@ internal static class BackboneLocator
     }
 
     /// <summary>A model zip may come from anywhere: a network path in it must not make this machine call home.</summary>
-    private static bool IsLocal([NotNullWhen(true)] string? path)
-        => path is not null && Path.IsPathFullyQualified(path) && !path.StartsWith(@"\\", StringComparison.Ordinal) && !path.StartsWith("//", StringComparison.Ordinal);
+    private static bool IsLocal([NotNullWhen(true)] string? path) =>
+        path is not null
+        && Path.IsPathFullyQualified(path)
+        && !path.StartsWith(@"\\", StringComparison.Ordinal)
+        && !path.StartsWith("//", StringComparison.Ordinal);
 
-    private static bool Matches(ClipBackbone backbone, string sha256) => string.Equals(backbone.Sha256, sha256, StringComparison.OrdinalIgnoreCase);
+    private static bool Matches(ClipBackbone backbone, string sha256) =>
+        string.Equals(backbone.Sha256, sha256, StringComparison.OrdinalIgnoreCase);
 }

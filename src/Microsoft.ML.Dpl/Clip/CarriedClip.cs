@@ -10,6 +10,7 @@ internal sealed class CarriedClip : IClipSource
     private readonly string _sha256;
     private readonly ClipImageProcessorConfig _processor;
     private readonly ClipVocabulary? _vocabulary;
+
     // Given to the first who rents; from then on the leases own them.
     private VisionWeights? _vision;
     private TextWeights? _text;
@@ -18,8 +19,12 @@ internal sealed class CarriedClip : IClipSource
     /// <param name="processor">Its preprocessing.</param>
     /// <param name="vision">Its image branch on the CPU; taken over.</param>
     /// <param name="text">Its text branch on the CPU, taken over, and its vocabulary; null where only the image tower was carried.</param>
-    public CarriedClip(string sha256, ClipImageProcessorConfig processor, VisionWeights vision, (TextWeights Weights, ClipVocabulary Vocabulary)? text)
-        => (_sha256, _processor, _vision, _text, _vocabulary) = (sha256, processor, vision, text?.Weights, text?.Vocabulary);
+    public CarriedClip(
+        string sha256,
+        ClipImageProcessorConfig processor,
+        VisionWeights vision,
+        (TextWeights Weights, ClipVocabulary Vocabulary)? text
+    ) => (_sha256, _processor, _vision, _text, _vocabulary) = (sha256, processor, vision, text?.Weights, text?.Vocabulary);
 
     public bool HasText => _vocabulary is not null;
 
@@ -27,19 +32,23 @@ internal sealed class CarriedClip : IClipSource
 
     public void RequireUnchanged() => Hold().Dispose();
 
-    public Lease<VisionWeights> RentVision(ClipConfig config, Device device)
-        => device.type == DeviceType.CPU ? RentVision() : SharedWeights.Rent((this, typeof(VisionWeights), device.type, Math.Max(0, device.index)), () =>
-        {
-            using Lease<VisionWeights> here = RentVision();
-            return VisionWeights.FromTensors(config, Copies(here.Value.Tensors, device));
-        });
+    public Lease<VisionWeights> RentVision(ClipConfig config, Device device) =>
+        device.type == DeviceType.CPU
+            ? RentVision()
+            : SharedWeights.Rent((this, typeof(VisionWeights), device.type, Math.Max(0, device.index)), () =>
+            {
+                using Lease<VisionWeights> here = RentVision();
+                return VisionWeights.FromTensors(config, Copies(here.Value.Tensors, device));
+            });
 
-    public Lease<TextWeights> RentText(ClipConfig config, Device device)
-        => device.type == DeviceType.CPU ? RentText() : SharedWeights.Rent((this, typeof(TextWeights), device.type, Math.Max(0, device.index)), () =>
-        {
-            using Lease<TextWeights> here = RentText();
-            return TextWeights.FromTensors(config, Copies(here.Value.Tensors, device), here.Value.LogitScale);
-        });
+    public Lease<TextWeights> RentText(ClipConfig config, Device device) =>
+        device.type == DeviceType.CPU
+            ? RentText()
+            : SharedWeights.Rent((this, typeof(TextWeights), device.type, Math.Max(0, device.index)), () =>
+            {
+                using Lease<TextWeights> here = RentText();
+                return TextWeights.FromTensors(config, Copies(here.Value.Tensors, device), here.Value.LogitScale);
+            });
 
     public ClipVocabulary ReadVocabulary() => _vocabulary ?? throw NoText();
 
@@ -60,10 +69,13 @@ internal sealed class CarriedClip : IClipSource
         }
     }
 
-    private Lease<VisionWeights> RentVision() => SharedWeights.Rent((this, typeof(VisionWeights)), () => Interlocked.Exchange(ref _vision, null) ?? throw Gone());
+    private Lease<VisionWeights> RentVision() =>
+        SharedWeights.Rent((this, typeof(VisionWeights)), () => Interlocked.Exchange(ref _vision, null) ?? throw Gone());
 
-    private Lease<TextWeights> RentText()
-        => HasText ? SharedWeights.Rent((this, typeof(TextWeights)), () => Interlocked.Exchange(ref _text, null) ?? throw Gone()) : throw NoText();
+    private Lease<TextWeights> RentText() =>
+        HasText
+            ? SharedWeights.Rent((this, typeof(TextWeights)), () => Interlocked.Exchange(ref _text, null) ?? throw Gone())
+            : throw NoText();
 
     private static Tensor[] Copies(IEnumerable<Tensor> tensors, Device device)
     {
@@ -74,8 +86,11 @@ internal sealed class CarriedClip : IClipSource
 
     private static IOException Gone() => new("it came in a model zip, and the model loaded from that was disposed. Load the model again.");
 
-    private static IOException NoText()
-        => new("it came in a model zip that carries the image tower only. Save the model with the contents WithClip, or with PromptsOnly and CLIP's folder at hand where it is loaded.");
+    private static IOException NoText() =>
+        new(
+            "it came in a model zip that carries the image tower only. Save the model with the contents WithClip, or with PromptsOnly "
+                + "and CLIP's folder at hand where it is loaded."
+        );
 
     private sealed record Share(IDisposable Vision, IDisposable? Text) : IDisposable
     {

@@ -47,8 +47,9 @@ public sealed class ClipBackbone
     public ClipConfig Config { get; }
 
     /// <summary>
-    /// SHA-256 of the weights file, 64 lower-case hexadecimal digits; for weights in several files, SHA-256 over the files' SHA-256 values (32 bytes each) in the order of their names.
-    /// The first call, which every fit makes at its beginning, reads the whole file; of a file in the hub's cache it also checks the hash.
+    /// SHA-256 of the weights file, 64 lower-case hexadecimal digits; for weights in several files, SHA-256 over the files' SHA-256 values
+    /// (32 bytes each) in the order of their names. The first call, which every fit makes at its beginning, reads the whole file; of a file
+    /// in the hub's cache it also checks the hash.
     /// </summary>
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
     /// <exception cref="InvalidDataException">A file of the hub's cache is not what its hash says: it was damaged on the disk.</exception>
@@ -56,7 +57,8 @@ public sealed class ClipBackbone
     {
         get
         {
-            lock (_hashing) return _sha256 ??= _source.HashWeights();
+            lock (_hashing)
+                return _sha256 ??= _source.HashWeights();
         }
     }
 
@@ -72,10 +74,14 @@ public sealed class ClipBackbone
     /// <summary>The name by which <see cref="Open"/> knows <see cref="Tiny"/>.</summary>
     public const string TinyName = "tiny";
 
-    /// <summary>The small CLIP of the package Microsoft.ML.Dpl.TinyClip: trained on drawn images only, for trying things out and for tests.</summary>
+    /// <summary>The small CLIP of the package Microsoft.ML.Dpl.TinyClip: trained on drawn images only, for trying things out and for
+    /// tests.</summary>
     /// <exception cref="FileNotFoundException">The application does not reference that package.</exception>
-    public static ClipBackbone Tiny => EmbeddedBackbone.TryOpen(TinyAssembly)
-        ?? throw new FileNotFoundException($"ClipBackbone.Tiny comes with the NuGet package {TinyAssembly}: add it to the application's project.");
+    public static ClipBackbone Tiny =>
+        EmbeddedBackbone.TryOpen(TinyAssembly)
+        ?? throw new FileNotFoundException(
+            $"ClipBackbone.Tiny comes with the NuGet package {TinyAssembly}: add it to the application's project."
+        );
 
     /// <summary><see cref="Tiny"/>, or null where the application does not reference its package.</summary>
     internal static ClipBackbone? TryTiny() => EmbeddedBackbone.TryOpen(TinyAssembly);
@@ -85,7 +91,8 @@ public sealed class ClipBackbone
     /// The cache is the one that Hugging Face's own tools use, in their layout, so each finds what the other downloaded.
     /// A hub that cannot be reached is not needed for a revision that is in the cache.
     /// </summary>
-    /// <param name="name">A repository such as <c>openai/clip-vit-base-patch16</c> or <c>laion/CLIP-ViT-B-16-laion2B-s34B-b88K</c>, or a short name of <see cref="KnownClip.All"/> such as <c>ViT-B/16</c>.</param>
+    /// <param name="name">A repository such as <c>openai/clip-vit-base-patch16</c> or <c>laion/CLIP-ViT-B-16-laion2B-s34B-b88K</c>, or a
+    /// short name of <see cref="KnownClip.All"/> such as <c>ViT-B/16</c>.</param>
     /// <param name="options">Revision, cache, token, progress; <c>null</c>: the defaults and the environment.</param>
     /// <param name="cancellation">Ends the download; what arrived is kept, and the next call goes on from there.</param>
     /// <returns>The reference.</returns>
@@ -93,7 +100,11 @@ public sealed class ClipBackbone
     /// <exception cref="ArgumentException">It is no name, or an option is out of range.</exception>
     /// <exception cref="InvalidDataException">It is no CLIP with a vision transformer.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public static async Task<ClipBackbone> FromPretrainedAsync(string name, HubOptions? options = null, CancellationToken cancellation = default)
+    public static async Task<ClipBackbone> FromPretrainedAsync(
+        string name,
+        HubOptions? options = null,
+        CancellationToken cancellation = default
+    )
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
         var (repository, folder) = await ClipDownload.FetchAsync(name, HubSettings.From(options), cancellation).ConfigureAwait(false);
@@ -107,12 +118,14 @@ public sealed class ClipBackbone
     /// <returns>The reference.</returns>
     /// <exception cref="HubException">As there.</exception>
     /// <exception cref="InvalidDataException">As there.</exception>
-    public static ClipBackbone FromPretrained(string name, HubOptions? options = null, CancellationToken cancellation = default)
-        => Task.Run(() => FromPretrainedAsync(name, options, cancellation), CancellationToken.None).GetAwaiter().GetResult(); // on the pool: a caller's synchronization context must not wait for itself
+    public static ClipBackbone FromPretrained(string name, HubOptions? options = null, CancellationToken cancellation = default) =>
+        // on the pool: a caller's synchronization context must not wait for itself
+        Task.Run(() => FromPretrainedAsync(name, options, cancellation), CancellationToken.None).GetAwaiter().GetResult();
 
     /// <summary>
-    /// Opens a folder in Hugging Face's layout: config.json, model.safetensors (or its index and shards, or pytorch_model.bin as torch.save writes it since 1.6), vocab.json and merges.txt (or tokenizer.json) and, if present, preprocessor_config.json;
-    /// or in open_clip's: open_clip_config.json, open_clip_model.safetensors (or open_clip_pytorch_model.bin) and the same vocabulary.
+    /// Opens a folder in Hugging Face's layout: config.json, model.safetensors (or its index and shards, or pytorch_model.bin as torch.save
+    /// writes it since 1.6), vocab.json and merges.txt (or tokenizer.json) and, if present, preprocessor_config.json; or in open_clip's:
+    /// open_clip_config.json, open_clip_model.safetensors (or open_clip_pytorch_model.bin) and the same vocabulary.
     /// </summary>
     /// <param name="folder">The folder.</param>
     /// <returns>The reference.</returns>
@@ -123,48 +136,72 @@ public sealed class ClipBackbone
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         string location = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-        if (!Directory.Exists(location)) throw new DirectoryNotFoundException($"There is no folder '{location}'.");
+        if (!Directory.Exists(location))
+            throw new DirectoryNotFoundException($"There is no folder '{location}'.");
         return InFolder(Path.GetFileName(location), location);
     }
 
     /// <summary>
-    /// Opens a single file with OpenAI's parameter names: a .safetensors file, or an archive as OpenAI published them (.pt; the weights are read, its code is not).
-    /// Such a file carries no configuration: quick GELU and 64 floats per attention head are taken for granted. Nor does it carry a vocabulary.
+    /// Opens a single file with OpenAI's parameter names: a .safetensors file, or an archive as OpenAI published them (.pt; the weights are
+    /// read, its code is not). Such a file carries no configuration: quick GELU and 64 floats per attention head are taken for granted. Nor
+    /// does it carry a vocabulary.
     /// </summary>
     /// <param name="weightsPath">The weights.</param>
     /// <param name="vocabularyPath">
     /// bpe_simple_vocab_16e6.txt.gz, vocab.json (with merges.txt beside it), tokenizer.json, or a folder with one of these.
-    /// <c>null</c>: what lies beside the weights, or else the vocabulary of one of OpenAI's CLIPs in the hub's cache, if the weights have its 49,408 tokens.
+    /// <c>null</c>: what lies beside the weights, or else the vocabulary of one of OpenAI's CLIPs in the hub's cache, if the weights have
+    /// its 49,408 tokens.
     /// </param>
     /// <returns>The reference.</returns>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
-    /// <exception cref="InvalidDataException">The weights are damaged, no CLIP with a vision transformer in OpenAI's names, or open_clip's, which need their configuration.</exception>
+    /// <exception cref="InvalidDataException">The weights are damaged, no CLIP with a vision transformer in OpenAI's names, or open_clip's,
+    /// which need their configuration.</exception>
     public static ClipBackbone FromOpenAI(string weightsPath, string? vocabularyPath = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(weightsPath);
         string location = Path.GetFullPath(weightsPath);
-        if (!File.Exists(location)) throw new FileNotFoundException($"There is no weights file '{location}'.", location);
+        if (!File.Exists(location))
+            throw new FileNotFoundException($"There is no weights file '{location}'.", location);
         if (FolderLayout.IsOpenClipWeights(location))
-            throw new InvalidDataException($"'{location}' is one of open_clip's files, whose activation only {FolderLayout.OpenClipConfig} tells: put that one beside it and open the folder. If these are OpenAI's own weights, give the file another name.");
+            throw new InvalidDataException(
+                $"'{location}' is one of open_clip's files, whose activation only {FolderLayout.OpenClipConfig} tells: put that one "
+                    + "beside it and open the folder. If these are OpenAI's own weights, give the file another name."
+            );
         VocabularyFiles vocabulary = vocabularyPath is null ? VocabularyFor(location) : VocabularyFiles.Named(vocabularyPath);
-        return new ClipBackbone(Path.GetFileName(location), location, ClipFiles.InOpenAILayout(location, vocabulary), OpenAIConfig.FromShapes);
+        return new ClipBackbone(
+            Path.GetFileName(location),
+            location,
+            ClipFiles.InOpenAILayout(location, vocabulary),
+            OpenAIConfig.FromShapes
+        );
     }
 
-    /// <summary>Opens what lies on this machine: a folder as <see cref="FromFolder"/> does, or a single file as <see cref="FromOpenAI"/> does with the vocabulary beside it; one of open_clip's with its configuration beside it stands for its folder. Never asks the hub; <see cref="FromPretrained"/> does.</summary>
-    /// <param name="path">The folder, or a .safetensors or .pt file; or <c>tiny</c> for <see cref="Tiny"/>, where no folder has that name.</param>
+    /// <summary>Opens what lies on this machine: a folder as <see cref="FromFolder"/> does, or a single file as <see cref="FromOpenAI"/>
+    /// does with the vocabulary beside it; one of open_clip's with its configuration beside it stands for its folder. Never asks the hub;
+    /// <see cref="FromPretrained"/> does.</summary>
+    /// <param name="path">The folder, or a .safetensors or .pt file; or <c>tiny</c> for <see cref="Tiny"/>, where no folder has that
+    /// name.</param>
     /// <returns>The reference.</returns>
-    /// <exception cref="FileNotFoundException">There is nothing at <paramref name="path"/>, or a file that belongs to it is missing.</exception>
+    /// <exception cref="FileNotFoundException">There is nothing at <paramref name="path"/>, or a file that belongs to it is
+    /// missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or of another kind, or it is no CLIP with a vision transformer.</exception>
     public static ClipBackbone Open(string path)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        if (Directory.Exists(path)) return FromFolder(path);
-        if (path == TinyName) return Tiny;
-        if (!File.Exists(path)) throw new FileNotFoundException($"There is no file or folder '{path}'.", path);
+        if (Directory.Exists(path))
+            return FromFolder(path);
+        if (path == TinyName)
+            return Tiny;
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"There is no file or folder '{path}'.", path);
         if (Path.GetExtension(path).ToUpperInvariant() is not (".SAFETENSORS" or ".PT" or ".PTH" or ".BIN"))
-            throw new InvalidDataException($"'{path}' is neither a folder nor a .safetensors or .pt file; convert other checkpoints to safetensors first.");
+            throw new InvalidDataException(
+                $"'{path}' is neither a folder nor a .safetensors or .pt file; convert other checkpoints to safetensors first."
+            );
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        return FolderLayout.IsOpenClipWeights(path) && File.Exists(Path.Combine(folder, FolderLayout.OpenClipConfig)) ? FromFolder(folder) : FromOpenAI(path);
+        return FolderLayout.IsOpenClipWeights(path) && File.Exists(Path.Combine(folder, FolderLayout.OpenClipConfig))
+            ? FromFolder(folder)
+            : FromOpenAI(path);
     }
 
     private static ClipBackbone InFolder(string name, string folder)
@@ -176,14 +213,26 @@ public sealed class ClipBackbone
     private static VocabularyFiles VocabularyFor(string weights)
     {
         string folder = Path.GetDirectoryName(weights)!;
-        if (VocabularyFiles.TryIn(folder) is { } beside) return beside;
+        if (VocabularyFiles.TryIn(folder) is { } beside)
+            return beside;
         var none = new VocabularyFiles(Path.Combine(folder, VocabularyFiles.OpenAI), MergesPath: null);
         using ITensorSource source = ClipFiles.InOpenAILayout(weights, none).OpenWeights();
-        return OpenAIConfig.FromShapes(source).VocabularySize == KnownClip.OpenAITokens && ClipDownload.CachedVocabulary(HubSettings.From(null)) is { } cached ? cached : none;
+        return
+            OpenAIConfig.FromShapes(source).VocabularySize == KnownClip.OpenAITokens
+            && ClipDownload.CachedVocabulary(HubSettings.From(null)) is { } cached
+            ? cached
+            : none;
     }
 
     /// <summary>The files on disk that this CLIP is read from, weights first; none where a model zip carried it.</summary>
-    public IReadOnlyList<string> FilePaths => Files is { } files ? [.. files.Weights.Select(w => w.FullPath), .. ((string?[])[files.VocabularyPath, files.MergesPath, files.PreprocessorConfigPath]).OfType<string>()] : [];
+    public IReadOnlyList<string> FilePaths =>
+        Files is { } files
+            ?
+            [
+                .. files.Weights.Select(w => w.FullPath),
+                .. ((string?[])[files.VocabularyPath, files.MergesPath, files.PreprocessorConfigPath]).OfType<string>(),
+            ]
+            : [];
 
     /// <summary>Reads what is done to images before this CLIP sees them.</summary>
     /// <returns>Its preprocessing.</returns>
@@ -201,7 +250,8 @@ public sealed class ClipBackbone
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
     internal void RequireUnchanged() => _source.RequireUnchanged();
 
-    /// <summary>A share in weights that exist in memory only, which keeps them until it is disposed; null where they can be read again.</summary>
+    /// <summary>A share in weights that exist in memory only, which keeps them until it is disposed; null where they can be read
+    /// again.</summary>
     /// <exception cref="IOException">The weights are gone.</exception>
     internal IDisposable? Hold() => _source.Hold();
 
@@ -213,7 +263,8 @@ public sealed class ClipBackbone
     /// <exception cref="InvalidDataException">A vocabulary file is malformed.</exception>
     internal ClipVocabulary ReadVocabulary() => _source.ReadVocabulary();
 
-    /// <summary>What makes images into this CLIP's input; read once, so that training and prediction agree whatever becomes of the file.</summary>
+    /// <summary>What makes images into this CLIP's input; read once, so that training and prediction agree whatever becomes of the
+    /// file.</summary>
     /// <exception cref="InvalidDataException">preprocessor_config.json asks for what this library does not do.</exception>
     internal ClipImageProcessor CreateImageProcessor() => new(_processor ??= _source.ReadImageProcessor(Config.ImageSize));
 }

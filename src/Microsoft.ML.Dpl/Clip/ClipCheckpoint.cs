@@ -20,15 +20,22 @@ internal sealed class ClipCheckpoint
         _expected = expected.ToDictionary(e => e.Name);
         RefuseResNet(source);
         RefuseMissing();
-        foreach (ExpectedTensor tensor in _expected.Values) Check(tensor);
+        foreach (ExpectedTensor tensor in _expected.Values)
+            Check(tensor);
     }
 
     /// <summary>Refuses OpenAI's other kind of CLIP.</summary>
     /// <exception cref="InvalidDataException">The image branch is a ResNet.</exception>
     public static void RefuseResNet(ITensorSource source)
     {
-        if (source.Entries.Keys.Any(n => n.StartsWith("visual.layer1.", StringComparison.Ordinal) || n.StartsWith("visual.attnpool.", StringComparison.Ordinal)))
-            throw new InvalidDataException($"{source.Location}: this CLIP sees with a ResNet; only vision transformers are supported, such as ViT-B/16.");
+        if (
+            source.Entries.Keys.Any(n =>
+                n.StartsWith("visual.layer1.", StringComparison.Ordinal) || n.StartsWith("visual.attnpool.", StringComparison.Ordinal)
+            )
+        )
+            throw new InvalidDataException(
+                $"{source.Location}: this CLIP sees with a ResNet; only vision transformers are supported, such as ViT-B/16."
+            );
     }
 
     /// <summary>One tensor as float32 on the CPU, contiguous and with OpenAI's shape, in the caller's dispose scope.</summary>
@@ -40,7 +47,8 @@ internal sealed class ClipCheckpoint
         using var scope = NewDisposeScope();
         Tensor[] parts = [.. stored.Names.Select(Finite)];
         Tensor tensor = parts.Length == 1 ? parts[0] : cat(parts);
-        if (stored.Transposed) tensor = tensor.t();
+        if (stored.Transposed)
+            tensor = tensor.t();
         return tensor.reshape([.. expected.Shape]).contiguous().MoveToOuterDisposeScope();
     }
 
@@ -54,9 +62,13 @@ internal sealed class ClipCheckpoint
     private void RefuseMissing()
     {
         string[] missing = [.. _expected.Values.SelectMany(e => _naming.Locate(e).Names).Where(n => !_source.Entries.ContainsKey(n))];
-        if (missing.Length == 0) return;
+        if (missing.Length == 0)
+            return;
         string more = missing.Length > NamedAtMost ? $" and {missing.Length - NamedAtMost} more" : "";
-        throw new InvalidDataException($"{_source.Location}: {missing.Length} tensors of this CLIP are missing: {string.Join(", ", missing.Take(NamedAtMost))}{more}. Is it another model, or a part of one?");
+        throw new InvalidDataException(
+            $"{_source.Location}: {missing.Length} tensors of this CLIP are missing: "
+                + $"{string.Join(", ", missing.Take(NamedAtMost))}{more}. Is it another model, or a part of one?"
+        );
     }
 
     private void Check(ExpectedTensor expected)
@@ -65,11 +77,16 @@ internal sealed class ClipCheckpoint
         foreach (TensorEntry entry in stored.Names.Select(n => _source.Entries[n]))
         {
             if (entry.Type is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16))
-                throw new InvalidDataException($"{_source.Location}: tensor '{entry.Name}' is {SafetensorsType.NameOf(entry.Type)}; weights must be F32, F16 or BF16.");
+                throw new InvalidDataException(
+                    $"{_source.Location}: tensor '{entry.Name}' is {SafetensorsType.NameOf(entry.Type)}; weights must be F32, F16 or BF16."
+                );
             // A single number is stored with or without an axis.
             bool fits = expected.Shape.Count == 0 ? entry.Shape.All(s => s == 1) : entry.Shape.SequenceEqual(stored.PartShape);
             if (!fits)
-                throw new InvalidDataException($"{_source.Location}: tensor '{entry.Name}' has shape [{string.Join(", ", entry.Shape)}], but should have [{string.Join(", ", stored.PartShape)}]; {_naming.Explain(expected)}.");
+                throw new InvalidDataException(
+                    $"{_source.Location}: tensor '{entry.Name}' has shape [{string.Join(", ", entry.Shape)}], but should have "
+                        + $"[{string.Join(", ", stored.PartShape)}]; {_naming.Explain(expected)}."
+                );
         }
     }
 }

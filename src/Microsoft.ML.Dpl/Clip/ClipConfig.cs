@@ -26,7 +26,8 @@ public sealed record ClipTransformerConfig(int Layers, int Width, int Heads, int
 /// <param name="Vision">The image branch.</param>
 /// <param name="ContextLength">The longest text in tokens, start and end included.</param>
 /// <param name="VocabularySize">Number of token ids.</param>
-/// <param name="EndOfTextId">The id whose first occurrence is read as the text's feature; <c>null</c>: the highest id of the text, as OpenAI's code and configurations with the legacy value 2 do.</param>
+/// <param name="EndOfTextId">The id whose first occurrence is read as the text's feature; <c>null</c>: the highest id of the text, as
+/// OpenAI's code and configurations with the legacy value 2 do.</param>
 /// <param name="Text">The text branch.</param>
 public sealed record ClipConfig(
     int EmbeddingWidth,
@@ -36,7 +37,8 @@ public sealed record ClipConfig(
     int ContextLength,
     int VocabularySize,
     int? EndOfTextId,
-    ClipTransformerConfig Text)
+    ClipTransformerConfig Text
+)
 {
     /// <summary>Patches along one side of the image; a remainder of pixels is not seen, as in the strided convolution.</summary>
     public int Grid => ImageSize / PatchSize;

@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>The files that make up a CLIP on disk: a folder in Hugging Face's or open_clip's layout, or a single file in OpenAI's.</summary>
+/// <summary>The files that make up a CLIP on disk: a folder in Hugging Face's or open_clip's layout, or a single file in
+/// OpenAI's.</summary>
 internal sealed class ClipFiles : IClipSource
 {
     private readonly string _open;
@@ -44,11 +45,20 @@ internal sealed class ClipFiles : IClipSource
     public static (ClipFiles Files, Func<ITensorSource, ClipConfig> Config) InFolder(string folder)
     {
         string In(string name) => Path.Combine(folder, name);
-        string config = In(FolderLayout.HuggingFaceConfig), openClip = In(FolderLayout.OpenClipConfig), preprocessor = In("preprocessor_config.json");
+        string config = In(FolderLayout.HuggingFaceConfig),
+            openClip = In(FolderLayout.OpenClipConfig),
+            preprocessor = In("preprocessor_config.json");
         if (!File.Exists(config) && !File.Exists(openClip))
-            throw new FileNotFoundException($"The folder '{folder}' has no config.json, so it holds no CLIP in Hugging Face's layout, nor {FolderLayout.OpenClipConfig} as open_clip's has.", config);
+            throw new FileNotFoundException(
+                $"The folder '{folder}' has no config.json, so it holds no CLIP in Hugging Face's layout, nor "
+                    + $"{FolderLayout.OpenClipConfig} as open_clip's has.",
+                config
+            );
         // Checkpoints from before torch 1.6 are no zip and would have to be executed.
-        FolderLayout layout = FolderLayout.Choose(name => File.Exists(In(name)) && (Path.GetExtension(name) != ".bin" || TorchArchive.IsZip(In(name))), File.Exists(config) ? config : null) ?? throw NoWeights(folder);
+        FolderLayout layout = FolderLayout.Choose(
+            name => File.Exists(In(name)) && (Path.GetExtension(name) != ".bin" || TorchArchive.IsZip(In(name))),
+            File.Exists(config) ? config : null
+        ) ?? throw NoWeights(folder);
 
         string weights = In(layout.Weights);
         IReadOnlyList<string> files = layout.IsIndex ? PresentShards(weights) : [weights];
@@ -56,7 +66,9 @@ internal sealed class ClipFiles : IClipSource
         if (!layout.IsOpenClip)
         {
             ClipConfig read = ClipConfigReader.FromFile(config);
-            return (new ClipFiles(files, weights, ClipNaming.HuggingFace, vocabulary, File.Exists(preprocessor) ? preprocessor : null), _ => read);
+            return (new ClipFiles(files, weights, ClipNaming.HuggingFace, vocabulary, File.Exists(preprocessor) ? preprocessor : null), _ =>
+                read
+            );
         }
         ClipConfig shape = OpenClipConfigReader.FromFile(openClip);
         using ITensorSource source = Open(weights);
@@ -68,7 +80,8 @@ internal sealed class ClipFiles : IClipSource
     /// <exception cref="FileNotFoundException">There is no such weights file.</exception>
     public static ClipFiles InOpenAILayout(string weights, VocabularyFiles vocabulary)
     {
-        if (!File.Exists(weights)) throw new FileNotFoundException($"There is no weights file '{weights}'.", weights);
+        if (!File.Exists(weights))
+            throw new FileNotFoundException($"There is no weights file '{weights}'.", weights);
         return new ClipFiles([weights], weights, ClipNaming.OpenAI, vocabulary, preprocessor: null) { IsOpenAILayout = true };
     }
 
@@ -82,31 +95,36 @@ internal sealed class ClipFiles : IClipSource
     }
 
     /// <inheritdoc/>
-    public Lease<VisionWeights> RentVision(ClipConfig config, Device device) => Rent(config, device, source => ClipWeightsReader.ReadVision(source, Naming, config, device));
+    public Lease<VisionWeights> RentVision(ClipConfig config, Device device) =>
+        Rent(config, device, source => ClipWeightsReader.ReadVision(source, Naming, config, device));
 
     /// <inheritdoc/>
-    public Lease<TextWeights> RentText(ClipConfig config, Device device) => Rent(config, device, source => ClipWeightsReader.ReadText(source, Naming, config, device));
+    public Lease<TextWeights> RentText(ClipConfig config, Device device) =>
+        Rent(config, device, source => ClipWeightsReader.ReadText(source, Naming, config, device));
 
     /// <inheritdoc/>
     public ClipVocabulary ReadVocabulary() => _vocabulary.Read();
 
     /// <inheritdoc/>
-    public ClipImageProcessorConfig ReadImageProcessor(int imageSize)
-        => PreprocessorConfigPath is not { } path ? ClipImageProcessorConfig.Default(imageSize)
-            : _isOpenClip ? OpenClipConfigReader.Preprocessing(path, imageSize) : ClipImageProcessorConfig.Read(path, imageSize);
+    public ClipImageProcessorConfig ReadImageProcessor(int imageSize) =>
+        PreprocessorConfigPath is not { } path ? ClipImageProcessorConfig.Default(imageSize)
+        : _isOpenClip ? OpenClipConfigReader.Preprocessing(path, imageSize)
+        : ClipImageProcessorConfig.Read(path, imageSize);
 
     public IDisposable? Hold() => null;
 
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
     public void RequireUnchanged()
     {
-        foreach (FileStamp file in Weights) file.ThrowIfChanged();
+        foreach (FileStamp file in Weights)
+            file.ThrowIfChanged();
     }
 
     /// <exception cref="FileNotFoundException">A file of the tokenizer is missing.</exception>
     public void RequireTokenizer() => _vocabulary.RequirePresent();
 
-    /// <summary>Lower-case hexadecimal SHA-256 of the weights file; of several, SHA-256 over their SHA-256 values (32 bytes each) in the order of their names.</summary>
+    /// <summary>Lower-case hexadecimal SHA-256 of the weights file; of several, SHA-256 over their SHA-256 values (32 bytes each) in the
+    /// order of their names.</summary>
     /// <exception cref="IOException">A file has changed since this object was made.</exception>
     /// <exception cref="InvalidDataException">A file of the hub's cache is not what its hash says.</exception>
     public string HashWeights()
@@ -133,24 +151,33 @@ internal sealed class ClipFiles : IClipSource
         using FileStream stream = File.OpenRead(file.FullPath);
         byte[] hash = SHA256.HashData(stream);
         file.ThrowIfChanged();
-        if (HubCache.Sha256Of(file.FullPath) is { } expected && !Convert.ToHexString(hash).Equals(expected, StringComparison.OrdinalIgnoreCase))
-            throw new InvalidDataException($"{file.FullPath}: the content is not what the hub's cache keeps it as (SHA-256 {expected}), so it was damaged on the disk. Delete '{File.ResolveLinkTarget(file.FullPath, returnFinalTarget: true)?.FullName}' and download the model again.");
+        if (
+            HubCache.Sha256Of(file.FullPath) is { } expected
+            && !Convert.ToHexString(hash).Equals(expected, StringComparison.OrdinalIgnoreCase)
+        )
+            throw new InvalidDataException(
+                $"{file.FullPath}: the content is not what the hub's cache keeps it as (SHA-256 {expected}), so it was damaged on the "
+                    + $"disk. Delete '{File.ResolveLinkTarget(file.FullPath, returnFinalTarget: true)?.FullName}' and download the "
+                    + "model again."
+            );
         return hash;
     }
 
     /// <summary>Opens a .safetensors file, the index of several, or an archive of PyTorch.</summary>
-    private static ITensorSource Open(string path) => Path.GetExtension(path).ToUpperInvariant() switch
-    {
-        ".SAFETENSORS" => SafetensorsFile.Open(path),
-        ".JSON" => ShardedSafetensors.Open(path),
-        _ => TorchArchive.Open(path),
-    };
+    private static ITensorSource Open(string path) =>
+        Path.GetExtension(path).ToUpperInvariant() switch
+        {
+            ".SAFETENSORS" => SafetensorsFile.Open(path),
+            ".JSON" => ShardedSafetensors.Open(path),
+            _ => TorchArchive.Open(path),
+        };
 
     private static FileNotFoundException NoWeights(string folder)
     {
         string missing = Path.Combine(folder, FolderLayout.SingleFile);
         string advice = File.Exists(Path.Combine(folder, FolderLayout.Archive))
-            ? $"It has {FolderLayout.Archive}, which must be converted to safetensors first: it is no zip archive, as torch.save writes since torch 1.6."
+            ? $"It has {FolderLayout.Archive}, which must be converted to safetensors first: it is no zip archive, as torch.save "
+                + "writes since torch 1.6."
             : "Download them from the model's page.";
         return new($"The folder '{folder}' has neither {FolderLayout.SingleFile} nor {FolderLayout.Index}. {advice}", missing);
     }

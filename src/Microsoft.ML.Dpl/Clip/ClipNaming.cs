@@ -20,7 +20,8 @@ internal abstract class ClipNaming
     public static ClipNaming HuggingFace { get; } = new HuggingFaceNaming();
 
     /// <summary>The names of open_clip: OpenAI's, with the text branch below <c>text.</c> where the model was made of two towers.</summary>
-    public static ClipNaming OfOpenClip(ITensorSource source) => new OpenClipNaming(source.Entries.ContainsKey(TwoTowers + "token_embedding.weight") ? TwoTowers : "");
+    public static ClipNaming OfOpenClip(ITensorSource source) =>
+        new OpenClipNaming(source.Entries.ContainsKey(TwoTowers + "token_embedding.weight") ? TwoTowers : "");
 
     public abstract StoredTensor Locate(ExpectedTensor tensor);
 
@@ -36,8 +37,16 @@ internal abstract class ClipNaming
 
     private sealed class OpenClipNaming(string textPrefix) : ClipNaming
     {
-        public override StoredTensor Locate(ExpectedTensor tensor)
-            => new([tensor.Name == "logit_scale" || tensor.Name.StartsWith("visual.", StringComparison.Ordinal) ? tensor.Name : textPrefix + tensor.Name], tensor.Shape, Transposed: false);
+        public override StoredTensor Locate(ExpectedTensor tensor) =>
+            new(
+                [
+                    tensor.Name == "logit_scale" || tensor.Name.StartsWith("visual.", StringComparison.Ordinal)
+                        ? tensor.Name
+                        : textPrefix + tensor.Name,
+                ],
+                tensor.Shape,
+                Transposed: false
+            );
 
         public override string Explain(ExpectedTensor tensor) => $"{FolderLayout.OpenClipConfig} asks for that";
     }
@@ -65,7 +74,11 @@ internal abstract class ClipNaming
 
         private static readonly (string OpenAI, string HuggingFace)[] InBlock =
         [
-            (".ln_1.", ".layer_norm1."), (".ln_2.", ".layer_norm2."), (".attn.out_proj.", ".self_attn.out_proj."), (".mlp.c_fc.", ".mlp.fc1."), (".mlp.c_proj.", ".mlp.fc2."),
+            (".ln_1.", ".layer_norm1."),
+            (".ln_2.", ".layer_norm2."),
+            (".attn.out_proj.", ".self_attn.out_proj."),
+            (".mlp.c_fc.", ".mlp.fc1."),
+            (".mlp.c_proj.", ".mlp.fc2."),
         ];
 
         public override StoredTensor Locate(ExpectedTensor tensor)
@@ -84,12 +97,18 @@ internal abstract class ClipNaming
             if (name.IndexOf(stacked, StringComparison.Ordinal) is var at and > 0)
             {
                 string kind = name[(at + stacked.Length)..];
-                return new([.. "qkv".Select(part => $"{name[..at]}.self_attn.{part}_proj.{kind}")], [tensor.Shape[0] / 3, .. tensor.Shape.Skip(1)], Transposed: false);
+                return new(
+                    [.. "qkv".Select(part => $"{name[..at]}.self_attn.{part}_proj.{kind}")],
+                    [tensor.Shape[0] / 3, .. tensor.Shape.Skip(1)],
+                    Transposed: false
+                );
             }
-            foreach (var (openAI, huggingFace) in InBlock) name = name.Replace(openAI, huggingFace, StringComparison.Ordinal);
+            foreach (var (openAI, huggingFace) in InBlock)
+                name = name.Replace(openAI, huggingFace, StringComparison.Ordinal);
             return new([name], tensor.Shape, Transposed: false);
         }
 
-        public override string Explain(ExpectedTensor tensor) => tensor.Fields is null ? "that is so in every CLIP" : $"config.json asks for that with {tensor.Fields}";
+        public override string Explain(ExpectedTensor tensor) =>
+            tensor.Fields is null ? "that is so in every CLIP" : $"config.json asks for that with {tensor.Fields}";
     }
 }

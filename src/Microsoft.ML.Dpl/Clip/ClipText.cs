@@ -6,7 +6,8 @@ using Microsoft.ML.Tokenizers;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>Makes a text what CLIP was trained on: HTML entities resolved, characters composed, white space collapsed, lower case.</summary>
+/// <summary>Makes a text what CLIP was trained on: HTML entities resolved, characters composed, white space collapsed, lower
+/// case.</summary>
 internal static class ClipText
 {
     /// <summary>
@@ -21,34 +22,57 @@ internal static class ClipText
         var clean = new StringBuilder(composed.Length);
         foreach (char c in composed)
         {
-            if (!char.IsWhiteSpace(c)) clean.Append(c);
-            else if (clean.Length > 0 && clean[^1] != ' ') clean.Append(' ');
+            if (!char.IsWhiteSpace(c))
+                clean.Append(c);
+            else if (clean.Length > 0 && clean[^1] != ' ')
+                clean.Append(' ');
         }
         // U+0130 is the one letter whose lower case is two characters; .NET's invariant casing leaves it alone.
         return clean.ToString().TrimEnd(' ').ToLowerInvariant().Replace("\u0130", "i\u0307", StringComparison.Ordinal);
     }
 
-    private static string WithoutLoneSurrogates(string text)
-        => string.Concat(text.EnumerateRunes()); // enumeration replaces what is no character by U+FFFD
+    // enumeration replaces what is no character by U+FFFD
+    private static string WithoutLoneSurrogates(string text) => string.Concat(text.EnumerateRunes());
 }
 
-/// <summary>Cuts clean text into words as CLIP does: special tokens, English contractions, runs of letters, single digits, runs of anything else but spaces.</summary>
+/// <summary>Cuts clean text into words as CLIP does: special tokens, English contractions, runs of letters, single digits, runs of anything
+/// else but spaces.</summary>
 internal sealed class ClipPreTokenizer : PreTokenizer
 {
-    private static readonly string[] WholeWords = [ClipVocabulary.StartToken, ClipVocabulary.EndToken, "'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
+    private static readonly string[] WholeWords =
+    [
+        ClipVocabulary.StartToken,
+        ClipVocabulary.EndToken,
+        "'s",
+        "'t",
+        "'re",
+        "'ve",
+        "'m",
+        "'ll",
+        "'d",
+    ];
 
-    private enum Kind { Space, Letter, Number, Other }
+    private enum Kind
+    {
+        Space,
+        Letter,
+        Number,
+        Other,
+    }
 
     /// <inheritdoc/>
     public override IEnumerable<(int Offset, int Length)> PreTokenize(string text)
     {
-        for (int start = 0; start < text.Length;)
+        for (int start = 0; start < text.Length; )
         {
             Kind kind = KindAt(text, start, out int length);
-            if (Array.Find(WholeWords, w => string.CompareOrdinal(text, start, w, 0, w.Length) == 0) is { } word) length = word.Length;
+            if (Array.Find(WholeWords, w => string.CompareOrdinal(text, start, w, 0, w.Length) == 0) is { } word)
+                length = word.Length;
             else if (kind is Kind.Letter or Kind.Other)
-                while (start + length < text.Length && KindAt(text, start + length, out int more) == kind) length += more;
-            if (kind != Kind.Space) yield return (start, length);
+                while (start + length < text.Length && KindAt(text, start + length, out int more) == kind)
+                    length += more;
+            if (kind != Kind.Space)
+                yield return (start, length);
             start += length;
         }
     }
@@ -58,8 +82,10 @@ internal sealed class ClipPreTokenizer : PreTokenizer
 
     private static Kind KindAt(string text, int index, out int length)
     {
-        if (Rune.DecodeFromUtf16(text.AsSpan(index), out Rune rune, out length) != OperationStatus.Done) return Kind.Other;
-        if (Rune.IsWhiteSpace(rune)) return Kind.Space;
+        if (Rune.DecodeFromUtf16(text.AsSpan(index), out Rune rune, out length) != OperationStatus.Done)
+            return Kind.Other;
+        if (Rune.IsWhiteSpace(rune))
+            return Kind.Space;
         return Rune.GetUnicodeCategory(rune) switch
         {
             <= UnicodeCategory.OtherLetter => Kind.Letter,

@@ -5,18 +5,23 @@ using Microsoft.ML.Dpl.TensorFiles;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>The tokens of a byte-pair vocabulary and the order in which pairs are merged, as read and checked from either published layout.</summary>
+/// <summary>The tokens of a byte-pair vocabulary and the order in which pairs are merged, as read and checked from either published
+/// layout.</summary>
 /// <param name="Ids">Token text, in the byte-level alphabet, to id.</param>
 /// <param name="Merges">Pairs separated by one space, first merged first.</param>
 /// <param name="Location">The file or files, for messages.</param>
 internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IReadOnlyList<string> Merges, string Location)
 {
-    public const string StartToken = "<|startoftext|>", EndToken = "<|endoftext|>", EndOfWord = "</w>";
+    public const string StartToken = "<|startoftext|>",
+        EndToken = "<|endoftext|>",
+        EndOfWord = "</w>";
 
     /// <summary>OpenAI's file unpacks to 3.2 MB; one of a few kilobytes could unpack to more than memory holds.</summary>
     private const long LargestUnpacked = 1 << 26;
 
-    private const int ByteCount = 256, PrintingCount = 188, MaximumId = 10_000_000;
+    private const int ByteCount = 256,
+        PrintingCount = 188,
+        MaximumId = 10_000_000;
 
     /// <summary>OpenAI's file holds more merges than its vocabulary of 49,408 uses.</summary>
     private const int OpenAIMergeCount = 49152 - ByteCount - 2;
@@ -26,11 +31,13 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
     /// <exception cref="InvalidDataException">A file is malformed; the message names it.</exception>
     public static ClipVocabulary ReadHuggingFace(string vocabularyPath, string mergesPath)
     {
-        using Stream vocabulary = OpenExisting(vocabularyPath), merges = OpenExisting(mergesPath);
+        using Stream vocabulary = OpenExisting(vocabularyPath),
+            merges = OpenExisting(mergesPath);
         return ReadHuggingFace(vocabulary, vocabularyPath, merges, mergesPath);
     }
 
-    /// <summary>Reads the content of these files, which <see cref="WriteIds"/> and <see cref="WriteMerges"/> write, from streams with names for messages.</summary>
+    /// <summary>Reads the content of these files, which <see cref="WriteIds"/> and <see cref="WriteMerges"/> write, from streams with names
+    /// for messages.</summary>
     /// <exception cref="InvalidDataException">A stream is malformed; the message names it.</exception>
     public static ClipVocabulary ReadHuggingFace(Stream vocabulary, string vocabularyName, Stream merges, string mergesName)
     {
@@ -49,7 +56,8 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
     {
         using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
         writer.WriteLine("#version: 0.2");
-        foreach (string pair in Merges) writer.WriteLine(pair);
+        foreach (string pair in Merges)
+            writer.WriteLine(pair);
     }
 
     /// <summary>Reads <c>bpe_simple_vocab_16e6.txt.gz</c>: ids follow from the order of bytes and merges.</summary>
@@ -60,7 +68,9 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
         List<string> merges;
         try
         {
-            using StreamReader reader = new(new BoundedStream(new GZipStream(OpenExisting(path), CompressionMode.Decompress), LargestUnpacked, path));
+            using StreamReader reader = new(
+                new BoundedStream(new GZipStream(OpenExisting(path), CompressionMode.Decompress), LargestUnpacked, path)
+            );
             merges = ReadMerges(reader, path, OpenAIMergeCount);
         }
         catch (InvalidDataException e) when (!e.Message.Contains(path, StringComparison.Ordinal))
@@ -70,12 +80,15 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
 
         var ids = new Dictionary<string, int>(OpenAIMergeCount + 2 * ByteCount + 2);
         string[] symbols = ByteSymbols();
-        foreach (string token in symbols) ids.Add(token, ids.Count);
-        foreach (string token in symbols) ids.Add(token + EndOfWord, ids.Count);
+        foreach (string token in symbols)
+            ids.Add(token, ids.Count);
+        foreach (string token in symbols)
+            ids.Add(token + EndOfWord, ids.Count);
         for (int i = 0; i < merges.Count; i++)
         {
             string token = merges[i].Replace(" ", "", StringComparison.Ordinal);
-            if (!ids.TryAdd(token, ids.Count)) throw new InvalidDataException($"Vocabulary '{path}', merge {i + 1}: '{token}' comes twice.");
+            if (!ids.TryAdd(token, ids.Count))
+                throw new InvalidDataException($"Vocabulary '{path}', merge {i + 1}: '{token}' comes twice.");
         }
         ids.Add(StartToken, ids.Count);
         ids.Add(EndToken, ids.Count);
@@ -83,11 +96,13 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
         return new ClipVocabulary(ids, merges, $"'{path}'");
     }
 
-    /// <summary>The printable stand-ins of the 256 bytes in GPT-2's order: bytes that print stand for themselves, the others follow from U+0100.</summary>
+    /// <summary>The printable stand-ins of the 256 bytes in GPT-2's order: bytes that print stand for themselves, the others follow from
+    /// U+0100.</summary>
     public static string[] ByteSymbols() => [.. BytesInOrder().Select((b, i) => $"{SymbolOf(b, i)}")];
 
     /// <summary>The bytes that the stand-ins stand for.</summary>
-    public static IReadOnlyDictionary<char, byte> BytesOfSymbols() => BytesInOrder().Select((b, i) => (SymbolOf(b, i), Byte: (byte)b)).ToDictionary(pair => pair.Item1, pair => pair.Byte);
+    public static IReadOnlyDictionary<char, byte> BytesOfSymbols() =>
+        BytesInOrder().Select((b, i) => (SymbolOf(b, i), Byte: (byte)b)).ToDictionary(pair => pair.Item1, pair => pair.Byte);
 
     private static bool Prints(int b) => b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF);
 
@@ -106,16 +121,21 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
         {
             throw new InvalidDataException($"Vocabulary '{path}' is no JSON object of token to id: {e.Message}", e);
         }
-        if (ids is null) throw new InvalidDataException($"Vocabulary '{path}' is empty.");
+        if (ids is null)
+            throw new InvalidDataException($"Vocabulary '{path}' is empty.");
         foreach (string token in (string[])[StartToken, EndToken])
-            if (!ids.ContainsKey(token)) throw new InvalidDataException($"Vocabulary '{path}' has no token '{token}'.");
+            if (!ids.ContainsKey(token))
+                throw new InvalidDataException($"Vocabulary '{path}' has no token '{token}'.");
 
         var seen = new HashSet<int>(ids.Count);
         foreach (var (token, id) in ids)
         {
-            if (id < 0) throw new InvalidDataException($"Vocabulary '{path}': token '{token}' has the negative id {id}.");
-            if (id > MaximumId) throw new InvalidDataException($"Vocabulary '{path}': id {id} of token '{token}' is beyond {MaximumId}.");
-            if (!seen.Add(id)) throw new InvalidDataException($"Vocabulary '{path}': id {id} of token '{token}' is another token's already.");
+            if (id < 0)
+                throw new InvalidDataException($"Vocabulary '{path}': token '{token}' has the negative id {id}.");
+            if (id > MaximumId)
+                throw new InvalidDataException($"Vocabulary '{path}': id {id} of token '{token}' is beyond {MaximumId}.");
+            if (!seen.Add(id))
+                throw new InvalidDataException($"Vocabulary '{path}': id {id} of token '{token}' is another token's already.");
         }
         return ids;
     }
@@ -126,13 +146,17 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
         for (int line = 1; merges.Count < most && reader.ReadLine() is { } text; line++)
         {
             // The first line names the format's version, in OpenAI's file behind a file name in quotes.
-            if (text.Length == 0 || (line == 1 && text.Contains("#version", StringComparison.Ordinal))) continue;
+            if (text.Length == 0 || (line == 1 && text.Contains("#version", StringComparison.Ordinal)))
+                continue;
             int space = text.IndexOf(' ', StringComparison.Ordinal);
             if (space <= 0 || space == text.Length - 1 || text.IndexOf(' ', space + 1) >= 0)
-                throw new InvalidDataException($"Merges '{path}', line {line}: '{ShownText.Of(text)}' is not two tokens separated by one space.");
+                throw new InvalidDataException(
+                    $"Merges '{path}', line {line}: '{ShownText.Of(text)}' is not two tokens separated by one space."
+                );
             merges.Add(text);
         }
-        if (merges.Count == 0) throw new InvalidDataException($"Merges '{path}' holds no merge.");
+        if (merges.Count == 0)
+            throw new InvalidDataException($"Merges '{path}' holds no merge.");
         return merges;
     }
 
@@ -141,13 +165,17 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
         var seen = new HashSet<string>(merges.Count, StringComparer.Ordinal);
         for (int i = 0; i < merges.Count; i++)
         {
-            if (!seen.Add(merges[i])) throw new InvalidDataException($"Merges '{mergesPath}', merge {i + 1} ('{merges[i]}'): the pair comes twice.");
+            if (!seen.Add(merges[i]))
+                throw new InvalidDataException($"Merges '{mergesPath}', merge {i + 1} ('{merges[i]}'): the pair comes twice.");
             string[] parts = merges[i].Split(' ');
             foreach (string token in (string[])[parts[0], parts[1], parts[0] + parts[1]])
-                if (!ids.ContainsKey(token)) throw new InvalidDataException($"Merges '{mergesPath}', merge {i + 1} ('{merges[i]}'): '{token}' is not in the vocabulary '{vocabularyPath}'.");
+                if (!ids.ContainsKey(token))
+                    throw new InvalidDataException(
+                        $"Merges '{mergesPath}', merge {i + 1} ('{merges[i]}'): '{token}' is not in the vocabulary '{vocabularyPath}'."
+                    );
         }
     }
 
-    private static FileStream OpenExisting(string path)
-        => File.Exists(path) ? File.OpenRead(path) : throw new FileNotFoundException($"Vocabulary file '{path}' does not exist.", path);
+    private static FileStream OpenExisting(string path) =>
+        File.Exists(path) ? File.OpenRead(path) : throw new FileNotFoundException($"Vocabulary file '{path}' does not exist.", path);
 }

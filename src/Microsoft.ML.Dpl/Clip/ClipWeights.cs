@@ -21,12 +21,19 @@ namespace Microsoft.ML.Dpl.Clip;
 /// <param name="DownWeight">[width, mlp], divided by 1.702 for quick GELU; its bias is not</param>
 /// <param name="DownBias">[width]</param>
 internal sealed record BlockWeights(
-    Tensor Norm1Weight, Tensor Norm1Bias,
-    Tensor QkvWeight, Tensor QkvBias,
-    Tensor OutWeight, Tensor OutBias,
-    Tensor Norm2Weight, Tensor Norm2Bias,
-    Tensor UpWeight, Tensor UpBias,
-    Tensor DownWeight, Tensor DownBias)
+    Tensor Norm1Weight,
+    Tensor Norm1Bias,
+    Tensor QkvWeight,
+    Tensor QkvBias,
+    Tensor OutWeight,
+    Tensor OutBias,
+    Tensor Norm2Weight,
+    Tensor Norm2Bias,
+    Tensor UpWeight,
+    Tensor UpBias,
+    Tensor DownWeight,
+    Tensor DownBias
+)
 {
     public const double QuickGeluFactor = 1.702;
 
@@ -46,40 +53,70 @@ internal sealed record BlockWeights(
 /// <param name="Projection">[width, embedding]</param>
 internal sealed record VisionWeights(
     ClipConfig Config,
-    Tensor PatchWeight, Tensor ClassEmbedding, Tensor PositionEmbedding,
-    Tensor PreNormWeight, Tensor PreNormBias,
+    Tensor PatchWeight,
+    Tensor ClassEmbedding,
+    Tensor PositionEmbedding,
+    Tensor PreNormWeight,
+    Tensor PreNormBias,
     IReadOnlyList<BlockWeights> Blocks,
-    Tensor PostNormWeight, Tensor PostNormBias,
-    Tensor Projection) : IDisposable
+    Tensor PostNormWeight,
+    Tensor PostNormBias,
+    Tensor Projection
+) : IDisposable
 {
     public Device Device => Projection.device;
 
     /// <summary>Every tensor above.</summary>
-    public IEnumerable<Tensor> Tensors
-        => TensorsOf(Blocks).Concat([PatchWeight, ClassEmbedding, PositionEmbedding, PreNormWeight, PreNormBias, PostNormWeight, PostNormBias, Projection]);
+    public IEnumerable<Tensor> Tensors =>
+        TensorsOf(Blocks)
+            .Concat([PatchWeight, ClassEmbedding, PositionEmbedding, PreNormWeight, PreNormBias, PostNormWeight, PostNormBias, Projection]);
 
     public void Dispose()
     {
-        foreach (Tensor tensor in Tensors) tensor.Dispose();
+        foreach (Tensor tensor in Tensors)
+            tensor.Dispose();
     }
 
     /// <summary>Takes over tensors in the order of <see cref="Tensors"/>.</summary>
     public static VisionWeights FromTensors(ClipConfig config, IReadOnlyList<Tensor> tensors)
     {
         BlockWeights[] blocks = BlocksOf(tensors, config.Vision.Layers);
-        return tensors.Skip(blocks.Length * BlockWeights.TensorCount).ToArray() is [var patch, var classEmbedding, var positions, var preWeight, var preBias, var postWeight, var postBias, var projection]
+        return
+            tensors.Skip(blocks.Length * BlockWeights.TensorCount).ToArray()
+                is [var patch, var classEmbedding, var positions, var preWeight, var preBias, var postWeight, var postBias, var projection]
             ? new VisionWeights(config, patch, classEmbedding, positions, preWeight, preBias, blocks, postWeight, postBias, projection)
-            : throw new ArgumentException($"{tensors.Count} tensors do not make an image branch of {config.Vision.Layers} layers.", nameof(tensors));
+            : throw new ArgumentException(
+                $"{tensors.Count} tensors do not make an image branch of {config.Vision.Layers} layers.",
+                nameof(tensors)
+            );
     }
 
-    internal static BlockWeights[] BlocksOf(IReadOnlyList<Tensor> tensors, int layers) => [.. tensors.Chunk(BlockWeights.TensorCount).Take(layers)
-        .Select(t => new BlockWeights(t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11]))];
+    internal static BlockWeights[] BlocksOf(IReadOnlyList<Tensor> tensors, int layers) =>
+        [
+            .. tensors
+                .Chunk(BlockWeights.TensorCount)
+                .Take(layers)
+                .Select(t => new BlockWeights(t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11])),
+        ];
 
-    internal static IEnumerable<Tensor> TensorsOf(IEnumerable<BlockWeights> blocks) => blocks.SelectMany(b => new[]
-    {
-        b.Norm1Weight, b.Norm1Bias, b.QkvWeight, b.QkvBias, b.OutWeight, b.OutBias,
-        b.Norm2Weight, b.Norm2Bias, b.UpWeight, b.UpBias, b.DownWeight, b.DownBias,
-    });
+    internal static IEnumerable<Tensor> TensorsOf(IEnumerable<BlockWeights> blocks) =>
+        blocks.SelectMany(b =>
+            new[]
+            {
+                b.Norm1Weight,
+                b.Norm1Bias,
+                b.QkvWeight,
+                b.QkvBias,
+                b.OutWeight,
+                b.OutBias,
+                b.Norm2Weight,
+                b.Norm2Bias,
+                b.UpWeight,
+                b.UpBias,
+                b.DownWeight,
+                b.DownBias,
+            }
+        );
 }
 
 /// <summary>The frozen text branch. All tensors float32 on one device; owned by this object.</summary>
@@ -93,29 +130,38 @@ internal sealed record VisionWeights(
 /// <param name="LogitScale">exp of the learned logarithm: the factor on cosine similarities, 100 for OpenAI's models</param>
 internal sealed record TextWeights(
     ClipConfig Config,
-    Tensor TokenEmbedding, Tensor PositionEmbedding,
+    Tensor TokenEmbedding,
+    Tensor PositionEmbedding,
     IReadOnlyList<BlockWeights> Blocks,
-    Tensor FinalNormWeight, Tensor FinalNormBias,
+    Tensor FinalNormWeight,
+    Tensor FinalNormBias,
     Tensor Projection,
-    double LogitScale) : IDisposable
+    double LogitScale
+) : IDisposable
 {
     public Device Device => Projection.device;
 
     /// <summary>Every tensor above.</summary>
-    public IEnumerable<Tensor> Tensors
-        => VisionWeights.TensorsOf(Blocks).Concat([TokenEmbedding, PositionEmbedding, FinalNormWeight, FinalNormBias, Projection]);
+    public IEnumerable<Tensor> Tensors =>
+        VisionWeights.TensorsOf(Blocks).Concat([TokenEmbedding, PositionEmbedding, FinalNormWeight, FinalNormBias, Projection]);
 
     /// <summary>Takes over tensors in the order of <see cref="Tensors"/>.</summary>
     public static TextWeights FromTensors(ClipConfig config, IReadOnlyList<Tensor> tensors, double logitScale)
     {
         BlockWeights[] blocks = VisionWeights.BlocksOf(tensors, config.Text.Layers);
-        return tensors.Skip(blocks.Length * BlockWeights.TensorCount).ToArray() is [var tokens, var positions, var normWeight, var normBias, var projection]
+        return
+            tensors.Skip(blocks.Length * BlockWeights.TensorCount).ToArray()
+                is [var tokens, var positions, var normWeight, var normBias, var projection]
             ? new TextWeights(config, tokens, positions, blocks, normWeight, normBias, projection, logitScale)
-            : throw new ArgumentException($"{tensors.Count} tensors do not make a text branch of {config.Text.Layers} layers.", nameof(tensors));
+            : throw new ArgumentException(
+                $"{tensors.Count} tensors do not make a text branch of {config.Text.Layers} layers.",
+                nameof(tensors)
+            );
     }
 
     public void Dispose()
     {
-        foreach (Tensor tensor in Tensors) tensor.Dispose();
+        foreach (Tensor tensor in Tensors)
+            tensor.Dispose();
     }
 }

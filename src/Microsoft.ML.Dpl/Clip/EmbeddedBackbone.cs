@@ -4,7 +4,8 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>A CLIP that a package carries as resources named <c>model/…</c>; unpacked into the user's cache once, under a name made of its content.</summary>
+/// <summary>A CLIP that a package carries as resources named <c>model/…</c>; unpacked into the user's cache once, under a name made of its
+/// content.</summary>
 internal static class EmbeddedBackbone
 {
     private const string Prefix = "model/";
@@ -29,13 +30,21 @@ internal static class EmbeddedBackbone
 
     internal static ClipBackbone Open(Assembly assembly)
     {
-        string[] resources = [.. assembly.GetManifestResourceNames().Where(name => name.StartsWith(Prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
-        if (resources.Length == 0) throw new InvalidDataException($"{assembly.GetName().Name} carries no CLIP.");
+        string[] resources =
+        [
+            .. assembly
+                .GetManifestResourceNames()
+                .Where(name => name.StartsWith(Prefix, StringComparison.Ordinal))
+                .Order(StringComparer.Ordinal),
+        ];
+        if (resources.Length == 0)
+            throw new InvalidDataException($"{assembly.GetName().Name} carries no CLIP.");
         string hash = Hash(assembly, resources);
         return CacheFolders.InFirstWritable(root =>
         {
             string folder = Path.Combine(root, $"{assembly.GetName().Name}-{hash[..16]}");
-            if (!Directory.Exists(folder)) Unpack(assembly, resources, folder);
+            if (!Directory.Exists(folder))
+                Unpack(assembly, resources, folder);
             return ClipBackbone.FromFolder(folder);
         });
     }

@@ -14,11 +14,17 @@ internal static class FiniteWeights
         using var scope = NewDisposeScope();
         using var noGradients = no_grad();
         // What is not finite shows in the sum, which is one pass without another tensor of that size. A sum can also overflow by itself.
-        if (double.IsFinite(values.sum().to_type(ScalarType.Float64).item<double>())) return;
-        long notNumbers = values.isnan().sum().item<long>(), infinite = values.isinf().sum().item<long>();
-        if (notNumbers + infinite == 0) return;
+        if (double.IsFinite(values.sum().to_type(ScalarType.Float64).item<double>()))
+            return;
+        long notNumbers = values.isnan().sum().item<long>(),
+            infinite = values.isinf().sum().item<long>();
+        if (notNumbers + infinite == 0)
+            return;
         throw new InvalidDataException(
-            $"{location}: tensor '{name}' has {notNumbers} values that are not numbers (NaN) and {infinite} that are infinite, of {values.NumberOfElements}. "
-            + "The file is damaged, or its weights overflowed when they were converted to half precision (F16 ends at 65504): get it again, or convert it anew from float32 weights.");
+            $"{location}: tensor '{name}' has {notNumbers} values that are not numbers (NaN) and {infinite} that are infinite, of "
+                + $"{values.NumberOfElements}. "
+                + "The file is damaged, or its weights overflowed when they were converted to half precision (F16 ends at 65504): get "
+                + "it again, or convert it anew from float32 weights."
+        );
     }
 }

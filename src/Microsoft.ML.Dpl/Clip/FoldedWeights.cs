@@ -5,24 +5,38 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Clip;
 
 /// <summary>
-/// The weights of a branch as they are computed with, float32 and with <see cref="BlockWeights"/>' constants folded in, as a safetensors stream: unfolding
-/// and folding again would not give the same bits. The names are OpenAI's; the metadata says that the values are not.
+/// The weights of a branch as they are computed with, float32 and with <see cref="BlockWeights"/>' constants folded in, as a safetensors
+/// stream: unfolding and folding again would not give the same bits. The names are OpenAI's; the metadata says that the values are not.
 /// </summary>
 internal static class FoldedWeights
 {
-    private const string Patches = "visual.conv1.weight", LogitScale = "logit_scale", LogitFactor = "logit_factor", Mark = "folded";
+    private const string Patches = "visual.conv1.weight",
+        LogitScale = "logit_scale",
+        LogitFactor = "logit_factor",
+        Mark = "folded";
 
-    private const string Folding = "Queries are divided by the root of a head's width; for quick GELU c_fc is multiplied and c_proj.weight divided by 1.702.";
+    private const string Folding =
+        "Queries are divided by the root of a head's width; for quick GELU c_fc is multiplied and c_proj.weight divided by 1.702.";
 
     private static readonly string[] BlockParts =
     [
-        "ln_1.weight", "ln_1.bias", "attn.in_proj_weight", "attn.in_proj_bias", "attn.out_proj.weight", "attn.out_proj.bias",
-        "ln_2.weight", "ln_2.bias", "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight", "mlp.c_proj.bias",
+        "ln_1.weight",
+        "ln_1.bias",
+        "attn.in_proj_weight",
+        "attn.in_proj_bias",
+        "attn.out_proj.weight",
+        "attn.out_proj.bias",
+        "ln_2.weight",
+        "ln_2.bias",
+        "mlp.c_fc.weight",
+        "mlp.c_fc.bias",
+        "mlp.c_proj.weight",
+        "mlp.c_proj.bias",
     ];
 
     /// <summary>Writes without a copy of all weights; they may lie on any device.</summary>
-    public static void Write(Stream stream, VisionWeights weights)
-        => Write(stream, VisionNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create));
+    public static void Write(Stream stream, VisionWeights weights) =>
+        Write(stream, VisionNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create));
 
     /// <inheritdoc cref="Write(Stream, VisionWeights)"/>
     public static void Write(Stream stream, TextWeights weights)
@@ -46,10 +60,16 @@ internal static class FoldedWeights
     /// <inheritdoc cref="ReadVision"/>
     public static TextWeights ReadText(Stream stream, string location, ClipConfig config)
     {
-        Dictionary<string, Tensor> tensors = Read(stream, location, ClipLayout.Text(config).Where(t => t.Name != LogitScale), [new TensorEntry(LogitFactor, ScalarType.Float64, [])]);
+        Dictionary<string, Tensor> tensors = Read(
+            stream,
+            location,
+            ClipLayout.Text(config).Where(t => t.Name != LogitScale),
+            [new TensorEntry(LogitFactor, ScalarType.Float64, [])]
+        );
         using Tensor factor = tensors[LogitFactor];
         var weights = TextWeights.FromTensors(config, [.. TextNames(config).Select(name => tensors[name])], factor.item<double>());
-        if (double.IsFinite(weights.LogitScale) && weights.LogitScale > 0) return weights;
+        if (double.IsFinite(weights.LogitScale) && weights.LogitScale > 0)
+            return weights;
         weights.Dispose();
         throw new InvalidDataException($"{location}: tensor '{LogitFactor}' is {weights.LogitScale}, which cannot scale logits.");
     }
@@ -57,7 +77,11 @@ internal static class FoldedWeights
     private static void Write(Stream stream, IEnumerable<KeyValuePair<string, Tensor>> tensors)
     {
         Dictionary<string, Tensor> all = new(tensors, StringComparer.Ordinal);
-        SafetensorsWriter.Write(stream, all, new Dictionary<string, string> { [Mark] = Folding, [TensorDigest.Name] = TensorDigest.Of(all) });
+        SafetensorsWriter.Write(
+            stream,
+            all,
+            new Dictionary<string, string> { [Mark] = Folding, [TensorDigest.Name] = TensorDigest.Of(all) }
+        );
     }
 
     private static Dictionary<string, Tensor> Read(Stream stream, string location, IEnumerable<ExpectedTensor> layout, TensorEntry[] more)
@@ -68,40 +92,67 @@ internal static class FoldedWeights
         Dictionary<string, Tensor> tensors = SafetensorsStream.Read(stream, location, header =>
         {
             if (!header.Metadata.ContainsKey(Mark) || !header.Metadata.TryGetValue(TensorDigest.Name, out digest!))
-                throw new InvalidDataException($"{location}: the metadata lack '{Mark}' or '{TensorDigest.Name}', so these are not the weights that a model zip carries.");
+                throw new InvalidDataException(
+                    $"{location}: the metadata lack '{Mark}' or '{TensorDigest.Name}', so these are not the weights that a model zip "
+                        + "carries."
+                );
             foreach (TensorEntry tensor in expected)
             {
-                if (!header.Entries.TryGetValue(tensor.Name, out TensorEntry? entry)) throw new InvalidDataException($"{location}: there is no tensor '{tensor.Name}'.");
+                if (!header.Entries.TryGetValue(tensor.Name, out TensorEntry? entry))
+                    throw new InvalidDataException($"{location}: there is no tensor '{tensor.Name}'.");
                 if (entry.Type != tensor.Type || !entry.Shape.SequenceEqual(tensor.Shape))
-                    throw new InvalidDataException($"{location}: tensor '{tensor.Name}' is {SafetensorsType.NameOf(entry.Type)} [{string.Join(", ", entry.Shape)}], but the configuration asks for {SafetensorsType.NameOf(tensor.Type)} [{string.Join(", ", tensor.Shape)}].");
+                    throw new InvalidDataException(
+                        $"{location}: tensor '{tensor.Name}' is {SafetensorsType.NameOf(entry.Type)} "
+                            + $"[{string.Join(", ", entry.Shape)}], but the configuration asks for "
+                            + $"{SafetensorsType.NameOf(tensor.Type)} [{string.Join(", ", tensor.Shape)}]."
+                    );
             }
-            if (header.Entries.Count != expected.Length) throw new InvalidDataException($"{location}: there are {header.Entries.Count} tensors where the configuration asks for {expected.Length}.");
+            if (header.Entries.Count != expected.Length)
+                throw new InvalidDataException(
+                    $"{location}: there are {header.Entries.Count} tensors where the configuration asks for {expected.Length}."
+                );
         });
         try
         {
-            if (TensorDigest.Of(tensors) != digest) throw new InvalidDataException($"{location}: the weights have another SHA-256 than at saving, so they are damaged. Copy or save the model again.");
-            foreach (var (name, values) in tensors) FiniteWeights.Require(location, name, values);
+            if (TensorDigest.Of(tensors) != digest)
+                throw new InvalidDataException(
+                    $"{location}: the weights have another SHA-256 than at saving, so they are damaged. Copy or save the model again."
+                );
+            foreach (var (name, values) in tensors)
+                FiniteWeights.Require(location, name, values);
             return tensors;
         }
         catch
         {
-            foreach (Tensor tensor in tensors.Values) tensor.Dispose();
+            foreach (Tensor tensor in tensors.Values)
+                tensor.Dispose();
             throw;
         }
     }
 
     // The patch convolution is kept as a matrix.
-    private static IReadOnlyList<long> StoredShape(ExpectedTensor tensor) => tensor.Name == Patches ? [tensor.Shape[0], tensor.Shape.Skip(1).Aggregate((a, b) => a * b)] : tensor.Shape;
+    private static IReadOnlyList<long> StoredShape(ExpectedTensor tensor) =>
+        tensor.Name == Patches ? [tensor.Shape[0], tensor.Shape.Skip(1).Aggregate((a, b) => a * b)] : tensor.Shape;
 
     // In the order of VisionWeights.Tensors.
-    private static IEnumerable<string> VisionNames(ClipConfig config) => Blocks(ClipLayout.VisionBlocks, config.Vision.Layers).Concat(
-    [
-        Patches, "visual.class_embedding", "visual.positional_embedding", "visual.ln_pre.weight", "visual.ln_pre.bias", "visual.ln_post.weight", "visual.ln_post.bias", "visual.proj",
-    ]);
+    private static IEnumerable<string> VisionNames(ClipConfig config) =>
+        Blocks(ClipLayout.VisionBlocks, config.Vision.Layers)
+            .Concat([
+                Patches,
+                "visual.class_embedding",
+                "visual.positional_embedding",
+                "visual.ln_pre.weight",
+                "visual.ln_pre.bias",
+                "visual.ln_post.weight",
+                "visual.ln_post.bias",
+                "visual.proj",
+            ]);
 
     // In the order of TextWeights.Tensors.
-    private static IEnumerable<string> TextNames(ClipConfig config) => Blocks(ClipLayout.TextBlocks, config.Text.Layers).Concat(
-        ["token_embedding.weight", "positional_embedding", "ln_final.weight", "ln_final.bias", "text_projection"]);
+    private static IEnumerable<string> TextNames(ClipConfig config) =>
+        Blocks(ClipLayout.TextBlocks, config.Text.Layers)
+            .Concat(["token_embedding.weight", "positional_embedding", "ln_final.weight", "ln_final.bias", "text_projection"]);
 
-    private static IEnumerable<string> Blocks(string prefix, int layers) => Enumerable.Range(0, layers).SelectMany(layer => BlockParts.Select(part => $"{prefix}{layer}.{part}"));
+    private static IEnumerable<string> Blocks(string prefix, int layers) =>
+        Enumerable.Range(0, layers).SelectMany(layer => BlockParts.Select(part => $"{prefix}{layer}.{part}"));
 }

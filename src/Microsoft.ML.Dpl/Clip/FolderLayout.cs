@@ -7,17 +7,28 @@ namespace Microsoft.ML.Dpl.Clip;
 /// <param name="Weights">The file of the weights, or their index.</param>
 internal sealed record FolderLayout(string Config, string Weights)
 {
-    public const string HuggingFaceConfig = "config.json", OpenClipConfig = "open_clip_config.json", SingleFile = "model.safetensors", Index = "model.safetensors.index.json", Archive = "pytorch_model.bin";
+    public const string HuggingFaceConfig = "config.json",
+        OpenClipConfig = "open_clip_config.json",
+        SingleFile = "model.safetensors",
+        Index = "model.safetensors.index.json",
+        Archive = "pytorch_model.bin";
 
-    private const string OpenClipFile = "open_clip_model.safetensors", OpenClipArchive = "open_clip_pytorch_model.bin";
+    private const string OpenClipFile = "open_clip_model.safetensors",
+        OpenClipArchive = "open_clip_pytorch_model.bin";
 
-    /// <summary>All of them, the best first: safetensors can be read without unpacking, and Hugging Face's files say more than open_clip's.</summary>
+    /// <summary>All of them, the best first: safetensors can be read without unpacking, and Hugging Face's files say more than
+    /// open_clip's.</summary>
     public static IReadOnlyList<FolderLayout> All { get; } =
     [
-        new(HuggingFaceConfig, SingleFile), new(HuggingFaceConfig, Index), new(OpenClipConfig, OpenClipFile), new(HuggingFaceConfig, Archive), new(OpenClipConfig, OpenClipArchive),
+        new(HuggingFaceConfig, SingleFile),
+        new(HuggingFaceConfig, Index),
+        new(OpenClipConfig, OpenClipFile),
+        new(HuggingFaceConfig, Archive),
+        new(OpenClipConfig, OpenClipArchive),
     ];
 
-    /// <summary>Whether a file is named as open_clip names its weights, which say neither activation nor heads: only the configuration beside them does.</summary>
+    /// <summary>Whether a file is named as open_clip names its weights, which say neither activation nor heads: only the configuration
+    /// beside them does.</summary>
     public static bool IsOpenClipWeights(string path) => Path.GetFileName(path) is OpenClipFile or OpenClipArchive;
 
     public bool IsOpenClip => Config == OpenClipConfig;
@@ -28,7 +39,8 @@ internal sealed record FolderLayout(string Config, string Weights)
 
     /// <summary>The best layout whose files are there; null where none's are.</summary>
     /// <param name="has">Whether there is a file of a name.</param>
-    /// <param name="huggingFaceConfig">The path of config.json, read only where there is a choice; null where there is no such file.</param>
+    /// <param name="huggingFaceConfig">The path of config.json, read only where there is a choice; null where there is no such
+    /// file.</param>
     public static FolderLayout? Choose(Func<string, bool> has, string? huggingFaceConfig)
     {
         FolderLayout[] present = [.. All.Where(layout => has(layout.Config) && has(layout.Weights))];
@@ -42,7 +54,10 @@ internal sealed record FolderLayout(string Config, string Weights)
         try
         {
             using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(config));
-            return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("model_type", out JsonElement type) && type.ValueKind == JsonValueKind.String && type.GetString() == "clip";
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                && document.RootElement.TryGetProperty("model_type", out JsonElement type)
+                && type.ValueKind == JsonValueKind.String
+                && type.GetString() == "clip";
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {

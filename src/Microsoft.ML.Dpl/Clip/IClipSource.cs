@@ -33,7 +33,8 @@ internal interface IClipSource
     /// <exception cref="InvalidDataException">The preprocessing asks for what this library does not do.</exception>
     ClipImageProcessorConfig ReadImageProcessor(int imageSize);
 
-    /// <summary>A share in weights that exist in memory only, so that they stay until it is disposed; null where they can be read again.</summary>
+    /// <summary>A share in weights that exist in memory only, so that they stay until it is disposed; null where they can be read
+    /// again.</summary>
     /// <exception cref="IOException">The weights are gone.</exception>
     IDisposable? Hold();
 }

@@ -25,7 +25,8 @@ internal static class DataDigest
     public static string Of(PreparedImages images)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (byte[] image in images.Images) hash.AppendData(image);
+        foreach (byte[] image in images.Images)
+            hash.AppendData(image);
         return Finish(hash, images.Labels, images.Weights);
     }
 

@@ -2,7 +2,8 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Data;
 
-/// <summary>Which rows a batch of an epoch holds: the rows as they are, or shuffled anew for every epoch; the last batch may be smaller. Thread-safe.</summary>
+/// <summary>Which rows a batch of an epoch holds: the rows as they are, or shuffled anew for every epoch; the last batch may be smaller.
+/// Thread-safe.</summary>
 internal sealed class EpochOrder
 {
     private readonly int[] _rows;
@@ -22,8 +23,8 @@ internal sealed class EpochOrder
     public static EpochOrder Fixed(IReadOnlyList<int> rows, int batchSize) => new(rows, batchSize, null);
 
     /// <summary>An order for each epoch that only <paramref name="seed"/>, <paramref name="purpose"/> and the epoch decide.</summary>
-    public static EpochOrder Shuffle(IReadOnlyList<int> rows, int batchSize, int seed, string purpose)
-        => new(rows, batchSize, epoch => Seeds.Random(seed, purpose, epoch));
+    public static EpochOrder Shuffle(IReadOnlyList<int> rows, int batchSize, int seed, string purpose) =>
+        new(rows, batchSize, epoch => Seeds.Random(seed, purpose, epoch));
 
     // Not by adding the batch size, which may be as large as a number can be.
     public int BatchesPerEpoch => _rows.Length == 0 ? 0 : (_rows.Length - 1) / _batchSize + 1;
@@ -40,8 +41,10 @@ internal sealed class EpochOrder
 
     private int[] Rows(int epoch)
     {
-        if (_random is null) return _rows;
-        if (_latest is { } latest && latest.Epoch == epoch) return latest.Rows;
+        if (_random is null)
+            return _rows;
+        if (_latest is { } latest && latest.Epoch == epoch)
+            return latest.Rows;
         int[] rows = [.. _rows];
         _random(epoch).Shuffle(rows);
         _latest = new Shuffled(epoch, rows);

@@ -7,7 +7,8 @@ namespace Microsoft.ML.Dpl.Data;
 /// <summary>Images ready for the image tower, and their classes. Owns its tensors.</summary>
 /// <param name="Images">[batch, 3, size, size] float32, normalised</param>
 /// <param name="Labels">[batch] int64, class indices from 0</param>
-/// <param name="Weights">[batch] float32, how much each image's loss counts, 1 on average over all batches; null where all count alike</param>
+/// <param name="Weights">[batch] float32, how much each image's loss counts, 1 on average over all batches; null where all count
+/// alike</param>
 /// <param name="SourceRows">Which images of their source these are, for messages; null where that is not known.</param>
 internal sealed record ImageBatch(Tensor Images, Tensor Labels, Tensor? Weights = null, IReadOnlyList<int>? SourceRows = null) : IDisposable
 {
@@ -17,7 +18,13 @@ internal sealed record ImageBatch(Tensor Images, Tensor Labels, Tensor? Weights 
     /// <param name="processor">Knows the channels' means and deviations.</param>
     /// <param name="device">Where the batch is used.</param>
     /// <param name="weights">One for each image, or null.</param>
-    public static ImageBatch Create(Tensor pixels, IEnumerable<int> labels, ClipImageProcessor processor, Device device, IEnumerable<float>? weights = null)
+    public static ImageBatch Create(
+        Tensor pixels,
+        IEnumerable<int> labels,
+        ClipImageProcessor processor,
+        Device device,
+        IEnumerable<float>? weights = null
+    )
     {
         using var scope = NewDisposeScope();
         Tensor images = processor.Normalise(pixels.to(device));

@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Data;
 
 /// <summary>
-/// Decoded training images as bytes, reduced to what random crops need: the short side has at most twice the image size (a smaller multiple, down to once,
-/// where the set would not fit into the memory allowed) and is never enlarged. Reading is thread-safe.
+/// Decoded training images as bytes, reduced to what random crops need: the short side has at most twice the image size (a smaller
+/// multiple, down to once, where the set would not fit into the memory allowed) and is never enlarged. Reading is thread-safe.
 /// </summary>
 internal sealed class ImageCache : IDisposable
 {
@@ -37,7 +37,8 @@ internal sealed class ImageCache : IDisposable
     /// <param name="imageSize">Pixels a side of what the image tower takes.</param>
     /// <param name="maximumBytes">The most bytes of pixels that may be held.</param>
     /// <param name="cancellation">Checked before every image.</param>
-    /// <exception cref="InvalidOperationException">The images do not fit even at the smallest useful size; the message says how much memory they need.</exception>
+    /// <exception cref="InvalidOperationException">The images do not fit even at the smallest useful size; the message says how much memory
+    /// they need.</exception>
     public static ImageCache Build(IEnumerable<RgbImage> images, int imageSize, long maximumBytes, CancellationToken cancellation = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(imageSize, 1);
@@ -50,12 +51,17 @@ internal sealed class ImageCache : IDisposable
             {
                 cancellation.ThrowIfCancellationRequested();
                 needed += BytesAt(imageSize, image.Height, image.Width);
-                if (needed > maximumBytes) cache.Clear(); // what is left is only counted, for the message
-                else cache.Add(image, maximumBytes);
+                if (needed > maximumBytes)
+                    cache.Clear(); // what is left is only counted, for the message
+                else
+                    cache.Add(image, maximumBytes);
             }
             if (needed > maximumBytes)
-                throw new InvalidOperationException($"The training images need {Megabytes(needed)} MB of memory even with {imageSize} pixels on the short side, "
-                    + $"more than the {maximumBytes >> 20} MB allowed: set ImageCacheMegabytes to {Megabytes(needed)} or more, or train on fewer images.");
+                throw new InvalidOperationException(
+                    $"The training images need {Megabytes(needed)} MB of memory even with {imageSize} pixels on the short side, "
+                        + $"more than the {maximumBytes >> 20} MB allowed: set ImageCacheMegabytes to {Megabytes(needed)} or more, or "
+                        + "train on fewer images."
+                );
             return cache;
         }
         catch
@@ -95,7 +101,8 @@ internal sealed class ImageCache : IDisposable
 
     private void Clear()
     {
-        foreach (Tensor image in _images) image.Dispose();
+        foreach (Tensor image in _images)
+            image.Dispose();
         _images.Clear();
         Bytes = 0;
     }
@@ -104,7 +111,8 @@ internal sealed class ImageCache : IDisposable
 
     private static long BytesAt(int bound, long height, long width)
     {
-        long shortSide = Math.Min(height, width), reduced = Math.Min(shortSide, bound);
+        long shortSide = Math.Min(height, width),
+            reduced = Math.Min(shortSide, bound);
         return 3 * (height * reduced / shortSide) * (width * reduced / shortSide);
     }
 

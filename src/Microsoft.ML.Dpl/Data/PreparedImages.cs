@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Data;
 
-/// <summary>Images already resized and cropped, one byte a value, with their classes: what is evaluated, or serves the search for validation. Thread-safe.</summary>
+/// <summary>Images already resized and cropped, one byte a value, with their classes: what is evaluated, or serves the search for
+/// validation. Thread-safe.</summary>
 internal sealed class PreparedImages
 {
     private readonly ClipImageProcessor _processor;
@@ -13,12 +14,20 @@ internal sealed class PreparedImages
     /// <param name="labels">One class index for each image.</param>
     /// <param name="processor">The one that prepared them.</param>
     /// <param name="weights">How much each image's loss counts; null: all alike.</param>
-    public PreparedImages(IReadOnlyList<byte[]> images, IReadOnlyList<int> labels, ClipImageProcessor processor, IReadOnlyList<float>? weights = null)
+    public PreparedImages(
+        IReadOnlyList<byte[]> images,
+        IReadOnlyList<int> labels,
+        ClipImageProcessor processor,
+        IReadOnlyList<float>? weights = null
+    )
     {
-        if (weights is not null && weights.Count != labels.Count) throw new ArgumentException($"{weights.Count} weights do not go with {labels.Count} labels.", nameof(weights));
-        if (labels.Count != images.Count) throw new ArgumentException($"{labels.Count} labels do not go with {images.Count} images.", nameof(labels));
+        if (weights is not null && weights.Count != labels.Count)
+            throw new ArgumentException($"{weights.Count} weights do not go with {labels.Count} labels.", nameof(weights));
+        if (labels.Count != images.Count)
+            throw new ArgumentException($"{labels.Count} labels do not go with {images.Count} images.", nameof(labels));
         int expected = 3 * processor.ImageSize * processor.ImageSize;
-        if (images.FirstOrDefault(p => p.Length != expected) is { } wrong) throw new ArgumentException($"An image has {wrong.Length} bytes instead of {expected}.", nameof(images));
+        if (images.FirstOrDefault(p => p.Length != expected) is { } wrong)
+            throw new ArgumentException($"An image has {wrong.Length} bytes instead of {expected}.", nameof(images));
         (Images, Labels, Weights, _processor) = (images, labels, weights, processor);
     }
 
@@ -34,7 +43,12 @@ internal sealed class PreparedImages
     public IReadOnlyList<float>? Weights { get; }
 
     /// <summary>Prepares images in turn, holding one of full size at a time.</summary>
-    public static PreparedImages Prepare(IEnumerable<RgbImage> images, IReadOnlyList<int> labels, ClipImageProcessor processor, CancellationToken cancellation = default)
+    public static PreparedImages Prepare(
+        IEnumerable<RgbImage> images,
+        IReadOnlyList<int> labels,
+        ClipImageProcessor processor,
+        CancellationToken cancellation = default
+    )
     {
         var prepared = new List<byte[]>(labels.Count);
         foreach (RgbImage image in images)
@@ -49,7 +63,8 @@ internal sealed class PreparedImages
     public IBatchSource InOrder(int batchSize, Device device) => new Batches(this, EpochOrder.Fixed(Rows(), batchSize), device);
 
     /// <summary>The images in an order that seed and epoch decide.</summary>
-    public IBatchSource Shuffled(int batchSize, int seed, Device device) => new Batches(this, EpochOrder.Shuffle(Rows(), batchSize, seed, "validation shuffle"), device);
+    public IBatchSource Shuffled(int batchSize, int seed, Device device) =>
+        new Batches(this, EpochOrder.Shuffle(Rows(), batchSize, seed, "validation shuffle"), device);
 
     private int[] Rows() => [.. Enumerable.Range(0, Count)];
 
@@ -65,8 +80,12 @@ internal sealed class PreparedImages
             int size = images._processor.ImageSize;
             byte[] bytes = [.. rows.SelectMany(r => images.Images[r])];
             ImageBatch batch = ImageBatch.Create(
-                tensor(bytes, [rows.Length, 3, size, size], ScalarType.Byte), rows.Select(r => images.Labels[r]), images._processor, device,
-                images.Weights is null ? null : rows.Select(r => images.Weights[r]));
+                tensor(bytes, [rows.Length, 3, size, size], ScalarType.Byte),
+                rows.Select(r => images.Labels[r]),
+                images._processor,
+                device,
+                images.Weights is null ? null : rows.Select(r => images.Weights[r])
+            );
             return batch with { SourceRows = rows };
         }
     }

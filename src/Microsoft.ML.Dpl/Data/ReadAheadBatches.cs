@@ -3,8 +3,8 @@ using System.Collections.Concurrent;
 namespace Microsoft.ML.Dpl.Data;
 
 /// <summary>
-/// Makes the batches that follow on a thread of its own while the current one is used. What is read is what the source gives, and so are its exceptions,
-/// which come out of the <see cref="Read"/> that asks for the batch.
+/// Makes the batches that follow on a thread of its own while the current one is used. What is read is what the source gives, and so are
+/// its exceptions, which come out of the <see cref="Read"/> that asks for the batch.
 /// </summary>
 internal sealed class ReadAheadBatches : IBatchSource, IDisposable
 {
@@ -42,7 +42,8 @@ internal sealed class ReadAheadBatches : IBatchSource, IDisposable
             }
             wanted = _pending.Dequeue();
             Request last = _pending.LastOrDefault(wanted);
-            while (_pending.Count < _ahead) last = last.Index + 1 < BatchesPerEpoch ? Ask(last.Epoch, last.Index + 1) : Ask(last.Epoch + 1, 0);
+            while (_pending.Count < _ahead)
+                last = last.Index + 1 < BatchesPerEpoch ? Ask(last.Epoch, last.Index + 1) : Ask(last.Epoch + 1, 0);
         }
         return wanted.Batch.Task.GetAwaiter().GetResult();
     }
@@ -52,7 +53,8 @@ internal sealed class ReadAheadBatches : IBatchSource, IDisposable
     {
         lock (_pending)
         {
-            if (_disposed) return;
+            if (_disposed)
+                return;
             _disposed = true;
             AbandonPending();
             _work.CompleteAdding();
@@ -71,12 +73,14 @@ internal sealed class ReadAheadBatches : IBatchSource, IDisposable
 
     private void AbandonPending()
     {
-        while (_pending.TryDequeue(out Request? request)) request.Abandon();
+        while (_pending.TryDequeue(out Request? request))
+            request.Abandon();
     }
 
     private void Work()
     {
-        foreach (Request request in _work.GetConsumingEnumerable()) request.Fulfil(_source);
+        foreach (Request request in _work.GetConsumingEnumerable())
+            request.Fulfil(_source);
     }
 
     private sealed record Request(int Epoch, int Index)
@@ -106,7 +110,12 @@ internal sealed class ReadAheadBatches : IBatchSource, IDisposable
         public void Abandon()
         {
             _abandoned = true;
-            Batch.Task.ContinueWith(made => made.Result.Dispose(), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            Batch.Task.ContinueWith(
+                made => made.Result.Dispose(),
+                CancellationToken.None,
+                TaskContinuationOptions.OnlyOnRanToCompletion | TaskContinuationOptions.ExecuteSynchronously,
+                TaskScheduler.Default
+            );
         }
     }
 }

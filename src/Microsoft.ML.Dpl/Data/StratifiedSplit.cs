@@ -27,7 +27,8 @@ internal sealed record StratifiedSplit(IReadOnlyList<int> Train, IReadOnlyList<i
     /// <exception cref="InvalidOperationException">A class has a single row.</exception>
     public static StratifiedSplit ByFraction(IReadOnlyList<int> labels, IReadOnlyList<string> classNames, double fraction, int seed)
     {
-        if (!(fraction is > 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(fraction), fraction, "The fraction lies between 0 and 1, both excluded.");
+        if (!(fraction is > 0 and < 1))
+            throw new ArgumentOutOfRangeException(nameof(fraction), fraction, "The fraction lies between 0 and 1, both excluded.");
         return Split(labels, classNames, rows => (int)Math.Round(fraction * rows), seed);
     }
 
@@ -37,16 +38,26 @@ internal sealed record StratifiedSplit(IReadOnlyList<int> Train, IReadOnlyList<i
         for (int row = 0; row < labels.Count; row++)
         {
             int label = labels[row];
-            if ((uint)label >= (uint)rowsByClass.Length) throw new ArgumentOutOfRangeException(nameof(labels), label, $"Row {row} has a class index outside 0 to {rowsByClass.Length - 1}.");
+            if ((uint)label >= (uint)rowsByClass.Length)
+                throw new ArgumentOutOfRangeException(
+                    nameof(labels),
+                    label,
+                    $"Row {row} has a class index outside 0 to {rowsByClass.Length - 1}."
+                );
             (rowsByClass[label] ??= []).Add(row);
         }
 
-        List<int> train = [], validation = [];
+        List<int> train = [],
+            validation = [];
         for (int label = 0; label < rowsByClass.Length; label++)
         {
-            if (rowsByClass[label] is not { } all) continue;
+            if (rowsByClass[label] is not { } all)
+                continue;
             if (all.Count == 1)
-                throw new InvalidOperationException($"Class '{classNames[label]}' has one row; training and validation rows of every class are needed, so add rows to make at least 2 or leave the class out.");
+                throw new InvalidOperationException(
+                    $"Class '{classNames[label]}' has one row; training and validation rows of every class are needed, so add rows to "
+                        + "make at least 2 or leave the class out."
+                );
             int[] rows = [.. all];
             Seeds.Random(seed, "split", label).Shuffle(rows);
             int taken = Math.Clamp(wanted(rows.Length), 1, rows.Length - 1);

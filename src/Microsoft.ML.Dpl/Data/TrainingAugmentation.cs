@@ -6,7 +6,8 @@ namespace Microsoft.ML.Dpl.Data;
 /// <summary>A part of an image in pixels, and whether it is mirrored left to right.</summary>
 internal readonly record struct Crop(int Top, int Left, int Height, int Width, bool Flip);
 
-/// <summary>Random resized crops and flips: an area and a shape are drawn until they fit, and the part is resized to the image size. Thread-safe.</summary>
+/// <summary>Random resized crops and flips: an area and a shape are drawn until they fit, and the part is resized to the image size.
+/// Thread-safe.</summary>
 /// <param name="ImageSize">Pixels a side of the result.</param>
 /// <param name="SmallestArea">The least part of the image's area, in (0, 1].</param>
 /// <param name="LargestArea">The greatest part of the image's area, in (0, 1].</param>
@@ -19,7 +20,8 @@ internal sealed record TrainingAugmentation(
     double LargestArea = 1,
     double NarrowestShape = 3.0 / 4,
     double WidestShape = 4.0 / 3,
-    double FlipProbability = 0.5)
+    double FlipProbability = 0.5
+)
 {
     private const int Tries = 10;
 
@@ -49,8 +51,10 @@ internal sealed record TrainingAugmentation(
         {
             double target = area * Between(SmallestArea, LargestArea, random);
             double shape = Math.Exp(Between(Math.Log(NarrowestShape), Math.Log(WidestShape), random));
-            int w = (int)Math.Round(Math.Sqrt(target * shape)), h = (int)Math.Round(Math.Sqrt(target / shape));
-            if (w > 0 && w <= width && h > 0 && h <= height) return new Crop(random.Next(height - h + 1), random.Next(width - w + 1), h, w, false);
+            int w = (int)Math.Round(Math.Sqrt(target * shape)),
+                h = (int)Math.Round(Math.Sqrt(target / shape));
+            if (w > 0 && w <= width && h > 0 && h <= height)
+                return new Crop(random.Next(height - h + 1), random.Next(width - w + 1), h, w, false);
         }
         return MiddlePart(height, width);
     }

@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Data;
 
-/// <summary>Shuffled batches of cached images, augmented or merely resized and cropped. What a batch holds depends on seed, epoch and index alone. Thread-safe.</summary>
+/// <summary>Shuffled batches of cached images, augmented or merely resized and cropped. What a batch holds depends on seed, epoch and index
+/// alone. Thread-safe.</summary>
 internal sealed class TrainingBatches : IBatchSource
 {
     private readonly ImageCache _images;
@@ -26,15 +27,35 @@ internal sealed class TrainingBatches : IBatchSource
     /// <param name="device">Where the batches are used.</param>
     /// <param name="weights">How much each cached image's loss counts; null: all alike.</param>
     public TrainingBatches(
-        ImageCache images, IReadOnlyList<int> labels, IReadOnlyList<int> rows, int batchSize, int seed, ClipImageProcessor processor, TrainingAugmentation? augmentation, Device device,
-        IReadOnlyList<float>? weights = null)
+        ImageCache images,
+        IReadOnlyList<int> labels,
+        IReadOnlyList<int> rows,
+        int batchSize,
+        int seed,
+        ClipImageProcessor processor,
+        TrainingAugmentation? augmentation,
+        Device device,
+        IReadOnlyList<float>? weights = null
+    )
     {
-        if (weights is not null && weights.Count != labels.Count) throw new ArgumentException($"{weights.Count} weights do not go with {labels.Count} labels.", nameof(weights));
-        if (labels.Count != images.Count) throw new ArgumentException($"{labels.Count} labels do not go with {images.Count} images.", nameof(labels));
-        if (augmentation is not null && augmentation.ImageSize != processor.ImageSize) throw new ArgumentException("The augmentation's image size is not the processor's.", nameof(augmentation));
+        if (weights is not null && weights.Count != labels.Count)
+            throw new ArgumentException($"{weights.Count} weights do not go with {labels.Count} labels.", nameof(weights));
+        if (labels.Count != images.Count)
+            throw new ArgumentException($"{labels.Count} labels do not go with {images.Count} images.", nameof(labels));
+        if (augmentation is not null && augmentation.ImageSize != processor.ImageSize)
+            throw new ArgumentException("The augmentation's image size is not the processor's.", nameof(augmentation));
         foreach (int row in rows)
-            if ((uint)row >= (uint)labels.Count) throw new ArgumentOutOfRangeException(nameof(rows), row, $"There are {labels.Count} images.");
-        (_images, _labels, _weights, _seed, _processor, _augmentation, _device) = (images, labels, weights, seed, processor, augmentation, device);
+            if ((uint)row >= (uint)labels.Count)
+                throw new ArgumentOutOfRangeException(nameof(rows), row, $"There are {labels.Count} images.");
+        (_images, _labels, _weights, _seed, _processor, _augmentation, _device) = (
+            images,
+            labels,
+            weights,
+            seed,
+            processor,
+            augmentation,
+            device
+        );
         _order = EpochOrder.Shuffle(rows, batchSize, seed, "shuffle");
     }
 
@@ -52,12 +73,22 @@ internal sealed class TrainingBatches : IBatchSource
             using var image = NewDisposeScope();
             bytes[i].copy_(Prepare(_images[rows[i]], epoch, rows[i]));
         }
-        return ImageBatch.Create(bytes, rows.Select(r => _labels[r]), _processor, _device, _weights is null ? null : rows.Select(r => _weights[r])) with { SourceRows = rows };
+        return ImageBatch.Create(
+            bytes,
+            rows.Select(r => _labels[r]),
+            _processor,
+            _device,
+            _weights is null ? null : rows.Select(r => _weights[r])
+        ) with
+        {
+            SourceRows = rows,
+        };
     }
 
     private Tensor Prepare(Tensor image, int epoch, int row)
     {
-        if (_augmentation is null) return _processor.Prepare(image);
+        if (_augmentation is null)
+            return _processor.Prepare(image);
         Crop crop = _augmentation.Draw((int)image.shape[1], (int)image.shape[2], Seeds.Random(_seed, "augmentation", epoch, row));
         return _augmentation.Apply(image, crop);
     }

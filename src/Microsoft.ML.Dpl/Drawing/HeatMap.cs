@@ -1,6 +1,7 @@
 namespace Microsoft.ML.Dpl.Drawing;
 
-/// <summary>A grid of numbers from 0 to 1 as colours over a rectangle of an image, smoothly enlarged (bicubic, Keys 1981, a = −½).</summary>
+/// <summary>A grid of numbers from 0 to 1 as colours over a rectangle of an image, smoothly enlarged (bicubic, Keys 1981, a =
+/// −½).</summary>
 /// <param name="values">[rows, columns] row by row.</param>
 /// <param name="columns">Cells in a row.</param>
 /// <param name="area">The rectangle in the image's pixels; it may reach beyond the image.</param>
@@ -18,16 +19,20 @@ internal sealed class HeatMap(IReadOnlyList<float> values, int columns, (double 
         (int red, int blue) = blueFirst ? (2, 0) : (0, 2);
         int height = pixels.Length / (4 * width);
         var across = new Taps[width];
-        for (int x = 0; x < width; x++) across[x] = Taps.At((x + 0.5 - area.X) / area.Width, columns);
+        for (int x = 0; x < width; x++)
+            across[x] = Taps.At((x + 0.5 - area.X) / area.Width, columns);
         Span<double> column = stackalloc double[4];
         for (int y = 0; y < height; y++)
         {
             Taps down = Taps.At((y + 0.5 - area.Y) / area.Height, _rows);
-            if (!down.Inside) continue;
+            if (!down.Inside)
+                continue;
             for (int x = 0; x < width; x++)
             {
-                if (!across[x].Inside) continue;
-                for (int i = 0; i < 4; i++) column[i] = across[x].Sum(values, down.Cell(i) * columns);
+                if (!across[x].Inside)
+                    continue;
+                for (int i = 0; i < 4; i++)
+                    column[i] = across[x].Sum(values, down.Cell(i) * columns);
                 var (r, g, b) = ColourMap.At(down.Sum(column));
                 Span<byte> pixel = pixels.Slice(4 * (y * width + x), 4);
                 pixel[red] = Mixed(pixel[red], r);
@@ -43,14 +48,19 @@ internal sealed class HeatMap(IReadOnlyList<float> values, int columns, (double 
     /// <summary>The four cells around a place on one axis, and their weights.</summary>
     private readonly struct Taps
     {
-        private readonly int _first, _last;
-        private readonly double _w0, _w1, _w2, _w3;
+        private readonly int _first,
+            _last;
+        private readonly double _w0,
+            _w1,
+            _w2,
+            _w3;
 
         private Taps(double place, int cells)
         {
             Inside = true;
             double at = place * cells - 0.5; // cells' values stand at their middles
-            double floor = Math.Floor(at), t = at - floor;
+            double floor = Math.Floor(at),
+                t = at - floor;
             (_first, _last) = ((int)floor - 1, cells - 1);
             _w0 = ((-0.5 * t + 1) * t - 0.5) * t;
             _w1 = (1.5 * t - 2.5) * t * t + 1;
@@ -68,7 +78,7 @@ internal sealed class HeatMap(IReadOnlyList<float> values, int columns, (double 
 
         public double Sum(ReadOnlySpan<double> taps) => _w0 * taps[0] + _w1 * taps[1] + _w2 * taps[2] + _w3 * taps[3];
 
-        public double Sum(IReadOnlyList<float> line, int offset)
-            => _w0 * line[offset + Cell(0)] + _w1 * line[offset + Cell(1)] + _w2 * line[offset + Cell(2)] + _w3 * line[offset + Cell(3)];
+        public double Sum(IReadOnlyList<float> line, int offset) =>
+            _w0 * line[offset + Cell(0)] + _w1 * line[offset + Cell(1)] + _w2 * line[offset + Cell(2)] + _w3 * line[offset + Cell(3)];
     }
 }

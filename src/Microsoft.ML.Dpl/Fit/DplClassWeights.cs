@@ -1,12 +1,16 @@
+using System.Globalization;
+
 namespace Microsoft.ML.Dpl;
 
 /// <summary>How much the loss of each class's rows counts.</summary>
-/// <remarks>A <c>Dictionary&lt;string, double&gt;</c> can be given where this is asked for: <c>ClassWeights = new Dictionary&lt;string, double&gt; { ["rare"] = 5 }</c>.</remarks>
+/// <remarks>A <c>Dictionary&lt;string, double&gt;</c> can be given where this is asked for: <c>ClassWeights = new Dictionary&lt;string,
+/// double&gt; { ["rare"] = 5 }</c>.</remarks>
 public sealed class DplClassWeights
 {
     private DplClassWeights() => Named = null;
 
-    /// <param name="weights">Class name to weight, above 0; a class that is not named has a weight of 1. Only the proportions matter.</param>
+    /// <param name="weights">Class name to weight, above 0; a class that is not named has a weight of 1. Only the proportions
+    /// matter.</param>
     /// <exception cref="ArgumentException">A weight is not above 0 and finite.</exception>
     public DplClassWeights(IReadOnlyDictionary<string, double> weights)
     {
@@ -14,12 +18,20 @@ public sealed class DplClassWeights
         foreach (var (name, weight) in weights)
         {
             if (!double.IsFinite(weight) || weight <= 0)
-                throw new ArgumentException(FormattableString.Invariant($"The weight of class '{name}' is {weight}. It must be a finite number above 0; leave out the rows of a class that is not to count."), nameof(weights));
+                throw new ArgumentException(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"The weight of class '{name}' is {weight}. It must be a finite number above 0; leave out the rows of a class "
+                            + $"that is not to count."
+                    ),
+                    nameof(weights)
+                );
         }
         Named = new Dictionary<string, double>(weights, StringComparer.Ordinal);
     }
 
-    /// <summary>Inverse frequency: every class that has rows counts as much as any other, among the training rows and among the validation rows; the mean over the rows is 1.</summary>
+    /// <summary>Inverse frequency: every class that has rows counts as much as any other, among the training rows and among the validation
+    /// rows; the mean over the rows is 1.</summary>
     public static DplClassWeights Balanced { get; } = new();
 
     /// <summary>Null for <see cref="Balanced"/>.</summary>

@@ -3,14 +3,20 @@ using Microsoft.ML.Dpl.Optimization;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>A fit ended because its loss or a gradient became infinite or not a number. The message names the rows of the batch, the likely cause and what to do.</summary>
+/// <summary>A fit ended because its loss or a gradient became infinite or not a number. The message names the rows of the batch, the likely
+/// cause and what to do.</summary>
 public sealed class DplDivergedException : InvalidOperationException
 {
     internal DplDivergedException(FitDivergedException cause)
         : base(cause.Message, cause)
     {
         FitDivergence divergence = cause.Divergence;
-        (Stage, Epoch, Step, IsInValidationSet) = (divergence.Stage == RunStage.Search ? DplStage.Search : DplStage.Training, divergence.Epoch, divergence.Step, divergence.OfValidationSet);
+        (Stage, Epoch, Step, IsInValidationSet) = (
+            divergence.Stage == RunStage.Search ? DplStage.Search : DplStage.Training,
+            divergence.Epoch,
+            divergence.Step,
+            divergence.OfValidationSet
+        );
         Rows = [.. divergence.Batch.Select(image => image.Row)];
     }
 
@@ -26,6 +32,7 @@ public sealed class DplDivergedException : InvalidOperationException
     /// <summary>The rows of the batch, counted from 0; empty where it is no matter of one batch.</summary>
     public IReadOnlyList<long> Rows { get; }
 
-    /// <summary>Whether <see cref="Rows"/> are counted in <see cref="DplTrainer.Options.ValidationSet"/> instead of the training data.</summary>
+    /// <summary>Whether <see cref="Rows"/> are counted in <see cref="DplTrainer.Options.ValidationSet"/> instead of the training
+    /// data.</summary>
     public bool IsInValidationSet { get; }
 }

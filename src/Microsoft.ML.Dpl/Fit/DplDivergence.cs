@@ -7,9 +7,10 @@ public enum DplDivergence
     Throw,
 
     /// <summary>
-    /// It warns in the log and returns the best it had. In training: the prompts of the best validation epoch, or without validation rows those of the latest epoch that a finite loss was computed with.
-    /// In the search, and where no epoch of training is left: the choice of the latest such epoch of the search, with the prompts that the search had for it.
-    /// Where nothing is left, it throws <see cref="DplDivergedException"/>.
+    /// It warns in the log and returns the best it had. In training: the prompts of the best validation epoch, or without validation rows
+    /// those of the latest epoch that a finite loss was computed with. In the search, and where no epoch of training is left: the choice of
+    /// the latest such epoch of the search, with the prompts that the search had for it. Where nothing is left, it throws
+    /// <see cref="DplDivergedException"/>.
     /// </summary>
     ReturnBest,
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Runtime;
@@ -20,7 +21,8 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
         {
             OfEpochs("Search", search.Epochs, search.Patience);
         }
-        if (searchesOnly || (settings.Lengths is { } lengths && lengths.All(length => length == 0))) return;
+        if (searchesOnly || (settings.Lengths is { } lengths && lengths.All(length => length == 0)))
+            return;
         OfEpochs("Training", settings.Training.Epochs, settings.Training.Patience);
     }
 
@@ -29,10 +31,15 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
     /// <param name="multipliesBFloat16">Whether the CPU has instructions for it; null: not known.</param>
     public void OfPrecision(bool onCpu, bool? multipliesBFloat16)
     {
-        if (!onCpu) return;
-        if (settings.Precision == MatmulPrecision.TensorFloat32) log.Warning("Precision is TensorFloat32, which only NVIDIA's GPUs have: on this CPU products stay float32.");
+        if (!onCpu)
+            return;
+        if (settings.Precision == MatmulPrecision.TensorFloat32)
+            log.Warning("Precision is TensorFloat32, which only NVIDIA's GPUs have: on this CPU products stay float32.");
         if (settings.Precision == MatmulPrecision.BFloat16 && multipliesBFloat16 == false)
-            log.Warning("Precision is BFloat16, but this CPU has neither AMX nor AVX512-BF16: each product is made of float32 ones and takes longer than with Precision Float32.");
+            log.Warning(
+                "Precision is BFloat16, but this CPU has neither AMX nor AVX512-BF16: each product is made of float32 ones and takes "
+                    + "longer than with Precision Float32."
+            );
     }
 
     /// <summary>Rows that cannot teach, or be validated on, what they seem to.</summary>
@@ -42,28 +49,53 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
     public void OfData(FitImages images, LabelClasses classes, FitImageReader reader)
     {
         OfClassSizes(images, classes);
-        var trained = reader.TrainOrigins.Select(origin => origin.Path).Where(path => !string.IsNullOrEmpty(path)).ToHashSet(StringComparer.Ordinal);
+        var trained = reader
+            .TrainOrigins.Select(origin => origin.Path)
+            .Where(path => !string.IsNullOrEmpty(path))
+            .ToHashSet(StringComparer.Ordinal);
         ImageOrigin[] shared = [.. reader.ValidationOrigins.Where(origin => trained.Contains(origin.Path))];
-        if (shared.Length == 0) return;
+        if (shared.Length == 0)
+            return;
         string place = reader.Splits ? "Training rows repeat files, so that" : "Training data and validation set share files:";
-        log.Warning($"{place} {shared.Length} of {reader.ValidationOrigins.Count} validation images are trained on too (the first: row {shared[0]}). The search and the choice of the best epoch then reward what was learnt by heart: give each file to one side only.");
+        log.Warning(
+            $"{place} {shared.Length} of {reader.ValidationOrigins.Count} validation images are trained on too (the first: row "
+                + $"{shared[0]}). The search and the choice of the best epoch then reward what was learnt by heart: give each file to "
+                + "one side only."
+        );
     }
 
     private void OfEpochs(string stage, int epochs, int? patience)
     {
-        if (epochs == 1) log.Warning(FormattableString.Invariant($"{stage}Epochs is 1, and the first epoch is a warm-up at a learning rate of {LearningRateSchedule.WarmUp:g1}: the prompts hardly change. Set it to 2 or more."));
+        if (epochs == 1)
+            log.Warning(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{stage}Epochs is 1, and the first epoch is a warm-up at a learning rate of {LearningRateSchedule.WarmUp:g1}: "
+                        + $"the prompts hardly change. Set it to 2 or more."
+                )
+            );
         // One epoch that sets the mark and as many as the patience must have ended while another is left.
-        if (patience > epochs - 2) log.Warning($"{stage}Patience is {patience}, which cannot end {epochs} epochs early: lower it, or set {stage}Epochs to {patience + 2} or more.");
+        if (patience > epochs - 2)
+            log.Warning(
+                $"{stage}Patience is {patience}, which cannot end {epochs} epochs early: lower it, or set {stage}Epochs to "
+                    + $"{patience + 2} or more."
+            );
     }
 
     private void OfClassSizes(FitImages images, LabelClasses classes)
     {
         var weights = new double[classes.Count];
-        for (int i = 0; i < images.TrainLabels.Count; i++) weights[images.TrainLabels[i]] += images.TrainWeights?[i] ?? 1;
+        for (int i = 0; i < images.TrainLabels.Count; i++)
+            weights[images.TrainLabels[i]] += images.TrainWeights?[i] ?? 1;
         double[] sorted = [.. weights.Where(weight => weight > 0).Order()];
         int largest = Array.IndexOf(weights, sorted[^1]);
-        if (sorted[^1] < Dominant * sorted[(sorted.Length - 1) / 2]) return;
+        if (sorted[^1] < Dominant * sorted[(sorted.Length - 1) / 2])
+            return;
         string share = FormattableString.Invariant($"{weights[largest] / sorted.Sum():p0}");
-        log.Warning($"Class '{classes.Names[largest]}' makes up {share} of the training rows{(images.TrainWeights is null ? "" : ", as they are weighted")}, and the other classes' rows hardly count: set ClassWeights to Balanced, or give it fewer rows.");
+        log.Warning(
+            $"Class '{classes.Names[largest]}' makes up {share} of the training "
+                + $"rows{(images.TrainWeights is null ? "" : ", as they are weighted")}, and the other classes' rows hardly count: "
+                + "set ClassWeights to Balanced, or give it fewer rows."
+        );
     }
 }

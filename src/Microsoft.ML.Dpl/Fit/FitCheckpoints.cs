@@ -14,11 +14,16 @@ namespace Microsoft.ML.Dpl.Fit;
 /// <param name="PerDataSet">Whether every data set has a sub-folder of its own, in which a fit that ended stays.</param>
 internal sealed record WorkspaceSettings(string Path, TimeSpan Interval, bool PerDataSet);
 
-/// <summary>The checkpoints of one fit: kept while it runs, gone on from where it was interrupted, and removed when it ends unless the workspace keeps fits by their data.</summary>
+/// <summary>The checkpoints of one fit: kept while it runs, gone on from where it was interrupted, and removed when it ends unless the
+/// workspace keeps fits by their data.</summary>
 internal sealed class FitCheckpoints : IDisposable
 {
-    private const string StageName = "stage", CourseName = "course", FingerprintName = "fingerprint", SearchedName = "searched";
-    private const string SearchedImage = "searched.image", SearchedText = "searched.text";
+    private const string StageName = "stage",
+        CourseName = "course",
+        FingerprintName = "fingerprint",
+        SearchedName = "searched";
+    private const string SearchedImage = "searched.image",
+        SearchedText = "searched.text";
 
     private readonly CheckpointFolder _folder;
     private readonly WorkspaceSettings _settings;
@@ -26,7 +31,8 @@ internal sealed class FitCheckpoints : IDisposable
     private Checkpoint? _found;
     private string _fingerprint = "";
 
-    private FitCheckpoints(CheckpointFolder folder, WorkspaceSettings settings, HostLog log) => (_folder, _settings, _log) = (folder, settings, log);
+    private FitCheckpoints(CheckpointFolder folder, WorkspaceSettings settings, HostLog log) =>
+        (_folder, _settings, _log) = (folder, settings, log);
 
     /// <summary>Takes the folder and tries whether it can be written, before anything is read or computed.</summary>
     /// <param name="settings">Where, and how often.</param>
@@ -48,46 +54,62 @@ internal sealed class FitCheckpoints : IDisposable
     public void Find(FitFingerprint fingerprint)
     {
         _fingerprint = fingerprint.ToJson();
-        if (_settings.PerDataSet) _folder.Enter(fingerprint.DataName);
+        if (_settings.PerDataSet)
+            _folder.Enter(fingerprint.DataName);
         _found = _folder.ReadLatest(_log.Warning);
-        if (_found is null) return;
+        if (_found is null)
+            return;
         FitFingerprint earlier = FitFingerprint.FromJson(_found.Texts[FingerprintName]);
         IReadOnlyList<string> differences = fingerprint.DifferencesFrom(earlier);
         if (differences.Count > 0)
         {
-            string folds = fingerprint.DiffersInDataOnly(earlier) ? " For several data sets, such as the folds of a cross-validation, set WorkspacePerDataSet." : "";
-            throw new InvalidOperationException($"The workspace '{_folder.FullPath}' holds the checkpoint of another fit: {string.Join("; ", differences)}. Fit as before to go on with it, choose another WorkspacePath, or delete the folder's checkpoints to begin anew.{folds}");
+            string folds = fingerprint.DiffersInDataOnly(earlier)
+                ? " For several data sets, such as the folds of a cross-validation, set WorkspacePerDataSet."
+                : "";
+            throw new InvalidOperationException(
+                $"The workspace '{_folder.FullPath}' holds the checkpoint of another fit: {string.Join("; ", differences)}. Fit as "
+                    + $"before to go on with it, choose another WorkspacePath, or delete the folder's checkpoints to begin anew.{folds}"
+            );
         }
         if (fingerprint.OtherThreads(earlier) is var (before, now))
-            _log.Warning($"The interrupted fit computed with {before} threads, and this one does with {now}: it goes on, but its last bits may differ from those of a fit without interruption. For the same bits set OMP_NUM_THREADS={before}.");
+            _log.Warning(
+                $"The interrupted fit computed with {before} threads, and this one does with {now}: it goes on, but its last bits may "
+                    + $"differ from those of a fit without interruption. For the same bits set OMP_NUM_THREADS={before}."
+            );
     }
 
     /// <summary>The search as an earlier fit ended it, or null where none did. The caller owns it.</summary>
     /// <param name="device">Where the prompts are used.</param>
     public Searched? FoundSearch(Device device)
     {
-        if (_found is null || !_found.Texts.TryGetValue(SearchedName, out string? json)) return null;
+        if (_found is null || !_found.Texts.TryGetValue(SearchedName, out string? json))
+            return null;
         SearchResult result = JsonSerializer.Deserialize<SearchResult>(json, CheckpointFile.Json)!;
-        FixedBranch Branch(string prefix, int[] lengths) => new([.. lengths.Select((length, layer) => length == 0 ? null : _found.Tensors[$"{prefix}.{layer}"])], device);
+        FixedBranch Branch(string prefix, int[] lengths) =>
+            new([.. lengths.Select((length, layer) => length == 0 ? null : _found.Tensors[$"{prefix}.{layer}"])], device);
         return new Searched(result, Branch(SearchedImage, result.ImageLengths), Branch(SearchedText, result.TextLengths), StageEnd.Whole);
     }
 
     public IStageCheckpoints ForSearch() => new Stage(this, RunStage.Search, null);
 
-    /// <param name="searched">What the search left; kept with training's state, so that the search need not be kept. Null where the lengths were given.</param>
+    /// <param name="searched">What the search left; kept with training's state, so that the search need not be kept. Null where the lengths
+    /// were given.</param>
     public IStageCheckpoints ForTraining(Searched? searched) => new Stage(this, RunStage.Training, searched);
 
     /// <summary>Removes the checkpoints of a fit that is done, unless the workspace keeps fits by their data.</summary>
     public void Finish()
     {
-        if (_settings.PerDataSet) return;
+        if (_settings.PerDataSet)
+            return;
         try
         {
             _folder.Clear();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            _log.Warning($"The checkpoints in '{_folder.FullPath}' could not be removed: {e.Message} Delete them before the next fit there.");
+            _log.Warning(
+                $"The checkpoints in '{_folder.FullPath}' could not be removed: {e.Message} Delete them before the next fit there."
+            );
         }
     }
 
@@ -107,7 +129,8 @@ internal sealed class FitCheckpoints : IDisposable
         public Stage(FitCheckpoints all, RunStage stage, Searched? searched)
         {
             (_all, _stage, _searched) = (all, stage, searched);
-            if (all._found is { } found && found.Texts[StageName] == stage.ToString()) Saved = new StageState(found.Texts[CourseName], found.Tensors);
+            if (all._found is { } found && found.Texts[StageName] == stage.ToString())
+                Saved = new StageState(found.Texts[CourseName], found.Tensors);
         }
 
         public StageState? Saved { get; }
@@ -118,7 +141,12 @@ internal sealed class FitCheckpoints : IDisposable
 
         public void Save(StageState state)
         {
-            var texts = new Dictionary<string, string> { [StageName] = _stage.ToString(), [CourseName] = state.Course, [FingerprintName] = _all._fingerprint };
+            var texts = new Dictionary<string, string>
+            {
+                [StageName] = _stage.ToString(),
+                [CourseName] = state.Course,
+                [FingerprintName] = _all._fingerprint,
+            };
             var tensors = new Dictionary<string, Tensor>(state.Tensors);
             if (_searched is not null)
             {
@@ -132,7 +160,10 @@ internal sealed class FitCheckpoints : IDisposable
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                _all._log.Warning($"No checkpoint could be written to '{_all._folder.FullPath}': {e.Message} The fit goes on; interrupted now, it would begin at an earlier one.");
+                _all._log.Warning(
+                    $"No checkpoint could be written to '{_all._folder.FullPath}': {e.Message} The fit goes on; interrupted now, it "
+                        + "would begin at an earlier one."
+                );
             }
             _latest = Stopwatch.GetTimestamp();
         }

@@ -21,7 +21,12 @@ internal sealed record FitData(LabelledData Train, LabelledData? Validation, boo
 /// <param name="TrainLabels">Class index of each.</param>
 /// <param name="TrainWeights">How much each one's loss counts, mean 1; null: all alike.</param>
 /// <param name="Validation">Null where nothing is validated.</param>
-internal sealed record FitImages(ImageCache Train, IReadOnlyList<int> TrainLabels, IReadOnlyList<float>? TrainWeights, PreparedImages? Validation) : IDisposable
+internal sealed record FitImages(
+    ImageCache Train,
+    IReadOnlyList<int> TrainLabels,
+    IReadOnlyList<float>? TrainWeights,
+    PreparedImages? Validation
+) : IDisposable
 {
     public void Dispose() => Train.Dispose();
 }

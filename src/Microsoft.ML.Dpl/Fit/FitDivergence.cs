@@ -18,10 +18,18 @@ internal readonly record struct ImageOrigin(long Row, string? Path)
 /// <param name="Batch">The rows of the step's batch; empty where it is no matter of one batch.</param>
 /// <param name="OfValidationSet">Whether the rows are counted in the validation set that was given, instead of the training data.</param>
 /// <param name="Message">What became of which number where, the likely cause and what to do.</param>
-internal sealed record FitDivergence(RunStage Stage, int Epoch, int Step, IReadOnlyList<ImageOrigin> Batch, bool OfValidationSet, string Message);
+internal sealed record FitDivergence(
+    RunStage Stage,
+    int Epoch,
+    int Step,
+    IReadOnlyList<ImageOrigin> Batch,
+    bool OfValidationSet,
+    string Message
+);
 
 /// <summary>The fit ends because of its numbers.</summary>
-internal sealed class FitDivergedException(FitDivergence divergence, DivergedException cause) : InvalidOperationException(divergence.Message, cause)
+internal sealed class FitDivergedException(FitDivergence divergence, DivergedException cause)
+    : InvalidOperationException(divergence.Message, cause)
 {
     public FitDivergence Divergence { get; } = divergence;
 }
@@ -31,9 +39,15 @@ internal sealed class FitDivergedException(FitDivergence divergence, DivergedExc
 /// <param name="reader">Knows the rows.</param>
 /// <param name="trainWeights">How much each training image's loss counts, mean 1; null: all alike.</param>
 /// <param name="validationWeights">The same for the validation images.</param>
-internal sealed class DivergenceAnalysis(FitSettings settings, FitImageReader reader, IReadOnlyList<float>? trainWeights, IReadOnlyList<float>? validationWeights)
+internal sealed class DivergenceAnalysis(
+    FitSettings settings,
+    FitImageReader reader,
+    IReadOnlyList<float>? trainWeights,
+    IReadOnlyList<float>? validationWeights
+)
 {
     private const int MostRowsShown = 8;
+
     // A row that counts this many times the average takes steps that a learning rate chosen for the average cannot bear.
     private const float HeavyWeight = 30;
     private const double HeavyDistillation = 1000;
@@ -55,38 +69,65 @@ internal sealed class DivergenceAnalysis(FitSettings settings, FitImageReader re
             Watched.ValidationLoss => $"The validation loss became {value} after {stage} epoch {e.Epoch + 1}",
             _ => $"The loss became {value} after the last step of {stage}",
         };
-        return new FitDivergence(e.Stage, e.Epoch + 1, e.Step + 1, batch, ofValidationSet, $"{what}{Rows(batch, ofValidationSet)}. {Cause(e)}{(returns ? "" : Kept(e))}");
+        return new FitDivergence(
+            e.Stage,
+            e.Epoch + 1,
+            e.Step + 1,
+            batch,
+            ofValidationSet,
+            $"{what}{Rows(batch, ofValidationSet)}. {Cause(e)}{(returns ? "" : Kept(e))}"
+        );
     }
 
     private static string Rows(ImageOrigin[] batch, bool ofValidationSet)
     {
-        if (batch.Length == 0) return "";
+        if (batch.Length == 0)
+            return "";
         string more = batch.Length > MostRowsShown ? $" and {batch.Length - MostRowsShown} more" : "";
-        return $"; the batch is {(ofValidationSet ? "validation" : "training")} {(batch.Length == 1 ? "row" : "rows")} {string.Join(", ", batch.Take(MostRowsShown))}{more}, counted from 0";
+        return $"; the batch is {(ofValidationSet ? "validation" : "training")} {(batch.Length == 1 ? "row" : "rows")} "
+            + $"{string.Join(", ", batch.Take(MostRowsShown))}{more}, counted from 0";
     }
 
     private string Cause(DivergedException e)
     {
-        (string option, double highest, int epochs) = e.Stage == RunStage.Search
-            ? ("SearchLearningRate", settings.Search!.PromptLearningRate, settings.Search.Epochs)
-            : ("TrainingLearningRate", settings.Training.LearningRate, settings.Training.Epochs);
+        (string option, double highest, int epochs) =
+            e.Stage == RunStage.Search
+                ? ("SearchLearningRate", settings.Search!.PromptLearningRate, settings.Search.Epochs)
+                : ("TrainingLearningRate", settings.Training.LearningRate, settings.Training.Epochs);
         if (e.Stage == RunStage.Training && settings.Training.DistillationWeight >= HeavyDistillation)
-            return FormattableString.Invariant($"The likely cause is DistillationWeight, which is {settings.Training.DistillationWeight:g4}: it multiplies a part of the loss. Set it to 10 or less.");
+            return string.Create(
+                CultureInfo.InvariantCulture,
+                $"The likely cause is DistillationWeight, which is {settings.Training.DistillationWeight:g4}: it multiplies a part of "
+                    + $"the loss. Set it to 10 or less."
+            );
         if (e.LossBefore is not double before)
         {
-            return "No step had been taken, so it is not the learning rate: CLIP itself gives no number for these images or these class texts. "
-                + "Weights that overflowed when they were converted to half precision are the usual reason: take CLIP's float32 weights, or look at these images with another CLIP.";
+            return "No step had been taken, so it is not the learning rate: CLIP itself gives no number for these images or these "
+                + "class texts. "
+                + "Weights that overflowed when they were converted to half precision are the usual reason: take CLIP's float32 "
+                + "weights, or look at these images with another CLIP.";
         }
         double rate = LearningRateSchedule.At(e.Epoch, epochs, highest);
-        string course = FormattableString.Invariant($"{option} is {highest:g4} ({rate:g3} in this epoch) and the mean loss before was {before:g4}");
+        string course = FormattableString.Invariant(
+            $"{option} is {highest:g4} ({rate:g3} in this epoch) and the mean loss before was {before:g4}"
+        );
         IReadOnlyList<float>? weights = e.OfValidation ? validationWeights : trainWeights;
         float heaviest = weights is null ? 1 : e.Images.Select(image => weights[image]).DefaultIfEmpty(1).Max();
         if (heaviest >= HeavyWeight)
         {
-            return FormattableString.Invariant($"The likely cause is a weight: one of these rows counts {heaviest:g3} times as much as the average row. Bring the weights (ExampleWeightColumnName, ClassWeights) nearer to each other, or lower {option}; {course}.");
+            return string.Create(
+                CultureInfo.InvariantCulture,
+                $"The likely cause is a weight: one of these rows counts {heaviest:g3} times as much as the average row. Bring the "
+                    + $"weights (ExampleWeightColumnName, ClassWeights) nearer to each other, or lower {option}; {course}."
+            );
         }
-        string alphas = e.Stage == RunStage.Search ? FormattableString.Invariant($" AlphaLearningRate is {settings.Search!.AlphaLearningRate:g4}.") : "";
-        return $"The likely cause is too high a learning rate: {course}.{alphas} Set {FormattableString.Invariant($"{option} to {highest / 10:g2}")} or less. If it happens at the same rows with a low learning rate too, look at these images.";
+        string alphas =
+            e.Stage == RunStage.Search
+                ? FormattableString.Invariant($" AlphaLearningRate is {settings.Search!.AlphaLearningRate:g4}.")
+                : "";
+        return $"The likely cause is too high a learning rate: {course}.{alphas} Set "
+            + $"{FormattableString.Invariant($"{option} to {highest / 10:g2}")} or less. If it happens at the same rows with a low "
+            + "learning rate too, look at these images.";
     }
 
     private string Kept(DivergedException e)
@@ -97,7 +138,9 @@ internal sealed class DivergenceAnalysis(FitSettings settings, FitImageReader re
         {
             (null, true) => " With OnDivergence = ReturnBest the fit returns the best it had before.",
             (null, false) => "",
-            (_, true) => $" The checkpoints in '{folder}' stay: fit as before but with OnDivergence = ReturnBest to get the best that this fit had, or delete them to fit with other options.",
+            (_, true) =>
+                $" The checkpoints in '{folder}' stay: fit as before but with OnDivergence = ReturnBest to get the best that this fit "
+                    + "had, or delete them to fit with other options.",
             (_, false) => $" The checkpoints in '{folder}' stay; delete them to fit with other options.",
         };
     }

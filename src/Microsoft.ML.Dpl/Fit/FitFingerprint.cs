@@ -9,13 +9,18 @@ using TorchSharp;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>Everything that decides what a fit finds, by name: two fits of equal fingerprints on one machine take the same course.</summary>
+/// <summary>Everything that decides what a fit finds, by name: two fits of equal fingerprints on one machine take the same
+/// course.</summary>
 internal sealed class FitFingerprint
 {
     // Raised when the content of checkpoints changes.
     private const string Format = "2";
     private const int LongestShown = 60;
-    private const string Classes = "Classes", TrainingData = "Training data (SHA-256)", ValidationData = "Validation data (SHA-256)", TrainingRows = "Training rows", ValidationRows = "Validation rows";
+    private const string Classes = "Classes",
+        TrainingData = "Training data (SHA-256)",
+        ValidationData = "Validation data (SHA-256)",
+        TrainingRows = "Training rows",
+        ValidationRows = "Validation rows";
 
     // Decides the last bits only: sums are rounded in another order.
     private const string Threads = "Threads";
@@ -24,7 +29,15 @@ internal sealed class FitFingerprint
 
     private FitFingerprint(SortedDictionary<string, string> parts) => _parts = parts;
 
-    public static FitFingerprint Of(FitSettings settings, ClipBackbone backbone, LabelClasses classes, FitImages? images, PreparedImages? validation, torch.Device device, bool searchesOnly)
+    public static FitFingerprint Of(
+        FitSettings settings,
+        ClipBackbone backbone,
+        LabelClasses classes,
+        FitImages? images,
+        PreparedImages? validation,
+        torch.Device device,
+        bool searchesOnly
+    )
     {
         var parts = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
@@ -37,9 +50,11 @@ internal sealed class FitFingerprint
             [ValidationRows] = $"{validation?.Count ?? 0}",
             [ValidationData] = validation is null ? "" : DataDigest.Of(validation),
         };
-        if (device.type == TorchSharp.DeviceType.CPU) parts.Add(Threads, $"{torch.get_num_threads()}");
+        if (device.type == TorchSharp.DeviceType.CPU)
+            parts.Add(Threads, $"{torch.get_num_threads()}");
         // A fit says nothing of it, so that checkpoints from before there were searches alone are gone on with.
-        if (searchesOnly) parts.Add("Run", "search without training");
+        if (searchesOnly)
+            parts.Add("Run", "search without training");
         // Taken from the settings as a whole, so that none can be forgotten.
         Add(parts, "", JsonSerializer.SerializeToNode(settings)!.AsObject());
         return new FitFingerprint(parts);
@@ -47,34 +62,60 @@ internal sealed class FitFingerprint
 
     public static FitFingerprint FromJson(string json) => new(JsonSerializer.Deserialize<SortedDictionary<string, string>>(json) ?? []);
 
-    /// <summary>A name for the data, whatever the options: of the classes, the training images and the validation images, in their order.</summary>
-    public string DataName => "data-" + Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', _parts[Classes], _parts[TrainingData], _parts[ValidationData]))))[..16].ToLowerInvariant();
+    /// <summary>A name for the data, whatever the options: of the classes, the training images and the validation images, in their
+    /// order.</summary>
+    public string DataName =>
+        "data-"
+        + Convert
+            .ToHexString(
+                SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', _parts[Classes], _parts[TrainingData], _parts[ValidationData])))
+            )[..16]
+            .ToLowerInvariant();
 
     public string ToJson() => JsonSerializer.Serialize(_parts);
 
     /// <summary>What was another way in an earlier fit, one phrase each; empty where the fits are alike.</summary>
-    public IReadOnlyList<string> DifferencesFrom(FitFingerprint earlier)
-        => [.. _parts.Keys.Union(earlier._parts.Keys).Order(StringComparer.Ordinal)
-            .Where(name => name != Threads && earlier._parts.GetValueOrDefault(name) != _parts.GetValueOrDefault(name))
-            .Select(name => $"{name} was {Shown(earlier._parts.GetValueOrDefault(name))} and is {Shown(_parts.GetValueOrDefault(name))}")];
+    public IReadOnlyList<string> DifferencesFrom(FitFingerprint earlier) =>
+        [
+            .. _parts
+                .Keys.Union(earlier._parts.Keys)
+                .Order(StringComparer.Ordinal)
+                .Where(name => name != Threads && earlier._parts.GetValueOrDefault(name) != _parts.GetValueOrDefault(name))
+                .Select(name =>
+                    $"{name} was {Shown(earlier._parts.GetValueOrDefault(name))} and is {Shown(_parts.GetValueOrDefault(name))}"
+                ),
+        ];
 
     /// <summary>Whether only the data differs from an earlier fit's, as it does between the folds of a cross-validation.</summary>
-    public bool DiffersInDataOnly(FitFingerprint earlier)
-        => _parts.Keys.Union(earlier._parts.Keys).All(name => name is Threads or Classes or TrainingData or ValidationData or TrainingRows or ValidationRows || earlier._parts.GetValueOrDefault(name) == _parts.GetValueOrDefault(name));
+    public bool DiffersInDataOnly(FitFingerprint earlier) =>
+        _parts
+            .Keys.Union(earlier._parts.Keys)
+            .All(name =>
+                name is Threads or Classes or TrainingData or ValidationData or TrainingRows or ValidationRows
+                || earlier._parts.GetValueOrDefault(name) == _parts.GetValueOrDefault(name)
+            );
 
-    /// <summary>The numbers of threads then and now, where they are known and differ: the fit goes on, but not to the same last bits.</summary>
-    public (string Earlier, string Now)? OtherThreads(FitFingerprint earlier)
-        => earlier._parts.TryGetValue(Threads, out string? before) && _parts.TryGetValue(Threads, out string? now) && before != now ? (before, now) : null;
+    /// <summary>The numbers of threads then and now, where they are known and differ: the fit goes on, but not to the same last
+    /// bits.</summary>
+    public (string Earlier, string Now)? OtherThreads(FitFingerprint earlier) =>
+        earlier._parts.TryGetValue(Threads, out string? before) && _parts.TryGetValue(Threads, out string? now) && before != now
+            ? (before, now)
+            : null;
 
     /// <summary>Adds what is set, the settings of a stage under the stage's name and their own.</summary>
     private static void Add(SortedDictionary<string, string> parts, string stage, JsonObject settings)
     {
         foreach (var (name, value) in settings)
         {
-            if (value is JsonObject inner && stage.Length == 0) Add(parts, name, inner);
-            else if (value is not null) parts.Add(stage + name, value.ToJsonString());
+            if (value is JsonObject inner && stage.Length == 0)
+                Add(parts, name, inner);
+            else if (value is not null)
+                parts.Add(stage + name, value.ToJsonString());
         }
     }
 
-    private static string Shown(string? value) => value is null or "" ? "nothing" : value.Length > LongestShown ? value[..LongestShown] + "…" : value;
+    private static string Shown(string? value) =>
+        value is null or "" ? "nothing"
+        : value.Length > LongestShown ? value[..LongestShown] + "…"
+        : value;
 }

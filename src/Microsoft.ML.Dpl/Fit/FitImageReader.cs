@@ -10,7 +10,8 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
     /// <summary>What is known of a training row before its image is read.</summary>
     private readonly record struct RowLabel(int Class, float Weight);
 
-    private readonly List<ImageOrigin> _trainOrigins = [], _validationOrigins = [];
+    private readonly List<ImageOrigin> _trainOrigins = [],
+        _validationOrigins = [];
 
     /// <summary>Where each training image came from, in the order of the images; filled while they are read.</summary>
     public IReadOnlyList<ImageOrigin> TrainOrigins => _trainOrigins;
@@ -26,22 +27,34 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
     public LabelClasses ReadClasses()
     {
         LabelClasses classes = data.Train.Label.ReadClasses(data.Train.View, checkAlive);
-        if (!data.Train.Label.IsNamed) log.Warning($"Label column '{data.Train.Label.Column.Name}' is a key without names, so CLIP reads '{classes.Names[0]}', '{classes.Names[^1]}' and so on. Make it with MapValueToKey from the classes' names.");
+        if (!data.Train.Label.IsNamed)
+            log.Warning(
+                $"Label column '{data.Train.Label.Column.Name}' is a key without names, so CLIP reads '{classes.Names[0]}', "
+                    + $"'{classes.Names[^1]}' and so on. Make it with MapValueToKey from the classes' names."
+            );
         if (settings.ClassWeights?.Named is { } named)
         {
             string[] unknown = [.. named.Keys.Except(classes.Names, StringComparer.Ordinal).Order(StringComparer.Ordinal)];
-            if (unknown.Length > 0) throw new InvalidOperationException($"ClassWeights names '{string.Join("', '", unknown)}', but the classes are {string.Join(", ", classes.Names.Take(20).Select(name => $"'{name}'"))}{(classes.Count > 20 ? ", …" : "")}.");
+            if (unknown.Length > 0)
+                throw new InvalidOperationException(
+                    $"ClassWeights names '{string.Join("', '", unknown)}', but the classes are "
+                        + $"{string.Join(", ", classes.Names.Take(20).Select(name => $"'{name}'"))}{(classes.Count > 20 ? ", …" : "")}."
+                );
         }
-        return classes.Count > 1 ? classes : throw new InvalidOperationException($"There is a single class, '{classes.Names[0]}'. A classifier needs at least two.");
+        return classes.Count > 1
+            ? classes
+            : throw new InvalidOperationException($"There is a single class, '{classes.Names[0]}'. A classifier needs at least two.");
     }
 
-    /// <exception cref="InvalidOperationException">No row, a class with too few rows, an unusable weight, or an image that cannot be read.</exception>
+    /// <exception cref="InvalidOperationException">No row, a class with too few rows, an unusable weight, or an image that cannot be
+    /// read.</exception>
     public FitImages Read(LabelClasses classes)
     {
         Dictionary<long, RowLabel> labels = ReadLabels(classes);
         WarnOfEmptyClasses(labels.Values.Select(label => label.Class), classes);
         TrainingRows rows = Rows(data.Train, classes);
-        if (data.SkipUnreadable) labels = Readable(rows, labels, classes);
+        if (data.SkipUnreadable)
+            labels = Readable(rows, labels, classes);
         HashSet<long> aside = Splits ? SetAside(labels, classes) : [];
 
         var train = new List<RowLabel>();
@@ -53,7 +66,10 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
                 // The split was decided on an earlier pass.
                 var label = new RowLabel(row.Class, row.Weight);
                 if (!labels.TryGetValue(row.Row, out RowLabel before) || before != label)
-                    throw new InvalidOperationException($"At row {row.Row} the training data gave another label or weight than before. It is read several times: give it data that keeps its order, or put Cache before it.");
+                    throw new InvalidOperationException(
+                        $"At row {row.Row} the training data gave another label or weight than before. It is read several times: give "
+                            + "it data that keeps its order, or put Cache before it."
+                    );
                 if (aside.Contains(row.Row))
                 {
                     setAside.Add(row, processor);
@@ -69,9 +85,15 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
         ImageCache cache = ImageCache.Build(TrainImages(), processor.ImageSize, settings.ImageCacheBytes);
         try
         {
-            log.Info($"Images: {cache.Count} for training at up to {cache.ShortSideBound} pixels ({cache.Bytes >> 20} MiB){(Splits ? $", {setAside.Count} of the training rows set aside for validation" : "")}.");
+            log.Info(
+                $"Images: {cache.Count} for training at up to {cache.ShortSideBound} pixels ({cache.Bytes >> 20} "
+                    + $"MiB){(Splits ? $", {setAside.Count} of the training rows set aside for validation" : "")}."
+            );
             if (cache.Count + setAside.Count < labels.Count)
-                throw new InvalidOperationException($"The training data gave {labels.Count} rows, and {cache.Count + setAside.Count} when it was read again. It is read several times: give it data that stays as it is, or put Cache before it.");
+                throw new InvalidOperationException(
+                    $"The training data gave {labels.Count} rows, and {cache.Count + setAside.Count} when it was read again. It is "
+                        + "read several times: give it data that stays as it is, or put Cache before it."
+                );
             PreparedImages? prepared = Splits ? ToImages(setAside, classes) : ReadValidation(classes);
             return new FitImages(cache, [.. train.Select(label => label.Class)], Weights(train, classes), prepared);
         }
@@ -86,7 +108,8 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
     /// <exception cref="InvalidOperationException">It has no row, an unusable weight, or an image that cannot be read.</exception>
     public PreparedImages? ReadValidation(LabelClasses classes)
     {
-        if (data.Validation is not { } given) return null;
+        if (data.Validation is not { } given)
+            return null;
         TrainingRows rows = Rows(given, classes);
         var images = new Prepared();
         foreach (TrainingRow row in rows.Read())
@@ -95,7 +118,8 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
             _validationOrigins.Add(new ImageOrigin(row.Row, row.Path));
         }
         WarnOfSkipped(rows.Skipped, "validation");
-        if (images.Count == 0) throw new InvalidOperationException($"The validation set has no rows{(given.Weight is null ? "" : " of a weight above 0")}.");
+        if (images.Count == 0)
+            throw new InvalidOperationException($"The validation set has no rows{(given.Weight is null ? "" : " of a weight above 0")}.");
         log.Info($"Images: {images.Count} for validation.");
         return ToImages(images, classes);
     }
@@ -123,13 +147,14 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
         return LossWeights.Scale([.. rows.Select(row => row.Weight * (ofClasses?[row.Class] ?? 1))]);
     }
 
-    private PreparedImages ToImages(Prepared prepared, LabelClasses classes)
-        => new(prepared.Images, [.. prepared.Labels.Select(label => label.Class)], processor, Weights(prepared.Labels, classes));
+    private PreparedImages ToImages(Prepared prepared, LabelClasses classes) =>
+        new(prepared.Images, [.. prepared.Labels.Select(label => label.Class)], processor, Weights(prepared.Labels, classes));
 
-    private TrainingRows Rows(LabelledData labelled, LabelClasses classes)
-        => new(labelled.View, labelled.Image, labelled.Label, classes, data.SkipUnreadable, checkAlive, labelled.Weight);
+    private TrainingRows Rows(LabelledData labelled, LabelClasses classes) =>
+        new(labelled.View, labelled.Image, labelled.Label, classes, data.SkipUnreadable, checkAlive, labelled.Weight);
 
-    /// <summary>Row position to class and weight, in one pass over these columns alone. Rows of weight 0 are left out, as if they were not there.</summary>
+    /// <summary>Row position to class and weight, in one pass over these columns alone. Rows of weight 0 are left out, as if they were not
+    /// there.</summary>
     /// <exception cref="InvalidOperationException">There is no row that counts, or an unusable weight.</exception>
     private Dictionary<long, RowLabel> ReadLabels(LabelClasses classes)
     {
@@ -137,18 +162,28 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
         DataViewSchema schema = train.View.Schema;
         var labels = new Dictionary<long, RowLabel>();
         long rows = 0;
-        using DataViewRowCursor cursor = train.View.GetRowCursor([schema[train.Label.Column.Index], .. train.Weight is null ? [] : new[] { schema[train.Weight.Column.Index] }]);
+        using DataViewRowCursor cursor = train.View.GetRowCursor([
+            schema[train.Label.Column.Index],
+            .. train.Weight is null ? [] : new[] { schema[train.Weight.Column.Index] },
+        ]);
         Func<int> readClass = train.Label.CreateReader(cursor, classes);
         Func<float>? readWeight = train.Weight?.CreateReader(cursor);
         for (; cursor.MoveNext(); rows++)
         {
             checkAlive();
             var label = new RowLabel(readClass(), readWeight?.Invoke() ?? 1);
-            if (label.Weight > 0) labels.Add(cursor.Position, label);
+            if (label.Weight > 0)
+                labels.Add(cursor.Position, label);
         }
-        if (rows == 0) throw new InvalidOperationException("The training data has no rows.");
-        if (labels.Count == 0) throw new InvalidOperationException($"The weights in column '{train.Weight!.Column.Name}' are 0 in all rows (0 to {rows - 1}), so there is nothing to learn from.");
-        if (labels.Count < rows) log.Info($"{rows - labels.Count} training rows have a weight of 0 and are left out.");
+        if (rows == 0)
+            throw new InvalidOperationException("The training data has no rows.");
+        if (labels.Count == 0)
+            throw new InvalidOperationException(
+                $"The weights in column '{train.Weight!.Column.Name}' are 0 in all rows (0 to {rows - 1}), so there is nothing to "
+                    + "learn from."
+            );
+        if (labels.Count < rows)
+            log.Info($"{rows - labels.Count} training rows have a weight of 0 and are left out.");
         return labels;
     }
 
@@ -157,11 +192,15 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
     private Dictionary<long, RowLabel> Readable(TrainingRows rows, Dictionary<long, RowLabel> all, LabelClasses classes)
     {
         var readable = new Dictionary<long, RowLabel>();
-        foreach (TrainingRow row in rows.Read()) readable.Add(row.Row, new RowLabel(row.Class, row.Weight));
+        foreach (TrainingRow row in rows.Read())
+            readable.Add(row.Row, new RowLabel(row.Class, row.Weight));
         WarnOfSkipped(rows.Skipped, "training");
         var present = readable.Values.Select(label => label.Class).ToHashSet();
         foreach (int label in all.Values.Select(label => label.Class).Distinct())
-            if (!present.Contains(label)) throw new InvalidOperationException($"Class '{classes.Names[label]}' has no readable image. Mend or replace its images, or leave the class out.");
+            if (!present.Contains(label))
+                throw new InvalidOperationException(
+                    $"Class '{classes.Names[label]}' has no readable image. Mend or replace its images, or leave the class out."
+                );
         return readable;
     }
 
@@ -169,12 +208,17 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
     {
         var present = labels.ToHashSet();
         string[] empty = [.. classes.Names.Where((_, index) => !present.Contains(index))];
-        if (empty.Length > 0) log.Warning($"{empty.Length} of {classes.Count} classes have no training row and are known by their names alone: {string.Join(", ", empty.Take(10))}{(empty.Length > 10 ? ", …" : "")}.");
+        if (empty.Length > 0)
+            log.Warning(
+                $"{empty.Length} of {classes.Count} classes have no training row and are known by their names alone: "
+                    + $"{string.Join(", ", empty.Take(10))}{(empty.Length > 10 ? ", …" : "")}."
+            );
     }
 
     private void WarnOfSkipped(IReadOnlyList<UnreadableImageException> skipped, string what)
     {
-        if (skipped.Count > 0) log.Warning($"{skipped.Count} {what} images could not be read and were left out. The first: {skipped[0].Message}");
+        if (skipped.Count > 0)
+            log.Warning($"{skipped.Count} {what} images could not be read and were left out. The first: {skipped[0].Message}");
     }
 
     /// <summary>Validation images as they come in.</summary>

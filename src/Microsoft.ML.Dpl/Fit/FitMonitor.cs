@@ -8,7 +8,8 @@ namespace Microsoft.ML.Dpl;
 internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, CancellationToken cancellation) : IRunObserver
 {
     private RunStage? _stage;
-    private long _began, _before;
+    private long _began,
+        _before;
 
     public void ThrowIfCancelled()
     {
@@ -18,7 +19,8 @@ internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, 
 
     public void Report(StepReport report)
     {
-        long done = (long)report.Epoch * report.Steps + report.Step + 1, all = (long)report.Epochs * report.Steps;
+        long done = (long)report.Epoch * report.Steps + report.Step + 1,
+            all = (long)report.Epochs * report.Steps;
         if (_stage != report.Stage)
         {
             // A stage that goes on from a checkpoint does not begin with its first step.
@@ -30,9 +32,31 @@ internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, 
         TimeSpan remaining = done > _before ? elapsed * ((double)(all - done) / (done - _before)) : TimeSpan.Zero;
         var stage = report.Stage == RunStage.Search ? DplStage.Search : DplStage.Training;
         var now = new DplProgress(
-            stage, report.Epoch + 1, report.Epochs, report.Step + 1, report.Steps, report.LearningRate, report.TrainLoss, report.ValidationLoss, report.ValidationAccuracy, elapsed, remaining,
-            report.Ended is { } e ? new DplEpochMetrics(e.TrainLoss, e.ValidationLoss, e.ValidationAccuracy, e.DecidedLayers, e.LargestAlphaChange, e.TextAlphas, e.ImageAlphas) : null);
+            stage,
+            report.Epoch + 1,
+            report.Epochs,
+            report.Step + 1,
+            report.Steps,
+            report.LearningRate,
+            report.TrainLoss,
+            report.ValidationLoss,
+            report.ValidationAccuracy,
+            elapsed,
+            remaining,
+            report.Ended is { } e
+                ? new DplEpochMetrics(
+                    e.TrainLoss,
+                    e.ValidationLoss,
+                    e.ValidationAccuracy,
+                    e.DecidedLayers,
+                    e.LargestAlphaChange,
+                    e.TextAlphas,
+                    e.ImageAlphas
+                )
+                : null
+        );
         progress?.Report(now);
-        if (report.Ended is not null) log.Info(now.ToString());
+        if (report.Ended is not null)
+            log.Info(now.ToString());
     }
 }

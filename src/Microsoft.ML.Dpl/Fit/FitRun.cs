@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Images;
@@ -17,8 +18,10 @@ namespace Microsoft.ML.Dpl.Fit;
 /// <param name="Classes">In the order of the scores.</param>
 /// <param name="Description">What a zip says of the model.</param>
 /// <param name="Prompts">What was learnt.</param>
-/// <param name="Vision">Holds the image branch in memory until the model has a share of its own, so that a CLIP that is gone by now costs nothing.</param>
-internal sealed record FitResult(LabelClasses Classes, ModelDescription Description, TrainedPrompts Prompts, Lease<VisionWeights> Vision) : IDisposable
+/// <param name="Vision">Holds the image branch in memory until the model has a share of its own, so that a CLIP that is gone by now costs
+/// nothing.</param>
+internal sealed record FitResult(LabelClasses Classes, ModelDescription Description, TrainedPrompts Prompts, Lease<VisionWeights> Vision)
+    : IDisposable
 {
     private bool _taken;
 
@@ -33,7 +36,8 @@ internal sealed record FitResult(LabelClasses Classes, ModelDescription Descript
     public void Dispose()
     {
         Vision.Dispose();
-        if (!_taken) Prompts.Dispose();
+        if (!_taken)
+            Prompts.Dispose();
     }
 }
 
@@ -44,25 +48,30 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
 
     /// <exception cref="InvalidOperationException">The data cannot be learnt from.</exception>
     /// <exception cref="InvalidDataException">CLIP's weights are not all numbers.</exception>
-    /// <exception cref="FitDivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or there is none.</exception>
-    /// <exception cref="OperationCanceledException">The observer ended the run, and the settings do not ask for the best so far or there is none.</exception>
+    /// <exception cref="FitDivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far
+    /// or there is none.</exception>
+    /// <exception cref="OperationCanceledException">The observer ended the run, and the settings do not ask for the best so far or there is
+    /// none.</exception>
     public FitResult Run(FitData data) => Prepare(data, searchesOnly: false, Fit);
 
     /// <summary>The search alone. The settings have one.</summary>
     /// <returns>What it found, and whether it was cut short.</returns>
     /// <inheritdoc cref="Run" path="/exception"/>
     public (SearchResult Result, StageEnd End) Search(FitData data) => Prepare(data, searchesOnly: true, (ready, checkpoints) =>
-    {
-        using Searched searched = Search(ready, settings.Search!, checkpoints?.ForSearch());
-        // A cancelled search can be gone on with; one that diverged would only diverge again.
-        if (searched.End != StageEnd.Cancelled) checkpoints?.Finish();
-        return (searched.Result, searched.End);
-    });
+        {
+            using Searched searched = Search(ready, settings.Search!, checkpoints?.ForSearch());
+            // A cancelled search can be gone on with; one that diverged would only diverge again.
+            if (searched.End != StageEnd.Cancelled)
+                checkpoints?.Finish();
+            return (searched.Result, searched.End);
+        });
 
     /// <summary>Reads images, texts and CLIP, and hands them to what runs on them.</summary>
     private T Prepare<T>(FitData data, bool searchesOnly, Func<Ready, FitCheckpoints?, T> run)
     {
-        using FitCheckpoints? checkpoints = settings.Workspace is { } workspace ? FitCheckpoints.Open(workspace, MostParameters(), log) : null;
+        using FitCheckpoints? checkpoints = settings.Workspace is { } workspace
+            ? FitCheckpoints.Open(workspace, MostParameters(), log)
+            : null;
         var reader = new FitImageReader(data, settings, backbone.CreateImageProcessor(), log, observer.ThrowIfCancelled);
         var advice = new FitAdvice(settings, log);
         advice.OfOptions(searchesOnly);
@@ -79,7 +88,8 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         // Zero-shot CLIP learns nothing from the training images: only validation images are looked at.
         bool isZeroShot = settings.Lengths is { } lengths && lengths.All(length => length == 0);
         using FitImages? images = isZeroShot && !reader.Splits ? null : reader.Read(classes);
-        if (images is not null && !isZeroShot) advice.OfData(images, classes, reader);
+        if (images is not null && !isZeroShot)
+            advice.OfData(images, classes, reader);
         PreparedImages? validation = images is null ? reader.ReadValidation(classes) : images.Validation;
         checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, images, validation, device, searchesOnly));
 
@@ -104,29 +114,62 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
     private FitResult Fit(Ready ready, FitCheckpoints? checkpoints)
     {
         PromptedClip clip = ready.Clip;
-        using Searched? searched = settings.Search is { } search ? checkpoints?.FoundSearch(device) ?? Search(ready, search, checkpoints?.ForSearch()) : null;
-        using Trained trained = searched is { End: not StageEnd.Whole } ? searched.AsTrained(searched.End) : Train(ready, searched, checkpoints?.ForTraining(searched));
+        using Searched? searched = settings.Search is { } search
+            ? checkpoints?.FoundSearch(device) ?? Search(ready, search, checkpoints?.ForSearch())
+            : null;
+        using Trained trained = searched is { End: not StageEnd.Whole }
+            ? searched.AsTrained(searched.End)
+            : Train(ready, searched, checkpoints?.ForTraining(searched));
 
         // All in one piece, as WithClasses makes them, so that the same names give the same bits there.
         using Tensor classFeatures = clip.Text.UnitFeatures(clip.Texts, trained.Text);
-        var prompts = new TrainedPrompts([.. trained.Image.Rows.Select(Kept)], [.. trained.Text.Rows.Select(Kept)], Kept(classFeatures)!, clip.Text.Weights.LogitScale);
+        var prompts = new TrainedPrompts(
+            [.. trained.Image.Rows.Select(Kept)],
+            [.. trained.Text.Rows.Select(Kept)],
+            Kept(classFeatures)!,
+            clip.Text.Weights.LogitScale
+        );
         var description = new ModelDescription(
-            ready.Reference, settings.Template, trained.Text.Lengths, trained.Image.Lengths, trained.ValidationAccuracy, searched?.Result,
-            WasCancelled: trained.End == StageEnd.Cancelled, HasDiverged: trained.End == StageEnd.Diverged);
+            ready.Reference,
+            settings.Template,
+            trained.Text.Lengths,
+            trained.Image.Lengths,
+            trained.ValidationAccuracy,
+            searched?.Result,
+            WasCancelled: trained.End == StageEnd.Cancelled,
+            HasDiverged: trained.End == StageEnd.Diverged
+        );
         Lease<VisionWeights> vision = backbone.RentVision(device);
         // A cancelled fit can be gone on with; one that diverged would only diverge again.
-        if (trained.End != StageEnd.Cancelled) checkpoints?.Finish();
+        if (trained.End != StageEnd.Cancelled)
+            checkpoints?.Finish();
         return new FitResult(ready.Classes, description, prompts, vision);
     }
 
     private Searched Search(Ready ready, SearchSettings search, IStageCheckpoints? checkpoints)
     {
         (PromptedClip clip, FitImages images) = (ready.Clip, ready.Images!);
-        using Generator imageGenerator = Seeds.Generator(settings.Seed, "search image"), textGenerator = Seeds.Generator(settings.Seed, "search text");
+        using Generator imageGenerator = Seeds.Generator(settings.Seed, "search image"),
+            textGenerator = Seeds.Generator(settings.Seed, "search text");
         ClipConfig config = backbone.Config;
         using var supernet = new Supernet(
-            SupernetBranch.Create(search.Candidates, config.Vision.Layers, config.Vision.Width, PromptDistribution.Normal(1), imageGenerator, device),
-            SupernetBranch.Create(search.Candidates, config.Text.Layers, config.Text.Width, PromptDistribution.Uniform, textGenerator, device));
+            SupernetBranch.Create(
+                search.Candidates,
+                config.Vision.Layers,
+                config.Vision.Width,
+                PromptDistribution.Normal(1),
+                imageGenerator,
+                device
+            ),
+            SupernetBranch.Create(
+                search.Candidates,
+                config.Text.Layers,
+                config.Text.Width,
+                PromptDistribution.Uniform,
+                textGenerator,
+                device
+            )
+        );
         using TrainFeed train = Feed(images, "search batches");
         IBatchSource validation = images.Validation!.Shuffled(settings.BatchSize, settings.Seed, device);
         using IDisposable? rounding = AllowRounding();
@@ -143,12 +186,18 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && course.Epochs.Count > 0)
         {
             (end, epochs) = (StageEnd.Cancelled, course.Epochs.Count);
-            log.Warning($"Cancelled in the search: the choice after {epochs} of {search.Epochs} epochs is returned, with the prompts that the search has for it.");
+            log.Warning(
+                $"Cancelled in the search: the choice after {epochs} of {search.Epochs} epochs is returned, with the prompts that the "
+                    + "search has for it."
+            );
         }
         catch (DivergedException e) when (settings.ReturnBestWhenDiverged && e.HasGoodValues)
         {
             (end, epochs) = (StageEnd.Diverged, course.GoodEpochs);
-            log.Warning($"{ready.Analysis.Of(e, returns: true).Message} The choice after {epochs} of {search.Epochs} epochs is returned, with the prompts that the search had for it.");
+            log.Warning(
+                $"{ready.Analysis.Of(e, returns: true).Message} The choice after {epochs} of {search.Epochs} epochs is returned, with "
+                    + "the prompts that the search had for it."
+            );
         }
         var result = new SearchResult(search.Candidates, [.. course.Epochs.Take(epochs)]);
         log.Info($"Search: text {string.Join(' ', result.TextLengths)} | image {string.Join(' ', result.ImageLengths)}.");
@@ -157,24 +206,30 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
 
     private Trained Train(Ready ready, Searched? searched, IStageCheckpoints? checkpoints)
     {
-        IReadOnlyList<int> imageLengths = searched?.Result.ImageLengths ?? settings.ImageLengths!, textLengths = searched?.Result.TextLengths ?? settings.TextLengths!;
-        using Generator imageGenerator = Seeds.Generator(settings.Seed, "training image"), textGenerator = Seeds.Generator(settings.Seed, "training text");
+        IReadOnlyList<int> imageLengths = searched?.Result.ImageLengths ?? settings.ImageLengths!,
+            textLengths = searched?.Result.TextLengths ?? settings.TextLengths!;
+        using Generator imageGenerator = Seeds.Generator(settings.Seed, "training image"),
+            textGenerator = Seeds.Generator(settings.Seed, "training text");
         PromptDistribution initial = PromptDistribution.Normal(settings.Training.InitialDeviation);
         var branches = new Trained(
             FixedBranch.Create(imageLengths, backbone.Config.Vision.Width, initial, imageGenerator, device),
-            FixedBranch.Create(textLengths, backbone.Config.Text.Width, initial, textGenerator, device));
+            FixedBranch.Create(textLengths, backbone.Config.Text.Width, initial, textGenerator, device)
+        );
         using IDisposable? rounding = AllowRounding();
         TrainingCourse course = checkpoints?.Saved is { } saved ? TrainingCourse.FromJson(saved.Course) : new TrainingCourse();
         LogResumption(checkpoints, RunStage.Training, course.Epochs.Count, course.Step, course.ReasonToEnd(settings.Training));
         try
         {
             Trained trained = Train(ready, branches, course, checkpoints);
-            if (trained.ValidationAccuracy is double accuracy) log.Info(FormattableString.Invariant($"Training: validation accuracy {accuracy:p1}."));
+            if (trained.ValidationAccuracy is double accuracy)
+                log.Info(FormattableString.Invariant($"Training: validation accuracy {accuracy:p1}."));
             return trained;
         }
         catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && course.Epochs.Count > 0)
         {
-            log.Warning($"Cancelled in training: the best prompts of {course.Epochs.Count} of {settings.Training.Epochs} epochs are returned.");
+            log.Warning(
+                $"Cancelled in training: the best prompts of {course.Epochs.Count} of {settings.Training.Epochs} epochs are returned."
+            );
             return branches with { ValidationAccuracy = course.BestAccuracy(), End = StageEnd.Cancelled };
         }
         catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && searched is not null)
@@ -185,7 +240,9 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         }
         catch (DivergedException e) when (settings.ReturnBestWhenDiverged && e.HasGoodValues)
         {
-            string which = ready.Validation is null ? $"The prompts after {course.GoodEpochs}" : $"The best prompts of {course.Epochs.Count}";
+            string which = ready.Validation is null
+                ? $"The prompts after {course.GoodEpochs}"
+                : $"The best prompts of {course.Epochs.Count}";
             log.Warning($"{ready.Analysis.Of(e, returns: true).Message} {which} of {settings.Training.Epochs} epochs are returned.");
             return branches with { ValidationAccuracy = course.BestAccuracy(), End = StageEnd.Diverged };
         }
@@ -214,28 +271,49 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
             return branches with { ValidationAccuracy = evaluation?.Accuracy };
         }
         using TrainFeed train = Feed(ready.Images!, "training batches");
-        new PromptTraining(clip, settings.Training, _watch).Run(branches.Image, branches.Text, train.Source, validation, course, checkpoints);
+        new PromptTraining(clip, settings.Training, _watch).Run(
+            branches.Image,
+            branches.Text,
+            train.Source,
+            validation,
+            course,
+            checkpoints
+        );
         log.Info($"Training: {course.ReasonToEnd(settings.Training)}.");
         if (course.EpochsOfLowestLoss(ready.Classes.Count) is int after)
-            log.Warning(FormattableString.Invariant($"Training ended with a mean loss of {course.Epochs[^1].TrainLoss:g3}, after {course.Epochs[0].TrainLoss:g3} in its first epoch. Instead of the last prompts those after {after} epochs are returned, with which the loss was lowest ({course.LowestLoss(ready.Classes.Count):g3}). With validation rows (ValidationRowsPerClass, ValidationSet) the most accurate epoch would be."));
+            log.Warning(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"Training ended with a mean loss of {course.Epochs[^1].TrainLoss:g3}, after {course.Epochs[0].TrainLoss:g3} in "
+                        + $"its first epoch. Instead of the last prompts those after {after} epochs are returned, with which the loss "
+                        + $"was lowest ({course.LowestLoss(ready.Classes.Count):g3}). With validation rows "
+                        + $"(ValidationRowsPerClass, ValidationSet) the most accurate epoch would be."
+                )
+            );
         return branches with { ValidationAccuracy = course.BestAccuracy() };
     }
 
     /// <summary>What a GPU's products may round to while a stage runs; null: nothing is switched.</summary>
-    private IDisposable? AllowRounding()
-        => settings.Precision == MatmulPrecision.TensorFloat32 && device.type == DeviceType.CUDA ? TensorFloat32.Allow() : null;
+    private IDisposable? AllowRounding() =>
+        settings.Precision == MatmulPrecision.TensorFloat32 && device.type == DeviceType.CUDA ? TensorFloat32.Allow() : null;
 
     private void LogResumption(IStageCheckpoints? checkpoints, RunStage stage, int epochs, int step, string? ended)
     {
-        if (checkpoints?.Saved is null) return;
-        log.Info(ended is null ? $"An interrupted fit goes on: {stage.ToString().ToLowerInvariant()} epoch {epochs + 1}, step {step + 1}." : "A fit of the same data and options is in the workspace: its model is taken from there.");
+        if (checkpoints?.Saved is null)
+            return;
+        log.Info(
+            ended is null
+                ? $"An interrupted fit goes on: {stage.ToString().ToLowerInvariant()} epoch {epochs + 1}, step {step + 1}."
+                : "A fit of the same data and options is in the workspace: its model is taken from there."
+        );
     }
 
     /// <summary>Numbers that the larger stage learns.</summary>
     private long MostParameters()
     {
         long rows = settings.Search?.Candidates.Sum() ?? 0;
-        long Of(ClipTransformerConfig branch, IReadOnlyList<int>? lengths) => lengths is null ? branch.Layers * rows * branch.Width : lengths.Sum(length => (long)length) * branch.Width;
+        long Of(ClipTransformerConfig branch, IReadOnlyList<int>? lengths) =>
+            lengths is null ? branch.Layers * rows * branch.Width : lengths.Sum(length => (long)length) * branch.Width;
         return Of(backbone.Config.Text, settings.TextLengths) + Of(backbone.Config.Vision, settings.ImageLengths);
     }
 
@@ -243,9 +321,18 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
     {
         ClipImageProcessor processor = backbone.CreateImageProcessor();
         var batches = new TrainingBatches(
-            images.Train, images.TrainLabels, [.. Enumerable.Range(0, images.Train.Count)], settings.BatchSize,
-            unchecked((int)Seeds.Derive(settings.Seed, purpose)), processor, settings.Augment ? new TrainingAugmentation(processor.ImageSize) : null, device, images.TrainWeights);
-        // On the CPU a second computing thread takes more from the step than a batch made ahead gives (100 against 40 ms a step, two cores).
+            images.Train,
+            images.TrainLabels,
+            [.. Enumerable.Range(0, images.Train.Count)],
+            settings.BatchSize,
+            unchecked((int)Seeds.Derive(settings.Seed, purpose)),
+            processor,
+            settings.Augment ? new TrainingAugmentation(processor.ImageSize) : null,
+            device,
+            images.TrainWeights
+        );
+        // On the CPU a second computing thread takes more from the step than a batch made ahead gives (100 against 40 ms a step, two
+        // cores).
         ReadAheadBatches? ahead = device.type == DeviceType.CUDA ? new ReadAheadBatches(batches) : null;
         return new TrainFeed(ahead ?? (IBatchSource)batches, ahead);
     }
@@ -259,7 +346,14 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
     }
 
     /// <summary>What the stages run on. Owns nothing.</summary>
-    private sealed record Ready(PromptedClip Clip, LabelClasses Classes, BackboneReference Reference, FitImages? Images, PreparedImages? Validation, DivergenceAnalysis Analysis);
+    private sealed record Ready(
+        PromptedClip Clip,
+        LabelClasses Classes,
+        BackboneReference Reference,
+        FitImages? Images,
+        PreparedImages? Validation,
+        DivergenceAnalysis Analysis
+    );
 
     private sealed record TrainFeed(IBatchSource Source, IDisposable? Owned) : IDisposable
     {

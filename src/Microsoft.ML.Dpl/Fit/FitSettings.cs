@@ -11,7 +11,8 @@ namespace Microsoft.ML.Dpl.Fit;
 internal sealed record ValidationSplit(int? RowsPerClass, double? Fraction);
 
 /// <summary>How much each class's rows count.</summary>
-/// <param name="Named">Weights above 0 by class name, 1 for classes that are not named; null: every class counts alike, however many rows it has.</param>
+/// <param name="Named">Weights above 0 by class name, 1 for classes that are not named; null: every class counts alike, however many rows
+/// it has.</param>
 internal sealed record ClassWeighting(IReadOnlyDictionary<string, double>? Named)
 {
     /// <summary>Inverse frequencies instead of names.</summary>
@@ -57,7 +58,8 @@ internal sealed record FitSettings
     /// <summary>Null: all rows count alike.</summary>
     public required ClassWeighting? ClassWeights { get; init; }
 
-    /// <summary>Of the steps' matrix products. What is not named in a fingerprint is float32, as in checkpoints from before there was a choice.</summary>
+    /// <summary>Of the steps' matrix products. What is not named in a fingerprint is float32, as in checkpoints from before there was a
+    /// choice.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     [JsonConverter(typeof(JsonStringEnumConverter<MatmulPrecision>))]
     public MatmulPrecision Precision { get; init; }

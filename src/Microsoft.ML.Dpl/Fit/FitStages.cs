@@ -18,7 +18,8 @@ internal enum StageEnd
 
 /// <summary>What the search leaves to training. Owns the branches.</summary>
 /// <param name="Result">The choice.</param>
-/// <param name="Image">The chosen candidates' prompts as the search left them: the best there is until an epoch of training has ended.</param>
+/// <param name="Image">The chosen candidates' prompts as the search left them: the best there is until an epoch of training has
+/// ended.</param>
 /// <param name="Text">The same for the text layers.</param>
 /// <param name="End">Training follows only a search that ended by itself.</param>
 internal sealed record Searched(SearchResult Result, FixedBranch Image, FixedBranch Text, StageEnd End) : IDisposable
@@ -39,7 +40,8 @@ internal sealed record Searched(SearchResult Result, FixedBranch Image, FixedBra
 /// <param name="Text">Text prompts.</param>
 /// <param name="ValidationAccuracy">Of these prompts, 0 to 1; null where it was not measured.</param>
 /// <param name="End">How the fit came to its end.</param>
-internal sealed record Trained(FixedBranch Image, FixedBranch Text, double? ValidationAccuracy = null, StageEnd End = StageEnd.Whole) : IDisposable
+internal sealed record Trained(FixedBranch Image, FixedBranch Text, double? ValidationAccuracy = null, StageEnd End = StageEnd.Whole)
+    : IDisposable
 {
     /// <summary>Whether no layer has a prompt.</summary>
     public bool IsEmpty => !Image.Parameters.Concat(Text.Parameters).Any();

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Optimization;
 
@@ -5,8 +6,8 @@ namespace Microsoft.ML.Dpl.Fit;
 
 /// <summary>
 /// Warns once a stage where the training loss shows that its steps are too long. The numbers stay finite, so nothing else would tell.
-/// A prompt counts by its direction alone, since the layer normalises it, so short rows (small initial values, few columns) turn far in a step that long ones barely feel
-/// (van Laarhoven 2017, arXiv 1706.05350).
+/// A prompt counts by its direction alone, since the layer normalises it, so short rows (small initial values, few columns) turn far in a
+/// step that long ones barely feel (van Laarhoven 2017, arXiv 1706.05350).
 /// </summary>
 /// <param name="observer">Hears of every step first.</param>
 /// <param name="settings">Of the fit.</param>
@@ -20,15 +21,34 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
     public void Report(StepReport report)
     {
         observer.Report(report);
-        if (report.Ended is not { Trouble: not LossTrouble.None } epoch || _warned == report.Stage) return;
+        if (report.Ended is not { Trouble: not LossTrouble.None } epoch || _warned == report.Stage)
+            return;
         _warned = report.Stage;
-        string what = epoch.Trouble == LossTrouble.Chance
-            ? FormattableString.Invariant($"of epochs {report.Epoch} and {report.Epoch + 1} is {epoch.TrainLoss:g3}, that of guessing: the prompts drown images or class names, and no gradient leads back")
-            : FormattableString.Invariant($"of epoch {report.Epoch + 1} is {epoch.TrainLoss:g3}, after {epoch.FirstTrainLoss:g3} in the first: the prompts have become worse than untrained ones");
-        (string option, double rate, double? bound) = report.Stage == RunStage.Search
-            ? ("SearchLearningRate", settings.Search!.PromptLearningRate, settings.Search.MaxGradientNorm)
-            : ("TrainingLearningRate", settings.Training.LearningRate, settings.Training.MaxGradientNorm);
-        string other = bound is null ? "bound the gradient (MaxGradientNorm, for example 10)" : FormattableString.Invariant($"lower MaxGradientNorm ({bound:g2})");
-        log.Warning(FormattableString.Invariant($"{report.Stage}: the mean training loss {what}. Steps are too long for this CLIP and these images: set {option} to {rate / 3:g2} or less (it is {rate:g2}), or {other}."));
+        string what =
+            epoch.Trouble == LossTrouble.Chance
+                ? string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"of epochs {report.Epoch} and {report.Epoch + 1} is {epoch.TrainLoss:g3}, that of guessing: the prompts drown "
+                        + $"images or class names, and no gradient leads back"
+                )
+                : string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"of epoch {report.Epoch + 1} is {epoch.TrainLoss:g3}, after {epoch.FirstTrainLoss:g3} in the first: the prompts "
+                        + $"have become worse than untrained ones"
+                );
+        (string option, double rate, double? bound) =
+            report.Stage == RunStage.Search
+                ? ("SearchLearningRate", settings.Search!.PromptLearningRate, settings.Search.MaxGradientNorm)
+                : ("TrainingLearningRate", settings.Training.LearningRate, settings.Training.MaxGradientNorm);
+        string other = bound is null
+            ? "bound the gradient (MaxGradientNorm, for example 10)"
+            : FormattableString.Invariant($"lower MaxGradientNorm ({bound:g2})");
+        log.Warning(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{report.Stage}: the mean training loss {what}. Steps are too long for this CLIP and these images: set {option} to "
+                    + $"{rate / 3:g2} or less (it is {rate:g2}), or {other}."
+            )
+        );
     }
 }

@@ -20,7 +20,14 @@ internal sealed record TrainingRow(long Row, string? Path, RgbImage Image, int C
 /// <param name="checkAlive">Called for each row; throws to stop.</param>
 /// <param name="weight">The weights' column; null: all weigh 1. A row of weight 0 is passed over.</param>
 internal sealed class TrainingRows(
-    IDataView data, ImageColumn image, LabelColumn label, LabelClasses classes, bool skipUnreadable = false, Action? checkAlive = null, WeightColumn? weight = null)
+    IDataView data,
+    ImageColumn image,
+    LabelColumn label,
+    LabelClasses classes,
+    bool skipUnreadable = false,
+    Action? checkAlive = null,
+    WeightColumn? weight = null
+)
 {
     private readonly List<UnreadableImageException> _skipped = [];
 
@@ -32,7 +39,12 @@ internal sealed class TrainingRows(
     public IEnumerable<TrainingRow> Read()
     {
         _skipped.Clear();
-        DataViewSchema.Column[] columns = [data.Schema[image.Column.Index], data.Schema[label.Column.Index], .. weight is null ? [] : new[] { data.Schema[weight.Column.Index] }];
+        DataViewSchema.Column[] columns =
+        [
+            data.Schema[image.Column.Index],
+            data.Schema[label.Column.Index],
+            .. weight is null ? [] : new[] { data.Schema[weight.Column.Index] },
+        ];
         using DataViewRowCursor cursor = data.GetRowCursor(columns);
         ImageReader reader = image.CreateReader(cursor);
         Func<int> readClass = label.CreateReader(cursor, classes);
@@ -42,7 +54,8 @@ internal sealed class TrainingRows(
             checkAlive?.Invoke();
             int index = readClass();
             float counts = readWeight?.Invoke() ?? 1;
-            if (counts > 0 && TryRead(reader) is { } image) yield return new TrainingRow(cursor.Position, reader.Path, image, index, counts);
+            if (counts > 0 && TryRead(reader) is { } image)
+                yield return new TrainingRow(cursor.Position, reader.Path, image, index, counts);
         }
     }
 

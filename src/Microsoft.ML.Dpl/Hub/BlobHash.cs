@@ -17,9 +17,11 @@ internal sealed class BlobHash : IDisposable
     public BlobHash(string etag, long length)
     {
         _etag = etag;
-        if (!etag.All(char.IsAsciiHexDigit) || etag.Length is not (64 or 40)) return;
+        if (!etag.All(char.IsAsciiHexDigit) || etag.Length is not (64 or 40))
+            return;
         _hash = IncrementalHash.CreateHash(etag.Length == 64 ? HashAlgorithmName.SHA256 : HashAlgorithmName.SHA1);
-        if (etag.Length == 40) _hash.AppendData(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"blob {length}\0")));
+        if (etag.Length == 40)
+            _hash.AppendData(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"blob {length}\0")));
     }
 
     /// <summary>Whether the name says what the content is.</summary>
@@ -30,20 +32,24 @@ internal sealed class BlobHash : IDisposable
     /// <summary>Appends everything from a stream's position to its end.</summary>
     public void Append(Stream stream, CancellationToken cancellation)
     {
-        if (_hash is null) return;
+        if (_hash is null)
+            return;
         byte[] buffer = new byte[Chunk];
-        for (int read; (read = stream.Read(buffer)) > 0; _hash.AppendData(buffer, 0, read)) cancellation.ThrowIfCancellationRequested();
+        for (int read; (read = stream.Read(buffer)) > 0; _hash.AppendData(buffer, 0, read))
+            cancellation.ThrowIfCancellationRequested();
     }
 
     /// <summary>Whether what was appended is what the name promises; true where it promises nothing.</summary>
-    public bool Matches() => _hash is null || Convert.ToHexString(_hash.GetHashAndReset()).Equals(_etag, StringComparison.OrdinalIgnoreCase);
+    public bool Matches() =>
+        _hash is null || Convert.ToHexString(_hash.GetHashAndReset()).Equals(_etag, StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Reads a whole file; null where its name cannot be checked.</summary>
     public static bool? Check(string path, string etag, CancellationToken cancellation)
     {
         using FileStream stream = File.OpenRead(path);
         using var hash = new BlobHash(etag, stream.Length);
-        if (!hash.CanCheck) return null;
+        if (!hash.CanCheck)
+            return null;
         hash.Append(stream, cancellation);
         return hash.Matches();
     }

@@ -10,24 +10,31 @@ internal static class HubAnswers
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(5);
 
     private const int MostWords = 300;
-    private const string ErrorMessage = "X-Error-Message", InvalidToken = "Invalid credentials";
-    private const string ErrorCode = "X-Error-Code", NoFile = "EntryNotFound", NoRevision = "RevisionNotFound", NoRepository = "RepoNotFound", Gated = "GatedRepo";
+    private const string ErrorMessage = "X-Error-Message",
+        InvalidToken = "Invalid credentials";
+    private const string ErrorCode = "X-Error-Code",
+        NoFile = "EntryNotFound",
+        NoRevision = "RevisionNotFound",
+        NoRepository = "RepoNotFound",
+        Gated = "GatedRepo";
 
     public static bool IsRedirect(HttpResponseMessage response) => (int)response.StatusCode is 301 or 302 or 303 or 307 or 308;
 
     /// <summary>Whether the same request may succeed later.</summary>
-    public static bool MayPass(HttpResponseMessage response)
-        => response.StatusCode is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)response.StatusCode >= 500;
+    public static bool MayPass(HttpResponseMessage response) =>
+        response.StatusCode is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)response.StatusCode >= 500;
 
     /// <summary>Whether the repository is there but lacks the file.</summary>
-    public static bool IsFileMissing(HttpResponseMessage response)
-        => response.StatusCode == HttpStatusCode.NotFound && Header(response, ErrorCode) is NoFile or null;
+    public static bool IsFileMissing(HttpResponseMessage response) =>
+        response.StatusCode == HttpStatusCode.NotFound && Header(response, ErrorCode) is NoFile or null;
 
     /// <summary>The first value of a header as it was sent; null where it is absent.</summary>
-    public static string? Header(HttpResponseMessage response, string name) => response.Headers.NonValidated.TryGetValues(name, out HeaderStringValues values) ? values.FirstOrDefault() : null;
+    public static string? Header(HttpResponseMessage response, string name) =>
+        response.Headers.NonValidated.TryGetValues(name, out HeaderStringValues values) ? values.FirstOrDefault() : null;
 
     /// <summary>An ETag's text: without quotation marks, which some mirrors leave out, and without the mark of a weak one.</summary>
-    public static string? Unquoted(string? etag) => etag is null ? null : (etag.StartsWith("W/", StringComparison.Ordinal) ? etag[2..] : etag).Trim('"');
+    public static string? Unquoted(string? etag) =>
+        etag is null ? null : (etag.StartsWith("W/", StringComparison.Ordinal) ? etag[2..] : etag).Trim('"');
 
     /// <summary>How long a busy server asks to be left alone, at most five minutes; zero where it does not say.</summary>
     public static TimeSpan AskedWait(HttpResponseMessage response)
@@ -38,7 +45,9 @@ internal static class HubAnswers
             { Date: { } date } => date - DateTimeOffset.UtcNow,
             _ => TimeSpan.Zero,
         };
-        return asked < TimeSpan.Zero ? TimeSpan.Zero : asked > LongestWait ? LongestWait : asked;
+        return asked < TimeSpan.Zero ? TimeSpan.Zero
+            : asked > LongestWait ? LongestWait
+            : asked;
     }
 
     /// <summary>The complaint about an answer that is neither a success nor a missing file.</summary>
@@ -52,15 +61,43 @@ internal static class HubAnswers
         string words = said is null ? "" : $" It says: {Shown(said)}";
         return (Header(response, ErrorCode), response.StatusCode) switch
         {
-            (_, HttpStatusCode.Unauthorized) when settings.Token is not null && said?.Contains(InvalidToken, StringComparison.OrdinalIgnoreCase) == true => new HubException(HubFailure.AccessDenied,
-                $"{settings.Endpoint.Authority} does not accept the token that was sent (HF_TOKEN, or the token file): it is wrong or has expired. Make a new one at {new Uri(settings.Endpoint, "settings/tokens")}, or unset it: public models need none."),
+            (_, HttpStatusCode.Unauthorized)
+                when settings.Token is not null && said?.Contains(InvalidToken, StringComparison.OrdinalIgnoreCase) == true =>
+                new HubException(
+                    HubFailure.AccessDenied,
+                    $"{settings.Endpoint.Authority} does not accept the token that was sent (HF_TOKEN, or the token file): it is "
+                        + $"wrong or has expired. Make a new one at {new Uri(settings.Endpoint, "settings/tokens")}, or unset it: "
+                        + "public models need none."
+                ),
             (Gated, _) => new HubException(HubFailure.AccessDenied, $"'{repository}' is gated: accept its terms at {place} first. {token}"),
-            (NoRevision, _) => new HubException(HubFailure.RevisionNotFound, $"'{repository}' has no revision '{revision}'; its branches and tags are listed at {place}/tree/main."),
-            (NoRepository, _) => new HubException(HubFailure.RepositoryNotFound, $"{settings.Endpoint.Authority} has no repository '{repository}', or it is private. Check the spelling. If it is private: {token}"),
-            (_, HttpStatusCode.Unauthorized) => new HubException(HubFailure.AccessDenied, $"{settings.Endpoint.Authority} gives '{repository}' to nobody without access (401), and says the same where there is no such repository. Check the spelling. {token}{words}"),
-            (_, HttpStatusCode.Forbidden) => new HubException(HubFailure.AccessDenied, $"{settings.Endpoint.Authority} denies access to '{repository}' (403). {token}{words}"),
-            (_, HttpStatusCode.ProxyAuthenticationRequired) => new HubException(HubFailure.AccessDenied, $"The proxy on the way to {settings.Endpoint.Authority} asks for a name and a password (407). Put them into HTTPS_PROXY or HTTP_PROXY: http://NAME:PASSWORD@proxy:port."),
-            _ => new HubException(HubFailure.BadAnswer, $"{response.RequestMessage?.RequestUri} answered {(int)response.StatusCode} ({Shown(response.ReasonPhrase)}), which a hub does not do for a file of '{repository}'. Is HF_ENDPOINT right?{words}"),
+            (NoRevision, _) => new HubException(
+                HubFailure.RevisionNotFound,
+                $"'{repository}' has no revision '{revision}'; its branches and tags are listed at {place}/tree/main."
+            ),
+            (NoRepository, _) => new HubException(
+                HubFailure.RepositoryNotFound,
+                $"{settings.Endpoint.Authority} has no repository '{repository}', or it is private. Check the spelling. If it is "
+                    + $"private: {token}"
+            ),
+            (_, HttpStatusCode.Unauthorized) => new HubException(
+                HubFailure.AccessDenied,
+                $"{settings.Endpoint.Authority} gives '{repository}' to nobody without access (401), and says the same where there is "
+                    + $"no such repository. Check the spelling. {token}{words}"
+            ),
+            (_, HttpStatusCode.Forbidden) => new HubException(
+                HubFailure.AccessDenied,
+                $"{settings.Endpoint.Authority} denies access to '{repository}' (403). {token}{words}"
+            ),
+            (_, HttpStatusCode.ProxyAuthenticationRequired) => new HubException(
+                HubFailure.AccessDenied,
+                $"The proxy on the way to {settings.Endpoint.Authority} asks for a name and a password (407). Put them into "
+                    + "HTTPS_PROXY or HTTP_PROXY: http://NAME:PASSWORD@proxy:port."
+            ),
+            _ => new HubException(
+                HubFailure.BadAnswer,
+                $"{response.RequestMessage?.RequestUri} answered {(int)response.StatusCode} ({Shown(response.ReasonPhrase)}), which a "
+                    + $"hub does not do for a file of '{repository}'. Is HF_ENDPOINT right?{words}"
+            ),
         };
     }
 

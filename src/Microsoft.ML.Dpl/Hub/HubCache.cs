@@ -8,7 +8,8 @@ internal sealed class HubCache
 {
     private const string Blobs = "blobs";
 
-    private readonly string _root, _folder;
+    private readonly string _root,
+        _folder;
     private readonly Action<string, string> _link;
 
     /// <param name="root">The cache of all repositories.</param>
@@ -31,12 +32,15 @@ internal sealed class HubCache
 
     public string Snapshot(string commit) => Path.Combine(_folder, "snapshots", commit);
 
-    /// <summary>The commit that a revision meant when it was last fetched; null where it never was, or where nothing of that is left.</summary>
+    /// <summary>The commit that a revision meant when it was last fetched; null where it never was, or where nothing of that is
+    /// left.</summary>
     public string? Commit(string revision)
     {
-        if (HubNames.IsCommit(revision)) return Directory.Exists(Snapshot(revision)) ? revision : null;
+        if (HubNames.IsCommit(revision))
+            return Directory.Exists(Snapshot(revision)) ? revision : null;
         string path = Reference(revision);
-        if (!File.Exists(path)) return null;
+        if (!File.Exists(path))
+            return null;
         string commit = File.ReadAllText(path).Trim();
         return HubNames.IsCommit(commit) && Directory.Exists(Snapshot(commit)) ? commit : null;
     }
@@ -49,35 +53,47 @@ internal sealed class HubCache
     }
 
     /// <summary>Whether a file of a snapshot can be read. To a link that leads nowhere, File.Exists says yes.</summary>
-    public static bool IsThere(string snapshotFile)
-        => File.Exists(snapshotFile) && (new FileInfo(snapshotFile).LinkTarget is null || File.ResolveLinkTarget(snapshotFile, returnFinalTarget: true) is { Exists: true });
+    public static bool IsThere(string snapshotFile) =>
+        File.Exists(snapshotFile)
+        && (
+            new FileInfo(snapshotFile).LinkTarget is null
+            || File.ResolveLinkTarget(snapshotFile, returnFinalTarget: true) is { Exists: true }
+        );
 
-    /// <summary>A file of a snapshot whose content is there with the right length; null where it is not. Only a link says by which hash the content is kept.</summary>
-    public string? Published(HubFile file)
-        => Find(file.Commit, file.Name) is { } path && (EtagOf(path) ?? file.Etag) == file.Etag && HasLength(path, file.Length) ? path : null;
+    /// <summary>A file of a snapshot whose content is there with the right length; null where it is not. Only a link says by which hash the
+    /// content is kept.</summary>
+    public string? Published(HubFile file) =>
+        Find(file.Commit, file.Name) is { } path && (EtagOf(path) ?? file.Etag) == file.Etag && HasLength(path, file.Length) ? path : null;
 
     /// <summary>Whether there is a file of that length; of a link, that of the file it leads to.</summary>
-    public static bool HasLength(string path, long length)
-        => new FileInfo(path) is { Exists: true } named && ((FileInfo?)named.ResolveLinkTarget(returnFinalTarget: true) ?? named) is { Exists: true } file && file.Length == length;
+    public static bool HasLength(string path, long length) =>
+        new FileInfo(path) is { Exists: true } named
+        && ((FileInfo?)named.ResolveLinkTarget(returnFinalTarget: true) ?? named) is { Exists: true } file
+        && file.Length == length;
 
     /// <summary>Remembers what a revision means.</summary>
     public void WriteReference(string revision, string commit)
     {
-        if (revision == commit || Commit(revision) == commit) return;
-        string path = Reference(revision), partial = $"{path}.{Guid.NewGuid():n}";
+        if (revision == commit || Commit(revision) == commit)
+            return;
+        string path = Reference(revision),
+            partial = $"{path}.{Guid.NewGuid():n}";
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         File.WriteAllText(partial, commit);
         File.Move(partial, path, overwrite: true);
     }
 
-    /// <summary>Gives a blob its name in a snapshot, in the place of what has it: by a relative link, or where links cannot be made, by moving the blob there, as Python's tools do.</summary>
+    /// <summary>Gives a blob its name in a snapshot, in the place of what has it: by a relative link, or where links cannot be made, by
+    /// moving the blob there, as Python's tools do.</summary>
     /// <returns>The file's path in the snapshot.</returns>
     public string Publish(string commit, string file, string etag)
     {
-        string path = Path.Combine(Snapshot(commit), file), folder = Path.GetDirectoryName(path)!;
+        string path = Path.Combine(Snapshot(commit), file),
+            folder = Path.GetDirectoryName(path)!;
         Directory.CreateDirectory(folder);
         string target = Path.GetRelativePath(folder, Blob(etag));
-        if (new FileInfo(path).LinkTarget is var old && (old == target || (old is null && File.Exists(path) && !File.Exists(Blob(etag))))) return path; // linked, or moved there earlier
+        if (new FileInfo(path).LinkTarget is var old && (old == target || (old is null && File.Exists(path) && !File.Exists(Blob(etag)))))
+            return path; // linked, or moved there earlier
         // The link is made under another name first: a reader sees the old one or the new one, never none.
         string partial = $"{path}.{Guid.NewGuid():n}";
         try
@@ -94,11 +110,17 @@ internal sealed class HubCache
     }
 
     /// <summary>The hash by which a snapshot's file is kept; null where it is no link, so that nothing says what it should be.</summary>
-    public static string? EtagOf(string snapshotFile) => new FileInfo(snapshotFile).LinkTarget is { } target && HubNames.IsBlob(Path.GetFileName(target)) ? Path.GetFileName(target) : null;
+    public static string? EtagOf(string snapshotFile) =>
+        new FileInfo(snapshotFile).LinkTarget is { } target && HubNames.IsBlob(Path.GetFileName(target)) ? Path.GetFileName(target) : null;
 
     /// <summary>The SHA-256 that a file should have because it is a link to a blob of a hub's cache; null where nothing says it.</summary>
-    public static string? Sha256Of(string file)
-        => new FileInfo(file).LinkTarget is { } target && Path.GetFileName(Path.GetDirectoryName(target)) == Blobs && Path.GetFileName(target) is { Length: 64 } name && name.All(char.IsAsciiHexDigitLower) ? name : null;
+    public static string? Sha256Of(string file) =>
+        new FileInfo(file).LinkTarget is { } target
+        && Path.GetFileName(Path.GetDirectoryName(target)) == Blobs
+        && Path.GetFileName(target) is { Length: 64 } name
+        && name.All(char.IsAsciiHexDigitLower)
+            ? name
+            : null;
 
     private string Reference(string revision) => Path.Combine(_folder, "refs", Path.Combine(revision.Split('/')));
 

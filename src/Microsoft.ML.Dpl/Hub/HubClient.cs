@@ -14,7 +14,8 @@ namespace Microsoft.ML.Dpl.Hub;
 /// <param name="Length">Bytes.</param>
 internal sealed record HubFile(string Repository, string Name, Uri Address, string Commit, string Etag, long Length);
 
-/// <summary>Asks the hub for files. Redirections are followed here rather than by the handler, so that the token goes to the hub's own address only.</summary>
+/// <summary>Asks the hub for files. Redirections are followed here rather than by the handler, so that the token goes to the hub's own
+/// address only.</summary>
 internal sealed class HubClient : IDisposable
 {
     private const int MostRedirections = 10;
@@ -33,13 +34,27 @@ internal sealed class HubClient : IDisposable
     public HubClient(HubSettings settings, bool hasAnswer = false)
     {
         if (settings.Token is { } token && !token.All(c => c is > ' ' and <= '~'))
-            throw new ArgumentException("The access token (HF_TOKEN, the token file, or HubOptions.Token) holds a blank or a character that no token has. Set it anew, or to nothing: public models need none.", nameof(settings));
+            throw new ArgumentException(
+                "The access token (HF_TOKEN, the token file, or HubOptions.Token) holds a blank or a character that no token has. Set "
+                    + "it anew, or to nothing: public models need none.",
+                nameof(settings)
+            );
         (_settings, _questionRetries) = (settings, hasAnswer ? 0 : settings.Options.Retries);
-        _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, AutomaticDecompression = DecompressionMethods.None, UseCookies = false, ConnectTimeout = settings.Options.Timeout })
+        _http = new HttpClient(
+            new SocketsHttpHandler
+            {
+                AllowAutoRedirect = false,
+                AutomaticDecompression = DecompressionMethods.None,
+                UseCookies = false,
+                ConnectTimeout = settings.Options.Timeout,
+            }
+        )
         {
             Timeout = System.Threading.Timeout.InfiniteTimeSpan,
         };
-        _http.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("Microsoft.ML.Dpl", typeof(HubClient).Assembly.GetName().Version?.ToString(3)));
+        _http.DefaultRequestHeaders.UserAgent.Add(
+            new ProductInfoHeaderValue("Microsoft.ML.Dpl", typeof(HubClient).Assembly.GetName().Version?.ToString(3))
+        );
     }
 
     public void Dispose() => _http.Dispose();
@@ -47,9 +62,17 @@ internal sealed class HubClient : IDisposable
     /// <summary>Asks for a file's commit, hash and length.</summary>
     /// <returns>The file, null where the revision lacks it; and the commit, null where the hub did not say.</returns>
     /// <exception cref="HubException">The repository, revision or server is not there, or denies access.</exception>
-    public async Task<(HubFile? File, string? Commit)> FindAsync(string repository, string revision, string name, CancellationToken cancellation)
+    public async Task<(HubFile? File, string? Commit)> FindAsync(
+        string repository,
+        string revision,
+        string name,
+        CancellationToken cancellation
+    )
     {
-        var address = new Uri(_settings.Endpoint, $"{repository}/resolve/{Uri.EscapeDataString(revision)}/{string.Join('/', name.Split('/').Select(Uri.EscapeDataString))}");
+        var address = new Uri(
+            _settings.Endpoint,
+            $"{repository}/resolve/{Uri.EscapeDataString(revision)}/{string.Join('/', name.Split('/').Select(Uri.EscapeDataString))}"
+        );
         for (int failures = 0; ; failures++)
         {
             try
@@ -85,7 +108,10 @@ internal sealed class HubClient : IDisposable
                     response.Dispose();
                     continue;
                 }
-                if (response.StatusCode is HttpStatusCode.OK or HttpStatusCode.PartialContent or HttpStatusCode.RequestedRangeNotSatisfiable) return response;
+                if (
+                    response.StatusCode is HttpStatusCode.OK or HttpStatusCode.PartialContent or HttpStatusCode.RequestedRangeNotSatisfiable
+                )
+                    return response;
                 throw Fault(response, file.Repository, file.Commit);
             }
             catch
@@ -97,22 +123,36 @@ internal sealed class HubClient : IDisposable
     }
 
     /// <summary>Whether a failure may be gone at the next try.</summary>
-    public static bool MayPass(Exception e) => e is HttpRequestException or TimeoutException or EndOfStreamException || (e is IOException and not HubException);
+    public static bool MayPass(Exception e) =>
+        e is HttpRequestException or TimeoutException or EndOfStreamException || (e is IOException and not HubException);
 
     /// <summary>Waits before the next try, longer each time.</summary>
     /// <exception cref="HubException">There have been enough.</exception>
-    public Task DelayAsync(int failures, Uri address, Exception reason, CancellationToken cancellation) => DelayAsync(failures, _settings.Options.Retries, address, reason, cancellation);
+    public Task DelayAsync(int failures, Uri address, Exception reason, CancellationToken cancellation) =>
+        DelayAsync(failures, _settings.Options.Retries, address, reason, cancellation);
 
     private async Task DelayAsync(int failures, int retries, Uri address, Exception reason, CancellationToken cancellation)
     {
         // Trying again does not make a certificate right.
         if (reason is HttpRequestException { InnerException: AuthenticationException untrusted })
-            throw new HubException(HubFailure.Unreachable, $"There is no safe connection to {address.Authority}: {untrusted.Message} If a proxy reads along, make its certificate known to this machine; check the clock and HF_ENDPOINT.", reason);
+            throw new HubException(
+                HubFailure.Unreachable,
+                $"There is no safe connection to {address.Authority}: {untrusted.Message} If a proxy reads along, make its "
+                    + "certificate known to this machine; check the clock and HF_ENDPOINT.",
+                reason
+            );
         if (failures >= retries)
-            throw new HubException(HubFailure.Unreachable, $"{address.Authority} could not be used, {(failures == 0 ? "1 try" : $"{failures + 1} tries")}: {Explained(reason)} What was downloaded is kept; try again when the network is back.", reason);
+            throw new HubException(
+                HubFailure.Unreachable,
+                $"{address.Authority} could not be used, {(failures == 0 ? "1 try" : $"{failures + 1} tries")}: {Explained(reason)} "
+                    + "What was downloaded is kept; try again when the network is back.",
+                reason
+            );
         double factor = Math.Pow(2, Math.Min(failures, 16));
-        TimeSpan delay = _settings.Options.RetryDelay * factor, asked = reason is HubBusyException busy ? busy.Wait : TimeSpan.Zero;
-        if (delay > LongestDelay) delay = LongestDelay;
+        TimeSpan delay = _settings.Options.RetryDelay * factor,
+            asked = reason is HubBusyException busy ? busy.Wait : TimeSpan.Zero;
+        if (delay > LongestDelay)
+            delay = LongestDelay;
         await Task.Delay(delay > asked ? delay : asked, cancellation).ConfigureAwait(false);
     }
 
@@ -132,73 +172,120 @@ internal sealed class HubClient : IDisposable
         }
     }
 
-    private async Task<(HubFile? File, string? Commit)> AskAsync(Uri address, string repository, string revision, string name, CancellationToken cancellation)
+    private async Task<(HubFile? File, string? Commit)> AskAsync(
+        Uri address,
+        string repository,
+        string revision,
+        string name,
+        CancellationToken cancellation
+    )
     {
         string? commit = null;
         Uri at = address;
         for (int hops = 0; ; hops++)
         {
-            using HttpResponseMessage response = await SendAsync(HttpMethod.Head, at, offset: 0, etag: null, cancellation).ConfigureAwait(false);
+            using HttpResponseMessage response = await SendAsync(HttpMethod.Head, at, offset: 0, etag: null, cancellation)
+                .ConfigureAwait(false);
             commit ??= HubAnswers.Header(response, "X-Repo-Commit");
             string? linked = HubAnswers.Header(response, "X-Linked-Etag");
             if (HubAnswers.IsRedirect(response) && linked is null)
             {
                 // Of a file that lies elsewhere only the hub itself knows the hash; another host's headers would say nothing.
                 at = Next(response, at, hops);
-                if (!IsHub(at) && !IsPublicHub(at)) throw new HubException(HubFailure.BadAnswer, $"{address} leads to {at.Authority} without saying which content it has (X-Linked-Etag). Is HF_ENDPOINT right?");
+                if (!IsHub(at) && !IsPublicHub(at))
+                    throw new HubException(
+                        HubFailure.BadAnswer,
+                        $"{address} leads to {at.Authority} without saying which content it has (X-Linked-Etag). Is HF_ENDPOINT right?"
+                    );
                 continue;
             }
-            if (HubAnswers.IsFileMissing(response)) return (null, commit);
-            if (!HubAnswers.IsRedirect(response) && !response.IsSuccessStatusCode) throw Fault(response, repository, revision);
+            if (HubAnswers.IsFileMissing(response))
+                return (null, commit);
+            if (!HubAnswers.IsRedirect(response) && !response.IsSuccessStatusCode)
+                throw Fault(response, repository, revision);
 
             string? etag = HubAnswers.Unquoted(linked ?? HubAnswers.Header(response, "ETag"));
             // The length of a redirection's own body says nothing of the file it leads to.
-            long? length = long.TryParse(HubAnswers.Header(response, "X-Linked-Size"), NumberStyles.None, CultureInfo.InvariantCulture, out long size) ? size
-                : HubAnswers.IsRedirect(response) ? null : response.Content.Headers.ContentLength;
+            long? length =
+                long.TryParse(HubAnswers.Header(response, "X-Linked-Size"), NumberStyles.None, CultureInfo.InvariantCulture, out long size)
+                    ? size
+                : HubAnswers.IsRedirect(response) ? null
+                : response.Content.Headers.ContentLength;
             if (!HubNames.IsCommit(commit) || !HubNames.IsBlob(etag) || length is not >= 0)
-                throw new HubException(HubFailure.BadAnswer, $"{address} does not say which commit, content and length it has (X-Repo-Commit, ETag, Content-Length). Is HF_ENDPOINT a hub?");
+                throw new HubException(
+                    HubFailure.BadAnswer,
+                    $"{address} does not say which commit, content and length it has (X-Repo-Commit, ETag, Content-Length). Is "
+                        + "HF_ENDPOINT a hub?"
+                );
             return (new HubFile(repository, name, address, commit!, etag!, length.Value), commit);
         }
     }
 
-    private Task<HttpResponseMessage> SendAsync(HttpMethod method, Uri address, long offset, string? etag, CancellationToken cancellation) => WithinTimeoutAsync(async limit =>
-    {
-        using var request = new HttpRequestMessage(method, address);
-        request.Headers.AcceptEncoding.Add(new StringWithQualityHeaderValue("identity"));
-        if (IsHub(address) && _settings.Token is { } token) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
-        if (offset > 0)
-        {
-            request.Headers.Range = new RangeHeaderValue(offset, null);
-            // Another host has ETags of its own; there the hash of the whole file decides.
-            if (IsHub(address)) request.Headers.IfRange = new RangeConditionHeaderValue($"\"{etag}\"");
-        }
-        return await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit).ConfigureAwait(false);
-    }, cancellation);
+    private Task<HttpResponseMessage> SendAsync(
+        HttpMethod method,
+        Uri address,
+        long offset,
+        string? etag,
+        CancellationToken cancellation
+    ) =>
+        WithinTimeoutAsync(
+            async limit =>
+            {
+                using var request = new HttpRequestMessage(method, address);
+                request.Headers.AcceptEncoding.Add(new StringWithQualityHeaderValue("identity"));
+                if (IsHub(address) && _settings.Token is { } token)
+                    request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+                if (offset > 0)
+                {
+                    request.Headers.Range = new RangeHeaderValue(offset, null);
+                    // Another host has ETags of its own; there the hash of the whole file decides.
+                    if (IsHub(address))
+                        request.Headers.IfRange = new RangeConditionHeaderValue($"\"{etag}\"");
+                }
+                return await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit).ConfigureAwait(false);
+            },
+            cancellation
+        );
 
-    private Exception Fault(HttpResponseMessage response, string repository, string revision)
-        => HubAnswers.MayPass(response)
-            ? new HubBusyException($"{response.RequestMessage?.RequestUri} answered {(int)response.StatusCode} ({HubAnswers.Shown(response.ReasonPhrase)}).", HubAnswers.AskedWait(response))
+    private Exception Fault(HttpResponseMessage response, string repository, string revision) =>
+        HubAnswers.MayPass(response)
+            ? new HubBusyException(
+                $"{response.RequestMessage?.RequestUri} answered {(int)response.StatusCode} ({HubAnswers.Shown(response.ReasonPhrase)}).",
+                HubAnswers.AskedWait(response)
+            )
             : HubAnswers.Fault(response, repository, revision, _settings);
 
-    /// <summary>Where a redirection leads. A protected connection is never left for one that is not, and nothing but http and https is followed.</summary>
+    /// <summary>Where a redirection leads. A protected connection is never left for one that is not, and nothing but http and https is
+    /// followed.</summary>
     /// <param name="response">The redirection.</param>
     /// <param name="from">The address that gave it.</param>
     /// <param name="hops">Redirections before it.</param>
     /// <exception cref="HubException">It leads nowhere, to another scheme, or there have been too many.</exception>
     internal static Uri Next(HttpResponseMessage response, Uri from, int hops)
     {
-        if (response.Headers.Location is not { } location) throw new HubException(HubFailure.BadAnswer, $"{from} redirects to nowhere.");
+        if (response.Headers.Location is not { } location)
+            throw new HubException(HubFailure.BadAnswer, $"{from} redirects to nowhere.");
         var next = new Uri(from, location);
-        if (hops >= MostRedirections) throw new HubException(HubFailure.BadAnswer, $"{from} redirects more than {MostRedirections} times.");
-        if (next.Scheme != from.Scheme && next.Scheme != "https") throw new HubException(HubFailure.BadAnswer, $"{from} redirects to {next.Scheme}://{next.Authority}, which is not protected; that is refused.");
+        if (hops >= MostRedirections)
+            throw new HubException(HubFailure.BadAnswer, $"{from} redirects more than {MostRedirections} times.");
+        if (next.Scheme != from.Scheme && next.Scheme != "https")
+            throw new HubException(
+                HubFailure.BadAnswer,
+                $"{from} redirects to {next.Scheme}://{next.Authority}, which is not protected; that is refused."
+            );
         return next;
     }
 
     // "See inner exception" helps nobody.
-    private static string Explained(Exception e)
-        => e is HttpRequestException { InnerException: { } inner } && !e.Message.Contains(inner.Message, StringComparison.Ordinal) ? $"{e.Message} {inner.Message}" : e.Message;
+    private static string Explained(Exception e) =>
+        e is HttpRequestException { InnerException: { } inner } && !e.Message.Contains(inner.Message, StringComparison.Ordinal)
+            ? $"{e.Message} {inner.Message}"
+            : e.Message;
 
-    private static bool IsPublicHub(Uri address) => address.Scheme == "https" && address.IsDefaultPort && PublicHubs.Contains(address.Host, StringComparer.OrdinalIgnoreCase);
+    private static bool IsPublicHub(Uri address) =>
+        address.Scheme == "https" && address.IsDefaultPort && PublicHubs.Contains(address.Host, StringComparer.OrdinalIgnoreCase);
 
-    private bool IsHub(Uri address) => address.Scheme == _settings.Endpoint.Scheme && address.Authority.Equals(_settings.Endpoint.Authority, StringComparison.OrdinalIgnoreCase);
+    private bool IsHub(Uri address) =>
+        address.Scheme == _settings.Endpoint.Scheme
+        && address.Authority.Equals(_settings.Endpoint.Authority, StringComparison.OrdinalIgnoreCase);
 }

@@ -1,6 +1,7 @@
 namespace Microsoft.ML.Dpl.Hub;
 
-/// <summary>One revision of a repository: files are fetched into the cache as they are asked for. The first answer fixes the commit, so that all files belong together.</summary>
+/// <summary>One revision of a repository: files are fetched into the cache as they are asked for. The first answer fixes the commit, so
+/// that all files belong together.</summary>
 internal sealed class HubRepository : IDisposable
 {
     private readonly HubSettings _settings;
@@ -12,7 +13,8 @@ internal sealed class HubRepository : IDisposable
     /// <param name="name">Checked by <see cref="HubNames.IsRepository"/>.</param>
     /// <param name="settings">Where it comes from and where it is kept.</param>
     /// <param name="offline">Whether only the cache may be asked.</param>
-    /// <param name="isCached">Whether the cache has all that is needed, so that a hub which does not answer is not asked again and again.</param>
+    /// <param name="isCached">Whether the cache has all that is needed, so that a hub which does not answer is not asked again and
+    /// again.</param>
     /// <exception cref="ArgumentException">The token cannot be one.</exception>
     /// <exception cref="HubException">The cache alone may be asked, and has never seen this revision.</exception>
     public HubRepository(string name, HubSettings settings, bool offline, bool isCached = false)
@@ -23,8 +25,12 @@ internal sealed class HubRepository : IDisposable
             _client = new HubClient(settings, hasAnswer: isCached);
             return;
         }
-        _commit = _cache.Commit(settings.Options.Revision) ?? throw new HubException(HubFailure.Offline,
-            $"'{name}' at revision '{settings.Options.Revision}' is not in the cache '{settings.CacheFolder}', and the network may not be used. Unset HF_HUB_OFFLINE, or copy the model's folder into the cache.");
+        _commit = _cache.Commit(settings.Options.Revision)
+            ?? throw new HubException(
+                HubFailure.Offline,
+                $"'{name}' at revision '{settings.Options.Revision}' is not in the cache '{settings.CacheFolder}', and the network "
+                    + "may not be used. Unset HF_HUB_OFFLINE, or copy the model's folder into the cache."
+            );
     }
 
     public string Name => _cache.Repository;
@@ -33,19 +39,27 @@ internal sealed class HubRepository : IDisposable
 
     /// <summary>The folder of the files fetched so far.</summary>
     /// <exception cref="InvalidOperationException">No file has been asked for yet.</exception>
-    public string Folder => _cache.Snapshot(_commit ?? throw new InvalidOperationException("No file of this repository has been asked for."));
+    public string Folder =>
+        _cache.Snapshot(_commit ?? throw new InvalidOperationException("No file of this repository has been asked for."));
 
     /// <summary>Whether the revision has a file; offline, whether the cache has it.</summary>
     /// <exception cref="HubException">The hub does not have the repository or revision, or cannot be asked.</exception>
     public async Task<bool> HasAsync(string file, CancellationToken cancellation)
     {
-        if (_client is null) return _cache.Find(_commit!, file) is not null;
+        if (_client is null)
+            return _cache.Find(_commit!, file) is not null;
         if (!_known.ContainsKey(file))
         {
-            var (found, commit) = await _client.FindAsync(Name, _commit ?? _settings.Options.Revision, file, cancellation).ConfigureAwait(false);
-            if (HubNames.IsCommit(commit)) _commit ??= commit;
+            var (found, commit) = await _client
+                .FindAsync(Name, _commit ?? _settings.Options.Revision, file, cancellation)
+                .ConfigureAwait(false);
+            if (HubNames.IsCommit(commit))
+                _commit ??= commit;
             if (found is not null && found.Commit != _commit)
-                throw new HubException(HubFailure.BadAnswer, $"{found.Address} belongs to commit {found.Commit} instead of {_commit}. Is HF_ENDPOINT a hub?");
+                throw new HubException(
+                    HubFailure.BadAnswer,
+                    $"{found.Address} belongs to commit {found.Commit} instead of {_commit}. Is HF_ENDPOINT a hub?"
+                );
             _known[file] = found;
         }
         return _known[file] is not null;
@@ -55,23 +69,31 @@ internal sealed class HubRepository : IDisposable
     /// <exception cref="HubException">As <see cref="HasAsync"/>, or the download failed.</exception>
     public async Task<string?> FetchAsync(string file, CancellationToken cancellation)
     {
-        if (!HubNames.IsRelativePath(file)) throw new HubException(HubFailure.BadAnswer, $"'{Name}' names a file '{file}', which leads out of the repository.");
-        if (!await HasAsync(file, cancellation).ConfigureAwait(false)) return null;
-        if (_client is null) return _cache.Find(_commit!, file);
+        if (!HubNames.IsRelativePath(file))
+            throw new HubException(HubFailure.BadAnswer, $"'{Name}' names a file '{file}', which leads out of the repository.");
+        if (!await HasAsync(file, cancellation).ConfigureAwait(false))
+            return null;
+        if (_client is null)
+            return _cache.Find(_commit!, file);
         return await new BlobDownload(_client, _cache, _settings.Options).FetchAsync(_known[file]!, cancellation).ConfigureAwait(false);
     }
 
     /// <summary>Remembers what the revision means, now that everything needed of it is here.</summary>
     public void Complete()
     {
-        if (_client is null || _commit is null) return;
+        if (_client is null || _commit is null)
+            return;
         try
         {
             _cache.WriteReference(_settings.Options.Revision, _commit);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new HubException(HubFailure.CacheNotWritable, $"The cache '{_settings.CacheFolder}' cannot be written: {e.Message} Set HF_HUB_CACHE to a folder that can.", e);
+            throw new HubException(
+                HubFailure.CacheNotWritable,
+                $"The cache '{_settings.CacheFolder}' cannot be written: {e.Message} Set HF_HUB_CACHE to a folder that can.",
+                e
+            );
         }
     }
 

@@ -41,7 +41,8 @@ internal sealed class ClipImageProcessor
     }
 
     /// <summary>Resizes and crops an image held as a tensor.</summary>
-    /// <param name="image">uint8 on the CPU, [3, height, width], or [4, height, width] with colours weighted by alpha; stays the caller's.</param>
+    /// <param name="image">uint8 on the CPU, [3, height, width], or [4, height, width] with colours weighted by alpha; stays the
+    /// caller's.</param>
     /// <returns>[3, size, size] uint8, in the caller's dispose scope.</returns>
     public Tensor Prepare(Tensor image)
     {
@@ -56,16 +57,20 @@ internal sealed class ClipImageProcessor
     public Tensor Normalise(Tensor bytes)
     {
         using var scope = NewDisposeScope();
-        Tensor mean = NativeTensor.From(Config.Mean, [1, 3, 1, 1], bytes.device), deviation = NativeTensor.From(Config.Deviation, [1, 3, 1, 1], bytes.device);
+        Tensor mean = NativeTensor.From(Config.Mean, [1, 3, 1, 1], bytes.device),
+            deviation = NativeTensor.From(Config.Deviation, [1, 3, 1, 1], bytes.device);
         return bytes.to(ScalarType.Float32).div_(255f).sub_(mean).div_(deviation).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The part of an image that <see cref="Prepare(RgbImage)"/> keeps, in the image's pixels. It reaches beyond the image where the crop is padded.</summary>
+    /// <summary>The part of an image that <see cref="Prepare(RgbImage)"/> keeps, in the image's pixels. It reaches beyond the image where
+    /// the crop is padded.</summary>
     /// <param name="width">Pixels of the image, at least 1.</param>
     /// <param name="height">Likewise.</param>
     public (double X, double Y, double Width, double Height) CropOf(int width, int height)
     {
-        long middleWidth = MiddleLength(width, height), middleHeight = MiddleLength(height, width), shortSide = Math.Min(middleWidth, middleHeight);
+        long middleWidth = MiddleLength(width, height),
+            middleHeight = MiddleLength(height, width),
+            shortSide = Math.Min(middleWidth, middleHeight);
         (double x, double across) = Along(width, middleWidth);
         (double y, double down) = Along(height, middleHeight);
         return (x, y, across, down);
@@ -78,13 +83,16 @@ internal sealed class ClipImageProcessor
         }
     }
 
-    /// <summary>Keeps extreme shapes (a line of 1 × 100,000 pixels) from growing beyond memory; the crop moves by less than a tenth of a pixel.</summary>
+    /// <summary>Keeps extreme shapes (a line of 1 × 100,000 pixels) from growing beyond memory; the crop moves by less than a tenth of a
+    /// pixel.</summary>
     private static Tensor MiddlePart(Tensor image)
     {
         for (int side = 1; side <= 2; side++)
         {
-            long length = image.shape[side], middle = MiddleLength(length, image.shape[3 - side]);
-            if (middle < length) image = image.narrow(side, (length - middle) / 2, middle);
+            long length = image.shape[side],
+                middle = MiddleLength(length, image.shape[3 - side]);
+            if (middle < length)
+                image = image.narrow(side, (length - middle) / 2, middle);
         }
         return image;
     }
@@ -99,7 +107,8 @@ internal sealed class ClipImageProcessor
     {
         for (int side = 1; side <= 2; side++)
         {
-            long length = image.shape[side], start = CropStart(length, size);
+            long length = image.shape[side],
+                start = CropStart(length, size);
             if (length >= size)
             {
                 image = image.narrow(side, start, size);
@@ -111,5 +120,6 @@ internal sealed class ClipImageProcessor
     }
 
     /// <summary>The first pixel of a middle crop; negative where it is padded.</summary>
-    private static long CropStart(long length, int size) => length >= size ? (long)Math.Round((length - size) / 2.0) : -((size - length) / 2);
+    private static long CropStart(long length, int size) =>
+        length >= size ? (long)Math.Round((length - size) / 2.0) : -((size - length) / 2);
 }

@@ -12,18 +12,20 @@ public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float
     /// <summary>A short side of many times the crop would only make huge images of which a speck is seen.</summary>
     private const int LargestSide = 16;
 
-    private const int Bicubic = 3, LongestShown = 40;
+    private const int Bicubic = 3,
+        LongestShown = 40;
 
     /// <summary>What OpenAI's weights were trained with.</summary>
-    internal static ClipImageProcessorConfig Default(int imageSize)
-        => new(imageSize, imageSize, [0.48145466f, 0.4578275f, 0.40821073f], [0.26862954f, 0.26130258f, 0.27577711f]);
+    internal static ClipImageProcessorConfig Default(int imageSize) =>
+        new(imageSize, imageSize, [0.48145466f, 0.4578275f, 0.40821073f], [0.26862954f, 0.26130258f, 0.27577711f]);
 
     /// <summary>Reads <c>preprocessor_config.json</c>; a field that is absent has the value that <see cref="Default"/> gives it.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">The file is malformed, or asks for something else than CLIP's preprocessing.</exception>
     internal static ClipImageProcessorConfig Read(string path, int imageSize)
     {
-        if (!File.Exists(path)) throw new FileNotFoundException($"Image processor configuration '{path}' does not exist.", path);
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"Image processor configuration '{path}' does not exist.", path);
         return Parse(File.ReadAllBytes(path), path, imageSize);
     }
 
@@ -44,7 +46,8 @@ public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float
         }
         using (document)
         {
-            if (document.RootElement.ValueKind != JsonValueKind.Object) throw new InvalidDataException($"Image processor configuration '{path}' is no JSON object.");
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+                throw new InvalidDataException($"Image processor configuration '{path}' is no JSON object.");
             try
             {
                 return new Reader(path, document.RootElement).Read(imageSize);
@@ -57,8 +60,10 @@ public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float
         }
     }
 
-    /// <summary>Whether means and deviations can be of values from 0 to 1; others would make all images alike, or no numbers of them.</summary>
-    internal static bool AreUsable(float[] mean, float[] deviation) => mean.All(m => m is >= -1000 and <= 1000) && deviation.All(d => d is >= 1e-6f and <= 1e6f);
+    /// <summary>Whether means and deviations can be of values from 0 to 1; others would make all images alike, or no numbers of
+    /// them.</summary>
+    internal static bool AreUsable(float[] mean, float[] deviation) =>
+        mean.All(m => m is >= -1000 and <= 1000) && deviation.All(d => d is >= 1e-6f and <= 1e6f);
 
     /// <summary>One file's fields, read with messages that name file and field.</summary>
     private readonly struct Reader(string path, JsonElement fields)
@@ -66,49 +71,82 @@ public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float
         public ClipImageProcessorConfig Read(int imageSize)
         {
             foreach (string step in (string[])["do_resize", "do_center_crop", "do_rescale"])
-                if (!Flag(step)) throw Refuse($"{step} is false; images are always resized, cropped and scaled to 0…1");
-            if (Field("resample") is { } resample && !(resample.ValueKind == JsonValueKind.Number && resample.TryGetInt32(out int filter) && filter == Bicubic))
+                if (!Flag(step))
+                    throw Refuse($"{step} is false; images are always resized, cropped and scaled to 0…1");
+            if (
+                Field("resample") is { } resample
+                && !(resample.ValueKind == JsonValueKind.Number && resample.TryGetInt32(out int filter) && filter == Bicubic)
+            )
                 throw Refuse($"resample is {Shown(resample)}; only 3 (bicubic) is supported");
-            if (Field("rescale_factor") is { } factor && !(factor.ValueKind == JsonValueKind.Number && Math.Abs(factor.GetDouble() * 255 - 1) < 1e-4))
+            if (
+                Field("rescale_factor") is { } factor
+                && !(factor.ValueKind == JsonValueKind.Number && Math.Abs(factor.GetDouble() * 255 - 1) < 1e-4)
+            )
                 throw Refuse($"rescale_factor is {Shown(factor)}; only 1/255 is supported");
 
             int crop = Side("crop_size", imageSize, "height", "width");
-            if (crop != imageSize) throw Refuse($"crop_size is {crop}, but the model's image size is {imageSize}");
+            if (crop != imageSize)
+                throw Refuse($"crop_size is {crop}, but the model's image size is {imageSize}");
             int shortSide = Side("size", imageSize, "shortest_edge", "shortest_edge");
-            if (shortSide > (long)LargestSide * crop) throw Refuse($"size is {shortSide}, more than {LargestSide} times the crop_size {crop}");
+            if (shortSide > (long)LargestSide * crop)
+                throw Refuse($"size is {shortSide}, more than {LargestSide} times the crop_size {crop}");
             ClipImageProcessorConfig standard = Default(imageSize);
-            if (!Flag("do_normalize")) return new(shortSide, crop, [0, 0, 0], [1, 1, 1]);
+            if (!Flag("do_normalize"))
+                return new(shortSide, crop, [0, 0, 0], [1, 1, 1]);
 
-            float[] mean = Channels("image_mean", standard.Mean), deviation = Channels("image_std", standard.Deviation);
-            if (!deviation.All(d => d > 0)) throw Refuse("image_std has a value that is not positive");
-            return AreUsable(mean, deviation) ? new(shortSide, crop, mean, deviation) : throw Refuse("image_mean or image_std has a value far from those of pixels from 0 to 1");
+            float[] mean = Channels("image_mean", standard.Mean),
+                deviation = Channels("image_std", standard.Deviation);
+            if (!deviation.All(d => d > 0))
+                throw Refuse("image_std has a value that is not positive");
+            return AreUsable(mean, deviation)
+                ? new(shortSide, crop, mean, deviation)
+                : throw Refuse("image_mean or image_std has a value far from those of pixels from 0 to 1");
         }
 
-        private JsonElement? Field(string name) => fields.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+        private JsonElement? Field(string name) =>
+            fields.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
-        private bool Flag(string name) => Field(name) switch
-        {
-            null or { ValueKind: JsonValueKind.True } => true,
-            { ValueKind: JsonValueKind.False } => false,
-            { } other => throw Refuse($"{name} is {Shown(other)}, not true or false"),
-        };
+        private bool Flag(string name) =>
+            Field(name) switch
+            {
+                null or { ValueKind: JsonValueKind.True } => true,
+                { ValueKind: JsonValueKind.False } => false,
+                { } other => throw Refuse($"{name} is {Shown(other)}, not true or false"),
+            };
 
         /// <summary>An integer (the older form), or an object whose two members are the same integer.</summary>
         private int Side(string name, int absent, string first, string second)
         {
-            if (Field(name) is not { } value) return absent;
-            if (Positive(value) is { } side) return side;
-            if (value.ValueKind == JsonValueKind.Object && value.TryGetProperty(first, out JsonElement a) && value.TryGetProperty(second, out JsonElement b)
-                && Positive(a) is { } one && Positive(b) == one) return one;
-            throw Refuse($"{name} is {Shown(value)}; a positive integer or {(first == second ? $"an object with {first}" : $"an object with equal {first} and {second}")} is expected");
+            if (Field(name) is not { } value)
+                return absent;
+            if (Positive(value) is { } side)
+                return side;
+            if (
+                value.ValueKind == JsonValueKind.Object
+                && value.TryGetProperty(first, out JsonElement a)
+                && value.TryGetProperty(second, out JsonElement b)
+                && Positive(a) is { } one
+                && Positive(b) == one
+            )
+                return one;
+            throw Refuse(
+                $"{name} is {Shown(value)}; a positive integer or "
+                    + $"{(first == second ? $"an object with {first}" : $"an object with equal {first} and {second}")} is expected"
+            );
         }
 
-        private static int? Positive(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number > 0 ? number : null;
+        private static int? Positive(JsonElement value) =>
+            value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number > 0 ? number : null;
 
         private float[] Channels(string name, float[] absent)
         {
-            if (Field(name) is not { } value) return absent;
-            if (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 3 && value.EnumerateArray().All(v => v.ValueKind == JsonValueKind.Number))
+            if (Field(name) is not { } value)
+                return absent;
+            if (
+                value.ValueKind == JsonValueKind.Array
+                && value.GetArrayLength() == 3
+                && value.EnumerateArray().All(v => v.ValueKind == JsonValueKind.Number)
+            )
                 return [.. value.EnumerateArray().Select(v => v.GetSingle())];
             throw Refuse($"{name} is {Shown(value)}; three numbers are expected");
         }

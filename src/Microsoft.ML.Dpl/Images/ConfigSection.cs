@@ -14,8 +14,10 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
     public ConfigSection Section(string field)
     {
         JsonElement? value = Find(field);
-        if (value is null or { ValueKind: JsonValueKind.Null }) return new ConfigSection(null, $"{path}{field}.", location);
-        if (value.Value.ValueKind != JsonValueKind.Object) throw Fault(field, "is not an object");
+        if (value is null or { ValueKind: JsonValueKind.Null })
+            return new ConfigSection(null, $"{path}{field}.", location);
+        if (value.Value.ValueKind != JsonValueKind.Object)
+            throw Fault(field, "is not an object");
         return new ConfigSection(value, $"{path}{field}.", location);
     }
 
@@ -23,7 +25,8 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
 
     public int Integer(string field, int fallback, int minimum, int maximum)
     {
-        if (Find(field) is not JsonElement value) return fallback;
+        if (Find(field) is not JsonElement value)
+            return fallback;
         if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out int number) || number < minimum || number > maximum)
             throw Fault(field, $"is {Shown(value)}, not a whole number from {minimum} to {maximum}");
         return number;
@@ -31,7 +34,8 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
 
     public double Fraction(string field, double fallback)
     {
-        if (Find(field) is not JsonElement value) return fallback;
+        if (Find(field) is not JsonElement value)
+            return fallback;
         if (value.ValueKind != JsonValueKind.Number || !value.TryGetDouble(out double number) || !(number > 0 && number < 1))
             throw Fault(field, $"is {Shown(value)}, not a number between 0 and 1");
         return number;
@@ -39,22 +43,25 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
 
     public string? Text(string field, string? fallback)
     {
-        if (Find(field) is not JsonElement value) return fallback;
+        if (Find(field) is not JsonElement value)
+            return fallback;
         return value.ValueKind == JsonValueKind.String ? value.GetString() : throw Fault(field, $"is {Shown(value)}, not a text");
     }
 
     /// <summary>True or false; absent and <c>null</c> are false.</summary>
-    public bool Flag(string field) => Find(field) switch
-    {
-        null or { ValueKind: JsonValueKind.False or JsonValueKind.Null } => false,
-        { ValueKind: JsonValueKind.True } => true,
-        { } other => throw Fault(field, $"is {Shown(other)}, not true or false"),
-    };
+    public bool Flag(string field) =>
+        Find(field) switch
+        {
+            null or { ValueKind: JsonValueKind.False or JsonValueKind.Null } => false,
+            { ValueKind: JsonValueKind.True } => true,
+            { } other => throw Fault(field, $"is {Shown(other)}, not true or false"),
+        };
 
     /// <summary>A number greater than 0.</summary>
     public double Factor(string field, double fallback, double maximum)
     {
-        if (Find(field) is not JsonElement value) return fallback;
+        if (Find(field) is not JsonElement value)
+            return fallback;
         if (value.ValueKind != JsonValueKind.Number || !value.TryGetDouble(out double number) || !(number > 0 && number <= maximum))
             throw Fault(field, $"is {Shown(value)}, not a number above 0 and at most {maximum}");
         return number;
@@ -63,8 +70,13 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
     /// <summary>As many numbers as the fallback has.</summary>
     public float[] Numbers(string field, float[] fallback)
     {
-        if (Find(field) is not JsonElement value || value.ValueKind == JsonValueKind.Null) return fallback;
-        if (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == fallback.Length && value.EnumerateArray().All(v => v.ValueKind == JsonValueKind.Number))
+        if (Find(field) is not JsonElement value || value.ValueKind == JsonValueKind.Null)
+            return fallback;
+        if (
+            value.ValueKind == JsonValueKind.Array
+            && value.GetArrayLength() == fallback.Length
+            && value.EnumerateArray().All(v => v.ValueKind == JsonValueKind.Number)
+        )
             return [.. value.EnumerateArray().Select(v => v.GetSingle())];
         throw Fault(field, $"is {Shown(value)}, not {fallback.Length} numbers");
     }
@@ -74,10 +86,12 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
     /// <summary>Refuses every field but these; false and <c>null</c> switch nothing on and are let pass.</summary>
     public void RefuseOthers(params string[] known)
     {
-        if (element is not JsonElement all) return;
+        if (element is not JsonElement all)
+            return;
         foreach (JsonProperty property in all.EnumerateObject())
         {
-            if (known.Contains(property.Name) || property.Value.ValueKind is JsonValueKind.Null or JsonValueKind.False) continue;
+            if (known.Contains(property.Name) || property.Value.ValueKind is JsonValueKind.Null or JsonValueKind.False)
+                continue;
             throw Fault(property.Name, $"is {Shown(property.Value)}, which makes another network than CLIP's; that is not supported");
         }
     }
@@ -85,7 +99,8 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
     /// <summary>The complaint about one field.</summary>
     public InvalidDataException Fault(string field, string what) => new($"{location}: {path}{field} {what}.");
 
-    private JsonElement? Find(string field) => element is JsonElement all && all.TryGetProperty(field, out JsonElement value) ? value : null;
+    private JsonElement? Find(string field) =>
+        element is JsonElement all && all.TryGetProperty(field, out JsonElement value) ? value : null;
 
     private static string Shown(JsonElement value)
     {

@@ -39,7 +39,8 @@ internal static class ExifOrientation
                 (int sourceX, int sourceY) = sourceOf(x, y);
                 int from = sourceY * image.Width + sourceX;
                 image.Pixels.AsSpan(3 * from, 3).CopyTo(pixels.AsSpan(3 * to));
-                if (alpha is not null) alpha[to] = image.Alpha![from];
+                if (alpha is not null)
+                    alpha[to] = image.Alpha![from];
             }
         }
         return new RgbImage(width, height, pixels, alpha);

@@ -3,7 +3,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Images;
 
-/// <summary>Resizes images as PIL does: bicubic with a = −½, antialiased, fixed-point with bytes between the two passes; colours weighted by alpha where there is one.</summary>
+/// <summary>Resizes images as PIL does: bicubic with a = −½, antialiased, fixed-point with bytes between the two passes; colours weighted
+/// by alpha where there is one.</summary>
 internal static class ImageResizing
 {
     /// <summary>An image as a tensor, its colours as they are and its alpha left out.</summary>
@@ -21,12 +22,14 @@ internal static class ImageResizing
     /// </returns>
     public static Tensor WeightedByAlpha(RgbImage image)
     {
-        if (image.Alpha is not { } alpha) return Opaque(image);
+        if (image.Alpha is not { } alpha)
+            return Opaque(image);
         LibTorch.EnsureLoaded();
         byte[] pixels = new byte[alpha.Length * 4];
         for (int i = 0; i < alpha.Length; i++)
         {
-            for (int channel = 0; channel < 3; channel++) pixels[i * 4 + channel] = (byte)((image.Pixels[i * 3 + channel] * alpha[i] + 127) / byte.MaxValue);
+            for (int channel = 0; channel < 3; channel++)
+                pixels[i * 4 + channel] = (byte)((image.Pixels[i * 3 + channel] * alpha[i] + 127) / byte.MaxValue);
             pixels[i * 4 + 3] = alpha[i];
         }
         return AsTensor(pixels, image.Height, image.Width);
@@ -37,7 +40,8 @@ internal static class ImageResizing
     /// <returns>[3, height, width] uint8, in the caller's dispose scope.</returns>
     public static Tensor WithoutAlpha(Tensor image)
     {
-        if (image.shape[0] == 3) return image.alias();
+        if (image.shape[0] == 3)
+            return image.alias();
         using var scope = NewDisposeScope();
         (int height, int width) = ((int)image.shape[1], (int)image.shape[2]);
         ReadOnlySpan<byte> weighted = image.permute(1, 2, 0).contiguous().bytes;
@@ -68,13 +72,23 @@ internal static class ImageResizing
     public static Tensor Resize(Tensor image, int height, int width)
     {
         using var scope = NewDisposeScope();
-        return nn.functional.interpolate(image.unsqueeze(0), [height, width], mode: InterpolationMode.Bicubic, align_corners: false, antialias: true)
-            .squeeze(0).MoveToOuterDisposeScope();
+        return nn
+            .functional.interpolate(
+                image.unsqueeze(0),
+                [height, width],
+                mode: InterpolationMode.Bicubic,
+                align_corners: false,
+                antialias: true
+            )
+            .squeeze(0)
+            .MoveToOuterDisposeScope();
     }
 
     private static Tensor AsTensor(byte[] pixels, int height, int width)
     {
         using var scope = NewDisposeScope();
-        return tensor(pixels, [height, width, pixels.Length / (height * width)], ScalarType.Byte).permute(2, 0, 1).MoveToOuterDisposeScope();
+        return tensor(pixels, [height, width, pixels.Length / (height * width)], ScalarType.Byte)
+            .permute(2, 0, 1)
+            .MoveToOuterDisposeScope();
     }
 }

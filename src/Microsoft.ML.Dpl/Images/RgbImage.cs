@@ -9,9 +9,12 @@ internal sealed class RgbImage
     /// <param name="alpha">[height, width], or null where every pixel is opaque.</param>
     public RgbImage(int width, int height, byte[] pixels, byte[]? alpha = null)
     {
-        if (width < 1 || height < 1) throw new ArgumentException($"An image of {width} × {height} pixels is empty.");
-        if (pixels.LongLength != 3L * width * height) throw new ArgumentException($"{pixels.LongLength} bytes are not {width} × {height} pixels of 3.", nameof(pixels));
-        if (alpha is not null && alpha.LongLength != (long)width * height) throw new ArgumentException($"{alpha.LongLength} bytes are not {width} × {height} pixels.", nameof(alpha));
+        if (width < 1 || height < 1)
+            throw new ArgumentException($"An image of {width} × {height} pixels is empty.");
+        if (pixels.LongLength != 3L * width * height)
+            throw new ArgumentException($"{pixels.LongLength} bytes are not {width} × {height} pixels of 3.", nameof(pixels));
+        if (alpha is not null && alpha.LongLength != (long)width * height)
+            throw new ArgumentException($"{alpha.LongLength} bytes are not {width} × {height} pixels.", nameof(alpha));
         (Width, Height, Pixels, Alpha) = (width, height, pixels, alpha);
     }
 

@@ -1,6 +1,7 @@
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>The input with predicted label and scores, computed in batches while a cursor is read and only when one of them is asked for.</summary>
+/// <summary>The input with predicted label and scores, computed in batches while a cursor is read and only when one of them is asked
+/// for.</summary>
 internal sealed class BatchedScoringDataView : IDataView
 {
     public BatchedScoringDataView(IDataView input, ImageColumn image, ScoreSchema scores, IImageScorer scorer)
@@ -27,10 +28,12 @@ internal sealed class BatchedScoringDataView : IDataView
     public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
     {
         bool[] active = new bool[Schema.Count];
-        foreach (DataViewSchema.Column column in columnsNeeded) active[column.Index] = true;
+        foreach (DataViewSchema.Column column in columnsNeeded)
+            active[column.Index] = true;
         return new ScoringCursor(this, active);
     }
 
     /// <summary>One cursor: forward passes use all cores by themselves.</summary>
-    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) => [GetRowCursor(columnsNeeded, rand)];
+    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>
+        [GetRowCursor(columnsNeeded, rand)];
 }

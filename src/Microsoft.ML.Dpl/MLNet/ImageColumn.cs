@@ -21,7 +21,8 @@ internal sealed class ImageColumn
 {
     private readonly ImageReading _reading;
 
-    private ImageColumn(DataViewSchema.Column column, ImageForm form, ImageReading reading) => (Column, Form, _reading) = (column, form, reading);
+    private ImageColumn(DataViewSchema.Column column, ImageForm form, ImageReading reading) =>
+        (Column, Form, _reading) = (column, form, reading);
 
     public DataViewSchema.Column Column { get; }
 
@@ -33,16 +34,22 @@ internal sealed class ImageColumn
     /// <exception cref="ArgumentOutOfRangeException">The column is missing or of a type that cannot hold images.</exception>
     public static ImageColumn Find(DataViewSchema schema, string name, ImageReading? reading = null)
     {
-        if (schema.GetColumnOrNull(name) is not { } column) throw Missing(nameof(schema), name, schema.Select(c => c.Name));
+        if (schema.GetColumnOrNull(name) is not { } column)
+            throw Missing(nameof(schema), name, schema.Select(c => c.Name));
         var vector = column.Type as VectorDataViewType;
-        return new ImageColumn(column, FormOf(vector?.ItemType ?? column.Type, vector is not null) ?? throw Unsuitable(nameof(schema), name, $"{column.Type}"), reading ?? new ImageReading());
+        return new ImageColumn(
+            column,
+            FormOf(vector?.ItemType ?? column.Type, vector is not null) ?? throw Unsuitable(nameof(schema), name, $"{column.Type}"),
+            reading ?? new ImageReading()
+        );
     }
 
     /// <summary>The same check on what an estimator knows.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The column is missing or of a type that cannot hold images.</exception>
     public static void Check(SchemaShape schema, string name)
     {
-        if (!schema.Any(c => c.Name == name)) throw Missing(nameof(schema), name, schema.Select(c => c.Name));
+        if (!schema.Any(c => c.Name == name))
+            throw Missing(nameof(schema), name, schema.Select(c => c.Name));
         SchemaShape.Column column = schema.First(c => c.Name == name);
         bool isVector = column.Kind != SchemaShape.Column.VectorKind.Scalar;
         if (column.IsKey || FormOf(column.ItemType, isVector) is null)
@@ -52,17 +59,22 @@ internal sealed class ImageColumn
     /// <param name="row">A row or cursor in which the column is active.</param>
     public ImageReader CreateReader(DataViewRow row) => new(row, row.Schema[Column.Index], Form, _reading);
 
-    private static ImageForm? FormOf(DataViewType itemType, bool isVector) => (itemType, isVector) switch
-    {
-        (ImageDataViewType, false) => ImageForm.Image,
-        (TextDataViewType, false) => ImageForm.Path,
-        (NumberDataViewType number, true) when number == NumberDataViewType.Byte => ImageForm.Bytes,
-        _ => null,
-    };
+    private static ImageForm? FormOf(DataViewType itemType, bool isVector) =>
+        (itemType, isVector) switch
+        {
+            (ImageDataViewType, false) => ImageForm.Image,
+            (TextDataViewType, false) => ImageForm.Path,
+            (NumberDataViewType number, true) when number == NumberDataViewType.Byte => ImageForm.Bytes,
+            _ => null,
+        };
 
-    private static ArgumentOutOfRangeException Missing(string parameter, string name, IEnumerable<string> present)
-        => new(parameter, $"There is no image column '{name}'; the columns are: {string.Join(", ", present)}.");
+    private static ArgumentOutOfRangeException Missing(string parameter, string name, IEnumerable<string> present) =>
+        new(parameter, $"There is no image column '{name}'; the columns are: {string.Join(", ", present)}.");
 
-    private static ArgumentOutOfRangeException Unsuitable(string parameter, string name, string type)
-        => new(parameter, $"Image column '{name}' is of type {type}. It must hold images (LoadImages), paths as text, or the bytes of encoded files (LoadRawImageBytes).");
+    private static ArgumentOutOfRangeException Unsuitable(string parameter, string name, string type) =>
+        new(
+            parameter,
+            $"Image column '{name}' is of type {type}. It must hold images (LoadImages), paths as text, or the bytes of encoded files "
+                + "(LoadRawImageBytes)."
+        );
 }

@@ -33,7 +33,8 @@ internal sealed class ImageReader
         {
             return _decode();
         }
-        catch (Exception e) when (e is not (OperationCanceledException or OutOfMemoryException or TypeInitializationException or DllNotFoundException))
+        catch (Exception e)
+            when (e is not (OperationCanceledException or OutOfMemoryException or TypeInitializationException or DllNotFoundException))
         {
             throw new UnreadableImageException(_row.Position, _column, Path, e);
         }
@@ -46,7 +47,8 @@ internal sealed class ImageReader
         return () =>
         {
             get(ref image!);
-            if (image is null) throw new InvalidDataException("the image is null.");
+            if (image is null)
+                throw new InvalidDataException("the image is null.");
             Path = image.Tag;
             return ImageDecoder.FromMLImage(image);
         };
@@ -58,7 +60,8 @@ internal sealed class ImageReader
         return () =>
         {
             get(ref text);
-            if (text.Span.IsWhiteSpace()) throw new InvalidDataException("the path is empty.");
+            if (text.Span.IsWhiteSpace())
+                throw new InvalidDataException("the path is empty.");
             Path = _reading.PathOf(text.ToString());
             return _reading.FromFile(Path);
         };
@@ -70,7 +73,8 @@ internal sealed class ImageReader
         return () =>
         {
             get(ref encoded);
-            if (encoded.Length == 0) throw new InvalidDataException("there are no bytes.");
+            if (encoded.Length == 0)
+                throw new InvalidDataException("there are no bytes.");
             byte[] bytes = new byte[encoded.Length];
             encoded.CopyTo(bytes);
             return _reading.FromBytes(bytes, $"row {_row.Position}");

@@ -11,26 +11,43 @@ internal static class KeyValueAnnotation
 
     private static readonly PrimitiveDataViewType[] Kept =
     [
-        TextDataViewType.Instance, BooleanDataViewType.Instance,
-        NumberDataViewType.SByte, NumberDataViewType.Byte, NumberDataViewType.Int16, NumberDataViewType.UInt16,
-        NumberDataViewType.Int32, NumberDataViewType.UInt32, NumberDataViewType.Int64, NumberDataViewType.UInt64,
-        NumberDataViewType.Single, NumberDataViewType.Double,
+        TextDataViewType.Instance,
+        BooleanDataViewType.Instance,
+        NumberDataViewType.SByte,
+        NumberDataViewType.Byte,
+        NumberDataViewType.Int16,
+        NumberDataViewType.UInt16,
+        NumberDataViewType.Int32,
+        NumberDataViewType.UInt32,
+        NumberDataViewType.Int64,
+        NumberDataViewType.UInt64,
+        NumberDataViewType.Single,
+        NumberDataViewType.Double,
     ];
 
-    /// <summary>The type in which predicted classes give their values: the label's own, or text where that one has no exact text form here.</summary>
-    public static PrimitiveDataViewType TypeToKeep(DataViewType itemType) => Kept.FirstOrDefault(t => t.Equals(itemType)) ?? TextDataViewType.Instance;
+    /// <summary>The type in which predicted classes give their values: the label's own, or text where that one has no exact text form
+    /// here.</summary>
+    public static PrimitiveDataViewType TypeToKeep(DataViewType itemType) =>
+        Kept.FirstOrDefault(t => t.Equals(itemType)) ?? TextDataViewType.Instance;
 
     /// <summary>The number that a model zip stores for a kept type. New types go to the end.</summary>
     public static int CodeOf(PrimitiveDataViewType type) => Array.IndexOf(Kept, type);
 
     /// <exception cref="InvalidDataException">No type has this number.</exception>
-    public static PrimitiveDataViewType TypeOf(int code)
-        => code >= 0 && code < Kept.Length ? Kept[code] : throw new InvalidDataException($"The model's class values are of the unknown kind {code}: it was written by a newer version, or is damaged.");
+    public static PrimitiveDataViewType TypeOf(int code) =>
+        code >= 0 && code < Kept.Length
+            ? Kept[code]
+            : throw new InvalidDataException(
+                $"The model's class values are of the unknown kind {code}: it was written by a newer version, or is damaged."
+            );
 
     /// <param name="name">As a type of these writes itself, such as <c>String</c>.</param>
     /// <exception cref="FormatException">No type has this name.</exception>
-    public static PrimitiveDataViewType TypeNamed(string name)
-        => Kept.FirstOrDefault(type => type.ToString() == name) ?? throw new FormatException($"'{name}' is no type of class values; there are {string.Join(", ", Kept.Select(type => type.ToString()))}.");
+    public static PrimitiveDataViewType TypeNamed(string name) =>
+        Kept.FirstOrDefault(type => type.ToString() == name)
+        ?? throw new FormatException(
+            $"'{name}' is no type of class values; there are {string.Join(", ", Kept.Select(type => type.ToString()))}."
+        );
 
     /// <summary>Whether every name is a value of the type, as it is for what a label column gave.</summary>
     public static bool Fit(IEnumerable<string> names, PrimitiveDataViewType type)
@@ -38,7 +55,8 @@ internal static class KeyValueAnnotation
         try
         {
             foreach (string name in names)
-                if (type is not TextDataViewType) _ = Convert.ChangeType(name, type.RawType, CultureInfo.InvariantCulture);
+                if (type is not TextDataViewType)
+                    _ = Convert.ChangeType(name, type.RawType, CultureInfo.InvariantCulture);
             return true;
         }
         catch (Exception e) when (e is FormatException or OverflowException)
@@ -50,16 +68,29 @@ internal static class KeyValueAnnotation
     /// <summary>The values as text, in key order; null where the column has no such annotation.</summary>
     public static string[]? Read(DataViewSchema.Column column)
     {
-        if (column.Annotations.Schema.GetColumnOrNull(Name)?.Type is not VectorDataViewType type) return null;
-        return Generic(nameof(ReadAs), type.ItemType.RawType).CreateDelegate<Func<DataViewSchema.Annotations, string[]>>()(column.Annotations);
+        if (column.Annotations.Schema.GetColumnOrNull(Name)?.Type is not VectorDataViewType type)
+            return null;
+        return Generic(nameof(ReadAs), type.ItemType.RawType)
+            .CreateDelegate<Func<DataViewSchema.Annotations, string[]>>()(column.Annotations);
     }
 
     /// <summary>Adds a vector of class values under any annotation name.</summary>
-    public static void Add(DataViewSchema.Annotations.Builder builder, string annotation, IReadOnlyList<string> names, PrimitiveDataViewType type)
-        => Generic(nameof(AddAs), type.RawType).CreateDelegate<Action<DataViewSchema.Annotations.Builder, string, IReadOnlyList<string>, PrimitiveDataViewType>>()(builder, annotation, names, type);
+    public static void Add(
+        DataViewSchema.Annotations.Builder builder,
+        string annotation,
+        IReadOnlyList<string> names,
+        PrimitiveDataViewType type
+    ) =>
+        Generic(nameof(AddAs), type.RawType)
+            .CreateDelegate<Action<DataViewSchema.Annotations.Builder, string, IReadOnlyList<string>, PrimitiveDataViewType>>()(
+                builder,
+                annotation,
+                names,
+                type
+            );
 
-    private static MethodInfo Generic(string name, Type argument)
-        => typeof(KeyValueAnnotation).GetMethod(name, BindingFlags.NonPublic | BindingFlags.Static)!.MakeGenericMethod(argument);
+    private static MethodInfo Generic(string name, Type argument) =>
+        typeof(KeyValueAnnotation).GetMethod(name, BindingFlags.NonPublic | BindingFlags.Static)!.MakeGenericMethod(argument);
 
     private static string[] ReadAs<T>(DataViewSchema.Annotations annotations)
     {
@@ -68,9 +99,20 @@ internal static class KeyValueAnnotation
         return values.DenseValues().Select(v => Convert.ToString(v, CultureInfo.InvariantCulture) ?? "").ToArray();
     }
 
-    private static void AddAs<T>(DataViewSchema.Annotations.Builder builder, string annotation, IReadOnlyList<string> names, PrimitiveDataViewType type)
+    private static void AddAs<T>(
+        DataViewSchema.Annotations.Builder builder,
+        string annotation,
+        IReadOnlyList<string> names,
+        PrimitiveDataViewType type
+    )
     {
-        T[] values = names.Select(n => typeof(T) == typeof(ReadOnlyMemory<char>) ? (T)(object)n.AsMemory() : (T)Convert.ChangeType(n, typeof(T), CultureInfo.InvariantCulture)).ToArray();
+        T[] values = names
+            .Select(n =>
+                typeof(T) == typeof(ReadOnlyMemory<char>)
+                    ? (T)(object)n.AsMemory()
+                    : (T)Convert.ChangeType(n, typeof(T), CultureInfo.InvariantCulture)
+            )
+            .ToArray();
         ValueGetter<VBuffer<T>> get = (ref VBuffer<T> target) =>
         {
             VBufferEditor<T> editor = VBufferEditor.Create(ref target, values.Length);

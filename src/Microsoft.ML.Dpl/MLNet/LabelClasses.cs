@@ -22,12 +22,17 @@ internal sealed class LabelClasses
     /// <exception cref="InvalidOperationException">No class, or a blank or repeated name.</exception>
     public LabelClasses(LabelKind kind, IReadOnlyList<string> names, PrimitiveDataViewType valueType, string source)
     {
-        if (names.Count == 0) throw new InvalidOperationException($"{source} has no classes.");
+        if (names.Count == 0)
+            throw new InvalidOperationException($"{source} has no classes.");
         var seen = new HashSet<string>(StringComparer.Ordinal);
         for (int i = 0; i < names.Count; i++)
         {
-            if (string.IsNullOrWhiteSpace(names[i])) throw new InvalidOperationException($"{source}: class {i} (counted from 0) has a blank name. CLIP reads the names, so each class needs one.");
-            if (!seen.Add(names[i])) throw new InvalidOperationException($"{source}: the class name '{names[i]}' occurs twice.");
+            if (string.IsNullOrWhiteSpace(names[i]))
+                throw new InvalidOperationException(
+                    $"{source}: class {i} (counted from 0) has a blank name. CLIP reads the names, so each class needs one."
+                );
+            if (!seen.Add(names[i]))
+                throw new InvalidOperationException($"{source}: the class name '{names[i]}' occurs twice.");
         }
         (Kind, Names, ValueType) = (kind, names, valueType);
     }
@@ -40,17 +45,26 @@ internal sealed class LabelClasses
 
     public int Count => Names.Count;
 
-    /// <summary>Other classes of the same kind of label column; their values are of the same type where every name can be, else text.</summary>
+    /// <summary>Other classes of the same kind of label column; their values are of the same type where every name can be, else
+    /// text.</summary>
     /// <exception cref="InvalidOperationException">No class, or a blank or repeated name.</exception>
-    public LabelClasses WithNames(IReadOnlyList<string> names)
-        => new(Kind, names, names.All(name => !string.IsNullOrWhiteSpace(name)) && KeyValueAnnotation.Fit(names, ValueType) ? ValueType : TextDataViewType.Instance, "The list of new classes");
+    public LabelClasses WithNames(IReadOnlyList<string> names) =>
+        new(
+            Kind,
+            names,
+            names.All(name => !string.IsNullOrWhiteSpace(name)) && KeyValueAnnotation.Fit(names, ValueType)
+                ? ValueType
+                : TextDataViewType.Instance,
+            "The list of new classes"
+        );
 
     /// <param name="name">A class, spelt as in <see cref="Names"/>.</param>
     /// <exception cref="ArgumentException">There is no such class; the message lists those there are.</exception>
     public int IndexOf(string name)
     {
         for (int i = 0; i < Names.Count; i++)
-            if (Names[i] == name) return i;
+            if (Names[i] == name)
+                return i;
         throw new ArgumentException($"There is no class '{name}'. The classes are {string.Join(", ", Names.Select(n => $"'{n}'"))}.");
     }
 }

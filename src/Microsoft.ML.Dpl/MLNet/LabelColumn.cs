@@ -21,7 +21,8 @@ internal sealed class LabelColumn
     /// <exception cref="ArgumentOutOfRangeException">The column is missing or neither a key nor text.</exception>
     public static LabelColumn Find(DataViewSchema schema, string name)
     {
-        if (schema.GetColumnOrNull(name) is not { } column) throw Missing(nameof(schema), name, schema.Select(c => c.Name));
+        if (schema.GetColumnOrNull(name) is not { } column)
+            throw Missing(nameof(schema), name, schema.Select(c => c.Name));
         return column.Type switch
         {
             KeyDataViewType => new LabelColumn(column, LabelKind.Key),
@@ -35,54 +36,75 @@ internal sealed class LabelColumn
     /// <exception cref="ArgumentOutOfRangeException">The column is missing or neither a key nor text.</exception>
     public static (LabelKind Kind, PrimitiveDataViewType ValueType) Check(SchemaShape schema, string name)
     {
-        if (!schema.Any(c => c.Name == name)) throw Missing(nameof(schema), name, schema.Select(c => c.Name));
+        if (!schema.Any(c => c.Name == name))
+            throw Missing(nameof(schema), name, schema.Select(c => c.Name));
         SchemaShape.Column column = schema.First(c => c.Name == name);
         bool isScalar = column.Kind == SchemaShape.Column.VectorKind.Scalar;
         if (isScalar && column.IsKey)
         {
-            DataViewType? values = column.Annotations.Where(a => a.Name == KeyValueAnnotation.Name).Select(a => a.ItemType).FirstOrDefault();
+            DataViewType? values = column
+                .Annotations.Where(a => a.Name == KeyValueAnnotation.Name)
+                .Select(a => a.ItemType)
+                .FirstOrDefault();
             return (LabelKind.Key, values is null ? TextDataViewType.Instance : KeyValueAnnotation.TypeToKeep(values));
         }
-        if (isScalar && column.ItemType is TextDataViewType) return (LabelKind.Text, TextDataViewType.Instance);
+        if (isScalar && column.ItemType is TextDataViewType)
+            return (LabelKind.Text, TextDataViewType.Instance);
         throw Unsuitable(nameof(schema), name, $"{(isScalar ? "" : "Vector of ")}{(column.IsKey ? "Key of " : "")}{column.ItemType}");
     }
 
     /// <summary>
-    /// The classes. For a key: its values in key order, or "0", "1", … where it has none: the numbers that files and row classes hold, one below the raw keys.
-    /// For text: the names that occur, in ordinal order, which is that of <c>MapValueToKey</c> by value whatever the rows' order; one pass over this column alone.
+    /// The classes. For a key: its values in key order, or "0", "1", … where it has none: the numbers that files and row classes hold, one
+    /// below the raw keys. For text: the names that occur, in ordinal order, which is that of <c>MapValueToKey</c> by value whatever the
+    /// rows' order; one pass over this column alone.
     /// </summary>
     /// <exception cref="InvalidOperationException">A name is blank, or there is none.</exception>
     public LabelClasses ReadClasses(IDataView data, Action? checkAlive = null)
     {
         string source = $"Label column '{Column.Name}'";
-        if (Kind == LabelKind.Text) return new LabelClasses(Kind, DistinctNames(data, checkAlive), TextDataViewType.Instance, source);
+        if (Kind == LabelKind.Text)
+            return new LabelClasses(Kind, DistinctNames(data, checkAlive), TextDataViewType.Instance, source);
 
         var type = (KeyDataViewType)Column.Type;
         if (KeyValueAnnotation.Read(Column) is { } names)
         {
-            if ((ulong)names.Length != type.Count) throw new InvalidOperationException($"{source} is a key of {type.Count} values but {names.Length} are named.");
+            if ((ulong)names.Length != type.Count)
+                throw new InvalidOperationException($"{source} is a key of {type.Count} values but {names.Length} are named.");
             var values = (VectorDataViewType)Column.Annotations.Schema[KeyValueAnnotation.Name].Type;
             return new LabelClasses(Kind, names, KeyValueAnnotation.TypeToKeep(values.ItemType), source);
         }
         if (type.Count > MostUnnamedClasses)
-            throw new InvalidOperationException($"{source} is a key of {type.Count} values without names. Make it with Conversion.MapValueToKey, so that it names its classes.");
-        return new LabelClasses(Kind, Enumerable.Range(0, (int)type.Count).Select(i => i.ToString(CultureInfo.InvariantCulture)).ToArray(), TextDataViewType.Instance, source);
+            throw new InvalidOperationException(
+                $"{source} is a key of {type.Count} values without names. Make it with Conversion.MapValueToKey, so that it names its "
+                    + "classes."
+            );
+        return new LabelClasses(
+            Kind,
+            Enumerable.Range(0, (int)type.Count).Select(i => i.ToString(CultureInfo.InvariantCulture)).ToArray(),
+            TextDataViewType.Instance,
+            source
+        );
     }
 
-    /// <summary>Reads the class index, from 0, of a row's present position. Classes are matched by name, so the column may list them in another order.</summary>
+    /// <summary>Reads the class index, from 0, of a row's present position. Classes are matched by name, so the column may list them in
+    /// another order.</summary>
     /// <param name="row">A row or cursor in which the column is active.</param>
     /// <param name="classes">The classes to count in: this column's own, or those of the training data.</param>
     public Func<int> CreateReader(DataViewRow row, LabelClasses classes)
     {
         DataViewSchema.Column column = row.Schema[Column.Index];
         var indices = new Dictionary<string, int>(StringComparer.Ordinal);
-        for (int i = 0; i < classes.Count; i++) indices.Add(classes.Names[i], i);
+        for (int i = 0; i < classes.Count; i++)
+            indices.Add(classes.Names[i], i);
         Func<string> name = Kind == LabelKind.Text ? TextReader(row, column) : KeyReader(row, column);
         return () =>
         {
             string found = name();
-            if (indices.TryGetValue(found, out int index)) return index;
-            throw new InvalidOperationException($"Row {row.Position} (counted from 0): label '{found}' is not among the {classes.Count} classes of the training data.");
+            if (indices.TryGetValue(found, out int index))
+                return index;
+            throw new InvalidOperationException(
+                $"Row {row.Position} (counted from 0): label '{found}' is not among the {classes.Count} classes of the training data."
+            );
         };
     }
 
@@ -110,12 +132,16 @@ internal sealed class LabelColumn
         return () =>
         {
             ulong value = key();
-            if (value == 0) throw Unlabelled(row, column);
-            return names is not null && value <= (ulong)names.Length ? names[value - 1] : (value - 1).ToString(CultureInfo.InvariantCulture);
+            if (value == 0)
+                throw Unlabelled(row, column);
+            return names is not null && value <= (ulong)names.Length
+                ? names[value - 1]
+                : (value - 1).ToString(CultureInfo.InvariantCulture);
         };
     }
 
-    private static Func<ulong> KeyReader<T>(DataViewRow row, DataViewSchema.Column column) where T : struct, IConvertible
+    private static Func<ulong> KeyReader<T>(DataViewRow row, DataViewSchema.Column column)
+        where T : struct, IConvertible
     {
         ValueGetter<T> get = row.GetGetter<T>(column);
         T value = default;
@@ -139,12 +165,18 @@ internal sealed class LabelColumn
         return [.. names];
     }
 
-    private static InvalidOperationException Unlabelled(DataViewRow row, DataViewSchema.Column column)
-        => new($"Row {row.Position} (counted from 0) has no label in column '{column.Name}'. Filter such rows out, for example with FilterRowsByMissingValues.");
+    private static InvalidOperationException Unlabelled(DataViewRow row, DataViewSchema.Column column) =>
+        new(
+            $"Row {row.Position} (counted from 0) has no label in column '{column.Name}'. Filter such rows out, for example with "
+                + "FilterRowsByMissingValues."
+        );
 
-    private static ArgumentOutOfRangeException Missing(string parameter, string name, IEnumerable<string> present)
-        => new(parameter, $"There is no label column '{name}'; the columns are: {string.Join(", ", present)}.");
+    private static ArgumentOutOfRangeException Missing(string parameter, string name, IEnumerable<string> present) =>
+        new(parameter, $"There is no label column '{name}'; the columns are: {string.Join(", ", present)}.");
 
-    private static ArgumentOutOfRangeException Unsuitable(string parameter, string name, string type)
-        => new(parameter, $"Label column '{name}' is of type {type}. It must be a key or text: turn it into a key with Conversion.MapValueToKey.");
+    private static ArgumentOutOfRangeException Unsuitable(string parameter, string name, string type) =>
+        new(
+            parameter,
+            $"Label column '{name}' is of type {type}. It must be a key or text: turn it into a key with Conversion.MapValueToKey."
+        );
 }

@@ -9,7 +9,12 @@ using Microsoft.ML.Runtime;
 
 // Read by ComponentCatalog.RegisterAssembly, which Model.Load calls on the assembly that the zip names.
 [assembly: LoadableClass(
-    typeof(Microsoft.ML.Dpl.DplTransformer), null, typeof(SignatureLoadModel), "Differentiable Prompt Learning", Microsoft.ML.Dpl.MLNet.MLNetInternals.LoaderSignature)]
+    typeof(Microsoft.ML.Dpl.DplTransformer),
+    null,
+    typeof(SignatureLoadModel),
+    "Differentiable Prompt Learning",
+    Microsoft.ML.Dpl.MLNet.MLNetInternals.LoaderSignature
+)]
 
 namespace Microsoft.ML.Dpl.MLNet;
 
@@ -31,13 +36,17 @@ internal static class MLNetInternals
     /// <summary>Of the format, not of the library: the assembly's version is frozen.</summary>
     /// <remarks>
     /// 1.2 adds entries that carry CLIP. A reader of 1.1 leaves them alone and looks for CLIP as ever.
-    /// 1.3 turns images as their files ask. A reader of 1.2 would not, and predict otherwise without a word, so it is kept out; other models stay 1.2.
+    /// 1.3 turns images as their files ask. A reader of 1.2 would not, and predict otherwise without a word, so it is kept out; other
+    /// models stay 1.2.
     /// </remarks>
     public const uint FormatVersion = 0x00010003;
 
-    private const uint VersionWithoutTurning = 0x00010002, OldestReader = 0x00010001, OldestReadable = 0x00010001;
+    private const uint VersionWithoutTurning = 0x00010002,
+        OldestReader = 0x00010001,
+        OldestReadable = 0x00010001;
 
-    public static IHostEnvironment EnvironmentOf(MulticlassClassificationCatalog.MulticlassClassificationTrainers trainers) => CatalogUtils.GetEnvironment(trainers);
+    public static IHostEnvironment EnvironmentOf(MulticlassClassificationCatalog.MulticlassClassificationTrainers trainers) =>
+        CatalogUtils.GetEnvironment(trainers);
 
     public static SchemaShape ShapeOf(DataViewSchema schema) => SchemaShape.Create(schema);
 
@@ -46,18 +55,25 @@ internal static class MLNetInternals
     /// <param name="itemType">Never a key: that is <paramref name="isKey"/>.</param>
     /// <param name="isKey">Whether the items are keys whose raw type is <paramref name="itemType"/>.</param>
     /// <param name="annotations">One column per annotation.</param>
-    public static SchemaShape.Column ShapeColumn(string name, SchemaShape.Column.VectorKind kind, DataViewType itemType, bool isKey = false, params SchemaShape.Column[] annotations)
-        => new(name, kind, itemType, isKey, new SchemaShape(annotations));
+    public static SchemaShape.Column ShapeColumn(
+        string name,
+        SchemaShape.Column.VectorKind kind,
+        DataViewType itemType,
+        bool isKey = false,
+        params SchemaShape.Column[] annotations
+    ) => new(name, kind, itemType, isKey, new SchemaShape(annotations));
 
-    /// <param name="host">A registered one: the <c>MLContext</c> itself does not tell. Once cancelled, a context and all its hosts stay so.</param>
+    /// <param name="host">A registered one: the <c>MLContext</c> itself does not tell. Once cancelled, a context and all its hosts stay
+    /// so.</param>
     /// <exception cref="OperationCanceledException"><c>MLContext.CancelExecution</c> was called.</exception>
     public static void ThrowIfCanceled(IHost host)
     {
-        if (host is ICancelable { IsCanceled: true }) throw new OperationCanceledException("MLContext.CancelExecution was called.");
+        if (host is ICancelable { IsCanceled: true })
+            throw new OperationCanceledException("MLContext.CancelExecution was called.");
     }
 
-    public static EnvironmentOptions OptionsOf(IHostEnvironment environment)
-        => environment is IHostEnvironmentInternal own
+    public static EnvironmentOptions OptionsOf(IHostEnvironment environment) =>
+        environment is IHostEnvironmentInternal own
             ? new EnvironmentOptions(own.Seed, own.GpuDeviceId, own.FallbackToCpu)
             : new EnvironmentOptions(null, null, FallbackToCpu: true);
 
@@ -69,15 +85,25 @@ internal static class MLNetInternals
     public static ModelWriter BeginSave(ModelSaveContext context, string loaderSignature, Assembly loaderAssembly, bool turnsImages)
     {
         context.CheckAtModel();
-        context.SetVersionInfo(turnsImages
-            ? CreateVersionInfo(loaderSignature, loaderAssembly, written: FormatVersion, oldestReader: FormatVersion)
-            : CreateVersionInfo(loaderSignature, loaderAssembly, written: VersionWithoutTurning, oldestReader: OldestReader));
+        context.SetVersionInfo(
+            turnsImages
+                ? CreateVersionInfo(loaderSignature, loaderAssembly, written: FormatVersion, oldestReader: FormatVersion)
+                : CreateVersionInfo(loaderSignature, loaderAssembly, written: VersionWithoutTurning, oldestReader: OldestReader)
+        );
         return new ModelWriter(context);
     }
 
-    /// <summary>Checks signature and version, then reads our folder of a model zip. A failure's message also goes to <c>MLContext.Log</c>.</summary>
-    /// <remarks>The user gets <c>TargetInvocationException</c>s, one per nested chain, around ours; ML.NET wraps an exception passed through <c>Process</c> or <c>Except</c> twice as deep, so none is.</remarks>
-    public static T Load<T>(IHostEnvironment environment, ModelLoadContext context, string loaderSignature, Assembly loaderAssembly, Func<ModelReader, T> read)
+    /// <summary>Checks signature and version, then reads our folder of a model zip. A failure's message also goes to
+    /// <c>MLContext.Log</c>.</summary>
+    /// <remarks>The user gets <c>TargetInvocationException</c>s, one per nested chain, around ours; ML.NET wraps an exception passed
+    /// through <c>Process</c> or <c>Except</c> twice as deep, so none is.</remarks>
+    public static T Load<T>(
+        IHostEnvironment environment,
+        ModelLoadContext context,
+        string loaderSignature,
+        Assembly loaderAssembly,
+        Func<ModelReader, T> read
+    )
     {
         try
         {
@@ -101,13 +127,23 @@ internal static class MLNetInternals
         catch (FormatException e)
         {
             // ML.NET's own message speaks of its version and proposes to train again.
-            throw new InvalidDataException($"This version of Microsoft.ML.Dpl reads model format {FormatVersion:X8}, which the model zip is not of: a newer version wrote it, or it is damaged. Update the package, or save the model again.", e);
+            throw new InvalidDataException(
+                $"This version of Microsoft.ML.Dpl reads model format {FormatVersion:X8}, which the model zip is not of: a newer "
+                    + "version wrote it, or it is damaged. Update the package, or save the model again.",
+                e
+            );
         }
     }
 
-    private static VersionInfo CreateVersionInfo(string loaderSignature, Assembly loaderAssembly, uint written, uint oldestReader) => new(
-        modelSignature: ModelSignature, verWrittenCur: written, verReadableCur: oldestReader, verWeCanReadBack: OldestReadable,
-        loaderSignature: loaderSignature, loaderAssemblyName: loaderAssembly.FullName);
+    private static VersionInfo CreateVersionInfo(string loaderSignature, Assembly loaderAssembly, uint written, uint oldestReader) =>
+        new(
+            modelSignature: ModelSignature,
+            verWrittenCur: written,
+            verReadableCur: oldestReader,
+            verWeCanReadBack: OldestReadable,
+            loaderSignature: loaderSignature,
+            loaderAssemblyName: loaderAssembly.FullName
+        );
 }
 
 /// <summary>Our folder of a model zip while it is written: a main stream and named streams beside it.</summary>
@@ -137,20 +173,25 @@ internal sealed class ModelReader(ModelLoadContext context)
     /// <returns>False where the zip has no such entry.</returns>
     /// <exception cref="InvalidDataException">The entry is larger.</exception>
     public bool TryReadText(string name, long largest, Action<TextReader> read) => context.TryLoadTextStream(name, text =>
-    {
-        if (text is StreamReader reader) RequireSize(name, reader.BaseStream, largest);
-        read(text);
-    });
+        {
+            if (text is StreamReader reader)
+                RequireSize(name, reader.BaseStream, largest);
+            read(text);
+        });
 
     /// <inheritdoc cref="TryReadText"/>
     public bool TryReadBinary(string name, long largest, Action<BinaryReader> read) => context.TryLoadBinaryStream(name, reader =>
-    {
-        RequireSize(name, reader.BaseStream, largest);
-        read(reader);
-    });
+        {
+            RequireSize(name, reader.BaseStream, largest);
+            read(reader);
+        });
 
     private static void RequireSize(string name, Stream stream, long largest)
     {
-        if (stream.CanSeek && stream.Length > largest) throw new InvalidDataException($"The entry '{name}' of the model zip has {stream.Length} bytes, more than the {largest} that it can have. Copy or save the model again.");
+        if (stream.CanSeek && stream.Length > largest)
+            throw new InvalidDataException(
+                $"The entry '{name}' of the model zip has {stream.Length} bytes, more than the {largest} that it can have. Copy or "
+                    + "save the model again."
+            );
     }
 }

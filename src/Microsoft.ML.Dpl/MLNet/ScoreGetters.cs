@@ -11,38 +11,45 @@ internal static class ScoreGetters
     /// <exception cref="InvalidOperationException">The column does not hold <typeparamref name="T"/>.</exception>
     public static ValueGetter<T> Create<T>(ScoreSchema schema, DataViewSchema.Column column, Func<float[]> scores)
     {
-        Delegate getter = column.Name == schema.ScoreColumnName ? Score(scores)
+        Delegate getter =
+            column.Name == schema.ScoreColumnName ? Score(scores)
             : schema.Classes.Kind == LabelKind.Key ? PredictedKey(scores)
             : PredictedText(scores, schema.Classes.Names);
-        return getter as ValueGetter<T> ?? throw new InvalidOperationException($"Column '{column.Name}' is of type {column.Type}; it cannot be read as {typeof(T)}.");
+        return getter as ValueGetter<T>
+            ?? throw new InvalidOperationException($"Column '{column.Name}' is of type {column.Type}; it cannot be read as {typeof(T)}.");
     }
 
-    /// <summary>The index of the highest score, the first of equals; -1 where a score is not a number, since no class is then known to be best.</summary>
+    /// <summary>The index of the highest score, the first of equals; -1 where a score is not a number, since no class is then known to be
+    /// best.</summary>
     public static int Best(ReadOnlySpan<float> scores)
     {
         int best = 0;
         for (int i = 0; i < scores.Length; i++)
         {
-            if (float.IsNaN(scores[i])) return -1;
-            if (scores[i] > scores[best]) best = i;
+            if (float.IsNaN(scores[i]))
+                return -1;
+            if (scores[i] > scores[best])
+                best = i;
         }
         return best;
     }
 
-    private static ValueGetter<VBuffer<float>> Score(Func<float[]> scores) => (ref VBuffer<float> target) =>
-    {
-        float[] row = scores();
-        VBufferEditor<float> editor = VBufferEditor.Create(ref target, row.Length);
-        row.CopyTo(editor.Values);
-        target = editor.Commit();
-    };
+    private static ValueGetter<VBuffer<float>> Score(Func<float[]> scores) =>
+        (ref VBuffer<float> target) =>
+        {
+            float[] row = scores();
+            VBufferEditor<float> editor = VBufferEditor.Create(ref target, row.Length);
+            row.CopyTo(editor.Values);
+            target = editor.Commit();
+        };
 
     // Keys count from 1; 0 is ML.NET's missing key.
     private static ValueGetter<uint> PredictedKey(Func<float[]> scores) => (ref uint target) => target = (uint)(Best(scores()) + 1);
 
-    private static ValueGetter<ReadOnlyMemory<char>> PredictedText(Func<float[]> scores, IReadOnlyList<string> names) => (ref ReadOnlyMemory<char> target) =>
-    {
-        int best = Best(scores());
-        target = best < 0 ? default : names[best].AsMemory();
-    };
+    private static ValueGetter<ReadOnlyMemory<char>> PredictedText(Func<float[]> scores, IReadOnlyList<string> names) =>
+        (ref ReadOnlyMemory<char> target) =>
+        {
+            int best = Best(scores());
+            target = best < 0 ? default : names[best].AsMemory();
+        };
 }

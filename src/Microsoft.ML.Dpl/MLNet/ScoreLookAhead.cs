@@ -3,7 +3,8 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>Scores of ascending rows, a batch at a time, over a cursor of its own in which only the image column is active. Opened at the first request.</summary>
+/// <summary>Scores of ascending rows, a batch at a time, over a cursor of its own in which only the image column is active. Opened at the
+/// first request.</summary>
 internal sealed class ScoreLookAhead(IDataView input, ImageColumn image, IImageScorer scorer) : IDisposable
 {
     private readonly List<DataViewRowId> _ids = [];
@@ -21,7 +22,8 @@ internal sealed class ScoreLookAhead(IDataView input, ImageColumn image, IImageS
     /// <exception cref="InvalidOperationException">The input gave other rows than to the first cursor.</exception>
     public float[] At(long row, DataViewRowId id)
     {
-        if (row >= _first + _scores.Length) Advance(row);
+        if (row >= _first + _scores.Length)
+            Advance(row);
         int index = (int)(row - _first);
         return _ids[index].Equals(id) ? _scores[index] : throw InputChanged(row);
     }
@@ -52,7 +54,8 @@ internal sealed class ScoreLookAhead(IDataView input, ImageColumn image, IImageS
         // Rows that nobody asked for are passed without being decoded.
         while (_cursor!.Position < row)
         {
-            if (!_cursor.MoveNext()) throw InputChanged(row);
+            if (!_cursor.MoveNext())
+                throw InputChanged(row);
             _failure = null;
         }
         _failure?.Throw();
@@ -63,10 +66,11 @@ internal sealed class ScoreLookAhead(IDataView input, ImageColumn image, IImageS
         do
         {
             // A row ahead of the one asked for fails only when it is asked for itself.
-            if (!TryPrepare(prepared)) break;
-        }
-        while (prepared.Count < scorer.BatchSize && _cursor.MoveNext());
-        if (prepared.Count == 0) _failure!.Throw();
+            if (!TryPrepare(prepared))
+                break;
+        } while (prepared.Count < scorer.BatchSize && _cursor.MoveNext());
+        if (prepared.Count == 0)
+            _failure!.Throw();
         _scores = scorer.Score(prepared);
     }
 
@@ -89,12 +93,16 @@ internal sealed class ScoreLookAhead(IDataView input, ImageColumn image, IImageS
 
     private void Open()
     {
-        if (_cursor is not null) return;
+        if (_cursor is not null)
+            return;
         _cursor = input.GetRowCursor([input.Schema[image.Column.Index]]);
         _reader = image.CreateReader(_cursor);
         _id = _cursor.GetIdGetter();
     }
 
-    private static InvalidOperationException InputChanged(long row)
-        => new($"At row {row} the input gave another row than before. Scoring reads its input twice side by side: give it data that keeps its order, or put Cache before it.");
+    private static InvalidOperationException InputChanged(long row) =>
+        new(
+            $"At row {row} the input gave another row than before. Scoring reads its input twice side by side: give it data that "
+                + "keeps its order, or put Cache before it."
+        );
 }

@@ -3,11 +3,15 @@ using VectorKind = Microsoft.ML.SchemaShape.Column.VectorKind;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>The two columns that scoring adds, with the annotations that ML.NET's evaluators and mappers look for: as promised and as delivered.</summary>
+/// <summary>The two columns that scoring adds, with the annotations that ML.NET's evaluators and mappers look for: as promised and as
+/// delivered.</summary>
 internal sealed class ScoreSchema
 {
-    private const string SlotNames = "SlotNames", TrainingLabelValues = "TrainingLabelValues";
-    private const string ColumnKind = "ScoreColumnKind", ValueKind = "ScoreValueKind", ColumnSetId = "ScoreColumnSetId";
+    private const string SlotNames = "SlotNames",
+        TrainingLabelValues = "TrainingLabelValues";
+    private const string ColumnKind = "ScoreColumnKind",
+        ValueKind = "ScoreValueKind",
+        ColumnSetId = "ScoreColumnSetId";
 
     private static readonly KeyDataViewType SetIdType = new(typeof(uint), int.MaxValue);
 
@@ -24,7 +28,8 @@ internal sealed class ScoreSchema
 
     public string ScoreColumnName { get; }
 
-    /// <summary>What an estimator knows before the classes are: <paramref name="input"/> with both columns, replacing those of the same name.</summary>
+    /// <summary>What an estimator knows before the classes are: <paramref name="input"/> with both columns, replacing those of the same
+    /// name.</summary>
     /// <param name="input">The input's shape.</param>
     /// <param name="labelColumnName">Decides whether the predicted label is a key or text.</param>
     /// <param name="predictedLabelColumnName">Name of the predicted label's column.</param>
@@ -40,20 +45,32 @@ internal sealed class ScoreSchema
             MLNetInternals.ShapeColumn(ColumnKind, VectorKind.Scalar, TextDataViewType.Instance),
             MLNetInternals.ShapeColumn(ValueKind, VectorKind.Scalar, TextDataViewType.Instance),
         ];
-        SchemaShape.Column predicted = kind == LabelKind.Key
-            ? MLNetInternals.ShapeColumn(predictedLabelColumnName, VectorKind.Scalar, NumberDataViewType.UInt32, isKey: true,
-                [MLNetInternals.ShapeColumn(KeyValueAnnotation.Name, VectorKind.Vector, valueType), .. common])
-            : MLNetInternals.ShapeColumn(predictedLabelColumnName, VectorKind.Scalar, TextDataViewType.Instance, isKey: false, common);
-        SchemaShape.Column score = MLNetInternals.ShapeColumn(scoreColumnName, VectorKind.Vector, NumberDataViewType.Single, isKey: false,
-        [
-            MLNetInternals.ShapeColumn(SlotNames, VectorKind.Vector, TextDataViewType.Instance),
-            MLNetInternals.ShapeColumn(TrainingLabelValues, VectorKind.Vector, valueType),
-            .. common,
-        ]);
+        SchemaShape.Column predicted =
+            kind == LabelKind.Key
+                ? MLNetInternals.ShapeColumn(
+                    predictedLabelColumnName,
+                    VectorKind.Scalar,
+                    NumberDataViewType.UInt32,
+                    isKey: true,
+                    [MLNetInternals.ShapeColumn(KeyValueAnnotation.Name, VectorKind.Vector, valueType), .. common]
+                )
+                : MLNetInternals.ShapeColumn(predictedLabelColumnName, VectorKind.Scalar, TextDataViewType.Instance, isKey: false, common);
+        SchemaShape.Column score = MLNetInternals.ShapeColumn(
+            scoreColumnName,
+            VectorKind.Vector,
+            NumberDataViewType.Single,
+            isKey: false,
+            [
+                MLNetInternals.ShapeColumn(SlotNames, VectorKind.Vector, TextDataViewType.Instance),
+                MLNetInternals.ShapeColumn(TrainingLabelValues, VectorKind.Vector, valueType),
+                .. common,
+            ]
+        );
         return new SchemaShape([.. input.Where(c => c.Name != predictedLabelColumnName && c.Name != scoreColumnName), predicted, score]);
     }
 
-    /// <summary><paramref name="input"/> with the predicted label, then the scores, at its end; columns of the same name become hidden.</summary>
+    /// <summary><paramref name="input"/> with the predicted label, then the scores, at its end; columns of the same name become
+    /// hidden.</summary>
     public DataViewSchema AppendTo(DataViewSchema input)
     {
         uint set = NextSetId(input);
@@ -61,9 +78,11 @@ internal sealed class ScoreSchema
         builder.AddColumns(input);
 
         var predicted = new DataViewSchema.Annotations.Builder();
-        if (Classes.Kind == LabelKind.Key) KeyValueAnnotation.Add(predicted, KeyValueAnnotation.Name, Classes.Names, Classes.ValueType);
+        if (Classes.Kind == LabelKind.Key)
+            KeyValueAnnotation.Add(predicted, KeyValueAnnotation.Name, Classes.Names, Classes.ValueType);
         AddCommon(predicted, "PredictedLabel", set);
-        DataViewType predictedType = Classes.Kind == LabelKind.Key ? new KeyDataViewType(typeof(uint), Classes.Count) : TextDataViewType.Instance;
+        DataViewType predictedType =
+            Classes.Kind == LabelKind.Key ? new KeyDataViewType(typeof(uint), Classes.Count) : TextDataViewType.Instance;
         builder.AddColumn(PredictedLabelColumnName, predictedType, predicted.ToAnnotations());
 
         var score = new DataViewSchema.Annotations.Builder();
@@ -77,7 +96,9 @@ internal sealed class ScoreSchema
     private static void AddCommon(DataViewSchema.Annotations.Builder builder, string valueKind, uint set)
     {
         builder.Add(ColumnSetId, SetIdType, (ref uint value) => value = set);
-        builder.Add(ColumnKind, TextDataViewType.Instance, (ref ReadOnlyMemory<char> value) => value = "MulticlassClassification".AsMemory());
+        builder.Add(ColumnKind, TextDataViewType.Instance, (ref ReadOnlyMemory<char> value) =>
+            value = "MulticlassClassification".AsMemory()
+        );
         builder.Add(ValueKind, TextDataViewType.Instance, (ref ReadOnlyMemory<char> value) => value = valueKind.AsMemory());
     }
 
@@ -87,7 +108,8 @@ internal sealed class ScoreSchema
         uint highest = 0;
         foreach (DataViewSchema.Column column in input)
         {
-            if (column.Annotations.Schema.GetColumnOrNull(ColumnSetId)?.Type is not KeyDataViewType { } key || key.RawType != typeof(uint)) continue;
+            if (column.Annotations.Schema.GetColumnOrNull(ColumnSetId)?.Type is not KeyDataViewType { } key || key.RawType != typeof(uint))
+                continue;
             uint set = 0;
             column.Annotations.GetValue(ColumnSetId, ref set);
             highest = Math.Max(highest, set);
@@ -99,6 +121,10 @@ internal sealed class ScoreSchema
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(predictedLabelColumnName);
         ArgumentException.ThrowIfNullOrWhiteSpace(scoreColumnName);
-        if (predictedLabelColumnName == scoreColumnName) throw new ArgumentException($"Predicted label and score cannot share the column name '{scoreColumnName}'.", nameof(scoreColumnName));
+        if (predictedLabelColumnName == scoreColumnName)
+            throw new ArgumentException(
+                $"Predicted label and score cannot share the column name '{scoreColumnName}'.",
+                nameof(scoreColumnName)
+            );
     }
 }

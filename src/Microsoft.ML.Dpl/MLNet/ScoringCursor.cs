@@ -15,7 +15,8 @@ internal sealed class ScoringCursor : DataViewRowCursor
     {
         (_view, _active) = (view, active);
         _main = view.Input.GetRowCursor(view.Input.Schema.Where(c => active[c.Index]));
-        if (!active.AsSpan(view.Input.Schema.Count).Contains(true)) return;
+        if (!active.AsSpan(view.Input.Schema.Count).Contains(true))
+            return;
         _scores = new ScoreLookAhead(view.Input, view.Image, view.Scorer);
         _id = _main.GetIdGetter();
     }
@@ -34,7 +35,8 @@ internal sealed class ScoringCursor : DataViewRowCursor
 
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
     {
-        if (!_active[column.Index]) throw new InvalidOperationException($"Column '{column.Name}' is not active in this cursor.");
+        if (!_active[column.Index])
+            throw new InvalidOperationException($"Column '{column.Name}' is not active in this cursor.");
         return column.Index < _view.Input.Schema.Count
             ? _main.GetGetter<TValue>(_view.Input.Schema[column.Index])
             : ScoreGetters.Create<TValue>(_view.Scores, Schema[column.Index], CurrentScores);
@@ -52,7 +54,8 @@ internal sealed class ScoringCursor : DataViewRowCursor
 
     private float[] CurrentScores()
     {
-        if (_main.Position < 0) throw new InvalidOperationException("The cursor is at no row: call MoveNext first.");
+        if (_main.Position < 0)
+            throw new InvalidOperationException("The cursor is at no row: call MoveNext first.");
         DataViewRowId id = default;
         _id!(ref id);
         return _scores!.At(_main.Position, id);

@@ -22,7 +22,8 @@ internal sealed class ScoringRowMapper : IRowToRowMapper
     public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns)
     {
         bool[] needed = new bool[InputSchema.Count];
-        foreach (DataViewSchema.Column column in dependingColumns) needed[column.Index < InputSchema.Count ? column.Index : _image.Column.Index] = true;
+        foreach (DataViewSchema.Column column in dependingColumns)
+            needed[column.Index < InputSchema.Count ? column.Index : _image.Column.Index] = true;
         return InputSchema.Where(c => needed[c.Index]);
     }
 
@@ -30,9 +31,11 @@ internal sealed class ScoringRowMapper : IRowToRowMapper
     /// <param name="activeColumns">Columns of <see cref="OutputSchema"/> that will be read.</param>
     public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
     {
-        if (input.Schema != InputSchema) throw new ArgumentException("The row is not of the schema that this mapper was made for.", nameof(input));
+        if (input.Schema != InputSchema)
+            throw new ArgumentException("The row is not of the schema that this mapper was made for.", nameof(input));
         bool[] active = new bool[OutputSchema.Count];
-        foreach (DataViewSchema.Column column in activeColumns) active[column.Index] = true;
+        foreach (DataViewSchema.Column column in activeColumns)
+            active[column.Index] = true;
         return new ScoredRow(this, input, active);
     }
 
@@ -51,12 +54,13 @@ internal sealed class ScoringRowMapper : IRowToRowMapper
 
         public override ValueGetter<DataViewRowId> GetIdGetter() => input.GetIdGetter();
 
-        public override bool IsColumnActive(DataViewSchema.Column column)
-            => active[column.Index] && (column.Index >= mapper.InputSchema.Count || input.IsColumnActive(mapper.InputSchema[column.Index]));
+        public override bool IsColumnActive(DataViewSchema.Column column) =>
+            active[column.Index] && (column.Index >= mapper.InputSchema.Count || input.IsColumnActive(mapper.InputSchema[column.Index]));
 
         public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
         {
-            if (!IsColumnActive(column)) throw new InvalidOperationException($"Column '{column.Name}' is not active in this row.");
+            if (!IsColumnActive(column))
+                throw new InvalidOperationException($"Column '{column.Name}' is not active in this row.");
             return column.Index < mapper.InputSchema.Count
                 ? input.GetGetter<TValue>(mapper.InputSchema[column.Index])
                 : ScoreGetters.Create<TValue>(mapper._scores, Schema[column.Index], CurrentScores);
@@ -64,7 +68,8 @@ internal sealed class ScoringRowMapper : IRowToRowMapper
 
         protected override void Dispose(bool disposing)
         {
-            if (disposing) input.Dispose();
+            if (disposing)
+                input.Dispose();
             base.Dispose(disposing);
         }
 

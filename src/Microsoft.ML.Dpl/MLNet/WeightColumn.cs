@@ -11,14 +11,15 @@ internal sealed class WeightColumn
     public DataViewSchema.Column Column { get; }
 
     /// <exception cref="ArgumentOutOfRangeException">The column is missing or no number of type float.</exception>
-    public static WeightColumn Find(DataViewSchema schema, string name)
-        => FindIfPresent(schema, name) ?? throw Missing(nameof(schema), name, schema.Select(c => c.Name));
+    public static WeightColumn Find(DataViewSchema schema, string name) =>
+        FindIfPresent(schema, name) ?? throw Missing(nameof(schema), name, schema.Select(c => c.Name));
 
     /// <returns>Null where there is no such column.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The column is no number of type float.</exception>
     public static WeightColumn? FindIfPresent(DataViewSchema schema, string name)
     {
-        if (schema.GetColumnOrNull(name) is not { } column) return null;
+        if (schema.GetColumnOrNull(name) is not { } column)
+            return null;
         return IsSingle(column.Type) ? new WeightColumn(column) : throw Unsuitable(nameof(schema), name, $"{column.Type}");
     }
 
@@ -26,7 +27,8 @@ internal sealed class WeightColumn
     /// <exception cref="ArgumentOutOfRangeException">The column is missing or no number of type float.</exception>
     public static void Check(SchemaShape schema, string name)
     {
-        if (!schema.Any(c => c.Name == name)) throw Missing(nameof(schema), name, schema.Select(c => c.Name));
+        if (!schema.Any(c => c.Name == name))
+            throw Missing(nameof(schema), name, schema.Select(c => c.Name));
         SchemaShape.Column column = schema.First(c => c.Name == name);
         bool isScalar = column.Kind == SchemaShape.Column.VectorKind.Scalar;
         if (!isScalar || column.IsKey || !IsSingle(column.ItemType))
@@ -42,16 +44,24 @@ internal sealed class WeightColumn
         return () =>
         {
             get(ref weight);
-            if (float.IsFinite(weight) && weight >= 0) return weight;
-            throw new InvalidOperationException($"Row {row.Position} (counted from 0): the weight in column '{Column.Name}' is {weight.ToString(CultureInfo.InvariantCulture)}. A weight must be a finite number of at least 0; 0 leaves the row out.");
+            if (float.IsFinite(weight) && weight >= 0)
+                return weight;
+            throw new InvalidOperationException(
+                $"Row {row.Position} (counted from 0): the weight in column '{Column.Name}' is "
+                    + $"{weight.ToString(CultureInfo.InvariantCulture)}. A weight must be a finite number of at least 0; 0 leaves the "
+                    + "row out."
+            );
         };
     }
 
     private static bool IsSingle(DataViewType type) => type is NumberDataViewType number && number == NumberDataViewType.Single;
 
-    private static ArgumentOutOfRangeException Missing(string parameter, string name, IEnumerable<string> present)
-        => new(parameter, $"There is no weight column '{name}'; the columns are: {string.Join(", ", present)}.");
+    private static ArgumentOutOfRangeException Missing(string parameter, string name, IEnumerable<string> present) =>
+        new(parameter, $"There is no weight column '{name}'; the columns are: {string.Join(", ", present)}.");
 
-    private static ArgumentOutOfRangeException Unsuitable(string parameter, string name, string type)
-        => new(parameter, $"Weight column '{name}' is of type {type}. It must be a single float a row: turn it into one with Conversion.ConvertType.");
+    private static ArgumentOutOfRangeException Unsuitable(string parameter, string name, string type) =>
+        new(
+            parameter,
+            $"Weight column '{name}' is of type {type}. It must be a single float a row: turn it into one with Conversion.ConvertType."
+        );
 }

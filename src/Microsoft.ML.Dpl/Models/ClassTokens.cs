@@ -14,7 +14,8 @@ internal static class ClassTokens
     /// <param name="backbone">Knows the vocabulary and the longest text.</param>
     /// <param name="warn">Hears of texts that are cut and of names with control characters.</param>
     /// <returns>[class][token], with start and end</returns>
-    /// <exception cref="InvalidOperationException">Of a name nothing is left for CLIP to read, or it reads two alike, so that no prompt could tell them apart.</exception>
+    /// <exception cref="InvalidOperationException">Of a name nothing is left for CLIP to read, or it reads two alike, so that no prompt
+    /// could tell them apart.</exception>
     public static int[][] Of(LabelClasses classes, string template, ClipBackbone backbone, Action<string> warn)
     {
         ClipTokenizer tokenizer = backbone.CreateTokenizer();
@@ -23,17 +24,36 @@ internal static class ClassTokens
         for (int i = 0; i < texts.Length; i++)
         {
             string name = classes.Names[i].Replace('_', ' ');
-            if (ClipText.Clean(name).Length == 0) throw new InvalidOperationException($"Of the class name {Shown(classes.Names[i])} nothing is left for CLIP to read: give the class a name in words.");
-            if (name.Any(c => char.IsControl(c) && !char.IsWhiteSpace(c))) warn($"The class name {Shown(classes.Names[i])} has control characters, which CLIP takes for part of the name; remove them from the labels.");
+            if (ClipText.Clean(name).Length == 0)
+                throw new InvalidOperationException(
+                    $"Of the class name {Shown(classes.Names[i])} nothing is left for CLIP to read: give the class a name in words."
+                );
+            if (name.Any(c => char.IsControl(c) && !char.IsWhiteSpace(c)))
+                warn(
+                    $"The class name {Shown(classes.Names[i])} has control characters, which CLIP takes for part of the name; remove "
+                        + "them from the labels."
+                );
             texts[i] = tokenizer.Encode(template.Replace("{}", name, StringComparison.Ordinal), backbone.Config.ContextLength, out cut[i]);
-            if (cut[i]) warn($"The text of class {Shown(classes.Names[i])} is longer than CLIP's {backbone.Config.ContextLength} tokens; what lies beyond them is not read.");
+            if (cut[i])
+                warn(
+                    $"The text of class {Shown(classes.Names[i])} is longer than CLIP's {backbone.Config.ContextLength} tokens; what "
+                        + "lies beyond them is not read."
+                );
         }
-        if (Enumerable.Range(0, texts.Length).GroupBy(i => string.Join(' ', texts[i])).FirstOrDefault(group => group.Count() > 1) is { } same)
+        if (
+            Enumerable.Range(0, texts.Length).GroupBy(i => string.Join(' ', texts[i])).FirstOrDefault(group => group.Count() > 1) is
+            { } same
+        )
         {
             string why = same.Any(i => cut[i])
-                ? $"They are longer than CLIP's {backbone.Config.ContextLength} tokens and alike up to there: shorten the names or the template."
-                : "Case, underscores, and kinds and numbers of spaces make no difference to CLIP: if they mean one class, give its rows one label; if not, rename all but one.";
-            throw new InvalidOperationException($"CLIP reads the same text for the classes {string.Join(", ", same.Select(i => Shown(classes.Names[i])))} and cannot tell them apart. {why}");
+                ? $"They are longer than CLIP's {backbone.Config.ContextLength} tokens and alike up to there: shorten the names or "
+                    + "the template."
+                : "Case, underscores, and kinds and numbers of spaces make no difference to CLIP: if they mean one class, give its "
+                    + "rows one label; if not, rename all but one.";
+            throw new InvalidOperationException(
+                $"CLIP reads the same text for the classes {string.Join(", ", same.Select(i => Shown(classes.Names[i])))} and cannot "
+                    + $"tell them apart. {why}"
+            );
         }
         return texts;
     }
@@ -44,9 +64,12 @@ internal static class ClassTokens
         var shown = new StringBuilder("'");
         foreach (char c in name)
         {
-            bool isVisible = c == ' ' || !(char.IsWhiteSpace(c) || char.GetUnicodeCategory(c) is UnicodeCategory.Control or UnicodeCategory.Format);
-            if (isVisible) shown.Append(c);
-            else shown.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:X4}");
+            bool isVisible =
+                c == ' ' || !(char.IsWhiteSpace(c) || char.GetUnicodeCategory(c) is UnicodeCategory.Control or UnicodeCategory.Format);
+            if (isVisible)
+                shown.Append(c);
+            else
+                shown.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:X4}");
         }
         return shown.Append('\'').ToString();
     }

@@ -13,29 +13,44 @@ internal enum CarriedParts
     Clip,
 }
 
-/// <summary>The entries of a model zip that carry CLIP: Hugging Face's configuration and vocabulary, and the weights as they are computed with.</summary>
+/// <summary>The entries of a model zip that carry CLIP: Hugging Face's configuration and vocabulary, and the weights as they are computed
+/// with.</summary>
 internal sealed class ClipEntries : IDisposable
 {
-    internal const string Config = "clip.config.json", Preprocessor = "clip.preprocessor_config.json", Image = "clip.image.safetensors",
-        Vocabulary = "clip.vocab.json", Merges = "clip.merges.txt", Text = "clip.text.safetensors";
+    internal const string Config = "clip.config.json",
+        Preprocessor = "clip.preprocessor_config.json",
+        Image = "clip.image.safetensors",
+        Vocabulary = "clip.vocab.json",
+        Merges = "clip.merges.txt",
+        Text = "clip.text.safetensors";
 
     private readonly Lease<VisionWeights>? _vision;
     private readonly Lease<TextWeights>? _text;
 
     private ClipEntries(ClipBackbone backbone, CarriedParts parts, Device device)
     {
-        if (parts == CarriedParts.None) return;
-        byte[] config = ClipJson.Of(backbone.Config), preprocessor = ClipJson.Of(backbone.CreateImageProcessor().Config);
+        if (parts == CarriedParts.None)
+            return;
+        byte[] config = ClipJson.Of(backbone.Config),
+            preprocessor = ClipJson.Of(backbone.CreateImageProcessor().Config);
         _vision = backbone.RentVision(device);
-        Streams = [(Config, writer => writer.Write(config)), (Preprocessor, writer => writer.Write(preprocessor)), (Image, writer => FoldedWeights.Write(writer.BaseStream, _vision.Value))];
-        if (parts != CarriedParts.Clip) return;
+        Streams =
+        [
+            (Config, writer => writer.Write(config)),
+            (Preprocessor, writer => writer.Write(preprocessor)),
+            (Image, writer => FoldedWeights.Write(writer.BaseStream, _vision.Value)),
+        ];
+        if (parts != CarriedParts.Clip)
+            return;
         try
         {
             ClipVocabulary vocabulary = backbone.ReadVocabulary();
             _text = backbone.RentText(CPU);
             Streams =
             [
-                .. Streams, (Vocabulary, writer => vocabulary.WriteIds(writer.BaseStream)), (Merges, writer => vocabulary.WriteMerges(writer.BaseStream)),
+                .. Streams,
+                (Vocabulary, writer => vocabulary.WriteIds(writer.BaseStream)),
+                (Merges, writer => vocabulary.WriteMerges(writer.BaseStream)),
                 (Text, writer => FoldedWeights.Write(writer.BaseStream, _text.Value)),
             ];
         }
@@ -49,7 +64,8 @@ internal sealed class ClipEntries : IDisposable
     /// <summary>For <see cref="ModelZip.Write"/>.</summary>
     public IReadOnlyList<(string Name, Action<BinaryWriter> Write)> Streams { get; } = [];
 
-    /// <summary>What is to be written; the weights are rented until disposal, so what is missing is known before a byte is written.</summary>
+    /// <summary>What is to be written; the weights are rented until disposal, so what is missing is known before a byte is
+    /// written.</summary>
     /// <param name="backbone">The CLIP.</param>
     /// <param name="parts">What of it.</param>
     /// <param name="device">Where the image tower is in use.</param>
@@ -65,14 +81,26 @@ internal sealed class ClipEntries : IDisposable
     public static ClipBackbone Read(ModelReader reader, BackboneReference reference, CarriedParts parts)
     {
         ClipConfig config = ClipConfigReader.Parse(ReadBytes(reader, Config), Config);
-        ClipImageProcessorConfig preprocessor = ClipImageProcessorConfig.Parse(ReadBytes(reader, Preprocessor), Preprocessor, config.ImageSize);
-        ClipVocabulary? vocabulary = parts == CarriedParts.Clip
-            ? ClipVocabulary.ReadHuggingFace(new MemoryStream(ReadBytes(reader, Vocabulary)), Vocabulary, new MemoryStream(ReadBytes(reader, Merges)), Merges)
-            : null;
+        ClipImageProcessorConfig preprocessor = ClipImageProcessorConfig.Parse(
+            ReadBytes(reader, Preprocessor),
+            Preprocessor,
+            config.ImageSize
+        );
+        ClipVocabulary? vocabulary =
+            parts == CarriedParts.Clip
+                ? ClipVocabulary.ReadHuggingFace(
+                    new MemoryStream(ReadBytes(reader, Vocabulary)),
+                    Vocabulary,
+                    new MemoryStream(ReadBytes(reader, Merges)),
+                    Merges
+                )
+                : null;
         VisionWeights vision = ModelZip.ReadStream(reader, Image, stream => FoldedWeights.ReadVision(stream.BaseStream, Image, config));
         try
         {
-            (TextWeights, ClipVocabulary)? text = vocabulary is null ? null : (ModelZip.ReadStream(reader, Text, stream => FoldedWeights.ReadText(stream.BaseStream, Text, config)), vocabulary);
+            (TextWeights, ClipVocabulary)? text = vocabulary is null
+                ? null
+                : (ModelZip.ReadStream(reader, Text, stream => FoldedWeights.ReadText(stream.BaseStream, Text, config)), vocabulary);
             return new ClipBackbone(reference.Name, config, new CarriedClip(reference.Sha256, preprocessor, vision, text));
         }
         catch
@@ -89,9 +117,9 @@ internal sealed class ClipEntries : IDisposable
     }
 
     private static byte[] ReadBytes(ModelReader reader, string name) => ModelZip.ReadStream(reader, name, stream =>
-    {
-        using var bytes = new MemoryStream();
-        stream.BaseStream.CopyTo(bytes);
-        return bytes.ToArray();
-    });
+        {
+            using var bytes = new MemoryStream();
+            stream.BaseStream.CopyTo(bytes);
+            return bytes.ToArray();
+        });
 }

@@ -6,7 +6,8 @@ public enum DplModelContents
     /// <summary>Prompts and class features, a few hundred KiB. CLIP must be at hand where the model is loaded.</summary>
     PromptsOnly,
 
-    /// <summary>CLIP's image tower too, so that the model predicts without CLIP's folder: some 330 MiB for ViT-B/16. New classes and words for prompts need the text branch and are refused after loading.</summary>
+    /// <summary>CLIP's image tower too, so that the model predicts without CLIP's folder: some 330 MiB for ViT-B/16. New classes and words
+    /// for prompts need the text branch and are refused after loading.</summary>
     WithImageTower,
 
     /// <summary>The whole CLIP, its vocabulary included: some 570 MiB for ViT-B/16. Everything works without CLIP's folder.</summary>

@@ -6,7 +6,8 @@ using Microsoft.ML.Dpl.Runtime;
 namespace Microsoft.ML.Dpl;
 
 /// <summary>What a model zip says of itself, read without its CLIP and without libtorch.</summary>
-/// <param name="ClassNames">The classes in the order of the scores; null in zips of earlier versions, whose classes are known once the model is loaded.</param>
+/// <param name="ClassNames">The classes in the order of the scores; null in zips of earlier versions, whose classes are known once the
+/// model is loaded.</param>
 /// <param name="Configuration">Context lengths per layer.</param>
 /// <param name="Template">The text of a class; <c>{}</c> stands for its name.</param>
 /// <param name="Search">How the search came to the configuration; null where it was given.</param>
@@ -20,8 +21,20 @@ namespace Microsoft.ML.Dpl;
 /// <param name="MLNetVersion">The version of ML.NET that wrote the zip; null where it does not say.</param>
 /// <param name="Entries">The zip's entries of this model, without the folder they lie in.</param>
 public sealed record DplModelInfo(
-    IReadOnlyList<string>? ClassNames, PromptConfiguration Configuration, string Template, DplSearchReport? Search, double? ValidationAccuracy, bool WasCancelled, DplModelContents Contents,
-    string BackboneName, string BackboneSha256, string? BackboneLocation, string? ImageFolder, string? MLNetVersion, IReadOnlyList<DplModelEntry> Entries)
+    IReadOnlyList<string>? ClassNames,
+    PromptConfiguration Configuration,
+    string Template,
+    DplSearchReport? Search,
+    double? ValidationAccuracy,
+    bool WasCancelled,
+    DplModelContents Contents,
+    string BackboneName,
+    string BackboneSha256,
+    string? BackboneLocation,
+    string? ImageFolder,
+    string? MLNetVersion,
+    IReadOnlyList<DplModelEntry> Entries
+)
 {
     private const string VersionEntry = "Version.txt";
     private const long LongestVersion = 1024;
@@ -29,7 +42,8 @@ public sealed record DplModelInfo(
     /// <summary>Whether the fit's numbers went wrong and this is the best it had before.</summary>
     public bool HasDiverged { get; init; }
 
-    /// <summary>Whether images are turned and mirrored as their files ask; see <see cref="DplTrainer.Options.ApplyExifOrientation"/>.</summary>
+    /// <summary>Whether images are turned and mirrored as their files ask; see
+    /// <see cref="DplTrainer.Options.ApplyExifOrientation"/>.</summary>
     public bool ApplyExifOrientation { get; init; }
 
     /// <summary>The most pixels an image file may have; see <see cref="DplTrainer.Options.MaxImagePixels"/>.</summary>
@@ -52,32 +66,60 @@ public sealed record DplModelInfo(
         catch (Exception e) when (e is InvalidDataException or EndOfStreamException && !e.Message.Contains(shown, StringComparison.Ordinal))
         {
             // Neither what the zip reader says nor what dpl.json's says names the file.
-            throw new InvalidDataException($"'{shown}' is no zip of a model that ML.NET saved, or it is cut short or damaged: {e.Message}", e);
+            throw new InvalidDataException(
+                $"'{shown}' is no zip of a model that ML.NET saved, or it is cut short or damaged: {e.Message}",
+                e
+            );
         }
     }
 
     private static DplModelInfo Read(ZipArchive zip, string shown)
     {
-        ZipArchiveEntry description = zip.Entries.Where(entry => entry.Name == ModelZip.DescriptionEntry).MinBy(entry => entry.FullName, StringComparer.Ordinal)
-            ?? throw new InvalidDataException($"'{shown}' has no entry {ModelZip.DescriptionEntry}, so it holds no model of Differentiable Prompt Learning.");
+        ZipArchiveEntry description = zip.Entries.Where(entry => entry.Name == ModelZip.DescriptionEntry)
+            .MinBy(entry => entry.FullName, StringComparer.Ordinal)
+            ?? throw new InvalidDataException(
+                $"'{shown}' has no entry {ModelZip.DescriptionEntry}, so it holds no model of Differentiable Prompt Learning."
+            );
         if (description.Length > ModelZip.LargestSizeOf(ModelZip.DescriptionEntry))
-            throw new InvalidDataException($"The entry {ModelZip.DescriptionEntry} of '{shown}' is {description.Length} bytes long, which no model's is. Copy or save the model again.");
+            throw new InvalidDataException(
+                $"The entry {ModelZip.DescriptionEntry} of '{shown}' is {description.Length} bytes long, which no model's is. Copy or "
+                    + "save the model again."
+            );
         string folder = description.FullName[..^description.Name.Length];
         return Of(
             ModelDescription.FromJson(Text(description)),
-            zip.Entries.FirstOrDefault(entry => entry.Name == VersionEntry) is { Length: < LongestVersion } version ? ShownText.Of(Text(version).Trim()) : null,
-            [.. zip.Entries.Where(entry => entry.FullName.StartsWith(folder, StringComparison.Ordinal)).Select(entry => new DplModelEntry(entry.FullName[folder.Length..], entry.Length, entry.CompressedLength))]);
+            zip.Entries.FirstOrDefault(entry => entry.Name == VersionEntry) is { Length: < LongestVersion } version
+                ? ShownText.Of(Text(version).Trim())
+                : null,
+            [
+                .. zip
+                    .Entries.Where(entry => entry.FullName.StartsWith(folder, StringComparison.Ordinal))
+                    .Select(entry => new DplModelEntry(entry.FullName[folder.Length..], entry.Length, entry.CompressedLength)),
+            ]
+        );
     }
 
-    private static DplModelInfo Of(ModelDescription model, string? version, IReadOnlyList<DplModelEntry> entries) => new(
-        model.ClassNames, new PromptConfiguration(model.TextLengths, model.ImageLengths), model.Template, model.Search is { } search ? search.ToReport() : null,
-        model.ValidationAccuracy, model.WasCancelled, model.Contents,
-        model.Backbone.Name, model.Backbone.Sha256, model.Backbone.Location, model.ImageFolder, version, entries)
-    {
-        HasDiverged = model.HasDiverged,
-        ApplyExifOrientation = model.ApplyExifOrientation,
-        MaxImagePixels = model.Reading.MaximumPixels,
-    };
+    private static DplModelInfo Of(ModelDescription model, string? version, IReadOnlyList<DplModelEntry> entries) =>
+        new(
+            model.ClassNames,
+            new PromptConfiguration(model.TextLengths, model.ImageLengths),
+            model.Template,
+            model.Search is { } search ? search.ToReport() : null,
+            model.ValidationAccuracy,
+            model.WasCancelled,
+            model.Contents,
+            model.Backbone.Name,
+            model.Backbone.Sha256,
+            model.Backbone.Location,
+            model.ImageFolder,
+            version,
+            entries
+        )
+        {
+            HasDiverged = model.HasDiverged,
+            ApplyExifOrientation = model.ApplyExifOrientation,
+            MaxImagePixels = model.Reading.MaximumPixels,
+        };
 
     private static string Text(ZipArchiveEntry entry)
     {

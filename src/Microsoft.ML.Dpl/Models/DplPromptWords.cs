@@ -11,7 +11,8 @@ public enum DplWordDistance
 }
 
 /// <summary>A word or a piece of one near a prompt row.</summary>
-/// <param name="Word">As text. A piece that other pieces follow ends with <c>…</c>; CLIP's marks of a text's beginning and end are <c>&lt;|startoftext|&gt;</c> and <c>&lt;|endoftext|&gt;</c>.</param>
+/// <param name="Word">As text. A piece that other pieces follow ends with <c>…</c>; CLIP's marks of a text's beginning and end are
+/// <c>&lt;|startoftext|&gt;</c> and <c>&lt;|endoftext|&gt;</c>.</param>
 /// <param name="Distance">As the chosen <see cref="DplWordDistance"/> measures it.</param>
 public sealed record DplNearWord(string Word, float Distance);
 

@@ -10,20 +10,22 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl;
 
 /// <summary>
-/// Trained prompts by themselves, as arrays that Python reads and writes: one safetensors file or a folder of .npy files. With a CLIP and class names they make a model again,
-/// see <see cref="DplCatalog.DifferentiablePromptModel"/>.
+/// Trained prompts by themselves, as arrays that Python reads and writes: one safetensors file or a folder of .npy files. With a CLIP and
+/// class names they make a model again, see <see cref="DplCatalog.DifferentiablePromptModel"/>.
 /// </summary>
 /// <remarks>
-/// <para>Arrays, by name: <c>text.{layer}</c> and <c>image.{layer}</c>, [length, width], layers from 0, none where the length is 0; <c>class_features</c>, [classes, embedding];
+/// <para>Arrays, by name: <c>text.{layer}</c> and <c>image.{layer}</c>, [length, width], layers from 0, none where the length is 0;
+/// <c>class_features</c>, [classes, embedding];
 /// <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers, candidates].</para>
-/// <para>Texts: <c>configuration</c> (<c>text 6 4 0 | image 0 2 6</c>), <c>classes</c> (a JSON list), <c>template</c>, <c>backbone</c>, <c>backbone_sha256</c>, <c>candidates</c>, <c>label</c>.
-/// All of them may be missing from files made elsewhere.</para>
+/// <para>Texts: <c>configuration</c> (<c>text 6 4 0 | image 0 2 6</c>), <c>classes</c> (a JSON list), <c>template</c>, <c>backbone</c>,
+/// <c>backbone_sha256</c>, <c>candidates</c>, <c>label</c>. All of them may be missing from files made elsewhere.</para>
 /// </remarks>
 /// <param name="Text">One [length, width] per text layer, null where the length is 0.</param>
 /// <param name="Image">The same for the image layers.</param>
 public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnlyList<float[,]?> Image)
 {
-    /// <summary>Prompt rows per layer. Where a file does not say how many layers there are, it ends with the last layer that has a prompt.</summary>
+    /// <summary>Prompt rows per layer. Where a file does not say how many layers there are, it ends with the last layer that has a
+    /// prompt.</summary>
     /// <exception cref="ArgumentException">A branch has no layer, or a length is out of range.</exception>
     public PromptConfiguration Configuration => new(Lengths(Text), Lengths(Image));
 
@@ -36,11 +38,13 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
     /// <summary>Name of the CLIP that the prompts were trained on; null: not known.</summary>
     public string? BackboneName { get; init; }
 
-    /// <summary>SHA-256 of that CLIP's weights, as <see cref="ClipBackbone.Sha256"/> gives it. Null: any CLIP of the right shape will do.</summary>
+    /// <summary>SHA-256 of that CLIP's weights, as <see cref="ClipBackbone.Sha256"/> gives it. Null: any CLIP of the right shape will
+    /// do.</summary>
     public string? BackboneSha256 { get; init; }
 
     /// <summary>
-    /// [classes, embedding]: the classes' text features with these prompts, as unit rows. To look at only: a model made of the prompts computes them anew. Null where there are none.
+    /// [classes, embedding]: the classes' text features with these prompts, as unit rows. To look at only: a model made of the prompts
+    /// computes them anew. Null where there are none.
     /// </summary>
     public float[,]? ClassFeatures { get; init; }
 
@@ -66,24 +70,30 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
         foreach (var (branch, layers) in new[] { (TextPrefix, Text), (ImagePrefix, Image) })
         {
             for (int layer = 0; layer < layers.Count; layer++)
-                if (layers[layer] is { Length: > 0 } rows) tensors[string.Create(CultureInfo.InvariantCulture, $"{branch}{layer}")] = NativeTensor.From(rows);
+                if (layers[layer] is { Length: > 0 } rows)
+                    tensors[string.Create(CultureInfo.InvariantCulture, $"{branch}{layer}")] = NativeTensor.From(rows);
         }
-        if (ClassFeatures is not null) tensors[ClassFeaturesName] = NativeTensor.From(ClassFeatures);
+        if (ClassFeatures is not null)
+            tensors[ClassFeaturesName] = NativeTensor.From(ClassFeatures);
         if (Alphas is not null)
         {
             Alphas.AddTo(tensors, out string candidates);
             texts[AlphaHistory.CandidatesName] = candidates;
         }
-        if (ClassNames is not null) texts[ClassesName] = JsonSerializer.Serialize(ClassNames, Readable);
-        if (BackboneName is not null) texts[BackboneNameName] = BackboneName;
-        if (BackboneSha256 is not null) texts[BackboneSha256Name] = BackboneSha256;
-        if (Label is (var kind, var valueType)) texts[LabelName] = kind == LabelKind.Text ? TextLabel : $"{KeyLabel} {valueType}";
+        if (ClassNames is not null)
+            texts[ClassesName] = JsonSerializer.Serialize(ClassNames, Readable);
+        if (BackboneName is not null)
+            texts[BackboneNameName] = BackboneName;
+        if (BackboneSha256 is not null)
+            texts[BackboneSha256Name] = BackboneSha256;
+        if (Label is (var kind, var valueType))
+            texts[LabelName] = kind == LabelKind.Text ? TextLabel : $"{KeyLabel} {valueType}";
         ArrayFiles.Write(path, tensors, texts);
     }
 
     /// <summary>
-    /// Reads what <see cref="Save"/> writes, or what was made elsewhere: without the texts the lengths follow from the arrays, and <c>prompts.</c> may stand before an array's name.
-    /// Other arrays are passed over.
+    /// Reads what <see cref="Save"/> writes, or what was made elsewhere: without the texts the lengths follow from the arrays, and
+    /// <c>prompts.</c> may stand before an array's name. Other arrays are passed over.
     /// </summary>
     /// <param name="path">A .safetensors file or a folder of .npy files.</param>
     /// <exception cref="FileNotFoundException">There is nothing at <paramref name="path"/>.</exception>

@@ -17,29 +17,59 @@ namespace Microsoft.ML.Dpl.Models;
 /// <param name="Search">The alphas' history; null where the lengths were given.</param>
 /// <param name="ImageFolder">Where relative paths of images start; null: the current folder.</param>
 /// <param name="WasCancelled">Whether the fit was cut short; false in zips from before it was kept.</param>
-/// <param name="HasDiverged">Whether the fit's numbers went wrong and this is what it had before; false in zips from before it was kept.</param>
+/// <param name="HasDiverged">Whether the fit's numbers went wrong and this is what it had before; false in zips from before it was
+/// kept.</param>
 /// <param name="Carries">What of CLIP lies in the zip; nothing in zips from before there was a choice.</param>
-/// <param name="ApplyExifOrientation">Whether images are turned and mirrored as their files ask; false in zips from before there was a choice.</param>
+/// <param name="ApplyExifOrientation">Whether images are turned and mirrored as their files ask; false in zips from before there was a
+/// choice.</param>
 /// <param name="MaxImagePixels">The most pixels an image may have; null in zips from before it was kept: the default.</param>
-/// <param name="ClassNames">The classes, for whoever reads this text alone; the main stream has them for loading. Null in zips from before they were kept here.</param>
+/// <param name="ClassNames">The classes, for whoever reads this text alone; the main stream has them for loading. Null in zips from before
+/// they were kept here.</param>
 internal sealed record ModelDescription(
-    BackboneReference Backbone, string Template, IReadOnlyList<int> TextLengths, IReadOnlyList<int> ImageLengths, double? ValidationAccuracy, SearchResult? Search,
-    string? ImageFolder = null, bool WasCancelled = false, bool HasDiverged = false, CarriedParts Carries = CarriedParts.None, bool ApplyExifOrientation = false, long? MaxImagePixels = null,
-    IReadOnlyList<string>? ClassNames = null)
+    BackboneReference Backbone,
+    string Template,
+    IReadOnlyList<int> TextLengths,
+    IReadOnlyList<int> ImageLengths,
+    double? ValidationAccuracy,
+    SearchResult? Search,
+    string? ImageFolder = null,
+    bool WasCancelled = false,
+    bool HasDiverged = false,
+    CarriedParts Carries = CarriedParts.None,
+    bool ApplyExifOrientation = false,
+    long? MaxImagePixels = null,
+    IReadOnlyList<string>? ClassNames = null
+)
 {
-    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true, Converters = { new JsonStringEnumConverter<CarriedParts>(JsonNamingPolicy.CamelCase) } };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        WriteIndented = true,
+        Converters = { new JsonStringEnumConverter<CarriedParts>(JsonNamingPolicy.CamelCase) },
+    };
 
     /// <summary>What of CLIP lies in the zip.</summary>
     [JsonIgnore]
-    public DplModelContents Contents
-        => Carries switch { CarriedParts.ImageTower => DplModelContents.WithImageTower, CarriedParts.Clip => DplModelContents.WithClip, _ => DplModelContents.PromptsOnly };
+    public DplModelContents Contents =>
+        Carries switch
+        {
+            CarriedParts.ImageTower => DplModelContents.WithImageTower,
+            CarriedParts.Clip => DplModelContents.WithClip,
+            _ => DplModelContents.PromptsOnly,
+        };
 
     /// <summary>How the model's images are read.</summary>
     [JsonIgnore]
     public ImageReading Reading => new(ImageFolder, MaxImagePixels ?? ImageDecoder.DefaultMaximumPixels, ApplyExifOrientation);
 
     /// <summary>The same with images read that way.</summary>
-    public ModelDescription With(ImageReading reading) => this with { ImageFolder = reading.BaseFolder, MaxImagePixels = reading.MaximumPixels, ApplyExifOrientation = reading.ApplyExifOrientation };
+    public ModelDescription With(ImageReading reading) =>
+        this with
+        {
+            ImageFolder = reading.BaseFolder,
+            MaxImagePixels = reading.MaximumPixels,
+            ApplyExifOrientation = reading.ApplyExifOrientation,
+        };
 
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
@@ -55,17 +85,40 @@ internal sealed record ModelDescription(
         {
             throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip cannot be read: {e.Message}", e);
         }
-        if (description is not { Backbone: { Name: not null, Sha256: not null }, TextLengths: not null, ImageLengths: not null, Template: not null })
-            throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip lacks the backbone, the template or the lengths. Save the model again.");
-        if (!Enum.IsDefined(description.Carries)) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip says that it carries {(int)description.Carries}, which is not known. Update the package, or save the model again.");
+        if (
+            description
+            is not { Backbone: { Name: not null, Sha256: not null }, TextLengths: not null, ImageLengths: not null, Template: not null }
+        )
+            throw new InvalidDataException(
+                $"{ModelZip.DescriptionEntry} of the model zip lacks the backbone, the template or the lengths. Save the model again."
+            );
+        if (!Enum.IsDefined(description.Carries))
+            throw new InvalidDataException(
+                $"{ModelZip.DescriptionEntry} of the model zip says that it carries {(int)description.Carries}, which is not known. "
+                    + "Update the package, or save the model again."
+            );
         foreach (int length in description.TextLengths.Concat(description.ImageLengths))
-            if (length is < 0 or > LayerPrompt.MaximumLength) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip holds a context length of {length}. Save the model again.");
-        if (description.TextLengths.Count == 0 || description.ImageLengths.Count == 0) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip has no lengths for a branch. Save the model again.");
-        if (description.Template.Split("{}").Length != 2) throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again.");
+            if (length is < 0 or > LayerPrompt.MaximumLength)
+                throw new InvalidDataException(
+                    $"{ModelZip.DescriptionEntry} of the model zip holds a context length of {length}. Save the model again."
+                );
+        if (description.TextLengths.Count == 0 || description.ImageLengths.Count == 0)
+            throw new InvalidDataException(
+                $"{ModelZip.DescriptionEntry} of the model zip has no lengths for a branch. Save the model again."
+            );
+        if (description.Template.Split("{}").Length != 2)
+            throw new InvalidDataException(
+                $"{ModelZip.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again."
+            );
         if (description.MaxImagePixels is long pixels && (pixels < 1 || pixels > ImageDecoder.LargestMaximumPixels))
-            throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip allows images of {pixels} pixels, where 1 to {ImageDecoder.LargestMaximumPixels} are possible. Save the model again.");
+            throw new InvalidDataException(
+                $"{ModelZip.DescriptionEntry} of the model zip allows images of {pixels} pixels, where 1 to "
+                    + $"{ImageDecoder.LargestMaximumPixels} are possible. Save the model again."
+            );
         if (description.Search is { } search && !IsComplete(search, description))
-            throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip holds an incomplete search. Save the model again.");
+            throw new InvalidDataException(
+                $"{ModelZip.DescriptionEntry} of the model zip holds an incomplete search. Save the model again."
+            );
         return description;
     }
 
@@ -74,14 +127,21 @@ internal sealed record ModelDescription(
     public void RequireLayers(int text, int image)
     {
         if (TextLengths.Count != text || ImageLengths.Count != image)
-            throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip has lengths for {TextLengths.Count} text and {ImageLengths.Count} image layers, but the backbone has {text} and {image}. Save the model again.");
+            throw new InvalidDataException(
+                $"{ModelZip.DescriptionEntry} of the model zip has lengths for {TextLengths.Count} text and {ImageLengths.Count} "
+                    + $"image layers, but the backbone has {text} and {image}. Save the model again."
+            );
     }
 
-    private static bool IsComplete(SearchResult search, ModelDescription description)
-        => search is { Candidates.Count: > 0, Epochs.Count: > 0 }
-            && search.Epochs.All(epoch => IsComplete(epoch?.Alphas?.Image, description.ImageLengths.Count, search.Candidates.Count) && IsComplete(epoch!.Alphas.Text, description.TextLengths.Count, search.Candidates.Count));
+    private static bool IsComplete(SearchResult search, ModelDescription description) =>
+        search is { Candidates.Count: > 0, Epochs.Count: > 0 }
+        && search.Epochs.All(epoch =>
+            IsComplete(epoch?.Alphas?.Image, description.ImageLengths.Count, search.Candidates.Count)
+            && IsComplete(epoch!.Alphas.Text, description.TextLengths.Count, search.Candidates.Count)
+        );
 
-    private static bool IsComplete(float[][]? alphas, int layers, int candidates) => alphas?.Length == layers && alphas.All(layer => layer?.Length == candidates);
+    private static bool IsComplete(float[][]? alphas, int layers, int candidates) =>
+        alphas?.Length == layers && alphas.All(layer => layer?.Length == candidates);
 }
 
 /// <summary>How a saved model names its CLIP.</summary>
@@ -93,6 +153,11 @@ internal sealed record BackboneReference(string Name, string Sha256, string? Loc
 {
     /// <summary>Names a CLIP; its weights are hashed where they were not yet.</summary>
     /// <exception cref="IOException">A weights file is gone or has changed.</exception>
-    public static BackboneReference To(ClipBackbone backbone)
-        => new(backbone.Name, backbone.Sha256, backbone.Location, backbone.Files is { IsOpenAILayout: true } files ? files.VocabularyPath : null);
+    public static BackboneReference To(ClipBackbone backbone) =>
+        new(
+            backbone.Name,
+            backbone.Sha256,
+            backbone.Location,
+            backbone.Files is { IsOpenAILayout: true } files ? files.VocabularyPath : null
+        );
 }

@@ -9,7 +9,13 @@ namespace Microsoft.ML.Dpl.Models;
 /// <param name="ScoreColumnName">The added column with the probabilities.</param>
 /// <param name="BatchSize">Images a forward pass, at least 1.</param>
 /// <param name="Classes">The classes, in score order.</param>
-internal sealed record ModelFace(string ImageColumnName, string PredictedLabelColumnName, string ScoreColumnName, int BatchSize, LabelClasses Classes);
+internal sealed record ModelFace(
+    string ImageColumnName,
+    string PredictedLabelColumnName,
+    string ScoreColumnName,
+    int BatchSize,
+    LabelClasses Classes
+);
 
 /// <summary>The content of our folder in an ML.NET model zip.</summary>
 internal static class ModelZip
@@ -17,16 +23,20 @@ internal static class ModelZip
     /// <summary>The entry that a person can read: method, options, chosen configuration, backbone.</summary>
     public const string DescriptionEntry = "dpl.json";
 
-    private const long LargestText = 1 << 28, LargestConfiguration = 1 << 20, LargestVocabulary = 1 << 28;
+    private const long LargestText = 1 << 28,
+        LargestConfiguration = 1 << 20,
+        LargestVocabulary = 1 << 28;
 
-    /// <summary>The most bytes that an entry is read to, whatever it claims to hold; null where its content says that, as it does for weights.</summary>
-    public static long? LargestSizeOf(string entry) => entry switch
-    {
-        DescriptionEntry => LargestText,
-        ClipEntries.Config or ClipEntries.Preprocessor => LargestConfiguration,
-        ClipEntries.Vocabulary or ClipEntries.Merges => LargestVocabulary,
-        _ => null,
-    };
+    /// <summary>The most bytes that an entry is read to, whatever it claims to hold; null where its content says that, as it does for
+    /// weights.</summary>
+    public static long? LargestSizeOf(string entry) =>
+        entry switch
+        {
+            DescriptionEntry => LargestText,
+            ClipEntries.Config or ClipEntries.Preprocessor => LargestConfiguration,
+            ClipEntries.Vocabulary or ClipEntries.Merges => LargestVocabulary,
+            _ => null,
+        };
 
     // *** Binary format ***
     // main stream (Model.key):
@@ -49,8 +59,14 @@ internal static class ModelZip
     /// <param name="turnsImages">Whether only readers that turn images as their files ask may read it.</param>
     /// <param name="streams">Written one after another, each through a temporary file.</param>
     public static void Write(
-        ModelSaveContext context, string loaderSignature, Assembly loaderAssembly,
-        ModelFace face, string json, bool turnsImages, params (string Name, Action<BinaryWriter> Write)[] streams)
+        ModelSaveContext context,
+        string loaderSignature,
+        Assembly loaderAssembly,
+        ModelFace face,
+        string json,
+        bool turnsImages,
+        params (string Name, Action<BinaryWriter> Write)[] streams
+    )
     {
         ModelWriter writer = MLNetInternals.BeginSave(context, loaderSignature, loaderAssembly, turnsImages);
         writer.Write(face.ImageColumnName);
@@ -60,9 +76,11 @@ internal static class ModelZip
         writer.Write((int)face.Classes.Kind);
         writer.Write(KeyValueAnnotation.CodeOf(face.Classes.ValueType));
         writer.Write(face.Classes.Count);
-        foreach (string name in face.Classes.Names) writer.Write(name);
+        foreach (string name in face.Classes.Names)
+            writer.Write(name);
         writer.WriteText(DescriptionEntry, text => text.Write(json));
-        foreach ((string name, Action<BinaryWriter> write) in streams) writer.WriteBinary(name, write);
+        foreach ((string name, Action<BinaryWriter> write) in streams)
+            writer.WriteBinary(name, write);
     }
 
     /// <exception cref="InvalidDataException">A value is outside its range, or the stream is cut short.</exception>
@@ -75,23 +93,33 @@ internal static class ModelZip
         catch (Exception e) when (e is EndOfStreamException or FormatException or InvalidOperationException or ArgumentException)
         {
             // ML.NET's reader of strings and the check of class names speak of other causes.
-            throw new InvalidDataException($"The columns and classes of the model zip cannot be read: {e.Message} Copy or save the model again.", e);
+            throw new InvalidDataException(
+                $"The columns and classes of the model zip cannot be read: {e.Message} Copy or save the model again.",
+                e
+            );
         }
     }
 
     private static ModelFace ReadCheckedFace(ModelReader reader)
     {
-        string image = reader.ReadNonEmptyString(), predicted = reader.ReadNonEmptyString(), score = reader.ReadNonEmptyString();
+        string image = reader.ReadNonEmptyString(),
+            predicted = reader.ReadNonEmptyString(),
+            score = reader.ReadNonEmptyString();
         int batchSize = reader.ReadInt32();
-        if (batchSize < 1) throw Damaged($"a batch size of {batchSize}");
+        if (batchSize < 1)
+            throw Damaged($"a batch size of {batchSize}");
         var kind = (LabelKind)reader.ReadInt32();
-        if (!Enum.IsDefined(kind)) throw Damaged($"the unknown label kind {(int)kind}");
+        if (!Enum.IsDefined(kind))
+            throw Damaged($"the unknown label kind {(int)kind}");
         var valueType = KeyValueAnnotation.TypeOf(reader.ReadInt32());
         int count = reader.ReadInt32();
-        if (count < 1) throw Damaged($"{count} classes");
+        if (count < 1)
+            throw Damaged($"{count} classes");
         var names = new List<string>();
-        for (int i = 0; i < count; i++) names.Add(reader.ReadNonEmptyString());
-        if (!KeyValueAnnotation.Fit(names, valueType)) throw Damaged($"classes that are not of its type {valueType}");
+        for (int i = 0; i < count; i++)
+            names.Add(reader.ReadNonEmptyString());
+        if (!KeyValueAnnotation.Fit(names, valueType))
+            throw Damaged($"classes that are not of its type {valueType}");
         return new ModelFace(image, predicted, score, batchSize, new LabelClasses(kind, names, valueType, "The model zip"));
     }
 
@@ -111,7 +139,8 @@ internal static class ModelZip
         T? value = default;
         try
         {
-            if (!reader.TryReadBinary(name, LargestSizeOf(name) ?? long.MaxValue, stream => value = read(stream))) throw Missing(name);
+            if (!reader.TryReadBinary(name, LargestSizeOf(name) ?? long.MaxValue, stream => value = read(stream)))
+                throw Missing(name);
         }
         catch (EndOfStreamException e)
         {
@@ -125,7 +154,9 @@ internal static class ModelZip
         return value!;
     }
 
-    private static InvalidDataException Missing(string name) => new($"The model zip has no entry '{name}'. It was saved incompletely or changed afterwards; save the model again.");
+    private static InvalidDataException Missing(string name) =>
+        new($"The model zip has no entry '{name}'. It was saved incompletely or changed afterwards; save the model again.");
 
-    private static InvalidDataException Damaged(string what) => new($"The model zip names {what}. It was written by a newer version, or is damaged; save the model again.");
+    private static InvalidDataException Damaged(string what) =>
+        new($"The model zip names {what}. It was written by a newer version, or is damaged; save the model again.");
 }

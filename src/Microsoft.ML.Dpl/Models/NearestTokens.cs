@@ -13,7 +13,8 @@ internal enum WordMeasure
     Cosine,
 }
 
-/// <summary>Reads prompt rows as the tokens whose embeddings lie nearest, as Zhou, Yang, Loy, Liu do (CoOp, IJCV 2022, arXiv 2109.01134, section 3.3).</summary>
+/// <summary>Reads prompt rows as the tokens whose embeddings lie nearest, as Zhou, Yang, Loy, Liu do (CoOp, IJCV 2022, arXiv 2109.01134,
+/// section 3.3).</summary>
 internal static class NearestTokens
 {
     /// <param name="rows">[length, width]; stays the caller's.</param>
@@ -27,12 +28,19 @@ internal static class NearestTokens
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         Tensor candidates = embeddings.index_select(0, tensor(ids, ScalarType.Int64, device: embeddings.device));
-        Tensor distances = measure == WordMeasure.Euclidean
-            ? cdist(rows, candidates, compute_mode: TorchSharp.compute_mode.donot_use_mm_for_euclid_dist) // the fast route loses digits where distances are small
-            : 1 - PromptedClip.UnitRows(rows).matmul(PromptedClip.UnitRows(candidates).t());
+        Tensor distances =
+            measure == WordMeasure.Euclidean
+                // the fast route loses digits where distances are small
+                ? cdist(rows, candidates, compute_mode: TorchSharp.compute_mode.donot_use_mm_for_euclid_dist)
+                : 1 - PromptedClip.UnitRows(rows).matmul(PromptedClip.UnitRows(candidates).t());
         (Tensor nearest, Tensor indices) = distances.topk(count, 1, largest: false, sorted: true);
         float[] values = nearest.cpu().data<float>().ToArray();
         long[] places = indices.cpu().data<long>().ToArray();
-        return [.. Enumerable.Range(0, (int)rows.shape[0]).Select(row => Enumerable.Range(row * count, count).Select(i => (ids[places[i]], values[i])).ToArray())];
+        return
+        [
+            .. Enumerable
+                .Range(0, (int)rows.shape[0])
+                .Select(row => Enumerable.Range(row * count, count).Select(i => (ids[places[i]], values[i])).ToArray()),
+        ];
     }
 }

@@ -10,9 +10,10 @@ namespace Microsoft.ML.Dpl.Models;
 internal sealed record PatchRelevance(int Class, float Probability, float[] Patches)
 {
     /// <summary>
-    /// Gradient-weighted attention rollout (Chefer, Gur, Wolf, ICCV 2021, arXiv 2103.15679, equations 5 and 6): with A the attention of a layer among the tokens and
-    /// ∇A the gradient of the class's logit by it, <c>Ā = mean over heads of max(∇A ⊙ A, 0)</c> and <c>R ← R + Ā R</c> from the first layer to the last, R = 1 at first.
-    /// The class token's row of R is what reaches it from each patch. Prompt rows take their share of the softmax but have no place in the image.
+    /// Gradient-weighted attention rollout (Chefer, Gur, Wolf, ICCV 2021, arXiv 2103.15679, equations 5 and 6): with A the attention of a
+    /// layer among the tokens and ∇A the gradient of the class's logit by it, <c>Ā = mean over heads of max(∇A ⊙ A, 0)</c> and <c>R ← R + Ā
+    /// R</c> from the first layer to the last, R = 1 at first. The class token's row of R is what reaches it from each patch. Prompt rows
+    /// take their share of the softmax but have no place in the image.
     /// </summary>
     /// <param name="tower">The prompted image branch.</param>
     /// <param name="image">[1, 3, size, size] normalised</param>
@@ -36,6 +37,10 @@ internal sealed record PatchRelevance(int Class, float Probability, float[] Patc
             Tensor weighted = (attention[layer] * gradients[layer]).narrow(3, 0, tokens).clamp_min_(0).mean([0, 1]); // [queries, tokens]
             relevance = relevance.narrow(0, 0, weighted.shape[0]) + weighted.matmul(relevance);
         }
-        return new PatchRelevance(index, logits.softmax(-1)[index].item<float>(), relevance.select(0, 0).narrow(0, 1, tokens - 1).cpu().data<float>().ToArray());
+        return new PatchRelevance(
+            index,
+            logits.softmax(-1)[index].item<float>(),
+            relevance.select(0, 0).narrow(0, 1, tokens - 1).cpu().data<float>().ToArray()
+        );
     }
 }

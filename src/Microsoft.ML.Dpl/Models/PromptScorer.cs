@@ -18,6 +18,7 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
     private readonly ClipImageProcessor _processor;
     private readonly Device _device;
     private readonly double _covered; // share of the crop's side that whole patches cover
+
     // Readers score, the writer disposes: a dispose in use waits for the forward passes under way.
     private readonly ReaderWriterLockSlim _use = new();
     private bool _disposed;
@@ -61,13 +62,15 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public float[] Pixels(RgbImage image) => Use(() => Normalised([Prepare(image)]).cpu().data<float>().ToArray());
 
-    public float[][] Score(IReadOnlyList<byte[]> prepared) => Use(() =>
-    {
-        Tensor probabilities = Classifier.Logits(Normalised(prepared)).softmax(-1);
-        return probabilities.cpu().data<float>().ToArray().Chunk((int)_classFeatures.shape[0]).ToArray();
-    });
+    public float[][] Score(IReadOnlyList<byte[]> prepared) =>
+        Use(() =>
+        {
+            Tensor probabilities = Classifier.Logits(Normalised(prepared)).softmax(-1);
+            return probabilities.cpu().data<float>().ToArray().Chunk((int)_classFeatures.shape[0]).ToArray();
+        });
 
-    /// <summary>What the patches of an image contribute to a class, and the rectangle of the image that they cover, in its pixels.</summary>
+    /// <summary>What the patches of an image contribute to a class, and the rectangle of the image that they cover, in its
+    /// pixels.</summary>
     /// <param name="image">Of any size.</param>
     /// <param name="chosen">Index of the class; null: the most probable one.</param>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
@@ -86,7 +89,12 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
         _use.EnterReadLock();
         try
         {
-            if (_disposed) throw new ObjectDisposedException("Microsoft.ML.Dpl.DplTransformer", "The model was disposed. A PredictionEngine disposes its model, too, unless it is made with PredictionEngineOptions.OwnsTransformer = false.");
+            if (_disposed)
+                throw new ObjectDisposedException(
+                    "Microsoft.ML.Dpl.DplTransformer",
+                    "The model was disposed. A PredictionEngine disposes its model, too, unless it is made with "
+                        + "PredictionEngineOptions.OwnsTransformer = false."
+                );
             // A caller in inference mode would get tensors that no gradient passes.
             using var ordinary = inference_mode(false);
             using var scope = NewDisposeScope();
@@ -103,7 +111,8 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
         _use.EnterWriteLock();
         try
         {
-            if (_disposed) return;
+            if (_disposed)
+                return;
             _disposed = true;
             _tower.Dispose();
             _classFeatures.Dispose();
@@ -120,7 +129,8 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
     {
         int size = _processor.ImageSize;
         Tensor pixels = empty([prepared.Count, 3, size, size], ScalarType.Byte);
-        for (int i = 0; i < prepared.Count; i++) prepared[i].CopyTo(pixels.bytes.Slice(i * 3 * size * size, 3 * size * size));
+        for (int i = 0; i < prepared.Count; i++)
+            prepared[i].CopyTo(pixels.bytes.Slice(i * 3 * size * size, 3 * size * size));
         return _processor.Normalise(pixels.to(_device));
     }
 }

@@ -20,7 +20,8 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     /// <exception cref="InvalidOperationException">The text branch cannot be read.</exception>
     public TrainedPrompts Encode(TrainedPrompts trained, LabelClasses classes, string template)
         // Whoever gives names by hand can mend them at once, so what a fit only warns of is refused too.
-        => Encode(trained.Image, trained.Text, () => Tokens(classes, template, problem => throw new InvalidOperationException(problem)));
+        =>
+        Encode(trained.Image, trained.Text, () => Tokens(classes, template, problem => throw new InvalidOperationException(problem)));
 
     /// <summary>Prompts around class names.</summary>
     /// <param name="image">One [length, width] per image layer, null where the length is 0; copied.</param>
@@ -31,8 +32,13 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     /// <returns>The prompts with the classes' features and CLIP's logit scale. The caller owns it.</returns>
     /// <exception cref="ArgumentException">Of a name nothing is left for CLIP to read, or it reads two alike.</exception>
     /// <exception cref="InvalidOperationException">The text branch cannot be read.</exception>
-    public TrainedPrompts Encode(IReadOnlyList<Tensor?> image, IReadOnlyList<Tensor?> text, LabelClasses classes, string template, Action<string> warn)
-        => Encode(image, text, () => Tokens(classes, template, warn));
+    public TrainedPrompts Encode(
+        IReadOnlyList<Tensor?> image,
+        IReadOnlyList<Tensor?> text,
+        LabelClasses classes,
+        string template,
+        Action<string> warn
+    ) => Encode(image, text, () => Tokens(classes, template, warn));
 
     private TrainedPrompts Encode(IReadOnlyList<Tensor?> image, IReadOnlyList<Tensor?> text, Func<int[][]> read)
     {
@@ -59,8 +65,14 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
         ClipTokenizer tokenizer = Tokenizer("Reading prompts as words needs");
         // A checkpoint may have more embeddings than its vocabulary has tokens.
         int[] ids = [.. Enumerable.Range(0, Math.Min(tokenizer.VocabularySize, backbone.Config.VocabularySize)).Where(tokenizer.Has)];
-        if (count > ids.Length) throw new ArgumentOutOfRangeException(nameof(count), count, $"The vocabulary has only {ids.Length} tokens.");
-        return [.. NearestTokens.Of(rows.to(device), weights.Value.TokenEmbedding, ids, count, measure).Select(row => row.Select(near => Word(tokenizer, near)).ToArray())];
+        if (count > ids.Length)
+            throw new ArgumentOutOfRangeException(nameof(count), count, $"The vocabulary has only {ids.Length} tokens.");
+        return
+        [
+            .. NearestTokens
+                .Of(rows.to(device), weights.Value.TokenEmbedding, ids, count, measure)
+                .Select(row => row.Select(near => Word(tokenizer, near)).ToArray()),
+        ];
     }
 
     /// <summary>Names that were given by hand are an argument, not data.</summary>
@@ -90,7 +102,10 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
         }
         catch (IOException e)
         {
-            throw new InvalidOperationException($"{what} the text branch of the CLIP '{backbone.Name}', which cannot be read: {e.Message}", e);
+            throw new InvalidOperationException(
+                $"{what} the text branch of the CLIP '{backbone.Name}', which cannot be read: {e.Message}",
+                e
+            );
         }
     }
 
@@ -102,7 +117,10 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
         }
         catch (IOException e)
         {
-            throw new InvalidOperationException($"{what} the vocabulary of the CLIP '{backbone.Name}', which cannot be read: {e.Message}", e);
+            throw new InvalidOperationException(
+                $"{what} the vocabulary of the CLIP '{backbone.Name}', which cannot be read: {e.Message}",
+                e
+            );
         }
     }
 

@@ -6,29 +6,35 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// The texts of all classes, only their live part: attention is causal and only the end-of-text row is read, so everything behind it is dropped,
-/// and the beginning that all texts share is one sequence instead of one per class. Rows are packed: the beginning, then each class's ending.
-/// Endings that begin alike ("great white shark", "great grey owl") have those rows in common: a row depends on what lies before it and nothing else.
+/// The texts of all classes, only their live part: attention is causal and only the end-of-text row is read, so everything behind it is
+/// dropped, and the beginning that all texts share is one sequence instead of one per class. Rows are packed: the beginning, then each
+/// class's ending. Endings that begin alike ("great white shark", "great grey owl") have those rows in common: a row depends on what lies
+/// before it and nothing else.
 /// </summary>
 internal sealed class ClassTexts : IDisposable
 {
     private readonly TextWeights _weights;
-    private readonly Tensor _tokens;       // [rows]
-    private readonly Tensor _positions;    // [rows]
+    private readonly Tensor _tokens; // [rows]
+    private readonly Tensor _positions; // [rows]
     private readonly bool _frozen;
-    private readonly Dictionary<object, (int Layers, Tensor Rows)> _remembered = new(ReferenceEqualityComparer.Instance); // [rows or classes, width] by whose plain layers they lie behind
+
+    // [rows or classes, width] by whose plain layers they lie behind
+    private readonly Dictionary<object, (int Layers, Tensor Rows)> _remembered = new(ReferenceEqualityComparer.Instance);
 
     /// <param name="texts">Token ids of each class; what lies behind the end-of-text id is ignored.</param>
     /// <param name="weights">The text branch they are for.</param>
-    /// <param name="onOneThread">Whether float32 attention is computed by <see cref="KernelAttention"/>, on the CPU and the calling thread alone; other bits than libtorch's operations.</param>
+    /// <param name="onOneThread">Whether float32 attention is computed by <see cref="KernelAttention"/>, on the CPU and the calling thread
+    /// alone; other bits than libtorch's operations.</param>
     /// <exception cref="ArgumentException">A text is longer than the context length, has no end, or holds an unknown id.</exception>
     public ClassTexts(IReadOnlyList<int[]> texts, TextWeights weights, bool onOneThread = false)
     {
-        if (texts.Count == 0) throw new ArgumentException("At least one class text is needed.", nameof(texts));
+        if (texts.Count == 0)
+            throw new ArgumentException("At least one class text is needed.", nameof(texts));
         ClipConfig config = weights.Config;
         int[][] live = [.. texts.Select((ids, i) => Live(ids, i, config))];
         int shared = SharedBeginning(live);
-        int endings = Math.Max(live.Max(ids => ids.Length) - shared, shared), sequences = live.Length + 1;
+        int endings = Math.Max(live.Max(ids => ids.Length) - shared, shared),
+            sequences = live.Length + 1;
         Count = live.Length;
         SharedLength = shared;
 
@@ -59,11 +65,13 @@ internal sealed class ClassTexts : IDisposable
             return row;
         }
         int beginning = -1;
-        for (int j = 0; j < shared; j++) beginning = Row(beginning, live[0][j], j, j);
+        for (int j = 0; j < shared; j++)
+            beginning = Row(beginning, live[0][j], j, j);
         for (int c = 0; c < Count; c++)
         {
             int row = beginning;
-            for (int j = shared; j < live[c].Length; j++) row = Row(row, live[c][j], j, (c + 1) * endings + j - shared);
+            for (int j = shared; j < live[c].Length; j++)
+                row = Row(row, live[c][j], j, (c + 1) * endings + j - shared);
             endRows[c] = row;
         }
 
@@ -73,7 +81,8 @@ internal sealed class ClassTexts : IDisposable
         var last = Masked(sequences * keys);
         for (int s = 0; s < sequences; s++)
         {
-            int before = s == 0 ? 0 : shared, end = s == 0 ? 0 : live[s - 1].Length - shared - 1;
+            int before = s == 0 ? 0 : shared,
+                end = s == 0 ? 0 : live[s - 1].Length - shared - 1;
             for (int query = 0; query < endings; query++)
             {
                 Span<float> row = body.AsSpan((s * endings + query) * keys, keys);
@@ -121,8 +130,9 @@ internal sealed class ClassTexts : IDisposable
     public int SharedLength { get; }
 
     /// <summary>
-    /// The packed rows behind leading layers without prompts: constant where the branch is frozen, and then computed once for each list of blocks and owned by this object
-    /// until they are asked for behind another number of layers of those blocks. Else anew in the caller's dispose scope.
+    /// The packed rows behind leading layers without prompts: constant where the branch is frozen, and then computed once for each list of
+    /// blocks and owned by this object until they are asked for behind another number of layers of those blocks. Else anew in the caller's
+    /// dispose scope.
     /// </summary>
     /// <param name="blocks">Whose layers they are.</param>
     /// <param name="layers">How many; 0: the token plus position embeddings.</param>
@@ -130,8 +140,10 @@ internal sealed class ClassTexts : IDisposable
     /// <returns>[rows, width], or [classes, width] behind the last layer.</returns>
     public Tensor AfterPlainLayers(IReadOnlyList<BlockWeights> blocks, int layers, Func<Tensor, Tensor> through)
     {
-        if (!_frozen) return through(Embed());
-        if (_remembered.TryGetValue(blocks, out var known) && known.Layers == layers) return known.Rows;
+        if (!_frozen)
+            return through(Embed());
+        if (_remembered.TryGetValue(blocks, out var known) && known.Layers == layers)
+            return known.Rows;
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         Tensor rows = through(Embed()).DetachFromDisposeScope();
@@ -149,7 +161,8 @@ internal sealed class ClassTexts : IDisposable
 
     public void Dispose()
     {
-        foreach (var (_, rows) in _remembered.Values) rows.Dispose();
+        foreach (var (_, rows) in _remembered.Values)
+            rows.Dispose();
         _tokens.Dispose();
         _positions.Dispose();
         EndRows.Dispose();
@@ -160,25 +173,37 @@ internal sealed class ClassTexts : IDisposable
     private Tensor Embed()
     {
         using var scope = NewDisposeScope();
-        return (_weights.TokenEmbedding.index_select(0, _tokens) + _weights.PositionEmbedding.index_select(0, _positions)).MoveToOuterDisposeScope();
+        return (
+            _weights.TokenEmbedding.index_select(0, _tokens) + _weights.PositionEmbedding.index_select(0, _positions)
+        ).MoveToOuterDisposeScope();
     }
 
     private static int[] Live(int[] ids, int index, ClipConfig config)
     {
-        if (ids.Length == 0) throw new ArgumentException($"Class text {index} is empty.");
+        if (ids.Length == 0)
+            throw new ArgumentException($"Class text {index} is empty.");
         int end = config.EndOfTextId is int id ? Array.IndexOf(ids, id) : Array.IndexOf(ids, ids.Max());
-        if (end < 0) throw new ArgumentException($"Class text {index} has no end-of-text token ({config.EndOfTextId}): the vocabulary does not belong to this CLIP.");
-        if (end >= config.ContextLength) throw new ArgumentException($"Class text {index} has {end + 1} tokens, more than the context length {config.ContextLength}.");
+        if (end < 0)
+            throw new ArgumentException(
+                $"Class text {index} has no end-of-text token ({config.EndOfTextId}): the vocabulary does not belong to this CLIP."
+            );
+        if (end >= config.ContextLength)
+            throw new ArgumentException($"Class text {index} has {end + 1} tokens, more than the context length {config.ContextLength}.");
         int[] live = ids[..(end + 1)];
-        if (live.Any(t => t < 0 || t >= config.VocabularySize)) throw new ArgumentException($"Class text {index} holds a token id outside 0…{config.VocabularySize - 1}: the vocabulary does not belong to this CLIP.");
+        if (live.Any(t => t < 0 || t >= config.VocabularySize))
+            throw new ArgumentException(
+                $"Class text {index} holds a token id outside 0…{config.VocabularySize - 1}: the vocabulary does not belong to this CLIP."
+            );
         return live;
     }
 
     /// <summary>Leading tokens equal in all texts; every text keeps at least its end for itself.</summary>
     private static int SharedBeginning(int[][] texts)
     {
-        int longest = texts.Min(ids => ids.Length) - 1, shared = 0;
-        while (shared < longest && texts.All(ids => ids[shared] == texts[0][shared])) shared++;
+        int longest = texts.Min(ids => ids.Length) - 1,
+            shared = 0;
+        while (shared < longest && texts.All(ids => ids[shared] == texts[0][shared]))
+            shared++;
         return shared;
     }
 

@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// Workers that share the images and the classes of every step, each with towers of its own over the same frozen weights. On a CPU this beats operations
-/// that are shared among threads one by one, since those meet hundreds of times a step.
+/// Workers that share the images and the classes of every step, each with towers of its own over the same frozen weights. On a CPU this
+/// beats operations that are shared among threads one by one, since those meet hundreds of times a step.
 /// </summary>
 internal sealed class ClipParts : IDisposable
 {
@@ -22,11 +22,27 @@ internal sealed class ClipParts : IDisposable
     /// <param name="workers">At least 1.</param>
     /// <param name="threadsEach">Threads of each worker's operations.</param>
     /// <param name="steps">What steps multiply with in place of the weights' blocks; not owned. Null: the blocks themselves.</param>
-    public ClipParts(VisionWeights vision, TextWeights text, IReadOnlyList<int[]> classes, int workers, int threadsEach, StepBlocks? steps = null)
+    public ClipParts(
+        VisionWeights vision,
+        TextWeights text,
+        IReadOnlyList<int[]> classes,
+        int workers,
+        int threadsEach,
+        StepBlocks? steps = null
+    )
     {
         Text = new TextTower(text, steps);
         _images = [.. Enumerable.Range(0, workers).Select(_ => new ImageTower(vision, steps, onOneThread: threadsEach == 1))];
-        _texts = [.. Enumerable.Range(0, workers).Select(part => Share(classes.Count, part, workers) is var (first, count) && count > 0 ? new ClassTexts([.. classes.Skip(first).Take(count)], text, onOneThread: threadsEach <= MostThreadsForTexts) : null)];
+        _texts =
+        [
+            .. Enumerable
+                .Range(0, workers)
+                .Select(part =>
+                    Share(classes.Count, part, workers) is var (first, count) && count > 0
+                        ? new ClassTexts([.. classes.Skip(first).Take(count)], text, onOneThread: threadsEach <= MostThreadsForTexts)
+                        : null
+                ),
+        ];
         Team = new WorkerTeam(workers, threadsEach);
     }
 
@@ -34,17 +50,27 @@ internal sealed class ClipParts : IDisposable
 
     public TextTower Text { get; }
 
-    /// <summary>As many workers as threads or images, whichever are fewer. Null where a single one would have many threads, and where the device is no CPU: libtorch's operations do the work alone there.</summary>
+    /// <summary>As many workers as threads or images, whichever are fewer. Null where a single one would have many threads, and where the
+    /// device is no CPU: libtorch's operations do the work alone there.</summary>
     /// <inheritdoc cref="ClipParts(VisionWeights, TextWeights, IReadOnlyList{int[]}, int, int, StepBlocks)"/>
-    public static ClipParts? Create(VisionWeights vision, TextWeights text, IReadOnlyList<int[]> classes, int batchSize, StepBlocks? steps = null)
+    public static ClipParts? Create(
+        VisionWeights vision,
+        TextWeights text,
+        IReadOnlyList<int[]> classes,
+        int batchSize,
+        StepBlocks? steps = null
+    )
     {
-        int threads = get_num_threads(), workers = Math.Min(threads, batchSize);
-        return (workers < 2 && threads > MostThreadsForTexts) || vision.Device.type != TorchSharp.DeviceType.CPU || !NativeThreads.CanLimit ? null : new ClipParts(vision, text, classes, workers, threads / workers, steps);
+        int threads = get_num_threads(),
+            workers = Math.Min(threads, batchSize);
+        return (workers < 2 && threads > MostThreadsForTexts) || vision.Device.type != TorchSharp.DeviceType.CPU || !NativeThreads.CanLimit
+            ? null
+            : new ClipParts(vision, text, classes, workers, threads / workers, steps);
     }
 
     /// <summary>First and number of <paramref name="all"/> things that are a worker's.</summary>
-    public static (int First, int Count) Share(int all, int part, int parts)
-        => ((int)((long)all * part / parts), (int)((long)all * (part + 1) / parts) - (int)((long)all * part / parts));
+    public static (int First, int Count) Share(int all, int part, int parts) =>
+        ((int)((long)all * part / parts), (int)((long)all * (part + 1) / parts) - (int)((long)all * part / parts));
 
     public ImageTower Image(int part) => _images[part];
 
@@ -54,7 +80,9 @@ internal sealed class ClipParts : IDisposable
     public void Dispose()
     {
         Team.Dispose();
-        foreach (ImageTower tower in _images) tower.Dispose();
-        foreach (ClassTexts? texts in _texts) texts?.Dispose();
+        foreach (ImageTower tower in _images)
+            tower.Dispose();
+        foreach (ClassTexts? texts in _texts)
+            texts?.Dispose();
     }
 }

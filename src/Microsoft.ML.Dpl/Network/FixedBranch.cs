@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Network;
 
-/// <summary>One branch with a chosen context length per layer: what the second stage trains. A layer of length 0 has no parameters.</summary>
+/// <summary>One branch with a chosen context length per layer: what the second stage trains. A layer of length 0 has no
+/// parameters.</summary>
 internal sealed class FixedBranch : IPromptedBranch, IDisposable
 {
     private readonly Parameter?[] _rows;
@@ -34,7 +35,13 @@ internal sealed class FixedBranch : IPromptedBranch, IDisposable
     public IReadOnlyList<Parameter> Parameters => [.. _rows.OfType<Parameter>()];
 
     /// <summary>Fresh prompts of the given lengths.</summary>
-    public static FixedBranch Create(IReadOnlyList<int> lengths, int width, PromptDistribution distribution, Generator generator, Device device)
+    public static FixedBranch Create(
+        IReadOnlyList<int> lengths,
+        int width,
+        PromptDistribution distribution,
+        Generator generator,
+        Device device
+    )
     {
         using var scope = NewDisposeScope();
         return new FixedBranch([.. lengths.Select(length => length == 0 ? null : distribution.Draw(length, width, generator))], device);
@@ -42,16 +49,19 @@ internal sealed class FixedBranch : IPromptedBranch, IDisposable
 
     public void RequireGradients(bool required)
     {
-        foreach (Tensor rows in Parameters) rows.requires_grad_(required);
+        foreach (Tensor rows in Parameters)
+            rows.requires_grad_(required);
     }
 
-    public IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand)
-        => [.. _rows.Select((rows, layer) => rows is null ? null : new LayerPrompt(stand(rows), _onlyPrompt, _groups[layer]!))];
+    public IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand) =>
+        [.. _rows.Select((rows, layer) => rows is null ? null : new LayerPrompt(stand(rows), _onlyPrompt, _groups[layer]!))];
 
     public void Dispose()
     {
-        foreach (Tensor? rows in _rows) rows?.Dispose();
-        foreach (PromptGroups? groups in _groups) groups?.Dispose();
+        foreach (Tensor? rows in _rows)
+            rows?.Dispose();
+        foreach (PromptGroups? groups in _groups)
+            groups?.Dispose();
         _onlyPrompt.Dispose();
     }
 }

@@ -17,7 +17,11 @@ internal sealed class FoldedImageTower : IDisposable
     /// <param name="prompts">One [length, width] per layer, null where the length is 0.</param>
     public FoldedImageTower(VisionWeights weights, IReadOnlyList<Tensor?> prompts)
     {
-        if (prompts.Count != weights.Blocks.Count) throw new ArgumentException($"{prompts.Count} layers of prompts do not fit an image branch of {weights.Blocks.Count} layers.", nameof(prompts));
+        if (prompts.Count != weights.Blocks.Count)
+            throw new ArgumentException(
+                $"{prompts.Count} layers of prompts do not fit an image branch of {weights.Blocks.Count} layers.",
+                nameof(prompts)
+            );
         _weights = weights;
         _folded = [.. prompts.Select((rows, layer) => rows is null ? default((Tensor, Tensor)?) : Fold(weights, layer, rows))];
     }
@@ -25,7 +29,8 @@ internal sealed class FoldedImageTower : IDisposable
     /// <summary>The frozen branch.</summary>
     public VisionWeights Weights => _weights;
 
-    /// <summary>Each layer's constant keys and values, [1, heads, length, headWidth]; null where it has no prompt. They stay this object's.</summary>
+    /// <summary>Each layer's constant keys and values, [1, heads, length, headWidth]; null where it has no prompt. They stay this
+    /// object's.</summary>
     public IReadOnlyList<(Tensor K, Tensor V)?> Folded => _folded;
 
     /// <summary>Class token and patches of an image.</summary>
@@ -42,8 +47,8 @@ internal sealed class FoldedImageTower : IDisposable
     /// <summary>The same features, differentiable by the attention of every layer.</summary>
     /// <param name="images">[batch, 3, size, size] normalised</param>
     /// <returns>
-    /// The features, and one [batch, heads, queries, tokens + length] per layer: all tokens ask, in the last layer the class token alone; the keys are the tokens,
-    /// the class token first, then the layer's prompt. All in the caller's dispose scope.
+    /// The features, and one [batch, heads, queries, tokens + length] per layer: all tokens ask, in the last layer the class token alone;
+    /// the keys are the tokens, the class token first, then the layer's prompt. All in the caller's dispose scope.
     /// </returns>
     public (Tensor Features, IReadOnlyList<Tensor> Attention) ForwardWithAttention(Tensor images)
     {
@@ -66,7 +71,11 @@ internal sealed class FoldedImageTower : IDisposable
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         ClipTransformerConfig config = weights.Config.Vision;
-        Tensor[] parts = PromptedBlock.KeysValues(weights.Blocks[layer], config, rows).view(1, rows.shape[0], 2, config.Heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
+        Tensor[] parts = PromptedBlock
+            .KeysValues(weights.Blocks[layer], config, rows)
+            .view(1, rows.shape[0], 2, config.Heads, -1)
+            .permute(2, 0, 3, 1, 4)
+            .unbind(0);
         return (parts[0].contiguous().DetachFromDisposeScope(), parts[1].contiguous().DetachFromDisposeScope());
     }
 
@@ -74,8 +83,10 @@ internal sealed class FoldedImageTower : IDisposable
     {
         using var scope = NewDisposeScope();
         Tensor rows = ImageTower.Embed(_weights, images); // [batch · tokens, width]
-        for (int layer = 0; layer < _folded.Length; layer++) rows = Block(layer, rows, images.shape[0], record);
-        foreach (Tensor attention in record ?? []) attention.MoveToOuterDisposeScope();
+        for (int layer = 0; layer < _folded.Length; layer++)
+            rows = Block(layer, rows, images.shape[0], record);
+        foreach (Tensor attention in record ?? [])
+            attention.MoveToOuterDisposeScope();
         return ImageTower.Project(_weights, rows).MoveToOuterDisposeScope();
     }
 
@@ -84,15 +95,23 @@ internal sealed class FoldedImageTower : IDisposable
         using var scope = NewDisposeScope();
         BlockWeights block = _weights.Blocks[layer];
         ClipTransformerConfig config = _weights.Config.Vision;
-        long width = config.Width, tokens = rows.shape[0] / batch;
+        long width = config.Width,
+            tokens = rows.shape[0] / batch;
         bool isLast = layer == _folded.Length - 1;
         Tensor normed = PromptedBlock.Norm(rows, block.Norm1Weight, block.Norm1Bias, config);
 
-        Tensor q, k, v;
+        Tensor q,
+            k,
+            v;
         if (isLast)
         {
             // Only the class token is read behind the last block.
-            Tensor[] parts = Heads(F.linear(normed, block.QkvWeight.narrow(0, width, 2 * width), block.QkvBias.narrow(0, width, 2 * width)), batch, tokens, 2);
+            Tensor[] parts = Heads(
+                F.linear(normed, block.QkvWeight.narrow(0, width, 2 * width), block.QkvBias.narrow(0, width, 2 * width)),
+                batch,
+                tokens,
+                2
+            );
             Tensor classRows = normed.view(batch, tokens, width).select(1, 0);
             q = Heads(F.linear(classRows, block.QkvWeight.narrow(0, 0, width), block.QkvBias.narrow(0, 0, width)), batch, 1, 1)[0];
             (k, v) = (parts[0], parts[1]);
@@ -112,7 +131,8 @@ internal sealed class FoldedImageTower : IDisposable
         if (record is not null)
         {
             // The frozen weights ask for no gradient, so the graph begins at the first layer's attention.
-            if (!attention.requires_grad) attention.requires_grad_();
+            if (!attention.requires_grad)
+                attention.requires_grad_();
             record.Add(attention.MoveToOuterDisposeScope());
         }
         Tensor attended = matmul(attention, v).transpose(1, 2).reshape(-1, width);
@@ -120,6 +140,6 @@ internal sealed class FoldedImageTower : IDisposable
     }
 
     /// <summary>[batch · n, parts · width] to parts of [batch, heads, n, headWidth], views.</summary>
-    private Tensor[] Heads(Tensor rows, long batch, long n, int parts)
-        => rows.view(batch, n, parts, _weights.Config.Vision.Heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
+    private Tensor[] Heads(Tensor rows, long batch, long n, int parts) =>
+        rows.view(batch, n, parts, _weights.Config.Vision.Heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
 }

@@ -8,7 +8,8 @@ namespace Microsoft.ML.Dpl.Network;
 /// <summary>CLIP's image branch with layer-local prompts. Keeps one attention layout per batch size seen; not thread-safe.</summary>
 /// <param name="weights">The frozen branch; not owned.</param>
 /// <param name="steps">What steps multiply with in place of its blocks; not owned. Null: the blocks themselves.</param>
-/// <param name="onOneThread">Whether float32 attention is computed by <see cref="HeadKernel"/>, on the CPU and the calling thread alone, where it can be; other bits than libtorch's operations.</param>
+/// <param name="onOneThread">Whether float32 attention is computed by <see cref="HeadKernel"/>, on the CPU and the calling thread alone,
+/// where it can be; other bits than libtorch's operations.</param>
 internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null, bool onOneThread = false) : IDisposable
 {
     private readonly IReadOnlyList<BlockWeights> _blocks = steps?.Image ?? weights.Blocks;
@@ -30,7 +31,15 @@ internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null
         for (int layer = 0; layer < _blocks.Count; layer++)
         {
             bool isLast = layer == _blocks.Count - 1;
-            rows = PromptedBlock.Forward(_blocks[layer], Shape, rows, prompts[layer], isLast ? last : body, isLast ? classRows : null, backward);
+            rows = PromptedBlock.Forward(
+                _blocks[layer],
+                Shape,
+                rows,
+                prompts[layer],
+                isLast ? last : body,
+                isLast ? classRows : null,
+                backward
+            );
         }
         return Project(weights, rows).MoveToOuterDisposeScope();
     }
@@ -39,30 +48,46 @@ internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null
     public static Tensor Embed(VisionWeights weights, Tensor images)
     {
         ClipConfig config = weights.Config;
-        long batch = images.shape[0], grid = config.Grid, patch = config.PatchSize, width = config.Vision.Width;
+        long batch = images.shape[0],
+            grid = config.Grid,
+            patch = config.PatchSize,
+            width = config.Vision.Width;
         if (images.shape[2] != config.ImageSize || images.shape[3] != config.ImageSize)
-            throw new ArgumentException($"Images of {images.shape[3]} × {images.shape[2]} pixels do not fit this CLIP's {config.ImageSize}.", nameof(images));
+            throw new ArgumentException(
+                $"Images of {images.shape[3]} × {images.shape[2]} pixels do not fit this CLIP's {config.ImageSize}.",
+                nameof(images)
+            );
 
         // Patches as rows make the strided convolution one matrix product.
-        Tensor patches = images.narrow(2, 0, grid * patch).narrow(3, 0, grid * patch).reshape(batch, 3, grid, patch, grid, patch)
-            .permute(0, 2, 4, 1, 3, 5).reshape(batch * grid * grid, 3 * patch * patch);
+        Tensor patches = images
+            .narrow(2, 0, grid * patch)
+            .narrow(3, 0, grid * patch)
+            .reshape(batch, 3, grid, patch, grid, patch)
+            .permute(0, 2, 4, 1, 3, 5)
+            .reshape(batch * grid * grid, 3 * patch * patch);
         Tensor embedded = F.linear(patches, weights.PatchWeight).view(batch, grid * grid, width);
         Tensor tokens = cat([weights.ClassEmbedding.expand(batch, 1, width), embedded], 1).add_(weights.PositionEmbedding);
         return PromptedBlock.Norm(tokens.view(-1, width), weights.PreNormWeight, weights.PreNormBias, config.Vision);
     }
 
     /// <summary>The last LayerNorm and the projection: [batch, width] class-token rows to [batch, embedding].</summary>
-    public static Tensor Project(VisionWeights weights, Tensor classRows)
-        => PromptedBlock.Norm(classRows, weights.PostNormWeight, weights.PostNormBias, weights.Config.Vision).matmul(weights.Projection);
+    public static Tensor Project(VisionWeights weights, Tensor classRows) =>
+        PromptedBlock.Norm(classRows, weights.PostNormWeight, weights.PostNormBias, weights.Config.Vision).matmul(weights.Projection);
 
-    /// <summary>How so many images' rows attend in all blocks but the last, how in that one, and which rows [batch] it computes. Owned by this object.</summary>
+    /// <summary>How so many images' rows attend in all blocks but the last, how in that one, and which rows [batch] it computes. Owned by
+    /// this object.</summary>
     public (AttentionLayout Body, AttentionLayout Last, Tensor ClassRows) LayoutsFor(long batch)
     {
-        if (_layouts.TryGetValue(batch, out var layouts)) return layouts;
+        if (_layouts.TryGetValue(batch, out var layouts))
+            return layouts;
         long tokens = 1 + (long)weights.Config.Grid * weights.Config.Grid;
         Tensor classRows = arange(0, batch * tokens, tokens, ScalarType.Int64, device: weights.Device).DetachFromDisposeScope();
         bool byHead = onOneThread && Sgemm.IsAvailable;
-        return _layouts[batch] = (new AttentionLayout(Shape.Heads, batch, tokens, tokens) { ByHead = byHead }, new AttentionLayout(Shape.Heads, batch, 1, tokens) { ByHead = byHead }, classRows);
+        return _layouts[batch] = (
+            new AttentionLayout(Shape.Heads, batch, tokens, tokens) { ByHead = byHead },
+            new AttentionLayout(Shape.Heads, batch, 1, tokens) { ByHead = byHead },
+            classRows
+        );
     }
 
     public void Dispose()

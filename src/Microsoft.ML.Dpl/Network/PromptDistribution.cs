@@ -16,6 +16,6 @@ internal sealed class PromptDistribution
     public static PromptDistribution Normal(double standardDeviation) => new(standardDeviation);
 
     /// <summary>[rows, width] on the CPU, in the caller's dispose scope.</summary>
-    public Tensor Draw(int rows, int width, Generator generator)
-        => _standardDeviation is double sigma ? randn(rows, width, generator: generator).mul_(sigma) : rand(rows, width, generator: generator);
+    public Tensor Draw(int rows, int width, Generator generator) =>
+        _standardDeviation is double sigma ? randn(rows, width, generator: generator).mul_(sigma) : rand(rows, width, generator: generator);
 }

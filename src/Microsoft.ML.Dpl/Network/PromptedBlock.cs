@@ -5,7 +5,8 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Dpl.Network;
 
-/// <summary>One pre-norm transformer block with prompts in its keys and values: <c>x + MHA(LN1 x)</c>, then <c>x + MLP(LN2 x)</c>.</summary>
+/// <summary>One pre-norm transformer block with prompts in its keys and values: <c>x + MHA(LN1 x)</c>, then <c>x + MLP(LN2
+/// x)</c>.</summary>
 internal static class PromptedBlock
 {
     /// <param name="block">The frozen tensors; its matrices' type is that of all products.</param>
@@ -16,7 +17,15 @@ internal static class PromptedBlock
     /// <param name="read">[read rows] the only rows whose output is used (the last block); null: all.</param>
     /// <param name="backward">Owner of custom gradients until the step ends.</param>
     /// <returns>[rows or read rows, width] in the caller's dispose scope.</returns>
-    public static Tensor Forward(BlockWeights block, ClipTransformerConfig config, Tensor rows, LayerPrompt? prompt, AttentionLayout layout, Tensor? read, BackwardTensors backward)
+    public static Tensor Forward(
+        BlockWeights block,
+        ClipTransformerConfig config,
+        Tensor rows,
+        LayerPrompt? prompt,
+        AttentionLayout layout,
+        Tensor? read,
+        BackwardTensors backward
+    )
     {
         using var scope = NewDisposeScope();
         long width = config.Width;
@@ -43,7 +52,11 @@ internal static class PromptedBlock
     public static Tensor KeysValues(BlockWeights block, ClipTransformerConfig config, Tensor promptRows)
     {
         long width = config.Width;
-        return F.linear(Factor(Norm(promptRows, block.Norm1Weight, block.Norm1Bias, config), block), block.QkvWeight.narrow(0, width, 2 * width), block.QkvBias.narrow(0, width, 2 * width));
+        return F.linear(
+            Factor(Norm(promptRows, block.Norm1Weight, block.Norm1Bias, config), block),
+            block.QkvWeight.narrow(0, width, 2 * width),
+            block.QkvBias.narrow(0, width, 2 * width)
+        );
     }
 
     /// <summary>Output projection, residual and MLP: everything behind the attention.</summary>
@@ -57,12 +70,14 @@ internal static class PromptedBlock
     }
 
     /// <summary>In the type of the block's matrices, which may be coarser than that of the rows.</summary>
-    private static Tensor Factor(Tensor rows, BlockWeights block) => rows.dtype == block.QkvWeight.dtype ? rows : rows.to(block.QkvWeight.dtype);
+    private static Tensor Factor(Tensor rows, BlockWeights block) =>
+        rows.dtype == block.QkvWeight.dtype ? rows : rows.to(block.QkvWeight.dtype);
 
-    /// <summary>Rows plus a projection of what a layer computed from them, in the rows' type. A product of that type is added where it is made, which saves a pass over memory.</summary>
-    private static Tensor Added(Tensor rows, Tensor computed, Tensor weight, Tensor bias)
-        => weight.dtype == rows.dtype ? (rows + bias).addmm_(computed, weight.t()) : rows + F.linear(computed, weight, bias);
+    /// <summary>Rows plus a projection of what a layer computed from them, in the rows' type. A product of that type is added where it is
+    /// made, which saves a pass over memory.</summary>
+    private static Tensor Added(Tensor rows, Tensor computed, Tensor weight, Tensor bias) =>
+        weight.dtype == rows.dtype ? (rows + bias).addmm_(computed, weight.t()) : rows + F.linear(computed, weight, bias);
 
-    public static Tensor Norm(Tensor rows, Tensor weight, Tensor bias, ClipTransformerConfig config)
-        => F.layer_norm(rows, [rows.shape[^1]], weight, bias, config.NormEpsilon);
+    public static Tensor Norm(Tensor rows, Tensor weight, Tensor bias, ClipTransformerConfig config) =>
+        F.layer_norm(rows, [rows.shape[^1]], weight, bias, config.NormEpsilon);
 }

@@ -24,19 +24,22 @@ internal sealed class PromptedClip(ImageTower image, TextTower text, ClassTexts 
     /// <returns>[batch, classes] in the caller's dispose scope.</returns>
     public Tensor Logits(Tensor images, IPromptedBranch imagePrompts, IPromptedBranch textPrompts, BackwardTensors backward)
     {
-        if (parts is not null) return SplitLogits.Of(parts, images, imagePrompts, textPrompts, text.Weights.LogitScale, backward);
+        if (parts is not null)
+            return SplitLogits.Of(parts, images, imagePrompts, textPrompts, text.Weights.LogitScale, backward);
         using var scope = NewDisposeScope();
         Tensor imageFeatures = image.Forward(images, imagePrompts.Layers(), backward);
         Tensor classFeatures = UnitRows(text.Forward(texts, textPrompts.Layers(), backward));
         return Logits(imageFeatures, classFeatures, text.Weights.LogitScale).MoveToOuterDisposeScope();
     }
 
-    /// <summary>[batch, embedding] features of images without gradients, by the workers where there are any; in the caller's dispose scope.</summary>
+    /// <summary>[batch, embedding] features of images without gradients, by the workers where there are any; in the caller's dispose
+    /// scope.</summary>
     /// <param name="tower">With trained or without any prompts.</param>
     /// <param name="images">[batch, 3, size, size] normalised</param>
     public Tensor ImageFeatures(FoldedImageTower tower, Tensor images)
     {
-        if (parts is null) return tower.Forward(images);
+        if (parts is null)
+            return tower.Forward(images);
         return FromWorkers(parts, i =>
         {
             var (first, count) = ClipParts.Share((int)images.shape[0], i, parts.Team.Count);
@@ -45,13 +48,15 @@ internal sealed class PromptedClip(ImageTower image, TextTower text, ClassTexts 
     }
 
     /// <summary>[batch, embedding] features against [classes, embedding] unit rows: [batch, classes].</summary>
-    public static Tensor Logits(Tensor imageFeatures, Tensor unitClassFeatures, double logitScale)
-        => UnitRows(imageFeatures).matmul(unitClassFeatures.t()).mul_(logitScale);
+    public static Tensor Logits(Tensor imageFeatures, Tensor unitClassFeatures, double logitScale) =>
+        UnitRows(imageFeatures).matmul(unitClassFeatures.t()).mul_(logitScale);
 
     /// <summary>The class features [classes, embedding], unit length, without gradients. The caller owns them.</summary>
     public Tensor ClassFeatures(IPromptedBranch textPrompts)
     {
-        Tensor features = parts is null ? text.UnitFeatures(texts, textPrompts) : FromWorkers(parts, i => parts.Texts(i) is { } own ? parts.Text.UnitFeatures(own, textPrompts) : null);
+        Tensor features = parts is null
+            ? text.UnitFeatures(texts, textPrompts)
+            : FromWorkers(parts, i => parts.Texts(i) is { } own ? parts.Text.UnitFeatures(own, textPrompts) : null);
         return features.DetachFromDisposeScope();
     }
 
@@ -76,7 +81,8 @@ internal sealed class PromptedClip(ImageTower image, TextTower text, ClassTexts 
         }
         finally
         {
-            foreach (Tensor? part in made) part?.Dispose();
+            foreach (Tensor? part in made)
+                part?.Dispose();
         }
     }
 }

@@ -5,15 +5,23 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// The logits of a batch, computed and differentiated by <see cref="ClipParts"/>: to the outside one function of the prompts and alphas. Inside, every worker has a
-/// graph of its own over leaves that share the parameters' memory; their gradients are added in the workers' order, so equal work gives equal bits.
+/// The logits of a batch, computed and differentiated by <see cref="ClipParts"/>: to the outside one function of the prompts and alphas.
+/// Inside, every worker has a graph of its own over leaves that share the parameters' memory; their gradients are added in the workers'
+/// order, so equal work gives equal bits.
 /// </summary>
 internal sealed class SplitLogits : autograd.SingleTensorFunction<SplitLogits>
 {
     public override string Name => nameof(SplitLogits);
 
     /// <inheritdoc cref="PromptedClip.Logits(Tensor, IPromptedBranch, IPromptedBranch, BackwardTensors)"/>
-    public static Tensor Of(ClipParts parts, Tensor images, IPromptedBranch imagePrompts, IPromptedBranch textPrompts, double logitScale, BackwardTensors backward)
+    public static Tensor Of(
+        ClipParts parts,
+        Tensor images,
+        IPromptedBranch imagePrompts,
+        IPromptedBranch textPrompts,
+        double logitScale,
+        BackwardTensors backward
+    )
     {
         var pass = new SplitPass(parts, images, imagePrompts, textPrompts, logitScale);
         backward.Keep(pass);
@@ -34,7 +42,8 @@ internal sealed class SplitLogits : autograd.SingleTensorFunction<SplitLogits>
         return owner.Guard(2 + pass.Parameters.Count, () =>
         {
             Tensor?[] gradients = pass.Backward(outputGradient);
-            foreach (Tensor? gradient in gradients) owner.Keep(gradient);
+            foreach (Tensor? gradient in gradients)
+                owner.Keep(gradient);
             return [null!, null!, .. gradients.Select(gradient => gradient!)];
         });
     }
@@ -44,16 +53,23 @@ internal sealed class SplitLogits : autograd.SingleTensorFunction<SplitLogits>
 internal sealed class SplitPass : IDisposable
 {
     private readonly ClipParts _parts;
-    private readonly IPromptedBranch _imagePrompts, _textPrompts;
+    private readonly IPromptedBranch _imagePrompts,
+        _textPrompts;
     private readonly double _logitScale;
     private readonly Part[] _shares;
-    private Features? _images, _texts;
+    private Features? _images,
+        _texts;
 
     public SplitPass(ClipParts parts, Tensor images, IPromptedBranch imagePrompts, IPromptedBranch textPrompts, double logitScale)
     {
         (_parts, _imagePrompts, _textPrompts, _logitScale) = (parts, imagePrompts, textPrompts, logitScale);
         Parameters = [.. imagePrompts.Parameters, .. textPrompts.Parameters];
-        _shares = [.. Enumerable.Range(0, parts.Team.Count).Select(i => new Part(images, ClipParts.Share((int)images.shape[0], i, parts.Team.Count), Parameters))];
+        _shares =
+        [
+            .. Enumerable
+                .Range(0, parts.Team.Count)
+                .Select(i => new Part(images, ClipParts.Share((int)images.shape[0], i, parts.Team.Count), Parameters)),
+        ];
     }
 
     public IReadOnlyList<Parameter> Parameters { get; }
@@ -75,23 +91,27 @@ internal sealed class SplitPass : IDisposable
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         Tensor scaled = gradient * _logitScale;
-        Tensor?[] toImages = _images!.Backward(scaled.matmul(_texts!.Unit)), toTexts = _texts.Backward(scaled.t().matmul(_images.Unit));
+        Tensor?[] toImages = _images!.Backward(scaled.matmul(_texts!.Unit)),
+            toTexts = _texts.Backward(scaled.t().matmul(_images.Unit));
         _parts.Team.Run(i => _shares[i].Backward(toImages[i], toTexts[i]));
         return [.. Parameters.Select((_, index) => Sum([.. _shares.Select(s => s.Gradient(index)).OfType<Tensor>()]))];
     }
 
     public void Dispose()
     {
-        foreach (Part share in _shares) share.Dispose();
+        foreach (Part share in _shares)
+            share.Dispose();
         _images?.Dispose();
         _texts?.Dispose();
     }
 
     private static Tensor? Sum(Tensor[] gradients)
     {
-        if (gradients.Length == 0) return null;
+        if (gradients.Length == 0)
+            return null;
         Tensor sum = gradients[0].clone();
-        foreach (Tensor further in gradients.Skip(1)) sum.add_(further);
+        foreach (Tensor further in gradients.Skip(1))
+            sum.add_(further);
         return sum.MoveToOuterDisposeScope();
     }
 
@@ -114,16 +134,23 @@ internal sealed class SplitPass : IDisposable
             _leaves = [.. parameters.Select(p => p.detach().requires_grad_(p.requires_grad).DetachFromDisposeScope())];
             // By handle: two wrappers of one parameter must find the same leaf.
             var leafOf = new Dictionary<IntPtr, Tensor>();
-            for (int i = 0; i < _leaves.Length; i++) leafOf.Add(parameters[i].Handle, _leaves[i]);
-            if (share.Count > 0) Image = image.Forward(images.narrow(0, share.First, share.Count), imagePrompts.Layers(p => leafOf[p.Handle]), _backward).DetachFromDisposeScope();
-            if (texts is not null) Text = text.Forward(texts, textPrompts.Layers(p => leafOf[p.Handle]), _backward).DetachFromDisposeScope();
+            for (int i = 0; i < _leaves.Length; i++)
+                leafOf.Add(parameters[i].Handle, _leaves[i]);
+            if (share.Count > 0)
+                Image = image
+                    .Forward(images.narrow(0, share.First, share.Count), imagePrompts.Layers(p => leafOf[p.Handle]), _backward)
+                    .DetachFromDisposeScope();
+            if (texts is not null)
+                Text = text.Forward(texts, textPrompts.Layers(p => leafOf[p.Handle]), _backward).DetachFromDisposeScope();
         }
 
         public void Backward(Tensor? toImage, Tensor? toText)
         {
             using var scope = NewDisposeScope();
-            if (Image is { requires_grad: true }) Image.backward([toImage!]);
-            if (Text is { requires_grad: true }) Text.backward([toText!]);
+            if (Image is { requires_grad: true })
+                Image.backward([toImage!]);
+            if (Text is { requires_grad: true })
+                Text.backward([toText!]);
             _backward.ThrowFailure();
         }
 
@@ -133,7 +160,8 @@ internal sealed class SplitPass : IDisposable
         {
             Image?.Dispose();
             Text?.Dispose();
-            foreach (Tensor leaf in _leaves) leaf.Dispose();
+            foreach (Tensor leaf in _leaves)
+                leaf.Dispose();
             _backward.Dispose();
         }
     }
@@ -165,7 +193,8 @@ internal sealed class SplitPass : IDisposable
             var parts = new Tensor?[_counts.Length];
             long first = 0;
             for (int i = 0; i < parts.Length; first += _counts[i++])
-                if (_counts[i] > 0) parts[i] = rows.narrow(0, first, _counts[i]).MoveToOuterDisposeScope();
+                if (_counts[i] > 0)
+                    parts[i] = rows.narrow(0, first, _counts[i]).MoveToOuterDisposeScope();
             return parts;
         }
 

@@ -4,14 +4,15 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// The frozen blocks as the steps of search and training multiply with them: copies whose matrices and biases are bfloat16, half the size of CLIP's own.
-/// LayerNorms stay float32. Made once and shared by all towers; evaluation goes on with CLIP's own.
+/// The frozen blocks as the steps of search and training multiply with them: copies whose matrices and biases are bfloat16, half the size
+/// of CLIP's own. LayerNorms stay float32. Made once and shared by all towers; evaluation goes on with CLIP's own.
 /// </summary>
 internal sealed class StepBlocks : IDisposable
 {
     /// <param name="vision">Not owned; must live as long as this.</param>
     /// <param name="text">Not owned; must live as long as this.</param>
-    public StepBlocks(VisionWeights vision, TextWeights text) => (Image, Text) = ([.. vision.Blocks.Select(Rounded)], [.. text.Blocks.Select(Rounded)]);
+    public StepBlocks(VisionWeights vision, TextWeights text) =>
+        (Image, Text) = ([.. vision.Blocks.Select(Rounded)], [.. text.Blocks.Select(Rounded)]);
 
     /// <summary>One per image layer.</summary>
     public IReadOnlyList<BlockWeights> Image { get; }
@@ -22,7 +23,20 @@ internal sealed class StepBlocks : IDisposable
     public void Dispose()
     {
         foreach (BlockWeights block in Image.Concat(Text))
-            foreach (Tensor made in new[] { block.QkvWeight, block.QkvBias, block.OutWeight, block.OutBias, block.UpWeight, block.UpBias, block.DownWeight, block.DownBias }) made.Dispose();
+        foreach (
+            Tensor made in new[]
+            {
+                block.QkvWeight,
+                block.QkvBias,
+                block.OutWeight,
+                block.OutBias,
+                block.UpWeight,
+                block.UpBias,
+                block.DownWeight,
+                block.DownBias,
+            }
+        )
+            made.Dispose();
     }
 
     private static BlockWeights Rounded(BlockWeights block)

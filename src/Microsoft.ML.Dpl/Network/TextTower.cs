@@ -15,30 +15,57 @@ internal sealed class TextTower(TextWeights weights, StepBlocks? steps = null)
     /// <param name="prompts">One entry per layer; null entries are plain blocks.</param>
     /// <param name="backward">Owner of custom gradients until the step ends.</param>
     /// <returns>[classes, embedding], not normalised, in the caller's dispose scope.</returns>
-    public Tensor Forward(ClassTexts texts, IReadOnlyList<LayerPrompt?> prompts, BackwardTensors backward) => Forward(texts, prompts, steps?.Text ?? weights.Blocks, backward);
+    public Tensor Forward(ClassTexts texts, IReadOnlyList<LayerPrompt?> prompts, BackwardTensors backward) =>
+        Forward(texts, prompts, steps?.Text ?? weights.Blocks, backward);
 
-    private Tensor Forward(ClassTexts texts, IReadOnlyList<LayerPrompt?> prompts, IReadOnlyList<BlockWeights> blocks, BackwardTensors backward)
+    private Tensor Forward(
+        ClassTexts texts,
+        IReadOnlyList<LayerPrompt?> prompts,
+        IReadOnlyList<BlockWeights> blocks,
+        BackwardTensors backward
+    )
     {
         using var scope = NewDisposeScope();
         int plain = prompts.TakeWhile(prompt => prompt is null).Count();
         // What no prompt has reached yet is the same in every step.
         Tensor rows = texts.AfterPlainLayers(blocks, plain, rows => Through(texts, rows, prompts, blocks, 0, plain, backward));
         rows = Through(texts, rows, prompts, blocks, plain, blocks.Count, backward);
-        return PromptedBlock.Norm(rows, weights.FinalNormWeight, weights.FinalNormBias, weights.Config.Text).matmul(weights.Projection).MoveToOuterDisposeScope();
+        return PromptedBlock
+            .Norm(rows, weights.FinalNormWeight, weights.FinalNormBias, weights.Config.Text)
+            .matmul(weights.Projection)
+            .MoveToOuterDisposeScope();
     }
 
-    /// <summary>The rows behind layers <paramref name="from"/> to <paramref name="to"/> − 1; behind the last layer only the end-of-text rows.</summary>
-    private Tensor Through(ClassTexts texts, Tensor rows, IReadOnlyList<LayerPrompt?> prompts, IReadOnlyList<BlockWeights> blocks, int from, int to, BackwardTensors backward)
+    /// <summary>The rows behind layers <paramref name="from"/> to <paramref name="to"/> − 1; behind the last layer only the end-of-text
+    /// rows.</summary>
+    private Tensor Through(
+        ClassTexts texts,
+        Tensor rows,
+        IReadOnlyList<LayerPrompt?> prompts,
+        IReadOnlyList<BlockWeights> blocks,
+        int from,
+        int to,
+        BackwardTensors backward
+    )
     {
         for (int layer = from; layer < to; layer++)
         {
             bool isLast = layer == blocks.Count - 1;
-            rows = PromptedBlock.Forward(blocks[layer], weights.Config.Text, rows, prompts[layer], isLast ? texts.Last : texts.Body, isLast ? texts.EndRows : null, backward);
+            rows = PromptedBlock.Forward(
+                blocks[layer],
+                weights.Config.Text,
+                rows,
+                prompts[layer],
+                isLast ? texts.Last : texts.Body,
+                isLast ? texts.EndRows : null,
+                backward
+            );
         }
         return rows;
     }
 
-    /// <summary>The features of all classes as unit rows, by CLIP's own blocks and without gradients: [classes, embedding] in the caller's dispose scope.</summary>
+    /// <summary>The features of all classes as unit rows, by CLIP's own blocks and without gradients: [classes, embedding] in the caller's
+    /// dispose scope.</summary>
     public Tensor UnitFeatures(ClassTexts texts, IPromptedBranch prompts)
     {
         using var noGrad = no_grad();

@@ -9,7 +9,8 @@ internal sealed class BestValues(IReadOnlyList<Parameter> parameters) : IDisposa
     private Tensor[] _values = [];
     private double? _score;
 
-    /// <summary>Keeps the present values if <paramref name="score"/> is at least the best so far: of equals, the one trained longer.</summary>
+    /// <summary>Keeps the present values if <paramref name="score"/> is at least the best so far: of equals, the one trained
+    /// longer.</summary>
     public void Offer(double score) => Offer(score, parameters);
 
     /// <summary>Keeps other values by the same rule.</summary>
@@ -17,7 +18,8 @@ internal sealed class BestValues(IReadOnlyList<Parameter> parameters) : IDisposa
     /// <param name="values">One per parameter; copied.</param>
     public void Offer(double score, IReadOnlyList<Tensor> values)
     {
-        if (score < _score) return;
+        if (score < _score)
+            return;
         Dispose();
         using var noGrad = no_grad();
         _score = score;
@@ -28,7 +30,8 @@ internal sealed class BestValues(IReadOnlyList<Parameter> parameters) : IDisposa
     public void Restore()
     {
         using var noGrad = no_grad();
-        for (int i = 0; i < _values.Length; i++) parameters[i].copy_(_values[i]);
+        for (int i = 0; i < _values.Length; i++)
+            parameters[i].copy_(_values[i]);
     }
 
     /// <summary>The values remembered; empty where no score was offered. They stay this object's.</summary>
@@ -46,7 +49,8 @@ internal sealed class BestValues(IReadOnlyList<Parameter> parameters) : IDisposa
 
     public void Dispose()
     {
-        foreach (Tensor value in _values) value.Dispose();
+        foreach (Tensor value in _values)
+            value.Dispose();
         _values = [];
     }
 }

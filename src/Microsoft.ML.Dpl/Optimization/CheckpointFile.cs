@@ -9,12 +9,14 @@ namespace Microsoft.ML.Dpl.Optimization;
 
 /// <summary>The content of one checkpoint: texts and tensors by name.</summary>
 /// <param name="Texts">For instance the stage's name and course.</param>
-/// <param name="Tensors">Owned by whoever made them; <see cref="CheckpointFile.Read"/> gives new ones on the CPU that no dispose scope owns.</param>
+/// <param name="Tensors">Owned by whoever made them; <see cref="CheckpointFile.Read"/> gives new ones on the CPU that no dispose scope
+/// owns.</param>
 internal sealed record Checkpoint(IReadOnlyDictionary<string, string> Texts, IReadOnlyDictionary<string, Tensor> Tensors) : IDisposable
 {
     public void Dispose()
     {
-        foreach (Tensor value in Tensors.Values) value.Dispose();
+        foreach (Tensor value in Tensors.Values)
+            value.Dispose();
     }
 }
 
@@ -43,14 +45,19 @@ internal static class CheckpointFile
         var tensors = new Dictionary<string, Tensor>();
         try
         {
-            foreach (string name in file.Entries.Keys) tensors.Add(name, file.Read(name).DetachFromDisposeScope());
-            Dictionary<string, string> texts = file.Metadata.Where(text => text.Key != DigestName).ToDictionary(text => text.Key, text => text.Value);
-            if (!file.Metadata.TryGetValue(DigestName, out string? digest) || digest != Digest(texts, tensors)) throw new InvalidDataException($"{path}: the content does not fit its SHA-256.");
+            foreach (string name in file.Entries.Keys)
+                tensors.Add(name, file.Read(name).DetachFromDisposeScope());
+            Dictionary<string, string> texts = file
+                .Metadata.Where(text => text.Key != DigestName)
+                .ToDictionary(text => text.Key, text => text.Value);
+            if (!file.Metadata.TryGetValue(DigestName, out string? digest) || digest != Digest(texts, tensors))
+                throw new InvalidDataException($"{path}: the content does not fit its SHA-256.");
             return new Checkpoint(texts, tensors);
         }
         catch
         {
-            foreach (Tensor value in tensors.Values) value.Dispose();
+            foreach (Tensor value in tensors.Values)
+                value.Dispose();
             throw;
         }
     }

@@ -5,12 +5,14 @@ using Microsoft.ML.Dpl.Runtime;
 namespace Microsoft.ML.Dpl.Optimization;
 
 /// <summary>
-/// A folder with the two latest checkpoints of one run: checkpoint-1.safetensors, checkpoint-2.safetensors and so on. Each is written under another name, flushed to the disk, renamed, and the
-/// folder flushed, so that a process killed at any moment, or a machine without power, leaves a whole one. The folder belongs to one run at a time.
+/// A folder with the two latest checkpoints of one run: checkpoint-1.safetensors, checkpoint-2.safetensors and so on. Each is written under
+/// another name, flushed to the disk, renamed, and the folder flushed, so that a process killed at any moment, or a machine without power,
+/// leaves a whole one. The folder belongs to one run at a time.
 /// </summary>
 internal sealed partial class CheckpointFolder : IDisposable
 {
-    private const string PartialName = "checkpoint.partial", LockName = "workspace.lock";
+    private const string PartialName = "checkpoint.partial",
+        LockName = "workspace.lock";
     private const int Generations = 2;
 
     private readonly FileStream _lock;
@@ -30,13 +32,21 @@ internal sealed partial class CheckpointFolder : IDisposable
         try
         {
             Make(full);
-            // The lock file stays: one that were deleted could be taken by a second process that had opened it before, while a third takes a new one.
-            taken = new FileStream(Path.Combine(full, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1);
+            // The lock file stays: one that were deleted could be taken by a second process that had opened it before, while a third takes
+            // a new one.
+            taken = new FileStream(
+                Path.Combine(full, LockName),
+                FileMode.OpenOrCreate,
+                FileAccess.ReadWrite,
+                FileShare.None,
+                bufferSize: 1
+            );
             string probe = Path.Combine(full, PartialName);
             WriteWhole(probe, stream =>
             {
                 byte[] block = new byte[1 << 16];
-                for (long written = 0; written < bytes; written += block.Length) stream.Write(block);
+                for (long written = 0; written < bytes; written += block.Length)
+                    stream.Write(block);
             });
             File.Delete(probe);
             return new CheckpointFolder(full, taken);
@@ -44,7 +54,12 @@ internal sealed partial class CheckpointFolder : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             taken?.Dispose();
-            throw new IOException($"The workspace '{full}' cannot be used: {e.Message.TrimEnd('.')}. It must be a folder that can be written, has {(bytes >> 20) + 1} MiB of free space and serves one fit at a time. Set WorkspacePath to such a folder, or to null to go without checkpoints.", e);
+            throw new IOException(
+                $"The workspace '{full}' cannot be used: {e.Message.TrimEnd('.')}. It must be a folder that can be written, has "
+                    + $"{(bytes >> 20) + 1} MiB of free space and serves one fit at a time. Set WorkspacePath to such a folder, or to "
+                    + "null to go without checkpoints.",
+                e
+            );
         }
     }
 
@@ -75,18 +90,23 @@ internal sealed partial class CheckpointFolder : IDisposable
             catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
             {
                 // What cannot be read at the moment may be whole.
-                if (e is InvalidDataException) _damaged.Add(number);
+                if (e is InvalidDataException)
+                    _damaged.Add(number);
                 failures.Add((PathOf(number), e));
             }
         }
         if (whole is null && failures.Count > 0)
         {
             throw new InvalidDataException(
-                $"The workspace '{FullPath}' holds an interrupted fit, and none of its checkpoints can be read. Nothing was changed. Put the files back from a copy, choose another WorkspacePath, or delete "
-                + $"the folder's checkpoint-*.safetensors to begin anew. {string.Join("; ", failures.Select(failure => $"'{failure.Path}': {failure.Reason.Message.TrimEnd('.')}"))}.",
-                new AggregateException(failures.Select(failure => failure.Reason)));
+                $"The workspace '{FullPath}' holds an interrupted fit, and none of its checkpoints can be read. Nothing was changed. "
+                    + "Put the files back from a copy, choose another WorkspacePath, or delete "
+                    + "the folder's checkpoint-*.safetensors to begin anew. "
+                    + $"{string.Join("; ", failures.Select(failure => $"'{failure.Path}': {failure.Reason.Message.TrimEnd('.')}"))}.",
+                new AggregateException(failures.Select(failure => failure.Reason))
+            );
         }
-        foreach (var (path, reason) in failures) warn($"The checkpoint '{path}' is damaged or cannot be read and is passed over: {reason.Message}");
+        foreach (var (path, reason) in failures)
+            warn($"The checkpoint '{path}' is damaged or cannot be read and is passed over: {reason.Message}");
         return whole;
     }
 
@@ -105,7 +125,8 @@ internal sealed partial class CheckpointFolder : IDisposable
         File.Move(partial, PathOf(number));
         FolderEntries.Flush(FullPath);
         long[] kept = [.. Numbers().Where(n => !_damaged.Contains(n)).OrderDescending().Take(Generations)];
-        foreach (long old in Numbers().Except(kept).ToArray()) File.Delete(PathOf(old));
+        foreach (long old in Numbers().Except(kept).ToArray())
+            File.Delete(PathOf(old));
     }
 
     /// <summary>Removes all checkpoints.</summary>
@@ -114,7 +135,8 @@ internal sealed partial class CheckpointFolder : IDisposable
     public void Clear()
     {
         // The latest last: a process killed in between leaves the state that is furthest on.
-        foreach (long number in Numbers().Order().ToArray()) File.Delete(PathOf(number));
+        foreach (long number in Numbers().Order().ToArray())
+            File.Delete(PathOf(number));
         File.Delete(Path.Combine(FullPath, PartialName));
     }
 
@@ -122,9 +144,11 @@ internal sealed partial class CheckpointFolder : IDisposable
 
     private static void Make(string folder)
     {
-        if (Directory.Exists(folder)) return;
+        if (Directory.Exists(folder))
+            return;
         Directory.CreateDirectory(folder);
-        if (Path.GetDirectoryName(folder) is { } parent) FolderEntries.Flush(parent);
+        if (Path.GetDirectoryName(folder) is { } parent)
+            FolderEntries.Flush(parent);
     }
 
     /// <summary>Writes a file to the disk itself, or none: a full disk is left no fuller.</summary>
@@ -140,13 +164,18 @@ internal sealed partial class CheckpointFolder : IDisposable
         {
             File.Delete(path);
             // What .NET makes of the system's EFBIG.
-            if (e is ArgumentOutOfRangeException) throw new IOException($"The file '{path}' became larger than the file system, or a limit on the size of files, allows.", e);
+            if (e is ArgumentOutOfRangeException)
+                throw new IOException($"The file '{path}' became larger than the file system, or a limit on the size of files, allows.", e);
             throw;
         }
     }
 
-    private IEnumerable<long> Numbers() => Directory.EnumerateFiles(FullPath, "checkpoint-*.safetensors").Select(path => Numbered().Match(Path.GetFileName(path)))
-        .Where(match => match.Success).Select(match => long.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture));
+    private IEnumerable<long> Numbers() =>
+        Directory
+            .EnumerateFiles(FullPath, "checkpoint-*.safetensors")
+            .Select(path => Numbered().Match(Path.GetFileName(path)))
+            .Where(match => match.Success)
+            .Select(match => long.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture));
 
     private string PathOf(long number) => Path.Combine(FullPath, $"checkpoint-{number.ToString(CultureInfo.InvariantCulture)}.safetensors");
 

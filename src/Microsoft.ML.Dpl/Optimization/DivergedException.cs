@@ -24,8 +24,15 @@ internal enum Watched
 /// <param name="value">What it became.</param>
 /// <param name="images">The batch: positions in the source that gave it; empty where that is not known.</param>
 /// <param name="ofValidation">Whether that source has the validation images.</param>
-internal sealed class DivergedException(RunStage stage, int epoch, int step, Watched watched, double value, IReadOnlyList<int> images, bool ofValidation)
-    : InvalidOperationException($"{watched} became {value} in {stage} epoch {epoch + 1}, step {step + 1}.")
+internal sealed class DivergedException(
+    RunStage stage,
+    int epoch,
+    int step,
+    Watched watched,
+    double value,
+    IReadOnlyList<int> images,
+    bool ofValidation
+) : InvalidOperationException($"{watched} became {value} in {stage} epoch {epoch + 1}, step {step + 1}.")
 {
     public RunStage Stage { get; } = stage;
 

@@ -4,12 +4,13 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Optimization;
 
 /// <summary>
-/// Remembers the parameters' values at the end of the latest epoch that a finite loss was computed with, so that a run whose numbers go wrong has something to fall back on.
-/// One copy an epoch, and nothing is read back from the device.
+/// Remembers the parameters' values at the end of the latest epoch that a finite loss was computed with, so that a run whose numbers go
+/// wrong has something to fall back on. One copy an epoch, and nothing is read back from the device.
 /// </summary>
 internal sealed class GoodValues(IReadOnlyList<Parameter> parameters) : IDisposable
 {
-    private Tensor[] _values = [], _candidates = [];
+    private Tensor[] _values = [],
+        _candidates = [];
     private int _candidateEpochs;
 
     /// <summary>Epochs after which the remembered values stood; 0: there are none.</summary>
@@ -18,10 +19,12 @@ internal sealed class GoodValues(IReadOnlyList<Parameter> parameters) : IDisposa
     /// <summary>The values remembered; empty where there are none. They stay this object's.</summary>
     public IReadOnlyList<Tensor> Values => _values;
 
-    /// <summary>Takes the present values into consideration: those that so many epochs ended with, before the next step. Initial values are no result and are passed over.</summary>
+    /// <summary>Takes the present values into consideration: those that so many epochs ended with, before the next step. Initial values are
+    /// no result and are passed over.</summary>
     public void Consider(int epochs)
     {
-        if (epochs == 0) return;
+        if (epochs == 0)
+            return;
         using var noGrad = no_grad();
         Free(ref _candidates);
         (_candidates, _candidateEpochs) = ([.. parameters.Select(p => p.clone().DetachFromDisposeScope())], epochs);
@@ -30,7 +33,8 @@ internal sealed class GoodValues(IReadOnlyList<Parameter> parameters) : IDisposa
     /// <summary>The loss and the gradients of the values considered were finite.</summary>
     public void Confirm()
     {
-        if (_candidates.Length == 0) return;
+        if (_candidates.Length == 0)
+            return;
         Free(ref _values);
         (_values, _candidates, Epochs) = (_candidates, [], _candidateEpochs);
     }
@@ -39,7 +43,8 @@ internal sealed class GoodValues(IReadOnlyList<Parameter> parameters) : IDisposa
     public void Restore()
     {
         using var noGrad = no_grad();
-        for (int i = 0; i < _values.Length; i++) parameters[i].copy_(_values[i]);
+        for (int i = 0; i < _values.Length; i++)
+            parameters[i].copy_(_values[i]);
     }
 
     /// <summary>Remembers values of an earlier run.</summary>
@@ -60,7 +65,8 @@ internal sealed class GoodValues(IReadOnlyList<Parameter> parameters) : IDisposa
 
     private static void Free(ref Tensor[] values)
     {
-        foreach (Tensor value in values) value.Dispose();
+        foreach (Tensor value in values)
+            value.Dispose();
         values = [];
     }
 }

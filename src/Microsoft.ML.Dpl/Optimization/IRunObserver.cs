@@ -14,14 +14,24 @@ internal enum RunStage
 /// <param name="TrainLoss">Mean over the epoch's training batches.</param>
 /// <param name="FirstTrainLoss">The same of the stage's first epoch, the warm-up.</param>
 /// <param name="Trouble">What is wrong with the training losses of the epochs so far.</param>
-/// <param name="ValidationLoss">Mean over the epoch's validation batches in the search, over all validation images in training; null without any.</param>
+/// <param name="ValidationLoss">Mean over the epoch's validation batches in the search, over all validation images in training; null
+/// without any.</param>
 /// <param name="ValidationAccuracy">0 to 1; null in the search and without validation images.</param>
 /// <param name="DecidedLayers">Layers of both branches whose choice leads by the margin of the settings; null in training.</param>
 /// <param name="LargestAlphaChange">The largest change of one alpha in this epoch; null in training.</param>
 /// <param name="TextAlphas">[layer][candidate] at the end of the epoch; null in training.</param>
 /// <param name="ImageAlphas">The same for the image layers.</param>
 internal sealed record EpochReport(
-    double TrainLoss, double FirstTrainLoss, LossTrouble Trouble, double? ValidationLoss, double? ValidationAccuracy, int? DecidedLayers, double? LargestAlphaChange, float[][]? TextAlphas = null, float[][]? ImageAlphas = null);
+    double TrainLoss,
+    double FirstTrainLoss,
+    LossTrouble Trouble,
+    double? ValidationLoss,
+    double? ValidationAccuracy,
+    int? DecidedLayers,
+    double? LargestAlphaChange,
+    float[][]? TextAlphas = null,
+    float[][]? ImageAlphas = null
+);
 
 /// <summary>Where a run stands after one step.</summary>
 /// <param name="Stage">Search or training.</param>
@@ -35,7 +45,17 @@ internal sealed record EpochReport(
 /// <param name="ValidationAccuracy">0 to 1, after the last step of an epoch that was evaluated; else null.</param>
 /// <param name="Ended">The epoch that this step ended; else null.</param>
 internal sealed record StepReport(
-    RunStage Stage, int Epoch, int Epochs, int Step, int Steps, double LearningRate, double TrainLoss, double? ValidationLoss, double? ValidationAccuracy, EpochReport? Ended);
+    RunStage Stage,
+    int Epoch,
+    int Epochs,
+    int Step,
+    int Steps,
+    double LearningRate,
+    double TrainLoss,
+    double? ValidationLoss,
+    double? ValidationAccuracy,
+    EpochReport? Ended
+);
 
 /// <summary>Hears of every step and may end the run before the next one.</summary>
 internal interface IRunObserver

@@ -1,6 +1,7 @@
 namespace Microsoft.ML.Dpl.Optimization;
 
-/// <summary>The learning rate of each epoch: one epoch of constant warm-up, then a cosine towards zero (Loshchilov, Hutter 2017, without restarts).</summary>
+/// <summary>The learning rate of each epoch: one epoch of constant warm-up, then a cosine towards zero (Loshchilov, Hutter 2017, without
+/// restarts).</summary>
 internal static class LearningRateSchedule
 {
     /// <summary>The rate of the first epoch, or the highest rate where that is lower.</summary>
@@ -9,6 +10,6 @@ internal static class LearningRateSchedule
     /// <param name="epoch">From 0.</param>
     /// <param name="epochs">How many there will be.</param>
     /// <param name="learningRate">The highest rate.</param>
-    public static double At(int epoch, int epochs, double learningRate)
-        => epoch == 0 ? Math.Min(WarmUp, learningRate) : 0.5 * learningRate * (1 + Math.Cos(Math.PI * (epoch - 1) / epochs));
+    public static double At(int epoch, int epochs, double learningRate) =>
+        epoch == 0 ? Math.Min(WarmUp, learningRate) : 0.5 * learningRate * (1 + Math.Cos(Math.PI * (epoch - 1) / epochs));
 }

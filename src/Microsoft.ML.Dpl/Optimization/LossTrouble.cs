@@ -8,7 +8,8 @@ internal enum LossTrouble
     /// <summary>The latest epoch's mean lies far above the first one's, in which the prompts hardly moved.</summary>
     Risen,
 
-    /// <summary>The latest two epochs' means are those of guessing: the prompts drown images or class names, all classes get the same probability, and no gradient leads back.</summary>
+    /// <summary>The latest two epochs' means are those of guessing: the prompts drown images or class names, all classes get the same
+    /// probability, and no gradient leads back.</summary>
     Chance,
 }
 
@@ -16,7 +17,8 @@ internal enum LossTrouble
 internal static class LossTroubles
 {
     // Beyond the noise of batches and crops: by half as much again, and by this much where the first loss is small.
-    private const double LargeFactor = 1.5, LargeRise = 0.5;
+    private const double LargeFactor = 1.5,
+        LargeRise = 0.5;
 
     // A loss of drowned prompts is ln(classes) up to rounding; others only pass it.
     private const double NearChance = 2e-3;
@@ -25,9 +27,12 @@ internal static class LossTroubles
     /// <param name="classes">How many there are, at least 2.</param>
     public static LossTrouble Of(IReadOnlyList<double> losses, int classes)
     {
-        if (losses.Count < 2) return LossTrouble.None;
-        double first = losses[0], now = losses[^1];
-        if (IsChance(now, classes) && IsChance(losses[^2], classes)) return LossTrouble.Chance;
+        if (losses.Count < 2)
+            return LossTrouble.None;
+        double first = losses[0],
+            now = losses[^1];
+        if (IsChance(now, classes) && IsChance(losses[^2], classes))
+            return LossTrouble.Chance;
         return now > LargeFactor * first && now > first + LargeRise ? LossTrouble.Risen : LossTrouble.None;
     }
 

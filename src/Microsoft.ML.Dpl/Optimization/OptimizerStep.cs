@@ -18,7 +18,15 @@ internal static class OptimizerStep
     /// <returns>The loss before the step.</returns>
     /// <exception cref="DivergedException">The loss or a gradient is infinite or not a number; nothing was stepped.</exception>
     public static double Take(
-        optim.Optimizer optimizer, Func<BackwardTensors, Tensor> loss, RunStage stage, int epoch, int step, ImageBatch? batch = null, bool ofValidation = false, double? maxGradientNorm = null)
+        optim.Optimizer optimizer,
+        Func<BackwardTensors, Tensor> loss,
+        RunStage stage,
+        int epoch,
+        int step,
+        ImageBatch? batch = null,
+        bool ofValidation = false,
+        double? maxGradientNorm = null
+    )
     {
         using var scope = NewDisposeScope();
         using var backward = new BackwardTensors();
@@ -27,15 +35,20 @@ internal static class OptimizerStep
         value.backward();
         backward.ThrowFailure();
         (double number, double largestGradient) = Read(value, optimizer.parameters());
-        DivergedException Diverged(Watched watched, double became) => new(stage, epoch, step, watched, became, batch?.SourceRows ?? [], ofValidation);
-        if (!double.IsFinite(number)) throw Diverged(Watched.Loss, number);
-        if (!double.IsFinite(largestGradient)) throw Diverged(Watched.Gradient, largestGradient);
-        if (maxGradientNorm is double bound) GradientNorm.Bound(optimizer.parameters(), bound);
+        DivergedException Diverged(Watched watched, double became) =>
+            new(stage, epoch, step, watched, became, batch?.SourceRows ?? [], ofValidation);
+        if (!double.IsFinite(number))
+            throw Diverged(Watched.Loss, number);
+        if (!double.IsFinite(largestGradient))
+            throw Diverged(Watched.Gradient, largestGradient);
+        if (maxGradientNorm is double bound)
+            GradientNorm.Bound(optimizer.parameters(), bound);
         optimizer.step();
         return number;
     }
 
-    /// <summary>The loss and the largest magnitude among the gradients, which is NaN where one of them is: read together, so that the host waits for the device once a step.</summary>
+    /// <summary>The loss and the largest magnitude among the gradients, which is NaN where one of them is: read together, so that the host
+    /// waits for the device once a step.</summary>
     private static (double Loss, double LargestGradient) Read(Tensor loss, IEnumerable<Tensor> parameters)
     {
         using var noGrad = no_grad();
@@ -44,7 +57,8 @@ internal static class OptimizerStep
         float[] read = stack([loss.detach(), .. gradients]).cpu().data<float>().ToArray();
         double largest = 0;
         // Math.Max passes NaN on.
-        foreach (float gradient in read.Skip(1)) largest = Math.Max(largest, gradient);
+        foreach (float gradient in read.Skip(1))
+            largest = Math.Max(largest, gradient);
         return (read[0], largest);
     }
 }

@@ -10,7 +10,8 @@ internal static class SavedParameters
     public static Tensor Of(OptimizerHelper optimizer)
     {
         using var bytes = new MemoryStream();
-        using (var writer = new BinaryWriter(bytes, System.Text.Encoding.UTF8, leaveOpen: true)) optimizer.save_state_dict(writer);
+        using (var writer = new BinaryWriter(bytes, System.Text.Encoding.UTF8, leaveOpen: true))
+            optimizer.save_state_dict(writer);
         return tensor(bytes.ToArray(), ScalarType.Byte);
     }
 
@@ -25,14 +26,24 @@ internal static class SavedParameters
     public static void Add(Dictionary<string, Tensor> tensors, string prefix, IReadOnlyList<Tensor?> values)
     {
         for (int i = 0; i < values.Count; i++)
-            if (values[i] is { } value) tensors.Add($"{prefix}.{i}", value);
+            if (values[i] is { } value)
+                tensors.Add($"{prefix}.{i}", value);
     }
 
     /// <summary>So many tensors of <paramref name="prefix"/> and their positions; they stay the checkpoint's.</summary>
     /// <exception cref="InvalidDataException">One is missing.</exception>
-    public static Tensor[] Read(int count, IReadOnlyDictionary<string, Tensor> tensors, string prefix)
-        => [.. Enumerable.Range(0, count).Select(i => tensors.TryGetValue($"{prefix}.{i}", out Tensor? value) ? value
-            : throw new InvalidDataException($"The checkpoint has no tensor '{prefix}.{i}'. Delete the workspace's checkpoints to begin anew."))];
+    public static Tensor[] Read(int count, IReadOnlyDictionary<string, Tensor> tensors, string prefix) =>
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(i =>
+                    tensors.TryGetValue($"{prefix}.{i}", out Tensor? value)
+                        ? value
+                        : throw new InvalidDataException(
+                            $"The checkpoint has no tensor '{prefix}.{i}'. Delete the workspace's checkpoints to begin anew."
+                        )
+                ),
+        ];
 
     /// <summary>Copies each of <paramref name="prefix"/> and its position into the parameter there.</summary>
     /// <exception cref="InvalidDataException">A value is missing or of another shape.</exception>
@@ -42,7 +53,10 @@ internal static class SavedParameters
         for (int i = 0; i < parameters.Count; i++)
         {
             if (!tensors.TryGetValue($"{prefix}.{i}", out Tensor? value) || !value.shape.SequenceEqual(parameters[i].shape))
-                throw new InvalidDataException($"The checkpoint has no tensor '{prefix}.{i}' of shape [{string.Join(", ", parameters[i].shape)}]. Delete the workspace's checkpoints to begin anew.");
+                throw new InvalidDataException(
+                    $"The checkpoint has no tensor '{prefix}.{i}' of shape [{string.Join(", ", parameters[i].shape)}]. Delete the "
+                        + "workspace's checkpoints to begin anew."
+                );
             parameters[i].copy_(value);
         }
     }

@@ -52,7 +52,8 @@ internal sealed class StepGate(IRunObserver observer, IStageCheckpoints? checkpo
     /// <summary>Keeps the state of a run that ended, where ends are kept and it took steps.</summary>
     public void End(Func<StageState> state)
     {
-        if (!_passed || checkpoints is not { KeepsEnd: true }) return;
+        if (!_passed || checkpoints is not { KeepsEnd: true })
+            return;
         using var scope = NewDisposeScope();
         checkpoints.Save(state());
     }

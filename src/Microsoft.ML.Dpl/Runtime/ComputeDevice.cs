@@ -6,7 +6,8 @@ namespace Microsoft.ML.Dpl.Runtime;
 /// <summary>Chooses the device that tensors live on: <c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>.</summary>
 internal static class ComputeDevice
 {
-    /// <param name="requested"><c>null</c> or empty: the GPU that the <c>MLContext</c> names, else the CPU. Otherwise <c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>.</param>
+    /// <param name="requested"><c>null</c> or empty: the GPU that the <c>MLContext</c> names, else the CPU. Otherwise <c>cpu</c>,
+    /// <c>cuda</c> or <c>cuda:n</c>.</param>
     /// <param name="gpuDeviceId">The ordinal set on the <c>MLContext</c>, if any.</param>
     /// <param name="fallbackToCpu">Whether the CPU is taken where the GPU asked for is missing.</param>
     /// <param name="log">Hears what was chosen.</param>
@@ -29,25 +30,36 @@ internal static class ComputeDevice
             log($"Device: cuda:{ordinal}; {native}.");
             return new Device(DeviceType.CUDA, ordinal.Value);
         }
-        if (!fallbackToCpu) throw new InvalidOperationException($"Device cuda:{ordinal} was asked for, but {missing}. Ask for the cpu, or allow FallbackToCpu.");
-        warn($"Device: cpu, {get_num_threads()} threads, because {missing} (cuda:{ordinal} was asked for and FallbackToCpu is allowed); {native}.");
+        if (!fallbackToCpu)
+            throw new InvalidOperationException(
+                $"Device cuda:{ordinal} was asked for, but {missing}. Ask for the cpu, or allow FallbackToCpu."
+            );
+        warn(
+            $"Device: cpu, {get_num_threads()} threads, because {missing} (cuda:{ordinal} was asked for and FallbackToCpu is "
+                + $"allowed); {native}."
+        );
         return CPU;
     }
 
     private static int? ParseOrdinal(string? requested, int? gpuDeviceId)
     {
         string name = (requested ?? "").Trim().ToLowerInvariant();
-        if (name.Length == 0) return gpuDeviceId;
-        if (name == "cpu") return null;
-        if (name == "cuda") return gpuDeviceId ?? 0;
-        if (name.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(5), out int ordinal) && ordinal >= 0) return ordinal;
+        if (name.Length == 0)
+            return gpuDeviceId;
+        if (name == "cpu")
+            return null;
+        if (name == "cuda")
+            return gpuDeviceId ?? 0;
+        if (name.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(5), out int ordinal) && ordinal >= 0)
+            return ordinal;
         throw new ArgumentException($"Device '{requested}' is unknown: use cpu, cuda or cuda:n.", nameof(requested));
     }
 
     private static string? WhyMissing(int ordinal)
     {
         if (!cuda.is_available())
-            return "libtorch has no usable CUDA backend here (add the package TorchSharp-cuda-linux or TorchSharp-cuda-windows instead of libtorch-cpu, and check the NVIDIA driver)";
+            return "libtorch has no usable CUDA backend here (add the package TorchSharp-cuda-linux or TorchSharp-cuda-windows "
+                + "instead of libtorch-cpu, and check the NVIDIA driver)";
         int count = cuda.device_count();
         return ordinal < count ? null : $"there are only {count} CUDA devices, numbered from 0";
     }

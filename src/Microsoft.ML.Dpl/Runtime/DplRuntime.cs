@@ -11,7 +11,8 @@ public static class DplRuntime
     /// <exception cref="DllNotFoundException">No libtorch was found, or one of another version; the message says what to do.</exception>
     public static string Load() => LibTorch.EnsureLoaded();
 
-    /// <summary>Threads that fits and predictions on the CPU take, at least 1, for the whole process. Set it before the first of them begins; a fit's bits depend on it.</summary>
+    /// <summary>Threads that fits and predictions on the CPU take, at least 1, for the whole process. Set it before the first of them
+    /// begins; a fit's bits depend on it.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is below 1.</exception>
     /// <exception cref="DllNotFoundException">libtorch cannot be loaded.</exception>
     public static int Threads

@@ -17,6 +17,7 @@ internal sealed record FileStamp(string FullPath, long Length, DateTime LastWrit
     /// <exception cref="IOException">The file is another than at the time of this stamp.</exception>
     public void ThrowIfChanged()
     {
-        if (Of(FullPath) != this) throw new IOException($"{FullPath} has changed since the CLIP was opened; open it again.");
+        if (Of(FullPath) != this)
+            throw new IOException($"{FullPath} has changed since the CLIP was opened; open it again.");
     }
 }

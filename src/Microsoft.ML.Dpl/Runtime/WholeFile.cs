@@ -3,7 +3,8 @@ namespace Microsoft.ML.Dpl.Runtime;
 /// <summary>A file that is written whole or not at all: beside its place, to the disk itself, then renamed.</summary>
 internal static class WholeFile
 {
-    /// <param name="path">Where it goes; a file there is replaced once the new one is whole, and its folder is made where it is missing. Several may write the same file at once; the last one's stays.</param>
+    /// <param name="path">Where it goes; a file there is replaced once the new one is whole, and its folder is made where it is missing.
+    /// Several may write the same file at once; the last one's stays.</param>
     /// <param name="write">Given the open file.</param>
     /// <exception cref="IOException">The place cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
@@ -15,8 +16,10 @@ internal static class WholeFile
     /// <inheritdoc cref="Write(string, Action{Stream})"/>
     internal static void Write(string path, Action<Stream> write, Func<string, FileStream> create)
     {
-        string full = Path.GetFullPath(path), unfinished = $"{full}.{Guid.NewGuid():n}.partial";
-        if (Path.EndsInDirectorySeparator(full) || Directory.Exists(full)) throw new IOException($"'{path}' is a folder: name a file.");
+        string full = Path.GetFullPath(path),
+            unfinished = $"{full}.{Guid.NewGuid():n}.partial";
+        if (Path.EndsInDirectorySeparator(full) || Directory.Exists(full))
+            throw new IOException($"'{path}' is a folder: name a file.");
         string folder = Path.GetDirectoryName(full)!;
         Directory.CreateDirectory(folder);
         try

@@ -9,24 +9,31 @@ internal static class WholeFolder
     /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
     public static void Write(string path, Action<string> write)
     {
-        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)), unique = $"{Guid.NewGuid():n}.partial";
-        if (File.Exists(full)) throw new IOException($"'{path}' is a file: name a folder.");
+        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)),
+            unique = $"{Guid.NewGuid():n}.partial";
+        if (File.Exists(full))
+            throw new IOException($"'{path}' is a file: name a folder.");
         bool isThere = Directory.Exists(full);
-        if (isThere && Directory.EnumerateFileSystemEntries(full).Any()) throw new IOException($"The folder '{path}' is not empty. Name another, or remove what is in it.");
-        // One that is there stays as it is, with its rights, be it a link, a mounted disk or where a shell stands: files are renamed into it.
+        if (isThere && Directory.EnumerateFileSystemEntries(full).Any())
+            throw new IOException($"The folder '{path}' is not empty. Name another, or remove what is in it.");
+        // One that is there stays as it is, with its rights, be it a link, a mounted disk or where a shell stands: files are renamed into
+        // it.
         string unfinished = isThere ? Path.Combine(full, $".{unique}") : $"{full}.{unique}";
         try
         {
             Directory.CreateDirectory(unfinished);
             write(unfinished);
             FolderEntries.Flush(unfinished);
-            if (isThere) MoveInto(full, unfinished);
-            else Directory.Move(unfinished, full);
+            if (isThere)
+                MoveInto(full, unfinished);
+            else
+                Directory.Move(unfinished, full);
             FolderEntries.Flush(isThere ? full : Path.GetDirectoryName(full)!);
         }
         finally
         {
-            if (Directory.Exists(unfinished)) Directory.Delete(unfinished, recursive: true);
+            if (Directory.Exists(unfinished))
+                Directory.Delete(unfinished, recursive: true);
         }
     }
 

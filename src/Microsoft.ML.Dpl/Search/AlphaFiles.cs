@@ -5,36 +5,59 @@ namespace Microsoft.ML.Dpl;
 
 /// <summary>Which of the two .npy files of alphas, as the code of the paper's authors leaves them, belongs to which branch.</summary>
 /// <remarks>
-/// That code writes <c>alpha_e*_img.npy</c> and <c>alpha_e*_txt.npy</c> with the names exchanged: the file called <c>img</c> holds the text branch's alphas, and the other way round.
+/// That code writes <c>alpha_e*_img.npy</c> and <c>alpha_e*_txt.npy</c> with the names exchanged: the file called <c>img</c> holds the text
+/// branch's alphas, and the other way round.
 /// </remarks>
 /// <param name="TextPath">The text branch's alphas, for <see cref="AlphaHistory.Load(string, string, IReadOnlyList{int})"/>.</param>
 /// <param name="ImagePath">The image branch's alphas.</param>
 /// <param name="Reason">Why, as a sentence.</param>
 public sealed record AlphaFiles(string TextPath, string ImagePath, string Reason)
 {
-    private const string ImageMark = "_img", TextMark = "_txt";
+    private const string ImageMark = "_img",
+        TextMark = "_txt";
 
     /// <summary>Takes the names as the authors' code exchanges them, unless the numbers of layers show that they are right.</summary>
-    /// <param name="imgPath">The file called <c>img</c>. Where the two names hold <c>_img</c> and <c>_txt</c> the other way round, they are taken by name.</param>
+    /// <param name="imgPath">The file called <c>img</c>. Where the two names hold <c>_img</c> and <c>_txt</c> the other way round, they are
+    /// taken by name.</param>
     /// <param name="txtPath">The file called <c>txt</c>.</param>
-    /// <param name="backbone">The CLIP that was searched. Where its branches have different numbers of layers, the files' shapes decide. Null: the authors' names do.</param>
+    /// <param name="backbone">The CLIP that was searched. Where its branches have different numbers of layers, the files' shapes decide.
+    /// Null: the authors' names do.</param>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or the files fit the backbone neither way.</exception>
     public static AlphaFiles OfAuthors(string imgPath, string txtPath, ClipBackbone? backbone = null)
     {
         (imgPath, txtPath) = InOrder(imgPath, txtPath);
-        int img = Layers(imgPath), txt = Layers(txtPath);
+        int img = Layers(imgPath),
+            txt = Layers(txtPath);
         var exchanged = new AlphaFiles(imgPath, txtPath, "");
-        if (backbone is null) return exchanged with { Reason = $"{Path.GetFileName(imgPath)} is taken for the text branch and {Path.GetFileName(txtPath)} for the image branch, because the authors' code exchanges the two names." };
-        int text = backbone.Config.Text.Layers, image = backbone.Config.Vision.Layers;
-        bool fitsExchanged = img == text && txt == image, fitsNamed = img == image && txt == text;
-        if (!fitsExchanged && !fitsNamed) throw new InvalidDataException($"{imgPath} has {img} layers and {txtPath} has {txt}, but {backbone.Name} has {text} text and {image} image layers: these are the alphas of another CLIP.");
-        if (!fitsExchanged) return AsNamed(imgPath, txtPath) with { Reason = $"The files' names are right: {backbone.Name} has {text} text and {image} image layers." };
+        if (backbone is null)
+            return exchanged with
+            {
+                Reason =
+                    $"{Path.GetFileName(imgPath)} is taken for the text branch and {Path.GetFileName(txtPath)} for the image branch, "
+                    + "because the authors' code exchanges the two names.",
+            };
+        int text = backbone.Config.Text.Layers,
+            image = backbone.Config.Vision.Layers;
+        bool fitsExchanged = img == text && txt == image,
+            fitsNamed = img == image && txt == text;
+        if (!fitsExchanged && !fitsNamed)
+            throw new InvalidDataException(
+                $"{imgPath} has {img} layers and {txtPath} has {txt}, but {backbone.Name} has {text} text and {image} image layers: "
+                    + "these are the alphas of another CLIP."
+            );
+        if (!fitsExchanged)
+            return AsNamed(imgPath, txtPath) with
+            {
+                Reason = $"The files' names are right: {backbone.Name} has {text} text and {image} image layers.",
+            };
         return exchanged with
         {
             Reason = fitsNamed
-                ? $"{Path.GetFileName(imgPath)} is taken for the text branch and {Path.GetFileName(txtPath)} for the image branch, because the authors' code exchanges the two names; both branches have {text} layers, so the shapes cannot tell."
-                : $"{Path.GetFileName(imgPath)} holds the text branch, as the authors' code exchanges the two names: {backbone.Name} has {text} text and {image} image layers.",
+                ? $"{Path.GetFileName(imgPath)} is taken for the text branch and {Path.GetFileName(txtPath)} for the image branch, "
+                    + $"because the authors' code exchanges the two names; both branches have {text} layers, so the shapes cannot tell."
+                : $"{Path.GetFileName(imgPath)} holds the text branch, as the authors' code exchanges the two names: {backbone.Name} "
+                    + $"has {text} text and {image} image layers.",
         };
     }
 
@@ -44,7 +67,12 @@ public sealed record AlphaFiles(string TextPath, string ImagePath, string Reason
     public static AlphaFiles AsNamed(string imgPath, string txtPath)
     {
         (imgPath, txtPath) = InOrder(imgPath, txtPath);
-        return new AlphaFiles(txtPath, imgPath, $"{Path.GetFileName(imgPath)} is taken for the image branch and {Path.GetFileName(txtPath)} for the text branch, as they are named.");
+        return new AlphaFiles(
+            txtPath,
+            imgPath,
+            $"{Path.GetFileName(imgPath)} is taken for the image branch and {Path.GetFileName(txtPath)} for the text branch, as they "
+                + "are named."
+        );
     }
 
     private static (string Img, string Txt) InOrder(string imgPath, string txtPath)
@@ -53,14 +81,19 @@ public sealed record AlphaFiles(string TextPath, string ImagePath, string Reason
         ArgumentException.ThrowIfNullOrWhiteSpace(txtPath);
         return Marks(imgPath, TextMark, ImageMark) && Marks(txtPath, ImageMark, TextMark) ? (txtPath, imgPath) : (imgPath, txtPath);
 
-        static bool Marks(string path, string mark, string other)
-            => Path.GetFileName(path).Contains(mark, StringComparison.OrdinalIgnoreCase) && !Path.GetFileName(path).Contains(other, StringComparison.OrdinalIgnoreCase);
+        static bool Marks(string path, string mark, string other) =>
+            Path.GetFileName(path).Contains(mark, StringComparison.OrdinalIgnoreCase)
+            && !Path.GetFileName(path).Contains(other, StringComparison.OrdinalIgnoreCase);
     }
 
     private static int Layers(string path)
     {
         using NpyFile file = NpyFile.Open(path);
-        if (file.Shape.Count is not (2 or 3)) throw new InvalidDataException($"{path} has the shape [{string.Join(", ", file.Shape)}], but alphas are [epochs, layers, candidates] or [layers, candidates].");
+        if (file.Shape.Count is not (2 or 3))
+            throw new InvalidDataException(
+                $"{path} has the shape [{string.Join(", ", file.Shape)}], but alphas are [epochs, layers, candidates] or [layers, "
+                    + "candidates]."
+            );
         return (int)Math.Min(file.Shape[^2], int.MaxValue);
     }
 }

@@ -7,28 +7,42 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>The alphas of a search as plain arrays, every epoch and both branches, to and from files that Python reads: .npy and safetensors.</summary>
+/// <summary>The alphas of a search as plain arrays, every epoch and both branches, to and from files that Python reads: .npy and
+/// safetensors.</summary>
 public sealed class AlphaHistory
 {
-    internal const string TextName = "alphas.text", ImageName = "alphas.image", CandidatesName = "candidates";
+    internal const string TextName = "alphas.text",
+        ImageName = "alphas.image",
+        CandidatesName = "candidates";
 
     // The paper's figure and the authors' code.
-    private static readonly int[] PaperLengths = [0, 2, 4, 6], CodeLengths = [0, 1, 2, 3, 4, 5, 6];
+    private static readonly int[] PaperLengths = [0, 2, 4, 6],
+        CodeLengths = [0, 1, 2, 3, 4, 5, 6];
 
-    private readonly float[,,] _text, _image;
+    private readonly float[,,] _text,
+        _image;
 
     /// <param name="candidateLengths">Candidate context lengths, increasing from 0.</param>
     /// <param name="text">[epochs, text layers, candidates], before the softmax; the first epoch first.</param>
     /// <param name="image">[epochs, image layers, candidates], likewise.</param>
-    /// <exception cref="ArgumentException">The arrays do not fit each other or the candidates, are empty, or hold a number that is not finite.</exception>
+    /// <exception cref="ArgumentException">The arrays do not fit each other or the candidates, are empty, or hold a number that is not
+    /// finite.</exception>
     public AlphaHistory(IReadOnlyList<int> candidateLengths, float[,,] text, float[,,] image)
     {
         ArgumentNullException.ThrowIfNull(candidateLengths);
         SupernetBranch.CheckCandidates(candidateLengths);
-        if (candidateLengths[^1] > PromptConfiguration.MaximumLength) throw new ArgumentException($"A candidate length of {candidateLengths[^1]} is above {PromptConfiguration.MaximumLength}.", nameof(candidateLengths));
+        if (candidateLengths[^1] > PromptConfiguration.MaximumLength)
+            throw new ArgumentException(
+                $"A candidate length of {candidateLengths[^1]} is above {PromptConfiguration.MaximumLength}.",
+                nameof(candidateLengths)
+            );
         CandidateLengths = [.. candidateLengths];
         (_text, _image) = (Checked(text, "text"), Checked(image, "image"));
-        if (text.GetLength(0) != image.GetLength(0)) throw new ArgumentException($"The text alphas have {text.GetLength(0)} epochs, but the image alphas {image.GetLength(0)}.", nameof(image));
+        if (text.GetLength(0) != image.GetLength(0))
+            throw new ArgumentException(
+                $"The text alphas have {text.GetLength(0)} epochs, but the image alphas {image.GetLength(0)}.",
+                nameof(image)
+            );
     }
 
     /// <summary>Candidate context lengths, increasing from 0.</summary>
@@ -43,13 +57,15 @@ public sealed class AlphaHistory
     /// <summary>A copy of [epochs, image layers, candidates], before the softmax.</summary>
     public float[,,] ToImageArray() => (float[,,])_image.Clone();
 
-    /// <summary>What the search chose after an epoch: for each layer the candidate with the largest alpha, the shorter of equals (METHOD §2).</summary>
+    /// <summary>What the search chose after an epoch: for each layer the candidate with the largest alpha, the shorter of equals (METHOD
+    /// §2).</summary>
     /// <param name="epoch">From 0; null: the last.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such epoch.</exception>
     public PromptConfiguration Configuration(int? epoch = null)
     {
         int chosen = epoch ?? Epochs - 1;
-        if (chosen < 0 || chosen >= Epochs) throw new ArgumentOutOfRangeException(nameof(epoch), epoch, $"There are epochs 0 to {Epochs - 1}.");
+        if (chosen < 0 || chosen >= Epochs)
+            throw new ArgumentOutOfRangeException(nameof(epoch), epoch, $"There are epochs 0 to {Epochs - 1}.");
         return new PromptConfiguration(Lengths(_text, chosen), Lengths(_image, chosen));
     }
 
@@ -58,10 +74,15 @@ public sealed class AlphaHistory
     public static AlphaHistory Of(DplSearchReport report)
     {
         ArgumentNullException.ThrowIfNull(report);
-        return new AlphaHistory(report.CandidateLengths, Stacked([.. report.Epochs.Select(e => e.TextAlphas)]), Stacked([.. report.Epochs.Select(e => e.ImageAlphas)]));
+        return new AlphaHistory(
+            report.CandidateLengths,
+            Stacked([.. report.Epochs.Select(e => e.TextAlphas)]),
+            Stacked([.. report.Epochs.Select(e => e.ImageAlphas)])
+        );
     }
 
-    /// <summary>Writes <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers, candidates] each, with the candidates beside them.</summary>
+    /// <summary>Writes <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers, candidates] each, with the candidates beside
+    /// them.</summary>
     /// <param name="path">A file that ends in .safetensors, which is replaced; or a folder for .npy files, empty or not yet there.</param>
     /// <exception cref="IOException">The place cannot be written, or the folder is not empty.</exception>
     public void Save(string path)
@@ -75,7 +96,8 @@ public sealed class AlphaHistory
     }
 
     /// <summary>Reads what <see cref="Save"/> writes, also as part of exported prompts.</summary>
-    /// <param name="path">A .safetensors file or a folder of .npy files with <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers, candidates] or [layers, candidates].</param>
+    /// <param name="path">A .safetensors file or a folder of .npy files with <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers,
+    /// candidates] or [layers, candidates].</param>
     /// <param name="candidateLengths">Null: what the file says; where it says nothing, <see cref="LengthsFor"/>.</param>
     /// <exception cref="FileNotFoundException">There is nothing at <paramref name="path"/>.</exception>
     /// <exception cref="InvalidDataException">It is damaged, or the arrays are none of alphas.</exception>
@@ -86,7 +108,8 @@ public sealed class AlphaHistory
         return ReadFrom(source, candidateLengths) ?? throw new InvalidDataException($"{path} holds no '{TextName}' and '{ImageName}'.");
     }
 
-    /// <summary>Reads one .npy file per branch, [epochs, layers, candidates] or [layers, candidates]; of any float type and order.</summary>
+    /// <summary>Reads one .npy file per branch, [epochs, layers, candidates] or [layers, candidates]; of any float type and
+    /// order.</summary>
     /// <param name="textPath">The text branch's alphas.</param>
     /// <param name="imagePath">The image branch's alphas. For the files of the paper's authors see <see cref="AlphaFiles"/>.</param>
     /// <param name="candidateLengths">Null: <see cref="LengthsFor"/> the number of columns.</param>
@@ -107,18 +130,24 @@ public sealed class AlphaHistory
         }
     }
 
-    /// <summary>The candidate lengths that are meant where only their number is known: 0, 2, 4, 6 for four, as in the paper's figure, and 0 to 6 for seven, as in the authors' code.</summary>
+    /// <summary>The candidate lengths that are meant where only their number is known: 0, 2, 4, 6 for four, as in the paper's figure, and 0
+    /// to 6 for seven, as in the authors' code.</summary>
     /// <param name="candidates">How many there are.</param>
     /// <exception cref="ArgumentException">The number is another, so the lengths must be given.</exception>
-    public static IReadOnlyList<int> LengthsFor(int candidates)
-        => candidates == PaperLengths.Length ? PaperLengths
-            : candidates == CodeLengths.Length ? CodeLengths
-            : throw new ArgumentException($"The alphas have {candidates} candidates per layer, and nothing says which context lengths they stand for: give the {candidates} lengths, increasing from 0.", nameof(candidates));
+    public static IReadOnlyList<int> LengthsFor(int candidates) =>
+        candidates == PaperLengths.Length ? PaperLengths
+        : candidates == CodeLengths.Length ? CodeLengths
+        : throw new ArgumentException(
+            $"The alphas have {candidates} candidates per layer, and nothing says which context lengths they stand for: give the "
+                + $"{candidates} lengths, increasing from 0.",
+            nameof(candidates)
+        );
 
     /// <summary>The alphas among other arrays, or null where there are none.</summary>
     internal static AlphaHistory? ReadFrom(ITensorSource source, IReadOnlyList<int>? candidateLengths)
     {
-        if (!source.Entries.ContainsKey(TextName) && !source.Entries.ContainsKey(ImageName)) return null;
+        if (!source.Entries.ContainsKey(TextName) && !source.Entries.ContainsKey(ImageName))
+            return null;
         float[,,] Branch(string name) => Cube(ArrayFiles.ReadFloats(source, name), $"{source.Location}: '{name}'");
         IReadOnlyList<int>? stated = candidateLengths;
         if (stated is null && source.Metadata.TryGetValue(CandidatesName, out string? json))
@@ -129,7 +158,10 @@ public sealed class AlphaHistory
             }
             catch (JsonException e)
             {
-                throw new InvalidDataException($"{source.Location}: '{CandidatesName}' is '{json}', but a list such as [0, 2, 4] is expected.", e);
+                throw new InvalidDataException(
+                    $"{source.Location}: '{CandidatesName}' is '{json}', but a list such as [0, 2, 4] is expected.",
+                    e
+                );
             }
         }
         return Made(source.Location, Branch(TextName), Branch(ImageName), stated);
@@ -158,7 +190,11 @@ public sealed class AlphaHistory
     private static float[,,] Cube((float[] Values, int[] Shape) array, string what)
     {
         int[] shape = array.Shape.Length == 2 ? [1, .. array.Shape] : array.Shape;
-        if (shape.Length != 3) throw new InvalidDataException($"{what} has the shape [{string.Join(", ", array.Shape)}], but alphas are [epochs, layers, candidates] or [layers, candidates].");
+        if (shape.Length != 3)
+            throw new InvalidDataException(
+                $"{what} has the shape [{string.Join(", ", array.Shape)}], but alphas are [epochs, layers, candidates] or [layers, "
+                    + "candidates]."
+            );
         var cube = new float[shape[0], shape[1], shape[2]];
         Buffer.BlockCopy(array.Values, 0, cube, 0, array.Values.Length * sizeof(float));
         return cube;
@@ -168,18 +204,26 @@ public sealed class AlphaHistory
     {
         var cube = new float[epochs.Count, epochs[0].Count, epochs[0][0].Count];
         for (int epoch = 0; epoch < cube.GetLength(0); epoch++)
-            for (int layer = 0; layer < cube.GetLength(1); layer++)
-                for (int candidate = 0; candidate < cube.GetLength(2); candidate++) cube[epoch, layer, candidate] = epochs[epoch][layer][candidate];
+        for (int layer = 0; layer < cube.GetLength(1); layer++)
+        for (int candidate = 0; candidate < cube.GetLength(2); candidate++)
+            cube[epoch, layer, candidate] = epochs[epoch][layer][candidate];
         return cube;
     }
 
     private float[,,] Checked(float[,,] alphas, string branch)
     {
         ArgumentNullException.ThrowIfNull(alphas, branch);
-        if (alphas.Length == 0) throw new ArgumentException($"The {branch} alphas are empty.", branch);
-        if (alphas.GetLength(2) != CandidateLengths.Count) throw new ArgumentException($"The {branch} alphas have {alphas.GetLength(2)} candidates per layer, but {CandidateLengths.Count} candidate lengths are given.", branch);
+        if (alphas.Length == 0)
+            throw new ArgumentException($"The {branch} alphas are empty.", branch);
+        if (alphas.GetLength(2) != CandidateLengths.Count)
+            throw new ArgumentException(
+                $"The {branch} alphas have {alphas.GetLength(2)} candidates per layer, but {CandidateLengths.Count} candidate lengths "
+                    + "are given.",
+                branch
+            );
         foreach (float alpha in alphas)
-            if (!float.IsFinite(alpha)) throw new ArgumentException($"The {branch} alphas hold {alpha}; every one must be finite.", branch);
+            if (!float.IsFinite(alpha))
+                throw new ArgumentException($"The {branch} alphas hold {alpha}; every one must be finite.", branch);
         return (float[,,])alphas.Clone();
     }
 
@@ -190,7 +234,8 @@ public sealed class AlphaHistory
         {
             int best = 0;
             for (int candidate = 1; candidate < CandidateLengths.Count; candidate++)
-                if (alphas[epoch, layer, candidate] > alphas[epoch, layer, best]) best = candidate;
+                if (alphas[epoch, layer, candidate] > alphas[epoch, layer, best])
+                    best = candidate;
             lengths[layer] = CandidateLengths[best];
         }
         return lengths;

@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Search;
 
-/// <summary>The upper level: one Adam step on all alphas against a validation batch (first order: the prompts are taken as they are).</summary>
+/// <summary>The upper level: one Adam step on all alphas against a validation batch (first order: the prompts are taken as they
+/// are).</summary>
 internal sealed class AlphaStep : IDisposable
 {
     private readonly PromptedClip _clip;
@@ -25,7 +26,19 @@ internal sealed class AlphaStep : IDisposable
     {
         _supernet.RequireGradients(ofAlphas: true, ofPrompts: false);
         return OptimizerStep.Take(
-            _optimizer, backward => Losses.CrossEntropy(_clip.Logits(validation.Images, _supernet.Image, _supernet.Text, backward), validation.Labels, validation.Weights), RunStage.Search, epoch, step, validation, ofValidation: true);
+            _optimizer,
+            backward =>
+                Losses.CrossEntropy(
+                    _clip.Logits(validation.Images, _supernet.Image, _supernet.Text, backward),
+                    validation.Labels,
+                    validation.Weights
+                ),
+            RunStage.Search,
+            epoch,
+            step,
+            validation,
+            ofValidation: true
+        );
     }
 
     /// <summary>The optimizer, for checkpoints; stays this object's.</summary>

@@ -12,16 +12,23 @@ internal sealed record Alphas(float[][] Image, float[][] Text)
     public int[] Choices() => [.. Layers().Select(ChoiceOf)];
 
     /// <summary>For every layer, image layers first: softmax weight of the choice minus that of the runner-up, 0 to 1.</summary>
-    public double[] Leads() => [.. Layers().Select(layer =>
-    {
-        float largest = layer.Max();
-        double[] weights = [.. layer.Select(alpha => Math.Exp((double)alpha - largest)).OrderDescending()];
-        return (weights[0] - weights[1]) / weights.Sum();
-    })];
+    public double[] Leads() =>
+        [
+            .. Layers()
+                .Select(layer =>
+                {
+                    float largest = layer.Max();
+                    double[] weights = [.. layer.Select(alpha => Math.Exp((double)alpha - largest)).OrderDescending()];
+                    return (weights[0] - weights[1]) / weights.Sum();
+                }),
+        ];
 
     /// <summary>The largest difference of one alpha from what it was.</summary>
-    public double LargestChangeFrom(Alphas before)
-        => Layers().Zip(before.Layers()).SelectMany(pair => pair.First.Zip(pair.Second)).Max(pair => Math.Abs((double)pair.First - pair.Second));
+    public double LargestChangeFrom(Alphas before) =>
+        Layers()
+            .Zip(before.Layers())
+            .SelectMany(pair => pair.First.Zip(pair.Second))
+            .Max(pair => Math.Abs((double)pair.First - pair.Second));
 
     private IEnumerable<float[]> Layers() => Image.Concat(Text);
 }

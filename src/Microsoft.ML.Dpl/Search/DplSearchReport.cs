@@ -15,8 +15,8 @@ public sealed record DplSearchReport(IReadOnlyList<int> CandidateLengths, IReadO
     [JsonIgnore]
     public IReadOnlyList<double> ImageConfidence => Confidence(Epochs[^1].ImageAlphas);
 
-    private static double[] Confidence(IReadOnlyList<IReadOnlyList<float>> alphas)
-        => [.. alphas.Select(layer => 1 / layer.Sum(alpha => Math.Exp(alpha - (double)layer.Max())))];
+    private static double[] Confidence(IReadOnlyList<IReadOnlyList<float>> alphas) =>
+        [.. alphas.Select(layer => 1 / layer.Sum(alpha => Math.Exp(alpha - (double)layer.Max())))];
 }
 
 /// <summary>One epoch of a search.</summary>
@@ -26,4 +26,9 @@ public sealed record DplSearchReport(IReadOnlyList<int> CandidateLengths, IReadO
 /// <param name="TextAlphas">[layer][candidate], before the softmax</param>
 /// <param name="ImageAlphas">[layer][candidate], before the softmax</param>
 public sealed record DplSearchEpoch(
-    double LearningRate, double TrainLoss, double ValidationLoss, IReadOnlyList<IReadOnlyList<float>> TextAlphas, IReadOnlyList<IReadOnlyList<float>> ImageAlphas);
+    double LearningRate,
+    double TrainLoss,
+    double ValidationLoss,
+    IReadOnlyList<IReadOnlyList<float>> TextAlphas,
+    IReadOnlyList<IReadOnlyList<float>> ImageAlphas
+);

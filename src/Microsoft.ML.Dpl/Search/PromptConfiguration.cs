@@ -42,7 +42,10 @@ public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
     public static PromptConfiguration Uniform(ClipBackbone backbone, int length)
     {
         ArgumentNullException.ThrowIfNull(backbone);
-        return new PromptConfiguration([.. Enumerable.Repeat(length, backbone.Config.Text.Layers)], [.. Enumerable.Repeat(length, backbone.Config.Vision.Layers)]);
+        return new PromptConfiguration(
+            [.. Enumerable.Repeat(length, backbone.Config.Text.Layers)],
+            [.. Enumerable.Repeat(length, backbone.Config.Vision.Layers)]
+        );
     }
 
     /// <summary>No prompts: zero-shot CLIP as a classifier.</summary>
@@ -58,8 +61,18 @@ public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
         foreach (string part in text.Split('|', StringSplitOptions.TrimEntries))
         {
             string[] words = part.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-            if (words.Length < 2 || words[0] is not ("text" or "image") || branches.ContainsKey(words[0])) throw Unreadable(text);
-            branches[words[0]] = [.. words.Skip(1).Select(w => int.TryParse(w, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n <= MaximumLength ? n : throw Unreadable(text))];
+            if (words.Length < 2 || words[0] is not ("text" or "image") || branches.ContainsKey(words[0]))
+                throw Unreadable(text);
+            branches[words[0]] =
+            [
+                .. words
+                    .Skip(1)
+                    .Select(w =>
+                        int.TryParse(w, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n <= MaximumLength
+                            ? n
+                            : throw Unreadable(text)
+                    ),
+            ];
         }
         return branches.Count == 2 ? new PromptConfiguration(branches["text"], branches["image"]) : throw Unreadable(text);
     }
@@ -85,7 +98,8 @@ public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
     public override string ToString() => $"text {string.Join(' ', Text)} | image {string.Join(' ', Image)}";
 
     /// <inheritdoc/>
-    public bool Equals(PromptConfiguration? other) => other is not null && Text.SequenceEqual(other.Text) && Image.SequenceEqual(other.Image);
+    public bool Equals(PromptConfiguration? other) =>
+        other is not null && Text.SequenceEqual(other.Text) && Image.SequenceEqual(other.Image);
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => Equals(obj as PromptConfiguration);
@@ -95,11 +109,14 @@ public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
 
     private static int[] Checked(IReadOnlyList<int> lengths, string branch)
     {
-        if (lengths is null || lengths.Count == 0) throw new ArgumentException($"The {branch} branch of a prompt configuration needs at least one layer.", branch);
+        if (lengths is null || lengths.Count == 0)
+            throw new ArgumentException($"The {branch} branch of a prompt configuration needs at least one layer.", branch);
         foreach (int length in lengths)
-            if (length is < 0 or > MaximumLength) throw new ArgumentException($"A context length of {length} is outside 0…{MaximumLength}.", branch);
+            if (length is < 0 or > MaximumLength)
+                throw new ArgumentException($"A context length of {length} is outside 0…{MaximumLength}.", branch);
         return [.. lengths];
     }
 
-    private static FormatException Unreadable(string text) => new($"'{text}' is no prompt configuration. The form is: text 6 4 0 | image 0 2 6, one length (0 to {MaximumLength}) per layer.");
+    private static FormatException Unreadable(string text) =>
+        new($"'{text}' is no prompt configuration. The form is: text 6 4 0 | image 0 2 6, one length (0 to {MaximumLength}) per layer.");
 }

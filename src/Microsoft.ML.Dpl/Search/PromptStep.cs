@@ -18,12 +18,18 @@ internal sealed class PromptStep : IDisposable
     public PromptStep(PromptedClip clip, Supernet supernet, SearchSettings settings)
     {
         (_clip, _supernet, _maxGradientNorm) = (clip, supernet, settings.MaxGradientNorm);
-        _optimizer = optim.SGD(supernet.Prompts, settings.PromptLearningRate, momentum: settings.Momentum, weight_decay: settings.WeightDecay);
+        _optimizer = optim.SGD(
+            supernet.Prompts,
+            settings.PromptLearningRate,
+            momentum: settings.Momentum,
+            weight_decay: settings.WeightDecay
+        );
     }
 
     public void SetLearningRate(double rate)
     {
-        foreach (var group in _optimizer.ParamGroups) group.LearningRate = rate;
+        foreach (var group in _optimizer.ParamGroups)
+            group.LearningRate = rate;
     }
 
     /// <returns>The cross-entropy before the step.</returns>
@@ -31,8 +37,15 @@ internal sealed class PromptStep : IDisposable
     {
         _supernet.RequireGradients(ofAlphas: false, ofPrompts: true);
         return OptimizerStep.Take(
-            _optimizer, backward => Losses.CrossEntropy(_clip.Logits(train.Images, _supernet.Image, _supernet.Text, backward), train.Labels, train.Weights), RunStage.Search, epoch, step, train,
-            maxGradientNorm: _maxGradientNorm);
+            _optimizer,
+            backward =>
+                Losses.CrossEntropy(_clip.Logits(train.Images, _supernet.Image, _supernet.Text, backward), train.Labels, train.Weights),
+            RunStage.Search,
+            epoch,
+            step,
+            train,
+            maxGradientNorm: _maxGradientNorm
+        );
     }
 
     /// <summary>The optimizer, for checkpoints; stays this object's.</summary>

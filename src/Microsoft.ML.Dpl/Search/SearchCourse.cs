@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML.Dpl.Optimization;
 
@@ -22,10 +23,14 @@ internal sealed class SearchCourse
     public int GoodEpochs { get; set; }
 
     /// <summary>Mean training loss of the epoch under way, or else of the one before; null before the first step.</summary>
-    public double? RecentLoss() => Step > 0 ? TrainLoss / Step : Epochs.Count > 0 ? Epochs[^1].TrainLoss : null;
+    public double? RecentLoss() =>
+        Step > 0 ? TrainLoss / Step
+        : Epochs.Count > 0 ? Epochs[^1].TrainLoss
+        : null;
 
     /// <exception cref="JsonException">The text is not what <see cref="ToJson"/> writes.</exception>
-    public static SearchCourse FromJson(string json) => JsonSerializer.Deserialize<SearchCourse>(json, CheckpointFile.Json) ?? new SearchCourse();
+    public static SearchCourse FromJson(string json) =>
+        JsonSerializer.Deserialize<SearchCourse>(json, CheckpointFile.Json) ?? new SearchCourse();
 
     /// <summary>Every number comes back as it was, to the last bit.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, CheckpointFile.Json);
@@ -50,15 +55,23 @@ internal sealed class SearchCourse
     /// <summary>Why the search is over, for the log; null while it is not.</summary>
     public string? ReasonToEnd(SearchSettings settings)
     {
-        if (Step > 0) return null;
-        if (Epochs.Count >= settings.Epochs) return $"all {settings.Epochs} epochs were run";
-        if (settings.Patience is not int patience || Epochs.Count <= patience) return null;
+        if (Step > 0)
+            return null;
+        if (Epochs.Count >= settings.Epochs)
+            return $"all {settings.Epochs} epochs were run";
+        if (settings.Patience is not int patience || Epochs.Count <= patience)
+            return null;
         Alphas latest = Epochs[^1].Alphas;
         int[] choices = latest.Choices();
-        if (Epochs.TakeLast(patience + 1).Any(epoch => !epoch.Alphas.Choices().SequenceEqual(choices))) return null;
+        if (Epochs.TakeLast(patience + 1).Any(epoch => !epoch.Alphas.Choices().SequenceEqual(choices)))
+            return null;
         double least = latest.Leads().Min();
         return least < settings.Margin
             ? null
-            : FormattableString.Invariant($"no layer's choice has changed for {patience} epochs and every choice leads by {least:g2} or more, so the search ended after {Epochs.Count} of {settings.Epochs} epochs");
+            : string.Create(
+                CultureInfo.InvariantCulture,
+                $"no layer's choice has changed for {patience} epochs and every choice leads by {least:g2} or more, so the search "
+                    + $"ended after {Epochs.Count} of {settings.Epochs} epochs"
+            );
     }
 }

@@ -18,7 +18,11 @@ internal sealed record SearchResult(IReadOnlyList<int> Candidates, IReadOnlyList
     /// <summary>Context length per text layer.</summary>
     public int[] TextLengths => Lengths(Epochs[^1].Alphas.Text);
 
-    public DplSearchReport ToReport() => new(Candidates, [.. Epochs.Select(e => new DplSearchEpoch(e.LearningRate, e.TrainLoss, e.ValidationLoss, e.Alphas.Text, e.Alphas.Image))]);
+    public DplSearchReport ToReport() =>
+        new(
+            Candidates,
+            [.. Epochs.Select(e => new DplSearchEpoch(e.LearningRate, e.TrainLoss, e.ValidationLoss, e.Alphas.Text, e.Alphas.Image))]
+        );
 
     private int[] Lengths(float[][] alphas) => [.. alphas.Select(layer => Candidates[Alphas.ChoiceOf(layer)])];
 }

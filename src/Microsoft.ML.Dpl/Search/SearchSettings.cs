@@ -23,7 +23,8 @@ internal sealed record SearchSettings
     /// <summary>Longest gradient of all prompts together, above 0; null: gradients are taken as they are.</summary>
     public double? MaxGradientNorm { get; init; }
 
-    /// <summary>Epochs without a change of any layer's choice after which the search may end, at least 1; null: all epochs are run.</summary>
+    /// <summary>Epochs without a change of any layer's choice after which the search may end, at least 1; null: all epochs are
+    /// run.</summary>
     public int? Patience { get; init; }
 
     /// <summary>Softmax weight by which a choice leads the runner-up to count as decided, 0 to 1.</summary>

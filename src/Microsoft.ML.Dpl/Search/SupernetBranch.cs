@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Search;
 
-/// <summary>What the search learns in one branch: for every layer its alphas and, for every non-zero candidate, a prompt of its own.</summary>
+/// <summary>What the search learns in one branch: for every layer its alphas and, for every non-zero candidate, a prompt of its
+/// own.</summary>
 internal sealed class SupernetBranch : IPromptedBranch, IDisposable
 {
     private readonly PromptGroups _groups;
@@ -19,8 +20,12 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
     {
         CheckCandidates(candidates);
         if (alphas.shape is not [var layers, var count] || layers != rows.Count || count != candidates.Count)
-            throw new ArgumentException($"Alphas of shape [{string.Join(", ", alphas.shape)}] do not fit {rows.Count} layers and {candidates.Count} candidates.", nameof(alphas));
-        if (rows.Any(r => r.shape[0] != candidates.Sum())) throw new ArgumentException($"Every layer needs {candidates.Sum()} prompt rows.", nameof(rows));
+            throw new ArgumentException(
+                $"Alphas of shape [{string.Join(", ", alphas.shape)}] do not fit {rows.Count} layers and {candidates.Count} candidates.",
+                nameof(alphas)
+            );
+        if (rows.Any(r => r.shape[0] != candidates.Sum()))
+            throw new ArgumentException($"Every layer needs {candidates.Sum()} prompt rows.", nameof(rows));
         Candidates = [.. candidates];
         _groups = new PromptGroups([.. candidates.Skip(1)], alphas.device);
         using var noGrad = no_grad();
@@ -39,7 +44,14 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
     public IReadOnlyList<Parameter> Rows => _rows;
 
     /// <summary>The paper's initial values: alphas 1e-3 · N(0, 1), prompts from <paramref name="distribution"/>.</summary>
-    public static SupernetBranch Create(IReadOnlyList<int> candidates, int layers, int width, PromptDistribution distribution, Generator generator, Device device)
+    public static SupernetBranch Create(
+        IReadOnlyList<int> candidates,
+        int layers,
+        int width,
+        PromptDistribution distribution,
+        Generator generator,
+        Device device
+    )
     {
         using var scope = NewDisposeScope();
         CheckCandidates(candidates);
@@ -53,7 +65,8 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
     public void RequireGradients(bool ofAlphas, bool ofPrompts)
     {
         Alphas.requires_grad_(ofAlphas);
-        foreach (Tensor rows in _rows) rows.requires_grad_(ofPrompts);
+        foreach (Tensor rows in _rows)
+            rows.requires_grad_(ofPrompts);
     }
 
     public IReadOnlyList<Parameter> Parameters => [Alphas, .. _rows];
@@ -71,13 +84,21 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         return new FixedBranch(
-            [.. lengths.Select((length, layer) => length == 0 ? null : _rows[layer].narrow(0, Candidates.TakeWhile(candidate => candidate < length).Sum(), length))], Alphas.device);
+            [
+                .. lengths.Select(
+                    (length, layer) =>
+                        length == 0 ? null : _rows[layer].narrow(0, Candidates.TakeWhile(candidate => candidate < length).Sum(), length)
+                ),
+            ],
+            Alphas.device
+        );
     }
 
     public void Dispose()
     {
         Alphas.Dispose();
-        foreach (Tensor rows in _rows) rows.Dispose();
+        foreach (Tensor rows in _rows)
+            rows.Dispose();
         _groups.Dispose();
     }
 
@@ -85,6 +106,9 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
     public static void CheckCandidates(IReadOnlyList<int> candidates)
     {
         if (candidates.Count < 2 || candidates[0] != 0 || candidates.Zip(candidates.Skip(1)).Any(pair => pair.Second <= pair.First))
-            throw new ArgumentException($"Candidate context lengths must increase from 0 and hold a further one; these are {string.Join(", ", candidates)}.", nameof(candidates));
+            throw new ArgumentException(
+                $"Candidate context lengths must increase from 0 and hold a further one; these are {string.Join(", ", candidates)}.",
+                nameof(candidates)
+            );
     }
 }

@@ -6,10 +6,12 @@ using Tensorboard;
 
 namespace Microsoft.ML.Dpl.TensorBoard;
 
-/// <summary>A file of TensorBoard events: records of length, checked by masked CRC-32C, each a protobuf message <c>Event</c>. Not for several threads at once.</summary>
+/// <summary>A file of TensorBoard events: records of length, checked by masked CRC-32C, each a protobuf message <c>Event</c>. Not for
+/// several threads at once.</summary>
 /// <remarks>
-/// The messages are TorchSharp's; the file is not its <c>SummaryWriter</c>'s, which (0.107) dates a file's first record, by which TensorBoard orders runs, in .NET ticks instead of seconds,
-/// and all others in whole seconds, which many steps share. A test says when that is mended.
+/// The messages are TorchSharp's; the file is not its <c>SummaryWriter</c>'s, which (0.107) dates a file's first record, by which
+/// TensorBoard orders runs, in .NET ticks instead of seconds, and all others in whole seconds, which many steps share. A test says when
+/// that is mended.
 /// </remarks>
 internal sealed class EventFile : IDisposable
 {
@@ -38,7 +40,8 @@ internal sealed class EventFile : IDisposable
     {
         var summary = new Summary();
         summary.Value.AddRange(values);
-        if (summary.Value.Count > 0) Write(new Event { Step = step, Summary = summary });
+        if (summary.Value.Count > 0)
+            Write(new Event { Step = step, Summary = summary });
     }
 
     /// <summary>Hands everything to the system, so that readers see it.</summary>
@@ -49,7 +52,10 @@ internal sealed class EventFile : IDisposable
     private static FileStream Create(string folder)
     {
         // TensorBoard knows its files by this beginning and reads them in the order of their names.
-        string stem = string.Create(CultureInfo.InvariantCulture, $"events.out.tfevents.{DateTimeOffset.UtcNow.ToUnixTimeSeconds():d10}.{Environment.MachineName}.{Environment.ProcessId}");
+        string stem = string.Create(
+            CultureInfo.InvariantCulture,
+            $"events.out.tfevents.{DateTimeOffset.UtcNow.ToUnixTimeSeconds():d10}.{Environment.MachineName}.{Environment.ProcessId}"
+        );
         for (int number = 0; ; number++)
         {
             string path = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{stem}.{number}"));
@@ -81,7 +87,8 @@ internal sealed class EventFile : IDisposable
     private static uint MaskedChecksum(ReadOnlySpan<byte> bytes)
     {
         uint crc = uint.MaxValue;
-        foreach (byte value in bytes) crc = BitOperations.Crc32C(crc, value);
+        foreach (byte value in bytes)
+            crc = BitOperations.Crc32C(crc, value);
         return unchecked(BitOperations.RotateRight(~crc, 15) + MaskDelta);
     }
 }

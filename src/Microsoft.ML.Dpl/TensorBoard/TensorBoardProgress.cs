@@ -5,16 +5,21 @@ using Tensorboard;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>Writes what a fit reports as TensorBoard events: <c>tensorboard --logdir folder</c> shows losses, accuracy, learning rate and alphas while the fit runs.</summary>
+/// <summary>Writes what a fit reports as TensorBoard events: <c>tensorboard --logdir folder</c> shows losses, accuracy, learning rate and
+/// alphas while the fit runs.</summary>
 /// <remarks>
 /// <list type="table">
 /// <listheader><term>Tags</term><description>Values, and what they are counted by</description></listheader>
-/// <item><term>search_steps/, training_steps/: train_loss, validation_loss</term><description>Of one batch, in nats; by step</description></item>
-/// <item><term>search/, training/: train_loss, validation_loss, validation_accuracy, learning_rate, decided_layers, largest_alpha_change</term><description>As <see cref="DplEpochMetrics"/> has them; by epoch, from 1</description></item>
+/// <item><term>search_steps/, training_steps/: train_loss, validation_loss</term><description>Of one batch, in nats; by
+/// step</description></item>
+/// <item><term>search/, training/: train_loss, validation_loss, validation_accuracy, learning_rate, decided_layers,
+/// largest_alpha_change</term><description>As <see cref="DplEpochMetrics"/> has them; by epoch, from 1</description></item>
 /// <item><term>alphas/text, alphas/image</term><description>Histograms, before the softmax; by epoch of the search</description></item>
-/// <item><term>weights/text, weights/image</term><description>Images of the softmax weights: a row per layer, a column per candidate, from dark violet (0) to yellow (1)</description></item>
+/// <item><term>weights/text, weights/image</term><description>Images of the softmax weights: a row per layer, a column per candidate, from
+/// dark violet (0) to yellow (1)</description></item>
 /// </list>
-/// Give each fit a folder of its own; one that goes on from a workspace may go on in its folder. Failing to write never ends a fit: see <see cref="Failure"/>.
+/// Give each fit a folder of its own; one that goes on from a workspace may go on in its folder. Failing to write never ends a fit: see
+/// <see cref="Failure"/>.
 /// </remarks>
 public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
 {
@@ -49,7 +54,8 @@ public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
         {
             try
             {
-                if (Failure is null) Write(value);
+                if (Failure is null)
+                    Write(value);
             }
             catch (IOException e)
             {
@@ -78,9 +84,14 @@ public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
     private void Write(DplProgress progress)
     {
         string stage = progress.Stage == DplStage.Search ? "search" : "training";
-        _file.Add((progress.Epoch - 1L) * progress.Steps + progress.Step, [.. Scalars($"{stage}_steps", ("train_loss", progress.TrainLoss), ("validation_loss", progress.ValidationLoss))]);
-        if (progress.EndedEpoch is { } ended) _file.Add(progress.Epoch, [.. OfEpoch(stage, ended, progress.LearningRate)]);
-        else if (Stopwatch.GetElapsedTime(_flushed) < Longest) return;
+        _file.Add(
+            (progress.Epoch - 1L) * progress.Steps + progress.Step,
+            [.. Scalars($"{stage}_steps", ("train_loss", progress.TrainLoss), ("validation_loss", progress.ValidationLoss))]
+        );
+        if (progress.EndedEpoch is { } ended)
+            _file.Add(progress.Epoch, [.. OfEpoch(stage, ended, progress.LearningRate)]);
+        else if (Stopwatch.GetElapsedTime(_flushed) < Longest)
+            return;
         _file.Flush();
         _flushed = Stopwatch.GetTimestamp();
     }
@@ -88,17 +99,28 @@ public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
     private static IEnumerable<Summary.Types.Value> OfEpoch(string stage, DplEpochMetrics ended, double learningRate)
     {
         IEnumerable<Summary.Types.Value> values = Scalars(
-            stage, ("train_loss", ended.TrainLoss), ("validation_loss", ended.ValidationLoss), ("validation_accuracy", ended.ValidationAccuracy), ("learning_rate", learningRate),
-            ("decided_layers", ended.DecidedLayers), ("largest_alpha_change", ended.LargestAlphaChange));
+            stage,
+            ("train_loss", ended.TrainLoss),
+            ("validation_loss", ended.ValidationLoss),
+            ("validation_accuracy", ended.ValidationAccuracy),
+            ("learning_rate", learningRate),
+            ("decided_layers", ended.DecidedLayers),
+            ("largest_alpha_change", ended.LargestAlphaChange)
+        );
         foreach (var (branch, alphas) in new[] { ("text", ended.TextAlphas), ("image", ended.ImageAlphas) })
         {
             // Numbers that ran away have neither buckets nor colours.
-            if (alphas is null || !alphas.All(layer => layer.All(float.IsFinite))) continue;
-            values = values.Append(EventValues.Histogram($"alphas/{branch}", [.. alphas.SelectMany(layer => layer)])).Append(EventValues.Image($"weights/{branch}", WeightGrid.Draw(alphas)));
+            if (alphas is null || !alphas.All(layer => layer.All(float.IsFinite)))
+                continue;
+            values = values
+                .Append(EventValues.Histogram($"alphas/{branch}", [.. alphas.SelectMany(layer => layer)]))
+                .Append(EventValues.Image($"weights/{branch}", WeightGrid.Draw(alphas)));
         }
         return values;
     }
 
-    private static IEnumerable<Summary.Types.Value> Scalars(string group, params (string Name, double? Value)[] scalars)
-        => scalars.Where(scalar => scalar.Value is not null).Select(scalar => EventValues.Scalar($"{group}/{scalar.Name}", scalar.Value!.Value));
+    private static IEnumerable<Summary.Types.Value> Scalars(string group, params (string Name, double? Value)[] scalars) =>
+        scalars
+            .Where(scalar => scalar.Value is not null)
+            .Select(scalar => EventValues.Scalar($"{group}/{scalar.Name}", scalar.Value!.Value));
 }

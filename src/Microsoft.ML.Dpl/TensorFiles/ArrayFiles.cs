@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.TensorFiles;
 
-/// <summary>Named arrays of floats with texts beside them, kept as one .safetensors file or as a folder of .npy files; the path says which.</summary>
+/// <summary>Named arrays of floats with texts beside them, kept as one .safetensors file or as a folder of .npy files; the path says
+/// which.</summary>
 internal static class ArrayFiles
 {
     private const string SafetensorsExtension = ".safetensors";
@@ -16,9 +17,12 @@ internal static class ArrayFiles
     /// <exception cref="InvalidDataException">The content is damaged or of a kind that is not read.</exception>
     public static ITensorSource Open(string path)
     {
-        if (Directory.Exists(path)) return NpyFolder.Open(path);
-        if (!File.Exists(path)) throw new FileNotFoundException($"There is no file or folder '{path}'.", path);
-        if (!IsSafetensors(path)) throw new InvalidDataException($"'{path}' is neither a folder of .npy files nor a {SafetensorsExtension} file.");
+        if (Directory.Exists(path))
+            return NpyFolder.Open(path);
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"There is no file or folder '{path}'.", path);
+        if (!IsSafetensors(path))
+            throw new InvalidDataException($"'{path}' is neither a folder of .npy files nor a {SafetensorsExtension} file.");
         return SafetensorsFile.Open(path);
     }
 
@@ -51,11 +55,19 @@ internal static class ArrayFiles
     public static (float[] Values, int[] Shape) FloatsOf(Tensor stored, string what)
     {
         using var scope = NewDisposeScope();
-        if (stored.dtype is not (ScalarType.Float32 or ScalarType.Float64 or ScalarType.Float16 or ScalarType.BFloat16)) throw new InvalidDataException($"{what} is of type {stored.dtype}, but floats are expected.");
-        if (stored.shape.Any(size => size > int.MaxValue)) throw new InvalidDataException($"{what} has the shape [{string.Join(", ", stored.shape)}], which is too large.");
-        float[] values = stored.NumberOfElements == 0 ? [] : MemoryMarshal.Cast<byte, float>(stored.to_type(ScalarType.Float32).contiguous().bytes).ToArray();
+        if (stored.dtype is not (ScalarType.Float32 or ScalarType.Float64 or ScalarType.Float16 or ScalarType.BFloat16))
+            throw new InvalidDataException($"{what} is of type {stored.dtype}, but floats are expected.");
+        if (stored.shape.Any(size => size > int.MaxValue))
+            throw new InvalidDataException($"{what} has the shape [{string.Join(", ", stored.shape)}], which is too large.");
+        float[] values =
+            stored.NumberOfElements == 0
+                ? []
+                : MemoryMarshal.Cast<byte, float>(stored.to_type(ScalarType.Float32).contiguous().bytes).ToArray();
         int wrong = Array.FindIndex(values, value => !float.IsFinite(value));
-        if (wrong >= 0) throw new InvalidDataException($"{what} holds {values[wrong]} at place {wrong}, counted row by row from 0; every number must be finite.");
+        if (wrong >= 0)
+            throw new InvalidDataException(
+                $"{what} holds {values[wrong]} at place {wrong}, counted row by row from 0; every number must be finite."
+            );
         return (values, [.. stored.shape.Select(size => (int)size)]);
     }
 }

@@ -1,6 +1,7 @@
 namespace Microsoft.ML.Dpl.TensorFiles;
 
-/// <summary>Reads from another stream and refuses to go on past a number of bytes: for what is unpacked from a file that may be hostile.</summary>
+/// <summary>Reads from another stream and refuses to go on past a number of bytes: for what is unpacked from a file that may be
+/// hostile.</summary>
 /// <param name="inner">Disposed with this.</param>
 /// <param name="longest">The most bytes that are read.</param>
 /// <param name="location">The file, for messages.</param>
@@ -29,12 +30,14 @@ internal sealed class BoundedStream(Stream inner, long longest, string location)
     {
         int read = inner.Read(buffer);
         _read += read;
-        return _read <= longest ? read : throw new InvalidDataException($"{location}: the file unpacks to more than {longest} bytes, which is not what it should hold.");
+        return _read <= longest
+            ? read
+            : throw new InvalidDataException(
+                $"{location}: the file unpacks to more than {longest} bytes, which is not what it should hold."
+            );
     }
 
-    public override void Flush()
-    {
-    }
+    public override void Flush() { }
 
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
 
@@ -44,7 +47,8 @@ internal sealed class BoundedStream(Stream inner, long longest, string location)
 
     protected override void Dispose(bool disposing)
     {
-        if (disposing) inner.Dispose();
+        if (disposing)
+            inner.Dispose();
         base.Dispose(disposing);
     }
 }

@@ -30,7 +30,8 @@ internal abstract class ByteStore : IDisposable
             while (!destination.IsEmpty)
             {
                 int read = RandomAccess.Read(handle, destination, offset);
-                if (read == 0) throw new InvalidDataException($"{path}: the file ends at byte {offset}, earlier than when it was opened.");
+                if (read == 0)
+                    throw new InvalidDataException($"{path}: the file ends at byte {offset}, earlier than when it was opened.");
                 destination = destination[read..];
                 offset += read;
             }

@@ -76,6 +76,6 @@ internal sealed record PickledGlobal(PickledGlobal.Use Kind, ScalarType? Type = 
     }
 
     /// <summary>What a full name stands for; null where no tensor needs it.</summary>
-    public static PickledGlobal? Find(string name)
-        => Known.GetValueOrDefault(name) ?? (name.StartsWith("__torch__.", StringComparison.Ordinal) ? new PickledGlobal(Use.Module) : null);
+    public static PickledGlobal? Find(string name) =>
+        Known.GetValueOrDefault(name) ?? (name.StartsWith("__torch__.", StringComparison.Ordinal) ? new PickledGlobal(Use.Module) : null);
 }

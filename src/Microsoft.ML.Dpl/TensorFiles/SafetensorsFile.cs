@@ -19,14 +19,20 @@ internal sealed class SafetensorsFile : ITensorSource
     private SafetensorsFile(ByteStore bytes, string location)
     {
         (_bytes, Location) = (bytes, location);
-        if (bytes.Length < LengthBytes) throw new InvalidDataException($"{location}: {bytes.Length} bytes are too few for a safetensors file.");
+        if (bytes.Length < LengthBytes)
+            throw new InvalidDataException($"{location}: {bytes.Length} bytes are too few for a safetensors file.");
         Span<byte> prefix = stackalloc byte[LengthBytes];
         bytes.Read(0, prefix);
         ulong headerLength = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (headerLength > SafetensorsHeader.MaximumLength)
-            throw new InvalidDataException($"{location}: a header of {headerLength} bytes is over the {SafetensorsHeader.MaximumLength} that safetensors allows; this is no safetensors file, or it is damaged.");
+            throw new InvalidDataException(
+                $"{location}: a header of {headerLength} bytes is over the {SafetensorsHeader.MaximumLength} that safetensors allows; "
+                    + "this is no safetensors file, or it is damaged."
+            );
         if (headerLength > (ulong)(bytes.Length - LengthBytes))
-            throw new InvalidDataException($"{location}: a header of {headerLength} bytes does not fit the file's {bytes.Length}; it is cut short or damaged.");
+            throw new InvalidDataException(
+                $"{location}: a header of {headerLength} bytes does not fit the file's {bytes.Length}; it is cut short or damaged."
+            );
 
         byte[] json = new byte[headerLength];
         bytes.Read(LengthBytes, json);
@@ -54,25 +60,30 @@ internal sealed class SafetensorsFile : ITensorSource
     public static SafetensorsFile FromStream(Stream stream, string location)
     {
         long length = stream.CanSeek ? stream.Length - stream.Position : 0;
-        if (length > Array.MaxLength) throw new InvalidDataException($"{location}: {length} bytes are more than can be read into memory.");
+        if (length > Array.MaxLength)
+            throw new InvalidDataException($"{location}: {length} bytes are more than can be read into memory.");
         using var copy = new MemoryStream((int)length);
         stream.CopyTo(copy);
         return FromBytes(copy.GetBuffer().AsMemory(0, (int)copy.Length), location);
     }
 
     /// <inheritdoc/>
-    /// <exception cref="InvalidDataException">There is no such tensor, it is over 2 GB, the file was cut short since it was opened, or it holds booleans other than 0 and 1.</exception>
+    /// <exception cref="InvalidDataException">There is no such tensor, it is over 2 GB, the file was cut short since it was opened, or it
+    /// holds booleans other than 0 and 1.</exception>
     /// <exception cref="ObjectDisposedException">The file is closed.</exception>
     public Tensor Read(string name)
     {
-        if (!Entries.TryGetValue(name, out TensorEntry? entry)) throw new InvalidDataException($"{Location}: there is no tensor '{name}'.");
+        if (!Entries.TryGetValue(name, out TensorEntry? entry))
+            throw new InvalidDataException($"{Location}: there is no tensor '{name}'.");
         (long offset, long length) = _header.PlaceOf(name);
-        if (length > int.MaxValue) throw new InvalidDataException($"{Location}: tensor '{name}' has {length} bytes; one tensor can have at most {int.MaxValue}.");
+        if (length > int.MaxValue)
+            throw new InvalidDataException($"{Location}: tensor '{name}' has {length} bytes; one tensor can have at most {int.MaxValue}.");
         LibTorch.EnsureLoaded();
         Tensor tensor = empty([.. entry.Shape], entry.Type, CPU);
         try
         {
-            if (length > 0) _bytes.Read(_dataStart + offset, tensor.bytes);
+            if (length > 0)
+                _bytes.Read(_dataStart + offset, tensor.bytes);
             if (entry.Type == ScalarType.Bool && tensor.bytes.ContainsAnyExceptInRange((byte)0, (byte)1))
                 throw new InvalidDataException($"{Location}: tensor '{name}' holds booleans other than 0 and 1.");
             return tensor;

@@ -17,9 +17,7 @@ internal sealed class SafetensorsHeader
     private readonly Dictionary<string, TensorEntry> _entries = new(StringComparer.Ordinal);
     private Dictionary<string, string> _metadata = [];
 
-    private SafetensorsHeader()
-    {
-    }
+    private SafetensorsHeader() { }
 
     public IReadOnlyDictionary<string, TensorEntry> Entries => _entries;
 
@@ -40,7 +38,8 @@ internal sealed class SafetensorsHeader
     /// <exception cref="InvalidDataException">Anything in the header is wrong.</exception>
     public static SafetensorsHeader Parse(ReadOnlySpan<byte> json, long? dataLength, string location)
     {
-        if (json.IsEmpty || json[0] != '{') throw new InvalidDataException($"{location}: the header does not begin with '{{', so this is no safetensors file.");
+        if (json.IsEmpty || json[0] != '{')
+            throw new InvalidDataException($"{location}: the header does not begin with '{{', so this is no safetensors file.");
         try
         {
             var header = new SafetensorsHeader();
@@ -60,13 +59,22 @@ internal sealed class SafetensorsHeader
         long end = 0;
         foreach (var (name, place) in _places.OrderBy(p => p.Value.Begin).ThenBy(p => p.Value.End))
         {
-            if (place.Begin < end) throw new InvalidDataException($"{location}: tensor '{name}' begins at byte {place.Begin}, inside another that ends at {end}.");
-            if (place.Begin > end) throw new InvalidDataException($"{location}: bytes {end} to {place.Begin}, before tensor '{name}', belong to no tensor.");
-            if (place.End > dataLength) throw new InvalidDataException($"{location}: tensor '{name}' ends at byte {place.End}, but the file holds {dataLength} bytes of tensors; it is cut short or damaged.");
+            if (place.Begin < end)
+                throw new InvalidDataException(
+                    $"{location}: tensor '{name}' begins at byte {place.Begin}, inside another that ends at {end}."
+                );
+            if (place.Begin > end)
+                throw new InvalidDataException($"{location}: bytes {end} to {place.Begin}, before tensor '{name}', belong to no tensor.");
+            if (place.End > dataLength)
+                throw new InvalidDataException(
+                    $"{location}: tensor '{name}' ends at byte {place.End}, but the file holds {dataLength} bytes of tensors; it is "
+                        + "cut short or damaged."
+                );
             end = place.End;
         }
         DataLength = end;
-        if (dataLength is not null && end != dataLength) throw new InvalidDataException($"{location}: the tensors end at byte {end}, but {dataLength} bytes follow the header.");
+        if (dataLength is not null && end != dataLength)
+            throw new InvalidDataException($"{location}: the tensors end at byte {end}, but {dataLength} bytes follow the header.");
     }
 
     private ref struct Parser(ReadOnlySpan<byte> json, SafetensorsHeader header, string location)
@@ -79,8 +87,10 @@ internal sealed class SafetensorsHeader
             _json.Read();
             while (NextProperty("the header", out string name))
             {
-                if (name == MetadataName) ReadMetadata();
-                else ReadTensor(name);
+                if (name == MetadataName)
+                    ReadMetadata();
+                else
+                    ReadTensor(name);
             }
             // Reads to the end, so that anything but padding after the object is refused.
             _json.Read();
@@ -88,14 +98,16 @@ internal sealed class SafetensorsHeader
 
         private void ReadMetadata()
         {
-            if (_hasMetadata) throw Fault($"'{MetadataName}' occurs twice");
+            if (_hasMetadata)
+                throw Fault($"'{MetadataName}' occurs twice");
             _hasMetadata = true;
             Enter(JsonTokenType.StartObject, $"'{MetadataName}'");
             var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
             while (NextProperty($"'{MetadataName}'", out string name))
             {
                 string value = String($"'{name}' in '{MetadataName}'");
-                if (!metadata.TryAdd(name, value)) throw Fault($"'{name}' occurs twice in '{MetadataName}'");
+                if (!metadata.TryAdd(name, value))
+                    throw Fault($"'{name}' occurs twice in '{MetadataName}'");
             }
             header._metadata = metadata;
         }
@@ -103,25 +115,43 @@ internal sealed class SafetensorsHeader
         private void ReadTensor(string name)
         {
             string owner = $"tensor '{name}'";
-            if (header._entries.ContainsKey(name)) throw Fault($"{owner} occurs twice");
+            if (header._entries.ContainsKey(name))
+                throw Fault($"{owner} occurs twice");
             Enter(JsonTokenType.StartObject, owner);
             ScalarType? type = null;
-            List<long>? shape = null, offsets = null;
+            List<long>? shape = null,
+                offsets = null;
             while (NextProperty(owner, out string field))
             {
-                bool again = field switch { "dtype" => type is not null, "shape" => shape is not null, "data_offsets" => offsets is not null, _ => false };
-                if (again) throw Fault($"'{field}' of {owner} occurs twice");
-                if (field == "dtype") type = Type(owner);
-                else if (field == "shape") shape = Numbers($"the shape of {owner}", MaximumDimensions);
-                else if (field == "data_offsets") offsets = Numbers($"the offsets of {owner}", 2);
-                else throw Fault($"{owner} has an unknown field '{field}'");
+                bool again = field switch
+                {
+                    "dtype" => type is not null,
+                    "shape" => shape is not null,
+                    "data_offsets" => offsets is not null,
+                    _ => false,
+                };
+                if (again)
+                    throw Fault($"'{field}' of {owner} occurs twice");
+                if (field == "dtype")
+                    type = Type(owner);
+                else if (field == "shape")
+                    shape = Numbers($"the shape of {owner}", MaximumDimensions);
+                else if (field == "data_offsets")
+                    offsets = Numbers($"the offsets of {owner}", 2);
+                else
+                    throw Fault($"{owner} has an unknown field '{field}'");
             }
-            if (type is null || shape is null || offsets is null) throw Fault($"{owner} lacks dtype, shape or data_offsets");
-            if (offsets.Count != 2 || offsets[0] > offsets[1]) throw Fault($"the offsets of {owner} are not a begin and an end");
+            if (type is null || shape is null || offsets is null)
+                throw Fault($"{owner} lacks dtype, shape or data_offsets");
+            if (offsets.Count != 2 || offsets[0] > offsets[1])
+                throw Fault($"the offsets of {owner} are not a begin and an end");
 
             long length = Bytes(owner, type.Value, shape);
             if (length != offsets[1] - offsets[0])
-                throw Fault($"{owner} of shape [{string.Join(", ", shape)}] in {SafetensorsType.NameOf(type.Value)} needs {length} bytes, but its offsets leave it {offsets[1] - offsets[0]}");
+                throw Fault(
+                    $"{owner} of shape [{string.Join(", ", shape)}] in {SafetensorsType.NameOf(type.Value)} needs {length} bytes, but "
+                        + $"its offsets leave it {offsets[1] - offsets[0]}"
+                );
             header._entries.Add(name, new TensorEntry(name, type.Value, shape));
             header._places.Add(name, (offsets[0], offsets[1]));
         }
@@ -132,9 +162,11 @@ internal sealed class SafetensorsHeader
             long bytes = SafetensorsType.SizeOf(type);
             foreach (long size in shape)
             {
-                if (size == 0) continue;
+                if (size == 0)
+                    continue;
                 long high = Math.BigMul(bytes, size, out bytes);
-                if (high != 0 || bytes < 0) throw Fault($"{owner} of shape [{string.Join(", ", shape)}] has more bytes than a file can hold");
+                if (high != 0 || bytes < 0)
+                    throw Fault($"{owner} of shape [{string.Join(", ", shape)}] has more bytes than a file can hold");
             }
             return shape.Contains(0) ? 0 : bytes;
         }
@@ -151,8 +183,10 @@ internal sealed class SafetensorsHeader
             var numbers = new List<long>();
             while (_json.Read() && _json.TokenType != JsonTokenType.EndArray)
             {
-                if (_json.TokenType != JsonTokenType.Number || !_json.TryGetInt64(out long number) || number < 0) throw Fault($"{what} hold something that is no whole number from 0 on");
-                if (numbers.Count == maximum) throw Fault($"{what} hold more than {maximum} numbers");
+                if (_json.TokenType != JsonTokenType.Number || !_json.TryGetInt64(out long number) || number < 0)
+                    throw Fault($"{what} hold something that is no whole number from 0 on");
+                if (numbers.Count == maximum)
+                    throw Fault($"{what} hold more than {maximum} numbers");
                 numbers.Add(number);
             }
             return numbers;
@@ -167,15 +201,18 @@ internal sealed class SafetensorsHeader
         private void Enter(JsonTokenType expected, string what)
         {
             _json.Read();
-            if (_json.TokenType != expected) throw Fault($"{what} must be a JSON {expected.ToString().Replace("Start", "").ToLowerInvariant()}");
+            if (_json.TokenType != expected)
+                throw Fault($"{what} must be a JSON {expected.ToString().Replace("Start", "").ToLowerInvariant()}");
         }
 
         private bool NextProperty(string owner, out string name)
         {
             name = "";
             _json.Read();
-            if (_json.TokenType == JsonTokenType.EndObject) return false;
-            if (_json.TokenType != JsonTokenType.PropertyName) throw Fault($"{owner} is not a JSON object");
+            if (_json.TokenType == JsonTokenType.EndObject)
+                return false;
+            if (_json.TokenType != JsonTokenType.PropertyName)
+                throw Fault($"{owner} is not a JSON object");
             name = _json.GetString()!;
             return true;
         }

@@ -7,9 +7,16 @@ internal static class SafetensorsType
 {
     private static readonly (string Name, ScalarType Type, int Size)[] Known =
     [
-        ("F64", ScalarType.Float64, 8), ("F32", ScalarType.Float32, 4), ("F16", ScalarType.Float16, 2), ("BF16", ScalarType.BFloat16, 2),
-        ("I64", ScalarType.Int64, 8), ("I32", ScalarType.Int32, 4), ("I16", ScalarType.Int16, 2), ("I8", ScalarType.Int8, 1),
-        ("U8", ScalarType.Byte, 1), ("BOOL", ScalarType.Bool, 1),
+        ("F64", ScalarType.Float64, 8),
+        ("F32", ScalarType.Float32, 4),
+        ("F16", ScalarType.Float16, 2),
+        ("BF16", ScalarType.BFloat16, 2),
+        ("I64", ScalarType.Int64, 8),
+        ("I32", ScalarType.Int32, 4),
+        ("I16", ScalarType.Int16, 2),
+        ("I8", ScalarType.Int8, 1),
+        ("U8", ScalarType.Byte, 1),
+        ("BOOL", ScalarType.Bool, 1),
     ];
 
     /// <summary>All names, for messages.</summary>
@@ -19,7 +26,8 @@ internal static class SafetensorsType
     public static ScalarType? FromName(string name)
     {
         foreach (var known in Known)
-            if (known.Name == name) return known.Type;
+            if (known.Name == name)
+                return known.Type;
         return null;
     }
 
@@ -34,7 +42,8 @@ internal static class SafetensorsType
     private static (string Name, ScalarType Type, int Size) Find(ScalarType type)
     {
         foreach (var known in Known)
-            if (known.Type == type) return known;
+            if (known.Type == type)
+                return known;
         throw new ArgumentException($"Tensors of type {type} cannot be kept in safetensors; use one of {Names}.", nameof(type));
     }
 }

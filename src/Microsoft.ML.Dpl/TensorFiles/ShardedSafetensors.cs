@@ -28,7 +28,11 @@ internal sealed class ShardedSafetensors : ITensorSource
         string folder = Path.GetDirectoryName(Path.GetFullPath(indexPath))!;
         string[] shards = [.. map.Values.Distinct().Order(StringComparer.Ordinal)];
         string[] missing = [.. shards.Where(s => !File.Exists(Path.Combine(folder, s)))];
-        if (missing.Length > 0) throw new FileNotFoundException($"{indexPath}: these files of the checkpoint are not beside it: {string.Join(", ", missing)}.", Path.Combine(folder, missing[0]));
+        if (missing.Length > 0)
+            throw new FileNotFoundException(
+                $"{indexPath}: these files of the checkpoint are not beside it: {string.Join(", ", missing)}.",
+                Path.Combine(folder, missing[0])
+            );
 
         ILookup<string, string> namesOf = map.ToLookup(entry => entry.Value, entry => entry.Key);
         var source = new ShardedSafetensors(indexPath);
@@ -40,7 +44,8 @@ internal sealed class ShardedSafetensors : ITensorSource
                 source._shards.Add(file);
                 foreach (string name in namesOf[shard])
                 {
-                    if (!file.Entries.TryGetValue(name, out TensorEntry? entry)) throw new InvalidDataException($"{indexPath}: tensor '{name}' should lie in {shard}, but does not.");
+                    if (!file.Entries.TryGetValue(name, out TensorEntry? entry))
+                        throw new InvalidDataException($"{indexPath}: tensor '{name}' should lie in {shard}, but does not.");
                     source._entries.Add(name, entry);
                     source._shardOf.Add(name, file);
                 }
@@ -64,12 +69,15 @@ internal sealed class ShardedSafetensors : ITensorSource
 
     /// <inheritdoc/>
     /// <exception cref="InvalidDataException">There is no such tensor.</exception>
-    public Tensor Read(string name)
-        => _shardOf.TryGetValue(name, out SafetensorsFile? shard) ? shard.Read(name) : throw new InvalidDataException($"{Location}: there is no tensor '{name}'.");
+    public Tensor Read(string name) =>
+        _shardOf.TryGetValue(name, out SafetensorsFile? shard)
+            ? shard.Read(name)
+            : throw new InvalidDataException($"{Location}: there is no tensor '{name}'.");
 
     public void Dispose()
     {
-        foreach (SafetensorsFile shard in _shards) shard.Dispose();
+        foreach (SafetensorsFile shard in _shards)
+            shard.Dispose();
     }
 
     private static Dictionary<string, string> ReadMap(string indexPath)
@@ -77,14 +85,23 @@ internal sealed class ShardedSafetensors : ITensorSource
         try
         {
             using JsonDocument index = JsonDocument.Parse(File.ReadAllBytes(indexPath));
-            if (index.RootElement.ValueKind != JsonValueKind.Object || !index.RootElement.TryGetProperty("weight_map", out JsonElement entries) || entries.ValueKind != JsonValueKind.Object)
+            if (
+                index.RootElement.ValueKind != JsonValueKind.Object
+                || !index.RootElement.TryGetProperty("weight_map", out JsonElement entries)
+                || entries.ValueKind != JsonValueKind.Object
+            )
                 throw new InvalidDataException($"{indexPath}: there is no object 'weight_map', so this is no index of a checkpoint.");
             var map = new Dictionary<string, string>(StringComparer.Ordinal);
             foreach (JsonProperty entry in entries.EnumerateObject())
             {
                 string? shard = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString() : null;
-                if (!IsPlainName(shard)) throw new InvalidDataException($"{indexPath}: tensor '{entry.Name}' is said to lie in {entry.Value.GetRawText()}, which is not the name of a .safetensors file in the same folder.");
-                if (!map.TryAdd(entry.Name, shard!)) throw new InvalidDataException($"{indexPath}: tensor '{entry.Name}' occurs twice.");
+                if (!IsPlainName(shard))
+                    throw new InvalidDataException(
+                        $"{indexPath}: tensor '{entry.Name}' is said to lie in {entry.Value.GetRawText()}, which is not the name of a "
+                            + ".safetensors file in the same folder."
+                    );
+                if (!map.TryAdd(entry.Name, shard!))
+                    throw new InvalidDataException($"{indexPath}: tensor '{entry.Name}' occurs twice.");
             }
             return map;
         }
@@ -95,6 +112,6 @@ internal sealed class ShardedSafetensors : ITensorSource
     }
 
     // A name with a folder in it could reach any file of the machine.
-    private static bool IsPlainName(string? name)
-        => name is not null && name.EndsWith(".safetensors", StringComparison.Ordinal) && name.IndexOfAny(['/', '\\', ':', '\0']) < 0;
+    private static bool IsPlainName(string? name) =>
+        name is not null && name.EndsWith(".safetensors", StringComparison.Ordinal) && name.IndexOfAny(['/', '\\', ':', '\0']) < 0;
 }

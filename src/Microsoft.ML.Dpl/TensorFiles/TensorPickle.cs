@@ -4,14 +4,17 @@ using System.Text;
 namespace Microsoft.ML.Dpl.TensorFiles;
 
 /// <summary>
-/// Reads the pickle of a PyTorch archive as data. It knows the opcodes and the few names that tensors, dictionaries and TorchScript's modules need;
-/// a name becomes a record, never a call, and every other name or opcode is refused.
+/// Reads the pickle of a PyTorch archive as data. It knows the opcodes and the few names that tensors, dictionaries and TorchScript's
+/// modules need; a name becomes a record, never a call, and every other name or opcode is refused.
 /// </summary>
 internal ref struct TensorPickle
 {
-    private const int LongestName = 4096, NewestProtocol = 2, MostDimensions = 64;
+    private const int LongestName = 4096,
+        NewestProtocol = 2,
+        MostDimensions = 64;
 
-    /// <summary>A tensor takes about thirty. Each makes an object or two, so this also bounds the memory that a small file can ask for.</summary>
+    /// <summary>A tensor takes about thirty. Each makes an object or two, so this also bounds the memory that a small file can ask
+    /// for.</summary>
     private const int MostOpcodes = 1 << 20;
 
     private static readonly object Mark = new();
@@ -31,7 +34,8 @@ internal ref struct TensorPickle
     /// <param name="bytes">The whole pickle, protocol 2.</param>
     /// <param name="location">The file, for messages.</param>
     /// <returns>
-    /// A graph of null, bool, long, double, string, <see cref="PickledList"/>, <see cref="PickledDictionary"/>, <see cref="PickledModule"/>,
+    /// A graph of null, bool, long, double, string, <see cref="PickledList"/>, <see cref="PickledDictionary"/>,
+    /// <see cref="PickledModule"/>,
     /// <see cref="PickledStorage"/> and <see cref="PickledTensor"/>; it may contain itself.
     /// </returns>
     /// <exception cref="InvalidDataException">The pickle is damaged, or asks for something else.</exception>
@@ -41,7 +45,8 @@ internal ref struct TensorPickle
         for (int count = 0; count < MostOpcodes; count++)
         {
             byte opcode = pickle.Byte();
-            if (opcode == '.') return pickle.Pop();
+            if (opcode == '.')
+                return pickle.Pop();
             pickle.Execute(opcode);
         }
         throw pickle.Fault($"has more than {MostOpcodes} opcodes, so it is no checkpoint of a model");
@@ -51,92 +56,163 @@ internal ref struct TensorPickle
     {
         switch (opcode)
         {
-            case 0x80: RequireProtocol(Byte()); break;
-            case (byte)'(': Push(Mark); break;
-            case (byte)'N': Push(null); break;
-            case 0x88: Push(true); break;
-            case 0x89: Push(false); break;
-            case (byte)'J': Push((long)BinaryPrimitives.ReadInt32LittleEndian(Take(4))); break;
-            case (byte)'K': Push((long)Byte()); break;
-            case (byte)'M': Push((long)BinaryPrimitives.ReadUInt16LittleEndian(Take(2))); break;
-            case 0x8a: Push(LongNumber(Take(Byte()))); break;
-            case (byte)'G': Push(BinaryPrimitives.ReadDoubleBigEndian(Take(8))); break;
-            case (byte)'X': Push(Text(Take(Number()))); break;
-            case (byte)')' or (byte)']': Push(new PickledList([])); break;
-            case (byte)'}': Push(new PickledDictionary([])); break;
-            case (byte)'t': Push(new PickledList(PopToMark())); break;
-            case 0x85 or 0x86 or 0x87: Push(new PickledList(PopMany(opcode - 0x84))); break;
-            case (byte)'a': Append(PopMany(1)); break;
-            case (byte)'e': Append(PopToMark()); break;
-            case (byte)'s': SetItems(PopMany(2)); break;
-            case (byte)'u': SetItems(PopToMark()); break;
-            case (byte)'q': _memo[Byte()] = Top(); break;
-            case (byte)'r': _memo[Number()] = Top(); break;
-            case (byte)'h': Push(Remembered(Byte())); break;
-            case (byte)'j': Push(Remembered(Number())); break;
-            case (byte)'c': Push(Global($"{Line()}.{Line()}")); break;
-            case (byte)'R' or 0x81: Make(PopMany(2)); break;
-            case (byte)'b': Build(PopMany(2)); break;
-            case (byte)'Q': Push(Storage(Pop())); break;
-            default: throw Fault($"has the opcode 0x{opcode:x2} at byte {_position - 1}, which archives of tensors do not use");
+            case 0x80:
+                RequireProtocol(Byte());
+                break;
+            case (byte)'(':
+                Push(Mark);
+                break;
+            case (byte)'N':
+                Push(null);
+                break;
+            case 0x88:
+                Push(true);
+                break;
+            case 0x89:
+                Push(false);
+                break;
+            case (byte)'J':
+                Push((long)BinaryPrimitives.ReadInt32LittleEndian(Take(4)));
+                break;
+            case (byte)'K':
+                Push((long)Byte());
+                break;
+            case (byte)'M':
+                Push((long)BinaryPrimitives.ReadUInt16LittleEndian(Take(2)));
+                break;
+            case 0x8a:
+                Push(LongNumber(Take(Byte())));
+                break;
+            case (byte)'G':
+                Push(BinaryPrimitives.ReadDoubleBigEndian(Take(8)));
+                break;
+            case (byte)'X':
+                Push(Text(Take(Number())));
+                break;
+            case (byte)')' or (byte)']':
+                Push(new PickledList([]));
+                break;
+            case (byte)'}':
+                Push(new PickledDictionary([]));
+                break;
+            case (byte)'t':
+                Push(new PickledList(PopToMark()));
+                break;
+            case 0x85 or 0x86 or 0x87:
+                Push(new PickledList(PopMany(opcode - 0x84)));
+                break;
+            case (byte)'a':
+                Append(PopMany(1));
+                break;
+            case (byte)'e':
+                Append(PopToMark());
+                break;
+            case (byte)'s':
+                SetItems(PopMany(2));
+                break;
+            case (byte)'u':
+                SetItems(PopToMark());
+                break;
+            case (byte)'q':
+                _memo[Byte()] = Top();
+                break;
+            case (byte)'r':
+                _memo[Number()] = Top();
+                break;
+            case (byte)'h':
+                Push(Remembered(Byte()));
+                break;
+            case (byte)'j':
+                Push(Remembered(Number()));
+                break;
+            case (byte)'c':
+                Push(Global($"{Line()}.{Line()}"));
+                break;
+            case (byte)'R' or 0x81:
+                Make(PopMany(2));
+                break;
+            case (byte)'b':
+                Build(PopMany(2));
+                break;
+            case (byte)'Q':
+                Push(Storage(Pop()));
+                break;
+            default:
+                throw Fault($"has the opcode 0x{opcode:x2} at byte {_position - 1}, which archives of tensors do not use");
         }
     }
 
     private readonly void RequireProtocol(byte protocol)
     {
-        if (protocol > NewestProtocol) throw Fault($"is of protocol {protocol}; PyTorch writes {NewestProtocol}");
+        if (protocol > NewestProtocol)
+            throw Fault($"is of protocol {protocol}; PyTorch writes {NewestProtocol}");
     }
 
     /// <summary>What stands for a call: [name, arguments] becomes the value that the name makes of them.</summary>
     private readonly void Make(List<object?> call)
     {
-        if (call is not [PickledGlobal name, PickledList arguments]) throw Fault($"calls something that is no name, before byte {_position}");
-        Push(name.Kind switch
-        {
-            PickledGlobal.Use.Dictionary when arguments.Items.Count == 0 => new PickledDictionary([]),
-            PickledGlobal.Use.Module when arguments.Items.Count == 0 => new PickledModule(),
-            PickledGlobal.Use.First when arguments.Items is [var first, ..] => first,
-            PickledGlobal.Use.Tensor when arguments.Items is [PickledStorage storage, long offset, PickledList shape, PickledList strides, ..] => new PickledTensor(storage, offset, Numbers(shape), Numbers(strides)),
-            _ => throw Fault($"has arguments before byte {_position} that do not fit"),
-        });
+        if (call is not [PickledGlobal name, PickledList arguments])
+            throw Fault($"calls something that is no name, before byte {_position}");
+        Push(
+            name.Kind switch
+            {
+                PickledGlobal.Use.Dictionary when arguments.Items.Count == 0 => new PickledDictionary([]),
+                PickledGlobal.Use.Module when arguments.Items.Count == 0 => new PickledModule(),
+                PickledGlobal.Use.First when arguments.Items is [var first, ..] => first,
+                PickledGlobal.Use.Tensor
+                    when arguments.Items is [PickledStorage storage, long offset, PickledList shape, PickledList strides, ..] =>
+                    new PickledTensor(storage, offset, Numbers(shape), Numbers(strides)),
+                _ => throw Fault($"has arguments before byte {_position} that do not fit"),
+            }
+        );
     }
 
     private readonly void Build(List<object?> pair)
     {
-        if (pair is [PickledModule module, PickledDictionary attributes]) module.Attributes = attributes;
+        if (pair is [PickledModule module, PickledDictionary attributes])
+            module.Attributes = attributes;
         // A state dictionary carries its modules' versions as attributes, which no weight depends on.
-        else if (pair is not [PickledDictionary, PickledDictionary]) throw Fault($"sets the state of something that has none, before byte {_position}");
+        else if (pair is not [PickledDictionary, PickledDictionary])
+            throw Fault($"sets the state of something that has none, before byte {_position}");
         Push(pair[0]);
     }
 
-    private readonly PickledStorage Storage(object? id)
-        => id is PickledList { Items: ["storage", PickledGlobal { Type: { } type }, string key, string, long count, ..] } && count >= 0
+    private readonly PickledStorage Storage(object? id) =>
+        id is PickledList { Items: ["storage", PickledGlobal { Type: { } type }, string key, string, long count, ..] } && count >= 0
             ? new PickledStorage(type, key, count)
             : throw Fault($"refers to something outside that is no storage of tensors, before byte {_position}");
 
-    private readonly PickledGlobal Global(string name)
-        => PickledGlobal.Find(name) ?? throw Fault($"asks for '{name}', which no tensor needs; it is refused, because such a file could run code");
+    private readonly PickledGlobal Global(string name) =>
+        PickledGlobal.Find(name)
+        ?? throw Fault($"asks for '{name}', which no tensor needs; it is refused, because such a file could run code");
 
     private readonly void Append(List<object?> items)
     {
-        if (Top() is not PickledList list) throw Fault($"appends to something that is no list, before byte {_position}");
+        if (Top() is not PickledList list)
+            throw Fault($"appends to something that is no list, before byte {_position}");
         list.Items.AddRange(items);
     }
 
     private readonly void SetItems(List<object?> items)
     {
-        if (Top() is not PickledDictionary dictionary || items.Count % 2 != 0) throw Fault($"sets items of something that is no dictionary, before byte {_position}");
-        for (int i = 0; i < items.Count; i += 2) dictionary.Items.Add(new(items[i], items[i + 1]));
+        if (Top() is not PickledDictionary dictionary || items.Count % 2 != 0)
+            throw Fault($"sets items of something that is no dictionary, before byte {_position}");
+        for (int i = 0; i < items.Count; i += 2)
+            dictionary.Items.Add(new(items[i], items[i + 1]));
     }
 
-    private readonly IReadOnlyList<long> Numbers(PickledList list)
-        => list.Items.Count <= MostDimensions && list.Items.All(item => item is long) ? [.. list.Items.Cast<long>()] : throw Fault($"has a shape that is not of up to {MostDimensions} whole numbers, before byte {_position}");
+    private readonly IReadOnlyList<long> Numbers(PickledList list) =>
+        list.Items.Count <= MostDimensions && list.Items.All(item => item is long)
+            ? [.. list.Items.Cast<long>()]
+            : throw Fault($"has a shape that is not of up to {MostDimensions} whole numbers, before byte {_position}");
 
     private readonly long LongNumber(ReadOnlySpan<byte> bytes)
     {
-        if (bytes.Length > sizeof(long)) throw Fault($"has a number of {bytes.Length} bytes, before byte {_position}");
+        if (bytes.Length > sizeof(long))
+            throw Fault($"has a number of {bytes.Length} bytes, before byte {_position}");
         long value = bytes.Length > 0 && bytes[^1] > 127 ? -1 : 0;
-        for (int i = bytes.Length - 1; i >= 0; i--) value = value << 8 | bytes[i];
+        for (int i = bytes.Length - 1; i >= 0; i--)
+            value = value << 8 | bytes[i];
         return value;
     }
 
@@ -145,7 +221,8 @@ internal ref struct TensorPickle
     private string Line()
     {
         int length = _bytes[_position..].IndexOf((byte)'\n');
-        if (length is < 0 or > LongestName) throw Fault($"has a name without an end at byte {_position}");
+        if (length is < 0 or > LongestName)
+            throw Fault($"has a name without an end at byte {_position}");
         string line = Text(Take(length));
         _position++;
         return line;
@@ -157,7 +234,8 @@ internal ref struct TensorPickle
 
     private ReadOnlySpan<byte> Take(long length)
     {
-        if (length > _bytes.Length - _position) throw Fault("ends too early");
+        if (length > _bytes.Length - _position)
+            throw Fault("ends too early");
         ReadOnlySpan<byte> taken = _bytes.Slice(_position, (int)length);
         _position += (int)length;
         return taken;
@@ -167,13 +245,18 @@ internal ref struct TensorPickle
 
     private readonly object? Pop() => PopMany(1)[0];
 
-    private readonly object? Top() => _stack.Count > 0 && _stack[^1] is var top && top != Mark ? top : throw Fault($"uses a value that is not there, before byte {_position}");
+    private readonly object? Top() =>
+        _stack.Count > 0 && _stack[^1] is var top && top != Mark
+            ? top
+            : throw Fault($"uses a value that is not there, before byte {_position}");
 
     private readonly List<object?> PopMany(int count)
     {
-        if (_stack.Count < count) throw Fault($"uses a value that is not there, before byte {_position}");
+        if (_stack.Count < count)
+            throw Fault($"uses a value that is not there, before byte {_position}");
         List<object?> values = _stack.GetRange(_stack.Count - count, count);
-        if (values.Contains(Mark)) throw Fault($"uses a value that is not there, before byte {_position}");
+        if (values.Contains(Mark))
+            throw Fault($"uses a value that is not there, before byte {_position}");
         _stack.RemoveRange(_stack.Count - count, count);
         return values;
     }
@@ -181,13 +264,15 @@ internal ref struct TensorPickle
     private readonly List<object?> PopToMark()
     {
         int mark = _stack.LastIndexOf(Mark);
-        if (mark < 0) throw Fault($"ends a group that never began, before byte {_position}");
+        if (mark < 0)
+            throw Fault($"ends a group that never began, before byte {_position}");
         List<object?> values = _stack.GetRange(mark + 1, _stack.Count - mark - 1);
         _stack.RemoveRange(mark, _stack.Count - mark);
         return values;
     }
 
-    private readonly object? Remembered(uint key) => _memo.TryGetValue(key, out object? value) ? value : throw Fault($"recalls a value that it never stored, before byte {_position}");
+    private readonly object? Remembered(uint key) =>
+        _memo.TryGetValue(key, out object? value) ? value : throw Fault($"recalls a value that it never stored, before byte {_position}");
 
     private readonly InvalidDataException Fault(string what) => new($"{_location}: its data.pkl {what}.");
 }

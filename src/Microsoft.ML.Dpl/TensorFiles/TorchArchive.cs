@@ -5,12 +5,14 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.TensorFiles;
 
 /// <summary>
-/// The tensors of a zip that <c>torch.save</c> (1.6 or later) or <c>torch.jit.save</c> wrote, such as OpenAI's own archives: a pickle that describes them, and one stored file of numbers for each storage.
-/// Nothing in it is executed, and TorchScript's code and constants are not read.
+/// The tensors of a zip that <c>torch.save</c> (1.6 or later) or <c>torch.jit.save</c> wrote, such as OpenAI's own archives: a pickle that
+/// describes them, and one stored file of numbers for each storage. Nothing in it is executed, and TorchScript's code and constants are not
+/// read.
 /// </summary>
 internal sealed class TorchArchive : ITensorSource
 {
-    private const int LongestPickle = 1 << 26, LongestByteOrder = 16;
+    private const int LongestPickle = 1 << 26,
+        LongestByteOrder = 16;
 
     private readonly ZipArchive _zip;
     private readonly string _folder;
@@ -21,13 +23,28 @@ internal sealed class TorchArchive : ITensorSource
     {
         (_zip, Location) = (zip, location);
         const string pickle = "data.pkl";
-        ZipArchiveEntry[] found = [.. zip.Entries.Where(e => e.FullName == pickle || (e.FullName.EndsWith("/" + pickle, StringComparison.Ordinal) && e.FullName.Count(c => c == '/') == 1))];
-        if (found.Length != 1) throw new InvalidDataException($"{location}: this zip has {found.Length} files '*/{pickle}' instead of one, so torch.save or torch.jit.save did not write it. Convert other checkpoints to safetensors first.");
+        ZipArchiveEntry[] found =
+        [
+            .. zip.Entries.Where(e =>
+                e.FullName == pickle
+                || (e.FullName.EndsWith("/" + pickle, StringComparison.Ordinal) && e.FullName.Count(c => c == '/') == 1)
+            ),
+        ];
+        if (found.Length != 1)
+            throw new InvalidDataException(
+                $"{location}: this zip has {found.Length} files '*/{pickle}' instead of one, so torch.save or torch.jit.save did not "
+                    + "write it. Convert other checkpoints to safetensors first."
+            );
         _folder = found[0].FullName[..^pickle.Length];
         RequireLittleEndian();
         _tensors = TorchTensors.Named(TensorPickle.Read(ReadWhole(found[0], LongestPickle), location), location);
-        foreach (var (name, tensor) in _tensors) CheckPlace(name, tensor);
-        Entries = _tensors.ToDictionary(t => t.Key, t => new TensorEntry(t.Key, t.Value.Storage.Type, t.Value.Shape), StringComparer.Ordinal);
+        foreach (var (name, tensor) in _tensors)
+            CheckPlace(name, tensor);
+        Entries = _tensors.ToDictionary(
+            t => t.Key,
+            t => new TensorEntry(t.Key, t.Value.Storage.Type, t.Value.Shape),
+            StringComparer.Ordinal
+        );
     }
 
     public string Location { get; }
@@ -49,7 +66,11 @@ internal sealed class TorchArchive : ITensorSource
     /// <exception cref="InvalidDataException">It is no such archive, it is damaged, or its pickle asks for more than tensors.</exception>
     public static TorchArchive Open(string path)
     {
-        if (!IsZip(path)) throw new InvalidDataException($"{path}: this is no zip archive as torch.save (1.6 or later) and torch.jit.save write; convert the checkpoint to safetensors first.");
+        if (!IsZip(path))
+            throw new InvalidDataException(
+                $"{path}: this is no zip archive as torch.save (1.6 or later) and torch.jit.save write; convert the checkpoint to "
+                    + "safetensors first."
+            );
         var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
         try
         {
@@ -66,15 +87,19 @@ internal sealed class TorchArchive : ITensorSource
     /// <exception cref="InvalidDataException">There is no such tensor, it is over 2 GB, or the archive is damaged.</exception>
     public Tensor Read(string name)
     {
-        if (!_tensors.TryGetValue(name, out PickledTensor? tensor)) throw new InvalidDataException($"{Location}: there is no tensor '{name}'.");
+        if (!_tensors.TryGetValue(name, out PickledTensor? tensor))
+            throw new InvalidDataException($"{Location}: there is no tensor '{name}'.");
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
         long span = TorchTensors.Span(tensor);
         Tensor flat = empty([span], tensor.Storage.Type, CPU);
-        if (span > 0) ReadNumbers(tensor, flat.bytes);
+        if (span > 0)
+            ReadNumbers(tensor, flat.bytes);
         if (tensor.Storage.Type == ScalarType.Bool && flat.bytes.ContainsAnyExceptInRange((byte)0, (byte)1))
             throw new InvalidDataException($"{Location}: tensor '{name}' holds booleans other than 0 and 1.");
-        Tensor shaped = TorchTensors.IsContiguous(tensor) ? flat.reshape([.. tensor.Shape]) : flat.as_strided([.. tensor.Shape], [.. tensor.Strides]).clone();
+        Tensor shaped = TorchTensors.IsContiguous(tensor)
+            ? flat.reshape([.. tensor.Shape])
+            : flat.as_strided([.. tensor.Shape], [.. tensor.Strides]).clone();
         return shaped.DetachFromDisposeScope();
     }
 
@@ -101,33 +126,58 @@ internal sealed class TorchArchive : ITensorSource
     private void CheckPlace(string name, PickledTensor tensor)
     {
         string At(string what) => $"{Location}: tensor '{name}' {what}.";
-        if (tensor.Shape.Count != tensor.Strides.Count || tensor.Offset < 0 || tensor.Shape.Any(s => s < 0) || tensor.Strides.Any(s => s < 0))
-            throw new InvalidDataException(At($"has the shape [{string.Join(", ", tensor.Shape)}], strides [{string.Join(", ", tensor.Strides)}] and offset {tensor.Offset}, which describe no tensor"));
+        if (
+            tensor.Shape.Count != tensor.Strides.Count
+            || tensor.Offset < 0
+            || tensor.Shape.Any(s => s < 0)
+            || tensor.Strides.Any(s => s < 0)
+        )
+            throw new InvalidDataException(
+                At(
+                    $"has the shape [{string.Join(", ", tensor.Shape)}], strides [{string.Join(", ", tensor.Strides)}] and offset "
+                        + $"{tensor.Offset}, which describe no tensor"
+                )
+            );
         long size = SafetensorsType.SizeOf(tensor.Storage.Type);
-        if (TorchTensors.Elements(tensor) is not { } elements || elements * size > int.MaxValue) throw new InvalidDataException(At($"is over {int.MaxValue} bytes"));
+        if (TorchTensors.Elements(tensor) is not { } elements || elements * size > int.MaxValue)
+            throw new InvalidDataException(At($"is over {int.MaxValue} bytes"));
         long span = TorchTensors.Span(tensor);
-        if (span > int.MaxValue / size) throw new InvalidDataException(At($"reaches over more than {int.MaxValue} bytes"));
-        if (elements > span) throw new InvalidDataException(At("repeats numbers instead of storing them; save a contiguous copy"));
-        if (span > tensor.Storage.Count - tensor.Offset) throw new InvalidDataException(At($"reaches beyond the {tensor.Storage.Count} numbers of its storage"));
+        if (span > int.MaxValue / size)
+            throw new InvalidDataException(At($"reaches over more than {int.MaxValue} bytes"));
+        if (elements > span)
+            throw new InvalidDataException(At("repeats numbers instead of storing them; save a contiguous copy"));
+        if (span > tensor.Storage.Count - tensor.Offset)
+            throw new InvalidDataException(At($"reaches beyond the {tensor.Storage.Count} numbers of its storage"));
         ZipArchiveEntry entry = Entry(tensor.Storage);
         // PyTorch stores without compression, so no small file can unfold into a large one.
-        if (entry.CompressedLength != entry.Length) throw new InvalidDataException(At($"lies in '{entry.FullName}', which is compressed; PyTorch does not do that"));
-        if (tensor.Storage.Count > entry.Length / size) throw new InvalidDataException(At($"lies in '{entry.FullName}', whose {entry.Length} bytes are too few for {tensor.Storage.Count} numbers of {size}"));
+        if (entry.CompressedLength != entry.Length)
+            throw new InvalidDataException(At($"lies in '{entry.FullName}', which is compressed; PyTorch does not do that"));
+        if (tensor.Storage.Count > entry.Length / size)
+            throw new InvalidDataException(
+                At($"lies in '{entry.FullName}', whose {entry.Length} bytes are too few for {tensor.Storage.Count} numbers of {size}")
+            );
     }
 
-    private ZipArchiveEntry Entry(PickledStorage storage)
-        => _zip.GetEntry($"{_folder}data/{storage.Key}") ?? throw new InvalidDataException($"{Location}: the file '{_folder}data/{storage.Key}' that holds a tensor is missing; the archive is incomplete.");
+    private ZipArchiveEntry Entry(PickledStorage storage) =>
+        _zip.GetEntry($"{_folder}data/{storage.Key}")
+        ?? throw new InvalidDataException(
+            $"{Location}: the file '{_folder}data/{storage.Key}' that holds a tensor is missing; the archive is incomplete."
+        );
 
     private void RequireLittleEndian()
     {
         if (_zip.GetEntry(_folder + "byteorder") is { } order && !ReadWhole(order, LongestByteOrder).AsSpan().StartsWith("little"u8))
-            throw new InvalidDataException($"{Location}: the numbers are in big-endian order; save the checkpoint again on a little-endian machine.");
+            throw new InvalidDataException(
+                $"{Location}: the numbers are in big-endian order; save the checkpoint again on a little-endian machine."
+            );
     }
 
     private byte[] ReadWhole(ZipArchiveEntry entry, int longest)
     {
-        if (entry.CompressedLength != entry.Length) throw new InvalidDataException($"{Location}: '{entry.FullName}' is compressed; PyTorch does not do that.");
-        if (entry.Length > longest) throw new InvalidDataException($"{Location}: '{entry.FullName}' has {entry.Length} bytes; at most {longest} are expected.");
+        if (entry.CompressedLength != entry.Length)
+            throw new InvalidDataException($"{Location}: '{entry.FullName}' is compressed; PyTorch does not do that.");
+        if (entry.Length > longest)
+            throw new InvalidDataException($"{Location}: '{entry.FullName}' has {entry.Length} bytes; at most {longest} are expected.");
         byte[] bytes = new byte[entry.Length];
         using Stream stream = entry.Open();
         stream.ReadExactly(bytes);
@@ -137,7 +187,8 @@ internal sealed class TorchArchive : ITensorSource
     private static void Skip(Stream stream, long count)
     {
         byte[] buffer = new byte[Math.Min(count, 1 << 16)];
-        for (int chunk; count > 0; count -= chunk) stream.ReadExactly(buffer, 0, chunk = (int)Math.Min(count, buffer.Length));
+        for (int chunk; count > 0; count -= chunk)
+            stream.ReadExactly(buffer, 0, chunk = (int)Math.Min(count, buffer.Length));
     }
 
     private static T Guarded<T>(string location, Func<T> read)
@@ -153,7 +204,12 @@ internal sealed class TorchArchive : ITensorSource
     }
 
     // What the zip reader throws on broken archives, among other things on names, times and lengths that cannot be.
-    private static bool IsDamage(Exception e) => e is InvalidDataException or EndOfStreamException or NotSupportedException or ArgumentException or OverflowException || (e is IOException && e.GetType() == typeof(IOException));
+    private static bool IsDamage(Exception e) =>
+        e is InvalidDataException or EndOfStreamException or NotSupportedException or ArgumentException or OverflowException
+        || (e is IOException && e.GetType() == typeof(IOException));
 
-    private static InvalidDataException Damaged(string location, Exception e) => e is InvalidDataException own && e.Message.StartsWith(location, StringComparison.Ordinal) ? own : new InvalidDataException($"{location}: the archive is damaged or incomplete. {e.Message}", e);
+    private static InvalidDataException Damaged(string location, Exception e) =>
+        e is InvalidDataException own && e.Message.StartsWith(location, StringComparison.Ordinal)
+            ? own
+            : new InvalidDataException($"{location}: the archive is damaged or incomplete. {e.Message}", e);
 }

@@ -17,21 +17,30 @@ internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<in
     /// <param name="images">Every image once in epoch 0.</param>
     /// <param name="observer">May end the evaluation between batches.</param>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
-    public static Evaluation Of(PromptedClip clip, FixedBranch image, FixedBranch text, IBatchSource images, IRunObserver observer)
-        => Of(clip, image, text, Enumerable.Range(0, images.BatchesPerEpoch).Select(index =>
-        {
-            observer.ThrowIfCancelled();
-            return images.Read(0, index);
-        }));
+    public static Evaluation Of(PromptedClip clip, FixedBranch image, FixedBranch text, IBatchSource images, IRunObserver observer) =>
+        Of(
+            clip,
+            image,
+            text,
+            Enumerable
+                .Range(0, images.BatchesPerEpoch)
+                .Select(index =>
+                {
+                    observer.ThrowIfCancelled();
+                    return images.Read(0, index);
+                })
+        );
 
     /// <summary>The same of one batch, which is disposed.</summary>
     /// <inheritdoc cref="Of(PromptedClip, FixedBranch, FixedBranch, IBatchSource, IRunObserver)"/>
-    public static Evaluation Of(PromptedClip clip, FixedBranch image, FixedBranch text, ImageBatch batch) => Of(clip, image, text, new[] { batch });
+    public static Evaluation Of(PromptedClip clip, FixedBranch image, FixedBranch text, ImageBatch batch) =>
+        Of(clip, image, text, new[] { batch });
 
     /// <exception cref="DivergedException">The loss is infinite or not a number.</exception>
     public void RequireFinite(int epoch, int step)
     {
-        if (!double.IsFinite(Loss)) throw new DivergedException(RunStage.Training, epoch, step, Watched.ValidationLoss, Loss, FirstBad, ofValidation: true);
+        if (!double.IsFinite(Loss))
+            throw new DivergedException(RunStage.Training, epoch, step, Watched.ValidationLoss, Loss, FirstBad, ofValidation: true);
     }
 
     /// <summary>Disposes each batch before the next is asked for.</summary>
@@ -40,7 +49,8 @@ internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<in
         using var noGrad = no_grad();
         using Tensor classFeatures = clip.ClassFeatures(text);
         using var tower = new FoldedImageTower(clip.Image.Weights, image.Rows);
-        long right = 0, all = 0;
+        long right = 0,
+            all = 0;
         double loss = 0;
         IReadOnlyList<int> firstBad = [];
         foreach (ImageBatch next in batches)
@@ -51,7 +61,8 @@ internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<in
             right += logits.argmax(-1).eq(batch.Labels).sum().item<long>();
             all += batch.Labels.shape[0];
             double ofBatch = Losses.CrossEntropy(logits, batch.Labels, batch.Weights).item<float>();
-            if (!double.IsFinite(ofBatch) && double.IsFinite(loss)) firstBad = batch.SourceRows ?? [];
+            if (!double.IsFinite(ofBatch) && double.IsFinite(loss))
+                firstBad = batch.SourceRows ?? [];
             loss += ofBatch * batch.Labels.shape[0];
         }
         return new Evaluation((double)right / all, loss / all, firstBad);

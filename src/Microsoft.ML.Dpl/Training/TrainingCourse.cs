@@ -29,29 +29,37 @@ internal sealed class TrainingCourse
     public int GoodEpochs { get; set; }
 
     /// <summary>Mean training loss of the epoch under way, or else of the one before; null before the first step.</summary>
-    public double? RecentLoss() => Step > 0 ? TrainLoss / Step : Epochs.Count > 0 ? Epochs[^1].TrainLoss : null;
+    public double? RecentLoss() =>
+        Step > 0 ? TrainLoss / Step
+        : Epochs.Count > 0 ? Epochs[^1].TrainLoss
+        : null;
 
     /// <summary>The highest validation accuracy so far, 0 to 1; null without one.</summary>
     public double? BestAccuracy() => Epochs.Max(epoch => epoch.ValidationAccuracy);
 
-    /// <summary>The lowest mean training loss of an epoch after the warm-up that is not the loss of guessing; null where there is none.</summary>
+    /// <summary>The lowest mean training loss of an epoch after the warm-up that is not the loss of guessing; null where there is
+    /// none.</summary>
     /// <param name="classes">How many there are.</param>
-    public double? LowestLoss(int classes)
-        => Epochs.Skip(1).Select(epoch => epoch.TrainLoss).Where(loss => !LossTroubles.IsChance(loss, classes)).Cast<double?>().Min();
+    public double? LowestLoss(int classes) =>
+        Epochs.Skip(1).Select(epoch => epoch.TrainLoss).Where(loss => !LossTroubles.IsChance(loss, classes)).Cast<double?>().Min();
 
     /// <summary>What is wrong with the losses so far.</summary>
     /// <param name="classes">How many there are.</param>
     public LossTrouble Trouble(int classes) => LossTroubles.Of([.. Epochs.Select(epoch => epoch.TrainLoss)], classes);
 
     /// <summary>
-    /// Where training without validation images ended in <see cref="LossTrouble"/>: after how many epochs the prompts stood that the epoch of the lowest mean loss began with. Else null: the last prompts are the result.
+    /// Where training without validation images ended in <see cref="LossTrouble"/>: after how many epochs the prompts stood that the epoch
+    /// of the lowest mean loss began with. Else null: the last prompts are the result.
     /// </summary>
     /// <param name="classes">How many there are.</param>
-    public int? EpochsOfLowestLoss(int classes)
-        => BestAccuracy() is null && Trouble(classes) != LossTrouble.None && LowestLoss(classes) is double lowest ? Epochs.FindLastIndex(epoch => epoch.TrainLoss == lowest) : null;
+    public int? EpochsOfLowestLoss(int classes) =>
+        BestAccuracy() is null && Trouble(classes) != LossTrouble.None && LowestLoss(classes) is double lowest
+            ? Epochs.FindLastIndex(epoch => epoch.TrainLoss == lowest)
+            : null;
 
     /// <exception cref="JsonException">The text is not what <see cref="ToJson"/> writes.</exception>
-    public static TrainingCourse FromJson(string json) => JsonSerializer.Deserialize<TrainingCourse>(json, CheckpointFile.Json) ?? new TrainingCourse();
+    public static TrainingCourse FromJson(string json) =>
+        JsonSerializer.Deserialize<TrainingCourse>(json, CheckpointFile.Json) ?? new TrainingCourse();
 
     /// <summary>Every number comes back as it was, to the last bit.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, CheckpointFile.Json);
@@ -76,10 +84,16 @@ internal sealed class TrainingCourse
     /// <summary>Why training is over, for the log; null while it is not.</summary>
     public string? ReasonToEnd(TrainingSettings settings)
     {
-        if (Step > 0) return null;
-        if (Epochs.Count >= settings.Epochs) return $"all {settings.Epochs} epochs were run";
-        if (settings.Patience is not int patience || BestAccuracy() is not double best) return null;
+        if (Step > 0)
+            return null;
+        if (Epochs.Count >= settings.Epochs)
+            return $"all {settings.Epochs} epochs were run";
+        if (settings.Patience is not int patience || BestAccuracy() is not double best)
+            return null;
         int since = Epochs.Count - 1 - Epochs.FindIndex(epoch => epoch.ValidationAccuracy == best);
-        return since < patience ? null : $"the validation accuracy has not risen for {since} epochs, so training ended after {Epochs.Count} of {settings.Epochs} epochs";
+        return since < patience
+            ? null
+            : $"the validation accuracy has not risen for {since} epochs, so training ended after {Epochs.Count} of {settings.Epochs} "
+                + "epochs";
     }
 }

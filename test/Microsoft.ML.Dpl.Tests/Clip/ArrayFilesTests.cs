@@ -19,13 +19,18 @@ public sealed class ArrayFilesTests : IDisposable
     public void Arrays_and_texts_come_back(string name)
     {
         using var scope = NewDisposeScope();
-        var tensors = new Dictionary<string, Tensor> { ["a"] = arange(6, ScalarType.Float32).reshape(2, 3), ["b.1"] = ones(4, ScalarType.Float64) };
+        var tensors = new Dictionary<string, Tensor>
+        {
+            ["a"] = arange(6, ScalarType.Float32).reshape(2, 3),
+            ["b.1"] = ones(4, ScalarType.Float64),
+        };
         var texts = new Dictionary<string, string> { ["classes"] = "[\"schöner Hund\", \"猫\"]" };
         ArrayFiles.Write(_folder.File(name), tensors, texts);
         using ITensorSource source = ArrayFiles.Open(_folder.File(name));
         Assert.Equal(["a", "b.1"], source.Entries.Keys.Order());
         Assert.Equal(texts, source.Metadata);
-        foreach (var (key, tensor) in tensors) TensorAssert.BitEqual(tensor, source.Read(key));
+        foreach (var (key, tensor) in tensors)
+            TensorAssert.BitEqual(tensor, source.Read(key));
         Assert.Equal([2L, 3L], source.Entries["a"].Shape);
         Assert.Throws<InvalidDataException>(() => source.Read("c"));
     }
@@ -35,7 +40,9 @@ public sealed class ArrayFilesTests : IDisposable
     {
         using Tensor one = ones(1);
         File.WriteAllText(_folder.File("notes.txt"), "mine");
-        IOException thrown = Assert.Throws<IOException>(() => ArrayFiles.Write(_folder.FullPath, new Dictionary<string, Tensor> { ["a"] = one }, new Dictionary<string, string>()));
+        IOException thrown = Assert.Throws<IOException>(() =>
+            ArrayFiles.Write(_folder.FullPath, new Dictionary<string, Tensor> { ["a"] = one }, new Dictionary<string, string>())
+        );
         Assert.Contains("not empty", thrown.Message);
         Assert.Equal(["notes.txt"], Directory.EnumerateFileSystemEntries(_folder.FullPath).Select(Path.GetFileName));
     }
@@ -46,7 +53,9 @@ public sealed class ArrayFilesTests : IDisposable
         string path = _folder.File("arrays.safetensors");
         File.WriteAllText(path, "old");
         using Tensor complex = ones(1, ScalarType.ComplexFloat32);
-        Assert.Throws<ArgumentException>(() => ArrayFiles.Write(path, new Dictionary<string, Tensor> { ["a"] = complex }, new Dictionary<string, string>()));
+        Assert.Throws<ArgumentException>(() =>
+            ArrayFiles.Write(path, new Dictionary<string, Tensor> { ["a"] = complex }, new Dictionary<string, string>())
+        );
         Assert.Equal("old", File.ReadAllText(path));
         Assert.Single(Directory.EnumerateFileSystemEntries(_folder.FullPath));
     }
@@ -58,13 +67,21 @@ public sealed class ArrayFilesTests : IDisposable
     public void A_write_that_fails_leaves_no_part_of_a_folder(bool isThere)
     {
         string path = _folder.File("arrays");
-        if (isThere) Directory.CreateDirectory(path);
-        using Tensor good = ones(3), complex = ones(1, ScalarType.ComplexFloat32);
-        Assert.Throws<ArgumentException>(() => ArrayFiles.Write(path, new Dictionary<string, Tensor> { ["a"] = good, ["b"] = complex }, new Dictionary<string, string>()));
+        if (isThere)
+            Directory.CreateDirectory(path);
+        using Tensor good = ones(3),
+            complex = ones(1, ScalarType.ComplexFloat32);
+        Assert.Throws<ArgumentException>(() =>
+            ArrayFiles.Write(path, new Dictionary<string, Tensor> { ["a"] = good, ["b"] = complex }, new Dictionary<string, string>())
+        );
         Assert.Equal(isThere ? [path] : [], Directory.GetFileSystemEntries(_folder.FullPath));
-        if (isThere) Assert.Empty(Directory.EnumerateFileSystemEntries(path));
+        if (isThere)
+            Assert.Empty(Directory.EnumerateFileSystemEntries(path));
         ArrayFiles.Write(path, new Dictionary<string, Tensor> { ["a"] = good }, new Dictionary<string, string>());
-        Assert.Equal(["a.npy", "metadata.json"], Directory.EnumerateFileSystemEntries(path).Select(entry => Path.GetFileName(entry)).Order());
+        Assert.Equal(
+            ["a.npy", "metadata.json"],
+            Directory.EnumerateFileSystemEntries(path).Select(entry => Path.GetFileName(entry)).Order()
+        );
         Assert.Equal([path], Directory.GetFileSystemEntries(_folder.FullPath));
     }
 
@@ -97,11 +114,16 @@ public sealed class ArrayFilesTests : IDisposable
     {
         using var scope = NewDisposeScope();
         using SafetensorsFile golden = SafetensorsFile.Open(Path.Combine(GoldenFolder.Cases, caseName, "search.safetensors"));
-        Dictionary<string, Tensor> arrays = golden.Entries.Keys.Where(name => name.Contains("alphas", StringComparison.Ordinal) || name.StartsWith("final.", StringComparison.Ordinal)).ToDictionary(name => name, golden.Read);
+        Dictionary<string, Tensor> arrays = golden
+            .Entries.Keys.Where(name =>
+                name.Contains("alphas", StringComparison.Ordinal) || name.StartsWith("final.", StringComparison.Ordinal)
+            )
+            .ToDictionary(name => name, golden.Read);
         ArrayFiles.Write(_folder.File("npy"), arrays, golden.Metadata);
         using ITensorSource back = ArrayFiles.Open(_folder.File("npy"));
         Assert.Equal(golden.Metadata, back.Metadata);
         Assert.NotEmpty(arrays);
-        foreach (var (name, array) in arrays) TensorAssert.BitEqual(array, back.Read(name));
+        foreach (var (name, array) in arrays)
+            TensorAssert.BitEqual(array, back.Read(name));
     }
 }

@@ -25,9 +25,15 @@ public sealed class ClipBackboneTests : IDisposable
         Assert.Equal((Path.GetFileName(_folder.FullPath), _folder.FullPath), (backbone.Name, backbone.Location));
         Assert.Equal(499, backbone.Config.EndOfTextId);
         Assert.False(backbone.Files!.IsOpenAILayout);
-        Assert.Equal((_folder.File("vocab.json"), _folder.File("merges.txt")), (backbone.Files!.VocabularyPath, backbone.Files!.MergesPath));
+        Assert.Equal(
+            (_folder.File("vocab.json"), _folder.File("merges.txt")),
+            (backbone.Files!.VocabularyPath, backbone.Files!.MergesPath)
+        );
         Assert.Null(backbone.Files!.PreprocessorConfigPath);
-        Assert.Equal(Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(_folder.File("model.safetensors")))).ToLowerInvariant(), backbone.Sha256);
+        Assert.Equal(
+            Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(_folder.File("model.safetensors")))).ToLowerInvariant(),
+            backbone.Sha256
+        );
 
         File.WriteAllText(_folder.File("preprocessor_config.json"), "{}");
         Assert.Equal(_folder.File("preprocessor_config.json"), ClipBackbone.FromFolder(_folder.FullPath).Files!.PreprocessorConfigPath);
@@ -38,7 +44,8 @@ public sealed class ClipBackboneTests : IDisposable
     {
         WriteHuggingFace(isSharded: true);
         var backbone = ClipBackbone.FromFolder(_folder.FullPath);
-        byte[] first = SHA256.HashData(File.ReadAllBytes(_folder.File("model-00001-of-00002.safetensors"))), second = SHA256.HashData(File.ReadAllBytes(_folder.File("model-00002-of-00002.safetensors")));
+        byte[] first = SHA256.HashData(File.ReadAllBytes(_folder.File("model-00001-of-00002.safetensors"))),
+            second = SHA256.HashData(File.ReadAllBytes(_folder.File("model-00002-of-00002.safetensors")));
         Assert.Equal(Convert.ToHexString(SHA256.HashData([.. first, .. second])).ToLowerInvariant(), backbone.Sha256);
         using Lease<VisionWeights> vision = backbone.RentVision(CPU);
         Assert.Equal(4, vision.Value.Blocks.Count);
@@ -55,7 +62,10 @@ public sealed class ClipBackboneTests : IDisposable
         var backbone = ClipBackbone.Open(weights);
         Assert.Equal(("clip.safetensors", weights), (backbone.Name, backbone.Location));
         Assert.True(backbone.Files!.IsOpenAILayout);
-        Assert.Equal((_folder.File(Vocabulary), null, null), (backbone.Files!.VocabularyPath, backbone.Files!.MergesPath, backbone.Files!.PreprocessorConfigPath));
+        Assert.Equal(
+            (_folder.File(Vocabulary), null, null),
+            (backbone.Files!.VocabularyPath, backbone.Files!.MergesPath, backbone.Files!.PreprocessorConfigPath)
+        );
         using Lease<TextWeights> text = backbone.RentText(CPU);
         Assert.Equal(500, text.Value.TokenEmbedding.shape[0]);
     }
@@ -74,7 +84,10 @@ public sealed class ClipBackboneTests : IDisposable
         using var whole = new TemporaryFolder();
         HuggingFaceFolder.WriteGolden(whole.FullPath);
         string config = _folder.Copy(whole.File("config.json"));
-        Assert.Contains("neither model.safetensors nor model.safetensors.index.json", Assert.IsType<FileNotFoundException>(Refusal()).Message);
+        Assert.Contains(
+            "neither model.safetensors nor model.safetensors.index.json",
+            Assert.IsType<FileNotFoundException>(Refusal()).Message
+        );
         File.WriteAllText(_folder.File("pytorch_model.bin"), "");
         Assert.Contains("pytorch_model.bin, which must be converted", Assert.IsType<FileNotFoundException>(Refusal()).Message);
         string weights = _folder.Copy(whole.File("model.safetensors"));
@@ -96,15 +109,20 @@ public sealed class ClipBackboneTests : IDisposable
     public void HuggingFaceNamesInASingleFileAreExplained()
     {
         WriteHuggingFace();
-        Assert.Contains("opened as a folder", Assert.Throws<InvalidDataException>(() => ClipBackbone.Open(_folder.File("model.safetensors"))).Message);
+        Assert.Contains(
+            "opened as a folder",
+            Assert.Throws<InvalidDataException>(() => ClipBackbone.Open(_folder.File("model.safetensors"))).Message
+        );
     }
 
     [Fact]
     public void WeightsAreSharedAndGoWithTheLastLease()
     {
         WriteHuggingFace();
-        ClipBackbone one = ClipBackbone.FromFolder(_folder.FullPath), other = ClipBackbone.FromFolder(_folder.FullPath);
-        Lease<VisionWeights> first = one.RentVision(CPU), second = other.RentVision(new Device("cpu"));
+        ClipBackbone one = ClipBackbone.FromFolder(_folder.FullPath),
+            other = ClipBackbone.FromFolder(_folder.FullPath);
+        Lease<VisionWeights> first = one.RentVision(CPU),
+            second = other.RentVision(new Device("cpu"));
         VisionWeights shared = first.Value;
         Assert.Same(shared, second.Value);
 

@@ -6,39 +6,56 @@ namespace Microsoft.ML.Dpl.Tests.Clip;
 public sealed class ClipConfigReaderTests
 {
     private static readonly ClipConfig Defaults = new(
-        EmbeddingWidth: 512, ImageSize: 224, PatchSize: 32, new ClipTransformerConfig(12, 768, 12, 3072, ClipActivation.QuickGelu, 1e-5),
-        ContextLength: 77, VocabularySize: 49408, EndOfTextId: 49407, new ClipTransformerConfig(12, 512, 8, 2048, ClipActivation.QuickGelu, 1e-5));
+        EmbeddingWidth: 512,
+        ImageSize: 224,
+        PatchSize: 32,
+        new ClipTransformerConfig(12, 768, 12, 3072, ClipActivation.QuickGelu, 1e-5),
+        ContextLength: 77,
+        VocabularySize: 49408,
+        EndOfTextId: 49407,
+        new ClipTransformerConfig(12, 512, 8, 2048, ClipActivation.QuickGelu, 1e-5)
+    );
 
-    public static TheoryData<string, string> Faults => new()
-    {
-        { """{}""", "model_type is missing" },
-        { """{"model_type":"siglip"}""", "model_type is 'siglip'" },
-        { """{"model_type":7}""", "model_type is 7" },
-        { """[]""", "not a JSON object" },
-        { """{"model_type":"clip",}""", "not JSON" },
-        { """{"model_type":"clip","projection_dim":0}""", "projection_dim is 0" },
-        { """{"model_type":"clip","projection_dim":-512}""", "projection_dim is -512" },
-        { """{"model_type":"clip","projection_dim":1e99}""", "projection_dim is 1e99" },
-        { """{"model_type":"clip","projection_dim":"512"}""", "projection_dim is \"512\"" },
-        { """{"model_type":"clip","projection_dim":null}""", "projection_dim is null" },
-        { """{"model_type":"clip","text_config":[]}""", "text_config is not an object" },
-        { """{"model_type":"clip","text_config":{"hidden_size":2147483647}}""", "text_config.hidden_size is 2147483647" },
-        { """{"model_type":"clip","text_config":{"hidden_size":510}}""", "text_config.hidden_size is 510, which num_attention_heads 8" },
-        { """{"model_type":"clip","text_config":{"num_hidden_layers":0}}""", "text_config.num_hidden_layers is 0" },
-        { """{"model_type":"clip","text_config":{"vocab_size":9000000000000}}""", "text_config.vocab_size is 9000000000000" },
-        { """{"model_type":"clip","text_config":{"max_position_embeddings":77.5}}""", "text_config.max_position_embeddings is 77.5" },
-        { """{"model_type":"clip","text_config":{"hidden_act":"gelu_new"}}""", "text_config.hidden_act is 'gelu_new'" },
-        { """{"model_type":"clip","text_config":{"eos_token_id":-1}}""", "text_config.eos_token_id is -1" },
-        { """{"model_type":"clip","text_config":{"vocab_size":500}}""", "text_config.eos_token_id is 49407, but ids end below vocab_size 500" },
-        { """{"model_type":"clip","text_config_dict":{"num_attention_heads":7}}""", "text_config_dict.hidden_size is 512" },
-        { """{"model_type":"clip","vision_config":{"num_attention_heads":0}}""", "vision_config.num_attention_heads is 0" },
-        { """{"model_type":"clip","vision_config":{"intermediate_size":-1}}""", "vision_config.intermediate_size is -1" },
-        { """{"model_type":"clip","vision_config":{"image_size":100000}}""", "vision_config.image_size is 100000" },
-        { """{"model_type":"clip","vision_config":{"patch_size":225}}""", "vision_config.patch_size is 225, larger than image_size 224" },
-        { """{"model_type":"clip","vision_config":{"num_channels":1}}""", "vision_config.num_channels is 1" },
-        { """{"model_type":"clip","vision_config":{"layer_norm_eps":0}}""", "vision_config.layer_norm_eps is 0" },
-        { """{"model_type":"clip","vision_config":{"hidden_act":"relu"}}""", "vision_config.hidden_act is 'relu'" },
-    };
+    public static TheoryData<string, string> Faults =>
+        new()
+        {
+            { """{}""", "model_type is missing" },
+            { """{"model_type":"siglip"}""", "model_type is 'siglip'" },
+            { """{"model_type":7}""", "model_type is 7" },
+            { """[]""", "not a JSON object" },
+            { """{"model_type":"clip",}""", "not JSON" },
+            { """{"model_type":"clip","projection_dim":0}""", "projection_dim is 0" },
+            { """{"model_type":"clip","projection_dim":-512}""", "projection_dim is -512" },
+            { """{"model_type":"clip","projection_dim":1e99}""", "projection_dim is 1e99" },
+            { """{"model_type":"clip","projection_dim":"512"}""", "projection_dim is \"512\"" },
+            { """{"model_type":"clip","projection_dim":null}""", "projection_dim is null" },
+            { """{"model_type":"clip","text_config":[]}""", "text_config is not an object" },
+            { """{"model_type":"clip","text_config":{"hidden_size":2147483647}}""", "text_config.hidden_size is 2147483647" },
+            {
+                """{"model_type":"clip","text_config":{"hidden_size":510}}""",
+                "text_config.hidden_size is 510, which num_attention_heads 8"
+            },
+            { """{"model_type":"clip","text_config":{"num_hidden_layers":0}}""", "text_config.num_hidden_layers is 0" },
+            { """{"model_type":"clip","text_config":{"vocab_size":9000000000000}}""", "text_config.vocab_size is 9000000000000" },
+            { """{"model_type":"clip","text_config":{"max_position_embeddings":77.5}}""", "text_config.max_position_embeddings is 77.5" },
+            { """{"model_type":"clip","text_config":{"hidden_act":"gelu_new"}}""", "text_config.hidden_act is 'gelu_new'" },
+            { """{"model_type":"clip","text_config":{"eos_token_id":-1}}""", "text_config.eos_token_id is -1" },
+            {
+                """{"model_type":"clip","text_config":{"vocab_size":500}}""",
+                "text_config.eos_token_id is 49407, but ids end below vocab_size 500"
+            },
+            { """{"model_type":"clip","text_config_dict":{"num_attention_heads":7}}""", "text_config_dict.hidden_size is 512" },
+            { """{"model_type":"clip","vision_config":{"num_attention_heads":0}}""", "vision_config.num_attention_heads is 0" },
+            { """{"model_type":"clip","vision_config":{"intermediate_size":-1}}""", "vision_config.intermediate_size is -1" },
+            { """{"model_type":"clip","vision_config":{"image_size":100000}}""", "vision_config.image_size is 100000" },
+            {
+                """{"model_type":"clip","vision_config":{"patch_size":225}}""",
+                "vision_config.patch_size is 225, larger than image_size 224"
+            },
+            { """{"model_type":"clip","vision_config":{"num_channels":1}}""", "vision_config.num_channels is 1" },
+            { """{"model_type":"clip","vision_config":{"layer_norm_eps":0}}""", "vision_config.layer_norm_eps is 0" },
+            { """{"model_type":"clip","vision_config":{"hidden_act":"relu"}}""", "vision_config.hidden_act is 'relu'" },
+        };
 
     [Fact]
     public void OmittedFieldsHaveTransformersDefaults()
@@ -51,12 +68,22 @@ public sealed class ClipConfigReaderTests
     [Fact]
     public void TheLegacyCopyOfASectionWinsAsAWhole()
     {
-        ClipConfig config = Parse("""
+        ClipConfig config = Parse(
+            """
             {"model_type":"clip","projection_dim":768,
              "text_config":{"hidden_size":512,"num_hidden_layers":3},"text_config_dict":{"hidden_size":768,"num_attention_heads":12,"intermediate_size":3072},
              "vision_config":{"patch_size":32},"vision_config_dict":{"patch_size":14}}
-            """);
-        Assert.Equal(Defaults with { EmbeddingWidth = 768, PatchSize = 14, Text = new(12, 768, 12, 3072, ClipActivation.QuickGelu, 1e-5) }, config);
+            """
+        );
+        Assert.Equal(
+            Defaults with
+            {
+                EmbeddingWidth = 768,
+                PatchSize = 14,
+                Text = new(12, 768, 12, 3072, ClipActivation.QuickGelu, 1e-5),
+            },
+            config
+        );
     }
 
     [Fact]
@@ -71,13 +98,26 @@ public sealed class ClipConfigReaderTests
     [InlineData(512, 224, 16, 768, 12, 512, 8, 196)]
     [InlineData(768, 224, 14, 1024, 24, 768, 12, 256)]
     [InlineData(768, 336, 14, 1024, 24, 768, 12, 576)]
-    public void OpenAIsModelsHaveTheirKnownShapes(int embedding, int image, int patch, int visionWidth, int visionLayers, int textWidth, int textHeads, int patches)
+    public void OpenAIsModelsHaveTheirKnownShapes(
+        int embedding,
+        int image,
+        int patch,
+        int visionWidth,
+        int visionLayers,
+        int textWidth,
+        int textHeads,
+        int patches
+    )
     {
-        ClipConfig config = Parse($$"""
+        ClipConfig config = Parse(
+            $$"""
             {"model_type":"clip","projection_dim":{{embedding}},
-             "text_config":{"hidden_size":{{textWidth}},"intermediate_size":{{4 * textWidth}},"num_attention_heads":{{textHeads}},"num_hidden_layers":12,"eos_token_id":2},
-             "vision_config":{"hidden_size":{{visionWidth}},"intermediate_size":{{4 * visionWidth}},"num_attention_heads":{{visionWidth / 64}},"num_hidden_layers":{{visionLayers}},"image_size":{{image}},"patch_size":{{patch}} } }
-            """);
+             "text_config":{"hidden_size":{{textWidth}},"intermediate_size":{{4
+                * textWidth}},"num_attention_heads":{{textHeads}},"num_hidden_layers":12,"eos_token_id":2},
+             "vision_config":{"hidden_size":{{visionWidth}},"intermediate_size":{{4 * visionWidth}},"num_attention_heads":{{visionWidth
+                / 64}},"num_hidden_layers":{{visionLayers}},"image_size":{{image}},"patch_size":{{patch}} } }
+            """
+        );
         Assert.Equal(patches, config.Grid * config.Grid);
         Assert.Equal(64, config.Vision.Width / config.Vision.Heads);
         Assert.Equal(64, config.Text.Width / config.Text.Heads);
@@ -97,8 +137,14 @@ public sealed class ClipConfigReaderTests
     {
         ClipConfig config = ClipConfigReader.FromFile(GoldenFolder.At("config/tinyclip-vit-8m-16.config.json"));
         Assert.Equal(
-            Defaults with { PatchSize = 16, Vision = new(10, 256, 4, 1024, ClipActivation.Gelu, 1e-5), Text = new(3, 256, 4, 1024, ClipActivation.Gelu, 1e-5) },
-            config);
+            Defaults with
+            {
+                PatchSize = 16,
+                Vision = new(10, 256, 4, 1024, ClipActivation.Gelu, 1e-5),
+                Text = new(3, 256, 4, 1024, ClipActivation.Gelu, 1e-5),
+            },
+            config
+        );
     }
 
     [Theory]
@@ -111,8 +157,8 @@ public sealed class ClipConfigReaderTests
     }
 
     [Fact]
-    public void BytesThatAreNotUtf8AreRefused()
-        => Assert.Throws<InvalidDataException>(() => ClipConfigReader.Parse(Encoding.Latin1.GetBytes("""{"model_type":"é"}"""), "x"));
+    public void BytesThatAreNotUtf8AreRefused() =>
+        Assert.Throws<InvalidDataException>(() => ClipConfigReader.Parse(Encoding.Latin1.GetBytes("""{"model_type":"é"}"""), "x"));
 
     private static ClipConfig Parse(string json) => ClipConfigReader.Parse(Encoding.UTF8.GetBytes(json), "folder/config.json");
 }

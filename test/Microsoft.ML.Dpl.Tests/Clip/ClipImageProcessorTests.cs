@@ -11,8 +11,24 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
     public static TheoryData<string, int> GoldenImages()
     {
         var cases = new TheoryData<string, int>();
-        foreach (string name in (string[])["alpha.png", "exact-224.png", "grey.jpg", "grey.png", "palette.png", "photo-2.jpg", "photo-landscape.jpg", "rgb.png", "small-upscaled.png", "tall.jpg", "very-wide.png"])
-            foreach (int size in (int[])[64, 224]) cases.Add(name, size);
+        foreach (
+            string name in (string[])
+                [
+                    "alpha.png",
+                    "exact-224.png",
+                    "grey.jpg",
+                    "grey.png",
+                    "palette.png",
+                    "photo-2.jpg",
+                    "photo-landscape.jpg",
+                    "rgb.png",
+                    "small-upscaled.png",
+                    "tall.jpg",
+                    "very-wide.png",
+                ]
+        )
+        foreach (int size in (int[])[64, 224])
+            cases.Add(name, size);
         return cases;
     }
 
@@ -24,9 +40,17 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
         RgbImage expected = ImageDecoder.FromFile(GoldenFolder.At($"preprocess/{name}.expected-{size}.png"));
         byte[] actual = ClipImageProcessor.Default(size).Prepare(image);
 
-        int[] differences = [.. Enumerable.Range(0, actual.Length).Select(i => Math.Abs(actual[i] - expected.Pixels[i % (size * size) * 3 + i / (size * size)]))];
+        int[] differences =
+        [
+            .. Enumerable
+                .Range(0, actual.Length)
+                .Select(i => Math.Abs(actual[i] - expected.Pixels[i % (size * size) * 3 + i / (size * size)])),
+        ];
         output.WriteLine($"{name} {image.Width}x{image.Height} at {size}: mean {differences.Average():f4}, most {differences.Max()}");
-        Assert.True(differences.Average() <= (name.EndsWith(".jpg", StringComparison.Ordinal) ? 1.5 : 0.5), $"mean difference {differences.Average()}");
+        Assert.True(
+            differences.Average() <= (name.EndsWith(".jpg", StringComparison.Ordinal) ? 1.5 : 0.5),
+            $"mean difference {differences.Average()}"
+        );
     }
 
     [Theory]
@@ -40,15 +64,20 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
         byte[] pixels = [.. Enumerable.Range(0, width * height).SelectMany(_ => (byte[])[10, 200, 255])];
         byte[] prepared = ClipImageProcessor.Default(48).Prepare(new RgbImage(width, height, pixels));
         Assert.Equal(3 * 48 * 48, prepared.Length);
-        Assert.Equal([10, 200, 255], Enumerable.Range(0, 3).Select(c => Assert.Single(prepared.Skip(c * 48 * 48).Take(48 * 48).Distinct())));
+        Assert.Equal(
+            [10, 200, 255],
+            Enumerable.Range(0, 3).Select(c => Assert.Single(prepared.Skip(c * 48 * 48).Take(48 * 48).Distinct()))
+        );
     }
 
     [Fact]
     public void LooksAtTheMiddleOfAnExtremelyWideImage()
     {
-        const int Width = 4001, Height = 10;
+        const int Width = 4001,
+            Height = 10;
         var pixels = new byte[Width * Height * 3];
-        for (int i = 0; i < pixels.Length; i++) pixels[i] = (byte)(Math.Abs(i / 3 % Width - Width / 2) <= 2 ? 255 : 0);
+        for (int i = 0; i < pixels.Length; i++)
+            pixels[i] = (byte)(Math.Abs(i / 3 % Width - Width / 2) <= 2 ? 255 : 0);
         byte[] prepared = ClipImageProcessor.Default(20).Prepare(new RgbImage(Width, Height, pixels));
         byte[] row = prepared[..20];
         Assert.Equal(row.Reverse(), row);
@@ -74,7 +103,8 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
         byte[] white = new byte[4 * 6 * 3];
         Array.Fill(white, (byte)255);
         byte[] prepared = processor.Prepare(new RgbImage(6, 4, white));
-        for (int i = 0; i < prepared.Length; i++) Assert.Equal(i / 8 % 8 is >= 2 and < 6 && i % 8 is >= 1 and < 7 ? 255 : 0, prepared[i]);
+        for (int i = 0; i < prepared.Length; i++)
+            Assert.Equal(i / 8 % 8 is >= 2 and < 6 && i % 8 is >= 1 and < 7 ? 255 : 0, prepared[i]);
     }
 
     [Fact]
@@ -85,8 +115,10 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
         byte[] bytes = [.. Enumerable.Range(0, 2 * 3 * 4).Select(i => (byte)(i * 10))];
         torch.Tensor images = torch.tensor(bytes, [2, 3, 2, 2]);
         float[] values = ClipImageProcessor.Default(2).Normalise(images).data<float>().ToArray();
-        float[] mean = [0.48145466f, 0.4578275f, 0.40821073f], deviation = [0.26862954f, 0.26130258f, 0.27577711f];
-        for (int i = 0; i < values.Length; i++) Assert.Equal((bytes[i] / 255f - mean[i / 4 % 3]) / deviation[i / 4 % 3], values[i], 1e-5f);
+        float[] mean = [0.48145466f, 0.4578275f, 0.40821073f],
+            deviation = [0.26862954f, 0.26130258f, 0.27577711f];
+        for (int i = 0; i < values.Length; i++)
+            Assert.Equal((bytes[i] / 255f - mean[i / 4 % 3]) / deviation[i / 4 % 3], values[i], 1e-5f);
         Assert.Equal(bytes, images.bytes.ToArray());
     }
 
@@ -97,8 +129,12 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
     {
         using var folder = new TemporaryFolder();
         string path = folder.File("preprocessor_config.json");
-        File.WriteAllText(path, File.ReadAllText(GoldenFolder.At("config/preprocessor_config.json")).Replace("224", $"{size}", StringComparison.Ordinal));
-        ClipImageProcessorConfig read = ClipImageProcessorConfig.Read(path, size), standard = ClipImageProcessorConfig.Default(size);
+        File.WriteAllText(
+            path,
+            File.ReadAllText(GoldenFolder.At("config/preprocessor_config.json")).Replace("224", $"{size}", StringComparison.Ordinal)
+        );
+        ClipImageProcessorConfig read = ClipImageProcessorConfig.Read(path, size),
+            standard = ClipImageProcessorConfig.Default(size);
         Assert.Equal((size, size), (read.ShortSide, read.CropSize));
         Assert.Equal(standard.Mean, read.Mean);
         Assert.Equal(standard.Deviation, read.Deviation);
@@ -109,7 +145,8 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
     [InlineData("{}", 32)]
     [InlineData("{\"size\": 40, \"crop_size\": 32, \"resample\": 3}", 40)]
     [InlineData("{\"size\": {\"shortest_edge\": 33}, \"crop_size\": {\"height\": 32, \"width\": 32}, \"do_normalize\": false}", 33)]
-    public void ReadsOlderAndSparseConfigurations(string json, int shortSide) => Assert.Equal((shortSide, 32), ReadJson(json, c => (c.ShortSide, c.CropSize)));
+    public void ReadsOlderAndSparseConfigurations(string json, int shortSide) =>
+        Assert.Equal((shortSide, 32), ReadJson(json, c => (c.ShortSide, c.CropSize)));
 
     [Theory]
     [InlineData("{\"resample\": 2}", "resample is 2")]
@@ -127,12 +164,12 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
     [InlineData("{\"resample\": \"\\ud800\"}", "resample")]
     [InlineData("[]", "no JSON object")]
     [InlineData("{", "no JSON")]
-    public void RefusesWhatItDoesNotDo(string json, string message)
-        => Assert.Contains(message, Assert.Throws<InvalidDataException>(() => ReadJson(json, c => c.CropSize)).Message);
+    public void RefusesWhatItDoesNotDo(string json, string message) =>
+        Assert.Contains(message, Assert.Throws<InvalidDataException>(() => ReadJson(json, c => c.CropSize)).Message);
 
     [Fact]
-    public void NamesAMissingConfiguration()
-        => Assert.Contains("absent.json", Assert.Throws<FileNotFoundException>(() => ClipImageProcessor.FromFile("absent.json", 32)).Message);
+    public void NamesAMissingConfiguration() =>
+        Assert.Contains("absent.json", Assert.Throws<FileNotFoundException>(() => ClipImageProcessor.FromFile("absent.json", 32)).Message);
 
     private static T ReadJson<T>(string json, Func<ClipImageProcessorConfig, T> read)
     {

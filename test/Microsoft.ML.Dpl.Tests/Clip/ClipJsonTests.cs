@@ -36,7 +36,19 @@ public sealed class ClipJsonTests
     public void A_vocabulary_comes_back_equal()
     {
         var vocabulary = new ClipVocabulary(
-            new Dictionary<string, int> { ["é"] = 3, ["\""] = 1, ["é\""] = 0, ["#"] = 7, ["##"] = 8, [ClipVocabulary.StartToken] = 4, [ClipVocabulary.EndToken] = 6 }, ["# #", "é \""], "here");
+            new Dictionary<string, int>
+            {
+                ["é"] = 3,
+                ["\""] = 1,
+                ["é\""] = 0,
+                ["#"] = 7,
+                ["##"] = 8,
+                [ClipVocabulary.StartToken] = 4,
+                [ClipVocabulary.EndToken] = 6,
+            },
+            ["# #", "é \""],
+            "here"
+        );
         using var ids = new MemoryStream();
         using var merges = new MemoryStream();
         vocabulary.WriteIds(ids);

@@ -8,7 +8,12 @@ public sealed class ClipTokenizerTests : IDisposable
 {
     private const int OpenAIVocabularySize = 49408;
 
-    private static readonly string OpenAIVocabulary = Path.Combine(SharedData.RepositoryRoot, "test", "clip-vocabulary", VocabularyFiles.OpenAI);
+    private static readonly string OpenAIVocabulary = Path.Combine(
+        SharedData.RepositoryRoot,
+        "test",
+        "clip-vocabulary",
+        VocabularyFiles.OpenAI
+    );
 
     private readonly string _folder = Directory.CreateTempSubdirectory("dpl-tokenizer-").FullName;
 
@@ -34,8 +39,12 @@ public sealed class ClipTokenizerTests : IDisposable
         ClipTokenizer tokenizer = Load(layout);
         var cases = JsonSerializer.Deserialize<GoldenText[]>(File.ReadAllText(GoldenFolder.At("tokenizer/clip-bpe.json")))!;
         Assert.Equal(2169, cases.Length);
-        string[] wrong = [.. cases.Where(c => !tokenizer.Encode(c.text, int.MaxValue, out _).SequenceEqual(c.ids))
-            .Select(c => $"{c.text}: {string.Join(' ', tokenizer.Encode(c.text, int.MaxValue, out _))} for {string.Join(' ', c.ids)}")];
+        string[] wrong =
+        [
+            .. cases
+                .Where(c => !tokenizer.Encode(c.text, int.MaxValue, out _).SequenceEqual(c.ids))
+                .Select(c => $"{c.text}: {string.Join(' ', tokenizer.Encode(c.text, int.MaxValue, out _))} for {string.Join(' ', c.ids)}"),
+        ];
         Assert.Empty(wrong);
     }
 
@@ -46,7 +55,10 @@ public sealed class ClipTokenizerTests : IDisposable
     {
         ClipTokenizer tokenizer = Load(layout);
         Assert.Equal((49406, 49407, 49408), (tokenizer.StartId, tokenizer.EndId, tokenizer.VocabularySize));
-        Assert.Equal(["<|startoftext|>", "photo</w>", ".</w>", "<|endoftext|>"], tokenizer.Encode("photo.", 77, out _).Select(tokenizer.Token));
+        Assert.Equal(
+            ["<|startoftext|>", "photo</w>", ".</w>", "<|endoftext|>"],
+            tokenizer.Encode("photo.", 77, out _).Select(tokenizer.Token)
+        );
         Assert.Throws<ArgumentOutOfRangeException>(() => tokenizer.Token(49408));
         Assert.Throws<ArgumentOutOfRangeException>(() => tokenizer.Token(-1));
     }
@@ -55,7 +67,10 @@ public sealed class ClipTokenizerTests : IDisposable
     public void ReadsASmallVocabularyAndMergesInOrder()
     {
         ClipTokenizer tokenizer = Small("c a\nca t</w>\n");
-        Assert.Equal(["<|startoftext|>", "cat</w>", "ca", "c</w>", "<|endoftext|>"], tokenizer.Encode("CAT cac", 77, out bool truncated).Select(tokenizer.Token));
+        Assert.Equal(
+            ["<|startoftext|>", "cat</w>", "ca", "c</w>", "<|endoftext|>"],
+            tokenizer.Encode("CAT cac", 77, out bool truncated).Select(tokenizer.Token)
+        );
         Assert.False(truncated);
         Assert.Equal(516, tokenizer.VocabularySize);
     }
@@ -97,8 +112,8 @@ public sealed class ClipTokenizerTests : IDisposable
     [InlineData("'quoted' don't", "'|quoted|'|don|'t")]
     [InlineData("\ud835\udc9c\ud835\udc9ea\ud83d\ude00!", "\ud835\udc9c\ud835\udc9ea|\ud83d\ude00!")]
     [InlineData("a<|endoftext|>b", "a|<|endoftext|>|b")]
-    public void SplitsWords(string text, string expected)
-        => Assert.Equal(expected, string.Join('|', new ClipPreTokenizer().PreTokenize(text).Select(w => text.Substring(w.Offset, w.Length))));
+    public void SplitsWords(string text, string expected) =>
+        Assert.Equal(expected, string.Join('|', new ClipPreTokenizer().PreTokenize(text).Select(w => text.Substring(w.Offset, w.Length))));
 
     [Fact]
     public void EncodesTheSameFromManyThreads()
@@ -116,8 +131,8 @@ public sealed class ClipTokenizerTests : IDisposable
     [InlineData("ca\n", "line 2")]
     [InlineData("c q\u4e00\n", "not in the vocabulary")]
     [InlineData("", "no merge")]
-    public void RefusesMalformedMerges(string merges, string message)
-        => Assert.Contains(message, Assert.Throws<InvalidDataException>(() => Small(merges)).Message);
+    public void RefusesMalformedMerges(string merges, string message) =>
+        Assert.Contains(message, Assert.Throws<InvalidDataException>(() => Small(merges)).Message);
 
     [Theory]
     [InlineData("[1, 2]", "no JSON object")]
@@ -128,7 +143,8 @@ public sealed class ClipTokenizerTests : IDisposable
     [InlineData("{\"<|startoftext|>\": 1, \"<|endoftext|>\": 2000000000}", "2000000000")]
     public void RefusesAMalformedTokenTable(string json, string message)
     {
-        string vocabulary = Write("vocab.json", json), merges = Write("merges.txt", "a b\n");
+        string vocabulary = Write("vocab.json", json),
+            merges = Write("merges.txt", "a b\n");
         string text = Assert.Throws<InvalidDataException>(() => ClipTokenizer.FromHuggingFace(vocabulary, merges)).Message;
         Assert.Contains(message, text);
         Assert.Contains(vocabulary, text);
@@ -142,14 +158,22 @@ public sealed class ClipTokenizerTests : IDisposable
         string plain = Write("plain.gz", "not compressed at all");
         Assert.Contains(plain, Assert.Throws<InvalidDataException>(() => ClipTokenizer.FromOpenAI(plain)).Message);
         string repeated = Path.Combine(_folder, "repeated.gz");
-        using (StreamWriter writer = new(new GZipStream(File.Create(repeated), CompressionLevel.Fastest))) writer.Write("#version\na b\na b\n");
+        using (StreamWriter writer = new(new GZipStream(File.Create(repeated), CompressionLevel.Fastest)))
+            writer.Write("#version\na b\na b\n");
         Assert.Contains("'ab' comes twice", Assert.Throws<InvalidDataException>(() => ClipTokenizer.FromOpenAI(repeated)).Message);
     }
 
     /// <summary>All bytes, with and without the end-of-word mark, two merged tokens and the special ones.</summary>
     private ClipTokenizer Small(string merges)
     {
-        string[] printable = [.. Enumerable.Range(0, 256).Select(b => b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF) ? $"{(char)b}" : $"{(char)(b + 1000)}")];
+        string[] printable =
+        [
+            .. Enumerable
+                .Range(0, 256)
+                .Select(b =>
+                    b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF) ? $"{(char)b}" : $"{(char)(b + 1000)}"
+                ),
+        ];
         string[] tokens = [.. printable, .. printable.Select(t => t + "</w>"), "ca", "cat</w>", "<|startoftext|>", "<|endoftext|>"];
         string json = JsonSerializer.Serialize(tokens.Select((t, i) => (t, i)).ToDictionary(p => p.t, p => p.i));
         return ClipTokenizer.FromHuggingFace(Write("vocab.json", json), Write("merges.txt", "#version: 0.2\n" + merges));
@@ -164,7 +188,8 @@ public sealed class ClipTokenizerTests : IDisposable
 
     private ClipTokenizer Load(string layout)
     {
-        if (layout == "openai") return ClipTokenizer.FromOpenAI(OpenAIVocabulary);
+        if (layout == "openai")
+            return ClipTokenizer.FromOpenAI(OpenAIVocabulary);
         // The rest of the file's lines are merges that OpenAI's vocabulary leaves out.
         using var reader = new StreamReader(new GZipStream(File.OpenRead(OpenAIVocabulary), CompressionMode.Decompress));
         HuggingFaceFolder.WriteVocabulary(_folder, [.. reader.ReadToEnd().Split('\n').Skip(1).Take(OpenAIVocabularySize - 2 * 256 - 2)]);

@@ -19,18 +19,31 @@ public sealed class ClipWeightsReaderTests
         using var file = SafetensorsFile.Open(GoldenFolder.At("tiny-a/clip.safetensors"));
         ClipConfig config = OpenAIConfig.FromShapes(file);
         Assert.Equal(
-            new ClipConfig(64, 32, 8, new(3, 128, 2, 512, ClipActivation.QuickGelu, 1e-5), 77, 600, null, new(3, 128, 2, 512, ClipActivation.QuickGelu, 1e-5)),
-            config);
+            new ClipConfig(
+                64,
+                32,
+                8,
+                new(3, 128, 2, 512, ClipActivation.QuickGelu, 1e-5),
+                77,
+                600,
+                null,
+                new(3, 128, 2, 512, ClipActivation.QuickGelu, 1e-5)
+            ),
+            config
+        );
 
         using VisionWeights vision = ClipWeightsReader.ReadVision(file, ClipNaming.OpenAI, config, CPU);
         using TextWeights text = ClipWeightsReader.ReadText(file, ClipNaming.OpenAI, config, CPU);
         Assert.Equal([128, 3 * 8 * 8], vision.PatchWeight.shape);
         Assert.Equal([17, 128], vision.PositionEmbedding.shape);
         Assert.Equal([600, 128], text.TokenEmbedding.shape);
-        Assert.All(vision.Tensors.Concat(text.Tensors), t => Assert.True(t.is_contiguous() && t.dtype == ScalarType.Float32 && !t.requires_grad));
+        Assert.All(vision.Tensors.Concat(text.Tensors), t =>
+            Assert.True(t.is_contiguous() && t.dtype == ScalarType.Float32 && !t.requires_grad)
+        );
 
         using var scope = NewDisposeScope();
-        Tensor raw = file.Read("transformer.resblocks.1.attn.in_proj_weight"), scaled = text.Blocks[1].QkvWeight;
+        Tensor raw = file.Read("transformer.resblocks.1.attn.in_proj_weight"),
+            scaled = text.Blocks[1].QkvWeight;
         TensorAssert.BitEqual(raw[..128] / 8, scaled[..128]);
         TensorAssert.BitEqual(raw[128..], scaled[128..]);
         TensorAssert.BitEqual(file.Read("visual.transformer.resblocks.2.mlp.c_fc.bias") * 1.702, vision.Blocks[2].UpBias);
@@ -52,10 +65,14 @@ public sealed class ClipWeightsReaderTests
         Assert.Equal(OpenAIConfig.FromShapes(openAI), config with { EndOfTextId = null });
         Assert.Equal(isSharded ? null : 499, config.EndOfTextId);
 
-        using VisionWeights expectedVision = ClipWeightsReader.ReadVision(openAI, ClipNaming.OpenAI, config, CPU), vision = ClipWeightsReader.ReadVision(huggingFace, ClipNaming.HuggingFace, config, CPU);
-        using TextWeights expectedText = ClipWeightsReader.ReadText(openAI, ClipNaming.OpenAI, config, CPU), text = ClipWeightsReader.ReadText(huggingFace, ClipNaming.HuggingFace, config, CPU);
-        foreach (var (expected, actual) in expectedVision.Tensors.Zip(vision.Tensors)) TensorAssert.BitEqual(expected, actual);
-        foreach (var (expected, actual) in expectedText.Tensors.Zip(text.Tensors)) TensorAssert.BitEqual(expected, actual);
+        using VisionWeights expectedVision = ClipWeightsReader.ReadVision(openAI, ClipNaming.OpenAI, config, CPU),
+            vision = ClipWeightsReader.ReadVision(huggingFace, ClipNaming.HuggingFace, config, CPU);
+        using TextWeights expectedText = ClipWeightsReader.ReadText(openAI, ClipNaming.OpenAI, config, CPU),
+            text = ClipWeightsReader.ReadText(huggingFace, ClipNaming.HuggingFace, config, CPU);
+        foreach (var (expected, actual) in expectedVision.Tensors.Zip(vision.Tensors))
+            TensorAssert.BitEqual(expected, actual);
+        foreach (var (expected, actual) in expectedText.Tensors.Zip(text.Tensors))
+            TensorAssert.BitEqual(expected, actual);
         Assert.Equal(expectedText.LogitScale, text.LogitScale);
         Assert.All(vision.Tensors.Concat(text.Tensors), t => Assert.True(t.is_contiguous()));
     }
@@ -82,7 +99,15 @@ public sealed class ClipWeightsReaderTests
         using var scope = NewDisposeScope();
         using var file = SafetensorsFile.Open(OpenAIFile);
         ClipConfig config = OpenAIConfig.FromShapes(file);
-        using TextWeights text = ClipWeightsReader.ReadText(file, ClipNaming.OpenAI, config with { Text = config.Text with { Activation = ClipActivation.Gelu } }, CPU);
+        using TextWeights text = ClipWeightsReader.ReadText(
+            file,
+            ClipNaming.OpenAI,
+            config with
+            {
+                Text = config.Text with { Activation = ClipActivation.Gelu },
+            },
+            CPU
+        );
         TensorAssert.BitEqual(file.Read("transformer.resblocks.0.mlp.c_fc.weight"), text.Blocks[0].UpWeight);
         TensorAssert.BitEqual(file.Read("transformer.resblocks.0.mlp.c_proj.weight"), text.Blocks[0].DownWeight);
     }
@@ -91,10 +116,15 @@ public sealed class ClipWeightsReaderTests
     public void ABranchNeedsOnlyItsOwnTensorsAndIgnoresOthers()
     {
         using var folder = new TemporaryFolder();
-        string visionOnly = folder.File("vision.safetensors"), textOnly = folder.File("text.safetensors");
+        string visionOnly = folder.File("vision.safetensors"),
+            textOnly = folder.File("text.safetensors");
         SafetensorsBytes.Rewrite(OpenAIFile, visionOnly, (name, t) => name.StartsWith("visual.", StringComparison.Ordinal) ? t : null);
-        SafetensorsBytes.Rewrite(OpenAIFile, textOnly, (name, t) => name == "visual.proj" ? zeros(77, ScalarType.Int64) : name.StartsWith("visual.", StringComparison.Ordinal) ? null : t);
-        using SafetensorsFile whole = SafetensorsFile.Open(OpenAIFile), vision = SafetensorsFile.Open(visionOnly), text = SafetensorsFile.Open(textOnly);
+        SafetensorsBytes.Rewrite(OpenAIFile, textOnly, (name, t) => name == "visual.proj" ? zeros(77, ScalarType.Int64)
+            : name.StartsWith("visual.", StringComparison.Ordinal) ? null
+            : t);
+        using SafetensorsFile whole = SafetensorsFile.Open(OpenAIFile),
+            vision = SafetensorsFile.Open(visionOnly),
+            text = SafetensorsFile.Open(textOnly);
         ClipConfig config = OpenAIConfig.FromShapes(whole);
         ClipWeightsReader.ReadVision(vision, ClipNaming.OpenAI, config, CPU).Dispose();
         ClipWeightsReader.ReadText(text, ClipNaming.OpenAI, config, CPU).Dispose();
@@ -106,9 +136,14 @@ public sealed class ClipWeightsReaderTests
     {
         using var folder = new TemporaryFolder();
         string path = folder.File("cut.safetensors");
-        SafetensorsBytes.Rewrite(OpenAIFile, path, (name, t) => name.StartsWith("transformer.resblocks.1.", StringComparison.Ordinal) ? null : t);
-        using SafetensorsFile whole = SafetensorsFile.Open(OpenAIFile), cut = SafetensorsFile.Open(path);
-        string message = Assert.Throws<InvalidDataException>(() => ClipWeightsReader.Check(cut, ClipNaming.OpenAI, OpenAIConfig.FromShapes(whole))).Message;
+        SafetensorsBytes.Rewrite(OpenAIFile, path, (name, t) =>
+            name.StartsWith("transformer.resblocks.1.", StringComparison.Ordinal) ? null : t
+        );
+        using SafetensorsFile whole = SafetensorsFile.Open(OpenAIFile),
+            cut = SafetensorsFile.Open(path);
+        string message = Assert
+            .Throws<InvalidDataException>(() => ClipWeightsReader.Check(cut, ClipNaming.OpenAI, OpenAIConfig.FromShapes(whole)))
+            .Message;
         Assert.StartsWith($"{path}: 12 tensors of this CLIP are missing: transformer.resblocks.1.ln_1.weight, ", message);
         Assert.Contains("and 7 more", message);
     }
@@ -119,7 +154,8 @@ public sealed class ClipWeightsReaderTests
         using var folder = new TemporaryFolder();
         using var file = SafetensorsFile.Open(HuggingFaceFolder.WriteGolden(folder.FullPath));
         ClipConfig config = ClipConfigReader.FromFile(folder.File("config.json"));
-        string Refusal(ClipConfig wrong) => Assert.Throws<InvalidDataException>(() => ClipWeightsReader.Check(file, ClipNaming.HuggingFace, wrong)).Message;
+        string Refusal(ClipConfig wrong) =>
+            Assert.Throws<InvalidDataException>(() => ClipWeightsReader.Check(file, ClipNaming.HuggingFace, wrong)).Message;
 
         string message = Refusal(config with { EmbeddingWidth = 50 });
         Assert.Contains("'visual_projection.weight' has shape [48, 64], but should have [50, 64]", message);
@@ -127,20 +163,31 @@ public sealed class ClipWeightsReaderTests
         Assert.Contains("vision_config.image_size", Refusal(config with { ImageSize = 64 }));
         Assert.Contains("text_config.intermediate_size", Refusal(config with { Text = config.Text with { MlpWidth = 128 } }));
         Assert.Contains("text_model.encoder.layers.2.", Refusal(config with { Text = config.Text with { Layers = 3 } }));
-        Assert.Contains("text_model.encoder.layers.1.layer_norm1.weight', but the configuration has only 1", Refusal(config with { Text = config.Text with { Layers = 1 } }));
+        Assert.Contains(
+            "text_model.encoder.layers.1.layer_norm1.weight', but the configuration has only 1",
+            Refusal(config with { Text = config.Text with { Layers = 1 } })
+        );
     }
 
     [Fact]
     public void WeightsOfOtherTypesAndUnusableLogitScalesAreRefused()
     {
         using var folder = new TemporaryFolder();
-        string integers = folder.File("integers.safetensors"), infinite = folder.File("infinite.safetensors");
+        string integers = folder.File("integers.safetensors"),
+            infinite = folder.File("infinite.safetensors");
         SafetensorsBytes.Rewrite(OpenAIFile, integers, (name, t) => name == "visual.proj" ? t.to(ScalarType.Int8) : t);
         SafetensorsBytes.Rewrite(OpenAIFile, infinite, (name, t) => name == "logit_scale" ? tensor(float.PositiveInfinity) : t);
-        using SafetensorsFile first = SafetensorsFile.Open(integers), second = SafetensorsFile.Open(infinite);
+        using SafetensorsFile first = SafetensorsFile.Open(integers),
+            second = SafetensorsFile.Open(infinite);
         ClipConfig config = OpenAIConfig.FromShapes(first);
-        Assert.Contains("'visual.proj' is I8", Assert.Throws<InvalidDataException>(() => ClipWeightsReader.Check(first, ClipNaming.OpenAI, config)).Message);
-        Assert.Contains("logit_scale", Assert.Throws<InvalidDataException>(() => ClipWeightsReader.ReadText(second, ClipNaming.OpenAI, config, CPU)).Message);
+        Assert.Contains(
+            "'visual.proj' is I8",
+            Assert.Throws<InvalidDataException>(() => ClipWeightsReader.Check(first, ClipNaming.OpenAI, config)).Message
+        );
+        Assert.Contains(
+            "logit_scale",
+            Assert.Throws<InvalidDataException>(() => ClipWeightsReader.ReadText(second, ClipNaming.OpenAI, config, CPU)).Message
+        );
     }
 
     [Fact]
@@ -170,7 +217,10 @@ public sealed class ClipWeightsReaderTests
     {
         using Tensor one = ones(1);
         using var file = SafetensorsFile.FromBytes(SafetensorsBytes.Write([new(name, one)]), "RN50.safetensors");
-        Assert.Equal("RN50.safetensors: this CLIP sees with a ResNet; only vision transformers are supported, such as ViT-B/16.", Assert.Throws<InvalidDataException>(() => OpenAIConfig.FromShapes(file)).Message);
+        Assert.Equal(
+            "RN50.safetensors: this CLIP sees with a ResNet; only vision transformers are supported, such as ViT-B/16.",
+            Assert.Throws<InvalidDataException>(() => OpenAIConfig.FromShapes(file)).Message
+        );
     }
 
     [Fact]

@@ -10,7 +10,8 @@ namespace Microsoft.ML.Dpl.Tests.Clip;
 [Collection(RunsAlone.Name)]
 public sealed class EmbeddedBackboneTests : IDisposable
 {
-    private readonly TemporaryFolder _cache = new(), _model = new();
+    private readonly TemporaryFolder _cache = new(),
+        _model = new();
     private readonly string? _before = Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
 
     public EmbeddedBackboneTests()
@@ -47,7 +48,9 @@ public sealed class EmbeddedBackboneTests : IDisposable
         string file = _cache.File("not-a-folder");
         File.WriteAllText(file, "");
         Environment.SetEnvironmentVariable("XDG_CACHE_HOME", file);
-        ClipBackbone backbone = EmbeddedBackbone.Open(WithResources("Embedded.Unwritable" + Guid.NewGuid().ToString("n"), Directory.GetFiles(_model.FullPath)));
+        ClipBackbone backbone = EmbeddedBackbone.Open(
+            WithResources("Embedded.Unwritable" + Guid.NewGuid().ToString("n"), Directory.GetFiles(_model.FullPath))
+        );
         Assert.DoesNotContain(file, backbone.Location);
         Directory.Delete(backbone.Location!, recursive: true);
     }
@@ -56,7 +59,10 @@ public sealed class EmbeddedBackboneTests : IDisposable
     public void A_missing_package_and_an_empty_one_are_told_apart()
     {
         Assert.Null(EmbeddedBackbone.TryOpen("No.Such.Package"));
-        Assert.Contains("carries no CLIP", Assert.Throws<InvalidDataException>(() => EmbeddedBackbone.Open(typeof(EmbeddedBackboneTests).Assembly)).Message);
+        Assert.Contains(
+            "carries no CLIP",
+            Assert.Throws<InvalidDataException>(() => EmbeddedBackbone.Open(typeof(EmbeddedBackboneTests).Assembly)).Message
+        );
     }
 
     public void Dispose()
@@ -69,8 +75,20 @@ public sealed class EmbeddedBackboneTests : IDisposable
     private static Assembly WithResources(string name, IEnumerable<string> files)
     {
         var image = new MemoryStream();
-        var result = CSharpCompilation.Create(name, references: [MetadataReference.CreateFromFile(typeof(object).Assembly.Location)], options: new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary))
-            .Emit(image, manifestResources: files.Select(f => new ResourceDescription("model/" + Path.GetFileName(f), () => File.OpenRead(f), isPublic: true)));
+        var result = CSharpCompilation
+            .Create(
+                name,
+                references: [MetadataReference.CreateFromFile(typeof(object).Assembly.Location)],
+                options: new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary)
+            )
+            .Emit(
+                image,
+                manifestResources: files.Select(f => new ResourceDescription(
+                    "model/" + Path.GetFileName(f),
+                    () => File.OpenRead(f),
+                    isPublic: true
+                ))
+            );
         Assert.True(result.Success, string.Join("\n", result.Diagnostics));
         return Assembly.Load(image.ToArray());
     }

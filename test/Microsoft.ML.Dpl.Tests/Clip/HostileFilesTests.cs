@@ -4,7 +4,8 @@ using Microsoft.ML.Dpl.TensorFiles;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 
-/// <summary>Gaps that readers once had: each case took memory without bound, ended the process, or leaked another exception than documented.</summary>
+/// <summary>Gaps that readers once had: each case took memory without bound, ended the process, or leaked another exception than
+/// documented.</summary>
 public sealed class HostileFilesTests
 {
     [Fact]
@@ -16,7 +17,8 @@ public sealed class HostileFilesTests
         {
             byte[] letters = new byte[1 << 20];
             Array.Fill(letters, (byte)'a');
-            for (int i = 0; i < 80; i++) gzip.Write(letters); // one line
+            for (int i = 0; i < 80; i++)
+                gzip.Write(letters); // one line
         }
         Assert.InRange(new FileInfo(path).Length, 1, 1 << 20);
         string message = Assert.Throws<InvalidDataException>(() => ClipVocabulary.ReadOpenAI(path)).Message;
@@ -27,9 +29,12 @@ public sealed class HostileFilesTests
     [Fact]
     public void A_single_high_id_takes_no_memory_for_those_below_it()
     {
-        byte[] ids = "{\"a\":0,\"b\":1,\"ab\":2,\"<|startoftext|>\":3,\"<|endoftext|>\":9999999}"u8.ToArray(), merges = "a b\n"u8.ToArray();
+        byte[] ids = "{\"a\":0,\"b\":1,\"ab\":2,\"<|startoftext|>\":3,\"<|endoftext|>\":9999999}"u8.ToArray(),
+            merges = "a b\n"u8.ToArray();
         long before = GC.GetAllocatedBytesForCurrentThread();
-        var tokenizer = new ClipTokenizer(ClipVocabulary.ReadHuggingFace(new MemoryStream(ids), "vocab", new MemoryStream(merges), "merges"));
+        var tokenizer = new ClipTokenizer(
+            ClipVocabulary.ReadHuggingFace(new MemoryStream(ids), "vocab", new MemoryStream(merges), "merges")
+        );
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8 << 20);
         Assert.True(tokenizer.Has(9_999_999));
         Assert.False(tokenizer.Has(5));
@@ -38,8 +43,13 @@ public sealed class HostileFilesTests
     [Fact]
     public void A_pair_that_is_merged_twice_is_named()
     {
-        byte[] ids = "{\"a\":0,\"b\":1,\"ab\":2,\"<|startoftext|>\":3,\"<|endoftext|>\":4}"u8.ToArray(), merges = "a b\na b\n"u8.ToArray();
-        string message = Assert.Throws<InvalidDataException>(() => ClipVocabulary.ReadHuggingFace(new MemoryStream(ids), "vocab", new MemoryStream(merges), "merges.txt")).Message;
+        byte[] ids = "{\"a\":0,\"b\":1,\"ab\":2,\"<|startoftext|>\":3,\"<|endoftext|>\":4}"u8.ToArray(),
+            merges = "a b\na b\n"u8.ToArray();
+        string message = Assert
+            .Throws<InvalidDataException>(() =>
+                ClipVocabulary.ReadHuggingFace(new MemoryStream(ids), "vocab", new MemoryStream(merges), "merges.txt")
+            )
+            .Message;
         Assert.Contains("merges.txt", message);
         Assert.Contains("merge 2 ('a b')", message);
     }
@@ -54,7 +64,8 @@ public sealed class HostileFilesTests
         File.WriteAllBytes(path, whole);
         using var file = SafetensorsFile.Open(path);
         // Sharing is only advice on Linux and macOS: other programs do not ask.
-        using (var shell = System.Diagnostics.Process.Start("truncate", ["-s", "1000", path])) shell.WaitForExit();
+        using (var shell = System.Diagnostics.Process.Start("truncate", ["-s", "1000", path]))
+            shell.WaitForExit();
         Assert.Contains(path, Assert.Throws<InvalidDataException>(() => file.Read("a").Dispose()).Message);
     }
 }

@@ -63,16 +63,19 @@ public sealed class HostileImagesTests : IDisposable
         using var bitmap = new SKBitmap(new SKImageInfo(32, 16, SKColorType.Rgba8888, SKAlphaType.Opaque));
         bitmap.Erase(SKColors.Blue);
         using (var canvas = new SKCanvas(bitmap))
-        using (var red = new SKPaint { Color = SKColors.Red }) canvas.DrawRect(0, 0, 16, 8, red);
+        using (var red = new SKPaint { Color = SKColors.Red })
+            canvas.DrawRect(0, 0, 16, 8, red);
         using SKData jpeg = bitmap.Encode(SKEncodedImageFormat.Jpeg, 95);
         byte[] file = Oriented(jpeg.ToArray(), orientation);
 
-        RgbImage stored = ImageDecoder.FromBytes(file, "a"), upright = ImageDecoder.FromBytes(file, "a", applyExifOrientation: true);
+        RgbImage stored = ImageDecoder.FromBytes(file, "a"),
+            upright = ImageDecoder.FromBytes(file, "a", applyExifOrientation: true);
         Assert.Equal((32, 16), (stored.Width, stored.Height));
         Assert.Equal(orientation < 5 ? (32, 16) : (16, 32), (upright.Width, upright.Height));
         Assert.True(IsRed(stored, 0, 0));
         for (int x = 0; x < 2; x++)
-            for (int y = 0; y < 2; y++) Assert.Equal((x, y) == (right, bottom), IsRed(upright, x, y));
+        for (int y = 0; y < 2; y++)
+            Assert.Equal((x, y) == (right, bottom), IsRed(upright, x, y));
     }
 
     [Fact]
@@ -95,8 +98,76 @@ public sealed class HostileImagesTests : IDisposable
         byte[] bomb = kind switch
         {
             "PNG" => Png(30_000, 30_000, 8, Colour, [0]),
-            "GIF" => [.. "GIF89a"u8, 0xFF, 0xFF, 0xFF, 0xFF, 0x80, 0, 0, 10, 20, 30, 40, 50, 60, 0x2C, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 2, 2, 0x44, 1, 0, 0x3B],
-            _ => [.. "BM"u8, 58, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0, 0x30, 0x75, 0, 0, 0x30, 0x75, 0, 0, 1, 0, 24, 0, .. new byte[24], 1, 2, 3, 0],
+            "GIF" =>
+            [
+                .. "GIF89a"u8,
+                0xFF,
+                0xFF,
+                0xFF,
+                0xFF,
+                0x80,
+                0,
+                0,
+                10,
+                20,
+                30,
+                40,
+                50,
+                60,
+                0x2C,
+                0,
+                0,
+                0,
+                0,
+                0xFF,
+                0xFF,
+                0xFF,
+                0xFF,
+                0,
+                2,
+                2,
+                0x44,
+                1,
+                0,
+                0x3B,
+            ],
+            _ =>
+            [
+                .. "BM"u8,
+                58,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                54,
+                0,
+                0,
+                0,
+                40,
+                0,
+                0,
+                0,
+                0x30,
+                0x75,
+                0,
+                0,
+                0x30,
+                0x75,
+                0,
+                0,
+                1,
+                0,
+                24,
+                0,
+                .. new byte[24],
+                1,
+                2,
+                3,
+                0,
+            ],
         };
         long before = GC.GetAllocatedBytesForCurrentThread();
         Assert.Contains("MaxImagePixels", Assert.Throws<InvalidDataException>(() => ImageDecoder.FromBytes(bomb, "a")).Message);
@@ -141,7 +212,10 @@ public sealed class HostileImagesTests : IDisposable
     public void A_folder_a_web_address_and_a_path_with_a_zero_are_named()
     {
         Assert.Contains("is a folder", Assert.Throws<InvalidDataException>(() => ImageDecoder.FromFile(_folder.FullPath)).Message);
-        Assert.Contains("is a web address", Assert.Throws<FileNotFoundException>(() => ImageDecoder.FromFile("https://example.org/a.jpg")).Message);
+        Assert.Contains(
+            "is a web address",
+            Assert.Throws<FileNotFoundException>(() => ImageDecoder.FromFile("https://example.org/a.jpg")).Message
+        );
         Assert.Contains("is no path", Assert.Throws<InvalidDataException>(() => ImageDecoder.FromFile("a\0.jpg")).Message);
     }
 
@@ -162,12 +236,14 @@ public sealed class HostileImagesTests : IDisposable
         Skip.IfNot(File.Exists(path), "there is no such device");
         string link = _folder.File("link.png");
         File.CreateSymbolicLink(link, path);
-        foreach (string named in (string[])[path, link]) Assert.Contains("no ordinary file", Assert.Throws<InvalidDataException>(() => ImageDecoder.FromFile(named)).Message);
+        foreach (string named in (string[])[path, link])
+            Assert.Contains("no ordinary file", Assert.Throws<InvalidDataException>(() => ImageDecoder.FromFile(named)).Message);
     }
 
     private static void Close(byte[] expected, RgbImage image)
     {
-        for (int i = 0; i < image.Pixels.Length; i++) Assert.InRange((int)image.Pixels[i], expected[i % 3] - 2, expected[i % 3] + 2);
+        for (int i = 0; i < image.Pixels.Length; i++)
+            Assert.InRange((int)image.Pixels[i], expected[i % 3] - 2, expected[i % 3] + 2);
     }
 
     /// <summary>Whether the middle of a quarter is red.</summary>

@@ -5,10 +5,12 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 
-/// <summary>Writes a CLIP as Hugging Face's <c>CLIPModel</c> keeps it. The names are spelt out here, so that the library's reading of them is held to something else than itself.</summary>
+/// <summary>Writes a CLIP as Hugging Face's <c>CLIPModel</c> keeps it. The names are spelt out here, so that the library's reading of them
+/// is held to something else than itself.</summary>
 internal static class HuggingFaceFolder
 {
-    public const string Weights = "model.safetensors", Index = "model.safetensors.index.json";
+    public const string Weights = "model.safetensors",
+        Index = "model.safetensors.index.json";
 
     /// <summary>The end-of-text id that older configurations give, whatever the vocabulary.</summary>
     public const int LegacyEndOfTextId = 2;
@@ -24,25 +26,36 @@ internal static class HuggingFaceFolder
         using (NewDisposeScope())
         {
             Dictionary<string, Tensor> tensors = Renamed(clip, config);
-            if (isSharded) WriteShards(folder, tensors);
-            else File.WriteAllBytes(Path.Combine(folder, Weights), SafetensorsBytes.Write(tensors));
+            if (isSharded)
+                WriteShards(folder, tensors);
+            else
+                File.WriteAllBytes(Path.Combine(folder, Weights), SafetensorsBytes.Write(tensors));
         }
-        File.WriteAllText(Path.Combine(folder, "config.json"), JsonSerializer.Serialize(new
-        {
-            model_type = "clip",
-            projection_dim = config.EmbeddingWidth,
-            text_config = Branch(config.Text, new()
-            {
-                ["vocab_size"] = config.VocabularySize,
-                ["max_position_embeddings"] = config.ContextLength,
-                ["eos_token_id"] = endOfTextId ?? config.VocabularySize - 1,
-                ["bos_token_id"] = config.VocabularySize - 2,
-            }),
-            vision_config = Branch(config.Vision, new() { ["image_size"] = config.ImageSize, ["patch_size"] = config.PatchSize }),
-        }));
+        File.WriteAllText(
+            Path.Combine(folder, "config.json"),
+            JsonSerializer.Serialize(
+                new
+                {
+                    model_type = "clip",
+                    projection_dim = config.EmbeddingWidth,
+                    text_config = Branch(
+                        config.Text,
+                        new()
+                        {
+                            ["vocab_size"] = config.VocabularySize,
+                            ["max_position_embeddings"] = config.ContextLength,
+                            ["eos_token_id"] = endOfTextId ?? config.VocabularySize - 1,
+                            ["bos_token_id"] = config.VocabularySize - 2,
+                        }
+                    ),
+                    vision_config = Branch(config.Vision, new() { ["image_size"] = config.ImageSize, ["patch_size"] = config.PatchSize }),
+                }
+            )
+        );
     }
 
-    /// <summary>Writes the golden case tiny-b: in one file, or as older tools wrote it, in shards and with the legacy end-of-text id.</summary>
+    /// <summary>Writes the golden case tiny-b: in one file, or as older tools wrote it, in shards and with the legacy end-of-text
+    /// id.</summary>
     /// <param name="folder">An existing one.</param>
     /// <param name="isSharded">The latter.</param>
     /// <returns>The path of the weights, or of their index.</returns>
@@ -53,21 +66,38 @@ internal static class HuggingFaceFolder
         return Path.Combine(folder, isSharded ? Index : Weights);
     }
 
-    /// <summary>Writes vocab.json and merges.txt: every byte in the order of its symbol, the same at a word's end, one token for each merge, and the two special ones.</summary>
+    /// <summary>Writes vocab.json and merges.txt: every byte in the order of its symbol, the same at a word's end, one token for each
+    /// merge, and the two special ones.</summary>
     /// <param name="folder">An existing one.</param>
     /// <param name="merges">Two symbols each, with a space between them.</param>
     public static void WriteVocabulary(string folder, IReadOnlyList<string> merges)
     {
-        int[] printable = [.. Enumerable.Range('!', '~' - '!' + 1), .. Enumerable.Range(0xA1, 0xAC - 0xA1 + 1), .. Enumerable.Range(0xAE, 0xFF - 0xAE + 1)];
+        int[] printable =
+        [
+            .. Enumerable.Range('!', '~' - '!' + 1),
+            .. Enumerable.Range(0xA1, 0xAC - 0xA1 + 1),
+            .. Enumerable.Range(0xAE, 0xFF - 0xAE + 1),
+        ];
         string[] symbols = [.. printable.Concat(Enumerable.Range(256, 256 - printable.Length)).Select(c => $"{(char)c}")];
-        string[] tokens = [.. symbols, .. symbols.Select(c => c + "</w>"), .. merges.Select(merge => merge.Replace(" ", "", StringComparison.Ordinal)), "<|startoftext|>", "<|endoftext|>"];
-        File.WriteAllText(Path.Combine(folder, VocabularyFiles.Ids), JsonSerializer.Serialize(tokens.Select((token, id) => (token, id)).ToDictionary(t => t.token, t => t.id)));
+        string[] tokens =
+        [
+            .. symbols,
+            .. symbols.Select(c => c + "</w>"),
+            .. merges.Select(merge => merge.Replace(" ", "", StringComparison.Ordinal)),
+            "<|startoftext|>",
+            "<|endoftext|>",
+        ];
+        File.WriteAllText(
+            Path.Combine(folder, VocabularyFiles.Ids),
+            JsonSerializer.Serialize(tokens.Select((token, id) => (token, id)).ToDictionary(t => t.token, t => t.id))
+        );
         File.WriteAllText(Path.Combine(folder, VocabularyFiles.Merges), $"#version: 0.2\n{string.Join('\n', merges)}\n");
     }
 
     private static void WriteShards(string folder, Dictionary<string, Tensor> tensors)
     {
-        long total = tensors.Values.Sum(Bytes), before = 0;
+        long total = tensors.Values.Sum(Bytes),
+            before = 0;
         var shardOf = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (string name in tensors.Keys.Order(StringComparer.Ordinal))
         {
@@ -76,7 +106,10 @@ internal static class HuggingFaceFolder
         }
         foreach (var shard in shardOf.GroupBy(entry => entry.Value, entry => KeyValuePair.Create(entry.Key, tensors[entry.Key])))
             File.WriteAllBytes(Path.Combine(folder, shard.Key), SafetensorsBytes.Write(shard));
-        File.WriteAllText(Path.Combine(folder, Index), JsonSerializer.Serialize(new { metadata = new { total_size = total }, weight_map = shardOf }));
+        File.WriteAllText(
+            Path.Combine(folder, Index),
+            JsonSerializer.Serialize(new { metadata = new { total_size = total }, weight_map = shardOf })
+        );
 
         static long Bytes(Tensor tensor) => tensor.NumberOfElements * tensor.ElementSize;
     }
@@ -112,11 +145,18 @@ internal static class HuggingFaceFolder
         Both("text_model.final_layer_norm", "ln_final");
         Both("vision_model.pre_layrnorm", "visual.ln_pre");
         Both("vision_model.post_layernorm", "visual.ln_post");
-        foreach (var (hugging, openAI, layers) in new[] { ("text_model", "transformer", config.Text.Layers), ("vision_model", "visual.transformer", config.Vision.Layers) })
+        foreach (
+            var (hugging, openAI, layers) in new[]
+            {
+                ("text_model", "transformer", config.Text.Layers),
+                ("vision_model", "visual.transformer", config.Vision.Layers),
+            }
+        )
         {
             for (int layer = 0; layer < layers; layer++)
             {
-                string to = $"{hugging}.encoder.layers.{layer}.", from = $"{openAI}.resblocks.{layer}.";
+                string to = $"{hugging}.encoder.layers.{layer}.",
+                    from = $"{openAI}.resblocks.{layer}.";
                 Both(to + "layer_norm1", from + "ln_1");
                 Both(to + "layer_norm2", from + "ln_2");
                 Both(to + "self_attn.out_proj", from + "attn.out_proj");
@@ -125,7 +165,8 @@ internal static class HuggingFaceFolder
                 foreach (string kind in new[] { "weight", "bias" })
                 {
                     Tensor[] parts = clip.Read($"{from}attn.in_proj_{kind}").chunk(3);
-                    foreach (var (part, name) in parts.Zip(["q_proj", "k_proj", "v_proj"])) tensors[$"{to}self_attn.{name}.{kind}"] = part.contiguous();
+                    foreach (var (part, name) in parts.Zip(["q_proj", "k_proj", "v_proj"]))
+                        tensors[$"{to}self_attn.{name}.{kind}"] = part.contiguous();
                 }
             }
         }

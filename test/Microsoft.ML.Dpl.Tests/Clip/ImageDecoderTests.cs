@@ -45,7 +45,8 @@ public sealed class ImageDecoderTests : IDisposable
         // APP1 with one entry: orientation (0x0112), short, 6 (turn by a quarter).
         byte[] exif = [0xFF, 0xE1, 0, 34, .. "Exif\0\0MM\0*"u8, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0];
         byte[] turned = [.. plain[..2], .. exif, .. plain[2..]];
-        using (var codec = SKCodec.Create(new MemoryStream(turned))) Assert.Equal(SKEncodedOrigin.RightTop, codec.EncodedOrigin);
+        using (var codec = SKCodec.Create(new MemoryStream(turned)))
+            Assert.Equal(SKEncodedOrigin.RightTop, codec.EncodedOrigin);
         RgbImage image = ImageDecoder.FromBytes(turned, "a");
         Assert.Equal((16, 8), (image.Width, image.Height));
     }
@@ -54,12 +55,16 @@ public sealed class ImageDecoderTests : IDisposable
     public void NamesWhatCannotBeDecoded()
     {
         byte[] png = Png(64, 64, 8, Grey, [.. Enumerable.Range(0, 64 * 64).Select(i => (byte)(i * 7919 >> 3))]);
-        string text = Path.Combine(_folder, "text.png"), empty = Path.Combine(_folder, "empty.png"), cut = Path.Combine(_folder, "cut.png"), whole = Path.Combine(_folder, "whole.png");
+        string text = Path.Combine(_folder, "text.png"),
+            empty = Path.Combine(_folder, "empty.png"),
+            cut = Path.Combine(_folder, "cut.png"),
+            whole = Path.Combine(_folder, "whole.png");
         File.WriteAllText(text, "no image");
         File.WriteAllBytes(empty, []);
         File.WriteAllBytes(cut, png[..(png.Length / 2)]);
         File.WriteAllBytes(whole, png);
-        foreach (string path in (string[])[text, empty, cut]) Assert.Contains(path, Assert.Throws<InvalidDataException>(() => ImageDecoder.FromFile(path)).Message);
+        foreach (string path in (string[])[text, empty, cut])
+            Assert.Contains(path, Assert.Throws<InvalidDataException>(() => ImageDecoder.FromFile(path)).Message);
         foreach (string path in (string[])[Path.Combine(_folder, "absent.png"), Path.Combine(_folder, "absent", "a.png")])
             Assert.Contains(path, Assert.Throws<FileNotFoundException>(() => ImageDecoder.FromFile(path)).Message);
         Assert.Contains("64 × 64", Assert.Throws<InvalidDataException>(() => ImageDecoder.FromFile(whole, maximumPixels: 4095)).Message);
@@ -84,7 +89,8 @@ public sealed class ImageDecoderTests : IDisposable
         for (int i = 0; i < 200; i++)
         {
             byte[] damaged = whole[..random.Next(1, whole.Length + 1)];
-            for (int k = 0; k < 5; k++) damaged[random.Next(Math.Min(damaged.Length, i % 2 == 0 ? 700 : int.MaxValue))] = (byte)random.Next(256);
+            for (int k = 0; k < 5; k++)
+                damaged[random.Next(Math.Min(damaged.Length, i % 2 == 0 ? 700 : int.MaxValue))] = (byte)random.Next(256);
             try
             {
                 ImageDecoder.FromBytes(damaged, "damaged");
@@ -138,7 +144,8 @@ public sealed class ImageDecoderTests : IDisposable
     {
         string path = GoldenFolder.At($"preprocess/{name}");
         using MLImage image = MLImage.CreateFromFile(path);
-        byte[] expected = ClipImageProcessor.Default(64).Prepare(ImageDecoder.FromFile(path)), actual = ClipImageProcessor.Default(64).Prepare(ImageDecoder.FromMLImage(image));
+        byte[] expected = ClipImageProcessor.Default(64).Prepare(ImageDecoder.FromFile(path)),
+            actual = ClipImageProcessor.Default(64).Prepare(ImageDecoder.FromMLImage(image));
         Assert.True(expected.Zip(actual, (a, b) => Math.Abs(a - b)).Average() < 0.5);
     }
 }

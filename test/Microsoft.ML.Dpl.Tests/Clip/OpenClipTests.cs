@@ -12,15 +12,24 @@ namespace Microsoft.ML.Dpl.Tests.Clip;
 /// <summary>open_clip's configuration and names make the same frozen CLIP.</summary>
 public sealed class OpenClipTests : IDisposable
 {
-    private const string ConfigFile = "open_clip_config.json", Weights = "open_clip_model.safetensors";
+    private const string ConfigFile = "open_clip_config.json",
+        Weights = "open_clip_model.safetensors";
 
     private readonly TemporaryFolder _folder = new();
-    private readonly RandomClip _clip = new(RandomClip.Shape(imageSize: 24, patch: 8, activation: ClipActivation.Gelu) with { VocabularySize = 515, ContextLength = 48 }, seed: 6);
+    private readonly RandomClip _clip = new(
+        RandomClip.Shape(imageSize: 24, patch: 8, activation: ClipActivation.Gelu) with
+        {
+            VocabularySize = 515,
+            ContextLength = 48,
+        },
+        seed: 6
+    );
 
     public OpenClipTests()
     {
         using var small = new SmallBackbone();
-        foreach (string name in (string[])["vocab.json", "merges.txt"]) File.Copy(Path.Combine(small.Folder, name), _folder.File(name));
+        foreach (string name in (string[])["vocab.json", "merges.txt"])
+            File.Copy(Path.Combine(small.Folder, name), _folder.File(name));
     }
 
     public void Dispose()
@@ -39,7 +48,8 @@ public sealed class OpenClipTests : IDisposable
         Assert.Equal(_clip.Config, backbone.Config);
         using Lease<VisionWeights> vision = backbone.RentVision(CPU);
         using Lease<TextWeights> text = backbone.RentText(CPU);
-        foreach (var (read, made) in vision.Value.Tensors.Zip(_clip.Vision.Tensors).Concat(text.Value.Tensors.Zip(_clip.Text.Tensors))) Assert.True(read.bytes.SequenceEqual(made.bytes));
+        foreach (var (read, made) in vision.Value.Tensors.Zip(_clip.Vision.Tensors).Concat(text.Value.Tensors.Zip(_clip.Text.Tensors)))
+            Assert.True(read.bytes.SequenceEqual(made.bytes));
         ClipImageProcessorConfig preprocessing = backbone.ReadPreprocessing();
         Assert.Equal((24, 24), (preprocessing.ShortSide, preprocessing.CropSize));
         Assert.Equal([0.5f, 0.25f, 0.125f], preprocessing.Mean);
@@ -54,7 +64,10 @@ public sealed class OpenClipTests : IDisposable
         Write(Config(), "");
         var backbone = ClipBackbone.Open(_folder.File(Weights));
         Assert.Equal((_folder.FullPath, ClipActivation.Gelu), (backbone.Location, backbone.Config.Vision.Activation));
-        Assert.Contains("open the folder", Assert.Throws<InvalidDataException>(() => ClipBackbone.FromOpenAI(_folder.File(Weights), _folder.FullPath)).Message);
+        Assert.Contains(
+            "open the folder",
+            Assert.Throws<InvalidDataException>(() => ClipBackbone.FromOpenAI(_folder.File(Weights), _folder.FullPath)).Message
+        );
         File.Delete(_folder.File(ConfigFile));
         Assert.Contains(ConfigFile, Assert.Throws<InvalidDataException>(() => ClipBackbone.Open(_folder.File(Weights))).Message);
     }
@@ -74,7 +87,8 @@ public sealed class OpenClipTests : IDisposable
         Write(Config(), "");
         using var hub = new HubFixture();
         hub.Server.Files.Clear();
-        foreach (string path in Directory.GetFiles(_folder.FullPath)) hub.Server.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
+        foreach (string path in Directory.GetFiles(_folder.FullPath))
+            hub.Server.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
         hub.Server.Files["config.json"] = "{\"architecture\": \"vit_base_patch16_clip_224\"}"u8.ToArray();
         hub.Server.Files["model.safetensors"] = [0];
         ClipBackbone backbone = hub.Open();
@@ -101,10 +115,14 @@ public sealed class OpenClipTests : IDisposable
         JsonObject config = Config();
         JsonNode section = config;
         string[] path = field.Split('.');
-        foreach (string part in path[..^1]) section = section[part]!;
+        foreach (string part in path[..^1])
+            section = section[part]!;
         section[path[^1]] = JsonNode.Parse(value);
         Write(config, "");
-        Assert.Contains(message, Assert.Throws<InvalidDataException>(() => ClipBackbone.FromFolder(_folder.FullPath).ReadPreprocessing()).Message);
+        Assert.Contains(
+            message,
+            Assert.Throws<InvalidDataException>(() => ClipBackbone.FromFolder(_folder.FullPath).ReadPreprocessing()).Message
+        );
     }
 
     [Theory]
@@ -114,7 +132,19 @@ public sealed class OpenClipTests : IDisposable
     {
         ClipVocabulary before = new VocabularyFiles(_folder.File("vocab.json"), _folder.File("merges.txt")).Read();
         object[] merges = [.. before.Merges.Select(pair => pairsAsText ? (object)pair : pair.Split(' '))];
-        string Json(string suffix) => JsonSerializer.Serialize(new { model = new { type = "BPE", end_of_word_suffix = suffix, vocab = before.Ids, merges } });
+        string Json(string suffix) =>
+            JsonSerializer.Serialize(
+                new
+                {
+                    model = new
+                    {
+                        type = "BPE",
+                        end_of_word_suffix = suffix,
+                        vocab = before.Ids,
+                        merges,
+                    },
+                }
+            );
         File.WriteAllText(_folder.File("tokenizer.json"), Json("</w>"));
         File.Delete(_folder.File("vocab.json"));
         Write(Config(), "");
@@ -132,22 +162,46 @@ public sealed class OpenClipTests : IDisposable
         Assert.Contains("not JSON", Assert.Throws<InvalidDataException>(backbone.ReadVocabulary).Message);
     }
 
-    private JsonObject Config() => JsonSerializer.SerializeToNode(new
-    {
-        model_cfg = new
-        {
-            embed_dim = _clip.Config.EmbeddingWidth,
-            vision_cfg = new { image_size = 24, patch_size = 8, width = 24, layers = 3, head_width = 8, mlp_ratio = 3.0 },
-            text_cfg = new { context_length = 48, vocab_size = 515, width = 32, heads = 2, layers = 2 },
-        },
-        preprocess_cfg = new { mean = new[] { 0.5, 0.25, 0.125 }, std = new[] { 1.0, 2.0, 3.0 } },
-    })!.AsObject();
+    private JsonObject Config() =>
+        JsonSerializer
+            .SerializeToNode(
+                new
+                {
+                    model_cfg = new
+                    {
+                        embed_dim = _clip.Config.EmbeddingWidth,
+                        vision_cfg = new
+                        {
+                            image_size = 24,
+                            patch_size = 8,
+                            width = 24,
+                            layers = 3,
+                            head_width = 8,
+                            mlp_ratio = 3.0,
+                        },
+                        text_cfg = new
+                        {
+                            context_length = 48,
+                            vocab_size = 515,
+                            width = 32,
+                            heads = 2,
+                            layers = 2,
+                        },
+                    },
+                    preprocess_cfg = new { mean = new[] { 0.5, 0.25, 0.125 }, std = new[] { 1.0, 2.0, 3.0 } },
+                }
+            )!
+            .AsObject();
 
     private void Write(JsonObject config, string textPrefix)
     {
         File.WriteAllText(_folder.File(ConfigFile), config.ToJsonString());
         using var scope = NewDisposeScope();
-        string Name(string name) => name == "logit_scale" || name.StartsWith("visual.", StringComparison.Ordinal) ? name : textPrefix + name;
-        File.WriteAllBytes(_folder.File(Weights), SafetensorsBytes.Write(_clip.Entries.Keys.Select(name => KeyValuePair.Create(Name(name), _clip.Read(name)))));
+        string Name(string name) =>
+            name == "logit_scale" || name.StartsWith("visual.", StringComparison.Ordinal) ? name : textPrefix + name;
+        File.WriteAllBytes(
+            _folder.File(Weights),
+            SafetensorsBytes.Write(_clip.Entries.Keys.Select(name => KeyValuePair.Create(Name(name), _clip.Read(name))))
+        );
     }
 }

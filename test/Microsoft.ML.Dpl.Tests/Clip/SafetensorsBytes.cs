@@ -32,7 +32,8 @@ internal static class SafetensorsBytes
         using var file = SafetensorsFile.Open(source);
         var changed = new Dictionary<string, Tensor>();
         foreach (string name in file.Entries.Keys)
-            if (change(name, file.Read(name)) is Tensor tensor) changed.Add(name, tensor);
+            if (change(name, file.Read(name)) is Tensor tensor)
+                changed.Add(name, tensor);
         File.WriteAllBytes(destination, Write(changed));
     }
 }

@@ -20,7 +20,8 @@ public sealed class ShardedSafetensorsTests
         Assert.Equal(single.Entries.Keys.Order(), sharded.Entries.Keys.Order());
         foreach (string name in single.Entries.Keys)
         {
-            using Tensor expected = single.Read(name), actual = sharded.Read(name);
+            using Tensor expected = single.Read(name),
+                actual = sharded.Read(name);
             TensorAssert.BitEqual(expected, actual);
         }
         Assert.Throws<InvalidDataException>(() => sharded.Read("none"));
@@ -29,7 +30,10 @@ public sealed class ShardedSafetensorsTests
     [Fact]
     public void MissingShardsAreAllNamed()
     {
-        using TemporaryFolder folder = Checkpoint("""{"weight_map":{"a":"1.safetensors","b":"2.safetensors","c":"3.safetensors"}}""", "1.safetensors");
+        using TemporaryFolder folder = Checkpoint(
+            """{"weight_map":{"a":"1.safetensors","b":"2.safetensors","c":"3.safetensors"}}""",
+            "1.safetensors"
+        );
         var error = Assert.Throws<FileNotFoundException>(() => ShardedSafetensors.Open(folder.File("index.json")));
         Assert.Contains("2.safetensors, 3.safetensors", error.Message);
         Assert.DoesNotContain("1.safetensors", error.Message);
@@ -46,7 +50,10 @@ public sealed class ShardedSafetensorsTests
     public void AShardOutsideTheFolderIsRefused(string shard)
     {
         using TemporaryFolder folder = Checkpoint($$"""{"weight_map":{"a":"{{shard}}"} }""", "1.safetensors");
-        Assert.Contains("same folder", Assert.Throws<InvalidDataException>(() => ShardedSafetensors.Open(folder.File("index.json"))).Message);
+        Assert.Contains(
+            "same folder",
+            Assert.Throws<InvalidDataException>(() => ShardedSafetensors.Open(folder.File("index.json"))).Message
+        );
     }
 
     [Theory]

@@ -12,18 +12,25 @@ public sealed class SharedWeightsTests
         int loads = 0;
         using var together = new Barrier(4);
         var leases = new Lease<Counted>[4];
-        Thread[] threads = [.. Enumerable.Range(0, 4).Select(i => new Thread(() =>
-        {
-            together.SignalAndWait();
-            leases[i] = SharedWeights.Rent(key, () =>
-            {
-                Interlocked.Increment(ref loads);
-                Thread.Sleep(20);
-                return new Counted();
-            });
-        }))];
-        foreach (Thread thread in threads) thread.Start();
-        foreach (Thread thread in threads) thread.Join();
+        Thread[] threads =
+        [
+            .. Enumerable
+                .Range(0, 4)
+                .Select(i => new Thread(() =>
+                {
+                    together.SignalAndWait();
+                    leases[i] = SharedWeights.Rent(key, () =>
+                    {
+                        Interlocked.Increment(ref loads);
+                        Thread.Sleep(20);
+                        return new Counted();
+                    });
+                })),
+        ];
+        foreach (Thread thread in threads)
+            thread.Start();
+        foreach (Thread thread in threads)
+            thread.Join();
 
         Assert.Equal(1, loads);
         Counted value = leases[0].Value;

@@ -25,7 +25,8 @@ public sealed class TorchArchiveTests : IDisposable
     public void An_archive_of_OpenAI_opens_as_CLIP_in_float32()
     {
         using RandomClip clip = OpenAIShaped(vocabulary: 515);
-        using (NewDisposeScope()) Write("ViT-X-16.pt", TorchZip.Modules(AsPublished(clip)));
+        using (NewDisposeScope())
+            Write("ViT-X-16.pt", TorchZip.Modules(AsPublished(clip)));
         string message = Assert.Throws<FileNotFoundException>(() => ClipBackbone.Open(_folder.File("ViT-X-16.pt"))).Message;
         Assert.Contains("bpe_simple_vocab_16e6.txt.gz", message);
 
@@ -48,7 +49,8 @@ public sealed class TorchArchiveTests : IDisposable
     public void Its_vocabulary_may_lie_anywhere()
     {
         using RandomClip clip = OpenAIShaped(vocabulary: 515);
-        using (NewDisposeScope()) Write("clip.pt", TorchZip.Modules(AsPublished(clip)));
+        using (NewDisposeScope())
+            Write("clip.pt", TorchZip.Modules(AsPublished(clip)));
         string folder = Directory.CreateDirectory(_folder.File("vocabulary")).FullName;
         SmallVocabulary(folder);
         Assert.Equal(515, ClipBackbone.FromOpenAI(_folder.File("clip.pt"), folder).ReadVocabulary().Ids.Count);
@@ -75,19 +77,33 @@ public sealed class TorchArchiveTests : IDisposable
         using (NewDisposeScope())
         using (SafetensorsFile file = SafetensorsFile.Open(_folder.File("model.safetensors")))
         {
-            Write("pytorch_model.bin", TorchZip.StateDictionary(file.Entries.Keys.Select(name => KeyValuePair.Create(name, file.Read(name)))));
+            Write(
+                "pytorch_model.bin",
+                TorchZip.StateDictionary(file.Entries.Keys.Select(name => KeyValuePair.Create(name, file.Read(name))))
+            );
         }
         File.Delete(_folder.File("model.safetensors"));
         using Lease<VisionWeights> after = ClipBackbone.FromFolder(_folder.FullPath).RentVision(CPU);
-        foreach (var (one, other) in before.Value.Tensors.Zip(after.Value.Tensors)) Assert.True(one.bytes.SequenceEqual(other.bytes));
+        foreach (var (one, other) in before.Value.Tensors.Zip(after.Value.Tensors))
+            Assert.True(one.bytes.SequenceEqual(other.bytes));
     }
 
     [Fact]
     public void Tensors_come_with_their_types_shapes_and_strides()
     {
         using var scope = NewDisposeScope();
-        Tensor rows = arange(6, dtype: ScalarType.Float32).reshape(2, 3), numbers = tensor(new long[] { 7, -1 });
-        string path = Write("t.pt", TorchZip.StateDictionary([new("rows", rows), new("columns", rows.t()), new("half", rows.to(ScalarType.Float16)), new("numbers", numbers), new("one", tensor(4.5f))]));
+        Tensor rows = arange(6, dtype: ScalarType.Float32).reshape(2, 3),
+            numbers = tensor(new long[] { 7, -1 });
+        string path = Write(
+            "t.pt",
+            TorchZip.StateDictionary([
+                new("rows", rows),
+                new("columns", rows.t()),
+                new("half", rows.to(ScalarType.Float16)),
+                new("numbers", numbers),
+                new("one", tensor(4.5f)),
+            ])
+        );
         using TorchArchive archive = TorchArchive.Open(path);
         Assert.Equal(["columns", "half", "numbers", "one", "rows"], archive.Entries.Keys.Order());
         Assert.Equal((ScalarType.Float16, "2,3"), (archive.Entries["half"].Type, string.Join(',', archive.Entries["half"].Shape)));
@@ -123,13 +139,19 @@ public sealed class TorchArchiveTests : IDisposable
     [InlineData("(s", "not there")]
     [InlineData("h\u0005.", "never stored")]
     [InlineData("X\u00ff\0\0\0a", "ends too early")]
-    public void Damaged_pickles_are_refused_with_a_reason(string pickle, string reason)
-        => Assert.Contains(reason, Assert.Throws<InvalidDataException>(() => TorchArchive.Open(Write("bad.pt", TorchZip.Around(Encoding.Latin1.GetBytes(pickle))))).Message);
+    public void Damaged_pickles_are_refused_with_a_reason(string pickle, string reason) =>
+        Assert.Contains(
+            reason,
+            Assert
+                .Throws<InvalidDataException>(() => TorchArchive.Open(Write("bad.pt", TorchZip.Around(Encoding.Latin1.GetBytes(pickle)))))
+                .Message
+        );
 
     [Fact]
     public void A_small_file_cannot_make_many_objects()
     {
-        string Refusal(byte[] pickle) => Assert.Throws<InvalidDataException>(() => TorchArchive.Open(Write("bomb.pt", TorchZip.Around(pickle)))).Message;
+        string Refusal(byte[] pickle) =>
+            Assert.Throws<InvalidDataException>(() => TorchArchive.Open(Write("bomb.pt", TorchZip.Around(pickle)))).Message;
         byte[] dictionaries = [0x80, 2, .. Enumerable.Repeat((byte)'}', 3_000_000), (byte)'.'];
         long before = GC.GetAllocatedBytesForCurrentThread();
         Assert.Contains("more than 1048576 opcodes", Refusal(dictionaries));
@@ -137,25 +159,41 @@ public sealed class TorchArchiveTests : IDisposable
 
         // One long list that is the shape of many tensors.
         string shape = $"({string.Concat(Enumerable.Repeat("K\u0001", 65))}t";
-        Assert.Contains("up to 64 whole numbers", Refusal(Encoding.Latin1.GetBytes($"\u0080\u0002ctorch._utils\n_rebuild_tensor\n((X\u0007\0\0\0storagectorch\nFloatStorage\nX\u0001\0\0\00X\u0003\0\0\0cpuK\u0001tQK\0{shape}{shape}tR.")));
+        Assert.Contains(
+            "up to 64 whole numbers",
+            Refusal(
+                Encoding.Latin1.GetBytes(
+                    $"\u0080\u0002ctorch._utils\n_rebuild_tensor\n((X\u0007\0\0\0storagectorch\nFloatStorage\nX\u0001\0\0\00X\u0003\0\0\0cpuK\u0001tQK\0{shape}{shape}tR."
+                )
+            )
+        );
     }
 
     [Fact]
     public void Archives_changed_at_random_give_tensors_or_the_documented_exception()
     {
         byte[] whole;
-        using (NewDisposeScope()) whole = TorchZip.Modules(new Dictionary<string, Tensor> { ["a.weight"] = arange(6, dtype: ScalarType.Float32).reshape(2, 3), ["b"] = ones(3, dtype: ScalarType.Float16) });
+        using (NewDisposeScope())
+            whole = TorchZip.Modules(
+                new Dictionary<string, Tensor>
+                {
+                    ["a.weight"] = arange(6, dtype: ScalarType.Float32).reshape(2, 3),
+                    ["b"] = ones(3, dtype: ScalarType.Float16),
+                }
+            );
         var random = new Random(1);
         int refused = 0;
         for (int i = 0; i < 500; i++)
         {
             byte[] changed = i % 5 == 0 ? whole[..random.Next(whole.Length)] : [.. whole];
-            for (int change = random.Next(1, 4); change > 0 && changed.Length > 0; change--) changed[random.Next(changed.Length)] = (byte)random.Next(256);
+            for (int change = random.Next(1, 4); change > 0 && changed.Length > 0; change--)
+                changed[random.Next(changed.Length)] = (byte)random.Next(256);
             string path = Write("changed.pt", changed);
             try
             {
                 using TorchArchive archive = TorchArchive.Open(path);
-                foreach (string name in archive.Entries.Keys) archive.Read(name).Dispose();
+                foreach (string name in archive.Entries.Keys)
+                    archive.Read(name).Dispose();
             }
             catch (InvalidDataException e)
             {
@@ -170,11 +208,13 @@ public sealed class TorchArchiveTests : IDisposable
     public void Archives_that_lack_or_squeeze_numbers_are_refused()
     {
         byte[] whole;
-        using (NewDisposeScope()) whole = TorchZip.StateDictionary([new("a", zeros(1000))]);
+        using (NewDisposeScope())
+            whole = TorchZip.StateDictionary([new("a", zeros(1000))]);
         string Refusal(Action<ZipArchive> change)
         {
             string path = Write("changed.pt", whole);
-            using (ZipArchive zip = ZipFile.Open(path, ZipArchiveMode.Update)) change(zip);
+            using (ZipArchive zip = ZipFile.Open(path, ZipArchiveMode.Update))
+                change(zip);
             return Assert.Throws<InvalidDataException>(() => TorchArchive.Open(path)).Message;
         }
         void Replace(ZipArchive zip, string name, byte[] content, CompressionLevel level)
@@ -186,8 +226,14 @@ public sealed class TorchArchiveTests : IDisposable
         Assert.Contains("is missing", Refusal(zip => zip.GetEntry("archive/data/0")!.Delete()));
         Assert.Contains("compressed", Refusal(zip => Replace(zip, "archive/data/0", new byte[4000], CompressionLevel.Optimal)));
         byte[] pickle = ZipBytes.Entries(whole).Single(entry => entry.Name == "archive/data.pkl").Content;
-        Assert.Contains("'archive/data.pkl' is compressed", Refusal(zip => Replace(zip, "archive/data.pkl", [.. pickle, .. new byte[1000]], CompressionLevel.Optimal)));
-        Assert.Contains("too few for 1000 numbers", Refusal(zip => Replace(zip, "archive/data/0", new byte[3999], CompressionLevel.NoCompression)));
+        Assert.Contains(
+            "'archive/data.pkl' is compressed",
+            Refusal(zip => Replace(zip, "archive/data.pkl", [.. pickle, .. new byte[1000]], CompressionLevel.Optimal))
+        );
+        Assert.Contains(
+            "too few for 1000 numbers",
+            Refusal(zip => Replace(zip, "archive/data/0", new byte[3999], CompressionLevel.NoCompression))
+        );
         Assert.Contains("big-endian", Refusal(zip => Replace(zip, "archive/byteorder", "big"u8.ToArray(), CompressionLevel.NoCompression)));
         Assert.Contains("0 files", Refusal(zip => zip.GetEntry("archive/data.pkl")!.Delete()));
         Assert.Contains("2 files", Refusal(zip => Replace(zip, "other/data.pkl", [], CompressionLevel.NoCompression)));
@@ -201,14 +247,18 @@ public sealed class TorchArchiveTests : IDisposable
         Write("RN50.pt", TorchZip.Modules(new Dictionary<string, Tensor> { ["visual.layer1.0.conv1.weight"] = ones(1) }));
         Assert.Contains("ResNet", Assert.Throws<InvalidDataException>(() => ClipBackbone.Open(_folder.File("RN50.pt"))).Message);
         Write("other.pt", TorchZip.Modules(new Dictionary<string, Tensor> { ["x"] = ones(1) }));
-        Assert.Contains("no CLIP in OpenAI's names", Assert.Throws<InvalidDataException>(() => ClipBackbone.Open(_folder.File("other.pt"))).Message);
+        Assert.Contains(
+            "no CLIP in OpenAI's names",
+            Assert.Throws<InvalidDataException>(() => ClipBackbone.Open(_folder.File("other.pt"))).Message
+        );
     }
 
     [Fact]
     public void Reading_leaks_nothing()
     {
         string path;
-        using (NewDisposeScope()) path = Write("t.pt", TorchZip.StateDictionary([new("rows", ones(2, 3)), new("columns", ones(2, 3).t())]));
+        using (NewDisposeScope())
+            path = Write("t.pt", TorchZip.StateDictionary([new("rows", ones(2, 3)), new("columns", ones(2, 3).t())]));
         using TorchArchive archive = TorchArchive.Open(path);
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         using (Tensor rows = archive.Read("rows"))
@@ -219,14 +269,18 @@ public sealed class TorchArchiveTests : IDisposable
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    private static RandomClip OpenAIShaped(int vocabulary)
-        => new(RandomClip.Shape(visionWidth: 64, visionHeads: 1, textWidth: 64, textHeads: 1) with { VocabularySize = vocabulary }, seed: 4);
+    private static RandomClip OpenAIShaped(int vocabulary) =>
+        new(RandomClip.Shape(visionWidth: 64, visionHeads: 1, textWidth: 64, textHeads: 1) with { VocabularySize = vocabulary }, seed: 4);
 
     /// <summary>As OpenAI published them: matrices in half precision, three sizes as further tensors.</summary>
     private static Dictionary<string, Tensor> AsPublished(RandomClip clip)
     {
-        var tensors = clip.Entries.Keys.ToDictionary(name => name, name => clip.Read(name) is var t && t.dim() > 1 ? t.to(ScalarType.Float16) : t);
-        foreach (string size in (string[])["input_resolution", "context_length", "vocab_size"]) tensors[size] = tensor(77L);
+        var tensors = clip.Entries.Keys.ToDictionary(
+            name => name,
+            name => clip.Read(name) is var t && t.dim() > 1 ? t.to(ScalarType.Float16) : t
+        );
+        foreach (string size in (string[])["input_resolution", "context_length", "vocab_size"])
+            tensors[size] = tensor(77L);
         return tensors;
     }
 
@@ -234,10 +288,12 @@ public sealed class TorchArchiveTests : IDisposable
     private static void SmallVocabulary(string folder)
     {
         using var small = new SmallBackbone();
-        foreach (string name in (string[])["vocab.json", "merges.txt"]) File.Copy(Path.Combine(small.Folder, name), Path.Combine(folder, name));
+        foreach (string name in (string[])["vocab.json", "merges.txt"])
+            File.Copy(Path.Combine(small.Folder, name), Path.Combine(folder, name));
     }
 
-    private string HashOf(string name) => Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(_folder.File(name)))).ToLowerInvariant();
+    private string HashOf(string name) =>
+        Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(_folder.File(name)))).ToLowerInvariant();
 
     private string Write(string name, byte[] bytes)
     {

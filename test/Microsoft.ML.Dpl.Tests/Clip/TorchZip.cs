@@ -17,7 +17,8 @@ internal sealed class TorchZip
         var zip = new TorchZip();
         zip.Begin();
         zip.Global("collections", "OrderedDict").Op(')').Op('R').Op('q', 0).Op('(');
-        foreach (var (name, tensor) in tensors) zip.Text(name).Tensor(tensor);
+        foreach (var (name, tensor) in tensors)
+            zip.Text(name).Tensor(tensor);
         // The modules' versions hang on the dictionary as an attribute.
         zip.Op('u').Op('}').Text("_metadata").Op('}').Op('s').Op('b').Op('.');
         return zip.ToArray("archive", torchScript: false);
@@ -37,18 +38,20 @@ internal sealed class TorchZip
     public static byte[] Around(params byte[][] pickle)
     {
         var zip = new TorchZip();
-        foreach (byte[] part in pickle) zip._pickle.Write(part);
+        foreach (byte[] part in pickle)
+            zip._pickle.Write(part);
         zip._storages.Add(new byte[16]);
         return zip.ToArray("archive", torchScript: false);
     }
 
-    private static string StorageOf(ScalarType type) => type switch
-    {
-        ScalarType.Float16 => "HalfStorage",
-        ScalarType.BFloat16 => "BFloat16Storage",
-        ScalarType.Int64 => "LongStorage",
-        _ => "FloatStorage",
-    };
+    private static string StorageOf(ScalarType type) =>
+        type switch
+        {
+            ScalarType.Float16 => "HalfStorage",
+            ScalarType.BFloat16 => "BFloat16Storage",
+            ScalarType.Int64 => "LongStorage",
+            _ => "FloatStorage",
+        };
 
     private void Begin() => Op((char)0x80, 2);
 
@@ -60,8 +63,10 @@ internal sealed class TorchZip
         foreach (var group in members.GroupBy(m => m.Path[depth]))
         {
             Text(group.Key);
-            if (group.First().Path.Length == depth + 1) Tensor(group.Single().Tensor);
-            else Module([.. group], depth + 1);
+            if (group.First().Path.Length == depth + 1)
+                Tensor(group.Single().Tensor);
+            else
+                Module([.. group], depth + 1);
         }
         Op('u').Op('b');
     }
@@ -72,7 +77,13 @@ internal sealed class TorchZip
         bool plain = tensor.is_contiguous();
         using Tensor stored = plain ? tensor.detach().clone() : tensor.t().contiguous();
         long[] strides = tensor.stride();
-        Global("torch._utils", "_rebuild_tensor_v2").Op('(').Op('(').Text("storage").Global("torch", StorageOf(tensor.dtype)).Text($"{_storages.Count}").Text("cuda:0");
+        Global("torch._utils", "_rebuild_tensor_v2")
+            .Op('(')
+            .Op('(')
+            .Text("storage")
+            .Global("torch", StorageOf(tensor.dtype))
+            .Text($"{_storages.Count}")
+            .Text("cuda:0");
         Number(tensor.NumberOfElements).Op('t').Op('Q').Number(0);
         Numbers(tensor.shape).Numbers(strides).Op((char)0x89).Global("collections", "OrderedDict").Op(')').Op('R').Op('t').Op('R');
         _storages.Add(stored.bytes.ToArray());
@@ -82,13 +93,15 @@ internal sealed class TorchZip
     private TorchZip Numbers(long[] numbers)
     {
         Op('(');
-        foreach (long number in numbers) Number(number);
+        foreach (long number in numbers)
+            Number(number);
         return Op('t');
     }
 
     private TorchZip Number(long number)
     {
-        if (number < 256) return Op('K', (byte)number);
+        if (number < 256)
+            return Op('K', (byte)number);
         byte[] bytes = new byte[4];
         BinaryPrimitives.WriteInt32LittleEndian(bytes, checked((int)number));
         return Op('J', bytes);
@@ -96,7 +109,8 @@ internal sealed class TorchZip
 
     private TorchZip Text(string text)
     {
-        byte[] bytes = Encoding.UTF8.GetBytes(text), length = new byte[4];
+        byte[] bytes = Encoding.UTF8.GetBytes(text),
+            length = new byte[4];
         BinaryPrimitives.WriteInt32LittleEndian(length, bytes.Length);
         return Op('X', [.. length, .. bytes]);
     }
@@ -127,7 +141,8 @@ internal sealed class TorchZip
                 Add("constants.pkl", [0x80, 2, (byte)')', (byte)'.']);
                 Add("constants/0", new byte[4]);
             }
-            for (int i = 0; i < _storages.Count; i++) Add($"data/{i}", _storages[i]);
+            for (int i = 0; i < _storages.Count; i++)
+                Add($"data/{i}", _storages[i]);
             Add("version", "3\n"u8.ToArray());
         }
         return bytes.ToArray();

@@ -16,17 +16,24 @@ public sealed class BatchSourceTests : IDisposable
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void TwoRunsGiveTheSameBits(bool augmented) => Assert.Equal(TestImages.ReadAll(Training(seed: 3, augmented), 3), TestImages.ReadAll(Training(seed: 3, augmented), 3));
+    public void TwoRunsGiveTheSameBits(bool augmented) =>
+        Assert.Equal(TestImages.ReadAll(Training(seed: 3, augmented), 3), TestImages.ReadAll(Training(seed: 3, augmented), 3));
 
     [Fact]
     public void ABatchDoesNotDependOnWhatWasReadBefore()
     {
-        IBatchSource source = Training(seed: 3), other = Training(seed: 3);
+        IBatchSource source = Training(seed: 3),
+            other = Training(seed: 3);
         var expected = TestImages.Values(source.Read(2, 1));
         TestImages.Values(other.Read(5, 0));
         TestImages.Values(other.Read(2, 2));
         Assert.Equal(expected, TestImages.Values(other.Read(2, 1)));
-        var parallel = Enumerable.Range(0, 12).AsParallel().WithDegreeOfParallelism(3).Select(i => (i, Batch: TestImages.Values(other.Read(i % 4, i % 3)))).ToArray();
+        var parallel = Enumerable
+            .Range(0, 12)
+            .AsParallel()
+            .WithDegreeOfParallelism(3)
+            .Select(i => (i, Batch: TestImages.Values(other.Read(i % 4, i % 3))))
+            .ToArray();
         Assert.All(parallel, p => Assert.Equal(TestImages.Values(source.Read(p.i % 4, p.i % 3)), p.Batch));
     }
 
@@ -36,7 +43,10 @@ public sealed class BatchSourceTests : IDisposable
         IBatchSource source = Training(seed: 3, augmented: false);
         var epochs = Enumerable.Range(0, 4).Select(e => TestImages.Values(source.Read(e, 0)).Images).ToArray();
         Assert.Contains(epochs, e => !e.SequenceEqual(epochs[0]));
-        Assert.NotEqual(epochs, Enumerable.Range(0, 4).Select(e => TestImages.Values(Training(seed: 4, augmented: false).Read(e, 0)).Images));
+        Assert.NotEqual(
+            epochs,
+            Enumerable.Range(0, 4).Select(e => TestImages.Values(Training(seed: 4, augmented: false).Read(e, 0)).Images)
+        );
     }
 
     [Fact]
@@ -53,7 +63,11 @@ public sealed class BatchSourceTests : IDisposable
             Assert.Equal([index == 0 ? 4 : 2, 3, Size, Size], batch.Images.shape);
             for (int i = 0; i < batch.Images.shape[0]; i++)
             {
-                int row = prepared[Convert.ToHexString(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(batch.Images[i].data<float>().ToArray()))];
+                int row = prepared[
+                    Convert.ToHexString(
+                        System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(batch.Images[i].data<float>().ToArray())
+                    )
+                ];
                 Assert.Equal(Labels[row], batch.Labels[i].item<long>());
                 seen.Add(row);
             }
@@ -68,7 +82,16 @@ public sealed class BatchSourceTests : IDisposable
     [InlineData(int.MaxValue, 1)]
     public void ABatchMayBeLargerThanTheData(int batchSize, int batches)
     {
-        IBatchSource source = new TrainingBatches(_cache, Labels, [.. Enumerable.Range(0, Labels.Length)], batchSize, 1, _processor, null, torch.CPU);
+        IBatchSource source = new TrainingBatches(
+            _cache,
+            Labels,
+            [.. Enumerable.Range(0, Labels.Length)],
+            batchSize,
+            1,
+            _processor,
+            null,
+            torch.CPU
+        );
         Assert.Equal(batches, source.BatchesPerEpoch);
         int rows = 0;
         for (int index = 0; index < batches; index++)
@@ -105,9 +128,18 @@ public sealed class BatchSourceTests : IDisposable
     [Fact]
     public void PreparedImagesAreReshuffledEveryEpoch()
     {
-        PreparedImages prepared = PreparedImages.Prepare(Enumerable.Range(0, 9).Select(i => TestImages.Random(20, 20, i)), [.. Enumerable.Range(0, 9)], _processor);
+        PreparedImages prepared = PreparedImages.Prepare(
+            Enumerable.Range(0, 9).Select(i => TestImages.Random(20, 20, i)),
+            [.. Enumerable.Range(0, 9)],
+            _processor
+        );
         IBatchSource source = prepared.Shuffled(4, seed: 5, torch.CPU);
-        long[][] epochs = [.. Enumerable.Range(0, 3).Select(e => Enumerable.Range(0, 3).SelectMany(i => TestImages.Values(source.Read(e, i)).Labels).ToArray())];
+        long[][] epochs =
+        [
+            .. Enumerable
+                .Range(0, 3)
+                .Select(e => Enumerable.Range(0, 3).SelectMany(i => TestImages.Values(source.Read(e, i)).Labels).ToArray()),
+        ];
         Assert.All(epochs, e => Assert.Equal(Enumerable.Range(0, 9).Select(i => (long)i), e.Order()));
         Assert.NotEqual(epochs[0], epochs[1]);
         Assert.Equal(TestImages.ReadAll(source, 2), TestImages.ReadAll(prepared.Shuffled(4, seed: 5, torch.CPU), 2));
@@ -119,9 +151,13 @@ public sealed class BatchSourceTests : IDisposable
         int[] labels = [.. Enumerable.Range(0, Labels.Length)];
         float[] weights = [.. labels.Select(l => 2f * l + 0.5f)];
         PreparedImages prepared = PreparedImages.Prepare(labels.Select(i => TestImages.Random(20, 20, i)), labels, _processor);
-        foreach (IBatchSource source in (IBatchSource[])[
-            new TrainingBatches(_cache, labels, labels, 4, 1, _processor, null, torch.CPU, weights),
-            new PreparedImages(prepared.Images, labels, _processor, weights).Shuffled(4, seed: 5, torch.CPU)])
+        foreach (
+            IBatchSource source in (IBatchSource[])
+                [
+                    new TrainingBatches(_cache, labels, labels, 4, 1, _processor, null, torch.CPU, weights),
+                    new PreparedImages(prepared.Images, labels, _processor, weights).Shuffled(4, seed: 5, torch.CPU),
+                ]
+        )
         {
             for (int index = 0; index < source.BatchesPerEpoch; index++)
             {
@@ -140,7 +176,9 @@ public sealed class BatchSourceTests : IDisposable
         Assert.Throws<ArgumentException>(() => new TrainingBatches(_cache, [1], [0], 1, 1, _processor, null, torch.CPU));
         Assert.Throws<ArgumentOutOfRangeException>(() => new TrainingBatches(_cache, Labels, [11], 1, 1, _processor, null, torch.CPU));
         Assert.Throws<ArgumentOutOfRangeException>(() => new TrainingBatches(_cache, Labels, [0], 0, 1, _processor, null, torch.CPU));
-        Assert.Throws<ArgumentException>(() => new TrainingBatches(_cache, Labels, [0], 1, 1, _processor, new TrainingAugmentation(Size + 1), torch.CPU));
+        Assert.Throws<ArgumentException>(() =>
+            new TrainingBatches(_cache, Labels, [0], 1, 1, _processor, new TrainingAugmentation(Size + 1), torch.CPU)
+        );
         Assert.Throws<ArgumentException>(() => new PreparedImages([new byte[5]], [0], _processor));
         Assert.Throws<ArgumentOutOfRangeException>(() => Training(1).Read(0, 3));
     }
@@ -149,18 +187,32 @@ public sealed class BatchSourceTests : IDisposable
     public void BatchesAreTheirReadersToDispose()
     {
         ImageBatch batch;
-        using (torch.NewDisposeScope()) batch = Training(1).Read(0, 0);
+        using (torch.NewDisposeScope())
+            batch = Training(1).Read(0, 0);
         Assert.False(batch.Images.IsInvalid || batch.Labels.IsInvalid);
         batch.Dispose();
         Assert.True(batch.Images.IsInvalid && batch.Labels.IsInvalid);
     }
 
-    private TrainingBatches Training(int seed, bool augmented = true)
-        => new(_cache, Labels, [.. Enumerable.Range(0, Labels.Length)], 4, seed, _processor, augmented ? new TrainingAugmentation(Size) : null, torch.CPU);
+    private TrainingBatches Training(int seed, bool augmented = true) =>
+        new(
+            _cache,
+            Labels,
+            [.. Enumerable.Range(0, Labels.Length)],
+            4,
+            seed,
+            _processor,
+            augmented ? new TrainingAugmentation(Size) : null,
+            torch.CPU
+        );
 
     private byte[] AsBytes(int row)
     {
         using var scope = torch.NewDisposeScope();
-        return System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(_processor.Normalise(_processor.Prepare(_cache[row]).unsqueeze(0)).data<float>().ToArray()).ToArray();
+        return System
+            .Runtime.InteropServices.MemoryMarshal.AsBytes<float>(
+                _processor.Normalise(_processor.Prepare(_cache[row]).unsqueeze(0)).data<float>().ToArray()
+            )
+            .ToArray();
     }
 }

@@ -11,7 +11,11 @@ public sealed class ImageCacheTests
     [Fact]
     public void ReducesTheShortSideToTwiceTheImageSizeAndNeverEnlarges()
     {
-        using ImageCache cache = ImageCache.Build([TestImages.Random(300, 200, 1), TestImages.Random(40, 90, 2), TestImages.Random(10, 12, 3)], 32, Plenty);
+        using ImageCache cache = ImageCache.Build(
+            [TestImages.Random(300, 200, 1), TestImages.Random(40, 90, 2), TestImages.Random(10, 12, 3)],
+            32,
+            Plenty
+        );
         Assert.Equal(3, cache.Count);
         Assert.Equal(64, cache.ShortSideBound);
         Assert.Equal([3, 64, 96], cache[0].shape);
@@ -57,7 +61,11 @@ public sealed class ImageCacheTests
     public void HoldsTheBoundWhileItIsFilledWithImagesOfManyShapes()
     {
         const long Maximum = 400_000;
-        using ImageCache cache = ImageCache.Build(Enumerable.Range(0, 60).Select(i => TestImages.Random(33 + i * 3, 200 - i * 2, i)), 32, Maximum);
+        using ImageCache cache = ImageCache.Build(
+            Enumerable.Range(0, 60).Select(i => TestImages.Random(33 + i * 3, 200 - i * 2, i)),
+            32,
+            Maximum
+        );
         Assert.Equal(60, cache.Count);
         Assert.InRange(cache.Bytes, Maximum / 3, Maximum);
         Assert.Equal(cache.Bytes, Enumerable.Range(0, 60).Sum(i => cache[i].NumberOfElements));
@@ -68,7 +76,13 @@ public sealed class ImageCacheTests
     public void SaysHowMuchMemoryIsNeeded()
     {
         int decoded = 0;
-        var images = Enumerable.Range(0, 800).Select(i => { decoded++; return TestImages.Random(64, 64, i); });
+        var images = Enumerable
+            .Range(0, 800)
+            .Select(i =>
+            {
+                decoded++;
+                return TestImages.Random(64, 64, i);
+            });
         string message = Assert.Throws<InvalidOperationException>(() => ImageCache.Build(images, 64, 2 << 20)).Message;
         Assert.Contains("need 10 MB", message); // 800 × 3 × 64 × 64 bytes are 9.4 MB
         Assert.Contains("2 MB allowed", message);
@@ -81,14 +95,20 @@ public sealed class ImageCacheTests
     {
         // Each is decoded only once the one before it has been taken.
         var alive = new List<WeakReference>();
-        using ImageCache cache = ImageCache.Build(Enumerable.Range(0, 5).Select(i =>
-        {
-            GC.Collect();
-            Assert.True(alive.Count(a => a.IsAlive) <= 1);
-            RgbImage image = TestImages.Random(500, 400, i);
-            alive.Add(new WeakReference(image));
-            return image;
-        }), 16, Plenty);
+        using ImageCache cache = ImageCache.Build(
+            Enumerable
+                .Range(0, 5)
+                .Select(i =>
+                {
+                    GC.Collect();
+                    Assert.True(alive.Count(a => a.IsAlive) <= 1);
+                    RgbImage image = TestImages.Random(500, 400, i);
+                    alive.Add(new WeakReference(image));
+                    return image;
+                }),
+            16,
+            Plenty
+        );
         Assert.Equal(5, cache.Count);
     }
 
@@ -100,7 +120,9 @@ public sealed class ImageCacheTests
         cache.Dispose();
         cache.Dispose();
         Assert.True(image.IsInvalid);
-        Assert.Throws<OperationCanceledException>(() => ImageCache.Build([TestImages.Random(5, 5, 1)], 32, Plenty, new CancellationToken(canceled: true)));
+        Assert.Throws<OperationCanceledException>(() =>
+            ImageCache.Build([TestImages.Random(5, 5, 1)], 32, Plenty, new CancellationToken(canceled: true))
+        );
     }
 
     [Fact]
@@ -108,7 +130,9 @@ public sealed class ImageCacheTests
     {
         Dpl.Runtime.LibTorch.EnsureLoaded();
         ImageCache cache;
-        using (torch.NewDisposeScope()) cache = ImageCache.Build([TestImages.Random(50, 50, 1), TestImages.Random(100, 90, 1)], 32, Plenty);
-        using (cache) Assert.All(Enumerable.Range(0, 2), i => Assert.False(cache[i].IsInvalid));
+        using (torch.NewDisposeScope())
+            cache = ImageCache.Build([TestImages.Random(50, 50, 1), TestImages.Random(100, 90, 1)], 32, Plenty);
+        using (cache)
+            Assert.All(Enumerable.Range(0, 2), i => Assert.False(cache[i].IsInvalid));
     }
 }

@@ -20,7 +20,8 @@ public sealed class ReadAheadBatchesTests
         public ImageBatch Read(int epoch, int index)
         {
             Asked.Enqueue((epoch, index));
-            if (index == failingIndex) throw new InvalidDataException($"batch {index} is broken");
+            if (index == failingIndex)
+                throw new InvalidDataException($"batch {index} is broken");
             LibTorch.EnsureLoaded();
             var batch = new ImageBatch(torch.tensor((long)epoch), torch.tensor((long)index));
             Made.Add(batch);
@@ -85,7 +86,16 @@ public sealed class ReadAheadBatchesTests
     public void GivesTheSameBitsAsTheBareSource()
     {
         using ImageCache cache = ImageCache.Build(Enumerable.Range(0, 7).Select(i => TestImages.Random(40, 30 + i, i)), 16, 1 << 20);
-        var source = new TrainingBatches(cache, [0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 5, 6], 3, 9, ClipImageProcessor.Default(16), new TrainingAugmentation(16), torch.CPU);
+        var source = new TrainingBatches(
+            cache,
+            [0, 1, 2, 3, 4, 5, 6],
+            [0, 1, 2, 3, 4, 5, 6],
+            3,
+            9,
+            ClipImageProcessor.Default(16),
+            new TrainingAugmentation(16),
+            torch.CPU
+        );
         using var ahead = new ReadAheadBatches(source, 2);
         Assert.Equal(TestImages.ReadAll(source, 3), TestImages.ReadAll(ahead, 3));
     }

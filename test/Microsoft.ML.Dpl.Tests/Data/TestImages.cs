@@ -25,18 +25,25 @@ internal static class TestImages
     /// <summary>What a batch holds; the batch is disposed.</summary>
     public static BatchValues Values(ImageBatch batch)
     {
-        using (batch) return new BatchValues(batch.Images.data<float>().ToArray(), batch.Labels.data<long>().ToArray());
+        using (batch)
+            return new BatchValues(batch.Images.data<float>().ToArray(), batch.Labels.data<long>().ToArray());
     }
 
-    public static List<BatchValues> ReadAll(IBatchSource source, int epochs)
-        => [.. from epoch in Enumerable.Range(0, epochs) from index in Enumerable.Range(0, source.BatchesPerEpoch) select Values(source.Read(epoch, index))];
+    public static List<BatchValues> ReadAll(IBatchSource source, int epochs) =>
+        [
+            .. from epoch in Enumerable.Range(0, epochs)
+            from index in Enumerable.Range(0, source.BatchesPerEpoch)
+            select Values(source.Read(epoch, index)),
+        ];
 }
 
 /// <summary>A batch's values, equal where every bit is.</summary>
 internal sealed record BatchValues(float[] Images, long[] Labels)
 {
-    public bool Equals(BatchValues? other)
-        => other is not null && Labels.SequenceEqual(other.Labels) && MemoryMarshal.AsBytes<float>(Images).SequenceEqual(MemoryMarshal.AsBytes<float>(other.Images));
+    public bool Equals(BatchValues? other) =>
+        other is not null
+        && Labels.SequenceEqual(other.Labels)
+        && MemoryMarshal.AsBytes<float>(Images).SequenceEqual(MemoryMarshal.AsBytes<float>(other.Images));
 
     public override int GetHashCode() => HashCode.Combine(Images.Length, Labels.Length);
 }

@@ -62,7 +62,8 @@ public sealed class TrainingAugmentationTests
         using ImageCache cache = ImageCache.Build([TestImages.Random(60, 50, 7)], 32, 1 << 20);
         using var scope = torch.NewDisposeScope();
         var augmentation = new TrainingAugmentation(24);
-        torch.Tensor plain = augmentation.Apply(cache[0], new Crop(5, 10, 40, 30, Flip: false)), mirrored = augmentation.Apply(cache[0], new Crop(5, 10, 40, 30, Flip: true));
+        torch.Tensor plain = augmentation.Apply(cache[0], new Crop(5, 10, 40, 30, Flip: false)),
+            mirrored = augmentation.Apply(cache[0], new Crop(5, 10, 40, 30, Flip: true));
         Assert.Equal([3, 24, 24], plain.shape);
         Assert.True(plain.equal(mirrored.flip(2)).all().item<bool>());
 

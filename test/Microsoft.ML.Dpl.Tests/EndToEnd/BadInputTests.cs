@@ -49,12 +49,21 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
     }
 
     [Fact]
-    public void A_class_with_one_image_is_named()
-        => Assert.Contains("'violet'", Throws<InvalidOperationException>(_ => { }, [.. images.Train, new LabelledImage { ImagePath = images.Train[0].ImagePath, Label = "violet" }]).Message);
+    public void A_class_with_one_image_is_named() =>
+        Assert.Contains(
+            "'violet'",
+            Throws<InvalidOperationException>(
+                _ => { },
+                [.. images.Train, new LabelledImage { ImagePath = images.Train[0].ImagePath, Label = "violet" }]
+            ).Message
+        );
 
     [Fact]
-    public void A_single_class_is_refused()
-        => Assert.Contains("at least two", Throws<InvalidOperationException>(_ => { }, [.. images.Train.Where(p => p.Label == "red")]).Message);
+    public void A_single_class_is_refused() =>
+        Assert.Contains(
+            "at least two",
+            Throws<InvalidOperationException>(_ => { }, [.. images.Train.Where(p => p.Label == "red")]).Message
+        );
 
     [Fact]
     public void No_rows_are_refused() => Assert.Throws<InvalidOperationException>(() => Fit(_ => { }, []));
@@ -67,7 +76,10 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
         File.WriteAllText(text, "not an image");
         foreach (string path in new[] { text, folder.File("missing.png") })
         {
-            string message = Throws<InvalidOperationException>(_ => { }, [.. images.Train, new LabelledImage { ImagePath = path, Label = "red" }]).Message;
+            string message = Throws<InvalidOperationException>(
+                _ => { },
+                [.. images.Train, new LabelledImage { ImagePath = path, Label = "red" }]
+            ).Message;
             Assert.Contains(path, message);
             Assert.Contains($"Row {images.Train.Count}", message);
         }
@@ -78,15 +90,33 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
     {
         var log = new ConcurrentQueue<string>();
         _mlContext.Log += (_, e) => log.Enqueue(e.Message);
-        using DplTransformer transformer = Fit(o => o.SkipUnreadableImages = true, [.. images.Train, new LabelledImage { ImagePath = "/missing/a.png", Label = "red" }, new LabelledImage { ImagePath = "/missing/b.png", Label = "red" }]);
-        Assert.Contains(log, line => line.Contains("2 training images could not be read", StringComparison.Ordinal) && line.Contains("/missing/a.png", StringComparison.Ordinal));
+        using DplTransformer transformer = Fit(
+            o => o.SkipUnreadableImages = true,
+            [
+                .. images.Train,
+                new LabelledImage { ImagePath = "/missing/a.png", Label = "red" },
+                new LabelledImage { ImagePath = "/missing/b.png", Label = "red" },
+            ]
+        );
+        Assert.Contains(log, line =>
+            line.Contains("2 training images could not be read", StringComparison.Ordinal)
+            && line.Contains("/missing/a.png", StringComparison.Ordinal)
+        );
     }
 
     [Fact]
-    public void A_class_whose_images_are_all_unreadable_is_named()
-        => Assert.Contains("'violet'", Throws<InvalidOperationException>(
-            o => o.SkipUnreadableImages = true,
-            [.. images.Train, new LabelledImage { ImagePath = "/missing/a.png", Label = "violet" }, new LabelledImage { ImagePath = "/missing/b.png", Label = "violet" }]).Message);
+    public void A_class_whose_images_are_all_unreadable_is_named() =>
+        Assert.Contains(
+            "'violet'",
+            Throws<InvalidOperationException>(
+                o => o.SkipUnreadableImages = true,
+                [
+                    .. images.Train,
+                    new LabelledImage { ImagePath = "/missing/a.png", Label = "violet" },
+                    new LabelledImage { ImagePath = "/missing/b.png", Label = "violet" },
+                ]
+            ).Message
+        );
 
     [Fact]
     public void Too_small_a_cache_says_how_much_is_needed()
@@ -147,7 +177,9 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
             _ => null,
         };
         property.SetValue(options, bad);
-        Exception thrown = Assert.ThrowsAny<ArgumentException>(() => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options));
+        Exception thrown = Assert.ThrowsAny<ArgumentException>(() =>
+            _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+        );
         Assert.Contains(option == "CandidateLengths" ? "Candidate context lengths" : option, thrown.Message);
     }
 
@@ -175,7 +207,9 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
         property.SetValue(options, allowed);
         Assert.NotNull(_mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options));
         property.SetValue(options, refused);
-        var thrown = Assert.Throws<ArgumentOutOfRangeException>(() => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options));
+        var thrown = Assert.Throws<ArgumentOutOfRangeException>(() =>
+            _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+        );
         Assert.Equal(option, thrown.ParamName);
     }
 
@@ -188,8 +222,11 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
     public void Columns_that_must_differ_are_refused_before_any_data(string first, string second)
     {
         var options = new DplTrainer.Options { Backbone = small.Backbone };
-        foreach (string column in new[] { first, second }) typeof(DplTrainer.Options).GetProperty(column + "ColumnName")!.SetValue(options, "Both");
-        string message = Assert.Throws<ArgumentException>(() => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options)).Message;
+        foreach (string column in new[] { first, second })
+            typeof(DplTrainer.Options).GetProperty(column + "ColumnName")!.SetValue(options, "Both");
+        string message = Assert
+            .Throws<ArgumentException>(() => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options))
+            .Message;
         Assert.Contains($"{first}ColumnName and {second}ColumnName are both 'Both'", message);
     }
 
@@ -208,14 +245,23 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
     }
 
     private T Throws<T>(Action<DplTrainer.Options> change, IEnumerable<LabelledImage>? rows = null)
-        where T : Exception
-        => Assert.ThrowsAny<T>(() => Fit(change, rows ?? images.Train));
+        where T : Exception => Assert.ThrowsAny<T>(() => Fit(change, rows ?? images.Train));
 
     private DplTransformer Fit(Action<DplTrainer.Options> change, IEnumerable<LabelledImage> rows)
     {
-        var options = new DplTrainer.Options { Backbone = small.Backbone, ImageColumnName = "ImagePath", SearchEpochs = 1, TrainingEpochs = 1, CandidateLengths = [0, 1], Progress = new NoTraining(change) };
+        var options = new DplTrainer.Options
+        {
+            Backbone = small.Backbone,
+            ImageColumnName = "ImagePath",
+            SearchEpochs = 1,
+            TrainingEpochs = 1,
+            CandidateLengths = [0, 1],
+            Progress = new NoTraining(change),
+        };
         change(options);
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(rows));
+        return _mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+            .Fit(_mlContext.Data.LoadFromEnumerable(rows));
     }
 
     /// <summary>Where an error is expected, not a single step may run first; skipping is meant to go on.</summary>

@@ -14,7 +14,8 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
     public void In_training_the_best_validated_prompts_come_back_and_the_zip_says_so()
     {
         var reports = new ProgressRecorder();
-        using DplTransformer early = FitUntil(DplStage.Training, 4, 1, reports), late = FitUntil(DplStage.Training, 4, 2);
+        using DplTransformer early = FitUntil(DplStage.Training, 4, 1, reports),
+            late = FitUntil(DplStage.Training, 4, 2);
         Assert.True(early.WasCancelled);
         Assert.Equal(reports.Seen.Max(r => r.ValidationAccuracy), early.ValidationAccuracy);
         // The steps of the epoch under way have changed the prompts, and are taken back.
@@ -33,7 +34,8 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
         {
             ZipArchiveEntry entry = archive.Entries.Single(e => e.Name == "dpl.json");
             JsonNode description;
-            using (Stream read = entry.Open()) description = JsonNode.Parse(read)!;
+            using (Stream read = entry.Open())
+                description = JsonNode.Parse(read)!;
             Assert.True(description.AsObject().Remove("wasCancelled"));
             string name = entry.FullName;
             entry.Delete();
@@ -48,8 +50,10 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
     [Fact]
     public void In_training_without_validation_rows_the_present_prompts_come_back()
     {
-        void Fixed(DplTrainer.Options o) => (o.ValidationRowsPerClass, o.Configuration) = (null, PromptConfiguration.Uniform(small.Backbone, 2));
-        using DplTransformer early = FitUntil(DplStage.Training, 3, 1, change: Fixed), late = FitUntil(DplStage.Training, 3, 2, change: Fixed);
+        void Fixed(DplTrainer.Options o) =>
+            (o.ValidationRowsPerClass, o.Configuration) = (null, PromptConfiguration.Uniform(small.Backbone, 2));
+        using DplTransformer early = FitUntil(DplStage.Training, 3, 1, change: Fixed),
+            late = FitUntil(DplStage.Training, 3, 2, change: Fixed);
         Assert.True(early.WasCancelled);
         Assert.Null(early.ValidationAccuracy);
         Assert.NotEqual(Scores(early), Scores(late));
@@ -58,11 +62,17 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
     [Fact]
     public void In_the_search_the_choice_of_the_last_whole_epoch_comes_back_with_the_searchs_prompts()
     {
-        using DplTransformer cancelled = FitUntil(DplStage.Search, 3, 2), sooner = FitUntil(DplStage.Search, 2, 2);
+        using DplTransformer cancelled = FitUntil(DplStage.Search, 3, 2),
+            sooner = FitUntil(DplStage.Search, 2, 2);
         Assert.True(cancelled.WasCancelled);
         Assert.Equal((2, 1), (cancelled.Search!.Epochs.Count, sooner.Search!.Epochs.Count));
         Assert.Null(cancelled.ValidationAccuracy);
-        int[] text = [.. cancelled.Search.Epochs[^1].TextAlphas.Select(layer => cancelled.Search.CandidateLengths[layer.ToList().IndexOf(layer.Max())])];
+        int[] text =
+        [
+            .. cancelled
+                .Search.Epochs[^1]
+                .TextAlphas.Select(layer => cancelled.Search.CandidateLengths[layer.ToList().IndexOf(layer.Max())]),
+        ];
         Assert.Equal(text, cancelled.Configuration.Text);
         Assert.All(Scores(cancelled), row => Assert.Equal(1, row.Sum(), 1e-4));
         Assert.NotEqual(Scores(sooner), Scores(cancelled));
@@ -71,7 +81,8 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
     [Fact]
     public void Before_the_first_epoch_of_training_ends_the_searchs_prompts_are_the_best_there_is()
     {
-        using DplTransformer first = FitUntil(DplStage.Training, 1, 1), second = FitUntil(DplStage.Training, 1, 2);
+        using DplTransformer first = FitUntil(DplStage.Training, 1, 1),
+            second = FitUntil(DplStage.Training, 1, 2);
         Assert.True(first.WasCancelled);
         Assert.Equal(3, first.Search!.Epochs.Count);
         Assert.Null(first.ValidationAccuracy);
@@ -82,17 +93,26 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
     public void Before_any_epoch_ends_there_is_nothing_to_return()
     {
         Assert.Throws<OperationCanceledException>(() => FitUntil(DplStage.Search, 1, 2));
-        Assert.Throws<OperationCanceledException>(() => FitUntil(DplStage.Training, 1, 2, change: o => (o.ValidationRowsPerClass, o.Configuration) = (null, PromptConfiguration.Uniform(small.Backbone, 1))));
+        Assert.Throws<OperationCanceledException>(() =>
+            FitUntil(DplStage.Training, 1, 2, change: o =>
+                (o.ValidationRowsPerClass, o.Configuration) = (null, PromptConfiguration.Uniform(small.Backbone, 1))
+            )
+        );
     }
 
     [Fact]
     public void Cancelling_the_context_returns_the_best_too()
     {
-        var options = Options(new ProgressRecorder(r =>
-        {
-            if (r is { Stage: DplStage.Training, Epoch: 2 }) _mlContext.CancelExecution();
-        }));
-        using DplTransformer transformer = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
+        var options = Options(
+            new ProgressRecorder(r =>
+            {
+                if (r is { Stage: DplStage.Training, Epoch: 2 })
+                    _mlContext.CancelExecution();
+            })
+        );
+        using DplTransformer transformer = _mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+            .Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
         Assert.True(transformer.WasCancelled);
         // A cancelled context stays so; the model is used from another.
         IDataView test = new MLContext().Data.LoadFromEnumerable(images.Test);
@@ -112,32 +132,43 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
         return Assert.IsType<DplTransformer>(loaded is TransformerChain<ITransformer> chain ? chain.LastTransformer : loaded);
     }
 
-    private DplTransformer FitUntil(DplStage stage, int epoch, int step, ProgressRecorder? reports = null, Action<DplTrainer.Options>? change = null)
+    private DplTransformer FitUntil(
+        DplStage stage,
+        int epoch,
+        int step,
+        ProgressRecorder? reports = null,
+        Action<DplTrainer.Options>? change = null
+    )
     {
         using var source = new CancellationTokenSource();
         var recorder = new ProgressRecorder(r =>
         {
             reports?.Report(r);
-            if ((r.Stage, r.Epoch, r.Step) == (stage, epoch, step)) source.Cancel();
+            if ((r.Stage, r.Epoch, r.Step) == (stage, epoch, step))
+                source.Cancel();
         });
         DplTrainer.Options options = Options(recorder);
         options.CancellationToken = source.Token;
         change?.Invoke(options);
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
+        return _mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+            .Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
-    private DplTrainer.Options Options(IProgress<DplProgress> progress) => new()
-    {
-        Backbone = small.Backbone,
-        ImageColumnName = "ImagePath",
-        CandidateLengths = [0, 1, 3],
-        SearchEpochs = 3,
-        TrainingEpochs = 5,
-        TrainingLearningRate = 0.02,
-        ValidationRowsPerClass = 2,
-        OnCancel = DplCancellation.ReturnBest,
-        Progress = progress,
-    };
+    private DplTrainer.Options Options(IProgress<DplProgress> progress) =>
+        new()
+        {
+            Backbone = small.Backbone,
+            ImageColumnName = "ImagePath",
+            CandidateLengths = [0, 1, 3],
+            SearchEpochs = 3,
+            TrainingEpochs = 5,
+            TrainingLearningRate = 0.02,
+            ValidationRowsPerClass = 2,
+            OnCancel = DplCancellation.ReturnBest,
+            Progress = progress,
+        };
 
-    private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(images.Test)).GetColumn<float[]>("Score")];
+    private float[][] Scores(DplTransformer transformer) =>
+        [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(images.Test)).GetColumn<float[]>("Score")];
 }

@@ -3,8 +3,11 @@ using Xunit.Abstractions;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>What a power cut would show and a kill does not: the order in which a checkpoint reaches the disk, as the system saw it.</summary>
-public sealed partial class CheckpointDurabilityTests(SmallBackbone small, ColourImages images, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
+/// <summary>What a power cut would show and a kill does not: the order in which a checkpoint reaches the disk, as the system saw
+/// it.</summary>
+public sealed partial class CheckpointDurabilityTests(SmallBackbone small, ColourImages images, ITestOutputHelper output)
+    : IClassFixture<SmallBackbone>,
+        IClassFixture<ColourImages>
 {
     private const string Calls = "fsync,fdatasync,rename,renameat,renameat2,link,unlink,unlinkat";
 
@@ -13,12 +16,33 @@ public sealed partial class CheckpointDurabilityTests(SmallBackbone small, Colou
     {
         await RequireTracing();
         using var fits = new FitProcess(small, images);
-        string workspace = fits.File("workspace"), traces = fits.File("trace");
+        string workspace = fits.File("workspace"),
+            traces = fits.File("trace");
         // One file a thread, so that no call is cut in two by another thread's.
         SampleProcess.Outcome traced = await SampleProcess.StartProgram(
-            "strace", new Dictionary<string, string?>(), ["-ff", "-y", "-s", "4096", "-e", $"trace={Calls}", "-o", traces, "dotnet", .. fits.Command(workspace, fits.File("model.zip"), "minutes=60", "die=20")]);
+            "strace",
+            new Dictionary<string, string?>(),
+            [
+                "-ff",
+                "-y",
+                "-s",
+                "4096",
+                "-e",
+                $"trace={Calls}",
+                "-o",
+                traces,
+                "dotnet",
+                .. fits.Command(workspace, fits.File("model.zip"), "minutes=60", "die=20"),
+            ]
+        );
         Assert.Contains("Training epoch", traced.Output);
-        string[] calls = [.. Directory.GetFiles(Path.GetDirectoryName(traces)!, "trace.*").SelectMany(File.ReadLines).Where(line => line.Contains(workspace, StringComparison.Ordinal) && line.EndsWith("= 0", StringComparison.Ordinal))];
+        string[] calls =
+        [
+            .. Directory
+                .GetFiles(Path.GetDirectoryName(traces)!, "trace.*")
+                .SelectMany(File.ReadLines)
+                .Where(line => line.Contains(workspace, StringComparison.Ordinal) && line.EndsWith("= 0", StringComparison.Ordinal)),
+        ];
         int[] renames = [.. Enumerable.Range(0, calls.Length).Where(i => Renamed().IsMatch(calls[i]))];
         // One before every epoch: four of the search, and those of training that 20 steps reach.
         Assert.True(renames.Length >= 6, string.Join('\n', calls));
@@ -27,8 +51,13 @@ public sealed partial class CheckpointDurabilityTests(SmallBackbone small, Colou
             Assert.Matches(@"^fsync\(\d+<[^>]*/checkpoint\.partial>\)", calls[at - 1]);
             Assert.Matches($@"^fsync\(\d+<{Regex.Escape(workspace)}>\)", calls[at + 1]);
         });
-        Assert.Contains(calls, call => call.StartsWith("unlink", StringComparison.Ordinal) && call.Contains("/checkpoint-1.safetensors", StringComparison.Ordinal));
-        output.WriteLine($"reliability: {renames.Length} checkpoints of a traced fit: each flushed, then renamed, then the folder flushed, then the oldest removed");
+        Assert.Contains(calls, call =>
+            call.StartsWith("unlink", StringComparison.Ordinal) && call.Contains("/checkpoint-1.safetensors", StringComparison.Ordinal)
+        );
+        output.WriteLine(
+            $"reliability: {renames.Length} checkpoints of a traced fit: each flushed, then renamed, then the folder flushed, then "
+                + "the oldest removed"
+        );
     }
 
     private static async Task RequireTracing()
@@ -36,7 +65,10 @@ public sealed partial class CheckpointDurabilityTests(SmallBackbone small, Colou
         Skip.IfNot(OperatingSystem.IsLinux(), "The system's calls are traced as on Linux.");
         try
         {
-            Skip.If((await SampleProcess.StartProgram("strace", new Dictionary<string, string?>(), "-o", "/dev/null", "true")).ExitCode != 0, "This system lets no test trace a process.");
+            Skip.If(
+                (await SampleProcess.StartProgram("strace", new Dictionary<string, string?>(), "-o", "/dev/null", "true")).ExitCode != 0,
+                "This system lets no test trace a process."
+            );
         }
         catch (System.ComponentModel.Win32Exception)
         {

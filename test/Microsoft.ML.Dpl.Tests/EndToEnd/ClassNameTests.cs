@@ -26,7 +26,11 @@ public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture
     [InlineData("red", "red\r", @"'red', 'red\u000D' and cannot tell them apart")]
     [InlineData("red", "red\u00A0", @"'red', 'red\u00A0' and cannot tell them apart")]
     [InlineData("fish &amp; chips", "fish & chips", "'fish & chips', 'fish &amp; chips' and cannot tell them apart")]
-    [InlineData("zero one two three four five six seven eight nine ten", "zero one two three four five six seven eight nine eleven", "longer than CLIP's 48 tokens and alike up to there: shorten")]
+    [InlineData(
+        "zero one two three four five six seven eight nine ten",
+        "zero one two three four five six seven eight nine eleven",
+        "longer than CLIP's 48 tokens and alike up to there: shorten"
+    )]
     [InlineData("__", "red", "Of the class name '__' nothing is left")]
     [InlineData("red", "&nbsp;", "Of the class name '&nbsp;' nothing is left")]
     public void Names_that_clip_reads_alike_or_not_at_all_are_refused_before_any_image_is_read(string first, string second, string expected)
@@ -42,7 +46,10 @@ public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture
     {
         LabelledImage[] rows = Rows("red", "green", "blue");
         rows[7].Label = name;
-        Assert.Contains("Row 7 (counted from 0) has no label in column 'Label'", Assert.Throws<InvalidOperationException>(() => Fit(rows)).Message);
+        Assert.Contains(
+            "Row 7 (counted from 0) has no label in column 'Label'",
+            Assert.Throws<InvalidOperationException>(() => Fit(rows)).Message
+        );
     }
 
     [Theory]
@@ -56,7 +63,9 @@ public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture
     {
         using DplTransformer trained = Fit(Rows(names[0], names[1], names[2]));
         Assert.Equal(names.Order(StringComparer.Ordinal), trained.ClassNames);
-        Assert.DoesNotContain(_log, line => line.Contains("control characters", StringComparison.Ordinal) || line.Contains("longer than", StringComparison.Ordinal));
+        Assert.DoesNotContain(_log, line =>
+            line.Contains("control characters", StringComparison.Ordinal) || line.Contains("longer than", StringComparison.Ordinal)
+        );
         (float[] Score, string Predicted)[] before = Answers(trained);
         Assert.All(before, answer => Assert.Equal(1, answer.Score.Sum(), 1e-4));
         Assert.All(before, answer => Assert.Contains(answer.Predicted, names));
@@ -75,7 +84,9 @@ public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture
         using DplTransformer trained = Fit(Rows("bell\u0007", endless, "blue"));
         Assert.Equal(3, trained.ClassNames.Count);
         Assert.Contains(_log, line => line.Contains(@"The class name 'bell\u0007' has control characters", StringComparison.Ordinal));
-        Assert.Contains(_log, line => line.Contains($"The text of class '{endless}' is longer than CLIP's 48 tokens", StringComparison.Ordinal));
+        Assert.Contains(_log, line =>
+            line.Contains($"The text of class '{endless}' is longer than CLIP's 48 tokens", StringComparison.Ordinal)
+        );
         Assert.Contains("control characters", Assert.Throws<ArgumentException>(() => trained.WithClasses(["a", "b\u0001"])).Message);
     }
 
@@ -89,18 +100,33 @@ public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture
         Assert.Equal(tokenizer.Encode("see a {} b!", 48, out _), tokens[1]);
     }
 
-    private LabelledImage[] Rows(string red, string green, string blue)
-        => [.. _images.Train.Select(p => new LabelledImage { ImagePath = p.ImagePath, Label = p.Label switch { "red" => red, "green" => green, _ => blue } })];
+    private LabelledImage[] Rows(string red, string green, string blue) =>
+        [
+            .. _images.Train.Select(p => new LabelledImage
+            {
+                ImagePath = p.ImagePath,
+                Label = p.Label switch
+                {
+                    "red" => red,
+                    "green" => green,
+                    _ => blue,
+                },
+            }),
+        ];
 
-    private DplTransformer Fit(IReadOnlyList<LabelledImage> rows)
-        => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
-        {
-            Backbone = _small.Backbone,
-            ImageColumnName = "ImagePath",
-            Configuration = PromptConfiguration.Uniform(_small.Backbone, 1),
-            TrainingEpochs = 1,
-            BatchSize = 9,
-        }).Fit(_mlContext.Data.LoadFromEnumerable(rows));
+    private DplTransformer Fit(IReadOnlyList<LabelledImage> rows) =>
+        _mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(
+                new DplTrainer.Options
+                {
+                    Backbone = _small.Backbone,
+                    ImageColumnName = "ImagePath",
+                    Configuration = PromptConfiguration.Uniform(_small.Backbone, 1),
+                    TrainingEpochs = 1,
+                    BatchSize = 9,
+                }
+            )
+            .Fit(_mlContext.Data.LoadFromEnumerable(rows));
 
     private (float[] Score, string Predicted)[] Answers(DplTransformer transformer)
     {

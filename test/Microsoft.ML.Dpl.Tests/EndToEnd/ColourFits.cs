@@ -13,7 +13,8 @@ public abstract class ColourFits : IClassFixture<SmallBackbone>, IClassFixture<C
         MLContext.Log += (_, e) =>
         {
             Log.Enqueue(e.Message);
-            if (e.Kind == ChannelMessageKind.Warning) Warnings.Enqueue(e.Message);
+            if (e.Kind == ChannelMessageKind.Warning)
+                Warnings.Enqueue(e.Message);
         };
     }
 
@@ -32,7 +33,8 @@ public abstract class ColourFits : IClassFixture<SmallBackbone>, IClassFixture<C
 
     private protected IDataView View(IEnumerable<LabelledImage> rows) => MLContext.Data.LoadFromEnumerable(rows);
 
-    private protected float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(View(Images.Test)).GetColumn<float[]>("Score")];
+    private protected float[][] Scores(DplTransformer transformer) =>
+        [.. transformer.Transform(View(Images.Test)).GetColumn<float[]>("Score")];
 
     /// <param name="change">What is otherwise than in <see cref="Common"/>.</param>
     /// <param name="rows">Null: <see cref="ColourImages.Train"/>.</param>

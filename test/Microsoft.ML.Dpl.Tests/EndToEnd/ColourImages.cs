@@ -21,7 +21,12 @@ public sealed class LabelledImage
 /// <summary>Noisy images of plain colours as PNG files, some of each class.</summary>
 public sealed class ColourImages : IDisposable
 {
-    private static readonly (string Name, int R, int G, int B)[] Colours = [("red", 220, 30, 30), ("green", 30, 200, 40), ("blue", 40, 40, 230)];
+    private static readonly (string Name, int R, int G, int B)[] Colours =
+    [
+        ("red", 220, 30, 30),
+        ("green", 30, 200, 40),
+        ("blue", 40, 40, 230),
+    ];
 
     private readonly TemporaryFolder _folder = new();
 
@@ -49,7 +54,8 @@ public sealed class ColourImages : IDisposable
         {
             foreach (var (name, r, g, b) in Colours)
             {
-                int width = 30 + random.Next(20), height = 26 + random.Next(20);
+                int width = 30 + random.Next(20),
+                    height = 26 + random.Next(20);
                 var pixels = new byte[4 * width * height];
                 for (int p = 0; p < pixels.Length; p += 4)
                 {
@@ -57,8 +63,17 @@ public sealed class ColourImages : IDisposable
                     (pixels[p], pixels[p + 1], pixels[p + 2], pixels[p + 3]) = (Noisy(b), Noisy(g), Noisy(r), 255);
                 }
                 string path = _folder.File($"{set}-{name}-{i}.png");
-                using (MLImage image = MLImage.CreateFromPixels(width, height, MLPixelFormat.Bgra32, pixels)) image.Save(path);
-                rows.Add(new LabelledImage { ImagePath = path, ImageBytes = File.ReadAllBytes(path), Label = name, Other = i });
+                using (MLImage image = MLImage.CreateFromPixels(width, height, MLPixelFormat.Bgra32, pixels))
+                    image.Save(path);
+                rows.Add(
+                    new LabelledImage
+                    {
+                        ImagePath = path,
+                        ImageBytes = File.ReadAllBytes(path),
+                        Label = name,
+                        Other = i,
+                    }
+                );
             }
         }
         return rows;

@@ -6,7 +6,10 @@ using CrossValidated = System.Collections.Generic.IReadOnlyList<Microsoft.ML.Tra
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>An interrupted cross-validation goes on: folds that ended are taken from the workspace.</summary>
-public sealed class CrossValidationTests(SmallBackbone small, ColourImages images, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>, IDisposable
+public sealed class CrossValidationTests(SmallBackbone small, ColourImages images, ITestOutputHelper output)
+    : IClassFixture<SmallBackbone>,
+        IClassFixture<ColourImages>,
+        IDisposable
 {
     private const int Folds = 3;
 
@@ -31,7 +34,10 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourImages image
         Assert.Equal(whole.Models, last.Models);
         Assert.Equal(whole.Losses, last.Losses);
         Assert.InRange(last.Steps.Sum(), 1, whole.Steps[2] - 1);
-        output.WriteLine($"reliability: a cross-validation interrupted in its second and third fold ended in the same models and losses; the last run took {last.Steps.Sum()} of {whole.Steps.Sum()} steps");
+        output.WriteLine(
+            "reliability: a cross-validation interrupted in its second and third fold ended in the same models and losses; the last "
+                + $"run took {last.Steps.Sum()} of {whole.Steps.Sum()} steps"
+        );
 
         // What ended stays: run once more, no step is taken.
         _log.Clear();
@@ -57,14 +63,19 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourImages image
     {
         // Interrupted in the second fold: the first finds the second's checkpoint.
         Assert.Throws<Interruption>(() => Run(Workspace, Run(null, int.MaxValue).Steps[0] + 3, o => o.WorkspacePerDataSet = false));
-        string message = Assert.Throws<InvalidOperationException>(() => Run(Workspace, int.MaxValue, o => o.WorkspacePerDataSet = false)).Message;
+        string message = Assert
+            .Throws<InvalidOperationException>(() => Run(Workspace, int.MaxValue, o => o.WorkspacePerDataSet = false))
+            .Message;
         Assert.Contains("Training data (SHA-256) was", message);
         Assert.Contains("set WorkspacePerDataSet", message);
     }
 
     [Fact]
-    public void The_option_needs_a_workspace()
-        => Assert.Contains("set WorkspacePath too", Assert.Throws<ArgumentException>(() => Run(null, 1, o => o.WorkspacePerDataSet = true)).Message);
+    public void The_option_needs_a_workspace() =>
+        Assert.Contains(
+            "set WorkspacePath too",
+            Assert.Throws<ArgumentException>(() => Run(null, 1, o => o.WorkspacePerDataSet = true)).Message
+        );
 
     /// <summary>Cross-validates until so many steps were taken.</summary>
     private Outcome Run(string? workspace, int interruptAt, Action<DplTrainer.Options>? change = null)
@@ -78,18 +89,30 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourImages image
         int taken = 0;
         options.Progress = new ProgressRecorder(report =>
         {
-            if (taken > 0 && report is { Stage: DplStage.Search, Epoch: 1, Step: 1 }) steps.Add(0);
+            if (taken > 0 && report is { Stage: DplStage.Search, Epoch: 1, Step: 1 })
+                steps.Add(0);
             steps[^1]++;
-            if (++taken == interruptAt) throw new Interruption();
+            if (++taken == interruptAt)
+                throw new Interruption();
         });
         change?.Invoke(options);
-        IDataView data = mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(mlContext.Data.LoadFromEnumerable(images.Train)).Transform(mlContext.Data.LoadFromEnumerable(images.Train));
-        CrossValidated folds = mlContext.MulticlassClassification.CrossValidate(data, mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options), Folds);
-        string[] models = [.. folds.Select(fold =>
-        {
-            using var transformer = (DplTransformer)fold.Model;
-            return ResumableFit.Content(mlContext, transformer);
-        })];
+        IDataView data = mlContext
+            .Transforms.Conversion.MapValueToKey("Label")
+            .Fit(mlContext.Data.LoadFromEnumerable(images.Train))
+            .Transform(mlContext.Data.LoadFromEnumerable(images.Train));
+        CrossValidated folds = mlContext.MulticlassClassification.CrossValidate(
+            data,
+            mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options),
+            Folds
+        );
+        string[] models =
+        [
+            .. folds.Select(fold =>
+            {
+                using var transformer = (DplTransformer)fold.Model;
+                return ResumableFit.Content(mlContext, transformer);
+            }),
+        ];
         return new Outcome(models, [.. folds.Select(fold => fold.Metrics.LogLoss)], steps);
     }
 

@@ -12,7 +12,11 @@ public sealed class CultureTests(SmallBackbone small, ColourImages images) : ICl
     {
         (string content, string[] log) expected = Fit();
         var culture = (CultureInfo)CultureInfo.InvariantCulture.Clone();
-        (culture.NumberFormat.NumberDecimalSeparator, culture.NumberFormat.PercentDecimalSeparator, culture.NumberFormat.NegativeSign) = (",", ",", "\u2212");
+        (culture.NumberFormat.NumberDecimalSeparator, culture.NumberFormat.PercentDecimalSeparator, culture.NumberFormat.NegativeSign) = (
+            ",",
+            ",",
+            "\u2212"
+        );
         CultureInfo before = CultureInfo.CurrentCulture;
         CultureInfo.CurrentCulture = culture;
         try
@@ -38,15 +42,22 @@ public sealed class CultureTests(SmallBackbone small, ColourImages images) : ICl
         DplTrainer.Options options = ResumableFit.Options(small.Backbone, folder.File("workspace"));
         using (var source = new CancellationTokenSource())
         {
-            (options.CancellationToken, options.Progress) = (source.Token, new ProgressRecorder(r =>
-            {
-                if (r is { Stage: DplStage.Search, Epoch: 2, Step: 1 }) source.Cancel();
-            }));
+            (options.CancellationToken, options.Progress) = (
+                source.Token,
+                new ProgressRecorder(r =>
+                {
+                    if (r is { Stage: DplStage.Search, Epoch: 2, Step: 1 })
+                        source.Cancel();
+                })
+            );
             Assert.Throws<OperationCanceledException>(() => ResumableFit.Fit(mlContext, options, images.Train));
         }
         (options.CancellationToken, options.Progress) = (default, null);
         using DplTransformer transformer = ResumableFit.Fit(mlContext, options, images.Train);
-        string[] lines = [.. log.Where(line => line.Contains(" epoch ", StringComparison.Ordinal)).Select(line => line.Split(", learning rate")[0])];
+        string[] lines =
+        [
+            .. log.Where(line => line.Contains(" epoch ", StringComparison.Ordinal)).Select(line => line.Split(", learning rate")[0]),
+        ];
         Assert.Contains(lines, line => line.Contains("validation accuracy", StringComparison.Ordinal));
         return (ResumableFit.Content(mlContext, transformer), lines);
     }

@@ -5,7 +5,9 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>The same seed and number of threads give the same bits, in every process and whatever else draws random numbers.</summary>
 [Collection(RunsAlone.Name)]
-public sealed class DeterminismTests(SmallBackbone small, ColourImages images, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
+public sealed class DeterminismTests(SmallBackbone small, ColourImages images, ITestOutputHelper output)
+    : IClassFixture<SmallBackbone>,
+        IClassFixture<ColourImages>
 {
     private const int Processes = 3;
 
@@ -19,26 +21,33 @@ public sealed class DeterminismTests(SmallBackbone small, ColourImages images, I
         using var fits = new FitProcess(small, images, threads);
         var outcomes = new List<FitProcess.Outcome>();
         // One name, since a saved model says nothing of its file, and one after another, as the zip is replaced.
-        for (int i = 0; i < Processes; i++) outcomes.Add(await fits.Run(FitHost.NoWorkspace, fits.File("model.zip")));
+        for (int i = 0; i < Processes; i++)
+            outcomes.Add(await fits.Run(FitHost.NoWorkspace, fits.File("model.zip")));
         Assert.All(outcomes, outcome => Assert.Equal(outcomes[0], outcome));
         Assert.Equal(images.Train.Count * 3 * sizeof(float) * 2, outcomes[0].Scores.Length);
         // A workspace does not change them either.
         Assert.Equal(outcomes[0], await fits.Run(fits.File("workspace"), fits.File("model.zip")));
-        output.WriteLine($"reliability: {Processes} fits in as many processes and one with a workspace gave the same prompts, alphas, predictions and zip bytes (times of saving aside), {threads} {(threads == 1 ? "thread" : "threads")}");
+        output.WriteLine(
+            $"reliability: {Processes} fits in as many processes and one with a workspace gave the same prompts, alphas, predictions "
+                + $"and zip bytes (times of saving aside), {threads} {(threads == 1 ? "thread" : "threads")}"
+        );
     }
 
     [Fact]
     public void Global_generators_are_neither_read_nor_moved()
     {
-        string first = FitAfter(seed: 1, draws: 0), second = FitAfter(seed: 2, draws: 1000);
+        string first = FitAfter(seed: 1, draws: 0),
+            second = FitAfter(seed: 2, draws: 1000);
         Assert.Equal(first, second);
     }
 
-    /// <summary>Fits with torch's global generator in a known state and after so many draws from .NET's shared one, and checks that the former is where it was.</summary>
+    /// <summary>Fits with torch's global generator in a known state and after so many draws from .NET's shared one, and checks that the
+    /// former is where it was.</summary>
     private string FitAfter(long seed, int draws)
     {
         random.manual_seed(seed);
-        for (int i = 0; i < draws; i++) Random.Shared.Next();
+        for (int i = 0; i < draws; i++)
+            Random.Shared.Next();
         byte[] before = StateOfGlobal();
         var mlContext = new MLContext(1);
         using DplTransformer transformer = ResumableFit.Fit(mlContext, ResumableFit.Options(small.Backbone, null), images.Train);
@@ -48,7 +57,8 @@ public sealed class DeterminismTests(SmallBackbone small, ColourImages images, I
         }
         Assert.Equal(before, StateOfGlobal());
         // Were the state no more than a constant, this would show it.
-        using (rand(1)) Assert.NotEqual(before, StateOfGlobal());
+        using (rand(1))
+            Assert.NotEqual(before, StateOfGlobal());
         return ResumableFit.Content(mlContext, transformer);
     }
 

@@ -10,7 +10,13 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     /// <summary>The first epoch's rate is fixed; from the second on this one ruins every prompt in one step.</summary>
     private const double Ruinous = 1e38;
 
-    private protected override DplTrainer.Options Common => new() { Configuration = PromptConfiguration.Uniform(Small.Backbone, 2), TrainingEpochs = 4, TrainingLearningRate = Ruinous };
+    private protected override DplTrainer.Options Common =>
+        new()
+        {
+            Configuration = PromptConfiguration.Uniform(Small.Backbone, 2),
+            TrainingEpochs = 4,
+            TrainingLearningRate = Ruinous,
+        };
 
     [Fact]
     public void Training_stops_with_place_rows_cause_and_remedy()
@@ -39,12 +45,16 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     [Fact]
     public void The_prompts_of_the_last_good_epoch_can_be_returned_and_the_zip_says_so()
     {
-        using DplTransformer diverged = Fit(o => o.OnDivergence = DplDivergence.ReturnBest), good = Fit(o => o.TrainingEpochs = 1);
+        using DplTransformer diverged = Fit(o => o.OnDivergence = DplDivergence.ReturnBest),
+            good = Fit(o => o.TrainingEpochs = 1);
         Assert.True(diverged.HasDiverged);
         Assert.False(diverged.WasCancelled);
         Assert.False(good.HasDiverged);
         Assert.Equal(Scores(good), Scores(diverged));
-        Assert.Contains(Log, line => line.Contains("TrainingLearningRate is 1e+38", StringComparison.Ordinal) && line.Contains("The prompts after 1 of 4 epochs are returned", StringComparison.Ordinal));
+        Assert.Contains(Log, line =>
+            line.Contains("TrainingLearningRate is 1e+38", StringComparison.Ordinal)
+            && line.Contains("The prompts after 1 of 4 epochs are returned", StringComparison.Ordinal)
+        );
         using var stream = new MemoryStream();
         MLContext.Model.Save(diverged, View(Images.Test).Schema, stream);
         stream.Position = 0;
@@ -57,7 +67,9 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     public void With_validation_rows_the_best_validated_prompts_are_returned()
     {
         var reports = new ProgressRecorder();
-        using DplTransformer diverged = Fit(o => (o.OnDivergence, o.ValidationRowsPerClass, o.Progress) = (DplDivergence.ReturnBest, 2, reports));
+        using DplTransformer diverged = Fit(o =>
+            (o.OnDivergence, o.ValidationRowsPerClass, o.Progress) = (DplDivergence.ReturnBest, 2, reports)
+        );
         using DplTransformer good = Fit(o => (o.TrainingEpochs, o.ValidationRowsPerClass) = (1, 2));
         Assert.True(diverged.HasDiverged);
         Assert.Equal(reports.Seen.Max(r => r.ValidationAccuracy), diverged.ValidationAccuracy);
@@ -78,11 +90,13 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         });
         Assert.True(diverged.HasDiverged);
         Assert.All(Scores(diverged), row => Assert.Equal(1, row.Sum(), 1e-4));
-        var validated = Assert.Throws<DplDivergedException>(() => Fit(o =>
-        {
-            OneStep(o);
-            o.ValidationSet = View(Images.Test);
-        }));
+        var validated = Assert.Throws<DplDivergedException>(() =>
+            Fit(o =>
+            {
+                OneStep(o);
+                o.ValidationSet = View(Images.Test);
+            })
+        );
         Assert.Contains("validation loss became", validated.Message);
         Assert.Contains($"validation rows {validated.Rows[0]} ('{Images.Test[(int)validated.Rows[0]].ImagePath}')", validated.Message);
         Assert.True(validated.IsInValidationSet);
@@ -91,7 +105,9 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     [Fact]
     public void The_search_returns_the_choice_of_its_last_good_epoch()
     {
-        void Search(DplTrainer.Options o) => (o.Configuration, o.CandidateLengths, o.SearchEpochs, o.SearchLearningRate, o.TrainingLearningRate, o.ValidationRowsPerClass) = (null, [0, 1, 3], 4, Ruinous, 0.02, 2);
+        void Search(DplTrainer.Options o) =>
+            (o.Configuration, o.CandidateLengths, o.SearchEpochs, o.SearchLearningRate, o.TrainingLearningRate, o.ValidationRowsPerClass) =
+                (null, [0, 1, 3], 4, Ruinous, 0.02, 2);
         var e = Assert.Throws<DplDivergedException>(() => Fit(Search));
         Assert.Equal((DplStage.Search, 2), (e.Stage, e.Epoch));
         Assert.Contains("SearchLearningRate is 1e+38", e.Message);
@@ -112,7 +128,8 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
             (o.OnCancel, o.CancellationToken) = (DplCancellation.ReturnBest, source.Token);
             o.Progress = new ProgressRecorder(r =>
             {
-                if (r.EndedEpoch is not null) source.Cancel();
+                if (r.EndedEpoch is not null)
+                    source.Cancel();
             });
         });
         Assert.True(diverged.HasDiverged);
@@ -124,7 +141,8 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     [Fact]
     public void Where_no_epoch_of_training_is_left_the_searchs_prompts_are_returned()
     {
-        void Distilled(DplTrainer.Options o) => (o.Configuration, o.CandidateLengths, o.SearchEpochs, o.DistillationWeight) = (null, [0, 1], 1, 3e38);
+        void Distilled(DplTrainer.Options o) =>
+            (o.Configuration, o.CandidateLengths, o.SearchEpochs, o.DistillationWeight) = (null, [0, 1], 1, 3e38);
         var e = Assert.Throws<DplDivergedException>(() => Fit(Distilled));
         Assert.Equal((DplStage.Training, 1, 1), (e.Stage, e.Epoch, e.Step));
         Assert.Contains("DistillationWeight, which is 3e+38", e.Message);
@@ -161,14 +179,23 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         Assert.Empty(Directory.GetFiles(workspace, "checkpoint-*"));
     }
 
-    /// <summary>The good values lie in the checkpoint where it was written within an epoch, and are computed again from one before it.</summary>
+    /// <summary>The good values lie in the checkpoint where it was written within an epoch, and are computed again from one before
+    /// it.</summary>
     [Theory]
     [InlineData(60)]
     [InlineData(1e-9)]
     public void With_a_workspace_the_searchs_last_good_epoch_is_kept_too(double minutes)
     {
         using var folder = new TemporaryFolder();
-        void Search(DplTrainer.Options o) => (o.Configuration, o.CandidateLengths, o.SearchEpochs, o.SearchLearningRate, o.ValidationRowsPerClass, o.BatchSize) = (null, [0, 1, 3], 4, Ruinous, 2, 4);
+        void Search(DplTrainer.Options o) =>
+            (o.Configuration, o.CandidateLengths, o.SearchEpochs, o.SearchLearningRate, o.ValidationRowsPerClass, o.BatchSize) = (
+                null,
+                [0, 1, 3],
+                4,
+                Ruinous,
+                2,
+                4
+            );
         void Kept(DplTrainer.Options o)
         {
             Search(o);
@@ -196,8 +223,24 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     [Fact]
     public void A_row_that_outweighs_all_others_is_the_cause_that_is_named()
     {
-        LabelledImage[] rows = [.. Enumerable.Repeat(Images.Train, 4).SelectMany(p => p).Select((p, i) => new LabelledImage { ImagePath = p.ImagePath, Label = p.Label, Weight = i == 5 ? 1e6f : 1 })];
-        var e = Assert.Throws<DplDivergedException>(() => Fit(o => (o.ExampleWeightColumnName, o.BatchSize) = ("Weight", rows.Length), rows));
+        LabelledImage[] rows =
+        [
+            .. Enumerable
+                .Repeat(Images.Train, 4)
+                .SelectMany(p => p)
+                .Select(
+                    (p, i) =>
+                        new LabelledImage
+                        {
+                            ImagePath = p.ImagePath,
+                            Label = p.Label,
+                            Weight = i == 5 ? 1e6f : 1,
+                        }
+                ),
+        ];
+        var e = Assert.Throws<DplDivergedException>(() =>
+            Fit(o => (o.ExampleWeightColumnName, o.BatchSize) = ("Weight", rows.Length), rows)
+        );
         Assert.Contains("The likely cause is a weight: one of these rows counts 72 times", e.Message);
         Assert.Contains("and 64 more", e.Message);
     }
@@ -205,7 +248,11 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     [Fact]
     public void Weights_that_no_float_can_hold_side_by_side_are_refused()
     {
-        string message = Assert.Throws<InvalidOperationException>(() => Fit(o => o.ClassWeights = new Dictionary<string, double> { ["red"] = 1e300, ["blue"] = 1e-300 })).Message;
+        string message = Assert
+            .Throws<InvalidOperationException>(() =>
+                Fit(o => o.ClassWeights = new Dictionary<string, double> { ["red"] = 1e300, ["blue"] = 1e-300 })
+            )
+            .Message;
         Assert.Contains("from 1e-300 to 1e+300", message);
     }
 
@@ -213,18 +260,30 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     public void A_clip_that_gives_no_numbers_is_named_instead_of_the_learning_rate()
     {
         using var folder = new TemporaryFolder();
-        ClipBackbone overflowing = Changed(folder, "vision_model.encoder.layers.0.mlp.fc1.weight", values => values / values.abs().max() * 1e38);
+        ClipBackbone overflowing = Changed(folder, "vision_model.encoder.layers.0.mlp.fc1.weight", values =>
+            values / values.abs().max() * 1e38
+        );
         var e = Assert.Throws<DplDivergedException>(() => Fit(o => o.Backbone = overflowing));
         Assert.Equal((1, 1), (e.Epoch, e.Step));
         Assert.Contains("No step had been taken, so it is not the learning rate", e.Message);
         Assert.DoesNotContain("OnDivergence", e.Message);
         Assert.Throws<DplDivergedException>(() => Fit(o => (o.Backbone, o.OnDivergence) = (overflowing, DplDivergence.ReturnBest)));
-        Assert.Throws<DplDivergedException>(() => Fit(o => (o.Backbone, o.Configuration, o.ValidationRowsPerClass) = (overflowing, PromptConfiguration.ZeroShot(overflowing), 1)));
+        Assert.Throws<DplDivergedException>(() =>
+            Fit(o => (o.Backbone, o.Configuration, o.ValidationRowsPerClass) = (overflowing, PromptConfiguration.ZeroShot(overflowing), 1))
+        );
     }
 
     [Theory]
-    [InlineData("text_model.encoder.layers.1.self_attn.q_proj.weight", float.NaN, "1 values that are not numbers (NaN) and 0 that are infinite, of ")]
-    [InlineData("vision_model.encoder.layers.0.mlp.fc1.bias", float.NegativeInfinity, "0 values that are not numbers (NaN) and 1 that are infinite, of ")]
+    [InlineData(
+        "text_model.encoder.layers.1.self_attn.q_proj.weight",
+        float.NaN,
+        "1 values that are not numbers (NaN) and 0 that are infinite, of "
+    )]
+    [InlineData(
+        "vision_model.encoder.layers.0.mlp.fc1.bias",
+        float.NegativeInfinity,
+        "0 values that are not numbers (NaN) and 1 that are infinite, of "
+    )]
     [InlineData("visual_projection.weight", float.PositiveInfinity, "half precision")]
     public void Weights_that_are_no_numbers_are_refused_by_name_before_any_image_is_read(string tensor, float value, string expected)
     {
@@ -242,15 +301,22 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     }
 
     [Fact]
-    public void An_unknown_choice_is_refused_by_name()
-        => Assert.Contains("OnDivergence is 7", Assert.Throws<ArgumentOutOfRangeException>(() => Fit(o => o.OnDivergence = (DplDivergence)7)).Message);
+    public void An_unknown_choice_is_refused_by_name() =>
+        Assert.Contains(
+            "OnDivergence is 7",
+            Assert.Throws<ArgumentOutOfRangeException>(() => Fit(o => o.OnDivergence = (DplDivergence)7)).Message
+        );
 
     /// <summary>The small CLIP with one tensor changed.</summary>
     private ClipBackbone Changed(TemporaryFolder folder, string tensor, Func<torch.Tensor, torch.Tensor> change)
     {
-        foreach (string path in Directory.GetFiles(Small.Folder)) folder.Copy(path);
+        foreach (string path in Directory.GetFiles(Small.Folder))
+            folder.Copy(path);
         string weights = folder.File("model.safetensors");
-        using (torch.NewDisposeScope()) SafetensorsBytes.Rewrite(Path.Combine(Small.Folder, "model.safetensors"), weights, (name, values) => name == tensor ? change(values) : values);
+        using (torch.NewDisposeScope())
+            SafetensorsBytes.Rewrite(Path.Combine(Small.Folder, "model.safetensors"), weights, (name, values) =>
+                name == tensor ? change(values) : values
+            );
         return ClipBackbone.Open(folder.FullPath);
     }
 }

@@ -10,10 +10,14 @@ public sealed class EarlyStoppingTests(SmallBackbone small, ColourImages images)
     [Fact]
     public void A_decided_search_ends_and_keeps_the_schedule_of_all_epochs()
     {
-        using DplTransformer whole = Fit(_ => { }), stopped = Fit(o => (o.SearchPatience, o.SearchMargin) = (1, 0));
+        using DplTransformer whole = Fit(_ => { }),
+            stopped = Fit(o => (o.SearchPatience, o.SearchMargin) = (1, 0));
         int epochs = stopped.Search!.Epochs.Count;
         Assert.InRange(epochs, 2, whole.Search!.Epochs.Count - 1);
-        Assert.Equal(whole.Search.Epochs.Take(epochs).Select(e => (e.LearningRate, e.TrainLoss, e.ValidationLoss)), stopped.Search.Epochs.Select(e => (e.LearningRate, e.TrainLoss, e.ValidationLoss)));
+        Assert.Equal(
+            whole.Search.Epochs.Take(epochs).Select(e => (e.LearningRate, e.TrainLoss, e.ValidationLoss)),
+            stopped.Search.Epochs.Select(e => (e.LearningRate, e.TrainLoss, e.ValidationLoss))
+        );
         Assert.False(stopped.WasCancelled);
     }
 
@@ -33,7 +37,8 @@ public sealed class EarlyStoppingTests(SmallBackbone small, ColourImages images)
         _mlContext.Log += (_, e) => log.Enqueue(e.Message);
         using (Fit(o => o.Progress = whole)) { }
         using DplTransformer stopped = Fit(o => (o.TrainingPatience, o.Progress) = (2, reports));
-        double[] all = Accuracies(whole), seen = Accuracies(reports);
+        double[] all = Accuracies(whole),
+            seen = Accuracies(reports);
         Assert.Equal(all.Take(seen.Length), seen);
         int best = seen.ToList().IndexOf(seen.Max());
         Assert.Equal(best + 2, seen.Length - 1);
@@ -45,7 +50,11 @@ public sealed class EarlyStoppingTests(SmallBackbone small, ColourImages images)
     [Fact]
     public void Patience_without_validation_rows_is_refused()
     {
-        string message = Assert.Throws<ArgumentException>(() => Fit(o => (o.TrainingPatience, o.Configuration) = (1, PromptConfiguration.Uniform(small.Backbone, 1)))).Message;
+        string message = Assert
+            .Throws<ArgumentException>(() =>
+                Fit(o => (o.TrainingPatience, o.Configuration) = (1, PromptConfiguration.Uniform(small.Backbone, 1)))
+            )
+            .Message;
         Assert.Contains("ValidationSet", message);
     }
 
@@ -53,8 +62,19 @@ public sealed class EarlyStoppingTests(SmallBackbone small, ColourImages images)
 
     private DplTransformer Fit(Action<DplTrainer.Options> change)
     {
-        var options = new DplTrainer.Options { Backbone = small.Backbone, ImageColumnName = "ImagePath", CandidateLengths = [0, 2], BatchSize = 6, SearchEpochs = 6, TrainingEpochs = 12, AlphaLearningRate = 0.05 };
+        var options = new DplTrainer.Options
+        {
+            Backbone = small.Backbone,
+            ImageColumnName = "ImagePath",
+            CandidateLengths = [0, 2],
+            BatchSize = 6,
+            SearchEpochs = 6,
+            TrainingEpochs = 12,
+            AlphaLearningRate = 0.05,
+        };
         change(options);
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
+        return _mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+            .Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
     }
 }

@@ -11,7 +11,8 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourImages images)
     [Fact]
     public void A_row_of_weight_zero_counts_as_if_it_were_not_there()
     {
-        using DplTransformer weighted = Fit(Weighted((i, _) => i is 2 or 7 ? 0 : 1)), without = Fit([.. images.Train.Where((_, i) => i is not (2 or 7))]);
+        using DplTransformer weighted = Fit(Weighted((i, _) => i is 2 or 7 ? 0 : 1)),
+            without = Fit([.. images.Train.Where((_, i) => i is not (2 or 7))]);
         Assert.Equal(Alphas(without), Alphas(weighted));
         Assert.Equal(Scores(without), Scores(weighted));
     }
@@ -19,8 +20,10 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourImages images)
     [Fact]
     public void Only_the_proportions_of_weights_matter()
     {
-        using DplTransformer none = Fit(images.Train, o => o.ExampleWeightColumnName = null), alike = Fit(Weighted((_, _) => 3));
-        using DplTransformer mixed = Fit(Weighted((i, _) => 1 + i % 2)), doubled = Fit(Weighted((i, _) => 2 * (1 + i % 2)));
+        using DplTransformer none = Fit(images.Train, o => o.ExampleWeightColumnName = null),
+            alike = Fit(Weighted((_, _) => 3));
+        using DplTransformer mixed = Fit(Weighted((i, _) => 1 + i % 2)),
+            doubled = Fit(Weighted((i, _) => 2 * (1 + i % 2)));
         Assert.Equal(Scores(none), Scores(alike));
         Assert.Equal(Scores(mixed), Scores(doubled));
         Assert.NotEqual(Scores(none), Scores(mixed));
@@ -47,8 +50,11 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourImages images)
     public void Validation_rows_use_their_weights_in_the_search_where_they_have_any()
     {
         IDataView Set(Func<int, LabelledImage, float> weight) => _mlContext.Data.LoadFromEnumerable(Weighted(weight, images.Test));
-        using DplTransformer alike = Fit(images.Train, o => o.ValidationSet = Set((_, _) => 1)), weighted = Fit(images.Train, o => o.ValidationSet = Set((i, _) => 1 + 9 * (i % 2)));
-        using DplTransformer lacking = Fit(images.Train, o => o.ValidationSet = _mlContext.Transforms.DropColumns("Weight").Fit(Set((_, _) => 5)).Transform(Set((_, _) => 5)));
+        using DplTransformer alike = Fit(images.Train, o => o.ValidationSet = Set((_, _) => 1)),
+            weighted = Fit(images.Train, o => o.ValidationSet = Set((i, _) => 1 + 9 * (i % 2)));
+        using DplTransformer lacking = Fit(images.Train, o =>
+            o.ValidationSet = _mlContext.Transforms.DropColumns("Weight").Fit(Set((_, _) => 5)).Transform(Set((_, _) => 5))
+        );
         Assert.Equal(Alphas(alike), Alphas(lacking));
         Assert.NotEqual(Alphas(alike), Alphas(weighted));
     }
@@ -62,14 +68,19 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourImages images)
         string message = Assert.Throws<InvalidOperationException>(() => Fit(Weighted((i, _) => i == 4 ? weight : 1))).Message;
         Assert.Contains("Row 4", message);
         Assert.Contains($"is {written}", message);
-        string validation = Assert.Throws<InvalidOperationException>(
-            () => Fit(images.Train, o => o.ValidationSet = _mlContext.Data.LoadFromEnumerable(Weighted((i, _) => i == 3 ? weight : 1, images.Test)))).Message;
+        string validation = Assert
+            .Throws<InvalidOperationException>(() =>
+                Fit(images.Train, o =>
+                    o.ValidationSet = _mlContext.Data.LoadFromEnumerable(Weighted((i, _) => i == 3 ? weight : 1, images.Test))
+                )
+            )
+            .Message;
         Assert.Contains("Row 3", validation);
     }
 
     [Fact]
-    public void Weights_that_are_all_zero_are_refused()
-        => Assert.Contains("0 in all rows", Assert.Throws<InvalidOperationException>(() => Fit(Weighted((_, _) => 0))).Message);
+    public void Weights_that_are_all_zero_are_refused() =>
+        Assert.Contains("0 in all rows", Assert.Throws<InvalidOperationException>(() => Fit(Weighted((_, _) => 0))).Message);
 
     [Theory]
     [InlineData("Nowhere", "no weight column")]
@@ -90,17 +101,32 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourImages images)
     [Fact]
     public void The_short_form_takes_the_column_too()
     {
-        DplTrainer trainer = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(small.Backbone, imageColumnName: "ImagePath", exampleWeightColumnName: "Nowhere");
+        DplTrainer trainer = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(
+            small.Backbone,
+            imageColumnName: "ImagePath",
+            exampleWeightColumnName: "Nowhere"
+        );
         SchemaShape schema = MLNetInternals.ShapeOf(_mlContext.Data.LoadFromEnumerable(images.Train).Schema);
         Assert.Contains("Nowhere", Assert.Throws<ArgumentOutOfRangeException>(() => trainer.GetOutputSchema(schema)).Message);
     }
 
-    private static List<LabelledImage> Weighted(Func<int, LabelledImage, float> weight, IReadOnlyList<LabelledImage> rows)
-        => [.. rows.Select((row, i) => new LabelledImage { ImagePath = row.ImagePath, Label = row.Label, Weight = weight(i, row) })];
+    private static List<LabelledImage> Weighted(Func<int, LabelledImage, float> weight, IReadOnlyList<LabelledImage> rows) =>
+        [
+            .. rows.Select(
+                (row, i) =>
+                    new LabelledImage
+                    {
+                        ImagePath = row.ImagePath,
+                        Label = row.Label,
+                        Weight = weight(i, row),
+                    }
+            ),
+        ];
 
     private List<LabelledImage> Weighted(Func<int, LabelledImage, float> weight) => Weighted(weight, images.Train);
 
-    private DplTransformer Fit(IReadOnlyList<LabelledImage> rows, Action<DplTrainer.Options>? change = null) => Trainer(change).Fit(_mlContext.Data.LoadFromEnumerable(rows));
+    private DplTransformer Fit(IReadOnlyList<LabelledImage> rows, Action<DplTrainer.Options>? change = null) =>
+        Trainer(change).Fit(_mlContext.Data.LoadFromEnumerable(rows));
 
     private DplTrainer Trainer(Action<DplTrainer.Options>? change)
     {
@@ -114,11 +140,14 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourImages images)
             TrainingEpochs = 2,
         };
         change?.Invoke(options);
-        if (options.ValidationSet is null && options.Configuration is null) options.ValidationRowsPerClass = 2;
+        if (options.ValidationSet is null && options.Configuration is null)
+            options.ValidationRowsPerClass = 2;
         return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
     }
 
-    private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(images.Test)).GetColumn<float[]>("Score")];
+    private float[][] Scores(DplTransformer transformer) =>
+        [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(images.Test)).GetColumn<float[]>("Score")];
 
-    private static float[] Alphas(DplTransformer transformer) => [.. transformer.Search!.Epochs.SelectMany(e => e.TextAlphas.Concat(e.ImageAlphas)).SelectMany(layer => layer)];
+    private static float[] Alphas(DplTransformer transformer) =>
+        [.. transformer.Search!.Epochs.SelectMany(e => e.TextAlphas.Concat(e.ImageAlphas)).SelectMany(layer => layer)];
 }

@@ -13,11 +13,14 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
 
     private DplTransformer Transformer => colours.Transformer;
 
-    /// <summary>The same object in all four corners: by chance the cells under it would be above the others' mean in half of the images.</summary>
+    /// <summary>The same object in all four corners: by chance the cells under it would be above the others' mean in half of the
+    /// images.</summary>
     [Fact]
     public void Relevance_follows_the_object()
     {
-        int above = 0, highest = 0, all = 0;
+        int above = 0,
+            highest = 0,
+            all = 0;
         foreach (Scene scene in Scenes())
         {
             using MLImage image = Paint(scene);
@@ -25,8 +28,10 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
             bool[] covered = [.. Enumerable.Range(0, explanation.Relevance.Count).Select(cell => Covers(scene, explanation, cell))];
             double Mean(bool on) => explanation.Relevance.Where((_, cell) => covered[cell] == on).Average();
             all++;
-            if (Mean(true) > Mean(false)) above++;
-            if (covered[explanation.Relevance.ToList().IndexOf(1)]) highest++;
+            if (Mean(true) > Mean(false))
+                above++;
+            if (covered[explanation.Relevance.ToList().IndexOf(1)])
+                highest++;
         }
         // 80 fair coins show 60 heads once in a hundred thousand times; the object covers a fifth of the cells.
         Assert.Equal(80, all);
@@ -37,7 +42,8 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
     public void Values_are_in_range_and_equal_bits_come_again()
     {
         using MLImage image = Paint(Scenes().First());
-        ClassExplanation first = Transformer.Explain(image), second = Transformer.Explain(image);
+        ClassExplanation first = Transformer.Explain(image),
+            second = Transformer.Explain(image);
         Assert.Equal((6, 6, 36), (first.Rows, first.Columns, first.Relevance.Count));
         Assert.Equal((0, 1), (first.Relevance.Min(), first.Relevance.Max()));
         Assert.Equal(new RectangleF(0, 0, Side, Side), first.SeenPart);
@@ -86,22 +92,28 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
     {
         var pixels = new byte[4 * width * height];
         Array.Fill(pixels, (byte)255);
-        for (int p = 0; p < pixels.Length; p += 4) pixels[p] = (byte)(p / 4 % width);
+        for (int p = 0; p < pixels.Length; p += 4)
+            pixels[p] = (byte)(p / 4 % width);
         using MLImage image = MLImage.CreateFromPixels(width, height, MLPixelFormat.Bgra32, pixels);
         image.Tag = "here";
         ClassExplanation explanation = Transformer.Explain(image);
         Assert.Equal(new RectangleF(x, y, across, down), explanation.SeenPart);
-        using MLImage drawn = explanation.Draw(image, 1), half = explanation.Draw(image), none = explanation.Draw(image, 0);
+        using MLImage drawn = explanation.Draw(image, 1),
+            half = explanation.Draw(image),
+            none = explanation.Draw(image, 0);
         Assert.Equal(pixels, image.Pixels.ToArray());
         Assert.Equal(pixels, none.Pixels.ToArray());
         Assert.Equal((width, height, MLPixelFormat.Bgra32, "here"), (drawn.Width, drawn.Height, drawn.PixelFormat, drawn.Tag));
         for (int p = 0; p < width * height; p++)
         {
             bool inside = explanation.SeenPart.Contains(p % width, p / width);
-            ReadOnlySpan<byte> before = pixels.AsSpan(4 * p, 4), all = drawn.Pixels.Slice(4 * p, 4), some = half.Pixels.Slice(4 * p, 4);
+            ReadOnlySpan<byte> before = pixels.AsSpan(4 * p, 4),
+                all = drawn.Pixels.Slice(4 * p, 4),
+                some = half.Pixels.Slice(4 * p, 4);
             // No colour of the map is as red as white.
             Assert.Equal(inside, all[2] != before[2] && all[1] != before[1]);
-            for (int channel = 0; channel < 4; channel++) Assert.InRange(some[channel], (before[channel] + all[channel]) / 2 - 1, (before[channel] + all[channel]) / 2 + 1);
+            for (int channel = 0; channel < 4; channel++)
+                Assert.InRange(some[channel], (before[channel] + all[channel]) / 2 - 1, (before[channel] + all[channel]) / 2 + 1);
         }
     }
 
@@ -112,22 +124,36 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
         ClassExplanation explanation = Transformer.Explain(image);
         using MLImage other = MLImage.CreateFromPixels(2, 1, MLPixelFormat.Rgba32, new byte[8]);
         Assert.Contains("2 × 1", Assert.Throws<ArgumentException>(() => explanation.Draw(other)).Message);
-        foreach (double opacity in new[] { -0.1, 1.1, double.NaN }) Assert.Throws<ArgumentOutOfRangeException>(() => explanation.Draw(image, opacity));
+        foreach (double opacity in new[] { -0.1, 1.1, double.NaN })
+            Assert.Throws<ArgumentOutOfRangeException>(() => explanation.Draw(image, opacity));
     }
 
     private static IEnumerable<Scene> Scenes()
     {
         for (int i = 0; i < 20; i++)
             foreach (float x in new[] { 0.27f, 0.73f })
-                foreach (float y in new[] { 0.27f, 0.73f })
-                    yield return new Scene(
-                        Shape: i % 6, Colour: i % 7, Texture: 0, Size: 1, Background: i % 2 == 0 ? 9 : 8, Light: 1, BackgroundKind: BackgroundKind.Plain,
-                        Radius: 0.25f, CentreX: x, CentreY: y, Rotation: 0, Stretch: 1, Variation: i);
+            foreach (float y in new[] { 0.27f, 0.73f })
+                yield return new Scene(
+                    Shape: i % 6,
+                    Colour: i % 7,
+                    Texture: 0,
+                    Size: 1,
+                    Background: i % 2 == 0 ? 9 : 8,
+                    Light: 1,
+                    BackgroundKind: BackgroundKind.Plain,
+                    Radius: 0.25f,
+                    CentreX: x,
+                    CentreY: y,
+                    Rotation: 0,
+                    Stretch: 1,
+                    Variation: i
+                );
     }
 
     private static bool Covers(Scene scene, ClassExplanation explanation, int cell)
     {
-        double x = (cell % explanation.Columns + 0.5) / explanation.Columns - scene.CentreX, y = (cell / explanation.Columns + 0.5) / explanation.Rows - scene.CentreY;
+        double x = (cell % explanation.Columns + 0.5) / explanation.Columns - scene.CentreX,
+            y = (cell / explanation.Columns + 0.5) / explanation.Rows - scene.CentreY;
         return x * x + y * y <= scene.Radius * scene.Radius;
     }
 
@@ -137,7 +163,13 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
         var planes = new byte[painter.Length];
         painter.Paint(scene, planes);
         var pixels = new byte[4 * Side * Side];
-        for (int p = 0; p < Side * Side; p++) (pixels[4 * p], pixels[4 * p + 1], pixels[4 * p + 2], pixels[4 * p + 3]) = (planes[p], planes[Side * Side + p], planes[2 * Side * Side + p], 255);
+        for (int p = 0; p < Side * Side; p++)
+            (pixels[4 * p], pixels[4 * p + 1], pixels[4 * p + 2], pixels[4 * p + 3]) = (
+                planes[p],
+                planes[Side * Side + p],
+                planes[2 * Side * Side + p],
+                255
+            );
         return MLImage.CreateFromPixels(Side, Side, MLPixelFormat.Rgba32, pixels);
     }
 
@@ -147,13 +179,17 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
         public Colours()
         {
             var mlContext = new MLContext(1);
-            Transformer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
-            {
-                Backbone = ClipBackbone.Tiny,
-                ImageColumnName = "Path",
-                Template = Caption.Plain(colour: 0).Replace(Words.Colours[0][0], "{}", StringComparison.Ordinal),
-                Configuration = PromptConfiguration.ZeroShot(ClipBackbone.Tiny),
-            }).Fit(mlContext.Data.LoadFromEnumerable(Words.Colours.Select(names => new Row { Label = names[0] })));
+            Transformer = mlContext
+                .MulticlassClassification.Trainers.DifferentiablePromptLearning(
+                    new DplTrainer.Options
+                    {
+                        Backbone = ClipBackbone.Tiny,
+                        ImageColumnName = "Path",
+                        Template = Caption.Plain(colour: 0).Replace(Words.Colours[0][0], "{}", StringComparison.Ordinal),
+                        Configuration = PromptConfiguration.ZeroShot(ClipBackbone.Tiny),
+                    }
+                )
+                .Fit(mlContext.Data.LoadFromEnumerable(Words.Colours.Select(names => new Row { Label = names[0] })));
         }
 
         public DplTransformer Transformer { get; }
@@ -163,7 +199,10 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
             using var folder = new TemporaryFolder();
             string path = folder.File("image.png");
             image.Save(path);
-            return Transformer.Transform(new MLContext().Data.LoadFromEnumerable([new Row { Path = path }])).GetColumn<float[]>("Score").Single();
+            return Transformer
+                .Transform(new MLContext().Data.LoadFromEnumerable([new Row { Path = path }]))
+                .GetColumn<float[]>("Score")
+                .Single();
         }
 
         public void Dispose() => Transformer.Dispose();

@@ -3,7 +3,13 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 /// <summary>Fits that run but are hardly what was meant say so in the log, and others say nothing.</summary>
 public sealed class FitAdviceTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
-    private protected override DplTrainer.Options Common => new() { CandidateLengths = [0, 1], SearchEpochs = 3, TrainingEpochs = 3 };
+    private protected override DplTrainer.Options Common =>
+        new()
+        {
+            CandidateLengths = [0, 1],
+            SearchEpochs = 3,
+            TrainingEpochs = 3,
+        };
 
     [Fact]
     public void An_ordinary_fit_is_not_warned_of()
@@ -18,7 +24,9 @@ public sealed class FitAdviceTests(SmallBackbone small, ColourImages images) : C
     public void A_single_epoch_is_all_warm_up()
     {
         Fit(o => (o.SearchEpochs, o.TrainingEpochs) = (1, 1)).Dispose();
-        Assert.Single(Warnings, line => line.Contains("SearchEpochs is 1, and the first epoch is a warm-up at a learning rate of 1e-05", StringComparison.Ordinal));
+        Assert.Single(Warnings, line =>
+            line.Contains("SearchEpochs is 1, and the first epoch is a warm-up at a learning rate of 1e-05", StringComparison.Ordinal)
+        );
         Assert.Single(Warnings, line => line.Contains("TrainingEpochs is 1", StringComparison.Ordinal));
     }
 
@@ -26,8 +34,14 @@ public sealed class FitAdviceTests(SmallBackbone small, ColourImages images) : C
     public void A_patience_that_cannot_end_anything_is_told()
     {
         Fit(o => (o.SearchPatience, o.TrainingPatience) = (3, 2)).Dispose();
-        Assert.Contains("SearchPatience is 3, which cannot end 3 epochs early: lower it, or set SearchEpochs to 5 or more", Assert.Single(Warnings, line => line.Contains("SearchPatience", StringComparison.Ordinal)));
-        Assert.Contains("TrainingPatience is 2, which cannot end 3 epochs early", Assert.Single(Warnings, line => line.Contains("TrainingPatience", StringComparison.Ordinal)));
+        Assert.Contains(
+            "SearchPatience is 3, which cannot end 3 epochs early: lower it, or set SearchEpochs to 5 or more",
+            Assert.Single(Warnings, line => line.Contains("SearchPatience", StringComparison.Ordinal))
+        );
+        Assert.Contains(
+            "TrainingPatience is 2, which cannot end 3 epochs early",
+            Assert.Single(Warnings, line => line.Contains("TrainingPatience", StringComparison.Ordinal))
+        );
         Fit(o => (o.SearchPatience, o.TrainingPatience) = (1, 1)).Dispose();
         Assert.Equal(2, Warnings.Count);
     }
@@ -36,29 +50,55 @@ public sealed class FitAdviceTests(SmallBackbone small, ColourImages images) : C
     public void A_class_that_outweighs_the_others_is_named_unless_weights_balance_it()
     {
         LabelledImage[] red = [.. Images.Train.Where(p => p.Label == "red")];
-        LabelledImage[] rows = [.. Enumerable.Repeat(red, 7).SelectMany(p => p).Select(Fresh), .. Images.Train.Where(p => p.Label != "red" && p.Other < 2)];
-        void Given(DplTrainer.Options o) => (o.Configuration, o.ImageColumnName, o.BatchSize) = (PromptConfiguration.Uniform(Small.Backbone, 1), "ImageBytes", 23);
+        LabelledImage[] rows =
+        [
+            .. Enumerable.Repeat(red, 7).SelectMany(p => p).Select(Fresh),
+            .. Images.Train.Where(p => p.Label != "red" && p.Other < 2),
+        ];
+        void Given(DplTrainer.Options o) =>
+            (o.Configuration, o.ImageColumnName, o.BatchSize) = (PromptConfiguration.Uniform(Small.Backbone, 1), "ImageBytes", 23);
         Fit(Given, rows).Dispose();
-        Assert.Contains("Class 'red' makes up 91 % of the training rows, and the other classes' rows hardly count: set ClassWeights to Balanced", Assert.Single(Warnings));
+        Assert.Contains(
+            "Class 'red' makes up 91 % of the training rows, and the other classes' rows hardly count: set ClassWeights to Balanced",
+            Assert.Single(Warnings)
+        );
         Fit(
-            o =>
-            {
-                Given(o);
-                o.ClassWeights = DplClassWeights.Balanced;
-            },
-            rows).Dispose();
+                o =>
+                {
+                    Given(o);
+                    o.ClassWeights = DplClassWeights.Balanced;
+                },
+                rows
+            )
+            .Dispose();
         Assert.Single(Warnings);
     }
 
     [Fact]
     public void Files_that_are_trained_on_and_validated_on_are_told()
     {
-        Fit(o => (o.Configuration, o.ValidationSet) = (PromptConfiguration.Uniform(Small.Backbone, 1), View([.. Images.Test, Images.Train[2], Images.Train[5]]))).Dispose();
-        Assert.Contains($"Training data and validation set share files: 2 of 17 validation images are trained on too (the first: row 15 ('{Images.Train[2].ImagePath}'))", Assert.Single(Warnings));
+        Fit(o =>
+                (o.Configuration, o.ValidationSet) = (
+                    PromptConfiguration.Uniform(Small.Backbone, 1),
+                    View([.. Images.Test, Images.Train[2], Images.Train[5]])
+                )
+            )
+            .Dispose();
+        Assert.Contains(
+            "Training data and validation set share files: 2 of 17 validation images are trained on too (the first: row 15 "
+                + $"('{Images.Train[2].ImagePath}'))",
+            Assert.Single(Warnings)
+        );
         Warnings.Clear();
         Fit(_ => { }, [.. Images.Train, .. Images.Train]).Dispose();
         Assert.Contains("Training rows repeat files", Assert.Single(Warnings));
     }
 
-    private static LabelledImage Fresh(LabelledImage p) => new() { ImagePath = p.ImagePath, ImageBytes = p.ImageBytes, Label = p.Label };
+    private static LabelledImage Fresh(LabelledImage p) =>
+        new()
+        {
+            ImagePath = p.ImagePath,
+            ImageBytes = p.ImageBytes,
+            Label = p.Label,
+        };
 }

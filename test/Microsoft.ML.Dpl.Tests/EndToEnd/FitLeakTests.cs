@@ -27,18 +27,26 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
         GC.Collect();
         GC.WaitForPendingFinalizers();
         long before = Tensor.TotalCount;
-        for (int i = 0; i < 2; i++) Run(course);
+        for (int i = 0; i < 2; i++)
+            Run(course);
         // TorchSharp counts a Parameter once more than it frees: it takes over a tensor's handle without counting that one down.
         // A fit has alphas and, in every layer, the search's prompts, those of its choice and those that are trained.
-        int layers = small.Backbone.Config.Vision.Layers + small.Backbone.Config.Text.Layers, parametersPerFit = course == Course.Unvalidated ? layers : 2 + 3 * layers;
+        int layers = small.Backbone.Config.Vision.Layers + small.Backbone.Config.Text.Layers,
+            parametersPerFit = course == Course.Unvalidated ? layers : 2 + 3 * layers;
         Assert.InRange(Tensor.TotalCount - before, long.MinValue, (course == Course.Resumed ? 2 : 1) * 2 * parametersPerFit);
     }
 
     private void Run(Course course)
     {
         using var workspace = new TemporaryFolder();
-        if (course is Course.Cancelled or Course.Resumed) FitAndPredict(workspace, cancelled: true);
-        if (course != Course.Cancelled) FitAndPredict(workspace, cancelled: false, course == Course.Unvalidated ? PromptConfiguration.Uniform(small.Backbone, 1) : null);
+        if (course is Course.Cancelled or Course.Resumed)
+            FitAndPredict(workspace, cancelled: true);
+        if (course != Course.Cancelled)
+            FitAndPredict(
+                workspace,
+                cancelled: false,
+                course == Course.Unvalidated ? PromptConfiguration.Uniform(small.Backbone, 1) : null
+            );
     }
 
     private void FitAndPredict(TemporaryFolder workspace, bool cancelled, PromptConfiguration? configuration = null)
@@ -46,20 +54,22 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
         var mlContext = new MLContext(1);
         IDataView data = mlContext.Data.LoadFromEnumerable(images.Train);
         using var source = new CancellationTokenSource();
-        DplTrainer trainer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
-        {
-            Backbone = small.Backbone,
-            ImageColumnName = "ImagePath",
-            Configuration = configuration,
-            CandidateLengths = [0, 1, 3],
-            SearchEpochs = 1,
-            TrainingEpochs = configuration is null ? 2 : 4,
-            DistillationWeight = 0.5,
-            Progress = new CancelAt(cancelled ? source : null),
-            CancellationToken = source.Token,
-            WorkspacePath = workspace.FullPath,
-            CheckpointMinutes = 1e-9,
-        });
+        DplTrainer trainer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(
+            new DplTrainer.Options
+            {
+                Backbone = small.Backbone,
+                ImageColumnName = "ImagePath",
+                Configuration = configuration,
+                CandidateLengths = [0, 1, 3],
+                SearchEpochs = 1,
+                TrainingEpochs = configuration is null ? 2 : 4,
+                DistillationWeight = 0.5,
+                Progress = new CancelAt(cancelled ? source : null),
+                CancellationToken = source.Token,
+                WorkspacePath = workspace.FullPath,
+                CheckpointMinutes = 1e-9,
+            }
+        );
         if (cancelled)
         {
             Assert.Throws<OperationCanceledException>(() => trainer.Fit(data));
@@ -74,7 +84,8 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
     {
         public void Report(DplProgress value)
         {
-            if (value is { Stage: DplStage.Training, Epoch: 2 }) source?.Cancel();
+            if (value is { Stage: DplStage.Training, Epoch: 2 })
+                source?.Cancel();
         }
     }
 }

@@ -30,12 +30,21 @@ internal sealed class FitProcess : IDisposable
     public void Dispose() => _folder.Dispose();
 
     /// <summary>The command line of such a fit.</summary>
-    public string[] Command(string workspace, string zip, params string[] more) => [typeof(FitHost).Assembly.Location, _clip, Table, workspace, zip, .. more, .. _threads is int threads ? [$"threads={threads.ToString(CultureInfo.InvariantCulture)}"] : Array.Empty<string>()];
+    public string[] Command(string workspace, string zip, params string[] more) =>
+        [
+            typeof(FitHost).Assembly.Location,
+            _clip,
+            Table,
+            workspace,
+            zip,
+            .. more,
+            .. _threads is int threads ? [$"threads={threads.ToString(CultureInfo.InvariantCulture)}"] : Array.Empty<string>(),
+        ];
 
     /// <summary>Starts a fit and kills it without warning: that long after it has said so many steps.</summary>
     /// <returns>The last step's line; null where the fit ended before.</returns>
-    public Task<string?> RunUntil(int steps, TimeSpan delay, string workspace, string zip, params string[] more)
-        => RunUntil(steps, () => Task.Delay(delay), workspace, zip, more);
+    public Task<string?> RunUntil(int steps, TimeSpan delay, string workspace, string zip, params string[] more) =>
+        RunUntil(steps, () => Task.Delay(delay), workspace, zip, more);
 
     /// <summary>Starts a fit, does something once it has said so many steps, and kills it.</summary>
     /// <inheritdoc cref="RunUntil(int, TimeSpan, string, string, string[])"/>
@@ -47,12 +56,14 @@ internal sealed class FitProcess : IDisposable
         {
             Task<string> errors = process.StandardError.ReadToEndAsync(limit.Token);
             string? last = null;
-            for (int seen = 1; seen <= steps && await process.StandardOutput.ReadLineAsync(limit.Token) is { } line; seen++) last = seen == steps ? line : null;
+            for (int seen = 1; seen <= steps && await process.StandardOutput.ReadLineAsync(limit.Token) is { } line; seen++)
+                last = seen == steps ? line : null;
             if (last is not null)
             {
                 await then();
                 // It may have come to its end meanwhile: then there is nothing left to kill.
-                if (!process.HasExited) return last;
+                if (!process.HasExited)
+                    return last;
             }
             await process.WaitForExitAsync(limit.Token);
             Assert.True(process.ExitCode == 0, await errors);
@@ -70,11 +81,13 @@ internal sealed class FitProcess : IDisposable
     public async Task<string?> RunFor(TimeSpan time, string workspace, string zip, params string[] more)
     {
         using Process process = Start(workspace, zip, more);
-        Task<string> lines = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
+        Task<string> lines = process.StandardOutput.ReadToEndAsync(),
+            errors = process.StandardError.ReadToEndAsync();
         bool ended = process.WaitForExit(time);
         process.Kill();
         process.WaitForExit();
-        if (!ended) return (await lines).Split('\n', StringSplitOptions.RemoveEmptyEntries).LastOrDefault() ?? "";
+        if (!ended)
+            return (await lines).Split('\n', StringSplitOptions.RemoveEmptyEntries).LastOrDefault() ?? "";
         Assert.True(process.ExitCode == 0, await errors);
         return null;
     }
@@ -88,7 +101,12 @@ internal sealed class FitProcess : IDisposable
 
     private Process Start(string workspace, string zip, string[] more)
     {
-        var start = new ProcessStartInfo("dotnet", Command(workspace, zip, more)) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo("dotnet", Command(workspace, zip, more))
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
         return Process.Start(start)!;
     }
 
@@ -101,7 +119,11 @@ internal sealed class FitProcess : IDisposable
         public static Outcome Of(string zip)
         {
             using FileStream saved = System.IO.File.OpenRead(zip);
-            return new Outcome(ResumableFit.Content(saved), Convert.ToHexString(System.IO.File.ReadAllBytes(FitHost.ScoresOf(zip))), WithoutTimes(System.IO.File.ReadAllBytes(zip)));
+            return new Outcome(
+                ResumableFit.Content(saved),
+                Convert.ToHexString(System.IO.File.ReadAllBytes(FitHost.ScoresOf(zip))),
+                WithoutTimes(System.IO.File.ReadAllBytes(zip))
+            );
         }
 
         private static string WithoutTimes(byte[] zip)
@@ -109,7 +131,8 @@ internal sealed class FitProcess : IDisposable
             // The end record is 22 bytes, without a comment; it says how many entries there are and where their headers begin.
             int end = zip.Length - 22;
             Assert.Equal(0x06054b50u, BinaryPrimitives.ReadUInt32LittleEndian(zip.AsSpan(end)));
-            int entries = BinaryPrimitives.ReadUInt16LittleEndian(zip.AsSpan(end + 10)), header = BinaryPrimitives.ReadInt32LittleEndian(zip.AsSpan(end + 16));
+            int entries = BinaryPrimitives.ReadUInt16LittleEndian(zip.AsSpan(end + 10)),
+                header = BinaryPrimitives.ReadInt32LittleEndian(zip.AsSpan(end + 16));
             Assert.True(entries > 0);
             for (int i = 0; i < entries; i++)
             {

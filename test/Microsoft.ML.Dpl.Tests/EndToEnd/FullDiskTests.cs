@@ -2,8 +2,11 @@ using Xunit.Abstractions;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Real disks that fill up or cannot be written, where the system lets a test mount one: in a namespace of its own, which ends with the process.</summary>
-public sealed class FullDiskTests(SmallBackbone small, ColourImages images, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
+/// <summary>Real disks that fill up or cannot be written, where the system lets a test mount one: in a namespace of its own, which ends
+/// with the process.</summary>
+public sealed class FullDiskTests(SmallBackbone small, ColourImages images, ITestOutputHelper output)
+    : IClassFixture<SmallBackbone>,
+        IClassFixture<ColourImages>
 {
     [SkippableFact]
     [Trait("Category", "Slow")]
@@ -11,7 +14,8 @@ public sealed class FullDiskTests(SmallBackbone small, ColourImages images, ITes
     {
         await RequireMounts();
         using var fits = new FitProcess(small, images);
-        string workspace = fits.File("workspace"), zip = fits.File("model.zip");
+        string workspace = fits.File("workspace"),
+            zip = fits.File("model.zip");
         FitProcess.Outcome expected = await fits.Run(FitHost.NoWorkspace, fits.File("whole.zip"));
         // Full from step 6 on; killed at step 14; the second fit goes on from where the disk became full, on a disk with space again.
         SampleProcess.Outcome outcome = await Sh(
@@ -25,16 +29,27 @@ public sealed class FullDiskTests(SmallBackbone small, ColourImages images, ITes
             echo "ended: $?"
             ls {workspace}
             """,
-            workspace);
-        Assert.True(outcome.Output.Contains("killed: 137", StringComparison.Ordinal) && outcome.Output.Contains("ended: 0", StringComparison.Ordinal), outcome.Output + outcome.Error);
+            workspace
+        );
+        Assert.True(
+            outcome.Output.Contains("killed: 137", StringComparison.Ordinal)
+                && outcome.Output.Contains("ended: 0", StringComparison.Ordinal),
+            outcome.Output + outcome.Error
+        );
         string[] lines = outcome.Output.Split('\n');
         int killed = Array.IndexOf(lines, "killed: 137");
         Assert.Equal(["checkpoint-5.safetensors", "checkpoint-6.safetensors", "workspace.lock"], lines[(killed + 1)..(killed + 4)]);
         // 8 steps without space, then 6.
-        Assert.Equal(14, outcome.Error.Split('\n').Count(line => line.Contains("No checkpoint could be written", StringComparison.Ordinal)));
+        Assert.Equal(
+            14,
+            outcome.Error.Split('\n').Count(line => line.Contains("No checkpoint could be written", StringComparison.Ordinal))
+        );
         Assert.StartsWith("Search epoch 2/4 step 3/3:", lines[killed + 4]);
         Assert.Equal(expected, FitProcess.Outcome.Of(zip));
-        output.WriteLine("reliability: a disk without space for 8 steps, then a kill, then without space for 6 more: 14 warnings, no checkpoint lost, the bits of an uninterrupted fit");
+        output.WriteLine(
+            "reliability: a disk without space for 8 steps, then a kill, then without space for 6 more: 14 warnings, no checkpoint "
+                + "lost, the bits of an uninterrupted fit"
+        );
         Assert.Equal(["workspace.lock", ""], lines[(Array.IndexOf(lines, "ended: 0") + 1)..]);
     }
 
@@ -45,8 +60,12 @@ public sealed class FullDiskTests(SmallBackbone small, ColourImages images, ITes
     {
         await RequireMounts();
         using var fits = new FitProcess(small, images);
-        string workspace = fits.File("workspace"), zip = fits.File("model.zip");
-        SampleProcess.Outcome outcome = await Sh($"{string.Format(null, mount, workspace)} || exit 3\nexec {Quoted(fits.Command(workspace, zip))}", workspace);
+        string workspace = fits.File("workspace"),
+            zip = fits.File("model.zip");
+        SampleProcess.Outcome outcome = await Sh(
+            $"{string.Format(null, mount, workspace)} || exit 3\nexec {Quoted(fits.Command(workspace, zip))}",
+            workspace
+        );
         Assert.NotEqual(0, outcome.ExitCode);
         Assert.Contains(said, outcome.Error);
         Assert.Contains($"The workspace '{workspace}' cannot be used", outcome.Error);
@@ -61,9 +80,14 @@ public sealed class FullDiskTests(SmallBackbone small, ColourImages images, ITes
         Skip.IfNot(OperatingSystem.IsLinux(), "The limit is set by a Linux shell.");
         using var fits = new FitProcess(small, images);
         string workspace = fits.File("workspace");
-        // In blocks of 512 bytes; the signal that goes with the limit would end the process. The runtime's own maps are files too, unless it is told to do without.
+        // In blocks of 512 bytes; the signal that goes with the limit would end the process. The runtime's own maps are files too, unless
+        // it is told to do without.
         SampleProcess.Outcome outcome = await SampleProcess.StartProgram(
-            "sh", Quiet, "-c", $"trap '' XFSZ; ulimit -f 512; exec {Quoted(fits.Command(workspace, fits.File("model.zip")))}");
+            "sh",
+            Quiet,
+            "-c",
+            $"trap '' XFSZ; ulimit -f 512; exec {Quoted(fits.Command(workspace, fits.File("model.zip")))}"
+        );
         Assert.NotEqual(0, outcome.ExitCode);
         Assert.Contains($"The workspace '{workspace}' cannot be used", outcome.Error);
         Assert.Contains("a limit on the size of files", outcome.Error);
@@ -78,7 +102,10 @@ public sealed class FullDiskTests(SmallBackbone small, ColourImages images, ITes
         string folder = Directory.CreateTempSubdirectory("dpl-test-").FullName;
         try
         {
-            Skip.If((await Sh($"mount -t tmpfs -o size=64k tmpfs {folder}", folder)).ExitCode != 0, "This system lets no test mount a disk of its own.");
+            Skip.If(
+                (await Sh($"mount -t tmpfs -o size=64k tmpfs {folder}", folder)).ExitCode != 0,
+                "This system lets no test mount a disk of its own."
+            );
         }
         catch (System.ComponentModel.Win32Exception)
         {

@@ -18,13 +18,17 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
     {
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
-        using Parameter first = new(zeros(2)), second = new(zeros(1, 2)), without = new(zeros(3));
+        using Parameter first = new(zeros(2)),
+            second = new(zeros(1, 2)),
+            without = new(zeros(3));
         (first.dot(tensor(new float[] { 3, 0 })) + (second * tensor(new float[] { 0, -4 })).sum()).backward();
         GradientNorm.Bound([first, second, without], bound);
         double norm = GradientNorm.Norm([first.grad!, second.grad!]).item<double>();
         Assert.True(norm <= bound * (1 + 1e-6), $"{norm} is above {bound}");
-        if (bound > 5) Assert.Equal(new float[] { 3, 0, 0, -4 }, Numbers());
-        else Assert.Equal(bound, norm, bound * 1e-6);
+        if (bound > 5)
+            Assert.Equal(new float[] { 3, 0, 0, -4 }, Numbers());
+        else
+            Assert.Equal(bound, norm, bound * 1e-6);
         Assert.Equal(-0.75, Numbers()[0] / Numbers()[3], 1e-6);
         Assert.Null(without.grad);
 
@@ -52,13 +56,27 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
     {
         const double rate = 10;
         // Two epochs of one step each; the first is the warm-up at 1e-5, which hardly moves anything.
-        void OneStepAnEpoch(DplTrainer.Options o, double? norm) => (o.TrainingEpochs, o.BatchSize, o.Momentum, o.WeightDecay, o.TrainingLearningRate, o.MaxGradientNorm) = (2, 18, 0, 0, rate, norm);
+        void OneStepAnEpoch(DplTrainer.Options o, double? norm) =>
+            (o.TrainingEpochs, o.BatchSize, o.Momentum, o.WeightDecay, o.TrainingLearningRate, o.MaxGradientNorm) = (
+                2,
+                18,
+                0,
+                0,
+                rate,
+                norm
+            );
         DplPrompts Prompts(Action<DplTrainer.Options> change)
         {
             using DplTransformer transformer = Fit(change);
             return transformer.ExportPrompts();
         }
-        DplPrompts start = Prompts(o => { OneStepAnEpoch(o, null); o.TrainingEpochs = 1; }), bounded = Prompts(o => OneStepAnEpoch(o, bound)), free = Prompts(o => OneStepAnEpoch(o, null));
+        DplPrompts start = Prompts(o =>
+            {
+                OneStepAnEpoch(o, null);
+                o.TrainingEpochs = 1;
+            }),
+            bounded = Prompts(o => OneStepAnEpoch(o, bound)),
+            free = Prompts(o => OneStepAnEpoch(o, null));
         Assert.InRange(Distance(start, bounded), rate * bound * 0.99, rate * bound * 1.01);
         Assert.True(Distance(start, free) > 1.5 * rate * bound, "the gradient is longer than the bound");
     }
@@ -66,14 +84,24 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
     [Fact]
     public void A_wide_bound_changes_no_bit_and_a_tight_one_both_stages()
     {
-        void Searches(DplTrainer.Options o, double? norm) => (o.Configuration, o.CandidateLengths, o.SearchEpochs, o.ValidationRowsPerClass, o.MaxGradientNorm) = (null, [0, 1, 3], 3, 2, norm);
-        using DplTransformer free = Fit(o => Searches(o, null)), wide = Fit(o => Searches(o, 1e6)), tight = Fit(o => Searches(o, 1e-3));
+        void Searches(DplTrainer.Options o, double? norm) =>
+            (o.Configuration, o.CandidateLengths, o.SearchEpochs, o.ValidationRowsPerClass, o.MaxGradientNorm) = (
+                null,
+                [0, 1, 3],
+                3,
+                2,
+                norm
+            );
+        using DplTransformer free = Fit(o => Searches(o, null)),
+            wide = Fit(o => Searches(o, 1e6)),
+            tight = Fit(o => Searches(o, 1e-3));
         Assert.Equal(Losses(free), Losses(wide));
         Assert.Equal(free.Configuration, wide.Configuration);
         Assert.Equal(0, Distance(free.ExportPrompts(), wide.ExportPrompts()));
         Assert.NotEqual(Losses(free), Losses(tight));
 
-        static double[] Losses(DplTransformer transformer) => [.. transformer.Search!.Epochs.SelectMany(e => new[] { e.TrainLoss, e.ValidationLoss })];
+        static double[] Losses(DplTransformer transformer) =>
+            [.. transformer.Search!.Epochs.SelectMany(e => new[] { e.TrainLoss, e.ValidationLoss })];
     }
 
     [Fact]
@@ -87,7 +115,9 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
             o.Progress = new ProgressRecorder(_ => cancel.Cancel());
         }
         Assert.Throws<OperationCanceledException>(() => Fit(Interrupted));
-        InvalidOperationException thrown = Assert.Throws<InvalidOperationException>(() => Fit(o => (o.WorkspacePath, o.MaxGradientNorm) = (folder.FullPath, 2)));
+        InvalidOperationException thrown = Assert.Throws<InvalidOperationException>(() =>
+            Fit(o => (o.WorkspacePath, o.MaxGradientNorm) = (folder.FullPath, 2))
+        );
         Assert.Contains("MaxGradientNorm was 1 and is 2", thrown.Message);
     }
 
@@ -96,8 +126,8 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
     [InlineData(-1)]
     [InlineData(double.NaN)]
     [InlineData(double.PositiveInfinity)]
-    public void Bounds_that_are_none_are_refused(double bound)
-        => Assert.Contains("above 0", Assert.Throws<ArgumentOutOfRangeException>(() => Fit(o => o.MaxGradientNorm = bound)).Message);
+    public void Bounds_that_are_none_are_refused(double bound) =>
+        Assert.Contains("above 0", Assert.Throws<ArgumentOutOfRangeException>(() => Fit(o => o.MaxGradientNorm = bound)).Message);
 
     private DplTransformer Fit(Action<DplTrainer.Options> change)
     {
@@ -111,11 +141,14 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
             BatchSize = 6,
         };
         change(options);
-        return mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(mlContext.Data.LoadFromEnumerable(images.Train));
+        return mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+            .Fit(mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
-    private static double Distance(DplPrompts a, DplPrompts b)
-        => Math.Sqrt(Numbers(a).Zip(Numbers(b)).Sum(pair => Math.Pow((double)pair.First - pair.Second, 2)));
+    private static double Distance(DplPrompts a, DplPrompts b) =>
+        Math.Sqrt(Numbers(a).Zip(Numbers(b)).Sum(pair => Math.Pow((double)pair.First - pair.Second, 2)));
 
-    private static IEnumerable<float> Numbers(DplPrompts prompts) => prompts.Text.Concat(prompts.Image).OfType<float[,]>().SelectMany(rows => rows.Cast<float>());
+    private static IEnumerable<float> Numbers(DplPrompts prompts) =>
+        prompts.Text.Concat(prompts.Image).OfType<float[,]>().SelectMany(rows => rows.Cast<float>());
 }

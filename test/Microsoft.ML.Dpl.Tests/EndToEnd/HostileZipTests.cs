@@ -6,22 +6,36 @@ using Microsoft.ML.Dpl.Tests.Fuzzing;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Model zips that someone changed: what the check before loading says, what loading says, and that nothing is written elsewhere.</summary>
+/// <summary>Model zips that someone changed: what the check before loading says, what loading says, and that nothing is written
+/// elsewhere.</summary>
 [Collection(RunsAlone.Name)]
 public sealed class HostileZipTests : IDisposable
 {
-    private const string Ours = "TransformerChain/Transform_001/", Description = Ours + "dpl.json", Prompts = Ours + "prompts.safetensors", Config = Ours + "clip.config.json", Vocabulary = Ours + "clip.vocab.json";
+    private const string Ours = "TransformerChain/Transform_001/",
+        Description = Ours + "dpl.json",
+        Prompts = Ours + "prompts.safetensors",
+        Config = Ours + "clip.config.json",
+        Vocabulary = Ours + "clip.vocab.json";
 
-    private static readonly string Saved = Path.Combine(SharedData.RepositoryRoot, "test", "Microsoft.ML.Dpl.Tests", "EndToEnd", "SavedVersion1");
+    private static readonly string Saved = Path.Combine(
+        SharedData.RepositoryRoot,
+        "test",
+        "Microsoft.ML.Dpl.Tests",
+        "EndToEnd",
+        "SavedVersion1"
+    );
 
     private readonly TemporaryFolder _folder = new();
     private readonly MLContext _mlContext;
-    private readonly byte[] _prompts, _whole;
+    private readonly byte[] _prompts,
+        _whole;
 
     public HostileZipTests()
     {
         Directory.CreateDirectory(_folder.File("unpacked"));
-        _mlContext = new MLContext(1) { TempFilePath = _folder.File("unpacked") }.UseClipBackbone(ClipBackbone.FromFolder(Path.Combine(Saved, "clip")));
+        _mlContext = new MLContext(1) { TempFilePath = _folder.File("unpacked") }.UseClipBackbone(
+            ClipBackbone.FromFolder(Path.Combine(Saved, "clip"))
+        );
         ITransformer model = _mlContext.Model.Load(Path.Combine(Saved, "model.zip"), out DataViewSchema schema);
         using DplTransformer transformer = ((IEnumerable<ITransformer>)model).OfType<DplTransformer>().Single();
         _prompts = SavedAs(DplModelContents.PromptsOnly);
@@ -36,10 +50,14 @@ public sealed class HostileZipTests : IDisposable
         }
     }
 
-    /// <summary>No file of any test may lie beside the zip, nor in the folder for temporary files, where ML.NET leaves an empty folder for what is no zip until the next garbage collection.</summary>
+    /// <summary>No file of any test may lie beside the zip, nor in the folder for temporary files, where ML.NET leaves an empty folder for
+    /// what is no zip until the next garbage collection.</summary>
     public void Dispose()
     {
-        Assert.Equal(["model.zip", "unpacked"], Directory.EnumerateFileSystemEntries(_folder.FullPath).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["model.zip", "unpacked"],
+            Directory.EnumerateFileSystemEntries(_folder.FullPath).Select(Path.GetFileName).Order(StringComparer.Ordinal)
+        );
         Assert.Empty(Directory.EnumerateFiles(_folder.File("unpacked"), "*", SearchOption.AllDirectories));
         _folder.Dispose();
     }
@@ -54,7 +72,10 @@ public sealed class HostileZipTests : IDisposable
         }
         long unpacked = ZipBytes.Entries(_whole).Sum(entry => entry.Content.LongLength);
         DplModelZip.Check(Written(_whole), maximumBytes: unpacked);
-        Assert.Contains($"would unpack to {unpacked} bytes", Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(_whole), maximumBytes: unpacked - 1)).Message);
+        Assert.Contains(
+            $"would unpack to {unpacked} bytes",
+            Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(_whole), maximumBytes: unpacked - 1)).Message
+        );
     }
 
     [Theory]
@@ -74,8 +95,10 @@ public sealed class HostileZipTests : IDisposable
         Assert.Contains($"'{name}'", message);
         Assert.Contains(reason, message);
         // ML.NET takes only the names it knows; of two entries of one name, the second.
-        if (name == Description) Assert.Contains("dpl.json", LoadError(zip).Message);
-        else Load(zip).Dispose();
+        if (name == Description)
+            Assert.Contains("dpl.json", LoadError(zip).Message);
+        else
+            Load(zip).Dispose();
     }
 
     [Fact]
@@ -91,7 +114,9 @@ public sealed class HostileZipTests : IDisposable
     {
         byte[] zip = ZipBytes.Of(ZipBytes.Entries(_prompts));
         DplModelZip.Check(Written(zip));
-        string message = Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(ZipBytes.Overlapping(zip, Prompts, times: 10)))).Message;
+        string message = Assert
+            .Throws<InvalidDataException>(() => DplModelZip.Check(Written(ZipBytes.Overlapping(zip, Prompts, times: 10))))
+            .Message;
         Assert.Contains("overlap", message);
         Assert.Contains(_folder.File("model.zip"), message);
     }
@@ -100,14 +125,20 @@ public sealed class HostileZipTests : IDisposable
     public void A_bomb_is_refused_before_and_while_loading()
     {
         // 20 MiB of spaces in 20 KiB: valid JSON, but far beyond any configuration.
-        byte[] bomb = ZipBytes.Of(ZipBytes.Entries(_whole).Select(e => e.Name == Config ? (e.Name, (byte[])[.. e.Content, .. Enumerable.Repeat((byte)' ', 20 << 20)]) : e));
+        byte[] bomb = ZipBytes.Of(
+            ZipBytes
+                .Entries(_whole)
+                .Select(e => e.Name == Config ? (e.Name, (byte[])[.. e.Content, .. Enumerable.Repeat((byte)' ', 20 << 20)]) : e)
+        );
         Assert.InRange(bomb.Length, 1, 1 << 20);
         Assert.Contains($"'{Config}'", Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(bomb))).Message);
         long before = GC.GetAllocatedBytesForCurrentThread();
         Assert.Contains("'clip.config.json' of the model zip has", Assert.IsType<InvalidDataException>(LoadError(bomb)).Message);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8 << 20);
 
-        byte[] prompts = ZipBytes.Of(ZipBytes.Entries(_prompts).Select(e => e.Name == Prompts ? (e.Name, (byte[])[.. e.Content, .. new byte[20 << 20]]) : e));
+        byte[] prompts = ZipBytes.Of(
+            ZipBytes.Entries(_prompts).Select(e => e.Name == Prompts ? (e.Name, (byte[])[.. e.Content, .. new byte[20 << 20]]) : e)
+        );
         before = GC.GetAllocatedBytesForCurrentThread();
         Assert.Contains("far more than the", Assert.IsType<InvalidDataException>(LoadError(prompts)).Message);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8 << 20);
@@ -117,7 +148,9 @@ public sealed class HostileZipTests : IDisposable
     public void Weights_that_are_only_claimed_take_no_memory()
     {
         // The configuration and the header agree on a gigabyte of positions, of which the entry holds nothing.
-        byte[] json = Encoding.UTF8.GetBytes("""{"model_type":"clip","projection_dim":8,"vision_config":{"hidden_size":65536,"num_attention_heads":1,"num_hidden_layers":1,"intermediate_size":4096,"image_size":8,"patch_size":8},"text_config":{"hidden_size":8,"num_attention_heads":1,"num_hidden_layers":2,"intermediate_size":8,"vocab_size":515,"eos_token_id":2}}""");
+        byte[] json = Encoding.UTF8.GetBytes(
+            """{"model_type":"clip","projection_dim":8,"vision_config":{"hidden_size":65536,"num_attention_heads":1,"num_hidden_layers":1,"intermediate_size":4096,"image_size":8,"patch_size":8},"text_config":{"hidden_size":8,"num_attention_heads":1,"num_hidden_layers":2,"intermediate_size":8,"vocab_size":515,"eos_token_id":2}}"""
+        );
         byte[] zip = ZipBytes.Of(ZipBytes.Entries(_whole).Select(e => e.Name == Config ? (e.Name, json) : e));
         long before = Environment.WorkingSet;
         Assert.IsType<InvalidDataException>(LoadError(zip));
@@ -137,7 +170,11 @@ public sealed class HostileZipTests : IDisposable
     [Fact]
     public void A_changed_bit_in_the_prompts_is_found()
     {
-        byte[] zip = ZipBytes.Of(ZipBytes.Entries(_prompts).Select(e => e.Name == Prompts ? (e.Name, (byte[])[.. e.Content[..^1], (byte)(e.Content[^1] ^ 1)]) : e));
+        byte[] zip = ZipBytes.Of(
+            ZipBytes
+                .Entries(_prompts)
+                .Select(e => e.Name == Prompts ? (e.Name, (byte[])[.. e.Content[..^1], (byte)(e.Content[^1] ^ 1)]) : e)
+        );
         DplModelZip.Check(Written(zip));
         Assert.Contains("another SHA-256", Assert.IsType<InvalidDataException>(LoadError(zip)).Message);
     }
@@ -168,7 +205,10 @@ public sealed class HostileZipTests : IDisposable
     [Fact]
     public void A_zip_of_something_else_and_a_missing_file_are_named()
     {
-        Assert.Contains("no model of this library", Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(ZipBytes.Of([("a.txt", [1])])))).Message);
+        Assert.Contains(
+            "no model of this library",
+            Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(ZipBytes.Of([("a.txt", [1])])))).Message
+        );
         Assert.Contains("absent.zip", Assert.Throws<FileNotFoundException>(() => DplModelZip.Check(_folder.File("absent.zip"))).Message);
     }
 
@@ -178,10 +218,24 @@ public sealed class HostileZipTests : IDisposable
     [InlineData("\"maxImagePixels\": ", "\"maxImagePixels\": -", "images of -")]
     public void A_description_out_of_range_is_refused(string text, string changed, string named)
     {
-        byte[] zip = ZipBytes.Of(ZipBytes.Entries(_prompts).Select(e => e.Name == Description ? (e.Name, Encoding.UTF8.GetBytes(WithPixels(Encoding.UTF8.GetString(e.Content)).Replace(text, changed, StringComparison.Ordinal))) : e));
+        byte[] zip = ZipBytes.Of(
+            ZipBytes
+                .Entries(_prompts)
+                .Select(e =>
+                    e.Name == Description
+                        ? (
+                            e.Name,
+                            Encoding.UTF8.GetBytes(
+                                WithPixels(Encoding.UTF8.GetString(e.Content)).Replace(text, changed, StringComparison.Ordinal)
+                            )
+                        )
+                        : e
+                )
+        );
         Assert.Contains(named, Assert.IsType<InvalidDataException>(LoadError(zip)).Message);
 
-        static string WithPixels(string json) => json.Replace("\"maxImagePixels\": null", "\"maxImagePixels\": 1000", StringComparison.Ordinal);
+        static string WithPixels(string json) =>
+            json.Replace("\"maxImagePixels\": null", "\"maxImagePixels\": 1000", StringComparison.Ordinal);
     }
 
     private string Written(byte[] zip)
@@ -191,12 +245,14 @@ public sealed class HostileZipTests : IDisposable
         return path;
     }
 
-    private DplTransformer Load(byte[] zip) => ((IEnumerable<ITransformer>)_mlContext.Model.Load(Written(zip), out _)).OfType<DplTransformer>().Single();
+    private DplTransformer Load(byte[] zip) =>
+        ((IEnumerable<ITransformer>)_mlContext.Model.Load(Written(zip), out _)).OfType<DplTransformer>().Single();
 
     private Exception LoadError(byte[] zip)
     {
         Exception error = Assert.ThrowsAny<Exception>(() => Load(zip));
-        while (error is TargetInvocationException { InnerException: { } inner }) error = inner;
+        while (error is TargetInvocationException { InnerException: { } inner })
+            error = inner;
         return error;
     }
 }

@@ -13,7 +13,8 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
     private readonly ColourImages _images;
     private readonly MLContext _mlContext;
     private readonly TemporaryFolder _folder = new();
-    private readonly string _turned, _upright;
+    private readonly string _turned,
+        _upright;
 
     public ImageOptionsTests(SmallBackbone small, ColourImages images)
     {
@@ -23,7 +24,8 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
         using var bitmap = new SKBitmap(new SKImageInfo(96, 64, SKColorType.Rgba8888, SKAlphaType.Opaque));
         bitmap.Erase(SKColors.Green);
         using (var canvas = new SKCanvas(bitmap))
-        using (var red = new SKPaint { Color = SKColors.Red }) canvas.DrawRect(0, 0, 40, 64, red);
+        using (var red = new SKPaint { Color = SKColors.Red })
+            canvas.DrawRect(0, 0, 40, 64, red);
         using SKData jpeg = bitmap.Encode(SKEncodedImageFormat.Jpeg, 95);
         _turned = _folder.File("turned.jpg");
         _upright = _folder.File("upright.png");
@@ -31,7 +33,8 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
         using SKBitmap stored = SKBitmap.Decode(jpeg.ToArray());
         using var standing = new SKBitmap(new SKImageInfo(64, 96, SKColorType.Rgba8888, SKAlphaType.Opaque));
         for (int y = 0; y < 96; y++)
-            for (int x = 0; x < 64; x++) standing.SetPixel(x, y, stored.GetPixel(y, 63 - x));
+        for (int x = 0; x < 64; x++)
+            standing.SetPixel(x, y, stored.GetPixel(y, 63 - x));
         using SKData png = standing.Encode(SKEncodedImageFormat.Png, 100);
         File.WriteAllBytes(_upright, png.ToArray());
     }
@@ -41,7 +44,8 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
     [Fact]
     public void The_orientation_counts_in_predictions_and_explanations_and_is_kept()
     {
-        using DplTransformer plain = Fit(_ => { }), applying = Fit(o => o.ApplyExifOrientation = true);
+        using DplTransformer plain = Fit(_ => { }),
+            applying = Fit(o => o.ApplyExifOrientation = true);
         Assert.False(plain.ApplyExifOrientation);
         Assert.NotEqual(Scores(plain, _turned), Scores(plain, _upright));
         Assert.NotEqual(plain.Pixels(_turned), plain.Pixels(_upright));
@@ -69,7 +73,8 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
     [Fact]
     public void Older_readers_are_kept_out_only_where_they_would_predict_otherwise()
     {
-        using DplTransformer plain = Fit(_ => { }), applying = Fit(o => o.ApplyExifOrientation = true);
+        using DplTransformer plain = Fit(_ => { }),
+            applying = Fit(o => o.ApplyExifOrientation = true);
         Assert.Equal((2, 1), Versions(Save(plain)));
         string zip = Save(applying);
         Assert.Equal((3, 3), Versions(zip));
@@ -79,7 +84,10 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
         static (int Written, int OldestReader) Versions(string path)
         {
             using ZipArchive archive = ZipFile.OpenRead(path);
-            byte[] main = archive.Entries.Where(entry => entry.Name == "Model.key").Select(Content).Single(bytes => bytes.AsSpan().IndexOf("DPLCLIP"u8) >= 0);
+            byte[] main = archive
+                .Entries.Where(entry => entry.Name == "Model.key")
+                .Select(Content)
+                .Single(bytes => bytes.AsSpan().IndexOf("DPLCLIP"u8) >= 0);
             int at = main.AsSpan().IndexOf("DPLCLIP"u8);
             return (main[at + 8], main[at + 12]);
         }
@@ -87,7 +95,8 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
         static byte[] Content(ZipArchiveEntry entry)
         {
             using var bytes = new MemoryStream();
-            using (Stream stream = entry.Open()) stream.CopyTo(bytes);
+            using (Stream stream = entry.Open())
+                stream.CopyTo(bytes);
             return bytes.ToArray();
         }
     }
@@ -95,8 +104,13 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
     [Fact]
     public void The_orientation_counts_in_training()
     {
-        LabelledImage[] rows = [.. _images.Train, .. Enumerable.Range(0, 4).Select(_ => new LabelledImage { ImagePath = _turned, Label = "red" })];
-        using DplTransformer plain = Fit(o => o.Augment = false, rows), applying = Fit(o => (o.Augment, o.ApplyExifOrientation) = (false, true), rows);
+        LabelledImage[] rows =
+        [
+            .. _images.Train,
+            .. Enumerable.Range(0, 4).Select(_ => new LabelledImage { ImagePath = _turned, Label = "red" }),
+        ];
+        using DplTransformer plain = Fit(o => o.Augment = false, rows),
+            applying = Fit(o => (o.Augment, o.ApplyExifOrientation) = (false, true), rows);
         Assert.NotEqual(Scores(plain, _upright), Scores(applying, _upright));
     }
 
@@ -116,10 +130,20 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
     public void Too_large_an_image_is_refused_in_prediction_also_after_loading()
     {
         string zip;
-        using (DplTransformer transformer = Fit(o => o.MaxImagePixels = 96 * 64 - 1)) zip = Save(transformer);
+        using (DplTransformer transformer = Fit(o => o.MaxImagePixels = 96 * 64 - 1))
+            zip = Save(transformer);
         using var loaded = (DplTransformer)_mlContext.Model.Load(zip, out _);
         Assert.Equal(96 * 64 - 1, loaded.MaxImagePixels);
-        foreach (Action use in (Action[])[() => Scores(loaded, _turned), () => ScoresOfBytes(loaded, _turned), () => loaded.Explain(_turned), () => loaded.ReadImage(_turned).Dispose(), () => loaded.Pixels(_turned)])
+        foreach (
+            Action use in (Action[])
+                [
+                    () => Scores(loaded, _turned),
+                    () => ScoresOfBytes(loaded, _turned),
+                    () => loaded.Explain(_turned),
+                    () => loaded.ReadImage(_turned).Dispose(),
+                    () => loaded.Pixels(_turned),
+                ]
+        )
             Assert.Contains("MaxImagePixels", Assert.ThrowsAny<Exception>(use).Message);
     }
 
@@ -138,9 +162,18 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
 
     private DplTransformer Fit(Action<DplTrainer.Options> change, IReadOnlyList<LabelledImage>? rows = null)
     {
-        var options = new DplTrainer.Options { Backbone = _small.Backbone, ImageColumnName = "ImagePath", Configuration = PromptConfiguration.Uniform(_small.Backbone, 1), TrainingEpochs = 1, BatchSize = 9 };
+        var options = new DplTrainer.Options
+        {
+            Backbone = _small.Backbone,
+            ImageColumnName = "ImagePath",
+            Configuration = PromptConfiguration.Uniform(_small.Backbone, 1),
+            TrainingEpochs = 1,
+            BatchSize = 9,
+        };
         change(options);
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(rows ?? _images.Train));
+        return _mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+            .Fit(_mlContext.Data.LoadFromEnumerable(rows ?? _images.Train));
     }
 
     private string Save(DplTransformer transformer)
@@ -150,9 +183,22 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
         return zip;
     }
 
-    private float[] Scores(DplTransformer transformer, string path)
-        => transformer.Transform(_mlContext.Data.LoadFromEnumerable(new[] { new LabelledImage { ImagePath = path, Label = "red" } })).GetColumn<float[]>("Score").Single();
+    private float[] Scores(DplTransformer transformer, string path) =>
+        transformer
+            .Transform(
+                _mlContext.Data.LoadFromEnumerable(
+                    new[]
+                    {
+                        new LabelledImage { ImagePath = path, Label = "red" },
+                    }
+                )
+            )
+            .GetColumn<float[]>("Score")
+            .Single();
 
-    private float[] ScoresOfBytes(DplTransformer transformer, string path)
-        => transformer.Transform(_mlContext.Data.LoadFromEnumerable(new[] { new { ImagePath = File.ReadAllBytes(path) } })).GetColumn<float[]>("Score").Single();
+    private float[] ScoresOfBytes(DplTransformer transformer, string path) =>
+        transformer
+            .Transform(_mlContext.Data.LoadFromEnumerable(new[] { new { ImagePath = File.ReadAllBytes(path) } }))
+            .GetColumn<float[]>("Score")
+            .Single();
 }

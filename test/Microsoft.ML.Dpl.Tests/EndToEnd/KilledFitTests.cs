@@ -6,27 +6,35 @@ using Xunit.Abstractions;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>A process that is killed again and again in the middle of a fit.</summary>
-public sealed class KilledFitTests(SmallBackbone small, ColourImages images, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
+public sealed class KilledFitTests(SmallBackbone small, ColourImages images, ITestOutputHelper output)
+    : IClassFixture<SmallBackbone>,
+        IClassFixture<ColourImages>
 {
-    /// <summary>Environment variable: how many kills at random moments; those of <see cref="A_killed_fit_goes_on_to_the_same_bits"/> are run always.</summary>
+    /// <summary>Environment variable: how many kills at random moments; those of <see cref="A_killed_fit_goes_on_to_the_same_bits"/> are
+    /// run always.</summary>
     public const string KillsVariable = "DPL_KILLS";
 
-    private const int MostKillsOfOneFit = 100, LongestDelay = 60;
+    private const int MostKillsOfOneFit = 100,
+        LongestDelay = 60;
 
     [Fact]
     [Trait("Category", "Slow")]
     public async Task A_killed_fit_goes_on_to_the_same_bits()
     {
         using var fits = new FitProcess(small, images);
-        string zip = fits.File("model.zip"), workspace = fits.File("workspace");
+        string zip = fits.File("model.zip"),
+            workspace = fits.File("workspace");
         string expected;
         var mlContext = new MLContext(1);
-        using (DplTransformer transformer = ResumableFit.Fit(mlContext, ResumableFit.Options(small.Backbone, null), images.Train)) expected = ResumableFit.Content(mlContext, transformer);
+        using (DplTransformer transformer = ResumableFit.Fit(mlContext, ResumableFit.Options(small.Backbone, null), images.Train))
+            expected = ResumableFit.Content(mlContext, transformer);
 
-        string? first = null, later = null;
+        string? first = null,
+            later = null;
         foreach (int steps in (int[])[5, 4, 7])
         {
-            string line = await fits.RunUntil(steps, TimeSpan.Zero, workspace, zip) ?? throw new InvalidOperationException("The fit ended before it was killed.");
+            string line = await fits.RunUntil(steps, TimeSpan.Zero, workspace, zip)
+                ?? throw new InvalidOperationException("The fit ended before it was killed.");
             first ??= line;
             later = line;
             Assert.False(File.Exists(zip));
@@ -38,8 +46,9 @@ public sealed class KilledFitTests(SmallBackbone small, ColourImages images, ITe
     }
 
     /// <summary>
-    /// The moments are drawn from a seed. Most are some steps further on, and then up to 60 ms into the next step or the writing of its checkpoint; the others lie anywhere between the start of the process
-    /// and its end. Fits take one thread and three in turn: three workers share a step, and what they add depends on the order.
+    /// The moments are drawn from a seed. Most are some steps further on, and then up to 60 ms into the next step or the writing of its
+    /// checkpoint; the others lie anywhere between the start of the process and its end. Fits take one thread and three in turn: three
+    /// workers share a step, and what they add depends on the order.
     /// </summary>
     [SkippableFact]
     [Trait("Category", "Slow")]
@@ -47,8 +56,14 @@ public sealed class KilledFitTests(SmallBackbone small, ColourImages images, ITe
     {
         string? asked = Environment.GetEnvironmentVariable(KillsVariable);
         Skip.If(string.IsNullOrEmpty(asked), $"{KillsVariable} says how many kills; it is not set.");
-        int kills = int.Parse(asked, CultureInfo.InvariantCulture), done = 0, courses = 0, inSearch = 0, inTraining = 0, partial = 0;
-        using FitProcess one = new(small, images, threads: 1), three = new(small, images, threads: 3);
+        int kills = int.Parse(asked, CultureInfo.InvariantCulture),
+            done = 0,
+            courses = 0,
+            inSearch = 0,
+            inTraining = 0,
+            partial = 0;
+        using FitProcess one = new(small, images, threads: 1),
+            three = new(small, images, threads: 3);
         long began = Stopwatch.GetTimestamp();
         FitProcess.Outcome ofOne = await one.Run(FitHost.NoWorkspace, one.File("whole.zip"));
         TimeSpan whole = Stopwatch.GetElapsedTime(began);
@@ -57,34 +72,53 @@ public sealed class KilledFitTests(SmallBackbone small, ColourImages images, ITe
         while (done < kills)
         {
             (FitProcess fits, FitProcess.Outcome expected) = ++courses % 2 == 1 ? (three, ofThree) : (one, ofOne);
-            string zip = fits.File($"model-{courses}.zip"), workspace = fits.File($"workspace-{courses}");
+            string zip = fits.File($"model-{courses}.zip"),
+                workspace = fits.File($"workspace-{courses}");
             // Either a checkpoint after every step, or one before every epoch alone.
             string minutes = random.Next(4) > 0 ? "minutes=1e-9" : "minutes=60";
             for (int killed = 0; done < kills; killed++)
             {
                 Assert.True(killed < MostKillsOfOneFit, "the fit does not get on");
-                string? line = random.Next(4) > 0
-                    ? await fits.RunUntil(1 + random.Next(8), TimeSpan.FromMilliseconds(random.NextDouble() * LongestDelay), workspace, zip, minutes)
-                    : await fits.RunFor(random.NextDouble() * whole, workspace, zip, minutes);
-                if (line is null) break;
+                string? line =
+                    random.Next(4) > 0
+                        ? await fits.RunUntil(
+                            1 + random.Next(8),
+                            TimeSpan.FromMilliseconds(random.NextDouble() * LongestDelay),
+                            workspace,
+                            zip,
+                            minutes
+                        )
+                        : await fits.RunFor(random.NextDouble() * whole, workspace, zip, minutes);
+                if (line is null)
+                    break;
                 done++;
-                if (line.StartsWith("Search", StringComparison.Ordinal)) inSearch++;
-                if (line.StartsWith("Training", StringComparison.Ordinal)) inTraining++;
-                if (line.Length > 0 && File.Exists(Path.Combine(workspace, "checkpoint.partial"))) partial++;
-                if (Directory.Exists(workspace)) Assert.InRange(Directory.GetFiles(workspace, "checkpoint-*.safetensors").Length, 0, 3);
+                if (line.StartsWith("Search", StringComparison.Ordinal))
+                    inSearch++;
+                if (line.StartsWith("Training", StringComparison.Ordinal))
+                    inTraining++;
+                if (line.Length > 0 && File.Exists(Path.Combine(workspace, "checkpoint.partial")))
+                    partial++;
+                if (Directory.Exists(workspace))
+                    Assert.InRange(Directory.GetFiles(workspace, "checkpoint-*.safetensors").Length, 0, 3);
             }
             Assert.Equal(expected, await fits.Run(workspace, zip, minutes));
         }
-        output.WriteLine($"reliability: {done} kills of {courses} fits, {inSearch} in the search, {inTraining} in training and {done - inSearch - inTraining} before a process's first step, {partial} of all while a checkpoint was being written; all ended in the bits of an uninterrupted fit");
+        output.WriteLine(
+            $"reliability: {done} kills of {courses} fits, {inSearch} in the search, {inTraining} in training and "
+                + $"{done - inSearch - inTraining} before a process's first step, {partial} of all while a checkpoint was being "
+                + "written; all ended in the bits of an uninterrupted fit"
+        );
         Assert.Equal(kills, done);
-        if (kills >= 10) Assert.True(inSearch > 0 && inTraining > 0, $"{inSearch} kills in the search, {inTraining} in training");
+        if (kills >= 10)
+            Assert.True(inSearch > 0 && inTraining > 0, $"{inSearch} kills in the search, {inTraining} in training");
     }
 
     [Fact]
     public async Task A_workspace_that_another_process_uses_is_refused()
     {
         using var fits = new FitProcess(small, images);
-        string workspace = fits.File("workspace"), zip = fits.File("model.zip");
+        string workspace = fits.File("workspace"),
+            zip = fits.File("model.zip");
         DplTrainer.Options options = ResumableFit.Options(small.Backbone, workspace);
         var mlContext = new MLContext(1);
         string? last = await fits.RunUntil(
@@ -98,7 +132,8 @@ public sealed class KilledFitTests(SmallBackbone small, ColourImages images, ITe
             },
             workspace,
             zip,
-            "pause=2");
+            "pause=2"
+        );
         Assert.StartsWith("Search epoch 1/", last);
         Assert.True(File.Exists(Path.Combine(workspace, "checkpoint-2.safetensors")));
         // Killed, it holds the folder no longer.

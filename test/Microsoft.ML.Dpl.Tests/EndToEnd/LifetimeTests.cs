@@ -26,7 +26,10 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
         ReadOnlyMemory<char> name = default;
         Assert.True(cursor.MoveNext());
         score(ref values);
-        using PredictionEngine<LabelledImage, Answer> engine = _mlContext.Model.CreatePredictionEngine<LabelledImage, Answer>(transformer, new PredictionEngineOptions { OwnsTransformer = false });
+        using PredictionEngine<LabelledImage, Answer> engine = _mlContext.Model.CreatePredictionEngine<LabelledImage, Answer>(
+            transformer,
+            new PredictionEngineOptions { OwnsTransformer = false }
+        );
         Assert.Equal(values.DenseValues(), engine.Predict(images.Test[0]).Score, (a, b) => Math.Abs(a - b) < 1e-5);
 
         transformer.Dispose();
@@ -68,25 +71,38 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
         {
             DplTransformer transformer = Load(zip);
             using var start = new Barrier(8);
-            Task[] threads = [.. Enumerable.Range(0, 8).Select(i => Task.Factory.StartNew(
-                () =>
-                {
-                    start.SignalAndWait();
-                    if (i < 4)
-                    {
-                        transformer.Dispose();
-                        return;
-                    }
-                    try
-                    {
-                        Assert.Equal(images.Test.Count, transformer.Transform(Test).GetColumn<float[]>("Score").Count(row => Math.Abs(row.Sum() - 1) < 1e-4));
-                    }
-                    catch (ObjectDisposedException)
-                    {
-                        // The other answer that is allowed.
-                    }
-                },
-                CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))];
+            Task[] threads =
+            [
+                .. Enumerable
+                    .Range(0, 8)
+                    .Select(i =>
+                        Task.Factory.StartNew(
+                            () =>
+                            {
+                                start.SignalAndWait();
+                                if (i < 4)
+                                {
+                                    transformer.Dispose();
+                                    return;
+                                }
+                                try
+                                {
+                                    Assert.Equal(
+                                        images.Test.Count,
+                                        transformer.Transform(Test).GetColumn<float[]>("Score").Count(row => Math.Abs(row.Sum() - 1) < 1e-4)
+                                    );
+                                }
+                                catch (ObjectDisposedException)
+                                {
+                                    // The other answer that is allowed.
+                                }
+                            },
+                            CancellationToken.None,
+                            TaskCreationOptions.LongRunning,
+                            TaskScheduler.Default
+                        )
+                    ),
+            ];
             await Task.WhenAll(threads);
         }
     }
@@ -100,7 +116,8 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
         LoadAndForget(zip);
         Collect();
         long before = Tensor.TotalCount;
-        for (int i = 0; i < 3; i++) LoadAndForget(zip);
+        for (int i = 0; i < 3; i++)
+            LoadAndForget(zip);
         Collect();
         Assert.InRange(Tensor.TotalCount - before, long.MinValue, 0);
     }
@@ -112,14 +129,17 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
         var folder = new TemporaryFolder();
         try
         {
-            foreach (string path in Directory.GetFiles(small.Folder)) folder.Copy(path);
+            foreach (string path in Directory.GetFiles(small.Folder))
+                folder.Copy(path);
             ClipBackbone backbone = ClipBackbone.Open(folder.FullPath);
             using DplTransformer transformer = Fit(o =>
             {
                 (o.Backbone, o.TrainingEpochs) = (backbone, 2);
                 o.Progress = new ProgressRecorder(r =>
                 {
-                    if (r.Epoch == 2) foreach (string path in Directory.GetFiles(folder.FullPath)) File.Delete(path);
+                    if (r.Epoch == 2)
+                        foreach (string path in Directory.GetFiles(folder.FullPath))
+                            File.Delete(path);
                 });
             });
             using DplTransformer expected = Fit(o => o.TrainingEpochs = 2);
@@ -132,7 +152,8 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void LoadAndForget(byte[] zip) => Assert.Equal(images.Test.Count, Load(zip).Transform(Test).GetColumn<float[]>("Score").Count());
+    private void LoadAndForget(byte[] zip) =>
+        Assert.Equal(images.Test.Count, Load(zip).Transform(Test).GetColumn<float[]>("Score").Count());
 
     private static void Collect()
     {
@@ -172,7 +193,9 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
             PredictionBatchSize = 4,
         };
         change?.Invoke(options);
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
+        return _mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+            .Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
     private sealed class Answer

@@ -5,9 +5,12 @@ using Xunit.Abstractions;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>A process that predicts for months: memory stays flat, and busy threads get the bits of quiet ones. Set DPL_LONG=1 for the long runs.</summary>
+/// <summary>A process that predicts for months: memory stays flat, and busy threads get the bits of quiet ones. Set DPL_LONG=1 for the long
+/// runs.</summary>
 [Collection(RunsAlone.Name)]
-public sealed class LongRunTests(SmallBackbone small, ColourImages images, ITestOutputHelper output) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
+public sealed class LongRunTests(SmallBackbone small, ColourImages images, ITestOutputHelper output)
+    : IClassFixture<SmallBackbone>,
+        IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
 
@@ -44,7 +47,8 @@ public sealed class LongRunTests(SmallBackbone small, ColourImages images, ITest
             {
                 using var stream = new MemoryStream(zip);
                 using var loaded = (DplTransformer)loader.Model.Load(stream, out _);
-                if (i % 50 == 0) Assert.Equal(expected, First(loaded));
+                if (i % 50 == 0)
+                    Assert.Equal(expected, First(loaded));
             }
         }
         int cycles = LongRuns.Times(40, 1_000);
@@ -57,7 +61,8 @@ public sealed class LongRunTests(SmallBackbone small, ColourImages images, ITest
         int fits = LongRuns.Times(4, 200);
         void Run(int times)
         {
-            for (int i = 0; i < times; i++) Fit().Dispose();
+            for (int i = 0; i < times; i++)
+                Fit().Dispose();
         }
         // TorchSharp counts a Parameter once more than it frees, so tensors are compared elsewhere.
         Watch($"{fits} fits", () => Run(fits / 2), () => Run(fits), countsTensors: false);
@@ -74,29 +79,50 @@ public sealed class LongRunTests(SmallBackbone small, ColourImages images, ITest
         }
         string quiet = Content();
         using DplTransformer transformer = Fit();
-        float[][] byEngine, byCursor = Scores(transformer);
-        using (PredictionEngine<LabelledImage, Answer> engine = Engine(transformer)) byEngine = [.. images.Test.Select(p => engine.Predict(p).Score)];
+        float[][] byEngine,
+            byCursor = Scores(transformer);
+        using (PredictionEngine<LabelledImage, Answer> engine = Engine(transformer))
+            byEngine = [.. images.Test.Select(p => engine.Predict(p).Score)];
 
-        int fits = LongRuns.Times(1, 40), predictions = 0;
+        int fits = LongRuns.Times(1, 40),
+            predictions = 0;
         using var ended = new CancellationTokenSource();
         var failures = new ConcurrentQueue<Exception>();
-        Thread[] users = [.. Enumerable.Range(0, 8).Select(i => Start(() =>
-        {
-            using PredictionEngine<LabelledImage, Answer> engine = Engine(transformer);
-            for (int n = i; !ended.IsCancellationRequested; n++)
-            {
-                Assert.Equal(byEngine[n % byEngine.Length], engine.Predict(images.Test[n % byEngine.Length]).Score);
-                if (n % 16 == 0) Assert.Equal(byCursor, Scores(transformer));
-                Interlocked.Increment(ref predictions);
-            }
-        }))];
-        Thread[] trainers = [.. Enumerable.Range(0, 2).Select(_ => Start(() =>
-        {
-            for (int n = 0; n < fits; n++) Assert.Equal(quiet, Content());
-        }))];
-        foreach (Thread thread in trainers) thread.Join();
+        Thread[] users =
+        [
+            .. Enumerable
+                .Range(0, 8)
+                .Select(i =>
+                    Start(() =>
+                    {
+                        using PredictionEngine<LabelledImage, Answer> engine = Engine(transformer);
+                        for (int n = i; !ended.IsCancellationRequested; n++)
+                        {
+                            Assert.Equal(byEngine[n % byEngine.Length], engine.Predict(images.Test[n % byEngine.Length]).Score);
+                            if (n % 16 == 0)
+                                Assert.Equal(byCursor, Scores(transformer));
+                            Interlocked.Increment(ref predictions);
+                        }
+                    })
+                ),
+        ];
+        Thread[] trainers =
+        [
+            .. Enumerable
+                .Range(0, 2)
+                .Select(_ =>
+                    Start(() =>
+                    {
+                        for (int n = 0; n < fits; n++)
+                            Assert.Equal(quiet, Content());
+                    })
+                ),
+        ];
+        foreach (Thread thread in trainers)
+            thread.Join();
         ended.Cancel();
-        foreach (Thread thread in users) thread.Join();
+        foreach (Thread thread in users)
+            thread.Join();
         Assert.Empty(failures);
         Assert.True(predictions > 8, $"{predictions} predictions");
         output.WriteLine($"2 x {fits} fits beside 8 threads that made {predictions} predictions");
@@ -144,7 +170,9 @@ public sealed class LongRunTests(SmallBackbone small, ColourImages images, ITest
 
     private void ByCursor(DplTransformer transformer, int count)
     {
-        IDataView scored = transformer.Transform(_mlContext.Data.LoadFromEnumerable(Enumerable.Range(0, count).Select(i => images.Test[i % images.Test.Count])));
+        IDataView scored = transformer.Transform(
+            _mlContext.Data.LoadFromEnumerable(Enumerable.Range(0, count).Select(i => images.Test[i % images.Test.Count]))
+        );
         using DataViewRowCursor cursor = scored.GetRowCursor([scored.Schema["Score"], scored.Schema["PredictedLabel"]]);
         ValueGetter<VBuffer<float>> score = cursor.GetGetter<VBuffer<float>>(scored.Schema["Score"]);
         ValueGetter<ReadOnlyMemory<char>> label = cursor.GetGetter<ReadOnlyMemory<char>>(scored.Schema["PredictedLabel"]);
@@ -160,22 +188,31 @@ public sealed class LongRunTests(SmallBackbone small, ColourImages images, ITest
         Assert.Equal(count, rows);
     }
 
-    private float[] First(DplTransformer transformer) => transformer.Transform(_mlContext.Data.LoadFromEnumerable(images.Test.Take(1))).GetColumn<float[]>("Score").Single();
+    private float[] First(DplTransformer transformer) =>
+        transformer.Transform(_mlContext.Data.LoadFromEnumerable(images.Test.Take(1))).GetColumn<float[]>("Score").Single();
 
-    private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(images.Test)).GetColumn<float[]>("Score")];
+    private float[][] Scores(DplTransformer transformer) =>
+        [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(images.Test)).GetColumn<float[]>("Score")];
 
-    private PredictionEngine<LabelledImage, Answer> Engine(DplTransformer transformer)
-        => _mlContext.Model.CreatePredictionEngine<LabelledImage, Answer>(transformer, new PredictionEngineOptions { OwnsTransformer = false });
+    private PredictionEngine<LabelledImage, Answer> Engine(DplTransformer transformer) =>
+        _mlContext.Model.CreatePredictionEngine<LabelledImage, Answer>(
+            transformer,
+            new PredictionEngineOptions { OwnsTransformer = false }
+        );
 
-    private DplTransformer Fit()
-        => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
-        {
-            Backbone = small.Backbone,
-            ImageColumnName = "ImagePath",
-            Configuration = PromptConfiguration.Uniform(small.Backbone, 1),
-            TrainingEpochs = 1,
-            BatchSize = 9,
-        }).Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
+    private DplTransformer Fit() =>
+        _mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(
+                new DplTrainer.Options
+                {
+                    Backbone = small.Backbone,
+                    ImageColumnName = "ImagePath",
+                    Configuration = PromptConfiguration.Uniform(small.Backbone, 1),
+                    TrainingEpochs = 1,
+                    BatchSize = 9,
+                }
+            )
+            .Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
 
     private sealed class Answer
     {

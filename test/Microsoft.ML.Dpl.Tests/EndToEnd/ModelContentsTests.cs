@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Zips that carry CLIP's image tower or the whole CLIP: what works with them where CLIP's folder is gone, and what is said of damaged ones.</summary>
+/// <summary>Zips that carry CLIP's image tower or the whole CLIP: what works with them where CLIP's folder is gone, and what is said of
+/// damaged ones.</summary>
 [Collection(RunsAlone.Name)]
 public sealed class ModelContentsTests(ColourImages images) : IClassFixture<ColourImages>, IDisposable
 {
@@ -62,7 +63,10 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
         Assert.InRange(Size("prompts.zip"), 1, Size("tower.zip") - 1);
         Assert.InRange(Size("tower.zip"), 1, Size("clip.zip") - 1);
         using DplTransformer tower = Load("tower.zip");
-        Assert.Contains("image tower only", Assert.Throws<InvalidOperationException>(() => tower.Contents = DplModelContents.WithClip).Message);
+        Assert.Contains(
+            "image tower only",
+            Assert.Throws<InvalidOperationException>(() => tower.Contents = DplModelContents.WithClip).Message
+        );
         Assert.Throws<ArgumentOutOfRangeException>(() => tower.Contents = (DplModelContents)7);
         Assert.Equal(DplModelContents.WithImageTower, tower.Contents);
     }
@@ -84,7 +88,8 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
         loaded.Dispose();
         Assert.Equal(expected, Scores(other));
         Assert.Equal(DplModelContents.WithClip, other.Contents);
-        using (DplTransformer fitted = Fit(other.Backbone, DplModelContents.PromptsOnly)) Assert.Equal(Scores(fitted).Length, images.Test.Count);
+        using (DplTransformer fitted = Fit(other.Backbone, DplModelContents.PromptsOnly))
+            Assert.Equal(Scores(fitted).Length, images.Test.Count);
         ClipBackbone backbone = other.Backbone;
         other.Dispose();
         Assert.Contains("was disposed", Assert.Throws<IOException>(() => Fit(backbone, DplModelContents.PromptsOnly)).Message);
@@ -98,7 +103,10 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
         foreach (Action action in new Action[] { () => loaded.WithClasses(["a", "b"]), () => loaded.NearestWords(0, 1) })
             Assert.Contains("image tower only", Assert.Throws<InvalidOperationException>(action).Message);
         Assert.False(loaded.Backbone.HasTextBranch);
-        Assert.Contains("image tower only", Assert.Throws<ArgumentException>(() => Fit(loaded.Backbone, DplModelContents.PromptsOnly)).Message);
+        Assert.Contains(
+            "image tower only",
+            Assert.Throws<ArgumentException>(() => Fit(loaded.Backbone, DplModelContents.PromptsOnly)).Message
+        );
     }
 
     [Theory]
@@ -115,12 +123,17 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
         Change("whole.zip", "garbage.zip", name, all => [.. all.Select(b => (byte)~b)]);
         Assert.Contains(ReasonOf("missing.zip"), message => message.Contains($"no entry '{name}'", StringComparison.Ordinal));
         Assert.Contains(ReasonOf("garbage.zip"), message => message.Contains(name, StringComparison.Ordinal));
-        if (!name.EndsWith(".safetensors", StringComparison.Ordinal)) return;
+        if (!name.EndsWith(".safetensors", StringComparison.Ordinal))
+            return;
         Change("whole.zip", "short.zip", name, all => all[..^5]);
         Change("whole.zip", "flipped.zip", name, all => [.. all[..^6], (byte)(all[^6] ^ 1), .. all[^5..]]);
-        Assert.Contains(ReasonOf("flipped.zip"), message => message.Contains($"{name}: the weights have another SHA-256", StringComparison.Ordinal));
+        Assert.Contains(ReasonOf("flipped.zip"), message =>
+            message.Contains($"{name}: the weights have another SHA-256", StringComparison.Ordinal)
+        );
         Change("whole.zip", "long.zip", name, all => [.. all, 0]);
-        Assert.Contains(ReasonOf("short.zip"), message => message.Contains($"'{name}' of the model zip ends too early", StringComparison.Ordinal));
+        Assert.Contains(ReasonOf("short.zip"), message =>
+            message.Contains($"'{name}' of the model zip ends too early", StringComparison.Ordinal)
+        );
         Assert.Contains(ReasonOf("long.zip"), message => message.Contains($"{name}: more bytes follow", StringComparison.Ordinal));
     }
 
@@ -128,8 +141,14 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
     public void Weights_of_another_shape_are_refused_before_they_are_read()
     {
         FitAndSave("whole.zip", DplModelContents.WithImageTower);
-        Change("whole.zip", "other.zip", "clip.config.json", json => System.Text.Encoding.UTF8.GetBytes(System.Text.Encoding.UTF8.GetString(json).Replace("\"projection_dim\": ", "\"projection_dim\": 1", StringComparison.Ordinal)));
-        Assert.Contains(ReasonOf("other.zip"), message => message.Contains("clip.image.safetensors: tensor 'visual.proj'", StringComparison.Ordinal));
+        Change("whole.zip", "other.zip", "clip.config.json", json =>
+            System.Text.Encoding.UTF8.GetBytes(
+                System.Text.Encoding.UTF8.GetString(json).Replace("\"projection_dim\": ", "\"projection_dim\": 1", StringComparison.Ordinal)
+            )
+        );
+        Assert.Contains(ReasonOf("other.zip"), message =>
+            message.Contains("clip.image.safetensors: tensor 'visual.proj'", StringComparison.Ordinal)
+        );
     }
 
     [Fact]
@@ -141,7 +160,8 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
         GC.Collect();
         GC.WaitForPendingFinalizers();
         long before = Tensor.TotalCount;
-        for (int i = 0; i < 3; i++) LoadScoreDispose();
+        for (int i = 0; i < 3; i++)
+            LoadScoreDispose();
         Assert.InRange(Tensor.TotalCount - before, long.MinValue, 0);
 
         void LoadScoreDispose()
@@ -178,7 +198,9 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
             BatchSize = 9,
             ModelContents = contents,
         };
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
+        return _mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+            .Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
     private IDataView Test => _mlContext.Data.LoadFromEnumerable(images.Test);
@@ -196,7 +218,8 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
     {
         var messages = new List<string>();
         for (Exception? thrown = Assert.ThrowsAny<Exception>(() => Load(zip)); thrown is not null; thrown = thrown.InnerException)
-            if (thrown is InvalidDataException or FileNotFoundException) messages.Add(thrown.Message);
+            if (thrown is InvalidDataException or FileNotFoundException)
+                messages.Add(thrown.Message);
         return messages;
     }
 
@@ -207,10 +230,12 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
         using ZipArchive archive = ZipFile.Open(_folder.File(to), ZipArchiveMode.Update);
         ZipArchiveEntry entry = archive.Entries.Single(e => e.Name == name);
         using var content = new MemoryStream();
-        using (Stream read = entry.Open()) read.CopyTo(content);
+        using (Stream read = entry.Open())
+            read.CopyTo(content);
         string path = entry.FullName;
         entry.Delete();
-        if (change(content.ToArray()) is not { } changed) return;
+        if (change(content.ToArray()) is not { } changed)
+            return;
         using Stream write = archive.CreateEntry(path).Open();
         write.Write(changed);
     }

@@ -11,15 +11,27 @@ public sealed class ModelInfoTests(ColourImages images) : IClassFixture<ColourIm
     {
         using var folder = new TemporaryFolder();
         var mlContext = new MLContext(1);
-        string zip = folder.File("model.zip"), sha256;
+        string zip = folder.File("model.zip"),
+            sha256;
         using (var clipFolder = new TemporaryFolder())
         {
             SmallBackbone.Write(clipFolder.FullPath, seed: 23);
             var clip = Dpl.Clip.ClipBackbone.Open(clipFolder.FullPath);
             sha256 = clip.Sha256;
             IDataView train = mlContext.Data.LoadFromEnumerable(images.Train);
-            var pipeline = mlContext.Transforms.Conversion.MapValueToKey("Label")
-                .Append(mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options { Backbone = clip, ImageColumnName = "ImagePath", Configuration = PromptConfiguration.ZeroShot(clip), Template = "a {}." }));
+            var pipeline = mlContext
+                .Transforms.Conversion.MapValueToKey("Label")
+                .Append(
+                    mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(
+                        new DplTrainer.Options
+                        {
+                            Backbone = clip,
+                            ImageColumnName = "ImagePath",
+                            Configuration = PromptConfiguration.ZeroShot(clip),
+                            Template = "a {}.",
+                        }
+                    )
+                );
             ITransformer model = pipeline.Fit(train);
             mlContext.Model.Save(model, train.Schema, zip);
             (model as IDisposable)?.Dispose();
@@ -40,9 +52,16 @@ public sealed class ModelInfoTests(ColourImages images) : IClassFixture<ColourIm
         List<(string Name, byte[] Content)> entries = ZipBytes.Entries(whole);
         byte[][] damaged =
         [
-            whole[..(whole.Length / 2)], whole[..^30],
-            ZipBytes.Of(entries.Select(entry => entry.Name.EndsWith("dpl.json", StringComparison.Ordinal) ? (entry.Name, entry.Content[..^2]) : entry)),
-            ZipBytes.Of(entries.Select(entry => entry.Name.EndsWith("dpl.json", StringComparison.Ordinal) ? (entry.Name, "{}"u8.ToArray()) : entry)),
+            whole[..(whole.Length / 2)],
+            whole[..^30],
+            ZipBytes.Of(
+                entries.Select(entry =>
+                    entry.Name.EndsWith("dpl.json", StringComparison.Ordinal) ? (entry.Name, entry.Content[..^2]) : entry
+                )
+            ),
+            ZipBytes.Of(
+                entries.Select(entry => entry.Name.EndsWith("dpl.json", StringComparison.Ordinal) ? (entry.Name, "{}"u8.ToArray()) : entry)
+            ),
         ];
         foreach (byte[] bytes in damaged)
         {
@@ -55,9 +74,11 @@ public sealed class ModelInfoTests(ColourImages images) : IClassFixture<ColourIm
     public void Other_files_are_refused_by_name()
     {
         using var folder = new TemporaryFolder();
-        string text = folder.File("text.zip"), empty = folder.File("empty.zip");
+        string text = folder.File("text.zip"),
+            empty = folder.File("empty.zip");
         File.WriteAllText(text, "no zip");
         using (System.IO.Compression.ZipFile.Open(empty, System.IO.Compression.ZipArchiveMode.Create)) { }
-        foreach (string path in new[] { text, empty }) Assert.Contains(path, Assert.Throws<InvalidDataException>(() => DplModelInfo.Read(path)).Message);
+        foreach (string path in new[] { text, empty })
+            Assert.Contains(path, Assert.Throws<InvalidDataException>(() => DplModelInfo.Read(path)).Message);
     }
 }

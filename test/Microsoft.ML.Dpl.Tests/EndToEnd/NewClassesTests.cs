@@ -14,13 +14,15 @@ public sealed class NewClassesTests(SmallBackbone small, ColourImages images) : 
     {
         using DplTransformer trained = Fit(keyLabel: true);
         float[][] scores = Scores(trained);
-        using DplTransformer same = trained.WithClasses(trained.ClassNames), turned = trained.WithClasses(trained.ClassNames.Reverse());
+        using DplTransformer same = trained.WithClasses(trained.ClassNames),
+            turned = trained.WithClasses(trained.ClassNames.Reverse());
         Assert.Equal(scores, Scores(same));
         Assert.Equal(trained.Template, same.Template);
         Assert.Equal(trained.Configuration, same.Configuration);
         float[][] back = [.. Scores(turned).Select(row => row.Reverse().ToArray())];
         for (int row = 0; row < scores.Length; row++)
-            for (int c = 0; c < 3; c++) Assert.Equal(scores[row][c], back[row][c], 1e-5f);
+        for (int c = 0; c < 3; c++)
+            Assert.Equal(scores[row][c], back[row][c], 1e-5f);
     }
 
     /// <summary>The prompts count: without them the new classes would get plain CLIP's scores.</summary>
@@ -28,8 +30,10 @@ public sealed class NewClassesTests(SmallBackbone small, ColourImages images) : 
     public void New_names_use_the_trained_prompts_and_are_ready_to_save()
     {
         string[] names = ["orange", "light_blue", "pink", "grey"];
-        using DplTransformer trained = Fit(keyLabel: true), plain = Fit(keyLabel: true, o => o.Configuration = PromptConfiguration.ZeroShot(small.Backbone));
-        using DplTransformer withNew = trained.WithClasses(names), plainNew = plain.WithClasses(names);
+        using DplTransformer trained = Fit(keyLabel: true),
+            plain = Fit(keyLabel: true, o => o.Configuration = PromptConfiguration.ZeroShot(small.Backbone));
+        using DplTransformer withNew = trained.WithClasses(names),
+            plainNew = plain.WithClasses(names);
         Assert.Equal(names, withNew.ClassNames);
         Assert.Null(withNew.ValidationAccuracy);
         float[][] scores = Scores(withNew);
@@ -47,7 +51,8 @@ public sealed class NewClassesTests(SmallBackbone small, ColourImages images) : 
     public void Each_is_disposed_on_its_own()
     {
         DplTransformer trained = Fit(keyLabel: true);
-        DplTransformer first = trained.WithClasses(["a", "b"]), second = first.WithClasses(["c", "d"]);
+        DplTransformer first = trained.WithClasses(["a", "b"]),
+            second = first.WithClasses(["c", "d"]);
         float[][] scores = Scores(second);
         trained.Dispose();
         first.Dispose();
@@ -94,7 +99,9 @@ public sealed class NewClassesTests(SmallBackbone small, ColourImages images) : 
         using var folder = new TemporaryFolder();
         SmallBackbone.Write(folder.FullPath, seed: 31);
         ClipBackbone backbone = ClipBackbone.FromFolder(folder.FullPath);
-        using DplTransformer trained = Fit(keyLabel: true, o => (o.Backbone, o.Configuration) = (backbone, PromptConfiguration.Uniform(backbone, 1)));
+        using DplTransformer trained = Fit(keyLabel: true, o =>
+            (o.Backbone, o.Configuration) = (backbone, PromptConfiguration.Uniform(backbone, 1))
+        );
         File.Delete(folder.File("model.safetensors"));
         Assert.Equal(images.Test.Count, Scores(trained).Length);
         Assert.Contains("text branch", Assert.Throws<InvalidOperationException>(() => trained.WithClasses(["a", "b"])).Message);
@@ -130,8 +137,16 @@ public sealed class NewClassesTests(SmallBackbone small, ColourImages images) : 
     private DplTransformer Fit(bool keyLabel, Action<DplTrainer.Options>? change = null)
     {
         IDataView train = _mlContext.Data.LoadFromEnumerable(images.Train);
-        if (keyLabel) train = _mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(train).Transform(train);
-        var options = new DplTrainer.Options { Backbone = small.Backbone, ImageColumnName = "ImagePath", Configuration = PromptConfiguration.Uniform(small.Backbone, 1), TrainingEpochs = 1, BatchSize = 9 };
+        if (keyLabel)
+            train = _mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(train).Transform(train);
+        var options = new DplTrainer.Options
+        {
+            Backbone = small.Backbone,
+            ImageColumnName = "ImagePath",
+            Configuration = PromptConfiguration.Uniform(small.Backbone, 1),
+            TrainingEpochs = 1,
+            BatchSize = 9,
+        };
         change?.Invoke(options);
         return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(train);
     }

@@ -13,7 +13,8 @@ public sealed class OddDataTests(SmallBackbone small, ColourImages images) : ICl
     {
         using var folder = new TemporaryFolder();
         string black = folder.File("black.png");
-        using (MLImage image = MLImage.CreateFromPixels(30, 30, MLPixelFormat.Bgra32, new byte[4 * 30 * 30])) image.Save(black);
+        using (MLImage image = MLImage.CreateFromPixels(30, 30, MLPixelFormat.Bgra32, new byte[4 * 30 * 30]))
+            image.Save(black);
         LabelledImage[] rows = [.. images.Train.Select(p => new LabelledImage { ImagePath = black, Label = p.Label })];
         using DplTransformer trained = Fit(rows);
         float[][] scores = Scores(trained, rows);
@@ -35,11 +36,14 @@ public sealed class OddDataTests(SmallBackbone small, ColourImages images) : ICl
     [Fact]
     public void A_class_a_hundred_times_larger_than_the_rest_leaves_numbers_with_and_without_balance()
     {
-        LabelledImage[] red = [.. images.Train.Where(p => p.Label == "red")], rest = [.. images.Train.Where(p => p.Label != "red" && p.Other < 2)];
+        LabelledImage[] red = [.. images.Train.Where(p => p.Label == "red")],
+            rest = [.. images.Train.Where(p => p.Label != "red" && p.Other < 2)];
         LabelledImage[] rows = [.. Enumerable.Repeat(red, 34).SelectMany(p => p).Take(200), .. rest];
         double OfTheSmall(DplClassWeights? weights)
         {
-            using DplTransformer trained = Fit(rows, o => (o.ClassWeights, o.BatchSize, o.SearchEpochs, o.ValidationRowsPerClass) = (weights, 32, 1, 1));
+            using DplTransformer trained = Fit(rows, o =>
+                (o.ClassWeights, o.BatchSize, o.SearchEpochs, o.ValidationRowsPerClass) = (weights, 32, 1, 1)
+            );
             float[][] scores = Scores(trained, rest);
             RequireProbabilities(scores, 3);
             return scores.Zip(rest).Average(pair => pair.First[trained.ClassNames.ToList().IndexOf(pair.Second.Label)]);
@@ -50,8 +54,15 @@ public sealed class OddDataTests(SmallBackbone small, ColourImages images) : ICl
     [Fact]
     public void A_thousand_classes_are_searched_trained_saved_and_loaded()
     {
-        LabelledImage[] rows = [.. Enumerable.Range(0, 2000).Select(i => new LabelledImage { ImagePath = images.Train[i % 18].ImagePath, Label = $"kind_{i / 2}" })];
-        using DplTransformer trained = Fit(rows, o => (o.BatchSize, o.SearchEpochs, o.TrainingEpochs, o.ValidationRowsPerClass, o.CandidateLengths) = (500, 1, 1, 1, [0, 1]));
+        LabelledImage[] rows =
+        [
+            .. Enumerable
+                .Range(0, 2000)
+                .Select(i => new LabelledImage { ImagePath = images.Train[i % 18].ImagePath, Label = $"kind_{i / 2}" }),
+        ];
+        using DplTransformer trained = Fit(rows, o =>
+            (o.BatchSize, o.SearchEpochs, o.TrainingEpochs, o.ValidationRowsPerClass, o.CandidateLengths) = (500, 1, 1, 1, [0, 1])
+        );
         Assert.Equal(1000, trained.ClassNames.Count);
         float[][] scores = Scores(trained, images.Test);
         RequireProbabilities(scores, 1000);
@@ -63,13 +74,14 @@ public sealed class OddDataTests(SmallBackbone small, ColourImages images) : ICl
     }
 
     private static void RequireProbabilities(float[][] scores, int classes) => Assert.All(scores, row =>
-    {
-        Assert.Equal(classes, row.Length);
-        Assert.All(row, p => Assert.InRange(p, 0, 1));
-        Assert.Equal(1, row.Sum(), 1e-4);
-    });
+        {
+            Assert.Equal(classes, row.Length);
+            Assert.All(row, p => Assert.InRange(p, 0, 1));
+            Assert.Equal(1, row.Sum(), 1e-4);
+        });
 
-    private float[][] Scores(DplTransformer transformer, IReadOnlyList<LabelledImage> rows) => [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(rows)).GetColumn<float[]>("Score")];
+    private float[][] Scores(DplTransformer transformer, IReadOnlyList<LabelledImage> rows) =>
+        [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(rows)).GetColumn<float[]>("Score")];
 
     private DplTransformer Fit(IReadOnlyList<LabelledImage> rows, Action<DplTrainer.Options>? change = null)
     {
@@ -85,6 +97,8 @@ public sealed class OddDataTests(SmallBackbone small, ColourImages images) : ICl
             ValidationRowsPerClass = 2,
         };
         change?.Invoke(options);
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(rows));
+        return _mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+            .Fit(_mlContext.Data.LoadFromEnumerable(rows));
     }
 }

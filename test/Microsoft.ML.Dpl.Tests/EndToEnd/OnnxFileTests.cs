@@ -42,16 +42,20 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
     public void Weights_can_lie_beside_the_model(DplOnnxInput input)
     {
         using DplTransformer trained = Fit(ClipBackbone.Tiny, PromptConfiguration.Uniform(ClipBackbone.Tiny, 2).ToString());
-        string path = _folder.File("with blank.onnx"), data = path + ".data";
+        string path = _folder.File("with blank.onnx"),
+            data = path + ".data";
         trained.SaveAsOnnx(path, input, externalData: true);
         Assert.Equal([path, data], Directory.GetFileSystemEntries(_folder.FullPath).Order(StringComparer.Ordinal));
         byte[] whole = OnnxModel.Written(trained, input);
         Assert.InRange(new FileInfo(path).Length, 1, whole.Length / 4);
         Assert.InRange(new FileInfo(data).Length, whole.Length / 2, whole.Length + (4 << 20));
-        using OnnxModel expected = new(whole), actual = new(path);
+        using OnnxModel expected = new(whole),
+            actual = new(path);
         int size = ClipBackbone.Tiny.Config.ImageSize;
-        (float[] Logits, float[] Probabilities) Score(OnnxModel model)
-            => input == DplOnnxInput.Pixels ? model.Score(trained.Pixels(Images.Test[0].ImagePath), 1, 3, size, size) : model.Score([.. Enumerable.Range(0, 50 * 40 * 3).Select(i => (byte)(i * 7))], 50, 40);
+        (float[] Logits, float[] Probabilities) Score(OnnxModel model) =>
+            input == DplOnnxInput.Pixels
+                ? model.Score(trained.Pixels(Images.Test[0].ImagePath), 1, 3, size, size)
+                : model.Score([.. Enumerable.Range(0, 50 * 40 * 3).Select(i => (byte)(i * 7))], 50, 40);
         Assert.Equal(Score(expected).Logits, Score(actual).Logits);
         Assert.Equal(Score(expected).Probabilities, Score(actual).Probabilities);
         Assert.Equal(expected.Metadata, actual.Metadata);
@@ -67,11 +71,17 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
     public void What_is_too_large_for_one_file_becomes_two()
     {
         using DplTransformer trained = Fit(ClipBackbone.Tiny, PromptConfiguration.Uniform(ClipBackbone.Tiny, 1).ToString());
-        string path = _folder.File("model.onnx"), data = path + ".data";
+        string path = _folder.File("model.onnx"),
+            data = path + ".data";
         long size = trained.Use(OnnxClassifier.SizeOf);
         DplOnnx.Save(trained, path, DplOnnxInput.Pixels, externalData: false, largest: size, default);
         Assert.Equal([path], Directory.GetFileSystemEntries(_folder.FullPath));
-        Assert.Contains("Give SaveAsOnnx a path", Assert.Throws<NotSupportedException>(() => DplOnnx.Save(trained, Stream.Null, DplOnnxInput.Pixels, largest: size - 1, default)).Message);
+        Assert.Contains(
+            "Give SaveAsOnnx a path",
+            Assert
+                .Throws<NotSupportedException>(() => DplOnnx.Save(trained, Stream.Null, DplOnnxInput.Pixels, largest: size - 1, default))
+                .Message
+        );
         DplOnnx.Save(trained, path, DplOnnxInput.Pixels, externalData: false, largest: size - 1, default);
         Assert.True(File.Exists(data));
         using var model = new OnnxModel(path);
@@ -84,7 +94,8 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
     public void A_cancelled_or_failed_write_leaves_both_files_as_they_were(bool cancelled)
     {
         using DplTransformer trained = Fit(Small.Backbone, "text 0 0 | image 0 0 0");
-        string path = _folder.File("model.onnx"), data = path + ".data";
+        string path = _folder.File("model.onnx"),
+            data = path + ".data";
         File.WriteAllText(path, "old");
         using var source = new CancellationTokenSource();
         if (cancelled)
@@ -97,12 +108,22 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
             Directory.CreateDirectory(data);
         }
         Exception thrown = Assert.ThrowsAny<Exception>(() => trained.SaveAsOnnx(path, externalData: true, cancellation: source.Token));
-        Assert.True(cancelled ? thrown is OperationCanceledException : thrown is IOException && thrown.Message.Contains($"'{data}' is a folder", StringComparison.Ordinal), thrown.ToString());
+        Assert.True(
+            cancelled
+                ? thrown is OperationCanceledException
+                : thrown is IOException && thrown.Message.Contains($"'{data}' is a folder", StringComparison.Ordinal),
+            thrown.ToString()
+        );
         Assert.Equal("old", File.ReadAllText(path));
-        if (cancelled) Assert.Equal("old, too", File.ReadAllText(data));
+        if (cancelled)
+            Assert.Equal("old, too", File.ReadAllText(data));
         Assert.Equal([path, data], Directory.GetFileSystemEntries(_folder.FullPath).Order(StringComparer.Ordinal));
-        if (!cancelled) return;
-        foreach (bool beside in (bool[])[false, true]) Assert.Throws<OperationCanceledException>(() => trained.SaveAsOnnx(_folder.File("new.onnx"), externalData: beside, cancellation: source.Token));
+        if (!cancelled)
+            return;
+        foreach (bool beside in (bool[])[false, true])
+            Assert.Throws<OperationCanceledException>(() =>
+                trained.SaveAsOnnx(_folder.File("new.onnx"), externalData: beside, cancellation: source.Token)
+            );
         Assert.Throws<OperationCanceledException>(() => trained.SaveAsOnnx(Stream.Null, cancellation: source.Token));
         Assert.Equal(2, Directory.GetFileSystemEntries(_folder.FullPath).Length);
     }
@@ -154,29 +175,41 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
         byte[] expected = OnnxModel.Written(trained);
         float[][] scores = Scores(trained);
         string path = _folder.File("model.onnx");
-        await Task.WhenAll(Enumerable.Range(0, 8).Select(i => Task.Run(() =>
-        {
-            if (i % 2 == 0) Assert.Equal(scores, Scores(trained));
-            else for (int times = 0; times < 10; times++) trained.SaveAsOnnx(path);
-        })));
+        await Task.WhenAll(
+            Enumerable
+                .Range(0, 8)
+                .Select(i =>
+                    Task.Run(() =>
+                    {
+                        if (i % 2 == 0)
+                            Assert.Equal(scores, Scores(trained));
+                        else
+                            for (int times = 0; times < 10; times++)
+                                trained.SaveAsOnnx(path);
+                    })
+                )
+        );
         Assert.Equal(expected, File.ReadAllBytes(path));
         Assert.Equal([path], Directory.GetFileSystemEntries(_folder.FullPath));
     }
 
-    private DplTransformer Fit(ClipBackbone backbone, string configuration) => Fit(options => (options.Backbone, options.Configuration) = (backbone, PromptConfiguration.Parse(configuration)));
+    private DplTransformer Fit(ClipBackbone backbone, string configuration) =>
+        Fit(options => (options.Backbone, options.Configuration) = (backbone, PromptConfiguration.Parse(configuration)));
 
     /// <summary>A disk that is full after some bytes.</summary>
     private sealed class ShortStream(int room) : MemoryStream
     {
         public override void Write(byte[] buffer, int offset, int count)
         {
-            if (Length + count > room) throw new IOException("full");
+            if (Length + count > room)
+                throw new IOException("full");
             base.Write(buffer, offset, count);
         }
 
         public override void Write(ReadOnlySpan<byte> buffer)
         {
-            if (Length + buffer.Length > room) throw new IOException("full");
+            if (Length + buffer.Length > room)
+                throw new IOException("full");
             base.Write(buffer);
         }
     }

@@ -15,17 +15,18 @@ public sealed class OnnxGraphTests
 {
     private const int Classes = 7;
 
-    public static TheoryData<string, int[]> Towers => new()
-    {
-        { "plain", [2, 1, 3] },
-        { "plain", [0, 4, 0] },
-        { "plain", [0, 0, 2] },
-        { "plain", [0, 0, 0] },
-        { "gelu", [1, 0, 2] },
-        { "odd", [3] },
-        { "odd", [0] },
-        { "wide", [1, 6] },
-    };
+    public static TheoryData<string, int[]> Towers =>
+        new()
+        {
+            { "plain", [2, 1, 3] },
+            { "plain", [0, 4, 0] },
+            { "plain", [0, 0, 2] },
+            { "plain", [0, 0, 0] },
+            { "gelu", [1, 0, 2] },
+            { "odd", [3] },
+            { "odd", [0] },
+            { "wide", [1, 6] },
+        };
 
     [Theory]
     [MemberData(nameof(Towers))]
@@ -38,7 +39,8 @@ public sealed class OnnxGraphTests
             foreach (int batch in new[] { 1, 3 })
             {
                 using var scope = NewDisposeScope();
-                Tensor images = tower.Images(batch), expected = tower.Classifier.Logits(images);
+                Tensor images = tower.Images(batch),
+                    expected = tower.Classifier.Logits(images);
                 var (logits, probabilities) = model.Score(images.data<float>().ToArray(), images.shape);
                 RequireClose(expected, logits, 1e-5);
                 RequireClose(expected.softmax(-1), probabilities, 1e-4);
@@ -47,7 +49,8 @@ public sealed class OnnxGraphTests
         }
     }
 
-    /// <summary>What the checker of the ONNX project asks for: values before they are used, no name twice, no constant or node for nothing.</summary>
+    /// <summary>What the checker of the ONNX project asks for: values before they are used, no name twice, no constant or node for
+    /// nothing.</summary>
     [Fact]
     public void The_graph_is_in_order()
     {
@@ -57,7 +60,8 @@ public sealed class OnnxGraphTests
         Assert.Equal(["logits", "probabilities"], model.Graph.Output.Select(output => output.Name));
         GraphProto graph = model.Graph;
         var known = new HashSet<string>(StringComparer.Ordinal);
-        foreach (string name in graph.Input.Select(i => i.Name).Concat(graph.Initializer.Select(i => i.Name))) Assert.True(known.Add(name), name);
+        foreach (string name in graph.Input.Select(i => i.Name).Concat(graph.Initializer.Select(i => i.Name)))
+            Assert.True(known.Add(name), name);
         foreach (NodeProto node in graph.Node)
         {
             Assert.All(node.Input, input => Assert.Contains(input, known));
@@ -65,8 +69,15 @@ public sealed class OnnxGraphTests
         }
         HashSet<string> used = [.. graph.Node.SelectMany(node => node.Input), .. graph.Output.Select(output => output.Name)];
         Assert.Empty(known.Except(used));
-        Assert.All(graph.Initializer, constant => Assert.Equal(
-            constant.Dims.Aggregate(constant.DataType == (int)TensorProto.Types.DataType.Float ? sizeof(float) : sizeof(long), (size, dimension) => size * (int)dimension), constant.RawData.Length));
+        Assert.All(graph.Initializer, constant =>
+            Assert.Equal(
+                constant.Dims.Aggregate(
+                    constant.DataType == (int)TensorProto.Types.DataType.Float ? sizeof(float) : sizeof(long),
+                    (size, dimension) => size * (int)dimension
+                ),
+                constant.RawData.Length
+            )
+        );
     }
 
     [Fact]
@@ -78,13 +89,15 @@ public sealed class OnnxGraphTests
         Assert.Equal(int.MaxValue, OnnxClassifier.LargestModel);
     }
 
-    /// <summary>What ONNX's specification asks of data beside a model: the file by its name, places that can be mapped, nothing twice and nothing between.</summary>
+    /// <summary>What ONNX's specification asks of data beside a model: the file by its name, places that can be mapped, nothing twice and
+    /// nothing between.</summary>
     [Fact]
     public void Large_constants_can_lie_outside()
     {
         using var tower = new RandomTower(RandomClip.Shape(visionWidth: 160, visionHeads: 4), [2, 1, 3]);
         using var stream = new MemoryStream();
-        ModelProto outside = OnnxClassifier.Create(tower.Classifier, [], data: new OnnxData(stream, "model.onnx.data")), inside = OnnxClassifier.Create(tower.Classifier, []);
+        ModelProto outside = OnnxClassifier.Create(tower.Classifier, [], data: new OnnxData(stream, "model.onnx.data")),
+            inside = OnnxClassifier.Create(tower.Classifier, []);
         byte[] data = stream.ToArray();
         long end = 0;
         int moved = 0;
@@ -97,7 +110,10 @@ public sealed class OnnxGraphTests
                 Dictionary<string, string> where = actual.ExternalData.ToDictionary(entry => entry.Key, entry => entry.Value);
                 Assert.Equal(["length", "location", "offset"], where.Keys.Order());
                 long offset = long.Parse(where["offset"], CultureInfo.InvariantCulture);
-                Assert.Equal(("model.onnx.data", bytes.Length, 0L), (where["location"], int.Parse(where["length"], CultureInfo.InvariantCulture), offset % 65536));
+                Assert.Equal(
+                    ("model.onnx.data", bytes.Length, 0L),
+                    (where["location"], int.Parse(where["length"], CultureInfo.InvariantCulture), offset % 65536)
+                );
                 Assert.InRange(offset, end, end + 65535);
                 Assert.True(data.AsSpan((int)end, (int)(offset - end)).IndexOfAnyExcept((byte)0) < 0, actual.Name);
                 Assert.Equal(bytes, data.AsSpan((int)offset, bytes.Length).ToArray());
@@ -133,20 +149,22 @@ public sealed class OnnxGraphTests
         Assert.Contains("--input pixels", message);
     }
 
-    private static ClipConfig ShapeOf(string name) => name switch
-    {
-        "gelu" => RandomClip.Shape(activation: ClipActivation.Gelu),
-        // Three columns of pixels fill no patch; one layer is first and last.
-        "odd" => RandomClip.Shape(imageSize: 23, patch: 5, visionLayers: 1, visionWidth: 22, visionHeads: 2),
-        "wide" => RandomClip.Shape(imageSize: 12, patch: 12, visionLayers: 2, visionWidth: 40, visionHeads: 1),
-        _ => RandomClip.Shape(),
-    };
+    private static ClipConfig ShapeOf(string name) =>
+        name switch
+        {
+            "gelu" => RandomClip.Shape(activation: ClipActivation.Gelu),
+            // Three columns of pixels fill no patch; one layer is first and last.
+            "odd" => RandomClip.Shape(imageSize: 23, patch: 5, visionLayers: 1, visionWidth: 22, visionHeads: 2),
+            "wide" => RandomClip.Shape(imageSize: 12, patch: 12, visionLayers: 2, visionWidth: 40, visionHeads: 1),
+            _ => RandomClip.Shape(),
+        };
 
     private static void RequireClose(Tensor expected, float[] actual, double tolerance)
     {
         float[] values = expected.data<float>().ToArray();
         Assert.Equal(values.Length, actual.Length);
-        double scale = values.Max(Math.Abs), difference = values.Zip(actual, (a, b) => Math.Abs(a - b)).Max();
+        double scale = values.Max(Math.Abs),
+            difference = values.Zip(actual, (a, b) => Math.Abs(a - b)).Max();
         Assert.True(difference <= tolerance * scale, $"a difference of {difference} at a scale of {scale}");
     }
 
@@ -163,8 +181,15 @@ public sealed class OnnxGraphTests
             _scope = NewDisposeScope();
             _clip = new RandomClip(config, seed: 3);
             _generator = Seeds.Generator(4, "onnx");
-            Tensor?[] prompts = [.. lengths.Select(length => length == 0 ? null : randn([length, config.Vision.Width], generator: _generator))];
-            Classifier = new FoldedClassifier(new FoldedImageTower(_clip.Vision, prompts), PromptedClip.UnitRows(randn([Classes, config.EmbeddingWidth], generator: _generator)), 20);
+            Tensor?[] prompts =
+            [
+                .. lengths.Select(length => length == 0 ? null : randn([length, config.Vision.Width], generator: _generator)),
+            ];
+            Classifier = new FoldedClassifier(
+                new FoldedImageTower(_clip.Vision, prompts),
+                PromptedClip.UnitRows(randn([Classes, config.EmbeddingWidth], generator: _generator)),
+                20
+            );
         }
 
         public FoldedClassifier Classifier { get; }

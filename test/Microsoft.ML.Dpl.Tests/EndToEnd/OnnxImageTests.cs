@@ -10,8 +10,9 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>
-/// Images of any size and shape, prepared by the graph's nodes in ONNX Runtime and by the library. The weights of the two resizes have other precisions: now and then a pixel
-/// is a level of 255 apart, or two where both passes round so. A crop or a size that is off by one would make most pixels differ.
+/// Images of any size and shape, prepared by the graph's nodes in ONNX Runtime and by the library. The weights of the two resizes have
+/// other precisions: now and then a pixel is a level of 255 apart, or two where both passes round so. A crop or a size that is off by one
+/// would make most pixels differ.
 /// </summary>
 public sealed class OnnxImageTests
 {
@@ -42,11 +43,22 @@ public sealed class OnnxImageTests
         var config = new ClipImageProcessorConfig(shortSide, cropSize, [0.48f, 0.46f, 0.4f], [0.27f, 0.26f, 0.28f]);
         byte[] rgb = Smooth(width, height);
         var processor = new ClipImageProcessor(config);
-        float[] expected = processor.Normalise(tensor(processor.Prepare(new RgbImage(width, height, rgb)), [1, 3, cropSize, cropSize], ScalarType.Byte)).data<float>().ToArray();
+        float[] expected = processor
+            .Normalise(tensor(processor.Prepare(new RgbImage(width, height, rgb)), [1, 3, cropSize, cropSize], ScalarType.Byte))
+            .data<float>()
+            .ToArray();
         float[] actual = Prepared(config, rgb, width, height);
         Assert.Equal(expected.Length, actual.Length);
-        double[] apart = [.. expected.Zip(actual, (a, b) => Math.Abs(a - b)).Select((difference, at) => difference * config.Deviation[at / (cropSize * cropSize)] * 255)];
-        Assert.True(apart.Max() < Levels + 0.01 && apart.Count(levels => levels > 0.01) <= Share * apart.Length, $"{apart.Count(levels => levels > 0.01)} of {apart.Length} differ, by up to {apart.Max()} levels");
+        double[] apart =
+        [
+            .. expected
+                .Zip(actual, (a, b) => Math.Abs(a - b))
+                .Select((difference, at) => difference * config.Deviation[at / (cropSize * cropSize)] * 255),
+        ];
+        Assert.True(
+            apart.Max() < Levels + 0.01 && apart.Count(levels => levels > 0.01) <= Share * apart.Length,
+            $"{apart.Count(levels => levels > 0.01)} of {apart.Length} differ, by up to {apart.Max()} levels"
+        );
     }
 
     /// <summary>Resized as a whole, a line of 1 × 20,000 pixels would have 448 times as many columns in memory.</summary>
@@ -60,7 +72,10 @@ public sealed class OnnxImageTests
         var graph = new OnnxGraph("image");
         graph.Input(OnnxClassifier.Image, "", TensorProto.Types.DataType.Uint8, "height", "width", 3);
         OnnxImage.Prepare(graph, OnnxClassifier.Image, ClipImageProcessorConfig.Default(24));
-        var size = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)TensorProto.Types.DataType.Int64, Shape = new TensorShapeProto() } };
+        var size = new TypeProto
+        {
+            TensorType = new TypeProto.Types.Tensor { ElemType = (int)TensorProto.Types.DataType.Int64, Shape = new TensorShapeProto() },
+        };
         size.TensorType.Shape.Dim.Add(new TensorShapeProto.Types.Dimension { DimValue = 2 });
         graph.Graph.Output.Add(new ValueInfoProto { Name = "image.resized.size", Type = size });
         Assert.Equal(new long[] { rows, columns }, Run<long>(graph, new byte[width * height * 3], width, height, "image.resized.size"));
@@ -88,9 +103,14 @@ public sealed class OnnxImageTests
     }
 
     /// <summary>Waves of all lengths, another in each colour.</summary>
-    private static byte[] Smooth(int width, int height) => [.. Enumerable.Range(0, height * width * 3).Select(i =>
-    {
-        (int x, int y, int channel) = (i / 3 % width, i / 3 / width, i % 3);
-        return (byte)(127.5 + 127 * Math.Sin((x * (channel + 1) + y * y / 40.0 + x * y / 97.0) / 9));
-    })];
+    private static byte[] Smooth(int width, int height) =>
+        [
+            .. Enumerable
+                .Range(0, height * width * 3)
+                .Select(i =>
+                {
+                    (int x, int y, int channel) = (i / 3 % width, i / 3 / width, i % 3);
+                    return (byte)(127.5 + 127 * Math.Sin((x * (channel + 1) + y * y / 40.0 + x * y / 97.0) / 9));
+                }),
+        ];
 }

@@ -10,8 +10,8 @@ internal sealed class OnnxModel : IDisposable
     private readonly InferenceSession _session;
     private readonly RunOptions _run = new();
 
-    public OnnxModel(byte[] model, GraphOptimizationLevel level = GraphOptimizationLevel.ORT_ENABLE_ALL)
-        => _session = Open(level, options => new InferenceSession(model, options));
+    public OnnxModel(byte[] model, GraphOptimizationLevel level = GraphOptimizationLevel.ORT_ENABLE_ALL) =>
+        _session = Open(level, options => new InferenceSession(model, options));
 
     /// <param name="path">May have its weights beside it.</param>
     public OnnxModel(string path) => _session = Open(GraphOptimizationLevel.ORT_ENABLE_ALL, options => new InferenceSession(path, options));
@@ -57,14 +57,25 @@ internal sealed class OnnxModel : IDisposable
 
     private static InferenceSession Open(GraphOptimizationLevel level, Func<SessionOptions, InferenceSession> open)
     {
-        using var options = new SessionOptions { GraphOptimizationLevel = level, IntraOpNumThreads = 1, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        using var options = new SessionOptions
+        {
+            GraphOptimizationLevel = level,
+            IntraOpNumThreads = 1,
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
+        };
         return open(options);
     }
 
     private (float[] Logits, float[] Probabilities) Run(string name, OrtValue input, long batch)
     {
-        using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(_run, [name], [input], [OnnxClassifier.Logits, OnnxClassifier.Probabilities]);
-        foreach (OrtValue output in outputs) Assert.Equal(batch, output.GetTensorTypeAndShape().Shape[0]);
+        using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(
+            _run,
+            [name],
+            [input],
+            [OnnxClassifier.Logits, OnnxClassifier.Probabilities]
+        );
+        foreach (OrtValue output in outputs)
+            Assert.Equal(batch, output.GetTensorTypeAndShape().Shape[0]);
         return (outputs[0].GetTensorDataAsSpan<float>().ToArray(), outputs[1].GetTensorDataAsSpan<float>().ToArray());
     }
 }

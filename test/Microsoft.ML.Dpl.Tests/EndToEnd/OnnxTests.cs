@@ -10,7 +10,10 @@ using SkiaSharp;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>SaveAsOnnx on trained models: ONNX Runtime says of images what the transformer says.</summary>
-public sealed class OnnxTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>, IDisposable
+public sealed class OnnxTests(SmallBackbone small, ColourImages images)
+    : IClassFixture<SmallBackbone>,
+        IClassFixture<ColourImages>,
+        IDisposable
 {
     private readonly MLContext _mlContext = new MLContext(1).UseClipBackbone(small.Backbone);
     private readonly TemporaryFolder _folder = new();
@@ -42,7 +45,9 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images) : IClass
         using (var folder = new TemporaryFolder())
         {
             SmallBackbone.Write(folder.FullPath, seed: 12);
-            using DplTransformer trained = Fit(ClipBackbone.FromFolder(folder.FullPath), "text 0 1 | image 0 2 1", o => o.ModelContents = DplModelContents.WithImageTower);
+            using DplTransformer trained = Fit(ClipBackbone.FromFolder(folder.FullPath), "text 0 1 | image 0 2 1", o =>
+                o.ModelContents = DplModelContents.WithImageTower
+            );
             expected = OnnxModel.Written(trained);
             _mlContext.Model.Save(trained, Test.Schema, zip);
         }
@@ -89,7 +94,8 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images) : IClass
         using var model = new OnnxModel(written);
         Assert.Equal([-1, -1, 3], model.Inputs["image"].Dimensions);
         Assert.Equal([1, 3], model.Outputs["probabilities"].Dimensions);
-        foreach (LabelledImage row in images.Test) Check(row.ImagePath);
+        foreach (LabelledImage row in images.Test)
+            Check(row.ImagePath);
 
         void Check(string path)
         {
@@ -102,7 +108,9 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images) : IClass
     [Fact]
     public void The_metadata_say_all_that_is_needed()
     {
-        using DplTransformer trained = Fit(small.Backbone, "text 1 1 | image 2 0 1", o => (o.Template, o.ApplyExifOrientation, o.MaxImagePixels) = ("ein Bild, {}.", true, 12_345_678));
+        using DplTransformer trained = Fit(small.Backbone, "text 1 1 | image 2 0 1", o =>
+            (o.Template, o.ApplyExifOrientation, o.MaxImagePixels) = ("ein Bild, {}.", true, 12_345_678)
+        );
         using var model = new OnnxModel(OnnxModel.Written(trained));
         Assert.Equal(trained.ClassNames, model.Classes);
         Dictionary<string, string> expected = new()
@@ -116,9 +124,11 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images) : IClass
             ["backbone"] = small.Backbone.Name,
             ["backbone_sha256"] = small.Backbone.Sha256,
         };
-        foreach (var (name, value) in expected) Assert.Equal(value, model.Metadata[name]);
+        foreach (var (name, value) in expected)
+            Assert.Equal(value, model.Metadata[name]);
         ClipImageProcessorConfig preprocessing = small.Backbone.ReadPreprocessing();
-        foreach (var (name, values) in new[] { ("mean", preprocessing.Mean), ("std", preprocessing.Deviation) }) Assert.Equal(values, JsonSerializer.Deserialize<float[]>(model.Metadata[name]));
+        foreach (var (name, values) in new[] { ("mean", preprocessing.Mean), ("std", preprocessing.Deviation) })
+            Assert.Equal(values, JsonSerializer.Deserialize<float[]>(model.Metadata[name]));
         Assert.StartsWith("pixels: ", model.Metadata["input"]);
         Assert.Contains("bicubic", model.Metadata["resize"]);
         Assert.Contains("middle", model.Metadata["crop"]);
@@ -126,7 +136,8 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images) : IClass
         Assert.Contains("red, green, blue", model.Metadata["channels"]);
         Assert.Matches(@"^Microsoft\.ML\.Dpl \d+\.\d+\.\d+", model.Metadata["library"]);
         Assert.Equal([-1, 3, 24, 24], model.Inputs["pixels"].Dimensions);
-        foreach (string output in new[] { "logits", "probabilities" }) Assert.Equal([-1, 3], model.Outputs[output].Dimensions);
+        foreach (string output in new[] { "logits", "probabilities" })
+            Assert.Equal([-1, 3], model.Outputs[output].Dimensions);
         Assert.Equal(2, model.Outputs.Count);
     }
 
@@ -142,8 +153,13 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images) : IClass
         using var model = new OnnxModel(OnnxModel.Written(trained));
         Assert.Equal(("24", $"{shortSide}"), (model.Metadata["image_size"], model.Metadata["resize_short_side"]));
         Assert.Equal(pads, model.Metadata["crop"].Contains("padded with 0", StringComparison.Ordinal));
-        if (pads) Assert.Contains("dpl onnx --input pixels", Assert.Throws<NotSupportedException>(() => OnnxModel.Written(trained, DplOnnxInput.Image)).Message);
-        else Assert.NotEmpty(OnnxModel.Written(trained, DplOnnxInput.Image));
+        if (pads)
+            Assert.Contains(
+                "dpl onnx --input pixels",
+                Assert.Throws<NotSupportedException>(() => OnnxModel.Written(trained, DplOnnxInput.Image)).Message
+            );
+        else
+            Assert.NotEmpty(OnnxModel.Written(trained, DplOnnxInput.Image));
     }
 
     [Fact]
@@ -157,7 +173,11 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images) : IClass
         // Back in bytes the planes are the image's red, green and blue, which noise hardly moves on average.
         ClipImageProcessorConfig preprocessing = small.Backbone.ReadPreprocessing();
         foreach (var (plane, channel) in pixels.Chunk(24 * 24).Select((plane, channel) => (plane, channel)))
-            Assert.Equal(channel == 0 ? 220 : 30, (plane.Average() * preprocessing.Deviation[channel] + preprocessing.Mean[channel]) * 255, 5f);
+            Assert.Equal(
+                channel == 0 ? 220 : 30,
+                (plane.Average() * preprocessing.Deviation[channel] + preprocessing.Mean[channel]) * 255,
+                5f
+            );
     }
 
     [Fact]
@@ -166,9 +186,14 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images) : IClass
         using DplTransformer trained = Fit(small.Backbone, "text 1 1 | image 2 0 1");
         string path = _folder.File("model.onnx");
         trained.SaveAsOnnx(path);
-        IDataView rows = _mlContext.Data.LoadFromEnumerable(images.Test.Select(row => new PixelRow { Pixels = trained.Pixels(row.ImagePath) }));
+        IDataView rows = _mlContext.Data.LoadFromEnumerable(
+            images.Test.Select(row => new PixelRow { Pixels = trained.Pixels(row.ImagePath) })
+        );
         using var applied = _mlContext.Transforms.ApplyOnnxModel([OnnxClassifier.Probabilities], [OnnxClassifier.Pixels], path).Fit(rows);
-        RequireClose([.. Scores(trained).SelectMany(row => row)], [.. applied.Transform(rows).GetColumn<float[]>(OnnxClassifier.Probabilities).SelectMany(row => row)]);
+        RequireClose(
+            [.. Scores(trained).SelectMany(row => row)],
+            [.. applied.Transform(rows).GetColumn<float[]>(OnnxClassifier.Probabilities).SelectMany(row => row)]
+        );
     }
 
     private IDataView Test => _mlContext.Data.LoadFromEnumerable(images.Test);
@@ -193,8 +218,11 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images) : IClass
 
     private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(Test).GetColumn<float[]>("Score")];
 
-    private float[] Scores(DplTransformer transformer, string path)
-        => transformer.Transform(_mlContext.Data.LoadFromEnumerable((LabelledImage[])[new LabelledImage { ImagePath = path }])).GetColumn<float[]>("Score").Single();
+    private float[] Scores(DplTransformer transformer, string path) =>
+        transformer
+            .Transform(_mlContext.Data.LoadFromEnumerable((LabelledImage[])[new LabelledImage { ImagePath = path }]))
+            .GetColumn<float[]>("Score")
+            .Single();
 
     private static void RequireClose(float[] expected, float[] actual, double tolerance = 1e-4)
     {
@@ -205,9 +233,18 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images) : IClass
 
     private DplTransformer Fit(ClipBackbone backbone, string configuration, Action<DplTrainer.Options>? change = null)
     {
-        var options = new DplTrainer.Options { Backbone = backbone, ImageColumnName = "ImagePath", TrainingEpochs = 2, BatchSize = 6, Configuration = PromptConfiguration.Parse(configuration) };
+        var options = new DplTrainer.Options
+        {
+            Backbone = backbone,
+            ImageColumnName = "ImagePath",
+            TrainingEpochs = 2,
+            BatchSize = 6,
+            Configuration = PromptConfiguration.Parse(configuration),
+        };
         change?.Invoke(options);
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
+        return _mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+            .Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
     private sealed class PixelRow

@@ -13,16 +13,19 @@ public sealed class OperationLeakTests : IClassFixture<OperationLeakTests.Shared
     public static TheoryData<string> Operations()
     {
         var data = new TheoryData<string>();
-        foreach (string name in PublicOperations.All.Keys) data.Add(name);
+        foreach (string name in PublicOperations.All.Keys)
+            data.Add(name);
         return data;
     }
 
     [Fact]
     public void Every_public_operation_is_in_the_table()
     {
-        string[] there = [.. PublicOperations.NamesIn(typeof(DplTrainer).Assembly), .. PublicOperations.NamesIn(typeof(DplOnnx).Assembly)], listed = [.. PublicOperations.OfMembers];
+        string[] there = [.. PublicOperations.NamesIn(typeof(DplTrainer).Assembly), .. PublicOperations.NamesIn(typeof(DplOnnx).Assembly)],
+            listed = [.. PublicOperations.OfMembers];
         Assert.True(there.Length > 40, $"{there.Length} public operations were found");
-        string missing = string.Join("; ", there.Except(listed)), gone = string.Join("; ", listed.Except(there));
+        string missing = string.Join("; ", there.Except(listed)),
+            gone = string.Join("; ", listed.Except(there));
         Assert.True(missing.Length == 0, $"Add to the table in PublicOperations.cs: {missing}");
         Assert.True(gone.Length == 0, $"Remove from the table in PublicOperations.cs: {gone}");
     }
@@ -36,7 +39,8 @@ public sealed class OperationLeakTests : IClassFixture<OperationLeakTests.Shared
         GC.Collect();
         GC.WaitForPendingFinalizers();
         long before = Tensor.TotalCount;
-        for (int i = 0; i < 2; i++) operation.Run(_shared.World);
+        for (int i = 0; i < 2; i++)
+            operation.Run(_shared.World);
         Assert.InRange(Tensor.TotalCount - before, long.MinValue, 2 * (operation.Parameters?.Invoke(_shared.World) ?? 0));
     }
 

@@ -64,9 +64,14 @@ public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : C
     public void A_precision_that_does_not_pay_is_warned_of(DplPrecision precision, bool onCpu, bool? multipliesBFloat16, string? expected)
     {
         using (var log = new HostLog(MLContext, nameof(DplTrainer), "Fit"))
-            new FitAdvice(new DplTrainer.Options { Backbone = Small.Backbone, Precision = precision }.ToSettings(seed: 0), log).OfPrecision(onCpu, multipliesBFloat16);
-        if (expected is null) Assert.Empty(Warnings);
-        else Assert.Contains(expected, Assert.Single(Warnings));
+            new FitAdvice(new DplTrainer.Options { Backbone = Small.Backbone, Precision = precision }.ToSettings(seed: 0), log).OfPrecision(
+                onCpu,
+                multipliesBFloat16
+            );
+        if (expected is null)
+            Assert.Empty(Warnings);
+        else
+            Assert.Contains(expected, Assert.Single(Warnings));
     }
 
     /// <summary>The embedded CLIP learns as much with bfloat16 as with float32, as far as 240 images can tell.</summary>
@@ -77,27 +82,42 @@ public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : C
         using var folder = new TemporaryFolder();
         DrawnTask task = DrawnTasks.Named("lighting");
         DrawnTaskFiles.Write(task, folder.FullPath, trainPerClass: 16, validationPerClass: 4, testPerClass: 24, seed: 7);
-        IDataView Read(string name)
-            => MLContext.Data.LoadFromTextFile(folder.File(name), [new TextLoader.Column("ImagePath", DataKind.String, 0), new TextLoader.Column("Label", DataKind.String, 1)], hasHeader: true);
-        IDataView train = Read("train.tsv"), test = Read("test.tsv");
+        IDataView Read(string name) =>
+            MLContext.Data.LoadFromTextFile(
+                folder.File(name),
+                [new TextLoader.Column("ImagePath", DataKind.String, 0), new TextLoader.Column("Label", DataKind.String, 1)],
+                hasHeader: true
+            );
+        IDataView train = Read("train.tsv"),
+            test = Read("test.tsv");
         string[] labels = [.. test.GetColumn<string>("Label")];
         double Accuracy(DplPrecision precision, int trainingEpochs)
         {
-            using DplTransformer transformer = MLContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
-            {
-                Backbone = ClipBackbone.Tiny,
-                ImageColumnName = "ImagePath",
-                ImageFolder = folder.FullPath,
-                Template = task.Template,
-                ValidationSet = Read("validation.tsv"),
-                BatchSize = 16,
-                Configuration = PromptConfiguration.Uniform(ClipBackbone.Tiny, trainingEpochs == 0 ? 0 : 4),
-                TrainingEpochs = Math.Max(trainingEpochs, 1),
-                Precision = precision,
-            }).Fit(train);
-            return transformer.Transform(test).GetColumn<string>("PredictedLabel").Zip(labels).Average(pair => pair.First == pair.Second ? 1.0 : 0);
+            using DplTransformer transformer = MLContext
+                .MulticlassClassification.Trainers.DifferentiablePromptLearning(
+                    new DplTrainer.Options
+                    {
+                        Backbone = ClipBackbone.Tiny,
+                        ImageColumnName = "ImagePath",
+                        ImageFolder = folder.FullPath,
+                        Template = task.Template,
+                        ValidationSet = Read("validation.tsv"),
+                        BatchSize = 16,
+                        Configuration = PromptConfiguration.Uniform(ClipBackbone.Tiny, trainingEpochs == 0 ? 0 : 4),
+                        TrainingEpochs = Math.Max(trainingEpochs, 1),
+                        Precision = precision,
+                    }
+                )
+                .Fit(train);
+            return transformer
+                .Transform(test)
+                .GetColumn<string>("PredictedLabel")
+                .Zip(labels)
+                .Average(pair => pair.First == pair.Second ? 1.0 : 0);
         }
-        double zeroShot = Accuracy(DplPrecision.Float32, 0), exact = Accuracy(DplPrecision.Float32, 20), rounded = Accuracy(DplPrecision.BFloat16, 20);
+        double zeroShot = Accuracy(DplPrecision.Float32, 0),
+            exact = Accuracy(DplPrecision.Float32, 20),
+            rounded = Accuracy(DplPrecision.BFloat16, 20);
         string all = $"zero-shot {zeroShot:p1}, float32 {exact:p1}, bfloat16 {rounded:p1}";
         double Error(double other) => Math.Sqrt((rounded * (1 - rounded) + other * (1 - other)) / labels.Length);
         Assert.True(rounded > zeroShot + 2 * Error(zeroShot), all);

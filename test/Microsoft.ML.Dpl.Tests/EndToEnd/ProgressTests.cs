@@ -15,7 +15,10 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
 
         // 18 rows, 2 of each class set aside: 12 for training, 3 batches of 4; 6 for validation.
         Assert.Equal(3 * 3 + 2 * 3, reports.Seen.Count);
-        Assert.Equal(Enumerable.Repeat(DplStage.Search, 9).Concat(Enumerable.Repeat(DplStage.Training, 6)), reports.Seen.Select(r => r.Stage));
+        Assert.Equal(
+            Enumerable.Repeat(DplStage.Search, 9).Concat(Enumerable.Repeat(DplStage.Training, 6)),
+            reports.Seen.Select(r => r.Stage)
+        );
         Assert.All(reports.Seen, r => Assert.Equal(r.Stage == DplStage.Search, r.ValidationLoss is not null));
         Assert.Equal(2, reports.Seen.Count(r => r.ValidationAccuracy is not null));
         foreach (var stage in reports.Seen.GroupBy(r => r.Stage))
@@ -48,9 +51,19 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
             Assert.Equal(epoch.Key.Stage == DplStage.Search, ended.DecidedLayers is not null);
             Assert.Equal(epoch.Key.Stage == DplStage.Search, ended.LargestAlphaChange is not null);
         }
-        DplEpochMetrics[] searched = [.. reports.Seen.Where(r => r.Stage == DplStage.Search).Select(r => r.EndedEpoch).OfType<DplEpochMetrics>()];
-        Assert.Equal(transformer.Search!.Epochs.Select(e => (e.TrainLoss, e.ValidationLoss)), searched.Select(e => (e.TrainLoss, e.ValidationLoss!.Value)));
-        Assert.Equal(LargestChange(transformer.Search.Epochs[0], transformer.Search.Epochs[1]), searched[1].LargestAlphaChange!.Value, 1e-7);
+        DplEpochMetrics[] searched =
+        [
+            .. reports.Seen.Where(r => r.Stage == DplStage.Search).Select(r => r.EndedEpoch).OfType<DplEpochMetrics>(),
+        ];
+        Assert.Equal(
+            transformer.Search!.Epochs.Select(e => (e.TrainLoss, e.ValidationLoss)),
+            searched.Select(e => (e.TrainLoss, e.ValidationLoss!.Value))
+        );
+        Assert.Equal(
+            LargestChange(transformer.Search.Epochs[0], transformer.Search.Epochs[1]),
+            searched[1].LargestAlphaChange!.Value,
+            1e-7
+        );
         Assert.True(searched[0].LargestAlphaChange > 0);
     }
 
@@ -63,15 +76,20 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
         var reports = new ProgressRecorder();
         using DplTransformer transformer = Trainer(mlContext, reports, change: o => o.SearchMargin = margin).Fit(Rows(mlContext));
         int layers = transformer.Configuration.Text.Count + transformer.Configuration.Image.Count;
-        Assert.All(reports.Seen.Where(r => r.EndedEpoch?.DecidedLayers is not null), r => Assert.Equal(decided ? layers : 0, r.EndedEpoch!.DecidedLayers));
+        Assert.All(reports.Seen.Where(r => r.EndedEpoch?.DecidedLayers is not null), r =>
+            Assert.Equal(decided ? layers : 0, r.EndedEpoch!.DecidedLayers)
+        );
     }
 
     [Theory]
     [InlineData(0.5, "00:30:00 left")]
     [InlineData(30.25, "30:15:00 left")]
     [InlineData(172, "172:00:00 left")]
-    public void A_line_tells_days_in_hours(double hours, string expected)
-        => Assert.EndsWith(expected, new DplProgress(DplStage.Search, 1, 2, 3, 4, 1e-5, 1.25, null, null, TimeSpan.Zero, TimeSpan.FromHours(hours)).ToString());
+    public void A_line_tells_days_in_hours(double hours, string expected) =>
+        Assert.EndsWith(
+            expected,
+            new DplProgress(DplStage.Search, 1, 2, 3, 4, 1e-5, 1.25, null, null, TimeSpan.Zero, TimeSpan.FromHours(hours)).ToString()
+        );
 
     [Theory]
     [InlineData(DplStage.Search)]
@@ -82,7 +100,8 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
         using var source = new CancellationTokenSource();
         var reports = new ProgressRecorder(r =>
         {
-            if (r.Stage == stage && r.Step == 2) source.Cancel();
+            if (r.Stage == stage && r.Step == 2)
+                source.Cancel();
         });
         Assert.Throws<OperationCanceledException>(() => Trainer(mlContext, reports, source.Token).Fit(Rows(mlContext)));
         Assert.Equal((stage, 2), (reports.Seen[^1].Stage, reports.Seen[^1].Step));
@@ -94,13 +113,19 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
         var mlContext = new MLContext(1);
         var reports = new ProgressRecorder(r =>
         {
-            if (r.Step == 2) mlContext.CancelExecution();
+            if (r.Step == 2)
+                mlContext.CancelExecution();
         });
         Assert.Throws<OperationCanceledException>(() => Trainer(mlContext, reports).Fit(Rows(mlContext)));
         Assert.Equal(2, reports.Seen.Count);
     }
 
-    private DplTrainer Trainer(MLContext mlContext, IProgress<DplProgress> progress, CancellationToken cancellation = default, Action<DplTrainer.Options>? change = null)
+    private DplTrainer Trainer(
+        MLContext mlContext,
+        IProgress<DplProgress> progress,
+        CancellationToken cancellation = default,
+        Action<DplTrainer.Options>? change = null
+    )
     {
         var options = new DplTrainer.Options
         {
@@ -117,8 +142,12 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
         return mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
     }
 
-    private static double LargestChange(DplSearchEpoch before, DplSearchEpoch after)
-        => before.TextAlphas.Concat(before.ImageAlphas).SelectMany(a => a).Zip(after.TextAlphas.Concat(after.ImageAlphas).SelectMany(a => a)).Max(pair => Math.Abs(pair.First - pair.Second));
+    private static double LargestChange(DplSearchEpoch before, DplSearchEpoch after) =>
+        before
+            .TextAlphas.Concat(before.ImageAlphas)
+            .SelectMany(a => a)
+            .Zip(after.TextAlphas.Concat(after.ImageAlphas).SelectMany(a => a))
+            .Max(pair => Math.Abs(pair.First - pair.Second));
 
     private IDataView Rows(MLContext mlContext) => mlContext.Data.LoadFromEnumerable(images.Train);
 }

@@ -6,131 +6,197 @@ using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Everything that a user can call, each with a way to call it. A test compares the names with those that the library has: a new public member needs an entry here.</summary>
+/// <summary>Everything that a user can call, each with a way to call it. A test compares the names with those that the library has: a new
+/// public member needs an entry here.</summary>
 internal static partial class PublicOperations
 {
-    /// <summary>The operations by the names that <see cref="NamesIn"/> gives, and further ones that ML.NET calls or that end in an exception.</summary>
-    public static IReadOnlyDictionary<string, Operation> All { get; } = Members().Concat(FileMembers()).Concat(Others()).ToDictionary(o => o.Key, o => o.Value);
+    /// <summary>The operations by the names that <see cref="NamesIn"/> gives, and further ones that ML.NET calls or that end in an
+    /// exception.</summary>
+    public static IReadOnlyDictionary<string, Operation> All { get; } =
+        Members().Concat(FileMembers()).Concat(Others()).ToDictionary(o => o.Key, o => o.Value);
 
     /// <summary>The names of those members that are a table's entries for the public surface.</summary>
     public static IEnumerable<string> OfMembers => Members().Concat(FileMembers()).Select(o => o.Key);
 
-    /// <summary>All public constructors, methods and computed properties: no enumerations, and nothing that a compiler made for records and stored properties.</summary>
-    public static IEnumerable<string> NamesIn(Assembly assembly) => assembly.GetExportedTypes().Where(type => !type.IsEnum).SelectMany(type => type
-        .GetMembers(BindingFlags.Public | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly).OfType<MethodBase>()
-        .Where(member => !member.IsDefined(typeof(CompilerGeneratedAttribute)) && !(member.IsConstructor && type.GetMethod("<Clone>$") is not null))
-        .Select(member => $"{(type.DeclaringType is { } outer ? outer.Name + "." : "")}{type.Name}.{member.Name}({string.Join(", ", member.GetParameters().Select(p => p.ParameterType.Name))})"));
+    /// <summary>All public constructors, methods and computed properties: no enumerations, and nothing that a compiler made for records and
+    /// stored properties.</summary>
+    public static IEnumerable<string> NamesIn(Assembly assembly) =>
+        assembly
+            .GetExportedTypes()
+            .Where(type => !type.IsEnum)
+            .SelectMany(type =>
+                type.GetMembers(BindingFlags.Public | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly)
+                    .OfType<MethodBase>()
+                    .Where(member =>
+                        !member.IsDefined(typeof(CompilerGeneratedAttribute))
+                        && !(member.IsConstructor && type.GetMethod("<Clone>$") is not null)
+                    )
+                    .Select(member =>
+                        $"{(type.DeclaringType is { } outer ? outer.Name + "." : "")}{type.Name}.{member.Name}({string.Join(", ", member.GetParameters().Select(p => p.ParameterType.Name))})"
+                    )
+            );
 
-    private static IEnumerable<KeyValuePair<string, Operation>> Members() => new Dictionary<string, Operation>
-    {
-        ["ClassExplanation.Draw(MLImage, Double)"] = new(w => w.Explanation.Draw(w.Image).Dispose()),
-        ["ClipBackbone.get_Sha256()"] = new(w => Assert.Equal(64, ClipBackbone.FromFolder(w.Small.Folder).Sha256.Length)),
-        ["ClipBackbone.ToString()"] = new(w => Assert.NotEmpty(w.Small.Backbone.ToString())),
-        ["ClipBackbone.get_HasTextBranch()"] = new(w => Assert.True(w.Small.Backbone.HasTextBranch)),
-        ["ClipBackbone.get_Tiny()"] = new(_ => Assert.NotNull(ClipBackbone.Tiny)),
-        ["ClipBackbone.FromFolder(String)"] = new(w => ClipBackbone.FromFolder(w.Small.Folder)),
-        ["ClipBackbone.FromOpenAI(String, String)"] = new(w => Assert.ThrowsAny<InvalidDataException>(() => ClipBackbone.FromOpenAI(Path.Combine(w.Small.Folder, "model.safetensors"), Path.Combine(w.Small.Folder, "vocab.json")))),
-        ["ClipBackbone.Open(String)"] = new(w => ClipBackbone.Open(w.Small.Folder)),
-        ["ClipConfig.get_Grid()"] = new(w => Assert.Equal(3, w.Small.Backbone.Config.Grid)),
-        ["DplCatalog.DifferentiablePromptLearning(MulticlassClassificationTrainers, ClipBackbone, String, String, IDataView, PromptConfiguration, String)"]
-            = new(w => w.Trainers.DifferentiablePromptLearning(w.Small.Backbone, "Label", "ImagePath")),
-        ["DplCatalog.DifferentiablePromptLearning(MulticlassClassificationTrainers, Options)"] = new(w => w.Trainers.DifferentiablePromptLearning(w.Options())),
-        ["DplCatalog.UseClipBackbone(MLContext, ClipBackbone)"] = new(w => new MLContext().UseClipBackbone(w.Small.Backbone)),
-        ["DplClassWeights..ctor(IReadOnlyDictionary`2)"] = new(_ => Assert.NotNull(new DplClassWeights(new Dictionary<string, double> { ["a"] = 1 }))),
-        ["DplClassWeights.op_Implicit(Dictionary`2)"] = new(_ => Assert.NotNull((DplClassWeights)new Dictionary<string, double> { ["a"] = 1 })),
-        ["DplProgress.get_Fraction()"] = new(_ => Assert.Equal(1, World.Progress.Fraction)),
-        ["DplProgress.ToString()"] = new(_ => Assert.NotEmpty(World.Progress.ToString())),
-        ["DplSearchReport.get_TextConfidence()"] = new(w => Assert.NotEmpty(w.Searched.TextConfidence)),
-        ["DplSearchReport.get_ImageConfidence()"] = new(w => Assert.NotEmpty(w.Searched.ImageConfidence)),
-        ["DplTrainer.Fit(IDataView)"] = new(w => w.Fit().Dispose(), World.GivenLengths),
-        ["DplTrainer.GetOutputSchema(SchemaShape)"] = new(w => w.Trainers.DifferentiablePromptLearning(w.Options()).GetOutputSchema(MLNetInternals.ShapeOf(w.Train.Schema))),
-        ["DplTrainer.Options..ctor()"] = new(_ => Assert.NotNull(new DplTrainer.Options())),
-        ["DplTransformer.get_ClassNames()"] = new(w => Assert.Equal(3, w.Trained.ClassNames.Count)),
-        ["DplTransformer.get_ValidationAccuracy()"] = new(w => Assert.Null(w.Trained.ValidationAccuracy)),
-        ["DplTransformer.get_WasCancelled()"] = new(w => Assert.False(w.Trained.WasCancelled)),
-        ["DplTransformer.get_HasDiverged()"] = new(w => Assert.False(w.Trained.HasDiverged)),
-        ["DplTransformer.get_Template()"] = new(w => Assert.NotEmpty(w.Trained.Template)),
-        ["DplTransformer.get_Contents()"] = new(w => Assert.Equal(DplModelContents.PromptsOnly, w.Trained.Contents)),
-        ["DplTransformer.set_Contents(DplModelContents)"] = new(w => w.Trained.Contents = DplModelContents.PromptsOnly),
-        ["DplTransformer.GetOutputSchema(DataViewSchema)"] = new(w => w.Trained.GetOutputSchema(w.Train.Schema)),
-        ["DplTransformer.Transform(IDataView)"] = new(w => Assert.Equal(18, w.Trained.Transform(w.Train).GetColumn<float[]>("Score").Count())),
-        ["DplTransformer.Explain(MLImage, String)"] = new(w => w.Trained.Explain(w.Image, "red")),
-        ["DplTransformer.WithClasses(IEnumerable`1)"] = new(w => w.Trained.WithClasses(["a", "b"]).Dispose(), World.TextLayers),
-        ["DplTransformer.NearestWords(Int32, Int32, DplWordDistance)"] = new(w => w.Trained.NearestWords(0, 3)),
-        ["DplTransformer.Dispose()"] = new(w => w.Load(DplModelContents.PromptsOnly).Dispose()),
-        ["PromptConfiguration..ctor(IReadOnlyList`1, IReadOnlyList`1)"] = new(_ => Assert.NotNull(new PromptConfiguration([1], [2]))),
-        ["PromptConfiguration.get_IsZeroShot()"] = new(w => Assert.False(w.Trained.Configuration.IsZeroShot)),
-        ["PromptConfiguration.Uniform(ClipBackbone, Int32)"] = new(w => PromptConfiguration.Uniform(w.Small.Backbone, 1)),
-        ["PromptConfiguration.ZeroShot(ClipBackbone)"] = new(w => PromptConfiguration.ZeroShot(w.Small.Backbone)),
-        ["PromptConfiguration.Parse(String)"] = new(_ => PromptConfiguration.Parse("text 1 | image 2")),
-        ["PromptConfiguration.FromJson(String)"] = new(w => PromptConfiguration.FromJson(w.Trained.Configuration.ToJson())),
-        ["PromptConfiguration.ToJson()"] = new(w => w.Trained.Configuration.ToJson()),
-        ["PromptConfiguration.ToString()"] = new(w => Assert.NotEmpty(w.Trained.Configuration.ToString())),
-        ["PromptConfiguration.Equals(PromptConfiguration)"] = new(w => Assert.True(w.Trained.Configuration.Equals(PromptConfiguration.Uniform(w.Small.Backbone, 1)))),
-        ["PromptConfiguration.Equals(Object)"] = new(w => Assert.False(w.Trained.Configuration.Equals((object)"text"))),
-        ["PromptConfiguration.GetHashCode()"] = new(w => w.Trained.Configuration.GetHashCode()),
-    };
+    private static IEnumerable<KeyValuePair<string, Operation>> Members() =>
+        new Dictionary<string, Operation>
+        {
+            ["ClassExplanation.Draw(MLImage, Double)"] = new(w => w.Explanation.Draw(w.Image).Dispose()),
+            ["ClipBackbone.get_Sha256()"] = new(w => Assert.Equal(64, ClipBackbone.FromFolder(w.Small.Folder).Sha256.Length)),
+            ["ClipBackbone.ToString()"] = new(w => Assert.NotEmpty(w.Small.Backbone.ToString())),
+            ["ClipBackbone.get_HasTextBranch()"] = new(w => Assert.True(w.Small.Backbone.HasTextBranch)),
+            ["ClipBackbone.get_Tiny()"] = new(_ => Assert.NotNull(ClipBackbone.Tiny)),
+            ["ClipBackbone.FromFolder(String)"] = new(w => ClipBackbone.FromFolder(w.Small.Folder)),
+            ["ClipBackbone.FromOpenAI(String, String)"] = new(w =>
+                Assert.ThrowsAny<InvalidDataException>(() =>
+                    ClipBackbone.FromOpenAI(Path.Combine(w.Small.Folder, "model.safetensors"), Path.Combine(w.Small.Folder, "vocab.json"))
+                )
+            ),
+            ["ClipBackbone.Open(String)"] = new(w => ClipBackbone.Open(w.Small.Folder)),
+            ["ClipConfig.get_Grid()"] = new(w => Assert.Equal(3, w.Small.Backbone.Config.Grid)),
+            [
+                "DplCatalog.DifferentiablePromptLearning(MulticlassClassificationTrainers, ClipBackbone, String, String, IDataView, "
+                    + "PromptConfiguration, String)"
+            ] = new(w => w.Trainers.DifferentiablePromptLearning(w.Small.Backbone, "Label", "ImagePath")),
+            ["DplCatalog.DifferentiablePromptLearning(MulticlassClassificationTrainers, Options)"] = new(w =>
+                w.Trainers.DifferentiablePromptLearning(w.Options())
+            ),
+            ["DplCatalog.UseClipBackbone(MLContext, ClipBackbone)"] = new(w => new MLContext().UseClipBackbone(w.Small.Backbone)),
+            ["DplClassWeights..ctor(IReadOnlyDictionary`2)"] = new(_ =>
+                Assert.NotNull(new DplClassWeights(new Dictionary<string, double> { ["a"] = 1 }))
+            ),
+            ["DplClassWeights.op_Implicit(Dictionary`2)"] = new(_ =>
+                Assert.NotNull((DplClassWeights)new Dictionary<string, double> { ["a"] = 1 })
+            ),
+            ["DplProgress.get_Fraction()"] = new(_ => Assert.Equal(1, World.Progress.Fraction)),
+            ["DplProgress.ToString()"] = new(_ => Assert.NotEmpty(World.Progress.ToString())),
+            ["DplSearchReport.get_TextConfidence()"] = new(w => Assert.NotEmpty(w.Searched.TextConfidence)),
+            ["DplSearchReport.get_ImageConfidence()"] = new(w => Assert.NotEmpty(w.Searched.ImageConfidence)),
+            ["DplTrainer.Fit(IDataView)"] = new(w => w.Fit().Dispose(), World.GivenLengths),
+            ["DplTrainer.GetOutputSchema(SchemaShape)"] = new(w =>
+                w.Trainers.DifferentiablePromptLearning(w.Options()).GetOutputSchema(MLNetInternals.ShapeOf(w.Train.Schema))
+            ),
+            ["DplTrainer.Options..ctor()"] = new(_ => Assert.NotNull(new DplTrainer.Options())),
+            ["DplTransformer.get_ClassNames()"] = new(w => Assert.Equal(3, w.Trained.ClassNames.Count)),
+            ["DplTransformer.get_ValidationAccuracy()"] = new(w => Assert.Null(w.Trained.ValidationAccuracy)),
+            ["DplTransformer.get_WasCancelled()"] = new(w => Assert.False(w.Trained.WasCancelled)),
+            ["DplTransformer.get_HasDiverged()"] = new(w => Assert.False(w.Trained.HasDiverged)),
+            ["DplTransformer.get_Template()"] = new(w => Assert.NotEmpty(w.Trained.Template)),
+            ["DplTransformer.get_Contents()"] = new(w => Assert.Equal(DplModelContents.PromptsOnly, w.Trained.Contents)),
+            ["DplTransformer.set_Contents(DplModelContents)"] = new(w => w.Trained.Contents = DplModelContents.PromptsOnly),
+            ["DplTransformer.GetOutputSchema(DataViewSchema)"] = new(w => w.Trained.GetOutputSchema(w.Train.Schema)),
+            ["DplTransformer.Transform(IDataView)"] = new(w =>
+                Assert.Equal(18, w.Trained.Transform(w.Train).GetColumn<float[]>("Score").Count())
+            ),
+            ["DplTransformer.Explain(MLImage, String)"] = new(w => w.Trained.Explain(w.Image, "red")),
+            ["DplTransformer.WithClasses(IEnumerable`1)"] = new(w => w.Trained.WithClasses(["a", "b"]).Dispose(), World.TextLayers),
+            ["DplTransformer.NearestWords(Int32, Int32, DplWordDistance)"] = new(w => w.Trained.NearestWords(0, 3)),
+            ["DplTransformer.Dispose()"] = new(w => w.Load(DplModelContents.PromptsOnly).Dispose()),
+            ["PromptConfiguration..ctor(IReadOnlyList`1, IReadOnlyList`1)"] = new(_ => Assert.NotNull(new PromptConfiguration([1], [2]))),
+            ["PromptConfiguration.get_IsZeroShot()"] = new(w => Assert.False(w.Trained.Configuration.IsZeroShot)),
+            ["PromptConfiguration.Uniform(ClipBackbone, Int32)"] = new(w => PromptConfiguration.Uniform(w.Small.Backbone, 1)),
+            ["PromptConfiguration.ZeroShot(ClipBackbone)"] = new(w => PromptConfiguration.ZeroShot(w.Small.Backbone)),
+            ["PromptConfiguration.Parse(String)"] = new(_ => PromptConfiguration.Parse("text 1 | image 2")),
+            ["PromptConfiguration.FromJson(String)"] = new(w => PromptConfiguration.FromJson(w.Trained.Configuration.ToJson())),
+            ["PromptConfiguration.ToJson()"] = new(w => w.Trained.Configuration.ToJson()),
+            ["PromptConfiguration.ToString()"] = new(w => Assert.NotEmpty(w.Trained.Configuration.ToString())),
+            ["PromptConfiguration.Equals(PromptConfiguration)"] = new(w =>
+                Assert.True(w.Trained.Configuration.Equals(PromptConfiguration.Uniform(w.Small.Backbone, 1)))
+            ),
+            ["PromptConfiguration.Equals(Object)"] = new(w => Assert.False(w.Trained.Configuration.Equals((object)"text"))),
+            ["PromptConfiguration.GetHashCode()"] = new(w => w.Trained.Configuration.GetHashCode()),
+        };
 
     /// <summary>What comes through ML.NET's interfaces, and ways that end in an exception.</summary>
-    private static IEnumerable<KeyValuePair<string, Operation>> Others() => new Dictionary<string, Operation>
-    {
-        ["A prediction engine"] = new(w => w.Predict()),
-        ["Saving and loading prompts"] = new(w => w.Load(DplModelContents.PromptsOnly).Dispose()),
-        ["Saving and loading with the image tower"] = new(w => w.Load(DplModelContents.WithImageTower).Dispose()),
-        ["Saving and loading with CLIP"] = new(w => w.Load(DplModelContents.WithClip).Dispose()),
-        ["Loading a zip cut short"] = new(w => Assert.ThrowsAny<Exception>(() => w.Load(DplModelContents.WithClip, cut: true))),
-        ["A bad image in the middle of a batch"] = new(w => Assert.ThrowsAny<InvalidOperationException>(() => w.Trained.Transform(w.WithBadImage).GetColumn<float[]>("Score").Count())),
-        ["A cursor left in the middle"] = new(w =>
+    private static IEnumerable<KeyValuePair<string, Operation>> Others() =>
+        new Dictionary<string, Operation>
         {
-            IDataView scored = w.Trained.Transform(w.Train);
-            using DataViewRowCursor cursor = scored.GetRowCursor(scored.Schema);
-            Assert.True(cursor.MoveNext());
-            VBuffer<float> score = default;
-            cursor.GetGetter<VBuffer<float>>(scored.Schema["Score"])(ref score);
-        }),
-        ["A fit that finds another's checkpoint"] = new(
-            w => InFolder(folder =>
+            ["A prediction engine"] = new(w => w.Predict()),
+            ["Saving and loading prompts"] = new(w => w.Load(DplModelContents.PromptsOnly).Dispose()),
+            ["Saving and loading with the image tower"] = new(w => w.Load(DplModelContents.WithImageTower).Dispose()),
+            ["Saving and loading with CLIP"] = new(w => w.Load(DplModelContents.WithClip).Dispose()),
+            ["Loading a zip cut short"] = new(w => Assert.ThrowsAny<Exception>(() => w.Load(DplModelContents.WithClip, cut: true))),
+            ["A bad image in the middle of a batch"] = new(w =>
+                Assert.ThrowsAny<InvalidOperationException>(() => w.Trained.Transform(w.WithBadImage).GetColumn<float[]>("Score").Count())
+            ),
+            ["A cursor left in the middle"] = new(w =>
             {
-                void Here(DplTrainer.Options o) => (o.WorkspacePath, o.BatchSize) = (folder, 9);
-                Assert.Throws<OperationCanceledException>(() => w.Fit(o =>
-                {
-                    Here(o);
-                    w.Cancelled(o, DplCancellation.Throw);
-                }));
-                Assert.Contains("BatchSize was 9 and is 4", Assert.Throws<InvalidOperationException>(() => w.Fit(o =>
-                {
-                    Here(o);
-                    (o.BatchSize, o.ValidationRowsPerClass) = (4, 1);
-                })).Message);
+                IDataView scored = w.Trained.Transform(w.Train);
+                using DataViewRowCursor cursor = scored.GetRowCursor(scored.Schema);
+                Assert.True(cursor.MoveNext());
+                VBuffer<float> score = default;
+                cursor.GetGetter<VBuffer<float>>(scored.Schema["Score"])(ref score);
             }),
-            World.GivenLengths),
-        ["A fit with a bad image in the middle"] = new(w => Assert.ThrowsAny<InvalidOperationException>(() => w.Fit(data: w.WithBadImage))),
-        ["A search whose progress fails"] = new(w => Assert.Throws<World.ReportFailure>(() => w.Fit(o => w.Searching(o, failing: DplStage.Search))), World.SearchOnly),
-        ["A training whose progress fails"] = new(w => Assert.Throws<World.ReportFailure>(() => w.Fit(o => w.Searching(o, failing: DplStage.Training))), World.BothStages),
-        ["A cancelled fit"] = new(w => Assert.Throws<OperationCanceledException>(() => w.Fit(o => w.Cancelled(o, DplCancellation.Throw))), World.GivenLengths),
-        ["A cancelled fit that returns its best"] = new(w => w.Fit(o => w.Cancelled(o, DplCancellation.ReturnBest)).Dispose(), World.GivenLengths),
-        ["A diverged fit"] = new(w => Assert.Throws<DplDivergedException>(() => w.Fit(w.Diverging)), World.GivenLengths),
-        ["A diverged fit that returns its best"] = new(
-            w => w.Fit(o =>
+            ["A fit that finds another's checkpoint"] = new(
+                w =>
+                    InFolder(folder =>
+                    {
+                        void Here(DplTrainer.Options o) => (o.WorkspacePath, o.BatchSize) = (folder, 9);
+                        Assert.Throws<OperationCanceledException>(() =>
+                            w.Fit(o =>
+                            {
+                                Here(o);
+                                w.Cancelled(o, DplCancellation.Throw);
+                            })
+                        );
+                        Assert.Contains(
+                            "BatchSize was 9 and is 4",
+                            Assert
+                                .Throws<InvalidOperationException>(() =>
+                                    w.Fit(o =>
+                                    {
+                                        Here(o);
+                                        (o.BatchSize, o.ValidationRowsPerClass) = (4, 1);
+                                    })
+                                )
+                                .Message
+                        );
+                    }),
+                World.GivenLengths
+            ),
+            ["A fit with a bad image in the middle"] = new(w =>
+                Assert.ThrowsAny<InvalidOperationException>(() => w.Fit(data: w.WithBadImage))
+            ),
+            ["A search whose progress fails"] = new(
+                w => Assert.Throws<World.ReportFailure>(() => w.Fit(o => w.Searching(o, failing: DplStage.Search))),
+                World.SearchOnly
+            ),
+            ["A training whose progress fails"] = new(
+                w => Assert.Throws<World.ReportFailure>(() => w.Fit(o => w.Searching(o, failing: DplStage.Training))),
+                World.BothStages
+            ),
+            ["A cancelled fit"] = new(
+                w => Assert.Throws<OperationCanceledException>(() => w.Fit(o => w.Cancelled(o, DplCancellation.Throw))),
+                World.GivenLengths
+            ),
+            ["A cancelled fit that returns its best"] = new(
+                w => w.Fit(o => w.Cancelled(o, DplCancellation.ReturnBest)).Dispose(),
+                World.GivenLengths
+            ),
+            ["A diverged fit"] = new(w => Assert.Throws<DplDivergedException>(() => w.Fit(w.Diverging)), World.GivenLengths),
+            ["A diverged fit that returns its best"] = new(
+                w =>
+                    w.Fit(o =>
+                        {
+                            w.Diverging(o);
+                            o.OnDivergence = DplDivergence.ReturnBest;
+                        })
+                        .Dispose(),
+                World.GivenLengths
+            ),
+            ["New classes that CLIP reads alike"] = new(w => Assert.Throws<ArgumentException>(() => w.Trained.WithClasses(["a_b", "a b"]))),
+            ["New classes of an image tower alone"] = new(w =>
             {
-                w.Diverging(o);
-                o.OnDivergence = DplDivergence.ReturnBest;
-            }).Dispose(),
-            World.GivenLengths),
-        ["New classes that CLIP reads alike"] = new(w => Assert.Throws<ArgumentException>(() => w.Trained.WithClasses(["a_b", "a b"]))),
-        ["New classes of an image tower alone"] = new(w =>
-        {
-            using DplTransformer loaded = w.Load(DplModelContents.WithImageTower);
-            Assert.Throws<InvalidOperationException>(() => loaded.WithClasses(["a", "b"]));
-        }),
-        ["An explanation of no class"] = new(w => Assert.Throws<ArgumentException>(() => w.Trained.Explain(w.Image, "violet"))),
-        ["Words of no layer"] = new(w => Assert.Throws<ArgumentOutOfRangeException>(() => w.Trained.NearestWords(99, 1))),
-        ["More words than there are"] = new(w => Assert.Throws<ArgumentOutOfRangeException>(() => w.Trained.NearestWords(0, 99_999))),
-    };
+                using DplTransformer loaded = w.Load(DplModelContents.WithImageTower);
+                Assert.Throws<InvalidOperationException>(() => loaded.WithClasses(["a", "b"]));
+            }),
+            ["An explanation of no class"] = new(w => Assert.Throws<ArgumentException>(() => w.Trained.Explain(w.Image, "violet"))),
+            ["Words of no layer"] = new(w => Assert.Throws<ArgumentOutOfRangeException>(() => w.Trained.NearestWords(99, 1))),
+            ["More words than there are"] = new(w => Assert.Throws<ArgumentOutOfRangeException>(() => w.Trained.NearestWords(0, 99_999))),
+        };
 
     /// <summary>One thing to do.</summary>
     /// <param name="Run">Does it, and disposes what it gives.</param>
-    /// <param name="Parameters">How many of TorchSharp's <c>Parameter</c>s it makes: TorchSharp counts each once more than it frees. Null: none.</param>
+    /// <param name="Parameters">How many of TorchSharp's <c>Parameter</c>s it makes: TorchSharp counts each once more than it frees. Null:
+    /// none.</param>
     public sealed record Operation(Action<World> Run, Func<World, int>? Parameters = null);
 
     /// <summary>What the operations work on.</summary>
@@ -141,7 +207,10 @@ internal static partial class PublicOperations
         public World()
         {
             Train = Context.Data.LoadFromEnumerable(Images.Train);
-            WithBadImage = Context.Data.LoadFromEnumerable((LabelledImage[])[.. Images.Train.Take(10), new LabelledImage { ImagePath = "/missing/a.png", Label = "red" }, .. Images.Train.Skip(10)]);
+            WithBadImage = Context.Data.LoadFromEnumerable(
+                (LabelledImage[])
+                    [.. Images.Train.Take(10), new LabelledImage { ImagePath = "/missing/a.png", Label = "red" }, .. Images.Train.Skip(10)]
+            );
             Image = MLImage.CreateFromFile(Images.Test[0].ImagePath);
             Trained = Fit();
             Explanation = Trained.Explain(Image);
@@ -188,22 +257,24 @@ internal static partial class PublicOperations
 
         public static int TextLayers(World world) => world.Small.Backbone.Config.Text.Layers;
 
-        public DplTrainer.Options Options() => new()
-        {
-            Backbone = Small.Backbone,
-            ImageColumnName = "ImagePath",
-            Configuration = PromptConfiguration.Uniform(Small.Backbone, 1),
-            TrainingEpochs = 2,
-            BatchSize = 9,
-            DistillationWeight = 0.1,
-        };
+        public DplTrainer.Options Options() =>
+            new()
+            {
+                Backbone = Small.Backbone,
+                ImageColumnName = "ImagePath",
+                Configuration = PromptConfiguration.Uniform(Small.Backbone, 1),
+                TrainingEpochs = 2,
+                BatchSize = 9,
+                DistillationWeight = 0.1,
+            };
 
         public void Searching(DplTrainer.Options options, DplStage? failing)
         {
             (options.Configuration, options.CandidateLengths, options.SearchEpochs, options.ValidationRowsPerClass) = (null, [0, 1], 2, 1);
             options.Progress = new ProgressRecorder(report =>
             {
-                if (report.Stage == failing && report.Epoch == 2) throw new ReportFailure();
+                if (report.Stage == failing && report.Epoch == 2)
+                    throw new ReportFailure();
             });
         }
 
@@ -215,7 +286,8 @@ internal static partial class PublicOperations
             (options.CancellationToken, options.OnCancel, options.ValidationRowsPerClass) = (source.Token, onCancel, 1);
             options.Progress = new ProgressRecorder(report =>
             {
-                if (report.Epoch == 2) source.Cancel();
+                if (report.Epoch == 2)
+                    source.Cancel();
             });
         }
 
@@ -228,8 +300,12 @@ internal static partial class PublicOperations
 
         public void Predict()
         {
-            using PredictionEngine<LabelledImage, Answer> engine = Context.Model.CreatePredictionEngine<LabelledImage, Answer>(Trained, new PredictionEngineOptions { OwnsTransformer = false });
-            for (int i = 0; i < 3; i++) Assert.Equal(3, engine.Predict(Images.Test[i]).Score.Length);
+            using PredictionEngine<LabelledImage, Answer> engine = Context.Model.CreatePredictionEngine<LabelledImage, Answer>(
+                Trained,
+                new PredictionEngineOptions { OwnsTransformer = false }
+            );
+            for (int i = 0; i < 3; i++)
+                Assert.Equal(3, engine.Predict(Images.Test[i]).Score.Length);
             Assert.ThrowsAny<InvalidOperationException>(() => engine.Predict(new LabelledImage { ImagePath = "/missing/a.png" }));
         }
 

@@ -14,15 +14,45 @@ public sealed class QuickStartTests(SmallBackbone small, ColourImages images) : 
         using var folder = new TemporaryFolder();
         string zip = folder.File("model.zip");
         SampleProcess.Outcome outcome = await SampleProcess.Run(
-            "QuickStart", Nothing,
-            "--clip", small.Folder, "--train", Table(folder, "train.tsv", images.Train), "--test", Table(folder, "test.tsv", images.Test), "--output", zip,
-            "--search-epochs", "2", "--training-epochs", "2", "--candidates", "0", "2", "--batch", "4");
+            "QuickStart",
+            Nothing,
+            "--clip",
+            small.Folder,
+            "--train",
+            Table(folder, "train.tsv", images.Train),
+            "--test",
+            Table(folder, "test.tsv", images.Test),
+            "--output",
+            zip,
+            "--search-epochs",
+            "2",
+            "--training-epochs",
+            "2",
+            "--candidates",
+            "0",
+            "2",
+            "--batch",
+            "4"
+        );
         Assert.True(outcome.ExitCode == 0, outcome.Output + outcome.Error);
-        foreach (string expected in new[] { "zero-shot CLIP", "uniform, length 2", "searched (DPL)", "text, confidence", "of 15", "Saved as", "most probable" }) Assert.Contains(expected, outcome.Output);
+        foreach (
+            string expected in new[]
+            {
+                "zero-shot CLIP",
+                "uniform, length 2",
+                "searched (DPL)",
+                "text, confidence",
+                "of 15",
+                "Saved as",
+                "most probable",
+            }
+        )
+            Assert.Contains(expected, outcome.Output);
         Assert.True(File.Exists(zip));
     }
 
-    /// <summary>The process names no type of the library: ML.NET finds the loader through the zip, and the environment variable names the CLIP.</summary>
+    /// <summary>The process names no type of the library: ML.NET finds the loader through the zip, and the environment variable names the
+    /// CLIP.</summary>
     [Fact]
     public async Task A_saved_model_answers_alike_in_another_process()
     {
@@ -32,7 +62,11 @@ public sealed class QuickStartTests(SmallBackbone small, ColourImages images) : 
         var mlContext = new MLContext(1);
         IDataView train = mlContext.Data.LoadFromEnumerable(images.Train);
         var clip = Dpl.Clip.ClipBackbone.Open(backbone.FullPath);
-        var trainer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(clip, imageColumnName: "ImagePath", configuration: PromptConfiguration.ZeroShot(clip));
+        var trainer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(
+            clip,
+            imageColumnName: "ImagePath",
+            configuration: PromptConfiguration.ZeroShot(clip)
+        );
         string zip = folder.File("model.zip");
         string[] expected;
         using (DplTransformer transformer = trainer.Fit(train))
@@ -41,7 +75,8 @@ public sealed class QuickStartTests(SmallBackbone small, ColourImages images) : 
             mlContext.Model.Save(transformer, train.Schema, zip);
         }
         string moved = Directory.CreateDirectory(folder.File("moved")).FullName;
-        foreach (string file in Directory.GetFiles(backbone.FullPath)) File.Move(file, Path.Combine(moved, Path.GetFileName(file)));
+        foreach (string file in Directory.GetFiles(backbone.FullPath))
+            File.Move(file, Path.Combine(moved, Path.GetFileName(file)));
 
         string[] arguments = ["predict", zip, .. images.Test.Select(p => p.ImagePath)];
         SampleProcess.Outcome missing = await SampleProcess.Run("QuickStart", Nothing, arguments);
@@ -49,7 +84,11 @@ public sealed class QuickStartTests(SmallBackbone small, ColourImages images) : 
         Assert.Contains("DPL_CLIP", missing.Output + missing.Error);
         Assert.DoesNotContain("   at ", missing.Output + missing.Error);
 
-        SampleProcess.Outcome found = await SampleProcess.Run("QuickStart", new Dictionary<string, string?> { ["DPL_CLIP"] = $"/nowhere{Path.PathSeparator}{moved}" }, arguments);
+        SampleProcess.Outcome found = await SampleProcess.Run(
+            "QuickStart",
+            new Dictionary<string, string?> { ["DPL_CLIP"] = $"/nowhere{Path.PathSeparator}{moved}" },
+            arguments
+        );
         Assert.True(found.ExitCode == 0, found.Output + found.Error);
         string[] rows = [.. found.Output.Split('\n').Where(line => line.Contains(".png", StringComparison.Ordinal))];
         Assert.Equal(expected.Length, rows.Length);
@@ -61,11 +100,29 @@ public sealed class QuickStartTests(SmallBackbone small, ColourImages images) : 
     {
         using var folder = new TemporaryFolder();
         string table = Table(folder, "train.tsv", images.Train);
-        SampleProcess.Outcome clip = await SampleProcess.Run("QuickStart", Nothing, "--clip", folder.File("no-clip"), "--train", table, "--test", table);
+        SampleProcess.Outcome clip = await SampleProcess.Run(
+            "QuickStart",
+            Nothing,
+            "--clip",
+            folder.File("no-clip"),
+            "--train",
+            table,
+            "--test",
+            table
+        );
         Assert.Equal(1, clip.ExitCode);
         Assert.Contains("no-clip", clip.Output.ReplaceLineEndings(""));
         Assert.DoesNotContain("   at ", clip.Output + clip.Error);
-        SampleProcess.Outcome missing = await SampleProcess.Run("QuickStart", Nothing, "--clip", small.Folder, "--train", folder.File("none.tsv"), "--test", table);
+        SampleProcess.Outcome missing = await SampleProcess.Run(
+            "QuickStart",
+            Nothing,
+            "--clip",
+            small.Folder,
+            "--train",
+            folder.File("none.tsv"),
+            "--test",
+            table
+        );
         Assert.NotEqual(0, missing.ExitCode);
         Assert.Contains("none.tsv", missing.Output + missing.Error);
     }

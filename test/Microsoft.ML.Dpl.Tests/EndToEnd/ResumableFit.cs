@@ -9,28 +9,31 @@ internal static class ResumableFit
     /// <summary>18 rows, 6 set aside: 3 batches an epoch.</summary>
     public const int StepsPerEpoch = 3;
 
-    public static DplTrainer.Options Options(ClipBackbone backbone, string? workspace) => new()
-    {
-        Backbone = backbone,
-        ImageColumnName = "ImagePath",
-        ExampleWeightColumnName = "Weight",
-        CandidateLengths = [0, 1, 3],
-        SearchEpochs = 4,
-        TrainingEpochs = 6,
-        TrainingLearningRate = 0.02,
-        AlphaLearningRate = 0.02,
-        DistillationWeight = 0.3,
-        ValidationRowsPerClass = 2,
-        SearchPatience = 3,
-        SearchMargin = 0.01,
-        TrainingPatience = 5,
-        WorkspacePath = workspace,
-        // After every step.
-        CheckpointMinutes = 1e-9,
-    };
+    public static DplTrainer.Options Options(ClipBackbone backbone, string? workspace) =>
+        new()
+        {
+            Backbone = backbone,
+            ImageColumnName = "ImagePath",
+            ExampleWeightColumnName = "Weight",
+            CandidateLengths = [0, 1, 3],
+            SearchEpochs = 4,
+            TrainingEpochs = 6,
+            TrainingLearningRate = 0.02,
+            AlphaLearningRate = 0.02,
+            DistillationWeight = 0.3,
+            ValidationRowsPerClass = 2,
+            SearchPatience = 3,
+            SearchMargin = 0.01,
+            TrainingPatience = 5,
+            WorkspacePath = workspace,
+            // After every step.
+            CheckpointMinutes = 1e-9,
+        };
 
-    public static DplTransformer Fit(MLContext mlContext, DplTrainer.Options options, IEnumerable<LabelledImage> rows)
-        => mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(mlContext.Data.LoadFromEnumerable(Weighted(rows)));
+    public static DplTransformer Fit(MLContext mlContext, DplTrainer.Options options, IEnumerable<LabelledImage> rows) =>
+        mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+            .Fit(mlContext.Data.LoadFromEnumerable(Weighted(rows)));
 
     /// <summary>The learnt part of a model as bytes: prompts, class features, and the description with all alphas and losses.</summary>
     public static string Content(MLContext mlContext, DplTransformer transformer)
@@ -44,15 +47,32 @@ internal static class ResumableFit
     public static string Content(Stream zip)
     {
         using var archive = new ZipArchive(zip, ZipArchiveMode.Read, leaveOpen: true);
-        return string.Join('\n', archive.Entries.Where(e => e.Name is "dpl.json" or "prompts.safetensors").OrderBy(e => e.Name).Select(entry =>
-        {
-            using Stream read = entry.Open();
-            using var bytes = new MemoryStream();
-            read.CopyTo(bytes);
-            return $"{entry.Name} {(entry.Name == "dpl.json" ? System.Text.Encoding.UTF8.GetString(bytes.ToArray()) : Convert.ToHexString(bytes.ToArray()))}";
-        }));
+        return string.Join(
+            '\n',
+            archive
+                .Entries.Where(e => e.Name is "dpl.json" or "prompts.safetensors")
+                .OrderBy(e => e.Name)
+                .Select(entry =>
+                {
+                    using Stream read = entry.Open();
+                    using var bytes = new MemoryStream();
+                    read.CopyTo(bytes);
+                    return $"{entry.Name} "
+                        + $"{(entry.Name == "dpl.json" ? System.Text.Encoding.UTF8.GetString(bytes.ToArray()) : Convert.ToHexString(bytes.ToArray()))}";
+                })
+        );
     }
 
-    private static List<LabelledImage> Weighted(IEnumerable<LabelledImage> rows)
-        => [.. rows.Select((row, i) => new LabelledImage { ImagePath = row.ImagePath, Label = row.Label, Weight = 1 + i % 3 })];
+    private static List<LabelledImage> Weighted(IEnumerable<LabelledImage> rows) =>
+        [
+            .. rows.Select(
+                (row, i) =>
+                    new LabelledImage
+                    {
+                        ImagePath = row.ImagePath,
+                        Label = row.Label,
+                        Weight = 1 + i % 3,
+                    }
+            ),
+        ];
 }

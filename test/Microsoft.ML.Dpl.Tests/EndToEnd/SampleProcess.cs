@@ -10,28 +10,47 @@ internal static class SampleProcess
     /// <param name="sample">Its folder under samples/.</param>
     /// <param name="environment">Variables for the process.</param>
     /// <param name="arguments">Its command line.</param>
-    public static Task<Outcome> Run(string sample, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
-        => Start(ProgramOf(sample), environment, arguments);
+    public static Task<Outcome> Run(string sample, IReadOnlyDictionary<string, string?> environment, params string[] arguments) =>
+        Start(ProgramOf(sample), environment, arguments);
 
     /// <summary>The sample's assembly, built beside this test.</summary>
-    public static string ProgramOf(string sample)
-        => Path.Combine(SharedData.RepositoryRoot, "samples", sample, "bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, "net10.0", sample + ".dll");
+    public static string ProgramOf(string sample) =>
+        Path.Combine(
+            SharedData.RepositoryRoot,
+            "samples",
+            sample,
+            "bin",
+            new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name,
+            "net10.0",
+            sample + ".dll"
+        );
 
     /// <param name="program">An application's assembly.</param>
     /// <param name="environment">Variables for the process.</param>
     /// <param name="arguments">Its command line.</param>
-    public static Task<Outcome> Start(string program, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
-        => StartProgram("dotnet", environment, [program, .. arguments]);
+    public static Task<Outcome> Start(string program, IReadOnlyDictionary<string, string?> environment, params string[] arguments) =>
+        StartProgram("dotnet", environment, [program, .. arguments]);
 
     /// <param name="program">A file that the system runs.</param>
     /// <param name="environment">Variables for the process.</param>
     /// <param name="arguments">Its command line.</param>
-    public static async Task<Outcome> StartProgram(string program, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
+    public static async Task<Outcome> StartProgram(
+        string program,
+        IReadOnlyDictionary<string, string?> environment,
+        params string[] arguments
+    )
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
-        foreach (var (name, value) in environment) start.Environment[name] = value;
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
         using Process process = Process.Start(start)!;
-        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        Task<string> output = process.StandardOutput.ReadToEndAsync(),
+            error = process.StandardError.ReadToEndAsync();
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(5));
         try
         {

@@ -13,7 +13,9 @@ public sealed class SavedModelTests(SmallBackbone small, ColourImages images) : 
     [Fact]
     public void The_folder_of_relative_paths_is_kept()
     {
-        IDataView relative = _mlContext.Data.LoadFromEnumerable(images.Test.Select(p => new LabelledImage { ImagePath = Path.GetFileName(p.ImagePath), Label = p.Label }));
+        IDataView relative = _mlContext.Data.LoadFromEnumerable(
+            images.Test.Select(p => new LabelledImage { ImagePath = Path.GetFileName(p.ImagePath), Label = p.Label })
+        );
         using var folder = new TemporaryFolder();
         string zip = folder.File("model.zip");
         float[][] scores;
@@ -36,7 +38,8 @@ public sealed class SavedModelTests(SmallBackbone small, ColourImages images) : 
         gone.Dispose();
         using var folder = new TemporaryFolder();
         string zip = folder.File("model.zip");
-        using (DplTransformer transformer = Fit(_ => { })) _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(images.Test).Schema, zip);
+        using (DplTransformer transformer = Fit(_ => { }))
+            _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(images.Test).Schema, zip);
         ((IDisposable)_mlContext.Model.Load(zip, out _)).Dispose();
     }
 
@@ -46,7 +49,9 @@ public sealed class SavedModelTests(SmallBackbone small, ColourImages images) : 
         DplTransformer transformer = Fit(_ => { });
         transformer.Dispose();
         using var stream = new MemoryStream();
-        Assert.Throws<ObjectDisposedException>(() => _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(images.Test).Schema, stream));
+        Assert.Throws<ObjectDisposedException>(() =>
+            _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(images.Test).Schema, stream)
+        );
     }
 
     [Theory]
@@ -58,18 +63,24 @@ public sealed class SavedModelTests(SmallBackbone small, ColourImages images) : 
     [InlineData("carries", "\"everything\"", "cannot be read")]
     [InlineData("carries", "7", "not known")]
     [InlineData("carries", "\"imageTower\"", "no entry 'clip.config.json'")]
-    [InlineData("search", """{"candidates":[0,2],"epochs":[{"learningRate":1,"trainLoss":1,"validationLoss":1,"alphas":{"image":[[]],"text":[[0,1]]}}]}""", "incomplete search")]
+    [InlineData(
+        "search",
+        """{"candidates":[0,2],"epochs":[{"learningRate":1,"trainLoss":1,"validationLoss":1,"alphas":{"image":[[]],"text":[[0,1]]}}]}""",
+        "incomplete search"
+    )]
     [InlineData("search", """{"candidates":[0,2],"epochs":[null]}""", "incomplete search")]
     public void A_changed_description_is_refused_by_name(string property, string json, string named)
     {
         using var folder = new TemporaryFolder();
         string zip = folder.File("model.zip");
-        using (DplTransformer transformer = Fit(_ => { })) _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(images.Test).Schema, zip);
+        using (DplTransformer transformer = Fit(_ => { }))
+            _mlContext.Model.Save(transformer, _mlContext.Data.LoadFromEnumerable(images.Test).Schema, zip);
         using (ZipArchive archive = ZipFile.Open(zip, ZipArchiveMode.Update))
         {
             ZipArchiveEntry entry = archive.Entries.Single(e => e.FullName.EndsWith("dpl.json", StringComparison.Ordinal));
             JsonNode description;
-            using (Stream read = entry.Open()) description = JsonNode.Parse(read)!;
+            using (Stream read = entry.Open())
+                description = JsonNode.Parse(read)!;
             description[property] = JsonNode.Parse(json);
             string name = entry.FullName;
             entry.Delete();
@@ -77,7 +88,8 @@ public sealed class SavedModelTests(SmallBackbone small, ColourImages images) : 
             writer.Write(description.ToJsonString());
         }
         Exception thrown = Assert.ThrowsAny<Exception>(() => _mlContext.Model.Load(zip, out _));
-        while (thrown.InnerException is { } inner && thrown is not InvalidDataException) thrown = inner;
+        while (thrown.InnerException is { } inner && thrown is not InvalidDataException)
+            thrown = inner;
         Assert.Contains(named, Assert.IsType<InvalidDataException>(thrown).Message);
     }
 
@@ -91,15 +103,25 @@ public sealed class SavedModelTests(SmallBackbone small, ColourImages images) : 
         {
             float[][] shared = Scores(transformer.Transform(data));
             for (int row = 0; row < alone.Length; row++)
-                for (int c = 0; c < alone[row].Length; c++) Assert.Equal(alone[row][c], shared[row][c], 1e-5f);
+            for (int c = 0; c < alone[row].Length; c++)
+                Assert.Equal(alone[row][c], shared[row][c], 1e-5f);
         });
     }
 
     private DplTransformer Fit(Action<DplTrainer.Options> change)
     {
-        var options = new DplTrainer.Options { Backbone = small.Backbone, ImageColumnName = "ImagePath", Configuration = PromptConfiguration.Uniform(small.Backbone, 1), TrainingEpochs = 1, BatchSize = 9 };
+        var options = new DplTrainer.Options
+        {
+            Backbone = small.Backbone,
+            ImageColumnName = "ImagePath",
+            Configuration = PromptConfiguration.Uniform(small.Backbone, 1),
+            TrainingEpochs = 1,
+            BatchSize = 9,
+        };
         change(options);
-        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
+        return _mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+            .Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
     private static float[][] Scores(IDataView scored) => [.. scored.GetColumn<float[]>("Score")];

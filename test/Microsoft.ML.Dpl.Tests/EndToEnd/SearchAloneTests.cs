@@ -29,10 +29,16 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
         using var source = new CancellationTokenSource();
         DplSearchOutcome cut = Search(o =>
         {
-            (o.WorkspacePath, o.CheckpointMinutes, o.OnCancel, o.CancellationToken) = (folder.File("workspace"), 1e-9, DplCancellation.ReturnBest, source.Token);
+            (o.WorkspacePath, o.CheckpointMinutes, o.OnCancel, o.CancellationToken) = (
+                folder.File("workspace"),
+                1e-9,
+                DplCancellation.ReturnBest,
+                source.Token
+            );
             o.Progress = new ProgressRecorder(report =>
             {
-                if (report is { Epoch: 2, Step: 2 }) source.Cancel();
+                if (report is { Epoch: 2, Step: 2 })
+                    source.Cancel();
             });
         });
         Assert.True(cut.WasCancelled);
@@ -41,7 +47,11 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
         // A fit does not take over what belongs to a search, and says why.
         DplTrainer.Options fit = Options();
         fit.WorkspacePath = folder.File("workspace");
-        string message = Assert.Throws<InvalidOperationException>(() => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(fit).Fit(Train)).Message;
+        string message = Assert
+            .Throws<InvalidOperationException>(() =>
+                _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(fit).Fit(Train)
+            )
+            .Message;
         Assert.Contains("search without training", message);
 
         DplSearchOutcome gone = Search(o => o.WorkspacePath = folder.File("workspace"));
@@ -50,13 +60,24 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
     }
 
     [Fact]
-    public void A_given_configuration_leaves_nothing_to_search()
-        => Assert.Contains("nothing to search", Assert.Throws<ArgumentException>(() => Search(o => o.Configuration = PromptConfiguration.Uniform(small.Backbone, 1))).Message);
+    public void A_given_configuration_leaves_nothing_to_search() =>
+        Assert.Contains(
+            "nothing to search",
+            Assert.Throws<ArgumentException>(() => Search(o => o.Configuration = PromptConfiguration.Uniform(small.Backbone, 1))).Message
+        );
 
     private IDataView Train => _mlContext.Data.LoadFromEnumerable(images.Train);
 
-    private DplTrainer.Options Options()
-        => new() { Backbone = small.Backbone, ImageColumnName = "ImagePath", CandidateLengths = [0, 2], SearchEpochs = 3, AlphaLearningRate = 0.02, ValidationRowsPerClass = 2 };
+    private DplTrainer.Options Options() =>
+        new()
+        {
+            Backbone = small.Backbone,
+            ImageColumnName = "ImagePath",
+            CandidateLengths = [0, 2],
+            SearchEpochs = 3,
+            AlphaLearningRate = 0.02,
+            ValidationRowsPerClass = 2,
+        };
 
     private DplSearchOutcome Search(Action<DplTrainer.Options> change)
     {

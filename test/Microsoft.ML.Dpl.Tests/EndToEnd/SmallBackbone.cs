@@ -4,7 +4,8 @@ using Microsoft.ML.Dpl.Tests.Prompts;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>A CLIP folder in Hugging Face layout with random weights and a vocabulary of single bytes and one merge: the whole path runs on it in seconds.</summary>
+/// <summary>A CLIP folder in Hugging Face layout with random weights and a vocabulary of single bytes and one merge: the whole path runs on
+/// it in seconds.</summary>
 public sealed class SmallBackbone : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

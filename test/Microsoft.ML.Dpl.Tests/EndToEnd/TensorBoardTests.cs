@@ -6,7 +6,10 @@ using TorchSharp;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-public sealed class TensorBoardTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>, IDisposable
+public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
+    : IClassFixture<SmallBackbone>,
+        IClassFixture<ColourImages>,
+        IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
@@ -56,16 +59,27 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images) :
         var reports = new ProgressRecorder();
         using DplTransformer transformer = Fit(reports);
         DplEpochMetrics[] ended = [.. reports.Seen.Select(r => r.EndedEpoch).OfType<DplEpochMetrics>()];
-        Assert.Equal(transformer.Search!.Epochs.Select(e => e.TextAlphas), ended.Where(e => e.TextAlphas is not null).Select(e => e.TextAlphas!));
-        Assert.Equal(transformer.Search.Epochs.Select(e => e.ImageAlphas), ended.Where(e => e.ImageAlphas is not null).Select(e => e.ImageAlphas!));
-        Assert.Equal(reports.Seen.Where(r => r.Stage == DplStage.Training && r.EndedEpoch is not null).Count(), ended.Count(e => e.TextAlphas is null));
+        Assert.Equal(
+            transformer.Search!.Epochs.Select(e => e.TextAlphas),
+            ended.Where(e => e.TextAlphas is not null).Select(e => e.TextAlphas!)
+        );
+        Assert.Equal(
+            transformer.Search.Epochs.Select(e => e.ImageAlphas),
+            ended.Where(e => e.ImageAlphas is not null).Select(e => e.ImageAlphas!)
+        );
+        Assert.Equal(
+            reports.Seen.Where(r => r.Stage == DplStage.Training && r.EndedEpoch is not null).Count(),
+            ended.Count(e => e.TextAlphas is null)
+        );
     }
 
     [Fact]
     public void Two_runs_in_one_folder_have_a_file_each()
     {
-        using (var first = new TensorBoardProgress(_folder.FullPath)) first.Report(Report(1, new DplEpochMetrics(1, null, null, null, null)));
-        using (var second = new TensorBoardProgress(_folder.FullPath)) second.Report(Report(2, new DplEpochMetrics(1, null, null, null, null)));
+        using (var first = new TensorBoardProgress(_folder.FullPath))
+            first.Report(Report(1, new DplEpochMetrics(1, null, null, null, null)));
+        using (var second = new TensorBoardProgress(_folder.FullPath))
+            second.Report(Report(2, new DplEpochMetrics(1, null, null, null, null)));
         string[] files = [.. Directory.EnumerateFiles(_folder.FullPath).Order(StringComparer.Ordinal)];
         Assert.Equal(2, files.Length);
         Assert.Equal([(1L, 1f)], Curve([.. Read(files[0])], "training/train_loss"));
@@ -86,7 +100,26 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images) :
     {
         using (var board = new TensorBoardProgress(_folder.FullPath))
         {
-            board.Report(Report(1, new DplEpochMetrics(1, 1, null, 0, 0, [[0.5f, 0.5f], [0.5f, 0.5f]], [[float.NaN, 1], [0, 1]])));
+            board.Report(
+                Report(
+                    1,
+                    new DplEpochMetrics(
+                        1,
+                        1,
+                        null,
+                        0,
+                        0,
+                        [
+                            [0.5f, 0.5f],
+                            [0.5f, 0.5f],
+                        ],
+                        [
+                            [float.NaN, 1],
+                            [0, 1],
+                        ]
+                    )
+                )
+            );
             Assert.Null(board.Failure);
         }
         Event[] events = [.. Read(Directory.EnumerateFiles(_folder.FullPath).Single())];
@@ -103,7 +136,8 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images) :
         Assert.ThrowsAny<IOException>(() => new TensorBoardProgress(_folder.File("file")));
     }
 
-    /// <summary>Why the events are not written by TorchSharp's SummaryWriter. Where this fails after an update of TorchSharp, it can be taken instead.</summary>
+    /// <summary>Why the events are not written by TorchSharp's SummaryWriter. Where this fails after an update of TorchSharp, it can be
+    /// taken instead.</summary>
     [Fact]
     public void TorchSharps_own_writer_cannot_place_events_in_time()
     {
@@ -135,22 +169,24 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images) :
             ValidationRowsPerClass = 2,
             Progress = progress,
         };
-        return mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(mlContext.Data.LoadFromEnumerable(images.Train));
+        return mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+            .Fit(mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
-    private static DplProgress Report(int epoch, DplEpochMetrics ended)
-        => new(DplStage.Training, epoch, 2, 1, 1, 0.1, ended.TrainLoss, null, ended.ValidationAccuracy, TimeSpan.Zero, TimeSpan.Zero, ended);
+    private static DplProgress Report(int epoch, DplEpochMetrics ended) =>
+        new(DplStage.Training, epoch, 2, 1, 1, 0.1, ended.TrainLoss, null, ended.ValidationAccuracy, TimeSpan.Zero, TimeSpan.Zero, ended);
 
-    private static (long, float)[] Steps(ProgressRecorder reports, DplStage stage, Func<DplProgress, double> value)
-        => [.. reports.Seen.Where(r => r.Stage == stage).Select((r, i) => (i + 1L, (float)value(r)))];
+    private static (long, float)[] Steps(ProgressRecorder reports, DplStage stage, Func<DplProgress, double> value) =>
+        [.. reports.Seen.Where(r => r.Stage == stage).Select((r, i) => (i + 1L, (float)value(r)))];
 
-    private static (long, float)[] Epochs(ProgressRecorder reports, DplStage stage, Func<DplEpochMetrics, double> value)
-        => [.. reports.Seen.Where(r => r.Stage == stage && r.EndedEpoch is not null).Select((r, i) => (i + 1L, (float)value(r.EndedEpoch!)))];
+    private static (long, float)[] Epochs(ProgressRecorder reports, DplStage stage, Func<DplEpochMetrics, double> value) =>
+        [.. reports.Seen.Where(r => r.Stage == stage && r.EndedEpoch is not null).Select((r, i) => (i + 1L, (float)value(r.EndedEpoch!)))];
 
     private static (long, float)[] Curve(Event[] events, string tag) => [.. Values(events, tag).Select(v => (v.Step, v.Value.SimpleValue))];
 
-    private static IEnumerable<(long Step, Summary.Types.Value Value)> Values(Event[] events, string tag)
-        => events.Where(e => e.Summary is not null).SelectMany(e => e.Summary.Value.Where(v => v.Tag == tag).Select(v => (e.Step, v)));
+    private static IEnumerable<(long Step, Summary.Types.Value Value)> Values(Event[] events, string tag) =>
+        events.Where(e => e.Summary is not null).SelectMany(e => e.Summary.Value.Where(v => v.Tag == tag).Select(v => (e.Step, v)));
 
     private static void Check(Event[] events, int epoch, string branch, IReadOnlyList<IReadOnlyList<float>> alphas)
     {
@@ -172,7 +208,10 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images) :
         // The colour map's green grows with the number it stands for.
         foreach (var (layer, row) in alphas.Select((layer, row) => (layer, row)))
         {
-            int[] greens = [.. Enumerable.Range(0, layer.Count).Select(c => (int)bitmap.GetPixel(c * cell + cell / 2, row * cell + cell / 2).Green)];
+            int[] greens =
+            [
+                .. Enumerable.Range(0, layer.Count).Select(c => (int)bitmap.GetPixel(c * cell + cell / 2, row * cell + cell / 2).Green),
+            ];
             int largest = layer.ToList().IndexOf(layer.Max());
             Assert.Equal(greens.Max(), greens[largest]);
             Assert.True(greens[largest] > 0x2D, "a weight of a third is no darker than the map's second colour");
@@ -188,7 +227,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images) :
             bytes = new byte[stream.Length];
             stream.ReadExactly(bytes);
         }
-        for (int at = 0; at < bytes.Length;)
+        for (int at = 0; at < bytes.Length; )
         {
             int length = checked((int)BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(at)));
             Assert.Equal(Masked(bytes.AsSpan(at, 8)), BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(at + 8)));
@@ -205,7 +244,8 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images) :
         foreach (byte value in bytes)
         {
             crc ^= value;
-            for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ ((crc & 1) * 0x82F63B78u);
+            for (int bit = 0; bit < 8; bit++)
+                crc = (crc >> 1) ^ ((crc & 1) * 0x82F63B78u);
         }
         crc = ~crc;
         return unchecked(((crc >> 15) | (crc << 17)) + 0xA282EAD8u);

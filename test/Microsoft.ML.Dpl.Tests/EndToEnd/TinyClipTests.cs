@@ -17,7 +17,8 @@ public class TinyClipTests
         Assert.InRange(Directory.GetFiles(tiny.Location!).Sum(file => new FileInfo(file).Length), 1, 8 << 20);
     }
 
-    /// <summary>The card's figures on a draw of its own, within four standard errors of 400 images; and the card says these figures.</summary>
+    /// <summary>The card's figures on a draw of its own, within four standard errors of 400 images; and the card says these
+    /// figures.</summary>
     [Theory]
     [InlineData("colour", 10, 0.984)]
     [InlineData("shape", 24, 0.897)]
@@ -34,22 +35,39 @@ public class TinyClipTests
         var planes = new byte[painter.Length];
         (Func<Scene, string> name, string template) = question switch
         {
-            "colour" => ((Func<Scene, string>)(s => Words.Colours[s.Colour][0]), Caption.Plain(colour: 0).Replace(Words.Colours[0][0], "{}", StringComparison.Ordinal)),
+            "colour" => (
+                (Func<Scene, string>)(s => Words.Colours[s.Colour][0]),
+                Caption.Plain(colour: 0).Replace(Words.Colours[0][0], "{}", StringComparison.Ordinal)
+            ),
             "shape" => (s => Words.Shapes[s.Shape][0], Caption.Plain(shape: 0).Replace(Words.Shapes[0][0], "{}", StringComparison.Ordinal)),
-            _ => (s => Words.Textures[s.Texture][0], Caption.Plain(texture: 0).Replace(Words.Textures[0][0], "{}", StringComparison.Ordinal)),
+            _ => (
+                s => Words.Textures[s.Texture][0],
+                Caption.Plain(texture: 0).Replace(Words.Textures[0][0], "{}", StringComparison.Ordinal)
+            ),
         };
         for (int i = 0; i < 400; i++)
         {
             Scene scene = images[i].Scene;
             painter.Paint(scene, planes);
             var pixels = new byte[4 * 48 * 48];
-            for (int p = 0; p < 48 * 48; p++) (pixels[4 * p], pixels[4 * p + 1], pixels[4 * p + 2], pixels[4 * p + 3]) = (planes[p], planes[48 * 48 + p], planes[2 * 48 * 48 + p], 255);
+            for (int p = 0; p < 48 * 48; p++)
+                (pixels[4 * p], pixels[4 * p + 1], pixels[4 * p + 2], pixels[4 * p + 3]) = (
+                    planes[p],
+                    planes[48 * 48 + p],
+                    planes[2 * 48 * 48 + p],
+                    255
+                );
             string path = folder.File($"{i}.png");
-            using (MLImage image = MLImage.CreateFromPixels(48, 48, MLPixelFormat.Rgba32, pixels)) image.Save(path);
+            using (MLImage image = MLImage.CreateFromPixels(48, 48, MLPixelFormat.Rgba32, pixels))
+                image.Save(path);
             rows.Add(new Row { ImagePath = path, Label = name(scene) });
         }
         double error = Math.Sqrt(accuracy * (1 - accuracy) / rows.Count);
-        Assert.InRange(Accuracy(new MLContext(1), PromptConfiguration.ZeroShot(ClipBackbone.Tiny), template, rows, rows), accuracy - 4 * error, accuracy + 4 * error);
+        Assert.InRange(
+            Accuracy(new MLContext(1), PromptConfiguration.ZeroShot(ClipBackbone.Tiny), template, rows, rows),
+            accuracy - 4 * error,
+            accuracy + 4 * error
+        );
     }
 
     [Fact]
@@ -59,37 +77,59 @@ public class TinyClipTests
         using var folder = new TemporaryFolder();
         DrawnTask task = DrawnTasks.Named("lighting");
         DrawnTaskFiles.Write(task, folder.FullPath, trainPerClass: 16, validationPerClass: 4, testPerClass: 40, seed: 7);
-        List<Row> train = Read(folder.File("train.tsv")), validation = Read(folder.File("validation.tsv")), test = Read(folder.File("test.tsv"));
+        List<Row> train = Read(folder.File("train.tsv")),
+            validation = Read(folder.File("validation.tsv")),
+            test = Read(folder.File("test.tsv"));
         double Fit(PromptConfiguration? configuration) => Accuracy(new MLContext(1), configuration, task.Template, train, test, validation);
 
-        double zeroShot = Fit(PromptConfiguration.ZeroShot(ClipBackbone.Tiny)), searched = Fit(null);
+        double zeroShot = Fit(PromptConfiguration.ZeroShot(ClipBackbone.Tiny)),
+            searched = Fit(null);
         double[] uniform = [.. new[] { 2, 4, 6 }.Select(length => Fit(PromptConfiguration.Uniform(ClipBackbone.Tiny, length)))];
         string all = $"zero-shot {zeroShot:p1}, uniform {string.Join(" / ", uniform.Select(u => $"{u:p1}"))}, searched {searched:p1}";
         Assert.True(searched >= zeroShot + 0.10, all);
         // Two standard errors of the difference of two shares of the test images.
-        double best = uniform.Max(), variance = (best * (1 - best) + searched * (1 - searched)) / test.Count;
+        double best = uniform.Max(),
+            variance = (best * (1 - best) + searched * (1 - searched)) / test.Count;
         Assert.True(searched >= best - 2 * Math.Sqrt(variance), all);
     }
 
-    private static double Accuracy(MLContext mlContext, PromptConfiguration? configuration, string template, List<Row> train, List<Row> test, List<Row>? validation = null)
+    private static double Accuracy(
+        MLContext mlContext,
+        PromptConfiguration? configuration,
+        string template,
+        List<Row> train,
+        List<Row> test,
+        List<Row>? validation = null
+    )
     {
         var keys = mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(mlContext.Data.LoadFromEnumerable(train));
-        using DplTransformer transformer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
-        {
-            Backbone = ClipBackbone.Tiny,
-            ImageColumnName = "ImagePath",
-            Template = template,
-            Configuration = configuration,
-            ValidationSet = validation is null ? null : keys.Transform(mlContext.Data.LoadFromEnumerable(validation)),
-            BatchSize = 16,
-            SearchEpochs = 40,
-            TrainingEpochs = 40,
-        }).Fit(keys.Transform(mlContext.Data.LoadFromEnumerable(train)));
-        return mlContext.MulticlassClassification.Evaluate(transformer.Transform(keys.Transform(mlContext.Data.LoadFromEnumerable(test)))).MicroAccuracy;
+        using DplTransformer transformer = mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(
+                new DplTrainer.Options
+                {
+                    Backbone = ClipBackbone.Tiny,
+                    ImageColumnName = "ImagePath",
+                    Template = template,
+                    Configuration = configuration,
+                    ValidationSet = validation is null ? null : keys.Transform(mlContext.Data.LoadFromEnumerable(validation)),
+                    BatchSize = 16,
+                    SearchEpochs = 40,
+                    TrainingEpochs = 40,
+                }
+            )
+            .Fit(keys.Transform(mlContext.Data.LoadFromEnumerable(train)));
+        return mlContext
+            .MulticlassClassification.Evaluate(transformer.Transform(keys.Transform(mlContext.Data.LoadFromEnumerable(test))))
+            .MicroAccuracy;
     }
 
-    private static List<Row> Read(string table)
-        => [.. File.ReadLines(table).Skip(1).Select(line => line.Split('\t')).Select(cells => new Row { ImagePath = Path.Combine(Path.GetDirectoryName(table)!, cells[0]), Label = cells[1] })];
+    private static List<Row> Read(string table) =>
+        [
+            .. File.ReadLines(table)
+                .Skip(1)
+                .Select(line => line.Split('\t'))
+                .Select(cells => new Row { ImagePath = Path.Combine(Path.GetDirectoryName(table)!, cells[0]), Label = cells[1] }),
+        ];
 
     private sealed class Row
     {

@@ -20,7 +20,8 @@ public sealed class TrainerTests(SmallBackbone small, ColourImages images) : ICl
     {
         var data = new TheoryData<Input, bool>();
         foreach (Input input in Enum.GetValues<Input>())
-            foreach (bool key in new[] { true, false }) data.Add(input, key);
+        foreach (bool key in new[] { true, false })
+            data.Add(input, key);
         return data;
     }
 
@@ -29,7 +30,8 @@ public sealed class TrainerTests(SmallBackbone small, ColourImages images) : ICl
     public void Fit_evaluate_save_and_load_keep_every_promise(Input input, bool keyLabel)
     {
         var mlContext = new MLContext(1);
-        IDataView train = Load(mlContext, images.Train, input, keyLabel), test = Load(mlContext, images.Test, input, keyLabel);
+        IDataView train = Load(mlContext, images.Train, input, keyLabel),
+            test = Load(mlContext, images.Test, input, keyLabel);
         DplTrainer trainer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(Options(input));
         SchemaShape promised = trainer.GetOutputSchema(MLNetInternals.ShapeOf(train.Schema));
         using DplTransformer transformer = trainer.Fit(train);
@@ -61,14 +63,19 @@ public sealed class TrainerTests(SmallBackbone small, ColourImages images) : ICl
             Assert.Equal(transformer.Template, again.Template);
             Assert.Equal(transformer.ValidationAccuracy, again.ValidationAccuracy);
             Assert.Equal(transformer.Search!.Epochs.Select(e => e.TrainLoss), again.Search!.Epochs.Select(e => e.TrainLoss));
-            Assert.Equal(transformer.Search.Epochs[^1].TextAlphas.SelectMany(a => a), again.Search.Epochs[^1].TextAlphas.SelectMany(a => a));
+            Assert.Equal(
+                transformer.Search.Epochs[^1].TextAlphas.SelectMany(a => a),
+                again.Search.Epochs[^1].TextAlphas.SelectMany(a => a)
+            );
         }
     }
 
     [Fact]
     public void The_same_seed_gives_the_same_bits_and_another_seed_does_not()
     {
-        float[][] first = FitAndScore(seed: 3), second = FitAndScore(seed: 3), third = FitAndScore(seed: 4);
+        float[][] first = FitAndScore(seed: 3),
+            second = FitAndScore(seed: 3),
+            third = FitAndScore(seed: 4);
         Assert.Equal(first, second);
         Assert.NotEqual(first, third);
     }
@@ -80,10 +87,15 @@ public sealed class TrainerTests(SmallBackbone small, ColourImages images) : ICl
         IDataView data = mlContext.Data.Cache(Load(mlContext, images.Train, Input.Path, keyLabel: true));
         DplTrainer.Options options = Options(Input.Path);
         options.Configuration = PromptConfiguration.Uniform(small.Backbone, 2);
-        var results = mlContext.MulticlassClassification.CrossValidate(data, mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options), numberOfFolds: 3);
+        var results = mlContext.MulticlassClassification.CrossValidate(
+            data,
+            mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options),
+            numberOfFolds: 3
+        );
         Assert.Equal(3, results.Count);
         Assert.All(results, r => Assert.InRange(r.Metrics.MicroAccuracy, 0, 1));
-        foreach (var result in results) ((IDisposable)result.Model).Dispose();
+        foreach (var result in results)
+            ((IDisposable)result.Model).Dispose();
     }
 
     [Fact]
@@ -97,7 +109,8 @@ public sealed class TrainerTests(SmallBackbone small, ColourImages images) : ICl
         for (int i = 0; i < images.Test.Count; i++)
         {
             float[] answer = engine.Predict(images.Test[i]).Score;
-            for (int c = 0; c < answer.Length; c++) Assert.Equal(scores[i][c], answer[c], 1e-5f);
+            for (int c = 0; c < answer.Length; c++)
+                Assert.Equal(scores[i][c], answer[c], 1e-5f);
         }
         engine.Dispose();
         Assert.Throws<ObjectDisposedException>(() => Scores(transformer.Transform(train)));
@@ -108,7 +121,10 @@ public sealed class TrainerTests(SmallBackbone small, ColourImages images) : ICl
     {
         var mlContext = new MLContext(1);
         IDataView names = mlContext.Data.LoadFromEnumerable(new[] { "blue", "green", "red", "yellow" }.Select(n => new { Label = n }));
-        IDataView train = mlContext.Transforms.Conversion.MapValueToKey("Label", keyData: names).Fit(names).Transform(mlContext.Data.LoadFromEnumerable(images.Train));
+        IDataView train = mlContext
+            .Transforms.Conversion.MapValueToKey("Label", keyData: names)
+            .Fit(names)
+            .Transform(mlContext.Data.LoadFromEnumerable(images.Train));
         DplTrainer.Options options = Options(Input.Path);
         options.Configuration = PromptConfiguration.Uniform(small.Backbone, 1);
         using DplTransformer transformer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(train);
@@ -124,7 +140,8 @@ public sealed class TrainerTests(SmallBackbone small, ColourImages images) : ICl
         using var elsewhere = new TemporaryFolder();
         SmallBackbone.Write(elsewhere.FullPath, seed: 99);
         ClipBackbone backbone = ClipBackbone.FromFolder(elsewhere.FullPath);
-        string hash = backbone.Sha256, zip = folder.File("model.zip");
+        string hash = backbone.Sha256,
+            zip = folder.File("model.zip");
         DplTrainer.Options options = Options(Input.Path);
         (options.Backbone, options.Configuration) = (backbone, PromptConfiguration.ZeroShot(backbone));
         IDataView train = Load(mlContext, images.Train, Input.Path, keyLabel: true);
@@ -141,22 +158,29 @@ public sealed class TrainerTests(SmallBackbone small, ColourImages images) : ICl
         Assert.Contains("other weights", message);
     }
 
-    internal DplTrainer.Options Options(Input input) => new()
-    {
-        Backbone = small.Backbone,
-        ImageColumnName = input switch { Input.Path => "ImagePath", Input.Bytes => "ImageBytes", _ => "Image" },
-        CandidateLengths = [0, 1, 2],
-        SearchEpochs = 2,
-        TrainingEpochs = 6,
-        BatchSize = 6,
-        TrainingLearningRate = 0.02,
-        ValidationRowsPerClass = 2,
-    };
+    internal DplTrainer.Options Options(Input input) =>
+        new()
+        {
+            Backbone = small.Backbone,
+            ImageColumnName = input switch
+            {
+                Input.Path => "ImagePath",
+                Input.Bytes => "ImageBytes",
+                _ => "Image",
+            },
+            CandidateLengths = [0, 1, 2],
+            SearchEpochs = 2,
+            TrainingEpochs = 6,
+            BatchSize = 6,
+            TrainingLearningRate = 0.02,
+            ValidationRowsPerClass = 2,
+        };
 
     private static IDataView Load(MLContext mlContext, IReadOnlyList<LabelledImage> rows, Input input, bool keyLabel)
     {
         IDataView data = mlContext.Data.LoadFromEnumerable(rows);
-        if (keyLabel) data = mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(data).Transform(data);
+        if (keyLabel)
+            data = mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(data).Transform(data);
         return input == Input.Image ? mlContext.Transforms.LoadImages("Image", null, "ImagePath").Fit(data).Transform(data) : data;
     }
 
@@ -168,7 +192,9 @@ public sealed class TrainerTests(SmallBackbone small, ColourImages images) : ICl
     {
         var mlContext = new MLContext(seed);
         IDataView train = Load(mlContext, images.Train, Input.Path, keyLabel: true);
-        using DplTransformer transformer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(Options(Input.Path)).Fit(train);
+        using DplTransformer transformer = mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(Options(Input.Path))
+            .Fit(train);
         return Scores(transformer.Transform(train));
     }
 

@@ -3,7 +3,9 @@ using System.Collections.Concurrent;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>Where validation rows come from: 18 training rows, 6 of each of 3 classes.</summary>
-public sealed class ValidationRowsTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
+public sealed class ValidationRowsTests(SmallBackbone small, ColourImages images)
+    : IClassFixture<SmallBackbone>,
+        IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
 
@@ -14,7 +16,8 @@ public sealed class ValidationRowsTests(SmallBackbone small, ColourImages images
     [InlineData(null, 0.5, 9)]
     [InlineData(null, 0.01, 3)]
     [InlineData(null, 0.99, 15)]
-    public void Rows_are_set_aside_for_a_search(int? rows, double? fraction, int expected) => Assert.Equal(expected, SetAside(o => (o.ValidationRowsPerClass, o.ValidationFraction) = (rows, fraction)));
+    public void Rows_are_set_aside_for_a_search(int? rows, double? fraction, int expected) =>
+        Assert.Equal(expected, SetAside(o => (o.ValidationRowsPerClass, o.ValidationFraction) = (rows, fraction)));
 
     [Theory]
     [InlineData(null, null, 0)]
@@ -24,30 +27,65 @@ public sealed class ValidationRowsTests(SmallBackbone small, ColourImages images
     {
         foreach (int length in (int[])[0, 1])
         {
-            Assert.Equal(expected, SetAside(o => (o.Configuration, o.ValidationRowsPerClass, o.ValidationFraction) = (PromptConfiguration.Uniform(small.Backbone, length), rows, fraction)));
+            Assert.Equal(
+                expected,
+                SetAside(o =>
+                    (o.Configuration, o.ValidationRowsPerClass, o.ValidationFraction) = (
+                        PromptConfiguration.Uniform(small.Backbone, length),
+                        rows,
+                        fraction
+                    )
+                )
+            );
         }
     }
 
     [Fact]
     public void Two_places_to_take_them_from_are_refused()
     {
-        string both = Assert.Throws<ArgumentException>(() => SetAside(o => (o.ValidationRowsPerClass, o.ValidationFraction) = (4, 0.2))).Message;
+        string both = Assert
+            .Throws<ArgumentException>(() => SetAside(o => (o.ValidationRowsPerClass, o.ValidationFraction) = (4, 0.2)))
+            .Message;
         Assert.Contains("ValidationRowsPerClass and ValidationFraction are both given", both);
-        string set = Assert.Throws<ArgumentException>(() => SetAside(o => (o.ValidationSet, o.ValidationFraction) = (_mlContext.Data.LoadFromEnumerable(images.Test), 0.2))).Message;
+        string set = Assert
+            .Throws<ArgumentException>(() =>
+                SetAside(o => (o.ValidationSet, o.ValidationFraction) = (_mlContext.Data.LoadFromEnumerable(images.Test), 0.2))
+            )
+            .Message;
         Assert.Contains("ValidationSet and ValidationFraction", set);
     }
 
     [Fact]
-    public void A_class_of_one_row_cannot_be_split()
-        => Assert.Contains("'violet'", Assert.Throws<InvalidOperationException>(() => SetAside(o => o.ValidationFraction = 0.2, [.. images.Train, new LabelledImage { ImagePath = images.Train[0].ImagePath, Label = "violet" }])).Message);
+    public void A_class_of_one_row_cannot_be_split() =>
+        Assert.Contains(
+            "'violet'",
+            Assert
+                .Throws<InvalidOperationException>(() =>
+                    SetAside(
+                        o => o.ValidationFraction = 0.2,
+                        [.. images.Train, new LabelledImage { ImagePath = images.Train[0].ImagePath, Label = "violet" }]
+                    )
+                )
+                .Message
+        );
 
     private int SetAside(Action<DplTrainer.Options> change, IReadOnlyList<LabelledImage>? rows = null)
     {
         var log = new ConcurrentQueue<string>();
         _mlContext.Log += (_, e) => log.Enqueue(e.Message);
-        var options = new DplTrainer.Options { Backbone = small.Backbone, ImageColumnName = "ImagePath", CandidateLengths = [0, 1], BatchSize = 9, SearchEpochs = 1, TrainingEpochs = 1 };
+        var options = new DplTrainer.Options
+        {
+            Backbone = small.Backbone,
+            ImageColumnName = "ImagePath",
+            CandidateLengths = [0, 1],
+            BatchSize = 9,
+            SearchEpochs = 1,
+            TrainingEpochs = 1,
+        };
         change(options);
-        using DplTransformer transformer = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(_mlContext.Data.LoadFromEnumerable(rows ?? images.Train));
+        using DplTransformer transformer = _mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+            .Fit(_mlContext.Data.LoadFromEnumerable(rows ?? images.Train));
         string? line = log.FirstOrDefault(l => l.Contains("set aside for validation", StringComparison.Ordinal));
         int count = line is null ? 0 : int.Parse(line.Split("MiB), ")[1].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
         Assert.Equal(count > 0, transformer.ValidationAccuracy is not null);

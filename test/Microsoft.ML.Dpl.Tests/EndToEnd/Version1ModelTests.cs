@@ -4,12 +4,18 @@ using Microsoft.ML.Dpl.Clip;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>
-/// A model zip in format version 1, with the small random CLIP it was trained on, three images and the scores it gave then. It is never made anew:
-/// whatever the format becomes, this zip loads and gives these scores.
+/// A model zip in format version 1, with the small random CLIP it was trained on, three images and the scores it gave then. It is never
+/// made anew: whatever the format becomes, this zip loads and gives these scores.
 /// </summary>
 public sealed class Version1ModelTests
 {
-    private static readonly string Folder = Path.Combine(SharedData.RepositoryRoot, "test", "Microsoft.ML.Dpl.Tests", "EndToEnd", "SavedVersion1");
+    private static readonly string Folder = Path.Combine(
+        SharedData.RepositoryRoot,
+        "test",
+        "Microsoft.ML.Dpl.Tests",
+        "EndToEnd",
+        "SavedVersion1"
+    );
 
     [Fact]
     public void It_loads_and_gives_the_scores_it_gave()
@@ -24,7 +30,8 @@ public sealed class Version1ModelTests
             Answer answer = engine.Predict(new Input { Image = File.ReadAllBytes(Path.Combine(Folder, row[0])) });
             Assert.Equal(row[1], answer.PredictedLabel);
             Assert.Equal(3, answer.Score.Length);
-            for (int c = 0; c < answer.Score.Length; c++) Assert.Equal(float.Parse(row[2 + c], CultureInfo.InvariantCulture), answer.Score[c], 1e-5f);
+            for (int c = 0; c < answer.Score.Length; c++)
+                Assert.Equal(float.Parse(row[2 + c], CultureInfo.InvariantCulture), answer.Score[c], 1e-5f);
         }
 
         DplTransformer transformer = ((IEnumerable<ITransformer>)model).OfType<DplTransformer>().Single();

@@ -6,8 +6,13 @@ using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Checkpoints: an interrupted fit goes on to the very bits of one without interruption, and says what it cannot go on with.</summary>
-public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>, IClassFixture<WorkspaceTests.Reference>, IDisposable
+/// <summary>Checkpoints: an interrupted fit goes on to the very bits of one without interruption, and says what it cannot go on
+/// with.</summary>
+public sealed class WorkspaceTests
+    : IClassFixture<SmallBackbone>,
+        IClassFixture<ColourImages>,
+        IClassFixture<WorkspaceTests.Reference>,
+        IDisposable
 {
     /// <summary>A learning rate at which training gets worse again.</summary>
     private const double Overshoot = 20;
@@ -41,13 +46,15 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
         string expected = Uninterrupted();
         Random random = Seeds.Random(seed, "interruptions");
         int interruptions = 0;
-        for (string? content = null; content is null;)
+        for (string? content = null; content is null; )
         {
             int steps = 1 + random.Next(8);
             double minutes = random.Next(2) == 0 ? 1e-9 : 60;
             content = Try(steps, byToken, o => o.CheckpointMinutes = minutes);
-            if (content is null) Assert.True(++interruptions < 100, "the fit does not get on");
-            else Assert.Equal(expected, content);
+            if (content is null)
+                Assert.True(++interruptions < 100, "the fit does not get on");
+            else
+                Assert.Equal(expected, content);
         }
         Assert.True(interruptions >= 2, $"{interruptions} interruptions");
         Assert.Contains(_log, line => line.Contains("interrupted fit goes on", StringComparison.Ordinal));
@@ -81,7 +88,8 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
         Assert.Equal(before, Checkpoints);
         Assert.Equal(content, Checkpoints.Select(File.ReadAllBytes));
         // Doing as the message says.
-        foreach (string path in before) File.Delete(path);
+        foreach (string path in before)
+            File.Delete(path);
         Assert.Equal(Uninterrupted(), Try(99, byToken: false));
     }
 
@@ -94,12 +102,18 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
         {
             using Checkpoint earlier = CheckpointFile.Read(path);
             Assert.Contains(threads, earlier.Texts["fingerprint"]);
-            var texts = new Dictionary<string, string>(earlier.Texts) { ["fingerprint"] = earlier.Texts["fingerprint"].Replace(threads, "\"Threads\":\"64\"", StringComparison.Ordinal) };
+            var texts = new Dictionary<string, string>(earlier.Texts)
+            {
+                ["fingerprint"] = earlier.Texts["fingerprint"].Replace(threads, "\"Threads\":\"64\"", StringComparison.Ordinal),
+            };
             using FileStream stream = File.Create(path);
             CheckpointFile.Write(stream, earlier with { Texts = texts });
         }
         Assert.Equal(Uninterrupted(), Try(99, byToken: false));
-        Assert.Contains(_log, line => line.Contains("computed with 64 threads", StringComparison.Ordinal) && line.Contains("OMP_NUM_THREADS=64", StringComparison.Ordinal));
+        Assert.Contains(_log, line =>
+            line.Contains("computed with 64 threads", StringComparison.Ordinal)
+            && line.Contains("OMP_NUM_THREADS=64", StringComparison.Ordinal)
+        );
     }
 
     [Fact]
@@ -120,9 +134,11 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
         (options.OnCancel, options.CancellationToken) = (DplCancellation.ReturnBest, source.Token);
         options.Progress = new ProgressRecorder(r =>
         {
-            if (r is { Stage: DplStage.Training, Epoch: 2, Step: 2 }) source.Cancel();
+            if (r is { Stage: DplStage.Training, Epoch: 2, Step: 2 })
+                source.Cancel();
         });
-        using (DplTransformer cut = ResumableFit.Fit(_mlContext, options, _images.Train)) Assert.True(cut.WasCancelled);
+        using (DplTransformer cut = ResumableFit.Fit(_mlContext, options, _images.Train))
+            Assert.True(cut.WasCancelled);
         Assert.Equal(Uninterrupted(), Try(99, byToken: false));
     }
 
@@ -143,25 +159,30 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
         using var other = new TemporaryFolder();
         SmallBackbone.Write(other.FullPath, seed: 5);
         ClipBackbone otherBackbone = ClipBackbone.Open(other.FullPath);
-        foreach (var (change, named) in new (Action<DplTrainer.Options>, string)[]
-        {
-            (o => o.BatchSize = 5, "BatchSize was 4 and is 5"),
-            (o => o.Seed = 2, "Seed was 1 and is 2"),
-            (o => o.SearchEpochs = 9, "SearchEpochs was 4 and is 9"),
-            (o => o.TrainingLearningRate = 0.5, "TrainingLearningRate was 0.02 and is 0.5"),
-            (o => o.CandidateLengths = [0, 1], "SearchCandidates was [0,1,3] and is [0,1]"),
-            (o => o.Template = "{}", "Template"),
-            (o => o.ClassWeights = new Dictionary<string, double> { ["red"] = 2 }, "ClassWeights"),
-            (o => o.ExampleWeightColumnName = null, "Training data"),
-            (o => o.ValidationRowsPerClass = 1, "Validation rows was 6 and is 3"),
-            (o => o.Backbone = otherBackbone, "CLIP's SHA-256"),
-        })
+        foreach (
+            var (change, named) in new (Action<DplTrainer.Options>, string)[]
+            {
+                (o => o.BatchSize = 5, "BatchSize was 4 and is 5"),
+                (o => o.Seed = 2, "Seed was 1 and is 2"),
+                (o => o.SearchEpochs = 9, "SearchEpochs was 4 and is 9"),
+                (o => o.TrainingLearningRate = 0.5, "TrainingLearningRate was 0.02 and is 0.5"),
+                (o => o.CandidateLengths = [0, 1], "SearchCandidates was [0,1,3] and is [0,1]"),
+                (o => o.Template = "{}", "Template"),
+                (o => o.ClassWeights = new Dictionary<string, double> { ["red"] = 2 }, "ClassWeights"),
+                (o => o.ExampleWeightColumnName = null, "Training data"),
+                (o => o.ValidationRowsPerClass = 1, "Validation rows was 6 and is 3"),
+                (o => o.Backbone = otherBackbone, "CLIP's SHA-256"),
+            }
+        )
         {
             string message = Assert.Throws<InvalidOperationException>(() => Try(99, byToken: false, change)).Message;
             Assert.Contains(named, message);
             Assert.Contains(Workspace, message);
         }
-        Assert.Contains("Training rows was 12 and is 11", Assert.Throws<InvalidOperationException>(() => Try(99, byToken: false, rows: [.. _images.Train.Skip(1)])).Message);
+        Assert.Contains(
+            "Training rows was 12 and is 11",
+            Assert.Throws<InvalidOperationException>(() => Try(99, byToken: false, rows: [.. _images.Train.Skip(1)])).Message
+        );
         // Nothing was lost by being refused.
         Assert.Equal(Uninterrupted(), Try(99, byToken: false));
     }
@@ -172,7 +193,11 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
         string file = _folder.File("file");
         File.WriteAllText(file, "");
         var broken = new LabelledImage { ImagePath = "/missing/a.png", Label = "red" };
-        string message = Assert.Throws<IOException>(() => Try(99, byToken: false, o => o.WorkspacePath = Path.Combine(file, "workspace"), [.. _images.Train, broken])).Message;
+        string message = Assert
+            .Throws<IOException>(() =>
+                Try(99, byToken: false, o => o.WorkspacePath = Path.Combine(file, "workspace"), [.. _images.Train, broken])
+            )
+            .Message;
         Assert.Contains("WorkspacePath", message);
         Assert.Contains(file, message);
     }
@@ -180,7 +205,8 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
     [Fact]
     public void A_folder_in_use_is_refused_and_free_again_afterwards()
     {
-        using (CheckpointFolder.Open(Workspace, 1)) Assert.Contains("one fit at a time", Assert.Throws<IOException>(() => Try(99, byToken: false)).Message);
+        using (CheckpointFolder.Open(Workspace, 1))
+            Assert.Contains("one fit at a time", Assert.Throws<IOException>(() => Try(99, byToken: false)).Message);
         Assert.NotNull(Try(99, byToken: false));
     }
 
@@ -189,9 +215,10 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
     {
         int seen = 0;
         string? content = Try(99, byToken: false, o => o.Progress = new ProgressRecorder(_ =>
-        {
-            if (++seen == 4) Directory.Delete(Workspace, recursive: true);
-        }));
+            {
+                if (++seen == 4)
+                    Directory.Delete(Workspace, recursive: true);
+            }));
         Assert.Equal(Uninterrupted(), content);
         Assert.Contains(_log, line => line.Contains("No checkpoint could be written", StringComparison.Ordinal));
     }
@@ -206,7 +233,8 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
         void Fixed(DplTrainer.Options o)
         {
             (o.Configuration, o.TrainingLearningRate) = (PromptConfiguration.Uniform(_small.Backbone, 2), rate);
-            if (!validated) (o.ValidationRowsPerClass, o.TrainingPatience) = (null, null);
+            if (!validated)
+                (o.ValidationRowsPerClass, o.TrainingPatience) = (null, null);
         }
         DplTrainer.Options whole = ResumableFit.Options(_small.Backbone, null);
         Fixed(whole);
@@ -215,11 +243,18 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
         Assert.Equal(ResumableFit.Content(_mlContext, transformer), Try(99, byToken: false, Fixed));
     }
 
-    /// <summary>The best epoch lies before the interruption, and no later one is as good: it is the checkpoint that has its prompts.</summary>
+    /// <summary>The best epoch lies before the interruption, and no later one is as good: it is the checkpoint that has its
+    /// prompts.</summary>
     [Fact]
     public void The_best_epoch_before_the_interruption_is_returned()
     {
-        void Overshooting(DplTrainer.Options o) => (o.Configuration, o.TrainingEpochs, o.TrainingLearningRate, o.TrainingPatience) = (PromptConfiguration.Uniform(_small.Backbone, 1), 6, Overshoot, null);
+        void Overshooting(DplTrainer.Options o) =>
+            (o.Configuration, o.TrainingEpochs, o.TrainingLearningRate, o.TrainingPatience) = (
+                PromptConfiguration.Uniform(_small.Backbone, 1),
+                6,
+                Overshoot,
+                null
+            );
         DplTrainer.Options whole = ResumableFit.Options(_small.Backbone, null);
         Overshooting(whole);
         var reports = new ProgressRecorder();
@@ -241,9 +276,12 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
         int seen = 0;
         options.Progress = new ProgressRecorder(_ =>
         {
-            if (++seen < steps) return;
-            if (byToken) source.Cancel();
-            else throw new Interruption();
+            if (++seen < steps)
+                return;
+            if (byToken)
+                source.Cancel();
+            else
+                throw new Interruption();
         });
         change?.Invoke(options);
         try
@@ -260,12 +298,16 @@ public sealed class WorkspaceTests : IClassFixture<SmallBackbone>, IClassFixture
     /// <summary>The content of a model whose fit was not interrupted: the same for all tests, so it is fitted once.</summary>
     private string Uninterrupted()
     {
-        if (_reference.Content is { } known) return known;
+        if (_reference.Content is { } known)
+            return known;
         using DplTransformer transformer = ResumableFit.Fit(_mlContext, ResumableFit.Options(_small.Backbone, null), _images.Train);
         return _reference.Content = ResumableFit.Content(_mlContext, transformer);
     }
 
-    private string Latest() => Checkpoints.MaxBy(path => int.Parse(Path.GetFileNameWithoutExtension(path).Split('-')[1], System.Globalization.CultureInfo.InvariantCulture))!;
+    private string Latest() =>
+        Checkpoints.MaxBy(path =>
+            int.Parse(Path.GetFileNameWithoutExtension(path).Split('-')[1], System.Globalization.CultureInfo.InvariantCulture)
+        )!;
 
     /// <summary>Changes one bit of the tensors, which the file's structure does not show.</summary>
     private static void Damage(string path)

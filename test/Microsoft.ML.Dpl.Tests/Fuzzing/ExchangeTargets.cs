@@ -8,29 +8,39 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
-/// <summary>The readers of files that come from Python: PyTorch's archives, numpy's arrays, prompts and alphas as both, and the single file of newer tokenizers.</summary>
+/// <summary>The readers of files that come from Python: PyTorch's archives, numpy's arrays, prompts and alphas as both, and the single file
+/// of newer tokenizers.</summary>
 /// <param name="folder">For the cases; <see cref="ClipTargets"/> has written a CLIP there.</param>
 internal sealed class ExchangeTargets(string folder)
 {
-    public IReadOnlyList<FuzzTarget> All { get; } = [TorchArchives(folder), Npy(), PromptsFile(folder), PromptsFolder(folder), Tokenizer(folder)];
+    public IReadOnlyList<FuzzTarget> All { get; } =
+    [TorchArchives(folder), Npy(), PromptsFile(folder), PromptsFolder(folder), Tokenizer(folder)];
 
     /// <summary>Damages the archive, or one entry and packs all with right checksums, so that the damage reaches the pickle.</summary>
     private static FuzzTarget TorchArchives(string folder)
     {
         using var scope = NewDisposeScope();
-        var tensors = new Dictionary<string, Tensor> { ["a.weight"] = arange(6f, ScalarType.Float32).reshape(2, 3), ["a.bias"] = ones(2, ScalarType.Float16), ["scale"] = tensor(1.5f) };
+        var tensors = new Dictionary<string, Tensor>
+        {
+            ["a.weight"] = arange(6f, ScalarType.Float32).reshape(2, 3),
+            ["a.bias"] = ones(2, ScalarType.Float16),
+            ["scale"] = tensor(1.5f),
+        };
         byte[][] seeds = [TorchZip.StateDictionary(tensors), TorchZip.Modules(tensors)];
         var whole = new Mutator(seeds);
         List<(string Name, byte[] Content)>[] entries = [.. seeds.Select(ZipBytes.Entries)];
         string path = Path.Combine(folder, "fuzzed.pt");
         return new FuzzTarget(
-            "torch-archive", 10,
+            "torch-archive",
+            10,
             random =>
             {
-                if (random.Next(4) == 0) return whole.Next(random);
+                if (random.Next(4) == 0)
+                    return whole.Next(random);
                 List<(string Name, byte[] Content)> chosen = [.. entries[random.Next(entries.Length)]];
                 // The pickle most of all: the rest is bytes of tensors.
-                int pickle = chosen.FindIndex(entry => entry.Name.EndsWith("data.pkl", StringComparison.Ordinal)), which = random.Next(4) == 0 ? random.Next(chosen.Count) : pickle;
+                int pickle = chosen.FindIndex(entry => entry.Name.EndsWith("data.pkl", StringComparison.Ordinal)),
+                    which = random.Next(4) == 0 ? random.Next(chosen.Count) : pickle;
                 chosen[which] = (chosen[which].Name, new Mutator(chosen[which].Content).Next(random));
                 return ZipBytes.Of(chosen, CompressionLevel.NoCompression);
             },
@@ -38,28 +48,38 @@ internal sealed class ExchangeTargets(string folder)
             {
                 File.WriteAllBytes(path, bytes);
                 using var archive = TorchArchive.Open(path);
-                foreach (string name in archive.Entries.Keys) archive.Read(name).Dispose();
+                foreach (string name in archive.Entries.Keys)
+                    archive.Read(name).Dispose();
             },
-            typeof(InvalidDataException))
-        { Whole = [.. seeds, ZipBytes.Of(entries[0], CompressionLevel.NoCompression)] };
+            typeof(InvalidDataException)
+        )
+        {
+            Whole = [.. seeds, ZipBytes.Of(entries[0], CompressionLevel.NoCompression)],
+        };
     }
 
     /// <summary>Damages the file, or its header alone and writes that one's true length before it.</summary>
     private static FuzzTarget Npy()
     {
-        byte[][] seeds = [.. new[] { arange(6f, ScalarType.Float32).reshape(2, 3), ones(2, 2, 2, dtype: ScalarType.Float64), tensor(7L) }.Select(array =>
-        {
-            using var stream = new MemoryStream();
-            using (array) NpyFile.Write(stream, array);
-            return stream.ToArray();
-        })];
+        byte[][] seeds =
+        [
+            .. new[] { arange(6f, ScalarType.Float32).reshape(2, 3), ones(2, 2, 2, dtype: ScalarType.Float64), tensor(7L) }.Select(array =>
+            {
+                using var stream = new MemoryStream();
+                using (array)
+                    NpyFile.Write(stream, array);
+                return stream.ToArray();
+            }),
+        ];
         const int start = 10; // magic, version and the header's length
         var whole = new Mutator(seeds);
         return new FuzzTarget(
-            "npy", 8,
+            "npy",
+            8,
             random =>
             {
-                if (random.Next(2) == 0) return whole.Next(random);
+                if (random.Next(2) == 0)
+                    return whole.Next(random);
                 byte[] seed = seeds[random.Next(seeds.Length)];
                 int end = start + BinaryPrimitives.ReadUInt16LittleEndian(seed.AsSpan(8));
                 byte[] header = new Mutator(seed[start..end]).Next(random);
@@ -72,30 +92,62 @@ internal sealed class ExchangeTargets(string folder)
                 using var file = NpyFile.FromBytes(bytes, "fuzzed");
                 file.Read().Dispose();
             },
-            typeof(InvalidDataException))
-        { Whole = seeds };
+            typeof(InvalidDataException)
+        )
+        {
+            Whole = seeds,
+        };
     }
 
-    private static DplPrompts Prompts() => new([new float[,] { { 1, 2 }, { 3, 4 } }, null], [null, new float[,] { { 5, 6, 7 } }])
-    {
-        ClassNames = ["a", "b"],
-        BackboneName = "c",
-        BackboneSha256 = "00",
-        ClassFeatures = new float[,] { { 1, 0 }, { 0, 1 } },
-        Alphas = new AlphaHistory([0, 2], new float[1, 2, 2], new float[1, 2, 2]),
-    };
+    private static DplPrompts Prompts() =>
+        new(
+            [
+                new float[,]
+                {
+                    { 1, 2 },
+                    { 3, 4 },
+                },
+                null,
+            ],
+            [
+                null,
+                new float[,]
+                {
+                    { 5, 6, 7 },
+                },
+            ]
+        )
+        {
+            ClassNames = ["a", "b"],
+            BackboneName = "c",
+            BackboneSha256 = "00",
+            ClassFeatures = new float[,]
+            {
+                { 1, 0 },
+                { 0, 1 },
+            },
+            Alphas = new AlphaHistory([0, 2], new float[1, 2, 2], new float[1, 2, 2]),
+        };
 
     private static FuzzTarget PromptsFile(string folder)
     {
         string path = Path.Combine(folder, "prompts.safetensors");
         Prompts().Save(path);
         byte[] whole = File.ReadAllBytes(path);
-        return new FuzzTarget("prompts-file", 4, ClipTargets.DamagedSafetensors(whole), bytes =>
+        return new FuzzTarget(
+            "prompts-file",
+            4,
+            ClipTargets.DamagedSafetensors(whole),
+            bytes =>
+            {
+                File.WriteAllBytes(path, bytes);
+                _ = DplPrompts.Load(path).Configuration;
+            },
+            typeof(InvalidDataException)
+        )
         {
-            File.WriteAllBytes(path, bytes);
-            _ = DplPrompts.Load(path).Configuration;
-        }, typeof(InvalidDataException))
-        { Whole = [whole] };
+            Whole = [whole],
+        };
     }
 
     /// <summary>One file of the folder is damaged, and stands at the case's beginning by its place.</summary>
@@ -103,12 +155,19 @@ internal sealed class ExchangeTargets(string folder)
     {
         string whole = Path.Combine(folder, "prompts");
         Prompts().Save(whole);
-        (string Path, byte[] Content)[] files = [.. Directory.GetFiles(whole).Order(StringComparer.Ordinal).Select(path => (path, File.ReadAllBytes(path)))];
+        (string Path, byte[] Content)[] files =
+        [
+            .. Directory.GetFiles(whole).Order(StringComparer.Ordinal).Select(path => (path, File.ReadAllBytes(path))),
+        ];
         return new FuzzTarget(
-            "prompts-folder", 3,
+            "prompts-folder",
+            3,
             random =>
             {
-                int which = random.Next(3) == 0 ? Array.FindIndex(files, file => file.Path.EndsWith("metadata.json", StringComparison.Ordinal)) : random.Next(files.Length);
+                int which =
+                    random.Next(3) == 0
+                        ? Array.FindIndex(files, file => file.Path.EndsWith("metadata.json", StringComparison.Ordinal))
+                        : random.Next(files.Length);
                 return [(byte)which, .. new Mutator(files[which].Content).Next(random)];
             },
             bytes =>
@@ -124,8 +183,14 @@ internal sealed class ExchangeTargets(string folder)
                     File.WriteAllBytes(path, content);
                 }
             },
-            typeof(InvalidDataException))
-        { Whole = [[0, .. files[0].Content]] };
+            typeof(InvalidDataException)
+        )
+        {
+            Whole =
+            [
+                [0, .. files[0].Content],
+            ],
+        };
     }
 
     private static FuzzTarget Tokenizer(string folder)
@@ -134,12 +199,33 @@ internal sealed class ExchangeTargets(string folder)
         string clip = Path.Combine(folder, "clip");
         ClipVocabulary vocabulary = new VocabularyFiles(Path.Combine(clip, "vocab.json"), Path.Combine(clip, "merges.txt")).Read();
         object[] merges = [.. vocabulary.Merges.Select((pair, i) => i % 2 == 0 ? (object)pair : pair.Split(' '))];
-        byte[] seed = JsonSerializer.SerializeToUtf8Bytes(new { model = new { type = "BPE", end_of_word_suffix = ClipVocabulary.EndOfWord, vocab = vocabulary.Ids, merges } });
-        return new FuzzTarget("tokenizer.json", 4, new Mutator(seed).Next, bytes =>
+        byte[] seed = JsonSerializer.SerializeToUtf8Bytes(
+            new
+            {
+                model = new
+                {
+                    type = "BPE",
+                    end_of_word_suffix = ClipVocabulary.EndOfWord,
+                    vocab = vocabulary.Ids,
+                    merges,
+                },
+            }
+        );
+        return new FuzzTarget(
+            "tokenizer.json",
+            4,
+            new Mutator(seed).Next,
+            bytes =>
+            {
+                File.WriteAllBytes(path, bytes);
+                _ = new ClipTokenizer(TokenizerJson.Read(path)).Encode("a thin photo", 16, out _);
+            },
+            typeof(InvalidDataException)
+        )
         {
-            File.WriteAllBytes(path, bytes);
-            _ = new ClipTokenizer(TokenizerJson.Read(path)).Encode("a thin photo", 16, out _);
-        }, typeof(InvalidDataException))
-        { Whole = [seed], BytesPerByte = 200, BytesAtLeast = 8 << 20 };
+            Whole = [seed],
+            BytesPerByte = 200,
+            BytesAtLeast = 8 << 20,
+        };
     }
 }

@@ -30,12 +30,15 @@ internal sealed class FuzzRun(FuzzTarget target, int seed)
         var thread = new Thread(() => RunAll(first, count, trace), maxStackSize: 16 << 20) { IsBackground = true };
         thread.Start();
         for (int before = -1; !thread.Join(LongestCase); before = _current)
-            if (before == _current) throw new InvalidOperationException($"{Case(before)} has not ended after {LongestCase}.");
+            if (before == _current)
+                throw new InvalidOperationException($"{Case(before)} has not ended after {LongestCase}.");
         File.Delete(trace);
-        if (_failure is { } failure) throw new InvalidOperationException($"{Case(_current)}: {failure.GetType().Name}: {failure.Message}", failure);
+        if (_failure is { } failure)
+            throw new InvalidOperationException($"{Case(_current)}: {failure.GetType().Name}: {failure.Message}", failure);
     }
 
-    private string Case(int number) => $"Case {number} of '{target.Name}', seed {seed} (alone: DPL_FUZZ_SEED={seed} DPL_FUZZ_CASE={target.Name}:{number})";
+    private string Case(int number) =>
+        $"Case {number} of '{target.Name}', seed {seed} (alone: DPL_FUZZ_SEED={seed} DPL_FUZZ_CASE={target.Name}:{number})";
 
     private void RunAll(int first, int count, string trace)
     {
@@ -50,7 +53,8 @@ internal sealed class FuzzRun(FuzzTarget target, int seed)
                 log.Write(Encoding.ASCII.GetBytes(_current.ToString(CultureInfo.InvariantCulture) + "\n"));
                 log.Flush();
                 RunOne(_current);
-                if (i % 16 == 0) MostResident = Math.Max(MostResident, Environment.WorkingSet - resident);
+                if (i % 16 == 0)
+                    MostResident = Math.Max(MostResident, Environment.WorkingSet - resident);
             }
         }
         catch (Exception e)
@@ -70,19 +74,23 @@ internal sealed class FuzzRun(FuzzTarget target, int seed)
         }
         catch (Exception e) when (target.Documented.Contains(e.GetType()))
         {
-            if (string.IsNullOrWhiteSpace(e.Message)) throw new InvalidOperationException("A refusal says nothing.", e);
+            if (string.IsNullOrWhiteSpace(e.Message))
+                throw new InvalidOperationException("A refusal says nothing.", e);
             Refused++;
         }
-        long allocated = GC.GetAllocatedBytesForCurrentThread() - before, allowed = target.BytesAtLeast + target.BytesPerByte * input.Length;
+        long allocated = GC.GetAllocatedBytesForCurrentThread() - before,
+            allowed = target.BytesAtLeast + target.BytesPerByte * input.Length;
         MostAllocated = Math.Max(MostAllocated, allocated);
-        if (allocated > allowed) throw new InvalidOperationException($"{input.Length} bytes made the reader allocate {allocated}, more than {allowed}.");
+        if (allocated > allowed)
+            throw new InvalidOperationException($"{input.Length} bytes made the reader allocate {allocated}, more than {allowed}.");
     }
 
     // FNV-1a, so that the case is the same in every process.
     private int SeedOf(int number)
     {
         uint hash = 2166136261;
-        foreach (byte b in Encoding.ASCII.GetBytes($"{seed}/{target.Name}/{number.ToString(CultureInfo.InvariantCulture)}")) hash = unchecked((hash ^ b) * 16777619);
+        foreach (byte b in Encoding.ASCII.GetBytes($"{seed}/{target.Name}/{number.ToString(CultureInfo.InvariantCulture)}"))
+            hash = unchecked((hash ^ b) * 16777619);
         return unchecked((int)hash);
     }
 }

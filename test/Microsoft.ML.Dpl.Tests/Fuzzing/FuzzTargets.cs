@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
-/// <summary>All readers of bytes from outside. A new format adds its target to one of the lists below and its name to <see cref="Names"/>; the rest follows.</summary>
+/// <summary>All readers of bytes from outside. A new format adds its target to one of the lists below and its name to <see cref="Names"/>;
+/// the rest follows.</summary>
 public sealed class FuzzTargets : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -21,14 +22,45 @@ public sealed class FuzzTargets : IDisposable
         Directory.CreateDirectory(folder);
         _zips = new ModelZipTargets(folder);
         _clip = new ClipTargets(folder);
-        _all = [Images(), Description(), Configuration(), Checkpoints(folder), .. _clip.All, .. _zips.All, .. new ExchangeTargets(folder).All];
+        _all =
+        [
+            Images(),
+            Description(),
+            Configuration(),
+            Checkpoints(folder),
+            .. _clip.All,
+            .. _zips.All,
+            .. new ExchangeTargets(folder).All,
+        ];
         Assert.Equal(Names.Order(StringComparer.Ordinal), _all.Select(target => target.Name).Order(StringComparer.Ordinal));
     }
 
     public static string[] Names { get; } =
     [
-        "images", "dpl.json", "prompt-configuration", "checkpoint", "safetensors", "safetensors-stream", "safetensors-index", "config.json", "open_clip_config.json", "preprocessor_config.json", "vocabulary", "openai-vocabulary",
-        "clip-folder", "openai-weights", "carried-weights", "prompts", "model-zip-entries", "model-zip", "model-info", "torch-archive", "npy", "prompts-file", "prompts-folder", "tokenizer.json",
+        "images",
+        "dpl.json",
+        "prompt-configuration",
+        "checkpoint",
+        "safetensors",
+        "safetensors-stream",
+        "safetensors-index",
+        "config.json",
+        "open_clip_config.json",
+        "preprocessor_config.json",
+        "vocabulary",
+        "openai-vocabulary",
+        "clip-folder",
+        "openai-weights",
+        "carried-weights",
+        "prompts",
+        "model-zip-entries",
+        "model-zip",
+        "model-info",
+        "torch-archive",
+        "npy",
+        "prompts-file",
+        "prompts-folder",
+        "tokenizer.json",
     ];
 
     internal int Shares => _all.Sum(target => target.Share);
@@ -54,49 +86,84 @@ public sealed class FuzzTargets : IDisposable
         byte[][] seeds = ImageSeeds.All;
         var mutator = new Mutator(seeds);
         return new FuzzTarget(
-            "images", 26,
+            "images",
+            26,
             random => mutator.Next(random) is var bytes && random.Next(2) == 0 ? ImageBytes.WithChecksums(bytes) : bytes,
             bytes =>
             {
                 RgbImage image = ImageDecoder.FromBytes(bytes, "fuzzed", pixels, applyExifOrientation: true);
                 Assert.InRange((long)image.Width * image.Height, 1, pixels);
             },
-            typeof(InvalidDataException))
-        { Whole = seeds, BytesAtLeast = 16 * pixels + (1 << 16), BytesPerByte = 4 };
+            typeof(InvalidDataException)
+        )
+        {
+            Whole = seeds,
+            BytesAtLeast = 16 * pixels + (1 << 16),
+            BytesPerByte = 4,
+        };
     }
 
     private static FuzzTarget Description()
     {
-        string search = """{"candidates":[0,2],"epochs":[{"learningRate":0.1,"trainLoss":1,"validationLoss":2,"alphas":{"image":[[0.5,1]],"text":[[0,1]]}}]}""";
-        string whole = $$"""{"backbone":{"name":"a","sha256":"00","location":"/a","vocabulary":null},"template":"a {}.","textLengths":[0],"imageLengths":[2],"validationAccuracy":0.5,"search":{{search}},"imageFolder":null,"wasCancelled":false,"carries":"none","applyExifOrientation":true,"maxImagePixels":1000}""";
+        string search =
+            """{"candidates":[0,2],"epochs":[{"learningRate":0.1,"trainLoss":1,"validationLoss":2,"alphas":{"image":[[0.5,1]],"text":[[0,1]]}}]}""";
+        string whole =
+            $$"""{"backbone":{"name":"a","sha256":"00","location":"/a","vocabulary":null},"template":"a {}.","textLengths":[0],"imageLengths":[2],"validationAccuracy":0.5,"search":{{search}},"imageFolder":null,"wasCancelled":false,"carries":"none","applyExifOrientation":true,"maxImagePixels":1000}""";
         return Text("dpl.json", 8, whole, text => ModelDescription.FromJson(text), typeof(InvalidDataException));
     }
 
-    private static FuzzTarget Configuration() => Text("prompt-configuration", 4, """{"text":[6,4,0],"image":[0,2,6]}""", text =>
-    {
-        if (text.StartsWith('t')) _ = PromptConfiguration.Parse(text);
-        else _ = PromptConfiguration.FromJson(text);
-    }, typeof(FormatException), more: "text 6 4 0 | image 0 2 6");
+    private static FuzzTarget Configuration() =>
+        Text(
+            "prompt-configuration",
+            4,
+            """{"text":[6,4,0],"image":[0,2,6]}""",
+            text =>
+            {
+                if (text.StartsWith('t'))
+                    _ = PromptConfiguration.Parse(text);
+                else
+                    _ = PromptConfiguration.FromJson(text);
+            },
+            typeof(FormatException),
+            more: "text 6 4 0 | image 0 2 6"
+        );
 
     private static FuzzTarget Checkpoints(string folder)
     {
         using var stream = new MemoryStream();
         using (Tensor values = arange(6f, ScalarType.Float32).reshape(2, 3))
-            CheckpointFile.Write(stream, new Checkpoint(new Dictionary<string, string> { ["stage"] = "search", ["course"] = "{}" }, new Dictionary<string, Tensor> { ["a"] = values, ["b"] = values }));
+            CheckpointFile.Write(
+                stream,
+                new Checkpoint(
+                    new Dictionary<string, string> { ["stage"] = "search", ["course"] = "{}" },
+                    new Dictionary<string, Tensor> { ["a"] = values, ["b"] = values }
+                )
+            );
         byte[] whole = stream.ToArray();
         var mutator = new Mutator(whole);
         string path = Path.Combine(folder, "checkpoint");
-        return new FuzzTarget("checkpoint", 4, mutator.Next, bytes =>
+        return new FuzzTarget(
+            "checkpoint",
+            4,
+            mutator.Next,
+            bytes =>
+            {
+                File.WriteAllBytes(path, bytes);
+                CheckpointFile.Read(path).Dispose();
+            },
+            typeof(InvalidDataException)
+        )
         {
-            File.WriteAllBytes(path, bytes);
-            CheckpointFile.Read(path).Dispose();
-        }, typeof(InvalidDataException))
-        { Whole = [whole] };
+            Whole = [whole],
+        };
     }
 
     private static FuzzTarget Text(string name, int share, string seed, Action<string> read, Type documented, string? more = null)
     {
         byte[][] seeds = [Encoding.UTF8.GetBytes(seed), .. more is null ? [] : new[] { Encoding.UTF8.GetBytes(more) }];
-        return new FuzzTarget(name, share, new Mutator(seeds).Next, bytes => read(Encoding.UTF8.GetString(bytes)), documented) { Whole = seeds };
+        return new FuzzTarget(name, share, new Mutator(seeds).Next, bytes => read(Encoding.UTF8.GetString(bytes)), documented)
+        {
+            Whole = seeds,
+        };
     }
 }

@@ -4,13 +4,15 @@ using Xunit.Abstractions;
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
 /// <summary>
-/// Every reader of bytes from outside against damaged ones: no crash, no hang, memory within a multiple of the input, and no exception that its documentation does not name.
-/// DPL_FUZZ_CASES sets the number of cases over all readers (2,000), DPL_FUZZ_SEED another course (1), DPL_FUZZ_CASE=reader:number a single case.
+/// Every reader of bytes from outside against damaged ones: no crash, no hang, memory within a multiple of the input, and no exception that
+/// its documentation does not name. DPL_FUZZ_CASES sets the number of cases over all readers (2,000), DPL_FUZZ_SEED another course (1),
+/// DPL_FUZZ_CASE=reader:number a single case.
 /// </summary>
 [Collection(RunsAlone.Name)]
 public sealed class FuzzTests(FuzzTargets targets, ITestOutputHelper output) : IClassFixture<FuzzTargets>
 {
-    private const int DefaultCases = 2000, EnoughForBoth = 40;
+    private const int DefaultCases = 2000,
+        EnoughForBoth = 40;
 
     /// <summary>Native memory is not counted call by call: the process may not grow by more than this while one reader is fed.</summary>
     private const long MostResident = 1L << 30;
@@ -31,15 +33,20 @@ public sealed class FuzzTests(FuzzTargets targets, ITestOutputHelper output) : I
             run.Run(int.Parse(parts[1], CultureInfo.InvariantCulture), 1);
             return;
         }
-        int all = Setting("DPL_FUZZ_CASES") ?? DefaultCases, count = (int)Math.Ceiling((double)all * target.Share / targets.Shares);
+        int all = Setting("DPL_FUZZ_CASES") ?? DefaultCases,
+            count = (int)Math.Ceiling((double)all * target.Share / targets.Shares);
         run.Run(0, count);
-        output.WriteLine($"{name}: {count} cases, {run.Refused} refused, {run.Accepted} read; most allocated {run.MostAllocated:N0} bytes, resident memory grew by {run.MostResident >> 20} MiB at most.");
+        output.WriteLine(
+            $"{name}: {count} cases, {run.Refused} refused, {run.Accepted} read; most allocated {run.MostAllocated:N0} bytes, "
+                + $"resident memory grew by {run.MostResident >> 20} MiB at most."
+        );
         Assert.Equal(count, run.Refused + run.Accepted);
-        if (count >= EnoughForBoth) Assert.NotEqual(0, run.Refused);
+        if (count >= EnoughForBoth)
+            Assert.NotEqual(0, run.Refused);
         Assert.InRange(run.MostResident, long.MinValue, MostResident);
         targets.AssertNothingLeft();
     }
 
-    private static int? Setting(string variable)
-        => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : null;
+    private static int? Setting(string variable) =>
+        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : null;
 }

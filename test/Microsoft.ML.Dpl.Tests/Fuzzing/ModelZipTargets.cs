@@ -4,12 +4,20 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
-/// <summary>Model zips through <c>MLContext.Model.Load</c>: once with damage to this library's entries only, once with damage anywhere.</summary>
+/// <summary>Model zips through <c>MLContext.Model.Load</c>: once with damage to this library's entries only, once with damage
+/// anywhere.</summary>
 internal sealed class ModelZipTargets
 {
-    private static readonly string Saved = Path.Combine(SharedData.RepositoryRoot, "test", "Microsoft.ML.Dpl.Tests", "EndToEnd", "SavedVersion1");
+    private static readonly string Saved = Path.Combine(
+        SharedData.RepositoryRoot,
+        "test",
+        "Microsoft.ML.Dpl.Tests",
+        "EndToEnd",
+        "SavedVersion1"
+    );
 
-    private readonly string _temporary, _path;
+    private readonly string _temporary,
+        _path;
     private readonly MLContext _mlContext;
 
     public ModelZipTargets(string folder)
@@ -18,7 +26,8 @@ internal sealed class ModelZipTargets
         _path = Path.Combine(folder, "model.zip");
         Directory.CreateDirectory(_temporary);
         _mlContext = new MLContext(1) { TempFilePath = _temporary };
-        byte[] prompts = File.ReadAllBytes(Path.Combine(Saved, "model.zip")), whole = Carrying(prompts);
+        byte[] prompts = File.ReadAllBytes(Path.Combine(Saved, "model.zip")),
+            whole = Carrying(prompts);
         All = [Entries(prompts, whole), Anywhere(prompts, whole), Info(prompts)];
     }
 
@@ -43,14 +52,17 @@ internal sealed class ModelZipTargets
     {
         var opened = zips.Select(ZipBytes.Entries).ToArray();
         return new FuzzTarget(
-            "model-zip-entries", 4,
+            "model-zip-entries",
+            4,
             random =>
             {
                 List<(string Name, byte[] Content)> entries = [.. opened[random.Next(opened.Length)]];
                 int[] ours = [.. Enumerable.Range(0, entries.Count).Where(i => IsOurs(entries[i].Name))];
                 int changed = ours[random.Next(ours.Length)];
-                if (random.Next(8) == 0) entries.RemoveAt(changed);
-                else entries[changed] = (entries[changed].Name, new Mutator(entries[changed].Content).Next(random));
+                if (random.Next(8) == 0)
+                    entries.RemoveAt(changed);
+                else
+                    entries[changed] = (entries[changed].Name, new Mutator(entries[changed].Content).Next(random));
                 return ZipBytes.Of(entries);
             },
             bytes =>
@@ -64,8 +76,14 @@ internal sealed class ModelZipTargets
                     ExceptionDispatchInfo.Throw(Innermost(e));
                 }
             },
-            typeof(InvalidDataException), typeof(FileNotFoundException))
-        { Whole = zips, BytesPerByte = 256, BytesAtLeast = 32 << 20 };
+            typeof(InvalidDataException),
+            typeof(FileNotFoundException)
+        )
+        {
+            Whole = zips,
+            BytesPerByte = 256,
+            BytesAtLeast = 32 << 20,
+        };
     }
 
     // What ML.NET throws at its own files is not this library's to say; that the process lives and nothing is left is.
@@ -74,18 +92,31 @@ internal sealed class ModelZipTargets
         var whole = new Mutator(zips);
         var opened = zips.Select(ZipBytes.Entries).ToArray();
         return new FuzzTarget(
-            "model-zip", 3,
+            "model-zip",
+            3,
             random =>
             {
-                if (random.Next(2) == 0) return whole.Next(random);
+                if (random.Next(2) == 0)
+                    return whole.Next(random);
                 List<(string Name, byte[] Content)> entries = [.. opened[random.Next(opened.Length)]];
                 int changed = random.Next(entries.Count);
                 byte[] content = entries[changed].Content;
-                if (random.Next(2) == 0 && content.Length > 0) content = new Mutator(content).Next(random);
-                string name = random.Next(4) switch { 0 => "../../" + entries[changed].Name, 1 => "/tmp/" + entries[changed].Name, 2 => entries[(changed + 1) % entries.Count].Name, _ => entries[changed].Name };
-                if (random.Next(2) == 0) entries.Add((name, content));
-                else entries[changed] = (name, content);
-                return random.Next(4) == 0 ? ZipBytes.Claiming(ZipBytes.Of(entries), name, (uint)random.NextInt64(1L << 26)) : ZipBytes.Of(entries);
+                if (random.Next(2) == 0 && content.Length > 0)
+                    content = new Mutator(content).Next(random);
+                string name = random.Next(4) switch
+                {
+                    0 => "../../" + entries[changed].Name,
+                    1 => "/tmp/" + entries[changed].Name,
+                    2 => entries[(changed + 1) % entries.Count].Name,
+                    _ => entries[changed].Name,
+                };
+                if (random.Next(2) == 0)
+                    entries.Add((name, content));
+                else
+                    entries[changed] = (name, content);
+                return random.Next(4) == 0
+                    ? ZipBytes.Claiming(ZipBytes.Of(entries), name, (uint)random.NextInt64(1L << 26))
+                    : ZipBytes.Of(entries);
             },
             bytes =>
             {
@@ -102,8 +133,13 @@ internal sealed class ModelZipTargets
                     throw new InvalidDataException($"ML.NET: {e.Message}", e);
                 }
             },
-            typeof(InvalidDataException))
-        { Whole = zips, BytesPerByte = 256, BytesAtLeast = 64 << 20 };
+            typeof(InvalidDataException)
+        )
+        {
+            Whole = zips,
+            BytesPerByte = 256,
+            BytesAtLeast = 64 << 20,
+        };
     }
 
     /// <summary>The description without a model: of a zip that is damaged, or whose description is.</summary>
@@ -114,10 +150,12 @@ internal sealed class ModelZipTargets
         int description = entries.FindIndex(entry => entry.Name.EndsWith("dpl.json", StringComparison.Ordinal));
         var text = new Mutator(entries[description].Content);
         return new FuzzTarget(
-            "model-info", 4,
+            "model-info",
+            4,
             random =>
             {
-                if (random.Next(2) == 0) return whole.Next(random);
+                if (random.Next(2) == 0)
+                    return whole.Next(random);
                 List<(string Name, byte[] Content)> changed = [.. entries];
                 changed[description] = (changed[description].Name, text.Next(random));
                 return ZipBytes.Of(changed);
@@ -135,15 +173,22 @@ internal sealed class ModelZipTargets
                     throw;
                 }
             },
-            typeof(InvalidDataException))
-        { Whole = [zip] };
+            typeof(InvalidDataException)
+        )
+        {
+            Whole = [zip],
+        };
     }
 
-    private static bool IsOurs(string name) => name.Contains("dpl.json", StringComparison.Ordinal) || name.Contains("prompts.safetensors", StringComparison.Ordinal) || name.Contains("clip.", StringComparison.Ordinal);
+    private static bool IsOurs(string name) =>
+        name.Contains("dpl.json", StringComparison.Ordinal)
+        || name.Contains("prompts.safetensors", StringComparison.Ordinal)
+        || name.Contains("clip.", StringComparison.Ordinal);
 
     private static Exception Innermost(Exception e)
     {
-        while (e is TargetInvocationException { InnerException: { } inner }) e = inner;
+        while (e is TargetInvocationException { InnerException: { } inner })
+            e = inner;
         return e;
     }
 }

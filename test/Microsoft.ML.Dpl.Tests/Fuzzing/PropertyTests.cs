@@ -14,9 +14,14 @@ public sealed class PropertyTests
 {
     private static readonly (SKEncodedOrigin Origin, SKEncodedOrigin Inverse)[] Turns =
     [
-        (SKEncodedOrigin.TopLeft, SKEncodedOrigin.TopLeft), (SKEncodedOrigin.TopRight, SKEncodedOrigin.TopRight), (SKEncodedOrigin.BottomRight, SKEncodedOrigin.BottomRight),
-        (SKEncodedOrigin.BottomLeft, SKEncodedOrigin.BottomLeft), (SKEncodedOrigin.LeftTop, SKEncodedOrigin.LeftTop), (SKEncodedOrigin.RightTop, SKEncodedOrigin.LeftBottom),
-        (SKEncodedOrigin.RightBottom, SKEncodedOrigin.RightBottom), (SKEncodedOrigin.LeftBottom, SKEncodedOrigin.RightTop),
+        (SKEncodedOrigin.TopLeft, SKEncodedOrigin.TopLeft),
+        (SKEncodedOrigin.TopRight, SKEncodedOrigin.TopRight),
+        (SKEncodedOrigin.BottomRight, SKEncodedOrigin.BottomRight),
+        (SKEncodedOrigin.BottomLeft, SKEncodedOrigin.BottomLeft),
+        (SKEncodedOrigin.LeftTop, SKEncodedOrigin.LeftTop),
+        (SKEncodedOrigin.RightTop, SKEncodedOrigin.LeftBottom),
+        (SKEncodedOrigin.RightBottom, SKEncodedOrigin.RightBottom),
+        (SKEncodedOrigin.LeftBottom, SKEncodedOrigin.RightTop),
     ];
 
     [Property(MaxTest = 100)]
@@ -30,7 +35,8 @@ public sealed class PropertyTests
 
         static void Refused(Action read)
         {
-            if (Record.Exception(read) is { } thrown) Assert.Contains("drawn", Assert.IsType<InvalidDataException>(thrown).Message);
+            if (Record.Exception(read) is { } thrown)
+                Assert.Contains("drawn", Assert.IsType<InvalidDataException>(thrown).Message);
         }
     }
 
@@ -38,12 +44,15 @@ public sealed class PropertyTests
     public void What_is_written_as_safetensors_is_read_back(Dictionary<string, byte[]?>? values)
     {
         // JSON has no text with half a character.
-        var kept = (values ?? []).Where(v => v.Key.Length > 0 && v.Key != SafetensorsHeader.MetadataName && !v.Key.Any(char.IsSurrogate)).ToDictionary(v => v.Key, v => v.Value ?? []);
+        var kept = (values ?? [])
+            .Where(v => v.Key.Length > 0 && v.Key != SafetensorsHeader.MetadataName && !v.Key.Any(char.IsSurrogate))
+            .ToDictionary(v => v.Key, v => v.Value ?? []);
         using var scope = NewDisposeScope();
         byte[] file = SafetensorsBytes.Write(kept.Select(v => KeyValuePair.Create(v.Key, tensor(v.Value))));
         using var read = SafetensorsFile.FromBytes(file, "drawn");
         Assert.Equal(kept.Keys.Order(StringComparer.Ordinal), read.Entries.Keys.Order(StringComparer.Ordinal));
-        foreach (var (name, value) in kept) Assert.Equal(value, value.Length == 0 ? [] : read.Read(name).bytes.ToArray());
+        foreach (var (name, value) in kept)
+            Assert.Equal(value, value.Length == 0 ? [] : read.Read(name).bytes.ToArray());
     }
 
     [Property(MaxTest = 100)]
@@ -51,7 +60,8 @@ public sealed class PropertyTests
     {
         (int w, int h) = (1 + width % 5, 1 + height % 5);
         var (origin, inverse) = Turns[turn % Turns.Length];
-        byte[] pixels = [.. Enumerable.Range(0, 3 * w * h).Select(i => (byte)i)], alpha = [.. Enumerable.Range(0, w * h).Select(i => (byte)(i * 3))];
+        byte[] pixels = [.. Enumerable.Range(0, 3 * w * h).Select(i => (byte)i)],
+            alpha = [.. Enumerable.Range(0, w * h).Select(i => (byte)(i * 3))];
         RgbImage back = ExifOrientation.Upright(ExifOrientation.Upright(new RgbImage(w, h, pixels, alpha), origin), inverse);
         Assert.Equal((w, h), (back.Width, back.Height));
         Assert.Equal(pixels, back.Pixels);
@@ -63,13 +73,15 @@ public sealed class PropertyTests
     {
         string shown = ShownText.Of(text ?? "");
         Assert.DoesNotContain(shown, c => char.IsControl(c) || c is '\u2028' or '\u2029');
-        if (text is { Length: < 100 } && text.All(c => c is >= ' ' and <= '~')) Assert.Equal(text, shown);
+        if (text is { Length: < 100 } && text.All(c => c is >= ' ' and <= '~'))
+            Assert.Equal(text, shown);
     }
 
     [Property(MaxTest = 100)]
     public void A_configuration_is_read_back_as_it_was_written(byte[]? text, byte[]? image)
     {
-        if (text is not { Length: > 0 } || image is not { Length: > 0 }) return;
+        if (text is not { Length: > 0 } || image is not { Length: > 0 })
+            return;
         var configuration = new PromptConfiguration([.. text.Select(b => (int)b)], [.. image.Select(b => (int)b)]);
         Assert.Equal(configuration, PromptConfiguration.Parse(configuration.ToString()));
         Assert.Equal(configuration, PromptConfiguration.FromJson(configuration.ToJson()));

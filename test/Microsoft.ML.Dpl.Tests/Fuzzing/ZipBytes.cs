@@ -37,32 +37,50 @@ internal static class ZipBytes
         // Headers begin with these marks; the unpacked size stands 22 bytes into a local one and 24 into one of the directory.
         foreach (var (mark, sizeAt, nameAt) in new[] { (0x04034b50u, 22, 30), (0x02014b50u, 24, 46) })
             for (int at = 0; at + nameAt + text.Length <= changed.Length; at++)
-                if (BinaryPrimitives.ReadUInt32LittleEndian(changed.AsSpan(at)) == mark && changed.AsSpan(at + nameAt, text.Length).SequenceEqual(text))
+                if (
+                    BinaryPrimitives.ReadUInt32LittleEndian(changed.AsSpan(at)) == mark
+                    && changed.AsSpan(at + nameAt, text.Length).SequenceEqual(text)
+                )
                     BinaryPrimitives.WriteUInt32LittleEndian(changed.AsSpan(at + sizeAt), size);
         return changed;
     }
 
-    /// <summary>The zip with further names for an entry's bytes: its directory has the entry again and again, each time with another capital for its last letter.</summary>
+    /// <summary>The zip with further names for an entry's bytes: its directory has the entry again and again, each time with another
+    /// capital for its last letter.</summary>
     /// <param name="zip">Written by <see cref="Of"/>.</param>
     /// <param name="name">The entry.</param>
     /// <param name="times">How many names are added, at most 18, since S would be an entry's own s.</param>
     public static byte[] Overlapping(byte[] zip, string name, int times)
     {
-        const int EndLength = 22, HeaderLength = 46;
-        byte[] text = System.Text.Encoding.UTF8.GetBytes(name), end = zip[^EndLength..];
-        int at = Enumerable.Range(0, zip.Length - HeaderLength).Single(i => BinaryPrimitives.ReadUInt32LittleEndian(zip.AsSpan(i)) == 0x02014b50u && zip.AsSpan(i + HeaderLength).StartsWith(text));
+        const int EndLength = 22,
+            HeaderLength = 46;
+        byte[] text = System.Text.Encoding.UTF8.GetBytes(name),
+            end = zip[^EndLength..];
+        int at = Enumerable
+            .Range(0, zip.Length - HeaderLength)
+            .Single(i =>
+                BinaryPrimitives.ReadUInt32LittleEndian(zip.AsSpan(i)) == 0x02014b50u && zip.AsSpan(i + HeaderLength).StartsWith(text)
+            );
         byte[] header = zip[at..(at + HeaderLength + text.Length)];
         byte[] more = [.. Enumerable.Range(0, times).SelectMany(i => (byte[])[.. header[..^1], (byte)('A' + i)])];
         // The end record counts the entries twice, on this disk and on all, and the directory's bytes.
-        foreach (int count in new[] { 8, 10 }) BinaryPrimitives.WriteUInt16LittleEndian(end.AsSpan(count), (ushort)(BinaryPrimitives.ReadUInt16LittleEndian(end.AsSpan(count)) + times));
-        BinaryPrimitives.WriteUInt32LittleEndian(end.AsSpan(12), BinaryPrimitives.ReadUInt32LittleEndian(end.AsSpan(12)) + (uint)more.Length);
+        foreach (int count in new[] { 8, 10 })
+            BinaryPrimitives.WriteUInt16LittleEndian(
+                end.AsSpan(count),
+                (ushort)(BinaryPrimitives.ReadUInt16LittleEndian(end.AsSpan(count)) + times)
+            );
+        BinaryPrimitives.WriteUInt32LittleEndian(
+            end.AsSpan(12),
+            BinaryPrimitives.ReadUInt32LittleEndian(end.AsSpan(12)) + (uint)more.Length
+        );
         return [.. zip[..^EndLength], .. more, .. end];
     }
 
     private static byte[] Content(ZipArchiveEntry entry)
     {
         using var content = new MemoryStream();
-        using (Stream stream = entry.Open()) stream.CopyTo(content);
+        using (Stream stream = entry.Open())
+            stream.CopyTo(content);
         return content.ToArray();
     }
 }

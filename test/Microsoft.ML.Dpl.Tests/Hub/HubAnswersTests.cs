@@ -46,11 +46,16 @@ public sealed class HubAnswersTests : IDisposable
     public void A_server_that_does_not_prove_who_it_is_gets_nothing_and_is_not_asked_again()
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        using X509Certificate2 made = new CertificateRequest("CN=127.0.0.1", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
-        using X509Certificate2 certificate = X509CertificateLoader.LoadPkcs12(made.Export(X509ContentType.Pfx), password: null); // Windows needs the key on file
+        using X509Certificate2 made = new CertificateRequest("CN=127.0.0.1", key, HashAlgorithmName.SHA256).CreateSelfSigned(
+            DateTimeOffset.UtcNow.AddDays(-1),
+            DateTimeOffset.UtcNow.AddDays(1)
+        );
+        // Windows needs the key on file
+        using X509Certificate2 certificate = X509CertificateLoader.LoadPkcs12(made.Export(X509ContentType.Pfx), password: null);
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
-        int connections = 0, bytes = 0;
+        int connections = 0,
+            bytes = 0;
         _ = Task.Run(async () =>
         {
             while (true)
@@ -69,9 +74,16 @@ public sealed class HubAnswersTests : IDisposable
                 }
             }
         });
-        HubOptions options = _hub.Options with { Endpoint = new Uri($"https://{listener.LocalEndpoint}"), Token = "hf_secret", RetryDelay = TimeSpan.FromMinutes(10) };
+        HubOptions options = _hub.Options with
+        {
+            Endpoint = new Uri($"https://{listener.LocalEndpoint}"),
+            Token = "hf_secret",
+            RetryDelay = TimeSpan.FromMinutes(10),
+        };
         using var cancellation = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        HubException refusal = Assert.Throws<HubException>(() => ClipBackbone.FromPretrained(HubServer.Repository, options, cancellation.Token));
+        HubException refusal = Assert.Throws<HubException>(() =>
+            ClipBackbone.FromPretrained(HubServer.Repository, options, cancellation.Token)
+        );
         Assert.Equal(HubFailure.Unreachable, refusal.Failure);
         Assert.Contains("no safe connection", refusal.Message);
         Assert.Contains("certificate", refusal.Message);
@@ -116,7 +128,8 @@ public sealed class HubAnswersTests : IDisposable
     [Fact]
     public void A_file_is_not_fetched_by_another_protocol()
     {
-        _hub.Server.Change = (request, answer) => request.Method == "GET" ? HubServer.Empty(302, ("Location", "ftp://127.0.0.1/x")) : answer;
+        _hub.Server.Change = (request, answer) =>
+            request.Method == "GET" ? HubServer.Empty(302, ("Location", "ftp://127.0.0.1/x")) : answer;
         Assert.Contains("redirects to ftp://127.0.0.1, which is not protected", _hub.Refusal().Message);
     }
 
@@ -126,13 +139,18 @@ public sealed class HubAnswersTests : IDisposable
         static TimeSpan Asked(string? value)
         {
             using var response = new HttpResponseMessage(HttpStatusCode.TooManyRequests);
-            if (value is not null) response.Headers.TryAddWithoutValidation("Retry-After", value);
+            if (value is not null)
+                response.Headers.TryAddWithoutValidation("Retry-After", value);
             return HubAnswers.AskedWait(response);
         }
         Assert.Equal(TimeSpan.FromSeconds(17), Asked("17"));
         Assert.Equal(TimeSpan.FromMinutes(5), Asked("86400"));
         Assert.Equal(TimeSpan.Zero, Asked("Wed, 21 Oct 2015 07:28:00 GMT"));
-        Assert.InRange(Asked(DateTimeOffset.UtcNow.AddMinutes(2).ToString("R", CultureInfo.InvariantCulture)), TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(120));
+        Assert.InRange(
+            Asked(DateTimeOffset.UtcNow.AddMinutes(2).ToString("R", CultureInfo.InvariantCulture)),
+            TimeSpan.FromSeconds(60),
+            TimeSpan.FromSeconds(120)
+        );
         Assert.Equal(TimeSpan.Zero, Asked("soon"));
         Assert.Equal(TimeSpan.Zero, Asked(null));
 
@@ -144,32 +162,82 @@ public sealed class HubAnswersTests : IDisposable
     public void Answers_at_random_are_read_or_refused_and_nothing_is_written_elsewhere()
     {
         int[] statuses = [200, 200, 200, 204, 206, 301, 302, 304, 307, 308, 400, 401, 403, 404, 416, 418, 429, 500, 503];
-        string[] names = ["ETag", "X-Linked-Etag", "X-Linked-Size", "X-Repo-Commit", "Location", "X-Error-Code", "X-Error-Message", "Content-Encoding", "Content-Range", "Retry-After"];
-        string[] values = ["", "\"\"", "\"abc\"", "W/\"../x\"", "../../evil", HubServer.Commit, "0", "-1", "9223372036854775808", "1000000000000", "gzip", "bytes 5-2/1", "bytes */*", "/", "//127.0.0.1:1/x", "file:///etc/passwd", "http://[", "EntryNotFound", "GatedRepo", "a\u001bb"];
+        string[] names =
+        [
+            "ETag",
+            "X-Linked-Etag",
+            "X-Linked-Size",
+            "X-Repo-Commit",
+            "Location",
+            "X-Error-Code",
+            "X-Error-Message",
+            "Content-Encoding",
+            "Content-Range",
+            "Retry-After",
+        ];
+        string[] values =
+        [
+            "",
+            "\"\"",
+            "\"abc\"",
+            "W/\"../x\"",
+            "../../evil",
+            HubServer.Commit,
+            "0",
+            "-1",
+            "9223372036854775808",
+            "1000000000000",
+            "gzip",
+            "bytes 5-2/1",
+            "bytes */*",
+            "/",
+            "//127.0.0.1:1/x",
+            "file:///etc/passwd",
+            "http://[",
+            "EntryNotFound",
+            "GatedRepo",
+            "a\u001bb",
+        ];
         var random = new Random(7);
         int refused = 0;
         for (int i = 0; i < 300; i++)
         {
-            int hit = random.Next(12), seed = random.Next();
+            int hit = random.Next(12),
+                seed = random.Next();
             int seen = 0;
             _hub.Server.Change = (request, answer) =>
             {
                 // Most answers are right, or nothing would ever get far.
-                if (Interlocked.Increment(ref seen) - 1 != hit) return answer;
+                if (Interlocked.Increment(ref seen) - 1 != hit)
+                    return answer;
                 var draw = new Random(seed);
                 var headers = draw.Next(2) == 0 ? new Dictionary<string, string>(answer.Headers) : [];
-                for (int n = draw.Next(4); n > 0; n--) headers[names[draw.Next(names.Length)]] = values[draw.Next(values.Length)];
+                for (int n = draw.Next(4); n > 0; n--)
+                    headers[names[draw.Next(names.Length)]] = values[draw.Next(values.Length)];
                 byte[] body = draw.Next(2) == 0 ? answer.Body : answer.Body[..draw.Next(answer.Body.Length + 1)];
-                return new HubServer.Answer(draw.Next(3) == 0 ? statuses[draw.Next(statuses.Length)] : answer.Status, body, headers, draw.Next(4) == 0 ? draw.Next(body.Length + 1) : null, draw.Next(6) == 0 ? draw.Next(2000) : null);
+                return new HubServer.Answer(
+                    draw.Next(3) == 0 ? statuses[draw.Next(statuses.Length)] : answer.Status,
+                    body,
+                    headers,
+                    draw.Next(4) == 0 ? draw.Next(body.Length + 1) : null,
+                    draw.Next(6) == 0 ? draw.Next(2000) : null
+                );
             };
             using var cache = new TemporaryFolder();
             Directory.CreateDirectory(cache.File("cache"));
-            Exception? thrown = Record.Exception(() => _hub.Open(_hub.Options with { CacheFolder = cache.File("cache"), Retries = 0, Timeout = TimeSpan.FromSeconds(5) }));
+            Exception? thrown = Record.Exception(() =>
+                _hub.Open(_hub.Options with { CacheFolder = cache.File("cache"), Retries = 0, Timeout = TimeSpan.FromSeconds(5) })
+            );
             Assert.True(thrown is null or HubException or InvalidDataException, $"{i}: {thrown}");
-            if (thrown is not null) refused++;
+            if (thrown is not null)
+                refused++;
             Assert.Equal(["cache"], Directory.EnumerateFileSystemEntries(cache.FullPath).Select(Path.GetFileName));
             // What was taken for whole is whole.
-            foreach (string blob in Directory.EnumerateFiles(cache.File("cache"), "*", SearchOption.AllDirectories).Where(path => Path.GetFileName(path) is { Length: 40 or 64 } name && name.All(char.IsAsciiHexDigitLower)))
+            foreach (
+                string blob in Directory
+                    .EnumerateFiles(cache.File("cache"), "*", SearchOption.AllDirectories)
+                    .Where(path => Path.GetFileName(path) is { Length: 40 or 64 } name && name.All(char.IsAsciiHexDigitLower))
+            )
                 Assert.True(BlobHash.Check(blob, Path.GetFileName(blob), default));
         }
         Assert.InRange(refused, 20, 299);
@@ -180,8 +248,13 @@ public sealed class HubAnswersTests : IDisposable
     [InlineData("{0}")] // as some mirrors send it
     public void Other_forms_of_an_ETag_name_the_same_content(string form)
     {
-        _hub.Server.Change = (_, answer) => answer.Headers.TryGetValue("ETag", out string? etag) && answer.Headers.ContainsKey("X-Repo-Commit")
-            ? answer with { Headers = new(answer.Headers) { ["ETag"] = form.Replace("{0}", etag.Trim('"'), StringComparison.Ordinal) } } : answer;
+        _hub.Server.Change = (_, answer) =>
+            answer.Headers.TryGetValue("ETag", out string? etag) && answer.Headers.ContainsKey("X-Repo-Commit")
+                ? answer with
+                {
+                    Headers = new(answer.Headers) { ["ETag"] = form.Replace("{0}", etag.Trim('"'), StringComparison.Ordinal) },
+                }
+                : answer;
         _hub.Open();
         Assert.Equal(_hub.Server.Files["vocab.json"], File.ReadAllBytes(_hub.Blob("vocab.json")));
     }
@@ -191,10 +264,20 @@ public sealed class HubAnswersTests : IDisposable
     {
         _hub.Server.RedirectsSmallFiles = true;
         int cut = _hub.Server.Files["vocab.json"].Length / 2;
-        _hub.ChangeFirst(1, r => r.Method == "GET" && r.Path.StartsWith("/api/", StringComparison.Ordinal) && r.Path.Contains("/vocab.json?", StringComparison.Ordinal), a => a with { CutAfter = cut });
+        _hub.ChangeFirst(
+            1,
+            r =>
+                r.Method == "GET"
+                && r.Path.StartsWith("/api/", StringComparison.Ordinal)
+                && r.Path.Contains("/vocab.json?", StringComparison.Ordinal),
+            a => a with { CutAfter = cut }
+        );
         _hub.Open(_hub.Options with { Token = "hf_secret" });
         Assert.Equal(_hub.Server.Files["vocab.json"], File.ReadAllBytes(_hub.Blob("vocab.json")));
-        HubServer.Request[] atCache = [.. _hub.Server.Requests.Where(r => r.Path.StartsWith("/api/resolve-cache/", StringComparison.Ordinal))];
+        HubServer.Request[] atCache =
+        [
+            .. _hub.Server.Requests.Where(r => r.Path.StartsWith("/api/resolve-cache/", StringComparison.Ordinal)),
+        ];
         Assert.Contains(atCache, r => r.Headers.TryGetValue("range", out string? range) && range == $"bytes={cut}-");
         Assert.All(atCache, r => Assert.Equal("Bearer hf_secret", r.Headers["authorization"])); // the same host
     }

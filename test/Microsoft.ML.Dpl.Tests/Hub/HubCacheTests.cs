@@ -16,7 +16,8 @@ public sealed class HubCacheTests : IDisposable
     [InlineData(false)] // as Python does where no links can be made
     public void What_Python_downloaded_is_found_offline_and_checked(bool linked)
     {
-        if (linked && OperatingSystem.IsWindows()) return; // links need a privilege there
+        if (linked && OperatingSystem.IsWindows())
+            return; // links need a privilege there
         Directory.CreateDirectory(Path.Combine(_hub.RepositoryFolder, "blobs"));
         Directory.CreateDirectory(Path.Combine(_hub.RepositoryFolder, "refs"));
         Directory.CreateDirectory(_hub.Snapshot);
@@ -25,7 +26,8 @@ public sealed class HubCacheTests : IDisposable
         {
             string path = Path.Combine(_hub.Snapshot, name);
             File.WriteAllBytes(linked ? _hub.Blob(name) : path, bytes);
-            if (linked) File.CreateSymbolicLink(path, $"../../blobs/{_hub.Server.Etag(name)}");
+            if (linked)
+                File.CreateSymbolicLink(path, $"../../blobs/{_hub.Server.Etag(name)}");
         }
         Assert.Equal(_hub.Snapshot, _hub.Open(_hub.Options with { Offline = true }).Location);
         Assert.Empty(_hub.Server.Requests);
@@ -121,14 +123,39 @@ public sealed class HubCacheTests : IDisposable
     {
         using var home = new TemporaryFolder();
         File.WriteAllText(home.File("token"), " from-file \n");
-        HubSettings With(HubOptions? options, params (string Name, string Value)[] set) => HubSettings.From(options, name => set.Where(s => s.Name == name).Select(s => s.Value).FirstOrDefault());
+        HubSettings With(HubOptions? options, params (string Name, string Value)[] set) =>
+            HubSettings.From(options, name => set.Where(s => s.Name == name).Select(s => s.Value).FirstOrDefault());
 
         HubSettings plain = With(null, ("HF_HOME", home.FullPath));
-        Assert.Equal((home.File("hub"), "https://huggingface.co/", "from-file", false), (plain.CacheFolder, plain.Endpoint.AbsoluteUri, plain.Token, plain.Offline));
-        HubSettings set = With(null, ("HF_HOME", home.FullPath), ("HF_HUB_CACHE", home.File("c")), ("HF_ENDPOINT", "http://mirror/hf"), ("HF_TOKEN", "t"), ("HF_HUB_OFFLINE", "1"));
+        Assert.Equal(
+            (home.File("hub"), "https://huggingface.co/", "from-file", false),
+            (plain.CacheFolder, plain.Endpoint.AbsoluteUri, plain.Token, plain.Offline)
+        );
+        HubSettings set = With(
+            null,
+            ("HF_HOME", home.FullPath),
+            ("HF_HUB_CACHE", home.File("c")),
+            ("HF_ENDPOINT", "http://mirror/hf"),
+            ("HF_TOKEN", "t"),
+            ("HF_HUB_OFFLINE", "1")
+        );
         Assert.Equal((home.File("c"), "http://mirror/hf/", "t", true), (set.CacheFolder, set.Endpoint.AbsoluteUri, set.Token, set.Offline));
-        HubSettings given = With(new HubOptions { Token = "", CacheFolder = home.File("d"), Endpoint = new Uri("https://other"), Offline = false }, ("HF_HOME", home.FullPath), ("HF_TOKEN", "t"), ("HF_HUB_OFFLINE", "1"));
-        Assert.Equal((home.File("d"), "https://other/", null, false), (given.CacheFolder, given.Endpoint.AbsoluteUri, given.Token, given.Offline));
+        HubSettings given = With(
+            new HubOptions
+            {
+                Token = "",
+                CacheFolder = home.File("d"),
+                Endpoint = new Uri("https://other"),
+                Offline = false,
+            },
+            ("HF_HOME", home.FullPath),
+            ("HF_TOKEN", "t"),
+            ("HF_HUB_OFFLINE", "1")
+        );
+        Assert.Equal(
+            (home.File("d"), "https://other/", null, false),
+            (given.CacheFolder, given.Endpoint.AbsoluteUri, given.Token, given.Offline)
+        );
         Assert.Equal(Path.Combine(home.FullPath, "huggingface", "hub"), With(null, ("XDG_CACHE_HOME", home.FullPath)).CacheFolder);
 
         Assert.True(With(null, ("TRANSFORMERS_OFFLINE", "yes")).Offline);

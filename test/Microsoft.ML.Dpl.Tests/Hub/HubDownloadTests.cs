@@ -29,9 +29,13 @@ public sealed class HubDownloadTests : IDisposable
         foreach (string file in files)
         {
             Assert.Equal(_hub.Server.Files[file], File.ReadAllBytes(_hub.Blob(file)));
-            if (!OperatingSystem.IsWindows()) Assert.Equal($"../../blobs/{_hub.Server.Etag(file)}", new FileInfo(Path.Combine(_hub.Snapshot, file)).LinkTarget);
+            if (!OperatingSystem.IsWindows())
+                Assert.Equal($"../../blobs/{_hub.Server.Etag(file)}", new FileInfo(Path.Combine(_hub.Snapshot, file)).LinkTarget);
         }
-        Assert.DoesNotContain(_hub.Server.Requests, r => r.Method == "GET" && (r.Path.EndsWith("README.md", StringComparison.Ordinal) || r.Path.EndsWith(".bin", StringComparison.Ordinal)));
+        Assert.DoesNotContain(_hub.Server.Requests, r =>
+            r.Method == "GET"
+            && (r.Path.EndsWith("README.md", StringComparison.Ordinal) || r.Path.EndsWith(".bin", StringComparison.Ordinal))
+        );
         using Lease<VisionWeights> vision = backbone.RentVision(CPU);
         Assert.Equal(backbone.Config.Vision.Layers, vision.Value.Blocks.Count);
     }
@@ -42,9 +46,13 @@ public sealed class HubDownloadTests : IDisposable
         _hub.Server.Files.TryRemove(HubFixture.Weights, out _);
         using var folder = new TemporaryFolder();
         HuggingFaceFolder.WriteGolden(folder.FullPath, isSharded: true);
-        foreach (string path in Directory.GetFiles(folder.FullPath)) _hub.Server.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
+        foreach (string path in Directory.GetFiles(folder.FullPath))
+            _hub.Server.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
         ClipBackbone backbone = _hub.Open();
-        Assert.Equal(["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"], backbone.Files!.Weights.Select(file => Path.GetFileName(file.FullPath)));
+        Assert.Equal(
+            ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
+            backbone.Files!.Weights.Select(file => Path.GetFileName(file.FullPath))
+        );
         using Lease<VisionWeights> vision = backbone.RentVision(CPU);
         Assert.Equal(4, vision.Value.Blocks.Count);
     }
@@ -80,15 +88,31 @@ public sealed class HubDownloadTests : IDisposable
         _hub.Server.Files.TryRemove(HubFixture.Weights, out byte[]? safetensors);
         using (NewDisposeScope())
         using (var file = SafetensorsFile.FromBytes(safetensors!, HubFixture.Weights))
-            _hub.Server.Files["pytorch_model.bin"] = TorchZip.StateDictionary(file.Entries.Keys.Select(name => KeyValuePair.Create(name, file.Read(name))));
-        string[] others = ["README.md", "flax_model.msgpack", "tf_model.h5", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"];
-        foreach (string other in others) _hub.Server.Files[other] = [1];
+            _hub.Server.Files["pytorch_model.bin"] = TorchZip.StateDictionary(
+                file.Entries.Keys.Select(name => KeyValuePair.Create(name, file.Read(name)))
+            );
+        string[] others =
+        [
+            "README.md",
+            "flax_model.msgpack",
+            "tf_model.h5",
+            "special_tokens_map.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+        ];
+        foreach (string other in others)
+            _hub.Server.Files[other] = [1];
         ClipBackbone backbone = _hub.Open();
         Assert.Equal(before.Config, backbone.Config);
         Assert.Equal("pytorch_model.bin", Path.GetFileName(backbone.FilePaths[0]));
-        Assert.Equal(["config.json", "merges.txt", "pytorch_model.bin", "vocab.json"], Directory.GetFiles(_hub.Snapshot).Select(Path.GetFileName).Order(StringComparer.Ordinal));
-        using Lease<TextWeights> one = before.RentText(CPU), after = backbone.RentText(CPU);
-        foreach (var (a, b) in one.Value.Tensors.Zip(after.Value.Tensors)) Assert.True(a.bytes.SequenceEqual(b.bytes));
+        Assert.Equal(
+            ["config.json", "merges.txt", "pytorch_model.bin", "vocab.json"],
+            Directory.GetFiles(_hub.Snapshot).Select(Path.GetFileName).Order(StringComparer.Ordinal)
+        );
+        using Lease<TextWeights> one = before.RentText(CPU),
+            after = backbone.RentText(CPU);
+        foreach (var (a, b) in one.Value.Tensors.Zip(after.Value.Tensors))
+            Assert.True(a.bytes.SequenceEqual(b.bytes));
     }
 
     [Theory]
@@ -117,7 +141,8 @@ public sealed class HubDownloadTests : IDisposable
         using var served = new ManualResetEventSlim();
         _hub.Server.Change = (request, answer) =>
         {
-            if (!request.AtCdn) return answer;
+            if (!request.AtCdn)
+                return answer;
             if (!served.IsSet)
             {
                 served.Set();
@@ -126,7 +151,9 @@ public sealed class HubDownloadTests : IDisposable
             cancellation.Cancel();
             return answer with { CutAfter = 0 };
         };
-        Assert.ThrowsAny<OperationCanceledException>(() => ClipBackbone.FromPretrained(HubServer.Repository, _hub.Options with { Retries = 100 }, cancellation.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            ClipBackbone.FromPretrained(HubServer.Repository, _hub.Options with { Retries = 100 }, cancellation.Token)
+        );
         Assert.Equal(half, new FileInfo(_hub.Blob(HubFixture.Weights) + ".incomplete").Length);
         Assert.False(File.Exists(Path.Combine(_hub.RepositoryFolder, "refs", "main")));
 
@@ -140,7 +167,8 @@ public sealed class HubDownloadTests : IDisposable
     public void A_server_that_ignores_ranges_is_read_from_the_beginning()
     {
         Leave(new byte[1000]);
-        _hub.Server.Change = (request, answer) => request.AtCdn ? new HubServer.Answer(200, _hub.Server.Files[HubFixture.Weights], []) : answer;
+        _hub.Server.Change = (request, answer) =>
+            request.AtCdn ? new HubServer.Answer(200, _hub.Server.Files[HubFixture.Weights], []) : answer;
         _hub.Open();
         Assert.Equal(_hub.Server.Files[HubFixture.Weights], File.ReadAllBytes(_hub.Blob(HubFixture.Weights)));
     }
@@ -169,7 +197,14 @@ public sealed class HubDownloadTests : IDisposable
     {
         byte[] weights = _hub.Server.Files[HubFixture.Weights];
         Leave(weights[..1000]);
-        _hub.Server.Change = (request, answer) => request.AtCdn ? new HubServer.Answer(status, "<html>log in to go on, please</html>  \n"u8.ToArray(), range is null ? [] : new() { ["Content-Range"] = range }) : answer;
+        _hub.Server.Change = (request, answer) =>
+            request.AtCdn
+                ? new HubServer.Answer(
+                    status,
+                    "<html>log in to go on, please</html>  \n"u8.ToArray(),
+                    range is null ? [] : new() { ["Content-Range"] = range }
+                )
+                : answer;
         Assert.Equal(HubFailure.BadAnswer, _hub.Refusal().Failure);
         Assert.Equal(weights[..1000], File.ReadAllBytes(_hub.Blob(HubFixture.Weights) + ".incomplete"));
 
@@ -186,7 +221,8 @@ public sealed class HubDownloadTests : IDisposable
     {
         _hub.Server.Change = (request, answer) =>
         {
-            if (request.Method != "GET" || !IsContent(request, file)) return answer;
+            if (request.Method != "GET" || !IsContent(request, file))
+                return answer;
             byte[] changed = [.. answer.Body];
             changed[^1] ^= 1;
             return answer with { Body = changed };
@@ -194,7 +230,9 @@ public sealed class HubDownloadTests : IDisposable
         HubException refusal = _hub.Refusal();
         Assert.Equal(HubFailure.Damaged, refusal.Failure);
         Assert.Contains($"'{file}' of '{HubServer.Repository}'", refusal.Message);
-        Assert.False(File.Exists(_hub.Blob(file)) || File.Exists(_hub.Blob(file) + ".incomplete") || File.Exists(Path.Combine(_hub.Snapshot, file)));
+        Assert.False(
+            File.Exists(_hub.Blob(file)) || File.Exists(_hub.Blob(file) + ".incomplete") || File.Exists(Path.Combine(_hub.Snapshot, file))
+        );
         Assert.Null(ClipHub.CachedFolder(HubServer.Repository, _hub.Options));
     }
 
@@ -204,7 +242,14 @@ public sealed class HubDownloadTests : IDisposable
     [InlineData(-1, null)] // one byte less, and said so
     public void A_length_other_than_the_hubs_is_refused(int more, long? said)
     {
-        _hub.Server.Change = (request, answer) => request.AtCdn ? answer with { Body = [.. answer.Body.Take(answer.Body.Length + more), .. new byte[Math.Max(0, more)]], SaidLength = said } : answer;
+        _hub.Server.Change = (request, answer) =>
+            request.AtCdn
+                ? answer with
+                {
+                    Body = [.. answer.Body.Take(answer.Body.Length + more), .. new byte[Math.Max(0, more)]],
+                    SaidLength = said,
+                }
+                : answer;
         HubException refusal = _hub.Refusal();
         Assert.Equal(HubFailure.BadAnswer, refusal.Failure);
         Assert.False(File.Exists(_hub.Blob(HubFixture.Weights)));
@@ -241,7 +286,9 @@ public sealed class HubDownloadTests : IDisposable
         using var client = new HubClient(settings);
         var cache = new HubCache(_hub.CacheFolder, HubServer.Repository, (_, _) => throw new IOException("no privilege"));
         var (file, _) = await client.FindAsync(HubServer.Repository, "main", HubFixture.Weights, default);
-        string[] paths = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => Task.Run(() => new BlobDownload(client, cache, _hub.Options).FetchAsync(file!, default))));
+        string[] paths = await Task.WhenAll(
+            Enumerable.Range(0, 6).Select(_ => Task.Run(() => new BlobDownload(client, cache, _hub.Options).FetchAsync(file!, default)))
+        );
         Assert.All(paths, path => Assert.Equal(Path.Combine(_hub.Snapshot, HubFixture.Weights), path));
         Assert.Equal(_hub.Server.Files[HubFixture.Weights], File.ReadAllBytes(paths[0]));
         Assert.Single(_hub.Server.Requests, r => r.AtCdn);
@@ -261,7 +308,12 @@ public sealed class HubDownloadTests : IDisposable
     [Fact]
     public void A_lock_whose_holder_does_not_get_on_is_given_up_and_one_left_behind_blocks_nobody()
     {
-        string path = Path.Combine(_hub.CacheFolder, ".locks", "models--someone--small-clip", _hub.Server.Etag(HubFixture.Weights) + ".lock");
+        string path = Path.Combine(
+            _hub.CacheFolder,
+            ".locks",
+            "models--someone--small-clip",
+            _hub.Server.Etag(HubFixture.Weights) + ".lock"
+        );
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         using (new FileStream(path, FileMode.Create, FileAccess.ReadWrite, FileShare.None))
         {
@@ -273,7 +325,10 @@ public sealed class HubDownloadTests : IDisposable
         _hub.Open();
     }
 
-    private bool IsContent(HubServer.Request request, string file) => request.AtCdn ? request.Path == "/" + _hub.Server.Etag(file) : request.Path.EndsWith("/" + file, StringComparison.Ordinal) && !file.EndsWith(".safetensors", StringComparison.Ordinal);
+    private bool IsContent(HubServer.Request request, string file) =>
+        request.AtCdn
+            ? request.Path == "/" + _hub.Server.Etag(file)
+            : request.Path.EndsWith("/" + file, StringComparison.Ordinal) && !file.EndsWith(".safetensors", StringComparison.Ordinal);
 
     private void Leave(byte[] begun)
     {

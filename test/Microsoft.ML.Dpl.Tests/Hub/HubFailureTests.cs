@@ -88,7 +88,10 @@ public sealed class HubFailureTests : IDisposable
     {
         string path = await ClipHub.FetchVocabularyAsync(HubServer.Repository, _hub.Options);
         Assert.Equal(Path.Combine(_hub.Snapshot, "vocab.json"), path);
-        Assert.Equal(["merges.txt", "vocab.json"], Directory.GetFiles(_hub.Snapshot).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["merges.txt", "vocab.json"],
+            Directory.GetFiles(_hub.Snapshot).Select(Path.GetFileName).Order(StringComparer.Ordinal)
+        );
         _hub.Server.Dispose();
         Assert.Equal(path, await ClipHub.FetchVocabularyAsync(HubServer.Repository, _hub.Options));
         Assert.Equal(path, await ClipHub.FetchVocabularyAsync(HubServer.Repository, _hub.Options with { Offline = true }));
@@ -141,8 +144,10 @@ public sealed class HubFailureTests : IDisposable
     [Fact]
     public void Redirections_within_the_hub_are_followed_and_endless_ones_are_not()
     {
-        _hub.Server.Change = (request, answer) => request.AtCdn || request.Path.StartsWith("/moved/", StringComparison.Ordinal) ? answer
-            : HubServer.Empty(307, ("Location", "/moved" + request.Path));
+        _hub.Server.Change = (request, answer) =>
+            request.AtCdn || request.Path.StartsWith("/moved/", StringComparison.Ordinal)
+                ? answer
+                : HubServer.Empty(307, ("Location", "/moved" + request.Path));
         HubException refusal = _hub.Refusal();
         Assert.Equal(HubFailure.RepositoryNotFound, refusal.Failure); // '/moved/…' was asked, with the hub's own answer
 
@@ -164,13 +169,33 @@ public sealed class HubFailureTests : IDisposable
         string[] bad = ["../../../etc", "a/b", "..", ""];
         Assert.All(bad, etag =>
         {
-            _hub.Server.Change = (_, answer) => answer with { Headers = new() { ["ETag"] = $"\"{etag}\"", ["X-Repo-Commit"] = HubServer.Commit } };
+            _hub.Server.Change = (_, answer) =>
+                answer with
+                {
+                    Headers = new() { ["ETag"] = $"\"{etag}\"", ["X-Repo-Commit"] = HubServer.Commit },
+                };
             Assert.Equal(HubFailure.BadAnswer, _hub.Refusal().Failure);
         });
-        _hub.Server.Change = (_, answer) => answer with { Headers = new() { ["ETag"] = "\"abc\"", ["X-Repo-Commit"] = "../../x" } };
+        _hub.Server.Change = (_, answer) =>
+            answer with
+            {
+                Headers = new() { ["ETag"] = "\"abc\"", ["X-Repo-Commit"] = "../../x" },
+            };
         Assert.Equal(HubFailure.BadAnswer, _hub.Refusal().Failure);
         // A redirection's own length is not the file's.
-        _hub.Server.Change = (request, answer) => request.Method == "HEAD" ? answer with { Status = 302, Headers = new() { ["X-Linked-Etag"] = $"\"{HubServer.Sha256([])}\"", ["X-Repo-Commit"] = HubServer.Commit, ["Location"] = $"{_hub.Server.CdnAddress}x" } } : answer;
+        _hub.Server.Change = (request, answer) =>
+            request.Method == "HEAD"
+                ? answer with
+                {
+                    Status = 302,
+                    Headers = new()
+                    {
+                        ["X-Linked-Etag"] = $"\"{HubServer.Sha256([])}\"",
+                        ["X-Repo-Commit"] = HubServer.Commit,
+                        ["Location"] = $"{_hub.Server.CdnAddress}x",
+                    },
+                }
+                : answer;
         Assert.Equal(HubFailure.BadAnswer, _hub.Refusal().Failure);
     }
 
@@ -196,7 +221,10 @@ public sealed class HubFailureTests : IDisposable
         foreach (string name in (string[])["config.json", HubFixture.Weights])
         {
             var (file, _) = await client.FindAsync(HubServer.Repository, "main", name, default);
-            await new BlobDownload(client, new HubCache(_hub.CacheFolder, HubServer.Repository), _hub.Options, open: log.Open).FetchAsync(file!, default);
+            await new BlobDownload(client, new HubCache(_hub.CacheFolder, HubServer.Repository), _hub.Options, open: log.Open).FetchAsync(
+                file!,
+                default
+            );
             Assert.Equal((_hub.Blob(name) + ".incomplete", _hub.Server.Files[name].LongLength), log.Flushes[^1]);
             Assert.Equal(_hub.Server.Files[name], File.ReadAllBytes(_hub.Blob(name)));
         }

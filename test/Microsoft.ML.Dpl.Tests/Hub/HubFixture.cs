@@ -10,13 +10,24 @@ internal sealed class HubFixture : IDisposable
 {
     public const string Weights = "model.safetensors";
 
-    private readonly TemporaryFolder _model = new(), _cache = new();
+    private readonly TemporaryFolder _model = new(),
+        _cache = new();
 
     public HubFixture()
     {
         SmallBackbone.Write(_model.FullPath, seed: 3);
-        foreach (string path in Directory.GetFiles(_model.FullPath)) Server.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
-        Options = new HubOptions { CacheFolder = _cache.FullPath, Endpoint = Server.Address, Token = "", Offline = false, Retries = 2, RetryDelay = TimeSpan.Zero, Timeout = TimeSpan.FromSeconds(20) };
+        foreach (string path in Directory.GetFiles(_model.FullPath))
+            Server.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
+        Options = new HubOptions
+        {
+            CacheFolder = _cache.FullPath,
+            Endpoint = Server.Address,
+            Token = "",
+            Offline = false,
+            Retries = 2,
+            RetryDelay = TimeSpan.Zero,
+            Timeout = TimeSpan.FromSeconds(20),
+        };
     }
 
     public HubServer Server { get; } = new();

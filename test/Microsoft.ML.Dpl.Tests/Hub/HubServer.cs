@@ -8,14 +8,16 @@ using System.Text;
 namespace Microsoft.ML.Dpl.Tests.Hub;
 
 /// <summary>
-/// A hub on the loopback interface that answers as Hugging Face's does: small files by themselves with git's hash, large ones by a redirection to another address (the "CDN", another port) with SHA-256.
-/// A test may answer any request differently, and badly.
+/// A hub on the loopback interface that answers as Hugging Face's does: small files by themselves with git's hash, large ones by a
+/// redirection to another address (the "CDN", another port) with SHA-256. A test may answer any request differently, and badly.
 /// </summary>
 internal sealed class HubServer : IDisposable
 {
-    public const string Repository = "someone/small-clip", Commit = "0123456789abcdef0123456789abcdef01234567";
+    public const string Repository = "someone/small-clip",
+        Commit = "0123456789abcdef0123456789abcdef01234567";
 
-    private readonly TcpListener _hub = new(IPAddress.Loopback, 0), _cdn = new(IPAddress.Loopback, 0);
+    private readonly TcpListener _hub = new(IPAddress.Loopback, 0),
+        _cdn = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _end = new();
 
     public HubServer()
@@ -55,18 +57,29 @@ internal sealed class HubServer : IDisposable
 
     public Uri CdnAddress => new($"http://{_cdn.LocalEndpoint}");
 
-    public IEnumerable<Request> Gets(string file) => Requests.Where(r => r.Method == "GET" && (r.Path.EndsWith("/" + file, StringComparison.Ordinal) || r.Path == "/" + Etag(file)));
+    public IEnumerable<Request> Gets(string file) =>
+        Requests.Where(r => r.Method == "GET" && (r.Path.EndsWith("/" + file, StringComparison.Ordinal) || r.Path == "/" + Etag(file)));
 
     /// <summary>The hub's name for a file's content.</summary>
-    public string Etag(string file) => Files.TryGetValue(file, out byte[]? bytes) ? IsLarge(file) ? Sha256(bytes) : GitHash(bytes) : "";
+    public string Etag(string file) =>
+        Files.TryGetValue(file, out byte[]? bytes)
+            ? IsLarge(file)
+                ? Sha256(bytes)
+                : GitHash(bytes)
+            : "";
 
     public static string Sha256(byte[] bytes) => Convert.ToHexString(SHA256.HashData(bytes)).ToLowerInvariant();
 
-    public static string GitHash(byte[] bytes)
-        => Convert.ToHexString(SHA1.HashData([.. Encoding.ASCII.GetBytes($"blob {bytes.Length.ToString(CultureInfo.InvariantCulture)}\0"), .. bytes])).ToLowerInvariant();
+    public static string GitHash(byte[] bytes) =>
+        Convert
+            .ToHexString(
+                SHA1.HashData([.. Encoding.ASCII.GetBytes($"blob {bytes.Length.ToString(CultureInfo.InvariantCulture)}\0"), .. bytes])
+            )
+            .ToLowerInvariant();
 
     /// <summary>An answer without a body.</summary>
-    public static Answer Empty(int status, params (string Name, string Value)[] headers) => new(status, [], headers.ToDictionary(h => h.Name, h => h.Value));
+    public static Answer Empty(int status, params (string Name, string Value)[] headers) =>
+        new(status, [], headers.ToDictionary(h => h.Name, h => h.Value));
 
     public void Dispose()
     {
@@ -75,13 +88,15 @@ internal sealed class HubServer : IDisposable
         _cdn.Dispose();
     }
 
-    private static bool IsLarge(string file) => file.EndsWith(".safetensors", StringComparison.Ordinal) || file.EndsWith(".bin", StringComparison.Ordinal);
+    private static bool IsLarge(string file) =>
+        file.EndsWith(".safetensors", StringComparison.Ordinal) || file.EndsWith(".bin", StringComparison.Ordinal);
 
     private async Task AcceptAsync(TcpListener listener)
     {
         try
         {
-            while (true) _ = ServeAsync(await listener.AcceptTcpClientAsync(_end.Token), listener == _cdn);
+            while (true)
+                _ = ServeAsync(await listener.AcceptTcpClientAsync(_end.Token), listener == _cdn);
         }
         catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
         {
@@ -97,9 +112,11 @@ internal sealed class HubServer : IDisposable
             using (NetworkStream stream = client.GetStream())
             using (var reader = new StreamReader(stream, Encoding.ASCII))
             {
-                if (await reader.ReadLineAsync(_end.Token) is not { } first) return;
+                if (await reader.ReadLineAsync(_end.Token) is not { } first)
+                    return;
                 var headers = new Dictionary<string, string>();
-                while (await reader.ReadLineAsync(_end.Token) is { Length: > 0 } line) headers[line[..line.IndexOf(':')].ToLowerInvariant()] = line[(line.IndexOf(':') + 1)..].Trim();
+                while (await reader.ReadLineAsync(_end.Token) is { Length: > 0 } line)
+                    headers[line[..line.IndexOf(':')].ToLowerInvariant()] = line[(line.IndexOf(':') + 1)..].Trim();
                 string[] parts = first.Split(' ');
                 var request = new Request(parts[0], parts[1], headers, atCdn);
                 Requests.Enqueue(request);
@@ -115,10 +132,13 @@ internal sealed class HubServer : IDisposable
     private async Task SendAsync(Stream stream, Request request, Answer answer)
     {
         var head = new StringBuilder($"HTTP/1.1 {answer.Status} Answer\r\nConnection: close\r\n");
-        if (answer.SaidLength != -1) head.Append(CultureInfo.InvariantCulture, $"Content-Length: {answer.SaidLength ?? answer.Body.Length}\r\n");
-        foreach (var (name, value) in answer.Headers) head.Append(CultureInfo.InvariantCulture, $"{name}: {value}\r\n");
+        if (answer.SaidLength != -1)
+            head.Append(CultureInfo.InvariantCulture, $"Content-Length: {answer.SaidLength ?? answer.Body.Length}\r\n");
+        foreach (var (name, value) in answer.Headers)
+            head.Append(CultureInfo.InvariantCulture, $"{name}: {value}\r\n");
         await stream.WriteAsync(Encoding.ASCII.GetBytes(head.Append("\r\n").ToString()), _end.Token);
-        if (request.Method == "GET") await stream.WriteAsync(answer.Body.AsMemory(0, answer.CutAfter ?? answer.Body.Length), _end.Token);
+        if (request.Method == "GET")
+            await stream.WriteAsync(answer.Body.AsMemory(0, answer.CutAfter ?? answer.Body.Length), _end.Token);
         await stream.FlushAsync(_end.Token);
     }
 
@@ -126,18 +146,35 @@ internal sealed class HubServer : IDisposable
     {
         string[] path = request.Path.Split('?')[0].TrimStart('/').Split('/');
         bool redirected = path is ["api", "resolve-cache", "models", ..];
-        if (redirected) path = [.. path[3..5], "resolve", .. path[5..]];
-        if (path.Length < 5 || $"{path[0]}/{path[1]}" != Repository) return Empty(404, ("X-Error-Code", "RepoNotFound"));
-        if (Uri.UnescapeDataString(path[3]) is not ("main" or "refs/pr/1" or Commit)) return Empty(404, ("X-Error-Code", "RevisionNotFound"));
+        if (redirected)
+            path = [.. path[3..5], "resolve", .. path[5..]];
+        if (path.Length < 5 || $"{path[0]}/{path[1]}" != Repository)
+            return Empty(404, ("X-Error-Code", "RepoNotFound"));
+        if (Uri.UnescapeDataString(path[3]) is not ("main" or "refs/pr/1" or Commit))
+            return Empty(404, ("X-Error-Code", "RevisionNotFound"));
         string file = string.Join('/', path[4..]);
-        if (!Files.TryGetValue(file, out byte[]? bytes)) return Empty(404, ("X-Error-Code", "EntryNotFound"), ("X-Repo-Commit", Commit));
+        if (!Files.TryGetValue(file, out byte[]? bytes))
+            return Empty(404, ("X-Error-Code", "EntryNotFound"), ("X-Repo-Commit", Commit));
         if (IsLarge(file))
         {
-            return Empty(302, ("X-Repo-Commit", Commit), ("X-Linked-Etag", $"\"{Etag(file)}\""), ("X-Linked-Size", bytes.Length.ToString(CultureInfo.InvariantCulture)),
-                ("Location", new Uri(CdnAddress, Etag(file)).AbsoluteUri));
+            return Empty(
+                302,
+                ("X-Repo-Commit", Commit),
+                ("X-Linked-Etag", $"\"{Etag(file)}\""),
+                ("X-Linked-Size", bytes.Length.ToString(CultureInfo.InvariantCulture)),
+                ("Location", new Uri(CdnAddress, Etag(file)).AbsoluteUri)
+            );
         }
         return RedirectsSmallFiles && !redirected
-            ? new Answer(307, "Temporary Redirect. Redirecting to /api/resolve-cache/…"u8.ToArray(), new() { ["Location"] = $"/api/resolve-cache/models/{Repository}/{Commit}/{file}?%2F{Repository.Replace("/", "%2F", StringComparison.Ordinal)}%2Fresolve%2Fmain%2F{file}=&etag=%22{Etag(file)}%22" })
+            ? new Answer(
+                307,
+                "Temporary Redirect. Redirecting to /api/resolve-cache/…"u8.ToArray(),
+                new()
+                {
+                    ["Location"] =
+                        $"/api/resolve-cache/models/{Repository}/{Commit}/{file}?%2F{Repository.Replace("/", "%2F", StringComparison.Ordinal)}%2Fresolve%2Fmain%2F{file}=&etag=%22{Etag(file)}%22",
+                }
+            )
             : Content(request, bytes, ("X-Repo-Commit", Commit), ("ETag", $"\"{Etag(file)}\""));
     }
 
@@ -149,8 +186,13 @@ internal sealed class HubServer : IDisposable
 
     private static Answer Content(Request request, byte[] bytes, params (string Name, string Value)[] headers)
     {
-        if (request.Method != "GET" || !request.Headers.TryGetValue("range", out string? range)) return new Answer(200, bytes, headers.ToDictionary(h => h.Name, h => h.Value));
+        if (request.Method != "GET" || !request.Headers.TryGetValue("range", out string? range))
+            return new Answer(200, bytes, headers.ToDictionary(h => h.Name, h => h.Value));
         int from = int.Parse(range["bytes=".Length..].TrimEnd('-'), CultureInfo.InvariantCulture);
-        return new Answer(206, bytes[from..], headers.Append(("Content-Range", $"bytes {from}-{bytes.Length - 1}/{bytes.Length}")).ToDictionary(h => h.Item1, h => h.Item2));
+        return new Answer(
+            206,
+            bytes[from..],
+            headers.Append(("Content-Range", $"bytes {from}-{bytes.Length - 1}/{bytes.Length}")).ToDictionary(h => h.Item1, h => h.Item2)
+        );
     }
 }

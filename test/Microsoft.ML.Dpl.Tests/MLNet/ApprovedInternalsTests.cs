@@ -65,10 +65,15 @@ public sealed class ApprovedInternalsTests
         using PEReader file = Open(out MetadataReader metadata);
         Dictionary<int, string> internals = Internals(metadata);
         var users = new SortedSet<string>(StringComparer.Ordinal);
-        foreach (MethodDefinition method in metadata.MethodDefinitions.Select(metadata.GetMethodDefinition).Where(m => m.RelativeVirtualAddress != 0))
+        foreach (
+            MethodDefinition method in metadata
+                .MethodDefinitions.Select(metadata.GetMethodDefinition)
+                .Where(m => m.RelativeVirtualAddress != 0)
+        )
         {
             byte[] code = file.GetMethodBody(method.RelativeVirtualAddress).GetILBytes()!;
-            if (Tokens(code).Any(t => internals.ContainsKey(Generic(metadata, t)))) users.Add(Outermost(metadata, method.GetDeclaringType()));
+            if (Tokens(code).Any(t => internals.ContainsKey(Generic(metadata, t))))
+                users.Add(Outermost(metadata, method.GetDeclaringType()));
         }
         Assert.Empty(users.Except(ApprovedUsers));
         Assert.NotEmpty(users);
@@ -89,18 +94,21 @@ public sealed class ApprovedInternalsTests
         {
             int token = MetadataTokens.GetToken(handle);
             Type type = Library.ManifestModule.ResolveType(token);
-            if (IsMLNet(type) && !type.IsVisible) found.Add(token, type.FullName!);
+            if (IsMLNet(type) && !type.IsVisible)
+                found.Add(token, type.FullName!);
         }
         foreach (MemberReferenceHandle handle in metadata.MemberReferences)
         {
             int token = MetadataTokens.GetToken(handle);
             MemberInfo member = Resolve(token);
-            if (member.DeclaringType is { } type && IsMLNet(type) && (!type.IsVisible || !IsOpen(member))) found.Add(token, $"{type.FullName}.{member.Name}");
+            if (member.DeclaringType is { } type && IsMLNet(type) && (!type.IsVisible || !IsOpen(member)))
+                found.Add(token, $"{type.FullName}.{member.Name}");
         }
         return found;
     }
 
-    /// <summary>Resolves with stand-ins for type parameters, which ask for a context otherwise: a structure, or a class where the constraint asks for one.</summary>
+    /// <summary>Resolves with stand-ins for type parameters, which ask for a context otherwise: a structure, or a class where the
+    /// constraint asks for one.</summary>
     private static MemberInfo Resolve(int token)
     {
         MemberInfo With(Type standIn)
@@ -118,17 +126,19 @@ public sealed class ApprovedInternalsTests
         }
     }
 
-    private static bool IsMLNet(Type type) => type.Assembly != Library && type.Assembly.GetName().Name!.StartsWith("Microsoft.ML", StringComparison.Ordinal);
+    private static bool IsMLNet(Type type) =>
+        type.Assembly != Library && type.Assembly.GetName().Name!.StartsWith("Microsoft.ML", StringComparison.Ordinal);
 
-    private static bool IsOpen(MemberInfo member) => member switch
-    {
-        MethodBase method => method.IsPublic || method.IsFamily || method.IsFamilyOrAssembly,
-        FieldInfo field => field.IsPublic || field.IsFamily || field.IsFamilyOrAssembly,
-        _ => true,
-    };
+    private static bool IsOpen(MemberInfo member) =>
+        member switch
+        {
+            MethodBase method => method.IsPublic || method.IsFamily || method.IsFamilyOrAssembly,
+            FieldInfo field => field.IsPublic || field.IsFamily || field.IsFamilyOrAssembly,
+            _ => true,
+        };
 
-    private static int Generic(MetadataReader metadata, int token)
-        => MetadataTokens.EntityHandle(token) is { Kind: HandleKind.MethodSpecification } handle
+    private static int Generic(MetadataReader metadata, int token) =>
+        MetadataTokens.EntityHandle(token) is { Kind: HandleKind.MethodSpecification } handle
             ? MetadataTokens.GetToken(metadata.GetMethodSpecification((MethodSpecificationHandle)handle).Method)
             : token;
 
@@ -141,7 +151,7 @@ public sealed class ApprovedInternalsTests
     /// <summary>The metadata tokens among a method's operands (ECMA-335 §VI.C).</summary>
     private static IEnumerable<int> Tokens(byte[] code)
     {
-        for (int at = 0; at < code.Length;)
+        for (int at = 0; at < code.Length; )
         {
             short value = code[at] == 0xFE ? unchecked((short)(0xFE00 | code[at + 1])) : code[at];
             OpCode operation = OpCodesByValue[value];
@@ -173,6 +183,8 @@ public sealed class ApprovedInternalsTests
         }
     }
 
-    private static readonly ImmutableDictionary<short, OpCode> OpCodesByValue = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
-        .Select(f => (OpCode)f.GetValue(null)!).ToImmutableDictionary(o => o.Value);
+    private static readonly ImmutableDictionary<short, OpCode> OpCodesByValue = typeof(OpCodes)
+        .GetFields(BindingFlags.Public | BindingFlags.Static)
+        .Select(f => (OpCode)f.GetValue(null)!)
+        .ToImmutableDictionary(o => o.Value);
 }

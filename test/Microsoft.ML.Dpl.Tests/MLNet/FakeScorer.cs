@@ -6,7 +6,8 @@ namespace Microsoft.ML.Dpl.Tests.MLNet;
 /// <summary>Calls an image red, green or blue by its mean colour, and counts what it is asked.</summary>
 internal sealed class FakeScorer(int batchSize = 8) : IImageScorer
 {
-    private int _forwards, _images;
+    private int _forwards,
+        _images;
 
     public static readonly string[] Classes = ["red", "green", "blue"];
 
@@ -25,7 +26,8 @@ internal sealed class FakeScorer(int batchSize = 8) : IImageScorer
     public byte[] Prepare(RgbImage image)
     {
         long[] sums = new long[3];
-        for (int i = 0; i < image.Pixels.Length; i++) sums[i % 3] += image.Pixels[i];
+        for (int i = 0; i < image.Pixels.Length; i++)
+            sums[i % 3] += image.Pixels[i];
         return sums.Select(s => (byte)(s / (image.Width * image.Height))).ToArray();
     }
 
@@ -34,10 +36,12 @@ internal sealed class FakeScorer(int batchSize = 8) : IImageScorer
         Interlocked.Increment(ref _forwards);
         Interlocked.Add(ref _images, prepared.Count);
         OnScore();
-        return prepared.Select(colour =>
-        {
-            float total = colour.Sum(c => c + 1f);
-            return Order.Select(name => (colour[Array.IndexOf(Classes, name)] + 1f) / total).ToArray();
-        }).ToArray();
+        return prepared
+            .Select(colour =>
+            {
+                float total = colour.Sum(c => c + 1f);
+                return Order.Select(name => (colour[Array.IndexOf(Classes, name)] + 1f) / total).ToArray();
+            })
+            .ToArray();
     }
 }

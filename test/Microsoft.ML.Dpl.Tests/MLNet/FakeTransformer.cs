@@ -15,7 +15,8 @@ namespace Microsoft.ML.Dpl.Tests.MLNet;
 /// <summary>A transformer of the folder's parts around the fake scorer, saved and loaded like the real one.</summary>
 internal sealed class FakeTransformer(ModelFace face, FakeScorer scorer, string? baseFolder = null) : ITransformer
 {
-    public const string LoaderSignature = "DplFakeTransformer", Stream = "Payload";
+    public const string LoaderSignature = "DplFakeTransformer",
+        Stream = "Payload";
 
     public FakeScorer Scorer => scorer;
 
@@ -39,21 +40,43 @@ internal sealed class FakeTransformer(ModelFace face, FakeScorer scorer, string?
         return Scores.AppendTo(inputSchema);
     }
 
-    public IDataView Transform(IDataView input) => new BatchedScoringDataView(input, ImageColumn.Find(input.Schema, face.ImageColumnName, new ImageReading(baseFolder)), Scores, scorer);
+    public IDataView Transform(IDataView input) =>
+        new BatchedScoringDataView(
+            input,
+            ImageColumn.Find(input.Schema, face.ImageColumnName, new ImageReading(baseFolder)),
+            Scores,
+            scorer
+        );
 
-    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema)
-        => new ScoringRowMapper(inputSchema, ImageColumn.Find(inputSchema, face.ImageColumnName, new ImageReading(baseFolder)), Scores, scorer);
+    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) =>
+        new ScoringRowMapper(
+            inputSchema,
+            ImageColumn.Find(inputSchema, face.ImageColumnName, new ImageReading(baseFolder)),
+            Scores,
+            scorer
+        );
 
-    void ICanSaveModel.Save(ModelSaveContext ctx)
-        => ModelZip.Write(ctx, LoaderSignature, typeof(FakeTransformer).Assembly, face, """{"fake":true}""", turnsImages: false, (Stream, w => w.Write(Payload)));
+    void ICanSaveModel.Save(ModelSaveContext ctx) =>
+        ModelZip.Write(
+            ctx,
+            LoaderSignature,
+            typeof(FakeTransformer).Assembly,
+            face,
+            """{"fake":true}""",
+            turnsImages: false,
+            (Stream, w => w.Write(Payload))
+        );
 
-    private static FakeTransformer Create(IHostEnvironment env, ModelLoadContext ctx)
-        => MLNetInternals.Load(env, ctx, LoaderSignature, typeof(FakeTransformer).Assembly, reader =>
+    private static FakeTransformer Create(IHostEnvironment env, ModelLoadContext ctx) =>
+        MLNetInternals.Load(env, ctx, LoaderSignature, typeof(FakeTransformer).Assembly, reader =>
         {
             ModelFace face = ModelZip.ReadFace(reader);
             Assert.Equal("""{"fake":true}""", ModelZip.ReadDescription(reader));
             _onLoad?.Invoke(reader);
-            return new FakeTransformer(face, new FakeScorer(face.BatchSize) { Order = face.Classes.Names }) { Payload = ModelZip.ReadStream(reader, Stream, r => r.ReadBytes(100)) };
+            return new FakeTransformer(face, new FakeScorer(face.BatchSize) { Order = face.Classes.Names })
+            {
+                Payload = ModelZip.ReadStream(reader, Stream, r => r.ReadBytes(100)),
+            };
         });
 }
 

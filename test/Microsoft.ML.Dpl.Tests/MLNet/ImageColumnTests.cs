@@ -65,7 +65,9 @@ public sealed class ImageColumnTests(ImageFixture images) : IClassFixture<ImageF
     {
         string damaged = Path.Combine(images.Folder, "damaged.png");
         File.WriteAllBytes(damaged, [1, 2, 3, 4]);
-        UnreadableImageException error = ReadSecond(_context.Data.LoadFromEnumerable(new[] { new { Image = images.Paths[0] }, new { Image = damaged } }));
+        UnreadableImageException error = ReadSecond(
+            _context.Data.LoadFromEnumerable(new[] { new { Image = images.Paths[0] }, new { Image = damaged } })
+        );
         Assert.Equal(damaged, error.Path);
         Assert.Contains("damaged.png", error.Message);
     }
@@ -74,7 +76,10 @@ public sealed class ImageColumnTests(ImageFixture images) : IClassFixture<ImageF
     public void EmptyAndDamagedBytesNameTheRow()
     {
         byte[] good = File.ReadAllBytes(images.Paths[0]);
-        Assert.Contains("no bytes", ReadSecond(_context.Data.LoadFromEnumerable(new[] { new { Image = good }, new { Image = Array.Empty<byte>() } })).Message);
+        Assert.Contains(
+            "no bytes",
+            ReadSecond(_context.Data.LoadFromEnumerable(new[] { new { Image = good }, new { Image = Array.Empty<byte>() } })).Message
+        );
         ReadSecond(_context.Data.LoadFromEnumerable(new[] { new { Image = good }, new { Image = new byte[] { 1, 2, 3 } } }));
     }
 
@@ -82,7 +87,13 @@ public sealed class ImageColumnTests(ImageFixture images) : IClassFixture<ImageF
     public void ANullImageNamesTheRow()
     {
         using var image = MLImage.CreateFromFile(images.Paths[0]);
-        IDataView view = _context.Data.LoadFromEnumerable(new[] { new Holder { Image = image }, new Holder() });
+        IDataView view = _context.Data.LoadFromEnumerable(
+            new[]
+            {
+                new Holder { Image = image },
+                new Holder(),
+            }
+        );
         Assert.Contains("null", ReadSecond(view).Message);
     }
 

@@ -33,9 +33,20 @@ public sealed class ImageFixture : IDisposable
     internal IDataView View(MLContext context, ImageForm form, LabelKind labels, int count = 60)
     {
         // Key values in the order of the fake scorer's classes.
-        List<Row> rows = [.. Enumerable.Range(0, count).Select(i => new Row { Id = i, Path = Paths[i], Label = FakeScorer.Classes[i % 3] })];
+        List<Row> rows =
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(i => new Row
+                {
+                    Id = i,
+                    Path = Paths[i],
+                    Label = FakeScorer.Classes[i % 3],
+                }),
+        ];
         IDataView view = context.Data.LoadFromEnumerable(rows);
-        if (labels == LabelKind.Key) view = context.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view);
+        if (labels == LabelKind.Key)
+            view = context.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view);
         return form switch
         {
             ImageForm.Image => context.Transforms.LoadImages("Image", imageFolder: null, "Path").Fit(view).Transform(view),

@@ -32,14 +32,23 @@ public sealed class LabelColumnTests
     public void TextLabelsHaveTheOrderOfKeysByValue()
     {
         IDataView text = Text("b", "a", "B", "é", "10", "9", "a b", "_", "Ab");
-        IDataView keys = _context.Transforms.Conversion.MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue).Fit(text).Transform(text);
+        IDataView keys = _context
+            .Transforms.Conversion.MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
+            .Fit(text)
+            .Transform(text);
         Assert.Equal(Classes(keys).Names, Classes(text).Names);
     }
 
     [Fact]
     public void KeysWithoutValuesAreNamedByTheNumbersInTheData()
     {
-        IDataView view = _context.Data.LoadFromEnumerable(new[] { new Numbered { Label = 3 }, new Numbered { Label = 1 } });
+        IDataView view = _context.Data.LoadFromEnumerable(
+            new[]
+            {
+                new Numbered { Label = 3 },
+                new Numbered { Label = 1 },
+            }
+        );
         Assert.False(LabelColumn.Find(view.Schema, "Label").IsNamed);
         LabelClasses classes = Classes(view);
         Assert.Equal(["0", "1", "2", "3"], classes.Names);
@@ -77,12 +86,26 @@ public sealed class LabelColumnTests
     [Theory]
     [InlineData("", "blank")]
     [InlineData(" ", "blank")]
-    public void BlankClassNamesAreRefused(string name, string expected)
-        => Assert.Contains(expected, Assert.Throws<InvalidOperationException>(() => new LabelClasses(LabelKind.Key, ["a", name], TextDataViewType.Instance, "Label column 'L'")).Message);
+    public void BlankClassNamesAreRefused(string name, string expected) =>
+        Assert.Contains(
+            expected,
+            Assert
+                .Throws<InvalidOperationException>(() =>
+                    new LabelClasses(LabelKind.Key, ["a", name], TextDataViewType.Instance, "Label column 'L'")
+                )
+                .Message
+        );
 
     [Fact]
-    public void RepeatedClassNamesAreRefused()
-        => Assert.Contains("twice", Assert.Throws<InvalidOperationException>(() => new LabelClasses(LabelKind.Key, ["a", "a"], TextDataViewType.Instance, "Label column 'L'")).Message);
+    public void RepeatedClassNamesAreRefused() =>
+        Assert.Contains(
+            "twice",
+            Assert
+                .Throws<InvalidOperationException>(() =>
+                    new LabelClasses(LabelKind.Key, ["a", "a"], TextDataViewType.Instance, "Label column 'L'")
+                )
+                .Message
+        );
 
     [Fact]
     public void OtherTypesAreRefusedInBothChecks()
@@ -93,13 +116,18 @@ public sealed class LabelColumnTests
         Refused(_context.Data.LoadFromEnumerable(new[] { new { Label = new[] { "a" } } }), "Vector");
         IDataView missing = _context.Data.LoadFromEnumerable(new[] { new { Class = "a" } });
         Assert.Contains("Class", Assert.Throws<ArgumentOutOfRangeException>(() => LabelColumn.Find(missing.Schema, "Label")).Message);
-        Assert.Contains("Class", Assert.Throws<ArgumentOutOfRangeException>(() => LabelColumn.Check(MLNetInternals.ShapeOf(missing.Schema), "Label")).Message);
+        Assert.Contains(
+            "Class",
+            Assert.Throws<ArgumentOutOfRangeException>(() => LabelColumn.Check(MLNetInternals.ShapeOf(missing.Schema), "Label")).Message
+        );
     }
 
     [Fact]
     public void DatesBehindAKeyBecomeTextAsPromised()
     {
-        IDataView view = _context.Data.LoadFromEnumerable(new[] { new { Label = new DateTime(2020, 1, 2) }, new { Label = new DateTime(2021, 1, 2) } });
+        IDataView view = _context.Data.LoadFromEnumerable(
+            new[] { new { Label = new DateTime(2020, 1, 2) }, new { Label = new DateTime(2021, 1, 2) } }
+        );
         view = _context.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view);
         Assert.Equal(TextDataViewType.Instance, Classes(view).ValueType);
         Assert.Equal((LabelKind.Key, TextDataViewType.Instance), LabelColumn.Check(MLNetInternals.ShapeOf(view.Schema), "Label"));
@@ -120,13 +148,20 @@ public sealed class LabelColumnTests
         using DataViewRowCursor cursor = view.GetRowCursor(view.Schema);
         Func<int> read = LabelColumn.Find(view.Schema, "Label").CreateReader(cursor, classes);
         var indices = new List<int>();
-        while (cursor.MoveNext()) indices.Add(read());
+        while (cursor.MoveNext())
+            indices.Add(read());
         return indices;
     }
 
     private static void Refused(IDataView view, string type)
     {
-        foreach (Action check in new Action[] { () => LabelColumn.Find(view.Schema, "Label"), () => LabelColumn.Check(MLNetInternals.ShapeOf(view.Schema), "Label") })
+        foreach (
+            Action check in new Action[]
+            {
+                () => LabelColumn.Find(view.Schema, "Label"),
+                () => LabelColumn.Check(MLNetInternals.ShapeOf(view.Schema), "Label"),
+            }
+        )
         {
             string message = Assert.Throws<ArgumentOutOfRangeException>(check).Message;
             Assert.Contains(type, message);

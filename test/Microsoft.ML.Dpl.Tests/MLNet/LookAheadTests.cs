@@ -45,7 +45,8 @@ public sealed class LookAheadTests(ImageFixture images) : IClassFixture<ImageFix
         RowReader read = new(cursor);
         while (cursor.MoveNext())
         {
-            if (cursor.Position < 52) continue;
+            if (cursor.Position < 52)
+                continue;
             Scored row = read.Read();
             Assert.Equal(FakeScorer.Classes[row.Id % 3], row.Predicted);
         }
@@ -57,7 +58,17 @@ public sealed class LookAheadTests(ImageFixture images) : IClassFixture<ImageFix
     {
         string[] paths = [.. images.Paths[..10]];
         paths[5] = Path.Combine(images.Folder, "missing.png");
-        IDataView view = _context.Data.LoadFromEnumerable(paths.Select((p, i) => new { Id = (float)i, Image = p, Label = FakeScorer.Classes[i % 3] }));
+        IDataView view = _context.Data.LoadFromEnumerable(
+            paths.Select(
+                (p, i) =>
+                    new
+                    {
+                        Id = (float)i,
+                        Image = p,
+                        Label = FakeScorer.Classes[i % 3],
+                    }
+            )
+        );
         IDataView scored = Score(view, _scorer);
         using DataViewRowCursor cursor = scored.GetRowCursor(scored.Schema);
         RowReader read = new(cursor);
@@ -89,8 +100,10 @@ public sealed class LookAheadTests(ImageFixture images) : IClassFixture<ImageFix
         {
             Assert.True(cursor.MoveNext());
             _scorer.OnScore = i == 8 ? () => throw new OperationCanceledException() : () => { };
-            if (i == 8) Assert.Throws<OperationCanceledException>(() => read.Read());
-            else Assert.Equal((i, FakeScorer.Classes[i % 3]), (read.Read().Id, read.Read().Predicted));
+            if (i == 8)
+                Assert.Throws<OperationCanceledException>(() => read.Read());
+            else
+                Assert.Equal((i, FakeScorer.Classes[i % 3]), (read.Read().Id, read.Read().Predicted));
         }
     }
 
@@ -125,7 +138,8 @@ public sealed class LookAheadTests(ImageFixture images) : IClassFixture<ImageFix
         IEnumerable<ImageFixture.Row> Rows()
         {
             int count = ++passes == 1 ? 12 : 9;
-            for (int i = 0; i < count; i++) yield return new ImageFixture.Row { Id = i, Path = images.Paths[i] };
+            for (int i = 0; i < count; i++)
+                yield return new ImageFixture.Row { Id = i, Path = images.Paths[i] };
         }
         IDataView view = _context.Data.LoadFromEnumerable(new Reiterated<ImageFixture.Row>(Rows));
         view = _context.Transforms.CopyColumns("Image", "Path").Fit(view).Transform(view);
@@ -134,7 +148,8 @@ public sealed class LookAheadTests(ImageFixture images) : IClassFixture<ImageFix
         RowReader read = new(cursor);
         cursor.MoveNext();
         read.Read();
-        for (int i = 1; i <= 9; i++) cursor.MoveNext();
+        for (int i = 1; i <= 9; i++)
+            cursor.MoveNext();
         Assert.Contains("Row 9", Assert.Throws<InvalidOperationException>(() => read.Read()).Message, StringComparison.OrdinalIgnoreCase);
     }
 
@@ -142,7 +157,9 @@ public sealed class LookAheadTests(ImageFixture images) : IClassFixture<ImageFix
     public void CursorsOnManyThreadsShareOneScorer()
     {
         IDataView scored = Score(View(), _scorer);
-        Parallel.For(0, 8, _ => Assert.Equal(Enumerable.Range(0, 60).Select(i => (uint)(i % 3 + 1)), scored.GetColumn<uint>("PredictedLabel")));
+        Parallel.For(0, 8, _ =>
+            Assert.Equal(Enumerable.Range(0, 60).Select(i => (uint)(i % 3 + 1)), scored.GetColumn<uint>("PredictedLabel"))
+        );
         Assert.Equal(8 * 60, _scorer.Images);
     }
 
@@ -156,8 +173,17 @@ public sealed class LookAheadTests(ImageFixture images) : IClassFixture<ImageFix
 
     private IDataView View() => images.View(_context, ImageForm.Path, LabelKind.Key);
 
-    private static FakeTransformer Transformer(FakeScorer scorer)
-        => new(new ModelFace("Image", "PredictedLabel", "Score", scorer.BatchSize, new LabelClasses(LabelKind.Key, FakeScorer.Classes, TextDataViewType.Instance, "test")), scorer);
+    private static FakeTransformer Transformer(FakeScorer scorer) =>
+        new(
+            new ModelFace(
+                "Image",
+                "PredictedLabel",
+                "Score",
+                scorer.BatchSize,
+                new LabelClasses(LabelKind.Key, FakeScorer.Classes, TextDataViewType.Instance, "test")
+            ),
+            scorer
+        );
 
     private static IDataView Score(IDataView view, FakeScorer scorer) => Transformer(scorer).Transform(view);
 
@@ -181,9 +207,10 @@ public sealed class LookAheadTests(ImageFixture images) : IClassFixture<ImageFix
 
         public long? GetRowCount() => inner.GetRowCount();
 
-        public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
-            => (++Cursors >= ShuffleFrom ? new MLContext().Data.ShuffleRows(inner, seed: Cursors) : inner).GetRowCursor(columnsNeeded);
+        public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null) =>
+            (++Cursors >= ShuffleFrom ? new MLContext().Data.ShuffleRows(inner, seed: Cursors) : inner).GetRowCursor(columnsNeeded);
 
-        public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) => [GetRowCursor(columnsNeeded, rand)];
+        public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>
+            [GetRowCursor(columnsNeeded, rand)];
     }
 }

@@ -30,7 +30,10 @@ public sealed class ModelZipTests(ImageFixture images) : IClassFixture<ImageFixt
     public void LoadsInsideAChain()
     {
         IDataView view = images.View(_context, ImageForm.Path, LabelKind.Key);
-        var chain = _context.Transforms.CopyColumns("Other", "Path").Append(new FakeEstimator(new FakeScorer())).Append(_context.Transforms.Conversion.MapKeyToValue("PredictedLabel"));
+        var chain = _context
+            .Transforms.CopyColumns("Other", "Path")
+            .Append(new FakeEstimator(new FakeScorer()))
+            .Append(_context.Transforms.Conversion.MapKeyToValue("PredictedLabel"));
         ITransformer loaded = Load(Save(chain.Fit(view), view.Schema));
         Assert.Equal(FakeScorer.Classes, loaded.Transform(view).GetColumn<string>("PredictedLabel").Take(3));
     }
@@ -38,13 +41,18 @@ public sealed class ModelZipTests(ImageFixture images) : IClassFixture<ImageFixt
     [Fact]
     public void NumbersBehindAKeyStayNumbers()
     {
-        IDataView view = _context.Data.LoadFromEnumerable(Enumerable.Range(0, 6).Select(i => new { Image = images.Paths[i], Label = new[] { 7.5f, -1f, 0.1f }[i % 3] }));
+        IDataView view = _context.Data.LoadFromEnumerable(
+            Enumerable.Range(0, 6).Select(i => new { Image = images.Paths[i], Label = new[] { 7.5f, -1f, 0.1f }[i % 3] })
+        );
         view = _context.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view);
         FakeTransformer transformer = new FakeEstimator(new FakeScorer()).Fit(view);
         transformer.Scorer.Order = FakeScorer.Classes;
         var loaded = (FakeTransformer)Load(Save(transformer, view.Schema));
         loaded.Scorer.Order = FakeScorer.Classes;
-        SchemaAssert.Equal(new FakeEstimator(new FakeScorer()).GetOutputSchema(MLNetInternals.ShapeOf(view.Schema)), MLNetInternals.ShapeOf(loaded.GetOutputSchema(view.Schema)));
+        SchemaAssert.Equal(
+            new FakeEstimator(new FakeScorer()).GetOutputSchema(MLNetInternals.ShapeOf(view.Schema)),
+            MLNetInternals.ShapeOf(loaded.GetOutputSchema(view.Schema))
+        );
         IDataView scored = loaded.Transform(view);
         IDataView values = _context.Transforms.Conversion.MapKeyToValue("PredictedLabel").Fit(scored).Transform(scored);
         Assert.Equal([7.5f, -1f, 0.1f], values.GetColumn<float>("PredictedLabel").Take(3));
@@ -149,7 +157,8 @@ public sealed class ModelZipTests(ImageFixture images) : IClassFixture<ImageFixt
     private static Exception LoadError(MemoryStream zip, MLContext context, out int wrappers)
     {
         Exception error = Assert.ThrowsAny<Exception>(() => Load(zip, context));
-        for (wrappers = 0; error is TargetInvocationException; wrappers++) error = error.InnerException!;
+        for (wrappers = 0; error is TargetInvocationException; wrappers++)
+            error = error.InnerException!;
         return error;
     }
 

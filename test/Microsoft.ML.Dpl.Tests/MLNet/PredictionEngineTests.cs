@@ -13,7 +13,9 @@ public sealed class PredictionEngineTests(ImageFixture images) : IClassFixture<I
     [Fact]
     public void PathsAndTextLabelsCostOneForwardEach()
     {
-        using PredictionEngine<PathInput, TextOutput> engine = _context.Model.CreatePredictionEngine<PathInput, TextOutput>(Transformer(LabelKind.Text));
+        using PredictionEngine<PathInput, TextOutput> engine = _context.Model.CreatePredictionEngine<PathInput, TextOutput>(
+            Transformer(LabelKind.Text)
+        );
         for (int i = 0; i < 6; i++)
         {
             TextOutput output = engine.Predict(new PathInput { Image = images.Paths[i] });
@@ -27,15 +29,20 @@ public sealed class PredictionEngineTests(ImageFixture images) : IClassFixture<I
     [Fact]
     public void BytesAndKeyLabels()
     {
-        using PredictionEngine<BytesInput, KeyOutput> engine = _context.Model.CreatePredictionEngine<BytesInput, KeyOutput>(Transformer(LabelKind.Key));
-        for (int i = 0; i < 3; i++) Assert.Equal((uint)i + 1, engine.Predict(new BytesInput { Image = File.ReadAllBytes(images.Paths[i]) }).PredictedLabel);
+        using PredictionEngine<BytesInput, KeyOutput> engine = _context.Model.CreatePredictionEngine<BytesInput, KeyOutput>(
+            Transformer(LabelKind.Key)
+        );
+        for (int i = 0; i < 3; i++)
+            Assert.Equal((uint)i + 1, engine.Predict(new BytesInput { Image = File.ReadAllBytes(images.Paths[i]) }).PredictedLabel);
         Assert.Contains("no bytes", Assert.Throws<UnreadableImageException>(() => engine.Predict(new BytesInput())).Message);
     }
 
     [Fact]
     public void ImagesOfTheCallerStayTheCallers()
     {
-        using PredictionEngine<ImageInput, TextOutput> engine = _context.Model.CreatePredictionEngine<ImageInput, TextOutput>(Transformer(LabelKind.Text));
+        using PredictionEngine<ImageInput, TextOutput> engine = _context.Model.CreatePredictionEngine<ImageInput, TextOutput>(
+            Transformer(LabelKind.Text)
+        );
         using var image = MLImage.CreateFromFile(images.Paths[1]);
         Assert.Equal("green", engine.Predict(new ImageInput { Image = image }).PredictedLabel);
         Assert.Equal("green", engine.Predict(new ImageInput { Image = image }).PredictedLabel);
@@ -46,18 +53,39 @@ public sealed class PredictionEngineTests(ImageFixture images) : IClassFixture<I
     public void InAChainWithTransformsOnBothSides()
     {
         IDataView view = images.View(_context, ImageForm.Path, LabelKind.Key);
-        var chain = _context.Transforms.Conversion.MapValueToKey("Label")
+        var chain = _context
+            .Transforms.Conversion.MapValueToKey("Label")
             .Append(_context.Transforms.CopyColumns("Image", "Path"))
             .Append(new FakeEstimator(_scorer))
             .Append(_context.Transforms.Conversion.MapKeyToValue("PredictedLabel"));
-        IDataView raw = _context.Data.LoadFromEnumerable(Enumerable.Range(0, 9).Select(i => new ImageFixture.Row { Id = i, Path = images.Paths[i], Label = FakeScorer.Classes[i % 3] }));
-        using PredictionEngine<ImageFixture.Row, TextOutput> engine = _context.Model.CreatePredictionEngine<ImageFixture.Row, TextOutput>(chain.Fit(raw));
+        IDataView raw = _context.Data.LoadFromEnumerable(
+            Enumerable
+                .Range(0, 9)
+                .Select(i => new ImageFixture.Row
+                {
+                    Id = i,
+                    Path = images.Paths[i],
+                    Label = FakeScorer.Classes[i % 3],
+                })
+        );
+        using PredictionEngine<ImageFixture.Row, TextOutput> engine = _context.Model.CreatePredictionEngine<ImageFixture.Row, TextOutput>(
+            chain.Fit(raw)
+        );
         Assert.Equal("blue", engine.Predict(new ImageFixture.Row { Path = images.Paths[2] }).PredictedLabel);
         Assert.Equal(1, _scorer.Forwards);
     }
 
-    private FakeTransformer Transformer(LabelKind kind)
-        => new(new ModelFace("Image", "PredictedLabel", "Score", 8, new LabelClasses(kind, FakeScorer.Classes, TextDataViewType.Instance, "test")), _scorer);
+    private FakeTransformer Transformer(LabelKind kind) =>
+        new(
+            new ModelFace(
+                "Image",
+                "PredictedLabel",
+                "Score",
+                8,
+                new LabelClasses(kind, FakeScorer.Classes, TextDataViewType.Instance, "test")
+            ),
+            _scorer
+        );
 
     private sealed class PathInput
     {

@@ -14,9 +14,12 @@ internal sealed class RowReader
 
     public RowReader(DataViewRow row)
     {
-        if (Active(row, "Id") is { } id) _id = row.GetGetter<float>(id);
-        if (Active(row, "Score") is { } score) _scores = row.GetGetter<VBuffer<float>>(score);
-        if (Active(row, "PredictedLabel") is not { } predicted) return;
+        if (Active(row, "Id") is { } id)
+            _id = row.GetGetter<float>(id);
+        if (Active(row, "Score") is { } score)
+            _scores = row.GetGetter<VBuffer<float>>(score);
+        if (Active(row, "PredictedLabel") is not { } predicted)
+            return;
         if (predicted.Type is TextDataViewType)
         {
             ValueGetter<ReadOnlyMemory<char>> get = row.GetGetter<ReadOnlyMemory<char>>(predicted);
@@ -49,6 +52,6 @@ internal sealed class RowReader
         return new Scored((int)id, predicted, scores.DenseValues().ToArray());
     }
 
-    private static DataViewSchema.Column? Active(DataViewRow row, string name)
-        => row.Schema.GetColumnOrNull(name) is { } column && row.IsColumnActive(column) ? column : null;
+    private static DataViewSchema.Column? Active(DataViewRow row, string name) =>
+        row.Schema.GetColumnOrNull(name) is { } column && row.IsColumnActive(column) ? column : null;
 }

@@ -13,7 +13,11 @@ internal static class SchemaAssert
         foreach ((DataViewSchema.Column one, DataViewSchema.Column other) in expected.Zip(found))
         {
             Assert.Equal(one.Annotations.Schema.Select(a => (a.Name, a.Type)), other.Annotations.Schema.Select(a => (a.Name, a.Type)));
-            foreach (DataViewSchema.Column annotation in one.Annotations.Schema.Where(a => a.Type is VectorDataViewType { ItemType: TextDataViewType }))
+            foreach (
+                DataViewSchema.Column annotation in one.Annotations.Schema.Where(a =>
+                    a.Type is VectorDataViewType { ItemType: TextDataViewType }
+                )
+            )
                 Assert.Equal(Names(one, annotation.Name), Names(other, annotation.Name));
         }
     }
@@ -25,6 +29,10 @@ internal static class SchemaAssert
         return names.DenseValues().Select(n => n.ToString());
     }
 
-    private static IEnumerable<string> Lines(SchemaShape shape, string indent)
-        => shape.OrderBy(c => c.Name, StringComparer.Ordinal).SelectMany(c => Lines(c.Annotations, indent + "  ").Prepend($"{indent}{c.Name} {c.Kind} {(c.IsKey ? "key " : "")}{c.ItemType}"));
+    private static IEnumerable<string> Lines(SchemaShape shape, string indent) =>
+        shape
+            .OrderBy(c => c.Name, StringComparer.Ordinal)
+            .SelectMany(c =>
+                Lines(c.Annotations, indent + "  ").Prepend($"{indent}{c.Name} {c.Kind} {(c.IsKey ? "key " : "")}{c.ItemType}")
+            );
 }

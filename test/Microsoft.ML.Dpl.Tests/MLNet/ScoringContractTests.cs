@@ -13,8 +13,8 @@ public sealed class ScoringContractTests(ImageFixture images) : IClassFixture<Im
     {
         var data = new TheoryData<string, string>();
         foreach (ImageForm form in Enum.GetValues<ImageForm>())
-            foreach (LabelKind kind in Enum.GetValues<LabelKind>())
-                data.Add(form.ToString(), kind.ToString());
+        foreach (LabelKind kind in Enum.GetValues<LabelKind>())
+            data.Add(form.ToString(), kind.ToString());
         return data;
     }
 
@@ -77,9 +77,12 @@ public sealed class ScoringContractTests(ImageFixture images) : IClassFixture<Im
             {
                 Assert.True(cursor.MoveNext());
                 Scored found = read.Read();
-                if (active.Any(c => c.Name == "Id")) Assert.Equal(expected.Id, found.Id);
-                if (active.Any(c => c.Name == "PredictedLabel")) Assert.Equal(expected.Predicted, found.Predicted);
-                if (active.Any(c => c.Name == "Score")) Assert.Equal(expected.Scores, found.Scores);
+                if (active.Any(c => c.Name == "Id"))
+                    Assert.Equal(expected.Id, found.Id);
+                if (active.Any(c => c.Name == "PredictedLabel"))
+                    Assert.Equal(expected.Predicted, found.Predicted);
+                if (active.Any(c => c.Name == "Score"))
+                    Assert.Equal(expected.Scores, found.Scores);
             }
             Assert.False(cursor.MoveNext());
             Assert.Equal(subset >> 2 == 0 ? 0 : 1, scorer.Forwards - before);
@@ -91,14 +94,17 @@ public sealed class ScoringContractTests(ImageFixture images) : IClassFixture<Im
     {
         (IDataView view, FakeScorer scorer) = Input(form, kind);
         IDataView scored = new FakeEstimator(scorer).Fit(view).Transform(view);
-        using DataViewRowCursor first = scored.GetRowCursor(scored.Schema), second = scored.GetRowCursor(scored.Schema);
-        RowReader readFirst = new(first), readSecond = new(second);
+        using DataViewRowCursor first = scored.GetRowCursor(scored.Schema),
+            second = scored.GetRowCursor(scored.Schema);
+        RowReader readFirst = new(first),
+            readSecond = new(second);
         for (int i = 0; i < 60; i++)
         {
             Assert.True(first.MoveNext());
             Scored a = readFirst.Read();
             Assert.Equal(FakeScorer.Classes[a.Id % 3], a.Predicted);
-            if (i % 3 != 0) continue;
+            if (i % 3 != 0)
+                continue;
             Assert.True(second.MoveNext());
             Scored b = readSecond.Read();
             Assert.Equal((i / 3, FakeScorer.Classes[i / 3 % 3]), (b.Id, b.Predicted));
@@ -118,7 +124,8 @@ public sealed class ScoringContractTests(ImageFixture images) : IClassFixture<Im
         Check(data.Cache(transformer.Transform(view), "Id", "PredictedLabel", "Score"), 60);
         Check(transformer.Transform(data.TakeRows(view, 5)), 5);
         Check(transformer.Transform(data.FilterRowsByColumn(view, "Id", 10, 30)), 20);
-        if (form == nameof(ImageForm.Image)) return; // ML.NET can neither cache nor shuffle images.
+        if (form == nameof(ImageForm.Image))
+            return; // ML.NET can neither cache nor shuffle images.
         Check(transformer.Transform(data.ShuffleRows(view, seed: 3)), 60);
         Check(transformer.Transform(data.Cache(view)), 60);
 
@@ -136,7 +143,10 @@ public sealed class ScoringContractTests(ImageFixture images) : IClassFixture<Im
         (IDataView view, FakeScorer scorer) = Input(form, kind, count: 3);
         IDataView scored = new FakeEstimator(scorer).Fit(view).Transform(view);
         using DataViewRowCursor cursor = scored.GetRowCursor(scored.Schema);
-        Assert.Contains("'Score'", Assert.Throws<InvalidOperationException>(() => cursor.GetGetter<double>(scored.Schema["Score"])).Message);
+        Assert.Contains(
+            "'Score'",
+            Assert.Throws<InvalidOperationException>(() => cursor.GetGetter<double>(scored.Schema["Score"])).Message
+        );
     }
 
     [Fact]
@@ -157,7 +167,10 @@ public sealed class ScoringContractTests(ImageFixture images) : IClassFixture<Im
         IDataView scored = new FakeEstimator(scorer).Fit(view).Transform(view);
         Assert.ThrowsAny<ArgumentException>(() => _context.MulticlassClassification.Evaluate(scored));
         // Evaluate compares numbers, so the order of the keys must be that of the scores.
-        IDataView keyed = _context.Transforms.Conversion.MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue).Fit(scored).Transform(scored);
+        IDataView keyed = _context
+            .Transforms.Conversion.MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
+            .Fit(scored)
+            .Transform(scored);
         Assert.Equal(1, _context.MulticlassClassification.Evaluate(keyed).MicroAccuracy);
     }
 
@@ -175,12 +188,15 @@ public sealed class ScoringContractTests(ImageFixture images) : IClassFixture<Im
         (IDataView view, FakeScorer scorer) = Input(nameof(ImageForm.Path), nameof(LabelKind.Key));
         FakeTransformer transformer = new FakeEstimator(scorer).Fit(view);
         DataViewSchema schema = transformer.Transform(transformer.Transform(view)).Schema;
-        uint[] sets = schema.Where(c => c.Name == "Score").Select(c =>
-        {
-            uint set = 0;
-            c.Annotations.GetValue("ScoreColumnSetId", ref set);
-            return set;
-        }).ToArray();
+        uint[] sets = schema
+            .Where(c => c.Name == "Score")
+            .Select(c =>
+            {
+                uint set = 0;
+                c.Annotations.GetValue("ScoreColumnSetId", ref set);
+                return set;
+            })
+            .ToArray();
         Assert.Equal([1u, 2u], sets);
     }
 
@@ -188,28 +204,35 @@ public sealed class ScoringContractTests(ImageFixture images) : IClassFixture<Im
     public void PromisesNoLessThanMLNetsOwnTrainers()
     {
         (IDataView view, FakeScorer scorer) = Input(nameof(ImageForm.Path), nameof(LabelKind.Key));
-        SchemaShape input = MLNetInternals.ShapeOf(_context.Transforms.Concatenate("Features", "Number").Fit(WithNumber(view)).Transform(WithNumber(view)).Schema);
+        SchemaShape input = MLNetInternals.ShapeOf(
+            _context.Transforms.Concatenate("Features", "Number").Fit(WithNumber(view)).Transform(WithNumber(view)).Schema
+        );
         SchemaShape theirs = _context.MulticlassClassification.Trainers.NaiveBayes().GetOutputSchema(input);
         SchemaShape ours = new FakeEstimator(scorer).GetOutputSchema(input);
         foreach (string name in new[] { "PredictedLabel", "Score" })
         {
-            SchemaShape.Column their = theirs.Single(c => c.Name == name), our = ours.Single(c => c.Name == name);
+            SchemaShape.Column their = theirs.Single(c => c.Name == name),
+                our = ours.Single(c => c.Name == name);
             Assert.Equal((their.Kind, their.ItemType, their.IsKey), (our.Kind, our.ItemType, our.IsKey));
-            Assert.All(their.Annotations, a => Assert.Contains(our.Annotations, o => (o.Name, o.Kind, o.ItemType, o.IsKey) == (a.Name, a.Kind, a.ItemType, a.IsKey)));
+            Assert.All(their.Annotations, a =>
+                Assert.Contains(our.Annotations, o => (o.Name, o.Kind, o.ItemType, o.IsKey) == (a.Name, a.Kind, a.ItemType, a.IsKey))
+            );
         }
 
-        IDataView WithNumber(IDataView v) => _context.Transforms.Conversion.ConvertType("Number", "Id", DataKind.Single).Fit(v).Transform(v);
+        IDataView WithNumber(IDataView v) =>
+            _context.Transforms.Conversion.ConvertType("Number", "Id", DataKind.Single).Fit(v).Transform(v);
     }
 
-    private (IDataView View, FakeScorer Scorer) Input(string form, string kind, int count = 60)
-        => (images.View(_context, Enum.Parse<ImageForm>(form), Enum.Parse<LabelKind>(kind), count), new FakeScorer());
+    private (IDataView View, FakeScorer Scorer) Input(string form, string kind, int count = 60) =>
+        (images.View(_context, Enum.Parse<ImageForm>(form), Enum.Parse<LabelKind>(kind), count), new FakeScorer());
 
     private static List<Scored> Read(IDataView view)
     {
         var rows = new List<Scored>();
         using DataViewRowCursor cursor = view.GetRowCursor(view.Schema.Where(c => c.Name is "Id" or "PredictedLabel" or "Score"));
         RowReader reader = new(cursor);
-        while (cursor.MoveNext()) rows.Add(reader.Read());
+        while (cursor.MoveNext())
+            rows.Add(reader.Read());
         return rows;
     }
 

@@ -18,7 +18,8 @@ public sealed class TrainingRowsTests(ImageFixture images) : IClassFixture<Image
         {
             Assert.Equal((i, FakeScorer.Classes[i % 3]), (row.Row, classes.Names[row.Class]));
             Assert.True(row.Image.Pixels[i % 3] >= 200);
-            if (form == nameof(ImageForm.Path)) Assert.Equal(images.Paths[i], row.Path);
+            if (form == nameof(ImageForm.Path))
+                Assert.Equal(images.Paths[i], row.Path);
             i++;
         }
         Assert.Equal(9, i);
@@ -50,19 +51,28 @@ public sealed class TrainingRowsTests(ImageFixture images) : IClassFixture<Image
         var context = new MLContext();
         using var log = new HostLog(context, "Dpl", "Training");
         int read = 0;
-        TrainingRows rows = Rows(images.View(context, ImageForm.Path, LabelKind.Key), out _, checkAlive: () => MLNetInternals.ThrowIfCanceled(log.Host));
+        TrainingRows rows = Rows(images.View(context, ImageForm.Path, LabelKind.Key), out _, checkAlive: () =>
+            MLNetInternals.ThrowIfCanceled(log.Host)
+        );
         Assert.Throws<OperationCanceledException>(() =>
         {
             foreach (TrainingRow _ in rows.Read())
             {
-                if (++read == 3) context.CancelExecution();
+                if (++read == 3)
+                    context.CancelExecution();
             }
         });
         Assert.Equal(3, read);
     }
 
-    private IDataView Broken() => _context.Data.LoadFromEnumerable(new[] { images.Paths[0], images.Paths[1], Path.Combine(images.Folder, "gone.png"), images.Paths[3] }
-        .Select(p => new { Image = p, Label = "red" }));
+    private IDataView Broken() =>
+        _context.Data.LoadFromEnumerable(
+            new[] { images.Paths[0], images.Paths[1], Path.Combine(images.Folder, "gone.png"), images.Paths[3] }.Select(p => new
+            {
+                Image = p,
+                Label = "red",
+            })
+        );
 
     private static TrainingRows Rows(IDataView view, out LabelClasses classes, bool skipUnreadable = false, Action? checkAlive = null)
     {

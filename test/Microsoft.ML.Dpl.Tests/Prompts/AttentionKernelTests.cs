@@ -7,12 +7,14 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Tests.Prompts;
 
 /// <summary>
-/// Our own attentions alone, against their definition in float64: along rows, and head by head over images whose queries see every row. Layouts of rows have no mask: what goes along paths is told from
-/// libtorch's operations, under which every row would see every other.
+/// Our own attentions alone, against their definition in float64: along rows, and head by head over images whose queries see every row.
+/// Layouts of rows have no mask: what goes along paths is told from libtorch's operations, under which every row would see every other.
 /// </summary>
 public class AttentionKernelTests
 {
-    private const int Heads = 3, HeadWidth = 5, Width = Heads * HeadWidth;
+    private const int Heads = 3,
+        HeadWidth = 5,
+        Width = Heads * HeadWidth;
 
     // 0 1 2, then 3 and 4 behind 2, 5 behind 3; 6 begins anew.
     private static readonly int[] Before = [-1, 0, 1, 2, 2, 3, -1];
@@ -42,20 +44,29 @@ public class AttentionKernelTests
         return cases;
     }
 
-    /// <summary>Scores hundreds above and below 0, among the tokens as well: without their largest taken from them, exponentials would be infinite.</summary>
+    /// <summary>Scores hundreds above and below 0, among the tokens as well: without their largest taken from them, exponentials would be
+    /// infinite.</summary>
     [SkippableTheory]
     [InlineData(Form.AlongPaths)]
     [InlineData(Form.ByHead)]
-    public void Scores_far_from_0_are_no_matter(Form form) => Check(form, [2, 1, 3], promptScale: 9, ofRows: true, ofQueries: true, rowScale: 9);
+    public void Scores_far_from_0_are_no_matter(Form form) =>
+        Check(form, [2, 1, 3], promptScale: 9, ofRows: true, ofQueries: true, rowScale: 9);
 
     [SkippableTheory]
     [MemberData(nameof(Cases))]
-    public void Output_and_gradients_are_those_of_the_definition(Form form, int[] lengths, double promptScale, bool ofRows, bool ofQueries) => Check(form, lengths, promptScale, ofRows, ofQueries);
+    public void Output_and_gradients_are_those_of_the_definition(
+        Form form,
+        int[] lengths,
+        double promptScale,
+        bool ofRows,
+        bool ofQueries
+    ) => Check(form, lengths, promptScale, ofRows, ofQueries);
 
     private static void Check(Form form, int[] lengths, double promptScale, bool ofRows, bool ofQueries, double rowScale = 1)
     {
         LibTorch.EnsureLoaded();
-        if (form is Form.ByHead or Form.ByHeadForSome) SgemmTests.Require();
+        if (form is Form.ByHead or Form.ByHeadForSome)
+            SgemmTests.Require();
         using var scope = NewDisposeScope();
         using Generator generator = Seeds.Generator(3, "kernel");
         bool separateQueries = form is Form.AlongPathsOfSome or Form.ByHeadForSome;
@@ -64,7 +75,8 @@ public class AttentionKernelTests
         using PromptGroups? groups = lengths.Length == 0 ? null : new PromptGroups(lengths, CPU);
         Parameter Input(bool needed, double scale, params long[] shape) => new(randn(shape, generator: generator) * scale, needed);
         Parameter projected = Input(ofRows, rowScale, count, (separateQueries ? 2 : 3) * Width);
-        Parameter? queries = separateQueries ? Input(ofQueries, 1, seen.Length, Width) : null, prompts = groups is null ? null : Input(true, promptScale, groups.Rows, 2 * Width);
+        Parameter? queries = separateQueries ? Input(ofQueries, 1, seen.Length, Width) : null,
+            prompts = groups is null ? null : Input(true, promptScale, groups.Rows, 2 * Width);
         Parameter? weights = groups is null ? null : new Parameter(rand([1 + lengths.Length], generator: generator));
         Parameter[] parameters = [.. new[] { projected, queries, prompts, weights }.OfType<Parameter>()];
         Tensor toOutput = randn([Width, seen.Length], generator: generator);
@@ -80,12 +92,23 @@ public class AttentionKernelTests
         Tensor[] gradients = actual.requires_grad ? Gradients(actual, parameters) : [];
         backward.ThrowFailure();
 
-        Tensor[] exact = [.. parameters.Select(parameter => parameter.detach().to(ScalarType.Float64).requires_grad_(parameter.requires_grad))];
-        Tensor expected = Definition(seen, exact[0], queries is null ? null : exact[1], groups is null ? null : exact[^2], groups is null ? null : exact[^1], lengths);
+        Tensor[] exact =
+        [
+            .. parameters.Select(parameter => parameter.detach().to(ScalarType.Float64).requires_grad_(parameter.requires_grad)),
+        ];
+        Tensor expected = Definition(
+            seen,
+            exact[0],
+            queries is null ? null : exact[1],
+            groups is null ? null : exact[^2],
+            groups is null ? null : exact[^1],
+            lengths
+        );
         Close.Relative(expected.detach().to(ScalarType.Float32), actual.detach(), 1e-4, "output");
         Tensor[] expectedGradients = Gradients(expected, exact);
         Assert.Equal(expectedGradients.Length, gradients.Length);
-        for (int i = 0; i < gradients.Length; i++) Close.Relative(expectedGradients[i].to(ScalarType.Float32), gradients[i], 1e-3, $"gradient {i}");
+        for (int i = 0; i < gradients.Length; i++)
+            Close.Relative(expectedGradients[i].to(ScalarType.Float32), gradients[i], 1e-3, $"gradient {i}");
     }
 
     /// <summary>So that a step is refused, as with libtorch's operations.</summary>
@@ -102,8 +125,10 @@ public class AttentionKernelTests
         using var groups = new PromptGroups([2, 1], CPU);
         using var backward = new BackwardTensors();
         using var noGrad = no_grad();
-        bool[] Finite(Tensor rows, Tensor prompts) => [.. MixedAttention.Attend(rows, null, prompts, ones(3) / 3, groups, layout, backward).isfinite().all(1).data<bool>()];
-        Tensor rows = randn([Before.Length, 3 * Width], generator: generator), prompts = randn([3, 2 * Width], generator: generator);
+        bool[] Finite(Tensor rows, Tensor prompts) =>
+            [.. MixedAttention.Attend(rows, null, prompts, ones(3) / 3, groups, layout, backward).isfinite().all(1).data<bool>()];
+        Tensor rows = randn([Before.Length, 3 * Width], generator: generator),
+            prompts = randn([3, 2 * Width], generator: generator);
         Assert.DoesNotContain(false, Finite(rows, prompts));
         // Its query, key and value: the row itself and those behind it.
         Tensor spoilt = rows.clone();
@@ -127,9 +152,13 @@ public class AttentionKernelTests
         using var groups = new PromptGroups([2, 1], CPU);
         using var backward = new BackwardTensors();
         using var noGrad = no_grad();
-        Tensor rows = randn([count, 3 * Width], generator: generator), prompts = randn([3, 2 * Width], generator: generator);
+        Tensor rows = randn([count, 3 * Width], generator: generator),
+            prompts = randn([3, 2 * Width], generator: generator);
         rows[8].fill_(value);
-        bool[] finite = [.. MixedAttention.Attend(rows, null, prompts, ones(3) / 3, groups, layout, backward).isfinite().all(1).data<bool>()];
+        bool[] finite =
+        [
+            .. MixedAttention.Attend(rows, null, prompts, ones(3) / 3, groups, layout, backward).isfinite().all(1).data<bool>(),
+        ];
         Assert.Equal(seen.Select(keys => !keys.Contains(8)), finite);
     }
 
@@ -138,12 +167,21 @@ public class AttentionKernelTests
     {
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
-        using AttentionLayout layout = LayoutOf(new RowPaths(Before)), last = LayoutOf(new RowPaths(Before, [4, 6]));
+        using AttentionLayout layout = LayoutOf(new RowPaths(Before)),
+            last = LayoutOf(new RowPaths(Before, [4, 6]));
         using var groups = new PromptGroups([2, 1], CPU);
         using var backward = new BackwardTensors();
-        Tensor rows = zeros(7, 3 * Width), keys = zeros(7, 2 * Width), prompts = zeros(3, 2 * Width), weights = ones(3);
-        void Refused(string expected, AttentionLayout layout, Tensor rows, Tensor? queries, Tensor prompts, Tensor weights)
-            => Assert.Contains(expected, Assert.Throws<ArgumentException>(() => MixedAttention.Attend(rows, queries, prompts, weights, groups, layout, backward)).Message);
+        Tensor rows = zeros(7, 3 * Width),
+            keys = zeros(7, 2 * Width),
+            prompts = zeros(3, 2 * Width),
+            weights = ones(3);
+        void Refused(string expected, AttentionLayout layout, Tensor rows, Tensor? queries, Tensor prompts, Tensor weights) =>
+            Assert.Contains(
+                expected,
+                Assert
+                    .Throws<ArgumentException>(() => MixedAttention.Attend(rows, queries, prompts, weights, groups, layout, backward))
+                    .Message
+            );
         if (Sgemm.IsAvailable)
         {
             // By libtorch's operations they would be refused in other words, or not at all.
@@ -170,12 +208,14 @@ public class AttentionKernelTests
     public void An_input_changed_before_the_backward_pass_is_told(bool alongPaths, bool byHead)
     {
         LibTorch.EnsureLoaded();
-        if (byHead) SgemmTests.Require();
+        if (byHead)
+            SgemmTests.Require();
         using var scope = NewDisposeScope();
         using var layout = new AttentionLayout(Heads, 1, 7, 7) { Paths = alongPaths ? new RowPaths(Before) : null, ByHead = byHead };
         using var groups = new PromptGroups([2], CPU);
         using var backward = new BackwardTensors();
-        Tensor prompts = ones(2, 2 * Width).requires_grad_(), weights = ones(2);
+        Tensor prompts = ones(2, 2 * Width).requires_grad_(),
+            weights = ones(2);
         Tensor output = MixedAttention.Attend(ones(7, 3 * Width), null, prompts, weights, groups, layout, backward);
         weights.add_(1);
         output.sum().backward();
@@ -191,11 +231,25 @@ public class AttentionKernelTests
         if (form is Form.AlongPaths or Form.AlongPathsOfSome)
         {
             RowPaths paths = form == Form.AlongPathsOfSome ? new RowPaths(Before, [4, 5, 6, 0]) : new RowPaths(Before);
-            return (LayoutOf(paths), [.. Enumerable.Range(0, paths.Count).Select(query => paths.Keys[paths.Starts[query]..paths.Starts[query + 1]].Select(key => (long)key).ToArray())], Before.Length);
+            return (
+                LayoutOf(paths),
+                [
+                    .. Enumerable
+                        .Range(0, paths.Count)
+                        .Select(query => paths.Keys[paths.Starts[query]..paths.Starts[query + 1]].Select(key => (long)key).ToArray()),
+                ],
+                Before.Length
+            );
         }
-        const int Sequences = 3, Keys = 6;
+        const int Sequences = 3,
+            Keys = 6;
         int queries = form == Form.ByHeadForSome ? 2 : Keys;
-        long[][] seen = [.. Enumerable.Range(0, Sequences * queries).Select(query => Enumerable.Range(query / queries * Keys, Keys).Select(key => (long)key).ToArray())];
+        long[][] seen =
+        [
+            .. Enumerable
+                .Range(0, Sequences * queries)
+                .Select(query => Enumerable.Range(query / queries * Keys, Keys).Select(key => (long)key).ToArray()),
+        ];
         return (new AttentionLayout(Heads, Sequences, queries, Keys) { ByHead = true }, seen, Sequences * Keys);
     }
 
@@ -212,7 +266,9 @@ public class AttentionKernelTests
             for (int head = 0; head < Heads; head++)
             {
                 Tensor Of(Tensor all, int part = 0) => all.narrow(1, part * Width + head * HeadWidth, HeadWidth);
-                Tensor q = Of(asked)[query], k = Of(parts[^2]).index_select(0, at), v = Of(parts[^1]).index_select(0, at);
+                Tensor q = Of(asked)[query],
+                    k = Of(parts[^2]).index_select(0, at),
+                    v = Of(parts[^1]).index_select(0, at);
                 Tensor Attended(Tensor keys, Tensor values) => keys.mv(q).softmax(0).unsqueeze(0).matmul(values).squeeze(0);
                 Tensor sum = Attended(k, v) * (weights?[0] ?? tensor(1.0));
                 for (int c = 0, first = 0; c < lengths.Length; first += lengths[c++])

@@ -14,7 +14,9 @@ public class BackwardFailureTests
         using var scope = NewDisposeScope();
         using var parameter = new Parameter(ones(3));
         using optim.Optimizer optimizer = optim.SGD([parameter], 0.1);
-        var thrown = Assert.Throws<InvalidTimeZoneException>(() => OptimizerStep.Take(optimizer, backward => Failing.apply(parameter, backward).sum(), RunStage.Training, 0, 0));
+        var thrown = Assert.Throws<InvalidTimeZoneException>(() =>
+            OptimizerStep.Take(optimizer, backward => Failing.apply(parameter, backward).sum(), RunStage.Training, 0, 0)
+        );
         Assert.Equal("on purpose", thrown.Message);
         Assert.Equal([1, 1, 1], parameter.data<float>().ToArray());
     }
@@ -29,7 +31,7 @@ public class BackwardFailureTests
             return ((Tensor)arguments[0]) * 2;
         }
 
-        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor outputGradient)
-            => ((BackwardTensors)ctx.get_data("owner")).Guard(2, () => throw new InvalidTimeZoneException("on purpose"));
+        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor outputGradient) =>
+            ((BackwardTensors)ctx.get_data("owner")).Guard(2, () => throw new InvalidTimeZoneException("on purpose"));
     }
 }

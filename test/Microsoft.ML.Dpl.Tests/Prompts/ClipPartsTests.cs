@@ -30,9 +30,12 @@ public class ClipPartsTests
         LibTorch.EnsureLoaded();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
         using ClipParts? parts = ClipParts.Create(clip.Vision, clip.Text, clip.RandomTexts(4, 3, 2, seed: 1), batch);
-        int threads = get_num_threads(), workers = Math.Min(threads, batch);
+        int threads = get_num_threads(),
+            workers = Math.Min(threads, batch);
         // One with many threads would only be in the way.
-        if (NativeThreads.CanLimit && (workers > 1 || threads <= 2)) Assert.Equal(workers, parts!.Team.Count);
-        else Assert.Null(parts);
+        if (NativeThreads.CanLimit && (workers > 1 || threads <= 2))
+            Assert.Equal(workers, parts!.Team.Count);
+        else
+            Assert.Null(parts);
     }
 }

@@ -28,8 +28,17 @@ internal sealed class GoldenCase : IDisposable
     /// <exception cref="InvalidDataException">There is none.</exception>
     public static TheoryData<string> Names()
     {
-        string[] folders = [.. Directory.EnumerateDirectories(GoldenFolder.Cases).Where(d => File.Exists(Path.Combine(d, "supernet.safetensors"))).Order(StringComparer.Ordinal)];
-        if (folders.Length == 0) throw new InvalidDataException($"'{GoldenFolder.Cases}' ({GoldenFolder.Variable}) holds no case: no folder in it has supernet.safetensors.");
+        string[] folders =
+        [
+            .. Directory
+                .EnumerateDirectories(GoldenFolder.Cases)
+                .Where(d => File.Exists(Path.Combine(d, "supernet.safetensors")))
+                .Order(StringComparer.Ordinal),
+        ];
+        if (folders.Length == 0)
+            throw new InvalidDataException(
+                $"'{GoldenFolder.Cases}' ({GoldenFolder.Variable}) holds no case: no folder in it has supernet.safetensors."
+            );
         return new TheoryData<string>(folders.Select(folder => Path.GetFileName(folder)));
     }
 
@@ -43,21 +52,26 @@ internal sealed class GoldenCase : IDisposable
 
     public bool Has(string file, string tensor) => File_(file).Entries.ContainsKey(tensor);
 
-    public int[] Numbers(string file, string metadata) => System.Text.Json.JsonSerializer.Deserialize<int[]>(File_(file).Metadata[metadata])!;
+    public int[] Numbers(string file, string metadata) =>
+        System.Text.Json.JsonSerializer.Deserialize<int[]>(File_(file).Metadata[metadata])!;
 
     public int Number(string file, string metadata) => int.Parse(File_(file).Metadata[metadata]);
 
     public ClassTexts Texts(string file) => new(Ids(this[file, "input.tokens"]), Text);
 
     /// <summary>The candidates' prompts of a layer, packed as the library holds them.</summary>
-    public Tensor Packed(string file, string prefix, string branch, int layer, int candidates)
-        => cat([.. Enumerable.Range(1, candidates - 1).Select(k => this[file, $"{prefix}prompts.{branch}.{layer}.{k}"])], 0);
+    public Tensor Packed(string file, string prefix, string branch, int layer, int candidates) =>
+        cat([.. Enumerable.Range(1, candidates - 1).Select(k => this[file, $"{prefix}prompts.{branch}.{layer}.{k}"])], 0);
 
     public SupernetBranch Branch(string file, string prefix, string branch)
     {
         int[] candidates = Numbers(file, "candidates");
         using Tensor alphas = this[file, $"{prefix}alphas.{branch}"];
-        return new SupernetBranch(candidates, alphas, [.. Enumerable.Range(0, (int)alphas.shape[0]).Select(l => Packed(file, prefix, branch, l, candidates.Length))]);
+        return new SupernetBranch(
+            candidates,
+            alphas,
+            [.. Enumerable.Range(0, (int)alphas.shape[0]).Select(l => Packed(file, prefix, branch, l, candidates.Length))]
+        );
     }
 
     public FixedBranch Fixed(string file, string branch)
@@ -71,12 +85,14 @@ internal sealed class GoldenCase : IDisposable
         Vision.Dispose();
         Text.Dispose();
         _clip.Dispose();
-        foreach (SafetensorsFile file in _files.Values) file.Dispose();
+        foreach (SafetensorsFile file in _files.Values)
+            file.Dispose();
     }
 
-    private static int[][] Ids(Tensor tokens)
-        => [.. tokens.data<long>().ToArray().Select(id => (int)id).Chunk((int)tokens.shape[1])];
+    private static int[][] Ids(Tensor tokens) => [.. tokens.data<long>().ToArray().Select(id => (int)id).Chunk((int)tokens.shape[1])];
 
-    private SafetensorsFile File_(string name)
-        => _files.TryGetValue(name, out SafetensorsFile? open) ? open : _files[name] = SafetensorsFile.Open(Path.Combine(Folder, name + ".safetensors"));
+    private SafetensorsFile File_(string name) =>
+        _files.TryGetValue(name, out SafetensorsFile? open)
+            ? open
+            : _files[name] = SafetensorsFile.Open(Path.Combine(Folder, name + ".safetensors"));
 }

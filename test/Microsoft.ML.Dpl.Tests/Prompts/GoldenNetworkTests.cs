@@ -36,7 +36,8 @@ public class GoldenNetworkTests
     {
         using var golden = new GoldenCase(caseName);
         using var scope = NewDisposeScope();
-        using FixedBranch image = golden.Fixed("subnet", "image"), text = golden.Fixed("subnet", "text");
+        using FixedBranch image = golden.Fixed("subnet", "image"),
+            text = golden.Fixed("subnet", "text");
         image.RequireGradients(true);
         text.RequireGradients(true);
         CheckForwardAndBackward(golden, "subnet", image, text);
@@ -64,8 +65,18 @@ public class GoldenNetworkTests
         var textTower = new TextTower(golden.Text);
         using ClassTexts texts = golden.Texts(file);
         Tensor images = golden[file, "input.images"];
-        Close.Relative(golden[file, "output.image_features"], imageTower.Forward(images, image.Layers(), backward).detach(), 1e-4, "image features");
-        Close.Relative(golden[file, "output.text_features"], textTower.Forward(texts, text.Layers(), backward).detach(), 1e-4, "text features");
+        Close.Relative(
+            golden[file, "output.image_features"],
+            imageTower.Forward(images, image.Layers(), backward).detach(),
+            1e-4,
+            "image features"
+        );
+        Close.Relative(
+            golden[file, "output.text_features"],
+            textTower.Forward(texts, text.Layers(), backward).detach(),
+            1e-4,
+            "text features"
+        );
 
         Tensor logits = new PromptedClip(imageTower, textTower, texts).Logits(images, image, text, backward);
         Close.Relative(golden[file, "output.logits"], logits.detach(), 1e-4, "logits");

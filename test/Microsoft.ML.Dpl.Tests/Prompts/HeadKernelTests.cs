@@ -7,7 +7,9 @@ namespace Microsoft.ML.Dpl.Tests.Prompts;
 /// <summary>What the kernel makes of the memory that it is given. Its numbers are checked in <see cref="AttentionKernelTests"/>.</summary>
 public class HeadKernelTests
 {
-    private const int Heads = 3, HeadWidth = 5, Width = Heads * HeadWidth;
+    private const int Heads = 3,
+        HeadWidth = 5,
+        Width = Heads * HeadWidth;
 
     /// <summary>Whatever lies in memory that the kernel is given to write to.</summary>
     [SkippableTheory]
@@ -16,8 +18,11 @@ public class HeadKernelTests
     public unsafe void By_head_all_is_written_before_it_is_read(bool separateQueries)
     {
         SgemmTests.Require();
-        const int Sequences = 2, Keys = 21;
-        int queries = separateQueries ? 1 : Keys, parts = separateQueries ? 2 : 3, all = Sequences * queries;
+        const int Sequences = 2,
+            Keys = 21;
+        int queries = separateQueries ? 1 : Keys,
+            parts = separateQueries ? 2 : 3,
+            all = Sequences * queries;
         int[] lengths = [2, 1];
         var kernel = new HeadKernel(Sequences, queries, Keys, Heads, HeadWidth, lengths);
         float[] Numbers(int count, int seed)
@@ -29,11 +34,21 @@ public class HeadKernelTests
         {
             AlignedFloats Given(int count, int seed) => new(Numbers(count, seed));
             AlignedFloats Written(long count) => new(Enumerable.Repeat(before, (int)count).ToArray());
-            using AlignedFloats rows = Given(Sequences * Keys * parts * Width, 1), asked = Given(all * Width, 2), prompts = Given(3 * 2 * Width, 3);
-            using AlignedFloats weights = Given(3, 4), gradient = Given(all * Width, 5);
-            using AlignedFloats shares = Written(all * Heads * 3), attention = Written(kernel.AttentionSize), totals = Written(kernel.TotalsSize);
-            using AlignedFloats kept = Written(all * Heads * 2), keptInAll = Written(all * Heads), tokensOnly = Written(all * Width), output = Written(all * Width);
-            using AlignedFloats scratch = Written(Math.Max(kernel.ForwardScratch, kernel.BackwardScratch)), toRows = Written(rows.Length), toAsked = Written(asked.Length);
+            using AlignedFloats rows = Given(Sequences * Keys * parts * Width, 1),
+                asked = Given(all * Width, 2),
+                prompts = Given(3 * 2 * Width, 3);
+            using AlignedFloats weights = Given(3, 4),
+                gradient = Given(all * Width, 5);
+            using AlignedFloats shares = Written(all * Heads * 3),
+                attention = Written(kernel.AttentionSize),
+                totals = Written(kernel.TotalsSize);
+            using AlignedFloats kept = Written(all * Heads * 2),
+                keptInAll = Written(all * Heads),
+                tokensOnly = Written(all * Width),
+                output = Written(all * Width);
+            using AlignedFloats scratch = Written(Math.Max(kernel.ForwardScratch, kernel.BackwardScratch)),
+                toRows = Written(rows.Length),
+                toAsked = Written(asked.Length);
             using var toPrompts = new AlignedFloats(new float[prompts.Length]);
             double[] toWeights = new double[3];
             fixed (double* weightGradient = toWeights)
@@ -59,23 +74,35 @@ public class HeadKernelTests
                 };
                 kernel.Forward(pass);
                 scratch.Span.Fill(before);
-                kernel.Backward(pass, new BackwardPass
-                {
-                    OutputGradient = gradient.Start,
-                    QueryGradients = separateQueries ? toAsked.Start : toRows.Start,
-                    QueryGradientStride = separateQueries ? Width : parts * Width,
-                    KeyGradients = toRows.Start + (parts - 2) * Width,
-                    ValueGradients = toRows.Start + (parts - 1) * Width,
-                    KeyGradientStride = parts * Width,
-                    PromptKeyGradients = toPrompts.Start,
-                    PromptValueGradients = toPrompts.Start + Width,
-                    WeightGradients = weightGradient,
-                });
+                kernel.Backward(
+                    pass,
+                    new BackwardPass
+                    {
+                        OutputGradient = gradient.Start,
+                        QueryGradients = separateQueries ? toAsked.Start : toRows.Start,
+                        QueryGradientStride = separateQueries ? Width : parts * Width,
+                        KeyGradients = toRows.Start + (parts - 2) * Width,
+                        ValueGradients = toRows.Start + (parts - 1) * Width,
+                        KeyGradientStride = parts * Width,
+                        PromptKeyGradients = toPrompts.Start,
+                        PromptValueGradients = toPrompts.Start + Width,
+                        WeightGradients = weightGradient,
+                    }
+                );
             }
-            return [output.Span.ToArray(), toRows.Span.ToArray(), separateQueries ? toAsked.Span.ToArray() : [], toPrompts.Span.ToArray(), [.. toWeights.Select(value => (float)value)]];
+            return
+            [
+                output.Span.ToArray(),
+                toRows.Span.ToArray(),
+                separateQueries ? toAsked.Span.ToArray() : [],
+                toPrompts.Span.ToArray(),
+                [.. toWeights.Select(value => (float)value)],
+            ];
         }
-        float[][] expected = Run(0), actual = Run(float.NaN);
+        float[][] expected = Run(0),
+            actual = Run(float.NaN);
         Assert.DoesNotContain(expected.SelectMany(values => values), value => !float.IsFinite(value));
-        for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i]);
+        for (int i = 0; i < expected.Length; i++)
+            Assert.Equal(expected[i], actual[i]);
     }
 }

@@ -12,21 +12,22 @@ namespace Microsoft.ML.Dpl.Tests.Prompts;
 /// <summary>The fast form against the naive one on CLIPs of many shapes: logits, and gradients of every prompt and alpha.</summary>
 public class NaiveEquivalenceTests
 {
-    public static TheoryData<string, int[], int, int, int, int> Cases() => new()
-    {
-        // name, candidates, classes, shared beginning, longest ending, batch
-        { "base", new[] { 0, 2, 4, 6 }, 7, 5, 6, 3 },
-        { "dense", new[] { 0, 1, 2, 3, 4, 5, 6 }, 3, 5, 3, 2 },
-        { "single", new[] { 0, 3 }, 2, 1, 9, 1 },
-        { "long-beginning", new[] { 0, 1, 8 }, 5, 15, 1, 4 },
-        { "one-class", new[] { 0, 2 }, 1, 4, 3, 2 },
-        { "no-shared-start", new[] { 0, 2, 5 }, 4, 0, 5, 2 },
-        { "gelu", new[] { 0, 2, 5 }, 6, 3, 5, 2 },
-        { "one-layer", new[] { 0, 2, 5 }, 6, 3, 5, 2 },
-        { "uneven-patches", new[] { 0, 4 }, 6, 3, 5, 2 },
-        { "alike-endings", new[] { 0, 2, 5 }, 9, 3, 5, 2 },
-        { "alike-endings-no-shared-start", new[] { 0, 2, 5 }, 6, 0, 5, 2 },
-    };
+    public static TheoryData<string, int[], int, int, int, int> Cases() =>
+        new()
+        {
+            // name, candidates, classes, shared beginning, longest ending, batch
+            { "base", new[] { 0, 2, 4, 6 }, 7, 5, 6, 3 },
+            { "dense", new[] { 0, 1, 2, 3, 4, 5, 6 }, 3, 5, 3, 2 },
+            { "single", new[] { 0, 3 }, 2, 1, 9, 1 },
+            { "long-beginning", new[] { 0, 1, 8 }, 5, 15, 1, 4 },
+            { "one-class", new[] { 0, 2 }, 1, 4, 3, 2 },
+            { "no-shared-start", new[] { 0, 2, 5 }, 4, 0, 5, 2 },
+            { "gelu", new[] { 0, 2, 5 }, 6, 3, 5, 2 },
+            { "one-layer", new[] { 0, 2, 5 }, 6, 3, 5, 2 },
+            { "uneven-patches", new[] { 0, 4 }, 6, 3, 5, 2 },
+            { "alike-endings", new[] { 0, 2, 5 }, 9, 3, 5, 2 },
+            { "alike-endings-no-shared-start", new[] { 0, 2, 5 }, 6, 0, 5, 2 },
+        };
 
     [Theory]
     [MemberData(nameof(Cases))]
@@ -38,7 +39,8 @@ public class NaiveEquivalenceTests
         ClipConfig config = clip.Config;
         using var supernet = new Supernet(Branch(candidates, config.Vision, generator), Branch(candidates, config.Text, generator));
         int[][] texts = Texts(clip, name, classes, shared, longest);
-        Tensor images = randn([batch, 3, config.ImageSize, config.ImageSize], generator: generator), labels = tensor(Enumerable.Range(0, batch).Select(i => (long)(i % classes)).ToArray());
+        Tensor images = randn([batch, 3, config.ImageSize, config.ImageSize], generator: generator),
+            labels = tensor(Enumerable.Range(0, batch).Select(i => (long)(i % classes)).ToArray());
         supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
 
         using var naive = new NaiveClip(clip, config);
@@ -52,12 +54,19 @@ public class NaiveEquivalenceTests
         {
             using ClipParts? parts = workers == 0 ? null : new ClipParts(clip.Vision, clip.Text, texts, workers, threadsEach: 1);
             using var backward = new BackwardTensors();
-            Tensor actual = new PromptedClip(tower, new TextTower(clip.Text), classTexts, parts).Logits(images, supernet.Image, supernet.Text, backward);
+            Tensor actual = new PromptedClip(tower, new TextTower(clip.Text), classTexts, parts).Logits(
+                images,
+                supernet.Image,
+                supernet.Text,
+                backward
+            );
             Close.Relative(expected.detach(), actual.detach(), 1e-4, $"logits, {workers} workers");
             Tensor[] actualGradients = Gradients(actual, labels, supernet);
             // One class: the loss is constant and all gradients are rounding noise.
-            if (classes == 1) continue;
-            for (int i = 0; i < expectedGradients.Length; i++) Close.Relative(expectedGradients[i], actualGradients[i], 1e-4, $"gradient {i}, {workers} workers");
+            if (classes == 1)
+                continue;
+            for (int i = 0; i < expectedGradients.Length; i++)
+                Close.Relative(expectedGradients[i], actualGradients[i], 1e-4, $"gradient {i}, {workers} workers");
         }
     }
 
@@ -72,33 +81,44 @@ public class NaiveEquivalenceTests
         using var fixedText = FixedBranch.Create([0, 3], clip.Config.Text.Width, PromptDistribution.Normal(1), generator, CPU);
         using var supernet = new Supernet(Branch([0, 2, 5], clip.Config.Vision, generator), Branch([0, 2, 5], clip.Config.Text, generator));
         int[][] texts = clip.RandomTexts(6, 4, 5, seed: 1);
-        Tensor images = randn([3, 3, 20, 20], generator: generator), labels = tensor(new long[] { 0, 3, 5 });
+        Tensor images = randn([3, 3, 20, 20], generator: generator),
+            labels = tensor(new long[] { 0, 3, 5 });
         using var tower = new ImageTower(clip.Vision);
         using var classTexts = new ClassTexts(texts, clip.Text);
         using var parts = new ClipParts(clip.Vision, clip.Text, texts, workers: 2, threadsEach: 1);
-        PromptedClip alone = new(tower, new TextTower(clip.Text), classTexts), shared = new(tower, new TextTower(clip.Text), classTexts, parts);
+        PromptedClip alone = new(tower, new TextTower(clip.Text), classTexts),
+            shared = new(tower, new TextTower(clip.Text), classTexts, parts);
         Tensor?[] Step(PromptedClip model, IPromptedBranch image, IPromptedBranch text)
         {
             using var backward = new BackwardTensors();
             Parameter[] parameters = [.. image.Parameters, .. text.Parameters];
-            foreach (Parameter parameter in parameters) parameter.grad = null;
+            foreach (Parameter parameter in parameters)
+                parameter.grad = null;
             F.cross_entropy(model.Logits(images, image, text, backward), labels).backward();
             return [.. parameters.Select(p => p.grad?.clone())];
         }
         void Check(IPromptedBranch image, IPromptedBranch text)
         {
-            Tensor?[] expected = Step(alone, image, text), actual = Step(shared, image, text), again = Step(shared, image, text);
+            Tensor?[] expected = Step(alone, image, text),
+                actual = Step(shared, image, text),
+                again = Step(shared, image, text);
             Assert.Contains(expected, g => g is not null);
             for (int i = 0; i < expected.Length; i++)
             {
                 Assert.Equal(expected[i] is null, actual[i] is null);
-                if (expected[i] is null) continue;
+                if (expected[i] is null)
+                    continue;
                 Close.Relative(expected[i]!, actual[i]!, 1e-4, $"gradient {i}");
                 Assert.True(actual[i]!.equal(again[i]!).all().item<bool>(), $"gradient {i} has other bits the second time");
             }
         }
-        using (Tensor expected = alone.ClassFeatures(fixedText), actual = shared.ClassFeatures(fixedText)) Close.Relative(expected, actual, 1e-4, "class features");
-        using (var folded = new FoldedImageTower(clip.Vision, fixedImage.Rows)) Close.Relative(alone.ImageFeatures(folded, images), shared.ImageFeatures(folded, images), 1e-4, "image features");
+        using (
+            Tensor expected = alone.ClassFeatures(fixedText),
+                actual = shared.ClassFeatures(fixedText)
+        )
+            Close.Relative(expected, actual, 1e-4, "class features");
+        using (var folded = new FoldedImageTower(clip.Vision, fixedImage.Rows))
+            Close.Relative(alone.ImageFeatures(folded, images), shared.ImageFeatures(folded, images), 1e-4, "image features");
         fixedImage.RequireGradients(true);
         Check(fixedImage, fixedText);
         fixedText.RequireGradients(true);
@@ -145,8 +165,10 @@ public class NaiveEquivalenceTests
             {
                 using var backward = new BackwardTensors();
                 Tensor features = tower.Forward(classes, prompts.Layers(), backward);
-                if (!features.requires_grad) return (features, []);
-                foreach (Parameter parameter in prompts.Parameters) parameter.grad = null;
+                if (!features.requires_grad)
+                    return (features, []);
+                foreach (Parameter parameter in prompts.Parameters)
+                    parameter.grad = null;
                 features.square().sum().backward();
                 return (features.detach(), [.. prompts.Parameters.Select(p => p.grad?.clone())]);
             }
@@ -155,7 +177,8 @@ public class NaiveEquivalenceTests
             string which = string.Join(' ', lengths);
             Assert.True(expected.equal(actual).all().item<bool>(), which);
             Assert.Equal(lengths.Count(length => length > 0), gradients.Length);
-            for (int i = 0; i < gradients.Length; i++) Assert.True(expectedGradients[i]!.equal(gradients[i]!).all().item<bool>(), $"gradient {i} of {which}");
+            for (int i = 0; i < gradients.Length; i++)
+                Assert.True(expectedGradients[i]!.equal(gradients[i]!).all().item<bool>(), $"gradient {i} of {which}");
         }
     }
 
@@ -178,7 +201,12 @@ public class NaiveEquivalenceTests
         var model = new PromptedClip(tower, new TextTower(clip.Text), classTexts);
         Close.Relative(expected, model.Logits(images, image, text, backward), 1e-4, "logits");
         using var folded = new FoldedImageTower(clip.Vision, image.Rows);
-        Close.Relative(expected, PromptedClip.Logits(folded.Forward(images), model.ClassFeatures(text), clip.Text.LogitScale), 1e-4, "folded logits");
+        Close.Relative(
+            expected,
+            PromptedClip.Logits(folded.Forward(images), model.ClassFeatures(text), clip.Text.LogitScale),
+            1e-4,
+            "folded logits"
+        );
     }
 
     /// <summary>Scores far apart: nothing may under- or overflow into NaN, and the fast form still agrees.</summary>
@@ -191,7 +219,11 @@ public class NaiveEquivalenceTests
         using var clip = new RandomClip(RandomClip.Shape(), seed: 3);
         using Generator generator = Seeds.Generator(4, "extreme");
         Tensor alphas = randn(3, 3, generator: generator) * (50 * alphaScale);
-        using var image = new SupernetBranch([0, 2, 5], alphas, [.. Enumerable.Range(0, 3).Select(_ => randn(7, 24, generator: generator) * 100)]);
+        using var image = new SupernetBranch(
+            [0, 2, 5],
+            alphas,
+            [.. Enumerable.Range(0, 3).Select(_ => randn(7, 24, generator: generator) * 100)]
+        );
         image.RequireGradients(ofAlphas: true, ofPrompts: true);
         Tensor images = randn([2, 3, 20, 20], generator: generator);
         using var tower = new ImageTower(clip.Vision);
@@ -213,7 +245,8 @@ public class NaiveEquivalenceTests
         using var tower = new ImageTower(clip.Vision);
         Tensor images = randn([2, 3, 20, 20], generator: generator);
         branch.RequireGradients(ofAlphas: true, ofPrompts: false);
-        using (var backward = new BackwardTensors()) tower.Forward(images, branch.Layers(), backward).sum().backward();
+        using (var backward = new BackwardTensors())
+            tower.Forward(images, branch.Layers(), backward).sum().backward();
         Assert.NotNull(branch.Alphas.grad);
         Assert.All(branch.Rows, rows => Assert.Null(rows.grad));
     }
@@ -227,48 +260,81 @@ public class NaiveEquivalenceTests
         using Generator generator = Seeds.Generator(6, "chunks");
         using var supernet = new Supernet(Branch([0, 2, 5], clip.Config.Vision, generator), Branch([0, 2, 5], clip.Config.Text, generator));
         int[][] texts = clip.RandomTexts(7, 4, 5, seed: 8);
-        Tensor images = randn([3, 3, 20, 20], generator: generator), labels = tensor(new long[] { 0, 3, 6 });
+        Tensor images = randn([3, 3, 20, 20], generator: generator),
+            labels = tensor(new long[] { 0, 3, 6 });
         supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
-        NaiveLayer[] image = NaiveLayer.From(supernet.Image), text = NaiveLayer.From(supernet.Text);
+        NaiveLayer[] image = NaiveLayer.From(supernet.Image),
+            text = NaiveLayer.From(supernet.Text);
         using var naive = new NaiveClip(clip, clip.Config);
         Tensor[] expected = Gradients(naive.Logits(images, texts, image, text), labels, supernet);
 
-        naive.BackwardInChunks(naive.TextFeaturesInChunks(texts, text, 3), features => F.cross_entropy(naive.Logits(naive.ImageFeatures(images, image), features), labels), texts, text, chunk: 3);
+        naive.BackwardInChunks(
+            naive.TextFeaturesInChunks(texts, text, 3),
+            features => F.cross_entropy(naive.Logits(naive.ImageFeatures(images, image), features), labels),
+            texts,
+            text,
+            chunk: 3
+        );
 
         Tensor[] actual = [.. supernet.Alphas.Concat(supernet.Prompts).Select(p => p.grad!)];
-        for (int i = 0; i < expected.Length; i++) Close.Relative(expected[i], actual[i], 1e-5, $"gradient {i}");
+        for (int i = 0; i < expected.Length; i++)
+            Close.Relative(expected[i], actual[i], 1e-5, $"gradient {i}");
     }
 
-    private static ClipConfig ShapeOf(string name) => name switch
-    {
-        "gelu" => RandomClip.Shape(activation: ClipActivation.Gelu),
-        "one-layer" => RandomClip.Shape(visionLayers: 1, textLayers: 1, visionHeads: 1),
-        "uneven-patches" => RandomClip.Shape(imageSize: 23, patch: 7),
-        _ => RandomClip.Shape(),
-    };
+    private static ClipConfig ShapeOf(string name) =>
+        name switch
+        {
+            "gelu" => RandomClip.Shape(activation: ClipActivation.Gelu),
+            "one-layer" => RandomClip.Shape(visionLayers: 1, textLayers: 1, visionHeads: 1),
+            "uneven-patches" => RandomClip.Shape(imageSize: 23, patch: 7),
+            _ => RandomClip.Shape(),
+        };
 
     private static int[][] Texts(RandomClip clip, string name, int classes, int shared, int longest)
     {
         int[][] texts = clip.RandomTexts(classes, shared, longest, seed: 8);
-        if (name == "no-shared-start") for (int c = 0; c < classes; c++) texts[c][0] = 40 + c;
-        if (!name.StartsWith("alike-endings", StringComparison.Ordinal)) return texts;
+        if (name == "no-shared-start")
+            for (int c = 0; c < classes; c++)
+                texts[c][0] = 40 + c;
+        if (!name.StartsWith("alike-endings", StringComparison.Ordinal))
+            return texts;
         // One inside another, one the same twice, one of its own.
-        int[][] endings = [[7, 3, 9], [7, 3], [7, 5, 9], [7], [7, 3, 9, 2], [7, 3, 9], [8, 3, 9], [7, 5, 1], [4]];
+        int[][] endings =
+        [
+            [7, 3, 9],
+            [7, 3],
+            [7, 5, 9],
+            [7],
+            [7, 3, 9, 2],
+            [7, 3, 9],
+            [8, 3, 9],
+            [7, 5, 1],
+            [4],
+        ];
         int[] Beginning(int c) => shared > 0 ? texts[0][..shared] : [c < 3 ? 40 : 41];
         return [.. Enumerable.Range(0, classes).Select(c => (int[])[.. Beginning(c), .. endings[c], 49])];
     }
 
-    internal static SupernetBranch Branch(int[] candidates, ClipTransformerConfig branch, Generator generator)
-        => new(candidates, randn(branch.Layers, candidates.Length, generator: generator), [.. Enumerable.Range(0, branch.Layers).Select(_ => randn(candidates.Sum(), branch.Width, generator: generator))]);
+    internal static SupernetBranch Branch(int[] candidates, ClipTransformerConfig branch, Generator generator) =>
+        new(
+            candidates,
+            randn(branch.Layers, candidates.Length, generator: generator),
+            [.. Enumerable.Range(0, branch.Layers).Select(_ => randn(candidates.Sum(), branch.Width, generator: generator))]
+        );
 
     private static Tensor[] Gradients(Tensor logits, Tensor labels, Supernet supernet)
     {
         F.cross_entropy(logits, labels).backward();
-        return [.. supernet.Alphas.Concat(supernet.Prompts).Select(p =>
-        {
-            Tensor gradient = p.grad!.clone();
-            p.grad!.zero_();
-            return gradient;
-        })];
+        return
+        [
+            .. supernet
+                .Alphas.Concat(supernet.Prompts)
+                .Select(p =>
+                {
+                    Tensor gradient = p.grad!.clone();
+                    p.grad!.zero_();
+                    return gradient;
+                }),
+        ];
     }
 }

@@ -13,7 +13,21 @@ public sealed class NearestTokensTests
     public void The_two_measures_differ_as_they_should()
     {
         using var scope = NewDisposeScope();
-        Tensor embeddings = tensor(new float[,] { { 10, 0 }, { 0, 5 }, { 1, 1 }, { -1, 0 } }), rows = tensor(new float[,] { { 1, 0 } });
+        Tensor embeddings = tensor(
+                new float[,]
+                {
+                    { 10, 0 },
+                    { 0, 5 },
+                    { 1, 1 },
+                    { -1, 0 },
+                }
+            ),
+            rows = tensor(
+                new float[,]
+                {
+                    { 1, 0 },
+                }
+            );
         Assert.Equal([(2, 1f), (3, 2f)], NearestTokens.Of(rows, embeddings, [0, 1, 2, 3], 2, WordMeasure.Euclidean)[0]);
         (int Id, float Distance)[] cosine = NearestTokens.Of(rows, embeddings, [0, 1, 2, 3], 4, WordMeasure.Cosine)[0];
         Assert.Equal([0, 2, 1, 3], cosine.Select(c => c.Id));
@@ -24,7 +38,18 @@ public sealed class NearestTokensTests
     public void Only_the_tokens_that_exist_are_chosen_from()
     {
         using var scope = NewDisposeScope();
-        Tensor embeddings = tensor(new float[,] { { 0, 0 }, { 1, 0 }, { 2, 0 }, { 3, 0 } });
-        Assert.Equal([1, 3], NearestTokens.Of(embeddings.narrow(0, 0, 1), embeddings, [1, 3], 2, WordMeasure.Euclidean)[0].Select(n => n.Id));
+        Tensor embeddings = tensor(
+            new float[,]
+            {
+                { 0, 0 },
+                { 1, 0 },
+                { 2, 0 },
+                { 3, 0 },
+            }
+        );
+        Assert.Equal(
+            [1, 3],
+            NearestTokens.Of(embeddings.narrow(0, 0, 1), embeddings, [1, 3], 2, WordMeasure.Euclidean)[0].Select(n => n.Id)
+        );
     }
 }

@@ -18,7 +18,14 @@ public sealed class PatchRelevanceTests
         Tensor image = randn([1, 3, 20, 20], generator: generator);
         (Tensor features, IReadOnlyList<Tensor> attention) = tower.ForwardWithAttention(image);
         Assert.Equal(tower.Forward(image).data<float>().ToArray(), features.detach().data<float>().ToArray());
-        Assert.Equal([[1, 3, 17, 17], [1, 3, 17, 19], [1, 3, 1, 19]], attention.Select(a => a.shape));
+        Assert.Equal(
+            [
+                [1, 3, 17, 17],
+                [1, 3, 17, 19],
+                [1, 3, 1, 19],
+            ],
+            attention.Select(a => a.shape)
+        );
         Assert.All(attention, a => Assert.All(a.sum(-1).detach().data<float>().ToArray(), sum => Assert.Equal(1, sum, 1e-5f)));
     }
 
@@ -29,7 +36,8 @@ public sealed class PatchRelevanceTests
         using var clip = new RandomClip(RandomClip.Shape(), seed: 8);
         using Generator generator = Seeds.Generator(6, "relevance");
         using var tower = new FoldedImageTower(clip.Vision, new Tensor?[3]);
-        Tensor image = randn([1, 3, 20, 20], generator: generator), classes = PromptedClip.UnitRows(randn([5, clip.Config.EmbeddingWidth], generator: generator));
+        Tensor image = randn([1, 3, 20, 20], generator: generator),
+            classes = PromptedClip.UnitRows(randn([5, clip.Config.EmbeddingWidth], generator: generator));
         float[] probabilities = PromptedClip.Logits(tower.Forward(image), classes, 20).softmax(-1).data<float>().ToArray();
         PatchRelevance likely = PatchRelevance.Of(tower, image, classes, 20, chosen: null);
         Assert.Equal(Array.IndexOf(probabilities, probabilities.Max()), likely.Class);

@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Prompts;
 
-/// <summary>Attention along each text's rows against the same by libtorch's operations: features, and gradients of whatever is asked for.</summary>
+/// <summary>Attention along each text's rows against the same by libtorch's operations: features, and gradients of whatever is asked
+/// for.</summary>
 public class PathAttentionTests
 {
     public enum Asked
@@ -30,7 +31,10 @@ public class PathAttentionTests
         using var clip = new RandomClip(RandomClip.Shape(textWidth: width, textHeads: heads, textLayers: 3), seed: 5);
         using Generator generator = Seeds.Generator(6, "paths");
         using var branch = new SupernetBranch(
-            [0, 1, 2, 5], randn(3, 4, generator: generator) * alphaScale, [.. Enumerable.Range(0, 3).Select(_ => randn(8, width, generator: generator) * promptScale)]);
+            [0, 1, 2, 5],
+            randn(3, 4, generator: generator) * alphaScale,
+            [.. Enumerable.Range(0, 3).Select(_ => randn(8, width, generator: generator) * promptScale)]
+        );
         branch.RequireGradients(ofAlphas: asked != Asked.Prompts, ofPrompts: asked != Asked.Alphas);
         Check(clip, branch, [branch.Alphas, .. branch.Rows]);
     }
@@ -55,7 +59,8 @@ public class PathAttentionTests
     {
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
-        using ClassTexts theirs = new(Texts(clip), clip.Text), ours = new(Texts(clip), clip.Text, onOneThread: true);
+        using ClassTexts theirs = new(Texts(clip), clip.Text),
+            ours = new(Texts(clip), clip.Text, onOneThread: true);
         var tower = new TextTower(clip.Text);
         Close.Relative(tower.UnitFeatures(theirs, new PlainBranch(2)), tower.UnitFeatures(ours, new PlainBranch(2)), 1e-5, "features");
     }
@@ -76,14 +81,16 @@ public class PathAttentionTests
 
     private static void Check(RandomClip clip, IPromptedBranch branch, IReadOnlyList<Parameter> parameters)
     {
-        using ClassTexts theirs = new(Texts(clip), clip.Text), ours = new(Texts(clip), clip.Text, onOneThread: true);
+        using ClassTexts theirs = new(Texts(clip), clip.Text),
+            ours = new(Texts(clip), clip.Text, onOneThread: true);
         var tower = new TextTower(clip.Text);
         using Generator generator = Seeds.Generator(8, "weights");
         Tensor weights = randn([9, clip.Config.EmbeddingWidth], generator: generator);
         (Tensor Features, Tensor?[] Gradients) Pass(ClassTexts texts)
         {
             using var backward = new BackwardTensors();
-            foreach (Parameter parameter in parameters) parameter.grad = null;
+            foreach (Parameter parameter in parameters)
+                parameter.grad = null;
             Tensor features = tower.Forward(texts, branch.Layers(), backward);
             (features * weights).sum().backward();
             backward.ThrowFailure();
@@ -98,7 +105,8 @@ public class PathAttentionTests
         for (int i = 0; i < gradients.Length; i++)
         {
             Assert.Equal(expectedGradients[i] is null, gradients[i] is null);
-            if (gradients[i] is null) continue;
+            if (gradients[i] is null)
+                continue;
             Close.Relative(expectedGradients[i]!, gradients[i], 1e-4, $"gradient {i}");
             Assert.True(gradients[i]!.equal(gradientsAgain[i]!).all().item<bool>(), $"gradient {i} has other bits the second time");
         }
@@ -107,7 +115,18 @@ public class PathAttentionTests
     /// <summary>Nine texts: one inside another, one twice, several that go on alike, one alone.</summary>
     private static int[][] Texts(RandomClip clip)
     {
-        int[][] endings = [[7, 3, 9], [7, 3], [7, 5, 9], [7], [7, 3, 9, 2], [7, 3, 9], [8, 3, 9], [7, 5, 1], [4]];
+        int[][] endings =
+        [
+            [7, 3, 9],
+            [7, 3],
+            [7, 5, 9],
+            [7],
+            [7, 3, 9, 2],
+            [7, 3, 9],
+            [8, 3, 9],
+            [7, 5, 1],
+            [4],
+        ];
         int[] beginning = clip.RandomTexts(1, 3, 1, seed: 8)[0][..3];
         return [.. endings.Select(ending => (int[])[.. beginning, .. ending, 49])];
     }

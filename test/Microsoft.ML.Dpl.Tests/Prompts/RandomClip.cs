@@ -15,8 +15,8 @@ internal sealed class RandomClip : ITensorSource
         LibTorch.EnsureLoaded();
         Config = config;
         using Generator generator = Seeds.Generator(seed, "random clip");
-        void Add(string name, double deviation, double mean, params long[] shape)
-            => _tensors[name] = (randn(shape, generator: generator) * deviation + mean).DetachFromDisposeScope();
+        void Add(string name, double deviation, double mean, params long[] shape) =>
+            _tensors[name] = (randn(shape, generator: generator) * deviation + mean).DetachFromDisposeScope();
         void Norm(string name, int width)
         {
             Add(name + ".weight", 0.1, 1, width);
@@ -24,7 +24,8 @@ internal sealed class RandomClip : ITensorSource
         }
         void Blocks(string prefix, ClipTransformerConfig branch)
         {
-            int width = branch.Width, mlp = branch.MlpWidth;
+            int width = branch.Width,
+                mlp = branch.MlpWidth;
             for (int layer = 0; layer < branch.Layers; layer++)
             {
                 string block = $"{prefix}.resblocks.{layer}.";
@@ -41,7 +42,8 @@ internal sealed class RandomClip : ITensorSource
             }
         }
 
-        int vision = config.Vision.Width, text = config.Text.Width;
+        int vision = config.Vision.Width,
+            text = config.Text.Width;
         Add("visual.conv1.weight", 0.1, 0, vision, 3, config.PatchSize, config.PatchSize);
         Add("visual.class_embedding", 1, 0, vision);
         Add("visual.positional_embedding", 0.5, 0, 1 + config.Grid * config.Grid, vision);
@@ -71,24 +73,45 @@ internal sealed class RandomClip : ITensorSource
     public Tensor Read(string name) => _tensors[name].clone();
 
     public static ClipConfig Shape(
-        int imageSize = 20, int patch = 5, int visionLayers = 3, int visionWidth = 24, int visionHeads = 3, int textLayers = 2, int textWidth = 32, int textHeads = 2,
-        ClipActivation activation = ClipActivation.QuickGelu)
-        => new(
-            16, imageSize, patch, new ClipTransformerConfig(visionLayers, visionWidth, visionHeads, 3 * visionWidth, activation, 1e-5),
-            24, 50, null, new ClipTransformerConfig(textLayers, textWidth, textHeads, 4 * textWidth, activation, 1e-5));
+        int imageSize = 20,
+        int patch = 5,
+        int visionLayers = 3,
+        int visionWidth = 24,
+        int visionHeads = 3,
+        int textLayers = 2,
+        int textWidth = 32,
+        int textHeads = 2,
+        ClipActivation activation = ClipActivation.QuickGelu
+    ) =>
+        new(
+            16,
+            imageSize,
+            patch,
+            new ClipTransformerConfig(visionLayers, visionWidth, visionHeads, 3 * visionWidth, activation, 1e-5),
+            24,
+            50,
+            null,
+            new ClipTransformerConfig(textLayers, textWidth, textHeads, 4 * textWidth, activation, 1e-5)
+        );
 
     /// <summary>Texts of different lengths that begin alike: start 48, end 49.</summary>
     public int[][] RandomTexts(int classes, int shared, int longest, int seed)
     {
         Random random = Seeds.Random(seed, "texts");
         int[] beginning = [48, .. Enumerable.Range(1, Math.Max(0, shared - 1)).Select(_ => random.Next(48))];
-        return [.. Enumerable.Range(0, classes).Select(c => (int[])[.. beginning, c % 48, .. Enumerable.Range(0, random.Next(longest)).Select(_ => random.Next(48)), 49])];
+        return
+        [
+            .. Enumerable
+                .Range(0, classes)
+                .Select(c => (int[])[.. beginning, c % 48, .. Enumerable.Range(0, random.Next(longest)).Select(_ => random.Next(48)), 49]),
+        ];
     }
 
     public void Dispose()
     {
         Vision.Dispose();
         Text.Dispose();
-        foreach (Tensor tensor in _tensors.Values) tensor.Dispose();
+        foreach (Tensor tensor in _tensors.Values)
+            tensor.Dispose();
     }
 }

@@ -19,9 +19,13 @@ public class ReducedPrecisionTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
         using Generator generator = Seeds.Generator(6, "bfloat16");
-        using var supernet = new Supernet(NaiveEquivalenceTests.Branch([0, 2, 5], clip.Config.Vision, generator), NaiveEquivalenceTests.Branch([0, 2, 5], clip.Config.Text, generator));
+        using var supernet = new Supernet(
+            NaiveEquivalenceTests.Branch([0, 2, 5], clip.Config.Vision, generator),
+            NaiveEquivalenceTests.Branch([0, 2, 5], clip.Config.Text, generator)
+        );
         int[][] texts = clip.RandomTexts(9, 3, 5, seed: 8);
-        Tensor images = randn([4, 3, 20, 20], generator: generator), labels = tensor(new long[] { 0, 3, 5, 8 });
+        Tensor images = randn([4, 3, 20, 20], generator: generator),
+            labels = tensor(new long[] { 0, 3, 5, 8 });
         supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
         using var steps = new StepBlocks(clip.Vision, clip.Text);
         (Tensor Logits, Tensor[] Gradients) Step(StepBlocks? blocks)
@@ -31,8 +35,14 @@ public class ReducedPrecisionTests
             using ClipParts? parts = workers == 0 ? null : new ClipParts(clip.Vision, clip.Text, texts, workers, threadsEach: 1, blocks);
             using var backward = new BackwardTensors();
             Parameter[] parameters = [.. supernet.Alphas, .. supernet.Prompts];
-            foreach (Parameter parameter in parameters) parameter.grad = null;
-            Tensor logits = new PromptedClip(tower, new TextTower(clip.Text, blocks), classTexts, parts).Logits(images, supernet.Image, supernet.Text, backward);
+            foreach (Parameter parameter in parameters)
+                parameter.grad = null;
+            Tensor logits = new PromptedClip(tower, new TextTower(clip.Text, blocks), classTexts, parts).Logits(
+                images,
+                supernet.Image,
+                supernet.Text,
+                backward
+            );
             F.cross_entropy(logits, labels).backward();
             return (logits.detach(), [.. parameters.Select(p => p.grad!.clone())]);
         }
@@ -62,15 +72,23 @@ public class ReducedPrecisionTests
         using SupernetBranch prompts = NaiveEquivalenceTests.Branch([0, 2], clip.Config.Text, generator);
         prompts.RequireGradients(ofAlphas: false, ofPrompts: true);
         // Half of them go on alike for another token.
-        int[][] texts = [.. Enumerable.Range(0, 1000).Select(c => (int[])[48, 1, 2, 3, .. c % 2 == 0 ? [4, 1 + c / 2 % 45, 1 + c / 90] : new[] { 5 + c % 40, c / 40 }, 49])];
+        int[][] texts =
+        [
+            .. Enumerable
+                .Range(0, 1000)
+                .Select(c => (int[])[48, 1, 2, 3, .. c % 2 == 0 ? [4, 1 + c / 2 % 45, 1 + c / 90] : new[] { 5 + c % 40, c / 40 }, 49]),
+        ];
         Tensor weights = rand([1000, clip.Config.EmbeddingWidth], generator: generator);
         using var steps = new StepBlocks(clip.Vision, clip.Text);
         Tensor Gradient(StepBlocks? blocks)
         {
             using var classTexts = new ClassTexts(texts, clip.Text);
             using var backward = new BackwardTensors();
-            foreach (Parameter parameter in prompts.Parameters) parameter.grad = null;
-            (PromptedClip.UnitRows(new TextTower(clip.Text, blocks).Forward(classTexts, prompts.Layers(), backward)) * weights).sum().backward();
+            foreach (Parameter parameter in prompts.Parameters)
+                parameter.grad = null;
+            (PromptedClip.UnitRows(new TextTower(clip.Text, blocks).Forward(classTexts, prompts.Layers(), backward)) * weights)
+                .sum()
+                .backward();
             return prompts.Rows[0].grad!.clone();
         }
         Close.Relative(Gradient(null), Gradient(steps), 0.03, "gradient of the first layer's prompts");
@@ -85,9 +103,15 @@ public class ReducedPrecisionTests
         using var steps = new StepBlocks(clip.Vision, clip.Text);
         using var noGrad = no_grad();
         // bfloat16 has no numbers between 1024 and 1032.
-        Tensor rows = 1024 + randn([5, clip.Config.Text.Width], generator: generator), attended = randn([5, clip.Config.Text.Width], generator: generator);
+        Tensor rows = 1024 + randn([5, clip.Config.Text.Width], generator: generator),
+            attended = randn([5, clip.Config.Text.Width], generator: generator);
         Tensor expected = PromptedBlock.Finish(clip.Text.Blocks[0], clip.Config.Text, rows, attended) - rows;
-        Close.Relative(expected, PromptedBlock.Finish(steps.Text[0], clip.Config.Text, rows, attended.to(ScalarType.BFloat16)) - rows, 0.05, "what a block adds");
+        Close.Relative(
+            expected,
+            PromptedBlock.Finish(steps.Text[0], clip.Config.Text, rows, attended.to(ScalarType.BFloat16)) - rows,
+            0.05,
+            "what a block adds"
+        );
     }
 
     [Fact]
@@ -101,16 +125,25 @@ public class ReducedPrecisionTests
         using var backward = new BackwardTensors();
         int[][] texts = clip.RandomTexts(6, 4, 5, seed: 1);
         Tensor images = randn([2, 3, 20, 20], generator: generator);
-        using ClipParts exact = new(clip.Vision, clip.Text, texts, workers: 2, threadsEach: 1), rounded = new(clip.Vision, clip.Text, texts, workers: 2, threadsEach: 1, steps);
+        using ClipParts exact = new(clip.Vision, clip.Text, texts, workers: 2, threadsEach: 1),
+            rounded = new(clip.Vision, clip.Text, texts, workers: 2, threadsEach: 1, steps);
         using var tower = new ImageTower(clip.Vision, steps);
-        IReadOnlyList<LayerPrompt?> image = new PlainBranch(clip.Config.Vision.Layers).Layers(), text = new PlainBranch(clip.Config.Text.Layers).Layers();
+        IReadOnlyList<LayerPrompt?> image = new PlainBranch(clip.Config.Vision.Layers).Layers(),
+            text = new PlainBranch(clip.Config.Text.Layers).Layers();
         for (int worker = 0; worker < 2; worker++)
         {
-            Tensor ofImages = rounded.Image(worker).Forward(images, image, backward), ofTexts = rounded.Text.Forward(rounded.Texts(worker)!, text, backward);
+            Tensor ofImages = rounded.Image(worker).Forward(images, image, backward),
+                ofTexts = rounded.Text.Forward(rounded.Texts(worker)!, text, backward);
             Assert.True(ofImages.equal(tower.Forward(images, image, backward)).all().item<bool>());
-            Assert.False(ofImages.equal(exact.Image(worker).Forward(images, image, backward)).all().item<bool>(), "image products are not rounded");
+            Assert.False(
+                ofImages.equal(exact.Image(worker).Forward(images, image, backward)).all().item<bool>(),
+                "image products are not rounded"
+            );
             Assert.True(ofTexts.equal(new TextTower(clip.Text, steps).Forward(rounded.Texts(worker)!, text, backward)).all().item<bool>());
-            Assert.False(ofTexts.equal(exact.Text.Forward(exact.Texts(worker)!, text, backward)).all().item<bool>(), "text products are not rounded");
+            Assert.False(
+                ofTexts.equal(exact.Text.Forward(exact.Texts(worker)!, text, backward)).all().item<bool>(),
+                "text products are not rounded"
+            );
         }
     }
 
@@ -126,9 +159,12 @@ public class ReducedPrecisionTests
         using var image = FixedBranch.Create([2, 0, 5], clip.Config.Vision.Width, PromptDistribution.Normal(1), generator, CPU);
         using var text = FixedBranch.Create([0, 3], clip.Config.Text.Width, PromptDistribution.Normal(1), generator, CPU);
         using var steps = new StepBlocks(clip.Vision, clip.Text);
-        using ImageTower exactTower = new(clip.Vision), tower = new(clip.Vision, steps);
-        using ClassTexts exactTexts = new(texts, clip.Text), classTexts = new(texts, clip.Text);
-        PromptedClip exact = new(exactTower, new TextTower(clip.Text), exactTexts), rounded = new(tower, new TextTower(clip.Text, steps), classTexts);
+        using ImageTower exactTower = new(clip.Vision),
+            tower = new(clip.Vision, steps);
+        using ClassTexts exactTexts = new(texts, clip.Text),
+            classTexts = new(texts, clip.Text);
+        PromptedClip exact = new(exactTower, new TextTower(clip.Text), exactTexts),
+            rounded = new(tower, new TextTower(clip.Text, steps), classTexts);
         using Tensor expected = exact.ClassFeatures(text);
         for (int i = 0; i < 2; i++)
         {
@@ -152,7 +188,8 @@ public class ReducedPrecisionTests
             foreach (bool found in new[] { false, true })
             {
                 backends.cuda.matmul.allow_tf32 = found;
-                IDisposable first = TensorFloat32.Allow(), second = TensorFloat32.Allow();
+                IDisposable first = TensorFloat32.Allow(),
+                    second = TensorFloat32.Allow();
                 Assert.True(backends.cuda.matmul.allow_tf32);
                 first.Dispose();
                 first.Dispose();

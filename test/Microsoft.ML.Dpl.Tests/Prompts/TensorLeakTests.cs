@@ -18,7 +18,10 @@ public class TensorLeakTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 3);
         using Generator generator = Seeds.Generator(4, "leak");
-        using var supernet = new Supernet(NaiveEquivalenceTests.Branch([0, 2, 5], clip.Config.Vision, generator), NaiveEquivalenceTests.Branch([0, 2, 5], clip.Config.Text, generator));
+        using var supernet = new Supernet(
+            NaiveEquivalenceTests.Branch([0, 2, 5], clip.Config.Vision, generator),
+            NaiveEquivalenceTests.Branch([0, 2, 5], clip.Config.Text, generator)
+        );
         using var tower = new ImageTower(clip.Vision);
         int[][] texts = clip.RandomTexts(4, 3, 4, seed: 2);
         using var classTexts = new ClassTexts(texts, clip.Text);
@@ -36,7 +39,8 @@ public class TensorLeakTests
         GC.Collect();
         GC.WaitForPendingFinalizers();
         long before = Tensor.TotalCount;
-        for (int i = 0; i < 5; i++) Step();
+        for (int i = 0; i < 5; i++)
+            Step();
         Assert.InRange(Tensor.TotalCount - before, long.MinValue, 0);
     }
 
@@ -48,13 +52,15 @@ public class TensorLeakTests
         using Generator generator = Seeds.Generator(4, "leak");
         Tensor prompt = randn([2, clip.Config.Vision.Width], generator: generator);
         using var tower = new FoldedImageTower(clip.Vision, [prompt, null, prompt]);
-        Tensor image = randn([1, 3, 20, 20], generator: generator), classes = PromptedClip.UnitRows(randn([4, clip.Config.EmbeddingWidth], generator: generator));
+        Tensor image = randn([1, 3, 20, 20], generator: generator),
+            classes = PromptedClip.UnitRows(randn([4, clip.Config.EmbeddingWidth], generator: generator));
         void Explain() => Assert.Equal(16, PatchRelevance.Of(tower, image, classes, 10, chosen: null).Patches.Length);
         Explain();
         GC.Collect();
         GC.WaitForPendingFinalizers();
         long before = Tensor.TotalCount;
-        for (int i = 0; i < 5; i++) Explain();
+        for (int i = 0; i < 5; i++)
+            Explain();
         Assert.InRange(Tensor.TotalCount - before, long.MinValue, 0);
     }
 }

@@ -11,7 +11,8 @@ public sealed class ColourMapTests
         double[] lightness = [.. Enumerable.Range(0, 21).Select(i => Lightness(ColourMap.At(i / 20.0)))];
         double step = (lightness[^1] - lightness[0]) / 20;
         Assert.InRange(step, 3, 5);
-        for (int i = 1; i < lightness.Length; i++) Assert.InRange(lightness[i] - lightness[i - 1], 0.7 * step, 1.3 * step);
+        for (int i = 1; i < lightness.Length; i++)
+            Assert.InRange(lightness[i] - lightness[i - 1], 0.7 * step, 1.3 * step);
     }
 
     [Fact]

@@ -22,8 +22,11 @@ public class ComputeDeviceTests
     [InlineData("cuda:")]
     [InlineData("cuda:-1")]
     [InlineData("cuda:x")]
-    public void Unknown_names_are_refused(string requested)
-        => Assert.Contains("cuda:n", Assert.Throws<ArgumentException>(() => ComputeDevice.Choose(requested, null, true, Unexpected, Unexpected)).Message);
+    public void Unknown_names_are_refused(string requested) =>
+        Assert.Contains(
+            "cuda:n",
+            Assert.Throws<ArgumentException>(() => ComputeDevice.Choose(requested, null, true, Unexpected, Unexpected)).Message
+        );
 
     [SkippableTheory]
     [InlineData("cuda", null, "cuda:0")]
@@ -33,15 +36,22 @@ public class ComputeDeviceTests
     public void A_missing_gpu_is_an_error_or_a_logged_fallback(string? requested, int? ordinal, string named)
     {
         Skip.If(torch.cuda.is_available(), "this machine has a GPU");
-        Assert.Contains(named, Assert.Throws<InvalidOperationException>(() => ComputeDevice.Choose(requested, ordinal, fallbackToCpu: false, Unexpected, Unexpected)).Message);
+        Assert.Contains(
+            named,
+            Assert
+                .Throws<InvalidOperationException>(() =>
+                    ComputeDevice.Choose(requested, ordinal, fallbackToCpu: false, Unexpected, Unexpected)
+                )
+                .Message
+        );
         var warnings = new List<string>();
         Assert.Equal(DeviceType.CPU, ComputeDevice.Choose(requested, ordinal, fallbackToCpu: true, Unexpected, warnings.Add).type);
         Assert.Contains(named, Assert.Single(warnings));
     }
 
     [Fact]
-    public void An_explicit_cpu_beats_the_contexts_gpu()
-        => Assert.Equal(DeviceType.CPU, ComputeDevice.Choose("cpu", 0, fallbackToCpu: false, _ => { }, Unexpected).type);
+    public void An_explicit_cpu_beats_the_contexts_gpu() =>
+        Assert.Equal(DeviceType.CPU, ComputeDevice.Choose("cpu", 0, fallbackToCpu: false, _ => { }, Unexpected).type);
 
     private static void Unexpected(string message) => Assert.Fail(message);
 }

@@ -31,7 +31,9 @@ public class ElfVersionNeedsTests
     [Fact]
     public void Damaged_libraries_are_refused_and_never_read_out_of_bounds()
     {
-        Assert.Throws<InvalidDataException>(() => ElfVersionNeeds.Weaken("not an ELF file at all, but long enough to hold a header of its own....."u8.ToArray(), "G", 0));
+        Assert.Throws<InvalidDataException>(() =>
+            ElfVersionNeeds.Weaken("not an ELF file at all, but long enough to hold a header of its own....."u8.ToArray(), "G", 0)
+        );
         byte[] whole = Library("GLIBCXX_3.4.32");
         for (int length = 0; length < whole.Length; length++)
         {
@@ -41,7 +43,10 @@ public class ElfVersionNeedsTests
         }
     }
 
-    private const int ProgramHeaders = 64, Dynamic = ProgramHeaders + 2 * 56, Needs = Dynamic + 4 * 16, Versions = Needs + 16;
+    private const int ProgramHeaders = 64,
+        Dynamic = ProgramHeaders + 2 * 56,
+        Needs = Dynamic + 4 * 16,
+        Versions = Needs + 16;
 
     private static int FlagsAt(int version) => Versions + 16 * version + 4;
 

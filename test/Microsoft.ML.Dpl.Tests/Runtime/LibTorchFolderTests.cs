@@ -17,15 +17,28 @@ public class LibTorchFolderTests
         using var libTorch = new TemporaryFolder();
         DirectoryInfo built = new(Path.GetDirectoryName(SampleProcess.ProgramOf("PretrainTinyClip"))!);
         // Without the list of its parts the host takes what lies in the folder: that of a build without libtorch.
-        foreach (FileInfo file in built.GetFiles().Where(f => !f.Name.EndsWith(".deps.json", StringComparison.Ordinal))) file.CopyTo(application.File(file.Name));
+        foreach (FileInfo file in built.GetFiles().Where(f => !f.Name.EndsWith(".deps.json", StringComparison.Ordinal)))
+            file.CopyTo(application.File(file.Name));
         foreach (FileInfo file in new DirectoryInfo(Path.Combine(built.FullName, "runtimes", "linux-x64", "native")).GetFiles("*.so*"))
         {
-            if (file.Name.StartsWith("libSkia", StringComparison.Ordinal) || file.Name.StartsWith("libLibTorchSharp", StringComparison.Ordinal)) file.CopyTo(application.File(file.Name));
-            else File.CreateSymbolicLink(libTorch.File(file.Name), file.FullName);
+            if (
+                file.Name.StartsWith("libSkia", StringComparison.Ordinal)
+                || file.Name.StartsWith("libLibTorchSharp", StringComparison.Ordinal)
+            )
+                file.CopyTo(application.File(file.Name));
+            else
+                File.CreateSymbolicLink(libTorch.File(file.Name), file.FullName);
         }
-        SampleProcess.Outcome outcome = await SampleProcess.Start(application.File("PretrainTinyClip.dll"), Variables(libTorch.FullPath), Arguments);
+        SampleProcess.Outcome outcome = await SampleProcess.Start(
+            application.File("PretrainTinyClip.dll"),
+            Variables(libTorch.FullPath),
+            Arguments
+        );
         Assert.True(outcome.ExitCode == 0, outcome.Output + outcome.Error);
-        Assert.Contains($"libtorch loaded from{libTorch.FullPath}", outcome.Output.ReplaceLineEndings("").Replace(" /", "/", StringComparison.Ordinal));
+        Assert.Contains(
+            $"libtorch loaded from{libTorch.FullPath}",
+            outcome.Output.ReplaceLineEndings("").Replace(" /", "/", StringComparison.Ordinal)
+        );
     }
 
     [SkippableFact]

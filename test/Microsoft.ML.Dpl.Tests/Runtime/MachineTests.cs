@@ -6,14 +6,18 @@ using Xunit.Abstractions;
 
 namespace Microsoft.ML.Dpl.Tests.Runtime;
 
-/// <summary>Writes into the results what the tests computed with, since bits and times depend on it; <c>.ci/run</c> prints that line.</summary>
+/// <summary>Writes into the results what the tests computed with, since bits and times depend on it; <c>.ci/run</c> prints that
+/// line.</summary>
 public sealed unsafe class MachineTests(ITestOutputHelper output)
 {
     [Fact]
     public void The_results_say_what_they_were_computed_with()
     {
         string loaded = LibTorch.EnsureLoaded();
-        string blas = LibTorch.CpuLibrary is { } library && NativeLibrary.TryGetExport(library, "MKL_Get_Version_String", out nint mkl) ? MklVersion(mkl) : "one that does not say its name";
+        string blas =
+            LibTorch.CpuLibrary is { } library && NativeLibrary.TryGetExport(library, "MKL_Get_Version_String", out nint mkl)
+                ? MklVersion(mkl)
+                : "one that does not say its name";
         string line = $"libtorch: {torch.get_num_threads()} threads, BLAS {blas}; {loaded}";
         output.WriteLine(line);
         Assert.InRange(torch.get_num_threads(), 1, Environment.ProcessorCount);
@@ -24,7 +28,8 @@ public sealed unsafe class MachineTests(ITestOutputHelper output)
     private static string MklVersion(nint function)
     {
         byte[] text = new byte[256];
-        fixed (byte* start = text) ((delegate* unmanaged[Cdecl]<byte*, int, void>)function)(start, text.Length);
+        fixed (byte* start = text)
+            ((delegate* unmanaged[Cdecl]<byte*, int, void>)function)(start, text.Length);
         int end = Array.IndexOf(text, (byte)0);
         return Encoding.ASCII.GetString(text, 0, end < 0 ? text.Length : end).Trim();
     }

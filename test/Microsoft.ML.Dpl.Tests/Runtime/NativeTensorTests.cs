@@ -19,8 +19,32 @@ public unsafe class NativeTensorTests
         using var scope = NewDisposeScope();
         Check(NativeTensor.From([1, 2, 3]), [3], [1, 2, 3]);
         Check(NativeTensor.From([1, 2, 3, 4, 5, 6], [3, 2]), [3, 2], [1, 2, 3, 4, 5, 6]);
-        Check(NativeTensor.From(new float[,] { { 1, 2, 3 }, { 4, 5, 6 } }), [2, 3], [1, 2, 3, 4, 5, 6]);
-        Check(NativeTensor.From(new float[,,] { { { 1, 2 } }, { { 3, 4 } } }), [2, 1, 2], [1, 2, 3, 4]);
+        Check(
+            NativeTensor.From(
+                new float[,]
+                {
+                    { 1, 2, 3 },
+                    { 4, 5, 6 },
+                }
+            ),
+            [2, 3],
+            [1, 2, 3, 4, 5, 6]
+        );
+        Check(
+            NativeTensor.From(
+                new float[,,]
+                {
+                    {
+                        { 1, 2 },
+                    },
+                    {
+                        { 3, 4 },
+                    },
+                }
+            ),
+            [2, 1, 2],
+            [1, 2, 3, 4]
+        );
         Check(NativeTensor.From([], [0, 4]), [0, 4], []);
         Assert.Contains("[2, 2]", Assert.Throws<ArgumentException>(() => NativeTensor.From([1, 2, 3], [2, 2])).Message);
 
@@ -82,15 +106,36 @@ public unsafe class NativeTensorTests
         {
             foreach (InvocationExpressionSyntax call in tree.GetRoot().DescendantNodes().OfType<InvocationExpressionSyntax>())
             {
-                string name = call.Expression switch { MemberAccessExpressionSyntax m => m.Name.Identifier.Text, SimpleNameSyntax n => n.Identifier.Text, _ => "" };
-                if (name is not ("tensor" or "as_tensor" or "from_array" or "frombuffer") || model.GetOperation(call) is not IInvocationOperation { TargetMethod: var method } made) continue;
-                if (method.ContainingAssembly?.Name == "TorchSharp" && made.Arguments.FirstOrDefault()?.Value is { } first && HoldsFloats(Unwrapped(first).Type))
+                string name = call.Expression switch
+                {
+                    MemberAccessExpressionSyntax m => m.Name.Identifier.Text,
+                    SimpleNameSyntax n => n.Identifier.Text,
+                    _ => "",
+                };
+                if (
+                    name is not ("tensor" or "as_tensor" or "from_array" or "frombuffer")
+                    || model.GetOperation(call) is not IInvocationOperation { TargetMethod: var method } made
+                )
+                    continue;
+                if (
+                    method.ContainingAssembly?.Name == "TorchSharp"
+                    && made.Arguments.FirstOrDefault()?.Value is { } first
+                    && HoldsFloats(Unwrapped(first).Type)
+                )
                     found.Add($"{tree.FilePath}: {call}");
             }
         }
         Assert.Empty(found);
 
-        static IOperation Unwrapped(IOperation value) => value is IConversionOperation { IsImplicit: true, Operand: var operand } && operand.Type is not null ? Unwrapped(operand) : value;
-        static bool HoldsFloats(ITypeSymbol? type) => type is not null && (type.ToDisplayString().Contains("float[", StringComparison.Ordinal) || type.ToDisplayString().Contains("<float>", StringComparison.Ordinal));
+        static IOperation Unwrapped(IOperation value) =>
+            value is IConversionOperation { IsImplicit: true, Operand: var operand } && operand.Type is not null
+                ? Unwrapped(operand)
+                : value;
+        static bool HoldsFloats(ITypeSymbol? type) =>
+            type is not null
+            && (
+                type.ToDisplayString().Contains("float[", StringComparison.Ordinal)
+                || type.ToDisplayString().Contains("<float>", StringComparison.Ordinal)
+            );
     }
 }

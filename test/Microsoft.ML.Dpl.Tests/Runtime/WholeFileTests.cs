@@ -35,15 +35,18 @@ public sealed class WholeFileTests : IDisposable
         });
         Assert.Equal([2], File.ReadAllBytes(path));
         Assert.Throws<FormatException>(() => WholeFile.Write(path, stream =>
-        {
-            stream.WriteByte(3);
-            throw new FormatException();
-        }));
+            {
+                stream.WriteByte(3);
+                throw new FormatException();
+            }));
         Assert.Equal([2], File.ReadAllBytes(path));
         Assert.Equal([path], Directory.GetFileSystemEntries(_folder.FullPath));
     }
 
     [Fact]
-    public void A_folder_in_the_way_is_named()
-        => Assert.Contains($"'{_folder.FullPath}' is a folder", Assert.Throws<IOException>(() => WholeFile.Write(_folder.FullPath, _ => Assert.Fail("asked for bytes"))).Message);
+    public void A_folder_in_the_way_is_named() =>
+        Assert.Contains(
+            $"'{_folder.FullPath}' is a folder",
+            Assert.Throws<IOException>(() => WholeFile.Write(_folder.FullPath, _ => Assert.Fail("asked for bytes"))).Message
+        );
 }

@@ -30,11 +30,14 @@ public class WorkerTeamTests
     {
         using var team = new WorkerTeam(3, 1);
         int ended = 0;
-        var thrown = Assert.Throws<InvalidOperationException>(() => team.Run(i =>
-        {
-            Interlocked.Increment(ref ended);
-            if (i > 0) throw new InvalidOperationException($"part {i}");
-        }));
+        var thrown = Assert.Throws<InvalidOperationException>(() =>
+            team.Run(i =>
+            {
+                Interlocked.Increment(ref ended);
+                if (i > 0)
+                    throw new InvalidOperationException($"part {i}");
+            })
+        );
         Assert.Equal("part 1", thrown.Message);
         Assert.Equal(3, ended);
         team.Run(_ => Interlocked.Increment(ref ended));
@@ -46,8 +49,10 @@ public class WorkerTeamTests
     {
         LibTorch.EnsureLoaded();
         Skip.IfNot(NativeThreads.CanLimit, "This libtorch does not let a thread's number of threads be set.");
-        int before = get_num_threads(), within = 0;
-        using (var team = new WorkerTeam(1, 1)) team.Run(_ => within = get_num_threads());
+        int before = get_num_threads(),
+            within = 0;
+        using (var team = new WorkerTeam(1, 1))
+            team.Run(_ => within = get_num_threads());
         Assert.Equal(1, within);
         Assert.Equal(before, get_num_threads());
     }

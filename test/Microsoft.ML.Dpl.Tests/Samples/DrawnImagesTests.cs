@@ -26,7 +26,10 @@ public class DrawnImagesTests
     {
         using var painter = new ScenePainter(Side);
         var images = new DrawnImages(1);
-        IEnumerable<string> prints = Enumerable.Range(0, 100).SelectMany(i => new[] { images[i].Scene, new DrawnImages(2)[i].Scene }).Select(s => Convert.ToHexString(Paint(painter, s)));
+        IEnumerable<string> prints = Enumerable
+            .Range(0, 100)
+            .SelectMany(i => new[] { images[i].Scene, new DrawnImages(2)[i].Scene })
+            .Select(s => Convert.ToHexString(Paint(painter, s)));
         Assert.Equal(200, prints.Distinct().Count());
     }
 
@@ -42,17 +45,23 @@ public class DrawnImagesTests
             bool Says(IEnumerable<string> words) => words.Any(word => text.Contains($" {word} ", StringComparison.Ordinal));
             void Agrees(int? mentioned, int drawn, IReadOnlyList<string[]> words)
             {
-                if (mentioned is int index) Assert.True(Says(words[index]), text);
+                if (mentioned is int index)
+                    Assert.True(Says(words[index]), text);
                 // Only the drawn attribute's words may occur at all.
-                else Assert.False(Says(words[drawn]), text);
+                else
+                    Assert.False(Says(words[drawn]), text);
             }
             Agrees(caption.Shape, scene.Shape, Words.Shapes);
             Agrees(caption.Texture, scene.Texture, Words.Textures);
             Agrees(caption.Size, scene.Size, Words.Sizes);
             Agrees(caption.Light, scene.Light, Words.Lights);
             Agrees(caption.Colour, scene.Colour, Words.Colours);
-            if (caption.Background is int behind) Assert.Contains(Words.Colours[behind], word => caption.Text.EndsWith($" on a {word} background.", StringComparison.Ordinal));
-            else Assert.DoesNotContain("background", caption.Text, StringComparison.Ordinal);
+            if (caption.Background is int behind)
+                Assert.Contains(Words.Colours[behind], word =>
+                    caption.Text.EndsWith($" on a {word} background.", StringComparison.Ordinal)
+                );
+            else
+                Assert.DoesNotContain("background", caption.Text, StringComparison.Ordinal);
         }
     }
 
@@ -74,7 +83,16 @@ public class DrawnImagesTests
         var seen = new HashSet<int>();
         for (int i = 0; i < 200; i++)
         {
-            Scene drawn = new DrawnImages(5)[i].Scene with { Shape = 0, Texture = 0, Light = 1, Radius = 0.4f, CentreX = 0.5f, CentreY = 0.5f, BackgroundKind = BackgroundKind.Plain };
+            Scene drawn = new DrawnImages(5)[i].Scene with
+            {
+                Shape = 0,
+                Texture = 0,
+                Light = 1,
+                Radius = 0.4f,
+                CentreX = 0.5f,
+                CentreY = 0.5f,
+                BackgroundKind = BackgroundKind.Plain,
+            };
             byte[] planes = Paint(painter, drawn);
             Assert.Equal(drawn.Colour, Nearest(planes, Side / 2, Side / 2));
             Assert.Equal(drawn.Background, Nearest(planes, 1, 1));
@@ -87,10 +105,20 @@ public class DrawnImagesTests
     public void Every_shape_and_texture_is_drawn_differently()
     {
         using var painter = new ScenePainter(Side);
-        Scene scene = new DrawnImages(1)[0].Scene with { Colour = 0, Background = 4, Radius = 0.4f, CentreX = 0.5f, CentreY = 0.5f, Rotation = 0, BackgroundKind = BackgroundKind.Plain };
+        Scene scene = new DrawnImages(1)[0].Scene with
+        {
+            Colour = 0,
+            Background = 4,
+            Radius = 0.4f,
+            CentreX = 0.5f,
+            CentreY = 0.5f,
+            Rotation = 0,
+            BackgroundKind = BackgroundKind.Plain,
+        };
         var prints = new HashSet<string>();
         for (int shape = 0; shape < Words.Shapes.Count; shape++)
-            for (int texture = 0; texture < Words.Textures.Count; texture++) prints.Add(Convert.ToHexString(Paint(painter, scene with { Shape = shape, Texture = texture })));
+        for (int texture = 0; texture < Words.Textures.Count; texture++)
+            prints.Add(Convert.ToHexString(Paint(painter, scene with { Shape = shape, Texture = texture })));
         Assert.Equal(Words.Shapes.Count * Words.Textures.Count, prints.Count);
     }
 
@@ -111,7 +139,9 @@ public class DrawnImagesTests
             var (red, green, blue) = Words.Shade(colour);
             return Math.Pow(mean[0] - light * red, 2) + Math.Pow(mean[1] - light * green, 2) + Math.Pow(mean[2] - light * blue, 2);
         }
-        return Enumerable.Range(0, Words.Colours.Count).MinBy(colour => ((double[])[0.75, 0.9, 1.05]).Min(light => Distance(colour, light)));
+        return Enumerable
+            .Range(0, Words.Colours.Count)
+            .MinBy(colour => ((double[])[0.75, 0.9, 1.05]).Min(light => Distance(colour, light)));
     }
 
     [Fact]
@@ -120,10 +150,16 @@ public class DrawnImagesTests
         foreach (global::Drawing.Attribute attribute in Enum.GetValues<global::Drawing.Attribute>())
         {
             IReadOnlyList<string> texts = Caption.Question(attribute, seed: 3, index: 5);
-            IReadOnlyList<string[]> words = attribute switch { global::Drawing.Attribute.Shape => Words.Shapes, global::Drawing.Attribute.Colour => Words.Colours, _ => Words.Textures };
+            IReadOnlyList<string[]> words = attribute switch
+            {
+                global::Drawing.Attribute.Shape => Words.Shapes,
+                global::Drawing.Attribute.Colour => Words.Colours,
+                _ => Words.Textures,
+            };
             Assert.Equal(texts, Caption.Question(attribute, seed: 3, index: 5));
             Assert.Equal(words.Count, texts.Distinct().Count());
-            for (int i = 0; i < texts.Count; i++) Assert.Contains(words[i], name => texts[i].Contains(name, StringComparison.Ordinal));
+            for (int i = 0; i < texts.Count; i++)
+                Assert.Contains(words[i], name => texts[i].Contains(name, StringComparison.Ordinal));
         }
     }
 

@@ -40,7 +40,9 @@ public sealed class DrawnTasksTests
         using var folder = new TemporaryFolder();
         DrawnTask task = DrawnTasks.Named(name);
         int told = 0;
-        DrawnTaskFiles.Write(task, folder.FullPath, trainPerClass: 3, validationPerClass: 2, testPerClass: 5, seed: 1, written: () => told++);
+        DrawnTaskFiles.Write(task, folder.FullPath, trainPerClass: 3, validationPerClass: 2, testPerClass: 5, seed: 1, written: () =>
+            told++
+        );
 
         var contents = new HashSet<string>();
         foreach (var (split, perClass) in new[] { ("train", 3), ("validation", 2), ("test", 5) })
@@ -64,18 +66,29 @@ public sealed class DrawnTasksTests
     [MemberData(nameof(Names))]
     public void Equal_seeds_give_equal_files_and_others_give_others(string name)
     {
-        using TemporaryFolder first = new(), again = new(), other = new();
-        foreach (var (folder, seed) in new[] { (first, 7), (again, 7), (other, 8) }) DrawnTaskFiles.Write(DrawnTasks.Named(name), folder.FullPath, 1, 1, 1, seed);
-        string[] files = [.. Directory.EnumerateFiles(first.FullPath, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(first.FullPath, path))];
+        using TemporaryFolder first = new(),
+            again = new(),
+            other = new();
+        foreach (var (folder, seed) in new[] { (first, 7), (again, 7), (other, 8) })
+            DrawnTaskFiles.Write(DrawnTasks.Named(name), folder.FullPath, 1, 1, 1, seed);
+        string[] files =
+        [
+            .. Directory
+                .EnumerateFiles(first.FullPath, "*", SearchOption.AllDirectories)
+                .Select(path => Path.GetRelativePath(first.FullPath, path)),
+        ];
         Assert.All(files, file => Assert.Equal(Hash(first.File(file)), Hash(again.File(file))));
-        Assert.All(files.Where(file => file.EndsWith(".png", StringComparison.Ordinal)), file => Assert.NotEqual(Hash(first.File(file)), Hash(other.File(file))));
+        Assert.All(files.Where(file => file.EndsWith(".png", StringComparison.Ordinal)), file =>
+            Assert.NotEqual(Hash(first.File(file)), Hash(other.File(file)))
+        );
     }
 
     /// <summary>More images, or fewer of another split, do not change those there were.</summary>
     [Fact]
     public void An_image_does_not_depend_on_how_many_are_drawn()
     {
-        using TemporaryFolder few = new(), many = new();
+        using TemporaryFolder few = new(),
+            many = new();
         DrawnTaskFiles.Write(DrawnTasks.All[0], few.FullPath, 1, 1, 1, seed: 3);
         DrawnTaskFiles.Write(DrawnTasks.All[0], many.FullPath, 3, 2, 2, seed: 3);
         foreach (string path in Directory.EnumerateFiles(few.FullPath, "*.png", SearchOption.AllDirectories))
@@ -101,10 +114,22 @@ public sealed class DrawnTasksTests
     {
         using var folder = new TemporaryFolder();
         DrawnTask task = DrawnTasks.All[0];
-        Assert.Contains("0 train images", Assert.Throws<ArgumentException>(() => DrawnTaskFiles.Write(task, folder.FullPath, 0, 1, 1, 1)).Message);
-        Assert.Contains("0 validation images", Assert.Throws<ArgumentException>(() => DrawnTaskFiles.Write(task, folder.FullPath, 1, 0, 1, 1)).Message);
-        Assert.Contains("-2 test images", Assert.Throws<ArgumentException>(() => DrawnTaskFiles.Write(task, folder.FullPath, 1, 1, -2, 1)).Message);
-        Assert.Contains("16 to 1024", Assert.Throws<ArgumentException>(() => DrawnTaskFiles.Write(task, folder.FullPath, 1, 1, 1, 1, size: 8)).Message);
+        Assert.Contains(
+            "0 train images",
+            Assert.Throws<ArgumentException>(() => DrawnTaskFiles.Write(task, folder.FullPath, 0, 1, 1, 1)).Message
+        );
+        Assert.Contains(
+            "0 validation images",
+            Assert.Throws<ArgumentException>(() => DrawnTaskFiles.Write(task, folder.FullPath, 1, 0, 1, 1)).Message
+        );
+        Assert.Contains(
+            "-2 test images",
+            Assert.Throws<ArgumentException>(() => DrawnTaskFiles.Write(task, folder.FullPath, 1, 1, -2, 1)).Message
+        );
+        Assert.Contains(
+            "16 to 1024",
+            Assert.Throws<ArgumentException>(() => DrawnTaskFiles.Write(task, folder.FullPath, 1, 1, 1, 1, size: 8)).Message
+        );
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder.FullPath));
         Assert.Throws<ArgumentOutOfRangeException>(() => task.Draw(task.ClassNames.Count, new Random(1)));
     }
@@ -113,7 +138,23 @@ public sealed class DrawnTasksTests
     public async Task The_program_writes_a_task_and_its_contact_sheet()
     {
         using var folder = new TemporaryFolder();
-        SampleProcess.Outcome outcome = await SampleProcess.Run("DrawTasks", Nothing, "--output", folder.FullPath, "--task", "counting", "--train", "2", "--validation", "1", "--test", "1", "--size", "32", "--sheet");
+        SampleProcess.Outcome outcome = await SampleProcess.Run(
+            "DrawTasks",
+            Nothing,
+            "--output",
+            folder.FullPath,
+            "--task",
+            "counting",
+            "--train",
+            "2",
+            "--validation",
+            "1",
+            "--test",
+            "1",
+            "--size",
+            "32",
+            "--sheet"
+        );
         Assert.True(outcome.ExitCode == 0, outcome.Output + outcome.Error);
         Assert.Equal(24, Directory.EnumerateFiles(folder.File("counting"), "*.png", SearchOption.AllDirectories).Count());
         Assert.True(File.Exists(folder.File("counting.png")));

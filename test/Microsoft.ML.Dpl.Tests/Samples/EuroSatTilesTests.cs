@@ -11,7 +11,9 @@ namespace Microsoft.ML.Dpl.Tests.Samples;
 /// <summary>The satellite tiles in samples/data/eurosat: what is there, and fits on photographs.</summary>
 public sealed partial class EuroSatTilesTests
 {
-    private const int TrainPerClass = 20, TestPerClass = 10, LargestTotal = 1_200_000;
+    private const int TrainPerClass = 20,
+        TestPerClass = 10,
+        LargestTotal = 1_200_000;
 
     private static readonly Dictionary<string, string?> Nothing = [];
 
@@ -30,7 +32,8 @@ public sealed partial class EuroSatTilesTests
         // The tables name every file once, so that no test tile is a training tile.
         Assert.Equal(
             Files("*.jpg"),
-            All.Select(tile => Path.GetRelativePath(EuroSatTiles.Folder, tile.ImagePath)).Order(StringComparer.Ordinal));
+            All.Select(tile => Path.GetRelativePath(EuroSatTiles.Folder, tile.ImagePath)).Order(StringComparer.Ordinal)
+        );
 
         static string FolderName(EuroSatTile tile) => tile.Label.Replace(' ', '_');
     }
@@ -66,7 +69,11 @@ public sealed partial class EuroSatTilesTests
     {
         var warnings = new List<string>();
         var mlContext = new MLContext(1);
-        mlContext.Log += (_, e) => { if (e.Message.Contains("not read", StringComparison.Ordinal)) warnings.Add(e.Message); };
+        mlContext.Log += (_, e) =>
+        {
+            if (e.Message.Contains("not read", StringComparison.Ordinal))
+                warnings.Add(e.Message);
+        };
         Fit(mlContext, PromptConfiguration.ZeroShot(ClipBackbone.Tiny), EuroSatTiles.Template, epochs: 1).Dispose();
         Assert.Empty(warnings);
         Fit(mlContext, PromptConfiguration.ZeroShot(ClipBackbone.Tiny), "a centered satellite photo of {}.", epochs: 1).Dispose();
@@ -80,7 +87,8 @@ public sealed partial class EuroSatTilesTests
         using DplTransformer zeroShot = Fit(mlContext, PromptConfiguration.ZeroShot(ClipBackbone.Tiny), EuroSatTiles.Template, epochs: 1);
         var searched = PromptConfiguration.Parse("text 6 0 2 | image 6 4 0 6 0");
         using DplTransformer trained = Fit(mlContext, searched, EuroSatTiles.Template, epochs: 12);
-        MulticlassClassificationMetrics before = Evaluate(mlContext, zeroShot), after = Evaluate(mlContext, trained);
+        MulticlassClassificationMetrics before = Evaluate(mlContext, zeroShot),
+            after = Evaluate(mlContext, trained);
         Assert.Equal(after.MicroAccuracy, after.MacroAccuracy, 1e-9);
         // Chance is 1 of 10, of 100 test tiles; guessing has a log-loss of ln 10.
         Assert.InRange(after.MicroAccuracy, 0.2, 1);
@@ -94,12 +102,32 @@ public sealed partial class EuroSatTilesTests
         using var folder = new TemporaryFolder();
         string zip = folder.File("model.zip");
         SampleProcess.Outcome outcome = await SampleProcess.Run(
-            "QuickStart", Nothing,
-            "--task", "eurosat", "--output", zip, "--search-epochs", "2", "--training-epochs", "2", "--candidates", "0", "2");
+            "QuickStart",
+            Nothing,
+            "--task",
+            "eurosat",
+            "--output",
+            zip,
+            "--search-epochs",
+            "2",
+            "--training-epochs",
+            "2",
+            "--candidates",
+            "0",
+            "2"
+        );
         Assert.True(outcome.ExitCode == 0, outcome.Output + outcome.Error);
         Assert.All(
-            ["200 training images of 10 classes", "100 test images", "zero-shot CLIP", "uniform, length 2", "searched (DPL)", "most probable"],
-            expected => Assert.Contains(expected, outcome.Output));
+            [
+                "200 training images of 10 classes",
+                "100 test images",
+                "zero-shot CLIP",
+                "uniform, length 2",
+                "searched (DPL)",
+                "most probable",
+            ],
+            expected => Assert.Contains(expected, outcome.Output)
+        );
         Assert.Equal(zip, Assert.Single(Directory.GetFileSystemEntries(folder.FullPath)));
     }
 
@@ -109,7 +137,16 @@ public sealed partial class EuroSatTilesTests
     {
         using var folder = new TemporaryFolder();
         SampleProcess.Outcome outcome = await SampleProcess.Run(
-            "ModelBuilder", Nothing, "train", "--output", folder.File("model.zip"), "--search-epochs", "0", "--training-epochs", "2");
+            "ModelBuilder",
+            Nothing,
+            "train",
+            "--output",
+            folder.File("model.zip"),
+            "--search-epochs",
+            "0",
+            "--training-epochs",
+            "2"
+        );
         Assert.True(outcome.ExitCode == 0, outcome.Output + outcome.Error);
         Assert.Contains("Accuracy on ", outcome.Output);
         string[] answered = [.. ClassLine().Matches(outcome.Output).Select(match => match.Groups[1].Value.TrimEnd())];
@@ -122,30 +159,36 @@ public sealed partial class EuroSatTilesTests
 
     private static IEnumerable<EuroSatTile> All => EuroSatTiles.Train.Concat(EuroSatTiles.Test);
 
-    private static IOrderedEnumerable<string> Files(string pattern)
-        => Directory.GetFiles(Source, pattern, SearchOption.AllDirectories)
+    private static IOrderedEnumerable<string> Files(string pattern) =>
+        Directory
+            .GetFiles(Source, pattern, SearchOption.AllDirectories)
             .Select(path => Path.GetRelativePath(Source, path))
             .Order(StringComparer.Ordinal);
 
-    private static IDataView Keyed(MLContext mlContext, IEnumerable<EuroSatTile> tiles)
-        => mlContext.Transforms.Conversion.MapValueToKey("Label")
+    private static IDataView Keyed(MLContext mlContext, IEnumerable<EuroSatTile> tiles) =>
+        mlContext
+            .Transforms.Conversion.MapValueToKey("Label")
             .Fit(mlContext.Data.LoadFromEnumerable(EuroSatTiles.Train))
             .Transform(mlContext.Data.LoadFromEnumerable(tiles));
 
-    private static DplTransformer Fit(MLContext mlContext, PromptConfiguration configuration, string template, int epochs)
-        => mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
-        {
-            Backbone = ClipBackbone.Tiny,
-            ImageColumnName = nameof(EuroSatTile.ImagePath),
-            Template = template,
-            Configuration = configuration,
-            BatchSize = 16,
-            TrainingEpochs = epochs,
-            ValidationRowsPerClass = DplTrainer.Options.DefaultValidationRowsPerClass,
-        }).Fit(Keyed(mlContext, EuroSatTiles.Train));
+    private static DplTransformer Fit(MLContext mlContext, PromptConfiguration configuration, string template, int epochs) =>
+        mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(
+                new DplTrainer.Options
+                {
+                    Backbone = ClipBackbone.Tiny,
+                    ImageColumnName = nameof(EuroSatTile.ImagePath),
+                    Template = template,
+                    Configuration = configuration,
+                    BatchSize = 16,
+                    TrainingEpochs = epochs,
+                    ValidationRowsPerClass = DplTrainer.Options.DefaultValidationRowsPerClass,
+                }
+            )
+            .Fit(Keyed(mlContext, EuroSatTiles.Train));
 
-    private static MulticlassClassificationMetrics Evaluate(MLContext mlContext, DplTransformer model)
-        => mlContext.MulticlassClassification.Evaluate(model.Transform(Keyed(mlContext, EuroSatTiles.Test)));
+    private static MulticlassClassificationMetrics Evaluate(MLContext mlContext, DplTransformer model) =>
+        mlContext.MulticlassClassification.Evaluate(model.Transform(Keyed(mlContext, EuroSatTiles.Test)));
 
     [GeneratedRegex(@"^  \d\.\d+  (.+)$", RegexOptions.Multiline)]
     private static partial Regex ClassLine();

@@ -21,14 +21,31 @@ public sealed partial class ModelBuilderTests
         DrawnTaskFiles.Write(task, folder.FullPath, trainPerClass: 16, validationPerClass: 1, testPerClass: 10, seed: 3);
         string zip = folder.File("made/model.zip");
         SampleProcess.Outcome trained = await Run(
-            "train", folder.File("train"), "--test", folder.File("test"), "--output", zip, "--template", task.Template, "--search-epochs", "4", "--training-epochs", "15");
+            "train",
+            folder.File("train"),
+            "--test",
+            folder.File("test"),
+            "--output",
+            zip,
+            "--template",
+            task.Template,
+            "--search-epochs",
+            "4",
+            "--training-epochs",
+            "15"
+        );
         // Chance is 1 of 8; 80 test images.
         Assert.InRange(Accuracy(trained), 0.5, 1);
 
-        string[] images = [.. Directory.GetFiles(folder.File("test"), "000.png", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+        string[] images =
+        [
+            .. Directory.GetFiles(folder.File("test"), "000.png", SearchOption.AllDirectories).Order(StringComparer.Ordinal),
+        ];
         IReadOnlyList<Answer> answers = Answers(await Run(["predict", zip, .. images]));
         Assert.Equal(images.Length, answers.Count);
-        Assert.All(answers, answer => Assert.Equal(task.ClassNames.Order(StringComparer.Ordinal), answer.Labels.Order(StringComparer.Ordinal)));
+        Assert.All(answers, answer =>
+            Assert.Equal(task.ClassNames.Order(StringComparer.Ordinal), answer.Labels.Order(StringComparer.Ordinal))
+        );
 
         // The same model as a class: what an application that copies the sample calls.
         FlowerClassifier.MLNetModelPath = zip;
@@ -54,7 +71,8 @@ public sealed partial class ModelBuilderTests
     [Trait("Category", "Slow")]
     public async Task It_learns_flowers()
     {
-        string flowers = SharedData.Require("data/flowers"), clip = SharedData.Require("surrogate-clip");
+        string flowers = SharedData.Require("data/flowers"),
+            clip = SharedData.Require("surrogate-clip");
         using var folder = new TemporaryFolder();
         foreach (string directory in Directory.GetDirectories(flowers))
         {
@@ -63,12 +81,26 @@ public sealed partial class ModelBuilderTests
             foreach (var (split, files) in new[] { ("train", images[..16]), ("test", images[16..]) })
             {
                 Directory.CreateDirectory(folder.File($"{split}/{name}"));
-                foreach (string file in files) folder.Copy(file, $"{split}/{name}/{Path.GetFileName(file)}");
+                foreach (string file in files)
+                    folder.Copy(file, $"{split}/{name}/{Path.GetFileName(file)}");
             }
         }
         SampleProcess.Outcome trained = await Run(
-            "train", folder.File("train"), "--test", folder.File("test"), "--clip", clip, "--output", folder.File("flowers.zip"),
-            "--search-epochs", "6", "--training-epochs", "20", "--template", "a photo of a {}, a type of flower.");
+            "train",
+            folder.File("train"),
+            "--test",
+            folder.File("test"),
+            "--clip",
+            clip,
+            "--output",
+            folder.File("flowers.zip"),
+            "--search-epochs",
+            "6",
+            "--training-epochs",
+            "20",
+            "--template",
+            "a photo of a {}, a type of flower."
+        );
         // Three standard errors of 120 images above chance.
         Assert.InRange(Accuracy(trained), 0.31, 1);
         Answers(await Run("predict", folder.File("flowers.zip"), Directory.GetFiles(folder.File("test/tulips"), "*.jpg")[0]));
@@ -98,7 +130,9 @@ public sealed partial class ModelBuilderTests
     [Fact]
     public void The_configuration_is_what_Model_Builder_opens()
     {
-        using JsonDocument configuration = JsonDocument.Parse(File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "samples/ModelBuilder/FlowerClassifier.mbconfig")));
+        using JsonDocument configuration = JsonDocument.Parse(
+            File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "samples/ModelBuilder/FlowerClassifier.mbconfig"))
+        );
         Assert.Equal("TrainingConfig", configuration.RootElement.GetProperty("Type").GetString());
         Assert.Equal("ImageClassification", configuration.RootElement.GetProperty("Scenario").GetString());
         Assert.Equal("Folder", configuration.RootElement.GetProperty("DataSource").GetProperty("Type").GetString());
@@ -119,8 +153,10 @@ public sealed partial class ModelBuilderTests
         var answers = new List<Answer>();
         foreach (string line in predicted.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
-            if (ClassLine().Match(line) is { Success: true } match) answers[^1].Add(match.Groups[2].Value, double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture));
-            else answers.Add(new Answer());
+            if (ClassLine().Match(line) is { Success: true } match)
+                answers[^1].Add(match.Groups[2].Value, double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture));
+            else
+                answers.Add(new Answer());
         }
         Assert.All(answers, answer =>
         {

@@ -14,7 +14,10 @@ public sealed class PairVocabularyTests : IDisposable
     {
         _vocabulary = PairVocabulary.Learn(new DrawnImages(1), captions: 4000);
         _vocabulary.Save(_folder.FullName);
-        _tokenizer = ClipTokenizer.FromHuggingFace(Path.Combine(_folder.FullName, "vocab.json"), Path.Combine(_folder.FullName, "merges.txt"));
+        _tokenizer = ClipTokenizer.FromHuggingFace(
+            Path.Combine(_folder.FullName, "vocab.json"),
+            Path.Combine(_folder.FullName, "merges.txt")
+        );
     }
 
     public void Dispose() => _folder.Delete(recursive: true);
@@ -23,7 +26,10 @@ public sealed class PairVocabularyTests : IDisposable
     public void Words_of_captions_are_single_tokens()
     {
         int[] ids = _tokenizer.Encode("a photo of a red striped star.", 32, out bool truncated);
-        Assert.Equal(["<|startoftext|>", "a</w>", "photo</w>", "of</w>", "a</w>", "red</w>", "striped</w>", "star</w>", ".</w>", "<|endoftext|>"], ids.Select(_tokenizer.Token));
+        Assert.Equal(
+            ["<|startoftext|>", "a</w>", "photo</w>", "of</w>", "a</w>", "red</w>", "striped</w>", "star</w>", ".</w>", "<|endoftext|>"],
+            ids.Select(_tokenizer.Token)
+        );
         Assert.False(truncated);
     }
 
@@ -39,7 +45,10 @@ public sealed class PairVocabularyTests : IDisposable
         Assert.False(truncated);
         Assert.Equal((_tokenizer.StartId, _tokenizer.EndId), (ids[0], ids[^1]));
         string spelled = string.Concat(ids[1..^1].Select(_tokenizer.Token)).Replace("</w>", "", StringComparison.Ordinal);
-        Assert.Equal(System.Text.Encoding.UTF8.GetByteCount(ClipText.Clean(text).Replace(" ", "", StringComparison.Ordinal)), spelled.Length);
+        Assert.Equal(
+            System.Text.Encoding.UTF8.GetByteCount(ClipText.Clean(text).Replace(" ", "", StringComparison.Ordinal)),
+            spelled.Length
+        );
     }
 
     [Fact]
@@ -50,5 +59,6 @@ public sealed class PairVocabularyTests : IDisposable
     }
 
     [Fact]
-    public void Fewer_tokens_can_be_asked_for() => Assert.Equal(600, PairVocabulary.Learn(new DrawnImages(1), captions: 500, mostTokens: 600).Size);
+    public void Fewer_tokens_can_be_asked_for() =>
+        Assert.Equal(600, PairVocabulary.Learn(new DrawnImages(1), captions: 500, mostTokens: 600).Size);
 }

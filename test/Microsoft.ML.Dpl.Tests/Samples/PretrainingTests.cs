@@ -10,7 +10,18 @@ namespace Microsoft.ML.Dpl.Tests.Samples;
 [Collection(RunsAlone.Name)]
 public sealed class PretrainingTests : IDisposable
 {
-    private static readonly PretrainSettings Small = new(ImageSize: 32, PatchSize: 8, Width: 64, Layers: 1, TextWidth: 64, TextLayers: 1, EmbeddingWidth: 32, Batch: 32, LearningRate: 1e-3, Steps: 6);
+    private static readonly PretrainSettings Small = new(
+        ImageSize: 32,
+        PatchSize: 8,
+        Width: 64,
+        Layers: 1,
+        TextWidth: 64,
+        TextLayers: 1,
+        EmbeddingWidth: 32,
+        Batch: 32,
+        LearningRate: 1e-3,
+        Steps: 6
+    );
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("dpl-pretraining-");
     private readonly int _threads = get_num_threads();
@@ -38,11 +49,21 @@ public sealed class PretrainingTests : IDisposable
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         using var resources = new StepResources();
-        using var heldOut = new CaptionedBatches(ZeroShotEvaluation.HeldOut(Small.Seed), training.Tokenizer, training.Clip.Config, 500, firstBatch: 0, Small.Seed);
+        using var heldOut = new CaptionedBatches(
+            ZeroShotEvaluation.HeldOut(Small.Seed),
+            training.Tokenizer,
+            training.Clip.Config,
+            500,
+            firstBatch: 0,
+            Small.Seed
+        );
         CaptionedBatch batch = heldOut.Next(CancellationToken.None);
-        Tensor similarities = training.Model.UnitImages(batch.Planes, batch.Count, resources).matmul(training.Model.UnitTexts(batch.Texts, resources).t());
+        Tensor similarities = training
+            .Model.UnitImages(batch.Planes, batch.Count, resources)
+            .matmul(training.Model.UnitTexts(batch.Texts, resources).t());
         Tensor truth = tensor(batch.Truth, [batch.Count, batch.Texts.Count]);
-        float right = truth.gather(1, similarities.argmax(1, keepdim: true)).mean().item<float>(), chance = truth.mean().item<float>();
+        float right = truth.gather(1, similarities.argmax(1, keepdim: true)).mean().item<float>(),
+            chance = truth.mean().item<float>();
         Assert.True(right > 2 * chance, $"{right} of the captions chosen are true, {chance} of all");
     }
 
@@ -56,7 +77,17 @@ public sealed class PretrainingTests : IDisposable
         using (Pretraining firstHalf = Begin(Small))
         {
             using var stop = new CancellationTokenSource();
-            firstHalf.Run(report => { if (report.Step == 3) stop.Cancel(); }, 1, () => { }, TimeSpan.MaxValue, stop.Token);
+            firstHalf.Run(
+                report =>
+                {
+                    if (report.Step == 3)
+                        stop.Cancel();
+                },
+                1,
+                () => { },
+                TimeSpan.MaxValue,
+                stop.Token
+            );
             Assert.Equal(3, firstHalf.Position.Step);
             firstHalf.Save(checkpoint);
         }
@@ -73,7 +104,8 @@ public sealed class PretrainingTests : IDisposable
     public void A_checkpoint_of_another_shape_is_refused()
     {
         string checkpoint = Path.Combine(_folder.FullName, "run.checkpoint");
-        using (Pretraining training = Begin(Small)) training.Save(checkpoint);
+        using (Pretraining training = Begin(Small))
+            training.Save(checkpoint);
         using Pretraining wider = Begin(Small with { Width = 128 });
         var refused = Assert.Throws<InvalidDataException>(() => wider.Resume(checkpoint));
         Assert.Contains("another shape", refused.Message, StringComparison.Ordinal);
@@ -100,7 +132,10 @@ public sealed class PretrainingTests : IDisposable
         Tensor saved = PromptedClip.UnitRows(tower.Forward(pixels, new PlainBranch(1).Layers(), resources.Backward));
         Tensor trained = training.Model.UnitImages(planes, 1, resources);
         Assert.True((saved * trained).sum().item<float>() > 0.9999f);
-        Assert.Equal(training.Evaluate(64).Select(r => r.Task), SavedClip.Evaluate(_folder.FullName, Small.Seed, 64, CPU).Select(r => r.Task));
+        Assert.Equal(
+            training.Evaluate(64).Select(r => r.Task),
+            SavedClip.Evaluate(_folder.FullName, Small.Seed, 64, CPU).Select(r => r.Task)
+        );
     }
 
     [Theory]

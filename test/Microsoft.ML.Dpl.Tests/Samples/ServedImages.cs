@@ -19,15 +19,22 @@ public sealed class ServedImages : IDisposable
 
         // No prompts: nothing to train, and an ordinary model for whoever serves it.
         var mlContext = new MLContext(1);
-        IDataView rows = mlContext.Data.LoadFromEnumerable(task.ClassNames.Select((name, i) => new Row { Label = name, ImageSource = Images[i] }));
-        using var model = mlContext.Transforms.Conversion.MapValueToKey("Label")
-            .Append(mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
-            {
-                Backbone = ClipBackbone.Tiny,
-                ImageColumnName = nameof(Row.ImageSource),
-                Template = task.Template,
-                Configuration = PromptConfiguration.ZeroShot(ClipBackbone.Tiny),
-            }))
+        IDataView rows = mlContext.Data.LoadFromEnumerable(
+            task.ClassNames.Select((name, i) => new Row { Label = name, ImageSource = Images[i] })
+        );
+        using var model = mlContext
+            .Transforms.Conversion.MapValueToKey("Label")
+            .Append(
+                mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(
+                    new DplTrainer.Options
+                    {
+                        Backbone = ClipBackbone.Tiny,
+                        ImageColumnName = nameof(Row.ImageSource),
+                        Template = task.Template,
+                        Configuration = PromptConfiguration.ZeroShot(ClipBackbone.Tiny),
+                    }
+                )
+            )
             .Append(mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel"))
             .Fit(rows);
         mlContext.Model.Save(model, rows.Schema, Zip);

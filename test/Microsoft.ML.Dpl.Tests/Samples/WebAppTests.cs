@@ -20,20 +20,28 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
     public async Task Sixty_four_clients_at_once_get_the_answers_of_a_prediction_engine()
     {
         await using WebServer server = await WebServer.StartReady("--model", served.Zip, "--Classifier:BatchWaitMilliseconds", "50");
-        ServerAnswer[] answers = await Task.WhenAll(served.Images.Select(async (image, i) =>
-        {
-            // One connection each, raw bodies and forms in turn.
-            using var client = new HttpClient { BaseAddress = server.Client.BaseAddress };
-            using HttpResponseMessage response = await client.PostAsync("predict", i % 2 == 0 ? new ByteArrayContent(image) : Form(image, "image.png"));
-            Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
-            return (await response.Content.ReadFromJsonAsync<ServerAnswer>())!;
-        }));
+        ServerAnswer[] answers = await Task.WhenAll(
+            served.Images.Select(
+                async (image, i) =>
+                {
+                    // One connection each, raw bodies and forms in turn.
+                    using var client = new HttpClient { BaseAddress = server.Client.BaseAddress };
+                    using HttpResponseMessage response = await client.PostAsync(
+                        "predict",
+                        i % 2 == 0 ? new ByteArrayContent(image) : Form(image, "image.png")
+                    );
+                    Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
+                    return (await response.Content.ReadFromJsonAsync<ServerAnswer>())!;
+                }
+            )
+        );
         foreach (var (answer, expected) in answers.Zip(served.Expected))
         {
             Assert.Equal(expected.PredictedLabel, answer.Class);
             Assert.Equal(answer.Classes.Select(c => c.Probability).OrderDescending(), answer.Classes.Select(c => c.Probability));
             Assert.InRange(answer.Classes.Sum(c => c.Probability), 1 - 1e-5, 1 + 1e-5);
-            foreach (var (name, score) in served.ClassNames.Zip(expected.Score)) Assert.Equal(score, answer.Classes.Single(c => c.Name == name).Probability, 1e-4);
+            foreach (var (name, score) in served.ClassNames.Zip(expected.Score))
+                Assert.Equal(score, answer.Classes.Single(c => c.Name == name).Probability, 1e-4);
         }
         ServerHealth health = await server.Health();
         Assert.Equal(64, health.Images);
@@ -44,26 +52,30 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
     public async Task What_is_no_image_is_refused_and_the_server_stays_well()
     {
         await using WebServer server = await WebServer.StartReady("--model", served.Zip);
-        byte[] huge = new byte[50 << 20], text = Encoding.UTF8.GetBytes("This is no image."), cut = served.Images[0][..^200];
+        byte[] huge = new byte[50 << 20],
+            text = Encoding.UTF8.GetBytes("This is no image."),
+            cut = served.Images[0][..^200];
         PngSignature.CopyTo(huge, 0);
         Assert.InRange(Bomb().Length, 1, 200);
-        foreach (var (content, status, sentence) in new (HttpContent, HttpStatusCode, string)[]
-        {
-            (new ByteArrayContent(huge), HttpStatusCode.RequestEntityTooLarge, "At most 10 MiB"),
-            (Form(huge, "huge.png"), HttpStatusCode.RequestEntityTooLarge, "At most 10 MiB"),
-            (new StreamContent(new LengthlessStream(huge)), HttpStatusCode.RequestEntityTooLarge, "At most 10 MiB"),
-            (Form(text, "text.jpg", "image/jpeg"), HttpStatusCode.UnsupportedMediaType, "Send a PNG, JPEG"),
-            (new ByteArrayContent(text), HttpStatusCode.UnsupportedMediaType, "Send a PNG, JPEG"),
-            (new ByteArrayContent([]), HttpStatusCode.BadRequest, "Send an image file"),
-            (Form([], "empty.png"), HttpStatusCode.BadRequest, "Send an image file"),
-            (new MultipartFormDataContent { { new StringContent("x"), "field" } }, HttpStatusCode.BadRequest, "Send an image file"),
-            (TwoFiles(), HttpStatusCode.BadRequest, "one image"),
-            (Torn(), HttpStatusCode.BadRequest, "well-formed"),
-            (new ByteArrayContent(Bomb()), HttpStatusCode.RequestEntityTooLarge, "50000 × 50000 pixels"),
-            (Form(Bomb(), "bomb.png"), HttpStatusCode.RequestEntityTooLarge, "50000 × 50000 pixels"),
-            (new ByteArrayContent(served.Images[0][..20]), HttpStatusCode.UnprocessableEntity, "damaged or cut short"),
-            (new ByteArrayContent(cut), HttpStatusCode.UnprocessableEntity, "damaged or cut short"),
-        })
+        foreach (
+            var (content, status, sentence) in new (HttpContent, HttpStatusCode, string)[]
+            {
+                (new ByteArrayContent(huge), HttpStatusCode.RequestEntityTooLarge, "At most 10 MiB"),
+                (Form(huge, "huge.png"), HttpStatusCode.RequestEntityTooLarge, "At most 10 MiB"),
+                (new StreamContent(new LengthlessStream(huge)), HttpStatusCode.RequestEntityTooLarge, "At most 10 MiB"),
+                (Form(text, "text.jpg", "image/jpeg"), HttpStatusCode.UnsupportedMediaType, "Send a PNG, JPEG"),
+                (new ByteArrayContent(text), HttpStatusCode.UnsupportedMediaType, "Send a PNG, JPEG"),
+                (new ByteArrayContent([]), HttpStatusCode.BadRequest, "Send an image file"),
+                (Form([], "empty.png"), HttpStatusCode.BadRequest, "Send an image file"),
+                (new MultipartFormDataContent { { new StringContent("x"), "field" } }, HttpStatusCode.BadRequest, "Send an image file"),
+                (TwoFiles(), HttpStatusCode.BadRequest, "one image"),
+                (Torn(), HttpStatusCode.BadRequest, "well-formed"),
+                (new ByteArrayContent(Bomb()), HttpStatusCode.RequestEntityTooLarge, "50000 × 50000 pixels"),
+                (Form(Bomb(), "bomb.png"), HttpStatusCode.RequestEntityTooLarge, "50000 × 50000 pixels"),
+                (new ByteArrayContent(served.Images[0][..20]), HttpStatusCode.UnprocessableEntity, "damaged or cut short"),
+                (new ByteArrayContent(cut), HttpStatusCode.UnprocessableEntity, "damaged or cut short"),
+            }
+        )
         {
             using HttpResponseMessage response = await server.Client.PostAsync("predict", content);
             await AssertProblem(response, status, sentence);
@@ -83,10 +95,15 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
     public async Task A_broken_image_does_not_spoil_its_batch()
     {
         await using WebServer server = await WebServer.StartReady("--model", served.Zip, "--Classifier:BatchWaitMilliseconds", "300");
-        HttpResponseMessage[] responses = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => server.Client.PostAsync("predict", new ByteArrayContent(i == 3 ? served.Images[i][..^200] : served.Images[i]))));
+        HttpResponseMessage[] responses = await Task.WhenAll(
+            Enumerable
+                .Range(0, 8)
+                .Select(i => server.Client.PostAsync("predict", new ByteArrayContent(i == 3 ? served.Images[i][..^200] : served.Images[i])))
+        );
         await AssertProblem(responses[3], HttpStatusCode.UnprocessableEntity, "damaged or cut short");
         for (int i = 0; i < 8; i++)
-            if (i != 3) Assert.Equal(served.Expected[i].PredictedLabel, (await responses[i].Content.ReadFromJsonAsync<ServerAnswer>())!.Class);
+            if (i != 3)
+                Assert.Equal(served.Expected[i].PredictedLabel, (await responses[i].Content.ReadFromJsonAsync<ServerAnswer>())!.Class);
     }
 
     [Fact]
@@ -94,8 +111,18 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
     {
         // One place, and its image waits for a second that never fits in.
         await using WebServer server = await WebServer.StartReady(
-            "--model", served.Zip, "--Classifier:QueueLength", "1", "--Classifier:MaxBatch", "2", "--Classifier:BatchWaitMilliseconds", "1000");
-        HttpResponseMessage[] responses = await Task.WhenAll(Enumerable.Range(0, 16).Select(i => server.Client.PostAsync("predict", new ByteArrayContent(served.Images[i]))));
+            "--model",
+            served.Zip,
+            "--Classifier:QueueLength",
+            "1",
+            "--Classifier:MaxBatch",
+            "2",
+            "--Classifier:BatchWaitMilliseconds",
+            "1000"
+        );
+        HttpResponseMessage[] responses = await Task.WhenAll(
+            Enumerable.Range(0, 16).Select(i => server.Client.PostAsync("predict", new ByteArrayContent(served.Images[i])))
+        );
         Assert.Contains(responses, r => r.StatusCode == HttpStatusCode.OK);
         HttpResponseMessage[] refused = [.. responses.Where(r => r.StatusCode != HttpStatusCode.OK)];
         Assert.NotEmpty(refused);
@@ -107,11 +134,17 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
 
         long before = (await server.Health()).Images;
         using var cancellation = new CancellationTokenSource();
-        Task<HttpResponseMessage> cancelled = server.Client.PostAsync("predict", new ByteArrayContent(served.Images[0]), cancellation.Token);
-        while ((await server.Health()).Waiting == 0) await Task.Delay(5);
+        Task<HttpResponseMessage> cancelled = server.Client.PostAsync(
+            "predict",
+            new ByteArrayContent(served.Images[0]),
+            cancellation.Token
+        );
+        while ((await server.Health()).Waiting == 0)
+            await Task.Delay(5);
         cancellation.Cancel();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled);
-        while ((await server.Health()).Waiting > 0) await Task.Delay(20);
+        while ((await server.Health()).Waiting > 0)
+            await Task.Delay(20);
         using HttpResponseMessage next = await server.Client.PostAsync("predict", new ByteArrayContent(served.Images[1]));
         Assert.Equal(HttpStatusCode.OK, next.StatusCode);
         Assert.Equal(before + 1, (await server.Health()).Images);
@@ -128,7 +161,8 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
             return (await response.Content.ReadFromJsonAsync<ServerAnswer>())!;
         }
         Assert.Null((await Ask("")).HeatMap);
-        ServerHeatMap first = (await Ask("?heatMap=true")).HeatMap!, other = (await Ask("?heatMap=true&heatMapClass=white")).HeatMap!;
+        ServerHeatMap first = (await Ask("?heatMap=true")).HeatMap!,
+            other = (await Ask("?heatMap=true&heatMapClass=white")).HeatMap!;
         Assert.Equal((served.Expected[0].PredictedLabel, "white"), (first.Class, other.Class));
         foreach (ServerHeatMap map in new[] { first, other })
         {
@@ -137,9 +171,15 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
             using SKBitmap image = SKBitmap.Decode(Convert.FromBase64String(map.Image["data:image/webp;base64,".Length..]));
             Assert.Equal((96, 96), (image.Width, image.Height));
         }
-        using HttpResponseMessage unknown = await server.Client.PostAsync("predict?heatMap=true&heatMapClass=plaid", new ByteArrayContent(served.Images[0]));
+        using HttpResponseMessage unknown = await server.Client.PostAsync(
+            "predict?heatMap=true&heatMapClass=plaid",
+            new ByteArrayContent(served.Images[0])
+        );
         await AssertProblem(unknown, HttpStatusCode.BadRequest, "one of: red, orange");
-        using HttpResponseMessage noBoolean = await server.Client.PostAsync("predict?heatMap=perhaps", new ByteArrayContent(served.Images[0]));
+        using HttpResponseMessage noBoolean = await server.Client.PostAsync(
+            "predict?heatMap=perhaps",
+            new ByteArrayContent(served.Images[0])
+        );
         await AssertProblem(noBoolean, HttpStatusCode.BadRequest);
     }
 
@@ -147,12 +187,28 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
     [Fact]
     public async Task The_limits_are_held_to_the_byte_and_to_the_pixel()
     {
-        byte[] image = served.Images[0], longer = [.. image, 0];
-        await using WebServer server = await WebServer.StartReady("--model", served.Zip, "--Classifier:MaxUploadBytes", $"{image.Length}", "--Classifier:MaxPixels", $"{96 * 96}");
+        byte[] image = served.Images[0],
+            longer = [.. image, 0];
+        await using WebServer server = await WebServer.StartReady(
+            "--model",
+            served.Zip,
+            "--Classifier:MaxUploadBytes",
+            $"{image.Length}",
+            "--Classifier:MaxPixels",
+            $"{96 * 96}"
+        );
         Assert.Equal(image.Length, (await server.Health()).MaxUploadBytes);
-        foreach (Func<byte[], HttpContent> sent in new Func<byte[], HttpContent>[] { bytes => new ByteArrayContent(bytes), bytes => Form(bytes, "image.png"), bytes => new StreamContent(new LengthlessStream(bytes)) })
+        foreach (
+            Func<byte[], HttpContent> sent in new Func<byte[], HttpContent>[]
+            {
+                bytes => new ByteArrayContent(bytes),
+                bytes => Form(bytes, "image.png"),
+                bytes => new StreamContent(new LengthlessStream(bytes)),
+            }
+        )
         {
-            using HttpResponseMessage taken = await server.Client.PostAsync("predict", sent(image)), refused = await server.Client.PostAsync("predict", sent(longer));
+            using HttpResponseMessage taken = await server.Client.PostAsync("predict", sent(image)),
+                refused = await server.Client.PostAsync("predict", sent(longer));
             Assert.Equal(served.Expected[0].PredictedLabel, (await taken.Content.ReadFromJsonAsync<ServerAnswer>())!.Class);
             await AssertProblem(refused, HttpStatusCode.RequestEntityTooLarge, "Make the image smaller");
         }
@@ -167,13 +223,31 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
         await using WebServer server = await WebServer.StartReady("--model", served.Zip);
         foreach (string address in (string[])["", "index.html", "health", "openapi/v1.json", "nothing", "predict?heatMap=perhaps"])
         {
-            using HttpResponseMessage response = address.StartsWith("predict", StringComparison.Ordinal) ? await server.Client.PostAsync(address, new ByteArrayContent([])) : await server.Client.GetAsync(address);
+            using HttpResponseMessage response = address.StartsWith("predict", StringComparison.Ordinal)
+                ? await server.Client.PostAsync(address, new ByteArrayContent([]))
+                : await server.Client.GetAsync(address);
             Assert.Equal(["nosniff"], response.Headers.GetValues("X-Content-Type-Options"));
             Assert.False(response.Headers.Contains("Server"));
-            string[] directives = [.. Assert.Single(response.Headers.GetValues("Content-Security-Policy")).Split(';', StringSplitOptions.TrimEntries).Order(StringComparer.Ordinal)];
+            string[] directives =
+            [
+                .. Assert
+                    .Single(response.Headers.GetValues("Content-Security-Policy"))
+                    .Split(';', StringSplitOptions.TrimEntries)
+                    .Order(StringComparer.Ordinal),
+            ];
             Assert.Equal(
-                ["base-uri 'none'", "connect-src 'self'", "default-src 'none'", "form-action 'none'", "frame-ancestors 'none'", "img-src 'self' blob: data:", "script-src 'self'", "style-src 'self'"],
-                directives);
+                [
+                    "base-uri 'none'",
+                    "connect-src 'self'",
+                    "default-src 'none'",
+                    "form-action 'none'",
+                    "frame-ancestors 'none'",
+                    "img-src 'self' blob: data:",
+                    "script-src 'self'",
+                    "style-src 'self'",
+                ],
+                directives
+            );
         }
     }
 
@@ -182,10 +256,12 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
     {
         await using WebServer server = await WebServer.StartReady("--model", served.Zip);
         using JsonDocument document = JsonDocument.Parse(await server.Client.GetStringAsync("openapi/v1.json"));
-        JsonElement paths = document.RootElement.GetProperty("paths"), predict = paths.GetProperty("/predict").GetProperty("post");
+        JsonElement paths = document.RootElement.GetProperty("paths"),
+            predict = paths.GetProperty("/predict").GetProperty("post");
         Assert.True(paths.GetProperty("/health").TryGetProperty("get", out _));
         Assert.True(predict.GetProperty("requestBody").GetProperty("content").TryGetProperty("multipart/form-data", out _));
-        foreach (string status in new[] { "200", "400", "413", "415", "422", "503" }) Assert.True(predict.GetProperty("responses").TryGetProperty(status, out _), status);
+        foreach (string status in new[] { "200", "400", "413", "415", "422", "503" })
+            Assert.True(predict.GetProperty("responses").TryGetProperty(status, out _), status);
     }
 
     [Fact]
@@ -193,9 +269,19 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
     {
         using var folder = new TemporaryFolder();
         var mlContext = new MLContext(1);
-        IDataView rows = mlContext.Data.LoadFromEnumerable(new[] { "red", "blue" }.Select(name => new PathRow { ImagePath = served.File1, Label = name }));
+        IDataView rows = mlContext.Data.LoadFromEnumerable(
+            new[] { "red", "blue" }.Select(name => new PathRow { ImagePath = served.File1, Label = name })
+        );
         var backbone = Dpl.Clip.ClipBackbone.Tiny;
-        using (DplTransformer model = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(backbone, imageColumnName: "ImagePath", configuration: PromptConfiguration.ZeroShot(backbone)).Fit(rows))
+        using (
+            DplTransformer model = mlContext
+                .MulticlassClassification.Trainers.DifferentiablePromptLearning(
+                    backbone,
+                    imageColumnName: "ImagePath",
+                    configuration: PromptConfiguration.ZeroShot(backbone)
+                )
+                .Fit(rows)
+        )
             mlContext.Model.Save(model, rows.Schema, folder.File("paths.zip"));
         await using (WebServer server = await WebServer.StartReady("--model", folder.File("paths.zip")))
         {
@@ -206,18 +292,45 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
         ITransformer other = mlContext.Transforms.CopyColumns("Copy", "Label").Fit(rows);
         mlContext.Model.Save(other, rows.Schema, folder.File("other.zip"));
         File.WriteAllText(folder.File("text.zip"), "no zip");
-        foreach (var (model, sentence) in new[] { ("none.zip", "Train one"), ("text.zip", "cannot be served"), ("other.zip", "no classifier trained by") })
+        foreach (
+            var (model, sentence) in new[]
+            {
+                ("none.zip", "Train one"),
+                ("text.zip", "cannot be served"),
+                ("other.zip", "no classifier trained by"),
+            }
+        )
         {
-            SampleProcess.Outcome outcome = await SampleProcess.Run("WebApp", new Dictionary<string, string?>(), "--urls", "http://127.0.0.1:0", "--model", folder.File(model));
+            SampleProcess.Outcome outcome = await SampleProcess.Run(
+                "WebApp",
+                new Dictionary<string, string?>(),
+                "--urls",
+                "http://127.0.0.1:0",
+                "--model",
+                folder.File(model)
+            );
             Assert.Equal(1, outcome.ExitCode);
             Assert.Contains(sentence, outcome.Output + outcome.Error);
             Assert.DoesNotContain("   at ", outcome.Output + outcome.Error);
         }
-        SampleProcess.Outcome option = await SampleProcess.Run("WebApp", new Dictionary<string, string?>(), "--urls", "http://127.0.0.1:0", "--Classifier:MaxBatch", "0");
+        SampleProcess.Outcome option = await SampleProcess.Run(
+            "WebApp",
+            new Dictionary<string, string?>(),
+            "--urls",
+            "http://127.0.0.1:0",
+            "--Classifier:MaxBatch",
+            "0"
+        );
         Assert.Equal(1, option.ExitCode);
         Assert.Contains("MaxBatch", option.Error);
         SampleProcess.Outcome demo = await SampleProcess.Run(
-            "WebApp", new Dictionary<string, string?>(), "--urls", "http://127.0.0.1:0", "--demo", "cats");
+            "WebApp",
+            new Dictionary<string, string?>(),
+            "--urls",
+            "http://127.0.0.1:0",
+            "--demo",
+            "cats"
+        );
         Assert.Equal(1, demo.ExitCode);
         Assert.Contains("Demo", demo.Error);
     }
@@ -251,7 +364,8 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
         return new MultipartFormDataContent { { content, "image", name } };
     }
 
-    private MultipartFormDataContent TwoFiles() => new() { { new ByteArrayContent(served.Images[0]), "a", "a.png" }, { new ByteArrayContent(served.Images[1]), "b", "b.png" } };
+    private MultipartFormDataContent TwoFiles() =>
+        new() { { new ByteArrayContent(served.Images[0]), "a", "a.png" }, { new ByteArrayContent(served.Images[1]), "b", "b.png" } };
 
     private static ByteArrayContent Torn()
     {
@@ -278,7 +392,8 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
         foreach (byte b in chunk.AsSpan(4, 4 + data.Length))
         {
             crc ^= b;
-            for (int bit = 0; bit < 8; bit++) crc = (crc & 1) != 0 ? (crc >> 1) ^ 0xEDB88320 : crc >> 1;
+            for (int bit = 0; bit < 8; bit++)
+                crc = (crc & 1) != 0 ? (crc >> 1) ^ 0xEDB88320 : crc >> 1;
         }
         BinaryPrimitives.WriteUInt32BigEndian(chunk.AsSpan(chunk.Length - 4), ~crc);
         return chunk;
@@ -292,7 +407,8 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
         using JsonDocument problem = JsonDocument.Parse(body);
         Assert.Equal((int)status, problem.RootElement.GetProperty("status").GetInt32());
         Assert.NotEmpty(problem.RootElement.GetProperty("title").GetString()!);
-        if (sentence.Length > 0) Assert.Contains(sentence, problem.RootElement.GetProperty("detail").GetString());
+        if (sentence.Length > 0)
+            Assert.Contains(sentence, problem.RootElement.GetProperty("detail").GetString());
     }
 
     private sealed class PathRow

@@ -15,26 +15,44 @@ public sealed class WebPageTests(ServedImages served) : IClassFixture<ServedImag
         await using IBrowser browser = await Chromium();
         await using WebServer server = await WebServer.StartReady("--model", served.Zip);
         await using IPage page = await browser.NewPageAsync();
-        ConcurrentBag<string> requested = [], errors = [];
+        ConcurrentBag<string> requested = [],
+            errors = [];
         page.Request += (_, e) => requested.Add(e.Request.Url);
         page.PageError += (_, e) => errors.Add(e.Message);
-        page.Console += (_, e) => { if (e.Message.Type == ConsoleType.Error) errors.Add(e.Message.Text); };
+        page.Console += (_, e) =>
+        {
+            if (e.Message.Type == ConsoleType.Error)
+                errors.Add(e.Message.Text);
+        };
         // A page that still scrolls moves away under the mouse.
-        await page.EmulateMediaFeaturesAsync([new MediaFeatureValue { MediaFeature = MediaFeature.PrefersReducedMotion, Value = "reduce" }]);
+        await page.EmulateMediaFeaturesAsync([
+            new MediaFeatureValue { MediaFeature = MediaFeature.PrefersReducedMotion, Value = "reduce" },
+        ]);
         await page.GoToAsync(server.Client.BaseAddress!.ToString());
         await page.WaitForFunctionAsync("() => document.getElementById('limit').textContent.includes('at most 10 MB')");
 
         await Drop(page, served.File1);
         await page.WaitForSelectorAsync("#result:not([hidden]):not(.waiting)", new WaitForSelectorOptions { Visible = true });
         Assert.Equal(served.Expected[0].PredictedLabel, await Text(page, "#answer"));
-        string[] names = await page.EvaluateExpressionAsync<string[]>("[...document.querySelectorAll('#bars .name')].map(e => e.textContent)");
-        Assert.Equal(served.ClassNames.Zip(served.Expected[0].Score).OrderByDescending(pair => pair.Second).Select(pair => pair.First), names);
-        double[] widths = await page.EvaluateExpressionAsync<double[]>("[...document.querySelectorAll('#bars .fill')].map(e => e.getBoundingClientRect().width / e.parentElement.clientWidth)");
+        string[] names = await page.EvaluateExpressionAsync<string[]>(
+            "[...document.querySelectorAll('#bars .name')].map(e => e.textContent)"
+        );
+        Assert.Equal(
+            served.ClassNames.Zip(served.Expected[0].Score).OrderByDescending(pair => pair.Second).Select(pair => pair.First),
+            names
+        );
+        double[] widths = await page.EvaluateExpressionAsync<double[]>(
+            "[...document.querySelectorAll('#bars .fill')].map(e => e.getBoundingClientRect().width / e.parentElement.clientWidth)"
+        );
         Assert.Equal(served.Expected[0].Score.Max(), widths[0], 0.02);
         Assert.Equal(1, widths.Sum(), 0.05);
         Assert.True(await page.EvaluateExpressionAsync<bool>("document.getElementById('image').naturalWidth === 96"));
 
-        Assert.True(await page.EvaluateExpressionAsync<bool>("document.getElementById('map').checkVisibility() && document.getElementById('map').naturalWidth === 96"));
+        Assert.True(
+            await page.EvaluateExpressionAsync<bool>(
+                "document.getElementById('map').checkVisibility() && document.getElementById('map').naturalWidth === 96"
+            )
+        );
         Assert.Equal(served.Expected[0].PredictedLabel, await Text(page, "#map-class"));
         string first = await page.EvaluateExpressionAsync<string>("document.getElementById('map').src");
         await page.ClickAsync("#bars li:nth-child(3) button");
@@ -44,7 +62,9 @@ public sealed class WebPageTests(ServedImages served) : IClassFixture<ServedImag
         Assert.False(await page.EvaluateExpressionAsync<bool>("document.getElementById('map').checkVisibility()"));
         Assert.Empty(errors);
         // Images on show are blobs and data in the page itself.
-        Assert.All(requested.Where(url => url.StartsWith("http", StringComparison.Ordinal)), url => Assert.StartsWith(server.Client.BaseAddress.ToString(), url));
+        Assert.All(requested.Where(url => url.StartsWith("http", StringComparison.Ordinal)), url =>
+            Assert.StartsWith(server.Client.BaseAddress.ToString(), url)
+        );
 
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.File("notes.jpg"), "This is no image.");
@@ -86,21 +106,34 @@ public sealed class WebPageTests(ServedImages served) : IClassFixture<ServedImag
 
         await page.WaitForSelectorAsync("#examples:not([hidden]) button img");
         int answeredRight = 0;
-        string[] examples = await page.EvaluateExpressionAsync<string[]>("[...document.querySelectorAll('#examples img')].map(e => e.alt.replace('Example ', ''))");
+        string[] examples = await page.EvaluateExpressionAsync<string[]>(
+            "[...document.querySelectorAll('#examples img')].map(e => e.alt.replace('Example ', ''))"
+        );
         Assert.Equal(classes, examples.Length);
         for (int i = 0; i < examples.Length; i++)
         {
             await page.EvaluateExpressionAsync("document.getElementById('answer').textContent = ''");
             await page.EvaluateExpressionAsync($"document.querySelectorAll('#examples button')[{i}].click()");
             await page.WaitForFunctionAsync("() => document.getElementById('answer').textContent !== ''");
-            if (await Text(page, "#answer") == examples[i]) answeredRight++;
+            if (await Text(page, "#answer") == examples[i])
+                answeredRight++;
         }
         Assert.InRange(answeredRight, right, classes);
 
-        foreach (var (name, width, height, scheme) in new[] { ("desktop", 1280, 900, "light"), ("desktop-dark", 1280, 900, "dark"), ("phone", 390, 844, "light"), ("phone-dark", 390, 844, "dark") })
+        foreach (
+            var (name, width, height, scheme) in new[]
+            {
+                ("desktop", 1280, 900, "light"),
+                ("desktop-dark", 1280, 900, "dark"),
+                ("phone", 390, 844, "light"),
+                ("phone-dark", 390, 844, "dark"),
+            }
+        )
         {
             await page.SetViewportAsync(new ViewPortOptions { Width = width, Height = height });
-            await page.EmulateMediaFeaturesAsync([new MediaFeatureValue { MediaFeature = MediaFeature.PrefersColorScheme, Value = scheme }]);
+            await page.EmulateMediaFeaturesAsync([
+                new MediaFeatureValue { MediaFeature = MediaFeature.PrefersColorScheme, Value = scheme },
+            ]);
             Assert.Equal(width, await page.EvaluateExpressionAsync<int>("document.documentElement.scrollWidth"));
             Assert.True(await page.EvaluateFunctionAsync<double>(Contrast) >= 4.5, $"{name}: text is hard to read");
             await Screenshot(page, $"{demo}-{name}");
@@ -133,12 +166,22 @@ public sealed class WebPageTests(ServedImages served) : IClassFixture<ServedImag
     {
         string path = Environment.GetEnvironmentVariable("CHROMIUM") ?? "/usr/bin/chromium";
         Skip.IfNot(File.Exists(path), $"there is no browser at {path}; install Debian's chromium or set CHROMIUM to one");
-        return Puppeteer.LaunchAsync(new LaunchOptions
-        {
-            ExecutablePath = path,
-            Headless = true,
-            Args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--no-first-run"],
-        });
+        return Puppeteer.LaunchAsync(
+            new LaunchOptions
+            {
+                ExecutablePath = path,
+                Headless = true,
+                Args =
+                [
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-dev-shm-usage",
+                    "--disable-background-networking",
+                    "--disable-component-update",
+                    "--no-first-run",
+                ],
+            }
+        );
     }
 
     /// <summary>Drops a file onto the box as the operating system would.</summary>
@@ -146,12 +189,27 @@ public sealed class WebPageTests(ServedImages served) : IClassFixture<ServedImag
     {
         await page.EvaluateExpressionAsync("document.getElementById('drop').scrollIntoView()");
         BoundingBox box = await (await page.QuerySelectorAsync("#drop")).BoundingBoxAsync();
-        var data = new { items = Array.Empty<object>(), files = new[] { file }, dragOperationsMask = 1 };
+        var data = new
+        {
+            items = Array.Empty<object>(),
+            files = new[] { file },
+            dragOperationsMask = 1,
+        };
         foreach (string type in new[] { "dragEnter", "dragOver", "drop" })
-            await page.Client.SendAsync("Input.dispatchDragEvent", new { type, x = box.X + box.Width / 2, y = box.Y + box.Height / 2, data });
+            await page.Client.SendAsync(
+                "Input.dispatchDragEvent",
+                new
+                {
+                    type,
+                    x = box.X + box.Width / 2,
+                    y = box.Y + box.Height / 2,
+                    data,
+                }
+            );
     }
 
-    private static Task<string> Text(IPage page, string selector) => page.EvaluateFunctionAsync<string>("selector => document.querySelector(selector).textContent", selector);
+    private static Task<string> Text(IPage page, string selector) =>
+        page.EvaluateFunctionAsync<string>("selector => document.querySelector(selector).textContent", selector);
 
     private static async Task Screenshot(IPage page, string name)
     {

@@ -16,11 +16,17 @@ internal sealed class WebServer : IAsyncDisposable
 
     private WebServer(string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [SampleProcess.ProgramOf("WebApp"), "--urls", "http://127.0.0.1:0", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo("dotnet", [SampleProcess.ProgramOf("WebApp"), "--urls", "http://127.0.0.1:0", .. arguments])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
         _process = new Process { StartInfo = start, EnableRaisingEvents = true };
         _process.OutputDataReceived += (_, line) => Hear(line.Data);
         _process.ErrorDataReceived += (_, line) => Hear(line.Data);
-        _process.Exited += (_, _) => _address.TrySetException(new InvalidOperationException("The server ended before it listened:\n" + Log));
+        _process.Exited += (_, _) =>
+            _address.TrySetException(new InvalidOperationException("The server ended before it listened:\n" + Log));
         _process.Start();
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
@@ -34,7 +40,8 @@ internal sealed class WebServer : IAsyncDisposable
     {
         get
         {
-            lock (_log) return _log.ToString();
+            lock (_log)
+                return _log.ToString();
         }
     }
 
@@ -83,21 +90,34 @@ internal sealed class WebServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Client?.Dispose();
-        if (!_process.HasExited) _process.Kill(entireProcessTree: true);
+        if (!_process.HasExited)
+            _process.Kill(entireProcessTree: true);
         await _process.WaitForExitAsync();
         _process.Dispose();
     }
 
     private void Hear(string? line)
     {
-        if (line is null) return;
-        lock (_log) _log.AppendLine(line);
-        if (line.Contains(Listening, StringComparison.Ordinal)) _address.TrySetResult(new Uri(line[(line.IndexOf(Listening, StringComparison.Ordinal) + Listening.Length)..]));
+        if (line is null)
+            return;
+        lock (_log)
+            _log.AppendLine(line);
+        if (line.Contains(Listening, StringComparison.Ordinal))
+            _address.TrySetResult(new Uri(line[(line.IndexOf(Listening, StringComparison.Ordinal) + Listening.Length)..]));
     }
 }
 
 /// <summary>The answer of GET /health.</summary>
-internal sealed record ServerHealth(string Status, string? Model, int? Classes, double? Progress, int Waiting, long Images, long Batches, int MaxUploadBytes);
+internal sealed record ServerHealth(
+    string Status,
+    string? Model,
+    int? Classes,
+    double? Progress,
+    int Waiting,
+    long Images,
+    long Batches,
+    int MaxUploadBytes
+);
 
 /// <summary>The answer of POST /predict.</summary>
 internal sealed record ServerAnswer(string Class, IReadOnlyList<ServerClass> Classes, ServerHeatMap? HeatMap);

@@ -20,28 +20,62 @@ public class GoldenSearchTests
         using var imageTower = new ImageTower(golden.Vision);
         using ClassTexts texts = golden.Texts("search");
         using var supernet = new Supernet(golden.Branch("search", "init.", "image"), golden.Branch("search", "init.", "text"));
-        var settings = new SearchSettings { Epochs = golden.Number("search", "epochs"), Candidates = golden.Numbers("search", "candidates") };
+        var settings = new SearchSettings
+        {
+            Epochs = golden.Number("search", "epochs"),
+            Candidates = golden.Numbers("search", "candidates"),
+        };
         var steps = new StepRecorder();
 
-        SearchResult result = new BilevelSearch(new PromptedClip(imageTower, new TextTower(golden.Text), texts), settings, steps)
-            .Run(supernet, new RecordedBatches(golden, "train"), new RecordedBatches(golden, "validation"), new SearchCourse());
+        SearchResult result = new BilevelSearch(new PromptedClip(imageTower, new TextTower(golden.Text), texts), settings, steps).Run(
+            supernet,
+            new RecordedBatches(golden, "train"),
+            new RecordedBatches(golden, "validation"),
+            new SearchCourse()
+        );
 
-        Close.Relative(golden["search", "output.learning_rates"], tensor(result.Epochs.Select(e => (float)e.LearningRate).ToArray()), 1e-6, "learning rates");
-        Close.Relative(golden["search", "output.validation_losses"], tensor(steps.Reports.Select(r => (float)r.ValidationLoss!.Value).ToArray()), 1e-3, "validation losses");
-        Close.Relative(golden["search", "output.train_losses"], tensor(steps.Reports.Select(r => (float)r.TrainLoss).ToArray()), 1e-3, "train losses");
+        Close.Relative(
+            golden["search", "output.learning_rates"],
+            tensor(result.Epochs.Select(e => (float)e.LearningRate).ToArray()),
+            1e-6,
+            "learning rates"
+        );
+        Close.Relative(
+            golden["search", "output.validation_losses"],
+            tensor(steps.Reports.Select(r => (float)r.ValidationLoss!.Value).ToArray()),
+            1e-3,
+            "validation losses"
+        );
+        Close.Relative(
+            golden["search", "output.train_losses"],
+            tensor(steps.Reports.Select(r => (float)r.TrainLoss).ToArray()),
+            1e-3,
+            "train losses"
+        );
         float[] alphas = [.. result.Epochs.SelectMany(e => e.Alphas.Image.Concat(e.Alphas.Text)).SelectMany(layer => layer)];
-        Close.Relative(golden["search", "output.alphas_by_epoch"], tensor(alphas, [result.Epochs.Count, alphas.Length / result.Epochs.Count]), 1e-3, "alphas by epoch");
+        Close.Relative(
+            golden["search", "output.alphas_by_epoch"],
+            tensor(alphas, [result.Epochs.Count, alphas.Length / result.Epochs.Count]),
+            1e-3,
+            "alphas by epoch"
+        );
         foreach (var (name, branch) in new[] { ("image", supernet.Image), ("text", supernet.Text) })
         {
             Close.Relative(golden["search", $"final.alphas.{name}"], branch.Alphas.detach(), 1e-3, $"final {name} alphas");
             for (int layer = 0; layer < branch.Rows.Count; layer++)
-                Close.Relative(golden.Packed("search", "final.", name, layer, settings.Candidates.Count), branch.Rows[layer].detach(), 1e-3, $"final {name} prompts {layer}");
+                Close.Relative(
+                    golden.Packed("search", "final.", name, layer, settings.Candidates.Count),
+                    branch.Rows[layer].detach(),
+                    1e-3,
+                    $"final {name} prompts {layer}"
+                );
         }
     }
 
     private sealed class RecordedBatches(GoldenCase golden, string name) : IBatchSource
     {
-        private readonly Tensor _images = golden["search", $"input.{name}_images"], _labels = golden["search", $"input.{name}_labels"];
+        private readonly Tensor _images = golden["search", $"input.{name}_images"],
+            _labels = golden["search", $"input.{name}_labels"];
 
         public int BatchesPerEpoch => (int)_labels.shape[0];
 

@@ -8,17 +8,43 @@ namespace Microsoft.ML.Dpl.Tests.Search;
 
 public sealed class SearchCourseTests
 {
-    private static readonly SearchSettings Patient = new() { Epochs = 9, Candidates = [0, 2, 4], Patience = 2, Margin = 0.3 };
+    private static readonly SearchSettings Patient = new()
+    {
+        Epochs = 9,
+        Candidates = [0, 2, 4],
+        Patience = 2,
+        Margin = 0.3,
+    };
 
     [Fact]
     public void Leads_are_softmax_weights_apart()
     {
-        var alphas = new Alphas([[1, 3, 2]], [[0, 0, -50]]);
+        var alphas = new Alphas(
+            [
+                [1, 3, 2],
+            ],
+            [
+                [0, 0, -50],
+            ]
+        );
         double[] weights = [Math.E, Math.Exp(3), Math.Exp(2)];
         Assert.Equal((weights[1] - weights[2]) / weights.Sum(), alphas.Leads()[0], 1e-12);
         Assert.Equal(0, alphas.Leads()[1], 1e-12);
         Assert.Equal([1, 0], alphas.Choices());
-        Assert.Equal(2.5, alphas.LargestChangeFrom(new Alphas([[1, 3, 4.5f]], [[0, 0, -50]])), 1e-6);
+        Assert.Equal(
+            2.5,
+            alphas.LargestChangeFrom(
+                new Alphas(
+                    [
+                        [1, 3, 4.5f],
+                    ],
+                    [
+                        [0, 0, -50],
+                    ]
+                )
+            ),
+            1e-6
+        );
     }
 
     [Fact]
@@ -46,11 +72,21 @@ public sealed class SearchCourseTests
         using var trainable = new TrainableClip();
         using Supernet supernet = trainable.Supernet();
         using (no_grad())
-            foreach (Tensor alphas in supernet.Alphas) alphas.zero_();
+            foreach (Tensor alphas in supernet.Alphas)
+                alphas.zero_();
         var steps = new StepRecorder();
         // Far too small a rate to tell the alphas apart.
-        new BilevelSearch(trainable.Clip, new SearchSettings { Epochs = 1, Candidates = [0, 1, 2], AlphaLearningRate = 1e-30, Margin = margin }, steps)
-            .Run(supernet, trainable.Train, trainable.Validation, new SearchCourse());
+        new BilevelSearch(
+            trainable.Clip,
+            new SearchSettings
+            {
+                Epochs = 1,
+                Candidates = [0, 1, 2],
+                AlphaLearningRate = 1e-30,
+                Margin = margin,
+            },
+            steps
+        ).Run(supernet, trainable.Train, trainable.Validation, new SearchCourse());
         Assert.Equal(decided, steps.Reports[^1].Ended!.DecidedLayers);
     }
 
@@ -59,7 +95,14 @@ public sealed class SearchCourseTests
     {
         using var scope = NewDisposeScope();
         using Generator generator = Seeds.Generator(1, "test");
-        using SupernetBranch supernet = SupernetBranch.Create([0, 1, 2, 4], layers: 4, width: 3, PromptDistribution.Normal(1), generator, CPU);
+        using SupernetBranch supernet = SupernetBranch.Create(
+            [0, 1, 2, 4],
+            layers: 4,
+            width: 3,
+            PromptDistribution.Normal(1),
+            generator,
+            CPU
+        );
         using FixedBranch chosen = supernet.Choose([4, 0, 1, 2]);
         Assert.Equal([4, 0, 1, 2], chosen.Lengths);
         TensorAssert.BitEqual(supernet.Rows[0].narrow(0, 3, 4), chosen.Rows[0]!);
@@ -68,8 +111,24 @@ public sealed class SearchCourseTests
     }
 
     /// <summary>Epochs in which one layer chooses as given with a lead of the given alpha, and another always leads by far.</summary>
-    private static SearchCourse Course(params (int Choice, float Alpha)[] epochs) => new()
-    {
-        Epochs = [.. epochs.Select(e => new SearchEpoch(1, 1, 1, new Alphas([[.. Enumerable.Range(0, 3).Select(c => c == e.Choice ? e.Alpha : 0)]], [[0, 9, 0]])))],
-    };
+    private static SearchCourse Course(params (int Choice, float Alpha)[] epochs) =>
+        new()
+        {
+            Epochs =
+            [
+                .. epochs.Select(e => new SearchEpoch(
+                    1,
+                    1,
+                    1,
+                    new Alphas(
+                        [
+                            [.. Enumerable.Range(0, 3).Select(c => c == e.Choice ? e.Alpha : 0)],
+                        ],
+                        [
+                            [0, 9, 0],
+                        ]
+                    )
+                )),
+            ],
+        };
 }

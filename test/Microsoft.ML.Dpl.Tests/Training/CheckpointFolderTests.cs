@@ -47,13 +47,17 @@ public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposabl
     public void Where_all_are_removed_the_latest_goes_last()
     {
         using CheckpointFolder folder = CheckpointFolder.Open(_folder.FullPath, 1);
-        for (int i = 1; i <= 10; i++) Write(folder, i);
+        for (int i = 1; i <= 10; i++)
+            Write(folder, i);
         using var removed = new BlockingCollection<string>();
         using var watcher = new FileSystemWatcher(_folder.FullPath, "checkpoint-*");
         watcher.Deleted += (_, e) => removed.Add(e.Name!);
         watcher.EnableRaisingEvents = true;
         folder.Clear();
-        Assert.Equal(["checkpoint-9.safetensors", "checkpoint-10.safetensors"], Enumerable.Range(0, 2).Select(_ => removed.TryTake(out string? name, TimeSpan.FromSeconds(30)) ? name : "nothing"));
+        Assert.Equal(
+            ["checkpoint-9.safetensors", "checkpoint-10.safetensors"],
+            Enumerable.Range(0, 2).Select(_ => removed.TryTake(out string? name, TimeSpan.FromSeconds(30)) ? name : "nothing")
+        );
     }
 
     [Fact]
@@ -103,7 +107,8 @@ public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposabl
         {
             for (int i = 1; i <= 3; i++)
             {
-                if (i == 3) File.Copy(_folder.File("checkpoint-1.safetensors"), _folder.File("oldest"));
+                if (i == 3)
+                    File.Copy(_folder.File("checkpoint-1.safetensors"), _folder.File("oldest"));
                 Write(folder, i);
             }
         }
@@ -159,12 +164,18 @@ public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposabl
         Write(folder, 2);
         Flip($"checkpoint-{damaged}.safetensors");
         var warnings = new List<string>();
-        using (Checkpoint found = folder.ReadLatest(warnings.Add)!) Assert.Equal(3 - damaged, Of(found));
+        using (Checkpoint found = folder.ReadLatest(warnings.Add)!)
+            Assert.Equal(3 - damaged, Of(found));
         // The older one is not looked at while the latest is whole.
         Assert.Equal(damaged == 2, warnings.Count == 1);
         // The damaged one never crowds out a whole one.
         Write(folder, 3);
-        Assert.Equal(damaged == 2 ? ["checkpoint-1.safetensors", "checkpoint-3.safetensors"] : ["checkpoint-2.safetensors", "checkpoint-3.safetensors"], Names());
+        Assert.Equal(
+            damaged == 2
+                ? ["checkpoint-1.safetensors", "checkpoint-3.safetensors"]
+                : ["checkpoint-2.safetensors", "checkpoint-3.safetensors"],
+            Names()
+        );
     }
 
     [Fact]
@@ -173,9 +184,11 @@ public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposabl
         using CheckpointFolder folder = CheckpointFolder.Open(_folder.FullPath, 1);
         Write(folder, 1);
         Write(folder, 2);
-        foreach (string name in Names()) Flip(name);
+        foreach (string name in Names())
+            Flip(name);
         string message = Assert.Throws<InvalidDataException>(() => folder.ReadLatest(_ => { })).Message;
-        foreach (string name in Names()) Assert.Contains(_folder.File(name), message);
+        foreach (string name in Names())
+            Assert.Contains(_folder.File(name), message);
         Assert.Contains("Nothing was changed", message);
         Assert.Equal(["checkpoint-1.safetensors", "checkpoint-2.safetensors"], Names());
     }
@@ -191,7 +204,14 @@ public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposabl
         Assert.Equal(_folder.FullPath, again.FullPath);
     }
 
-    private string[] Names() => [.. Directory.GetFiles(_folder.FullPath).Select(path => Path.GetFileName(path)!).Where(name => name != "workspace.lock").Order(StringComparer.Ordinal)];
+    private string[] Names() =>
+        [
+            .. Directory
+                .GetFiles(_folder.FullPath)
+                .Select(path => Path.GetFileName(path)!)
+                .Where(name => name != "workspace.lock")
+                .Order(StringComparer.Ordinal),
+        ];
 
     private void Flip(string name)
     {
@@ -200,8 +220,11 @@ public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposabl
         File.WriteAllBytes(_folder.File(name), bytes);
     }
 
-    private static Checkpoint Number(int number)
-        => new(new Dictionary<string, string> { ["number"] = $"{number}" }, new Dictionary<string, Tensor> { ["rows"] = full([2, 3], (float)number), ["state"] = zeros(5, ScalarType.Byte) });
+    private static Checkpoint Number(int number) =>
+        new(
+            new Dictionary<string, string> { ["number"] = $"{number}" },
+            new Dictionary<string, Tensor> { ["rows"] = full([2, 3], (float)number), ["state"] = zeros(5, ScalarType.Byte) }
+        );
 
     private static void Write(CheckpointFolder folder, int number)
     {
@@ -256,7 +279,8 @@ public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposabl
             int taken = (int)Math.Min(_left, buffer.Length);
             inner.Write(buffer[..taken]);
             _left -= taken;
-            if (taken < buffer.Length) throw new IOException("No space left on device");
+            if (taken < buffer.Length)
+                throw new IOException("No space left on device");
         }
     }
 }

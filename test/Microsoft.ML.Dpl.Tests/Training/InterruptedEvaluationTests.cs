@@ -18,9 +18,12 @@ public sealed class InterruptedEvaluationTests
     {
         using var scope = NewDisposeScope();
         using var trainable = new TrainableClip();
-        int steps = trainable.Train.BatchesPerEpoch, looks = 0, end = epoch * steps + (epoch - 1) * trainable.Validation.BatchesPerEpoch + batch;
+        int steps = trainable.Train.BatchesPerEpoch,
+            looks = 0,
+            end = epoch * steps + (epoch - 1) * trainable.Validation.BatchesPerEpoch + batch;
         var (image, text) = trainable.Branches();
-        using FixedBranch wholeImage = new(image.Rows, CPU), wholeText = new(text.Rows, CPU);
+        using FixedBranch wholeImage = new(image.Rows, CPU),
+            wholeText = new(text.Rows, CPU);
         using var kept = new Kept();
         using (image)
         using (text)
@@ -30,7 +33,8 @@ public sealed class InterruptedEvaluationTests
             // Looked at once before every step, and once before every batch of an evaluation.
             void Cancel()
             {
-                if (looks++ == end) throw new OperationCanceledException();
+                if (looks++ == end)
+                    throw new OperationCanceledException();
             }
             var course = new TrainingCourse();
             Assert.Throws<OperationCanceledException>(() => Run(trainable, image, text, course, kept, Cancel));
@@ -41,13 +45,26 @@ public sealed class InterruptedEvaluationTests
             int before = trainable.Train.Reads;
             Run(trainable, image, text, saved, kept);
             Assert.Equal((Epochs - epoch) * steps, trainable.Train.Reads - before);
-            foreach (var (expected, actual) in wholeImage.Parameters.Concat(wholeText.Parameters).Zip(image.Parameters.Concat(text.Parameters))) TensorAssert.BitEqual(expected.detach(), actual.detach());
+            foreach (
+                var (expected, actual) in wholeImage.Parameters.Concat(wholeText.Parameters).Zip(image.Parameters.Concat(text.Parameters))
+            )
+                TensorAssert.BitEqual(expected.detach(), actual.detach());
         }
     }
 
-    private static void Run(TrainableClip trainable, FixedBranch image, FixedBranch text, TrainingCourse course, IStageCheckpoints? checkpoints, Action? before = null)
-        => new PromptTraining(trainable.Clip, new TrainingSettings { Epochs = Epochs, LearningRate = 0.02 }, new StepRecorder { Before = before ?? (() => { }) })
-            .Run(image, text, trainable.Train, trainable.Validation, course, checkpoints);
+    private static void Run(
+        TrainableClip trainable,
+        FixedBranch image,
+        FixedBranch text,
+        TrainingCourse course,
+        IStageCheckpoints? checkpoints,
+        Action? before = null
+    ) =>
+        new PromptTraining(
+            trainable.Clip,
+            new TrainingSettings { Epochs = Epochs, LearningRate = 0.02 },
+            new StepRecorder { Before = before ?? (() => { }) }
+        ).Run(image, text, trainable.Train, trainable.Validation, course, checkpoints);
 
     /// <summary>The latest state, in memory.</summary>
     private sealed class Kept : IStageCheckpoints, IDisposable
@@ -61,12 +78,16 @@ public sealed class InterruptedEvaluationTests
         public void Save(StageState state)
         {
             Dispose();
-            Saved = state with { Tensors = state.Tensors.ToDictionary(pair => pair.Key, pair => pair.Value.detach().clone().DetachFromDisposeScope()) };
+            Saved = state with
+            {
+                Tensors = state.Tensors.ToDictionary(pair => pair.Key, pair => pair.Value.detach().clone().DetachFromDisposeScope()),
+            };
         }
 
         public void Dispose()
         {
-            foreach (Tensor value in Saved?.Tensors.Values ?? []) value.Dispose();
+            foreach (Tensor value in Saved?.Tensors.Values ?? [])
+                value.Dispose();
         }
     }
 }

@@ -10,7 +10,8 @@ public sealed class LossesTests
     public void Distillation_is_the_divergence_of_the_student_from_the_teacher()
     {
         using var scope = NewDisposeScope();
-        Tensor teacher = tensor(new[] { 0, MathF.Log(3) }, [1, 2]), student = zeros(1, 2);
+        Tensor teacher = tensor(new[] { 0, MathF.Log(3) }, [1, 2]),
+            student = zeros(1, 2);
         Assert.Equal(0.130812, Losses.Distillation(teacher, student).item<float>(), 1e-6);
         Assert.Equal(0.143841, Losses.Distillation(student, teacher).item<float>(), 1e-6);
         Assert.Equal(0, Losses.Distillation(teacher, teacher + 5).item<float>(), 1e-6);
@@ -20,9 +21,12 @@ public sealed class LossesTests
     public void A_weight_multiplies_its_rows_loss()
     {
         using var scope = NewDisposeScope();
-        Tensor logits = tensor(new[] { 1f, 0, -1, 0.5f, 2, 0, 0, 0, 3 }, [3, 3]), labels = tensor(new long[] { 0, 2, 1 }), teacher = logits.flip(1);
+        Tensor logits = tensor(new[] { 1f, 0, -1, 0.5f, 2, 0, 0, 0, 3 }, [3, 3]),
+            labels = tensor(new long[] { 0, 2, 1 }),
+            teacher = logits.flip(1);
         float[] weights = [0.5f, 2, 0.25f];
-        double cross = 0, distilled = 0;
+        double cross = 0,
+            distilled = 0;
         for (int i = 0; i < 3; i++)
         {
             cross += weights[i] * Losses.CrossEntropy(logits[i].unsqueeze(0), labels[i].unsqueeze(0)).item<float>() / 3;

@@ -9,8 +9,9 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Tests.Training;
 
 /// <summary>
-/// On a GPU every look at a value makes the host wait for the device. libtorch's meta device has shapes and no values, and throws where one is looked at:
-/// what runs there looks at none. It lacks operations that the towers need; what those ask for is held by <see cref="HostWaitTests"/>.
+/// On a GPU every look at a value makes the host wait for the device. libtorch's meta device has shapes and no values, and throws where one
+/// is looked at: what runs there looks at none. It lacks operations that the towers need; what those ask for is held by
+/// <see cref="HostWaitTests"/>.
 /// </summary>
 public class NoValueReadTests
 {
@@ -22,8 +23,12 @@ public class NoValueReadTests
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
         using var parameter = new Parameter(zeros([3, 5], device: META));
-        using optim.Optimizer optimizer = adam ? optim.Adam([parameter], 0.1) : optim.SGD([parameter], 0.1, momentum: 0.9, weight_decay: 5e-4);
-        Tensor labels = zeros([3], ScalarType.Int64, META), weights = ones([3], device: META), teacher = zeros([3, 5], device: META);
+        using optim.Optimizer optimizer = adam
+            ? optim.Adam([parameter], 0.1)
+            : optim.SGD([parameter], 0.1, momentum: 0.9, weight_decay: 5e-4);
+        Tensor labels = zeros([3], ScalarType.Int64, META),
+            weights = ones([3], device: META),
+            teacher = zeros([3, 5], device: META);
         // Twice: momentum begins with the second.
         for (int i = 0; i < 2; i++)
         {

@@ -17,7 +17,9 @@ public class OptimizerStepTests
         using var parameter = new Parameter(tensor([4f, at]));
         using var other = new Parameter(ones(2));
         using optim.Optimizer optimizer = optim.SGD([other, parameter], 0.1);
-        var e = Assert.Throws<DivergedException>(() => OptimizerStep.Take(optimizer, _ => parameter.sqrt().sum() + other.sum(), RunStage.Search, epoch: 3, step: 4));
+        var e = Assert.Throws<DivergedException>(() =>
+            OptimizerStep.Take(optimizer, _ => parameter.sqrt().sum() + other.sum(), RunStage.Search, epoch: 3, step: 4)
+        );
         Assert.Equal((expected, RunStage.Search, 3, 4), (e.Watched.ToString(), e.Stage, e.Epoch, e.Step));
         Assert.Equal([4f, at], parameter.data<float>().ToArray());
         Assert.Equal([1f, 1f], other.data<float>().ToArray());

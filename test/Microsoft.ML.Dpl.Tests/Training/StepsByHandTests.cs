@@ -9,7 +9,9 @@ namespace Microsoft.ML.Dpl.Tests.Training;
 /// <summary>What the optimizers of both stages make of the gradients, each step computed by hand from its own gradient.</summary>
 public sealed class StepsByHandTests
 {
-    private const double Rate = 0.05, Momentum = 0.8, Decay = 0.5;
+    private const double Rate = 0.05,
+        Momentum = 0.8,
+        Decay = 0.5;
 
     [Fact]
     public void Training_steps_with_momentum_and_weight_decay()
@@ -22,7 +24,13 @@ public sealed class StepsByHandTests
         {
             Parameter[] prompts = [.. image.Parameters, .. text.Parameters];
             var byHand = new Sgd(prompts);
-            var settings = new TrainingSettings { Epochs = 2, LearningRate = Rate, Momentum = Momentum, WeightDecay = Decay };
+            var settings = new TrainingSettings
+            {
+                Epochs = 2,
+                LearningRate = Rate,
+                Momentum = Momentum,
+                WeightDecay = Decay,
+            };
             // The first epoch is the warm-up; the second begins at the full rate.
             var steps = new StepRecorder { After = report => byHand.Follow(report.Epoch == 0 ? 1e-5 : Rate) };
             new PromptTraining(trainable.Clip, settings, steps).Run(image, text, trainable.Train, validation: null, new TrainingCourse());
@@ -38,7 +46,16 @@ public sealed class StepsByHandTests
         using Supernet supernet = trainable.Supernet();
         float[] alphas = [.. supernet.Alphas.SelectMany(values => values.data<float>())];
         var byHand = new Sgd([.. supernet.Prompts]);
-        using var step = new PromptStep(trainable.Clip, supernet, new SearchSettings { PromptLearningRate = 1, Momentum = Momentum, WeightDecay = Decay });
+        using var step = new PromptStep(
+            trainable.Clip,
+            supernet,
+            new SearchSettings
+            {
+                PromptLearningRate = 1,
+                Momentum = Momentum,
+                WeightDecay = Decay,
+            }
+        );
         foreach (double rate in new[] { Rate, Rate / 2, Rate / 4 })
         {
             step.SetLearningRate(rate);
@@ -52,13 +69,27 @@ public sealed class StepsByHandTests
     [Fact]
     public void The_alphas_step_by_Adam_with_its_two_rates_of_decay_and_no_weight_decay()
     {
-        const double First = 0.6, Second = 0.9, Epsilon = 1e-8;
+        const double First = 0.6,
+            Second = 0.9,
+            Epsilon = 1e-8;
         using var scope = NewDisposeScope();
         using var trainable = new TrainableClip();
         using Supernet supernet = trainable.Supernet();
         Parameter[] alphas = [.. supernet.Alphas];
-        Tensor[] values = Copies(alphas), means = Zeros(alphas), squares = Zeros(alphas);
-        using var step = new AlphaStep(trainable.Clip, supernet, new SearchSettings { AlphaLearningRate = Rate, AlphaBeta1 = First, AlphaBeta2 = Second, WeightDecay = Decay });
+        Tensor[] values = Copies(alphas),
+            means = Zeros(alphas),
+            squares = Zeros(alphas);
+        using var step = new AlphaStep(
+            trainable.Clip,
+            supernet,
+            new SearchSettings
+            {
+                AlphaLearningRate = Rate,
+                AlphaBeta1 = First,
+                AlphaBeta2 = Second,
+                WeightDecay = Decay,
+            }
+        );
         for (int taken = 1; taken <= 3; taken++)
         {
             using ImageBatch batch = trainable.Validation.Read(0, taken % 2);
@@ -68,7 +99,8 @@ public sealed class StepsByHandTests
                 Tensor gradient = alphas[i].grad!.detach();
                 means[i] = First * means[i] + (1 - First) * gradient;
                 squares[i] = Second * squares[i] + (1 - Second) * gradient * gradient;
-                values[i] -= Rate * (means[i] / (1 - Math.Pow(First, taken))) / ((squares[i] / (1 - Math.Pow(Second, taken))).sqrt() + Epsilon);
+                values[i] -=
+                    Rate * (means[i] / (1 - Math.Pow(First, taken))) / ((squares[i] / (1 - Math.Pow(Second, taken))).sqrt() + Epsilon);
                 Close.Relative(values[i], alphas[i].detach(), 1e-5, $"alphas of branch {i} after {taken} steps");
             }
         }
@@ -77,13 +109,36 @@ public sealed class StepsByHandTests
     [Fact]
     public void The_options_reach_the_optimizers_of_both_stages()
     {
-        var options = new DplTrainer.Options { Momentum = 0.25, WeightDecay = 0.125, SearchLearningRate = 2, AlphaLearningRate = 3, TrainingLearningRate = 4, MaxGradientNorm = 5, SearchEpochs = 6, TrainingEpochs = 7 };
+        var options = new DplTrainer.Options
+        {
+            Momentum = 0.25,
+            WeightDecay = 0.125,
+            SearchLearningRate = 2,
+            AlphaLearningRate = 3,
+            TrainingLearningRate = 4,
+            MaxGradientNorm = 5,
+            SearchEpochs = 6,
+            TrainingEpochs = 7,
+        };
         var settings = options.ToSettings(seed: 0);
         SearchSettings search = settings.Search!;
-        Assert.Equal((0.25, 0.125, 2, 3, 5, 6), (search.Momentum, search.WeightDecay, search.PromptLearningRate, search.AlphaLearningRate, search.MaxGradientNorm, search.Epochs));
+        Assert.Equal(
+            (0.25, 0.125, 2, 3, 5, 6),
+            (
+                search.Momentum,
+                search.WeightDecay,
+                search.PromptLearningRate,
+                search.AlphaLearningRate,
+                search.MaxGradientNorm,
+                search.Epochs
+            )
+        );
         Assert.Equal((0.5, 0.999), (search.AlphaBeta1, search.AlphaBeta2));
         TrainingSettings training = settings.Training;
-        Assert.Equal((0.25, 0.125, 4, 5, 7), (training.Momentum, training.WeightDecay, training.LearningRate, training.MaxGradientNorm, training.Epochs));
+        Assert.Equal(
+            (0.25, 0.125, 4, 5, 7),
+            (training.Momentum, training.WeightDecay, training.LearningRate, training.MaxGradientNorm, training.Epochs)
+        );
     }
 
     private static Tensor[] Copies(IEnumerable<Parameter> parameters) => [.. parameters.Select(parameter => parameter.detach().clone())];
@@ -93,7 +148,8 @@ public sealed class StepsByHandTests
     /// <summary>SGD as PyTorch writes it down: v ← momentum · v + gradient + decay · prompts; prompts ← prompts − rate · v.</summary>
     private sealed class Sgd(Parameter[] parameters)
     {
-        private readonly Tensor[] _values = Copies(parameters), _velocities = Zeros(parameters);
+        private readonly Tensor[] _values = Copies(parameters),
+            _velocities = Zeros(parameters);
         private int _taken;
 
         /// <summary>Takes the step that the parameters took, and compares.</summary>

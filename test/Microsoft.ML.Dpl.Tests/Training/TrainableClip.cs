@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
 
-/// <summary>A small random CLIP with five classes, batches for it, and prompts to be learnt. The images live in the dispose scope that it was made in.</summary>
+/// <summary>A small random CLIP with five classes, batches for it, and prompts to be learnt. The images live in the dispose scope that it
+/// was made in.</summary>
 internal sealed class TrainableClip : IDisposable
 {
     private static readonly int[] Candidates = [0, 1, 2];
@@ -30,14 +31,32 @@ internal sealed class TrainableClip : IDisposable
     public RandomBatches Validation { get; }
 
     /// <summary>Fresh prompts of fixed lengths. The caller owns them.</summary>
-    public (FixedBranch Image, FixedBranch Text) Branches() => (
-        FixedBranch.Create([2, 0, 3], _clip.Config.Vision.Width, PromptDistribution.Normal(1), _generator, CPU),
-        FixedBranch.Create([0, 2], _clip.Config.Text.Width, PromptDistribution.Normal(1), _generator, CPU));
+    public (FixedBranch Image, FixedBranch Text) Branches() =>
+        (
+            FixedBranch.Create([2, 0, 3], _clip.Config.Vision.Width, PromptDistribution.Normal(1), _generator, CPU),
+            FixedBranch.Create([0, 2], _clip.Config.Text.Width, PromptDistribution.Normal(1), _generator, CPU)
+        );
 
     /// <summary>A fresh supernet. The caller owns it.</summary>
-    public Supernet Supernet() => new(
-        SupernetBranch.Create(Candidates, _clip.Config.Vision.Layers, _clip.Config.Vision.Width, PromptDistribution.Normal(1), _generator, CPU),
-        SupernetBranch.Create(Candidates, _clip.Config.Text.Layers, _clip.Config.Text.Width, PromptDistribution.Normal(1), _generator, CPU));
+    public Supernet Supernet() =>
+        new(
+            SupernetBranch.Create(
+                Candidates,
+                _clip.Config.Vision.Layers,
+                _clip.Config.Vision.Width,
+                PromptDistribution.Normal(1),
+                _generator,
+                CPU
+            ),
+            SupernetBranch.Create(
+                Candidates,
+                _clip.Config.Text.Layers,
+                _clip.Config.Text.Width,
+                PromptDistribution.Normal(1),
+                _generator,
+                CPU
+            )
+        );
 
     public void Dispose()
     {

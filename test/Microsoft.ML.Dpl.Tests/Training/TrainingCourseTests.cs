@@ -32,7 +32,11 @@ public sealed class TrainingCourseTests
     [InlineData(1, nameof(LossTrouble.Chance), 2.45, 2.3, 2.0795, 2.0794)]
     [InlineData(null, nameof(LossTrouble.None), 2.45, 2.3, 2.0795, 2.05)]
     [InlineData(null, nameof(LossTrouble.Chance), 2.45, 2.0794, 2.0795)]
-    public void Without_validation_the_last_prompts_are_not_the_result_where_the_losses_tell_of_trouble(int? epochs, string trouble, params double[] losses)
+    public void Without_validation_the_last_prompts_are_not_the_result_where_the_losses_tell_of_trouble(
+        int? epochs,
+        string trouble,
+        params double[] losses
+    )
     {
         var course = new TrainingCourse { Epochs = [.. losses.Select(loss => new TrainingEpoch(1, loss, null, null))] };
         Assert.Equal(trouble, course.Trouble(classes: 8).ToString());

@@ -9,10 +9,16 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
 
-/// <summary>The whole second stage against the method as written down: the naive model, both losses, SGD and its schedule, each spelt out.</summary>
+/// <summary>The whole second stage against the method as written down: the naive model, both losses, SGD and its schedule, each spelt
+/// out.</summary>
 public class WrittenDownTrainingTests
 {
-    private static readonly TrainingSettings Settings = new() { Epochs = 4, LearningRate = 0.02, WeightDecay = 0.01 };
+    private static readonly TrainingSettings Settings = new()
+    {
+        Epochs = 4,
+        LearningRate = 0.02,
+        WeightDecay = 0.01,
+    };
 
     [Theory]
     [InlineData(0, false)]
@@ -29,22 +35,37 @@ public class WrittenDownTrainingTests
         var batches = new RandomBatches(generator, weighted);
         using FixedBranch image = FixedBranch.Create([2, 0, 3], clip.Config.Vision.Width, PromptDistribution.Normal(1), generator, CPU);
         using FixedBranch text = FixedBranch.Create([0, 2], clip.Config.Text.Width, PromptDistribution.Normal(1), generator, CPU);
-        using FixedBranch expectedImage = new(image.Rows, CPU), expectedText = new(text.Rows, CPU);
+        using FixedBranch expectedImage = new(image.Rows, CPU),
+            expectedText = new(text.Rows, CPU);
         using var naive = new NaiveClip(clip, clip.Config);
         float[] losses = Spelt(naive, settings, texts, batches, expectedImage, expectedText);
 
         using var tower = new ImageTower(clip.Vision);
         using var classTexts = new ClassTexts(texts, clip.Text);
         var steps = new StepRecorder();
-        new PromptTraining(new PromptedClip(tower, new TextTower(clip.Text), classTexts), settings, steps).Run(image, text, batches, validation: null, new TrainingCourse());
+        new PromptTraining(new PromptedClip(tower, new TextTower(clip.Text), classTexts), settings, steps).Run(
+            image,
+            text,
+            batches,
+            validation: null,
+            new TrainingCourse()
+        );
 
         Close.Relative(tensor(losses), tensor(steps.Reports.Select(report => (float)report.TrainLoss).ToArray()), 1e-4, "losses");
         foreach (var (name, expected, actual) in new[] { ("image", expectedImage, image), ("text", expectedText, text) })
-            for (int i = 0; i < expected.Parameters.Count; i++) Close.Relative(expected.Parameters[i].detach(), actual.Parameters[i].detach(), 1e-4, $"{name} prompt {i}");
+            for (int i = 0; i < expected.Parameters.Count; i++)
+                Close.Relative(expected.Parameters[i].detach(), actual.Parameters[i].detach(), 1e-4, $"{name} prompt {i}");
     }
 
     /// <summary>The loss of every step; the branches are trained in place.</summary>
-    private static float[] Spelt(NaiveClip naive, TrainingSettings settings, int[][] texts, RandomBatches batches, FixedBranch image, FixedBranch text)
+    private static float[] Spelt(
+        NaiveClip naive,
+        TrainingSettings settings,
+        int[][] texts,
+        RandomBatches batches,
+        FixedBranch image,
+        FixedBranch text
+    )
     {
         Parameter[] parameters = [.. image.Parameters, .. text.Parameters];
         image.RequireGradients(true);
@@ -59,9 +80,12 @@ public class WrittenDownTrainingTests
                 using ImageBatch batch = batches.Read(epoch, index);
                 Tensor student = F.log_softmax(naive.Logits(batch.Images, texts, NaiveLayer.From(image), NaiveLayer.From(text)), -1);
                 Tensor teacher = F.log_softmax(naive.Logits(batch.Images, texts, Plain(image), Plain(text)), -1).detach();
-                Tensor ofRows = -student.gather(1, batch.Labels.unsqueeze(1)).squeeze(1) + settings.DistillationWeight * (teacher.exp() * (teacher - student)).sum(-1);
+                Tensor ofRows =
+                    -student.gather(1, batch.Labels.unsqueeze(1)).squeeze(1)
+                    + settings.DistillationWeight * (teacher.exp() * (teacher - student)).sum(-1);
                 Tensor loss = (batch.Weights is null ? ofRows : ofRows * batch.Weights).mean();
-                foreach (Parameter parameter in parameters) parameter.grad = null;
+                foreach (Parameter parameter in parameters)
+                    parameter.grad = null;
                 loss.backward();
                 losses.Add(loss.item<float>());
                 using var noGrad = no_grad();

@@ -14,20 +14,42 @@ public class PlotTests
     {
         using var fit = new ReportedFit();
         string file = Path.Combine(fit.Folder, "0.png");
-        using (MLImage before = MLImage.CreateFromFile(file)) Assert.Equal(64, before.Width);
+        using (MLImage before = MLImage.CreateFromFile(file))
+            Assert.Equal(64, before.Width);
         XElement svg = Drawn(new PlotImage("p", "A plot", Plain, Plain, [new PlotSeries("s", PlotMark.Line, [1, 2, 3], [1, 4, 9])]));
         Assert.Contains(svg.Descendants(), e => e.Name.LocalName == "path");
         using MLImage after = MLImage.CreateFromFile(file);
         Assert.Equal(4 * 64 * 48, after.Pixels.Length); // by SKBitmap.GetPixelSpan, which SkiaSharp 3 no longer has
-        string[] loaded = [.. AppDomain.CurrentDomain.GetAssemblies().Where(a => a.GetName().Name == "SkiaSharp").Select(a => a.GetName().Version!.ToString(2))];
+        string[] loaded =
+        [
+            .. AppDomain
+                .CurrentDomain.GetAssemblies()
+                .Where(a => a.GetName().Name == "SkiaSharp")
+                .Select(a => a.GetName().Version!.ToString(2)),
+        ];
         Assert.Equal(["2.88", "3.119"], loaded.Order());
     }
 
     [Fact]
     public void Words_are_left_to_the_browsers_fonts_and_colours_to_the_page()
     {
-        XElement svg = Drawn(new PlotImage("p", "A <plot>", new PlotAxis("epoch <&>") { Numbers = PlotNumbers.Whole }, new PlotAxis("share") { Numbers = PlotNumbers.Percent, Minimum = 0, Maximum = 1 },
-            [new PlotSeries("one", PlotMark.LineAndPoints, [1, 2, 3, 4], [0.1, 0.5, double.NaN, 0.9]), new PlotSeries("two", PlotMark.Bars, [1, 2], [0.2, 0.3]) { Colour = 2 }]));
+        XElement svg = Drawn(
+            new PlotImage(
+                "p",
+                "A <plot>",
+                new PlotAxis("epoch <&>") { Numbers = PlotNumbers.Whole },
+                new PlotAxis("share")
+                {
+                    Numbers = PlotNumbers.Percent,
+                    Minimum = 0,
+                    Maximum = 1,
+                },
+                [
+                    new PlotSeries("one", PlotMark.LineAndPoints, [1, 2, 3, 4], [0.1, 0.5, double.NaN, 0.9]),
+                    new PlotSeries("two", PlotMark.Bars, [1, 2], [0.2, 0.3]) { Colour = 2 },
+                ]
+            )
+        );
         string[] words = [.. Texts(svg)];
         Assert.Equal(["1", "2", "3", "4", "0 %", "20 %", "40 %", "60 %", "80 %", "100 %", "epoch <&>", "share", "one", "two"], words);
         Assert.All(svg.Descendants().Where(e => e.Name.LocalName == "text"), text => Assert.Null(text.Attribute("font-family")));
@@ -43,7 +65,18 @@ public class PlotTests
     public void Logarithmic_axes_have_round_numbers_and_leave_out_what_has_no_logarithm()
     {
         PlotAxis axis = new("classes") { Logarithmic = true };
-        XElement svg = Drawn(new PlotImage("p", "Scaling", axis, new PlotAxis("ms") { Logarithmic = true }, [new PlotSeries("s", PlotMark.LineAndPoints, [10, 100, 1000, 0], [1, 10, 100, -5])]) { Standalone = true });
+        XElement svg = Drawn(
+            new PlotImage(
+                "p",
+                "Scaling",
+                axis,
+                new PlotAxis("ms") { Logarithmic = true },
+                [new PlotSeries("s", PlotMark.LineAndPoints, [10, 100, 1000, 0], [1, 10, 100, -5])]
+            )
+            {
+                Standalone = true,
+            }
+        );
         Assert.Equal(["10", "30", "100", "300", "1000", "1", "3", "10", "30", "100", "classes", "ms"], Texts(svg));
         Assert.Contains("prefers-color-scheme", svg.Elements().First().Value, StringComparison.Ordinal);
     }

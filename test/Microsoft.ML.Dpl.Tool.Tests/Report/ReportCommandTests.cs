@@ -10,13 +10,17 @@ public sealed class ReportCommandTests(DrawnData data)
     public async Task The_page_of_a_fit_has_its_images_and_heat_maps()
     {
         (await data.Fit()).Expect(0);
-        string results = Path.ChangeExtension(data.Model, ".results.json"), page = Path.ChangeExtension(data.Model, ".report.html");
+        string results = Path.ChangeExtension(data.Model, ".results.json"),
+            page = Path.ChangeExtension(data.Model, ".report.html");
         ToolProcess.Outcome outcome = (await ToolProcess.Run("report", results)).Expect(0);
         Assert.Contains(page, outcome.Output, StringComparison.Ordinal);
         string html = File.ReadAllText(page);
         int wrong = ResultsJson.ReadFile(results).Test!.Predictions.Count(p => p.True != p.Predicted);
         Assert.Equal(Math.Min(wrong, 12), html.Split("alt=\"what speaks for ").Length - 1);
-        Assert.Equal(8 * 3, html.Split("<td class=\"samples\">")[1..].Sum(row => row.Split("</td>")[0].Split("data:image/webp;base64,").Length - 1));
+        Assert.Equal(
+            8 * 3,
+            html.Split("<td class=\"samples\">")[1..].Sum(row => row.Split("</td>")[0].Split("data:image/webp;base64,").Length - 1)
+        );
         Assert.DoesNotContain("no image", html, StringComparison.Ordinal);
 
         string plain = data.File("plain.html");
@@ -29,7 +33,8 @@ public sealed class ReportCommandTests(DrawnData data)
     public async Task The_page_drawn_anew_is_the_fits_own()
     {
         (await data.Fit()).Expect(0);
-        string results = Path.ChangeExtension(data.Model, ".results.json"), page = data.File("anew.html");
+        string results = Path.ChangeExtension(data.Model, ".results.json"),
+            page = data.File("anew.html");
         (await ToolProcess.Run("report", results, "--output", page, "--threads", "2")).Expect(0);
         Assert.Equal(File.ReadAllText(Path.ChangeExtension(data.Model, ".report.html")), File.ReadAllText(page));
     }
@@ -38,9 +43,32 @@ public sealed class ReportCommandTests(DrawnData data)
     public async Task Another_model_draws_no_heat_maps()
     {
         (await data.Fit()).Expect(0);
-        string results = Path.ChangeExtension(data.Model, ".results.json"), other = data.File("other.zip"), moved = data.File("other.results.json"), page = data.File("other.html");
-        (await ToolProcess.Run("train", data.Table("train"), "--clip", "tiny", "--configuration", "zero-shot", "--output", other, "--json", "none", "--report", "none", "--quiet")).Expect(0);
-        Assert.Contains("other.zip' is not the model of these results", (await ToolProcess.Run("report", results, "--output", page, "--model", other)).Expect(2).Error, StringComparison.Ordinal);
+        string results = Path.ChangeExtension(data.Model, ".results.json"),
+            other = data.File("other.zip"),
+            moved = data.File("other.results.json"),
+            page = data.File("other.html");
+        (
+            await ToolProcess.Run(
+                "train",
+                data.Table("train"),
+                "--clip",
+                "tiny",
+                "--configuration",
+                "zero-shot",
+                "--output",
+                other,
+                "--json",
+                "none",
+                "--report",
+                "none",
+                "--quiet"
+            )
+        ).Expect(0);
+        Assert.Contains(
+            "other.zip' is not the model of these results",
+            (await ToolProcess.Run("report", results, "--output", page, "--model", other)).Expect(2).Error,
+            StringComparison.Ordinal
+        );
         Assert.False(File.Exists(page));
 
         // Where the model that the results name is gone, the one beside them is tried, and a page without heat maps is better than none.
@@ -56,6 +84,10 @@ public sealed class ReportCommandTests(DrawnData data)
         string file = data.File("other.json");
         File.WriteAllText(file, "{}");
         Assert.Contains(file, (await ToolProcess.Run("report", file)).Expect(2).Error, StringComparison.Ordinal);
-        Assert.Contains("absent.json", (await ToolProcess.Run("report", data.File("absent.json"))).Expect(2).Error, StringComparison.Ordinal);
+        Assert.Contains(
+            "absent.json",
+            (await ToolProcess.Run("report", data.File("absent.json"))).Expect(2).Error,
+            StringComparison.Ordinal
+        );
     }
 }

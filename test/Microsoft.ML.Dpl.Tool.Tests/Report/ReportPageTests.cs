@@ -9,7 +9,21 @@ namespace Microsoft.ML.Dpl.Tool.Tests.Report;
 /// <summary>The page, also in headless Chromium. Screenshots are left in artifacts/report.</summary>
 public class ReportPageTests
 {
-    private static readonly string[] Sections = ["accuracy", "lengths", "alphas", "settling", "training", "confusion", "mistakes", "calibration", "data", "asked", "cost", "versions"];
+    private static readonly string[] Sections =
+    [
+        "accuracy",
+        "lengths",
+        "alphas",
+        "settling",
+        "training",
+        "confusion",
+        "mistakes",
+        "calibration",
+        "data",
+        "asked",
+        "cost",
+        "versions",
+    ];
     private static readonly string Screenshots = Path.Combine(SharedData.RepositoryRoot, "artifacts", "report");
 
     [SkippableFact]
@@ -20,24 +34,51 @@ public class ReportPageTests
         ReportPage.Write(fit.Full, file);
         await using IBrowser browser = await Chromium();
         await using IPage page = await browser.NewPageAsync();
-        ConcurrentBag<string> requested = [], errors = [];
+        ConcurrentBag<string> requested = [],
+            errors = [];
         page.Request += (_, e) => requested.Add(e.Request.Url);
         page.PageError += (_, e) => errors.Add(e.Message);
         page.Console += (_, e) => errors.Add(e.Message.Text);
-        page.Dialog += async (_, e) => { errors.Add("a dialog: " + e.Dialog.Message); await e.Dialog.Dismiss(); };
+        page.Dialog += async (_, e) =>
+        {
+            errors.Add("a dialog: " + e.Dialog.Message);
+            await e.Dialog.Dismiss();
+        };
         await page.GoToAsync("file://" + file);
 
         Assert.Equal(Sections, await page.EvaluateExpressionAsync<string[]>("[...document.querySelectorAll('section')].map(e => e.id)"));
         Assert.Equal(0, await page.EvaluateExpressionAsync<int>("document.querySelectorAll('section > .missing').length"));
         Assert.Equal(0, await page.EvaluateExpressionAsync<int>("document.querySelectorAll('script, [onerror]').length"));
-        Assert.Equal(7, await page.EvaluateExpressionAsync<int>("document.querySelectorAll('svg.plot path').length > 7 ? document.querySelectorAll('svg.plot').length : 0"));
-        Assert.Contains(ReportedFit.Hostile, await page.EvaluateExpressionAsync<string[]>("[...document.querySelectorAll('#data tbody th')].map(e => e.textContent)"));
-        Assert.True(await page.EvaluateExpressionAsync<bool>("[...document.images].length > 8 && [...document.images].every(i => i.naturalWidth > 0)"));
+        Assert.Equal(
+            7,
+            await page.EvaluateExpressionAsync<int>(
+                "document.querySelectorAll('svg.plot path').length > 7 ? document.querySelectorAll('svg.plot').length : 0"
+            )
+        );
+        Assert.Contains(
+            ReportedFit.Hostile,
+            await page.EvaluateExpressionAsync<string[]>("[...document.querySelectorAll('#data tbody th')].map(e => e.textContent)")
+        );
+        Assert.True(
+            await page.EvaluateExpressionAsync<bool>(
+                "[...document.images].length > 8 && [...document.images].every(i => i.naturalWidth > 0)"
+            )
+        );
         Assert.Equal("9", await page.EvaluateExpressionAsync<string>("'' + document.querySelectorAll('#alphas td.chosen').length"));
-        foreach (var (name, width, scheme) in new[] { ("desktop", 1280, "light"), ("desktop-dark", 1280, "dark"), ("phone", 390, "light"), ("phone-dark", 390, "dark") })
+        foreach (
+            var (name, width, scheme) in new[]
+            {
+                ("desktop", 1280, "light"),
+                ("desktop-dark", 1280, "dark"),
+                ("phone", 390, "light"),
+                ("phone-dark", 390, "dark"),
+            }
+        )
         {
             await page.SetViewportAsync(new ViewPortOptions { Width = width, Height = 844 });
-            await page.EmulateMediaFeaturesAsync([new MediaFeatureValue { MediaFeature = MediaFeature.PrefersColorScheme, Value = scheme }]);
+            await page.EmulateMediaFeaturesAsync([
+                new MediaFeatureValue { MediaFeature = MediaFeature.PrefersColorScheme, Value = scheme },
+            ]);
             Assert.Equal(width, await page.EvaluateExpressionAsync<int>("document.documentElement.scrollWidth"));
             Directory.CreateDirectory(Screenshots);
             await page.ScreenshotAsync(Path.Combine(Screenshots, name + ".png"), new ScreenshotOptions { FullPage = true });
@@ -46,7 +87,8 @@ public class ReportPageTests
         Assert.All(requested, url => Assert.True(url.StartsWith("data:", StringComparison.Ordinal) || url == requested.Last(), url));
     }
 
-    /// <summary>What a glance would show on a page of many classes: no word cut off, darkness that means weight in light and dark, a cell for each confusion.</summary>
+    /// <summary>What a glance would show on a page of many classes: no word cut off, darkness that means weight in light and dark, a cell
+    /// for each confusion.</summary>
     [SkippableFact]
     public async Task A_browser_shows_many_classes_and_dark_means_much_in_light_and_dark()
     {
@@ -57,25 +99,39 @@ public class ReportPageTests
         await using IBrowser browser = await Chromium();
         await using IPage page = await browser.NewPageAsync();
         await page.GoToAsync("file://" + file);
-        Assert.Equal(results.Test!.Confusion.Sum(row => row.Count(count => count > 0)), await page.EvaluateExpressionAsync<int>("document.querySelectorAll('.map rect:not(.ground)').length"));
-        Assert.Contains($"\u2068{results.Test.Classes[1]}\u2069 taken for \u2068{results.Test.Classes[4]}\u2069: 1 of 5", await page.EvaluateExpressionAsync<string[]>("[...document.querySelectorAll('.map title')].map(e => e.textContent)"));
+        Assert.Equal(
+            results.Test!.Confusion.Sum(row => row.Count(count => count > 0)),
+            await page.EvaluateExpressionAsync<int>("document.querySelectorAll('.map rect:not(.ground)').length")
+        );
+        Assert.Contains(
+            $"\u2068{results.Test.Classes[1]}\u2069 taken for \u2068{results.Test.Classes[4]}\u2069: 1 of 5",
+            await page.EvaluateExpressionAsync<string[]>("[...document.querySelectorAll('.map title')].map(e => e.textContent)")
+        );
         Assert.Equal(100, await page.EvaluateExpressionAsync<int>("document.querySelectorAll('#confusion details tbody tr').length"));
         Assert.Equal(100 * 2, await page.EvaluateExpressionAsync<int>("document.querySelectorAll('#data td img').length"));
         foreach (var (name, width, scheme) in new[] { ("many", 1280, "light"), ("many-phone-dark", 390, "dark") })
         {
             await page.SetViewportAsync(new ViewPortOptions { Width = width, Height = 844 });
-            await page.EmulateMediaFeaturesAsync([new MediaFeatureValue { MediaFeature = MediaFeature.PrefersColorScheme, Value = scheme }]);
+            await page.EmulateMediaFeaturesAsync([
+                new MediaFeatureValue { MediaFeature = MediaFeature.PrefersColorScheme, Value = scheme },
+            ]);
             Assert.Equal(width, await page.EvaluateExpressionAsync<int>("document.documentElement.scrollWidth"));
-            Assert.Empty(await page.EvaluateExpressionAsync<string[]>("""
-                [...document.querySelectorAll('svg.plot text, svg.map text')].filter(text => {
-                    const box = text.getBBox(), all = text.ownerSVGElement.viewBox.baseVal;
-                    return box.x < -1 || box.y < -1 || box.x + box.width > all.width + 1 || box.y + box.height > all.height + 1;
-                }).map(text => text.textContent)
-                """));
-            double[] lightness = await page.EvaluateExpressionAsync<double[]>("""
+            Assert.Empty(
+                await page.EvaluateExpressionAsync<string[]>(
+                    """
+                    [...document.querySelectorAll('svg.plot text, svg.map text')].filter(text => {
+                        const box = text.getBBox(), all = text.ownerSVGElement.viewBox.baseVal;
+                        return box.x < -1 || box.y < -1 || box.x + box.width > all.width + 1 || box.y + box.height > all.height + 1;
+                    }).map(text => text.textContent)
+                    """
+                )
+            );
+            double[] lightness = await page.EvaluateExpressionAsync<double[]>(
+                """
                 [...document.querySelectorAll('#alphas td')].sort((a, b) => parseFloat(a.style.getPropertyValue('--weight')) - parseFloat(b.style.getPropertyValue('--weight')))
                     .map(td => { const canvas = document.createElement('canvas').getContext('2d'); canvas.fillStyle = getComputedStyle(td).backgroundColor; canvas.fillRect(0, 0, 1, 1); return canvas.getImageData(0, 0, 1, 1).data[1]; })
-                """);
+                """
+            );
             Assert.Equal(lightness.OrderDescending(), lightness);
             Assert.True(lightness[0] - lightness[^1] > 100, "the least and the greatest weight look alike");
             Directory.CreateDirectory(Screenshots);
@@ -87,12 +143,21 @@ public class ReportPageTests
     public void A_run_that_went_on_begins_where_it_was_interrupted_and_the_kept_epoch_is_named()
     {
         using var fit = new ReportedFit();
-        TrainingEpochResults[] epochs = [.. Enumerable.Range(7, 4).Select(epoch => new TrainingEpochResults(0.01, 1.0 / epoch, 1.0 / epoch, epoch is 8 or 9 ? 0.75 : 0.5, epoch))];
+        TrainingEpochResults[] epochs =
+        [
+            .. Enumerable
+                .Range(7, 4)
+                .Select(epoch => new TrainingEpochResults(0.01, 1.0 / epoch, 1.0 / epoch, epoch is 8 or 9 ? 0.75 : 0.5, epoch)),
+        ];
         string page = ReportPage.Html(fit.Bare with { Training = new TrainingResults(epochs, 0.75) });
         Assert.Contains("Epochs 1 to 6 were run before an interruption", page, StringComparison.Ordinal);
         Assert.Contains("those after epoch 9: they classify 75.0 %", page, StringComparison.Ordinal);
         // A better epoch before the interruption is not among these.
-        Assert.Contains("The prompts that were kept classify 80.0 %", ReportPage.Html(fit.Bare with { Training = new TrainingResults(epochs, 0.8) }), StringComparison.Ordinal);
+        Assert.Contains(
+            "The prompts that were kept classify 80.0 %",
+            ReportPage.Html(fit.Bare with { Training = new TrainingResults(epochs, 0.8) }),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -121,7 +186,10 @@ public class ReportPageTests
     {
         using var fit = new ReportedFit();
         string[] classes = [.. Enumerable.Range(0, 40).Select(i => $"class {i}")];
-        TestResults test = TestResults.Of(classes, [new TestPrediction("0.png", classes[3], classes[5], 0.9, 0.1), new TestPrediction("0.png", classes[3], classes[3], 0.9, 0.9)]);
+        TestResults test = TestResults.Of(
+            classes,
+            [new TestPrediction("0.png", classes[3], classes[5], 0.9, 0.1), new TestPrediction("0.png", classes[3], classes[3], 0.9, 0.9)]
+        );
         string page = ReportPage.Html(fit.Bare with { Test = test, WasCancelled = true });
         Assert.Contains("<td>class 3</td><td>class 5</td><td class=\"number\">1 of 2</td>", page, StringComparison.Ordinal);
         Assert.Contains("cancelled", page, StringComparison.Ordinal);
@@ -131,11 +199,21 @@ public class ReportPageTests
     {
         string path = Environment.GetEnvironmentVariable("CHROMIUM") ?? "/usr/bin/chromium";
         Skip.IfNot(File.Exists(path), $"there is no browser at {path}; install Debian's chromium or set CHROMIUM to one");
-        return Puppeteer.LaunchAsync(new LaunchOptions
-        {
-            ExecutablePath = path,
-            Headless = true,
-            Args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--no-first-run"],
-        });
+        return Puppeteer.LaunchAsync(
+            new LaunchOptions
+            {
+                ExecutablePath = path,
+                Headless = true,
+                Args =
+                [
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-dev-shm-usage",
+                    "--disable-background-networking",
+                    "--disable-component-update",
+                    "--no-first-run",
+                ],
+            }
+        );
     }
 }

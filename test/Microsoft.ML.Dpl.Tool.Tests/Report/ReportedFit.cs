@@ -13,65 +13,153 @@ internal sealed class ReportedFit : IDisposable
     public ReportedFit()
     {
         Directory.CreateDirectory(Folder);
-        for (int i = 0; i < Classes.Length; i++) Draw(Path.Combine(Folder, $"{i}.png"), SKColor.FromHsl(90 * i, 60, 50));
+        for (int i = 0; i < Classes.Length; i++)
+            Draw(Path.Combine(Folder, $"{i}.png"), SKColor.FromHsl(90 * i, 60, 50));
         Draw(Path.Combine(Folder, HostileFile), SKColors.Teal);
     }
 
     public string Folder { get; } = Path.Combine(Path.GetTempPath(), "dpl-report-" + Guid.NewGuid().ToString("n"));
 
-    public FitResults Full => Bare with
-    {
-        Data = new DataResults(
-            [new SplitSource("training", "images/train & <more>"), new SplitSource("test", "images/test")],
-            [.. Classes.Select((name, i) => new ClassImages(name, [16, 25 + i], [$"{i}.png", HostileFile, "missing.png"]))]),
-        Search = Searched(20),
-        Training = new TrainingResults([.. Enumerable.Range(0, 30).Select(e => new TrainingEpochResults(0.0035, 2 * Math.Exp(-e / 8d) + 0.2, 1.6 * Math.Exp(-e / 9d) + 0.5, 1 - 0.7 * Math.Exp(-e / 7d)))], 0.95),
-        Configuration = new PromptConfiguration([2, 4, 6], [0, 4, 6, 2, 6, 4]),
-        Test = TestResults.Of(Classes, Predictions),
-        Comparison =
-        [
-            new ComparisonRow("zero-shot CLIP", AccuracyInterval.Of(52, 104), 0.48, new PromptConfiguration([0, 0, 0], [0, 0, 0, 0, 0, 0]), PairedDifference.Of(41, 6, 104), 3.5),
-            new ComparisonRow("uniform 4", AccuracyInterval.Of(70, 104)),
-        ],
-        Stages = [new StageCost("search", 83.4, 900L << 20), new StageCost("training", 41, 1200L << 20), new StageCost("test", 2.5)],
-        ModelPath = "model.zip",
-    };
+    public FitResults Full =>
+        Bare with
+        {
+            Data = new DataResults(
+                [new SplitSource("training", "images/train & <more>"), new SplitSource("test", "images/test")],
+                [.. Classes.Select((name, i) => new ClassImages(name, [16, 25 + i], [$"{i}.png", HostileFile, "missing.png"]))]
+            ),
+            Search = Searched(20),
+            Training = new TrainingResults(
+                [
+                    .. Enumerable
+                        .Range(0, 30)
+                        .Select(e => new TrainingEpochResults(
+                            0.0035,
+                            2 * Math.Exp(-e / 8d) + 0.2,
+                            1.6 * Math.Exp(-e / 9d) + 0.5,
+                            1 - 0.7 * Math.Exp(-e / 7d)
+                        )),
+                ],
+                0.95
+            ),
+            Configuration = new PromptConfiguration([2, 4, 6], [0, 4, 6, 2, 6, 4]),
+            Test = TestResults.Of(Classes, Predictions),
+            Comparison =
+            [
+                new ComparisonRow(
+                    "zero-shot CLIP",
+                    AccuracyInterval.Of(52, 104),
+                    0.48,
+                    new PromptConfiguration([0, 0, 0], [0, 0, 0, 0, 0, 0]),
+                    PairedDifference.Of(41, 6, 104),
+                    3.5
+                ),
+                new ComparisonRow("uniform 4", AccuracyInterval.Of(70, 104)),
+            ],
+            Stages = [new StageCost("search", 83.4, 900L << 20), new StageCost("training", 41, 1200L << 20), new StageCost("test", 2.5)],
+            ModelPath = "model.zip",
+        };
 
-    /// <summary>The same with many classes: names in several scripts, from right to left, and long ones; two test images in five are taken for a class nearby.</summary>
+    /// <summary>The same with many classes: names in several scripts, from right to left, and long ones; two test images in five are taken
+    /// for a class nearby.</summary>
     /// <param name="count">Classes.</param>
     public FitResults Many(int count)
     {
-        string[] patterns = ["class {0}", "طائر أزرق {0}", "北京烤鸭 {0}", "Нижегородский кремль {0}", "a class with quite a long name {0} that goes on and on", "\u202Eesrever {0}", "🦜 <b>{0}</b> \"quoted\""];
-        string[] names = [.. Enumerable.Range(0, count).Select(i => string.Format(System.Globalization.CultureInfo.InvariantCulture, patterns[i % patterns.Length], i + 1))];
+        string[] patterns =
+        [
+            "class {0}",
+            "طائر أزرق {0}",
+            "北京烤鸭 {0}",
+            "Нижегородский кремль {0}",
+            "a class with quite a long name {0} that goes on and on",
+            "\u202Eesrever {0}",
+            "🦜 <b>{0}</b> \"quoted\"",
+        ];
+        string[] names =
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(i => string.Format(System.Globalization.CultureInfo.InvariantCulture, patterns[i % patterns.Length], i + 1)),
+        ];
         return Full with
         {
-            Data = new DataResults(Full.Data!.Splits, [.. names.Select((name, i) => new ClassImages(name, [16, 5], [$"{i % 4}.png", HostileFile]))]) { SetAside = "4 were set aside." },
-            Test = TestResults.Of(names, [.. Enumerable.Range(0, 5 * count).Select(i => new TestPrediction($"{i % 4}.png", names[i / 5], names[i % 5 > 2 ? (i / 5 + i % 5) % count : i / 5], 0.5, i % 5 > 2 ? 0.1 : 0.5))]),
+            Data = new DataResults(
+                Full.Data!.Splits,
+                [.. names.Select((name, i) => new ClassImages(name, [16, 5], [$"{i % 4}.png", HostileFile]))]
+            )
+            {
+                SetAside = "4 were set aside.",
+            },
+            Test = TestResults.Of(
+                names,
+                [
+                    .. Enumerable
+                        .Range(0, 5 * count)
+                        .Select(i => new TestPrediction(
+                            $"{i % 4}.png",
+                            names[i / 5],
+                            names[i % 5 > 2 ? (i / 5 + i % 5) % count : i / 5],
+                            0.5,
+                            i % 5 > 2 ? 0.1 : 0.5
+                        )),
+                ]
+            ),
         };
     }
 
     /// <summary>What every fit has, and nothing else.</summary>
-    public FitResults Bare => new(
-        new AskedResults("lighting <b>", "dpl fit 'images & more' --clip tiny --seed 1", Folder, [new NamedValue("--seed", "1"), new NamedValue("--template", "a photo of a {}.<i>")], 1, new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero)),
-        new VersionResults("1.0.0", "5.0.1", "0.107.0", "2.10.0", "10.0.1", "Linux", "A processor", 2, 2, "cpu"),
-        new BackboneResults("tiny", new string('a', 64), null, 48, 8, 128, new BranchShape(3, 128, 2), new BranchShape(6, 192, 3)));
+    public FitResults Bare =>
+        new(
+            new AskedResults(
+                "lighting <b>",
+                "dpl fit 'images & more' --clip tiny --seed 1",
+                Folder,
+                [new NamedValue("--seed", "1"), new NamedValue("--template", "a photo of a {}.<i>")],
+                1,
+                new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero)
+            ),
+            new VersionResults("1.0.0", "5.0.1", "0.107.0", "2.10.0", "10.0.1", "Linux", "A processor", 2, 2, "cpu"),
+            new BackboneResults("tiny", new string('a', 64), null, 48, 8, 128, new BranchShape(3, 128, 2), new BranchShape(6, 192, 3))
+        );
 
     /// <summary>104 predictions, every sixth or so wrong.</summary>
     public static IReadOnlyList<TestPrediction> Predictions { get; } =
-        [.. Enumerable.Range(0, 104).Select(i =>
-        {
-            int truth = i % 4;
-            bool wrong = i % 6 == 5;
-            double probability = 0.4 + 0.6 * (i * 37 % 100) / 100;
-            return new TestPrediction(i % 10 == 1 ? HostileFile : $"{truth}.png", Classes[truth], Classes[wrong ? (truth + 1) % 4 : truth], probability, wrong ? 0.6 * (1 - probability) : probability);
-        })];
+    [
+        .. Enumerable
+            .Range(0, 104)
+            .Select(i =>
+            {
+                int truth = i % 4;
+                bool wrong = i % 6 == 5;
+                double probability = 0.4 + 0.6 * (i * 37 % 100) / 100;
+                return new TestPrediction(
+                    i % 10 == 1 ? HostileFile : $"{truth}.png",
+                    Classes[truth],
+                    Classes[wrong ? (truth + 1) % 4 : truth],
+                    probability,
+                    wrong ? 0.6 * (1 - probability) : probability
+                );
+            }),
+    ];
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 
-    private static SearchResults Searched(int epochs)
-        => SearchResults.Of(new DplSearchReport([0, 2, 4, 6], [.. Enumerable.Range(1, epochs).Select(e => new DplSearchEpoch(0.0035, 2.0 / e, 2.4 / e, Alphas(3, e), Alphas(6, e)))]), 0.1);
+    private static SearchResults Searched(int epochs) =>
+        SearchResults.Of(
+            new DplSearchReport(
+                [0, 2, 4, 6],
+                [.. Enumerable.Range(1, epochs).Select(e => new DplSearchEpoch(0.0035, 2.0 / e, 2.4 / e, Alphas(3, e), Alphas(6, e)))]
+            ),
+            0.1
+        );
 
-    private static float[][] Alphas(int layers, int epoch) => [.. Enumerable.Range(0, layers).Select(l => Enumerable.Range(0, 4).Select(c => (float)(4 * Math.Sin(7 * l + 3 * c + 1) * (1 - Math.Exp(-epoch / 6d)))).ToArray())];
+    private static float[][] Alphas(int layers, int epoch) =>
+        [
+            .. Enumerable
+                .Range(0, layers)
+                .Select(l =>
+                    Enumerable.Range(0, 4).Select(c => (float)(4 * Math.Sin(7 * l + 3 * c + 1) * (1 - Math.Exp(-epoch / 6d)))).ToArray()
+                ),
+        ];
 
     private static void Draw(string path, SKColor colour)
     {

@@ -26,7 +26,10 @@ public class ResultsTests
     public void Losses_that_are_no_numbers_are_kept()
     {
         using var fit = new ReportedFit();
-        FitResults wild = fit.Bare with { Training = new TrainingResults([new TrainingEpochResults(1, double.NaN, double.PositiveInfinity, null)], null) };
+        FitResults wild = fit.Bare with
+        {
+            Training = new TrainingResults([new TrainingEpochResults(1, double.NaN, double.PositiveInfinity, null)], null),
+        };
         TrainingEpochResults read = ResultsJson.Read(ResultsJson.Write(wild)).Training!.Epochs[0];
         Assert.True(double.IsNaN(read.TrainLoss));
         Assert.Equal(double.PositiveInfinity, read.ValidationLoss);
@@ -38,24 +41,38 @@ public class ResultsTests
     [InlineData("""{"schemaVersion":2}""", "version 2")]
     [InlineData("""{"schemaVersion":1}""", "asked")]
     [InlineData("""{"schemaVersion":"1"}""", "cannot be read")]
-    public void What_are_no_results_is_refused_with_the_reason(string json, string reason)
-        => Assert.Contains(reason, Assert.Throws<FormatException>(() => ResultsJson.Read(json)).Message);
+    public void What_are_no_results_is_refused_with_the_reason(string json, string reason) =>
+        Assert.Contains(reason, Assert.Throws<FormatException>(() => ResultsJson.Read(json)).Message);
 
     [Fact]
     public void Tests_are_counted()
     {
-        TestResults test = TestResults.Of(["a", "b", "c"], [P("a", "a", 0.9, 0.9), P("a", "b", 0.6, 0.3), P("b", "b", 0.7, 0.7), P("b", "b", 1, 1)]);
+        TestResults test = TestResults.Of(
+            ["a", "b", "c"],
+            [P("a", "a", 0.9, 0.9), P("a", "b", 0.6, 0.3), P("b", "b", 0.7, 0.7), P("b", "b", 1, 1)]
+        );
         Assert.Equal(0.75, test.Accuracy.Accuracy);
         Assert.Equal(0.75, test.MacroAccuracy); // c has no image
-        Assert.Equal([[1, 1, 0], [0, 2, 0], [0, 0, 0]], test.Confusion);
+        Assert.Equal(
+            [
+                [1, 1, 0],
+                [0, 2, 0],
+                [0, 0, 0],
+            ],
+            test.Confusion
+        );
         Assert.Equal(new ClassAccuracy("b", 2, 2, 3), test.PerClass[1]);
         Assert.Equal(-(Math.Log(0.9) + Math.Log(0.3) + Math.Log(0.7)) / 4, test.LogLoss, 12);
         // Each image is alone in its bin: |1 − 0.9| + |0 − 0.6| + |1 − 0.7| + 0, over 4.
         Assert.Equal(0.25, test.Calibration.ExpectedError, 12);
         Assert.Equal(4, test.Calibration.Bins.Sum(bin => bin.Images));
-        Assert.Contains("'z.png'", Assert.Throws<ArgumentException>(() => TestResults.Of(["a"], [new TestPrediction("z.png", "q", "a", 1, 0)])).Message);
+        Assert.Contains(
+            "'z.png'",
+            Assert.Throws<ArgumentException>(() => TestResults.Of(["a"], [new TestPrediction("z.png", "q", "a", 1, 0)])).Message
+        );
 
-        static TestPrediction P(string truth, string predicted, double probability, double trueProbability) => new("p.png", truth, predicted, probability, trueProbability);
+        static TestPrediction P(string truth, string predicted, double probability, double trueProbability) =>
+            new("p.png", truth, predicted, probability, trueProbability);
     }
 
     /// <summary>Bins of a fifteenth, open below and closed above; only 0 itself has none below it.</summary>
@@ -99,9 +116,13 @@ public class ResultsTests
         Assert.InRange(PairedDifference.Of(1, 0, 1).Upper, 1, 1);
         Assert.Throws<ArgumentOutOfRangeException>(() => PairedDifference.Of(3, 3, 5));
 
-        TestPrediction[] model = [P("1", "a"), P("2", "a"), P("3", "b")], other = [P("1", "b"), P("2", "a"), P("3", "a")];
+        TestPrediction[] model = [P("1", "a"), P("2", "a"), P("3", "b")],
+            other = [P("1", "b"), P("2", "a"), P("3", "a")];
         Assert.Equal(PairedDifference.Of(1, 1, 3), PairedDifference.Of(model, other));
-        Assert.Contains("'4'", Assert.Throws<ArgumentException>(() => PairedDifference.Of(model, [P("1", "a"), P("2", "a"), P("4", "a")])).Message);
+        Assert.Contains(
+            "'4'",
+            Assert.Throws<ArgumentException>(() => PairedDifference.Of(model, [P("1", "a"), P("2", "a"), P("4", "a")])).Message
+        );
         Assert.Contains("3 images", Assert.Throws<ArgumentException>(() => PairedDifference.Of(model, other[..2])).Message);
 
         static TestPrediction P(string file, string predicted) => new(file, "a", predicted, 1, 1);
@@ -113,7 +134,8 @@ public class ResultsTests
         DplEpochMetrics figures = new(1, null, 0.5, null, null);
         FittedEpoch[] epochs =
         [
-            new(DplStage.Search, 1, 0.1, figures, TimeSpan.FromSeconds(2), 100), new(DplStage.Search, 2, 0.1, figures, TimeSpan.FromSeconds(4), 150),
+            new(DplStage.Search, 1, 0.1, figures, TimeSpan.FromSeconds(2), 100),
+            new(DplStage.Search, 2, 0.1, figures, TimeSpan.FromSeconds(4), 150),
             new(DplStage.Training, 5, 0.1, figures, TimeSpan.FromSeconds(1), 700),
         ];
         Assert.Equal([new StageCost("Search", 4, 150), new StageCost("Training", 1, 700)], RunRecord.Stages(epochs));
@@ -123,7 +145,36 @@ public class ResultsTests
     [Fact]
     public void Decided_layers_and_changes_follow_from_the_alphas()
     {
-        var search = SearchResults.Of(new DplSearchReport([0, 2], [new(1, 1, 1, [[0f, 0f]], [[0f, 0.1f]]), new(1, 1, 1, [[0f, 1f]], [[0f, 0.1f]])]), 0.1);
+        var search = SearchResults.Of(
+            new DplSearchReport(
+                [0, 2],
+                [
+                    new(
+                        1,
+                        1,
+                        1,
+                        [
+                            [0f, 0f],
+                        ],
+                        [
+                            [0f, 0.1f],
+                        ]
+                    ),
+                    new(
+                        1,
+                        1,
+                        1,
+                        [
+                            [0f, 1f],
+                        ],
+                        [
+                            [0f, 0.1f],
+                        ]
+                    ),
+                ]
+            ),
+            0.1
+        );
         Assert.Equal([0, 1], search.Epochs.Select(epoch => epoch.DecidedLayers));
         Assert.Equal([null, 1.0], search.Epochs.Select(epoch => epoch.LargestAlphaChange));
     }
