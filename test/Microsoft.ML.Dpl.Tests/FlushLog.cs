@@ -1,7 +1,6 @@
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>Opens files for writing and remembers how many bytes they had whenever they were flushed to the disk itself, on any
-/// system.</summary>
+/// <summary>Opens files for writing and remembers how many bytes they had when they were flushed to the disk itself.</summary>
 internal sealed class FlushLog
 {
     private readonly List<(string Path, long Bytes)> _flushes = [];

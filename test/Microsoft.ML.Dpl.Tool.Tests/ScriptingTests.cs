@@ -154,38 +154,28 @@ public sealed partial class ScriptingTests(DrawnData data)
     {
         string model = data.File("ruined.zip"),
             none = data.File("none.zip");
-        string[] common =
+        string[] train =
         [
+            "train",
             data.Table("train"),
             "--clip",
             "tiny",
             "--batch-size",
             "8",
+            "--configuration",
+            "uniform:1",
             "--report",
             "none",
             "--baseline",
             "none",
             "--output",
         ];
-        ToolProcess.Outcome ruined = (
-            await ToolProcess.Run([
-                "train",
-                .. common,
-                model,
-                "--configuration",
-                "uniform:1",
-                "--training-epochs",
-                "3",
-                "--training-learning-rate",
-                "1e38",
-            ])
-        ).Expect(5);
+        string[] ruinous = ["--training-epochs", "3", "--training-learning-rate", "1e38"];
+        ToolProcess.Outcome ruined = (await ToolProcess.Run([.. train, model, .. ruinous])).Expect(5);
         Assert.Contains("the model is the best there was before", ruined.ErrorLines[^1]);
         Assert.True(File.Exists(model));
         // Ruined in the first epoch, before which there is nothing to return.
-        ToolProcess.Outcome nothing = (
-            await ToolProcess.Run(["train", .. common, none, "--configuration", "uniform:1", "--weight-decay", "1e38"])
-        ).Expect(5);
+        ToolProcess.Outcome nothing = (await ToolProcess.Run([.. train, none, "--weight-decay", "1e38"])).Expect(5);
         Assert.Contains("training epoch 1, step 2", Assert.Single(nothing.ErrorLines));
         Assert.False(File.Exists(none));
     }
