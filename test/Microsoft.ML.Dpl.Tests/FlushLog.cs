@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>Opens files for writing and remembers how many bytes they had whenever they were flushed to the disk itself, on any system.</summary>
+/// <summary>Opens files for writing and remembers how many bytes they had when they were flushed to the disk itself.</summary>
 internal sealed class FlushLog
 {
     private readonly List<(string Path, long Bytes)> _flushes = [];
@@ -11,7 +11,8 @@ internal sealed class FlushLog
     /// <summary>Opens a file, or makes it; what is in it stays.</summary>
     public FileStream Open(string path) => new Watched(this, path);
 
-    private sealed class Watched(FlushLog log, string path) : FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, bufferSize: 0)
+    private sealed class Watched(FlushLog log, string path)
+        : FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, bufferSize: 0)
     {
         public override void Flush(bool flushToDisk)
         {

@@ -15,8 +15,10 @@ public sealed class PredictionWriterTests : IDisposable
     public void Of_equal_probabilities_the_first_class_comes_first_and_no_more_classes_are_written_than_there_are()
     {
         using var output = new StringWriter { NewLine = "\n" };
-        PredictionWriter.Create(PredictionFormat.Csv, ["b", "x", "c", "a"], top: 9, output).Write("x.png", [0.125f, 0.625f, 0.125f, 0.125f], error: null);
-        Assert.Equal("path,class,probability,class2,probability2,class3,probability3,class4,probability4\nx.png,x,0.625,b,0.125,c,0.125,a,0.125\n", output.ToString());
+        PredictionWriter writer = PredictionWriter.Create(PredictionFormat.Csv, ["b", "x", "c", "a"], top: 9, output);
+        writer.Write("x.png", [0.125f, 0.625f, 0.125f, 0.125f], error: null);
+        const string Header = "path,class,probability,class2,probability2,class3,probability3,class4,probability4";
+        Assert.Equal($"{Header}\nx.png,x,0.625,b,0.125,c,0.125,a,0.125\n", output.ToString());
     }
 
     /// <summary>As RFC 4180 has it; a lone carriage return ends a line for many a reader, too.</summary>

@@ -63,12 +63,17 @@ public sealed partial class ScriptingTests(DrawnData data)
     public async Task Numbers_that_go_wrong_have_a_code_of_their_own_whether_or_not_there_is_a_model()
     {
         string model = data.File("ruined.zip"), none = data.File("none.zip");
-        string[] common = [data.Table("train"), "--clip", "tiny", "--batch-size", "8", "--report", "none", "--baseline", "none", "--output"];
-        ToolProcess.Outcome ruined = (await ToolProcess.Run(["train", .. common, model, "--configuration", "uniform:1", "--training-epochs", "3", "--training-learning-rate", "1e38"])).Expect(5);
+        string[] train =
+        [
+            "train", data.Table("train"), "--clip", "tiny", "--batch-size", "8", "--configuration", "uniform:1",
+            "--report", "none", "--baseline", "none", "--output",
+        ];
+        string[] ruinous = ["--training-epochs", "3", "--training-learning-rate", "1e38"];
+        ToolProcess.Outcome ruined = (await ToolProcess.Run([.. train, model, .. ruinous])).Expect(5);
         Assert.Contains("the model is the best there was before", ruined.ErrorLines[^1]);
         Assert.True(File.Exists(model));
         // Ruined in the first epoch, before which there is nothing to return.
-        ToolProcess.Outcome nothing = (await ToolProcess.Run(["train", .. common, none, "--configuration", "uniform:1", "--weight-decay", "1e38"])).Expect(5);
+        ToolProcess.Outcome nothing = (await ToolProcess.Run([.. train, none, "--weight-decay", "1e38"])).Expect(5);
         Assert.Contains("training epoch 1, step 2", Assert.Single(nothing.ErrorLines));
         Assert.False(File.Exists(none));
     }

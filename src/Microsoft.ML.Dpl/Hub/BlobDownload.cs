@@ -19,7 +19,8 @@ internal sealed class BlobDownload
     /// <param name="options">Progress and the lock's timeout.</param>
     /// <param name="room">Bytes free at a folder, null where unknown; null: the system's answer.</param>
     /// <param name="open">Opens the unfinished file for writing, with what is in it; null: without a buffer.</param>
-    public BlobDownload(HubClient client, HubCache cache, HubOptions options, Func<string, long?>? room = null, Func<string, FileStream>? open = null)
+    public BlobDownload(HubClient client, HubCache cache, HubOptions options, Func<string, long?>? room = null,
+        Func<string, FileStream>? open = null)
         => (_client, _cache, _options, _room, _open) = (client, cache, options, room ?? FreeBytes, open ?? Open);
 
     /// <summary>Downloads nothing where the content is there with the right length.</summary>

@@ -180,7 +180,9 @@ internal sealed class HubClient : IDisposable
             ? new HubBusyException($"{response.RequestMessage?.RequestUri} answered {(int)response.StatusCode} ({HubAnswers.Shown(response.ReasonPhrase)}).", HubAnswers.AskedWait(response))
             : HubAnswers.Fault(response, repository, revision, _settings);
 
-    /// <summary>Where a redirection leads. A protected connection is never left for one that is not, and nothing but http and https is followed.</summary>
+    /// <summary>
+    /// Where a redirection leads. A protected connection is never left for one that is not, and nothing but http and https is followed.
+    /// </summary>
     /// <param name="response">The redirection.</param>
     /// <param name="from">The address that gave it.</param>
     /// <param name="hops">Redirections before it.</param>

@@ -97,7 +97,10 @@ internal static class LibTorch
         return CacheFolders.InFirstWritable(root => Kept(Path.Combine(root, hash), bytes));
     }
 
-    /// <summary>The shim's copy in a folder of the cache. One that is there is taken only where it has these very bytes: it is loaded into the process.</summary>
+    /// <summary>
+    /// The shim's copy in a folder of the cache. One that is there is taken only where it has these very bytes,
+    /// since it is loaded into the process.
+    /// </summary>
     /// <param name="folder">Made where it is missing.</param>
     /// <param name="shim">The library.</param>
     /// <returns>The copy's path.</returns>

@@ -173,10 +173,11 @@ public sealed class BadInputTests(SmallBackbone small, ColourPictures pictures) 
         var property = typeof(DplTrainer.Options).GetProperty(option)!;
         var options = new DplTrainer.Options { Backbone = small.Backbone };
         property.SetValue(options, allowed);
-        Assert.NotNull(_mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options));
+        Assert.NotNull(Make());
         property.SetValue(options, refused);
-        var thrown = Assert.Throws<ArgumentOutOfRangeException>(() => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options));
-        Assert.Equal(option, thrown.ParamName);
+        Assert.Equal(option, Assert.Throws<ArgumentOutOfRangeException>(Make).ParamName);
+
+        DplTrainer Make() => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
     }
 
     /// <summary>Some of these would be noticed when the model is made, after hours of training.</summary>

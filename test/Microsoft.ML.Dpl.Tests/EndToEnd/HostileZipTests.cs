@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Reflection;
 using System.Text;
 using Microsoft.ML.Dpl.Clip;
@@ -53,8 +54,10 @@ public sealed class HostileZipTests : IDisposable
             Load(zip).Dispose();
         }
         long unpacked = ZipBytes.Entries(_whole).Sum(entry => entry.Content.LongLength);
-        DplModelZip.Check(Written(_whole), maximumBytes: unpacked);
-        Assert.Contains($"would unpack to {unpacked} bytes", Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(_whole), maximumBytes: unpacked - 1)).Message);
+        string path = Written(_whole);
+        DplModelZip.Check(path, maximumBytes: unpacked);
+        string message = Assert.Throws<InvalidDataException>(() => DplModelZip.Check(path, maximumBytes: unpacked - 1)).Message;
+        Assert.Contains($"would unpack to {unpacked} bytes", message);
     }
 
     [Theory]
@@ -91,7 +94,8 @@ public sealed class HostileZipTests : IDisposable
     {
         byte[] zip = ZipBytes.Of(ZipBytes.Entries(_prompts));
         DplModelZip.Check(Written(zip));
-        string message = Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(ZipBytes.Overlapping(zip, Prompts, times: 10)))).Message;
+        string overlapping = Written(ZipBytes.Overlapping(zip, Prompts, times: 10));
+        string message = Assert.Throws<InvalidDataException>(() => DplModelZip.Check(overlapping)).Message;
         Assert.Contains("overlap", message);
         Assert.Contains(_folder.File("model.zip"), message);
     }
@@ -111,6 +115,17 @@ public sealed class HostileZipTests : IDisposable
         before = GC.GetAllocatedBytesForCurrentThread();
         Assert.Contains("far more than the", Assert.IsType<InvalidDataException>(LoadError(prompts)).Message);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8 << 20);
+    }
+
+    /// <summary>ML.NET's own entries have no largest size, but nothing in a model packs so tightly.</summary>
+    [Fact]
+    public void An_entry_of_any_name_that_unpacks_to_far_more_than_it_takes_is_refused()
+    {
+        string With(int bytes)
+            => Written(ZipBytes.Of([.. ZipBytes.Entries(_prompts), ("Other/values.bin", new byte[bytes])], CompressionLevel.SmallestSize));
+        DplModelZip.Check(With(1 << 24));
+        string larger = With((1 << 24) + 1);
+        Assert.Contains("'Other/values.bin' would unpack", Assert.Throws<InvalidDataException>(() => DplModelZip.Check(larger)).Message);
     }
 
     [Fact]

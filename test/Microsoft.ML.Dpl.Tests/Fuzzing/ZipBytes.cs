@@ -42,7 +42,10 @@ internal static class ZipBytes
         return changed;
     }
 
-    /// <summary>The zip with further names for an entry's bytes: its directory has the entry again and again, each time with another capital for its last letter.</summary>
+    /// <summary>
+    /// The zip with further names for an entry's bytes: its directory has the entry again and again,
+    /// each time with another capital for its last letter.
+    /// </summary>
     /// <param name="zip">Written by <see cref="Of"/>.</param>
     /// <param name="name">The entry.</param>
     /// <param name="times">How many names are added, at most 18, since S would be an entry's own s.</param>
@@ -50,12 +53,16 @@ internal static class ZipBytes
     {
         const int EndLength = 22, HeaderLength = 46;
         byte[] text = System.Text.Encoding.UTF8.GetBytes(name), end = zip[^EndLength..];
-        int at = Enumerable.Range(0, zip.Length - HeaderLength).Single(i => BinaryPrimitives.ReadUInt32LittleEndian(zip.AsSpan(i)) == 0x02014b50u && zip.AsSpan(i + HeaderLength).StartsWith(text));
+        int at = Enumerable.Range(0, zip.Length - HeaderLength)
+            .Single(i => zip.AsSpan(i).StartsWith("PK\x01\x02"u8) && zip.AsSpan(i + HeaderLength).StartsWith(text));
         byte[] header = zip[at..(at + HeaderLength + text.Length)];
         byte[] more = [.. Enumerable.Range(0, times).SelectMany(i => (byte[])[.. header[..^1], (byte)('A' + i)])];
         // The end record counts the entries twice, on this disk and on all, and the directory's bytes.
-        foreach (int count in new[] { 8, 10 }) BinaryPrimitives.WriteUInt16LittleEndian(end.AsSpan(count), (ushort)(BinaryPrimitives.ReadUInt16LittleEndian(end.AsSpan(count)) + times));
-        BinaryPrimitives.WriteUInt32LittleEndian(end.AsSpan(12), BinaryPrimitives.ReadUInt32LittleEndian(end.AsSpan(12)) + (uint)more.Length);
+        ushort entries = (ushort)(BinaryPrimitives.ReadUInt16LittleEndian(end.AsSpan(8)) + times);
+        BinaryPrimitives.WriteUInt16LittleEndian(end.AsSpan(8), entries);
+        BinaryPrimitives.WriteUInt16LittleEndian(end.AsSpan(10), entries);
+        uint directory = BinaryPrimitives.ReadUInt32LittleEndian(end.AsSpan(12)) + (uint)more.Length;
+        BinaryPrimitives.WriteUInt32LittleEndian(end.AsSpan(12), directory);
         return [.. zip[..^EndLength], .. more, .. end];
     }
 

@@ -116,7 +116,8 @@ public sealed class HubAnswersTests : IDisposable
     [Fact]
     public void A_file_is_not_fetched_by_another_protocol()
     {
-        _hub.Server.Change = (request, answer) => request.Method == "GET" ? HubServer.Empty(302, ("Location", "ftp://127.0.0.1/x")) : answer;
+        HubServer.Answer elsewhere = HubServer.Empty(302, ("Location", "ftp://127.0.0.1/x"));
+        _hub.Server.Change = (request, answer) => request.Method == "GET" ? elsewhere : answer;
         Assert.Contains("redirects to ftp://127.0.0.1, which is not protected", _hub.Refusal().Message);
     }
 

@@ -193,10 +193,11 @@ public sealed class HubFailureTests : IDisposable
     {
         var log = new FlushLog();
         using var client = new HubClient(HubSettings.From(_hub.Options));
+        var download = new BlobDownload(client, new HubCache(_hub.CacheFolder, HubServer.Repository), _hub.Options, open: log.Open);
         foreach (string name in (string[])["config.json", HubFixture.Weights])
         {
             var (file, _) = await client.FindAsync(HubServer.Repository, "main", name, default);
-            await new BlobDownload(client, new HubCache(_hub.CacheFolder, HubServer.Repository), _hub.Options, open: log.Open).FetchAsync(file!, default);
+            await download.FetchAsync(file!, default);
             Assert.Equal((_hub.Blob(name) + ".incomplete", _hub.Server.Files[name].LongLength), log.Flushes[^1]);
             Assert.Equal(_hub.Server.Files[name], File.ReadAllBytes(_hub.Blob(name)));
         }

@@ -3,7 +3,10 @@ using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.Runtime;
 
-/// <summary>The changed copy of TorchSharp's native library in the user's cache: it is loaded into the process, so what lies there is not taken on trust.</summary>
+/// <summary>
+/// The changed copy of TorchSharp's native library in the user's cache: it is loaded into the process,
+/// so what lies there is not taken on trust.
+/// </summary>
 public sealed class ShimCopyTests : IDisposable
 {
     private static readonly byte[] Shim = [1, 2, 3, 4];

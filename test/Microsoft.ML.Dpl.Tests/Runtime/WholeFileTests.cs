@@ -45,5 +45,9 @@ public sealed class WholeFileTests : IDisposable
 
     [Fact]
     public void A_folder_in_the_way_is_named()
-        => Assert.Contains($"'{_folder.FullPath}' is a folder", Assert.Throws<IOException>(() => WholeFile.Write(_folder.FullPath, _ => Assert.Fail("asked for bytes"))).Message);
+    {
+        string path = _folder.FullPath;
+        string message = Assert.Throws<IOException>(() => WholeFile.Write(path, _ => Assert.Fail("asked for bytes"))).Message;
+        Assert.Contains($"'{path}' is a folder", message);
+    }
 }

@@ -53,6 +53,8 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
             (new StreamContent(new LengthlessStream(huge)), HttpStatusCode.RequestEntityTooLarge, "At most 10 MiB"),
             (Form(text, "text.jpg", "image/jpeg"), HttpStatusCode.UnsupportedMediaType, "Send a PNG, JPEG"),
             (new ByteArrayContent(text), HttpStatusCode.UnsupportedMediaType, "Send a PNG, JPEG"),
+            (new ByteArrayContent("RIFF"u8.ToArray()), HttpStatusCode.UnsupportedMediaType, "Send a PNG, JPEG"),
+            (new ByteArrayContent("RIFF....WEB"u8.ToArray()), HttpStatusCode.UnsupportedMediaType, "Send a PNG, JPEG"),
             (new ByteArrayContent([]), HttpStatusCode.BadRequest, "Send a picture file"),
             (Form([], "empty.png"), HttpStatusCode.BadRequest, "Send a picture file"),
             (new MultipartFormDataContent { { new StringContent("x"), "field" } }, HttpStatusCode.BadRequest, "Send a picture file"),
@@ -147,11 +149,19 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
     public async Task The_limits_are_held_to_the_byte_and_to_the_pixel()
     {
         byte[] picture = served.Pictures[0], longer = [.. picture, 0];
-        await using WebServer server = await WebServer.StartReady("--model", served.Zip, "--Classifier:MaxUploadBytes", $"{picture.Length}", "--Classifier:MaxPixels", $"{96 * 96}");
+        string[] limits = ["--Classifier:MaxUploadBytes", $"{picture.Length}", "--Classifier:MaxPixels", $"{96 * 96}"];
+        await using WebServer server = await WebServer.StartReady(["--model", served.Zip, .. limits]);
         Assert.Equal(picture.Length, (await server.Health()).MaxUploadBytes);
-        foreach (Func<byte[], HttpContent> sent in new Func<byte[], HttpContent>[] { bytes => new ByteArrayContent(bytes), bytes => Form(bytes, "picture.png"), bytes => new StreamContent(new LengthlessStream(bytes)) })
+        Func<byte[], HttpContent>[] ways =
+        [
+            bytes => new ByteArrayContent(bytes),
+            bytes => Form(bytes, "picture.png"),
+            bytes => new StreamContent(new LengthlessStream(bytes)),
+        ];
+        foreach (Func<byte[], HttpContent> sent in ways)
         {
-            using HttpResponseMessage taken = await server.Client.PostAsync("predict", sent(picture)), refused = await server.Client.PostAsync("predict", sent(longer));
+            using HttpResponseMessage taken = await server.Client.PostAsync("predict", sent(picture));
+            using HttpResponseMessage refused = await server.Client.PostAsync("predict", sent(longer));
             Assert.Equal(served.Expected[0].PredictedLabel, (await taken.Content.ReadFromJsonAsync<ServerAnswer>())!.Class);
             await AssertProblem(refused, HttpStatusCode.RequestEntityTooLarge, "Make the picture smaller");
         }
@@ -166,13 +176,18 @@ public sealed class WebAppTests(ServedPictures served) : IClassFixture<ServedPic
         await using WebServer server = await WebServer.StartReady("--model", served.Zip);
         foreach (string address in (string[])["", "index.html", "health", "openapi/v1.json", "nothing", "predict?heatMap=perhaps"])
         {
-            using HttpResponseMessage response = address.StartsWith("predict", StringComparison.Ordinal) ? await server.Client.PostAsync(address, new ByteArrayContent([])) : await server.Client.GetAsync(address);
+            using HttpResponseMessage response = address.StartsWith("predict", StringComparison.Ordinal)
+                ? await server.Client.PostAsync(address, new ByteArrayContent([]))
+                : await server.Client.GetAsync(address);
             Assert.Equal(["nosniff"], response.Headers.GetValues("X-Content-Type-Options"));
             Assert.False(response.Headers.Contains("Server"));
-            string[] directives = [.. Assert.Single(response.Headers.GetValues("Content-Security-Policy")).Split(';', StringSplitOptions.TrimEntries).Order(StringComparer.Ordinal)];
-            Assert.Equal(
-                ["base-uri 'none'", "connect-src 'self'", "default-src 'none'", "form-action 'none'", "frame-ancestors 'none'", "img-src 'self' blob: data:", "script-src 'self'", "style-src 'self'"],
-                directives);
+            string policy = Assert.Single(response.Headers.GetValues("Content-Security-Policy"));
+            string[] expected =
+            [
+                "base-uri 'none'", "connect-src 'self'", "default-src 'none'", "form-action 'none'", "frame-ancestors 'none'",
+                "img-src 'self' blob: data:", "script-src 'self'", "style-src 'self'",
+            ];
+            Assert.Equal(expected, policy.Split(';', StringSplitOptions.TrimEntries).Order(StringComparer.Ordinal));
         }
     }
 

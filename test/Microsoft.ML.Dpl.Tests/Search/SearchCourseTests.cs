@@ -49,7 +49,8 @@ public sealed class SearchCourseTests
             foreach (Tensor alphas in supernet.Alphas) alphas.zero_();
         var steps = new StepRecorder();
         // Far too small a rate to tell the alphas apart.
-        new BilevelSearch(trainable.Clip, new SearchSettings { Epochs = 1, Candidates = [0, 1, 2], AlphaLearningRate = 1e-30, Margin = margin }, steps)
+        var settings = new SearchSettings { Epochs = 1, Candidates = [0, 1, 2], AlphaLearningRate = 1e-30, Margin = margin };
+        new BilevelSearch(trainable.Clip, settings, steps)
             .Run(supernet, trainable.Train, trainable.Validation, new SearchCourse());
         Assert.Equal(decided, steps.Reports[^1].Ended!.DecidedLayers);
     }

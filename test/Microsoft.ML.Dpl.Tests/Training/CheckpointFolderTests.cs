@@ -53,7 +53,11 @@ public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposabl
         watcher.Deleted += (_, e) => removed.Add(e.Name!);
         watcher.EnableRaisingEvents = true;
         folder.Clear();
-        Assert.Equal(["checkpoint-9.safetensors", "checkpoint-10.safetensors"], Enumerable.Range(0, 2).Select(_ => removed.TryTake(out string? name, TimeSpan.FromSeconds(30)) ? name : "nothing"));
+        foreach (string expected in (string[])["checkpoint-9.safetensors", "checkpoint-10.safetensors"])
+        {
+            Assert.True(removed.TryTake(out string? name, TimeSpan.FromSeconds(30)), "nothing was heard of a removal");
+            Assert.Equal(expected, name);
+        }
     }
 
     [Fact]

@@ -17,7 +17,8 @@ public sealed class InterruptedEvaluationTests
     {
         using var scope = NewDisposeScope();
         using var trainable = new TrainableClip();
-        int steps = trainable.Train.BatchesPerEpoch, looks = 0, end = epoch * steps + (epoch - 1) * trainable.Validation.BatchesPerEpoch + batch;
+        int steps = trainable.Train.BatchesPerEpoch, looks = 0;
+        int end = epoch * steps + (epoch - 1) * trainable.Validation.BatchesPerEpoch + batch;
         var (image, text) = trainable.Branches();
         using FixedBranch wholeImage = new(image.Rows, CPU), wholeText = new(text.Rows, CPU);
         using var kept = new Kept();
@@ -40,13 +41,20 @@ public sealed class InterruptedEvaluationTests
             int before = trainable.Train.Reads;
             Run(trainable, image, text, saved, kept);
             Assert.Equal((Epochs - epoch) * steps, trainable.Train.Reads - before);
-            foreach (var (expected, actual) in wholeImage.Parameters.Concat(wholeText.Parameters).Zip(image.Parameters.Concat(text.Parameters))) TensorAssert.BitEqual(expected.detach(), actual.detach());
+            foreach (var (whole, resumed) in new[] { (wholeImage, image), (wholeText, text) })
+                for (int i = 0; i < whole.Parameters.Count; i++)
+                    TensorAssert.BitEqual(whole.Parameters[i].detach(), resumed.Parameters[i].detach());
         }
     }
 
-    private static void Run(TrainableClip trainable, FixedBranch image, FixedBranch text, TrainingCourse course, IStageCheckpoints? checkpoints, Action? before = null)
-        => new PromptTraining(trainable.Clip, new TrainingSettings { Epochs = Epochs, LearningRate = 0.02 }, new StepRecorder { Before = before ?? (() => { }) })
+    private static void Run(
+        TrainableClip trainable, FixedBranch image, FixedBranch text, TrainingCourse course, IStageCheckpoints? checkpoints,
+        Action? before = null)
+    {
+        var settings = new TrainingSettings { Epochs = Epochs, LearningRate = 0.02 };
+        new PromptTraining(trainable.Clip, settings, new StepRecorder { Before = before ?? (() => { }) })
             .Run(image, text, trainable.Train, trainable.Validation, course, checkpoints);
+    }
 
     /// <summary>The latest state, in memory.</summary>
     private sealed class Kept : IStageCheckpoints, IDisposable
@@ -60,7 +68,10 @@ public sealed class InterruptedEvaluationTests
         public void Save(StageState state)
         {
             Dispose();
-            Saved = state with { Tensors = state.Tensors.ToDictionary(pair => pair.Key, pair => pair.Value.detach().clone().DetachFromDisposeScope()) };
+            Saved = state with
+            {
+                Tensors = state.Tensors.ToDictionary(pair => pair.Key, pair => pair.Value.detach().clone().DetachFromDisposeScope()),
+            };
         }
 
         public void Dispose()

@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
 
-/// <summary>Two batches of three random images of five classes, the same in every epoch, for a <see cref="Prompts.RandomClip"/> of the usual shape.</summary>
+/// <summary>
+/// Two batches of three random images of five classes, the same in every epoch, for a <see cref="Prompts.RandomClip"/> of the usual shape.
+/// </summary>
 internal sealed class RandomBatches(Generator generator, bool weighted = false) : IBatchSource
 {
     private readonly Tensor _images = randn([2, 3, 3, 20, 20], generator: generator);
@@ -16,6 +18,8 @@ internal sealed class RandomBatches(Generator generator, bool weighted = false) 
     public ImageBatch Read(int epoch, int index)
     {
         Reads++;
-        return new ImageBatch(_images[index].clone(), tensor(index == 0 ? new long[] { 0, 3, 4 } : [1, 2, 3]), weighted ? tensor(index == 0 ? new[] { 0.5f, 1.5f, 1 } : [2, 0.25f, 0.75f]) : null);
+        Tensor labels = tensor(index == 0 ? new long[] { 0, 3, 4 } : [1, 2, 3]);
+        Tensor? weights = weighted ? tensor(index == 0 ? new[] { 0.5f, 1.5f, 1 } : [2, 0.25f, 0.75f]) : null;
+        return new ImageBatch(_images[index].clone(), labels, weights);
     }
 }

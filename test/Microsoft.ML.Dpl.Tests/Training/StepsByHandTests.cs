@@ -39,7 +39,8 @@ public sealed class StepsByHandTests
         using Supernet supernet = trainable.Supernet();
         float[] alphas = [.. supernet.Alphas.SelectMany(values => values.data<float>())];
         var byHand = new Sgd([.. supernet.Prompts]);
-        using var step = new PromptStep(trainable.Clip, supernet, new SearchSettings { PromptLearningRate = 1, Momentum = Momentum, WeightDecay = Decay });
+        var settings = new SearchSettings { PromptLearningRate = 1, Momentum = Momentum, WeightDecay = Decay };
+        using var step = new PromptStep(trainable.Clip, supernet, settings);
         foreach (double rate in new[] { Rate, Rate / 2, Rate / 4 })
         {
             step.SetLearningRate(rate);
@@ -59,7 +60,8 @@ public sealed class StepsByHandTests
         using Supernet supernet = trainable.Supernet();
         Parameter[] alphas = [.. supernet.Alphas];
         Tensor[] values = Copies(alphas), means = Zeros(alphas), squares = Zeros(alphas);
-        using var step = new AlphaStep(trainable.Clip, supernet, new SearchSettings { AlphaLearningRate = Rate, AlphaBeta1 = First, AlphaBeta2 = Second, WeightDecay = Decay });
+        var settings = new SearchSettings { AlphaLearningRate = Rate, AlphaBeta1 = First, AlphaBeta2 = Second, WeightDecay = Decay };
+        using var step = new AlphaStep(trainable.Clip, supernet, settings);
         for (int taken = 1; taken <= 3; taken++)
         {
             using ImageBatch batch = trainable.Validation.Read(0, taken % 2);
@@ -69,7 +71,8 @@ public sealed class StepsByHandTests
                 Tensor gradient = alphas[i].grad!.detach();
                 means[i] = First * means[i] + (1 - First) * gradient;
                 squares[i] = Second * squares[i] + (1 - Second) * gradient * gradient;
-                values[i] -= Rate * (means[i] / (1 - Math.Pow(First, taken))) / ((squares[i] / (1 - Math.Pow(Second, taken))).sqrt() + Epsilon);
+                Tensor mean = means[i] / (1 - Math.Pow(First, taken)), square = squares[i] / (1 - Math.Pow(Second, taken));
+                values[i] -= Rate * mean / (square.sqrt() + Epsilon);
                 Close.Relative(values[i], alphas[i].detach(), 1e-5, $"alphas of branch {i} after {taken} steps");
             }
         }
@@ -78,13 +81,25 @@ public sealed class StepsByHandTests
     [Fact]
     public void The_options_reach_the_optimizers_of_both_stages()
     {
-        var options = new DplTrainer.Options { Momentum = 0.25, WeightDecay = 0.125, SearchLearningRate = 2, AlphaLearningRate = 3, TrainingLearningRate = 4, MaxGradientNorm = 5, SearchEpochs = 6, TrainingEpochs = 7 };
+        var options = new DplTrainer.Options
+        {
+            Momentum = 0.25,
+            WeightDecay = 0.125,
+            MaxGradientNorm = 5,
+            SearchLearningRate = 2,
+            AlphaLearningRate = 3,
+            TrainingLearningRate = 4,
+            SearchEpochs = 6,
+            TrainingEpochs = 7,
+        };
         var settings = options.ToSettings(seed: 0);
         SearchSettings search = settings.Search!;
-        Assert.Equal((0.25, 0.125, 2, 3, 5, 6), (search.Momentum, search.WeightDecay, search.PromptLearningRate, search.AlphaLearningRate, search.MaxGradientNorm, search.Epochs));
+        Assert.Equal((0.25, 0.125, 5), (search.Momentum, search.WeightDecay, search.MaxGradientNorm));
+        Assert.Equal((2, 3, 6), (search.PromptLearningRate, search.AlphaLearningRate, search.Epochs));
         Assert.Equal((0.5, 0.999), (search.AlphaBeta1, search.AlphaBeta2));
         TrainingSettings training = settings.Training;
-        Assert.Equal((0.25, 0.125, 4, 5, 7), (training.Momentum, training.WeightDecay, training.LearningRate, training.MaxGradientNorm, training.Epochs));
+        Assert.Equal((0.25, 0.125, 5), (training.Momentum, training.WeightDecay, training.MaxGradientNorm));
+        Assert.Equal((4, 7), (training.LearningRate, training.Epochs));
     }
 
     private static Tensor[] Copies(IEnumerable<Parameter> parameters) => [.. parameters.Select(parameter => parameter.detach().clone())];

@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Prompts;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tests.Prompts;
@@ -5,7 +6,10 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
 
-/// <summary>A small random CLIP with five classes, batches for it, and prompts to be learnt. The images live in the dispose scope that it was made in.</summary>
+/// <summary>
+/// A small random CLIP with five classes, batches for it, and prompts to be learnt.
+/// The images live in the dispose scope that it was made in.
+/// </summary>
 internal sealed class TrainableClip : IDisposable
 {
     private static readonly int[] Candidates = [0, 1, 2];
@@ -34,9 +38,10 @@ internal sealed class TrainableClip : IDisposable
         FixedBranch.Create([0, 2], _clip.Config.Text.Width, PromptDistribution.Normal(1), _generator, CPU));
 
     /// <summary>A fresh supernet. The caller owns it.</summary>
-    public Supernet Supernet() => new(
-        SupernetBranch.Create(Candidates, _clip.Config.Vision.Layers, _clip.Config.Vision.Width, PromptDistribution.Normal(1), _generator, CPU),
-        SupernetBranch.Create(Candidates, _clip.Config.Text.Layers, _clip.Config.Text.Width, PromptDistribution.Normal(1), _generator, CPU));
+    public Supernet Supernet() => new(Branch(_clip.Config.Vision), Branch(_clip.Config.Text));
+
+    private SupernetBranch Branch(ClipTransformerConfig shape)
+        => SupernetBranch.Create(Candidates, shape.Layers, shape.Width, PromptDistribution.Normal(1), _generator, CPU);
 
     public void Dispose()
     {

@@ -44,7 +44,8 @@ public class WrittenDownTrainingTests
     }
 
     /// <summary>The loss of every step; the branches are trained in place.</summary>
-    private static float[] Spelt(NaiveClip naive, TrainingSettings settings, int[][] texts, RandomBatches batches, FixedBranch image, FixedBranch text)
+    private static float[] Spelt(
+        NaiveClip naive, TrainingSettings settings, int[][] texts, RandomBatches batches, FixedBranch image, FixedBranch text)
     {
         Parameter[] parameters = [.. image.Parameters, .. text.Parameters];
         image.RequireGradients(true);
