@@ -138,7 +138,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
             rows.AddColumn(new TableColumn($"{layer}").RightAligned());
         rows.AddRow(["text", .. transformer.Configuration.Text.Select(n => $"{n}")]);
         rows.AddRow(["image", .. transformer.Configuration.Image.Select(n => $"{n}")]);
-        if (transformer.Search is { } search)
+        if (transformer.SearchReport is { } search)
         {
             rows.AddRow(["text, confidence", .. search.TextConfidence.Select(c => $"{c:f2}")]);
             rows.AddRow(["image, confidence", .. search.ImageConfidence.Select(c => $"{c:f2}")]);

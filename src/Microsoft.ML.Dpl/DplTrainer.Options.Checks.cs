@@ -2,7 +2,6 @@ using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Fit;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.MLNet;
-using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Training;
 
@@ -171,12 +170,7 @@ public sealed partial class DplTrainer
                             ? null
                             : new SortedDictionary<string, double>(ClassWeights.Named.ToDictionary(), StringComparer.Ordinal)
                     ),
-                Precision = Precision switch
-                {
-                    DplPrecision.TensorFloat32 => MatmulPrecision.TensorFloat32,
-                    DplPrecision.BFloat16 => MatmulPrecision.BFloat16,
-                    _ => MatmulPrecision.Float32,
-                },
+                Precision = Precision,
                 Augment = Augment,
                 Seed = seed,
                 ImageCacheBytes = (long)ImageCacheMegabytes << 20,

@@ -132,10 +132,6 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         {
             return run(new FitRun(_options.Backbone!, settings, device, monitor, log), data, device);
         }
-        catch (FitDivergedException e)
-        {
-            throw new DplDivergedException(e);
-        }
         finally
         {
             NativeAllocator.ReturnFreeMemory();

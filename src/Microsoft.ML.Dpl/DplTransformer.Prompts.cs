@@ -23,7 +23,7 @@ public sealed partial class DplTransformer
                 BackboneName = Backbone.Name,
                 BackboneSha256 = Backbone.Sha256,
                 ClassFeatures = Rows(_prompts.ClassFeatures),
-                Alphas = Search is null ? null : AlphaHistory.Of(Search),
+                Alphas = SearchReport is null ? null : AlphaHistory.Of(SearchReport),
                 Label = (_face.Classes.Kind, _face.Classes.ValueType),
             }
         );

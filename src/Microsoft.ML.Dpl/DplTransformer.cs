@@ -61,7 +61,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         }
         _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName);
         Configuration = new PromptConfiguration(description.TextLengths, description.ImageLengths);
-        Search = description.Search is { } search ? search.ToReport() : null;
+        SearchReport = description.Search is { } search ? search.ToReport() : null;
     }
 
     /// <summary>The classes in the order of the scores.</summary>
@@ -77,7 +77,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     public PromptConfiguration Configuration { get; }
 
     /// <summary>How the search came to the configuration; null where it was given.</summary>
-    public DplSearchReport? Search { get; }
+    public DplSearchReport? SearchReport { get; }
 
     /// <summary>Accuracy of the prompts on the validation rows, 0 to 1; null without validation rows.</summary>
     public double? ValidationAccuracy => _description.ValidationAccuracy;
@@ -240,8 +240,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
         if (!Enum.IsDefined(distance))
             throw new ArgumentOutOfRangeException(nameof(distance), distance, "There is no such distance.");
-        WordMeasure measure = distance == DplWordDistance.Cosine ? WordMeasure.Cosine : WordMeasure.Euclidean;
-        var found = _scorer.Use(() => _prompts.Text[layer] is { } rows ? new TextBranch(Backbone, _device).Nearest(rows, k, measure) : []);
+        var found = _scorer.Use(() => _prompts.Text[layer] is { } rows ? new TextBranch(Backbone, _device).Nearest(rows, k, distance) : []);
         return
         [
             .. found.Select(
@@ -256,16 +255,11 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
 
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
-        CarriedParts parts = Contents switch
-        {
-            DplModelContents.WithImageTower => CarriedParts.ImageTower,
-            DplModelContents.WithClip => CarriedParts.Clip,
-            _ => CarriedParts.None,
-        };
+        DplModelContents contents = Contents;
         _scorer.Use(() =>
         {
-            using ClipEntries clip = ClipEntries.Of(Backbone, parts, _device);
-            string json = (_description with { Carries = parts, ClassNames = ClassNames }).ToJson();
+            using ClipEntries clip = ClipEntries.Of(Backbone, contents, _device);
+            string json = (_description with { Contents = contents, ClassNames = ClassNames }).ToJson();
             ModelZip.Write(
                 ctx,
                 MLNetInternals.LoaderSignature,
@@ -275,7 +269,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
                 ApplyExifOrientation,
                 [(PromptsEntry, writer => _prompts.Write(writer.BaseStream)), .. clip.Streams]
             );
-            return parts;
+            return contents;
         });
     }
 
@@ -308,9 +302,9 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
             EnvironmentOptions options = MLNetInternals.OptionsOf(env);
             TorchSharp.torch.Device device = ComputeDevice.Choose(null, options.GpuDeviceId, options.FallbackToCpu, log.Info, log.Warning);
             ClipBackbone backbone =
-                description.Carries == CarriedParts.None
+                description.Contents == DplModelContents.PromptsOnly
                     ? BackboneLocator.Find(reference.Name, reference.Sha256, reference.Location, reference.Vocabulary)
-                    : ClipEntries.Read(reader, reference, description.Carries);
+                    : ClipEntries.Read(reader, reference, description.Contents);
             // The transformer takes a share of its own.
             using IDisposable? untilThen = backbone.Hold();
             log.Info($"Backbone: {backbone}.");

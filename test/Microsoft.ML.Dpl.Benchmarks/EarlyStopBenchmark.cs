@@ -53,7 +53,7 @@ internal sealed class EarlyStopBenchmark(
                 return new Outcome(
                     string.Join(' ', transformer.Configuration.Text),
                     string.Join(' ', transformer.Configuration.Image),
-                    transformer.Search!.Epochs.Count,
+                    transformer.SearchReport!.Epochs.Count,
                     stages.Search.TotalSeconds,
                     accuracy
                 );

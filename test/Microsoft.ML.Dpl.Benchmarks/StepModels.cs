@@ -59,7 +59,7 @@ internal sealed class StepModels : IDisposable
         _imageSgd;
     private readonly PlainBranch _noText;
     private readonly int? _naiveChunk;
-    private readonly MatmulPrecision _precision;
+    private readonly DplPrecision _precision;
     private readonly Device _device;
     private bool _sharing;
     private NaiveClip? _naive;
@@ -74,7 +74,7 @@ internal sealed class StepModels : IDisposable
         StepSize size,
         bool workers = true,
         int? naiveChunk = null,
-        MatmulPrecision precision = MatmulPrecision.Float32,
+        DplPrecision precision = DplPrecision.Float32,
         Device? device = null
     )
     {
@@ -128,7 +128,7 @@ internal sealed class StepModels : IDisposable
         Tensor[] Moved(IEnumerable<Tensor> tensors) => [.. tensors.Select(t => t.to(_device).DetachFromDisposeScope())];
         VisionWeights vision = onCpu ? _clip.Vision : Own(VisionWeights.FromTensors(config, Moved(_clip.Vision.Tensors)));
         TextWeights text = onCpu ? _clip.Text : Own(TextWeights.FromTensors(config, Moved(_clip.Text.Tensors), _clip.Text.LogitScale));
-        StepBlocks? blocks = precision == MatmulPrecision.BFloat16 ? Own(new StepBlocks(vision, text)) : null;
+        StepBlocks? blocks = precision == DplPrecision.BFloat16 ? Own(new StepBlocks(vision, text)) : null;
         PromptedClip Model()
         {
             ClipParts? parts = workers ? ClipParts.Create(vision, text, _texts, size.Batch, blocks) : null;
@@ -212,7 +212,7 @@ internal sealed class StepModels : IDisposable
     /// to.</summary>
     private void AsInAFit(Action step)
     {
-        using IDisposable? rounding = _precision == MatmulPrecision.TensorFloat32 ? TensorFloat32.Allow() : null;
+        using IDisposable? rounding = _precision == DplPrecision.TensorFloat32 ? TensorFloat32.Allow() : null;
         using IDisposable? limit = _sharing ? NativeThreads.LimitCallingThread(1) : null;
         step();
     }

@@ -119,7 +119,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         bool isInPlace = files.Main.WriteSomewhere(path => session.MLContext.Model.Save(transformer, session.Train.Schema, path));
         results = results with
         {
-            Search = transformer.Search is { } report ? SearchResults.Of(report, options.SearchMargin) : null,
+            Search = transformer.SearchReport is { } report ? SearchResults.Of(report, options.SearchMargin) : null,
             Training = RunRecord.Training(session.Epochs, transformer.ValidationAccuracy),
             Configuration = transformer.Configuration,
             Stages = [.. RunRecord.Stages(session.Epochs)],

@@ -7,7 +7,7 @@ internal static class FitSummary
 {
     public static void Write(FitResults results, DplTransformer transformer, OutputFiles files)
     {
-        ConfigurationTable.Write(transformer.Configuration, transformer.Search);
+        ConfigurationTable.Write(transformer.Configuration, transformer.SearchReport);
         if (transformer.ValidationAccuracy is double accuracy)
             Console.Out.WriteLine($"Validation accuracy: {EvaluationTables.Percent(accuracy)}");
         if (results.Test is { } test)

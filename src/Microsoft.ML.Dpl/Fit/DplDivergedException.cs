@@ -7,10 +7,9 @@ namespace Microsoft.ML.Dpl;
 /// cause and what to do.</summary>
 public sealed class DplDivergedException : InvalidOperationException
 {
-    internal DplDivergedException(FitDivergedException cause)
-        : base(cause.Message, cause)
+    internal DplDivergedException(FitDivergence divergence, DivergedException cause)
+        : base(divergence.Message, cause)
     {
-        FitDivergence divergence = cause.Divergence;
         (Stage, Epoch, Step, IsInValidationSet) = (
             divergence.Stage == RunStage.Search ? DplStage.Search : DplStage.Training,
             divergence.Epoch,

@@ -1,7 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Optimization;
-using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Fit;
 
@@ -33,9 +32,9 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
     {
         if (!onCpu)
             return;
-        if (settings.Precision == MatmulPrecision.TensorFloat32)
+        if (settings.Precision == DplPrecision.TensorFloat32)
             log.Warning("Precision is TensorFloat32, which only NVIDIA's GPUs have: on this CPU products stay float32.");
-        if (settings.Precision == MatmulPrecision.BFloat16 && multipliesBFloat16 == false)
+        if (settings.Precision == DplPrecision.BFloat16 && multipliesBFloat16 == false)
             log.Warning(
                 "Precision is BFloat16, but this CPU has neither AMX nor AVX512-BF16: each product is made of float32 ones and takes "
                     + "longer than with Precision Float32."

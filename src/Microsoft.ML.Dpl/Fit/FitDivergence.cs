@@ -27,13 +27,6 @@ internal sealed record FitDivergence(
     string Message
 );
 
-/// <summary>The fit ends because of its numbers.</summary>
-internal sealed class FitDivergedException(FitDivergence divergence, DivergedException cause)
-    : InvalidOperationException(divergence.Message, cause)
-{
-    public FitDivergence Divergence { get; } = divergence;
-}
-
 /// <summary>Finds out what a number that went wrong most likely comes from.</summary>
 /// <param name="settings">Of the fit.</param>
 /// <param name="reader">Knows the rows.</param>

@@ -48,7 +48,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
 
     /// <exception cref="InvalidOperationException">The data cannot be learnt from.</exception>
     /// <exception cref="InvalidDataException">CLIP's weights are not all numbers.</exception>
-    /// <exception cref="FitDivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far
+    /// <exception cref="DplDivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far
     /// or there is none.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run, and the settings do not ask for the best so far or there is
     /// none.</exception>
@@ -93,7 +93,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         PreparedImages? validation = images is null ? reader.ReadValidation(classes) : images.Validation;
         checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, images, validation, device, searchesOnly));
 
-        using StepBlocks? steps = settings.Precision == MatmulPrecision.BFloat16 ? new StepBlocks(vision.Value, text.Value) : null;
+        using StepBlocks? steps = settings.Precision == DplPrecision.BFloat16 ? new StepBlocks(vision.Value, text.Value) : null;
         using var imageTower = new ImageTower(vision.Value, steps);
         using var classTexts = new ClassTexts(texts, text.Value);
         using ClipParts? parts = ClipParts.Create(vision.Value, text.Value, texts, settings.BatchSize, steps);
@@ -107,7 +107,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         }
         catch (DivergedException e)
         {
-            throw new FitDivergedException(analysis.Of(e, returns: false), e);
+            throw new DplDivergedException(analysis.Of(e, returns: false), e);
         }
     }
 
@@ -295,7 +295,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
 
     /// <summary>What a GPU's products may round to while a stage runs; null: nothing is switched.</summary>
     private IDisposable? AllowRounding() =>
-        settings.Precision == MatmulPrecision.TensorFloat32 && device.type == DeviceType.CUDA ? TensorFloat32.Allow() : null;
+        settings.Precision == DplPrecision.TensorFloat32 && device.type == DeviceType.CUDA ? TensorFloat32.Allow() : null;
 
     private void LogResumption(IStageCheckpoints? checkpoints, RunStage stage, int epochs, int step, string? ended)
     {

@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization;
-using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Training;
 
@@ -61,8 +60,8 @@ internal sealed record FitSettings
     /// <summary>Of the steps' matrix products. What is not named in a fingerprint is float32, as in checkpoints from before there was a
     /// choice.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
-    [JsonConverter(typeof(JsonStringEnumConverter<MatmulPrecision>))]
-    public MatmulPrecision Precision { get; init; }
+    [JsonConverter(typeof(JsonStringEnumConverter<DplPrecision>))]
+    public DplPrecision Precision { get; init; }
 
     public required bool Augment { get; init; }
 

@@ -1,17 +1,20 @@
 using Microsoft.ML.Dpl.Runtime;
 
-namespace Microsoft.ML.Dpl.MLNet;
+namespace Microsoft.ML.Dpl;
 
 /// <summary>A row's image is missing or cannot be decoded; the message names the row and, where there is one, the file.</summary>
-internal sealed class UnreadableImageException(long row, string column, string? path, Exception cause)
-    : InvalidOperationException(
-        $"Row {row} (counted from 0), image column '{column}'{(string.IsNullOrEmpty(path) ? "" : $", '{ShownText.Of(path)}'")}: "
-            + $"{cause.Message}",
-        cause
-    )
+public sealed class UnreadableImageException : InvalidOperationException
 {
-    public long Row { get; } = row;
+    internal UnreadableImageException(long row, string column, string? path, Exception cause)
+        : base(
+            $"Row {row} (counted from 0), image column '{column}'{(string.IsNullOrEmpty(path) ? "" : $", '{ShownText.Of(path)}'")}: "
+                + $"{cause.Message}",
+            cause
+        ) => (Row, Path) = (row, path);
+
+    /// <summary>Position of the row in its data, from 0.</summary>
+    public long Row { get; }
 
     /// <summary>The file; null where the image came as bytes or as an image without a tag.</summary>
-    public string? Path { get; } = path;
+    public string? Path { get; }
 }

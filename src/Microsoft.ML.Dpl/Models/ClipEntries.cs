@@ -5,14 +5,6 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>What of CLIP a model zip carries.</summary>
-internal enum CarriedParts
-{
-    None,
-    ImageTower,
-    Clip,
-}
-
 /// <summary>The entries of a model zip that carry CLIP: Hugging Face's configuration and vocabulary, and the weights as they are computed
 /// with.</summary>
 internal sealed class ClipEntries : IDisposable
@@ -27,9 +19,9 @@ internal sealed class ClipEntries : IDisposable
     private readonly Lease<VisionWeights>? _vision;
     private readonly Lease<TextWeights>? _text;
 
-    private ClipEntries(ClipBackbone backbone, CarriedParts parts, Device device)
+    private ClipEntries(ClipBackbone backbone, DplModelContents contents, Device device)
     {
-        if (parts == CarriedParts.None)
+        if (contents == DplModelContents.PromptsOnly)
             return;
         byte[] config = ClipJson.Of(backbone.Config),
             preprocessor = ClipJson.Of(backbone.CreateImageProcessor().Config);
@@ -40,7 +32,7 @@ internal sealed class ClipEntries : IDisposable
             (Preprocessor, writer => writer.Write(preprocessor)),
             (Image, writer => FoldedWeights.Write(writer.BaseStream, _vision.Value)),
         ];
-        if (parts != CarriedParts.Clip)
+        if (contents != DplModelContents.WithClip)
             return;
         try
         {
@@ -67,18 +59,18 @@ internal sealed class ClipEntries : IDisposable
     /// <summary>What is to be written; the weights are rented until disposal, so what is missing is known before a byte is
     /// written.</summary>
     /// <param name="backbone">The CLIP.</param>
-    /// <param name="parts">What of it.</param>
+    /// <param name="contents">What of it.</param>
     /// <param name="device">Where the image tower is in use.</param>
     /// <exception cref="IOException">The weights are gone or have changed.</exception>
-    public static ClipEntries Of(ClipBackbone backbone, CarriedParts parts, Device device) => new(backbone, parts, device);
+    public static ClipEntries Of(ClipBackbone backbone, DplModelContents contents, Device device) => new(backbone, contents, device);
 
     /// <summary>Reads the CLIP into memory.</summary>
     /// <param name="reader">Our folder of the zip.</param>
     /// <param name="reference">How the model names it.</param>
-    /// <param name="parts">What is there, not <see cref="CarriedParts.None"/>.</param>
+    /// <param name="contents">What is there, not <see cref="DplModelContents.PromptsOnly"/>.</param>
     /// <returns>Its weights go with the last share that <see cref="ClipBackbone.Hold"/> gives.</returns>
     /// <exception cref="InvalidDataException">An entry is missing or damaged; the message names it.</exception>
-    public static ClipBackbone Read(ModelReader reader, BackboneReference reference, CarriedParts parts)
+    public static ClipBackbone Read(ModelReader reader, BackboneReference reference, DplModelContents contents)
     {
         ClipConfig config = ClipConfigReader.Parse(ReadBytes(reader, Config), Config);
         ClipImageProcessorConfig preprocessor = ClipImageProcessorConfig.Parse(
@@ -87,7 +79,7 @@ internal sealed class ClipEntries : IDisposable
             config.ImageSize
         );
         ClipVocabulary? vocabulary =
-            parts == CarriedParts.Clip
+            contents == DplModelContents.WithClip
                 ? ClipVocabulary.ReadHuggingFace(
                     new MemoryStream(ReadBytes(reader, Vocabulary)),
                     Vocabulary,

@@ -19,7 +19,7 @@ namespace Microsoft.ML.Dpl.Models;
 /// <param name="WasCancelled">Whether the fit was cut short; false in zips from before it was kept.</param>
 /// <param name="HasDiverged">Whether the fit's numbers went wrong and this is what it had before; false in zips from before it was
 /// kept.</param>
-/// <param name="Carries">What of CLIP lies in the zip; nothing in zips from before there was a choice.</param>
+/// <param name="Contents">What of CLIP lies in the zip; nothing in zips from before there was a choice.</param>
 /// <param name="ApplyExifOrientation">Whether images are turned and mirrored as their files ask; false in zips from before there was a
 /// choice.</param>
 /// <param name="MaxImagePixels">The most pixels an image may have; null in zips from before it was kept: the default.</param>
@@ -35,7 +35,7 @@ internal sealed record ModelDescription(
     string? ImageFolder = null,
     bool WasCancelled = false,
     bool HasDiverged = false,
-    CarriedParts Carries = CarriedParts.None,
+    [property: JsonPropertyName("carries")] DplModelContents Contents = DplModelContents.PromptsOnly,
     bool ApplyExifOrientation = false,
     long? MaxImagePixels = null,
     IReadOnlyList<string>? ClassNames = null
@@ -45,18 +45,8 @@ internal sealed record ModelDescription(
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         WriteIndented = true,
-        Converters = { new JsonStringEnumConverter<CarriedParts>(JsonNamingPolicy.CamelCase) },
+        Converters = { new ContentsConverter() },
     };
-
-    /// <summary>What of CLIP lies in the zip.</summary>
-    [JsonIgnore]
-    public DplModelContents Contents =>
-        Carries switch
-        {
-            CarriedParts.ImageTower => DplModelContents.WithImageTower,
-            CarriedParts.Clip => DplModelContents.WithClip,
-            _ => DplModelContents.PromptsOnly,
-        };
 
     /// <summary>How the model's images are read.</summary>
     [JsonIgnore]
@@ -92,9 +82,9 @@ internal sealed record ModelDescription(
             throw new InvalidDataException(
                 $"{ModelZip.DescriptionEntry} of the model zip lacks the backbone, the template or the lengths. Save the model again."
             );
-        if (!Enum.IsDefined(description.Carries))
+        if (!Enum.IsDefined(description.Contents))
             throw new InvalidDataException(
-                $"{ModelZip.DescriptionEntry} of the model zip says that it carries {(int)description.Carries}, which is not known. "
+                $"{ModelZip.DescriptionEntry} of the model zip says that it carries {(int)description.Contents}, which is not known. "
                     + "Update the package, or save the model again."
             );
         foreach (int length in description.TextLengths.Concat(description.ImageLengths))
@@ -131,6 +121,33 @@ internal sealed record ModelDescription(
                 $"{ModelZip.DescriptionEntry} of the model zip has lengths for {TextLengths.Count} text and {ImageLengths.Count} "
                     + $"image layers, but the backbone has {text} and {image}. Save the model again."
             );
+    }
+
+    /// <summary>The names that zips have had since there was a choice, whatever the enumeration's are called.</summary>
+    private sealed class ContentsConverter : JsonConverter<DplModelContents>
+    {
+        private static readonly Dictionary<DplModelContents, string> Names = new()
+        {
+            [DplModelContents.PromptsOnly] = "none",
+            [DplModelContents.WithImageTower] = "imageTower",
+            [DplModelContents.WithClip] = "clip",
+        };
+
+        public override DplModelContents Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+        {
+            if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out int number))
+                return (DplModelContents)number;
+            string? name = reader.TokenType == JsonTokenType.String ? reader.GetString() : null;
+            foreach (var (contents, known) in Names)
+            {
+                if (string.Equals(name, known, StringComparison.OrdinalIgnoreCase))
+                    return contents;
+            }
+            throw new JsonException("It does not say what of CLIP the zip carries: none, imageTower or clip.");
+        }
+
+        public override void Write(Utf8JsonWriter writer, DplModelContents value, JsonSerializerOptions options) =>
+            writer.WriteStringValue(Names[value]);
     }
 
     private static bool IsComplete(SearchResult search, ModelDescription description) =>

@@ -3,16 +3,6 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>What nearness of a prompt row to a token's embedding means.</summary>
-internal enum WordMeasure
-{
-    /// <summary>The length of the difference.</summary>
-    Euclidean,
-
-    /// <summary>One minus the cosine of the angle between.</summary>
-    Cosine,
-}
-
 /// <summary>Reads prompt rows as the tokens whose embeddings lie nearest, as Zhou, Yang, Loy, Liu do (CoOp, IJCV 2022, arXiv 2109.01134,
 /// section 3.3).</summary>
 internal static class NearestTokens
@@ -23,13 +13,13 @@ internal static class NearestTokens
     /// <param name="count">How many for each row, at most as many as there are.</param>
     /// <param name="measure">What near means.</param>
     /// <returns>[length][count], the nearest first.</returns>
-    public static (int Id, float Distance)[][] Of(Tensor rows, Tensor embeddings, int[] ids, int count, WordMeasure measure)
+    public static (int Id, float Distance)[][] Of(Tensor rows, Tensor embeddings, int[] ids, int count, DplWordDistance measure)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         Tensor candidates = embeddings.index_select(0, tensor(ids, ScalarType.Int64, device: embeddings.device));
         Tensor distances =
-            measure == WordMeasure.Euclidean
+            measure == DplWordDistance.Euclidean
                 // the fast route loses digits where distances are small
                 ? cdist(rows, candidates, compute_mode: TorchSharp.compute_mode.donot_use_mm_for_euclid_dist)
                 : 1 - PromptedClip.UnitRows(rows).matmul(PromptedClip.UnitRows(candidates).t());

@@ -70,7 +70,7 @@ public sealed class AlphaHistory
     }
 
     /// <summary>The alphas of a search that this library ran.</summary>
-    /// <param name="report">As <see cref="DplTransformer.Search"/> gives it.</param>
+    /// <param name="report">As <see cref="DplTransformer.SearchReport"/> gives it.</param>
     public static AlphaHistory Of(DplSearchReport report)
     {
         ArgumentNullException.ThrowIfNull(report);

@@ -65,13 +65,13 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
         using DplTransformer cancelled = FitUntil(DplStage.Search, 3, 2),
             sooner = FitUntil(DplStage.Search, 2, 2);
         Assert.True(cancelled.WasCancelled);
-        Assert.Equal((2, 1), (cancelled.Search!.Epochs.Count, sooner.Search!.Epochs.Count));
+        Assert.Equal((2, 1), (cancelled.SearchReport!.Epochs.Count, sooner.SearchReport!.Epochs.Count));
         Assert.Null(cancelled.ValidationAccuracy);
         int[] text =
         [
             .. cancelled
-                .Search.Epochs[^1]
-                .TextAlphas.Select(layer => cancelled.Search.CandidateLengths[layer.ToList().IndexOf(layer.Max())]),
+                .SearchReport.Epochs[^1]
+                .TextAlphas.Select(layer => cancelled.SearchReport.CandidateLengths[layer.ToList().IndexOf(layer.Max())]),
         ];
         Assert.Equal(text, cancelled.Configuration.Text);
         Assert.All(Scores(cancelled), row => Assert.Equal(1, row.Sum(), 1e-4));
@@ -84,7 +84,7 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
         using DplTransformer first = FitUntil(DplStage.Training, 1, 1),
             second = FitUntil(DplStage.Training, 1, 2);
         Assert.True(first.WasCancelled);
-        Assert.Equal(3, first.Search!.Epochs.Count);
+        Assert.Equal(3, first.SearchReport!.Epochs.Count);
         Assert.Null(first.ValidationAccuracy);
         Assert.Equal(Scores(first), Scores(second));
     }

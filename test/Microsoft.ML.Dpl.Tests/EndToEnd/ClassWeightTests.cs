@@ -75,7 +75,7 @@ public sealed class ClassWeightTests(SmallBackbone small, ColourImages images) :
             using DplTransformer transformer = Fit(weights, Unequal, o =>
                 (o.Configuration, o.SearchEpochs, o.TrainingEpochs, o.ValidationRowsPerClass) = (null, 1, 1, 2)
             );
-            return transformer.Search!.Epochs[0];
+            return transformer.SearchReport!.Epochs[0];
         }
         DplSearchEpoch none = First(null),
             weighted = First(new Dictionary<string, double> { ["blue"] = 9 });

@@ -133,7 +133,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
             });
         });
         Assert.True(diverged.HasDiverged);
-        Assert.Single(diverged.Search!.Epochs);
+        Assert.Single(diverged.SearchReport!.Epochs);
         Assert.Equal(cancelled.Configuration, diverged.Configuration);
         Assert.Equal(Scores(cancelled), Scores(diverged));
     }

@@ -12,11 +12,11 @@ public sealed class EarlyStoppingTests(SmallBackbone small, ColourImages images)
     {
         using DplTransformer whole = Fit(_ => { }),
             stopped = Fit(o => (o.SearchPatience, o.SearchMargin) = (1, 0));
-        int epochs = stopped.Search!.Epochs.Count;
-        Assert.InRange(epochs, 2, whole.Search!.Epochs.Count - 1);
+        int epochs = stopped.SearchReport!.Epochs.Count;
+        Assert.InRange(epochs, 2, whole.SearchReport!.Epochs.Count - 1);
         Assert.Equal(
-            whole.Search.Epochs.Take(epochs).Select(e => (e.LearningRate, e.TrainLoss, e.ValidationLoss)),
-            stopped.Search.Epochs.Select(e => (e.LearningRate, e.TrainLoss, e.ValidationLoss))
+            whole.SearchReport.Epochs.Take(epochs).Select(e => (e.LearningRate, e.TrainLoss, e.ValidationLoss)),
+            stopped.SearchReport.Epochs.Select(e => (e.LearningRate, e.TrainLoss, e.ValidationLoss))
         );
         Assert.False(stopped.WasCancelled);
     }
@@ -25,7 +25,7 @@ public sealed class EarlyStoppingTests(SmallBackbone small, ColourImages images)
     public void A_search_that_never_leads_by_the_margin_runs_all_its_epochs()
     {
         using DplTransformer transformer = Fit(o => (o.SearchPatience, o.SearchMargin) = (1, 1));
-        Assert.Equal(6, transformer.Search!.Epochs.Count);
+        Assert.Equal(6, transformer.SearchReport!.Epochs.Count);
     }
 
     [Fact]

@@ -27,7 +27,7 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourImages images)
         Assert.Equal(Scores(none), Scores(alike));
         Assert.Equal(Scores(mixed), Scores(doubled));
         Assert.NotEqual(Scores(none), Scores(mixed));
-        Assert.NotEqual(none.Search!.Epochs[^1].TrainLoss, mixed.Search!.Epochs[^1].TrainLoss);
+        Assert.NotEqual(none.SearchReport!.Epochs[^1].TrainLoss, mixed.SearchReport!.Epochs[^1].TrainLoss);
     }
 
     [Fact]
@@ -149,5 +149,5 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourImages images)
         [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(images.Test)).GetColumn<float[]>("Score")];
 
     private static float[] Alphas(DplTransformer transformer) =>
-        [.. transformer.Search!.Epochs.SelectMany(e => e.TextAlphas.Concat(e.ImageAlphas)).SelectMany(layer => layer)];
+        [.. transformer.SearchReport!.Epochs.SelectMany(e => e.TextAlphas.Concat(e.ImageAlphas)).SelectMany(layer => layer)];
 }

@@ -101,7 +101,7 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
         Assert.NotEqual(Losses(free), Losses(tight));
 
         static double[] Losses(DplTransformer transformer) =>
-            [.. transformer.Search!.Epochs.SelectMany(e => new[] { e.TrainLoss, e.ValidationLoss })];
+            [.. transformer.SearchReport!.Epochs.SelectMany(e => new[] { e.TrainLoss, e.ValidationLoss })];
     }
 
     [Fact]

@@ -31,8 +31,10 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
         Assert.Equal(3, log.Count(line => line.Contains("Search epoch", StringComparison.Ordinal)));
         Assert.Equal(2, log.Count(line => line.Contains("Training epoch", StringComparison.Ordinal)));
         Assert.Single(log, line => line.Contains("Device: cpu", StringComparison.Ordinal));
-        Assert.Equal(3, transformer.Search!.Epochs.Count);
-        Assert.All(transformer.Search.TextConfidence.Concat(transformer.Search.ImageConfidence), c => Assert.InRange(c, 1.0 / 3, 1));
+        Assert.Equal(3, transformer.SearchReport!.Epochs.Count);
+        Assert.All(transformer.SearchReport.TextConfidence.Concat(transformer.SearchReport.ImageConfidence), c =>
+            Assert.InRange(c, 1.0 / 3, 1)
+        );
     }
 
     [Fact]
@@ -56,11 +58,11 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
             .. reports.Seen.Where(r => r.Stage == DplStage.Search).Select(r => r.EndedEpoch).OfType<DplEpochMetrics>(),
         ];
         Assert.Equal(
-            transformer.Search!.Epochs.Select(e => (e.TrainLoss, e.ValidationLoss)),
+            transformer.SearchReport!.Epochs.Select(e => (e.TrainLoss, e.ValidationLoss)),
             searched.Select(e => (e.TrainLoss, e.ValidationLoss!.Value))
         );
         Assert.Equal(
-            LargestChange(transformer.Search.Epochs[0], transformer.Search.Epochs[1]),
+            LargestChange(transformer.SearchReport.Epochs[0], transformer.SearchReport.Epochs[1]),
             searched[1].LargestAlphaChange!.Value,
             1e-7
         );

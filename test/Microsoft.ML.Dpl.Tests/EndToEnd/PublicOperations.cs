@@ -215,7 +215,7 @@ internal static partial class PublicOperations
             Trained = Fit();
             Explanation = Trained.Explain(Image);
             using DplTransformer searched = Fit(o => Searching(o, failing: null));
-            Searched = searched.Search!;
+            Searched = searched.SearchReport!;
         }
 
         /// <summary>A progress that fails.</summary>

@@ -17,7 +17,7 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
         using DplTransformer fit = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(Train);
         Assert.Equal(fit.Configuration, alone.Configuration);
         Assert.False(alone.WasCancelled);
-        Assert.Equal(Text(fit.Search!), Text(alone.Report));
+        Assert.Equal(Text(fit.SearchReport!), Text(alone.Report));
         Assert.All(reports.Seen, report => Assert.Equal(DplStage.Search, report.Stage));
     }
 

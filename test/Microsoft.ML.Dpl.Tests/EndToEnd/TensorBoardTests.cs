@@ -25,7 +25,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
         using (var board = new TensorBoardProgress(_folder.File("run"), reports))
         {
             using DplTransformer transformer = Fit(board);
-            (path, search) = (board.EventFilePath, transformer.Search!);
+            (path, search) = (board.EventFilePath, transformer.SearchReport!);
             Assert.Null(board.Failure);
         }
         Assert.StartsWith("events.out.tfevents.", Path.GetFileName(path));
@@ -60,11 +60,11 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
         using DplTransformer transformer = Fit(reports);
         DplEpochMetrics[] ended = [.. reports.Seen.Select(r => r.EndedEpoch).OfType<DplEpochMetrics>()];
         Assert.Equal(
-            transformer.Search!.Epochs.Select(e => e.TextAlphas),
+            transformer.SearchReport!.Epochs.Select(e => e.TextAlphas),
             ended.Where(e => e.TextAlphas is not null).Select(e => e.TextAlphas!)
         );
         Assert.Equal(
-            transformer.Search.Epochs.Select(e => e.ImageAlphas),
+            transformer.SearchReport.Epochs.Select(e => e.ImageAlphas),
             ended.Where(e => e.ImageAlphas is not null).Select(e => e.ImageAlphas!)
         );
         Assert.Equal(

@@ -62,10 +62,10 @@ public sealed class TrainerTests(SmallBackbone small, ColourImages images) : ICl
             Assert.Equal(transformer.Configuration, again.Configuration);
             Assert.Equal(transformer.Template, again.Template);
             Assert.Equal(transformer.ValidationAccuracy, again.ValidationAccuracy);
-            Assert.Equal(transformer.Search!.Epochs.Select(e => e.TrainLoss), again.Search!.Epochs.Select(e => e.TrainLoss));
+            Assert.Equal(transformer.SearchReport!.Epochs.Select(e => e.TrainLoss), again.SearchReport!.Epochs.Select(e => e.TrainLoss));
             Assert.Equal(
-                transformer.Search.Epochs[^1].TextAlphas.SelectMany(a => a),
-                again.Search.Epochs[^1].TextAlphas.SelectMany(a => a)
+                transformer.SearchReport.Epochs[^1].TextAlphas.SelectMany(a => a),
+                again.SearchReport.Epochs[^1].TextAlphas.SelectMany(a => a)
             );
         }
     }

@@ -22,12 +22,12 @@ public sealed class Version1ModelTests
     {
         MLContext mlContext = new MLContext().UseClipBackbone(ClipBackbone.FromFolder(Path.Combine(Folder, "clip")));
         ITransformer model = mlContext.Model.Load(Path.Combine(Folder, "model.zip"), out DataViewSchema schema);
-        Assert.Equal(["Image", "Label"], schema.Select(c => c.Name));
+        Assert.Equal(["Picture", "Label"], schema.Select(c => c.Name));
         using PredictionEngine<Input, Answer> engine = mlContext.Model.CreatePredictionEngine<Input, Answer>(model);
         string[][] rows = [.. File.ReadLines(Path.Combine(Folder, "scores.tsv")).Select(line => line.Split('\t'))];
         foreach (string[] row in rows.Skip(1))
         {
-            Answer answer = engine.Predict(new Input { Image = File.ReadAllBytes(Path.Combine(Folder, row[0])) });
+            Answer answer = engine.Predict(new Input { Picture = File.ReadAllBytes(Path.Combine(Folder, row[0])) });
             Assert.Equal(row[1], answer.PredictedLabel);
             Assert.Equal(3, answer.Score.Length);
             for (int c = 0; c < answer.Score.Length; c++)
@@ -37,14 +37,14 @@ public sealed class Version1ModelTests
         DplTransformer transformer = ((IEnumerable<ITransformer>)model).OfType<DplTransformer>().Single();
         Assert.Equal(rows[0][2..], transformer.ClassNames);
         Assert.Equal(PromptConfiguration.Parse("text 0 2 | image 1 1"), transformer.Configuration);
-        Assert.Equal("an image of a {}.", transformer.Template);
-        Assert.Equal([0, 1, 2], transformer.Search!.CandidateLengths);
-        Assert.Equal(2, transformer.Search.Epochs.Count);
+        Assert.Equal("a picture of a {}.", transformer.Template);
+        Assert.Equal([0, 1, 2], transformer.SearchReport!.CandidateLengths);
+        Assert.Equal(2, transformer.SearchReport.Epochs.Count);
     }
 
     private sealed class Input
     {
-        public byte[] Image { get; set; } = [];
+        public byte[] Picture { get; set; } = [];
 
         public string Label { get; set; } = "";
     }

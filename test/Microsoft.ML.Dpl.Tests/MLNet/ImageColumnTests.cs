@@ -35,8 +35,8 @@ public sealed class ImageColumnTests(ImageFixture images) : IClassFixture<ImageF
     [Fact]
     public void AMissingColumnIsRefusedInBothChecks()
     {
-        IDataView view = _context.Data.LoadFromEnumerable(new[] { new { Image = "a.png", Size = 3 } });
-        RefusedInBoth(view, "'Image'", "Image, Size");
+        IDataView view = _context.Data.LoadFromEnumerable(new[] { new { Photo = "a.png", Size = 3 } });
+        RefusedInBoth(view, "'Image'", "Photo, Size");
     }
 
     [Fact]
