@@ -8,6 +8,8 @@ namespace Microsoft.ML.Dpl.Onnx;
 /// <summary>All that must be known besides the graph to use it: what its outputs mean, and what is to be done to images first.</summary>
 internal static class OnnxMetadata
 {
+    private const string Padding = "; a shorter side is padded with 0 at both ends, an odd pixel more at the far end";
+
     private static readonly JsonSerializerOptions Legible = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>In the order in which they are written. Lists are JSON.</summary>
@@ -33,7 +35,7 @@ internal static class OnnxMetadata
             new(
                 "crop",
                 "the middle image_size x image_size pixels, which begin at (side - image_size) / 2, halves going to the even "
-                    + $"number{(images.ShortSide < images.CropSize ? "; a shorter side is padded with 0 at both ends, an odd pixel more at the far end" : "")}"
+                    + $"number{(images.ShortSide < images.CropSize ? Padding : "")}"
             ),
             new("channels", "red, green, blue, each row by row: (value / 255 - mean) / std"),
             new("mean", JsonSerializer.Serialize(images.Mean)),

@@ -28,19 +28,32 @@ internal sealed class DataBenchmark(StepSize size, int imageWidth, int imageHeig
             plain = Batches(null);
         int epoch = 0;
         using var models = new StepModels(size);
-        Dictionary<string, Timing> times = Rounds.Measure([new("decode", () =>
-                {
-                    foreach (byte[] file in files)
-                        ImageDecoder.FromBytes(file, "benchmark");
-                }), new("cache", () => ImageCache.Build(decoded, side, long.MaxValue).Dispose()), new("prepare for prediction", () =>
-                {
-                    foreach (RgbImage image in decoded)
-                        processor.Prepare(image);
-                }), new("augmented batch", () => augmented.Read(epoch++, 0).Dispose()), new("batch, not augmented", () => plain.Read(epoch++, 0).Dispose()), new("training step", models.Training), new("search step", () =>
-                {
-                    models.AlphaHalf();
-                    models.PromptHalf();
-                })], repeats);
+        void Decode()
+        {
+            foreach (byte[] file in files)
+                ImageDecoder.FromBytes(file, "benchmark");
+        }
+        void Prepare()
+        {
+            foreach (RgbImage image in decoded)
+                processor.Prepare(image);
+        }
+        void Search()
+        {
+            models.AlphaHalf();
+            models.PromptHalf();
+        }
+        Work[] works =
+        [
+            new("decode", Decode),
+            new("cache", () => ImageCache.Build(decoded, side, long.MaxValue).Dispose()),
+            new("prepare for prediction", Prepare),
+            new("augmented batch", () => augmented.Read(epoch++, 0).Dispose()),
+            new("batch, not augmented", () => plain.Read(epoch++, 0).Dispose()),
+            new("training step", models.Training),
+            new("search step", Search),
+        ];
+        Dictionary<string, Timing> times = Rounds.Measure(works, repeats);
         int ImagesOf(string name) =>
             name switch
             {

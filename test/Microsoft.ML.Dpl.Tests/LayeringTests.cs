@@ -72,9 +72,6 @@ public class LayeringTests
         );
     }
 
-    [Fact]
-    public void No_file_holds_two_ideas() => Assert.DoesNotContain(Sources(), path => File.ReadLines(path).Count() > 300);
-
     private static string LibraryFolder => Path.Combine(SharedData.RepositoryRoot, "src", Root);
 
     private static IEnumerable<string> Sources() => SourceCompilation.Files(Path.Combine("src", Root));

@@ -73,11 +73,10 @@ internal static class InspectCommand
             Row("CLIP lay in", location);
         if (info.ImageFolder is { } folder)
             Row("relative paths start at", folder);
-        Row(
-            "images",
-            $"of at most {info.MaxImagePixels.ToString("N0", CultureInfo.InvariantCulture)} pixels, "
-                + $"{(info.ApplyExifOrientation ? "turned as their files ask (EXIF)" : "as they are stored, whatever EXIF says of their orientation")}"
-        );
+        string turned = info.ApplyExifOrientation
+            ? "turned as their files ask (EXIF)"
+            : "as they are stored, whatever EXIF says of their orientation";
+        Row("images", $"of at most {info.MaxImagePixels.ToString("N0", CultureInfo.InvariantCulture)} pixels, {turned}");
         Row("written by", info.MLNetVersion is { } version ? $"ML.NET {version}" : "an unknown version of ML.NET");
         foreach (DplModelEntry entry in info.Entries)
             Row($"entry {entry.Name}", $"{ByteSize.Text(entry.Bytes)}, {ByteSize.Text(entry.CompressedBytes)} in the zip");

@@ -89,10 +89,10 @@ internal static class DownloadDisplay
             bool isNew = _begun.Add(value.File),
                 isWhole = value.Bytes == value.TotalBytes;
             if (isNew && !isWhole)
-                Terminal.Note(
-                    $"Downloading {value.File}, "
-                        + $"{ByteSize.Text(value.TotalBytes)}{(value.Bytes > 0 ? $", of which {ByteSize.Text(value.Bytes)} are here" : "")}."
-                );
+            {
+                string here = value.Bytes > 0 ? $", of which {ByteSize.Text(value.Bytes)} are here" : "";
+                Terminal.Note($"Downloading {value.File}, {ByteSize.Text(value.TotalBytes)}{here}.");
+            }
             else if (isWhole && !isNew)
                 Terminal.Note($"Downloaded {value.File}.");
         }

@@ -76,9 +76,11 @@ internal static class ClipDownload
         string repository = KnownClip.Find(name)?.Repository ?? name;
         if (HubNames.IsRepository(repository))
             return repository;
+        IEnumerable<string> known = KnownClip
+            .All.Select(clip => clip.Name)
+            .Where(candidate => !candidate.Contains("laion", StringComparison.Ordinal));
         throw new ArgumentException(
-            $"'{name}' is no name of a model. Use one such as openai/clip-vit-base-patch16, or a short one: "
-                + $"{string.Join(", ", KnownClip.All.Select(known => known.Name).Where(n => !n.Contains("laion", StringComparison.Ordinal)))}.",
+            $"'{name}' is no name of a model. Use one such as openai/clip-vit-base-patch16, or a short one: {string.Join(", ", known)}.",
             nameof(name)
         );
     }

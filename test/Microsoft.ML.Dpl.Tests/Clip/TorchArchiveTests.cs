@@ -163,7 +163,8 @@ public sealed class TorchArchiveTests : IDisposable
             "up to 64 whole numbers",
             Refusal(
                 Encoding.Latin1.GetBytes(
-                    $"\u0080\u0002ctorch._utils\n_rebuild_tensor\n((X\u0007\0\0\0storagectorch\nFloatStorage\nX\u0001\0\0\00X\u0003\0\0\0cpuK\u0001tQK\0{shape}{shape}tR."
+                    "\u0080\u0002ctorch._utils\n_rebuild_tensor\n((X\u0007\0\0\0storagectorch\nFloatStorage\n"
+                        + $"X\u0001\0\0\00X\u0003\0\0\0cpuK\u0001tQK\0{shape}{shape}tR."
                 )
             )
         );

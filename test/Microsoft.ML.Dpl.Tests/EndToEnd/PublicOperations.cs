@@ -32,7 +32,8 @@ internal static partial class PublicOperations
                         && !(member.IsConstructor && type.GetMethod("<Clone>$") is not null)
                     )
                     .Select(member =>
-                        $"{(type.DeclaringType is { } outer ? outer.Name + "." : "")}{type.Name}.{member.Name}({string.Join(", ", member.GetParameters().Select(p => p.ParameterType.Name))})"
+                        $"{(type.DeclaringType is { } outer ? outer.Name + "." : "")}{type.Name}.{member.Name}"
+                        + $"({string.Join(", ", member.GetParameters().Select(p => p.ParameterType.Name))})"
                     )
             );
 

@@ -57,8 +57,9 @@ internal static class ResumableFit
                     using Stream read = entry.Open();
                     using var bytes = new MemoryStream();
                     read.CopyTo(bytes);
-                    return $"{entry.Name} "
-                        + $"{(entry.Name == "dpl.json" ? System.Text.Encoding.UTF8.GetString(bytes.ToArray()) : Convert.ToHexString(bytes.ToArray()))}";
+                    byte[] content = bytes.ToArray();
+                    string shown = entry.Name == "dpl.json" ? System.Text.Encoding.UTF8.GetString(content) : Convert.ToHexString(content);
+                    return $"{entry.Name} {shown}";
                 })
         );
     }

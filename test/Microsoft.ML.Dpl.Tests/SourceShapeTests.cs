@@ -1,0 +1,82 @@
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+
+namespace Microsoft.ML.Dpl.Tests;
+
+/// <summary>How long files and lines of C# may be, in the library, the tool, tests and samples.</summary>
+public class SourceShapeTests
+{
+    private const int LongestFile = 400,
+        LongestLine = 140;
+
+    /// <summary>Where a line cannot be broken without another meaning: raw literals, which hold HTML, JSON and scripts, and aliases.</summary>
+    private static readonly SyntaxKind[] Unbreakable =
+    [
+        SyntaxKind.SingleLineRawStringLiteralToken,
+        SyntaxKind.MultiLineRawStringLiteralToken,
+        SyntaxKind.Utf8SingleLineRawStringLiteralToken,
+        SyntaxKind.Utf8MultiLineRawStringLiteralToken,
+    ];
+
+    private static string[] Files { get; } = [.. new[] { "src", "test", "samples" }.SelectMany(SourceCompilation.Files)];
+
+    [Fact]
+    public void No_file_holds_two_ideas()
+    {
+        Assert.True(Files.Length > 300, $"{Files.Length} files");
+        Assert.Empty(
+            Files
+                .Select(path => (Lines: File.ReadLines(path).Count(), Path: Shown(path)))
+                .Where(file => file.Lines > LongestFile)
+                .Select(file => $"{file}")
+        );
+    }
+
+    [Fact]
+    public void No_line_is_wider_than_a_page()
+    {
+        var wide = new List<string>();
+        foreach (string path in Files)
+        {
+            string[] lines = File.ReadAllLines(path);
+            int[] candidates = [.. Enumerable.Range(0, lines.Length).Where(line => lines[line].Length > LongestLine)];
+            if (candidates.Length == 0)
+                continue;
+            HashSet<int> unbreakable = UnbreakableLines(File.ReadAllText(path));
+            wide.AddRange(
+                candidates
+                    .Where(line => !unbreakable.Contains(line))
+                    .Select(line => $"{Shown(path)}:{line + 1} is {lines[line].Length} wide")
+            );
+        }
+        Assert.Empty(wide);
+    }
+
+    private static string Shown(string path) => Path.GetRelativePath(SharedData.RepositoryRoot, path);
+
+    private static HashSet<int> UnbreakableLines(string text)
+    {
+        SyntaxTree tree = CSharpSyntaxTree.ParseText(text);
+        var lines = new HashSet<int>();
+        void Add(Location location)
+        {
+            FileLinePositionSpan span = location.GetLineSpan();
+            for (int line = span.StartLinePosition.Line; line <= span.EndLinePosition.Line; line++)
+                lines.Add(line);
+        }
+        foreach (SyntaxToken token in tree.GetRoot().DescendantTokens().Where(token => Unbreakable.Contains(token.Kind())))
+            Add(token.GetLocation());
+        foreach (SyntaxNode node in tree.GetRoot().DescendantNodes())
+        {
+            if (node is UsingDirectiveSyntax { Alias: not null } || node is InterpolatedStringExpressionSyntax literal && IsRaw(literal))
+                Add(node.GetLocation());
+        }
+        return lines;
+    }
+
+    private static bool IsRaw(InterpolatedStringExpressionSyntax literal) =>
+        literal.StringStartToken.Kind()
+            is SyntaxKind.InterpolatedSingleLineRawStringStartToken
+                or SyntaxKind.InterpolatedMultiLineRawStringStartToken;
+}
