@@ -56,27 +56,25 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     {
         ArgumentNullException.ThrowIfNull(input);
         _options.Validate();
-        return Run(input, "Fit", (run, data, device) =>
+        using var log = new HostLog(_environment, nameof(DplTrainer), "Fit");
+        FitData data = FindColumns(input);
+        TorchSharp.torch.Device device = ChooseDevice(log);
+        using IDisposable memory = NativeAllocator.ForFit(_options.TuneAllocator);
+        using FitResult result = CreateRun(data, device, log).Fit();
+        var face = new ModelFace(
+            _options.ImageColumnName,
+            _options.PredictedLabelColumnName,
+            _options.ScoreColumnName,
+            _options.PredictionBatchSize,
+            result.Classes
+        );
+        ModelDescription description = result.Description.With(_options.Reading);
+        var transformer = new DplTransformer(face, description, result.Prompts, _options.Backbone!, device)
         {
-            using FitResult result = run.Run(data);
-            var face = new ModelFace(
-                _options.ImageColumnName,
-                _options.PredictedLabelColumnName,
-                _options.ScoreColumnName,
-                _options.PredictionBatchSize,
-                result.Classes
-            );
-            return result.TakePrompts(prompts => new DplTransformer(
-                face,
-                result.Description.With(_options.Reading),
-                prompts,
-                _options.Backbone!,
-                device
-            )
-            {
-                Contents = _options.ModelContents,
-            });
-        });
+            Contents = _options.ModelContents,
+        };
+        result.ReleasePrompts();
+        return transformer;
     }
 
     /// <summary>Searches the context lengths and trains nothing: the first stage of <see cref="Fit"/>, with the same images set aside for
@@ -98,44 +96,39 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
                 $"{nameof(Options.Configuration)} is given, so there is nothing to search: leave it out, or call {nameof(Fit)}.",
                 nameof(Options.Configuration)
             );
-        return Run(input, "Search", (run, data, _) =>
-        {
-            (SearchResult result, StageEnd end) = run.Search(data);
-            return new DplSearchOutcome(
-                new PromptConfiguration(result.TextLengths, result.ImageLengths),
-                result.ToReport(),
-                end == StageEnd.Cancelled,
-                end == StageEnd.Diverged
-            );
-        });
+        using var log = new HostLog(_environment, nameof(DplTrainer), "Search");
+        FitData data = FindColumns(input);
+        TorchSharp.torch.Device device = ChooseDevice(log);
+        using IDisposable memory = NativeAllocator.ForFit(_options.TuneAllocator);
+        (SearchResult result, StageEnd end) = CreateRun(data, device, log).Search();
+        return new DplSearchOutcome(
+            new PromptConfiguration(result.TextLengths, result.ImageLengths),
+            result.ToReport(),
+            end == StageEnd.Cancelled,
+            end == StageEnd.Diverged
+        );
     }
 
-    /// <summary>Finds columns and device, then runs.</summary>
-    private T Run<T>(IDataView input, string task, Func<FitRun, FitData, TorchSharp.torch.Device, T> run)
+    /// <summary>A device asked for by name is meant; the context's own setting speaks for the context's GPU.</summary>
+    private TorchSharp.torch.Device ChooseDevice(HostLog log)
     {
-        using var log = new HostLog(_environment, nameof(DplTrainer), task);
         EnvironmentOptions environment = MLNetInternals.OptionsOf(_environment);
-        var data = new FitData(
+        bool fallback = _options.FallbackToCpu ?? (string.IsNullOrWhiteSpace(_options.Device) && environment.FallbackToCpu);
+        return ComputeDevice.Choose(_options.Device, environment.GpuDeviceId, fallback, log.Info, log.Warning);
+    }
+
+    private FitData FindColumns(IDataView input) =>
+        new(
             Labelled(input, WeightColumn.Find),
             _options.ValidationSet is { } validation ? Labelled(validation, WeightColumn.FindIfPresent) : null,
             _options.SkipUnreadableImages
         );
-        // A device asked for by name is meant; the context's own setting speaks for the context's GPU.
-        bool fallback = _options.FallbackToCpu ?? (string.IsNullOrWhiteSpace(_options.Device) && environment.FallbackToCpu);
-        TorchSharp.torch.Device device = ComputeDevice.Choose(_options.Device, environment.GpuDeviceId, fallback, log.Info, log.Warning);
 
-        FitSettings settings = _options.ToSettings(_options.Seed ?? environment.Seed ?? 0);
+    private FitRun CreateRun(FitData data, TorchSharp.torch.Device device, HostLog log)
+    {
+        FitSettings settings = _options.ToSettings(_options.Seed ?? MLNetInternals.OptionsOf(_environment).Seed ?? 0);
         var monitor = new FitMonitor(log, _options.Progress, _options.CancellationToken);
-        if (_options.TuneAllocator)
-            NativeAllocator.KeepFreedMemory();
-        try
-        {
-            return run(new FitRun(_options.Backbone!, settings, device, monitor, log), data, device);
-        }
-        finally
-        {
-            NativeAllocator.ReturnFreeMemory();
-        }
+        return new FitRun(_options.Backbone!, settings, data, device, monitor, log);
     }
 
     /// <inheritdoc/>

@@ -10,7 +10,7 @@ public class SourceShapeTests
     private const int LongestFile = 400,
         LongestLine = 140;
 
-    /// <summary>Where a line cannot be broken without another meaning: raw literals, which hold HTML, JSON and scripts, and aliases.</summary>
+    /// <summary>Literals whose lines cannot be broken without another meaning: they hold HTML, JSON and scripts.</summary>
     private static readonly SyntaxKind[] Unbreakable =
     [
         SyntaxKind.SingleLineRawStringLiteralToken,

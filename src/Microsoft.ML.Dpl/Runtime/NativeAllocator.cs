@@ -24,6 +24,16 @@ internal static class NativeAllocator
     /// <returns>Whether that could be arranged.</returns>
     public static bool KeepFreedMemory() => Kept.Value;
 
+    /// <summary>For the time of a fit: freed memory may stay with the process while it runs and goes back when the result is
+    /// disposed.</summary>
+    /// <param name="keep">Whether it stays; otherwise only what an earlier fit kept goes back.</param>
+    public static IDisposable ForFit(bool keep)
+    {
+        if (keep)
+            KeepFreedMemory();
+        return new FreeMemory();
+    }
+
     /// <summary>Hands free memory back to the system, where <see cref="KeepFreedMemory"/> kept it.</summary>
     public static void ReturnFreeMemory()
     {
@@ -53,4 +63,9 @@ internal static class NativeAllocator
 
     [DllImport("libc", EntryPoint = "malloc_trim")]
     private static extern int Trim(nuint padding);
+
+    private sealed class FreeMemory : IDisposable
+    {
+        public void Dispose() => ReturnFreeMemory();
+    }
 }

@@ -173,7 +173,8 @@ internal sealed class HubServer : IDisposable
                 {
                     ["Location"] =
                         $"/api/resolve-cache/models/{Repository}/{Commit}/{file}"
-                        + $"?%2F{Repository.Replace("/", "%2F", StringComparison.Ordinal)}%2Fresolve%2Fmain%2F{file}=&etag=%22{Etag(file)}%22",
+                        + $"?%2F{Repository.Replace("/", "%2F", StringComparison.Ordinal)}%2Fresolve%2Fmain%2F{file}=&"
+                        + $"etag=%22{Etag(file)}%22",
                 }
             )
             : Content(request, bytes, ("X-Repo-Commit", Commit), ("ETag", $"\"{Etag(file)}\""));

@@ -1,0 +1,186 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Images;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Runtime;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Fit;
+
+/// <summary>Batches to train on, and what they own.</summary>
+internal sealed record TrainFeed(IBatchSource Source, IDisposable? Owned) : IDisposable
+{
+    public void Dispose() => Owned?.Dispose();
+}
+
+/// <summary>What the stages of a fit run on: images and texts that were read, CLIP in memory, checkpoints. Owns them.</summary>
+internal sealed class PreparedFit : IDisposable
+{
+    // Disposed in the reverse order.
+    private readonly List<IDisposable> _owned = [];
+
+    private PreparedFit(ClipBackbone backbone, FitSettings settings, Device device, HostLog log) =>
+        (Backbone, Settings, Device, Log) = (backbone, settings, device, log);
+
+    public ClipBackbone Backbone { get; }
+    public FitSettings Settings { get; }
+    public Device Device { get; }
+    public HostLog Log { get; }
+    public PromptedClip Clip { get; private set; } = null!;
+    public LabelClasses Classes { get; private set; } = null!;
+
+    /// <summary>How the model will name its CLIP.</summary>
+    public BackboneReference Reference { get; private set; } = null!;
+
+    /// <summary>Null where nothing is trained and no training image is set aside.</summary>
+    public FitImages? Images { get; private set; }
+
+    /// <summary>Null where nothing is validated.</summary>
+    public PreparedImages? Validation { get; private set; }
+
+    /// <summary>Null where the fit keeps no state.</summary>
+    public FitCheckpoints? Checkpoints { get; private set; }
+
+    public DivergenceAnalysis Analysis { get; private set; } = null!;
+
+    /// <summary>Reads everything that a fit needs, so that whatever is wrong with it is known before the first step.</summary>
+    /// <param name="backbone">The CLIP.</param>
+    /// <param name="settings">Of the fit.</param>
+    /// <param name="data">The rows.</param>
+    /// <param name="device">Where it computes.</param>
+    /// <param name="observer">May cancel it.</param>
+    /// <param name="log">Receives counts and advice.</param>
+    /// <param name="searchesOnly">Whether nothing is trained.</param>
+    /// <exception cref="InvalidOperationException">The data cannot be learnt from.</exception>
+    /// <exception cref="InvalidDataException">CLIP's weights are not all numbers.</exception>
+    /// <exception cref="IOException">The workspace cannot be used.</exception>
+    /// <exception cref="OperationCanceledException">The observer cancelled it.</exception>
+    public static PreparedFit Create(
+        ClipBackbone backbone,
+        FitSettings settings,
+        FitData data,
+        Device device,
+        IRunObserver observer,
+        HostLog log,
+        bool searchesOnly
+    )
+    {
+        var fit = new PreparedFit(backbone, settings, device, log);
+        try
+        {
+            fit.Prepare(data, observer, searchesOnly);
+            return fit;
+        }
+        catch
+        {
+            fit.Dispose();
+            throw;
+        }
+    }
+
+    private void Prepare(FitData data, IRunObserver observer, bool searchesOnly)
+    {
+        if (Settings.Workspace is { } workspace)
+            Checkpoints = Owned(FitCheckpoints.Open(workspace, MostParameters(Backbone.Config, Settings), Log));
+        var reader = new FitImageReader(data, Settings, Backbone.CreateImageProcessor(), Log, observer.ThrowIfCancelled);
+        var advice = new FitAdvice(Settings, Log);
+        advice.OfOptions(searchesOnly);
+        advice.OfPrecision(Device.type == DeviceType.CPU, ProcessorFeatures.HasBFloat16Products);
+        Classes = reader.ReadClasses();
+        // Hashed first: weights that changed on disk are known before the training, not after it.
+        Reference = BackboneReference.To(Backbone);
+        int[][] texts = ClassTokens.Of(Classes, Settings.Template, Backbone, Log.Warning);
+
+        // Read before the images: weights that cannot be used are known at once.
+        TextWeights text = Owned(Backbone.RentText(Device)).Value;
+        VisionWeights vision = Owned(Backbone.RentVision(Device)).Value;
+
+        // Zero-shot CLIP learns nothing from the training images: only validation images are looked at.
+        bool isZeroShot = Settings.Lengths is { } lengths && lengths.All(length => length == 0);
+        if (!isZeroShot || reader.Splits)
+            Images = Owned(reader.Read(Classes));
+        if (Images is not null && !isZeroShot)
+            advice.OfData(Images, Classes, reader);
+        Validation = Images is null ? reader.ReadValidation(Classes) : Images.Validation;
+        Checkpoints?.Find(FitFingerprint.Of(Settings, Backbone, Classes, Images, Validation, Device, searchesOnly));
+
+        StepBlocks? steps = Settings.Precision == DplPrecision.BFloat16 ? Owned(new StepBlocks(vision, text)) : null;
+        ImageTower imageTower = Owned(new ImageTower(vision, steps));
+        ClassTexts classTexts = Owned(new ClassTexts(texts, text));
+        ClipParts? parts = ClipParts.Create(vision, text, texts, Settings.BatchSize, steps);
+        if (parts is not null)
+        {
+            Owned(parts);
+            // The workers have all cores: operations on this thread that wanted them too would wait for them, however short.
+            Owned(NativeThreads.LimitCallingThread(1));
+        }
+        Clip = new PromptedClip(imageTower, new TextTower(text, steps), classTexts, parts);
+        Analysis = new DivergenceAnalysis(Settings, reader, Images?.TrainWeights, Validation?.Weights);
+    }
+
+    /// <summary>Batches of the training images, reshuffled and augmented in every epoch.</summary>
+    /// <param name="purpose">Names the random numbers.</param>
+    public TrainFeed TrainingFeed(string purpose)
+    {
+        FitImages images = Images!;
+        ClipImageProcessor processor = Backbone.CreateImageProcessor();
+        var batches = new TrainingBatches(
+            images.Train,
+            images.TrainLabels,
+            [.. Enumerable.Range(0, images.Train.Count)],
+            Settings.BatchSize,
+            unchecked((int)Seeds.Derive(Settings.Seed, purpose)),
+            processor,
+            Settings.Augment ? new TrainingAugmentation(processor.ImageSize) : null,
+            Device,
+            images.TrainWeights
+        );
+        // On the CPU a second computing thread takes more from the step than a batch made ahead gives (100 against 40 ms a step, two
+        // cores).
+        ReadAheadBatches? ahead = Device.type == DeviceType.CUDA ? new ReadAheadBatches(batches) : null;
+        return new TrainFeed(ahead ?? (IBatchSource)batches, ahead);
+    }
+
+    /// <summary>What a GPU's products may round to while a stage runs; null: nothing is switched.</summary>
+    public IDisposable? AllowRounding() =>
+        Settings.Precision == DplPrecision.TensorFloat32 && Device.type == DeviceType.CUDA ? TensorFloat32.Allow() : null;
+
+    /// <summary>Says that a stage continues from a checkpoint, where it does.</summary>
+    public void LogResumption(IStageCheckpoints? checkpoints, RunStage stage, int epochs, int step, string? ended)
+    {
+        if (checkpoints?.Saved is null)
+            return;
+        Log.Info(
+            ended is null
+                ? $"An interrupted fit goes on: {stage.ToString().ToLowerInvariant()} epoch {epochs + 1}, step {step + 1}."
+                : "A fit of the same data and options is in the workspace: its model is taken from there."
+        );
+    }
+
+    public void Dispose()
+    {
+        for (int i = _owned.Count - 1; i >= 0; i--)
+            _owned[i].Dispose();
+        _owned.Clear();
+    }
+
+    private T Owned<T>(T disposable)
+        where T : IDisposable
+    {
+        _owned.Add(disposable);
+        return disposable;
+    }
+
+    /// <summary>Numbers that the larger stage learns.</summary>
+    private static long MostParameters(ClipConfig config, FitSettings settings)
+    {
+        long rows = settings.Search?.Candidates.Sum() ?? 0;
+        long Of(ClipTransformerConfig branch, IReadOnlyList<int>? lengths) =>
+            lengths is null ? branch.Layers * rows * branch.Width : lengths.Sum(length => (long)length) * branch.Width;
+        return Of(config.Text, settings.TextLengths) + Of(config.Vision, settings.ImageLengths);
+    }
+}

@@ -1,0 +1,80 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Search;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Fit;
+
+/// <summary>The first stage of a fit: the bilevel search of the prompt lengths.</summary>
+/// <param name="fit">What it runs on.</param>
+/// <param name="watch">Receives every step.</param>
+internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
+{
+    /// <summary>Runs it, from the checkpoint where there is one.</summary>
+    /// <returns>The caller owns it.</returns>
+    /// <exception cref="DivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or
+    /// there is none.</exception>
+    /// <exception cref="OperationCanceledException">The observer ended the run, likewise.</exception>
+    public Searched Run(SearchSettings search, IStageCheckpoints? checkpoints)
+    {
+        (PromptedClip clip, FitImages images) = (fit.Clip, fit.Images!);
+        (FitSettings settings, Device device, HostLog log) = (fit.Settings, fit.Device, fit.Log);
+        using Generator imageGenerator = Seeds.Generator(settings.Seed, "search image"),
+            textGenerator = Seeds.Generator(settings.Seed, "search text");
+        ClipConfig config = fit.Backbone.Config;
+        using var supernet = new Supernet(
+            SupernetBranch.Create(
+                search.Candidates,
+                config.Vision.Layers,
+                config.Vision.Width,
+                PromptDistribution.Normal(1),
+                imageGenerator,
+                device
+            ),
+            SupernetBranch.Create(
+                search.Candidates,
+                config.Text.Layers,
+                config.Text.Width,
+                PromptDistribution.Uniform,
+                textGenerator,
+                device
+            )
+        );
+        using TrainFeed train = fit.TrainingFeed("search batches");
+        IBatchSource validation = images.Validation!.Shuffled(settings.BatchSize, settings.Seed, device);
+        using IDisposable? rounding = fit.AllowRounding();
+        SearchCourse course = checkpoints?.Saved is { } saved ? SearchCourse.FromJson(saved.Course) : new SearchCourse();
+        fit.LogResumption(checkpoints, RunStage.Search, course.Epochs.Count, course.Step, course.ReasonToEnd(search));
+        StageEnd end = StageEnd.Whole;
+        int epochs;
+        try
+        {
+            new BilevelSearch(clip, search, watch).Run(supernet, train.Source, validation, course, checkpoints);
+            log.Info($"Search: {course.ReasonToEnd(search)}.");
+            epochs = course.Epochs.Count;
+        }
+        catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && course.Epochs.Count > 0)
+        {
+            (end, epochs) = (StageEnd.Cancelled, course.Epochs.Count);
+            log.Warning(
+                $"Cancelled in the search: the choice after {epochs} of {search.Epochs} epochs is returned, with the prompts that the "
+                    + "search has for it."
+            );
+        }
+        catch (DivergedException e) when (settings.ReturnBestWhenDiverged && e.HasGoodValues)
+        {
+            (end, epochs) = (StageEnd.Diverged, course.GoodEpochs);
+            log.Warning(
+                $"{fit.Analysis.Of(e, returns: true).Message} The choice after {epochs} of {search.Epochs} epochs is returned, with "
+                    + "the prompts that the search had for it."
+            );
+        }
+        var result = new SearchResult(search.Candidates, [.. course.Epochs.Take(epochs)]);
+        log.Info($"Search: text {string.Join(' ', result.TextLengths)} | image {string.Join(' ', result.ImageLengths)}.");
+        return new Searched(result, supernet.Image.Choose(result.ImageLengths), supernet.Text.Choose(result.TextLengths), end);
+    }
+}

@@ -1,0 +1,115 @@
+using System.Globalization;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Training;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Fit;
+
+/// <summary>The second stage of a fit: prompts of the chosen lengths are trained.</summary>
+/// <param name="fit">What it runs on.</param>
+/// <param name="watch">Receives every step.</param>
+internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
+{
+    private readonly FitSettings _settings = fit.Settings;
+
+    /// <summary>Runs it, from the checkpoint where there is one.</summary>
+    /// <param name="searched">What the search found; null where the lengths were given.</param>
+    /// <param name="checkpoints">Where its state is kept; null: nowhere.</param>
+    /// <returns>The caller owns it.</returns>
+    /// <exception cref="DivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or
+    /// there is none.</exception>
+    /// <exception cref="OperationCanceledException">The observer ended the run, likewise.</exception>
+    public Trained Run(Searched? searched, IStageCheckpoints? checkpoints)
+    {
+        HostLog log = fit.Log;
+        ClipConfig config = fit.Backbone.Config;
+        IReadOnlyList<int> imageLengths = searched?.Result.ImageLengths ?? _settings.ImageLengths!,
+            textLengths = searched?.Result.TextLengths ?? _settings.TextLengths!;
+        using Generator imageGenerator = Seeds.Generator(_settings.Seed, "training image"),
+            textGenerator = Seeds.Generator(_settings.Seed, "training text");
+        PromptDistribution initial = PromptDistribution.Normal(_settings.Training.InitialDeviation);
+        var branches = new Trained(
+            FixedBranch.Create(imageLengths, config.Vision.Width, initial, imageGenerator, fit.Device),
+            FixedBranch.Create(textLengths, config.Text.Width, initial, textGenerator, fit.Device)
+        );
+        using IDisposable? rounding = fit.AllowRounding();
+        TrainingCourse course = checkpoints?.Saved is { } saved ? TrainingCourse.FromJson(saved.Course) : new TrainingCourse();
+        fit.LogResumption(checkpoints, RunStage.Training, course.Epochs.Count, course.Step, course.ReasonToEnd(_settings.Training));
+        try
+        {
+            Trained trained = Train(branches, course, checkpoints);
+            if (trained.ValidationAccuracy is double accuracy)
+                log.Info(FormattableString.Invariant($"Training: validation accuracy {accuracy:p1}."));
+            return trained;
+        }
+        catch (OperationCanceledException) when (_settings.ReturnBestWhenCancelled && course.Epochs.Count > 0)
+        {
+            log.Warning(
+                $"Cancelled in training: the best prompts of {course.Epochs.Count} of {_settings.Training.Epochs} epochs are returned."
+            );
+            return branches with { ValidationAccuracy = course.BestAccuracy(), End = StageEnd.Cancelled };
+        }
+        catch (OperationCanceledException) when (_settings.ReturnBestWhenCancelled && searched is not null)
+        {
+            branches.Dispose();
+            log.Warning("Cancelled before the first epoch of training ended: the prompts that the search has for its choice are returned.");
+            return searched.AsTrained(StageEnd.Cancelled);
+        }
+        catch (DivergedException e) when (_settings.ReturnBestWhenDiverged && e.HasGoodValues)
+        {
+            string which = fit.Validation is null ? $"The prompts after {course.GoodEpochs}" : $"The best prompts of {course.Epochs.Count}";
+            log.Warning($"{fit.Analysis.Of(e, returns: true).Message} {which} of {_settings.Training.Epochs} epochs are returned.");
+            return branches with { ValidationAccuracy = course.BestAccuracy(), End = StageEnd.Diverged };
+        }
+        catch (DivergedException e) when (_settings.ReturnBestWhenDiverged && searched is not null)
+        {
+            branches.Dispose();
+            log.Warning($"{fit.Analysis.Of(e, returns: true).Message} The prompts that the search has for its choice are returned.");
+            return searched.AsTrained(StageEnd.Diverged);
+        }
+        catch
+        {
+            branches.Dispose();
+            throw;
+        }
+    }
+
+    private Trained Train(Trained branches, TrainingCourse course, IStageCheckpoints? checkpoints)
+    {
+        (PromptedClip clip, HostLog log) = (fit.Clip, fit.Log);
+        IBatchSource? validation = fit.Validation?.InOrder(_settings.PredictionBatchSize, fit.Device);
+        if (branches.IsEmpty)
+        {
+            log.Info("Training: no layer has a prompt, so there is nothing to train; the model is zero-shot CLIP.");
+            Evaluation? evaluation = validation is null ? null : Evaluation.Of(clip, branches.Image, branches.Text, validation, watch);
+            evaluation?.RequireFinite(epoch: 0, step: 0);
+            return branches with { ValidationAccuracy = evaluation?.Accuracy };
+        }
+        using TrainFeed train = fit.TrainingFeed("training batches");
+        new PromptTraining(clip, _settings.Training, watch).Run(
+            branches.Image,
+            branches.Text,
+            train.Source,
+            validation,
+            course,
+            checkpoints
+        );
+        log.Info($"Training: {course.ReasonToEnd(_settings.Training)}.");
+        if (course.EpochsOfLowestLoss(fit.Classes.Count) is int after)
+            log.Warning(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"Training ended with a mean loss of {course.Epochs[^1].TrainLoss:g3}, after {course.Epochs[0].TrainLoss:g3} in "
+                        + $"its first epoch. Instead of the last prompts those after {after} epochs are returned, with which the loss "
+                        + $"was lowest ({course.LowestLoss(fit.Classes.Count):g3}). With validation rows "
+                        + $"(ValidationRowsPerClass, ValidationSet) the most accurate epoch would be."
+                )
+            );
+        return branches with { ValidationAccuracy = course.BestAccuracy() };
+    }
+}
