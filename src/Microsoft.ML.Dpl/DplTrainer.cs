@@ -101,12 +101,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         return Run(input, "Search", (run, data, _) =>
         {
             (SearchResult result, StageEnd end) = run.Search(data);
-            return new DplSearchOutcome(
-                new PromptConfiguration(result.TextLengths, result.ImageLengths),
-                result.ToReport(),
-                end == StageEnd.Cancelled,
-                end == StageEnd.Diverged
-            );
+            return new DplSearchOutcome(result.Lengths, result.ToReport(), end == StageEnd.Cancelled, end == StageEnd.Diverged);
         });
     }
 

@@ -93,13 +93,13 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         PreparedImages? validation = images is null ? reader.ReadValidation(classes) : images.Validation;
         checkpoints?.Find(FitFingerprint.Of(settings, backbone, classes, images, validation, device, searchesOnly));
 
-        using StepBlocks? steps = settings.Precision == MatmulPrecision.BFloat16 ? new StepBlocks(vision.Value, text.Value) : null;
+        using StepBlocks? steps = settings.Precision == MatmulPrecision.BFloat16 ? new StepBlocks(text.Value, vision.Value) : null;
         using var imageTower = new ImageTower(vision.Value, steps);
         using var classTexts = new ClassTexts(texts, text.Value);
-        using ClipParts? parts = ClipParts.Create(vision.Value, text.Value, texts, settings.BatchSize, steps);
+        using ClipParts? parts = ClipParts.Create(text.Value, vision.Value, texts, settings.BatchSize, steps);
         // The workers have all cores: operations on this thread that wanted them too would wait for them, however short.
         using IDisposable? limit = parts is null ? null : NativeThreads.LimitCallingThread(1);
-        var clip = new PromptedClip(imageTower, new TextTower(text.Value, steps), classTexts, parts);
+        var clip = new PromptedClip(new TextTower(text.Value, steps), imageTower, classTexts, parts);
         var analysis = new DivergenceAnalysis(settings, reader, images?.TrainWeights, validation?.Weights);
         try
         {
@@ -122,18 +122,18 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
             : Train(ready, searched, checkpoints?.ForTraining(searched));
 
         // All in one piece, as WithClasses makes them, so that the same names give the same bits there.
-        using Tensor classFeatures = clip.Text.UnitFeatures(clip.Texts, trained.Text);
+        using Tensor classFeatures = clip.Text.UnitFeatures(clip.Texts, trained.Prompts.Text);
         var prompts = new TrainedPrompts(
-            [.. trained.Image.Rows.Select(Kept)],
-            [.. trained.Text.Rows.Select(Kept)],
+            [.. trained.Prompts.Image.Rows.Select(Kept)],
+            [.. trained.Prompts.Text.Rows.Select(Kept)],
             Kept(classFeatures)!,
             clip.Text.Weights.LogitScale
         );
         var description = new ModelDescription(
             ready.Reference,
             settings.Template,
-            trained.Text.Lengths,
-            trained.Image.Lengths,
+            trained.Prompts.Text.Lengths,
+            trained.Prompts.Image.Lengths,
             trained.ValidationAccuracy,
             searched?.Result,
             WasCancelled: trained.End == StageEnd.Cancelled,
@@ -149,25 +149,15 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
     private Searched Search(Ready ready, SearchSettings search, IStageCheckpoints? checkpoints)
     {
         (PromptedClip clip, FitImages images) = (ready.Clip, ready.Images!);
-        using Generator imageGenerator = Seeds.Generator(settings.Seed, "search image"),
-            textGenerator = Seeds.Generator(settings.Seed, "search text");
+        using Generator textGenerator = Seeds.Generator(settings.Seed, "search text"),
+            imageGenerator = Seeds.Generator(settings.Seed, "search image");
         ClipConfig config = backbone.Config;
+        SupernetBranch Fresh(ClipTransformerConfig branch, PromptDistribution prompts, Generator generator) =>
+            SupernetBranch.Create(search.Candidates, branch.Layers, branch.Width, prompts, generator, device);
         using var supernet = new Supernet(
-            SupernetBranch.Create(
-                search.Candidates,
-                config.Vision.Layers,
-                config.Vision.Width,
-                PromptDistribution.Normal(1),
-                imageGenerator,
-                device
-            ),
-            SupernetBranch.Create(
-                search.Candidates,
-                config.Text.Layers,
-                config.Text.Width,
-                PromptDistribution.Uniform,
-                textGenerator,
-                device
+            new BranchPair<SupernetBranch>(
+                Text: Fresh(config.Text, PromptDistribution.Uniform, textGenerator),
+                Image: Fresh(config.Vision, PromptDistribution.Normal(1), imageGenerator)
             )
         );
         using TrainFeed train = Feed(images, "search batches");
@@ -200,20 +190,26 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
             );
         }
         var result = new SearchResult(search.Candidates, [.. course.Epochs.Take(epochs)]);
-        log.Info($"Search: text {string.Join(' ', result.TextLengths)} | image {string.Join(' ', result.ImageLengths)}.");
-        return new Searched(result, supernet.Image.Choose(result.ImageLengths), supernet.Text.Choose(result.TextLengths), end);
+        log.Info($"Search: text {string.Join(' ', result.Lengths.Text)} | image {string.Join(' ', result.Lengths.Image)}.");
+        var prompts = new BranchPair<FixedBranch>(
+            Text: supernet.Branches.Text.Choose(result.Lengths.Text),
+            Image: supernet.Branches.Image.Choose(result.Lengths.Image)
+        );
+        return new Searched(result, prompts, end);
     }
 
     private Trained Train(Ready ready, Searched? searched, IStageCheckpoints? checkpoints)
     {
-        IReadOnlyList<int> imageLengths = searched?.Result.ImageLengths ?? settings.ImageLengths!,
-            textLengths = searched?.Result.TextLengths ?? settings.TextLengths!;
-        using Generator imageGenerator = Seeds.Generator(settings.Seed, "training image"),
-            textGenerator = Seeds.Generator(settings.Seed, "training text");
+        IReadOnlyList<int> textLengths = searched?.Result.Lengths.Text ?? settings.TextLengths!,
+            imageLengths = searched?.Result.Lengths.Image ?? settings.ImageLengths!;
+        using Generator textGenerator = Seeds.Generator(settings.Seed, "training text"),
+            imageGenerator = Seeds.Generator(settings.Seed, "training image");
         PromptDistribution initial = PromptDistribution.Normal(settings.Training.InitialDeviation);
         var branches = new Trained(
-            FixedBranch.Create(imageLengths, backbone.Config.Vision.Width, initial, imageGenerator, device),
-            FixedBranch.Create(textLengths, backbone.Config.Text.Width, initial, textGenerator, device)
+            new BranchPair<FixedBranch>(
+                Text: FixedBranch.Create(textLengths, backbone.Config.Text.Width, initial, textGenerator, device),
+                Image: FixedBranch.Create(imageLengths, backbone.Config.Vision.Width, initial, imageGenerator, device)
+            )
         );
         using IDisposable? rounding = AllowRounding();
         TrainingCourse course = checkpoints?.Saved is { } saved ? TrainingCourse.FromJson(saved.Course) : new TrainingCourse();
@@ -266,19 +262,12 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         if (branches.IsEmpty)
         {
             log.Info("Training: no layer has a prompt, so there is nothing to train; the model is zero-shot CLIP.");
-            Evaluation? evaluation = validation is null ? null : Evaluation.Of(clip, branches.Image, branches.Text, validation, observer);
+            Evaluation? evaluation = validation is null ? null : Evaluation.Compute(clip, branches.Prompts, validation, observer);
             evaluation?.RequireFinite(epoch: 0, step: 0);
             return branches with { ValidationAccuracy = evaluation?.Accuracy };
         }
         using TrainFeed train = Feed(ready.Images!, "training batches");
-        new PromptTraining(clip, settings.Training, _watch).Run(
-            branches.Image,
-            branches.Text,
-            train.Source,
-            validation,
-            course,
-            checkpoints
-        );
+        new PromptTraining(clip, settings.Training, _watch).Run(branches.Prompts, train.Source, validation, course, checkpoints);
         log.Info($"Training: {course.ReasonToEnd(settings.Training)}.");
         if (course.EpochsOfLowestLoss(ready.Classes.Count) is int after)
             log.Warning(
