@@ -101,12 +101,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         TorchSharp.torch.Device device = ChooseDevice(log);
         using IDisposable memory = NativeAllocator.ForFit(_options.TuneAllocator);
         (SearchResult result, StageEnd end) = CreateRun(data, device, log).Search();
-        return new DplSearchOutcome(
-            new PromptConfiguration(result.TextLengths, result.ImageLengths),
-            result.ToReport(),
-            end == StageEnd.Cancelled,
-            end == StageEnd.Diverged
-        );
+        return new DplSearchOutcome(result.Lengths, result.ToReport(), end == StageEnd.Cancelled, end == StageEnd.Diverged);
     }
 
     /// <summary>A device asked for by name is meant; the context's own setting speaks for the context's GPU.</summary>

@@ -49,8 +49,7 @@ internal sealed class StepModels : IDisposable
     private readonly ImageBatch _images;
     private readonly int[][] _texts;
     private readonly Supernet _supernet;
-    private readonly FixedBranch _image,
-        _text;
+    private readonly BranchPair<FixedBranch> _prompts;
     private readonly PromptedClip _model,
         _imageModel;
     private readonly AlphaStep _alphaStep;
@@ -93,24 +92,14 @@ internal sealed class StepModels : IDisposable
         );
         _supernet = Own(
             new Supernet(
-                SupernetBranch.Create(
-                    size.Candidates,
-                    config.Vision.Layers,
-                    config.Vision.Width,
-                    PromptDistribution.Normal(1),
-                    generator,
-                    _device
-                ),
-                SupernetBranch.Create(
-                    size.Candidates,
-                    config.Text.Layers,
-                    config.Text.Width,
-                    PromptDistribution.Uniform,
-                    generator,
-                    _device
+                new BranchPair<SupernetBranch>(
+                    Text: Candidates(config.Text, PromptDistribution.Uniform),
+                    Image: Candidates(config.Vision, PromptDistribution.Normal(1))
                 )
             )
         );
+        SupernetBranch Candidates(ClipTransformerConfig branch, PromptDistribution prompts) =>
+            SupernetBranch.Create(size.Candidates, branch.Layers, branch.Width, prompts, generator, _device);
         FixedBranch Fixed(ClipTransformerConfig branch) =>
             Own(
                 FixedBranch.Create(
@@ -121,23 +110,23 @@ internal sealed class StepModels : IDisposable
                     _device
                 )
             );
-        (_image, _text) = (Fixed(config.Vision), Fixed(config.Text));
-        _image.RequireGradients(true);
-        _text.RequireGradients(true);
+        _prompts = new BranchPair<FixedBranch>(Text: Fixed(config.Text), Image: Fixed(config.Vision));
+        _prompts.Text.RequireGradients(true);
+        _prompts.Image.RequireGradients(true);
         bool onCpu = _device.type == TorchSharp.DeviceType.CPU;
         Tensor[] Moved(IEnumerable<Tensor> tensors) => [.. tensors.Select(t => t.to(_device).DetachFromDisposeScope())];
         VisionWeights vision = onCpu ? _clip.Vision : Own(VisionWeights.FromTensors(config, Moved(_clip.Vision.Tensors)));
         TextWeights text = onCpu ? _clip.Text : Own(TextWeights.FromTensors(config, Moved(_clip.Text.Tensors), _clip.Text.LogitScale));
-        StepBlocks? blocks = precision == DplPrecision.BFloat16 ? Own(new StepBlocks(vision, text)) : null;
+        StepBlocks? blocks = precision == DplPrecision.BFloat16 ? Own(new StepBlocks(text, vision)) : null;
         PromptedClip Model()
         {
-            ClipParts? parts = workers ? ClipParts.Create(vision, text, _texts, size.Batch, blocks) : null;
+            ClipParts? parts = workers ? ClipParts.Create(text, vision, _texts, size.Batch, blocks) : null;
             if (parts is not null)
                 Own(parts);
             _sharing = parts is not null;
             return new PromptedClip(
-                Own(new ImageTower(vision, blocks)),
                 new TextTower(text, blocks),
+                Own(new ImageTower(vision, blocks)),
                 Own(new ClassTexts(_texts, text)),
                 parts
             );
@@ -148,7 +137,7 @@ internal sealed class StepModels : IDisposable
         (_alphaStep, _promptStep) = (Own(new AlphaStep(_model, _supernet, settings)), Own(new PromptStep(_model, _supernet, settings)));
         optim.Optimizer Sgd(IEnumerable<TorchSharp.Modules.Parameter> parameters) =>
             Own(optim.SGD(parameters, 1e-3, momentum: 0.9, weight_decay: 5e-4));
-        (_sgd, _imageSgd) = (Sgd([.. _image.Parameters, .. _text.Parameters]), Sgd(_image.Parameters));
+        (_sgd, _imageSgd) = (Sgd([.. _prompts.ImageFirst.SelectMany(branch => branch.Parameters)]), Sgd(_prompts.Image.Parameters));
         _noText = new PlainBranch(config.Text.Layers);
     }
 
@@ -156,7 +145,7 @@ internal sealed class StepModels : IDisposable
 
     public void PromptHalf() => AsInAFit(() => _promptStep.Run(_images, 0, 0));
 
-    public void Training() => TrainingStep(_model, _sgd, _text);
+    public void Training() => TrainingStep(_model, _sgd, _prompts.Text);
 
     /// <summary>A training step where the search chose length 0 for every text layer, so that no text changes.</summary>
     public void TrainingOfImages() => TrainingStep(_imageModel, _imageSgd, _noText);
@@ -165,7 +154,11 @@ internal sealed class StepModels : IDisposable
         AsInAFit(() =>
             OptimizerStep.Take(
                 optimizer,
-                backward => Losses.CrossEntropy(model.Logits(_images.Images, _image, text, backward), _images.Labels),
+                backward =>
+                    Losses.CrossEntropy(
+                        model.Logits(_images.Images, new BranchPair<IPromptedBranch>(text, _prompts.Image), backward),
+                        _images.Labels
+                    ),
                 RunStage.Training,
                 0,
                 0
@@ -176,16 +169,16 @@ internal sealed class StepModels : IDisposable
     public void NaiveSearchHalf()
     {
         _supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
-        NaiveStep(NaiveLayer.From(_supernet.Image), NaiveLayer.From(_supernet.Text));
+        NaiveStep(NaiveLayer.From(_supernet.Branches.Image), NaiveLayer.From(_supernet.Branches.Text));
     }
 
-    public void NaiveTraining() => NaiveStep(NaiveLayer.From(_image), NaiveLayer.From(_text));
+    public void NaiveTraining() => NaiveStep(NaiveLayer.From(_prompts.Image), NaiveLayer.From(_prompts.Text));
 
     /// <summary>What makes ready for the two above without their full price: with chunks, all of it for the first chunk only.</summary>
     public void NaiveWarmUp()
     {
         _supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
-        NaiveStep(NaiveLayer.From(_supernet.Image), NaiveLayer.From(_supernet.Text), chunks: 1);
+        NaiveStep(NaiveLayer.From(_supernet.Branches.Image), NaiveLayer.From(_supernet.Branches.Text), chunks: 1);
     }
 
     private void NaiveStep(NaiveLayer[] image, NaiveLayer[] text, int chunks = int.MaxValue)

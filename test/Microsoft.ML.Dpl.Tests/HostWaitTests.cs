@@ -40,7 +40,7 @@ public class HostWaitTests
         "CheckpointFile.Digest",
         "CheckpointFile.Write",
         "DataDigest.Of", // no step
-        "Evaluation.Of", // once a batch of validation
+        "Evaluation.Compute", // once a batch of validation
         "KernelTensor.Pointer", // on the CPU alone
         "OptimizerStep.Read", // the one of a step
         "SavedParameters.Restore", // once a fit

@@ -85,9 +85,13 @@ internal sealed class FitCheckpoints : IDisposable
         if (_found is null || !_found.Texts.TryGetValue(SearchedName, out string? json))
             return null;
         SearchResult result = JsonSerializer.Deserialize<SearchResult>(json, CheckpointFile.Json)!;
-        FixedBranch Branch(string prefix, int[] lengths) =>
+        FixedBranch Branch(string prefix, IReadOnlyList<int> lengths) =>
             new([.. lengths.Select((length, layer) => length == 0 ? null : _found.Tensors[$"{prefix}.{layer}"])], device);
-        return new Searched(result, Branch(SearchedImage, result.ImageLengths), Branch(SearchedText, result.TextLengths), StageEnd.Whole);
+        var prompts = new BranchPair<FixedBranch>(
+            Text: Branch(SearchedText, result.Lengths.Text),
+            Image: Branch(SearchedImage, result.Lengths.Image)
+        );
+        return new Searched(result, prompts, StageEnd.Whole);
     }
 
     public IStageCheckpoints ForSearch() => new Stage(this, RunStage.Search, null);
@@ -151,8 +155,8 @@ internal sealed class FitCheckpoints : IDisposable
             if (_searched is not null)
             {
                 texts[SearchedName] = JsonSerializer.Serialize(_searched.Result, CheckpointFile.Json);
-                SavedParameters.Add(tensors, SearchedImage, _searched.Image.Rows);
-                SavedParameters.Add(tensors, SearchedText, _searched.Text.Rows);
+                SavedParameters.Add(tensors, SearchedImage, _searched.Prompts.Image.Rows);
+                SavedParameters.Add(tensors, SearchedText, _searched.Prompts.Text.Rows);
             }
             try
             {

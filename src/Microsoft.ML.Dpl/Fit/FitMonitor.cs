@@ -50,8 +50,8 @@ internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, 
                     e.ValidationAccuracy,
                     e.DecidedLayers,
                     e.LargestAlphaChange,
-                    e.TextAlphas,
-                    e.ImageAlphas
+                    e.Alphas?.Text,
+                    e.Alphas?.Image
                 )
                 : null
         );

@@ -98,18 +98,18 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
     private FitResult ResultOf(PreparedFit fit, Searched? searched, Trained trained)
     {
         // All in one piece, as WithClasses makes them, so that the same names give the same bits there.
-        using Tensor classFeatures = fit.Clip.Text.UnitFeatures(fit.Clip.Texts, trained.Text);
+        using Tensor classFeatures = fit.Clip.Text.UnitFeatures(fit.Clip.Texts, trained.Prompts.Text);
         var prompts = new TrainedPrompts(
-            [.. trained.Image.Rows.Select(Kept)],
-            [.. trained.Text.Rows.Select(Kept)],
+            [.. trained.Prompts.Image.Rows.Select(Kept)],
+            [.. trained.Prompts.Text.Rows.Select(Kept)],
             Kept(classFeatures)!,
             fit.Clip.Text.Weights.LogitScale
         );
         var description = new ModelDescription(
             fit.Reference,
             settings.Template,
-            trained.Text.Lengths,
-            trained.Image.Lengths,
+            trained.Prompts.Text.Lengths,
+            trained.Prompts.Image.Lengths,
             trained.ValidationAccuracy,
             searched?.Result,
             WasCancelled: trained.End == StageEnd.Cancelled,

@@ -108,17 +108,17 @@ internal sealed class PreparedFit : IDisposable
         Validation = Images is null ? reader.ReadValidation(Classes) : Images.Validation;
         Checkpoints?.Find(FitFingerprint.Of(Settings, Backbone, Classes, Images, Validation, Device, searchesOnly));
 
-        StepBlocks? steps = Settings.Precision == DplPrecision.BFloat16 ? Owned(new StepBlocks(vision, text)) : null;
+        StepBlocks? steps = Settings.Precision == DplPrecision.BFloat16 ? Owned(new StepBlocks(text, vision)) : null;
         ImageTower imageTower = Owned(new ImageTower(vision, steps));
         ClassTexts classTexts = Owned(new ClassTexts(texts, text));
-        ClipParts? parts = ClipParts.Create(vision, text, texts, Settings.BatchSize, steps);
+        ClipParts? parts = ClipParts.Create(text, vision, texts, Settings.BatchSize, steps);
         if (parts is not null)
         {
             Owned(parts);
             // The workers have all cores: operations on this thread that wanted them too would wait for them, however short.
             Owned(NativeThreads.LimitCallingThread(1));
         }
-        Clip = new PromptedClip(imageTower, new TextTower(text, steps), classTexts, parts);
+        Clip = new PromptedClip(new TextTower(text, steps), imageTower, classTexts, parts);
         Analysis = new DivergenceAnalysis(Settings, reader, Images?.TrainWeights, Validation?.Weights);
     }
 

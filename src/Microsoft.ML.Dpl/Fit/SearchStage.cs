@@ -23,25 +23,15 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
     {
         (PromptedClip clip, FitImages images) = (fit.Clip, fit.Images!);
         (FitSettings settings, Device device, HostLog log) = (fit.Settings, fit.Device, fit.Log);
-        using Generator imageGenerator = Seeds.Generator(settings.Seed, "search image"),
-            textGenerator = Seeds.Generator(settings.Seed, "search text");
+        using Generator textGenerator = Seeds.Generator(settings.Seed, "search text"),
+            imageGenerator = Seeds.Generator(settings.Seed, "search image");
         ClipConfig config = fit.Backbone.Config;
+        SupernetBranch Fresh(ClipTransformerConfig branch, PromptDistribution prompts, Generator generator) =>
+            SupernetBranch.Create(search.Candidates, branch.Layers, branch.Width, prompts, generator, device);
         using var supernet = new Supernet(
-            SupernetBranch.Create(
-                search.Candidates,
-                config.Vision.Layers,
-                config.Vision.Width,
-                PromptDistribution.Normal(1),
-                imageGenerator,
-                device
-            ),
-            SupernetBranch.Create(
-                search.Candidates,
-                config.Text.Layers,
-                config.Text.Width,
-                PromptDistribution.Uniform,
-                textGenerator,
-                device
+            new BranchPair<SupernetBranch>(
+                Text: Fresh(config.Text, PromptDistribution.Uniform, textGenerator),
+                Image: Fresh(config.Vision, PromptDistribution.Normal(1), imageGenerator)
             )
         );
         using TrainFeed train = fit.TrainingFeed("search batches");
@@ -74,7 +64,11 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
             );
         }
         var result = new SearchResult(search.Candidates, [.. course.Epochs.Take(epochs)]);
-        log.Info($"Search: text {string.Join(' ', result.TextLengths)} | image {string.Join(' ', result.ImageLengths)}.");
-        return new Searched(result, supernet.Image.Choose(result.ImageLengths), supernet.Text.Choose(result.TextLengths), end);
+        log.Info($"Search: text {string.Join(' ', result.Lengths.Text)} | image {string.Join(' ', result.Lengths.Image)}.");
+        var prompts = new BranchPair<FixedBranch>(
+            Text: supernet.Branches.Text.Choose(result.Lengths.Text),
+            Image: supernet.Branches.Image.Choose(result.Lengths.Image)
+        );
+        return new Searched(result, prompts, end);
     }
 }

@@ -28,14 +28,16 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
     {
         HostLog log = fit.Log;
         ClipConfig config = fit.Backbone.Config;
-        IReadOnlyList<int> imageLengths = searched?.Result.ImageLengths ?? _settings.ImageLengths!,
-            textLengths = searched?.Result.TextLengths ?? _settings.TextLengths!;
-        using Generator imageGenerator = Seeds.Generator(_settings.Seed, "training image"),
-            textGenerator = Seeds.Generator(_settings.Seed, "training text");
+        IReadOnlyList<int> textLengths = searched?.Result.Lengths.Text ?? _settings.TextLengths!,
+            imageLengths = searched?.Result.Lengths.Image ?? _settings.ImageLengths!;
+        using Generator textGenerator = Seeds.Generator(_settings.Seed, "training text"),
+            imageGenerator = Seeds.Generator(_settings.Seed, "training image");
         PromptDistribution initial = PromptDistribution.Normal(_settings.Training.InitialDeviation);
         var branches = new Trained(
-            FixedBranch.Create(imageLengths, config.Vision.Width, initial, imageGenerator, fit.Device),
-            FixedBranch.Create(textLengths, config.Text.Width, initial, textGenerator, fit.Device)
+            new BranchPair<FixedBranch>(
+                Text: FixedBranch.Create(textLengths, config.Text.Width, initial, textGenerator, fit.Device),
+                Image: FixedBranch.Create(imageLengths, config.Vision.Width, initial, imageGenerator, fit.Device)
+            )
         );
         using IDisposable? rounding = fit.AllowRounding();
         TrainingCourse course = checkpoints?.Saved is { } saved ? TrainingCourse.FromJson(saved.Course) : new TrainingCourse();
@@ -86,19 +88,12 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         if (branches.IsEmpty)
         {
             log.Info("Training: no layer has a prompt, so there is nothing to train; the model is zero-shot CLIP.");
-            Evaluation? evaluation = validation is null ? null : Evaluation.Of(clip, branches.Image, branches.Text, validation, watch);
+            Evaluation? evaluation = validation is null ? null : Evaluation.Compute(clip, branches.Prompts, validation, watch);
             evaluation?.RequireFinite(epoch: 0, step: 0);
             return branches with { ValidationAccuracy = evaluation?.Accuracy };
         }
         using TrainFeed train = fit.TrainingFeed("training batches");
-        new PromptTraining(clip, _settings.Training, watch).Run(
-            branches.Image,
-            branches.Text,
-            train.Source,
-            validation,
-            course,
-            checkpoints
-        );
+        new PromptTraining(clip, _settings.Training, watch).Run(branches.Prompts, train.Source, validation, course, checkpoints);
         log.Info($"Training: {course.ReasonToEnd(_settings.Training)}.");
         if (course.EpochsOfLowestLoss(fit.Classes.Count) is int after)
             log.Warning(

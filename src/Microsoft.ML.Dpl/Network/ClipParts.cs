@@ -16,15 +16,15 @@ internal sealed class ClipParts : IDisposable
     private readonly ImageTower[] _images;
     private readonly ClassTexts?[] _texts;
 
-    /// <param name="vision">Not owned.</param>
-    /// <param name="text">Not owned.</param>
+    /// <param name="text">The text tower's weights; not owned.</param>
+    /// <param name="vision">The image tower's weights; not owned.</param>
     /// <param name="classes">Token ids of every class.</param>
     /// <param name="workers">At least 1.</param>
     /// <param name="threadsEach">Threads of each worker's operations.</param>
     /// <param name="steps">What steps multiply with in place of the weights' blocks; not owned. Null: the blocks themselves.</param>
     public ClipParts(
-        VisionWeights vision,
         TextWeights text,
+        VisionWeights vision,
         IReadOnlyList<int[]> classes,
         int workers,
         int threadsEach,
@@ -52,10 +52,10 @@ internal sealed class ClipParts : IDisposable
 
     /// <summary>As many workers as threads or images, whichever are fewer. Null where a single one would have many threads, and where the
     /// device is no CPU: libtorch's operations do the work alone there.</summary>
-    /// <inheritdoc cref="ClipParts(VisionWeights, TextWeights, IReadOnlyList{int[]}, int, int, StepBlocks)"/>
+    /// <inheritdoc cref="ClipParts(TextWeights, VisionWeights, IReadOnlyList{int[]}, int, int, StepBlocks)"/>
     public static ClipParts? Create(
-        VisionWeights vision,
         TextWeights text,
+        VisionWeights vision,
         IReadOnlyList<int[]> classes,
         int batchSize,
         StepBlocks? steps = null
@@ -65,7 +65,7 @@ internal sealed class ClipParts : IDisposable
             workers = Math.Min(threads, batchSize);
         return (workers < 2 && threads > MostThreadsForTexts) || vision.Device.type != TorchSharp.DeviceType.CPU || !NativeThreads.CanLimit
             ? null
-            : new ClipParts(vision, text, classes, workers, threads / workers, steps);
+            : new ClipParts(text, vision, classes, workers, threads / workers, steps);
     }
 
     /// <summary>First and number of <paramref name="all"/> things that are a worker's.</summary>

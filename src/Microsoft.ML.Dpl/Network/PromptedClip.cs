@@ -4,31 +4,31 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>Both branches and the cosine classifier over them: the model that is searched and trained. Not thread-safe.</summary>
-/// <param name="image">The image branch.</param>
-/// <param name="text">The text branch.</param>
+/// <param name="text">The text tower.</param>
+/// <param name="image">The image tower.</param>
 /// <param name="texts">The classes.</param>
 /// <param name="parts">Workers that share a step; null: the calling thread and libtorch's threads do it.</param>
-internal sealed class PromptedClip(ImageTower image, TextTower text, ClassTexts texts, ClipParts? parts = null)
+internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts texts, ClipParts? parts = null)
 {
-    public ImageTower Image => image;
-
     public TextTower Text => text;
+
+    public ImageTower Image => image;
 
     public ClassTexts Texts => texts;
 
     /// <summary>exp(logit scale) · cos(image, class text).</summary>
     /// <param name="images">[batch, 3, size, size] normalised</param>
-    /// <param name="imagePrompts">The image branch's prompts.</param>
-    /// <param name="textPrompts">The text branch's prompts.</param>
+    /// <param name="prompts">The prompts of both branches.</param>
     /// <param name="backward">Owner of custom gradients until the step ends.</param>
     /// <returns>[batch, classes] in the caller's dispose scope.</returns>
-    public Tensor Logits(Tensor images, IPromptedBranch imagePrompts, IPromptedBranch textPrompts, BackwardTensors backward)
+    public Tensor Logits<TBranch>(Tensor images, BranchPair<TBranch> prompts, BackwardTensors backward)
+        where TBranch : IPromptedBranch
     {
         if (parts is not null)
-            return SplitLogits.Of(parts, images, imagePrompts, textPrompts, text.Weights.LogitScale, backward);
+            return SplitLogits.Create(parts, images, prompts.Select<IPromptedBranch>(branch => branch), text.Weights.LogitScale, backward);
         using var scope = NewDisposeScope();
-        Tensor imageFeatures = image.Forward(images, imagePrompts.Layers(), backward);
-        Tensor classFeatures = UnitRows(text.Forward(texts, textPrompts.Layers(), backward));
+        Tensor imageFeatures = image.Forward(images, prompts.Image.Layers(), backward);
+        Tensor classFeatures = UnitRows(text.Forward(texts, prompts.Text.Layers(), backward));
         return Logits(imageFeatures, classFeatures, text.Weights.LogitScale).MoveToOuterDisposeScope();
     }
 

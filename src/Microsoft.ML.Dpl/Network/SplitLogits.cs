@@ -13,17 +13,16 @@ internal sealed class SplitLogits : autograd.SingleTensorFunction<SplitLogits>
 {
     public override string Name => nameof(SplitLogits);
 
-    /// <inheritdoc cref="PromptedClip.Logits(Tensor, IPromptedBranch, IPromptedBranch, BackwardTensors)"/>
-    public static Tensor Of(
+    /// <inheritdoc cref="PromptedClip.Logits{TBranch}(Tensor, BranchPair{TBranch}, BackwardTensors)"/>
+    public static Tensor Create(
         ClipParts parts,
         Tensor images,
-        IPromptedBranch imagePrompts,
-        IPromptedBranch textPrompts,
+        BranchPair<IPromptedBranch> prompts,
         double logitScale,
         BackwardTensors backward
     )
     {
-        var pass = new SplitPass(parts, images, imagePrompts, textPrompts, logitScale);
+        var pass = new SplitPass(parts, images, prompts, logitScale);
         backward.Keep(pass);
         return apply([pass, backward, .. pass.Parameters]);
     }
@@ -53,17 +52,16 @@ internal sealed class SplitLogits : autograd.SingleTensorFunction<SplitLogits>
 internal sealed class SplitPass : IDisposable
 {
     private readonly ClipParts _parts;
-    private readonly IPromptedBranch _imagePrompts,
-        _textPrompts;
+    private readonly BranchPair<IPromptedBranch> _prompts;
     private readonly double _logitScale;
     private readonly Part[] _shares;
-    private Features? _images,
-        _texts;
+    private Features? _texts,
+        _images;
 
-    public SplitPass(ClipParts parts, Tensor images, IPromptedBranch imagePrompts, IPromptedBranch textPrompts, double logitScale)
+    public SplitPass(ClipParts parts, Tensor images, BranchPair<IPromptedBranch> prompts, double logitScale)
     {
-        (_parts, _imagePrompts, _textPrompts, _logitScale) = (parts, imagePrompts, textPrompts, logitScale);
-        Parameters = [.. imagePrompts.Parameters, .. textPrompts.Parameters];
+        (_parts, _prompts, _logitScale) = (parts, prompts, logitScale);
+        Parameters = [.. prompts.ImageFirst.SelectMany(branch => branch.Parameters)];
         _shares =
         [
             .. Enumerable
@@ -78,9 +76,9 @@ internal sealed class SplitPass : IDisposable
     public Tensor Forward()
     {
         using var scope = NewDisposeScope();
-        _parts.Team.Run(i => _shares[i].Forward(_parts.Image(i), _parts.Text, _parts.Texts(i), _imagePrompts, _textPrompts));
-        _images = new Features([.. _shares.Select(s => s.Image)]);
+        _parts.Team.Run(i => _shares[i].Forward(_parts.Text, _parts.Texts(i), _parts.Image(i), _prompts));
         _texts = new Features([.. _shares.Select(s => s.Text)]);
+        _images = new Features([.. _shares.Select(s => s.Image)]);
         return _images.Unit.matmul(_texts.Unit.t()).mul_(_logitScale).MoveToOuterDisposeScope();
     }
 
@@ -91,9 +89,11 @@ internal sealed class SplitPass : IDisposable
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         Tensor scaled = gradient * _logitScale;
-        Tensor?[] toImages = _images!.Backward(scaled.matmul(_texts!.Unit)),
-            toTexts = _texts.Backward(scaled.t().matmul(_images.Unit));
-        _parts.Team.Run(i => _shares[i].Backward(toImages[i], toTexts[i]));
+        var gradients = new BranchPair<Tensor?[]>(
+            Text: _texts!.Backward(scaled.t().matmul(_images!.Unit)),
+            Image: _images.Backward(scaled.matmul(_texts.Unit))
+        );
+        _parts.Team.Run(i => _shares[i].Backward(gradients.Select(parts => parts[i])));
         return [.. Parameters.Select((_, index) => Sum([.. _shares.Select(s => s.Gradient(index)).OfType<Tensor>()]))];
     }
 
@@ -101,8 +101,8 @@ internal sealed class SplitPass : IDisposable
     {
         foreach (Part share in _shares)
             share.Dispose();
-        _images?.Dispose();
         _texts?.Dispose();
+        _images?.Dispose();
     }
 
     private static Tensor? Sum(Tensor[] gradients)
@@ -121,13 +121,13 @@ internal sealed class SplitPass : IDisposable
         private readonly BackwardTensors _backward = new();
         private Tensor[] _leaves = [];
 
-        /// <summary>[images, embedding], null without images.</summary>
-        public Tensor? Image { get; private set; }
-
         /// <summary>[classes, embedding], null without classes.</summary>
         public Tensor? Text { get; private set; }
 
-        public void Forward(ImageTower image, TextTower text, ClassTexts? texts, IPromptedBranch imagePrompts, IPromptedBranch textPrompts)
+        /// <summary>[images, embedding], null without images.</summary>
+        public Tensor? Image { get; private set; }
+
+        public void Forward(TextTower text, ClassTexts? texts, ImageTower image, BranchPair<IPromptedBranch> prompts)
         {
             using var grad = enable_grad();
             using var scope = NewDisposeScope();
@@ -138,19 +138,20 @@ internal sealed class SplitPass : IDisposable
                 leafOf.Add(parameters[i].Handle, _leaves[i]);
             if (share.Count > 0)
                 Image = image
-                    .Forward(images.narrow(0, share.First, share.Count), imagePrompts.Layers(p => leafOf[p.Handle]), _backward)
+                    .Forward(images.narrow(0, share.First, share.Count), prompts.Image.Layers(p => leafOf[p.Handle]), _backward)
                     .DetachFromDisposeScope();
             if (texts is not null)
-                Text = text.Forward(texts, textPrompts.Layers(p => leafOf[p.Handle]), _backward).DetachFromDisposeScope();
+                Text = text.Forward(texts, prompts.Text.Layers(p => leafOf[p.Handle]), _backward).DetachFromDisposeScope();
         }
 
-        public void Backward(Tensor? toImage, Tensor? toText)
+        /// <param name="gradients">Of <see cref="Text"/> and <see cref="Image"/>; null where there is none.</param>
+        public void Backward(BranchPair<Tensor?> gradients)
         {
             using var scope = NewDisposeScope();
-            if (Image is { requires_grad: true })
-                Image.backward([toImage!]);
             if (Text is { requires_grad: true })
-                Text.backward([toText!]);
+                Text.backward([gradients.Text!]);
+            if (Image is { requires_grad: true })
+                Image.backward([gradients.Image!]);
             _backward.ThrowFailure();
         }
 

@@ -9,20 +9,20 @@ namespace Microsoft.ML.Dpl.Network;
 /// </summary>
 internal sealed class StepBlocks : IDisposable
 {
-    /// <param name="vision">Not owned; must live as long as this.</param>
-    /// <param name="text">Not owned; must live as long as this.</param>
-    public StepBlocks(VisionWeights vision, TextWeights text) =>
-        (Image, Text) = ([.. vision.Blocks.Select(Rounded)], [.. text.Blocks.Select(Rounded)]);
-
-    /// <summary>One per image layer.</summary>
-    public IReadOnlyList<BlockWeights> Image { get; }
+    /// <param name="text">The text tower's weights; not owned, must live as long as this.</param>
+    /// <param name="vision">The image tower's weights; not owned, must live as long as this.</param>
+    public StepBlocks(TextWeights text, VisionWeights vision) =>
+        (Text, Image) = ([.. text.Blocks.Select(Rounded)], [.. vision.Blocks.Select(Rounded)]);
 
     /// <summary>One per text layer.</summary>
     public IReadOnlyList<BlockWeights> Text { get; }
 
+    /// <summary>One per image layer.</summary>
+    public IReadOnlyList<BlockWeights> Image { get; }
+
     public void Dispose()
     {
-        foreach (BlockWeights block in Image.Concat(Text))
+        foreach (BlockWeights block in Text.Concat(Image))
         foreach (
             Tensor made in new[]
             {

@@ -1,3 +1,5 @@
+using Microsoft.ML.Dpl.Network;
+
 namespace Microsoft.ML.Dpl.Optimization;
 
 /// <summary>Which part of a run a report is about.</summary>
@@ -19,8 +21,7 @@ internal enum RunStage
 /// <param name="ValidationAccuracy">0 to 1; null in the search and without validation images.</param>
 /// <param name="DecidedLayers">Layers of both branches whose choice leads by the margin of the settings; null in training.</param>
 /// <param name="LargestAlphaChange">The largest change of one alpha in this epoch; null in training.</param>
-/// <param name="TextAlphas">[layer][candidate] at the end of the epoch; null in training.</param>
-/// <param name="ImageAlphas">The same for the image layers.</param>
+/// <param name="Alphas">[layer][candidate] of each branch at the end of the epoch, before the softmax; null in training.</param>
 internal sealed record EpochReport(
     double TrainLoss,
     double FirstTrainLoss,
@@ -29,8 +30,7 @@ internal sealed record EpochReport(
     double? ValidationAccuracy,
     int? DecidedLayers,
     double? LargestAlphaChange,
-    float[][]? TextAlphas = null,
-    float[][]? ImageAlphas = null
+    BranchPair<IReadOnlyList<IReadOnlyList<float>>>? Alphas
 );
 
 /// <summary>Where a run stands after one step.</summary>

@@ -28,11 +28,7 @@ internal sealed class AlphaStep : IDisposable
         return OptimizerStep.Take(
             _optimizer,
             backward =>
-                Losses.CrossEntropy(
-                    _clip.Logits(validation.Images, _supernet.Image, _supernet.Text, backward),
-                    validation.Labels,
-                    validation.Weights
-                ),
+                Losses.CrossEntropy(_clip.Logits(validation.Images, _supernet.Branches, backward), validation.Labels, validation.Weights),
             RunStage.Search,
             epoch,
             step,

@@ -1,17 +1,17 @@
 namespace Microsoft.ML.Dpl.Search;
 
 /// <summary>The alphas of both branches at one moment.</summary>
-/// <param name="Image">[layer][candidate]</param>
 /// <param name="Text">[layer][candidate]</param>
-internal sealed record Alphas(float[][] Image, float[][] Text)
+/// <param name="Image">[layer][candidate]</param>
+internal sealed record Alphas(float[][] Text, float[][] Image)
 {
     /// <summary>The candidate with the largest alpha, the first of equals.</summary>
     public static int ChoiceOf(float[] layer) => Array.IndexOf(layer, layer.Max());
 
-    /// <summary>The chosen candidate of every layer, image layers first.</summary>
+    /// <summary>The chosen candidate of every layer, text layers first.</summary>
     public int[] Choices() => [.. Layers().Select(ChoiceOf)];
 
-    /// <summary>For every layer, image layers first: softmax weight of the choice minus that of the runner-up, 0 to 1.</summary>
+    /// <summary>For every layer, text layers first: softmax weight of the choice minus that of the runner-up, 0 to 1.</summary>
     public double[] Leads() =>
         [
             .. Layers()
@@ -30,5 +30,5 @@ internal sealed record Alphas(float[][] Image, float[][] Text)
             .SelectMany(pair => pair.First.Zip(pair.Second))
             .Max(pair => Math.Abs((double)pair.First - pair.Second));
 
-    private IEnumerable<float[]> Layers() => Image.Concat(Text);
+    private IEnumerable<float[]> Layers() => Text.Concat(Image);
 }

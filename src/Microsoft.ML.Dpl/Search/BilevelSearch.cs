@@ -80,8 +80,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
                     null,
                     now.Alphas.Leads().Count(lead => lead >= settings.Margin),
                     now.Alphas.LargestChangeFrom(before),
-                    now.Alphas.Text,
-                    now.Alphas.Image
+                    new(now.Alphas.Text, now.Alphas.Image)
                 );
                 before = now.Alphas;
             }
@@ -120,7 +119,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             good.Resume(course.GoodEpochs, SavedParameters.Read(supernet.Alphas.Count() + supernet.Prompts.Count(), saved.Tensors, Good));
     }
 
-    private static Alphas Read(Supernet supernet) => new(Rows(supernet.Image.Alphas), Rows(supernet.Text.Alphas));
+    private static Alphas Read(Supernet supernet) => new(Rows(supernet.Branches.Text.Alphas), Rows(supernet.Branches.Image.Alphas));
 
     private static float[][] Rows(Tensor alphas)
     {

@@ -38,8 +38,7 @@ internal sealed class PromptStep : IDisposable
         _supernet.RequireGradients(ofAlphas: false, ofPrompts: true);
         return OptimizerStep.Take(
             _optimizer,
-            backward =>
-                Losses.CrossEntropy(_clip.Logits(train.Images, _supernet.Image, _supernet.Text, backward), train.Labels, train.Weights),
+            backward => Losses.CrossEntropy(_clip.Logits(train.Images, _supernet.Branches, backward), train.Labels, train.Weights),
             RunStage.Search,
             epoch,
             step,

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Microsoft.ML.Dpl.Search;
 
 /// <summary>One epoch of the search.</summary>
@@ -12,11 +14,9 @@ internal sealed record SearchEpoch(double LearningRate, double TrainLoss, double
 /// <param name="Epochs">The whole course.</param>
 internal sealed record SearchResult(IReadOnlyList<int> Candidates, IReadOnlyList<SearchEpoch> Epochs)
 {
-    /// <summary>Context length per image layer: the candidate with the largest alpha, the shorter of equals.</summary>
-    public int[] ImageLengths => Lengths(Epochs[^1].Alphas.Image);
-
-    /// <summary>Context length per text layer.</summary>
-    public int[] TextLengths => Lengths(Epochs[^1].Alphas.Text);
+    /// <summary>The candidate with the largest alpha for each layer, the shorter of equals.</summary>
+    [JsonIgnore]
+    public PromptConfiguration Lengths => new(Chosen(Epochs[^1].Alphas.Text), Chosen(Epochs[^1].Alphas.Image));
 
     public DplSearchReport ToReport() =>
         new(
@@ -24,5 +24,5 @@ internal sealed record SearchResult(IReadOnlyList<int> Candidates, IReadOnlyList
             [.. Epochs.Select(e => new DplSearchEpoch(e.LearningRate, e.TrainLoss, e.ValidationLoss, e.Alphas.Text, e.Alphas.Image))]
         );
 
-    private int[] Lengths(float[][] alphas) => [.. alphas.Select(layer => Candidates[Alphas.ChoiceOf(layer)])];
+    private int[] Chosen(float[][] alphas) => [.. alphas.Select(layer => Candidates[Alphas.ChoiceOf(layer)])];
 }

@@ -12,16 +12,14 @@ namespace Microsoft.ML.Dpl.Training;
 internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<int> FirstBad)
 {
     /// <param name="clip">The model.</param>
-    /// <param name="image">Image prompts.</param>
-    /// <param name="text">Text prompts.</param>
+    /// <param name="prompts">The prompts of both branches.</param>
     /// <param name="images">Every image once in epoch 0.</param>
     /// <param name="observer">May end the evaluation between batches.</param>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
-    public static Evaluation Of(PromptedClip clip, FixedBranch image, FixedBranch text, IBatchSource images, IRunObserver observer) =>
-        Of(
+    public static Evaluation Compute(PromptedClip clip, BranchPair<FixedBranch> prompts, IBatchSource images, IRunObserver observer) =>
+        Compute(
             clip,
-            image,
-            text,
+            prompts,
             Enumerable
                 .Range(0, images.BatchesPerEpoch)
                 .Select(index =>
@@ -32,9 +30,9 @@ internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<in
         );
 
     /// <summary>The same of one batch, which is disposed.</summary>
-    /// <inheritdoc cref="Of(PromptedClip, FixedBranch, FixedBranch, IBatchSource, IRunObserver)"/>
-    public static Evaluation Of(PromptedClip clip, FixedBranch image, FixedBranch text, ImageBatch batch) =>
-        Of(clip, image, text, new[] { batch });
+    /// <inheritdoc cref="Compute(PromptedClip, BranchPair{FixedBranch}, IBatchSource, IRunObserver)"/>
+    public static Evaluation Compute(PromptedClip clip, BranchPair<FixedBranch> prompts, ImageBatch batch) =>
+        Compute(clip, prompts, new[] { batch });
 
     /// <exception cref="DivergedException">The loss is infinite or not a number.</exception>
     public void RequireFinite(int epoch, int step)
@@ -44,11 +42,11 @@ internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<in
     }
 
     /// <summary>Disposes each batch before the next is asked for.</summary>
-    private static Evaluation Of(PromptedClip clip, FixedBranch image, FixedBranch text, IEnumerable<ImageBatch> batches)
+    private static Evaluation Compute(PromptedClip clip, BranchPair<FixedBranch> prompts, IEnumerable<ImageBatch> batches)
     {
         using var noGrad = no_grad();
-        using Tensor classFeatures = clip.ClassFeatures(text);
-        using var tower = new FoldedImageTower(clip.Image.Weights, image.Rows);
+        using Tensor classFeatures = clip.ClassFeatures(prompts.Text);
+        using var tower = new FoldedImageTower(clip.Image.Weights, prompts.Image.Rows);
         long right = 0,
             all = 0;
         double loss = 0;

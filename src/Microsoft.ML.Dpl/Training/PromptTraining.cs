@@ -18,8 +18,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
     /// the ones kept.</summary>
     /// <remarks>Where the observer ends the run the branches hold the best values so far, too: the present ones without validation
     /// images.</remarks>
-    /// <param name="image">Image prompts, changed.</param>
-    /// <param name="text">Text prompts, changed.</param>
+    /// <param name="prompts">The prompts of both branches, changed.</param>
     /// <param name="train">Training batches.</param>
     /// <param name="validation">Every image once in epoch 0, or null to keep the last epoch.</param>
     /// <param name="course">Goes on with every step, and says how far training came where it is ended from outside.</param>
@@ -28,19 +27,18 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
     /// or without validation images those of the latest good epoch, if there are any.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
     public void Run(
-        FixedBranch image,
-        FixedBranch text,
+        BranchPair<FixedBranch> prompts,
         IBatchSource train,
         IBatchSource? validation,
         TrainingCourse course,
         IStageCheckpoints? checkpoints = null
     )
     {
-        Parameter[] parameters = [.. image.Parameters, .. text.Parameters];
+        Parameter[] parameters = [.. prompts.ImageFirst.SelectMany(branch => branch.Parameters)];
         if (parameters.Length == 0)
-            throw new ArgumentException("All context lengths are 0, so there is nothing to train.", nameof(image));
-        image.RequireGradients(true);
-        text.RequireGradients(true);
+            throw new ArgumentException("All context lengths are 0, so there is nothing to train.", nameof(prompts));
+        prompts.Text.RequireGradients(true);
+        prompts.Image.RequireGradients(true);
         using SGD optimizer = optim.SGD(parameters, settings.LearningRate, momentum: settings.Momentum, weight_decay: settings.WeightDecay);
         using ZeroShotTeacher? teacher = settings.DistillationWeight > 0 ? new ZeroShotTeacher(clip) : null;
         using var best = new BestValues(parameters);
@@ -70,7 +68,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                     using ImageBatch batch = train.Read(epoch, step);
                     if (step == 0)
                         good?.Consider(epoch);
-                    loss = Step(image, text, batch, optimizer, teacher, epoch, step);
+                    loss = Step(prompts, batch, optimizer, teacher, epoch, step);
                     good?.Confirm();
                     course.GoodEpochs = good?.Epochs ?? course.GoodEpochs;
                     course.Add(loss);
@@ -80,7 +78,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                 {
                     Evaluation? evaluation = validation is null
                         ? null
-                        : gate.During(() => Evaluation.Of(clip, image, text, validation, observer), Now);
+                        : gate.During(() => Evaluation.Compute(clip, prompts, validation, observer), Now);
                     if (evaluation is not null)
                     {
                         evaluation.RequireFinite(epoch, step);
@@ -96,8 +94,9 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                         course.Trouble(clip.Texts.Count),
                         now.ValidationLoss,
                         now.ValidationAccuracy,
-                        null,
-                        null
+                        DecidedLayers: null,
+                        LargestAlphaChange: null,
+                        Alphas: null
                     );
                 }
                 observer.Report(
@@ -116,7 +115,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                 );
             }
             if (validation is null)
-                RequireFiniteEnd(image, text, train, course);
+                RequireFiniteEnd(prompts, train, course);
             gate.End(Now);
             if (course.EpochsOfLowestLoss(clip.Texts.Count) is not null)
                 lowest?.Restore();
@@ -130,8 +129,8 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         finally
         {
             best.Restore();
-            image.RequireGradients(false);
-            text.RequireGradients(false);
+            prompts.Text.RequireGradients(false);
+            prompts.Image.RequireGradients(false);
         }
     }
 
@@ -174,18 +173,17 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
 
     /// <summary>The last step's prompts have been seen by no loss yet: one more forward pass of its batch tells whether they give
     /// numbers.</summary>
-    private void RequireFiniteEnd(FixedBranch image, FixedBranch text, IBatchSource train, TrainingCourse course)
+    private void RequireFiniteEnd(BranchPair<FixedBranch> prompts, IBatchSource train, TrainingCourse course)
     {
         int epoch = course.Epochs.Count - 1,
             step = train.BatchesPerEpoch - 1;
-        Evaluation end = Evaluation.Of(clip, image, text, train.Read(epoch, step));
+        Evaluation end = Evaluation.Compute(clip, prompts, train.Read(epoch, step));
         if (!double.IsFinite(end.Loss))
             throw new DivergedException(RunStage.Training, epoch, step, Watched.FinalLoss, end.Loss, end.FirstBad, ofValidation: false);
     }
 
     private double Step(
-        FixedBranch image,
-        FixedBranch text,
+        BranchPair<FixedBranch> prompts,
         ImageBatch batch,
         optim.Optimizer optimizer,
         ZeroShotTeacher? teacher,
@@ -196,7 +194,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
             optimizer,
             backward =>
             {
-                Tensor logits = clip.Logits(batch.Images, image, text, backward),
+                Tensor logits = clip.Logits(batch.Images, prompts, backward),
                     loss = Losses.CrossEntropy(logits, batch.Labels, batch.Weights);
                 return teacher is null
                     ? loss

@@ -63,6 +63,9 @@ internal sealed class GoldenCase : IDisposable
     public Tensor Packed(string file, string prefix, string branch, int layer, int candidates) =>
         cat([.. Enumerable.Range(1, candidates - 1).Select(k => this[file, $"{prefix}prompts.{branch}.{layer}.{k}"])], 0);
 
+    public Supernet Supernet(string file, string prefix) =>
+        new(new BranchPair<SupernetBranch>(Text: Branch(file, prefix, "text"), Image: Branch(file, prefix, "image")));
+
     public SupernetBranch Branch(string file, string prefix, string branch)
     {
         int[] candidates = Numbers(file, "candidates");

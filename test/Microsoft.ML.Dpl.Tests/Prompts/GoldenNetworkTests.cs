@@ -1,6 +1,5 @@
 using Microsoft.ML.Dpl.Attention;
 using Microsoft.ML.Dpl.Network;
-using Microsoft.ML.Dpl.Search;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -17,12 +16,12 @@ public class GoldenNetworkTests
     {
         using var golden = new GoldenCase(caseName);
         using var scope = NewDisposeScope();
-        using var supernet = new Supernet(golden.Branch("supernet", "", "image"), golden.Branch("supernet", "", "text"));
+        using var supernet = golden.Supernet("supernet", "");
         supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
-        CheckForwardAndBackward(golden, "supernet", supernet.Image, supernet.Text);
+        CheckForwardAndBackward(golden, "supernet", supernet.Branches);
 
-        int candidates = supernet.Image.Candidates.Count;
-        foreach (var (name, branch) in new[] { ("image", supernet.Image), ("text", supernet.Text) })
+        int candidates = supernet.Branches.Image.Candidates.Count;
+        foreach (var (name, branch) in new[] { ("text", supernet.Branches.Text), ("image", supernet.Branches.Image) })
         {
             Close.Relative(golden["supernet", $"grad.alphas.{name}"], branch.Alphas.grad, 1e-3, $"gradient of {name} alphas");
             for (int layer = 0; layer < branch.Rows.Count; layer++)
@@ -36,12 +35,12 @@ public class GoldenNetworkTests
     {
         using var golden = new GoldenCase(caseName);
         using var scope = NewDisposeScope();
-        using FixedBranch image = golden.Fixed("subnet", "image"),
-            text = golden.Fixed("subnet", "text");
-        image.RequireGradients(true);
+        using FixedBranch text = golden.Fixed("subnet", "text"),
+            image = golden.Fixed("subnet", "image");
         text.RequireGradients(true);
-        CheckForwardAndBackward(golden, "subnet", image, text);
-        foreach (var (name, branch) in new[] { ("image", image), ("text", text) })
+        image.RequireGradients(true);
+        CheckForwardAndBackward(golden, "subnet", new BranchPair<FixedBranch>(text, image));
+        foreach (var (name, branch) in new[] { ("text", text), ("image", image) })
             for (int layer = 0; layer < branch.Rows.Count; layer++)
                 if (branch.Rows[layer] is Parameter rows)
                     Close.Relative(golden["subnet", $"grad.prompts.{name}.{layer}"], rows.grad, 1e-3, $"gradient of {name} prompt {layer}");
@@ -58,7 +57,8 @@ public class GoldenNetworkTests
         Close.Relative(golden["subnet", "output.image_features"], tower.Forward(golden["subnet", "input.images"]), 1e-4, "image features");
     }
 
-    private static void CheckForwardAndBackward(GoldenCase golden, string file, IPromptedBranch image, IPromptedBranch text)
+    private static void CheckForwardAndBackward<TBranch>(GoldenCase golden, string file, BranchPair<TBranch> prompts)
+        where TBranch : IPromptedBranch
     {
         using var backward = new BackwardTensors();
         using var imageTower = new ImageTower(golden.Vision);
@@ -67,18 +67,18 @@ public class GoldenNetworkTests
         Tensor images = golden[file, "input.images"];
         Close.Relative(
             golden[file, "output.image_features"],
-            imageTower.Forward(images, image.Layers(), backward).detach(),
+            imageTower.Forward(images, prompts.Image.Layers(), backward).detach(),
             1e-4,
             "image features"
         );
         Close.Relative(
             golden[file, "output.text_features"],
-            textTower.Forward(texts, text.Layers(), backward).detach(),
+            textTower.Forward(texts, prompts.Text.Layers(), backward).detach(),
             1e-4,
             "text features"
         );
 
-        Tensor logits = new PromptedClip(imageTower, textTower, texts).Logits(images, image, text, backward);
+        Tensor logits = new PromptedClip(textTower, imageTower, texts).Logits(images, prompts, backward);
         Close.Relative(golden[file, "output.logits"], logits.detach(), 1e-4, "logits");
         Tensor loss = F.cross_entropy(logits, golden[file, "input.labels"]);
         Close.Relative(golden[file, "output.loss"], loss.detach().view(1), 1e-4, "loss");

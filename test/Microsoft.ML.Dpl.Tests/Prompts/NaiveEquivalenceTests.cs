@@ -37,14 +37,14 @@ public class NaiveEquivalenceTests
         using var clip = new RandomClip(ShapeOf(name), seed: 5);
         using Generator generator = Seeds.Generator(6, name);
         ClipConfig config = clip.Config;
-        using var supernet = new Supernet(Branch(candidates, config.Vision, generator), Branch(candidates, config.Text, generator));
+        using var supernet = Supernet(candidates, config, generator);
         int[][] texts = Texts(clip, name, classes, shared, longest);
         Tensor images = randn([batch, 3, config.ImageSize, config.ImageSize], generator: generator),
             labels = tensor(Enumerable.Range(0, batch).Select(i => (long)(i % classes)).ToArray());
         supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
 
         using var naive = new NaiveClip(clip, config);
-        Tensor expected = naive.Logits(images, texts, NaiveLayer.From(supernet.Image), NaiveLayer.From(supernet.Text));
+        Tensor expected = naive.Logits(images, texts, NaiveLayer.From(supernet.Branches.Image), NaiveLayer.From(supernet.Branches.Text));
         Tensor[] expectedGradients = Gradients(expected, labels, supernet);
 
         using var tower = new ImageTower(clip.Vision);
@@ -52,12 +52,11 @@ public class NaiveEquivalenceTests
         // Alone, shared evenly, and with more workers than images or classes.
         foreach (int workers in new[] { 0, 2, batch + 1 })
         {
-            using ClipParts? parts = workers == 0 ? null : new ClipParts(clip.Vision, clip.Text, texts, workers, threadsEach: 1);
+            using ClipParts? parts = workers == 0 ? null : new ClipParts(clip.Text, clip.Vision, texts, workers, threadsEach: 1);
             using var backward = new BackwardTensors();
-            Tensor actual = new PromptedClip(tower, new TextTower(clip.Text), classTexts, parts).Logits(
+            Tensor actual = new PromptedClip(new TextTower(clip.Text), tower, classTexts, parts).Logits(
                 images,
-                supernet.Image,
-                supernet.Text,
+                supernet.Branches,
                 backward
             );
             Close.Relative(expected.detach(), actual.detach(), 1e-4, $"logits, {workers} workers");
@@ -79,29 +78,30 @@ public class NaiveEquivalenceTests
         using Generator generator = Seeds.Generator(9, "workers");
         using var fixedImage = FixedBranch.Create([2, 0, 5], clip.Config.Vision.Width, PromptDistribution.Normal(1), generator, CPU);
         using var fixedText = FixedBranch.Create([0, 3], clip.Config.Text.Width, PromptDistribution.Normal(1), generator, CPU);
-        using var supernet = new Supernet(Branch([0, 2, 5], clip.Config.Vision, generator), Branch([0, 2, 5], clip.Config.Text, generator));
+        using var supernet = Supernet([0, 2, 5], clip.Config, generator);
         int[][] texts = clip.RandomTexts(6, 4, 5, seed: 1);
         Tensor images = randn([3, 3, 20, 20], generator: generator),
             labels = tensor(new long[] { 0, 3, 5 });
         using var tower = new ImageTower(clip.Vision);
         using var classTexts = new ClassTexts(texts, clip.Text);
-        using var parts = new ClipParts(clip.Vision, clip.Text, texts, workers: 2, threadsEach: 1);
-        PromptedClip alone = new(tower, new TextTower(clip.Text), classTexts),
-            shared = new(tower, new TextTower(clip.Text), classTexts, parts);
-        Tensor?[] Step(PromptedClip model, IPromptedBranch image, IPromptedBranch text)
+        using var parts = new ClipParts(clip.Text, clip.Vision, texts, workers: 2, threadsEach: 1);
+        PromptedClip alone = new(new TextTower(clip.Text), tower, classTexts),
+            shared = new(new TextTower(clip.Text), tower, classTexts, parts);
+        Tensor?[] Step(PromptedClip model, BranchPair<IPromptedBranch> prompts)
         {
             using var backward = new BackwardTensors();
-            Parameter[] parameters = [.. image.Parameters, .. text.Parameters];
+            Parameter[] parameters = [.. prompts.Text.Parameters, .. prompts.Image.Parameters];
             foreach (Parameter parameter in parameters)
                 parameter.grad = null;
-            F.cross_entropy(model.Logits(images, image, text, backward), labels).backward();
+            F.cross_entropy(model.Logits(images, prompts, backward), labels).backward();
             return [.. parameters.Select(p => p.grad?.clone())];
         }
-        void Check(IPromptedBranch image, IPromptedBranch text)
+        void Check(IPromptedBranch text, IPromptedBranch image)
         {
-            Tensor?[] expected = Step(alone, image, text),
-                actual = Step(shared, image, text),
-                again = Step(shared, image, text);
+            var prompts = new BranchPair<IPromptedBranch>(text, image);
+            Tensor?[] expected = Step(alone, prompts),
+                actual = Step(shared, prompts),
+                again = Step(shared, prompts);
             Assert.Contains(expected, g => g is not null);
             for (int i = 0; i < expected.Length; i++)
             {
@@ -120,14 +120,14 @@ public class NaiveEquivalenceTests
         using (var folded = new FoldedImageTower(clip.Vision, fixedImage.Rows))
             Close.Relative(alone.ImageFeatures(folded, images), shared.ImageFeatures(folded, images), 1e-4, "image features");
         fixedImage.RequireGradients(true);
-        Check(fixedImage, fixedText);
+        Check(fixedText, fixedImage);
         fixedText.RequireGradients(true);
-        Check(fixedImage, fixedText);
+        Check(fixedText, fixedImage);
         supernet.RequireGradients(ofAlphas: true, ofPrompts: false);
-        Check(supernet.Image, supernet.Text);
+        Check(supernet.Branches.Text, supernet.Branches.Image);
         supernet.RequireGradients(ofAlphas: false, ofPrompts: true);
-        Check(supernet.Image, supernet.Text);
-        Check(new PlainBranch(3), supernet.Text);
+        Check(supernet.Branches.Text, supernet.Branches.Image);
+        Check(supernet.Branches.Text, new PlainBranch(3));
     }
 
     [Fact]
@@ -198,8 +198,8 @@ public class NaiveEquivalenceTests
         using var tower = new ImageTower(clip.Vision);
         using var classTexts = new ClassTexts(texts, clip.Text);
         using var backward = new BackwardTensors();
-        var model = new PromptedClip(tower, new TextTower(clip.Text), classTexts);
-        Close.Relative(expected, model.Logits(images, image, text, backward), 1e-4, "logits");
+        var model = new PromptedClip(new TextTower(clip.Text), tower, classTexts);
+        Close.Relative(expected, model.Logits(images, new BranchPair<FixedBranch>(text, image), backward), 1e-4, "logits");
         using var folded = new FoldedImageTower(clip.Vision, image.Rows);
         Close.Relative(
             expected,
@@ -258,13 +258,13 @@ public class NaiveEquivalenceTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
         using Generator generator = Seeds.Generator(6, "chunks");
-        using var supernet = new Supernet(Branch([0, 2, 5], clip.Config.Vision, generator), Branch([0, 2, 5], clip.Config.Text, generator));
+        using var supernet = Supernet([0, 2, 5], clip.Config, generator);
         int[][] texts = clip.RandomTexts(7, 4, 5, seed: 8);
         Tensor images = randn([3, 3, 20, 20], generator: generator),
             labels = tensor(new long[] { 0, 3, 6 });
         supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
-        NaiveLayer[] image = NaiveLayer.From(supernet.Image),
-            text = NaiveLayer.From(supernet.Text);
+        NaiveLayer[] image = NaiveLayer.From(supernet.Branches.Image),
+            text = NaiveLayer.From(supernet.Branches.Text);
         using var naive = new NaiveClip(clip, clip.Config);
         Tensor[] expected = Gradients(naive.Logits(images, texts, image, text), labels, supernet);
 
@@ -314,6 +314,14 @@ public class NaiveEquivalenceTests
         int[] Beginning(int c) => shared > 0 ? texts[0][..shared] : [c < 3 ? 40 : 41];
         return [.. Enumerable.Range(0, classes).Select(c => (int[])[.. Beginning(c), .. endings[c], 49])];
     }
+
+    internal static Supernet Supernet(int[] candidates, ClipConfig config, Generator generator) =>
+        new(
+            new BranchPair<SupernetBranch>(
+                Text: Branch(candidates, config.Text, generator),
+                Image: Branch(candidates, config.Vision, generator)
+            )
+        );
 
     internal static SupernetBranch Branch(int[] candidates, ClipTransformerConfig branch, Generator generator) =>
         new(

@@ -19,28 +19,24 @@ public class ReducedPrecisionTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
         using Generator generator = Seeds.Generator(6, "bfloat16");
-        using var supernet = new Supernet(
-            NaiveEquivalenceTests.Branch([0, 2, 5], clip.Config.Vision, generator),
-            NaiveEquivalenceTests.Branch([0, 2, 5], clip.Config.Text, generator)
-        );
+        using var supernet = NaiveEquivalenceTests.Supernet([0, 2, 5], clip.Config, generator);
         int[][] texts = clip.RandomTexts(9, 3, 5, seed: 8);
         Tensor images = randn([4, 3, 20, 20], generator: generator),
             labels = tensor(new long[] { 0, 3, 5, 8 });
         supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
-        using var steps = new StepBlocks(clip.Vision, clip.Text);
+        using var steps = new StepBlocks(clip.Text, clip.Vision);
         (Tensor Logits, Tensor[] Gradients) Step(StepBlocks? blocks)
         {
             using ImageTower tower = new(clip.Vision, blocks);
             using var classTexts = new ClassTexts(texts, clip.Text);
-            using ClipParts? parts = workers == 0 ? null : new ClipParts(clip.Vision, clip.Text, texts, workers, threadsEach: 1, blocks);
+            using ClipParts? parts = workers == 0 ? null : new ClipParts(clip.Text, clip.Vision, texts, workers, threadsEach: 1, blocks);
             using var backward = new BackwardTensors();
             Parameter[] parameters = [.. supernet.Alphas, .. supernet.Prompts];
             foreach (Parameter parameter in parameters)
                 parameter.grad = null;
-            Tensor logits = new PromptedClip(tower, new TextTower(clip.Text, blocks), classTexts, parts).Logits(
+            Tensor logits = new PromptedClip(new TextTower(clip.Text, blocks), tower, classTexts, parts).Logits(
                 images,
-                supernet.Image,
-                supernet.Text,
+                supernet.Branches,
                 backward
             );
             F.cross_entropy(logits, labels).backward();
@@ -79,7 +75,7 @@ public class ReducedPrecisionTests
                 .Select(c => (int[])[48, 1, 2, 3, .. c % 2 == 0 ? [4, 1 + c / 2 % 45, 1 + c / 90] : new[] { 5 + c % 40, c / 40 }, 49]),
         ];
         Tensor weights = rand([1000, clip.Config.EmbeddingWidth], generator: generator);
-        using var steps = new StepBlocks(clip.Vision, clip.Text);
+        using var steps = new StepBlocks(clip.Text, clip.Vision);
         Tensor Gradient(StepBlocks? blocks)
         {
             using var classTexts = new ClassTexts(texts, clip.Text);
@@ -100,7 +96,7 @@ public class ReducedPrecisionTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
         using Generator generator = Seeds.Generator(10, "rows");
-        using var steps = new StepBlocks(clip.Vision, clip.Text);
+        using var steps = new StepBlocks(clip.Text, clip.Vision);
         using var noGrad = no_grad();
         // bfloat16 has no numbers between 1024 and 1032.
         Tensor rows = 1024 + randn([5, clip.Config.Text.Width], generator: generator),
@@ -120,13 +116,13 @@ public class ReducedPrecisionTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
         using Generator generator = Seeds.Generator(11, "workers");
-        using var steps = new StepBlocks(clip.Vision, clip.Text);
+        using var steps = new StepBlocks(clip.Text, clip.Vision);
         using var noGrad = no_grad();
         using var backward = new BackwardTensors();
         int[][] texts = clip.RandomTexts(6, 4, 5, seed: 1);
         Tensor images = randn([2, 3, 20, 20], generator: generator);
-        using ClipParts exact = new(clip.Vision, clip.Text, texts, workers: 2, threadsEach: 1),
-            rounded = new(clip.Vision, clip.Text, texts, workers: 2, threadsEach: 1, steps);
+        using ClipParts exact = new(clip.Text, clip.Vision, texts, workers: 2, threadsEach: 1),
+            rounded = new(clip.Text, clip.Vision, texts, workers: 2, threadsEach: 1, steps);
         using var tower = new ImageTower(clip.Vision, steps);
         IReadOnlyList<LayerPrompt?> image = new PlainBranch(clip.Config.Vision.Layers).Layers(),
             text = new PlainBranch(clip.Config.Text.Layers).Layers();
@@ -158,18 +154,18 @@ public class ReducedPrecisionTests
         // The first layers have no prompt, and what lies behind those is remembered for each kind of blocks.
         using var image = FixedBranch.Create([2, 0, 5], clip.Config.Vision.Width, PromptDistribution.Normal(1), generator, CPU);
         using var text = FixedBranch.Create([0, 3], clip.Config.Text.Width, PromptDistribution.Normal(1), generator, CPU);
-        using var steps = new StepBlocks(clip.Vision, clip.Text);
+        using var steps = new StepBlocks(clip.Text, clip.Vision);
         using ImageTower exactTower = new(clip.Vision),
             tower = new(clip.Vision, steps);
         using ClassTexts exactTexts = new(texts, clip.Text),
             classTexts = new(texts, clip.Text);
-        PromptedClip exact = new(exactTower, new TextTower(clip.Text), exactTexts),
-            rounded = new(tower, new TextTower(clip.Text, steps), classTexts);
+        PromptedClip exact = new(new TextTower(clip.Text), exactTower, exactTexts),
+            rounded = new(new TextTower(clip.Text, steps), tower, classTexts);
         using Tensor expected = exact.ClassFeatures(text);
         for (int i = 0; i < 2; i++)
         {
             using var backward = new BackwardTensors();
-            rounded.Logits(images, image, text, backward);
+            rounded.Logits(images, new BranchPair<FixedBranch>(text, image), backward);
             using Tensor actual = rounded.ClassFeatures(text);
             Assert.True(expected.equal(actual).all().item<bool>());
         }

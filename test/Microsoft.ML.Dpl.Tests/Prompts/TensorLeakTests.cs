@@ -2,7 +2,6 @@ using Microsoft.ML.Dpl.Attention;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
-using Microsoft.ML.Dpl.Search;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Prompts;
@@ -18,22 +17,19 @@ public class TensorLeakTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 3);
         using Generator generator = Seeds.Generator(4, "leak");
-        using var supernet = new Supernet(
-            NaiveEquivalenceTests.Branch([0, 2, 5], clip.Config.Vision, generator),
-            NaiveEquivalenceTests.Branch([0, 2, 5], clip.Config.Text, generator)
-        );
+        using var supernet = NaiveEquivalenceTests.Supernet([0, 2, 5], clip.Config, generator);
         using var tower = new ImageTower(clip.Vision);
         int[][] texts = clip.RandomTexts(4, 3, 4, seed: 2);
         using var classTexts = new ClassTexts(texts, clip.Text);
-        using ClipParts? parts = workers ? new ClipParts(clip.Vision, clip.Text, texts, workers: 2, threadsEach: 1) : null;
-        var model = new PromptedClip(tower, new TextTower(clip.Text), classTexts, parts);
+        using ClipParts? parts = workers ? new ClipParts(clip.Text, clip.Vision, texts, workers: 2, threadsEach: 1) : null;
+        var model = new PromptedClip(new TextTower(clip.Text), tower, classTexts, parts);
         Tensor images = randn([2, 3, 20, 20], generator: generator);
         void Step()
         {
             using var stepScope = NewDisposeScope();
             using var backward = new BackwardTensors();
             supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
-            model.Logits(images, supernet.Image, supernet.Text, backward).sum().backward();
+            model.Logits(images, supernet.Branches, backward).sum().backward();
         }
         Step();
         GC.Collect();

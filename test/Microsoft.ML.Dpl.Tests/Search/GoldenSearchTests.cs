@@ -19,7 +19,7 @@ public class GoldenSearchTests
         using var scope = NewDisposeScope();
         using var imageTower = new ImageTower(golden.Vision);
         using ClassTexts texts = golden.Texts("search");
-        using var supernet = new Supernet(golden.Branch("search", "init.", "image"), golden.Branch("search", "init.", "text"));
+        using var supernet = golden.Supernet("search", "init.");
         var settings = new SearchSettings
         {
             Epochs = golden.Number("search", "epochs"),
@@ -27,7 +27,7 @@ public class GoldenSearchTests
         };
         var steps = new StepRecorder();
 
-        SearchResult result = new BilevelSearch(new PromptedClip(imageTower, new TextTower(golden.Text), texts), settings, steps).Run(
+        SearchResult result = new BilevelSearch(new PromptedClip(new TextTower(golden.Text), imageTower, texts), settings, steps).Run(
             supernet,
             new RecordedBatches(golden, "train"),
             new RecordedBatches(golden, "validation"),
@@ -59,7 +59,7 @@ public class GoldenSearchTests
             1e-3,
             "alphas by epoch"
         );
-        foreach (var (name, branch) in new[] { ("image", supernet.Image), ("text", supernet.Text) })
+        foreach (var (name, branch) in new[] { ("text", supernet.Branches.Text), ("image", supernet.Branches.Image) })
         {
             Close.Relative(golden["search", $"final.alphas.{name}"], branch.Alphas.detach(), 1e-3, $"final {name} alphas");
             for (int layer = 0; layer < branch.Rows.Count; layer++)

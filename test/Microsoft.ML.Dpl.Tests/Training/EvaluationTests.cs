@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Attention;
 using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Training;
 using static TorchSharp.torch;
 
@@ -16,13 +17,13 @@ public sealed class EvaluationTests
             second = trainable.Train.Read(0, 1);
         Tensor images = cat([first.Images, second.Images]),
             labels = cat([first.Labels, second.Labels]);
-        var (image, text) = trainable.Branches();
-        using (image)
-        using (text)
+        BranchPair<FixedBranch> prompts = trainable.Branches();
+        using (prompts.Text)
+        using (prompts.Image)
         {
             // Labels as they are, and those that the model gives to four of the six.
             using var backward = new BackwardTensors();
-            Tensor predicted = trainable.Clip.Logits(images, image, text, backward).argmax(-1);
+            Tensor predicted = trainable.Clip.Logits(images, prompts, backward).argmax(-1);
             Tensor mostlyRight = cat([predicted[..4], (predicted[4..] + 1) % 5]);
             foreach (var (given, accuracy) in new (Tensor, double?)[] { (labels, null), (mostlyRight, 4 / 6.0) })
             {
@@ -33,7 +34,7 @@ public sealed class EvaluationTests
                 if (accuracy is double expected)
                     Assert.Equal(expected, parts.Accuracy);
                 Evaluation Of(params int[] sizes) =>
-                    Evaluation.Of(trainable.Clip, image, text, new Parts(images, given, sizes), new StepRecorder());
+                    Evaluation.Compute(trainable.Clip, prompts, new Parts(images, given, sizes), new StepRecorder());
             }
         }
     }

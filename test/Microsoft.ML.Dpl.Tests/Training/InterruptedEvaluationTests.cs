@@ -21,14 +21,15 @@ public sealed class InterruptedEvaluationTests
         int steps = trainable.Train.BatchesPerEpoch,
             looks = 0;
         int end = epoch * steps + (epoch - 1) * trainable.Validation.BatchesPerEpoch + batch;
-        var (image, text) = trainable.Branches();
-        using FixedBranch wholeImage = new(image.Rows, CPU),
-            wholeText = new(text.Rows, CPU);
+        BranchPair<FixedBranch> prompts = trainable.Branches();
+        BranchPair<FixedBranch> uninterrupted = prompts.Select(branch => new FixedBranch(branch.Rows, CPU));
         using var kept = new Kept();
-        using (image)
-        using (text)
+        using (prompts.Text)
+        using (prompts.Image)
+        using (uninterrupted.Text)
+        using (uninterrupted.Image)
         {
-            Run(trainable, wholeImage, wholeText, new TrainingCourse(), checkpoints: null);
+            Run(trainable, uninterrupted, new TrainingCourse(), checkpoints: null);
 
             // Looked at once before every step, and once before every batch of an evaluation.
             void Cancel()
@@ -37,15 +38,15 @@ public sealed class InterruptedEvaluationTests
                     throw new OperationCanceledException();
             }
             var course = new TrainingCourse();
-            Assert.Throws<OperationCanceledException>(() => Run(trainable, image, text, course, kept, Cancel));
+            Assert.Throws<OperationCanceledException>(() => Run(trainable, prompts, course, kept, Cancel));
             Assert.Equal((epoch - 1, steps), (course.Epochs.Count, course.Step));
             TrainingCourse saved = TrainingCourse.FromJson(kept.Saved!.Course);
             Assert.Equal((epoch - 1, steps, course.TrainLoss), (saved.Epochs.Count, saved.Step, saved.TrainLoss));
 
             int before = trainable.Train.Reads;
-            Run(trainable, image, text, saved, kept);
+            Run(trainable, prompts, saved, kept);
             Assert.Equal((Epochs - epoch) * steps, trainable.Train.Reads - before);
-            foreach (var (whole, resumed) in new[] { (wholeImage, image), (wholeText, text) })
+            foreach (var (whole, resumed) in new[] { (uninterrupted.Text, prompts.Text), (uninterrupted.Image, prompts.Image) })
                 for (int i = 0; i < whole.Parameters.Count; i++)
                     TensorAssert.BitEqual(whole.Parameters[i].detach(), resumed.Parameters[i].detach());
         }
@@ -53,8 +54,7 @@ public sealed class InterruptedEvaluationTests
 
     private static void Run(
         TrainableClip trainable,
-        FixedBranch image,
-        FixedBranch text,
+        BranchPair<FixedBranch> prompts,
         TrainingCourse course,
         IStageCheckpoints? checkpoints,
         Action? before = null
@@ -62,8 +62,7 @@ public sealed class InterruptedEvaluationTests
     {
         var settings = new TrainingSettings { Epochs = Epochs, LearningRate = 0.02 };
         new PromptTraining(trainable.Clip, settings, new StepRecorder { Before = before ?? (() => { }) }).Run(
-            image,
-            text,
+            prompts,
             trainable.Train,
             trainable.Validation,
             course,

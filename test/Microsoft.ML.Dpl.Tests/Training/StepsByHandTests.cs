@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Training;
 using TorchSharp.Modules;
@@ -18,12 +19,11 @@ public sealed class StepsByHandTests
     {
         using var scope = NewDisposeScope();
         using var trainable = new TrainableClip();
-        var (image, text) = trainable.Branches();
-        using (image)
-        using (text)
+        BranchPair<FixedBranch> prompts = trainable.Branches();
+        using (prompts.Text)
+        using (prompts.Image)
         {
-            Parameter[] prompts = [.. image.Parameters, .. text.Parameters];
-            var byHand = new Sgd(prompts);
+            var byHand = new Sgd([.. prompts.Text.Parameters, .. prompts.Image.Parameters]);
             var settings = new TrainingSettings
             {
                 Epochs = 2,
@@ -33,7 +33,7 @@ public sealed class StepsByHandTests
             };
             // The first epoch is the warm-up; the second begins at the full rate.
             var steps = new StepRecorder { After = report => byHand.Follow(report.Epoch == 0 ? 1e-5 : Rate) };
-            new PromptTraining(trainable.Clip, settings, steps).Run(image, text, trainable.Train, validation: null, new TrainingCourse());
+            new PromptTraining(trainable.Clip, settings, steps).Run(prompts, trainable.Train, validation: null, new TrainingCourse());
             Assert.Equal(4, steps.Reports.Count);
         }
     }

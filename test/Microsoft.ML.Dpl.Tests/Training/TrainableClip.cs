@@ -23,7 +23,7 @@ internal sealed class TrainableClip : IDisposable
     public TrainableClip()
     {
         (_tower, _texts) = (new ImageTower(_clip.Vision), new ClassTexts(_clip.RandomTexts(5, 3, 4, seed: 2), _clip.Text));
-        Clip = new PromptedClip(_tower, new TextTower(_clip.Text), _texts);
+        Clip = new PromptedClip(new TextTower(_clip.Text), _tower, _texts);
         (Train, Validation) = (new RandomBatches(_generator), new RandomBatches(_generator));
     }
 
@@ -34,14 +34,14 @@ internal sealed class TrainableClip : IDisposable
     public RandomBatches Validation { get; }
 
     /// <summary>Fresh prompts of fixed lengths. The caller owns them.</summary>
-    public (FixedBranch Image, FixedBranch Text) Branches() =>
-        (
-            FixedBranch.Create([2, 0, 3], _clip.Config.Vision.Width, PromptDistribution.Normal(1), _generator, CPU),
-            FixedBranch.Create([0, 2], _clip.Config.Text.Width, PromptDistribution.Normal(1), _generator, CPU)
+    public BranchPair<FixedBranch> Branches() =>
+        new(
+            Text: FixedBranch.Create([0, 2], _clip.Config.Text.Width, PromptDistribution.Normal(1), _generator, CPU),
+            Image: FixedBranch.Create([2, 0, 3], _clip.Config.Vision.Width, PromptDistribution.Normal(1), _generator, CPU)
         );
 
     /// <summary>A fresh supernet. The caller owns it.</summary>
-    public Supernet Supernet() => new(Branch(_clip.Config.Vision), Branch(_clip.Config.Text));
+    public Supernet Supernet() => new(new BranchPair<SupernetBranch>(Text: Branch(_clip.Config.Text), Image: Branch(_clip.Config.Vision)));
 
     private SupernetBranch Branch(ClipTransformerConfig shape) =>
         SupernetBranch.Create(Candidates, shape.Layers, shape.Width, PromptDistribution.Normal(1), _generator, CPU);

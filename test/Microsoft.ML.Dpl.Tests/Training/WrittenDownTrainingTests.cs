@@ -43,9 +43,8 @@ public class WrittenDownTrainingTests
         using var tower = new ImageTower(clip.Vision);
         using var classTexts = new ClassTexts(texts, clip.Text);
         var steps = new StepRecorder();
-        new PromptTraining(new PromptedClip(tower, new TextTower(clip.Text), classTexts), settings, steps).Run(
-            image,
-            text,
+        new PromptTraining(new PromptedClip(new TextTower(clip.Text), tower, classTexts), settings, steps).Run(
+            new BranchPair<FixedBranch>(text, image),
             batches,
             validation: null,
             new TrainingCourse()
