@@ -2,7 +2,6 @@ using Microsoft.ML.Dpl.Fit;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Runtime;
-using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl;
@@ -100,8 +99,8 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
             );
         return Run(input, "Search", (run, data, _) =>
         {
-            (SearchResult result, StageEnd end) = run.Search(data);
-            return new DplSearchOutcome(result.Lengths, result.ToReport(), end == StageEnd.Cancelled, end == StageEnd.Diverged);
+            (DplSearchReport report, StageEnd end) = run.Search(data);
+            return new DplSearchOutcome(report.Configuration, report, end == StageEnd.Cancelled, end == StageEnd.Diverged);
         });
     }
 

@@ -57,13 +57,13 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
     /// <summary>The search alone. The settings have one.</summary>
     /// <returns>What it found, and whether it was cut short.</returns>
     /// <inheritdoc cref="Run" path="/exception"/>
-    public (SearchResult Result, StageEnd End) Search(FitData data) => Prepare(data, searchesOnly: true, (ready, checkpoints) =>
+    public (DplSearchReport Report, StageEnd End) Search(FitData data) => Prepare(data, searchesOnly: true, (ready, checkpoints) =>
         {
             using Searched searched = Search(ready, settings.Search!, checkpoints?.ForSearch());
             // A cancelled search can be gone on with; one that diverged would only diverge again.
             if (searched.End != StageEnd.Cancelled)
                 checkpoints?.Finish();
-            return (searched.Result, searched.End);
+            return (searched.Report, searched.End);
         });
 
     /// <summary>Reads images, texts and CLIP, and hands them to what runs on them.</summary>
@@ -135,7 +135,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
             trained.Prompts.Text.Lengths,
             trained.Prompts.Image.Lengths,
             trained.ValidationAccuracy,
-            searched?.Result,
+            searched?.Report,
             WasCancelled: trained.End == StageEnd.Cancelled,
             HasDiverged: trained.End == StageEnd.Diverged
         );
@@ -189,19 +189,20 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
                     + "the prompts that the search had for it."
             );
         }
-        var result = new SearchResult(search.Candidates, [.. course.Epochs.Take(epochs)]);
-        log.Info($"Search: text {string.Join(' ', result.Lengths.Text)} | image {string.Join(' ', result.Lengths.Image)}.");
+        var report = new DplSearchReport(search.Candidates, [.. course.Epochs.Take(epochs)]);
+        PromptConfiguration choice = report.Configuration;
+        log.Info($"Search: {choice}.");
         var prompts = new BranchPair<FixedBranch>(
-            Text: supernet.Branches.Text.Choose(result.Lengths.Text),
-            Image: supernet.Branches.Image.Choose(result.Lengths.Image)
+            Text: supernet.Branches.Text.Choose(choice.Text),
+            Image: supernet.Branches.Image.Choose(choice.Image)
         );
-        return new Searched(result, prompts, end);
+        return new Searched(report, prompts, end);
     }
 
     private Trained Train(Ready ready, Searched? searched, IStageCheckpoints? checkpoints)
     {
-        IReadOnlyList<int> textLengths = searched?.Result.Lengths.Text ?? settings.TextLengths!,
-            imageLengths = searched?.Result.Lengths.Image ?? settings.ImageLengths!;
+        IReadOnlyList<int> textLengths = searched?.Report.Configuration.Text ?? settings.TextLengths!,
+            imageLengths = searched?.Report.Configuration.Image ?? settings.ImageLengths!;
         using Generator textGenerator = Seeds.Generator(settings.Seed, "training text"),
             imageGenerator = Seeds.Generator(settings.Seed, "training image");
         PromptDistribution initial = PromptDistribution.Normal(settings.Training.InitialDeviation);
