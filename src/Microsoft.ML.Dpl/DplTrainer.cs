@@ -2,7 +2,6 @@ using Microsoft.ML.Dpl.Fit;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Runtime;
-using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl;
@@ -100,8 +99,8 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         FitData data = FindColumns(input);
         TorchSharp.torch.Device device = ChooseDevice(log);
         using IDisposable memory = NativeAllocator.ForFit(_options.TuneAllocator);
-        (SearchResult result, StageEnd end) = CreateRun(data, device, log).Search();
-        return new DplSearchOutcome(result.Lengths, result.ToReport(), end == StageEnd.Cancelled, end == StageEnd.Diverged);
+        (DplSearchReport report, StageEnd end) = CreateRun(data, device, log).Search();
+        return new DplSearchOutcome(report.Configuration, report, end == StageEnd.Cancelled, end == StageEnd.Diverged);
     }
 
     /// <summary>A device asked for by name is meant; the context's own setting speaks for the context's GPU.</summary>

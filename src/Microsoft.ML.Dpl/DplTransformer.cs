@@ -61,7 +61,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         }
         _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName);
         Configuration = new PromptConfiguration(description.TextLengths, description.ImageLengths);
-        SearchReport = description.Search is { } search ? search.ToReport() : null;
+        SearchReport = description.Search;
     }
 
     /// <summary>The classes in the order of the scores.</summary>

@@ -8,40 +8,29 @@ namespace Microsoft.ML.Dpl.Drawing;
 /// <param name="Png">The file.</param>
 internal sealed record EncodedImage(int Width, int Height, byte[] Png);
 
-/// <summary>The softmax weights of a branch as a grid of colours: one row per layer, the first at the top, one column per candidate; dark
+/// <summary>The candidates' weights in a branch as a grid of colours: one row per layer, the first at the top, one column per candidate; dark
 /// violet is 0, yellow is 1.</summary>
 internal static class WeightGrid
 {
     private const int Cell = 16; // pixels
 
-    /// <param name="alphas">[layer][candidate], before the softmax.</param>
-    public static EncodedImage Draw(IReadOnlyList<IReadOnlyList<float>> alphas)
+    /// <param name="weights">[layer][candidate], 0 to 1.</param>
+    public static EncodedImage Draw(IReadOnlyList<IReadOnlyList<double>> weights)
     {
-        int columns = alphas[0].Count;
-        using var bitmap = new SKBitmap(new SKImageInfo(columns * Cell, alphas.Count * Cell, SKColorType.Rgba8888, SKAlphaType.Opaque));
+        int columns = weights[0].Count;
+        using var bitmap = new SKBitmap(new SKImageInfo(columns * Cell, weights.Count * Cell, SKColorType.Rgba8888, SKAlphaType.Opaque));
         using (var canvas = new SKCanvas(bitmap))
         {
             using var paint = new SKPaint { IsAntialias = false };
-            for (int layer = 0; layer < alphas.Count; layer++)
+            for (int layer = 0; layer < weights.Count; layer++)
+            for (int candidate = 0; candidate < columns; candidate++)
             {
-                double[] weights = Softmax(alphas[layer]);
-                for (int candidate = 0; candidate < columns; candidate++)
-                {
-                    var (red, green, blue) = ColourMap.At(weights[candidate]);
-                    paint.Color = new SKColor((byte)Math.Round(red), (byte)Math.Round(green), (byte)Math.Round(blue));
-                    canvas.DrawRect(candidate * Cell, layer * Cell, Cell, Cell, paint);
-                }
+                var (red, green, blue) = ColourMap.At(weights[layer][candidate]);
+                paint.Color = new SKColor((byte)Math.Round(red), (byte)Math.Round(green), (byte)Math.Round(blue));
+                canvas.DrawRect(candidate * Cell, layer * Cell, Cell, Cell, paint);
             }
         }
         using SKData png = bitmap.Encode(SKEncodedImageFormat.Png, 100);
         return new EncodedImage(bitmap.Width, bitmap.Height, png.ToArray());
-    }
-
-    private static double[] Softmax(IReadOnlyList<float> alphas)
-    {
-        double largest = alphas.Max();
-        double[] exponentials = [.. alphas.Select(alpha => Math.Exp(alpha - largest))];
-        double sum = exponentials.Sum();
-        return [.. exponentials.Select(e => e / sum)];
     }
 }

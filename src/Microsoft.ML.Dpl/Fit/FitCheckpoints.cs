@@ -3,7 +3,6 @@ using System.Text.Json;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
-using Microsoft.ML.Dpl.Search;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Fit;
@@ -84,14 +83,14 @@ internal sealed class FitCheckpoints : IDisposable
     {
         if (_found is null || !_found.Texts.TryGetValue(SearchedName, out string? json))
             return null;
-        SearchResult result = JsonSerializer.Deserialize<SearchResult>(json, CheckpointFile.Json)!;
+        DplSearchReport report = JsonSerializer.Deserialize<DplSearchReport>(json, CheckpointFile.Json)!;
         FixedBranch Branch(string prefix, IReadOnlyList<int> lengths) =>
             new([.. lengths.Select((length, layer) => length == 0 ? null : _found.Tensors[$"{prefix}.{layer}"])], device);
         var prompts = new BranchPair<FixedBranch>(
-            Text: Branch(SearchedText, result.Lengths.Text),
-            Image: Branch(SearchedImage, result.Lengths.Image)
+            Text: Branch(SearchedText, report.Configuration.Text),
+            Image: Branch(SearchedImage, report.Configuration.Image)
         );
-        return new Searched(result, prompts, StageEnd.Whole);
+        return new Searched(report, prompts, StageEnd.Whole);
     }
 
     public IStageCheckpoints ForSearch() => new Stage(this, RunStage.Search, null);
@@ -154,7 +153,7 @@ internal sealed class FitCheckpoints : IDisposable
             var tensors = new Dictionary<string, Tensor>(state.Tensors);
             if (_searched is not null)
             {
-                texts[SearchedName] = JsonSerializer.Serialize(_searched.Result, CheckpointFile.Json);
+                texts[SearchedName] = JsonSerializer.Serialize(_searched.Report, CheckpointFile.Json);
                 SavedParameters.Add(tensors, SearchedImage, _searched.Prompts.Image.Rows);
                 SavedParameters.Add(tensors, SearchedText, _searched.Prompts.Text.Rows);
             }

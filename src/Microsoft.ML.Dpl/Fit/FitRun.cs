@@ -3,7 +3,6 @@ using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Runtime;
-using Microsoft.ML.Dpl.Search;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Fit;
@@ -73,14 +72,14 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
     /// <summary>The search alone. The settings have one.</summary>
     /// <returns>What it found, and whether it was cut short.</returns>
     /// <inheritdoc cref="Fit" path="/exception"/>
-    public (SearchResult Result, StageEnd End) Search()
+    public (DplSearchReport Report, StageEnd End) Search()
     {
         using PreparedFit fit = PreparedFit.Create(backbone, settings, data, device, observer, log, searchesOnly: true);
         try
         {
             using Searched searched = new SearchStage(fit, _watch).Run(settings.Search!, fit.Checkpoints?.ForSearch());
             Finish(fit.Checkpoints, searched.End);
-            return (searched.Result, searched.End);
+            return (searched.Report, searched.End);
         }
         catch (DivergedException e)
         {
@@ -111,7 +110,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
             trained.Prompts.Text.Lengths,
             trained.Prompts.Image.Lengths,
             trained.ValidationAccuracy,
-            searched?.Result,
+            searched?.Report,
             WasCancelled: trained.End == StageEnd.Cancelled,
             HasDiverged: trained.End == StageEnd.Diverged
         );

@@ -1,5 +1,4 @@
 using Microsoft.ML.Dpl.Network;
-using Microsoft.ML.Dpl.Search;
 
 namespace Microsoft.ML.Dpl.Fit;
 
@@ -17,11 +16,11 @@ internal enum StageEnd
 }
 
 /// <summary>What the search leaves to training. Owns the branches.</summary>
-/// <param name="Result">The choice.</param>
+/// <param name="Report">The alphas of every epoch, and with them the choice.</param>
 /// <param name="Prompts">The chosen candidates' prompts as the search left them: the best there is until an epoch of training has
 /// ended.</param>
 /// <param name="End">Training follows only a search that ended by itself.</param>
-internal sealed record Searched(SearchResult Result, BranchPair<FixedBranch> Prompts, StageEnd End) : IDisposable
+internal sealed record Searched(DplSearchReport Report, BranchPair<FixedBranch> Prompts, StageEnd End) : IDisposable
 {
     /// <summary>These prompts in place of trained ones; disposing twice does no harm.</summary>
     /// <param name="end">Why they are not trained.</param>

@@ -63,12 +63,13 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
                     + "the prompts that the search had for it."
             );
         }
-        var result = new SearchResult(search.Candidates, [.. course.Epochs.Take(epochs)]);
-        log.Info($"Search: text {string.Join(' ', result.Lengths.Text)} | image {string.Join(' ', result.Lengths.Image)}.");
+        var report = new DplSearchReport(search.Candidates, [.. course.Epochs.Take(epochs)]);
+        PromptConfiguration choice = report.Configuration;
+        log.Info($"Search: {choice}.");
         var prompts = new BranchPair<FixedBranch>(
-            Text: supernet.Branches.Text.Choose(result.Lengths.Text),
-            Image: supernet.Branches.Image.Choose(result.Lengths.Image)
+            Text: supernet.Branches.Text.Choose(choice.Text),
+            Image: supernet.Branches.Image.Choose(choice.Image)
         );
-        return new Searched(result, prompts, end);
+        return new Searched(report, prompts, end);
     }
 }

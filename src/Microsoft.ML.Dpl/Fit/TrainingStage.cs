@@ -28,8 +28,8 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
     {
         HostLog log = fit.Log;
         ClipConfig config = fit.Backbone.Config;
-        IReadOnlyList<int> textLengths = searched?.Result.Lengths.Text ?? _settings.TextLengths!,
-            imageLengths = searched?.Result.Lengths.Image ?? _settings.ImageLengths!;
+        IReadOnlyList<int> textLengths = searched?.Report.Configuration.Text ?? _settings.TextLengths!,
+            imageLengths = searched?.Report.Configuration.Image ?? _settings.ImageLengths!;
         using Generator textGenerator = Seeds.Generator(_settings.Seed, "training text"),
             imageGenerator = Seeds.Generator(_settings.Seed, "training image");
         PromptDistribution initial = PromptDistribution.Normal(_settings.Training.InitialDeviation);

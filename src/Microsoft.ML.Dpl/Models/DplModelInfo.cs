@@ -104,7 +104,7 @@ public sealed record DplModelInfo(
             model.ClassNames,
             new PromptConfiguration(model.TextLengths, model.ImageLengths),
             model.Template,
-            model.Search is { } search ? search.ToReport() : null,
+            model.Search,
             model.ValidationAccuracy,
             model.WasCancelled,
             model.Contents,

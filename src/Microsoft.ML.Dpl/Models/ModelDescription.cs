@@ -31,7 +31,7 @@ internal sealed record ModelDescription(
     IReadOnlyList<int> TextLengths,
     IReadOnlyList<int> ImageLengths,
     double? ValidationAccuracy,
-    SearchResult? Search,
+    [property: JsonConverter(typeof(SearchReportConverter))] DplSearchReport? Search,
     string? ImageFolder = null,
     bool WasCancelled = false,
     bool HasDiverged = false,
@@ -150,15 +150,15 @@ internal sealed record ModelDescription(
             writer.WriteStringValue(Names[value]);
     }
 
-    private static bool IsComplete(SearchResult search, ModelDescription description) =>
-        search is { Candidates.Count: > 0, Epochs.Count: > 0 }
+    private static bool IsComplete(DplSearchReport search, ModelDescription description) =>
+        search is { CandidateLengths.Count: > 0, Epochs.Count: > 0 }
         && search.Epochs.All(epoch =>
-            IsComplete(epoch?.Alphas?.Image, description.ImageLengths.Count, search.Candidates.Count)
-            && IsComplete(epoch!.Alphas.Text, description.TextLengths.Count, search.Candidates.Count)
+            IsComplete(epoch?.TextAlphas, description.TextLengths.Count, search.CandidateLengths.Count)
+            && IsComplete(epoch?.ImageAlphas, description.ImageLengths.Count, search.CandidateLengths.Count)
         );
 
-    private static bool IsComplete(float[][]? alphas, int layers, int candidates) =>
-        alphas?.Length == layers && alphas.All(layer => layer?.Length == candidates);
+    private static bool IsComplete(IReadOnlyList<IReadOnlyList<float>>? alphas, int layers, int candidates) =>
+        alphas?.Count == layers && alphas.All(layer => layer?.Count == candidates);
 }
 
 /// <summary>How a saved model names its CLIP.</summary>

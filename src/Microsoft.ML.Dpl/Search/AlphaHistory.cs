@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.TensorFiles;
@@ -19,8 +20,7 @@ public sealed class AlphaHistory
     private static readonly int[] PaperLengths = [0, 2, 4, 6],
         CodeLengths = [0, 1, 2, 3, 4, 5, 6];
 
-    private readonly float[,,] _text,
-        _image;
+    private readonly BranchPair<float[,,]> _alphas; // [epochs, layers, candidates] each
 
     /// <param name="candidateLengths">Candidate context lengths, increasing from 0.</param>
     /// <param name="text">[epochs, text layers, candidates], before the softmax; the first epoch first.</param>
@@ -37,7 +37,7 @@ public sealed class AlphaHistory
                 nameof(candidateLengths)
             );
         CandidateLengths = [.. candidateLengths];
-        (_text, _image) = (Checked(text, "text"), Checked(image, "image"));
+        _alphas = new BranchPair<float[,,]>(Text: Checked(text, "text"), Image: Checked(image, "image"));
         if (text.GetLength(0) != image.GetLength(0))
             throw new ArgumentException(
                 $"The text alphas have {text.GetLength(0)} epochs, but the image alphas {image.GetLength(0)}.",
@@ -49,13 +49,13 @@ public sealed class AlphaHistory
     public IReadOnlyList<int> CandidateLengths { get; }
 
     /// <summary>How many epochs there are, at least 1.</summary>
-    public int Epochs => _text.GetLength(0);
+    public int Epochs => _alphas.Text.GetLength(0);
 
     /// <summary>A copy of [epochs, text layers, candidates], before the softmax.</summary>
-    public float[,,] ToTextArray() => (float[,,])_text.Clone();
+    public float[,,] ToTextArray() => (float[,,])_alphas.Text.Clone();
 
     /// <summary>A copy of [epochs, image layers, candidates], before the softmax.</summary>
-    public float[,,] ToImageArray() => (float[,,])_image.Clone();
+    public float[,,] ToImageArray() => (float[,,])_alphas.Image.Clone();
 
     /// <summary>What the search chose after an epoch: for each layer the candidate with the largest alpha, the shorter of equals (METHOD
     /// §2).</summary>
@@ -66,7 +66,7 @@ public sealed class AlphaHistory
         int chosen = epoch ?? Epochs - 1;
         if (chosen < 0 || chosen >= Epochs)
             throw new ArgumentOutOfRangeException(nameof(epoch), epoch, $"There are epochs 0 to {Epochs - 1}.");
-        return new PromptConfiguration(Lengths(_text, chosen), Lengths(_image, chosen));
+        return PromptConfiguration.FromAlphas(CandidateLengths, _alphas.Select(branch => Layers(branch, chosen)));
     }
 
     /// <summary>The alphas of a search that this library ran.</summary>
@@ -171,7 +171,7 @@ public sealed class AlphaHistory
     internal void AddTo(Dictionary<string, Tensor> tensors, out string candidates)
     {
         LibTorch.EnsureLoaded();
-        (tensors[TextName], tensors[ImageName]) = (NativeTensor.From(_text), NativeTensor.From(_image));
+        (tensors[TextName], tensors[ImageName]) = (NativeTensor.From(_alphas.Text), NativeTensor.From(_alphas.Image));
         candidates = string.Create(CultureInfo.InvariantCulture, $"[{string.Join(", ", CandidateLengths)}]");
     }
 
@@ -227,17 +227,11 @@ public sealed class AlphaHistory
         return (float[,,])alphas.Clone();
     }
 
-    private int[] Lengths(float[,,] alphas, int epoch)
-    {
-        var lengths = new int[alphas.GetLength(1)];
-        for (int layer = 0; layer < lengths.Length; layer++)
-        {
-            int best = 0;
-            for (int candidate = 1; candidate < CandidateLengths.Count; candidate++)
-                if (alphas[epoch, layer, candidate] > alphas[epoch, layer, best])
-                    best = candidate;
-            lengths[layer] = CandidateLengths[best];
-        }
-        return lengths;
-    }
+    /// <summary>[layer][candidate] of one epoch.</summary>
+    private static IReadOnlyList<IReadOnlyList<float>> Layers(float[,,] alphas, int epoch) =>
+        [
+            .. Enumerable
+                .Range(0, alphas.GetLength(1))
+                .Select(layer => Enumerable.Range(0, alphas.GetLength(2)).Select(candidate => alphas[epoch, layer, candidate]).ToArray()),
+        ];
 }

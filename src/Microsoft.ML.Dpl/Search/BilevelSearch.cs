@@ -21,7 +21,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
     /// <exception cref="DivergedException">The loss or a gradient became infinite or not a number; the supernet has the values of the
     /// latest good epoch again, if there is one.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
-    public SearchResult Run(
+    public void Run(
         Supernet supernet,
         IBatchSource train,
         IBatchSource validation,
@@ -32,7 +32,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
         using var alphaStep = new AlphaStep(clip, supernet, settings);
         using var promptStep = new PromptStep(clip, supernet, settings);
         using var good = new GoodValues([.. supernet.Alphas, .. supernet.Prompts]);
-        Alphas before = course.Epochs.Count > 0 ? course.Epochs[^1].Alphas : Read(supernet);
+        BranchPair<IReadOnlyList<IReadOnlyList<float>>> before = course.Epochs.Count > 0 ? course.Epochs[^1].Alphas : Read(supernet);
         if (checkpoints?.Saved is { } saved)
             Restore(saved, supernet, alphaStep, promptStep, good, course);
         var gate = new StepGate(observer, checkpoints);
@@ -71,22 +71,21 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             EpochReport? ended = null;
             if (course.Step == steps)
             {
-                SearchEpoch now = course.EndEpoch(rate, Read(supernet));
+                DplSearchEpoch now = course.EndEpoch(rate, Read(supernet));
                 ended = new EpochReport(
                     now.TrainLoss,
                     course.Epochs[0].TrainLoss,
                     LossTroubles.Of([.. course.Epochs.Select(e => e.TrainLoss)], clip.Texts.Count),
                     now.ValidationLoss,
                     null,
-                    now.Alphas.Leads().Count(lead => lead >= settings.Margin),
-                    now.Alphas.LargestChangeFrom(before),
-                    new(now.Alphas.Text, now.Alphas.Image)
+                    AlphaWeights.Leads(now.Alphas).Count(lead => lead >= settings.Margin),
+                    AlphaWeights.LargestChange(before, now.Alphas),
+                    now.Alphas
                 );
                 before = now.Alphas;
             }
             observer.Report(new StepReport(RunStage.Search, epoch, settings.Epochs, step, steps, rate, lower, upper, null, ended));
         }
-        return new SearchResult(settings.Candidates, course.Epochs);
     }
 
     private static StageState State(Supernet supernet, AlphaStep alphas, PromptStep prompts, GoodValues good, SearchCourse course)
@@ -119,9 +118,10 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             good.Resume(course.GoodEpochs, SavedParameters.Read(supernet.Alphas.Count() + supernet.Prompts.Count(), saved.Tensors, Good));
     }
 
-    private static Alphas Read(Supernet supernet) => new(Rows(supernet.Branches.Text.Alphas), Rows(supernet.Branches.Image.Alphas));
+    private static BranchPair<IReadOnlyList<IReadOnlyList<float>>> Read(Supernet supernet) =>
+        supernet.Branches.Select(branch => Rows(branch.Alphas));
 
-    private static float[][] Rows(Tensor alphas)
+    private static IReadOnlyList<IReadOnlyList<float>> Rows(Tensor alphas)
     {
         using var scope = NewDisposeScope();
         float[] values = alphas.detach().cpu().data<float>().ToArray();

@@ -1,4 +1,6 @@
 using System.Text.Json.Serialization;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Search;
 
 namespace Microsoft.ML.Dpl;
 
@@ -9,14 +11,14 @@ public sealed record DplSearchReport(IReadOnlyList<int> CandidateLengths, IReadO
 {
     /// <summary>How sure the search is of each text layer: the softmax weight of the chosen candidate, 1 / candidates to 1.</summary>
     [JsonIgnore]
-    public IReadOnlyList<double> TextConfidence => Confidence(Epochs[^1].TextAlphas);
+    public IReadOnlyList<double> TextConfidence => [.. Epochs[^1].TextAlphas.Select(AlphaWeights.Confidence)];
 
     /// <summary>How sure the search is of each image layer, likewise.</summary>
     [JsonIgnore]
-    public IReadOnlyList<double> ImageConfidence => Confidence(Epochs[^1].ImageAlphas);
+    public IReadOnlyList<double> ImageConfidence => [.. Epochs[^1].ImageAlphas.Select(AlphaWeights.Confidence)];
 
-    private static double[] Confidence(IReadOnlyList<IReadOnlyList<float>> alphas) =>
-        [.. alphas.Select(layer => 1 / layer.Sum(alpha => Math.Exp(alpha - (double)layer.Max())))];
+    /// <summary>What the search chose.</summary>
+    internal PromptConfiguration Configuration => PromptConfiguration.FromAlphas(CandidateLengths, Epochs[^1].Alphas);
 }
 
 /// <summary>One epoch of a search.</summary>
@@ -31,4 +33,8 @@ public sealed record DplSearchEpoch(
     double ValidationLoss,
     IReadOnlyList<IReadOnlyList<float>> TextAlphas,
     IReadOnlyList<IReadOnlyList<float>> ImageAlphas
-);
+)
+{
+    /// <summary>The alphas of both branches.</summary>
+    internal BranchPair<IReadOnlyList<IReadOnlyList<float>>> Alphas => new(TextAlphas, ImageAlphas);
+}

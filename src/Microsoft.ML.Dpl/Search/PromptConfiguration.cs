@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Search;
 
 namespace Microsoft.ML.Dpl;
 
@@ -51,6 +52,20 @@ public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
     /// <summary>No prompts: zero-shot CLIP as a classifier.</summary>
     /// <param name="backbone">Its layers are counted.</param>
     public static PromptConfiguration ZeroShot(ClipBackbone backbone) => Uniform(backbone, 0);
+
+    /// <summary>What alphas choose: for each layer the candidate with the largest alpha, the shorter of equals (METHOD §2).</summary>
+    /// <param name="candidateLengths">Candidate prompt lengths, increasing from 0.</param>
+    /// <param name="alphas">[layer][candidate] of each branch.</param>
+    internal static PromptConfiguration FromAlphas(
+        IReadOnlyList<int> candidateLengths,
+        BranchPair<IReadOnlyList<IReadOnlyList<float>>> alphas
+    )
+    {
+        BranchPair<int[]> lengths = alphas.Select<int[]>(branch =>
+            [.. branch.Select(layer => candidateLengths[AlphaWeights.Choice(layer)])]
+        );
+        return new PromptConfiguration(lengths.Text, lengths.Image);
+    }
 
     /// <summary>Reads what <see cref="ToString"/> writes.</summary>
     /// <exception cref="FormatException">The text is no configuration; the message shows the form.</exception>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
 
 namespace Microsoft.ML.Dpl.Search;
@@ -8,7 +9,7 @@ namespace Microsoft.ML.Dpl.Search;
 internal sealed class SearchCourse
 {
     /// <summary>The epochs that ended.</summary>
-    public List<SearchEpoch> Epochs { get; init; } = [];
+    public List<DplSearchEpoch> Epochs { get; init; } = [];
 
     /// <summary>Steps taken in the epoch under way; 0 between epochs.</summary>
     public int Step { get; set; }
@@ -44,9 +45,9 @@ internal sealed class SearchCourse
     }
 
     /// <summary>Turns the steps taken into an epoch.</summary>
-    public SearchEpoch EndEpoch(double learningRate, Alphas alphas)
+    public DplSearchEpoch EndEpoch(double learningRate, BranchPair<IReadOnlyList<IReadOnlyList<float>>> alphas)
     {
-        var epoch = new SearchEpoch(learningRate, TrainLoss / Step, ValidationLoss / Step, alphas);
+        var epoch = new DplSearchEpoch(learningRate, TrainLoss / Step, ValidationLoss / Step, alphas.Text, alphas.Image);
         Epochs.Add(epoch);
         (Step, TrainLoss, ValidationLoss) = (0, 0, 0);
         return epoch;
@@ -61,11 +62,10 @@ internal sealed class SearchCourse
             return $"all {settings.Epochs} epochs were run";
         if (settings.Patience is not int patience || Epochs.Count <= patience)
             return null;
-        Alphas latest = Epochs[^1].Alphas;
-        int[] choices = latest.Choices();
-        if (Epochs.TakeLast(patience + 1).Any(epoch => !epoch.Alphas.Choices().SequenceEqual(choices)))
+        PromptConfiguration Choice(DplSearchEpoch epoch) => PromptConfiguration.FromAlphas(settings.Candidates, epoch.Alphas);
+        if (Epochs.TakeLast(patience + 1).Select(Choice).Distinct().Count() > 1)
             return null;
-        double least = latest.Leads().Min();
+        double least = AlphaWeights.Leads(Epochs[^1].Alphas).Min();
         return least < settings.Margin
             ? null
             : string.Create(

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.ML.Dpl.Drawing;
+using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.TensorBoard;
 using Tensorboard;
 
@@ -31,7 +32,7 @@ public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
     private long _flushed = Stopwatch.GetTimestamp();
 
     /// <param name="folder">Where to; it is made where it is missing.</param>
-    /// <param name="next">Hears everything, too; null: no one else does.</param>
+    /// <param name="next">A second receiver of every report; null: none.</param>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder must not be written.</exception>
     public TensorBoardProgress(string folder, IProgress<DplProgress>? next = null)
@@ -109,12 +110,12 @@ public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
         );
         foreach (var (branch, alphas) in new[] { ("text", ended.TextAlphas), ("image", ended.ImageAlphas) })
         {
-            // Numbers that ran away have neither buckets nor colours.
+            // A histogram has no bucket, and the grid no colour, for a number that is not finite.
             if (alphas is null || !alphas.All(layer => layer.All(float.IsFinite)))
                 continue;
             values = values
                 .Append(EventValues.Histogram($"alphas/{branch}", [.. alphas.SelectMany(layer => layer)]))
-                .Append(EventValues.Image($"weights/{branch}", WeightGrid.Draw(alphas)));
+                .Append(EventValues.Image($"weights/{branch}", WeightGrid.Draw([.. alphas.Select(AlphaWeights.Softmax)])));
         }
         return values;
     }

@@ -26,17 +26,18 @@ public class GoldenSearchTests
             Candidates = golden.Numbers("search", "candidates"),
         };
         var steps = new StepRecorder();
+        var course = new SearchCourse();
 
-        SearchResult result = new BilevelSearch(new PromptedClip(new TextTower(golden.Text), imageTower, texts), settings, steps).Run(
+        new BilevelSearch(new PromptedClip(new TextTower(golden.Text), imageTower, texts), settings, steps).Run(
             supernet,
             new RecordedBatches(golden, "train"),
             new RecordedBatches(golden, "validation"),
-            new SearchCourse()
+            course
         );
 
         Close.Relative(
             golden["search", "output.learning_rates"],
-            tensor(result.Epochs.Select(e => (float)e.LearningRate).ToArray()),
+            tensor(course.Epochs.Select(e => (float)e.LearningRate).ToArray()),
             1e-6,
             "learning rates"
         );
@@ -52,10 +53,10 @@ public class GoldenSearchTests
             1e-3,
             "train losses"
         );
-        float[] alphas = [.. result.Epochs.SelectMany(e => e.Alphas.Image.Concat(e.Alphas.Text)).SelectMany(layer => layer)];
+        float[] alphas = [.. course.Epochs.SelectMany(e => e.ImageAlphas.Concat(e.TextAlphas)).SelectMany(layer => layer)];
         Close.Relative(
             golden["search", "output.alphas_by_epoch"],
-            tensor(alphas, [result.Epochs.Count, alphas.Length / result.Epochs.Count]),
+            tensor(alphas, [course.Epochs.Count, alphas.Length / course.Epochs.Count]),
             1e-3,
             "alphas by epoch"
         );

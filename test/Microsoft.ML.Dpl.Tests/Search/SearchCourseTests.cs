@@ -17,37 +17,6 @@ public sealed class SearchCourseTests
     };
 
     [Fact]
-    public void Leads_are_softmax_weights_apart()
-    {
-        var alphas = new Alphas(
-            [
-                [1, 3, 2],
-            ],
-            [
-                [0, 0, -50],
-            ]
-        );
-        double[] weights = [Math.E, Math.Exp(3), Math.Exp(2)];
-        Assert.Equal((weights[1] - weights[2]) / weights.Sum(), alphas.Leads()[0], 1e-12);
-        Assert.Equal(0, alphas.Leads()[1], 1e-12);
-        Assert.Equal([1, 0], alphas.Choices());
-        Assert.Equal(
-            2.5,
-            alphas.LargestChangeFrom(
-                new Alphas(
-                    [
-                        [1, 3, 4.5f],
-                    ],
-                    [
-                        [0, 0, -50],
-                    ]
-                )
-            ),
-            1e-6
-        );
-    }
-
-    [Fact]
     public void Choices_must_rest_for_the_patience_and_lead_by_the_margin()
     {
         Assert.Null(Course((1, 2), (1, 2)).ReasonToEnd(Patient));
@@ -113,18 +82,15 @@ public sealed class SearchCourseTests
         {
             Epochs =
             [
-                .. epochs.Select(e => new SearchEpoch(
+                .. epochs.Select(e => new DplSearchEpoch(
                     1,
                     1,
                     1,
-                    new Alphas(
-                        [
-                            [.. Enumerable.Range(0, 3).Select(c => c == e.Choice ? e.Alpha : 0)],
-                        ],
-                        [
-                            [0, 9, 0],
-                        ]
-                    )
+                    TextAlphas: [new float[] { 0, 9, 0 }],
+                    ImageAlphas:
+                    [
+                        [.. Enumerable.Range(0, 3).Select(c => c == e.Choice ? e.Alpha : 0)],
+                    ]
                 )),
             ],
         };
