@@ -1,5 +1,4 @@
 using Microsoft.ML.Dpl.Fit;
-using Microsoft.ML.Dpl.Optimization;
 
 namespace Microsoft.ML.Dpl;
 
@@ -11,12 +10,7 @@ public sealed class DplDivergedException : InvalidOperationException
         : base(cause.Message, cause)
     {
         FitDivergence divergence = cause.Divergence;
-        (Stage, Epoch, Step, IsInValidationSet) = (
-            divergence.Stage == RunStage.Search ? DplStage.Search : DplStage.Training,
-            divergence.Epoch,
-            divergence.Step,
-            divergence.OfValidationSet
-        );
+        (Stage, Epoch, Step, IsInValidationSet) = (divergence.Stage, divergence.Epoch, divergence.Step, divergence.OfValidationSet);
         Rows = [.. divergence.Batch.Select(image => image.Row)];
     }
 

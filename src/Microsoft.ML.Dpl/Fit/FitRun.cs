@@ -163,19 +163,19 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         using TrainFeed train = Feed(images, "search batches");
         IBatchSource validation = images.Validation!.Shuffled(settings.BatchSize, settings.Seed, device);
         using IDisposable? rounding = AllowRounding();
-        SearchCourse course = checkpoints?.Saved is { } saved ? SearchCourse.FromJson(saved.Course) : new SearchCourse();
-        LogResumption(checkpoints, RunStage.Search, course.Epochs.Count, course.Step, course.ReasonToEnd(search));
+        SearchState state = checkpoints?.Saved is { } saved ? SearchState.FromJson(saved.State) : new SearchState();
+        LogResumption(checkpoints, DplStage.Search, state.Epochs.Count, state.Step, state.ReasonToEnd(search));
         StageEnd end = StageEnd.Whole;
         int epochs;
         try
         {
-            new BilevelSearch(clip, search, _watch).Run(supernet, train.Source, validation, course, checkpoints);
-            log.Info($"Search: {course.ReasonToEnd(search)}.");
-            epochs = course.Epochs.Count;
+            new BilevelSearch(clip, search, _watch).Run(supernet, train.Source, validation, state, checkpoints);
+            log.Info($"Search: {state.ReasonToEnd(search)}.");
+            epochs = state.Epochs.Count;
         }
-        catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && course.Epochs.Count > 0)
+        catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && state.Epochs.Count > 0)
         {
-            (end, epochs) = (StageEnd.Cancelled, course.Epochs.Count);
+            (end, epochs) = (StageEnd.Cancelled, state.Epochs.Count);
             log.Warning(
                 $"Cancelled in the search: the choice after {epochs} of {search.Epochs} epochs is returned, with the prompts that the "
                     + "search has for it."
@@ -183,13 +183,13 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         }
         catch (DivergedException e) when (settings.ReturnBestWhenDiverged && e.HasGoodValues)
         {
-            (end, epochs) = (StageEnd.Diverged, course.GoodEpochs);
+            (end, epochs) = (StageEnd.Diverged, state.GoodEpochs);
             log.Warning(
                 $"{ready.Analysis.Of(e, returns: true).Message} The choice after {epochs} of {search.Epochs} epochs is returned, with "
                     + "the prompts that the search had for it."
             );
         }
-        var report = new DplSearchReport(search.Candidates, [.. course.Epochs.Take(epochs)]);
+        var report = new DplSearchReport(search.Candidates, [.. state.Epochs.Take(epochs)]);
         PromptConfiguration choice = report.Configuration;
         log.Info($"Search: {choice}.");
         var prompts = new BranchPair<FixedBranch>(
@@ -213,21 +213,21 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
             )
         );
         using IDisposable? rounding = AllowRounding();
-        TrainingCourse course = checkpoints?.Saved is { } saved ? TrainingCourse.FromJson(saved.Course) : new TrainingCourse();
-        LogResumption(checkpoints, RunStage.Training, course.Epochs.Count, course.Step, course.ReasonToEnd(settings.Training));
+        TrainingState state = checkpoints?.Saved is { } saved ? TrainingState.FromJson(saved.State) : new TrainingState();
+        LogResumption(checkpoints, DplStage.Training, state.Epochs.Count, state.Step, state.ReasonToEnd(settings.Training));
         try
         {
-            Trained trained = Train(ready, branches, course, checkpoints);
+            Trained trained = Train(ready, branches, state, checkpoints);
             if (trained.ValidationAccuracy is double accuracy)
                 log.Info(FormattableString.Invariant($"Training: validation accuracy {accuracy:p1}."));
             return trained;
         }
-        catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && course.Epochs.Count > 0)
+        catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && state.Epochs.Count > 0)
         {
             log.Warning(
-                $"Cancelled in training: the best prompts of {course.Epochs.Count} of {settings.Training.Epochs} epochs are returned."
+                $"Cancelled in training: the best prompts of {state.Epochs.Count} of {settings.Training.Epochs} epochs are returned."
             );
-            return branches with { ValidationAccuracy = course.BestAccuracy(), End = StageEnd.Cancelled };
+            return branches with { ValidationAccuracy = state.BestAccuracy(), End = StageEnd.Cancelled };
         }
         catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && searched is not null)
         {
@@ -237,11 +237,9 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         }
         catch (DivergedException e) when (settings.ReturnBestWhenDiverged && e.HasGoodValues)
         {
-            string which = ready.Validation is null
-                ? $"The prompts after {course.GoodEpochs}"
-                : $"The best prompts of {course.Epochs.Count}";
+            string which = ready.Validation is null ? $"The prompts after {state.GoodEpochs}" : $"The best prompts of {state.Epochs.Count}";
             log.Warning($"{ready.Analysis.Of(e, returns: true).Message} {which} of {settings.Training.Epochs} epochs are returned.");
-            return branches with { ValidationAccuracy = course.BestAccuracy(), End = StageEnd.Diverged };
+            return branches with { ValidationAccuracy = state.BestAccuracy(), End = StageEnd.Diverged };
         }
         catch (DivergedException e) when (settings.ReturnBestWhenDiverged && searched is not null)
         {
@@ -256,7 +254,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
         }
     }
 
-    private Trained Train(Ready ready, Trained branches, TrainingCourse course, IStageCheckpoints? checkpoints)
+    private Trained Train(Ready ready, Trained branches, TrainingState state, IStageCheckpoints? checkpoints)
     {
         PromptedClip clip = ready.Clip;
         IBatchSource? validation = ready.Validation?.InOrder(settings.PredictionBatchSize, device);
@@ -268,26 +266,26 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, Device
             return branches with { ValidationAccuracy = evaluation?.Accuracy };
         }
         using TrainFeed train = Feed(ready.Images!, "training batches");
-        new PromptTraining(clip, settings.Training, _watch).Run(branches.Prompts, train.Source, validation, course, checkpoints);
-        log.Info($"Training: {course.ReasonToEnd(settings.Training)}.");
-        if (course.EpochsOfLowestLoss(ready.Classes.Count) is int after)
+        new PromptTraining(clip, settings.Training, _watch).Run(branches.Prompts, train.Source, validation, state, checkpoints);
+        log.Info($"Training: {state.ReasonToEnd(settings.Training)}.");
+        if (state.EpochsOfLowestLoss(ready.Classes.Count) is int after)
             log.Warning(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"Training ended with a mean loss of {course.Epochs[^1].TrainLoss:g3}, after {course.Epochs[0].TrainLoss:g3} in "
+                    $"Training ended with a mean loss of {state.Epochs[^1].TrainLoss:g3}, after {state.Epochs[0].TrainLoss:g3} in "
                         + $"its first epoch. Instead of the last prompts those after {after} epochs are returned, with which the loss "
-                        + $"was lowest ({course.LowestLoss(ready.Classes.Count):g3}). With validation rows "
+                        + $"was lowest ({state.LowestLoss(ready.Classes.Count):g3}). With validation rows "
                         + $"(ValidationRowsPerClass, ValidationSet) the most accurate epoch would be."
                 )
             );
-        return branches with { ValidationAccuracy = course.BestAccuracy() };
+        return branches with { ValidationAccuracy = state.BestAccuracy() };
     }
 
     /// <summary>What a GPU's products may round to while a stage runs; null: nothing is switched.</summary>
     private IDisposable? AllowRounding() =>
         settings.Precision == MatmulPrecision.TensorFloat32 && device.type == DeviceType.CUDA ? TensorFloat32.Allow() : null;
 
-    private void LogResumption(IStageCheckpoints? checkpoints, RunStage stage, int epochs, int step, string? ended)
+    private void LogResumption(IStageCheckpoints? checkpoints, DplStage stage, int epochs, int step, string? ended)
     {
         if (checkpoints?.Saved is null)
             return;
