@@ -159,7 +159,7 @@ internal sealed class StepModels : IDisposable
                         model.Logits(_images.Images, new BranchPair<IPromptedBranch>(text, _prompts.Image), backward),
                         _images.Labels
                     ),
-                RunStage.Training,
+                DplStage.Training,
                 0,
                 0
             )

@@ -1,15 +1,5 @@
 namespace Microsoft.ML.Dpl;
 
-/// <summary>The two stages of a fit.</summary>
-public enum DplStage
-{
-    /// <summary>Bilevel search of the context lengths.</summary>
-    Search,
-
-    /// <summary>Training of prompts of the chosen lengths.</summary>
-    Training,
-}
-
 /// <summary>What an epoch came to.</summary>
 /// <param name="TrainLoss">Mean loss of the epoch's training batches, in nats.</param>
 /// <param name="ValidationLoss">Mean cross-entropy in nats: of the epoch's validation batches in the search, of all validation rows in

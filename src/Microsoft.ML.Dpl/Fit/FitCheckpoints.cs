@@ -18,7 +18,7 @@ internal sealed record WorkspaceSettings(string Path, TimeSpan Interval, bool Pe
 internal sealed class FitCheckpoints : IDisposable
 {
     private const string StageName = "stage",
-        CourseName = "course",
+        StateName = "state",
         FingerprintName = "fingerprint",
         SearchedName = "searched";
     private const string SearchedImage = "searched.image",
@@ -93,11 +93,11 @@ internal sealed class FitCheckpoints : IDisposable
         return new Searched(report, prompts, StageEnd.Whole);
     }
 
-    public IStageCheckpoints ForSearch() => new Stage(this, RunStage.Search, null);
+    public IStageCheckpoints ForSearch() => new Stage(this, DplStage.Search, null);
 
     /// <param name="searched">What the search left; kept with training's state, so that the search need not be kept. Null where the lengths
     /// were given.</param>
-    public IStageCheckpoints ForTraining(Searched? searched) => new Stage(this, RunStage.Training, searched);
+    public IStageCheckpoints ForTraining(Searched? searched) => new Stage(this, DplStage.Training, searched);
 
     /// <summary>Removes the checkpoints of a fit that is done, unless the workspace keeps fits by their data.</summary>
     public void Finish()
@@ -125,32 +125,32 @@ internal sealed class FitCheckpoints : IDisposable
     private sealed class Stage : IStageCheckpoints
     {
         private readonly FitCheckpoints _all;
-        private readonly RunStage _stage;
+        private readonly DplStage _stage;
         private readonly Searched? _searched;
         private long _latest = Stopwatch.GetTimestamp();
 
-        public Stage(FitCheckpoints all, RunStage stage, Searched? searched)
+        public Stage(FitCheckpoints all, DplStage stage, Searched? searched)
         {
             (_all, _stage, _searched) = (all, stage, searched);
             if (all._found is { } found && found.Texts[StageName] == stage.ToString())
-                Saved = new StageState(found.Texts[CourseName], found.Tensors);
+                Saved = new SavedStage(found.Texts[StateName], found.Tensors);
         }
 
-        public StageState? Saved { get; }
+        public SavedStage? Saved { get; }
 
         public bool IsDue => Stopwatch.GetElapsedTime(_latest) >= _all._settings.Interval;
 
         public bool KeepsEnd => _all._settings.PerDataSet;
 
-        public void Save(StageState state)
+        public void Save(SavedStage stage)
         {
             var texts = new Dictionary<string, string>
             {
                 [StageName] = _stage.ToString(),
-                [CourseName] = state.Course,
+                [StateName] = stage.State,
                 [FingerprintName] = _all._fingerprint,
             };
-            var tensors = new Dictionary<string, Tensor>(state.Tensors);
+            var tensors = new Dictionary<string, Tensor>(stage.Tensors);
             if (_searched is not null)
             {
                 texts[SearchedName] = JsonSerializer.Serialize(_searched.Report, CheckpointFile.Json);

@@ -19,7 +19,7 @@ internal readonly record struct ImageOrigin(long Row, string? Path)
 /// <param name="OfValidationSet">Whether the rows are counted in the validation set that was given, instead of the training data.</param>
 /// <param name="Message">What became of which number where, the likely cause and what to do.</param>
 internal sealed record FitDivergence(
-    RunStage Stage,
+    DplStage Stage,
     int Epoch,
     int Step,
     IReadOnlyList<ImageOrigin> Batch,
@@ -84,10 +84,10 @@ internal sealed class DivergenceAnalysis(
     private string Cause(DivergedException e)
     {
         (string option, double highest, int epochs) =
-            e.Stage == RunStage.Search
+            e.Stage == DplStage.Search
                 ? ("SearchLearningRate", settings.Search!.PromptLearningRate, settings.Search.Epochs)
                 : ("TrainingLearningRate", settings.Training.LearningRate, settings.Training.Epochs);
-        if (e.Stage == RunStage.Training && settings.Training.DistillationWeight >= HeavyDistillation)
+        if (e.Stage == DplStage.Training && settings.Training.DistillationWeight >= HeavyDistillation)
             return string.Create(
                 CultureInfo.InvariantCulture,
                 $"The likely cause is DistillationWeight, which is {settings.Training.DistillationWeight:g4}: it multiplies a part of "
@@ -115,7 +115,7 @@ internal sealed class DivergenceAnalysis(
             );
         }
         string alphas =
-            e.Stage == RunStage.Search
+            e.Stage == DplStage.Search
                 ? FormattableString.Invariant($" AlphaLearningRate is {settings.Search!.AlphaLearningRate:g4}.")
                 : "";
         return $"The likely cause is too high a learning rate: {course}.{alphas} Set "
@@ -126,7 +126,7 @@ internal sealed class DivergenceAnalysis(
     private string Kept(DivergedException e)
     {
         string? folder = settings.Workspace is { } kept ? Path.GetFullPath(kept.Path) : null;
-        bool hasBest = e.HasGoodValues || (e.Stage == RunStage.Training && settings.Search is not null);
+        bool hasBest = e.HasGoodValues || (e.Stage == DplStage.Training && settings.Search is not null);
         return (folder, hasBest) switch
         {
             (null, true) => " With OnDivergence = ReturnBest the fit returns the best it had before.",

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl;
 /// <summary>Turns the engine's steps into progress for the caller and epochs for the log, and watches both ways of cancelling.</summary>
 internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, CancellationToken cancellation) : IRunObserver
 {
-    private RunStage? _stage;
+    private DplStage? _stage;
     private long _began,
         _before;
 
@@ -30,9 +30,8 @@ internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, 
         }
         TimeSpan elapsed = Stopwatch.GetElapsedTime(_began);
         TimeSpan remaining = done > _before ? elapsed * ((double)(all - done) / (done - _before)) : TimeSpan.Zero;
-        var stage = report.Stage == RunStage.Search ? DplStage.Search : DplStage.Training;
         var now = new DplProgress(
-            stage,
+            report.Stage,
             report.Epoch + 1,
             report.Epochs,
             report.Step + 1,

@@ -14,7 +14,7 @@ namespace Microsoft.ML.Dpl.Fit;
 /// <param name="log">Hears the warning.</param>
 internal sealed class LossWatch(IRunObserver observer, FitSettings settings, HostLog log) : IRunObserver
 {
-    private RunStage? _warned;
+    private DplStage? _warned;
 
     public void ThrowIfCancelled() => observer.ThrowIfCancelled();
 
@@ -37,7 +37,7 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
                         + $"have become worse than untrained ones"
                 );
         (string option, double rate, double? bound) =
-            report.Stage == RunStage.Search
+            report.Stage == DplStage.Search
                 ? ("SearchLearningRate", settings.Search!.PromptLearningRate, settings.Search.MaxGradientNorm)
                 : ("TrainingLearningRate", settings.Training.LearningRate, settings.Training.MaxGradientNorm);
         string other = bound is null

@@ -150,7 +150,7 @@ internal sealed class PreparedFit : IDisposable
         Settings.Precision == DplPrecision.TensorFloat32 && Device.type == DeviceType.CUDA ? TensorFloat32.Allow() : null;
 
     /// <summary>Says that a stage continues from a checkpoint, where it does.</summary>
-    public void LogResumption(IStageCheckpoints? checkpoints, RunStage stage, int epochs, int step, string? ended)
+    public void LogResumption(IStageCheckpoints? checkpoints, DplStage stage, int epochs, int step, string? ended)
     {
         if (checkpoints?.Saved is null)
             return;

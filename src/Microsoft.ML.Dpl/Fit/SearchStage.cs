@@ -37,19 +37,19 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
         using TrainFeed train = fit.TrainingFeed("search batches");
         IBatchSource validation = images.Validation!.Shuffled(settings.BatchSize, settings.Seed, device);
         using IDisposable? rounding = fit.AllowRounding();
-        SearchCourse course = checkpoints?.Saved is { } saved ? SearchCourse.FromJson(saved.Course) : new SearchCourse();
-        fit.LogResumption(checkpoints, RunStage.Search, course.Epochs.Count, course.Step, course.ReasonToEnd(search));
+        SearchState state = checkpoints?.Saved is { } saved ? SearchState.FromJson(saved.State) : new SearchState();
+        fit.LogResumption(checkpoints, DplStage.Search, state.Epochs.Count, state.Step, state.ReasonToEnd(search));
         StageEnd end = StageEnd.Whole;
         int epochs;
         try
         {
-            new BilevelSearch(clip, search, watch).Run(supernet, train.Source, validation, course, checkpoints);
-            log.Info($"Search: {course.ReasonToEnd(search)}.");
-            epochs = course.Epochs.Count;
+            new BilevelSearch(clip, search, watch).Run(supernet, train.Source, validation, state, checkpoints);
+            log.Info($"Search: {state.ReasonToEnd(search)}.");
+            epochs = state.Epochs.Count;
         }
-        catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && course.Epochs.Count > 0)
+        catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && state.Epochs.Count > 0)
         {
-            (end, epochs) = (StageEnd.Cancelled, course.Epochs.Count);
+            (end, epochs) = (StageEnd.Cancelled, state.Epochs.Count);
             log.Warning(
                 $"Cancelled in the search: the choice after {epochs} of {search.Epochs} epochs is returned, with the prompts that the "
                     + "search has for it."
@@ -57,13 +57,13 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
         }
         catch (DivergedException e) when (settings.ReturnBestWhenDiverged && e.HasGoodValues)
         {
-            (end, epochs) = (StageEnd.Diverged, course.GoodEpochs);
+            (end, epochs) = (StageEnd.Diverged, state.GoodEpochs);
             log.Warning(
                 $"{fit.Analysis.Of(e, returns: true).Message} The choice after {epochs} of {search.Epochs} epochs is returned, with "
                     + "the prompts that the search had for it."
             );
         }
-        var report = new DplSearchReport(search.Candidates, [.. course.Epochs.Take(epochs)]);
+        var report = new DplSearchReport(search.Candidates, [.. state.Epochs.Take(epochs)]);
         PromptConfiguration choice = report.Configuration;
         log.Info($"Search: {choice}.");
         var prompts = new BranchPair<FixedBranch>(

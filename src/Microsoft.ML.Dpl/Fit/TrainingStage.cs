@@ -40,21 +40,21 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
             )
         );
         using IDisposable? rounding = fit.AllowRounding();
-        TrainingCourse course = checkpoints?.Saved is { } saved ? TrainingCourse.FromJson(saved.Course) : new TrainingCourse();
-        fit.LogResumption(checkpoints, RunStage.Training, course.Epochs.Count, course.Step, course.ReasonToEnd(_settings.Training));
+        TrainingState state = checkpoints?.Saved is { } saved ? TrainingState.FromJson(saved.State) : new TrainingState();
+        fit.LogResumption(checkpoints, DplStage.Training, state.Epochs.Count, state.Step, state.ReasonToEnd(_settings.Training));
         try
         {
-            Trained trained = Train(branches, course, checkpoints);
+            Trained trained = Train(branches, state, checkpoints);
             if (trained.ValidationAccuracy is double accuracy)
                 log.Info(FormattableString.Invariant($"Training: validation accuracy {accuracy:p1}."));
             return trained;
         }
-        catch (OperationCanceledException) when (_settings.ReturnBestWhenCancelled && course.Epochs.Count > 0)
+        catch (OperationCanceledException) when (_settings.ReturnBestWhenCancelled && state.Epochs.Count > 0)
         {
             log.Warning(
-                $"Cancelled in training: the best prompts of {course.Epochs.Count} of {_settings.Training.Epochs} epochs are returned."
+                $"Cancelled in training: the best prompts of {state.Epochs.Count} of {_settings.Training.Epochs} epochs are returned."
             );
-            return branches with { ValidationAccuracy = course.BestAccuracy(), End = StageEnd.Cancelled };
+            return branches with { ValidationAccuracy = state.BestAccuracy(), End = StageEnd.Cancelled };
         }
         catch (OperationCanceledException) when (_settings.ReturnBestWhenCancelled && searched is not null)
         {
@@ -64,9 +64,9 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         }
         catch (DivergedException e) when (_settings.ReturnBestWhenDiverged && e.HasGoodValues)
         {
-            string which = fit.Validation is null ? $"The prompts after {course.GoodEpochs}" : $"The best prompts of {course.Epochs.Count}";
+            string which = fit.Validation is null ? $"The prompts after {state.GoodEpochs}" : $"The best prompts of {state.Epochs.Count}";
             log.Warning($"{fit.Analysis.Of(e, returns: true).Message} {which} of {_settings.Training.Epochs} epochs are returned.");
-            return branches with { ValidationAccuracy = course.BestAccuracy(), End = StageEnd.Diverged };
+            return branches with { ValidationAccuracy = state.BestAccuracy(), End = StageEnd.Diverged };
         }
         catch (DivergedException e) when (_settings.ReturnBestWhenDiverged && searched is not null)
         {
@@ -81,7 +81,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         }
     }
 
-    private Trained Train(Trained branches, TrainingCourse course, IStageCheckpoints? checkpoints)
+    private Trained Train(Trained branches, TrainingState state, IStageCheckpoints? checkpoints)
     {
         (PromptedClip clip, HostLog log) = (fit.Clip, fit.Log);
         IBatchSource? validation = fit.Validation?.InOrder(_settings.PredictionBatchSize, fit.Device);
@@ -93,18 +93,18 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
             return branches with { ValidationAccuracy = evaluation?.Accuracy };
         }
         using TrainFeed train = fit.TrainingFeed("training batches");
-        new PromptTraining(clip, _settings.Training, watch).Run(branches.Prompts, train.Source, validation, course, checkpoints);
-        log.Info($"Training: {course.ReasonToEnd(_settings.Training)}.");
-        if (course.EpochsOfLowestLoss(fit.Classes.Count) is int after)
+        new PromptTraining(clip, _settings.Training, watch).Run(branches.Prompts, train.Source, validation, state, checkpoints);
+        log.Info($"Training: {state.ReasonToEnd(_settings.Training)}.");
+        if (state.EpochsOfLowestLoss(fit.Classes.Count) is int after)
             log.Warning(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"Training ended with a mean loss of {course.Epochs[^1].TrainLoss:g3}, after {course.Epochs[0].TrainLoss:g3} in "
+                    $"Training ended with a mean loss of {state.Epochs[^1].TrainLoss:g3}, after {state.Epochs[0].TrainLoss:g3} in "
                         + $"its first epoch. Instead of the last prompts those after {after} epochs are returned, with which the loss "
-                        + $"was lowest ({course.LowestLoss(fit.Classes.Count):g3}). With validation rows "
+                        + $"was lowest ({state.LowestLoss(fit.Classes.Count):g3}). With validation rows "
                         + $"(ValidationRowsPerClass, ValidationSet) the most accurate epoch would be."
                 )
             );
-        return branches with { ValidationAccuracy = course.BestAccuracy() };
+        return branches with { ValidationAccuracy = state.BestAccuracy() };
     }
 }

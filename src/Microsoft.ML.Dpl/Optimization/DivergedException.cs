@@ -25,7 +25,7 @@ internal enum Watched
 /// <param name="images">The batch: positions in the source that gave it; empty where that is not known.</param>
 /// <param name="ofValidation">Whether that source has the validation images.</param>
 internal sealed class DivergedException(
-    RunStage stage,
+    DplStage stage,
     int epoch,
     int step,
     Watched watched,
@@ -34,7 +34,7 @@ internal sealed class DivergedException(
     bool ofValidation
 ) : InvalidOperationException($"{watched} became {value} in {stage} epoch {epoch + 1}, step {step + 1}.")
 {
-    public RunStage Stage { get; } = stage;
+    public DplStage Stage { get; } = stage;
 
     public int Epoch { get; } = epoch;
 

@@ -2,16 +2,6 @@ using Microsoft.ML.Dpl.Network;
 
 namespace Microsoft.ML.Dpl.Optimization;
 
-/// <summary>Which part of a run a report is about.</summary>
-internal enum RunStage
-{
-    /// <summary>Alphas and candidate prompts, bilevel.</summary>
-    Search,
-
-    /// <summary>Prompts of the chosen lengths.</summary>
-    Training,
-}
-
 /// <summary>What an epoch came to.</summary>
 /// <param name="TrainLoss">Mean over the epoch's training batches.</param>
 /// <param name="FirstTrainLoss">The same of the stage's first epoch, the warm-up.</param>
@@ -45,7 +35,7 @@ internal sealed record EpochReport(
 /// <param name="ValidationAccuracy">0 to 1, after the last step of an epoch that was evaluated; else null.</param>
 /// <param name="Ended">The epoch that this step ended; else null.</param>
 internal sealed record StepReport(
-    RunStage Stage,
+    DplStage Stage,
     int Epoch,
     int Epochs,
     int Step,
@@ -57,7 +47,7 @@ internal sealed record StepReport(
     EpochReport? Ended
 );
 
-/// <summary>Hears of every step and may end the run before the next one.</summary>
+/// <summary>Receives every step, and may end the run before the next one.</summary>
 internal interface IRunObserver
 {
     /// <exception cref="OperationCanceledException">The run is to end now.</exception>

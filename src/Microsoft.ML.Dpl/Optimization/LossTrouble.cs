@@ -24,8 +24,8 @@ internal static class LossTroubles
     private const double NearChance = 2e-3;
 
     /// <param name="losses">In nats, the first epoch first.</param>
-    /// <param name="classes">How many there are, at least 2.</param>
-    public static LossTrouble Of(IReadOnlyList<double> losses, int classes)
+    /// <param name="classes">The number of classes, at least 2.</param>
+    public static LossTrouble Find(IReadOnlyList<double> losses, int classes)
     {
         if (losses.Count < 2)
             return LossTrouble.None;

@@ -20,7 +20,7 @@ internal static class OptimizerStep
     public static double Take(
         optim.Optimizer optimizer,
         Func<BackwardTensors, Tensor> loss,
-        RunStage stage,
+        DplStage stage,
         int epoch,
         int step,
         ImageBatch? batch = null,

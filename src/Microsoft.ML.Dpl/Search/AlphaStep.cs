@@ -29,7 +29,7 @@ internal sealed class AlphaStep : IDisposable
             _optimizer,
             backward =>
                 Losses.CrossEntropy(_clip.Logits(validation.Images, _supernet.Branches, backward), validation.Labels, validation.Weights),
-            RunStage.Search,
+            DplStage.Search,
             epoch,
             step,
             validation,

@@ -16,8 +16,8 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
     /// <param name="supernet">Changed in place.</param>
     /// <param name="train">One pass per epoch.</param>
     /// <param name="validation">Gone round independently of the training epochs, its own epochs counted from 0.</param>
-    /// <param name="course">Goes on with every step, and says how far the search came where it is ended from outside.</param>
-    /// <param name="checkpoints">Where the state is kept between steps, and taken from; null: nowhere.</param>
+    /// <param name="state">How far the search has come; changed with every step.</param>
+    /// <param name="checkpoints">The checkpoints to continue from and to save to; null: none.</param>
     /// <exception cref="DivergedException">The loss or a gradient became infinite or not a number; the supernet has the values of the
     /// latest good epoch again, if there is one.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
@@ -25,22 +25,22 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
         Supernet supernet,
         IBatchSource train,
         IBatchSource validation,
-        SearchCourse course,
+        SearchState state,
         IStageCheckpoints? checkpoints = null
     )
     {
         using var alphaStep = new AlphaStep(clip, supernet, settings);
         using var promptStep = new PromptStep(clip, supernet, settings);
         using var good = new GoodValues([.. supernet.Alphas, .. supernet.Prompts]);
-        BranchPair<IReadOnlyList<IReadOnlyList<float>>> before = course.Epochs.Count > 0 ? course.Epochs[^1].Alphas : Read(supernet);
+        BranchPair<IReadOnlyList<IReadOnlyList<float>>> before = state.Epochs.Count > 0 ? state.Epochs[^1].Alphas : Read(supernet);
         if (checkpoints?.Saved is { } saved)
-            Restore(saved, supernet, alphaStep, promptStep, good, course);
-        var gate = new StepGate(observer, checkpoints);
-        while (course.ReasonToEnd(settings) is null)
+            Restore(saved, supernet, alphaStep, promptStep, good, state);
+        var schedule = new CheckpointSchedule(observer, checkpoints);
+        while (state.ReasonToEnd(settings) is null)
         {
-            gate.Pass(course.Step == 0, () => State(supernet, alphaStep, promptStep, good, course));
-            int epoch = course.Epochs.Count,
-                step = course.Step,
+            schedule.BeforeStep(state.Step == 0, () => Snapshot(supernet, alphaStep, promptStep, good, state));
+            int epoch = state.Epochs.Count,
+                step = state.Step,
                 steps = train.BatchesPerEpoch;
             double rate = LearningRateSchedule.At(epoch, settings.Epochs, settings.PromptLearningRate);
             promptStep.SetLearningRate(rate);
@@ -61,21 +61,21 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             }
             catch (DivergedException e)
             {
-                (e.LossBefore, e.HasGoodValues) = (course.RecentLoss(), good.Epochs > 0);
+                (e.LossBefore, e.HasGoodValues) = (state.RecentLoss(), good.Epochs > 0);
                 good.Restore();
                 throw;
             }
             good.Confirm();
-            course.GoodEpochs = good.Epochs;
-            course.Add(lower, upper);
+            state.GoodEpochs = good.Epochs;
+            state.Add(lower, upper);
             EpochReport? ended = null;
-            if (course.Step == steps)
+            if (state.Step == steps)
             {
-                DplSearchEpoch now = course.EndEpoch(rate, Read(supernet));
+                DplSearchEpoch now = state.EndEpoch(rate, Read(supernet));
                 ended = new EpochReport(
                     now.TrainLoss,
-                    course.Epochs[0].TrainLoss,
-                    LossTroubles.Of([.. course.Epochs.Select(e => e.TrainLoss)], clip.Texts.Count),
+                    state.Epochs[0].TrainLoss,
+                    state.Trouble(clip.Texts.Count),
                     now.ValidationLoss,
                     null,
                     AlphaWeights.Leads(now.Alphas).Count(lead => lead >= settings.Margin),
@@ -84,11 +84,11 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
                 );
                 before = now.Alphas;
             }
-            observer.Report(new StepReport(RunStage.Search, epoch, settings.Epochs, step, steps, rate, lower, upper, null, ended));
+            observer.Report(new StepReport(DplStage.Search, epoch, settings.Epochs, step, steps, rate, lower, upper, null, ended));
         }
     }
 
-    private static StageState State(Supernet supernet, AlphaStep alphas, PromptStep prompts, GoodValues good, SearchCourse course)
+    private static SavedStage Snapshot(Supernet supernet, AlphaStep alphas, PromptStep prompts, GoodValues good, SearchState state)
     {
         var tensors = new Dictionary<string, Tensor>
         {
@@ -98,24 +98,24 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
         SavedParameters.Add(tensors, "alphas", [.. supernet.Alphas]);
         SavedParameters.Add(tensors, "prompts", [.. supernet.Prompts]);
         SavedParameters.Add(tensors, Good, good.Values);
-        return new StageState(course.ToJson(), tensors);
+        return new SavedStage(state.ToJson(), tensors);
     }
 
     private static void Restore(
-        StageState saved,
+        SavedStage saved,
         Supernet supernet,
         AlphaStep alphas,
         PromptStep prompts,
         GoodValues good,
-        SearchCourse course
+        SearchState state
     )
     {
         SavedParameters.Restore([.. supernet.Alphas], saved.Tensors, "alphas");
         SavedParameters.Restore([.. supernet.Prompts], saved.Tensors, "prompts");
         SavedParameters.Restore(alphas.Optimizer, saved.Tensors[AlphaOptimizer]);
         SavedParameters.Restore(prompts.Optimizer, saved.Tensors[PromptOptimizer]);
-        if (course.GoodEpochs > 0)
-            good.Resume(course.GoodEpochs, SavedParameters.Read(supernet.Alphas.Count() + supernet.Prompts.Count(), saved.Tensors, Good));
+        if (state.GoodEpochs > 0)
+            good.Resume(state.GoodEpochs, SavedParameters.Read(supernet.Alphas.Count() + supernet.Prompts.Count(), saved.Tensors, Good));
     }
 
     private static BranchPair<IReadOnlyList<IReadOnlyList<float>>> Read(Supernet supernet) =>

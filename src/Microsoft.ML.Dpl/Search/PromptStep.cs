@@ -39,7 +39,7 @@ internal sealed class PromptStep : IDisposable
         return OptimizerStep.Take(
             _optimizer,
             backward => Losses.CrossEntropy(_clip.Logits(train.Images, _supernet.Branches, backward), train.Labels, train.Weights),
-            RunStage.Search,
+            DplStage.Search,
             epoch,
             step,
             train,

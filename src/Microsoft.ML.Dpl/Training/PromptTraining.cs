@@ -21,8 +21,8 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
     /// <param name="prompts">The prompts of both branches, changed.</param>
     /// <param name="train">Training batches.</param>
     /// <param name="validation">Every image once in epoch 0, or null to keep the last epoch.</param>
-    /// <param name="course">Goes on with every step, and says how far training came where it is ended from outside.</param>
-    /// <param name="checkpoints">Where the state is kept between steps, and taken from; null: nowhere.</param>
+    /// <param name="state">How far training has come; changed with every step.</param>
+    /// <param name="checkpoints">The checkpoints to continue from and to save to; null: none.</param>
     /// <exception cref="DivergedException">A loss or a gradient became infinite or not a number. The branches hold the best values so far,
     /// or without validation images those of the latest good epoch, if there are any.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
@@ -30,7 +30,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         BranchPair<FixedBranch> prompts,
         IBatchSource train,
         IBatchSource? validation,
-        TrainingCourse course,
+        TrainingState state,
         IStageCheckpoints? checkpoints = null
     )
     {
@@ -47,21 +47,21 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         // The values that the epoch of the lowest loss began with: a loss judges what it was computed with, not what its steps made of it.
         using BestValues? lowest = validation is null ? new BestValues(parameters) : null;
         if (checkpoints?.Saved is { } saved)
-            Restore(saved, parameters, optimizer, best, good, lowest, course);
-        var gate = new StepGate(observer, checkpoints);
-        StageState Now() => State(parameters, optimizer, best, good, lowest, course);
+            Restore(saved, parameters, optimizer, best, good, lowest, state);
+        var schedule = new CheckpointSchedule(observer, checkpoints);
+        SavedStage Now() => Snapshot(parameters, optimizer, best, good, lowest, state);
         try
         {
-            while (course.ReasonToEnd(settings) is null)
+            while (state.ReasonToEnd(settings) is null)
             {
-                int epoch = course.Epochs.Count,
-                    step = course.Step,
+                int epoch = state.Epochs.Count,
+                    step = state.Step,
                     steps = train.BatchesPerEpoch;
-                gate.Pass(step == 0, Now);
+                schedule.BeforeStep(step == 0, Now);
                 double rate = LearningRateSchedule.At(epoch, settings.Epochs, settings.LearningRate);
                 foreach (var group in optimizer.ParamGroups)
                     group.LearningRate = rate;
-                double loss = course.LastLoss;
+                double loss = state.LastLoss;
                 // A run that was cancelled in an epoch's evaluation goes on with that.
                 if (step < steps)
                 {
@@ -70,28 +70,28 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                         good?.Consider(epoch);
                     loss = Step(prompts, batch, optimizer, teacher, epoch, step);
                     good?.Confirm();
-                    course.GoodEpochs = good?.Epochs ?? course.GoodEpochs;
-                    course.Add(loss);
+                    state.GoodEpochs = good?.Epochs ?? state.GoodEpochs;
+                    state.Add(loss);
                 }
                 EpochReport? ended = null;
-                if (course.Step == steps)
+                if (state.Step == steps)
                 {
                     Evaluation? evaluation = validation is null
                         ? null
-                        : gate.During(() => Evaluation.Compute(clip, prompts, validation, observer), Now);
+                        : schedule.During(() => Evaluation.Compute(clip, prompts, validation, observer), Now);
                     if (evaluation is not null)
                     {
                         evaluation.RequireFinite(epoch, step);
                         best.Offer(evaluation.Accuracy);
-                        course.GoodEpochs = epoch + 1;
+                        state.GoodEpochs = epoch + 1;
                     }
-                    TrainingEpoch now = course.EndEpoch(rate, evaluation);
+                    TrainingEpoch now = state.EndEpoch(rate, evaluation);
                     if (epoch > 0 && good is not null && !LossTroubles.IsChance(now.TrainLoss, clip.Texts.Count))
                         lowest!.Offer(-now.TrainLoss, good.Values);
                     ended = new EpochReport(
                         now.TrainLoss,
-                        course.Epochs[0].TrainLoss,
-                        course.Trouble(clip.Texts.Count),
+                        state.Epochs[0].TrainLoss,
+                        state.Trouble(clip.Texts.Count),
                         now.ValidationLoss,
                         now.ValidationAccuracy,
                         DecidedLayers: null,
@@ -101,7 +101,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                 }
                 observer.Report(
                     new StepReport(
-                        RunStage.Training,
+                        DplStage.Training,
                         epoch,
                         settings.Epochs,
                         Math.Min(step, steps - 1),
@@ -115,14 +115,14 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                 );
             }
             if (validation is null)
-                RequireFiniteEnd(prompts, train, course);
-            gate.End(Now);
-            if (course.EpochsOfLowestLoss(clip.Texts.Count) is not null)
+                RequireFiniteEnd(prompts, train, state);
+            schedule.AtEnd(Now);
+            if (state.EpochsOfLowestLoss(clip.Texts.Count) is not null)
                 lowest?.Restore();
         }
         catch (DivergedException e)
         {
-            (e.LossBefore, e.HasGoodValues) = (course.RecentLoss(), course.GoodEpochs > 0);
+            (e.LossBefore, e.HasGoodValues) = (state.RecentLoss(), state.GoodEpochs > 0);
             good?.Restore();
             throw;
         }
@@ -134,13 +134,13 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         }
     }
 
-    private static StageState State(
+    private static SavedStage Snapshot(
         Parameter[] parameters,
         SGD optimizer,
         BestValues best,
         GoodValues? good,
         BestValues? lowest,
-        TrainingCourse course
+        TrainingState state
     )
     {
         var tensors = new Dictionary<string, Tensor> { [Optimizer] = SavedParameters.Of(optimizer) };
@@ -148,38 +148,38 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         SavedParameters.Add(tensors, Best, best.Values);
         SavedParameters.Add(tensors, Good, good?.Values ?? []);
         SavedParameters.Add(tensors, Lowest, lowest?.Values ?? []);
-        return new StageState(course.ToJson(), tensors);
+        return new SavedStage(state.ToJson(), tensors);
     }
 
     private void Restore(
-        StageState saved,
+        SavedStage saved,
         Parameter[] parameters,
         SGD optimizer,
         BestValues best,
         GoodValues? good,
         BestValues? lowest,
-        TrainingCourse course
+        TrainingState state
     )
     {
         SavedParameters.Restore(parameters, saved.Tensors, "prompts");
         SavedParameters.Restore(optimizer, saved.Tensors[Optimizer]);
-        if (course.BestAccuracy() is double score)
+        if (state.BestAccuracy() is double score)
             best.Resume(score, SavedParameters.Read(parameters.Length, saved.Tensors, Best));
-        if (course.LowestLoss(clip.Texts.Count) is double loss)
+        if (state.LowestLoss(clip.Texts.Count) is double loss)
             lowest?.Resume(-loss, SavedParameters.Read(parameters.Length, saved.Tensors, Lowest));
-        if (course.GoodEpochs > 0)
-            good?.Resume(course.GoodEpochs, SavedParameters.Read(parameters.Length, saved.Tensors, Good));
+        if (state.GoodEpochs > 0)
+            good?.Resume(state.GoodEpochs, SavedParameters.Read(parameters.Length, saved.Tensors, Good));
     }
 
     /// <summary>The last step's prompts have been seen by no loss yet: one more forward pass of its batch tells whether they give
     /// numbers.</summary>
-    private void RequireFiniteEnd(BranchPair<FixedBranch> prompts, IBatchSource train, TrainingCourse course)
+    private void RequireFiniteEnd(BranchPair<FixedBranch> prompts, IBatchSource train, TrainingState state)
     {
-        int epoch = course.Epochs.Count - 1,
+        int epoch = state.Epochs.Count - 1,
             step = train.BatchesPerEpoch - 1;
         Evaluation end = Evaluation.Compute(clip, prompts, train.Read(epoch, step));
         if (!double.IsFinite(end.Loss))
-            throw new DivergedException(RunStage.Training, epoch, step, Watched.FinalLoss, end.Loss, end.FirstBad, ofValidation: false);
+            throw new DivergedException(DplStage.Training, epoch, step, Watched.FinalLoss, end.Loss, end.FirstBad, ofValidation: false);
     }
 
     private double Step(
@@ -200,7 +200,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                     ? loss
                     : loss + Losses.Distillation(teacher.Logits(batch.Images), logits, batch.Weights) * settings.DistillationWeight;
             },
-            RunStage.Training,
+            DplStage.Training,
             epoch,
             step,
             batch,

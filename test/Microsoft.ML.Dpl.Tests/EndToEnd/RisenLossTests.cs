@@ -21,7 +21,7 @@ public sealed class RisenLossTests(SmallBackbone small, ColourImages images) : C
         var reports = new ProgressRecorder();
         using DplTransformer transformer = Fit(o => o.Progress = reports);
         List<double> losses = [.. reports.Seen.Select(r => r.EndedEpoch?.TrainLoss).OfType<double>()];
-        Assert.True(LossTroubles.Of(losses, classes: 3) == LossTrouble.Risen, string.Join(' ', losses));
+        Assert.True(LossTroubles.Find(losses, classes: 3) == LossTrouble.Risen, string.Join(' ', losses));
         int lowest = losses.LastIndexOf(losses.Skip(1).Min());
         Assert.Contains(
             "Training: the mean training loss of epoch ",

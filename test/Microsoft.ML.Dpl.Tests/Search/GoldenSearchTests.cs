@@ -26,18 +26,18 @@ public class GoldenSearchTests
             Candidates = golden.Numbers("search", "candidates"),
         };
         var steps = new StepRecorder();
-        var course = new SearchCourse();
+        var state = new SearchState();
 
         new BilevelSearch(new PromptedClip(new TextTower(golden.Text), imageTower, texts), settings, steps).Run(
             supernet,
             new RecordedBatches(golden, "train"),
             new RecordedBatches(golden, "validation"),
-            course
+            state
         );
 
         Close.Relative(
             golden["search", "output.learning_rates"],
-            tensor(course.Epochs.Select(e => (float)e.LearningRate).ToArray()),
+            tensor(state.Epochs.Select(e => (float)e.LearningRate).ToArray()),
             1e-6,
             "learning rates"
         );
@@ -53,10 +53,10 @@ public class GoldenSearchTests
             1e-3,
             "train losses"
         );
-        float[] alphas = [.. course.Epochs.SelectMany(e => e.ImageAlphas.Concat(e.TextAlphas)).SelectMany(layer => layer)];
+        float[] alphas = [.. state.Epochs.SelectMany(e => e.ImageAlphas.Concat(e.TextAlphas)).SelectMany(layer => layer)];
         Close.Relative(
             golden["search", "output.alphas_by_epoch"],
-            tensor(alphas, [course.Epochs.Count, alphas.Length / course.Epochs.Count]),
+            tensor(alphas, [state.Epochs.Count, alphas.Length / state.Epochs.Count]),
             1e-3,
             "alphas by epoch"
         );

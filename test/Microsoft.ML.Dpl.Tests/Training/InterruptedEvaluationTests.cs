@@ -29,7 +29,7 @@ public sealed class InterruptedEvaluationTests
         using (uninterrupted.Text)
         using (uninterrupted.Image)
         {
-            Run(trainable, uninterrupted, new TrainingCourse(), checkpoints: null);
+            Run(trainable, uninterrupted, new TrainingState(), checkpoints: null);
 
             // Looked at once before every step, and once before every batch of an evaluation.
             void Cancel()
@@ -37,11 +37,11 @@ public sealed class InterruptedEvaluationTests
                 if (looks++ == end)
                     throw new OperationCanceledException();
             }
-            var course = new TrainingCourse();
-            Assert.Throws<OperationCanceledException>(() => Run(trainable, prompts, course, kept, Cancel));
-            Assert.Equal((epoch - 1, steps), (course.Epochs.Count, course.Step));
-            TrainingCourse saved = TrainingCourse.FromJson(kept.Saved!.Course);
-            Assert.Equal((epoch - 1, steps, course.TrainLoss), (saved.Epochs.Count, saved.Step, saved.TrainLoss));
+            var state = new TrainingState();
+            Assert.Throws<OperationCanceledException>(() => Run(trainable, prompts, state, kept, Cancel));
+            Assert.Equal((epoch - 1, steps), (state.Epochs.Count, state.Step));
+            TrainingState saved = TrainingState.FromJson(kept.Saved!.State);
+            Assert.Equal((epoch - 1, steps, state.TrainLoss), (saved.Epochs.Count, saved.Step, saved.TrainLoss));
 
             int before = trainable.Train.Reads;
             Run(trainable, prompts, saved, kept);
@@ -55,7 +55,7 @@ public sealed class InterruptedEvaluationTests
     private static void Run(
         TrainableClip trainable,
         BranchPair<FixedBranch> prompts,
-        TrainingCourse course,
+        TrainingState state,
         IStageCheckpoints? checkpoints,
         Action? before = null
     )
@@ -65,7 +65,7 @@ public sealed class InterruptedEvaluationTests
             prompts,
             trainable.Train,
             trainable.Validation,
-            course,
+            state,
             checkpoints
         );
     }
@@ -73,13 +73,13 @@ public sealed class InterruptedEvaluationTests
     /// <summary>The latest state, in memory.</summary>
     private sealed class Kept : IStageCheckpoints, IDisposable
     {
-        public StageState? Saved { get; private set; }
+        public SavedStage? Saved { get; private set; }
 
         public bool IsDue => false;
 
         public bool KeepsEnd => false;
 
-        public void Save(StageState state)
+        public void Save(SavedStage state)
         {
             Dispose();
             Saved = state with

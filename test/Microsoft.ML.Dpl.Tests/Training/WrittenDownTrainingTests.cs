@@ -47,7 +47,7 @@ public class WrittenDownTrainingTests
             new BranchPair<FixedBranch>(text, image),
             batches,
             validation: null,
-            new TrainingCourse()
+            new TrainingState()
         );
 
         Close.Relative(tensor(losses), tensor(steps.Reports.Select(report => (float)report.TrainLoss).ToArray()), 1e-4, "losses");

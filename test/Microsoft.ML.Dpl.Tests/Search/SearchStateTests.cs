@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Search;
 
-public sealed class SearchCourseTests
+public sealed class SearchStateTests
 {
     private static readonly SearchSettings Patient = new()
     {
@@ -52,7 +52,7 @@ public sealed class SearchCourseTests
             AlphaLearningRate = 1e-30,
             Margin = margin,
         };
-        new BilevelSearch(trainable.Clip, settings, steps).Run(supernet, trainable.Train, trainable.Validation, new SearchCourse());
+        new BilevelSearch(trainable.Clip, settings, steps).Run(supernet, trainable.Train, trainable.Validation, new SearchState());
         Assert.Equal(decided, steps.Reports[^1].Ended!.DecidedLayers);
     }
 
@@ -77,7 +77,7 @@ public sealed class SearchCourseTests
     }
 
     /// <summary>Epochs in which one layer chooses as given with a lead of the given alpha, and another always leads by far.</summary>
-    private static SearchCourse Course(params (int Choice, float Alpha)[] epochs) =>
+    private static SearchState Course(params (int Choice, float Alpha)[] epochs) =>
         new()
         {
             Epochs =

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
 
-public sealed class TrainingCourseTests
+public sealed class TrainingStateTests
 {
     private static readonly TrainingSettings Patient = new() { Epochs = 9, Patience = 2 };
 
@@ -15,10 +15,10 @@ public sealed class TrainingCourseTests
     [InlineData(false, 0.5, 0.6, 0.4, 0.7)]
     public void Equal_accuracies_are_no_rise(bool ends, params double[] accuracies)
     {
-        var course = new TrainingCourse { Epochs = [.. accuracies.Select(a => new TrainingEpoch(1, 1, 1, a))] };
-        Assert.Equal(ends, course.ReasonToEnd(Patient) is not null);
-        Assert.Null(course.ReasonToEnd(Patient with { Patience = null }));
-        Assert.Equal(accuracies.Max(), course.BestAccuracy());
+        var state = new TrainingState { Epochs = [.. accuracies.Select(a => new TrainingEpoch(1, 1, 1, a))] };
+        Assert.Equal(ends, state.ReasonToEnd(Patient) is not null);
+        Assert.Null(state.ReasonToEnd(Patient with { Patience = null }));
+        Assert.Equal(accuracies.Max(), state.BestAccuracy());
     }
 
     /// <summary>The loss of guessing among 8 classes is ln 8.</summary>
@@ -38,23 +38,23 @@ public sealed class TrainingCourseTests
         params double[] losses
     )
     {
-        var course = new TrainingCourse { Epochs = [.. losses.Select(loss => new TrainingEpoch(1, loss, null, null))] };
-        Assert.Equal(trouble, course.Trouble(classes: 8).ToString());
-        Assert.Equal(epochs, course.EpochsOfLowestLoss(classes: 8));
-        var validated = new TrainingCourse { Epochs = [.. losses.Select(loss => new TrainingEpoch(1, loss, 1, 0.5))] };
+        var state = new TrainingState { Epochs = [.. losses.Select(loss => new TrainingEpoch(1, loss, null, null))] };
+        Assert.Equal(trouble, state.Trouble(classes: 8).ToString());
+        Assert.Equal(epochs, state.EpochsOfLowestLoss(classes: 8));
+        var validated = new TrainingState { Epochs = [.. losses.Select(loss => new TrainingEpoch(1, loss, 1, 0.5))] };
         Assert.Null(validated.EpochsOfLowestLoss(classes: 8));
     }
 
     [Fact]
     public void Without_validation_all_epochs_are_run()
     {
-        var course = new TrainingCourse { Epochs = [.. Enumerable.Repeat(new TrainingEpoch(1, 1, null, null), 8)] };
-        Assert.Null(course.ReasonToEnd(Patient));
-        course.Add(2);
-        course.Add(4);
-        Assert.Null(course.ReasonToEnd(Patient));
-        Assert.Equal(3, course.EndEpoch(1, null).TrainLoss);
-        Assert.Contains("all 9", course.ReasonToEnd(Patient));
-        Assert.Null(course.BestAccuracy());
+        var state = new TrainingState { Epochs = [.. Enumerable.Repeat(new TrainingEpoch(1, 1, null, null), 8)] };
+        Assert.Null(state.ReasonToEnd(Patient));
+        state.Add(2);
+        state.Add(4);
+        Assert.Null(state.ReasonToEnd(Patient));
+        Assert.Equal(3, state.EndEpoch(1, null).TrainLoss);
+        Assert.Contains("all 9", state.ReasonToEnd(Patient));
+        Assert.Null(state.BestAccuracy());
     }
 }

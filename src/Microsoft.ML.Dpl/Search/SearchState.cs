@@ -1,0 +1,57 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Optimization;
+
+namespace Microsoft.ML.Dpl.Search;
+
+/// <summary>How far a search has come, besides its tensors.</summary>
+internal sealed class SearchState : StageState<DplSearchEpoch>
+{
+    /// <summary>Sum of the validation losses of the steps taken in the epoch under way.</summary>
+    public double ValidationLoss { get; set; }
+
+    /// <exception cref="JsonException">The text is not what <see cref="StageState{TEpoch}.ToJson"/> writes.</exception>
+    public static SearchState FromJson(string json) => Read<SearchState>(json);
+
+    /// <summary>Counts one step.</summary>
+    public void Add(double trainLoss, double validationLoss)
+    {
+        Step++;
+        TrainLoss += trainLoss;
+        ValidationLoss += validationLoss;
+    }
+
+    /// <summary>Turns the steps taken into an epoch.</summary>
+    /// <param name="learningRate">The prompts' rate in it.</param>
+    /// <param name="alphas">[layer][candidate] of each branch at its end.</param>
+    public DplSearchEpoch EndEpoch(double learningRate, BranchPair<IReadOnlyList<IReadOnlyList<float>>> alphas)
+    {
+        DplSearchEpoch epoch = EndEpoch(
+            new DplSearchEpoch(learningRate, TrainLoss / Step, ValidationLoss / Step, alphas.Text, alphas.Image)
+        );
+        ValidationLoss = 0;
+        return epoch;
+    }
+
+    /// <summary>Why the search is over, for the log; null while it is not.</summary>
+    public string? ReasonToEnd(SearchSettings settings) =>
+        ReasonToEnd(settings.Epochs, settings.Patience, patience => ReasonToStop(settings, patience));
+
+    protected override double TrainLossOf(DplSearchEpoch epoch) => epoch.TrainLoss;
+
+    private string? ReasonToStop(SearchSettings settings, int patience)
+    {
+        PromptConfiguration Choice(DplSearchEpoch epoch) => PromptConfiguration.FromAlphas(settings.Candidates, epoch.Alphas);
+        if (Epochs.Count <= patience || Epochs.TakeLast(patience + 1).Select(Choice).Distinct().Count() > 1)
+            return null;
+        double least = AlphaWeights.Leads(Epochs[^1].Alphas).Min();
+        return least < settings.Margin
+            ? null
+            : string.Create(
+                CultureInfo.InvariantCulture,
+                $"no layer's choice has changed for {patience} epochs and every choice leads by {least:g2} or more, so the search "
+                    + $"ended after {Epochs.Count} of {settings.Epochs} epochs"
+            );
+    }
+}

@@ -1,0 +1,71 @@
+using System.Text.Json;
+using Microsoft.ML.Dpl.Optimization;
+
+namespace Microsoft.ML.Dpl.Training;
+
+/// <summary>One epoch of training.</summary>
+/// <param name="LearningRate">Of the prompts.</param>
+/// <param name="TrainLoss">Mean over the epoch's training batches.</param>
+/// <param name="ValidationLoss">Mean over the validation images; null without any.</param>
+/// <param name="ValidationAccuracy">0 to 1; null without validation images.</param>
+internal sealed record TrainingEpoch(double LearningRate, double TrainLoss, double? ValidationLoss, double? ValidationAccuracy);
+
+/// <summary>How far training has come, besides its tensors.</summary>
+internal sealed class TrainingState : StageState<TrainingEpoch>
+{
+    /// <summary>The loss of the last step taken.</summary>
+    public double LastLoss { get; set; }
+
+    /// <summary>The highest validation accuracy so far, 0 to 1; null without one.</summary>
+    public double? BestAccuracy() => Epochs.Max(epoch => epoch.ValidationAccuracy);
+
+    /// <summary>The lowest mean training loss of an epoch after the warm-up that is not the loss of guessing; null where there is
+    /// none.</summary>
+    /// <param name="classes">The number of classes, at least 2.</param>
+    public double? LowestLoss(int classes) =>
+        TrainLosses().Skip(1).Where(loss => !LossTroubles.IsChance(loss, classes)).Cast<double?>().Min();
+
+    /// <summary>
+    /// Where training without validation images ended in <see cref="LossTrouble"/>: after how many epochs the prompts stood that the epoch
+    /// of the lowest mean loss began with. Else null: the last prompts are the result.
+    /// </summary>
+    /// <param name="classes">The number of classes, at least 2.</param>
+    public int? EpochsOfLowestLoss(int classes) =>
+        BestAccuracy() is null && Trouble(classes) != LossTrouble.None && LowestLoss(classes) is double lowest
+            ? Epochs.FindLastIndex(epoch => epoch.TrainLoss == lowest)
+            : null;
+
+    /// <exception cref="JsonException">The text is not what <see cref="StageState{TEpoch}.ToJson"/> writes.</exception>
+    public static TrainingState FromJson(string json) => Read<TrainingState>(json);
+
+    /// <summary>Counts one step.</summary>
+    public void Add(double loss)
+    {
+        Step++;
+        TrainLoss += loss;
+        LastLoss = loss;
+    }
+
+    /// <summary>Turns the steps taken into an epoch.</summary>
+    /// <param name="learningRate">The prompts' rate in it.</param>
+    /// <param name="validation">The evaluation at its end; null without validation images.</param>
+    public TrainingEpoch EndEpoch(double learningRate, Evaluation? validation) =>
+        EndEpoch(new TrainingEpoch(learningRate, TrainLoss / Step, validation?.Loss, validation?.Accuracy));
+
+    /// <summary>Why training is over, for the log; null while it is not.</summary>
+    public string? ReasonToEnd(TrainingSettings settings) =>
+        ReasonToEnd(settings.Epochs, settings.Patience, patience => ReasonToStop(settings, patience));
+
+    protected override double TrainLossOf(TrainingEpoch epoch) => epoch.TrainLoss;
+
+    private string? ReasonToStop(TrainingSettings settings, int patience)
+    {
+        if (BestAccuracy() is not double best)
+            return null;
+        int since = Epochs.Count - 1 - Epochs.FindIndex(epoch => epoch.ValidationAccuracy == best);
+        return since < patience
+            ? null
+            : $"the validation accuracy has not risen for {since} epochs, so training ended after {Epochs.Count} of {settings.Epochs} "
+                + "epochs";
+    }
+}
