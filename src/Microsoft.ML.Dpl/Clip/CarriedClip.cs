@@ -1,4 +1,3 @@
-using Microsoft.ML.Dpl.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,6 +1,5 @@
 using Microsoft.ML.Dpl.Hub;
 using Microsoft.ML.Dpl.Images;
-using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
 using static TorchSharp.torch;
 

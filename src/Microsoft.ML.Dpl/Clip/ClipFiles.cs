@@ -1,11 +1,47 @@
 using System.Security.Cryptography;
+using System.Text.Json;
 using Microsoft.ML.Dpl.Hub;
-using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Clip;
+
+/// <summary>Where a CLIP's weights and vocabulary come from: files, or a model zip that carried them.</summary>
+internal interface IClipSource
+{
+    /// <summary>Whether the text branch and its vocabulary are there.</summary>
+    bool HasText { get; }
+
+    /// <summary>Lower-case hexadecimal SHA-256 by which a model names the weights.</summary>
+    /// <exception cref="IOException">The weights are gone or have changed.</exception>
+    /// <exception cref="InvalidDataException">A file of the hub's cache is not what its hash says.</exception>
+    string HashWeights();
+
+    /// <exception cref="IOException">The weights are gone or have changed.</exception>
+    void RequireUnchanged();
+
+    /// <summary>The image branch on a device, shared with everyone who rents it there.</summary>
+    /// <exception cref="IOException">The weights are gone or have changed.</exception>
+    Lease<VisionWeights> RentVision(ClipConfig config, Device device);
+
+    /// <summary>The text branch on a device, shared with everyone who rents it there.</summary>
+    /// <exception cref="IOException">There is no text branch, or the weights are gone or have changed.</exception>
+    Lease<TextWeights> RentText(ClipConfig config, Device device);
+
+    /// <exception cref="IOException">There is no vocabulary.</exception>
+    /// <exception cref="InvalidDataException">It is malformed.</exception>
+    ClipVocabulary ReadVocabulary();
+
+    /// <param name="imageSize">What the image tower takes, in pixels a side.</param>
+    /// <exception cref="InvalidDataException">The preprocessing asks for what this library does not do.</exception>
+    ClipImageProcessorConfig ReadImageProcessor(int imageSize);
+
+    /// <summary>A share in weights that exist in memory only, so that they stay until it is disposed; null where they can be read
+    /// again.</summary>
+    /// <exception cref="IOException">The weights are gone.</exception>
+    IDisposable? Hold();
+}
 
 /// <summary>The files that make up a CLIP on disk: a folder in Hugging Face's or open_clip's layout, or a single file in
 /// OpenAI's.</summary>
@@ -187,5 +223,92 @@ internal sealed class ClipFiles : IClipSource
         // Opening names every shard that is missing, not only the first.
         using ShardedSafetensors source = ShardedSafetensors.Open(index);
         return ShardedSafetensors.ShardPaths(index);
+    }
+}
+
+/// <summary>A pair of files by which a folder, or a repository of the hub, holds a CLIP.</summary>
+/// <param name="Config">The file of the shape.</param>
+/// <param name="Weights">The file of the weights, or their index.</param>
+internal sealed record FolderLayout(string Config, string Weights)
+{
+    public const string HuggingFaceConfig = "config.json",
+        OpenClipConfig = "open_clip_config.json",
+        SingleFile = "model.safetensors",
+        Index = "model.safetensors.index.json",
+        Archive = "pytorch_model.bin";
+
+    private const string OpenClipFile = "open_clip_model.safetensors",
+        OpenClipArchive = "open_clip_pytorch_model.bin";
+
+    /// <summary>All of them, the best first: safetensors can be read without unpacking, and Hugging Face's files say more than
+    /// open_clip's.</summary>
+    public static IReadOnlyList<FolderLayout> All { get; } =
+    [
+        new(HuggingFaceConfig, SingleFile),
+        new(HuggingFaceConfig, Index),
+        new(OpenClipConfig, OpenClipFile),
+        new(HuggingFaceConfig, Archive),
+        new(OpenClipConfig, OpenClipArchive),
+    ];
+
+    /// <summary>Whether a file is named as open_clip names its weights, which say neither activation nor heads: only the configuration
+    /// beside them does.</summary>
+    public static bool IsOpenClipWeights(string path) => Path.GetFileName(path) is OpenClipFile or OpenClipArchive;
+
+    public bool IsOpenClip => Config == OpenClipConfig;
+
+    public bool IsIndex => Weights == Index;
+
+    public bool IsArchive => Weights is Archive or OpenClipArchive;
+
+    /// <summary>The best layout whose files are there; null where none's are.</summary>
+    /// <param name="has">Whether there is a file of a name.</param>
+    /// <param name="huggingFaceConfig">The path of config.json, read only where there is a choice; null where there is no such
+    /// file.</param>
+    public static FolderLayout? Choose(Func<string, bool> has, string? huggingFaceConfig)
+    {
+        FolderLayout[] present = [.. All.Where(layout => has(layout.Config) && has(layout.Weights))];
+        // A repository may hold an image model's config.json beside open_clip's files.
+        bool otherKind = present.Any(layout => layout.IsOpenClip) && huggingFaceConfig is not null && !SaysClip(huggingFaceConfig);
+        return present.FirstOrDefault(layout => layout.IsOpenClip || !otherKind);
+    }
+
+    private static bool SaysClip(string config)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(config));
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                && document.RootElement.TryGetProperty("model_type", out JsonElement type)
+                && type.ValueKind == JsonValueKind.String
+                && type.GetString() == "clip";
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            // Broken text is reported with the former and broken UTF-8 with the latter.
+            return false; // the other configuration is used; a broken one that is needed is reported by its reader
+        }
+    }
+}
+
+/// <summary>Tells a file from another, and from its own later state, without reading it.</summary>
+/// <param name="FullPath">Absolute path.</param>
+/// <param name="Length">Bytes.</param>
+/// <param name="LastWriteUtc">When it was last written.</param>
+internal sealed record FileStamp(string FullPath, long Length, DateTime LastWriteUtc)
+{
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    public static FileStamp Of(string path)
+    {
+        // Asked of the open file, because a path may be a link, as in Hugging Face's cache, whose own length says nothing.
+        using var file = File.OpenHandle(path);
+        return new FileStamp(Path.GetFullPath(path), RandomAccess.GetLength(file), File.GetLastWriteTimeUtc(file));
+    }
+
+    /// <exception cref="IOException">The file is another than at the time of this stamp.</exception>
+    public void ThrowIfChanged()
+    {
+        if (Of(FullPath) != this)
+            throw new IOException($"{FullPath} has changed since the CLIP was opened; open it again.");
     }
 }

@@ -1,3 +1,5 @@
+using Microsoft.ML.Dpl.TensorFiles;
+
 namespace Microsoft.ML.Dpl.Clip;
 
 /// <summary>A tensor that a CLIP must have, under OpenAI's name.</summary>
@@ -77,4 +79,115 @@ internal static class ClipLayout
 
     private static IEnumerable<ExpectedTensor> Norm(string name, long width, string field) =>
         [new($"{name}.weight", [width], field), new($"{name}.bias", [width], field)];
+}
+
+/// <summary>Where a checkpoint keeps one of <see cref="ClipLayout"/>'s tensors.</summary>
+/// <param name="Names">The parts, stacked along the first axis.</param>
+/// <param name="PartShape">The shape of each part as stored.</param>
+/// <param name="Transposed">Whether it is stored with its two axes exchanged.</param>
+internal sealed record StoredTensor(IReadOnlyList<string> Names, IReadOnlyList<long> PartShape, bool Transposed);
+
+/// <summary>The families of parameter names that CLIP checkpoints come in.</summary>
+internal abstract class ClipNaming
+{
+    private const string TwoTowers = "text.";
+
+    /// <summary>The names of OpenAI's own release: Q, K and V are one matrix, projections multiply from the right.</summary>
+    public static ClipNaming OpenAI { get; } = new OpenAINaming();
+
+    /// <summary>The names of Hugging Face's <c>CLIPModel</c>: Q, K and V apart, projections as linear layers.</summary>
+    public static ClipNaming HuggingFace { get; } = new HuggingFaceNaming();
+
+    /// <summary>The names of open_clip: OpenAI's, with the text branch below <c>text.</c> where the model was made of two towers.</summary>
+    public static ClipNaming OfOpenClip(ITensorSource source) =>
+        new OpenClipNaming(source.Entries.ContainsKey(TwoTowers + "token_embedding.weight") ? TwoTowers : "");
+
+    public abstract StoredTensor Locate(ExpectedTensor tensor);
+
+    /// <summary>Where the expected shape comes from, for messages.</summary>
+    public abstract string Explain(ExpectedTensor tensor);
+
+    private sealed class OpenAINaming : ClipNaming
+    {
+        public override StoredTensor Locate(ExpectedTensor tensor) => new([tensor.Name], tensor.Shape, Transposed: false);
+
+        public override string Explain(ExpectedTensor tensor) => "the file's other tensors ask for that";
+    }
+
+    private sealed class OpenClipNaming(string textPrefix) : ClipNaming
+    {
+        public override StoredTensor Locate(ExpectedTensor tensor) =>
+            new(
+                [
+                    tensor.Name == "logit_scale" || tensor.Name.StartsWith("visual.", StringComparison.Ordinal)
+                        ? tensor.Name
+                        : textPrefix + tensor.Name,
+                ],
+                tensor.Shape,
+                Transposed: false
+            );
+
+        public override string Explain(ExpectedTensor tensor) => $"{FolderLayout.OpenClipConfig} asks for that";
+    }
+
+    private sealed class HuggingFaceNaming : ClipNaming
+    {
+        private static readonly Dictionary<string, string> Outside = new()
+        {
+            ["visual.conv1.weight"] = "vision_model.embeddings.patch_embedding.weight",
+            ["visual.class_embedding"] = "vision_model.embeddings.class_embedding",
+            ["visual.positional_embedding"] = "vision_model.embeddings.position_embedding.weight",
+            // The misspelling is theirs.
+            ["visual.ln_pre.weight"] = "vision_model.pre_layrnorm.weight",
+            ["visual.ln_pre.bias"] = "vision_model.pre_layrnorm.bias",
+            ["visual.ln_post.weight"] = "vision_model.post_layernorm.weight",
+            ["visual.ln_post.bias"] = "vision_model.post_layernorm.bias",
+            ["visual.proj"] = "visual_projection.weight",
+            ["token_embedding.weight"] = "text_model.embeddings.token_embedding.weight",
+            ["positional_embedding"] = "text_model.embeddings.position_embedding.weight",
+            ["ln_final.weight"] = "text_model.final_layer_norm.weight",
+            ["ln_final.bias"] = "text_model.final_layer_norm.bias",
+            ["text_projection"] = "text_projection.weight",
+            ["logit_scale"] = "logit_scale",
+        };
+
+        private static readonly (string OpenAI, string HuggingFace)[] InBlock =
+        [
+            (".ln_1.", ".layer_norm1."),
+            (".ln_2.", ".layer_norm2."),
+            (".attn.out_proj.", ".self_attn.out_proj."),
+            (".mlp.c_fc.", ".mlp.fc1."),
+            (".mlp.c_proj.", ".mlp.fc2."),
+        ];
+
+        public override StoredTensor Locate(ExpectedTensor tensor)
+        {
+            string name = tensor.Name;
+            if (Outside.TryGetValue(name, out string? whole))
+            {
+                bool transposed = name is "visual.proj" or "text_projection";
+                return new([whole], transposed ? [tensor.Shape[1], tensor.Shape[0]] : tensor.Shape, transposed);
+            }
+
+            name = name.StartsWith(ClipLayout.VisionBlocks, StringComparison.Ordinal)
+                ? string.Concat("vision_model.encoder.layers.", name.AsSpan(ClipLayout.VisionBlocks.Length))
+                : string.Concat("text_model.encoder.layers.", name.AsSpan(ClipLayout.TextBlocks.Length));
+            const string stacked = ".attn.in_proj_";
+            if (name.IndexOf(stacked, StringComparison.Ordinal) is var at and > 0)
+            {
+                string kind = name[(at + stacked.Length)..];
+                return new(
+                    [.. "qkv".Select(part => $"{name[..at]}.self_attn.{part}_proj.{kind}")],
+                    [tensor.Shape[0] / 3, .. tensor.Shape.Skip(1)],
+                    Transposed: false
+                );
+            }
+            foreach (var (openAI, huggingFace) in InBlock)
+                name = name.Replace(openAI, huggingFace, StringComparison.Ordinal);
+            return new([name], tensor.Shape, Transposed: false);
+        }
+
+        public override string Explain(ExpectedTensor tensor) =>
+            tensor.Fields is null ? "that is so in every CLIP" : $"config.json asks for that with {tensor.Fields}";
+    }
 }

@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Text;
 using System.Text.Json;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
@@ -178,4 +179,129 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
 
     private static FileStream OpenExisting(string path) =>
         File.Exists(path) ? File.OpenRead(path) : throw new FileNotFoundException($"Vocabulary file '{path}' does not exist.", path);
+}
+
+/// <summary>Reads the vocabulary of a <c>tokenizer.json</c>, the single file that newer tools write instead of vocab.json and
+/// merges.txt.</summary>
+internal static class TokenizerJson
+{
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">It is no byte-pair vocabulary of a CLIP.</exception>
+    public static ClipVocabulary Read(string path)
+    {
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"Vocabulary file '{path}' does not exist.", path);
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+            if (
+                document.RootElement.ValueKind != JsonValueKind.Object
+                || !document.RootElement.TryGetProperty("model", out JsonElement model)
+                || model.ValueKind != JsonValueKind.Object
+                || !model.TryGetProperty("vocab", out JsonElement ids)
+                || !model.TryGetProperty("merges", out JsonElement merges)
+                || merges.ValueKind != JsonValueKind.Array
+            )
+                throw new InvalidDataException(
+                    $"Vocabulary '{path}' has no 'model' with 'vocab' and 'merges', so it is no byte-pair tokenizer."
+                );
+            // CLIP marks where words end; a vocabulary with other marks would cut every text wrongly.
+            if (
+                !model.TryGetProperty("end_of_word_suffix", out JsonElement suffix)
+                || suffix.ValueKind != JsonValueKind.String
+                || suffix.GetString() != ClipVocabulary.EndOfWord
+            )
+                throw new InvalidDataException(
+                    $"Vocabulary '{path}' does not mark the end of words with '{ClipVocabulary.EndOfWord}', so it is not a CLIP's."
+                );
+            using var table = new MemoryStream(Encoding.UTF8.GetBytes(ids.GetRawText()));
+            using var pairs = new MemoryStream(
+                Encoding.UTF8.GetBytes(string.Join('\n', merges.EnumerateArray().Select((pair, i) => Pair(pair, i, path))))
+            );
+            return ClipVocabulary.ReadHuggingFace(table, path, pairs, path);
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            throw new InvalidDataException($"Vocabulary '{path}' is not JSON in UTF-8. {e.Message}", e);
+        }
+    }
+
+    /// <summary>A text of two tokens, or in newer files an array of two.</summary>
+    private static string Pair(JsonElement pair, int index, string path)
+    {
+        if (pair.ValueKind == JsonValueKind.String)
+            return pair.GetString()!;
+        if (
+            pair.ValueKind == JsonValueKind.Array
+            && pair.GetArrayLength() == 2
+            && pair[0].ValueKind == JsonValueKind.String
+            && pair[1].ValueKind == JsonValueKind.String
+        )
+            return $"{pair[0].GetString()} {pair[1].GetString()}";
+        throw new InvalidDataException($"Vocabulary '{path}', merge {index + 1}: {pair.GetRawText()} is not a pair of tokens.");
+    }
+}
+
+/// <summary>Where a vocabulary lies: vocab.json with merges.txt, a tokenizer.json, or OpenAI's bpe_simple_vocab_16e6.txt.gz.</summary>
+/// <param name="Path">The file, or the first of the two.</param>
+/// <param name="MergesPath">merges.txt; null for the single files.</param>
+internal sealed record VocabularyFiles(string Path, string? MergesPath)
+{
+    public const string Ids = "vocab.json",
+        Merges = "merges.txt",
+        Tokenizer = "tokenizer.json",
+        OpenAI = "bpe_simple_vocab_16e6.txt.gz";
+
+    /// <summary>The files of a folder in Hugging Face's layout; where there are none, the two that should be there.</summary>
+    public static VocabularyFiles In(string folder) =>
+        TryIn(folder) ?? new(System.IO.Path.Combine(folder, Ids), System.IO.Path.Combine(folder, Merges));
+
+    /// <summary>Any vocabulary in a folder; null where there is none.</summary>
+    public static VocabularyFiles? TryIn(string folder)
+    {
+        string At(string name) => System.IO.Path.Combine(folder, name);
+        if (File.Exists(At(Ids)) && File.Exists(At(Merges)))
+            return new(At(Ids), At(Merges));
+        return ((string[])[Tokenizer, OpenAI])
+            .Where(name => File.Exists(At(name)))
+            .Select(name => new VocabularyFiles(At(name), null))
+            .FirstOrDefault();
+    }
+
+    /// <summary>What a person names: a folder, or one of the files; merges.txt is looked for beside vocab.json.</summary>
+    public static VocabularyFiles Named(string path)
+    {
+        path = System.IO.Path.GetFullPath(path);
+        if (Directory.Exists(path))
+            return TryIn(path)
+                ?? throw new FileNotFoundException(
+                    $"The folder '{path}' has no vocabulary: neither {Ids} and {Merges}, nor {Tokenizer}, nor {OpenAI}.",
+                    System.IO.Path.Combine(path, Ids)
+                );
+        bool isTable = System.IO.Path.GetFileName(path).EndsWith(Ids, StringComparison.OrdinalIgnoreCase);
+        return new(path, isTable ? System.IO.Path.Combine(System.IO.Path.GetDirectoryName(path)!, Merges) : null);
+    }
+
+    /// <exception cref="FileNotFoundException">A file is missing.</exception>
+    public void RequirePresent()
+    {
+        foreach (string path in ((string?[])[Path, MergesPath]).OfType<string>())
+        {
+            if (File.Exists(path))
+                continue;
+            string advice = MergesPath is null
+                ? $"{OpenAI} comes with OpenAI's CLIP source code; {Ids} and {Merges} of any CLIP with the same vocabulary serve as well."
+                : $"A CLIP's folder has both {Ids} and {Merges}, or {Tokenizer}; download them from the model's page.";
+            throw new FileNotFoundException($"The tokenizer's file '{path}' is missing. {advice}", path);
+        }
+    }
+
+    /// <exception cref="FileNotFoundException">A file is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is malformed.</exception>
+    public ClipVocabulary Read()
+    {
+        if (MergesPath is not null)
+            return ClipVocabulary.ReadHuggingFace(Path, MergesPath);
+        return Path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? TokenizerJson.Read(Path) : ClipVocabulary.ReadOpenAI(Path);
+    }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
@@ -48,4 +49,122 @@ internal interface IBatchSource
 
     /// <summary>Batch <paramref name="index"/> of <paramref name="epoch"/>, both from 0. The caller disposes it.</summary>
     ImageBatch Read(int epoch, int index);
+}
+
+/// <summary>
+/// Makes the batches that follow on a thread of its own while the current one is used. What is read is what the source gives, and so are
+/// its exceptions, which come out of the <see cref="Read"/> that asks for the batch.
+/// </summary>
+internal sealed class ReadAheadBatches : IBatchSource, IDisposable
+{
+    private readonly IBatchSource _source;
+    private readonly int _ahead;
+    private readonly Queue<Request> _pending = new();
+    private readonly BlockingCollection<Request> _work = [];
+    private readonly Thread _worker; // one thread, since every thread that computes brings a team of libtorch's threads with it
+    private bool _disposed;
+
+    /// <param name="source">Read from one background thread only; not disposed with this.</param>
+    /// <param name="ahead">Batches made in advance, at least 1.</param>
+    public ReadAheadBatches(IBatchSource source, int ahead = 1)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(ahead, 1);
+        (_source, _ahead) = (source, ahead);
+        _worker = new Thread(Work) { IsBackground = true, Name = "DPL batches" };
+        _worker.Start();
+    }
+
+    /// <inheritdoc/>
+    public int BatchesPerEpoch => _source.BatchesPerEpoch;
+
+    /// <inheritdoc/>
+    public ImageBatch Read(int epoch, int index)
+    {
+        Request wanted;
+        lock (_pending)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            if (!_pending.TryPeek(out Request? first) || first.Epoch != epoch || first.Index != index)
+            {
+                AbandonPending();
+                Ask(epoch, index);
+            }
+            wanted = _pending.Dequeue();
+            Request last = _pending.LastOrDefault(wanted);
+            while (_pending.Count < _ahead)
+                last = last.Index + 1 < BatchesPerEpoch ? Ask(last.Epoch, last.Index + 1) : Ask(last.Epoch + 1, 0);
+        }
+        return wanted.Batch.Task.GetAwaiter().GetResult();
+    }
+
+    /// <summary>Waits for the batch in progress, then frees all that nobody read.</summary>
+    public void Dispose()
+    {
+        lock (_pending)
+        {
+            if (_disposed)
+                return;
+            _disposed = true;
+            AbandonPending();
+            _work.CompleteAdding();
+        }
+        _worker.Join();
+        _work.Dispose();
+    }
+
+    private Request Ask(int epoch, int index)
+    {
+        var request = new Request(epoch, index);
+        _pending.Enqueue(request);
+        _work.Add(request);
+        return request;
+    }
+
+    private void AbandonPending()
+    {
+        while (_pending.TryDequeue(out Request? request))
+            request.Abandon();
+    }
+
+    private void Work()
+    {
+        foreach (Request request in _work.GetConsumingEnumerable())
+            request.Fulfil(_source);
+    }
+
+    private sealed record Request(int Epoch, int Index)
+    {
+        private volatile bool _abandoned;
+
+        public TaskCompletionSource<ImageBatch> Batch { get; } = new();
+
+        public void Fulfil(IBatchSource source)
+        {
+            if (_abandoned)
+            {
+                Batch.SetCanceled();
+                return;
+            }
+            try
+            {
+                Batch.SetResult(source.Read(Epoch, Index));
+            }
+            catch (Exception e)
+            {
+                Batch.SetException(e); // thrown to whoever reads this batch
+            }
+        }
+
+        /// <summary>Nobody will read it: it is not made any more, or freed once it is made.</summary>
+        public void Abandon()
+        {
+            _abandoned = true;
+            Batch.Task.ContinueWith(
+                made => made.Result.Dispose(),
+                CancellationToken.None,
+                TaskContinuationOptions.OnlyOnRanToCompletion | TaskContinuationOptions.ExecuteSynchronously,
+                TaskScheduler.Default
+            );
+        }
+    }
 }

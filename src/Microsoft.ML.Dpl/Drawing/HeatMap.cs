@@ -1,3 +1,5 @@
+using SkiaSharp;
+
 namespace Microsoft.ML.Dpl.Drawing;
 
 /// <summary>A grid of numbers from 0 to 1 as colours over a rectangle of an image, smoothly enlarged (bicubic, Keys 1981, a =
@@ -80,5 +82,71 @@ internal sealed class HeatMap(IReadOnlyList<float> values, int columns, (double 
 
         public double Sum(IReadOnlyList<float> line, int offset) =>
             _w0 * line[offset + Cell(0)] + _w1 * line[offset + Cell(1)] + _w2 * line[offset + Cell(2)] + _w3 * line[offset + Cell(3)];
+    }
+}
+
+/// <summary>
+/// Colours for numbers from 0 to 1: from dark violet over green to yellow, nine points of matplotlib's viridis (van der Walt, Smith 2015)
+/// with straight lines between. Equal steps of the number are about equal steps to the eye, also in grey and to the colour-blind.
+/// </summary>
+internal static class ColourMap
+{
+    private static readonly (byte Red, byte Green, byte Blue)[] Points =
+    [
+        (0x44, 0x01, 0x54),
+        (0x47, 0x2D, 0x7B),
+        (0x3B, 0x52, 0x8B),
+        (0x2C, 0x72, 0x8E),
+        (0x21, 0x91, 0x8C),
+        (0x28, 0xAE, 0x80),
+        (0x5E, 0xC9, 0x62),
+        (0xAD, 0xDC, 0x30),
+        (0xFD, 0xE7, 0x25),
+    ];
+
+    /// <param name="value">0 to 1; what lies outside gets the nearest colour.</param>
+    /// <returns>sRGB, each 0 to 255.</returns>
+    public static (double Red, double Green, double Blue) At(double value)
+    {
+        double place = Math.Clamp(value, 0, 1) * (Points.Length - 1);
+        int below = Math.Min((int)place, Points.Length - 2);
+        double share = place - below;
+        var (from, to) = (Points[below], Points[below + 1]);
+        return (Between(from.Red, to.Red), Between(from.Green, to.Green), Between(from.Blue, to.Blue));
+
+        double Between(byte a, byte b) => a + (b - a) * share;
+    }
+}
+
+/// <summary>An image as the bytes of a PNG file.</summary>
+/// <param name="Width">In pixels.</param>
+/// <param name="Height">In pixels.</param>
+/// <param name="Png">The file.</param>
+internal sealed record EncodedImage(int Width, int Height, byte[] Png);
+
+/// <summary>The candidates' weights in a branch as a grid of colours: one row per layer, the first at the top, one column per candidate; dark
+/// violet is 0, yellow is 1.</summary>
+internal static class WeightGrid
+{
+    private const int Cell = 16; // pixels
+
+    /// <param name="weights">[layer][candidate], 0 to 1.</param>
+    public static EncodedImage Draw(IReadOnlyList<IReadOnlyList<double>> weights)
+    {
+        int columns = weights[0].Count;
+        using var bitmap = new SKBitmap(new SKImageInfo(columns * Cell, weights.Count * Cell, SKColorType.Rgba8888, SKAlphaType.Opaque));
+        using (var canvas = new SKCanvas(bitmap))
+        {
+            using var paint = new SKPaint { IsAntialias = false };
+            for (int layer = 0; layer < weights.Count; layer++)
+            for (int candidate = 0; candidate < columns; candidate++)
+            {
+                var (red, green, blue) = ColourMap.At(weights[layer][candidate]);
+                paint.Color = new SKColor((byte)Math.Round(red), (byte)Math.Round(green), (byte)Math.Round(blue));
+                canvas.DrawRect(candidate * Cell, layer * Cell, Cell, Cell, paint);
+            }
+        }
+        using SKData png = bitmap.Encode(SKEncodedImageFormat.Png, 100);
+        return new EncodedImage(bitmap.Width, bitmap.Height, png.ToArray());
     }
 }

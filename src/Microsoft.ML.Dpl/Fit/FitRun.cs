@@ -2,7 +2,6 @@ using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Optimization;
-using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Fit;

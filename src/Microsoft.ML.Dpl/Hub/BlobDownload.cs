@@ -1,4 +1,7 @@
+using System.Globalization;
 using System.Net;
+using System.Security.Cryptography;
+using System.Text;
 
 namespace Microsoft.ML.Dpl.Hub;
 
@@ -218,4 +221,107 @@ internal sealed class BlobDownload
             return null; // network shares have no drive; writing will tell
         }
     }
+}
+
+/// <summary>Lets one process at a time fetch a blob. The system drops the lock when its holder ends, however it ends, so a file left behind
+/// blocks nobody.</summary>
+internal static class BlobLock
+{
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
+
+    /// <param name="path">The lock's file; it stays, because deleting it would let two processes in.</param>
+    /// <param name="growing">What its holder writes.</param>
+    /// <param name="timeout">How long that may stay as it is.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    /// <exception cref="HubException">The holder does not get on.</exception>
+    /// <exception cref="IOException">The file cannot be made.</exception>
+    /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
+    public static async Task<IDisposable> TakeAsync(string path, string growing, TimeSpan timeout, CancellationToken cancellation)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        long length = -1,
+            since = Environment.TickCount64;
+        while (true)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            try
+            {
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1);
+            }
+            catch (IOException e) when (IsHeld(e))
+            {
+                var file = new FileInfo(growing);
+                long now = file.Exists ? file.Length : 0;
+                if (now != length)
+                    (length, since) = (now, Environment.TickCount64);
+                if (Environment.TickCount64 - since > timeout.TotalMilliseconds)
+                {
+                    throw new HubException(
+                        HubFailure.Locked,
+                        $"Another process holds '{path}' and has not got on with '{growing}' for {timeout.TotalSeconds:0} s. End it, "
+                            + "or wait and try again.",
+                        e
+                    );
+                }
+            }
+            await Task.Delay(Pause, cancellation).ConfigureAwait(false);
+        }
+    }
+
+    // ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION on Windows; elsewhere EWOULDBLOCK, which is 11 on Linux and 35 on macOS. A full disk
+    // is not waited for.
+    private static bool IsHeld(IOException e) => e.HResult is unchecked((int)0x80070020) or unchecked((int)0x80070021) or 11 or 35;
+}
+
+/// <summary>Checks bytes against the hub's name for them: SHA-256 of a large file's content, or git's SHA-1 of a small one's.</summary>
+internal sealed class BlobHash : IDisposable
+{
+    private const int Chunk = 1 << 20;
+
+    private readonly string _etag;
+    private readonly IncrementalHash? _hash;
+
+    /// <param name="etag">64 hexadecimal digits, 40, or anything else, which cannot be checked.</param>
+    /// <param name="length">Bytes of the whole file.</param>
+    public BlobHash(string etag, long length)
+    {
+        _etag = etag;
+        if (!etag.All(char.IsAsciiHexDigit) || etag.Length is not (64 or 40))
+            return;
+        _hash = IncrementalHash.CreateHash(etag.Length == 64 ? HashAlgorithmName.SHA256 : HashAlgorithmName.SHA1);
+        if (etag.Length == 40)
+            _hash.AppendData(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"blob {length}\0")));
+    }
+
+    /// <summary>Whether the name says what the content is.</summary>
+    public bool CanCheck => _hash is not null;
+
+    public void Append(ReadOnlySpan<byte> bytes) => _hash?.AppendData(bytes);
+
+    /// <summary>Appends everything from a stream's position to its end.</summary>
+    public void Append(Stream stream, CancellationToken cancellation)
+    {
+        if (_hash is null)
+            return;
+        byte[] buffer = new byte[Chunk];
+        for (int read; (read = stream.Read(buffer)) > 0; _hash.AppendData(buffer, 0, read))
+            cancellation.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>Whether what was appended is what the name promises; true where it promises nothing.</summary>
+    public bool Matches() =>
+        _hash is null || Convert.ToHexString(_hash.GetHashAndReset()).Equals(_etag, StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>Reads a whole file; null where its name cannot be checked.</summary>
+    public static bool? Check(string path, string etag, CancellationToken cancellation)
+    {
+        using FileStream stream = File.OpenRead(path);
+        using var hash = new BlobHash(etag, stream.Length);
+        if (!hash.CanCheck)
+            return null;
+        hash.Append(stream, cancellation);
+        return hash.Matches();
+    }
+
+    public void Dispose() => _hash?.Dispose();
 }

@@ -4,6 +4,34 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Images;
 
+/// <summary>A decoded image: 8-bit red, green, blue, row by row.</summary>
+internal sealed class RgbImage
+{
+    /// <param name="width">Columns, at least 1.</param>
+    /// <param name="height">Rows, at least 1.</param>
+    /// <param name="pixels">[height, width, 3], not multiplied by alpha.</param>
+    /// <param name="alpha">[height, width], or null where every pixel is opaque.</param>
+    public RgbImage(int width, int height, byte[] pixels, byte[]? alpha = null)
+    {
+        if (width < 1 || height < 1)
+            throw new ArgumentException($"An image of {width} × {height} pixels is empty.");
+        if (pixels.LongLength != 3L * width * height)
+            throw new ArgumentException($"{pixels.LongLength} bytes are not {width} × {height} pixels of 3.", nameof(pixels));
+        if (alpha is not null && alpha.LongLength != (long)width * height)
+            throw new ArgumentException($"{alpha.LongLength} bytes are not {width} × {height} pixels.", nameof(alpha));
+        (Width, Height, Pixels, Alpha) = (width, height, pixels, alpha);
+    }
+
+    public int Width { get; }
+
+    public int Height { get; }
+
+    public byte[] Pixels { get; }
+
+    /// <summary>Opacity, which only weights the colours where the image is resized; null where every pixel is opaque.</summary>
+    public byte[]? Alpha { get; }
+}
+
 /// <summary>
 /// Decodes images to plain red, green and blue as CLIP's reference preprocessing does: palettes and greys expanded, 16-bit samples cut to
 /// 8, alpha kept apart and never blended, colour profiles ignored, EXIF orientation too unless it is asked for. Thread-safe.
@@ -140,5 +168,131 @@ internal static class ImageDecoder
         for (int i = 0; i < colours.Length; i++)
             if (alpha[i / 3] is > 0 and byte a)
                 colours[i] = (byte)((colours[i] * byte.MaxValue + a / 2) / a);
+    }
+}
+
+/// <summary>Reads the bytes of an image file and says plainly what a path is that names none.</summary>
+internal static class ImageFile
+{
+    /// <param name="path">A file. It is opened only if it is an ordinary one: reading a pipe or a device could wait for ever.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">The path names a folder, a web address, or a file that is empty, larger than 2 GB or no
+    /// ordinary one.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    public static byte[] Read(string path)
+    {
+        if (path.Contains('\0', StringComparison.Ordinal))
+            throw new InvalidDataException($"Image '{ShownText.Of(path)}' is no path: it holds the character 0.");
+        if (Directory.Exists(path))
+            throw new InvalidDataException($"Image '{ShownText.Of(path)}' is a folder. Give the path of an image file.");
+        try
+        {
+            var named = new FileInfo(path);
+            // The length of a link is not that of the file it leads to.
+            long length = ((FileInfo?)named.ResolveLinkTarget(returnFinalTarget: true) ?? named).Length;
+            if (length == 0)
+                throw new InvalidDataException($"Image '{ShownText.Of(path)}' is empty, or no ordinary file.");
+            if (length > Array.MaxLength)
+                throw new InvalidDataException(
+                    $"Image '{ShownText.Of(path)}' has {length} bytes, more than the {Array.MaxLength} that an image file can have here."
+                );
+            return File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new FileNotFoundException(
+                IsWebAddress(path)
+                    ? $"Image '{ShownText.Of(path)}' is a web address. Download it and give the path of the file, or give the bytes."
+                    : $"Image '{ShownText.Of(path)}' does not exist.",
+                path,
+                e
+            );
+        }
+    }
+
+    private static bool IsWebAddress(string path) =>
+        Uri.TryCreate(path, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https" or "ftp" or "data";
+}
+
+/// <summary>Tells image formats by their first bytes: only those that are meant to be read reach a decoder.</summary>
+internal static class ImageSignature
+{
+    /// <summary>What is read, for messages.</summary>
+    public const string Readable = "PNG, JPEG, GIF, BMP or WebP";
+
+    /// <summary>Whether the bytes begin as a PNG, JPEG, GIF, BMP or WebP file does.</summary>
+    public static bool IsReadable(ReadOnlySpan<byte> bytes) =>
+        bytes.StartsWith((ReadOnlySpan<byte>)[0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A])
+        || bytes.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF])
+        || bytes.StartsWith("GIF87a"u8)
+        || bytes.StartsWith("GIF89a"u8)
+        || bytes.StartsWith("BM"u8)
+        || (bytes.StartsWith("RIFF"u8) && bytes.Length >= 12 && bytes[8..12].SequenceEqual("WEBP"u8));
+
+    /// <summary>The name of a format that is not read but may be met among images; null for others.</summary>
+    public static string? NameOfOther(ReadOnlySpan<byte> bytes)
+    {
+        if (
+            bytes.StartsWith((ReadOnlySpan<byte>)[(byte)'I', (byte)'I', 42, 0])
+            || bytes.StartsWith((ReadOnlySpan<byte>)[(byte)'M', (byte)'M', 0, 42])
+        )
+            return "a TIFF or raw camera file";
+        if (bytes.Length >= 12 && bytes[4..8].SequenceEqual("ftyp"u8))
+            return bytes[8..12].SequenceEqual("avif"u8) ? "an AVIF file" : "a HEIC or video file";
+        if (bytes.StartsWith("%PDF"u8))
+            return "a PDF file";
+        if (bytes.StartsWith("8BPS"u8))
+            return "a Photoshop file";
+        if (bytes.StartsWith((ReadOnlySpan<byte>)[0, 0, 1, 0]))
+            return "an icon";
+        if (bytes.StartsWith("<svg"u8) || bytes.StartsWith("<?xml"u8))
+            return "an SVG or XML file";
+        return bytes.StartsWith("<!DOCTYPE"u8) || bytes.StartsWith("<html"u8) ? "a web page" : null;
+    }
+}
+
+/// <summary>Turns and mirrors an image as the orientation in its file asks, as PIL's <c>ImageOps.exif_transpose</c> does.</summary>
+internal static class ExifOrientation
+{
+    /// <summary>The image upright: a new one, or the same where nothing is to be done.</summary>
+    /// <param name="image">As it is stored.</param>
+    /// <param name="origin">Where its first row and column belong, numbered as in EXIF.</param>
+    public static RgbImage Upright(RgbImage image, SKEncodedOrigin origin)
+    {
+        (int width, int height) = (image.Width, image.Height);
+        return origin switch
+        {
+            SKEncodedOrigin.TopRight => Mapped(image, width, height, (x, y) => (width - 1 - x, y)),
+            SKEncodedOrigin.BottomRight => Mapped(image, width, height, (x, y) => (width - 1 - x, height - 1 - y)),
+            SKEncodedOrigin.BottomLeft => Mapped(image, width, height, (x, y) => (x, height - 1 - y)),
+            SKEncodedOrigin.LeftTop => Mapped(image, height, width, (x, y) => (y, x)),
+            SKEncodedOrigin.RightTop => Mapped(image, height, width, (x, y) => (y, height - 1 - x)),
+            SKEncodedOrigin.RightBottom => Mapped(image, height, width, (x, y) => (width - 1 - y, height - 1 - x)),
+            SKEncodedOrigin.LeftBottom => Mapped(image, height, width, (x, y) => (width - 1 - y, x)),
+            _ => image,
+        };
+    }
+
+    /// <param name="image">The source.</param>
+    /// <param name="width">Of the result.</param>
+    /// <param name="height">Of the result.</param>
+    /// <param name="sourceOf">Column and row of the source for those of the result.</param>
+    private static RgbImage Mapped(RgbImage image, int width, int height, Func<int, int, (int X, int Y)> sourceOf)
+    {
+        byte[] pixels = GC.AllocateUninitializedArray<byte>(image.Pixels.Length);
+        byte[]? alpha = image.Alpha is null ? null : GC.AllocateUninitializedArray<byte>(image.Alpha.Length);
+        for (int y = 0, to = 0; y < height; y++)
+        {
+            for (int x = 0; x < width; x++, to++)
+            {
+                (int sourceX, int sourceY) = sourceOf(x, y);
+                int from = sourceY * image.Width + sourceX;
+                image.Pixels.AsSpan(3 * from, 3).CopyTo(pixels.AsSpan(3 * to));
+                if (alpha is not null)
+                    alpha[to] = image.Alpha![from];
+            }
+        }
+        return new RgbImage(width, height, pixels, alpha);
     }
 }

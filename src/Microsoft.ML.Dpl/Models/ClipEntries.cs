@@ -1,6 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
-using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;

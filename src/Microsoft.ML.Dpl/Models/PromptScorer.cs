@@ -3,7 +3,6 @@ using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Network;
-using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;

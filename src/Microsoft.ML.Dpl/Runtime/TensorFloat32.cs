@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics.X86;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Runtime;
@@ -42,4 +43,27 @@ internal static class TensorFloat32
             }
         }
     }
+}
+
+/// <summary>What this machine's processor has instructions for.</summary>
+internal static class ProcessorFeatures
+{
+    // Intel's manual, CPUID: leaf 7, sub-leaf 0, EDX bit 22 (AMX-BF16) and sub-leaf 1, EAX bit 5 (AVX512_BF16).
+    private const int FeatureLeaf = 7,
+        AmxBFloat16Bit = 22,
+        Avx512BFloat16Bit = 5;
+
+    /// <summary>Whether it multiplies bfloat16 faster than float32; null: not known, as on ARM.</summary>
+    public static bool? HasBFloat16Products { get; } = Find();
+
+    private static bool? Find()
+    {
+        if (!X86Base.IsSupported)
+            return null;
+        if (X86Base.CpuId(0, 0).Eax < FeatureLeaf)
+            return false;
+        return IsSet(X86Base.CpuId(FeatureLeaf, 0).Edx, AmxBFloat16Bit) || IsSet(X86Base.CpuId(FeatureLeaf, 1).Eax, Avx512BFloat16Bit);
+    }
+
+    private static bool IsSet(int register, int bit) => (register >> bit & 1) != 0;
 }

@@ -1,3 +1,6 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.TensorFiles;
@@ -18,4 +21,93 @@ internal interface ITensorSource : IDisposable
 
     /// <summary>Reads one tensor in its stored type, on the CPU. The caller owns it.</summary>
     Tensor Read(string name);
+}
+
+/// <summary>Named arrays of floats with texts beside them, kept as one .safetensors file or as a folder of .npy files; the path says
+/// which.</summary>
+internal static class ArrayFiles
+{
+    private const string SafetensorsExtension = ".safetensors";
+
+    /// <summary>Whether a path means one safetensors file; any other means a folder.</summary>
+    public static bool IsSafetensors(string path) => path.EndsWith(SafetensorsExtension, StringComparison.OrdinalIgnoreCase);
+
+    /// <exception cref="FileNotFoundException">There is neither such a file nor such a folder.</exception>
+    /// <exception cref="InvalidDataException">The content is damaged or of a kind that is not read.</exception>
+    public static ITensorSource Open(string path)
+    {
+        if (Directory.Exists(path))
+            return NpyFolder.Open(path);
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"There is no file or folder '{path}'.", path);
+        if (!IsSafetensors(path))
+            throw new InvalidDataException($"'{path}' is neither a folder of .npy files nor a {SafetensorsExtension} file.");
+        return SafetensorsFile.Open(path);
+    }
+
+    /// <summary>Writes all or nothing.</summary>
+    /// <exception cref="IOException">The place cannot be written, or the folder is not empty.</exception>
+    public static void Write(string path, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string> metadata)
+    {
+        if (!IsSafetensors(path))
+        {
+            NpyFolder.Write(path, tensors, metadata);
+            return;
+        }
+        WholeFile.Write(path, stream => SafetensorsWriter.Write(stream, tensors, metadata));
+    }
+
+    /// <summary>One array in single precision, row by row.</summary>
+    /// <exception cref="InvalidDataException">There is no such array, it holds no floats, or something that is not finite.</exception>
+    public static (float[] Values, int[] Shape) ReadFloats(ITensorSource source, string name)
+    {
+        // A dispose scope, too, needs libtorch.
+        LibTorch.EnsureLoaded();
+        using var scope = NewDisposeScope();
+        Tensor stored = source.Read(name);
+        return FloatsOf(stored, $"{source.Location}: '{name}'");
+    }
+
+    /// <param name="stored">Of any float type; stays the caller's.</param>
+    /// <param name="what">For messages.</param>
+    /// <exception cref="InvalidDataException">It holds no floats, or something that is not finite.</exception>
+    public static (float[] Values, int[] Shape) FloatsOf(Tensor stored, string what)
+    {
+        using var scope = NewDisposeScope();
+        if (stored.dtype is not (ScalarType.Float32 or ScalarType.Float64 or ScalarType.Float16 or ScalarType.BFloat16))
+            throw new InvalidDataException($"{what} is of type {stored.dtype}, but floats are expected.");
+        if (stored.shape.Any(size => size > int.MaxValue))
+            throw new InvalidDataException($"{what} has the shape [{string.Join(", ", stored.shape)}], which is too large.");
+        float[] values =
+            stored.NumberOfElements == 0
+                ? []
+                : MemoryMarshal.Cast<byte, float>(stored.to_type(ScalarType.Float32).contiguous().bytes).ToArray();
+        int wrong = Array.FindIndex(values, value => !float.IsFinite(value));
+        if (wrong >= 0)
+            throw new InvalidDataException(
+                $"{what} holds {values[wrong]} at place {wrong}, counted row by row from 0; every number must be finite."
+            );
+        return (values, [.. stored.shape.Select(size => (int)size)]);
+    }
+}
+
+/// <summary>SHA-256 over the values of named tensors: ML.NET's zip reader does not compare checksums, and a changed bit in a weight would
+/// only show as a worse model.</summary>
+internal static class TensorDigest
+{
+    /// <summary>The metadata field that keeps it.</summary>
+    public const string Name = "sha256";
+
+    /// <summary>Lower-case hexadecimal, over the bytes of the tensors in the ordinal order of their names; they may lie on any
+    /// device.</summary>
+    public static string Of(IEnumerable<KeyValuePair<string, Tensor>> tensors)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (Tensor tensor in tensors.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => t.Value))
+        {
+            using var scope = NewDisposeScope();
+            hash.AppendData(tensor.detach().cpu().contiguous().bytes);
+        }
+        return Convert.ToHexString(hash.GetHashAndReset()).ToLowerInvariant();
+    }
 }

@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Buffers.Binary;
+using System.Text.Json;
 using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
@@ -108,5 +110,155 @@ internal sealed class SafetensorsFile : ITensorSource
             bytes.Dispose();
             throw;
         }
+    }
+}
+
+/// <summary>Reads safetensors from a stream of unknown length, such as a compressed entry: front to back, each tensor straight into its own
+/// memory, so that nothing is held twice.</summary>
+internal static class SafetensorsStream
+{
+    /// <param name="stream">Read to its end.</param>
+    /// <param name="location">Its name, for messages.</param>
+    /// <param name="check">Looks at the header before memory is taken for any tensor, and throws where it is not what was expected.</param>
+    /// <returns>All tensors by name, on the CPU. The caller owns them; no dispose scope does.</returns>
+    /// <exception cref="InvalidDataException">The bytes are no valid safetensors file, or something follows it.</exception>
+    /// <exception cref="EndOfStreamException">The stream ends too early.</exception>
+    public static Dictionary<string, Tensor> Read(Stream stream, string location, Action<SafetensorsHeader> check)
+    {
+        SafetensorsHeader header = ReadHeader(stream, location);
+        check(header);
+        // Where the stream tells its length, no memory is taken for bytes that are not there.
+        if (stream.CanSeek && header.DataLength > stream.Length - stream.Position)
+            throw new EndOfStreamException(
+                $"{location}: the tensors end at byte {header.DataLength}, but {stream.Length - stream.Position} bytes follow the header."
+            );
+        using var ordinary = inference_mode(false);
+        var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
+        try
+        {
+            foreach (string name in header.NamesInOrder())
+            {
+                long length = header.PlaceOf(name).Length;
+                if (length > int.MaxValue)
+                    throw new InvalidDataException(
+                        $"{location}: tensor '{name}' has {length} bytes; one tensor can have at most {int.MaxValue}."
+                    );
+                TensorEntry entry = header.Entries[name];
+                Tensor tensor = empty([.. entry.Shape], entry.Type, CPU).DetachFromDisposeScope();
+                tensors.Add(name, tensor);
+                if (length > 0)
+                    stream.ReadExactly(tensor.bytes);
+            }
+            if (stream.ReadByte() >= 0)
+                throw new InvalidDataException($"{location}: more bytes follow the last tensor.");
+            return tensors;
+        }
+        catch
+        {
+            foreach (Tensor tensor in tensors.Values)
+                tensor.Dispose();
+            throw;
+        }
+    }
+
+    private static SafetensorsHeader ReadHeader(Stream stream, string location)
+    {
+        Span<byte> prefix = stackalloc byte[sizeof(ulong)];
+        stream.ReadExactly(prefix);
+        ulong length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
+        if (length > SafetensorsHeader.MaximumLength)
+            throw new InvalidDataException(
+                $"{location}: a header of {length} bytes is over the {SafetensorsHeader.MaximumLength} that safetensors allows; this "
+                    + "is no safetensors file, or it is damaged."
+            );
+        if (stream.CanSeek && (long)length > stream.Length - stream.Position)
+            throw new EndOfStreamException(
+                $"{location}: a header of {length} bytes does not fit the {stream.Length - stream.Position} that follow."
+            );
+        byte[] json = new byte[length];
+        stream.ReadExactly(json);
+        return SafetensorsHeader.Parse(json, dataLength: null, location);
+    }
+}
+
+/// <summary>Writes tensors as one safetensors file; equal content gives equal bytes, whatever order it comes in.</summary>
+internal static class SafetensorsWriter
+{
+    private const int HeaderAlignment = 8;
+
+    /// <summary>Writes at the stream's position and leaves it open. Tensors may lie on any device; they stay the caller's.</summary>
+    /// <exception cref="ArgumentException">A name occurs twice or is reserved, or a tensor's type is not one of the format's.</exception>
+    public static void Write(
+        Stream stream,
+        IEnumerable<KeyValuePair<string, Tensor>> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null
+    )
+    {
+        // Wide elements first keep every tensor aligned to its own element size.
+        KeyValuePair<string, Tensor>[] ordered =
+        [
+            .. tensors.OrderByDescending(t => SafetensorsType.SizeOf(t.Value.dtype)).ThenBy(t => t.Key, StringComparer.Ordinal),
+        ];
+        var names = new HashSet<string>(StringComparer.Ordinal) { SafetensorsHeader.MetadataName };
+        foreach (string name in ordered.Select(t => t.Key))
+            if (!names.Add(name))
+                throw new ArgumentException($"Tensor name '{name}' is reserved or occurs twice.", nameof(tensors));
+
+        byte[] header = Header(ordered, metadata ?? new Dictionary<string, string>());
+        Span<byte> length = stackalloc byte[sizeof(ulong)];
+        BinaryPrimitives.WriteUInt64LittleEndian(length, (ulong)header.Length);
+        stream.Write(length);
+        stream.Write(header);
+        foreach (Tensor tensor in ordered.Select(t => t.Value))
+            WriteData(stream, tensor);
+    }
+
+    private static byte[] Header(KeyValuePair<string, Tensor>[] tensors, IReadOnlyDictionary<string, string> metadata)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            if (metadata.Count > 0)
+            {
+                json.WriteStartObject(SafetensorsHeader.MetadataName);
+                foreach (var (name, value) in metadata.OrderBy(m => m.Key, StringComparer.Ordinal))
+                    json.WriteString(name, value);
+                json.WriteEndObject();
+            }
+            long offset = 0;
+            foreach (var (name, tensor) in tensors)
+            {
+                long end = offset + tensor.NumberOfElements * SafetensorsType.SizeOf(tensor.dtype);
+                json.WriteStartObject(name);
+                json.WriteString("dtype", SafetensorsType.NameOf(tensor.dtype));
+                WriteNumbers(json, "shape", tensor.shape);
+                WriteNumbers(json, "data_offsets", offset, end);
+                json.WriteEndObject();
+                offset = end;
+            }
+            json.WriteEndObject();
+        }
+        int padded = (buffer.WrittenCount + HeaderAlignment - 1) / HeaderAlignment * HeaderAlignment;
+        byte[] header = new byte[padded];
+        header.AsSpan().Fill((byte)' ');
+        buffer.WrittenSpan.CopyTo(header);
+        return header;
+    }
+
+    private static void WriteNumbers(Utf8JsonWriter json, string name, params long[] numbers)
+    {
+        json.WriteStartArray(name);
+        foreach (long number in numbers)
+            json.WriteNumberValue(number);
+        json.WriteEndArray();
+    }
+
+    private static void WriteData(Stream stream, Tensor tensor)
+    {
+        if (tensor.NumberOfElements == 0)
+            return;
+        using var scope = NewDisposeScope();
+        stream.Write(tensor.detach().cpu().contiguous().bytes);
     }
 }

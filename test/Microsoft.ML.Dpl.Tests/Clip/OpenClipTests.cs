@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
 using Microsoft.ML.Dpl.Tests.Hub;
 using Microsoft.ML.Dpl.Tests.Prompts;

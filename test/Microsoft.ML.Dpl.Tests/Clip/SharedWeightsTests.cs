@@ -1,5 +1,4 @@
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 

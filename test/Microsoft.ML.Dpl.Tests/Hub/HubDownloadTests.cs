@@ -1,6 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Hub;
-using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
 using Microsoft.ML.Dpl.Tests.Clip;
 using static TorchSharp.torch;

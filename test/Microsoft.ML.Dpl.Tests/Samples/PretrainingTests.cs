@@ -1,7 +1,6 @@
 using Drawing;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Network;
-using Microsoft.ML.Dpl.Runtime;
 using PretrainTinyClip;
 using static TorchSharp.torch;
 

@@ -1,6 +1,49 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using TorchSharp;
+using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Runtime;
+
+/// <summary>
+/// Float tensors in memory that libtorch allocates, which begins on a multiple of <see cref="Alignment"/> bytes. <c>torch.tensor</c> pins
+/// the array that it is given and uses it where the garbage collector put it; on some processors MKL adds the same numbers in another order
+/// at another alignment, so that equal input would not give equal bits.
+/// </summary>
+internal static class NativeTensor
+{
+    /// <summary>Bytes: what libtorch's CPU allocator aligns to.</summary>
+    public const int Alignment = 64;
+
+    /// <summary>A copy of the values.</summary>
+    /// <param name="values">Row by row.</param>
+    /// <param name="shape">Sizes whose product is the number of values; empty for a vector of all of them.</param>
+    /// <param name="device">Null: the CPU.</param>
+    /// <exception cref="ArgumentException">The shape does not hold so many values.</exception>
+    public static Tensor From(ReadOnlySpan<float> values, ReadOnlySpan<long> shape = default, Device? device = null)
+    {
+        long[] sizes = shape.IsEmpty ? [values.Length] : shape.ToArray();
+        long held = sizes.Aggregate(1L, (product, size) => checked(product * size));
+        if (held != values.Length)
+            throw new ArgumentException($"A tensor of [{string.Join(", ", sizes)}] does not hold {values.Length} values.", nameof(shape));
+        Tensor copy = empty(sizes, ScalarType.Float32, CPU);
+        if (held > 0)
+            MemoryMarshal.AsBytes(values).CopyTo(copy.bytes);
+        if (device is null || device.type == DeviceType.CPU)
+            return copy;
+        using (copy)
+            return copy.to(device);
+    }
+
+    /// <inheritdoc cref="From(ReadOnlySpan{float}, ReadOnlySpan{long}, Device?)"/>
+    public static Tensor From(float[,] values) => From(Flat(values), [values.GetLength(0), values.GetLength(1)]);
+
+    /// <inheritdoc cref="From(ReadOnlySpan{float}, ReadOnlySpan{long}, Device?)"/>
+    public static Tensor From(float[,,] values) => From(Flat(values), [values.GetLength(0), values.GetLength(1), values.GetLength(2)]);
+
+    private static ReadOnlySpan<float> Flat(Array values) =>
+        MemoryMarshal.CreateReadOnlySpan(ref Unsafe.As<byte, float>(ref MemoryMarshal.GetArrayDataReference(values)), values.Length);
+}
 
 /// <summary>
 /// Keeps glibc's allocator from handing the large temporaries of every operation back to the system and taking them anew, page by page:

@@ -1,0 +1,332 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.ML.Dpl.Images;
+using Microsoft.ML.Dpl.TensorFiles;
+
+namespace Microsoft.ML.Dpl.Clip;
+
+/// <summary>Reads the <c>config.json</c> of a Hugging Face CLIP, with that library's defaults for every field left out.</summary>
+internal static class ClipConfigReader
+{
+    /// <summary>The end-of-text id that old configurations give, whatever it is.</summary>
+    public const int LegacyEndOfText = 2;
+
+    private const int MaximumLayers = 512,
+        MaximumWidth = 1 << 16,
+        MaximumMlpWidth = 1 << 18,
+        MaximumPixels = 1 << 14,
+        MaximumContext = 1 << 16,
+        MaximumVocabulary = 1 << 24;
+
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">The file is no configuration of a CLIP with a vision transformer, or a field is out of
+    /// range.</exception>
+    public static ClipConfig FromFile(string path) => Parse(File.ReadAllBytes(path), path);
+
+    /// <param name="json">The text of the file in UTF-8.</param>
+    /// <param name="location">The file, for messages.</param>
+    /// <exception cref="InvalidDataException">As <see cref="FromFile"/>.</exception>
+    public static ClipConfig Parse(ReadOnlyMemory<byte> json, string location)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(json);
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+                throw new InvalidDataException($"{location}: the configuration is not a JSON object.");
+            return Read(new ConfigSection(document.RootElement, "", location));
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            throw new InvalidDataException($"{location}: the configuration is not JSON in UTF-8. {e.Message}", e);
+        }
+    }
+
+    private static ClipConfig Read(ConfigSection root)
+    {
+        string? type = root.Text("model_type", null);
+        if (type != "clip")
+            throw root.Fault("model_type", type is null ? "is missing; a CLIP's says 'clip'" : $"is '{type}'; only 'clip' is supported");
+
+        // Old files carry a second copy of each section, which wins as a whole where it is present.
+        ConfigSection text = root.Section(root.Has("text_config_dict") ? "text_config_dict" : "text_config");
+        ConfigSection vision = root.Section(root.Has("vision_config_dict") ? "vision_config_dict" : "vision_config");
+
+        int imageSize = vision.Integer("image_size", 224, 1, MaximumPixels);
+        int patchSize = vision.Integer("patch_size", 32, 1, MaximumPixels);
+        if (patchSize > imageSize)
+            throw vision.Fault("patch_size", $"is {patchSize}, larger than image_size {imageSize}");
+        int channels = vision.Integer("num_channels", 3, 1, int.MaxValue);
+        if (channels != 3)
+            throw vision.Fault("num_channels", $"is {channels}; only images of 3 channels are supported");
+
+        int vocabulary = text.Integer("vocab_size", 49408, 1, MaximumVocabulary);
+        return new ClipConfig(
+            EmbeddingWidth: root.Integer("projection_dim", 512, 1, MaximumWidth),
+            ImageSize: imageSize,
+            PatchSize: patchSize,
+            Vision: Transformer(vision, width: 768, mlpWidth: 3072, heads: 12),
+            ContextLength: text.Integer("max_position_embeddings", 77, 1, MaximumContext),
+            VocabularySize: vocabulary,
+            EndOfTextId: EndOfText(text, vocabulary),
+            Text: Transformer(text, width: 512, mlpWidth: 2048, heads: 8)
+        );
+    }
+
+    private static ClipTransformerConfig Transformer(ConfigSection section, int width, int mlpWidth, int heads)
+    {
+        width = section.Integer("hidden_size", width, 1, MaximumWidth);
+        heads = section.Integer("num_attention_heads", heads, 1, MaximumWidth);
+        if (width % heads != 0)
+            throw section.Fault("hidden_size", $"is {width}, which num_attention_heads {heads} does not divide");
+        return new ClipTransformerConfig(
+            section.Integer("num_hidden_layers", 12, 1, MaximumLayers),
+            width,
+            heads,
+            section.Integer("intermediate_size", mlpWidth, 1, MaximumMlpWidth),
+            Activation(section),
+            section.Fraction("layer_norm_eps", 1e-5)
+        );
+    }
+
+    private static ClipActivation Activation(ConfigSection section)
+    {
+        string? name = section.Text("hidden_act", "quick_gelu");
+        return name switch
+        {
+            "quick_gelu" => ClipActivation.QuickGelu,
+            "gelu" => ClipActivation.Gelu,
+            _ => throw section.Fault("hidden_act", $"is '{name}'; only quick_gelu and gelu are supported"),
+        };
+    }
+
+    private static int? EndOfText(ConfigSection text, int vocabulary)
+    {
+        int id = text.Integer("eos_token_id", 49407, 0, MaximumVocabulary);
+        // Configurations from before the value was corrected all say 2, and are read by the highest id.
+        if (id == LegacyEndOfText)
+            return null;
+        return id < vocabulary ? id : throw text.Fault("eos_token_id", $"is {id}, but ids end below vocab_size {vocabulary}");
+    }
+}
+
+/// <summary>Reads <c>open_clip_config.json</c>, with open_clip's defaults for every field left out. What would make another network than
+/// CLIP's is refused by its field.</summary>
+internal static class OpenClipConfigReader
+{
+    private const int MaximumLayers = 512,
+        MaximumWidth = 1 << 16,
+        MaximumPixels = 1 << 14,
+        MaximumContext = 1 << 16,
+        MaximumVocabulary = 1 << 24;
+    private const double NormEpsilon = 1e-5;
+
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">It is no configuration of a CLIP with a vision transformer, or a field is out of
+    /// range.</exception>
+    public static ClipConfig FromFile(string path) => Read(path, root => Config(root.Section("model_cfg")));
+
+    /// <summary>Its preprocessing; images are always resized to the short side and cropped.</summary>
+    /// <exception cref="InvalidDataException">It asks for something else than CLIP's preprocessing.</exception>
+    public static ClipImageProcessorConfig Preprocessing(string path, int imageSize) => Read(path, root =>
+        {
+            ConfigSection fields = root.Section("preprocess_cfg");
+            if (fields.Text("interpolation", "bicubic") is var filter && filter != "bicubic")
+                throw fields.Fault("interpolation", $"is '{filter}'; only bicubic is supported");
+            if (fields.Text("resize_mode", "shortest") is var resizing && resizing != "shortest")
+                throw fields.Fault("resize_mode", $"is '{resizing}'; only shortest is supported");
+            ClipImageProcessorConfig standard = ClipImageProcessorConfig.Default(imageSize);
+            float[] mean = fields.Numbers("mean", standard.Mean),
+                deviation = fields.Numbers("std", standard.Deviation);
+            if (!deviation.All(d => d > 0))
+                throw fields.Fault("std", "has a value that is not positive");
+            return ClipImageProcessorConfig.AreUsable(mean, deviation)
+                ? standard with
+                {
+                    Mean = mean,
+                    Deviation = deviation,
+                }
+                : throw fields.Fault("mean", "or std has a value far from those of pixels from 0 to 1");
+        });
+
+    private static T Read<T>(string path, Func<ConfigSection, T> read)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+                throw new InvalidDataException($"{path}: the configuration is not a JSON object.");
+            return read(new ConfigSection(document.RootElement, "", path));
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            throw new InvalidDataException($"{path}: the configuration is not JSON in UTF-8. {e.Message}", e);
+        }
+    }
+
+    private static ClipConfig Config(ConfigSection model)
+    {
+        ConfigSection vision = model.Section("vision_cfg"),
+            text = model.Section("text_cfg");
+        if (vision.IsList("layers"))
+            throw vision.Fault("layers", "describes a ResNet; only vision transformers are supported, such as ViT-B/16");
+        model.RefuseOthers("embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "custom_text", "init_logit_scale", "output_dict");
+        vision.RefuseOthers(
+            "image_size",
+            "patch_size",
+            "width",
+            "layers",
+            "head_width",
+            "mlp_ratio",
+            "patch_dropout",
+            "pool_type",
+            "pos_embed_type"
+        );
+        text.RefuseOthers(
+            "context_length",
+            "vocab_size",
+            "width",
+            "heads",
+            "layers",
+            "mlp_ratio",
+            "pool_type",
+            "proj_type",
+            "hf_tokenizer_name"
+        );
+        RequireText(vision, "pool_type", "tok");
+        RequireText(vision, "pos_embed_type", "learnable");
+        RequireText(text, "pool_type", "argmax");
+        RequireText(text, "proj_type", "linear");
+
+        ClipActivation activation = model.Flag("quick_gelu") ? ClipActivation.QuickGelu : ClipActivation.Gelu;
+        int visionWidth = vision.Integer("width", 768, 1, MaximumWidth),
+            headWidth = vision.Integer("head_width", 64, 1, MaximumWidth);
+        int textWidth = text.Integer("width", 512, 1, MaximumWidth),
+            textHeads = text.Integer("heads", 8, 1, MaximumWidth);
+        if (visionWidth % headWidth != 0)
+            throw vision.Fault("width", $"is {visionWidth}, which head_width {headWidth} does not divide");
+        if (textWidth % textHeads != 0)
+            throw text.Fault("width", $"is {textWidth}, which heads {textHeads} does not divide");
+        int imageSize = vision.Integer("image_size", 224, 1, MaximumPixels),
+            patchSize = vision.Integer("patch_size", 16, 1, MaximumPixels);
+        if (patchSize > imageSize)
+            throw vision.Fault("patch_size", $"is {patchSize}, more than image_size {imageSize}");
+        return new ClipConfig(
+            EmbeddingWidth: model.Integer("embed_dim", 512, 1, MaximumWidth),
+            ImageSize: imageSize,
+            PatchSize: patchSize,
+            Vision: new(
+                vision.Integer("layers", 12, 1, MaximumLayers),
+                visionWidth,
+                visionWidth / headWidth,
+                MlpWidth(vision, visionWidth),
+                activation,
+                NormEpsilon
+            ),
+            ContextLength: text.Integer("context_length", 77, 1, MaximumContext),
+            VocabularySize: text.Integer("vocab_size", 49408, 1, MaximumVocabulary),
+            EndOfTextId: null,
+            Text: new(
+                text.Integer("layers", 12, 1, MaximumLayers),
+                textWidth,
+                textHeads,
+                MlpWidth(text, textWidth),
+                activation,
+                NormEpsilon
+            )
+        );
+    }
+
+    private static int MlpWidth(ConfigSection section, int width) => (int)(width * section.Factor("mlp_ratio", 4.0, 16.0));
+
+    private static void RequireText(ConfigSection section, string field, string only)
+    {
+        if (section.Text(field, only) is var value && value != only)
+            throw section.Fault(field, $"is '{value}'; only '{only}' is supported");
+    }
+}
+
+/// <summary>The configuration of a checkpoint in OpenAI's names, read off its tensors' shapes, since such files carry none.</summary>
+internal static class OpenAIConfig
+{
+    private const int HeadWidth = 64;
+    private const double NormEpsilon = 1e-5;
+
+    /// <summary>Quick GELU, 64 floats per head and the highest token id as the end of the text, as in OpenAI's code.</summary>
+    /// <exception cref="InvalidDataException">It is no CLIP with a vision transformer in these names.</exception>
+    public static ClipConfig FromShapes(ITensorSource source)
+    {
+        ClipCheckpoint.RefuseResNet(source);
+        IReadOnlyList<long> patches = Shape(source, "visual.conv1.weight", 4),
+            places = Shape(source, "visual.positional_embedding", 2);
+        IReadOnlyList<long> tokens = Shape(source, "token_embedding.weight", 2),
+            projection = Shape(source, "text_projection", 2);
+        int grid = Grid(source, places[0]),
+            patch = Size(source, "visual.conv1.weight", patches[3]);
+        return new ClipConfig(
+            EmbeddingWidth: Size(source, "text_projection", projection[1]),
+            ImageSize: Size(source, "visual.conv1.weight", (long)grid * patch),
+            PatchSize: patch,
+            Vision: Transformer(source, ClipLayout.VisionBlocks, "visual.conv1.weight", patches[0]),
+            ContextLength: Size(source, "positional_embedding", Shape(source, "positional_embedding", 2)[0]),
+            VocabularySize: Size(source, "token_embedding.weight", tokens[0]),
+            EndOfTextId: null,
+            Text: Transformer(source, ClipLayout.TextBlocks, "token_embedding.weight", tokens[1])
+        );
+    }
+
+    private static ClipTransformerConfig Transformer(ITensorSource source, string prefix, string widthFrom, long width)
+    {
+        const string lastPart = ".attn.in_proj_weight";
+        int layers = 0;
+        while (source.Entries.ContainsKey(string.Create(CultureInfo.InvariantCulture, $"{prefix}{layers}{lastPart}")))
+            layers++;
+        if (layers == 0)
+            throw new InvalidDataException(
+                $"{source.Location}: there is no tensor '{prefix}0{lastPart}', so it has no transformer in OpenAI's names."
+            );
+        if (width % HeadWidth != 0)
+            throw new InvalidDataException(
+                $"{source.Location}: tensor '{widthFrom}' makes the width {width}, which is no multiple of {HeadWidth}, the width of "
+                    + "a head in OpenAI's models."
+            );
+        string up = $"{prefix}0.mlp.c_fc.weight";
+        int mlp = Size(source, up, Shape(source, up, 2)[0]);
+        return new ClipTransformerConfig(
+            layers,
+            Size(source, widthFrom, width),
+            Size(source, widthFrom, width / HeadWidth),
+            mlp,
+            ClipActivation.QuickGelu,
+            NormEpsilon
+        );
+    }
+
+    private static int Grid(ITensorSource source, long positions)
+    {
+        long grid = positions < 2 ? 0 : (long)Math.Sqrt(positions - 1);
+        if (grid == 0 || grid * grid != positions - 1)
+            throw new InvalidDataException(
+                $"{source.Location}: tensor 'visual.positional_embedding' has {positions} rows, which is not one more than a square."
+            );
+        return Size(source, "visual.positional_embedding", grid);
+    }
+
+    private static IReadOnlyList<long> Shape(ITensorSource source, string name, int dimensions)
+    {
+        if (!source.Entries.TryGetValue(name, out TensorEntry? entry))
+            throw new InvalidDataException(
+                $"{source.Location}: there is no tensor '{name}'; it is no CLIP in OpenAI's names. A folder in Hugging Face's layout "
+                    + "is opened as a folder."
+            );
+        if (entry.Shape.Count != dimensions)
+            throw new InvalidDataException(
+                $"{source.Location}: tensor '{name}' has {entry.Shape.Count} dimensions instead of {dimensions}."
+            );
+        return entry.Shape;
+    }
+
+    private static int Size(ITensorSource source, string name, long size) =>
+        size is > 0 and < 1 << 24
+            ? (int)size
+            : throw new InvalidDataException($"{source.Location}: tensor '{name}' makes a size of {size}, which no CLIP has.");
+}
