@@ -23,11 +23,13 @@ internal static class WeightGrid
         {
             using var paint = new SKPaint { IsAntialias = false };
             for (int layer = 0; layer < weights.Count; layer++)
-            for (int candidate = 0; candidate < columns; candidate++)
             {
-                var (red, green, blue) = ColourMap.At(weights[layer][candidate]);
-                paint.Color = new SKColor((byte)Math.Round(red), (byte)Math.Round(green), (byte)Math.Round(blue));
-                canvas.DrawRect(candidate * Cell, layer * Cell, Cell, Cell, paint);
+                for (int candidate = 0; candidate < columns; candidate++)
+                {
+                    var (red, green, blue) = ColourMap.At(weights[layer][candidate]);
+                    paint.Color = new SKColor((byte)Math.Round(red), (byte)Math.Round(green), (byte)Math.Round(blue));
+                    canvas.DrawRect(candidate * Cell, layer * Cell, Cell, Cell, paint);
+                }
             }
         }
         using SKData png = bitmap.Encode(SKEncodedImageFormat.Png, 100);
