@@ -46,7 +46,7 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        State state = State.Of(ctx);
+        State state = State.From(ctx);
         return state.Owner.Guard(MixedAttentionGradients.Arguments, () =>
             state.Load(ctx).Backward(outputGradient.contiguous()).HandedOver(state.Owner)
         );
@@ -242,7 +242,7 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
             );
         }
 
-        public static State Of(autograd.AutogradContext ctx) => (State)ctx.get_data("state");
+        public static State From(autograd.AutogradContext ctx) => (State)ctx.get_data("state");
 
         /// <summary>With its tensors; throws where one of them was changed in place since.</summary>
         public State Load(autograd.AutogradContext ctx)

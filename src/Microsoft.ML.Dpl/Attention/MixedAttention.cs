@@ -20,7 +20,7 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
     /// <param name="promptKeysValues">[Σ lengths, 2 · width], or null without prompts</param>
     /// <param name="weights">[1 + candidates], or null without prompts</param>
     /// <param name="groups">Which prompt rows are whose, or null without prompts.</param>
-    /// <param name="layout">Which rows attend to which.</param>
+    /// <param name="layout">The rows that each row attends to.</param>
     /// <param name="backward">Owner of the gradients until the step ends.</param>
     /// <returns>[query rows, width] in the caller's dispose scope.</returns>
     public static Tensor Attend(
@@ -111,7 +111,7 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        MixedAttentionState saved = MixedAttentionState.Of(ctx);
+        MixedAttentionState saved = MixedAttentionState.From(ctx);
         return saved.Owner.Guard(MixedAttentionGradients.Arguments, () => saved.Load(ctx).Backward(outputGradient).HandedOver(saved.Owner));
     }
 

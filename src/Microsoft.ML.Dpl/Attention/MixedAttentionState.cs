@@ -70,7 +70,7 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
         );
     }
 
-    public static MixedAttentionState Of(autograd.AutogradContext ctx) => (MixedAttentionState)ctx.get_data("state");
+    public static MixedAttentionState From(autograd.AutogradContext ctx) => (MixedAttentionState)ctx.get_data("state");
 
     /// <summary>With its tensors; throws where one of them was changed in place since.</summary>
     public MixedAttentionState Load(autograd.AutogradContext ctx)

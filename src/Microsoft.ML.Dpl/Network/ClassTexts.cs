@@ -22,7 +22,7 @@ internal sealed class ClassTexts : IDisposable
     private readonly Dictionary<object, (int Layers, Tensor Rows)> _remembered = new(ReferenceEqualityComparer.Instance);
 
     /// <param name="texts">Token ids of each class; what lies behind the end-of-text id is ignored.</param>
-    /// <param name="weights">The text branch they are for.</param>
+    /// <param name="weights">The weights of the text tower that reads them.</param>
     /// <param name="onOneThread">Whether float32 attention is computed by <see cref="KernelAttention"/>, on the CPU and the calling thread
     /// alone; other bits than libtorch's operations.</param>
     /// <exception cref="ArgumentException">A text is longer than the context length, has no end, or holds an unknown id.</exception>
@@ -131,8 +131,8 @@ internal sealed class ClassTexts : IDisposable
 
     /// <summary>
     /// The packed rows behind leading layers without prompts: constant where the branch is frozen, and then computed once for each list of
-    /// blocks and owned by this object until they are asked for behind another number of layers of those blocks. Else anew in the caller's
-    /// dispose scope.
+    /// blocks and owned by this object until they are asked for behind another number of layers of those blocks. Otherwise
+    /// computed again, in the caller's dispose scope.
     /// </summary>
     /// <param name="blocks">Whose layers they are.</param>
     /// <param name="layers">How many; 0: the token plus position embeddings.</param>

@@ -21,7 +21,7 @@ internal sealed class ClipParts : IDisposable
     /// <param name="classes">Token ids of every class.</param>
     /// <param name="workers">At least 1.</param>
     /// <param name="threadsEach">Threads of each worker's operations.</param>
-    /// <param name="steps">What steps multiply with in place of the weights' blocks; not owned. Null: the blocks themselves.</param>
+    /// <param name="steps">The blocks that steps compute with, rounded copies of the weights'; not owned. Null: the weights' own.</param>
     public ClipParts(
         TextWeights text,
         VisionWeights vision,

@@ -5,7 +5,7 @@ using F = TorchSharp.torch.nn.functional;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// The image branch for prediction: a trained prompt's keys and values are constants of its layer, so each layer is a plain one
+/// The image tower for prediction: a trained prompt's keys and values are constants of its layer, so each layer is a plain one
 /// with a few constant extra keys and values. Thread-safe: a forward pass only reads.
 /// </summary>
 internal sealed class FoldedImageTower : IDisposable

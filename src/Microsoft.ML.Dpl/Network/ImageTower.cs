@@ -5,9 +5,9 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Dpl.Network;
 
-/// <summary>CLIP's image branch with layer-local prompts. Keeps one attention layout per batch size seen; not thread-safe.</summary>
-/// <param name="weights">The frozen branch; not owned.</param>
-/// <param name="steps">What steps multiply with in place of its blocks; not owned. Null: the blocks themselves.</param>
+/// <summary>CLIP's image tower with layer-local prompts. Keeps one attention layout per batch size seen; not thread-safe.</summary>
+/// <param name="weights">The frozen weights; not owned.</param>
+/// <param name="steps">The blocks that steps compute with, rounded copies of the weights'; not owned. Null: the weights' own.</param>
 /// <param name="onOneThread">Whether float32 attention is computed by <see cref="HeadKernel"/>, on the CPU and the calling thread alone,
 /// where it can be; other bits than libtorch's operations.</param>
 internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null, bool onOneThread = false) : IDisposable

@@ -12,8 +12,8 @@ internal static class PromptedBlock
     /// <param name="block">The frozen tensors; its matrices' type is that of all products.</param>
     /// <param name="config">The branch's shape.</param>
     /// <param name="rows">[rows, width]</param>
-    /// <param name="prompt">What enters this layer; null: the plain block.</param>
-    /// <param name="layout">Which rows attend to which.</param>
+    /// <param name="prompt">The prompts of this layer; null: the plain block.</param>
+    /// <param name="layout">The rows that each row attends to.</param>
     /// <param name="read">[read rows] the only rows whose output is used (the last block); null: all.</param>
     /// <param name="backward">Owner of custom gradients until the step ends.</param>
     /// <returns>[rows or read rows, width] in the caller's dispose scope.</returns>

@@ -144,7 +144,7 @@ internal sealed class SplitPass : IDisposable
                 Text = text.Forward(texts, prompts.Text.Layers(p => leafOf[p.Handle]), _backward).DetachFromDisposeScope();
         }
 
-        /// <param name="gradients">Of <see cref="Text"/> and <see cref="Image"/>; null where there is none.</param>
+        /// <param name="gradients">The gradients by <see cref="Text"/> and <see cref="Image"/>; null for those that are null.</param>
         public void Backward(BranchPair<Tensor?> gradients)
         {
             using var scope = NewDisposeScope();

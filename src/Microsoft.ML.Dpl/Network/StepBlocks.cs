@@ -5,7 +5,7 @@ namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
 /// The frozen blocks as the steps of search and training multiply with them: copies whose matrices and biases are bfloat16, half the size
-/// of CLIP's own. LayerNorms stay float32. Made once and shared by all towers; evaluation goes on with CLIP's own.
+/// of CLIP's own. LayerNorms stay float32. Made once and shared by all towers; evaluation uses CLIP's own.
 /// </summary>
 internal sealed class StepBlocks : IDisposable
 {
@@ -23,20 +23,16 @@ internal sealed class StepBlocks : IDisposable
     public void Dispose()
     {
         foreach (BlockWeights block in Text.Concat(Image))
-        foreach (
-            Tensor made in new[]
-            {
-                block.QkvWeight,
-                block.QkvBias,
-                block.OutWeight,
-                block.OutBias,
-                block.UpWeight,
-                block.UpBias,
-                block.DownWeight,
-                block.DownBias,
-            }
-        )
-            made.Dispose();
+        {
+            block.QkvWeight.Dispose();
+            block.QkvBias.Dispose();
+            block.OutWeight.Dispose();
+            block.OutBias.Dispose();
+            block.UpWeight.Dispose();
+            block.UpBias.Dispose();
+            block.DownWeight.Dispose();
+            block.DownBias.Dispose();
+        }
     }
 
     private static BlockWeights Rounded(BlockWeights block)

@@ -4,9 +4,9 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Network;
 
-/// <summary>CLIP's text branch with layer-local prompts, over the texts of all classes at once.</summary>
-/// <param name="weights">The frozen branch; not owned.</param>
-/// <param name="steps">What steps multiply with in place of its blocks; not owned. Null: the blocks themselves.</param>
+/// <summary>CLIP's text tower with layer-local prompts, over the texts of all classes at once.</summary>
+/// <param name="weights">The frozen weights; not owned.</param>
+/// <param name="steps">The blocks that steps compute with, rounded copies of the weights'; not owned. Null: the weights' own.</param>
 internal sealed class TextTower(TextWeights weights, StepBlocks? steps = null)
 {
     public TextWeights Weights => weights;

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Optimization;
 
 /// <summary>The content of one checkpoint: texts and tensors by name.</summary>
-/// <param name="Texts">For instance the stage's name and course.</param>
+/// <param name="Texts">Texts by name, for instance the stage's name and state.</param>
 /// <param name="Tensors">Owned by whoever made them; <see cref="CheckpointFile.Read"/> gives new ones on the CPU that no dispose scope
 /// owns.</param>
 internal sealed record Checkpoint(IReadOnlyDictionary<string, string> Texts, IReadOnlyDictionary<string, Tensor> Tensors) : IDisposable

@@ -74,7 +74,7 @@ internal sealed partial class CheckpointFolder : IDisposable
     }
 
     /// <summary>The latest checkpoint that is whole, or null where there is none at all. The caller owns it.</summary>
-    /// <param name="warn">Hears of every damaged one that a whole one before it replaces.</param>
+    /// <param name="warn">The receiver of a warning about every damaged checkpoint for which an earlier one is used.</param>
     /// <exception cref="InvalidDataException">There are checkpoints, and none can be read. They stay as they are.</exception>
     public Checkpoint? ReadLatest(Action<string> warn)
     {

@@ -18,10 +18,10 @@ internal enum Watched
 
 /// <summary>A number that steers a run became infinite or not a number. Nothing was stepped with it.</summary>
 /// <param name="stage">Search or training.</param>
-/// <param name="epoch">From 0.</param>
-/// <param name="step">Within the epoch, from 0.</param>
-/// <param name="watched">Which number.</param>
-/// <param name="value">What it became.</param>
+/// <param name="epoch">The epoch, from 0.</param>
+/// <param name="step">The step within the epoch, from 0.</param>
+/// <param name="watched">The number that was looked at.</param>
+/// <param name="value">Its value: infinite or NaN.</param>
 /// <param name="images">The batch: positions in the source that gave it; empty where that is not known.</param>
 /// <param name="ofValidation">Whether that source has the validation images.</param>
 internal sealed class DivergedException(

@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Network;
 
 namespace Microsoft.ML.Dpl.Optimization;
 
-/// <summary>What an epoch came to.</summary>
+/// <summary>The figures of an epoch that ended.</summary>
 /// <param name="TrainLoss">Mean over the epoch's training batches.</param>
 /// <param name="FirstTrainLoss">The same of the stage's first epoch, the warm-up.</param>
 /// <param name="Trouble">What is wrong with the training losses of the epochs so far.</param>
@@ -25,13 +25,13 @@ internal sealed record EpochReport(
 
 /// <summary>Where a run stands after one step.</summary>
 /// <param name="Stage">Search or training.</param>
-/// <param name="Epoch">From 0.</param>
-/// <param name="Epochs">In this stage.</param>
-/// <param name="Step">Within the epoch, from 0.</param>
-/// <param name="Steps">In an epoch.</param>
-/// <param name="LearningRate">Of the prompts, in this epoch.</param>
-/// <param name="TrainLoss">Of this step's training batch.</param>
-/// <param name="ValidationLoss">Of this step's validation batch; null in training.</param>
+/// <param name="Epoch">The epoch, from 0.</param>
+/// <param name="Epochs">The number of epochs in this stage.</param>
+/// <param name="Step">The step within the epoch, from 0.</param>
+/// <param name="Steps">The number of steps in an epoch.</param>
+/// <param name="LearningRate">The prompts' learning rate in this epoch.</param>
+/// <param name="TrainLoss">The loss of this step's training batch, in nats.</param>
+/// <param name="ValidationLoss">The loss of this step's validation batch, in nats; null in training.</param>
 /// <param name="ValidationAccuracy">0 to 1, after the last step of an epoch that was evaluated; else null.</param>
 /// <param name="Ended">The epoch that this step ended; else null.</param>
 internal sealed record StepReport(

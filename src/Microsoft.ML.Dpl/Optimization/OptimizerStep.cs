@@ -7,12 +7,12 @@ namespace Microsoft.ML.Dpl.Optimization;
 /// <summary>One forward, backward and step. Nothing it makes outlives it.</summary>
 internal static class OptimizerStep
 {
-    /// <param name="optimizer">Steps the parameters that require gradients.</param>
+    /// <param name="optimizer">The optimizer of the parameters that require gradients.</param>
     /// <param name="loss">The forward pass, given the owner of its custom gradients.</param>
-    /// <param name="stage">For the message if loss or gradients are not finite; so are the parameters that follow.</param>
-    /// <param name="epoch">From 0.</param>
-    /// <param name="step">From 0.</param>
-    /// <param name="batch">What the loss is of; null where that is not known.</param>
+    /// <param name="stage">The stage, for the exception; the epoch, the step and the batch are for it too.</param>
+    /// <param name="epoch">The epoch, from 0.</param>
+    /// <param name="step">The step within the epoch, from 0.</param>
+    /// <param name="batch">The images that the loss is computed from; null where they are not known.</param>
     /// <param name="ofValidation">Whether the batch has validation images.</param>
     /// <param name="maxGradientNorm">Longest gradient of all stepped parameters together, above 0; null: any.</param>
     /// <returns>The loss before the step.</returns>
@@ -61,4 +61,31 @@ internal static class OptimizerStep
             largest = Math.Max(largest, gradient);
         return (read[0], largest);
     }
+}
+
+/// <summary>The gradient of several parameters as one long vector, kept from growing (Pascanu, Mikolov, Bengio, ICML 2013, arXiv 1211.5063,
+/// algorithm 1).</summary>
+internal static class GradientNorm
+{
+    /// <summary>Shortens the gradients in place, all by one factor, where their norm is above the bound. Nothing is read back from the
+    /// device, and the sum has a fixed order.</summary>
+    /// <param name="parameters">Those without a gradient are passed over.</param>
+    /// <param name="bound">The largest norm allowed, above 0.</param>
+    public static void Bound(IEnumerable<Tensor> parameters, double bound)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor[] gradients = [.. parameters.Select(parameter => parameter.grad).OfType<Tensor>()];
+        if (gradients.Length == 0)
+            return;
+        Tensor norm = Norm(gradients); // []
+        // A norm of 0 makes this infinite, and the smaller of it and 1 is 1: nothing changes.
+        Tensor factor = (bound / norm).clamp(max: 1);
+        foreach (Tensor gradient in gradients)
+            gradient.mul_(factor.to_type(gradient.dtype));
+    }
+
+    /// <summary>[] in double precision, on the gradients' device, in the caller's dispose scope.</summary>
+    public static Tensor Norm(IReadOnlyList<Tensor> gradients) =>
+        stack(gradients.Select(gradient => gradient.to_type(ScalarType.Float64).square().sum())).sum().sqrt();
 }

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl.Optimization;
 internal static class SavedParameters
 {
     /// <summary>An optimizer's state as bytes, in the caller's dispose scope.</summary>
-    public static Tensor Of(OptimizerHelper optimizer)
+    public static Tensor From(OptimizerHelper optimizer)
     {
         using var bytes = new MemoryStream();
         using (var writer = new BinaryWriter(bytes, System.Text.Encoding.UTF8, leaveOpen: true))
@@ -15,7 +15,7 @@ internal static class SavedParameters
         return tensor(bytes.ToArray(), ScalarType.Byte);
     }
 
-    /// <summary>Puts back what <see cref="Of"/> gave.</summary>
+    /// <summary>Restores what <see cref="From"/> gave.</summary>
     public static void Restore(OptimizerHelper optimizer, Tensor saved)
     {
         using var reader = new BinaryReader(new MemoryStream(saved.bytes.ToArray()));

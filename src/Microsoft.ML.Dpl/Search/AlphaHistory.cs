@@ -22,7 +22,7 @@ public sealed class AlphaHistory
 
     private readonly BranchPair<float[,,]> _alphas; // [epochs, layers, candidates] each
 
-    /// <param name="candidateLengths">Candidate context lengths, increasing from 0.</param>
+    /// <param name="candidateLengths">Candidate prompt lengths, increasing from 0.</param>
     /// <param name="text">[epochs, text layers, candidates], before the softmax; the first epoch first.</param>
     /// <param name="image">[epochs, image layers, candidates], likewise.</param>
     /// <exception cref="ArgumentException">The arrays do not fit each other or the candidates, are empty, or hold a number that is not
@@ -45,7 +45,7 @@ public sealed class AlphaHistory
             );
     }
 
-    /// <summary>Candidate context lengths, increasing from 0.</summary>
+    /// <summary>Candidate prompt lengths, increasing from 0.</summary>
     public IReadOnlyList<int> CandidateLengths { get; }
 
     /// <summary>How many epochs there are, at least 1.</summary>
@@ -59,7 +59,7 @@ public sealed class AlphaHistory
 
     /// <summary>What the search chose after an epoch: for each layer the candidate with the largest alpha, the shorter of equals (METHOD
     /// §2).</summary>
-    /// <param name="epoch">From 0; null: the last.</param>
+    /// <param name="epoch">The epoch, from 0; null: the last.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such epoch.</exception>
     public PromptConfiguration Configuration(int? epoch = null)
     {
@@ -132,7 +132,7 @@ public sealed class AlphaHistory
 
     /// <summary>The candidate lengths that are meant where only their number is known: 0, 2, 4, 6 for four, as in the paper's figure, and 0
     /// to 6 for seven, as in the authors' code.</summary>
-    /// <param name="candidates">How many there are.</param>
+    /// <param name="candidates">The number of candidates.</param>
     /// <exception cref="ArgumentException">The number is another, so the lengths must be given.</exception>
     public static IReadOnlyList<int> LengthsFor(int candidates) =>
         candidates == PaperLengths.Length ? PaperLengths
@@ -204,9 +204,13 @@ public sealed class AlphaHistory
     {
         var cube = new float[epochs.Count, epochs[0].Count, epochs[0][0].Count];
         for (int epoch = 0; epoch < cube.GetLength(0); epoch++)
-        for (int layer = 0; layer < cube.GetLength(1); layer++)
-        for (int candidate = 0; candidate < cube.GetLength(2); candidate++)
-            cube[epoch, layer, candidate] = epochs[epoch][layer][candidate];
+        {
+            for (int layer = 0; layer < cube.GetLength(1); layer++)
+            {
+                for (int candidate = 0; candidate < cube.GetLength(2); candidate++)
+                    cube[epoch, layer, candidate] = epochs[epoch][layer][candidate];
+            }
+        }
         return cube;
     }
 

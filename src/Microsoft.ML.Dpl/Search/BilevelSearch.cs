@@ -13,9 +13,9 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
         PromptOptimizer = "optimizer.prompts",
         Good = "good";
 
-    /// <param name="supernet">Changed in place.</param>
-    /// <param name="train">One pass per epoch.</param>
-    /// <param name="validation">Gone round independently of the training epochs, its own epochs counted from 0.</param>
+    /// <param name="supernet">The alphas and prompts that are searched, changed in place.</param>
+    /// <param name="train">Training batches, all of them in every epoch.</param>
+    /// <param name="validation">Batches that are taken in turn, one per training batch; its epochs are counted from 0.</param>
     /// <param name="state">How far the search has come; changed with every step.</param>
     /// <param name="checkpoints">The checkpoints to continue from and to save to; null: none.</param>
     /// <exception cref="DivergedException">The loss or a gradient became infinite or not a number; the supernet has the values of the
@@ -92,8 +92,8 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
     {
         var tensors = new Dictionary<string, Tensor>
         {
-            [AlphaOptimizer] = SavedParameters.Of(alphas.Optimizer),
-            [PromptOptimizer] = SavedParameters.Of(prompts.Optimizer),
+            [AlphaOptimizer] = SavedParameters.From(alphas.Optimizer),
+            [PromptOptimizer] = SavedParameters.From(prompts.Optimizer),
         };
         SavedParameters.Add(tensors, "alphas", [.. supernet.Alphas]);
         SavedParameters.Add(tensors, "prompts", [.. supernet.Prompts]);

@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Search;
 namespace Microsoft.ML.Dpl;
 
 /// <summary>The course of a search: the alphas of both branches at the end of every epoch.</summary>
-/// <param name="CandidateLengths">Candidate context lengths, increasing from 0.</param>
+/// <param name="CandidateLengths">Candidate prompt lengths, increasing from 0.</param>
 /// <param name="Epochs">The first epoch first.</param>
 public sealed record DplSearchReport(IReadOnlyList<int> CandidateLengths, IReadOnlyList<DplSearchEpoch> Epochs)
 {
@@ -22,7 +22,7 @@ public sealed record DplSearchReport(IReadOnlyList<int> CandidateLengths, IReadO
 }
 
 /// <summary>One epoch of a search.</summary>
-/// <param name="LearningRate">Of the prompts.</param>
+/// <param name="LearningRate">The prompts' learning rate.</param>
 /// <param name="TrainLoss">Mean cross-entropy of the training batches, in nats.</param>
 /// <param name="ValidationLoss">Mean cross-entropy of the validation batches, in nats.</param>
 /// <param name="TextAlphas">[layer][candidate], before the softmax</param>
@@ -38,3 +38,12 @@ public sealed record DplSearchEpoch(
     /// <summary>The alphas of both branches.</summary>
     internal BranchPair<IReadOnlyList<IReadOnlyList<float>>> Alphas => new(TextAlphas, ImageAlphas);
 }
+
+/// <summary>What <see cref="DplTrainer.Search"/> found.</summary>
+/// <param name="Configuration">The prompt lengths; set them as <see cref="DplTrainer.Options.Configuration"/> to train with them.</param>
+/// <param name="Report">The alphas that led to them.</param>
+/// <param name="WasCancelled">Whether the search was cut short, and this is the choice after its last whole epoch; see
+/// <see cref="DplCancellation.ReturnBest"/>.</param>
+/// <param name="HasDiverged">Whether the search's numbers went wrong, and this is the choice after its last good epoch; see
+/// <see cref="DplDivergence.ReturnBest"/>.</param>
+public sealed record DplSearchOutcome(PromptConfiguration Configuration, DplSearchReport Report, bool WasCancelled, bool HasDiverged);

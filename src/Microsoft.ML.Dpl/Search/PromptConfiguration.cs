@@ -7,11 +7,11 @@ using Microsoft.ML.Dpl.Search;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>The context length of every layer of both branches: what the search finds and the training stage trains.</summary>
+/// <summary>The prompt length of every layer of both branches: what the search finds and the training stage trains.</summary>
 /// <remarks>As text: <c>text 6 4 0 | image 0 2 6</c>, the first layer first. As JSON: <c>{"text":[6,4,0],"image":[0,2,6]}</c>.</remarks>
 public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
 {
-    /// <summary>The longest context a layer can have.</summary>
+    /// <summary>The most prompt rows that a layer can have.</summary>
     public const int MaximumLength = LayerPrompt.MaximumLength;
 
     /// <param name="text">Prompt rows per text layer, the first layer first, each 0 to <see cref="MaximumLength"/>.</param>

@@ -5,7 +5,7 @@ internal sealed record SearchSettings
 {
     public int Epochs { get; init; } = 60;
 
-    /// <summary>Candidate context lengths, increasing from 0.</summary>
+    /// <summary>Candidate prompt lengths, increasing from 0.</summary>
     public IReadOnlyList<int> Candidates { get; init; } = [0, 2, 4, 6];
 
     public double AlphaLearningRate { get; init; } = 0.0035;

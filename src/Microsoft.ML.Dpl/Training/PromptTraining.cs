@@ -36,7 +36,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
     {
         Parameter[] parameters = [.. prompts.ImageFirst.SelectMany(branch => branch.Parameters)];
         if (parameters.Length == 0)
-            throw new ArgumentException("All context lengths are 0, so there is nothing to train.", nameof(prompts));
+            throw new ArgumentException("All prompt lengths are 0, so there is nothing to train.", nameof(prompts));
         prompts.Text.RequireGradients(true);
         prompts.Image.RequireGradients(true);
         using SGD optimizer = optim.SGD(parameters, settings.LearningRate, momentum: settings.Momentum, weight_decay: settings.WeightDecay);
@@ -62,7 +62,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                 foreach (var group in optimizer.ParamGroups)
                     group.LearningRate = rate;
                 double loss = state.LastLoss;
-                // A run that was cancelled in an epoch's evaluation goes on with that.
+                // A run that was cancelled during an epoch's evaluation continues with that evaluation.
                 if (step < steps)
                 {
                     using ImageBatch batch = train.Read(epoch, step);
@@ -143,7 +143,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         TrainingState state
     )
     {
-        var tensors = new Dictionary<string, Tensor> { [Optimizer] = SavedParameters.Of(optimizer) };
+        var tensors = new Dictionary<string, Tensor> { [Optimizer] = SavedParameters.From(optimizer) };
         SavedParameters.Add(tensors, "prompts", parameters);
         SavedParameters.Add(tensors, Best, best.Values);
         SavedParameters.Add(tensors, Good, good?.Values ?? []);

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Optimization;
 namespace Microsoft.ML.Dpl.Training;
 
 /// <summary>One epoch of training.</summary>
-/// <param name="LearningRate">Of the prompts.</param>
+/// <param name="LearningRate">The prompts' learning rate.</param>
 /// <param name="TrainLoss">Mean over the epoch's training batches.</param>
 /// <param name="ValidationLoss">Mean over the validation images; null without any.</param>
 /// <param name="ValidationAccuracy">0 to 1; null without validation images.</param>

@@ -1,0 +1,134 @@
+using Microsoft.ML.Dpl.Attention;
+using Microsoft.ML.Dpl.Runtime;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Network;
+
+/// <summary>
+/// What enters the keys and values of one layer: the rows of all its non-zero candidates and the weight of each candidate.
+/// A layer of fixed length is the case of one candidate with weight 1.
+/// </summary>
+/// <param name="Rows">[Σ lengths, width], before LayerNorm</param>
+/// <param name="Weights">[1 + candidates]: softmax of the layer's alphas, the plain block first; sums to 1</param>
+/// <param name="Groups">The rows of each candidate.</param>
+internal sealed record LayerPrompt(Tensor Rows, Tensor Weights, PromptGroups Groups)
+{
+    /// <summary>The most prompt rows that a layer can have.</summary>
+    public const int MaximumLength = 1024;
+}
+
+/// <summary>The prompts of one branch, searched or fixed.</summary>
+internal interface IPromptedBranch
+{
+    /// <summary>Everything that a step may change; owned by the branch.</summary>
+    IReadOnlyList<Parameter> Parameters { get; }
+
+    /// <summary>One entry per layer, null for a plain block; new for every forward pass, in the caller's dispose scope.</summary>
+    /// <param name="stand">The tensor to use for each of <see cref="Parameters"/> in this pass, equal in value.</param>
+    IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand);
+}
+
+/// <summary>What all branches share.</summary>
+internal static class PromptedBranches
+{
+    /// <summary>The layers with the parameters standing for themselves.</summary>
+    public static IReadOnlyList<LayerPrompt?> Layers(this IPromptedBranch branch) => branch.Layers(parameter => parameter);
+
+    /// <summary>A parameter with a copy of the values, which no dispose scope owns; gradients are asked for later.</summary>
+    public static Parameter Learned(Tensor values)
+    {
+        var parameter = new Parameter(values.clone(), requires_grad: false);
+        parameter.DetachFromDisposeScope();
+        return parameter;
+    }
+}
+
+/// <summary>A branch without prompts: plain CLIP.</summary>
+internal sealed class PlainBranch(int layers) : IPromptedBranch
+{
+    private readonly LayerPrompt?[] _layers = new LayerPrompt?[layers];
+
+    public IReadOnlyList<Parameter> Parameters => [];
+
+    public IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand) => _layers;
+}
+
+/// <summary>One branch with a chosen prompt length per layer: what the second stage trains. A layer of length 0 has no
+/// parameters.</summary>
+internal sealed class FixedBranch : IPromptedBranch, IDisposable
+{
+    private readonly Parameter?[] _rows;
+    private readonly PromptGroups?[] _groups;
+    private readonly Tensor _onlyPrompt; // [2] = (0, 1): all weight on the one candidate
+
+    /// <summary>Takes copies of the given values.</summary>
+    /// <param name="rows">One [length, width] per layer; null where the length is 0.</param>
+    /// <param name="device">The device that this branch computes on.</param>
+    public FixedBranch(IReadOnlyList<Tensor?> rows, Device device)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        _rows = [.. rows.Select(r => r is null ? null : PromptedBranches.Learned(r.to(device)))];
+        _groups = [.. _rows.Select(r => r is null ? null : new PromptGroups([(int)r.shape[0]], device))];
+        _onlyPrompt = NativeTensor.From([0f, 1f], device: device).DetachFromDisposeScope();
+    }
+
+    /// <summary>The prompt length of each layer.</summary>
+    public IReadOnlyList<int> Lengths => [.. _rows.Select(r => r is null ? 0 : (int)r.shape[0])];
+
+    /// <summary>One [length, width] per layer, null where the length is 0; owned by this object.</summary>
+    public IReadOnlyList<Parameter?> Rows => _rows;
+
+    /// <summary>What is trained.</summary>
+    public IReadOnlyList<Parameter> Parameters => [.. _rows.OfType<Parameter>()];
+
+    /// <summary>Fresh prompts of the given lengths.</summary>
+    public static FixedBranch Create(
+        IReadOnlyList<int> lengths,
+        int width,
+        PromptDistribution distribution,
+        Generator generator,
+        Device device
+    )
+    {
+        using var scope = NewDisposeScope();
+        return new FixedBranch([.. lengths.Select(length => length == 0 ? null : distribution.Draw(length, width, generator))], device);
+    }
+
+    public void RequireGradients(bool required)
+    {
+        foreach (Tensor rows in Parameters)
+            rows.requires_grad_(required);
+    }
+
+    public IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand) =>
+        [.. _rows.Select((rows, layer) => rows is null ? null : new LayerPrompt(stand(rows), _onlyPrompt, _groups[layer]!))];
+
+    public void Dispose()
+    {
+        foreach (Tensor? rows in _rows)
+            rows?.Dispose();
+        foreach (PromptGroups? groups in _groups)
+            groups?.Dispose();
+        _onlyPrompt.Dispose();
+    }
+}
+
+/// <summary>Where initial prompt values come from: a normal distribution, or a uniform one on [0, 1).</summary>
+internal sealed class PromptDistribution
+{
+    private readonly double? _standardDeviation;
+
+    private PromptDistribution(double? standardDeviation) => _standardDeviation = standardDeviation;
+
+    /// <summary>U(0, 1): the text prompts of the authors' search.</summary>
+    public static PromptDistribution Uniform { get; } = new(null);
+
+    /// <summary>N(0, σ²).</summary>
+    public static PromptDistribution Normal(double standardDeviation) => new(standardDeviation);
+
+    /// <summary>[rows, width] on the CPU, in the caller's dispose scope.</summary>
+    public Tensor Draw(int rows, int width, Generator generator) =>
+        _standardDeviation is double sigma ? randn(rows, width, generator: generator).mul_(sigma) : rand(rows, width, generator: generator);
+}
