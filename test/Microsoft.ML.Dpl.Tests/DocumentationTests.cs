@@ -1,0 +1,101 @@
+using System.Text.RegularExpressions;
+
+namespace Microsoft.ML.Dpl.Tests;
+
+/// <summary>The files and links that the documents name exist, so that a file that is moved takes its mention along.</summary>
+public partial class DocumentationTests
+{
+    private static readonly string Library = Path.Combine(SharedData.RepositoryRoot, "src", "Microsoft.ML.Dpl");
+
+    private static readonly HashSet<string> Folders =
+    [
+        .. Directory.EnumerateDirectories(Library).Select(folder => Path.GetFileName(folder)).Where(name => name is not ("bin" or "obj")),
+    ];
+
+    [Fact]
+    public void Source_files_named_by_folder_and_file_exist()
+    {
+        (string Document, string Path)[] named =
+        [
+            .. Documents()
+                .SelectMany(document =>
+                    FileOfLibrary().Matches(File.ReadAllText(document)).Select(match => (document, match.Groups[1].Value))
+                )
+                .Where(name => Folders.Contains(name.Value.Split('/')[0])),
+        ];
+        Assert.True(named.Length >= 80, $"The documents name only {named.Length} files of the library.");
+        Assert.Empty(named.Where(name => !File.Exists(Path.Combine(Library, name.Path))).Select(Told));
+    }
+
+    [Fact]
+    public void Paths_from_the_top_folder_exist()
+    {
+        (string Document, string Path)[] named =
+        [
+            .. Documents()
+                .SelectMany(document =>
+                    PathFromTop().Matches(File.ReadAllText(document)).Select(match => (document, match.Groups[1].Value))
+                ),
+        ];
+        Assert.NotEmpty(named);
+        Assert.Empty(named.Where(name => !Path.Exists(Path.Combine(SharedData.RepositoryRoot, name.Path.TrimEnd('.')))).Select(Told));
+    }
+
+    [Fact]
+    public void Relative_links_lead_to_files_and_headings_that_exist()
+    {
+        foreach (string document in Documents())
+        {
+            foreach (Match link in Link().Matches(File.ReadAllText(document)))
+            {
+                string target = link.Groups["path"].Value is { Length: > 0 } path
+                    ? Path.Combine(Path.GetDirectoryName(document)!, path)
+                    : document;
+                Assert.True(Path.Exists(target), Told((document, link.Value)));
+                if (link.Groups["heading"].Value is { Length: > 0 } heading)
+                    Assert.True(Headings(target).Contains(heading), $"{Told((document, link.Value))}: there is no such heading");
+            }
+        }
+    }
+
+    [Fact]
+    public void Every_folder_of_the_library_is_described()
+    {
+        string architecture = File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "docs", "ARCHITECTURE.md"));
+        Assert.All(Folders, folder => Assert.Contains($"| `{folder}/` |", architecture, StringComparison.Ordinal));
+    }
+
+    /// <summary>The documents of the repository and of its packages.</summary>
+    private static string[] Documents() =>
+        [
+            .. Directory
+                .EnumerateFiles(SharedData.RepositoryRoot, "*.md")
+                .Where(path => Path.GetFileName(path) != "THIRD-PARTY-NOTICES.md"),
+            .. Directory.EnumerateFiles(Path.Combine(SharedData.RepositoryRoot, "docs"), "*.md"),
+            .. Directory
+                .EnumerateDirectories(Path.Combine(SharedData.RepositoryRoot, "src"))
+                .Select(project => Path.Combine(project, "README.md"))
+                .Where(File.Exists),
+        ];
+
+    /// <summary>The headings of a document as links name them.</summary>
+    private static IEnumerable<string> Headings(string document) =>
+        File.ReadLines(document)
+            .Where(line => line.StartsWith('#'))
+            .Select(line => NotInAnchor().Replace(line.TrimStart('#').Trim().ToLowerInvariant(), "").Replace(' ', '-'));
+
+    private static string Told((string Document, string Named) found) =>
+        $"{Path.GetRelativePath(SharedData.RepositoryRoot, found.Document)} names {found.Named}";
+
+    [GeneratedRegex(@"`([A-Z][A-Za-z]+/[A-Za-z.]+\.cs)`")]
+    private static partial Regex FileOfLibrary();
+
+    [GeneratedRegex(@"(?<![\w./])((?:src|samples|test|build|eng|docs)/[\w./-]+)")]
+    private static partial Regex PathFromTop();
+
+    [GeneratedRegex(@"\]\((?!https?:)(?<path>[^)#]*)(?:#(?<heading>[^)]+))?\)")]
+    private static partial Regex Link();
+
+    [GeneratedRegex(@"[^\w\- ]")]
+    private static partial Regex NotInAnchor();
+}

@@ -1,0 +1,54 @@
+using System.Collections;
+using System.Globalization;
+using System.Reflection;
+using System.Text.RegularExpressions;
+
+namespace Microsoft.ML.Dpl.Tests;
+
+/// <summary>docs/options.md lists every option of the trainer with its default.</summary>
+public partial class OptionsDocumentTests
+{
+    [Fact]
+    public void Every_option_has_one_row_and_every_row_is_an_option() =>
+        Assert.Equal(
+            Properties().Select(property => property.Name).Order(StringComparer.Ordinal),
+            Rows().Select(row => row.Name).Order(StringComparer.Ordinal)
+        );
+
+    [Fact]
+    public void The_defaults_are_those_of_the_code()
+    {
+        var options = new DplTrainer.Options();
+        Dictionary<string, string> written = Rows().ToDictionary(row => row.Name, row => row.Default);
+        Assert.Equal(
+            Properties().Select(property => $"{property.Name}: {Shown(property.GetValue(options))}"),
+            Properties().Select(property => $"{property.Name}: {Plain(written[property.Name])}")
+        );
+    }
+
+    private static PropertyInfo[] Properties() => typeof(DplTrainer.Options).GetProperties(BindingFlags.Public | BindingFlags.Instance);
+
+    private static (string Name, string Default)[] Rows() =>
+        [
+            .. Row()
+                .Matches(File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "docs", "options.md")))
+                .Select(match => (match.Groups[1].Value, match.Groups[2].Value.Trim())),
+        ];
+
+    /// <summary>The words for what is not given, as the code has them.</summary>
+    private static string Plain(string written) => written is "required" or "none" ? "null" : written.Trim('`');
+
+    private static string Shown(object? value) =>
+        value switch
+        {
+            null => "null",
+            CancellationToken { CanBeCanceled: false } => "null",
+            bool truth => truth ? "true" : "false",
+            string text => text,
+            IEnumerable numbers => string.Join(' ', numbers.Cast<object>()),
+            _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
+        };
+
+    [GeneratedRegex(@"^\| `(\w+)` \| ([^|]+) \|", RegexOptions.Multiline)]
+    private static partial Regex Row();
+}
