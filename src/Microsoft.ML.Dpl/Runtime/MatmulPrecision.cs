@@ -19,8 +19,8 @@ internal enum MatmulPrecision
 }
 
 /// <summary>
-/// libtorch's switch for <see cref="MatmulPrecision.TensorFloat32"/>, which is one for the whole process: on while anybody holds a
-/// permission, then as it was.
+/// libtorch's switch for <see cref="MatmulPrecision.TensorFloat32"/>, which is one for the whole process: it is on while anybody holds a
+/// permission, and then restored.
 /// </summary>
 internal static class TensorFloat32
 {

@@ -5,7 +5,7 @@ using Tensorboard;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>Writes what a fit reports as TensorBoard events: <c>tensorboard --logdir folder</c> shows losses, accuracy, learning rate and
+/// <summary>Writes the reports of a fit as TensorBoard events: <c>tensorboard --logdir folder</c> shows losses, accuracy, learning rate and
 /// alphas while the fit runs.</summary>
 /// <remarks>
 /// <list type="table">
@@ -17,9 +17,8 @@ namespace Microsoft.ML.Dpl;
 /// <item><term>alphas/text, alphas/image</term><description>Histograms, before the softmax; by epoch of the search</description></item>
 /// <item><term>weights/text, weights/image</term><description>Images of the softmax weights: a row per layer, a column per candidate, from
 /// dark violet (0) to yellow (1)</description></item>
-/// </list>
-/// Give each fit a folder of its own; one that goes on from a workspace may go on in its folder. Failing to write never ends a fit: see
-/// <see cref="Failure"/>.
+/// </list> Give each fit a folder of its own; one that resumes from a workspace may continue in its folder. Failing to write never ends a
+/// fit: see <see cref="Failure"/>.
 /// </remarks>
 public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
 {
@@ -30,8 +29,8 @@ public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
     private readonly object _writing = new();
     private long _flushed = Stopwatch.GetTimestamp();
 
-    /// <param name="folder">Where to; it is made where it is missing.</param>
-    /// <param name="next">Hears everything, too; null: no one else does.</param>
+    /// <param name="folder">The destination, made where it is missing.</param>
+    /// <param name="next">A further receiver of every report; null: none.</param>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder must not be written.</exception>
     public TensorBoardProgress(string folder, IProgress<DplProgress>? next = null)
@@ -107,14 +106,14 @@ public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
             ("decided_layers", ended.DecidedLayers),
             ("largest_alpha_change", ended.LargestAlphaChange)
         );
-        foreach (var (branch, alphas) in new[] { ("text", ended.TextAlphas), ("image", ended.ImageAlphas) })
+        foreach (var (tower, alphas) in new[] { ("text", ended.TextAlphas), ("image", ended.ImageAlphas) })
         {
-            // Numbers that ran away have neither buckets nor colours.
+            // Alphas that are not finite have neither buckets nor colours.
             if (alphas is null || !alphas.All(layer => layer.All(float.IsFinite)))
                 continue;
             values = values
-                .Append(EventValues.Histogram($"alphas/{branch}", [.. alphas.SelectMany(layer => layer)]))
-                .Append(EventValues.Image($"weights/{branch}", WeightGrid.Draw(alphas)));
+                .Append(EventValues.Histogram($"alphas/{tower}", [.. alphas.SelectMany(layer => layer)]))
+                .Append(EventValues.Image($"weights/{tower}", WeightGrid.Draw(alphas)));
         }
         return values;
     }
