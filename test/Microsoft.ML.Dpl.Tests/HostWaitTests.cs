@@ -39,7 +39,7 @@ public class HostWaitTests
         "BilevelSearch.Rows", // once an epoch
         "CheckpointFile.Digest",
         "CheckpointFile.Write",
-        "DataDigest.Of", // no step
+        "DataDigest.Compute", // no step
         "Evaluation.Compute", // once a batch of validation
         "KernelTensor.Pointer", // on the CPU alone
         "OptimizerStep.Read", // the one of a step

@@ -1,6 +1,7 @@
 namespace Microsoft.ML.Dpl.Tool.Display;
 
-/// <summary>A file that is written whole or not at all.</summary>
+/// <summary>A file that is written whole or not at all. The library's own way is internal to it, and could neither test the place before
+/// hours of work nor remove what a second Ctrl-C leaves.</summary>
 internal sealed class OutputFile
 {
     private const int MostAttempts = 10;

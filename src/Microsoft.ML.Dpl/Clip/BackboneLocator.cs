@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
-using System.Security.Cryptography;
+using System.Text;
 using Microsoft.ML.Dpl.Hub;
 using Microsoft.ML.Dpl.Runtime;
 
@@ -18,10 +18,10 @@ internal static class BackboneLocator
     /// <summary>Makes a backbone known to every model that this process loads.</summary>
     public static void Register(ClipBackbone backbone) => Registered[backbone.Location ?? (object)backbone] = backbone;
 
-    /// <param name="name">As the model knows it, for messages.</param>
-    /// <param name="sha256">Of the weights, 64 hexadecimal digits.</param>
-    /// <param name="savedLocation">Where it lay when the model was saved; null where that was not stored.</param>
-    /// <param name="savedVocabulary">Where the vocabulary of a single file in OpenAI's layout lay; null otherwise.</param>
+    /// <param name="name">The CLIP's name in the model, for messages.</param>
+    /// <param name="sha256">The SHA-256 of the weights, 64 hexadecimal digits.</param>
+    /// <param name="savedLocation">Its location when the model was saved; null where that was not stored.</param>
+    /// <param name="savedVocabulary">The location of the vocabulary of a single file in OpenAI's layout; null otherwise.</param>
     /// <exception cref="FileNotFoundException">None of the places holds these weights; the message lists what was found there and how to
     /// name another.</exception>
     public static ClipBackbone Find(string name, string sha256, string? savedLocation, string? savedVocabulary)
@@ -102,7 +102,7 @@ internal static class BackboneLocator
         }
     }
 
-    /// <summary>A model zip may come from anywhere: a network path in it must not make this machine call home.</summary>
+    /// <summary>A model zip may come from anywhere: a network path in it must not make this machine connect anywhere.</summary>
     private static bool IsLocal([NotNullWhen(true)] string? path) =>
         path is not null
         && Path.IsPathFullyQualified(path)
@@ -160,33 +160,33 @@ internal static class EmbeddedBackbone
 
     private static void Unpack(Assembly assembly, string[] resources, string folder)
     {
-        string partial = $"{folder}.{Guid.NewGuid():n}";
-        Directory.CreateDirectory(partial);
-        foreach (string resource in resources)
-        {
-            using Stream content = assembly.GetManifestResourceStream(resource)!;
-            using FileStream file = File.Create(Path.Combine(partial, resource[Prefix.Length..]));
-            content.CopyTo(file);
-        }
         try
         {
-            Directory.Move(partial, folder);
+            WholeFolder.Write(folder, unfinished =>
+            {
+                foreach (string resource in resources)
+                {
+                    using Stream content = assembly.GetManifestResourceStream(resource)!;
+                    using FileStream file = File.Create(Path.Combine(unfinished, resource[Prefix.Length..]));
+                    content.CopyTo(file);
+                }
+            });
         }
         catch (IOException) when (Directory.Exists(folder))
         {
-            Directory.Delete(partial, recursive: true); // another process was first, with the same content
+            // Another process was first, with the same content.
         }
     }
 
     private static string Hash(Assembly assembly, string[] resources)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var hash = new Sha256();
         foreach (string resource in resources)
         {
             using Stream content = assembly.GetManifestResourceStream(resource)!;
-            hash.AppendData(System.Text.Encoding.UTF8.GetBytes(resource));
-            hash.AppendData(SHA256.HashData(content));
+            hash.Append(Encoding.UTF8.GetBytes(resource));
+            hash.Append(Convert.FromHexString(Sha256.Compute(content)));
         }
-        return Convert.ToHexString(hash.GetHashAndReset()).ToLowerInvariant();
+        return hash.Finish();
     }
 }

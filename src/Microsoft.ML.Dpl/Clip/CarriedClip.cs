@@ -1,23 +1,25 @@
+using Microsoft.ML.Dpl.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>A CLIP that a model zip carried. Its weights lie in memory only, once, and go with the last holder of a share.</summary>
+/// <summary>A CLIP that a model zip carried. Its weights are in memory only, once, and are freed with the last share in them.</summary>
 internal sealed class CarriedClip : IClipSource
 {
     private readonly string _sha256;
     private readonly ClipImageProcessorConfig _processor;
     private readonly ClipVocabulary? _vocabulary;
 
-    // Given to the first who rents; from then on the leases own them.
+    // Handed to the first lease; from then on the leases own them.
     private VisionWeights? _vision;
     private TextWeights? _text;
 
-    /// <param name="sha256">Of the weights it was made from.</param>
+    /// <param name="sha256">The SHA-256 of the weights it was made from.</param>
     /// <param name="processor">Its preprocessing.</param>
-    /// <param name="vision">Its image branch on the CPU; taken over.</param>
-    /// <param name="text">Its text branch on the CPU, taken over, and its vocabulary; null where only the image tower was carried.</param>
+    /// <param name="vision">Its image tower on the CPU, which this object takes over.</param>
+    /// <param name="text">Its text tower on the CPU, which this object takes over, and its vocabulary; null where only the image tower was
+    /// carried.</param>
     public CarriedClip(
         string sha256,
         ClipImageProcessorConfig processor,
@@ -32,18 +34,14 @@ internal sealed class CarriedClip : IClipSource
     public void RequireUnchanged() => Hold().Dispose();
 
     public Lease<VisionWeights> RentVision(ClipConfig config, Device device) =>
-        device.type == DeviceType.CPU
-            ? RentVision()
-            : SharedWeights.Rent((this, typeof(VisionWeights), device.type, Math.Max(0, device.index)), () =>
+        device.type == DeviceType.CPU ? RentVision() : SharedWeights.Rent((this, typeof(VisionWeights), ComputeDevice.KeyOf(device)), () =>
             {
                 using Lease<VisionWeights> here = RentVision();
                 return VisionWeights.FromTensors(config, Copies(here.Value.Tensors, device));
             });
 
     public Lease<TextWeights> RentText(ClipConfig config, Device device) =>
-        device.type == DeviceType.CPU
-            ? RentText()
-            : SharedWeights.Rent((this, typeof(TextWeights), device.type, Math.Max(0, device.index)), () =>
+        device.type == DeviceType.CPU ? RentText() : SharedWeights.Rent((this, typeof(TextWeights), ComputeDevice.KeyOf(device)), () =>
             {
                 using Lease<TextWeights> here = RentText();
                 return TextWeights.FromTensors(config, Copies(here.Value.Tensors, device), here.Value.LogitScale);

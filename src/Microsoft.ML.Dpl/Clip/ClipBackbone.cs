@@ -31,7 +31,7 @@ public sealed class ClipBackbone
     }
 
     /// <summary>A CLIP that a model zip carried.</summary>
-    /// <param name="name">As it was called where the model was trained.</param>
+    /// <param name="name">Its name where the model was trained.</param>
     /// <param name="config">Its shape.</param>
     /// <param name="carried">Its weights; they stay until the last <see cref="Hold"/> is disposed.</param>
     internal ClipBackbone(string name, ClipConfig config, CarriedClip carried) => (Name, Config, _source) = (name, config, carried);
@@ -64,7 +64,7 @@ public sealed class ClipBackbone
     /// <inheritdoc/>
     public override string ToString() => $"{Name} ({Location ?? "carried by the model zip"})";
 
-    /// <summary>Whether the text branch is there, which training and new classes need; only the CLIP of a model zip may lack it.</summary>
+    /// <summary>Whether the text tower is there, which training and new classes need; only the CLIP of a model zip may lack it.</summary>
     public bool HasTextBranch => _source.HasText;
 
     /// <summary>The files of a CLIP on disk; <c>null</c> where a model zip carried it.</summary>
@@ -93,11 +93,12 @@ public sealed class ClipBackbone
     /// <param name="name">A repository such as <c>openai/clip-vit-base-patch16</c> or <c>laion/CLIP-ViT-B-16-laion2B-s34B-b88K</c>, or a
     /// short name of <see cref="KnownClip.All"/> such as <c>ViT-B/16</c>.</param>
     /// <param name="options">Revision, cache, token, progress; <c>null</c>: the defaults and the environment.</param>
-    /// <param name="cancellation">Ends the download; what arrived is kept, and the next call goes on from there.</param>
+    /// <param name="cancellation">Cancellation of the download; what arrived is kept, and the next call continues from there.</param>
     /// <returns>The reference.</returns>
-    /// <exception cref="HubException">The model could not be had; <see cref="HubException.Failure"/> and the message say why.</exception>
-    /// <exception cref="ArgumentException">It is no name, or an option is out of range.</exception>
-    /// <exception cref="InvalidDataException">It is no CLIP with a vision transformer.</exception>
+    /// <exception cref="HubException">The model could not be obtained; <see cref="HubException.Failure"/> and the message say
+    /// why.</exception>
+    /// <exception cref="ArgumentException">It is not a name, or an option is out of range.</exception>
+    /// <exception cref="InvalidDataException">It is not a CLIP with a vision transformer.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static async Task<ClipBackbone> FromPretrainedAsync(
         string name,
@@ -111,14 +112,14 @@ public sealed class ClipBackbone
     }
 
     /// <summary>As <see cref="FromPretrainedAsync"/>, and waits for it.</summary>
-    /// <param name="name">As there.</param>
-    /// <param name="options">As there.</param>
-    /// <param name="cancellation">As there.</param>
+    /// <param name="name">As for <see cref="FromPretrainedAsync"/>.</param>
+    /// <param name="options">As for <see cref="FromPretrainedAsync"/>.</param>
+    /// <param name="cancellation">As for <see cref="FromPretrainedAsync"/>.</param>
     /// <returns>The reference.</returns>
-    /// <exception cref="HubException">As there.</exception>
-    /// <exception cref="InvalidDataException">As there.</exception>
+    /// <exception cref="HubException">As for <see cref="FromPretrainedAsync"/>.</exception>
+    /// <exception cref="InvalidDataException">As for <see cref="FromPretrainedAsync"/>.</exception>
     public static ClipBackbone FromPretrained(string name, HubOptions? options = null, CancellationToken cancellation = default) =>
-        // on the pool: a caller's synchronization context must not wait for itself
+        // On the thread pool, since a caller's synchronization context would wait for itself.
         Task.Run(() => FromPretrainedAsync(name, options, cancellation), CancellationToken.None).GetAwaiter().GetResult();
 
     /// <summary>
@@ -130,7 +131,7 @@ public sealed class ClipBackbone
     /// <returns>The reference.</returns>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="FileNotFoundException">A file is missing from it.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged, or it is no CLIP with a vision transformer.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or it is not a CLIP with a vision transformer.</exception>
     public static ClipBackbone FromFolder(string folder)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
@@ -142,8 +143,8 @@ public sealed class ClipBackbone
 
     /// <summary>
     /// Opens a single file with OpenAI's parameter names: a .safetensors file, or an archive as OpenAI published them (.pt; the weights are
-    /// read, its code is not). Such a file carries no configuration: quick GELU and 64 floats per attention head are taken for granted. Nor
-    /// does it carry a vocabulary.
+    /// read, its code is not). Such a file carries no configuration: quick GELU and 64 floats per attention head are assumed. Nor does it
+    /// carry a vocabulary.
     /// </summary>
     /// <param name="weightsPath">The weights.</param>
     /// <param name="vocabularyPath">
@@ -183,7 +184,8 @@ public sealed class ClipBackbone
     /// <returns>The reference.</returns>
     /// <exception cref="FileNotFoundException">There is nothing at <paramref name="path"/>, or a file that belongs to it is
     /// missing.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged or of another kind, or it is no CLIP with a vision transformer.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged or of another kind, or it is not a CLIP with a vision
+    /// transformer.</exception>
     public static ClipBackbone Open(string path)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
@@ -238,11 +240,11 @@ public sealed class ClipBackbone
     /// <exception cref="InvalidDataException">The configuration asks for what this library does not do.</exception>
     public ClipImageProcessorConfig ReadPreprocessing() => _source.ReadImageProcessor(Config.ImageSize);
 
-    /// <summary>The image branch on a device, shared with everyone who rents it there.</summary>
+    /// <summary>The image tower on a device, shared with everyone who rents it there.</summary>
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
     internal Lease<VisionWeights> RentVision(Device device) => _source.RentVision(Config, device);
 
-    /// <summary>The text branch on a device, shared with everyone who rents it there.</summary>
+    /// <summary>The text tower on a device, shared with everyone who rents it there.</summary>
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
     internal Lease<TextWeights> RentText(Device device) => _source.RentText(Config, device);
 

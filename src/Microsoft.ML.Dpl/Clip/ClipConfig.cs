@@ -25,12 +25,12 @@ public sealed record ClipTransformerConfig(int Layers, int Width, int Heads, int
 /// <param name="EmbeddingWidth">Width of the space that images and texts share.</param>
 /// <param name="ImageSize">Side of the square input image in pixels.</param>
 /// <param name="PatchSize">Side of a patch in pixels.</param>
-/// <param name="Vision">The image branch.</param>
+/// <param name="Vision">The image tower.</param>
 /// <param name="ContextLength">The longest text in tokens, start and end included.</param>
 /// <param name="VocabularySize">Number of token ids.</param>
 /// <param name="EndOfTextId">The id whose first occurrence is read as the text's feature; <c>null</c>: the highest id of the text, as
 /// OpenAI's code and configurations with the legacy value 2 do.</param>
-/// <param name="Text">The text branch.</param>
+/// <param name="Text">The text tower.</param>
 public sealed record ClipConfig(
     int EmbeddingWidth,
     int ImageSize,
@@ -52,7 +52,7 @@ internal static class ClipJson
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    public static byte[] Of(ClipConfig config) =>
+    public static byte[] Serialize(ClipConfig config) =>
         JsonSerializer.SerializeToUtf8Bytes(
             new
             {
@@ -72,7 +72,7 @@ internal static class ClipJson
             Indented
         );
 
-    public static byte[] Of(ClipImageProcessorConfig config) =>
+    public static byte[] Serialize(ClipImageProcessorConfig config) =>
         JsonSerializer.SerializeToUtf8Bytes(
             new
             {
@@ -84,14 +84,14 @@ internal static class ClipJson
             Indented
         );
 
-    private static Dictionary<string, object> Section(ClipTransformerConfig branch, Dictionary<string, object> fields)
+    private static Dictionary<string, object> Section(ClipTransformerConfig tower, Dictionary<string, object> fields)
     {
-        fields["hidden_size"] = branch.Width;
-        fields["intermediate_size"] = branch.MlpWidth;
-        fields["num_hidden_layers"] = branch.Layers;
-        fields["num_attention_heads"] = branch.Heads;
-        fields["hidden_act"] = branch.Activation == ClipActivation.Gelu ? "gelu" : "quick_gelu";
-        fields["layer_norm_eps"] = branch.NormEpsilon;
+        fields["hidden_size"] = tower.Width;
+        fields["intermediate_size"] = tower.MlpWidth;
+        fields["num_hidden_layers"] = tower.Layers;
+        fields["num_attention_heads"] = tower.Heads;
+        fields["hidden_act"] = tower.Activation == ClipActivation.Gelu ? "gelu" : "quick_gelu";
+        fields["layer_norm_eps"] = tower.NormEpsilon;
         return fields;
     }
 }

@@ -1,22 +1,25 @@
 using System.Globalization;
-using System.Text.Json;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.TensorFiles;
 
 namespace Microsoft.ML.Dpl.Clip;
+
+/// <summary>Bounds of what a configuration may ask for, far above any published CLIP.</summary>
+file static class Largest
+{
+    public const int Layers = 512,
+        Width = 1 << 16,
+        MlpWidth = 1 << 18,
+        Pixels = 1 << 14,
+        Context = 1 << 16,
+        Vocabulary = 1 << 24;
+}
 
 /// <summary>Reads the <c>config.json</c> of a Hugging Face CLIP, with that library's defaults for every field left out.</summary>
 internal static class ClipConfigReader
 {
     /// <summary>The end-of-text id that old configurations give, whatever it is.</summary>
     public const int LegacyEndOfText = 2;
-
-    private const int MaximumLayers = 512,
-        MaximumWidth = 1 << 16,
-        MaximumMlpWidth = 1 << 18,
-        MaximumPixels = 1 << 14,
-        MaximumContext = 1 << 16,
-        MaximumVocabulary = 1 << 24;
 
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">The file is no configuration of a CLIP with a vision transformer, or a field is out of
@@ -26,20 +29,7 @@ internal static class ClipConfigReader
     /// <param name="json">The text of the file in UTF-8.</param>
     /// <param name="location">The file, for messages.</param>
     /// <exception cref="InvalidDataException">As <see cref="FromFile"/>.</exception>
-    public static ClipConfig Parse(ReadOnlyMemory<byte> json, string location)
-    {
-        try
-        {
-            using JsonDocument document = JsonDocument.Parse(json);
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
-                throw new InvalidDataException($"{location}: the configuration is not a JSON object.");
-            return Read(new ConfigSection(document.RootElement, "", location));
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
-        {
-            throw new InvalidDataException($"{location}: the configuration is not JSON in UTF-8. {e.Message}", e);
-        }
-    }
+    public static ClipConfig Parse(ReadOnlyMemory<byte> json, string location) => ConfigSection.Read(json, location, Read);
 
     private static ClipConfig Read(ConfigSection root)
     {
@@ -51,21 +41,21 @@ internal static class ClipConfigReader
         ConfigSection text = root.Section(root.Has("text_config_dict") ? "text_config_dict" : "text_config");
         ConfigSection vision = root.Section(root.Has("vision_config_dict") ? "vision_config_dict" : "vision_config");
 
-        int imageSize = vision.Integer("image_size", 224, 1, MaximumPixels);
-        int patchSize = vision.Integer("patch_size", 32, 1, MaximumPixels);
+        int imageSize = vision.Integer("image_size", 224, 1, Largest.Pixels);
+        int patchSize = vision.Integer("patch_size", 32, 1, Largest.Pixels);
         if (patchSize > imageSize)
             throw vision.Fault("patch_size", $"is {patchSize}, larger than image_size {imageSize}");
         int channels = vision.Integer("num_channels", 3, 1, int.MaxValue);
         if (channels != 3)
             throw vision.Fault("num_channels", $"is {channels}; only images of 3 channels are supported");
 
-        int vocabulary = text.Integer("vocab_size", 49408, 1, MaximumVocabulary);
+        int vocabulary = text.Integer("vocab_size", 49408, 1, Largest.Vocabulary);
         return new ClipConfig(
-            EmbeddingWidth: root.Integer("projection_dim", 512, 1, MaximumWidth),
+            EmbeddingWidth: root.Integer("projection_dim", 512, 1, Largest.Width),
             ImageSize: imageSize,
             PatchSize: patchSize,
             Vision: Transformer(vision, width: 768, mlpWidth: 3072, heads: 12),
-            ContextLength: text.Integer("max_position_embeddings", 77, 1, MaximumContext),
+            ContextLength: text.Integer("max_position_embeddings", 77, 1, Largest.Context),
             VocabularySize: vocabulary,
             EndOfTextId: EndOfText(text, vocabulary),
             Text: Transformer(text, width: 512, mlpWidth: 2048, heads: 8)
@@ -74,15 +64,15 @@ internal static class ClipConfigReader
 
     private static ClipTransformerConfig Transformer(ConfigSection section, int width, int mlpWidth, int heads)
     {
-        width = section.Integer("hidden_size", width, 1, MaximumWidth);
-        heads = section.Integer("num_attention_heads", heads, 1, MaximumWidth);
+        width = section.Integer("hidden_size", width, 1, Largest.Width);
+        heads = section.Integer("num_attention_heads", heads, 1, Largest.Width);
         if (width % heads != 0)
             throw section.Fault("hidden_size", $"is {width}, which num_attention_heads {heads} does not divide");
         return new ClipTransformerConfig(
-            section.Integer("num_hidden_layers", 12, 1, MaximumLayers),
+            section.Integer("num_hidden_layers", 12, 1, Largest.Layers),
             width,
             heads,
-            section.Integer("intermediate_size", mlpWidth, 1, MaximumMlpWidth),
+            section.Integer("intermediate_size", mlpWidth, 1, Largest.MlpWidth),
             Activation(section),
             section.Fraction("layer_norm_eps", 1e-5)
         );
@@ -101,7 +91,7 @@ internal static class ClipConfigReader
 
     private static int? EndOfText(ConfigSection text, int vocabulary)
     {
-        int id = text.Integer("eos_token_id", 49407, 0, MaximumVocabulary);
+        int id = text.Integer("eos_token_id", 49407, 0, Largest.Vocabulary);
         // Configurations from before the value was corrected all say 2, and are read by the highest id.
         if (id == LegacyEndOfText)
             return null;
@@ -113,15 +103,10 @@ internal static class ClipConfigReader
 /// CLIP's is refused by its field.</summary>
 internal static class OpenClipConfigReader
 {
-    private const int MaximumLayers = 512,
-        MaximumWidth = 1 << 16,
-        MaximumPixels = 1 << 14,
-        MaximumContext = 1 << 16,
-        MaximumVocabulary = 1 << 24;
     private const double NormEpsilon = 1e-5;
 
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is no configuration of a CLIP with a vision transformer, or a field is out of
+    /// <exception cref="InvalidDataException">It is not a configuration of a CLIP with a vision transformer, or a field is out of
     /// range.</exception>
     public static ClipConfig FromFile(string path) => Read(path, root => Config(root.Section("model_cfg")));
 
@@ -148,20 +133,7 @@ internal static class OpenClipConfigReader
                 : throw fields.Fault("mean", "or std has a value far from those of pixels from 0 to 1");
         });
 
-    private static T Read<T>(string path, Func<ConfigSection, T> read)
-    {
-        try
-        {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
-                throw new InvalidDataException($"{path}: the configuration is not a JSON object.");
-            return read(new ConfigSection(document.RootElement, "", path));
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
-        {
-            throw new InvalidDataException($"{path}: the configuration is not JSON in UTF-8. {e.Message}", e);
-        }
-    }
+    private static T Read<T>(string path, Func<ConfigSection, T> read) => ConfigSection.Read(File.ReadAllBytes(path), path, read);
 
     private static ClipConfig Config(ConfigSection model)
     {
@@ -198,35 +170,35 @@ internal static class OpenClipConfigReader
         RequireText(text, "proj_type", "linear");
 
         ClipActivation activation = model.Flag("quick_gelu") ? ClipActivation.QuickGelu : ClipActivation.Gelu;
-        int visionWidth = vision.Integer("width", 768, 1, MaximumWidth),
-            headWidth = vision.Integer("head_width", 64, 1, MaximumWidth);
-        int textWidth = text.Integer("width", 512, 1, MaximumWidth),
-            textHeads = text.Integer("heads", 8, 1, MaximumWidth);
+        int visionWidth = vision.Integer("width", 768, 1, Largest.Width),
+            headWidth = vision.Integer("head_width", 64, 1, Largest.Width);
+        int textWidth = text.Integer("width", 512, 1, Largest.Width),
+            textHeads = text.Integer("heads", 8, 1, Largest.Width);
         if (visionWidth % headWidth != 0)
             throw vision.Fault("width", $"is {visionWidth}, which head_width {headWidth} does not divide");
         if (textWidth % textHeads != 0)
             throw text.Fault("width", $"is {textWidth}, which heads {textHeads} does not divide");
-        int imageSize = vision.Integer("image_size", 224, 1, MaximumPixels),
-            patchSize = vision.Integer("patch_size", 16, 1, MaximumPixels);
+        int imageSize = vision.Integer("image_size", 224, 1, Largest.Pixels),
+            patchSize = vision.Integer("patch_size", 16, 1, Largest.Pixels);
         if (patchSize > imageSize)
             throw vision.Fault("patch_size", $"is {patchSize}, more than image_size {imageSize}");
         return new ClipConfig(
-            EmbeddingWidth: model.Integer("embed_dim", 512, 1, MaximumWidth),
+            EmbeddingWidth: model.Integer("embed_dim", 512, 1, Largest.Width),
             ImageSize: imageSize,
             PatchSize: patchSize,
             Vision: new(
-                vision.Integer("layers", 12, 1, MaximumLayers),
+                vision.Integer("layers", 12, 1, Largest.Layers),
                 visionWidth,
                 visionWidth / headWidth,
                 MlpWidth(vision, visionWidth),
                 activation,
                 NormEpsilon
             ),
-            ContextLength: text.Integer("context_length", 77, 1, MaximumContext),
-            VocabularySize: text.Integer("vocab_size", 49408, 1, MaximumVocabulary),
+            ContextLength: text.Integer("context_length", 77, 1, Largest.Context),
+            VocabularySize: text.Integer("vocab_size", 49408, 1, Largest.Vocabulary),
             EndOfTextId: null,
             Text: new(
-                text.Integer("layers", 12, 1, MaximumLayers),
+                text.Integer("layers", 12, 1, Largest.Layers),
                 textWidth,
                 textHeads,
                 MlpWidth(text, textWidth),
@@ -252,7 +224,7 @@ internal static class OpenAIConfig
     private const double NormEpsilon = 1e-5;
 
     /// <summary>Quick GELU, 64 floats per head and the highest token id as the end of the text, as in OpenAI's code.</summary>
-    /// <exception cref="InvalidDataException">It is no CLIP with a vision transformer in these names.</exception>
+    /// <exception cref="InvalidDataException">It is not a CLIP with a vision transformer in these names.</exception>
     public static ClipConfig FromShapes(ITensorSource source)
     {
         ClipCheckpoint.RefuseResNet(source);

@@ -1,8 +1,7 @@
-using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.ML.Dpl.Hub;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Clip;
@@ -10,7 +9,7 @@ namespace Microsoft.ML.Dpl.Clip;
 /// <summary>Where a CLIP's weights and vocabulary come from: files, or a model zip that carried them.</summary>
 internal interface IClipSource
 {
-    /// <summary>Whether the text branch and its vocabulary are there.</summary>
+    /// <summary>Whether the text tower and its vocabulary are there.</summary>
     bool HasText { get; }
 
     /// <summary>Lower-case hexadecimal SHA-256 by which a model names the weights.</summary>
@@ -21,12 +20,12 @@ internal interface IClipSource
     /// <exception cref="IOException">The weights are gone or have changed.</exception>
     void RequireUnchanged();
 
-    /// <summary>The image branch on a device, shared with everyone who rents it there.</summary>
+    /// <summary>The image tower on a device, shared with everyone who rents it there.</summary>
     /// <exception cref="IOException">The weights are gone or have changed.</exception>
     Lease<VisionWeights> RentVision(ClipConfig config, Device device);
 
-    /// <summary>The text branch on a device, shared with everyone who rents it there.</summary>
-    /// <exception cref="IOException">There is no text branch, or the weights are gone or have changed.</exception>
+    /// <summary>The text tower on a device, shared with everyone who rents it there.</summary>
+    /// <exception cref="IOException">There is no text tower, or the weights are gone or have changed.</exception>
     Lease<TextWeights> RentText(ClipConfig config, Device device);
 
     /// <exception cref="IOException">There is no vocabulary.</exception>
@@ -55,7 +54,7 @@ internal sealed class ClipFiles : IClipSource
     {
         (_open, Naming, _vocabulary, PreprocessorConfigPath) = (open, naming, vocabulary, preprocessor);
         _isOpenClip = preprocessor is not null && Path.GetFileName(preprocessor) == FolderLayout.OpenClipConfig;
-        Weights = [.. weights.Select(FileStamp.Of)];
+        Weights = [.. weights.Select(FileStamp.Read)];
     }
 
     /// <summary>The weight files as they were on opening, in the order of their names.</summary>
@@ -108,7 +107,7 @@ internal sealed class ClipFiles : IClipSource
         }
         ClipConfig shape = OpenClipConfigReader.FromFile(openClip);
         using ITensorSource source = Open(weights);
-        return (new ClipFiles(files, weights, ClipNaming.OfOpenClip(source), vocabulary, openClip), _ => shape);
+        return (new ClipFiles(files, weights, ClipNaming.ForOpenClip(source), vocabulary, openClip), _ => shape);
     }
 
     /// <param name="weights">A .safetensors file or an archive of PyTorch.</param>
@@ -165,16 +164,14 @@ internal sealed class ClipFiles : IClipSource
     /// <exception cref="InvalidDataException">A file of the hub's cache is not what its hash says.</exception>
     public string HashWeights()
     {
-        byte[][] hashes = [.. Weights.Select(Hash)];
-        return Convert.ToHexString(hashes.Length == 1 ? hashes[0] : SHA256.HashData([.. hashes.SelectMany(h => h)])).ToLowerInvariant();
+        string[] hashes = [.. Weights.Select(Hash)];
+        return hashes is [var only] ? only : Sha256.Compute(Convert.FromHexString(string.Concat(hashes)));
     }
 
     private Lease<T> Rent<T>(ClipConfig config, Device device, Func<ITensorSource, T> read)
         where T : class, IDisposable
     {
-        // "cuda" and "cuda:0" are one device, and so are all spellings of the CPU.
-        int ordinal = device.type == DeviceType.CPU ? 0 : Math.Max(0, device.index);
-        var key = (typeof(T), device.type, ordinal, string.Join('\n', Weights), config);
+        var key = (typeof(T), ComputeDevice.KeyOf(device), string.Join('\n', Weights), config);
         return SharedWeights.Rent(key, () =>
         {
             using ITensorSource source = OpenWeights();
@@ -182,15 +179,12 @@ internal sealed class ClipFiles : IClipSource
         });
     }
 
-    private static byte[] Hash(FileStamp file)
+    private static string Hash(FileStamp file)
     {
         using FileStream stream = File.OpenRead(file.FullPath);
-        byte[] hash = SHA256.HashData(stream);
+        string hash = Sha256.Compute(stream);
         file.ThrowIfChanged();
-        if (
-            HubCache.Sha256Of(file.FullPath) is { } expected
-            && !Convert.ToHexString(hash).Equals(expected, StringComparison.OrdinalIgnoreCase)
-        )
+        if (HubCache.Sha256Of(file.FullPath) is { } expected && hash != expected)
             throw new InvalidDataException(
                 $"{file.FullPath}: the content is not what the hub's cache keeps it as (SHA-256 {expected}), so it was damaged on the "
                     + $"disk. Delete '{File.ResolveLinkTarget(file.FullPath, returnFinalTarget: true)?.FullName}' and download the "
@@ -291,24 +285,24 @@ internal sealed record FolderLayout(string Config, string Weights)
     }
 }
 
-/// <summary>Tells a file from another, and from its own later state, without reading it.</summary>
+/// <summary>Identifies a file and its state without reading the content.</summary>
 /// <param name="FullPath">Absolute path.</param>
 /// <param name="Length">Bytes.</param>
 /// <param name="LastWriteUtc">When it was last written.</param>
 internal sealed record FileStamp(string FullPath, long Length, DateTime LastWriteUtc)
 {
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    public static FileStamp Of(string path)
+    public static FileStamp Read(string path)
     {
-        // Asked of the open file, because a path may be a link, as in Hugging Face's cache, whose own length says nothing.
+        // Read from the open file: the path may be a link, as in Hugging Face's cache, whose own length is not the file's.
         using var file = File.OpenHandle(path);
         return new FileStamp(Path.GetFullPath(path), RandomAccess.GetLength(file), File.GetLastWriteTimeUtc(file));
     }
 
-    /// <exception cref="IOException">The file is another than at the time of this stamp.</exception>
+    /// <exception cref="IOException">The file has changed since this stamp was made.</exception>
     public void ThrowIfChanged()
     {
-        if (Of(FullPath) != this)
+        if (Read(FullPath) != this)
             throw new IOException($"{FullPath} has changed since the CLIP was opened; open it again.");
     }
 }

@@ -3,12 +3,12 @@ using Microsoft.ML.Dpl.TensorFiles;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>One file of a cached model, held against its hash.</summary>
+/// <summary>One file of a cached model, checked against its hash.</summary>
 /// <param name="File">Its name in the repository.</param>
 /// <param name="Bytes">Its length.</param>
-/// <param name="Hash">What the hub calls its content: SHA-256 of a large file, git's SHA-1 of a small one; <c>null</c> where the cache does
+/// <param name="Hash">The hub's name for its content: SHA-256 of a large file, git's SHA-1 of a small one; <c>null</c> where the cache does
 /// not say.</param>
-/// <param name="IsRight">Whether the content is that; <c>null</c> where it cannot be told.</param>
+/// <param name="IsRight">Whether the content matches it; <c>null</c> where that cannot be checked.</param>
 public sealed record HubFileCheck(string File, long Bytes, string? Hash, bool? IsRight);
 
 /// <summary>What the hub's cache on this machine holds of a CLIP. <see cref="ClipBackbone.FromPretrained"/> fills it.</summary>
@@ -19,19 +19,19 @@ public static class ClipHub
     /// <param name="name">As <see cref="ClipBackbone.FromPretrained"/> takes it.</param>
     /// <param name="options">Revision and cache; <c>null</c>: the defaults and the environment.</param>
     /// <returns>The folder.</returns>
-    /// <exception cref="ArgumentException">It is no name, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">It is not a name, or an option is out of range.</exception>
     /// <exception cref="InvalidDataException">What the cache holds is no CLIP with a vision transformer.</exception>
     public static string? CachedFolder(string name, HubOptions? options = null) =>
         ClipDownload.Cached(ClipDownload.RepositoryOf(name), HubSettings.From(options));
 
-    /// <summary>Reads every file of a cached CLIP and holds it against the hash under which the cache keeps it. Never asks the
+    /// <summary>Reads every file of a cached CLIP and checks it against the hash under which the cache keeps it. Never asks the
     /// hub.</summary>
     /// <param name="name">As <see cref="ClipBackbone.FromPretrained"/> takes it.</param>
     /// <param name="options">Revision and cache; <c>null</c>: the defaults and the environment.</param>
-    /// <param name="cancellation">Ends the reading.</param>
+    /// <param name="cancellation">Cancellation of the reading.</param>
     /// <returns>All files of the revision in the cache, also those that others downloaded, in the order of their names.</returns>
     /// <exception cref="HubException">The cache has nothing of this revision.</exception>
-    /// <exception cref="ArgumentException">It is no name, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">It is not a name, or an option is out of range.</exception>
     public static IReadOnlyList<HubFileCheck> Verify(string name, HubOptions? options = null, CancellationToken cancellation = default)
     {
         using var files = new HubRepository(ClipDownload.RepositoryOf(name), HubSettings.From(options), offline: true);
@@ -47,9 +47,9 @@ public static class ClipHub
     /// <summary>Fetches a vocabulary alone, for weights that carry none, such as OpenAI's archives.</summary>
     /// <param name="name">A CLIP with the same vocabulary.</param>
     /// <param name="options">As <see cref="ClipBackbone.FromPretrained"/> takes them.</param>
-    /// <param name="cancellation">Ends the download.</param>
+    /// <param name="cancellation">Cancellation of the download.</param>
     /// <returns>A path that <see cref="ClipBackbone.FromOpenAI"/> takes.</returns>
-    /// <exception cref="HubException">It cannot be had.</exception>
+    /// <exception cref="HubException">It cannot be obtained.</exception>
     public static async Task<string> FetchVocabularyAsync(
         string name = "openai/clip-vit-base-patch16",
         HubOptions? options = null,
@@ -93,7 +93,7 @@ public sealed record KnownClip(string Name, string Repository, ClipConfig Config
         ),
     ];
 
-    /// <summary>Numbers in all weights of both branches.</summary>
+    /// <summary>Numbers in all weights of both towers.</summary>
     public long Parameters =>
         ClipLayout
             .Vision(Config)
@@ -133,11 +133,11 @@ internal static class ClipDownload
     private const string Preprocessor = "preprocessor_config.json";
 
     /// <param name="name">A repository or a short name.</param>
-    /// <param name="settings">Where from and where to.</param>
-    /// <param name="cancellation">Ends the download.</param>
+    /// <param name="settings">The hub and the cache.</param>
+    /// <param name="cancellation">Cancellation of the download.</param>
     /// <returns>The repository, and the folder of its files in the cache.</returns>
-    /// <exception cref="HubException">The model cannot be had.</exception>
-    /// <exception cref="ArgumentException">It is no name of a repository.</exception>
+    /// <exception cref="HubException">The model cannot be obtained.</exception>
+    /// <exception cref="ArgumentException">It is not a name of a repository.</exception>
     /// <exception cref="InvalidDataException">Its configuration is no CLIP's.</exception>
     public static async Task<(string Repository, string Folder)> FetchAsync(
         string name,
@@ -179,7 +179,7 @@ internal static class ClipDownload
         }
     }
 
-    // What was damaged here may be whole at the hub.
+    // What is damaged in the cache may be sound at the hub.
     private static string? Known(string repository, HubSettings settings)
     {
         try
@@ -199,11 +199,12 @@ internal static class ClipDownload
         string repository = KnownClip.Find(name)?.Repository ?? name;
         if (HubNames.IsRepository(repository))
             return repository;
-        IEnumerable<string> known = KnownClip
-            .All.Select(clip => clip.Name)
-            .Where(candidate => !candidate.Contains("laion", StringComparison.Ordinal));
+        IEnumerable<string> shortNames = KnownClip
+            .All.Select(known => known.Name)
+            .Where(n => !n.Contains("laion", StringComparison.Ordinal));
         throw new ArgumentException(
-            $"'{name}' is no name of a model. Use one such as openai/clip-vit-base-patch16, or a short one: {string.Join(", ", known)}.",
+            $"'{name}' is no name of a model. Use one such as openai/clip-vit-base-patch16, or a short one: "
+                + $"{string.Join(", ", shortNames)}.",
             nameof(name)
         );
     }
@@ -216,7 +217,7 @@ internal static class ClipDownload
             .FirstOrDefault(files => files is not null);
 
     /// <summary>Fetches a repository's vocabulary alone.</summary>
-    /// <exception cref="HubException">It cannot be had.</exception>
+    /// <exception cref="HubException">It cannot be obtained.</exception>
     public static async Task<VocabularyFiles> FetchVocabularyAsync(string name, HubSettings settings, CancellationToken cancellation)
     {
         var cache = new HubCache(settings.CacheFolder, RepositoryOf(name));

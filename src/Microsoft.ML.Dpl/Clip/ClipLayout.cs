@@ -98,8 +98,8 @@ internal abstract class ClipNaming
     /// <summary>The names of Hugging Face's <c>CLIPModel</c>: Q, K and V apart, projections as linear layers.</summary>
     public static ClipNaming HuggingFace { get; } = new HuggingFaceNaming();
 
-    /// <summary>The names of open_clip: OpenAI's, with the text branch below <c>text.</c> where the model was made of two towers.</summary>
-    public static ClipNaming OfOpenClip(ITensorSource source) =>
+    /// <summary>The names of open_clip: OpenAI's, with the text tower below <c>text.</c> where the model was made of two towers.</summary>
+    public static ClipNaming ForOpenClip(ITensorSource source) =>
         new OpenClipNaming(source.Entries.ContainsKey(TwoTowers + "token_embedding.weight") ? TwoTowers : "");
 
     public abstract StoredTensor Locate(ExpectedTensor tensor);

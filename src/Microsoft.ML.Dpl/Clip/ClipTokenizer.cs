@@ -15,7 +15,7 @@ internal sealed class ClipTokenizer
     private readonly BpeTokenizer _pairs;
     private readonly Dictionary<int, string> _tokens;
 
-    /// <param name="vocabulary">Of either layout.</param>
+    /// <param name="vocabulary">The vocabulary, from a file of any layout.</param>
     public ClipTokenizer(ClipVocabulary vocabulary)
     {
         (StartId, EndId) = (vocabulary.Ids[ClipVocabulary.StartToken], vocabulary.Ids[ClipVocabulary.EndToken]);
@@ -63,7 +63,7 @@ internal sealed class ClipTokenizer
     /// <summary>Whether the vocabulary has a token of this id.</summary>
     public bool Has(int id) => _tokens.ContainsKey(id);
 
-    /// <summary>A token as a person reads it: bytes as UTF-8, where they are whole characters, and the mark of a word's end taken
+    /// <summary>A token as people read it: bytes as UTF-8, where they are whole characters, and the mark of a word's end taken
     /// off.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary has no such id.</exception>
     public (string Text, bool EndsWord) Read(int id)
@@ -94,7 +94,7 @@ internal sealed class ClipTokenizer
     }
 }
 
-/// <summary>Makes a text what CLIP was trained on: HTML entities resolved, characters composed, white space collapsed, lower
+/// <summary>Brings a text into the form that CLIP was trained on: HTML entities resolved, characters composed, white space collapsed, lower
 /// case.</summary>
 internal static class ClipText
 {
@@ -119,7 +119,7 @@ internal static class ClipText
         return clean.ToString().TrimEnd(' ').ToLowerInvariant().Replace("\u0130", "i\u0307", StringComparison.Ordinal);
     }
 
-    // enumeration replaces what is no character by U+FFFD
+    // Enumeration replaces lone surrogates by U+FFFD.
     private static string WithoutLoneSurrogates(string text) => string.Concat(text.EnumerateRunes());
 }
 

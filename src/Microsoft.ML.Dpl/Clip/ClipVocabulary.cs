@@ -152,7 +152,7 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
             int space = text.IndexOf(' ', StringComparison.Ordinal);
             if (space <= 0 || space == text.Length - 1 || text.IndexOf(' ', space + 1) >= 0)
                 throw new InvalidDataException(
-                    $"Merges '{path}', line {line}: '{ShownText.Of(text)}' is not two tokens separated by one space."
+                    $"Merges '{path}', line {line}: '{ShownText.Escape(text)}' is not two tokens separated by one space."
                 );
             merges.Add(text);
         }
@@ -186,7 +186,7 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
 internal static class TokenizerJson
 {
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is no byte-pair vocabulary of a CLIP.</exception>
+    /// <exception cref="InvalidDataException">It is not a byte-pair vocabulary of a CLIP.</exception>
     public static ClipVocabulary Read(string path)
     {
         if (!File.Exists(path))
@@ -268,7 +268,7 @@ internal sealed record VocabularyFiles(string Path, string? MergesPath)
             .FirstOrDefault();
     }
 
-    /// <summary>What a person names: a folder, or one of the files; merges.txt is looked for beside vocab.json.</summary>
+    /// <summary>What a user names: a folder, or one of the files; merges.txt is looked for beside vocab.json.</summary>
     public static VocabularyFiles Named(string path)
     {
         path = System.IO.Path.GetFullPath(path);

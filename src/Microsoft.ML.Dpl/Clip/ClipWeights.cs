@@ -40,7 +40,7 @@ internal sealed record BlockWeights(
     public const int TensorCount = 12;
 }
 
-/// <summary>The frozen image branch. All tensors float32 on one device; owned by this object.</summary>
+/// <summary>The frozen image tower. All tensors float32 on one device; owned by this object.</summary>
 /// <param name="Config">The whole model's shape.</param>
 /// <param name="PatchWeight">[width, 3 · patch · patch]: the patch convolution as a matrix, input order channel, row, column</param>
 /// <param name="ClassEmbedding">[width]</param>
@@ -86,7 +86,7 @@ internal sealed record VisionWeights(
                 is [var patch, var classEmbedding, var positions, var preWeight, var preBias, var postWeight, var postBias, var projection]
             ? new VisionWeights(config, patch, classEmbedding, positions, preWeight, preBias, blocks, postWeight, postBias, projection)
             : throw new ArgumentException(
-                $"{tensors.Count} tensors do not make an image branch of {config.Vision.Layers} layers.",
+                $"{tensors.Count} tensors do not make an image tower of {config.Vision.Layers} layers.",
                 nameof(tensors)
             );
     }
@@ -119,7 +119,7 @@ internal sealed record VisionWeights(
         );
 }
 
-/// <summary>The frozen text branch. All tensors float32 on one device; owned by this object.</summary>
+/// <summary>The frozen text tower. All tensors float32 on one device; owned by this object.</summary>
 /// <param name="Config">The whole model's shape.</param>
 /// <param name="TokenEmbedding">[vocabulary, width]</param>
 /// <param name="PositionEmbedding">[context length, width]</param>
@@ -154,7 +154,7 @@ internal sealed record TextWeights(
                 is [var tokens, var positions, var normWeight, var normBias, var projection]
             ? new TextWeights(config, tokens, positions, blocks, normWeight, normBias, projection, logitScale)
             : throw new ArgumentException(
-                $"{tensors.Count} tensors do not make a text branch of {config.Text.Layers} layers.",
+                $"{tensors.Count} tensors do not make a text tower of {config.Text.Layers} layers.",
                 nameof(tensors)
             );
     }
@@ -172,8 +172,8 @@ internal static class SharedWeights
 {
     private static readonly Dictionary<object, Entry> Entries = [];
 
-    /// <param name="key">Compared by value; equal keys share.</param>
-    /// <param name="load">Called where nobody holds a lease; others with the same key wait for it. The last lease disposes its
+    /// <param name="key">The key, compared by value; equal keys share.</param>
+    /// <param name="load">The loader, called where nobody holds a lease, while others with the same key wait; the last lease disposes its
     /// result.</param>
     public static Lease<T> Rent<T>(object key, Func<T> load)
         where T : class, IDisposable
@@ -220,8 +220,8 @@ internal static class SharedWeights
 }
 
 /// <summary>
-/// The right to use something shared until disposal; disposing again does nothing. One that is forgotten ends when it is collected: the
-/// share lies in a table of the whole process, which would keep CLIP in memory for good.
+/// The right to use something shared until disposal; disposing again does nothing. A forgotten lease ends when it is garbage-collected;
+/// otherwise the table of the whole process would keep CLIP in memory for good.
 /// </summary>
 internal sealed class Lease<T>(T value, Action release) : IDisposable
     where T : class

@@ -4,11 +4,11 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>Reads the branches of a CLIP from a checkpoint, each without touching the other, and folds the constants in that
+/// <summary>Reads the towers of a CLIP from a checkpoint, each without touching the other, and folds the constants in that
 /// <see cref="BlockWeights"/> names.</summary>
 internal static class ClipWeightsReader
 {
-    /// <summary>Checks names, types and shapes of both branches; reads no tensor.</summary>
+    /// <summary>Checks names, types and shapes of both towers; reads no tensor.</summary>
     /// <exception cref="InvalidDataException">Tensors are missing, or have another shape or type than <paramref name="config"/>
     /// says.</exception>
     public static void Check(ITensorSource source, ClipNaming naming, ClipConfig config)
@@ -18,7 +18,7 @@ internal static class ClipWeightsReader
         RefuseFurtherLayers(source, naming, ClipLayout.TextBlocks, config.Text);
     }
 
-    /// <summary>Reads the image branch. The caller owns the result; no dispose scope does.</summary>
+    /// <summary>Reads the image tower. The caller owns the result; no dispose scope does.</summary>
     /// <exception cref="InvalidDataException">Tensors are missing, or have another shape or type than <paramref name="config"/>
     /// says.</exception>
     public static VisionWeights ReadVision(ITensorSource source, ClipNaming naming, ClipConfig config, Device device)
@@ -48,7 +48,7 @@ internal static class ClipWeightsReader
         return weights;
     }
 
-    /// <summary>Reads the text branch. The caller owns the result; no dispose scope does.</summary>
+    /// <summary>Reads the text tower. The caller owns the result; no dispose scope does.</summary>
     /// <exception cref="InvalidDataException">Tensors are missing, or have another shape or type than <paramref name="config"/> says, or
     /// the logit scale is no usable number.</exception>
     public static TextWeights ReadText(ITensorSource source, ClipNaming naming, ClipConfig config, Device device)
@@ -123,7 +123,7 @@ internal static class ClipWeightsReader
     }
 }
 
-/// <summary>A checkpoint whose tensors have been held against a configuration, read under OpenAI's names whatever its own are.</summary>
+/// <summary>A checkpoint whose tensors have been checked against a configuration, read by OpenAI's names whatever names it uses.</summary>
 internal sealed class ClipCheckpoint
 {
     private const int NamedAtMost = 5;
@@ -145,7 +145,7 @@ internal sealed class ClipCheckpoint
     }
 
     /// <summary>Refuses OpenAI's other kind of CLIP.</summary>
-    /// <exception cref="InvalidDataException">The image branch is a ResNet.</exception>
+    /// <exception cref="InvalidDataException">The image tower is a ResNet.</exception>
     public static void RefuseResNet(ITensorSource source)
     {
         if (
@@ -216,7 +216,7 @@ internal static class FiniteWeights
 {
     /// <param name="location">The file, for the message.</param>
     /// <param name="name">The tensor's name there.</param>
-    /// <param name="values">float32 or float64, of any shape.</param>
+    /// <param name="values">The tensor, float32 or float64, of any shape.</param>
     /// <exception cref="InvalidDataException">A value is infinite or not a number.</exception>
     public static void Require(string location, string name, Tensor values)
     {

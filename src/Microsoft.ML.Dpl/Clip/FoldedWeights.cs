@@ -5,8 +5,9 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Clip;
 
 /// <summary>
-/// The weights of a branch as they are computed with, float32 and with <see cref="BlockWeights"/>' constants folded in, as a safetensors
-/// stream: unfolding and folding again would not give the same bits. The names are OpenAI's; the metadata says that the values are not.
+/// The weights of a tower as they are used in computation, float32 and with <see cref="BlockWeights"/>' constants folded in, as a
+/// safetensors stream: unfolding and folding again would not give the same bits. The names are OpenAI's; the metadata says that the values
+/// are not.
 /// </summary>
 internal static class FoldedWeights
 {
@@ -46,7 +47,7 @@ internal static class FoldedWeights
     }
 
     /// <summary>Reads onto the CPU, each tensor straight into its place. The caller owns the result; no dispose scope does.</summary>
-    /// <param name="stream">Read to its end.</param>
+    /// <param name="stream">The stream, which is read to its end.</param>
     /// <param name="location">Its name, for messages.</param>
     /// <param name="config">The model's shape.</param>
     /// <exception cref="InvalidDataException">The stream is damaged, or of a CLIP of another shape.</exception>
@@ -80,7 +81,7 @@ internal static class FoldedWeights
         SafetensorsWriter.Write(
             stream,
             all,
-            new Dictionary<string, string> { [Mark] = Folding, [TensorDigest.Name] = TensorDigest.Of(all) }
+            new Dictionary<string, string> { [Mark] = Folding, [TensorDigest.Name] = TensorDigest.Compute(all) }
         );
     }
 
@@ -114,7 +115,7 @@ internal static class FoldedWeights
         });
         try
         {
-            if (TensorDigest.Of(tensors) != digest)
+            if (TensorDigest.Compute(tensors) != digest)
                 throw new InvalidDataException(
                     $"{location}: the weights have another SHA-256 than at saving, so they are damaged. Copy or save the model again."
                 );

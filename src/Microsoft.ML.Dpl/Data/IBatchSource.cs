@@ -16,9 +16,9 @@ internal sealed record ImageBatch(Tensor Images, Tensor Labels, Tensor? Weights 
     /// <summary>Moves images to the device and normalises them there. No dispose scope owns the result.</summary>
     /// <param name="pixels">[batch, 3, size, size] uint8 on the CPU; stays the caller's.</param>
     /// <param name="labels">One class index for each image.</param>
-    /// <param name="processor">Knows the channels' means and deviations.</param>
-    /// <param name="device">Where the batch is used.</param>
-    /// <param name="weights">One for each image, or null.</param>
+    /// <param name="processor">The processor with the channels' means and deviations.</param>
+    /// <param name="device">The device on which the batch is used.</param>
+    /// <param name="weights">A weight for each image, or null.</param>
     public static ImageBatch Create(
         Tensor pixels,
         IEnumerable<int> labels,
@@ -52,8 +52,8 @@ internal interface IBatchSource
 }
 
 /// <summary>
-/// Makes the batches that follow on a thread of its own while the current one is used. What is read is what the source gives, and so are
-/// its exceptions, which come out of the <see cref="Read"/> that asks for the batch.
+/// Makes the batches that follow on a thread of its own while the current one is used. It returns what the source returns, and throws the
+/// source's exceptions from the <see cref="Read"/> that asks for the batch.
 /// </summary>
 internal sealed class ReadAheadBatches : IBatchSource, IDisposable
 {
@@ -64,7 +64,7 @@ internal sealed class ReadAheadBatches : IBatchSource, IDisposable
     private readonly Thread _worker; // one thread, since every thread that computes brings a team of libtorch's threads with it
     private bool _disposed;
 
-    /// <param name="source">Read from one background thread only; not disposed with this.</param>
+    /// <param name="source">The source, read from one background thread only and not disposed with this.</param>
     /// <param name="ahead">Batches made in advance, at least 1.</param>
     public ReadAheadBatches(IBatchSource source, int ahead = 1)
     {
@@ -155,7 +155,7 @@ internal sealed class ReadAheadBatches : IBatchSource, IDisposable
             }
         }
 
-        /// <summary>Nobody will read it: it is not made any more, or freed once it is made.</summary>
+        /// <summary>Marks a batch that nobody will read: it is not made, or is freed once it is made.</summary>
         public void Abandon()
         {
             _abandoned = true;

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Runtime;
 using TorchSharp;
@@ -39,7 +38,7 @@ internal sealed class ImageCache : IDisposable
     /// <param name="images">The images, decoded as they are asked for.</param>
     /// <param name="imageSize">Pixels a side of what the image tower takes.</param>
     /// <param name="maximumBytes">The most bytes of pixels that may be held.</param>
-    /// <param name="cancellation">Checked before every image.</param>
+    /// <param name="cancellation">Cancellation, checked before every image.</param>
     /// <exception cref="InvalidOperationException">The images do not fit even at the smallest useful size; the message says how much memory
     /// they need.</exception>
     public static ImageCache Build(IEnumerable<RgbImage> images, int imageSize, long maximumBytes, CancellationToken cancellation = default)
@@ -122,36 +121,36 @@ internal sealed class ImageCache : IDisposable
     private static long Megabytes(long bytes) => (bytes + (1 << 20) - 1) >> 20;
 }
 
-/// <summary>Tells one set of labelled images from another: SHA-256 over pixels, classes and weights, in their order.</summary>
+/// <summary>Identifies a set of labelled images: SHA-256 over pixels, classes and weights, in their order.</summary>
 internal static class DataDigest
 {
     /// <returns>64 lower-case hexadecimal digits.</returns>
-    public static string Of(ImageCache images, IReadOnlyList<int> labels, IReadOnlyList<float>? weights)
+    public static string Compute(ImageCache images, IReadOnlyList<int> labels, IReadOnlyList<float>? weights)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var hash = new Sha256();
         for (int i = 0; i < images.Count; i++)
         {
             using var scope = torch.NewDisposeScope();
             torch.Tensor rows = images[i].permute(1, 2, 0).contiguous();
-            hash.AppendData(MemoryMarshal.AsBytes<long>(rows.shape));
-            hash.AppendData(rows.bytes);
+            hash.Append(MemoryMarshal.AsBytes<long>(rows.shape));
+            hash.Append(rows.bytes);
         }
         return Finish(hash, labels, weights);
     }
 
     /// <returns>64 lower-case hexadecimal digits.</returns>
-    public static string Of(PreparedImages images)
+    public static string Compute(PreparedImages images)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var hash = new Sha256();
         foreach (byte[] image in images.Images)
-            hash.AppendData(image);
+            hash.Append(image);
         return Finish(hash, images.Labels, images.Weights);
     }
 
-    private static string Finish(IncrementalHash hash, IReadOnlyList<int> labels, IReadOnlyList<float>? weights)
+    private static string Finish(Sha256 hash, IReadOnlyList<int> labels, IReadOnlyList<float>? weights)
     {
-        hash.AppendData(MemoryMarshal.AsBytes<int>(labels.ToArray()));
-        hash.AppendData(MemoryMarshal.AsBytes<float>(weights?.ToArray() ?? []));
-        return Convert.ToHexString(hash.GetHashAndReset()).ToLowerInvariant();
+        hash.Append(MemoryMarshal.AsBytes<int>(labels.ToArray()));
+        hash.Append(MemoryMarshal.AsBytes<float>(weights?.ToArray() ?? []));
+        return hash.Finish();
     }
 }

@@ -10,8 +10,8 @@ internal sealed record StratifiedSplit(IReadOnlyList<int> Train, IReadOnlyList<i
     /// <summary>Takes <paramref name="perClass"/> validation rows from each class, or all but one where a class has no more.</summary>
     /// <param name="labels">The class index of each row.</param>
     /// <param name="classNames">Names by class index, for messages; classes without rows are allowed.</param>
-    /// <param name="perClass">At least 1.</param>
-    /// <param name="seed">Decides which rows are taken; a class's rows do not depend on the other classes.</param>
+    /// <param name="perClass">Validation rows of each class, at least 1.</param>
+    /// <param name="seed">The seed that decides which rows are taken; a class's rows do not depend on the other classes.</param>
     /// <exception cref="InvalidOperationException">A class has a single row.</exception>
     public static StratifiedSplit ByCount(IReadOnlyList<int> labels, IReadOnlyList<string> classNames, int perClass, int seed)
     {
@@ -22,8 +22,8 @@ internal sealed record StratifiedSplit(IReadOnlyList<int> Train, IReadOnlyList<i
     /// <summary>Takes a fraction of each class's rows, rounded to the nearest number, but at least one and not all.</summary>
     /// <param name="labels">The class index of each row.</param>
     /// <param name="classNames">Names by class index, for messages; classes without rows are allowed.</param>
-    /// <param name="fraction">Between 0 and 1, both excluded.</param>
-    /// <param name="seed">Decides which rows are taken; a class's rows do not depend on the other classes.</param>
+    /// <param name="fraction">The share of each class's rows, between 0 and 1, both excluded.</param>
+    /// <param name="seed">The seed that decides which rows are taken; a class's rows do not depend on the other classes.</param>
     /// <exception cref="InvalidOperationException">A class has a single row.</exception>
     public static StratifiedSplit ByFraction(IReadOnlyList<int> labels, IReadOnlyList<string> classNames, double fraction, int seed)
     {

@@ -21,10 +21,10 @@ internal sealed class TrainingBatches : IBatchSource
     /// <param name="labels">The class index of every cached image.</param>
     /// <param name="rows">The cached images to use, for instance one side of a split.</param>
     /// <param name="batchSize">Images in a batch, at least 1; the last of an epoch may have fewer.</param>
-    /// <param name="seed">Decides orders and crops.</param>
-    /// <param name="processor">Resizes and crops where nothing is augmented, and normalises.</param>
-    /// <param name="augmentation">Null: every image is resized and its middle taken, as at prediction.</param>
-    /// <param name="device">Where the batches are used.</param>
+    /// <param name="seed">The seed of orders and crops.</param>
+    /// <param name="processor">The processor that normalises, and resizes and crops where nothing is augmented.</param>
+    /// <param name="augmentation">The augmentation; null: every image is resized and its middle taken, as at prediction.</param>
+    /// <param name="device">The device on which the batches are used.</param>
     /// <param name="weights">How much each cached image's loss counts; null: all alike.</param>
     public TrainingBatches(
         ImageCache images,
@@ -94,8 +94,8 @@ internal sealed class TrainingBatches : IBatchSource
     }
 }
 
-/// <summary>Which rows a batch of an epoch holds: the rows as they are, or shuffled anew for every epoch; the last batch may be smaller.
-/// Thread-safe.</summary>
+/// <summary>Which rows a batch of an epoch holds: the rows as they are, or in a new shuffled order for every epoch; the last batch may be
+/// smaller. Thread-safe.</summary>
 internal sealed class EpochOrder
 {
     private readonly int[] _rows;

@@ -1,10 +1,10 @@
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Runtime;
 using TorchSharp;
 
 namespace Microsoft.ML.Dpl.Fit;
@@ -46,9 +46,9 @@ internal sealed class FitFingerprint
             [Classes] = string.Join(", ", classes.Names),
             ["Device"] = device.type.ToString(),
             [TrainingRows] = $"{images?.Train.Count ?? 0}",
-            [TrainingData] = images is null ? "" : DataDigest.Of(images.Train, images.TrainLabels, images.TrainWeights),
+            [TrainingData] = images is null ? "" : DataDigest.Compute(images.Train, images.TrainLabels, images.TrainWeights),
             [ValidationRows] = $"{validation?.Count ?? 0}",
-            [ValidationData] = validation is null ? "" : DataDigest.Of(validation),
+            [ValidationData] = validation is null ? "" : DataDigest.Compute(validation),
         };
         if (device.type == TorchSharp.DeviceType.CPU)
             parts.Add(Threads, $"{torch.get_num_threads()}");
@@ -66,11 +66,7 @@ internal sealed class FitFingerprint
     /// order.</summary>
     public string DataName =>
         "data-"
-        + Convert
-            .ToHexString(
-                SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', _parts[Classes], _parts[TrainingData], _parts[ValidationData])))
-            )[..16]
-            .ToLowerInvariant();
+        + Sha256.Compute(Encoding.UTF8.GetBytes(string.Join('\n', _parts[Classes], _parts[TrainingData], _parts[ValidationData])))[..16];
 
     public string ToJson() => JsonSerializer.Serialize(_parts);
 

@@ -5,8 +5,8 @@ using System.Text;
 
 namespace Microsoft.ML.Dpl.Hub;
 
-/// <summary>Fetches one file into the cache: goes on where an earlier try ended, checks length and hash, and only then gives the blob its
-/// name and the snapshot a link to it.</summary>
+/// <summary>Fetches one file into the cache: continues where an earlier attempt ended, checks length and hash, and only then gives the blob
+/// its name and the snapshot a link to it.</summary>
 internal sealed class BlobDownload
 {
     private const int Chunk = 1 << 17;
@@ -18,11 +18,11 @@ internal sealed class BlobDownload
     private readonly Func<string, long?> _room;
     private readonly Func<string, FileStream> _open;
 
-    /// <param name="client">Asks the hub.</param>
+    /// <param name="client">The client of the hub.</param>
     /// <param name="cache">The repository's part of the cache.</param>
     /// <param name="options">Progress and the lock's timeout.</param>
     /// <param name="room">Bytes free at a folder, null where unknown; null: the system's answer.</param>
-    /// <param name="open">Opens the unfinished file for writing, with what is in it; null: without a buffer.</param>
+    /// <param name="open">The opener of the unfinished file, which keeps its content; null: an unbuffered stream.</param>
     public BlobDownload(
         HubClient client,
         HubCache cache,
@@ -70,11 +70,12 @@ internal sealed class BlobDownload
             await FillAsync(file, partial, cancellation).ConfigureAwait(false);
             if (BlobHash.Check(partial, file.Etag, cancellation) != false)
             {
+                // Not a WholeFile: an unfinished download is kept under a fixed name, so that the next attempt continues it.
                 File.Move(partial, blob, overwrite: true);
                 return;
             }
             File.Delete(partial);
-            // What an earlier run left may have been wrong already: the whole file gets a second chance.
+            // The bytes that an earlier run left may have been wrong already, so the whole file is fetched once more.
             if (again || !resumed)
                 throw new HubException(
                     HubFailure.Damaged,
@@ -118,7 +119,7 @@ internal sealed class BlobDownload
             Restart(to);
             throw new EndOfStreamException($"{response.RequestMessage?.RequestUri} has no more bytes.");
         }
-        // What is here is thrown away only for an answer that can be the file.
+        // What was downloaded is discarded only for an answer that can be the file.
         long start = Continues(response, file, to.Position) ? to.Position : 0;
         if (response.Content.Headers.ContentEncoding.Count > 0)
             throw Wrong(
@@ -156,7 +157,8 @@ internal sealed class BlobDownload
             throw new EndOfStreamException($"The connection ended after {to.Position} of {file.Length} bytes.");
     }
 
-    /// <summary>Whether an answer goes on where the file ends; all else begins anew.</summary>
+    /// <summary>Whether an answer continues where the unfinished file ends; with any other, the file starts again from its first
+    /// byte.</summary>
     private static bool Continues(HttpResponseMessage response, HubFile file, long offset) =>
         offset == 0
         || (
@@ -230,10 +232,10 @@ internal static class BlobLock
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
 
     /// <param name="path">The lock's file; it stays, because deleting it would let two processes in.</param>
-    /// <param name="growing">What its holder writes.</param>
-    /// <param name="timeout">How long that may stay as it is.</param>
-    /// <param name="cancellation">Ends the wait.</param>
-    /// <exception cref="HubException">The holder does not get on.</exception>
+    /// <param name="growing">The file that the lock's holder writes.</param>
+    /// <param name="timeout">The longest time for which that file may not grow.</param>
+    /// <param name="cancellation">Cancellation of the wait.</param>
+    /// <exception cref="HubException">The holder makes no progress.</exception>
     /// <exception cref="IOException">The file cannot be made.</exception>
     /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
     public static async Task<IDisposable> TakeAsync(string path, string growing, TimeSpan timeout, CancellationToken cancellation)
@@ -273,55 +275,28 @@ internal static class BlobLock
     private static bool IsHeld(IOException e) => e.HResult is unchecked((int)0x80070020) or unchecked((int)0x80070021) or 11 or 35;
 }
 
-/// <summary>Checks bytes against the hub's name for them: SHA-256 of a large file's content, or git's SHA-1 of a small one's.</summary>
-internal sealed class BlobHash : IDisposable
+/// <summary>Checks a file against the hub's name for it: SHA-256 of a large file's content, or git's SHA-1 of a small one's.</summary>
+internal static class BlobHash
 {
     private const int Chunk = 1 << 20;
 
-    private readonly string _etag;
-    private readonly IncrementalHash? _hash;
-
-    /// <param name="etag">64 hexadecimal digits, 40, or anything else, which cannot be checked.</param>
-    /// <param name="length">Bytes of the whole file.</param>
-    public BlobHash(string etag, long length)
-    {
-        _etag = etag;
-        if (!etag.All(char.IsAsciiHexDigit) || etag.Length is not (64 or 40))
-            return;
-        _hash = IncrementalHash.CreateHash(etag.Length == 64 ? HashAlgorithmName.SHA256 : HashAlgorithmName.SHA1);
-        if (etag.Length == 40)
-            _hash.AppendData(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"blob {length}\0")));
-    }
-
-    /// <summary>Whether the name says what the content is.</summary>
-    public bool CanCheck => _hash is not null;
-
-    public void Append(ReadOnlySpan<byte> bytes) => _hash?.AppendData(bytes);
-
-    /// <summary>Appends everything from a stream's position to its end.</summary>
-    public void Append(Stream stream, CancellationToken cancellation)
-    {
-        if (_hash is null)
-            return;
-        byte[] buffer = new byte[Chunk];
-        for (int read; (read = stream.Read(buffer)) > 0; _hash.AppendData(buffer, 0, read))
-            cancellation.ThrowIfCancellationRequested();
-    }
-
-    /// <summary>Whether what was appended is what the name promises; true where it promises nothing.</summary>
-    public bool Matches() =>
-        _hash is null || Convert.ToHexString(_hash.GetHashAndReset()).Equals(_etag, StringComparison.OrdinalIgnoreCase);
-
-    /// <summary>Reads a whole file; null where its name cannot be checked.</summary>
+    /// <summary>Reads a whole file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="etag">The hub's name: 64 hexadecimal digits, 40, or anything else, which cannot be checked.</param>
+    /// <param name="cancellation">Cancellation of the reading.</param>
+    /// <returns>Whether the content is what the name says; null where the name cannot be checked.</returns>
     public static bool? Check(string path, string etag, CancellationToken cancellation)
     {
         using FileStream stream = File.OpenRead(path);
-        using var hash = new BlobHash(etag, stream.Length);
-        if (!hash.CanCheck)
+        if (etag.Length is not (64 or 40) || !etag.All(char.IsAsciiHexDigit))
             return null;
-        hash.Append(stream, cancellation);
-        return hash.Matches();
+        using var hash = IncrementalHash.CreateHash(etag.Length == 64 ? HashAlgorithmName.SHA256 : HashAlgorithmName.SHA1);
+        // Git hashes a file's length before its content.
+        if (etag.Length == 40)
+            hash.AppendData(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"blob {stream.Length}\0")));
+        byte[] buffer = new byte[Chunk];
+        for (int read; (read = stream.Read(buffer)) > 0; hash.AppendData(buffer, 0, read))
+            cancellation.ThrowIfCancellationRequested();
+        return Convert.ToHexString(hash.GetHashAndReset()).Equals(etag, StringComparison.OrdinalIgnoreCase);
     }
-
-    public void Dispose() => _hash?.Dispose();
 }

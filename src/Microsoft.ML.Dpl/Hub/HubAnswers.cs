@@ -6,7 +6,7 @@ namespace Microsoft.ML.Dpl.Hub;
 /// <summary>What the hub's answers mean, in words for a person.</summary>
 internal static class HubAnswers
 {
-    /// <summary>Nobody waits longer because a server asks for it.</summary>
+    /// <summary>The longest wait that a server can ask for.</summary>
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(5);
 
     private const int MostWords = 300;

@@ -1,3 +1,6 @@
+using System.Text;
+using Microsoft.ML.Dpl.Runtime;
+
 namespace Microsoft.ML.Dpl.Hub;
 
 /// <summary>
@@ -13,8 +16,9 @@ internal sealed class HubCache
     private readonly Action<string, string> _link;
 
     /// <param name="root">The cache of all repositories.</param>
-    /// <param name="repository">Checked by <see cref="HubNames.IsRepository"/>.</param>
-    /// <param name="link">Makes a symbolic link (its path, its target) or throws; null: the system's.</param>
+    /// <param name="repository">The repository's name, which <see cref="HubNames.IsRepository"/> accepts.</param>
+    /// <param name="link">The maker of a symbolic link, given its path and its target, which throws where it cannot; null: the
+    /// system's.</param>
     public HubCache(string root, string repository, Action<string, string>? link = null)
     {
         (_root, Repository, _link) = (root, repository, link ?? ((path, target) => File.CreateSymbolicLink(path, target)));
@@ -52,7 +56,7 @@ internal sealed class HubCache
         return IsThere(path) ? path : null;
     }
 
-    /// <summary>Whether a file of a snapshot can be read. To a link that leads nowhere, File.Exists says yes.</summary>
+    /// <summary>Whether a file of a snapshot can be read. File.Exists is true for a link that leads nowhere, too.</summary>
     public static bool IsThere(string snapshotFile) =>
         File.Exists(snapshotFile)
         && (
@@ -76,11 +80,7 @@ internal sealed class HubCache
     {
         if (revision == commit || Commit(revision) == commit)
             return;
-        string path = Reference(revision),
-            partial = $"{path}.{Guid.NewGuid():n}";
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        File.WriteAllText(partial, commit);
-        File.Move(partial, path, overwrite: true);
+        WholeFile.Write(Reference(revision), file => file.Write(Encoding.UTF8.GetBytes(commit)));
     }
 
     /// <summary>Gives a blob its name in a snapshot, in the place of what has it: by a relative link, or where links cannot be made, by
@@ -94,7 +94,7 @@ internal sealed class HubCache
         string target = Path.GetRelativePath(folder, Blob(etag));
         if (new FileInfo(path).LinkTarget is var old && (old == target || (old is null && File.Exists(path) && !File.Exists(Blob(etag)))))
             return path; // linked, or moved there earlier
-        // The link is made under another name first: a reader sees the old one or the new one, never none.
+        // A link has no content for WholeFile to write; made under another name first, so that a reader sees the old one or the new one.
         string partial = $"{path}.{Guid.NewGuid():n}";
         try
         {
@@ -109,7 +109,7 @@ internal sealed class HubCache
         return path;
     }
 
-    /// <summary>The hash by which a snapshot's file is kept; null where it is no link, so that nothing says what it should be.</summary>
+    /// <summary>The hash by which a snapshot's file is kept; null where it is not a link, so that nothing says what it should be.</summary>
     public static string? EtagOf(string snapshotFile) =>
         new FileInfo(snapshotFile).LinkTarget is { } target && HubNames.IsBlob(Path.GetFileName(target)) ? Path.GetFileName(target) : null;
 

@@ -28,9 +28,9 @@ internal sealed class HubClient : IDisposable
     private readonly int _questionRetries;
     private readonly HttpClient _http;
 
-    /// <param name="settings">Address, token and patience.</param>
-    /// <param name="hasAnswer">Whether the cache can stand in for an answer: then a hub that does not answer is asked once only.</param>
-    /// <exception cref="ArgumentException">The token cannot be one.</exception>
+    /// <param name="settings">The hub's address, the token, timeouts and retries.</param>
+    /// <param name="hasAnswer">Whether the cache can stand in for an answer: then a hub that does not answer is asked only once.</param>
+    /// <exception cref="ArgumentException">The token has a character that no token has.</exception>
     public HubClient(HubSettings settings, bool hasAnswer = false)
     {
         if (settings.Token is { } token && !token.All(c => c is > ' ' and <= '~'))
@@ -89,9 +89,9 @@ internal sealed class HubClient : IDisposable
     /// <summary>Begins to read a file.</summary>
     /// <param name="file">As <see cref="FindAsync"/> found it.</param>
     /// <param name="offset">The first byte; the server may ignore it and answer with all (200 instead of 206).</param>
-    /// <param name="cancellation">Ends the request.</param>
+    /// <param name="cancellation">Cancellation of the request.</param>
     /// <returns>A response with status 200, 206 or 416; the caller disposes it.</returns>
-    /// <exception cref="HubException">The server denies access or answers nonsense.</exception>
+    /// <exception cref="HubException">The server denies access or gives an invalid answer.</exception>
     /// <exception cref="HttpRequestException">It failed in a way that may pass.</exception>
     /// <exception cref="HubBusyException">The server may answer later.</exception>
     public async Task<HttpResponseMessage> OpenAsync(HubFile file, long offset, CancellationToken cancellation)
@@ -122,12 +122,12 @@ internal sealed class HubClient : IDisposable
         }
     }
 
-    /// <summary>Whether a failure may be gone at the next try.</summary>
+    /// <summary>Whether the next attempt may succeed.</summary>
     public static bool MayPass(Exception e) =>
         e is HttpRequestException or TimeoutException or EndOfStreamException || (e is IOException and not HubException);
 
-    /// <summary>Waits before the next try, longer each time.</summary>
-    /// <exception cref="HubException">There have been enough.</exception>
+    /// <summary>Waits before the next attempt, longer each time.</summary>
+    /// <exception cref="HubException">There have been as many attempts as the options allow.</exception>
     public Task DelayAsync(int failures, Uri address, Exception reason, CancellationToken cancellation) =>
         DelayAsync(failures, _settings.Options.Retries, address, reason, cancellation);
 
@@ -190,7 +190,7 @@ internal sealed class HubClient : IDisposable
             string? linked = HubAnswers.Header(response, "X-Linked-Etag");
             if (HubAnswers.IsRedirect(response) && linked is null)
             {
-                // Of a file that lies elsewhere only the hub itself knows the hash; another host's headers would say nothing.
+                // Only the hub itself knows the hash of a file that is stored elsewhere; another host's headers would say nothing about it.
                 at = Next(response, at, hops);
                 if (!IsHub(at) && !IsPublicHub(at))
                     throw new HubException(
@@ -238,7 +238,7 @@ internal sealed class HubClient : IDisposable
                 if (offset > 0)
                 {
                     request.Headers.Range = new RangeHeaderValue(offset, null);
-                    // Another host has ETags of its own; there the hash of the whole file decides.
+                    // Another host has ETags of its own, so there the hash of the whole file decides.
                     if (IsHub(address))
                         request.Headers.IfRange = new RangeConditionHeaderValue($"\"{etag}\"");
                 }
@@ -277,7 +277,7 @@ internal sealed class HubClient : IDisposable
         return next;
     }
 
-    // "See inner exception" helps nobody.
+    // .NET's message often only refers to the inner exception.
     private static string Explained(Exception e) =>
         e is HttpRequestException { InnerException: { } inner } && !e.Message.Contains(inner.Message, StringComparison.Ordinal)
             ? $"{e.Message} {inner.Message}"

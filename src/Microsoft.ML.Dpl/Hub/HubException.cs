@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Hub;
 
-/// <summary>What kept a model from being had by name.</summary>
+/// <summary>Why a model could not be obtained by its name.</summary>
 public enum HubFailure
 {
     /// <summary>The network must not be used, and the cache does not hold the model.</summary>
@@ -30,11 +30,11 @@ public enum HubFailure
     /// <summary>The disk of the cache has no room, or the cache cannot be written.</summary>
     CacheNotWritable,
 
-    /// <summary>Another process holds the lock of a file and does not get on with it.</summary>
+    /// <summary>Another process holds the lock of a file and makes no progress with it.</summary>
     Locked,
 }
 
-/// <summary>A model could not be had by name. The message says what to do.</summary>
+/// <summary>A model could not be obtained by its name. The message says what to do.</summary>
 public sealed class HubException : IOException
 {
     /// <param name="failure">The kind.</param>

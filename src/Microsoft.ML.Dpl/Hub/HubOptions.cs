@@ -26,17 +26,17 @@ public sealed record HubOptions
     /// or TRUE.</summary>
     public bool? Offline { get; init; }
 
-    /// <summary>Told of every file at its beginning, now and then, and at its end, from the thread that downloads.</summary>
+    /// <summary>Receives reports of every file at its beginning, now and then, and at its end, on the thread that downloads.</summary>
     public IProgress<HubProgress>? Progress { get; init; }
 
-    /// <summary>The longest silence of the server before a try counts as failed. Positive.</summary>
+    /// <summary>The longest silence of the server before an attempt counts as failed. Positive.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Tries of a request after the first one failed for a reason that may pass, at least 0. A download that got further counts
-    /// anew.</summary>
+    /// <summary>Further attempts at a request that failed for a reason that may pass, at least 0. Counted again from 0 whenever a download
+    /// got further.</summary>
     public int Retries { get; init; } = 5;
 
-    /// <summary>The wait before the first of these tries, which doubles each time up to 30 seconds; a busy server may ask for up to five
+    /// <summary>The wait before the first of these attempts, which doubles each time up to 30 seconds; a busy server may ask for up to five
     /// minutes (Retry-After). Not negative.</summary>
     public TimeSpan RetryDelay { get; init; } = TimeSpan.FromSeconds(1);
 
@@ -46,7 +46,7 @@ public sealed record HubOptions
 
 /// <summary>How far the download of one file is.</summary>
 /// <param name="File">Its name in the repository.</param>
-/// <param name="Bytes">Bytes that are here, those of an earlier try included.</param>
+/// <param name="Bytes">Bytes downloaded so far, those of an earlier attempt included.</param>
 /// <param name="TotalBytes">Bytes of the whole file.</param>
 public readonly record struct HubProgress(string File, long Bytes, long TotalBytes);
 

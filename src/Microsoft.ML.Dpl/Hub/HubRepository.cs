@@ -10,13 +10,13 @@ internal sealed class HubRepository : IDisposable
     private readonly Dictionary<string, HubFile?> _known = new(StringComparer.Ordinal);
     private string? _commit;
 
-    /// <param name="name">Checked by <see cref="HubNames.IsRepository"/>.</param>
-    /// <param name="settings">Where it comes from and where it is kept.</param>
+    /// <param name="name">The repository's name, which <see cref="HubNames.IsRepository"/> accepts.</param>
+    /// <param name="settings">The hub and the cache.</param>
     /// <param name="offline">Whether only the cache may be asked.</param>
     /// <param name="isCached">Whether the cache has all that is needed, so that a hub which does not answer is not asked again and
     /// again.</param>
-    /// <exception cref="ArgumentException">The token cannot be one.</exception>
-    /// <exception cref="HubException">The cache alone may be asked, and has never seen this revision.</exception>
+    /// <exception cref="ArgumentException">The token has a character that no token has.</exception>
+    /// <exception cref="HubException">Only the cache may be asked, and it has nothing of this revision.</exception>
     public HubRepository(string name, HubSettings settings, bool offline, bool isCached = false)
     {
         (_settings, _cache) = (settings, new HubCache(settings.CacheFolder, name));
@@ -78,7 +78,7 @@ internal sealed class HubRepository : IDisposable
         return await new BlobDownload(_client, _cache, _settings.Options).FetchAsync(_known[file]!, cancellation).ConfigureAwait(false);
     }
 
-    /// <summary>Remembers what the revision means, now that everything needed of it is here.</summary>
+    /// <summary>Remembers the revision's commit, now that every file needed is in the cache.</summary>
     public void Complete()
     {
         if (_client is null || _commit is null)

@@ -54,14 +54,13 @@ public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float
             }
             catch (InvalidOperationException e)
             {
-                // So the JSON reader reports broken UTF-8.
+                // This is how the JSON reader reports broken UTF-8.
                 throw new InvalidDataException($"Image processor configuration '{path}' is not in UTF-8: {e.Message}", e);
             }
         }
     }
 
-    /// <summary>Whether means and deviations can be of values from 0 to 1; others would make all images alike, or no numbers of
-    /// them.</summary>
+    /// <summary>Whether means and deviations can be of values from 0 to 1; others would make all images alike, or infinite.</summary>
     internal static bool AreUsable(float[] mean, float[] deviation) =>
         mean.All(m => m is >= -1000 and <= 1000) && deviation.All(d => d is >= 1e-6f and <= 1e6f);
 

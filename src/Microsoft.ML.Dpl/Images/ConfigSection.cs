@@ -10,6 +10,27 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
 {
     private const int Longest = 40;
 
+    /// <summary>Reads the object that a JSON file holds.</summary>
+    /// <param name="json">The text of the file in UTF-8.</param>
+    /// <param name="location">The file, for messages.</param>
+    /// <param name="read">The reader of the object's fields.</param>
+    /// <exception cref="InvalidDataException">The text is not JSON in UTF-8, or not an object; or the reader refuses a field.</exception>
+    public static T Read<T>(ReadOnlyMemory<byte> json, string location, Func<ConfigSection, T> read)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(json);
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+                throw new InvalidDataException($"{location}: the configuration is not a JSON object.");
+            return read(new ConfigSection(document.RootElement, "", location));
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            // The JSON reader reports broken text with the former and broken UTF-8 with the latter.
+            throw new InvalidDataException($"{location}: the configuration is not JSON in UTF-8. {e.Message}", e);
+        }
+    }
+
     /// <summary>A nested object; absent and <c>null</c> read as one without fields.</summary>
     public ConfigSection Section(string field)
     {
@@ -83,7 +104,7 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
 
     public bool IsList(string field) => Find(field) is { ValueKind: JsonValueKind.Array };
 
-    /// <summary>Refuses every field but these; false and <c>null</c> switch nothing on and are let pass.</summary>
+    /// <summary>Refuses every field but these; false and <c>null</c> switch nothing on and are accepted.</summary>
     public void RefuseOthers(params string[] known)
     {
         if (element is not JsonElement all)

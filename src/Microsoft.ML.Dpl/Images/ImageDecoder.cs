@@ -54,10 +54,10 @@ internal static class ImageDecoder
 
     /// <summary>Decodes an image file held in memory.</summary>
     /// <param name="bytes">The whole file: PNG, JPEG, GIF (its first frame), BMP or WebP (its first frame).</param>
-    /// <param name="name">What messages call the image.</param>
+    /// <param name="name">The image's name in messages.</param>
     /// <param name="maximumPixels">The most pixels (width × height) that are decoded; the header tells before anything is.</param>
     /// <param name="applyExifOrientation">Whether the image is turned and mirrored as its file asks.</param>
-    /// <exception cref="InvalidDataException">The bytes are no image that can be decoded, or one of too many pixels.</exception>
+    /// <exception cref="InvalidDataException">The bytes are not an image that can be decoded, or one of too many pixels.</exception>
     public static unsafe RgbImage FromBytes(
         ReadOnlySpan<byte> bytes,
         string name,
@@ -65,7 +65,7 @@ internal static class ImageDecoder
         bool applyExifOrientation = false
     )
     {
-        name = ShownText.Of(name);
+        name = ShownText.Escape(name);
         if (bytes.IsEmpty)
             throw new InvalidDataException($"Image '{name}' is empty.");
         if (!ImageSignature.IsReadable(bytes))
@@ -171,10 +171,10 @@ internal static class ImageDecoder
     }
 }
 
-/// <summary>Reads the bytes of an image file and says plainly what a path is that names none.</summary>
+/// <summary>Reads the bytes of an image file, or says what else the path names.</summary>
 internal static class ImageFile
 {
-    /// <param name="path">A file. It is opened only if it is an ordinary one: reading a pipe or a device could wait for ever.</param>
+    /// <param name="path">A file. It is opened only if it is an ordinary one: reading a pipe or a device could wait forever.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">The path names a folder, a web address, or a file that is empty, larger than 2 GB or no
     /// ordinary one.</exception>
@@ -183,19 +183,20 @@ internal static class ImageFile
     public static byte[] Read(string path)
     {
         if (path.Contains('\0', StringComparison.Ordinal))
-            throw new InvalidDataException($"Image '{ShownText.Of(path)}' is no path: it holds the character 0.");
+            throw new InvalidDataException($"Image '{ShownText.Escape(path)}' is no path: it holds the character 0.");
         if (Directory.Exists(path))
-            throw new InvalidDataException($"Image '{ShownText.Of(path)}' is a folder. Give the path of an image file.");
+            throw new InvalidDataException($"Image '{ShownText.Escape(path)}' is a folder. Give the path of an image file.");
         try
         {
             var named = new FileInfo(path);
             // The length of a link is not that of the file it leads to.
             long length = ((FileInfo?)named.ResolveLinkTarget(returnFinalTarget: true) ?? named).Length;
             if (length == 0)
-                throw new InvalidDataException($"Image '{ShownText.Of(path)}' is empty, or no ordinary file.");
+                throw new InvalidDataException($"Image '{ShownText.Escape(path)}' is empty, or no ordinary file.");
             if (length > Array.MaxLength)
                 throw new InvalidDataException(
-                    $"Image '{ShownText.Of(path)}' has {length} bytes, more than the {Array.MaxLength} that an image file can have here."
+                    $"Image '{ShownText.Escape(path)}' has {length} bytes, more than the {Array.MaxLength} that an image file can have "
+                        + "here."
                 );
             return File.ReadAllBytes(path);
         }
@@ -203,8 +204,8 @@ internal static class ImageFile
         {
             throw new FileNotFoundException(
                 IsWebAddress(path)
-                    ? $"Image '{ShownText.Of(path)}' is a web address. Download it and give the path of the file, or give the bytes."
-                    : $"Image '{ShownText.Of(path)}' does not exist.",
+                    ? $"Image '{ShownText.Escape(path)}' is a web address. Download it and give the path of the file, or give the bytes."
+                    : $"Image '{ShownText.Escape(path)}' does not exist.",
                 path,
                 e
             );
@@ -215,7 +216,7 @@ internal static class ImageFile
         Uri.TryCreate(path, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https" or "ftp" or "data";
 }
 
-/// <summary>Tells image formats by their first bytes: only those that are meant to be read reach a decoder.</summary>
+/// <summary>Recognises image formats by their first bytes, so that only those meant to be read reach a decoder.</summary>
 internal static class ImageSignature
 {
     /// <summary>What is read, for messages.</summary>
@@ -256,8 +257,8 @@ internal static class ImageSignature
 internal static class ExifOrientation
 {
     /// <summary>The image upright: a new one, or the same where nothing is to be done.</summary>
-    /// <param name="image">As it is stored.</param>
-    /// <param name="origin">Where its first row and column belong, numbered as in EXIF.</param>
+    /// <param name="image">The image as it is stored.</param>
+    /// <param name="origin">The place of its first row and column, numbered as in EXIF.</param>
     public static RgbImage Upright(RgbImage image, SKEncodedOrigin origin)
     {
         (int width, int height) = (image.Width, image.Height);
@@ -275,9 +276,9 @@ internal static class ExifOrientation
     }
 
     /// <param name="image">The source.</param>
-    /// <param name="width">Of the result.</param>
-    /// <param name="height">Of the result.</param>
-    /// <param name="sourceOf">Column and row of the source for those of the result.</param>
+    /// <param name="width">Columns of the result.</param>
+    /// <param name="height">Rows of the result.</param>
+    /// <param name="sourceOf">The column and row of the source that belong to those of the result.</param>
     private static RgbImage Mapped(RgbImage image, int width, int height, Func<int, int, (int X, int Y)> sourceOf)
     {
         byte[] pixels = GC.AllocateUninitializedArray<byte>(image.Pixels.Length);

@@ -7,7 +7,7 @@ public sealed class UnreadableImageException : InvalidOperationException
 {
     internal UnreadableImageException(long row, string column, string? path, Exception cause)
         : base(
-            $"Row {row} (counted from 0), image column '{column}'{(string.IsNullOrEmpty(path) ? "" : $", '{ShownText.Of(path)}'")}: "
+            $"Row {row} (counted from 0), image column '{column}'{(string.IsNullOrEmpty(path) ? "" : $", '{ShownText.Escape(path)}'")}: "
                 + $"{cause.Message}",
             cause
         ) => (Row, Path) = (row, path);

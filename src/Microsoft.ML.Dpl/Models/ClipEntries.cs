@@ -22,8 +22,8 @@ internal sealed class ClipEntries : IDisposable
     {
         if (contents == DplModelContents.PromptsOnly)
             return;
-        byte[] config = ClipJson.Of(backbone.Config),
-            preprocessor = ClipJson.Of(backbone.CreateImageProcessor().Config);
+        byte[] config = ClipJson.Serialize(backbone.Config),
+            preprocessor = ClipJson.Serialize(backbone.CreateImageProcessor().Config);
         _vision = backbone.RentVision(device);
         Streams =
         [

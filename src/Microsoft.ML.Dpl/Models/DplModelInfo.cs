@@ -56,7 +56,7 @@ public sealed record DplModelInfo(
     public static DplModelInfo Read(string zipPath)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(zipPath);
-        string shown = ShownText.Of(zipPath);
+        string shown = ShownText.Escape(zipPath);
         using FileStream file = File.OpenRead(zipPath);
         try
         {
@@ -89,7 +89,7 @@ public sealed record DplModelInfo(
         return Of(
             ModelDescription.FromJson(Text(description)),
             zip.Entries.FirstOrDefault(entry => entry.Name == VersionEntry) is { Length: < LongestVersion } version
-                ? ShownText.Of(Text(version).Trim())
+                ? ShownText.Escape(Text(version).Trim())
                 : null,
             [
                 .. zip

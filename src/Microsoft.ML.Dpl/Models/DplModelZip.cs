@@ -33,7 +33,7 @@ public static class DplModelZip
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumBytes, 1);
-        string shown = ShownText.Of(path);
+        string shown = ShownText.Escape(path);
         if (!File.Exists(path))
             throw new FileNotFoundException($"There is no model zip '{shown}'.", path);
         using FileStream file = File.OpenRead(path);
@@ -55,7 +55,7 @@ public static class DplModelZip
             compressed = 0;
         foreach (ZipArchiveEntry entry in zip.Entries)
         {
-            string name = ShownText.Of(entry.FullName);
+            string name = ShownText.Escape(entry.FullName);
             // ML.NET takes both strokes for separators and does not tell upper from lower case.
             string[] parts = entry.FullName.Split('/', '\\');
             if (parts.Contains("..") || parts[0].Length == 0 || entry.FullName.Contains(':', StringComparison.Ordinal))

@@ -24,7 +24,7 @@ internal sealed record TrainedPrompts(IReadOnlyList<Tensor?> Image, IReadOnlyLis
         Add("text", Text);
         using Tensor scale = tensor(LogitScale, ScalarType.Float64);
         tensors[LogitScaleName] = scale;
-        SafetensorsWriter.Write(stream, tensors, new Dictionary<string, string> { [TensorDigest.Name] = TensorDigest.Of(tensors) });
+        SafetensorsWriter.Write(stream, tensors, new Dictionary<string, string> { [TensorDigest.Name] = TensorDigest.Compute(tensors) });
 
         void Add(string branch, IReadOnlyList<Tensor?> layers)
         {
@@ -65,7 +65,7 @@ internal sealed record TrainedPrompts(IReadOnlyList<Tensor?> Image, IReadOnlyLis
         using SafetensorsFile file = SafetensorsFile.FromStream(stream, name);
         if (
             file.Metadata.TryGetValue(TensorDigest.Name, out string? digest)
-            && TensorDigest.Of(file.Entries.Keys.Select(key => KeyValuePair.Create(key, file.Read(key)))) != digest
+            && TensorDigest.Compute(file.Entries.Keys.Select(key => KeyValuePair.Create(key, file.Read(key)))) != digest
         )
             throw new InvalidDataException(
                 $"{name}: the values have another SHA-256 than at saving, so they are damaged. Copy or save the model again."

@@ -1,7 +1,7 @@
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
 using static TorchSharp.torch;
 
@@ -64,11 +64,11 @@ internal static class CheckpointFile
 
     private static string Digest(IReadOnlyDictionary<string, string> texts, Dictionary<string, Tensor> tensors)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var hash = new Sha256();
         void Append(ReadOnlySpan<byte> bytes)
         {
-            hash.AppendData(BitConverter.GetBytes(bytes.Length));
-            hash.AppendData(bytes);
+            hash.Append(BitConverter.GetBytes(bytes.Length));
+            hash.Append(bytes);
         }
         foreach (var (name, text) in texts.OrderBy(t => t.Key, StringComparer.Ordinal))
         {
@@ -80,6 +80,6 @@ internal static class CheckpointFile
             Append(Encoding.UTF8.GetBytes($"{name} {value.dtype} {string.Join(' ', value.shape)}"));
             Append(value.NumberOfElements == 0 ? default : value.bytes);
         }
-        return Convert.ToHexString(hash.GetHashAndReset()).ToLowerInvariant();
+        return hash.Finish();
     }
 }

@@ -10,8 +10,8 @@ internal static class ComputeDevice
     /// <c>cuda</c> or <c>cuda:n</c>.</param>
     /// <param name="gpuDeviceId">The ordinal set on the <c>MLContext</c>, if any.</param>
     /// <param name="fallbackToCpu">Whether the CPU is taken where the GPU asked for is missing.</param>
-    /// <param name="log">Hears what was chosen.</param>
-    /// <param name="warn">Hears instead if it is not what was asked for.</param>
+    /// <param name="log">Receives the chosen device.</param>
+    /// <param name="warn">Receives it instead where it is not the one asked for.</param>
     /// <exception cref="ArgumentException"><paramref name="requested"/> is none of the names above.</exception>
     /// <exception cref="InvalidOperationException">The GPU is missing and <paramref name="fallbackToCpu"/> is false.</exception>
     public static Device Choose(string? requested, int? gpuDeviceId, bool fallbackToCpu, Action<string> log, Action<string> warn)
@@ -40,6 +40,11 @@ internal static class ComputeDevice
         );
         return CPU;
     }
+
+    /// <summary>What equal devices share, however they are spelled: <c>cuda</c> and <c>cuda:0</c> are one, and so is every CPU.</summary>
+    /// <returns>The type, and the ordinal from 0; 0 for the CPU.</returns>
+    public static (DeviceType Type, int Ordinal) KeyOf(Device device) =>
+        (device.type, device.type == DeviceType.CPU ? 0 : Math.Max(0, device.index));
 
     private static int? ParseOrdinal(string? requested, int? gpuDeviceId)
     {

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using System.Text;
 using TorchSharp;
 
@@ -69,7 +68,7 @@ internal static class LibTorch
                     + "such as torch/lib of an installed PyTorch, or not be set."
             );
         string? own = NativeFolders().FirstOrDefault(f => File.Exists(Path.Combine(f, "libtorch_cpu.so")));
-        // TorchSharp loads the application's own by path, and two in one process end it.
+        // TorchSharp loads the application's own by path, and two in one process crash it.
         if (!string.IsNullOrWhiteSpace(asked) && own is not null)
             throw new DllNotFoundException(
                 $"{FolderVariable} is set, but the application brings a libtorch of its own in {own}. Build it without one (no "
@@ -118,31 +117,28 @@ internal static class LibTorch
     private static string WeakenedCopy(string shim)
     {
         byte[] bytes = File.ReadAllBytes(shim);
-        string hash = Convert.ToHexString(SHA256.HashData(bytes))[..16].ToLowerInvariant();
+        string hash = Sha256.Compute(bytes)[..16];
         if (ElfVersionNeeds.Weaken(bytes, "GLIBCXX_3.4.", firstWeak: 31) == 0)
-            NativeLibrary.Load(shim); // some other cause: let the loader say which
+            NativeLibrary.Load(shim); // the cause is another one, which the loader's exception names
 
-        return CacheFolders.InFirstWritable(root => Kept(Path.Combine(root, hash), bytes));
+        return CacheFolders.InFirstWritable(root => KeepCopy(Path.Combine(root, hash), bytes));
     }
 
     /// <summary>
-    /// The shim's copy in a folder of the cache. One that is there is taken only where it has these very bytes,
-    /// since it is loaded into the process.
+    /// The shim's copy in a folder of the cache. An earlier copy is used only where it has exactly these bytes, since it is loaded into the
+    /// process.
     /// </summary>
-    /// <param name="folder">Made where it is missing.</param>
-    /// <param name="shim">The library.</param>
+    /// <param name="folder">The folder, made where it is missing.</param>
+    /// <param name="shim">The bytes of the library.</param>
     /// <returns>The copy's path.</returns>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
-    internal static string Kept(string folder, byte[] shim)
+    internal static string KeepCopy(string folder, byte[] shim)
     {
         string copy = Path.Combine(folder, Shim);
         if (File.Exists(copy) && File.ReadAllBytes(copy).AsSpan().SequenceEqual(shim))
             return copy;
-        Directory.CreateDirectory(folder);
-        string partial = $"{copy}.{Environment.ProcessId}";
-        File.WriteAllBytes(partial, shim);
-        File.Move(partial, copy, overwrite: true);
+        WholeFile.Write(copy, file => file.Write(shim));
         return copy;
     }
 

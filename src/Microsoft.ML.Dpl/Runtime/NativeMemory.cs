@@ -46,8 +46,8 @@ internal static class NativeTensor
 }
 
 /// <summary>
-/// Keeps glibc's allocator from handing the large temporaries of every operation back to the system and taking them anew, page by page:
-/// mallopt(3). Does nothing on other systems and C libraries, and nothing twice.
+/// Keeps glibc's allocator from handing the large temporaries of every operation back to the system and taking them again, page by page:
+/// mallopt(3). Does nothing on other systems and C libraries; calling it again changes nothing.
 /// </summary>
 internal static class NativeAllocator
 {

@@ -11,7 +11,7 @@ internal static class ShownText
 
     /// <summary>The text with control characters, line separators and lone surrogates as escapes; what lies beyond 1,000 characters is
     /// cut.</summary>
-    public static string Of(string text)
+    public static string Escape(string text)
     {
         int length = Math.Min(text.Length, Longest);
         var shown = new StringBuilder(length);

@@ -5,16 +5,16 @@ namespace Microsoft.ML.Dpl.Runtime;
 /// <summary>A file that is written whole or not at all: beside its place, to the disk itself, then renamed.</summary>
 internal static class WholeFile
 {
-    /// <param name="path">Where it goes; a file there is replaced once the new one is whole, and its folder is made where it is missing.
-    /// Several may write the same file at once; the last one's stays.</param>
-    /// <param name="write">Given the open file.</param>
+    /// <param name="path">The destination; a file there is replaced once the new one is complete, and a missing folder is made. Several
+    /// writers may write the same file at once; the content of the last one stays.</param>
+    /// <param name="write">The writer of the content, given the open file.</param>
     /// <exception cref="IOException">The place cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
     public static void Write(string path, Action<Stream> write) => Write(path, write, File.Create);
 
-    /// <param name="path">Where it goes.</param>
-    /// <param name="write">Given the open file.</param>
-    /// <param name="create">Makes the unfinished file.</param>
+    /// <param name="path">The destination.</param>
+    /// <param name="write">The writer of the content, given the open file.</param>
+    /// <param name="create">The maker of the unfinished file, given its path.</param>
     /// <inheritdoc cref="Write(string, Action{Stream})"/>
     internal static void Write(string path, Action<Stream> write, Func<string, FileStream> create)
     {
@@ -44,8 +44,8 @@ internal static class WholeFile
 /// <summary>A folder of files that is filled whole or not at all: under another name, then renamed.</summary>
 internal static class WholeFolder
 {
-    /// <param name="path">Where it goes: empty or not yet there. Folders above it are made where they are missing.</param>
-    /// <param name="write">Given an empty folder; puts files into it and no folders.</param>
+    /// <param name="path">The destination: an empty folder, or a path where nothing is yet. Missing parent folders are made.</param>
+    /// <param name="write">The writer of the files, given an empty folder, in which it makes no folders.</param>
     /// <exception cref="IOException">There is something in the folder, or the place cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
     public static void Write(string path, Action<string> write)
@@ -57,8 +57,8 @@ internal static class WholeFolder
         bool isThere = Directory.Exists(full);
         if (isThere && Directory.EnumerateFileSystemEntries(full).Any())
             throw new IOException($"The folder '{path}' is not empty. Name another, or remove what is in it.");
-        // One that is there stays as it is, with its rights, be it a link, a mounted disk or where a shell stands: files are renamed into
-        // it.
+        // A folder that is there keeps its rights, and may be a link, a mounted disk or a shell's current folder: the files are renamed
+        // into it.
         string unfinished = isThere ? Path.Combine(full, $".{unique}") : $"{full}.{unique}";
         try
         {
@@ -119,7 +119,7 @@ internal static class FolderEntries
         int descriptor = Open(folder, ReadOnly | CloseOnExecute);
         if (descriptor < 0)
         {
-            // A folder may be writable and not readable; then its entries cannot be flushed by us.
+            // A folder may be writable and not readable; then this process cannot flush its entries.
             if (Marshal.GetLastPInvokeError() == PermissionDenied)
                 return;
             throw Failure("opened", folder);
@@ -149,13 +149,13 @@ internal static class FolderEntries
     private static extern int Close(int descriptor);
 }
 
-/// <summary>Where files that can be made again are kept: the user's cache, or a private temporary folder where there is none to write
-/// to.</summary>
+/// <summary>The place for files that can be made again: the user's cache, or a private temporary folder where the cache cannot be
+/// written.</summary>
 internal static class CacheFolders
 {
-    /// <summary>Makes a file or folder below the first root that can be written.</summary>
-    /// <param name="make">Given a root; throws <see cref="IOException"/> or <see cref="UnauthorizedAccessException"/> where it cannot write
-    /// there.</param>
+    /// <summary>Makes a file or folder below the first writable root.</summary>
+    /// <param name="make">The maker of the file or folder, given a root; it throws <see cref="IOException"/> or
+    /// <see cref="UnauthorizedAccessException"/> where the root is not writable.</param>
     /// <exception cref="IOException">No root can be written.</exception>
     public static T InFirstWritable<T>(Func<string, T> make)
     {

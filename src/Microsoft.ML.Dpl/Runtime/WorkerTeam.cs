@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Runtime;
 
 /// <summary>
-/// Threads that share a step's work by parts. Each computes its part from end to end with few threads of its own, and they meet twice a
-/// step, where libtorch's threads meet at every operation.
+/// Threads that share the work of a step in parts. Each computes its part from end to end with few threads of its own, and they wait for
+/// each other twice a step, whereas libtorch's threads do so at every operation.
 /// </summary>
 internal sealed class WorkerTeam : IDisposable
 {
@@ -34,8 +34,8 @@ internal sealed class WorkerTeam : IDisposable
     /// <summary>Workers.</summary>
     public int Count => _work.Length;
 
-    /// <summary>Calls <paramref name="part"/> with 0 to <see cref="Count"/> − 1, each on its worker, and waits for all. The first part's
-    /// exception is thrown on.</summary>
+    /// <summary>Calls <paramref name="part"/> with 0 to <see cref="Count"/> − 1, each on its worker, and waits for all. Where parts fail,
+    /// the exception of the first of them is rethrown.</summary>
     public void Run(Action<int> part)
     {
         var failures = new Exception?[Count];
@@ -52,7 +52,7 @@ internal sealed class WorkerTeam : IDisposable
                     }
                     catch (Exception e)
                     {
-                        failures[index] = e; // thrown below, on the thread that asked
+                        failures[index] = e; // rethrown below, on the calling thread
                     }
                     open.Signal();
                 });
@@ -98,7 +98,8 @@ internal static class NativeThreads
     /// it.</summary>
     public static IDisposable LimitCallingThread(int count)
     {
-        int before = get_num_threads(); // libtorch sets a new thread's number when it first asks for it: before this, not after
+        // Asked first, because libtorch initialises a new thread's count on the first question, over whatever was set.
+        int before = get_num_threads();
         if (Setters.Value is not var (openMP, mkl))
             return new Restoration(() => { });
         int mklBefore = mkl(count);

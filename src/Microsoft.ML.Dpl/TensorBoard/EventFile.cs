@@ -11,8 +11,8 @@ namespace Microsoft.ML.Dpl.TensorBoard;
 /// several threads at once.</summary>
 /// <remarks>
 /// The messages are TorchSharp's; the file is not its <c>SummaryWriter</c>'s, which (0.107) dates a file's first record, by which
-/// TensorBoard orders runs, in .NET ticks instead of seconds, and all others in whole seconds, which many steps share. A test says when
-/// that is mended.
+/// TensorBoard orders runs, in .NET ticks instead of seconds, and all others in whole seconds, which many steps share. A test fails once
+/// that is fixed.
 /// </remarks>
 internal sealed class EventFile : IDisposable
 {
@@ -34,9 +34,9 @@ internal sealed class EventFile : IDisposable
     /// <summary>The full path.</summary>
     public string FullPath => _file.Name;
 
-    /// <summary>Appends what a step came to.</summary>
+    /// <summary>Appends the values of a step.</summary>
     /// <param name="step">At least 0.</param>
-    /// <param name="values">As <see cref="EventValues"/> makes them.</param>
+    /// <param name="values">The values, as <see cref="EventValues"/> makes them.</param>
     public void Add(long step, IEnumerable<Summary.Types.Value> values)
     {
         var summary = new Summary();

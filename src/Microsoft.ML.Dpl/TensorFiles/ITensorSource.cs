@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
@@ -68,8 +67,8 @@ internal static class ArrayFiles
         return FloatsOf(stored, $"{source.Location}: '{name}'");
     }
 
-    /// <param name="stored">Of any float type; stays the caller's.</param>
-    /// <param name="what">For messages.</param>
+    /// <param name="stored">A tensor of any float type; it stays the caller's.</param>
+    /// <param name="what">The array's description in messages.</param>
     /// <exception cref="InvalidDataException">It holds no floats, or something that is not finite.</exception>
     public static (float[] Values, int[] Shape) FloatsOf(Tensor stored, string what)
     {
@@ -100,14 +99,14 @@ internal static class TensorDigest
 
     /// <summary>Lower-case hexadecimal, over the bytes of the tensors in the ordinal order of their names; they may lie on any
     /// device.</summary>
-    public static string Of(IEnumerable<KeyValuePair<string, Tensor>> tensors)
+    public static string Compute(IEnumerable<KeyValuePair<string, Tensor>> tensors)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var hash = new Sha256();
         foreach (Tensor tensor in tensors.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => t.Value))
         {
             using var scope = NewDisposeScope();
-            hash.AppendData(tensor.detach().cpu().contiguous().bytes);
+            hash.Append(tensor.detach().cpu().contiguous().bytes);
         }
-        return Convert.ToHexString(hash.GetHashAndReset()).ToLowerInvariant();
+        return hash.Finish();
     }
 }

@@ -34,11 +34,11 @@ internal sealed class NpyFile : IDisposable
 
     /// <summary>Opens a file, which stays open until disposal.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is no valid .npy file of a kind that is read.</exception>
+    /// <exception cref="InvalidDataException">It is not a valid .npy file of a kind that is read.</exception>
     public static NpyFile Open(string path) => Open(ByteStore.Open(path), path);
 
     /// <summary>Reads from memory, which must not change before disposal.</summary>
-    /// <exception cref="InvalidDataException">The bytes are no valid .npy file of a kind that is read.</exception>
+    /// <exception cref="InvalidDataException">The bytes are not a valid .npy file of a kind that is read.</exception>
     public static NpyFile FromBytes(ReadOnlyMemory<byte> bytes, string location) => Open(ByteStore.Over(bytes), location);
 
     /// <summary>The array in its stored type, on the CPU, the last index running fastest whatever the file's order. The caller owns
@@ -63,8 +63,8 @@ internal sealed class NpyFile : IDisposable
     }
 
     /// <summary>Writes at the stream's position, in C order, and leaves the stream open.</summary>
-    /// <param name="stream">Where to.</param>
-    /// <param name="array">On any device; stays the caller's.</param>
+    /// <param name="stream">The destination.</param>
+    /// <param name="array">The array, on any device; it stays the caller's.</param>
     /// <exception cref="ArgumentException">The array's type is not one of the format's.</exception>
     public static void Write(Stream stream, Tensor array)
     {
@@ -144,8 +144,8 @@ internal sealed class NpyFolder : ITensorSource
 
     /// <summary>Writes all or nothing into a folder that is empty or is made; arrays of an earlier export would otherwise stay among the
     /// new ones.</summary>
-    /// <param name="folder">Where to.</param>
-    /// <param name="tensors">On any device; they stay the caller's.</param>
+    /// <param name="folder">The destination.</param>
+    /// <param name="tensors">The arrays, on any device; they stay the caller's.</param>
     /// <param name="metadata">Texts by name.</param>
     /// <exception cref="IOException">The folder holds something, or it cannot be written.</exception>
     public static void Write(

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl.TensorFiles;
 
 /// <summary>
 /// The header of a .npy file (NumPy's format, versions 1.0 to 3.0): a magic number, the header's length, and a Python dictionary of type,
-/// order and shape. It is believed only after all of it has been checked; nothing in it is evaluated.
+/// order and shape. It is trusted only after all of it has been checked; nothing in it is evaluated.
 /// </summary>
 /// <param name="Type">Of the elements, little endian.</param>
 /// <param name="IsFortran">Whether the first index runs fastest.</param>
@@ -132,7 +132,7 @@ internal sealed record NpyDictionary(string Description, bool IsFortran, IReadOn
         ShapeKey = "shape";
 
     /// <param name="text">The whole header.</param>
-    /// <param name="maximumDimensions">Of the shape.</param>
+    /// <param name="maximumDimensions">The most sizes that the shape may have.</param>
     /// <param name="location">The file, for messages.</param>
     /// <exception cref="InvalidDataException">It is not of the form <c>{'descr': '&lt;f4', 'fortran_order': False, 'shape': (2, 3),
     /// }</c>.</exception>

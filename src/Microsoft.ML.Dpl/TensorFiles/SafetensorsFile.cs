@@ -50,15 +50,15 @@ internal sealed class SafetensorsFile : ITensorSource
 
     /// <summary>Keeps a file open until disposal; tensors are read when they are asked for.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is no valid safetensors file.</exception>
+    /// <exception cref="InvalidDataException">It is not a valid safetensors file.</exception>
     public static SafetensorsFile Open(string path) => Open(ByteStore.Open(path), path);
 
     /// <summary>Reads from memory, which must not change before disposal.</summary>
-    /// <exception cref="InvalidDataException">The bytes are no valid safetensors file.</exception>
+    /// <exception cref="InvalidDataException">The bytes are not a valid safetensors file.</exception>
     public static SafetensorsFile FromBytes(ReadOnlyMemory<byte> bytes, string location) => Open(ByteStore.Over(bytes), location);
 
     /// <summary>Copies the rest of a stream, for instance an entry of a model file, into memory.</summary>
-    /// <exception cref="InvalidDataException">The bytes are no valid safetensors file.</exception>
+    /// <exception cref="InvalidDataException">The bytes are not a valid safetensors file.</exception>
     public static SafetensorsFile FromStream(Stream stream, string location)
     {
         long length = stream.CanSeek ? stream.Length - stream.Position : 0;
@@ -117,11 +117,12 @@ internal sealed class SafetensorsFile : ITensorSource
 /// memory, so that nothing is held twice.</summary>
 internal static class SafetensorsStream
 {
-    /// <param name="stream">Read to its end.</param>
+    /// <param name="stream">The stream, which is read to its end.</param>
     /// <param name="location">Its name, for messages.</param>
-    /// <param name="check">Looks at the header before memory is taken for any tensor, and throws where it is not what was expected.</param>
+    /// <param name="check">The check of the header before memory is taken for any tensor; it throws where the header is not as
+    /// expected.</param>
     /// <returns>All tensors by name, on the CPU. The caller owns them; no dispose scope does.</returns>
-    /// <exception cref="InvalidDataException">The bytes are no valid safetensors file, or something follows it.</exception>
+    /// <exception cref="InvalidDataException">The bytes are not a valid safetensors file, or something follows it.</exception>
     /// <exception cref="EndOfStreamException">The stream ends too early.</exception>
     public static Dictionary<string, Tensor> Read(Stream stream, string location, Action<SafetensorsHeader> check)
     {

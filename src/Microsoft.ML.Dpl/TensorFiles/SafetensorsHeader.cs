@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.TensorFiles;
 
-/// <summary>The JSON header of a safetensors file, believed only after every offset, type and shape in it has been checked.</summary>
+/// <summary>The JSON header of a safetensors file, trusted only after every offset, type and shape in it has been checked.</summary>
 internal sealed class SafetensorsHeader
 {
     /// <summary>The format's own limit on a header, in bytes.</summary>

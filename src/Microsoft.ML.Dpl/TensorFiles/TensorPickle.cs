@@ -278,10 +278,10 @@ internal ref struct TensorPickle
     private readonly InvalidDataException Fault(string what) => new($"{_location}: its data.pkl {what}.");
 }
 
-/// <summary>A list or tuple of a pickle.</summary>
+/// <summary>A pickled list or tuple.</summary>
 internal sealed record PickledList(List<object?> Items);
 
-/// <summary>A dictionary of a pickle, in its order.</summary>
+/// <summary>A pickled dictionary, in its order.</summary>
 internal sealed record PickledDictionary(List<KeyValuePair<object?, object?>> Items);
 
 /// <summary>A module of a TorchScript archive: its attributes, without its code.</summary>

@@ -196,7 +196,7 @@ public sealed class ClipBackboneTests : IDisposable
         string weights = _folder.File("model.safetensors");
         File.Move(weights, _folder.File("blob"));
         File.CreateSymbolicLink(weights, "blob");
-        Assert.Equal(new FileInfo(_folder.File("blob")).Length, FileStamp.Of(weights).Length);
+        Assert.Equal(new FileInfo(_folder.File("blob")).Length, FileStamp.Read(weights).Length);
         ClipBackbone.FromFolder(_folder.FullPath).RentVision(CPU).Dispose();
     }
 

@@ -19,14 +19,14 @@ public sealed class ClipJsonTests
             ContextLength = 11,
             Vision = shape.Vision with { Activation = activation, NormEpsilon = 1.0 / 3e5 },
         };
-        Assert.Equal(config, ClipConfigReader.Parse(ClipJson.Of(config), "config"));
+        Assert.Equal(config, ClipConfigReader.Parse(ClipJson.Serialize(config), "config"));
     }
 
     [Fact]
     public void Preprocessing_comes_back_equal()
     {
         ClipImageProcessorConfig config = ClipImageProcessorConfig.Default(24) with { ShortSide = 29, Deviation = [1f / 3, 0.25f, 1] };
-        ClipImageProcessorConfig read = ClipImageProcessorConfig.Parse(ClipJson.Of(config), "preprocessor", 24);
+        ClipImageProcessorConfig read = ClipImageProcessorConfig.Parse(ClipJson.Serialize(config), "preprocessor", 24);
         Assert.Equal((29, 24), (read.ShortSide, read.CropSize));
         Assert.Equal(config.Mean, read.Mean);
         Assert.Equal(config.Deviation, read.Deviation);

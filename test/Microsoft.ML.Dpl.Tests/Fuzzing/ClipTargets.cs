@@ -145,7 +145,7 @@ internal sealed class ClipTargets : IDisposable
     {
         ClipConfig config = RandomClip.Shape(imageSize: 16, patch: 8);
         var mutator = new Mutator(
-            ClipJson.Of(config),
+            ClipJson.Serialize(config),
             """{"model_type":"clip","text_config":{"hidden_act":"gelu","layer_norm_eps":1e-5},"vision_config":{"num_channels":3}}"""u8.ToArray()
         );
         return new FuzzTarget(
@@ -183,7 +183,7 @@ internal sealed class ClipTargets : IDisposable
     private static FuzzTarget Preprocessor()
     {
         var mutator = new Mutator(
-            ClipJson.Of(ClipImageProcessorConfig.Default(16)),
+            ClipJson.Serialize(ClipImageProcessorConfig.Default(16)),
             """{"do_resize":true,"do_center_crop":true,"do_normalize":true,"do_rescale":true,"rescale_factor":0.00392156862745098,"resample":3,"size":16,"crop_size":16}"""u8.ToArray()
         );
         var image = new RgbImage(40, 30, new byte[3 * 40 * 30]);

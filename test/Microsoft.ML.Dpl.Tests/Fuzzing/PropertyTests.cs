@@ -71,7 +71,7 @@ public sealed class PropertyTests
     [Property(MaxTest = 100)]
     public void Shown_text_is_one_line(string? text)
     {
-        string shown = ShownText.Of(text ?? "");
+        string shown = ShownText.Escape(text ?? "");
         Assert.DoesNotContain(shown, c => char.IsControl(c) || c is '\u2028' or '\u2029');
         if (text is { Length: < 100 } && text.All(c => c is >= ' ' and <= '~'))
             Assert.Equal(text, shown);

@@ -22,10 +22,10 @@ public sealed class ShimCopyTests : IDisposable
     [InlineData(new byte[0])]
     public void A_cached_copy_of_other_content_is_replaced(byte[] other)
     {
-        string copy = LibTorch.Kept(_folder.File("cache"), Shim);
+        string copy = LibTorch.KeepCopy(_folder.File("cache"), Shim);
         Assert.Equal(Shim, File.ReadAllBytes(copy));
         File.WriteAllBytes(copy, other);
-        Assert.Equal(copy, LibTorch.Kept(_folder.File("cache"), Shim));
+        Assert.Equal(copy, LibTorch.KeepCopy(_folder.File("cache"), Shim));
         Assert.Equal(Shim, File.ReadAllBytes(copy));
         Assert.Equal([copy], Directory.GetFiles(_folder.File("cache")));
     }
@@ -34,10 +34,10 @@ public sealed class ShimCopyTests : IDisposable
     [Fact]
     public void A_copy_of_the_same_content_is_left_as_it_is()
     {
-        string copy = LibTorch.Kept(_folder.File("cache"), Shim);
+        string copy = LibTorch.KeepCopy(_folder.File("cache"), Shim);
         DateTime longAgo = new(2001, 2, 3, 4, 5, 6, DateTimeKind.Utc);
         File.SetLastWriteTimeUtc(copy, longAgo);
-        LibTorch.Kept(_folder.File("cache"), Shim);
+        LibTorch.KeepCopy(_folder.File("cache"), Shim);
         Assert.Equal(longAgo, File.GetLastWriteTimeUtc(copy));
     }
 }
