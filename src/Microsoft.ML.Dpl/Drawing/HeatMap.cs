@@ -124,8 +124,8 @@ internal static class ColourMap
 /// <param name="Png">The file.</param>
 internal sealed record EncodedImage(int Width, int Height, byte[] Png);
 
-/// <summary>The candidates' weights in a branch as a grid of colours: one row per layer, the first at the top, one column per candidate; dark
-/// violet is 0, yellow is 1.</summary>
+/// <summary>The candidates' weights in one branch as a grid of colours: one row per layer, the first at the top, one column per
+/// candidate; dark violet is 0, yellow is 1.</summary>
 internal static class WeightGrid
 {
     private const int Cell = 16; // pixels
