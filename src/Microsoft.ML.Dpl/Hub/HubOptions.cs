@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text;
 using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Dpl.Hub;
@@ -42,6 +44,20 @@ public sealed record HubOptions
 
     /// <summary>How long another process may hold a file's lock without the file growing. Positive.</summary>
     public TimeSpan LockTimeout { get; init; } = TimeSpan.FromMinutes(5);
+
+    // What a record prints of itself ends in logs, where neither a token nor a password in an address belongs.
+    private bool PrintMembers(StringBuilder builder)
+    {
+        string? endpoint = Endpoint?.GetComponents(UriComponents.AbsoluteUri & ~UriComponents.UserInfo, UriFormat.UriEscaped);
+        builder.Append(
+            CultureInfo.InvariantCulture,
+            $"{nameof(Revision)} = {Revision}, {nameof(CacheFolder)} = {CacheFolder}, {nameof(Endpoint)} = {endpoint}, "
+                + $"{nameof(Token)} = {(string.IsNullOrEmpty(Token) ? "none" : "hidden")}, {nameof(Offline)} = {Offline}, "
+                + $"{nameof(Timeout)} = {Timeout}, {nameof(Retries)} = {Retries}, {nameof(RetryDelay)} = {RetryDelay}, "
+                + $"{nameof(LockTimeout)} = {LockTimeout}"
+        );
+        return true;
+    }
 }
 
 /// <summary>How far the download of one file is.</summary>

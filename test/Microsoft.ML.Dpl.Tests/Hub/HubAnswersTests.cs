@@ -281,4 +281,18 @@ public sealed class HubAnswersTests : IDisposable
         Assert.Contains(atCache, r => r.Headers.TryGetValue("range", out string? range) && range == $"bytes={cut}-");
         Assert.All(atCache, r => Assert.Equal("Bearer hf_secret", r.Headers["authorization"])); // the same host
     }
+
+    [Fact]
+    public void Options_show_neither_a_token_nor_a_password()
+    {
+        var options = new HubOptions { Token = "hf_secret", Endpoint = new Uri("https://someone:password@hub.example/path") };
+        string shown = $"{options}";
+        Assert.DoesNotContain("secret", shown);
+        Assert.DoesNotContain("password", shown);
+        Assert.DoesNotContain("someone", shown);
+        Assert.Contains("https://hub.example/path", shown);
+        Assert.Contains("Revision = main", shown);
+        Assert.Contains("Token = hidden", shown);
+        Assert.Contains("Token = none", $"{new HubOptions()}");
+    }
 }
