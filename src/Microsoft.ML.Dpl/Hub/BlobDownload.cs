@@ -48,7 +48,7 @@ internal sealed class BlobDownload
                 .TakeAsync(_cache.Lock(file.Etag), partial, _options.LockTimeout, cancellation)
                 .ConfigureAwait(false);
             if (_cache.Published(file) is { } published)
-                return published; // whoever held the lock has fetched it
+                return published; // the lock's last holder has fetched it
             if (!HubCache.HasLength(blob, file.Length))
             {
                 RequireRoom(file, partial);
