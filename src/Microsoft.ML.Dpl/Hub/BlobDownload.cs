@@ -93,7 +93,8 @@ internal sealed class BlobDownload
             to.SetLength(0);
         to.Position = to.Length;
         Report(file, to.Position);
-        for (int failures = 0; to.Position < file.Length; )
+        int failures = 0;
+        while (to.Position < file.Length)
         {
             long before = to.Position;
             try
