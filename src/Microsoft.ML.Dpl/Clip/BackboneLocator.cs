@@ -86,7 +86,7 @@ internal static class BackboneLocator
             yield return (folder, "the hub's cache");
     }
 
-    /// <summary>A model that was trained on a CLIP of the hub says its repository. The hub itself is not asked, since a model zip may come
+    /// <summary>A model that was trained on a CLIP of the hub names its repository. The hub itself is not asked, since a model zip may come
     /// from anywhere.</summary>
     private static string? InHubCache(string name)
     {

@@ -237,7 +237,7 @@ public sealed class ClipBackbone
 
     /// <summary>Reads what is done to images before this CLIP sees them.</summary>
     /// <returns>Its preprocessing.</returns>
-    /// <exception cref="InvalidDataException">The configuration asks for what this library does not do.</exception>
+    /// <exception cref="InvalidDataException">The configuration is one that this library does not support.</exception>
     public ClipImageProcessorConfig ReadPreprocessing() => _source.ReadImageProcessor(Config.ImageSize);
 
     /// <summary>The image tower on a device, shared with everyone who rents it there.</summary>
@@ -264,8 +264,9 @@ public sealed class ClipBackbone
     /// <exception cref="InvalidDataException">A vocabulary file is malformed.</exception>
     internal ClipVocabulary ReadVocabulary() => _source.ReadVocabulary();
 
-    /// <summary>What makes images into this CLIP's input; read once, so that training and prediction agree whatever becomes of the
-    /// file.</summary>
-    /// <exception cref="InvalidDataException">preprocessor_config.json asks for what this library does not do.</exception>
+    /// <summary>The preprocessing that makes images this CLIP's input; read once, so that training and prediction agree even if the file
+    /// changes.</summary>
+    /// <exception cref="InvalidDataException">preprocessor_config.json asks for a preprocessing that this library does not
+    /// support.</exception>
     internal ClipImageProcessor CreateImageProcessor() => new(_processor ??= _source.ReadImageProcessor(Config.ImageSize));
 }

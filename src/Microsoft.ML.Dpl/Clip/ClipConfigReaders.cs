@@ -22,7 +22,7 @@ internal static class ClipConfigReader
     public const int LegacyEndOfText = 2;
 
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The file is no configuration of a CLIP with a vision transformer, or a field is out of
+    /// <exception cref="InvalidDataException">The file is not a configuration of a CLIP with a vision transformer, or a field is out of
     /// range.</exception>
     public static ClipConfig FromFile(string path) => Parse(File.ReadAllBytes(path), path);
 

@@ -32,8 +32,8 @@ internal interface IClipSource
     /// <exception cref="InvalidDataException">It is malformed.</exception>
     ClipVocabulary ReadVocabulary();
 
-    /// <param name="imageSize">What the image tower takes, in pixels a side.</param>
-    /// <exception cref="InvalidDataException">The preprocessing asks for what this library does not do.</exception>
+    /// <param name="imageSize">The side of the image tower's input in pixels.</param>
+    /// <exception cref="InvalidDataException">The preprocessing is one that this library does not support.</exception>
     ClipImageProcessorConfig ReadImageProcessor(int imageSize);
 
     /// <summary>A share in weights that exist in memory only, so that they stay until it is disposed; null where they can be read
@@ -89,7 +89,7 @@ internal sealed class ClipFiles : IClipSource
                     + $"{FolderLayout.OpenClipConfig} as open_clip's has.",
                 config
             );
-        // Checkpoints from before torch 1.6 are no zip and would have to be executed.
+        // Checkpoints from before torch 1.6 are not zips, and reading them would mean executing them.
         FolderLayout layout = FolderLayout.Choose(
             name => File.Exists(In(name)) && (Path.GetExtension(name) != ".bin" || TorchArchive.IsZip(In(name))),
             File.Exists(config) ? config : null
@@ -111,7 +111,7 @@ internal sealed class ClipFiles : IClipSource
     }
 
     /// <param name="weights">A .safetensors file or an archive of PyTorch.</param>
-    /// <param name="vocabulary">Need not exist yet; <see cref="RequireTokenizer"/> asks for it.</param>
+    /// <param name="vocabulary">The vocabulary's files, which need not exist yet; <see cref="RequireTokenizer"/> asks for them.</param>
     /// <exception cref="FileNotFoundException">There is no such weights file.</exception>
     public static ClipFiles InOpenAILayout(string weights, VocabularyFiles vocabulary)
     {
@@ -288,7 +288,7 @@ internal sealed record FolderLayout(string Config, string Weights)
 /// <summary>Identifies a file and its state without reading the content.</summary>
 /// <param name="FullPath">Absolute path.</param>
 /// <param name="Length">Bytes.</param>
-/// <param name="LastWriteUtc">When it was last written.</param>
+/// <param name="LastWriteUtc">The time of the last write.</param>
 internal sealed record FileStamp(string FullPath, long Length, DateTime LastWriteUtc)
 {
     /// <exception cref="FileNotFoundException">There is no such file.</exception>

@@ -16,7 +16,7 @@ public static class ClipHub
 {
     /// <summary>The folder of a CLIP in the cache, if every file that is needed is there; <c>null</c> otherwise. Never asks the
     /// hub.</summary>
-    /// <param name="name">As <see cref="ClipBackbone.FromPretrained"/> takes it.</param>
+    /// <param name="name">A name that <see cref="ClipBackbone.FromPretrained"/> takes.</param>
     /// <param name="options">Revision and cache; <c>null</c>: the defaults and the environment.</param>
     /// <returns>The folder.</returns>
     /// <exception cref="ArgumentException">It is not a name, or an option is out of range.</exception>
@@ -26,7 +26,7 @@ public static class ClipHub
 
     /// <summary>Reads every file of a cached CLIP and checks it against the hash under which the cache keeps it. Never asks the
     /// hub.</summary>
-    /// <param name="name">As <see cref="ClipBackbone.FromPretrained"/> takes it.</param>
+    /// <param name="name">A name that <see cref="ClipBackbone.FromPretrained"/> takes.</param>
     /// <param name="options">Revision and cache; <c>null</c>: the defaults and the environment.</param>
     /// <param name="cancellation">Cancellation of the reading.</param>
     /// <returns>All files of the revision in the cache, also those that others downloaded, in the order of their names.</returns>
@@ -46,7 +46,7 @@ public static class ClipHub
 
     /// <summary>Fetches a vocabulary alone, for weights that carry none, such as OpenAI's archives.</summary>
     /// <param name="name">A CLIP with the same vocabulary.</param>
-    /// <param name="options">As <see cref="ClipBackbone.FromPretrained"/> takes them.</param>
+    /// <param name="options">The options of <see cref="ClipBackbone.FromPretrained"/>.</param>
     /// <param name="cancellation">Cancellation of the download.</param>
     /// <returns>A path that <see cref="ClipBackbone.FromOpenAI"/> takes.</returns>
     /// <exception cref="HubException">It cannot be obtained.</exception>
@@ -69,7 +69,7 @@ public static class ClipHub
 
 /// <summary>A published CLIP that has a name.</summary>
 /// <param name="Name">OpenAI's short name; of others, the repository's.</param>
-/// <param name="Repository">Where Hugging Face's hub has it.</param>
+/// <param name="Repository">Its repository on Hugging Face's hub.</param>
 /// <param name="Config">Its shape.</param>
 public sealed record KnownClip(string Name, string Repository, ClipConfig Config)
 {
@@ -104,7 +104,7 @@ public sealed record KnownClip(string Name, string Repository, ClipConfig Config
     public long Bytes => sizeof(float) * Parameters;
 
     /// <summary>The entry of a short name, in any case, or of a repository; <c>null</c> where there is none.</summary>
-    /// <param name="name">Such as <c>ViT-B/16</c>.</param>
+    /// <param name="name">A name such as <c>ViT-B/16</c>.</param>
     /// <returns>The entry.</returns>
     public static KnownClip? Find(string name) =>
         All.FirstOrDefault(known =>
@@ -244,7 +244,7 @@ internal static class ClipDownload
         using var files = new HubRepository(repository, settings, settings.Offline, isCached);
         if (!await FetchVocabularyAsync(files, cancellation).ConfigureAwait(false))
             throw Lacks(files, settings, $"{VocabularyFiles.Ids} and {VocabularyFiles.Merges}, nor {VocabularyFiles.Tokenizer}");
-        // What the revision meant may be a whole CLIP, which would no longer be found offline.
+        // The revision's earlier commit may be a whole CLIP in the cache, which would no longer be found offline.
         if (!isCached)
             files.Complete();
         return VocabularyFiles.In(files.Folder);

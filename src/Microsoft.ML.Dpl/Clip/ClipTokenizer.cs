@@ -151,7 +151,8 @@ internal sealed class ClipPreTokenizer : PreTokenizer
     /// <inheritdoc/>
     public override IEnumerable<(int Offset, int Length)> PreTokenize(string text)
     {
-        for (int start = 0; start < text.Length; )
+        int start = 0;
+        while (start < text.Length)
         {
             Kind kind = KindAt(text, start, out int length);
             if (Array.Find(WholeWords, w => string.CompareOrdinal(text, start, w, 0, w.Length) == 0) is { } word)

@@ -50,7 +50,7 @@ internal static class ClipWeightsReader
 
     /// <summary>Reads the text tower. The caller owns the result; no dispose scope does.</summary>
     /// <exception cref="InvalidDataException">Tensors are missing, or have another shape or type than <paramref name="config"/> says, or
-    /// the logit scale is no usable number.</exception>
+    /// the logit scale is not a usable number.</exception>
     public static TextWeights ReadText(ITensorSource source, ClipNaming naming, ClipConfig config, Device device)
     {
         LibTorch.EnsureLoaded();
@@ -222,7 +222,8 @@ internal static class FiniteWeights
     {
         using var scope = NewDisposeScope();
         using var noGradients = no_grad();
-        // What is not finite shows in the sum, which is one pass without another tensor of that size. A sum can also overflow by itself.
+        // A value that is not finite shows in the sum, which needs one pass and no second tensor of that size. A sum can also overflow by
+        // itself.
         if (double.IsFinite(values.sum().to_type(ScalarType.Float64).item<double>()))
             return;
         long notNumbers = values.isnan().sum().item<long>(),

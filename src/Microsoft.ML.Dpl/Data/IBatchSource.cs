@@ -10,7 +10,7 @@ namespace Microsoft.ML.Dpl.Data;
 /// <param name="Labels">[batch] int64, class indices from 0</param>
 /// <param name="Weights">[batch] float32, how much each image's loss counts, 1 on average over all batches; null where all count
 /// alike</param>
-/// <param name="SourceRows">Which images of their source these are, for messages; null where that is not known.</param>
+/// <param name="SourceRows">The images' rows in their source, for messages; null where they are not known.</param>
 internal sealed record ImageBatch(Tensor Images, Tensor Labels, Tensor? Weights = null, IReadOnlyList<int>? SourceRows = null) : IDisposable
 {
     /// <summary>Moves images to the device and normalises them there. No dispose scope owns the result.</summary>
@@ -151,7 +151,7 @@ internal sealed class ReadAheadBatches : IBatchSource, IDisposable
             }
             catch (Exception e)
             {
-                Batch.SetException(e); // thrown to whoever reads this batch
+                Batch.SetException(e); // rethrown by the Read that asks for this batch
             }
         }
 

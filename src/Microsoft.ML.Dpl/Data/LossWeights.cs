@@ -23,7 +23,7 @@ internal static class LossWeights
     /// Scales weights to a mean of 1 over all rows. The mean of weight · loss over a batch then estimates the weighted mean over all rows
     /// without bias, whatever the batch size, and a learning rate means the same with weights as without.
     /// </summary>
-    /// <param name="weights">Above 0 and finite, one per row.</param>
+    /// <param name="weights">One weight per row, above 0 and finite.</param>
     /// <returns>Null where all rows weigh alike.</returns>
     /// <exception cref="InvalidOperationException">They lie so far apart that they cannot be scaled.</exception>
     public static float[]? Scale(IReadOnlyList<double> weights)
@@ -32,7 +32,7 @@ internal static class LossWeights
             return null;
         double mean = weights.Average();
         float[] scaled = [.. weights.Select(weight => (float)(weight / mean))];
-        // A row that is left out says so by a weight of 0; one that is merely lost in rounding would not.
+        // A row is left out by giving it a weight of 0, not by losing its weight in rounding.
         return scaled.All(weight => weight > 0 && float.IsFinite(weight))
             ? scaled
             : throw new InvalidOperationException(

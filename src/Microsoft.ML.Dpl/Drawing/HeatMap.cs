@@ -13,9 +13,9 @@ internal sealed class HeatMap(IReadOnlyList<float> values, int columns, (double 
 
     /// <summary>Draws over pixels of four bytes whose colours are multiplied by alpha, or whose alpha is 255.</summary>
     /// <param name="pixels">[height, width, 4], changed in place.</param>
-    /// <param name="width">Of the image.</param>
+    /// <param name="width">Columns of the image.</param>
     /// <param name="blueFirst">Whether the order is blue, green, red, alpha; else red, green, blue, alpha.</param>
-    /// <param name="opacity">0: the image is left as it is, to 1: the map hides it.</param>
+    /// <param name="opacity">The map's opacity, from 0 (the image is unchanged) to 1 (the map hides it).</param>
     public void DrawOver(Span<byte> pixels, int width, bool blueFirst, double opacity)
     {
         (int red, int blue) = blueFirst ? (2, 0) : (0, 2);
@@ -72,7 +72,7 @@ internal sealed class HeatMap(IReadOnlyList<float> values, int columns, (double 
 
         public bool Inside { get; }
 
-        /// <param name="place">0 to 1 over the axis.</param>
+        /// <param name="place">The place on the axis, from 0 to 1.</param>
         /// <param name="cells">Cells on the axis; the outermost are repeated beyond the edges.</param>
         public static Taps At(double place, int cells) => place is >= 0 and < 1 ? new Taps(place, cells) : default;
 
@@ -104,7 +104,7 @@ internal static class ColourMap
         (0xFD, 0xE7, 0x25),
     ];
 
-    /// <param name="value">0 to 1; what lies outside gets the nearest colour.</param>
+    /// <param name="value">The number, from 0 to 1; one outside gets the nearest colour.</param>
     /// <returns>sRGB, each 0 to 255.</returns>
     public static (double Red, double Green, double Blue) At(double value)
     {
@@ -119,8 +119,8 @@ internal static class ColourMap
 }
 
 /// <summary>An image as the bytes of a PNG file.</summary>
-/// <param name="Width">In pixels.</param>
-/// <param name="Height">In pixels.</param>
+/// <param name="Width">Columns.</param>
+/// <param name="Height">Rows.</param>
 /// <param name="Png">The file.</param>
 internal sealed record EncodedImage(int Width, int Height, byte[] Png);
 

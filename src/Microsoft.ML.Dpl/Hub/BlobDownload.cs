@@ -48,7 +48,7 @@ internal sealed class BlobDownload
                 .TakeAsync(_cache.Lock(file.Etag), partial, _options.LockTimeout, cancellation)
                 .ConfigureAwait(false);
             if (_cache.Published(file) is { } published)
-                return published; // whoever held the lock has fetched it
+                return published; // the lock's last holder has fetched it
             if (!HubCache.HasLength(blob, file.Length))
             {
                 RequireRoom(file, partial);
@@ -93,7 +93,8 @@ internal sealed class BlobDownload
             to.SetLength(0);
         to.Position = to.Length;
         Report(file, to.Position);
-        for (int failures = 0; to.Position < file.Length; )
+        int failures = 0;
+        while (to.Position < file.Length)
         {
             long before = to.Position;
             try

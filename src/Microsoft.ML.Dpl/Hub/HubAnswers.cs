@@ -3,7 +3,7 @@ using System.Net.Http.Headers;
 
 namespace Microsoft.ML.Dpl.Hub;
 
-/// <summary>What the hub's answers mean, in words for a person.</summary>
+/// <summary>What the hub's answers mean, in words for users.</summary>
 internal static class HubAnswers
 {
     /// <summary>The longest wait that a server can ask for.</summary>

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Dpl.Hub;
 /// <summary>A file that the hub has.</summary>
 /// <param name="Repository">Its repository.</param>
 /// <param name="Name">Its name there.</param>
-/// <param name="Address">Where it is asked for.</param>
+/// <param name="Address">The address of its content at the hub.</param>
 /// <param name="Commit">The commit that the revision means now.</param>
 /// <param name="Etag">The hub's name for the content: SHA-256 of a large file, git's SHA-1 of a small one.</param>
 /// <param name="Length">Bytes.</param>
@@ -87,7 +87,7 @@ internal sealed class HubClient : IDisposable
     }
 
     /// <summary>Begins to read a file.</summary>
-    /// <param name="file">As <see cref="FindAsync"/> found it.</param>
+    /// <param name="file">The file, as <see cref="FindAsync"/> found it.</param>
     /// <param name="offset">The first byte; the server may ignore it and answer with all (200 instead of 206).</param>
     /// <param name="cancellation">Cancellation of the request.</param>
     /// <returns>A response with status 200, 206 or 416; the caller disposes it.</returns>
@@ -256,7 +256,7 @@ internal sealed class HubClient : IDisposable
             : HubAnswers.Fault(response, repository, revision, _settings);
 
     /// <summary>
-    /// Where a redirection leads. A protected connection is never left for one that is not, and nothing but http and https is followed.
+    /// The target of a redirection. An https connection is never left for plain http, and no other scheme is followed.
     /// </summary>
     /// <param name="response">The redirection.</param>
     /// <param name="from">The address that gave it.</param>

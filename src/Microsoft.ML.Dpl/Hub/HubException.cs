@@ -38,8 +38,8 @@ public enum HubFailure
 public sealed class HubException : IOException
 {
     /// <param name="failure">The kind.</param>
-    /// <param name="message">What happened and what to do.</param>
-    /// <param name="innerException">What it came from.</param>
+    /// <param name="message">The event and the remedy.</param>
+    /// <param name="innerException">The cause.</param>
     public HubException(HubFailure failure, string message, Exception? innerException = null)
         : base(message, innerException) => Failure = failure;
 
@@ -48,7 +48,7 @@ public sealed class HubException : IOException
 }
 
 /// <summary>A server that may answer the same request later.</summary>
-/// <param name="message">What it said.</param>
+/// <param name="message">The server's answer.</param>
 /// <param name="wait">How long it asked to be left alone; zero where it did not say.</param>
 internal sealed class HubBusyException(string message, TimeSpan wait) : IOException(message)
 {

@@ -74,8 +74,8 @@ internal sealed record HubSettings(HubOptions Options, string CacheFolder, Uri E
     /// <exception cref="ArgumentException">An option is out of range, or an environment variable makes no sense.</exception>
     public static HubSettings From(HubOptions? options) => From(options, Environment.GetEnvironmentVariable);
 
-    /// <param name="options">Null: the defaults.</param>
-    /// <param name="variable">Reads an environment variable; null where it is not set.</param>
+    /// <param name="options">The options; null: the defaults.</param>
+    /// <param name="variable">The reader of environment variables, null for one that is not set.</param>
     /// <exception cref="ArgumentException">As above.</exception>
     public static HubSettings From(HubOptions? options, Func<string, string?> variable)
     {

@@ -23,7 +23,7 @@ internal sealed class ClipImageProcessor
 
     /// <summary>Reads Hugging Face's <c>preprocessorConfig.json</c>.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="imageSize">What the image tower takes; the file's crop must be the same.</param>
+    /// <param name="imageSize">The side of the image tower's input in pixels; the file's crop must be the same.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">The file is malformed or asks for something else than CLIP's preprocessing.</exception>
     public static ClipImageProcessor FromFile(string path, int imageSize) => new(ClipImageProcessorConfig.Read(path, imageSize));
@@ -65,7 +65,7 @@ internal sealed class ClipImageProcessor
     /// <summary>The part of an image that <see cref="Prepare(RgbImage)"/> keeps, in the image's pixels. It reaches beyond the image where
     /// the crop is padded.</summary>
     /// <param name="width">Pixels of the image, at least 1.</param>
-    /// <param name="height">Likewise.</param>
+    /// <param name="height">Pixels of the image, at least 1.</param>
     public (double X, double Y, double Width, double Height) CropOf(int width, int height)
     {
         long middleWidth = MiddleLength(width, height),

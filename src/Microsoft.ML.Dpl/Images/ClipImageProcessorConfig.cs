@@ -31,7 +31,7 @@ public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float
 
     /// <param name="json">The text of the file in UTF-8.</param>
     /// <param name="path">The file, for messages.</param>
-    /// <param name="imageSize">What the image tower takes, in pixels a side.</param>
+    /// <param name="imageSize">The side of the image tower's input in pixels.</param>
     /// <exception cref="InvalidDataException">As <see cref="Read"/>.</exception>
     internal static ClipImageProcessorConfig Parse(ReadOnlyMemory<byte> json, string path, int imageSize)
     {

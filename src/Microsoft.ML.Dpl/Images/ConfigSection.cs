@@ -4,7 +4,7 @@ namespace Microsoft.ML.Dpl.Images;
 
 /// <summary>One object of a JSON configuration: reads fields with defaults and names the field in every complaint.</summary>
 /// <param name="element">The object, or <c>null</c>: every field has its default.</param>
-/// <param name="path">What stands before a field's name in messages, such as <c>text_config.</c></param>
+/// <param name="path">The text before a field's name in messages, such as <c>text_config.</c></param>
 /// <param name="location">The file, for messages.</param>
 internal sealed class ConfigSection(JsonElement? element, string path, string location)
 {

@@ -219,7 +219,7 @@ internal static class ImageFile
 /// <summary>Recognises image formats by their first bytes, so that only those meant to be read reach a decoder.</summary>
 internal static class ImageSignature
 {
-    /// <summary>What is read, for messages.</summary>
+    /// <summary>The formats that are read, for messages.</summary>
     public const string Readable = "PNG, JPEG, GIF, BMP or WebP";
 
     /// <summary>Whether the bytes begin as a PNG, JPEG, GIF, BMP or WebP file does.</summary>

@@ -10,8 +10,8 @@ internal static class ComputeDevice
     /// <c>cuda</c> or <c>cuda:n</c>.</param>
     /// <param name="gpuDeviceId">The ordinal set on the <c>MLContext</c>, if any.</param>
     /// <param name="fallbackToCpu">Whether the CPU is taken where the GPU asked for is missing.</param>
-    /// <param name="log">Receives the chosen device.</param>
-    /// <param name="warn">Receives it instead where it is not the one asked for.</param>
+    /// <param name="log">The receiver of the choice, as one sentence.</param>
+    /// <param name="warn">The receiver instead where the device is not the one asked for.</param>
     /// <exception cref="ArgumentException"><paramref name="requested"/> is none of the names above.</exception>
     /// <exception cref="InvalidOperationException">The GPU is missing and <paramref name="fallbackToCpu"/> is false.</exception>
     public static Device Choose(string? requested, int? gpuDeviceId, bool fallbackToCpu, Action<string> log, Action<string> warn)

@@ -16,9 +16,9 @@ internal static class NativeTensor
     public const int Alignment = 64;
 
     /// <summary>A copy of the values.</summary>
-    /// <param name="values">Row by row.</param>
+    /// <param name="values">The values, row by row.</param>
     /// <param name="shape">Sizes whose product is the number of values; empty for a vector of all of them.</param>
-    /// <param name="device">Null: the CPU.</param>
+    /// <param name="device">The device of the tensor; null: the CPU.</param>
     /// <exception cref="ArgumentException">The shape does not hold so many values.</exception>
     public static Tensor From(ReadOnlySpan<float> values, ReadOnlySpan<long> shape = default, Device? device = null)
     {

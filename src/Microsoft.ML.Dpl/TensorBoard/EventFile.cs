@@ -35,7 +35,7 @@ internal sealed class EventFile : IDisposable
     public string FullPath => _file.Name;
 
     /// <summary>Appends the values of a step.</summary>
-    /// <param name="step">At least 0.</param>
+    /// <param name="step">The step's number, at least 0.</param>
     /// <param name="values">The values, as <see cref="EventValues"/> makes them.</param>
     public void Add(long step, IEnumerable<Summary.Types.Value> values)
     {
@@ -105,7 +105,7 @@ internal static class EventValues
 
     /// <summary>How numbers are distributed, in up to 30 buckets of equal width from the least to the greatest.</summary>
     /// <param name="tag">Its name.</param>
-    /// <param name="numbers">At least one; finite.</param>
+    /// <param name="numbers">One or more finite numbers.</param>
     public static Summary.Types.Value Histogram(string tag, IReadOnlyCollection<float> numbers)
     {
         double least = numbers.Min(),
@@ -138,7 +138,7 @@ internal static class EventValues
 
     /// <summary>An image.</summary>
     /// <param name="tag">Its name.</param>
-    /// <param name="image">As PNG.</param>
+    /// <param name="image">The image as PNG.</param>
     public static Summary.Types.Value Image(string tag, EncodedImage image) =>
         new()
         {

@@ -58,7 +58,7 @@ internal abstract class ByteStore : IDisposable
 
 /// <summary>Reads from another stream and refuses to go on past a number of bytes: for what is unpacked from a file that may be
 /// hostile.</summary>
-/// <param name="inner">Disposed with this.</param>
+/// <param name="inner">The stream to read, which is disposed with this one.</param>
 /// <param name="longest">The most bytes that are read.</param>
 /// <param name="location">The file, for messages.</param>
 internal sealed class BoundedStream(Stream inner, long longest, string location) : Stream

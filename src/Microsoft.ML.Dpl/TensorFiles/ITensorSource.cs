@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl.TensorFiles;
 /// <summary>What a checkpoint says of one tensor.</summary>
 internal sealed record TensorEntry(string Name, ScalarType Type, IReadOnlyList<long> Shape);
 
-/// <summary>Named tensors of a checkpoint, whatever file or files they lie in.</summary>
+/// <summary>Named tensors of a checkpoint, in whatever file or files.</summary>
 internal interface ITensorSource : IDisposable
 {
     /// <summary>The file or folder, for messages.</summary>

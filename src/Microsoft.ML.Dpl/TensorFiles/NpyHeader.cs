@@ -9,9 +9,9 @@ namespace Microsoft.ML.Dpl.TensorFiles;
 /// The header of a .npy file (NumPy's format, versions 1.0 to 3.0): a magic number, the header's length, and a Python dictionary of type,
 /// order and shape. It is trusted only after all of it has been checked; nothing in it is evaluated.
 /// </summary>
-/// <param name="Type">Of the elements, little endian.</param>
+/// <param name="Type">The type of the elements, which are little endian.</param>
 /// <param name="IsFortran">Whether the first index runs fastest.</param>
-/// <param name="Shape">Empty for a single number.</param>
+/// <param name="Shape">The sizes; empty for a single number.</param>
 /// <param name="DataStart">The first byte after the header.</param>
 internal sealed record NpyHeader(ScalarType Type, bool IsFortran, IReadOnlyList<long> Shape, int DataStart)
 {
@@ -124,7 +124,7 @@ internal sealed record NpyHeader(ScalarType Type, bool IsFortran, IReadOnlyList<
 /// <summary>The Python dictionary in the header of a .npy file, read by a grammar of just what NumPy writes there.</summary>
 /// <param name="Description">The elements' type, such as <c>&lt;f4</c>.</param>
 /// <param name="IsFortran">Whether the first index runs fastest.</param>
-/// <param name="Shape">Empty for a single number.</param>
+/// <param name="Shape">The sizes; empty for a single number.</param>
 internal sealed record NpyDictionary(string Description, bool IsFortran, IReadOnlyList<long> Shape)
 {
     private const string DescriptionKey = "descr",

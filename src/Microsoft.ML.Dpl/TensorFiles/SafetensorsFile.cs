@@ -128,7 +128,7 @@ internal static class SafetensorsStream
     {
         SafetensorsHeader header = ReadHeader(stream, location);
         check(header);
-        // Where the stream tells its length, no memory is taken for bytes that are not there.
+        // Where the stream knows its length, no memory is taken for bytes that it does not have.
         if (stream.CanSeek && header.DataLength > stream.Length - stream.Position)
             throw new EndOfStreamException(
                 $"{location}: the tensors end at byte {header.DataLength}, but {stream.Length - stream.Position} bytes follow the header."

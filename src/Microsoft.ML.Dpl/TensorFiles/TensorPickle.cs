@@ -149,7 +149,7 @@ internal ref struct TensorPickle
             throw Fault($"is of protocol {protocol}; PyTorch writes {NewestProtocol}");
     }
 
-    /// <summary>What stands for a call: [name, arguments] becomes the value that the name makes of them.</summary>
+    /// <summary>Replaces a call: [name, arguments] becomes the value that the name makes of the arguments.</summary>
     private readonly void Make(List<object?> call)
     {
         if (call is not [PickledGlobal name, PickledList arguments])
@@ -291,21 +291,21 @@ internal sealed class PickledModule
 }
 
 /// <summary>The file of the archive that holds some tensors' numbers.</summary>
-/// <param name="Type">Of each number.</param>
+/// <param name="Type">The type of each number.</param>
 /// <param name="Key">The file's name below <c>data/</c>.</param>
 /// <param name="Count">Numbers in it.</param>
 internal sealed record PickledStorage(ScalarType Type, string Key, long Count);
 
 /// <summary>A tensor as a part of a storage.</summary>
-/// <param name="Storage">Where its numbers lie.</param>
+/// <param name="Storage">The storage of its numbers.</param>
 /// <param name="Offset">The first one's place.</param>
 /// <param name="Shape">Its shape.</param>
 /// <param name="Strides">The steps along each axis, in numbers.</param>
 internal sealed record PickledTensor(PickledStorage Storage, long Offset, IReadOnlyList<long> Shape, IReadOnlyList<long> Strides);
 
 /// <summary>What a pickle may name: a closed list, and the types of TorchScript modules, which are read as bags of attributes.</summary>
-/// <param name="Kind">What is made of it.</param>
-/// <param name="Type">Of a storage.</param>
+/// <param name="Kind">The kind of value that is made of it.</param>
+/// <param name="Type">The element type, of a storage.</param>
 internal sealed record PickledGlobal(PickledGlobal.Use Kind, ScalarType? Type = null)
 {
     private static readonly Dictionary<string, PickledGlobal> Known = new(StringComparer.Ordinal)

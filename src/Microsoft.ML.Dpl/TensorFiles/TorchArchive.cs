@@ -203,7 +203,7 @@ internal sealed class TorchArchive : ITensorSource
         }
     }
 
-    // What the zip reader throws on broken archives, among other things on names, times and lengths that cannot be.
+    // What the zip reader throws on broken archives, for instance on impossible names, times and lengths.
     private static bool IsDamage(Exception e) =>
         e is InvalidDataException or EndOfStreamException or NotSupportedException or ArgumentException or OverflowException
         || (e is IOException && e.GetType() == typeof(IOException));
@@ -223,7 +223,7 @@ internal static class TorchTensors
 
     /// <summary>All tensors: of a dictionary by its keys, of TorchScript modules by the attributes that lead there, joined by
     /// dots.</summary>
-    /// <param name="root">What <see cref="TensorPickle.Read"/> returned; a training checkpoint's <c>state_dict</c> is looked into.</param>
+    /// <param name="root">The result of <see cref="TensorPickle.Read"/>; of a training checkpoint, its <c>state_dict</c> is used.</param>
     /// <param name="location">The file, for messages.</param>
     /// <exception cref="InvalidDataException">It holds no tensors, or it is endless.</exception>
     public static IReadOnlyDictionary<string, PickledTensor> Named(object? root, string location)
