@@ -5,6 +5,7 @@ using System.Reflection.Metadata;
 using System.Reflection.Metadata.Ecma335;
 using System.Reflection.PortableExecutable;
 using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Network;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
@@ -107,22 +108,29 @@ public sealed class ApprovedInternalsTests
         return found;
     }
 
-    /// <summary>Resolves with stand-ins for type parameters, which ask for a context otherwise: a structure, or a class where the
-    /// constraint asks for one.</summary>
+    /// <summary>Stand-ins for type parameters, one of which meets every constraint in the library: a structure, a class that is disposed,
+    /// a branch.</summary>
+    private static readonly Type[] StandIns = [typeof(int), typeof(MemoryStream), typeof(PlainBranch)];
+
     private static MemberInfo Resolve(int token)
     {
+        foreach (Type standIn in StandIns[..^1])
+        {
+            try
+            {
+                return With(standIn);
+            }
+            catch (TypeLoadException)
+            {
+                // It does not meet a constraint; the next one may.
+            }
+        }
+        return With(StandIns[^1]);
+
         MemberInfo With(Type standIn)
         {
             Type[] arguments = [.. Enumerable.Repeat(standIn, 8)];
             return Library.ManifestModule.ResolveMember(token, arguments, arguments)!;
-        }
-        try
-        {
-            return With(typeof(int));
-        }
-        catch (TypeLoadException)
-        {
-            return With(typeof(MemoryStream));
         }
     }
 
