@@ -206,7 +206,7 @@ public sealed partial class DplTrainer
         /// <summary>Images per forward pass in prediction, at least 1.</summary>
         public int PredictionBatchSize { get; set; } = DefaultPredictionBatchSize;
 
-        /// <summary>Hears of every step; the log of the <c>MLContext</c> hears of every epoch.</summary>
+        /// <summary>Receives every step; the log of the <c>MLContext</c> receives every epoch.</summary>
         public IProgress<DplProgress>? Progress { get; set; }
 
         /// <summary>Ends the fit before the next step; so does <c>MLContext.CancelExecution</c>. What comes of it, <see cref="OnCancel"/>

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Dpl.Fit;
 
 /// <summary>Warns of fits that can be run but are hardly what was meant.</summary>
 /// <param name="settings">Of the fit.</param>
-/// <param name="log">Hears the warnings.</param>
+/// <param name="log">Receives the warnings.</param>
 internal sealed class FitAdvice(FitSettings settings, HostLog log)
 {
     // A class this many times as heavy as the middle one decides nearly every batch.

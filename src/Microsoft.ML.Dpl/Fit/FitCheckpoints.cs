@@ -36,7 +36,7 @@ internal sealed class FitCheckpoints : IDisposable
     /// <summary>Takes the folder and tries whether it can be written, before anything is read or computed.</summary>
     /// <param name="settings">Where, and how often.</param>
     /// <param name="parameters">How many numbers the fit learns at most.</param>
-    /// <param name="log">Hears of damage and of failures to write.</param>
+    /// <param name="log">Receives warnings of damage and of failures to write.</param>
     /// <exception cref="IOException">The folder cannot be used.</exception>
     public static FitCheckpoints Open(WorkspaceSettings settings, long parameters, HostLog log)
     {

@@ -52,7 +52,7 @@ internal sealed class FitFingerprint
         };
         if (device.type == TorchSharp.DeviceType.CPU)
             parts.Add(Threads, $"{torch.get_num_threads()}");
-        // A fit says nothing of it, so that checkpoints from before there were searches alone are gone on with.
+        // Left out for a fit, so that checkpoints from before there were searches alone can be resumed.
         if (searchesOnly)
             parts.Add("Run", "search without training");
         // Taken from the settings as a whole, so that none can be forgotten.

@@ -9,9 +9,9 @@ namespace Microsoft.ML.Dpl.Fit;
 /// A prompt counts by its direction alone, since the layer normalises it, so short rows (small initial values, few columns) turn far in a
 /// step that long ones barely feel (van Laarhoven 2017, arXiv 1706.05350).
 /// </summary>
-/// <param name="observer">Hears of every step first.</param>
+/// <param name="observer">Receives every step first.</param>
 /// <param name="settings">Of the fit.</param>
-/// <param name="log">Hears the warning.</param>
+/// <param name="log">Receives the warning.</param>
 internal sealed class LossWatch(IRunObserver observer, FitSettings settings, HostLog log) : IRunObserver
 {
     private DplStage? _warned;

@@ -12,7 +12,7 @@ internal static class ClassTokens
     /// <param name="classes">Their names go into the template as they are, underscores as spaces.</param>
     /// <param name="template">The text, with {} for the name.</param>
     /// <param name="backbone">Knows the vocabulary and the longest text.</param>
-    /// <param name="warn">Hears of texts that are cut and of names with control characters.</param>
+    /// <param name="warn">Receives warnings of texts that are cut and of names with control characters.</param>
     /// <returns>[class][token], with start and end</returns>
     /// <exception cref="InvalidOperationException">Of a name nothing is left for CLIP to read, or it reads two alike, so that no prompt
     /// could tell them apart.</exception>

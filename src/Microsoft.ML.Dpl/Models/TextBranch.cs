@@ -27,7 +27,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     /// <param name="text">The same for the text layers.</param>
     /// <param name="classes">The classes.</param>
     /// <param name="template">A class's text, with {} for its name.</param>
-    /// <param name="warn">Hears of texts that are too long for CLIP and of names with control characters.</param>
+    /// <param name="warn">Receives warnings of texts that are too long for CLIP and of names with control characters.</param>
     /// <returns>The prompts with the classes' features and CLIP's logit scale. The caller owns it.</returns>
     /// <exception cref="ArgumentException">Of a name nothing is left for CLIP to read, or it reads two alike.</exception>
     /// <exception cref="InvalidOperationException">The text branch cannot be read.</exception>
