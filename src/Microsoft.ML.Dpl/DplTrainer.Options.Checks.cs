@@ -135,7 +135,7 @@ public sealed partial class DplTrainer
                         Epochs = SearchEpochs,
                         Candidates = [.. CandidateLengths],
                         AlphaLearningRate = AlphaLearningRate,
-                        PromptLearningRate = SearchLearningRate,
+                        LearningRate = SearchLearningRate,
                         Momentum = Momentum,
                         WeightDecay = WeightDecay,
                         MaxGradientNorm = MaxGradientNorm,

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
@@ -23,6 +24,7 @@ public sealed partial class DplTransformer
                 BackboneName = Backbone.Name,
                 BackboneSha256 = Backbone.Sha256,
                 ClassFeatures = Rows(_prompts.ClassFeatures),
+                LogitScale = _prompts.LogitScale,
                 Alphas = SearchReport is null ? null : AlphaHistory.Of(SearchReport),
                 Label = (_face.Classes.Kind, _face.Classes.ValueType),
             }
@@ -57,6 +59,11 @@ public sealed partial class DplTransformer
                     + "null to use them on another.",
                 nameof(prompts)
             );
+        if (prompts.LogitScale is double scale && !(scale > 0 && double.IsFinite(scale)))
+            throw new ArgumentException(
+                $"{nameof(DplPrompts.LogitScale)} must be above 0 and finite; it is {scale.ToString(CultureInfo.InvariantCulture)}.",
+                nameof(prompts)
+            );
         ModelFace columns = face(ClassesOf(prompts));
         IReadOnlyList<float[,]?> text = Fitted(prompts.Text, "text", backbone.Config.Text, prompts.LayersAreCounted),
             image = Fitted(prompts.Image, "image", backbone.Config.Vision, prompts.LayersAreCounted);
@@ -78,6 +85,7 @@ public sealed partial class DplTransformer
             [.. text.Select(ToTensor)],
             columns.Classes,
             prompts.Template,
+            prompts.LogitScale,
             log.Warning
         );
         try

@@ -85,7 +85,7 @@ internal sealed class DivergenceAnalysis(
     {
         (string option, double highest, int epochs) =
             e.Stage == DplStage.Search
-                ? ("SearchLearningRate", settings.Search!.PromptLearningRate, settings.Search.Epochs)
+                ? ("SearchLearningRate", settings.Search!.LearningRate, settings.Search.Epochs)
                 : ("TrainingLearningRate", settings.Training.LearningRate, settings.Training.Epochs);
         if (e.Stage == DplStage.Training && settings.Training.DistillationWeight >= HeavyDistillation)
             return string.Create(

@@ -101,7 +101,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
             [.. trained.Prompts.Image.Rows.Select(Kept)],
             [.. trained.Prompts.Text.Rows.Select(Kept)],
             Kept(classFeatures)!,
-            fit.Clip.Text.Weights.LogitScale
+            fit.Clip.Text.Weights.LogitScale / trained.Temperature
         );
         var description = new ModelDescription(
             fit.Reference,

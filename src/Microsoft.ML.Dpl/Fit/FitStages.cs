@@ -20,11 +20,12 @@ internal enum StageEnd
 /// <param name="Prompts">The chosen candidates' prompts as the search left them: the best there is until an epoch of training has
 /// ended.</param>
 /// <param name="End">Training follows only a search that ended by itself.</param>
-internal sealed record Searched(DplSearchReport Report, BranchPair<FixedBranch> Prompts, StageEnd End) : IDisposable
+/// <param name="Temperature">What the logits are divided by, above 0.</param>
+internal sealed record Searched(DplSearchReport Report, BranchPair<FixedBranch> Prompts, StageEnd End, double Temperature = 1) : IDisposable
 {
     /// <summary>These prompts in place of trained ones; disposing twice does no harm.</summary>
     /// <param name="end">Why they are not trained.</param>
-    public Trained AsTrained(StageEnd end) => new(Prompts, ValidationAccuracy: null, end);
+    public Trained AsTrained(StageEnd end) => new(Prompts, ValidationAccuracy: null, end, Temperature);
 
     public void Dispose()
     {
@@ -37,8 +38,13 @@ internal sealed record Searched(DplSearchReport Report, BranchPair<FixedBranch> 
 /// <param name="Prompts">The prompts of both branches.</param>
 /// <param name="ValidationAccuracy">Of these prompts, 0 to 1; null where it was not measured.</param>
 /// <param name="End">How the fit came to its end.</param>
-internal sealed record Trained(BranchPair<FixedBranch> Prompts, double? ValidationAccuracy = null, StageEnd End = StageEnd.Whole)
-    : IDisposable
+/// <param name="Temperature">What the logits are divided by, above 0.</param>
+internal sealed record Trained(
+    BranchPair<FixedBranch> Prompts,
+    double? ValidationAccuracy = null,
+    StageEnd End = StageEnd.Whole,
+    double Temperature = 1
+) : IDisposable
 {
     /// <summary>Whether no layer has a prompt.</summary>
     public bool IsEmpty => Prompts is { Text.Parameters.Count: 0, Image.Parameters.Count: 0 };

@@ -38,7 +38,7 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
                 );
         (string option, double rate, double? bound) =
             report.Stage == DplStage.Search
-                ? ("SearchLearningRate", settings.Search!.PromptLearningRate, settings.Search.MaxGradientNorm)
+                ? ("SearchLearningRate", settings.Search!.LearningRate, settings.Search.MaxGradientNorm)
                 : ("TrainingLearningRate", settings.Training.LearningRate, settings.Training.MaxGradientNorm);
         string other = bound is null
             ? "bound the gradient (MaxGradientNorm, for example 10)"

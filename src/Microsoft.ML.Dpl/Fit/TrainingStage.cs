@@ -15,6 +15,9 @@ namespace Microsoft.ML.Dpl.Fit;
 /// <param name="watch">Receives every step.</param>
 internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
 {
+    // A validation accuracy that much below zero-shot CLIP's is no accident of a few images.
+    private const double Tolerated = 0.02;
+
     private readonly FitSettings _settings = fit.Settings;
 
     /// <summary>Runs it, from the checkpoint where there is one.</summary>
@@ -42,19 +45,29 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         using IDisposable? rounding = fit.AllowRounding();
         TrainingState state = checkpoints?.Saved is { } saved ? TrainingState.FromJson(saved.State) : new TrainingState();
         fit.LogResumption(checkpoints, DplStage.Training, state.Epochs.Count, state.Step, state.ReasonToEnd(_settings.Training));
+        using Temperature? temperature = _settings.Training.Recipe == DplRecipe.Robust ? new Temperature(1, fit.Device) : null;
+        Trained Present() => branches with { ValidationAccuracy = state.BestAccuracy(), Temperature = temperature?.Value ?? 1 };
         try
         {
-            Trained trained = Train(branches, state, checkpoints);
-            if (trained.ValidationAccuracy is double accuracy)
+            if (branches.IsEmpty)
+                return ZeroShot(branches);
+            Train(branches, temperature, state, checkpoints);
+            if (Failure(state) is { } failure)
+            {
+                log.Warning($"Training: {failure} The model returned is zero-shot CLIP, without prompts.");
+                branches.Dispose();
+                return ZeroShotInstead(state);
+            }
+            if (state.BestAccuracy() is double accuracy)
                 log.Info(FormattableString.Invariant($"Training: validation accuracy {accuracy:p1}."));
-            return trained;
+            return Present();
         }
         catch (OperationCanceledException) when (_settings.ReturnBestWhenCancelled && state.Epochs.Count > 0)
         {
             log.Warning(
                 $"Cancelled in training: the best prompts of {state.Epochs.Count} of {_settings.Training.Epochs} epochs are returned."
             );
-            return branches with { ValidationAccuracy = state.BestAccuracy(), End = StageEnd.Cancelled };
+            return Present() with { End = StageEnd.Cancelled };
         }
         catch (OperationCanceledException) when (_settings.ReturnBestWhenCancelled && searched is not null)
         {
@@ -66,7 +79,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         {
             string which = fit.Validation is null ? $"The prompts after {state.GoodEpochs}" : $"The best prompts of {state.Epochs.Count}";
             log.Warning($"{fit.Analysis.Of(e, returns: true).Message} {which} of {_settings.Training.Epochs} epochs are returned.");
-            return branches with { ValidationAccuracy = state.BestAccuracy(), End = StageEnd.Diverged };
+            return Present() with { End = StageEnd.Diverged };
         }
         catch (DivergedException e) when (_settings.ReturnBestWhenDiverged && searched is not null)
         {
@@ -81,19 +94,24 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         }
     }
 
-    private Trained Train(Trained branches, TrainingState state, IStageCheckpoints? checkpoints)
+    private void Train(Trained branches, Temperature? temperature, TrainingState state, IStageCheckpoints? checkpoints)
     {
-        (PromptedClip clip, HostLog log) = (fit.Clip, fit.Log);
+        HostLog log = fit.Log;
         IBatchSource? validation = fit.Validation?.InOrder(_settings.PredictionBatchSize, fit.Device);
-        if (branches.IsEmpty)
-        {
-            log.Info("Training: no layer has a prompt, so there is nothing to train; the model is zero-shot CLIP.");
-            Evaluation? evaluation = validation is null ? null : Evaluation.Compute(clip, branches.Prompts, validation, watch);
-            evaluation?.RequireFinite(epoch: 0, step: 0);
-            return branches with { ValidationAccuracy = evaluation?.Accuracy };
-        }
         using TrainFeed train = fit.TrainingFeed("training batches");
-        new PromptTraining(clip, _settings.Training, watch).Run(branches.Prompts, train.Source, validation, state, checkpoints);
+        if (temperature is not null)
+        {
+            state.ZeroShot ??= ZeroShotStart.Measure(fit.Clip, train.Source, validation, watch);
+            temperature.Set(state.ZeroShot.Temperature);
+        }
+        new PromptTraining(fit.Clip, _settings.Training, watch).Run(
+            branches.Prompts,
+            train.Source,
+            validation,
+            state,
+            checkpoints,
+            temperature
+        );
         log.Info($"Training: {state.ReasonToEnd(_settings.Training)}.");
         if (state.EpochsOfLowestLoss(fit.Classes.Count) is int after)
             log.Warning(
@@ -105,6 +123,43 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
                         + $"(ValidationRowsPerClass, ValidationSet) the most accurate epoch would be."
                 )
             );
-        return branches with { ValidationAccuracy = state.BestAccuracy() };
+    }
+
+    /// <summary>Why the trained prompts are worth less than none; null where they are not, and where the recipe does not ask.</summary>
+    private static string? Failure(TrainingState state)
+    {
+        if (state.ZeroShot is not { } zeroShot)
+            return null;
+        double loss = state.Epochs.Min(epoch => epoch.TrainLoss);
+        if (loss >= zeroShot.Loss)
+            return string.Create(
+                CultureInfo.InvariantCulture,
+                $"in {state.Epochs.Count} epochs the mean loss came to {loss:g3} at best, but is {zeroShot.Loss:g3} without prompts."
+            );
+        if (state.BestAccuracy() < zeroShot.ValidationAccuracy - Tolerated)
+            return string.Create(
+                CultureInfo.InvariantCulture,
+                $"the validation accuracy came to {state.BestAccuracy():p1} at best, but is {zeroShot.ValidationAccuracy:p1} without prompts."
+            );
+        return null;
+    }
+
+    /// <summary>No layer has a prompt: there is nothing to train, only to evaluate.</summary>
+    private Trained ZeroShot(Trained branches)
+    {
+        fit.Log.Info("Training: no layer has a prompt, so there is nothing to train; the model is zero-shot CLIP.");
+        if (fit.Validation?.InOrder(_settings.PredictionBatchSize, fit.Device) is not { } validation)
+            return branches;
+        Evaluation evaluation = Evaluation.Compute(fit.Clip, branches.Prompts, validation, watch);
+        evaluation.RequireFinite(epoch: 0, step: 0);
+        return branches with { ValidationAccuracy = evaluation.Accuracy };
+    }
+
+    private Trained ZeroShotInstead(TrainingState state)
+    {
+        static FixedBranch Plain(int layers, Device device) => new(new Tensor?[layers], device);
+        ClipConfig config = fit.Backbone.Config;
+        var prompts = new BranchPair<FixedBranch>(Plain(config.Text.Layers, fit.Device), Plain(config.Vision.Layers, fit.Device));
+        return new Trained(prompts, state.ZeroShot!.ValidationAccuracy, StageEnd.Whole, state.ZeroShot.Temperature);
     }
 }

@@ -18,7 +18,8 @@ public sealed partial record DplPrompts
         ClassesName = "classes",
         TemplateName = "template",
         BackboneNameName = "backbone",
-        BackboneSha256Name = "backbone_sha256";
+        BackboneSha256Name = "backbone_sha256",
+        LogitScaleName = "logit_scale";
     private const string LabelName = "label",
         TextLabel = "text",
         KeyLabel = "key";
@@ -51,6 +52,9 @@ public sealed partial record DplPrompts
                 BackboneName = source.Metadata.GetValueOrDefault(BackboneNameName),
                 BackboneSha256 = source.Metadata.GetValueOrDefault(BackboneSha256Name),
                 ClassFeatures = source.Entries.ContainsKey(ClassFeaturesName) ? Matrix(ClassFeaturesName) : null,
+                LogitScale = source.Metadata.TryGetValue(LogitScaleName, out string? scale)
+                    ? Understood<double>(LogitScaleName, () => ScaleIn(scale))
+                    : null,
                 Alphas = AlphaHistory.ReadFrom(source, candidateLengths: null),
                 Label = source.Metadata.TryGetValue(LabelName, out string? label) ? Understood(LabelName, () => LabelOf(label)) : null,
             };
@@ -136,6 +140,12 @@ public sealed partial record DplPrompts
             if (names is not null && names.Any(string.IsNullOrWhiteSpace))
                 throw new FormatException("a class has no name.");
             return names?.OfType<string>().ToArray();
+        }
+
+        private static double ScaleIn(string text)
+        {
+            double scale = double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
+            return scale > 0 && double.IsFinite(scale) ? scale : throw new FormatException($"'{text}' is not above 0 and finite.");
         }
 
         private static (LabelKind Kind, PrimitiveDataViewType ValueType)? LabelOf(string label) =>

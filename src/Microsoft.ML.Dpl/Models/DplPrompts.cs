@@ -18,7 +18,7 @@ namespace Microsoft.ML.Dpl;
 /// <c>class_features</c>, [classes, embedding];
 /// <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers, candidates].</para>
 /// <para>Texts: <c>configuration</c> (<c>text 6 4 0 | image 0 2 6</c>), <c>classes</c> (a JSON list), <c>template</c>, <c>backbone</c>,
-/// <c>backbone_sha256</c>, <c>candidates</c>, <c>label</c>. All of them may be missing from files made elsewhere.</para>
+/// <c>backbone_sha256</c>, <c>candidates</c>, <c>label</c>, <c>logit_scale</c>. All of them may be missing from files made elsewhere.</para>
 /// </remarks>
 /// <param name="Text">One [length, width] per text layer, null where the length is 0.</param>
 /// <param name="Image">The same for the image layers.</param>
@@ -47,6 +47,10 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
     /// computes them anew. Null where there are none.
     /// </summary>
     public float[,]? ClassFeatures { get; init; }
+
+    /// <summary>The factor on cosine similarities before the softmax, above 0: CLIP's own divided by the temperature that was learned with
+    /// the prompts. Null: CLIP's own.</summary>
+    public double? LogitScale { get; init; }
 
     /// <summary>The search's alphas; null without a search.</summary>
     public AlphaHistory? Alphas { get; init; }
@@ -80,6 +84,8 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
             Alphas.AddTo(tensors, out string candidates);
             texts[AlphaHistory.CandidatesName] = candidates;
         }
+        if (LogitScale is double scale)
+            texts[LogitScaleName] = scale.ToString("R", CultureInfo.InvariantCulture);
         if (ClassNames is not null)
             texts[ClassesName] = JsonSerializer.Serialize(ClassNames, Readable);
         if (BackboneName is not null)

@@ -6,12 +6,13 @@ namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
 /// The image tower for prediction: a trained prompt's keys and values are constants of its layer, so each layer is a plain one
-/// with a few constant extra keys and values. Thread-safe: a forward pass only reads.
+/// with a few constant extra keys and values; a mixture of candidates adds their constant weights. Thread-safe: a forward pass only reads.
 /// </summary>
 internal sealed class FoldedImageTower : IDisposable
 {
     private readonly VisionWeights _weights;
     private readonly (Tensor K, Tensor V)?[] _folded; // [1, heads, length, headWidth] each
+    private readonly FoldedMixture?[] _mixtures; // null where the layer has a single candidate of weight 1
 
     /// <param name="weights">The frozen branch; not owned.</param>
     /// <param name="prompts">One [length, width] per layer, null where the length is 0.</param>
@@ -24,6 +25,17 @@ internal sealed class FoldedImageTower : IDisposable
             );
         _weights = weights;
         _folded = [.. prompts.Select((rows, layer) => rows is null ? default((Tensor, Tensor)?) : Fold(weights, layer, rows))];
+        _mixtures = new FoldedMixture?[prompts.Count];
+    }
+
+    /// <summary>A tower whose layers mix candidates.</summary>
+    /// <param name="weights">The frozen branch; not owned.</param>
+    /// <param name="prompts">One entry per layer, null for a plain block; not kept.</param>
+    public FoldedImageTower(VisionWeights weights, IReadOnlyList<LayerPrompt?> prompts)
+        : this(weights, [.. prompts.Select(prompt => prompt?.Rows)])
+    {
+        for (int layer = 0; layer < prompts.Count; layer++)
+            _mixtures[layer] = prompts[layer] is { } prompt ? FoldedMixture.From(prompt) : null;
     }
 
     /// <summary>The frozen branch.</summary>
@@ -64,6 +76,8 @@ internal sealed class FoldedImageTower : IDisposable
             folded?.K.Dispose();
             folded?.V.Dispose();
         }
+        foreach (FoldedMixture? mixture in _mixtures)
+            mixture?.Dispose();
     }
 
     private static (Tensor K, Tensor V) Fold(VisionWeights weights, int layer, Tensor rows)
@@ -127,7 +141,8 @@ internal sealed class FoldedImageTower : IDisposable
             k = cat([k, foldedK.expand(batch, -1, -1, -1)], 2);
             v = cat([v, foldedV.expand(batch, -1, -1, -1)], 2);
         }
-        Tensor attention = matmul(q, k.transpose(-2, -1)).softmax(-1);
+        Tensor scores = matmul(q, k.transpose(-2, -1));
+        Tensor attention = _mixtures[layer]?.Attention(scores, tokens) ?? scores.softmax(-1);
         if (record is not null)
         {
             // The frozen weights ask for no gradient, so the graph begins at the first layer's attention.

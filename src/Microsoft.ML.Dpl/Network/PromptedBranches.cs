@@ -16,6 +16,9 @@ internal sealed record LayerPrompt(Tensor Rows, Tensor Weights, PromptGroups Gro
 {
     /// <summary>The most prompt rows that a layer can have.</summary>
     public const int MaximumLength = 1024;
+
+    /// <summary>Whether there is one candidate, whose weight is 1.</summary>
+    public bool IsFixed { get; init; }
 }
 
 /// <summary>The prompts of one branch, searched or fixed.</summary>
@@ -103,7 +106,11 @@ internal sealed class FixedBranch : IPromptedBranch, IDisposable
     }
 
     public IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand) =>
-        [.. _rows.Select((rows, layer) => rows is null ? null : new LayerPrompt(stand(rows), _onlyPrompt, _groups[layer]!))];
+        [
+            .. _rows.Select(
+                (rows, layer) => rows is null ? null : new LayerPrompt(stand(rows), _onlyPrompt, _groups[layer]!) { IsFixed = true }
+            ),
+        ];
 
     public void Dispose()
     {

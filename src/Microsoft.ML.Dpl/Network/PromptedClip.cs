@@ -32,6 +32,14 @@ internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts 
         return Logits(imageFeatures, classFeatures, text.Weights.LogitScale).MoveToOuterDisposeScope();
     }
 
+    /// <summary>The image tower with these prompts folded into it. The caller owns it.</summary>
+    public FoldedImageTower FoldedImage(IPromptedBranch imagePrompts)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        return new FoldedImageTower(image.Weights, imagePrompts.Layers());
+    }
+
     /// <summary>[batch, embedding] features of images without gradients, by the workers where there are any; in the caller's dispose
     /// scope.</summary>
     /// <param name="tower">With trained or without any prompts.</param>

@@ -27,8 +27,7 @@ internal sealed class AlphaStep : IDisposable
         _supernet.RequireGradients(ofAlphas: true, ofPrompts: false);
         return OptimizerStep.Take(
             _optimizer,
-            backward =>
-                Losses.CrossEntropy(_clip.Logits(validation.Images, _supernet.Branches, backward), validation.Labels, validation.Weights),
+            backward => Losses.CrossEntropy(_supernet.Logits(_clip, validation.Images, backward), validation.Labels, validation.Weights),
             DplStage.Search,
             epoch,
             step,

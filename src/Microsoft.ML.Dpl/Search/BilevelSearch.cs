@@ -31,7 +31,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
     {
         using var alphaStep = new AlphaStep(clip, supernet, settings);
         using var promptStep = new PromptStep(clip, supernet, settings);
-        using var good = new GoodValues([.. supernet.Alphas, .. supernet.Prompts]);
+        using var good = new GoodValues([.. supernet.Alphas, .. supernet.PromptsAndTemperature]);
         BranchPair<IReadOnlyList<IReadOnlyList<float>>> before = state.Epochs.Count > 0 ? state.Epochs[^1].Alphas : Read(supernet);
         if (checkpoints?.Saved is { } saved)
             Restore(saved, supernet, alphaStep, promptStep, good, state);
@@ -42,8 +42,10 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             int epoch = state.Epochs.Count,
                 step = state.Step,
                 steps = train.BatchesPerEpoch;
-            double rate = LearningRateSchedule.At(epoch, settings.Epochs, settings.PromptLearningRate);
-            promptStep.SetLearningRate(rate);
+            double rate = promptStep.SetRate(epoch, settings.Epochs, step, steps);
+            double done = ((double)epoch * steps + step) / ((double)settings.Epochs * steps),
+                decided = Math.Max(0, (done - settings.AlphaWarmUp) / (1 - settings.AlphaWarmUp));
+            supernet.Sharpen(Math.Pow(settings.FinalSharpness, decided));
             // One validation batch goes with each training batch, so their number follows from the steps taken.
             long taken = (long)epoch * steps + step;
             using ImageBatch validationBatch = validation.Read(
@@ -57,7 +59,10 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
                 lower;
             try
             {
-                (upper, lower) = (alphaStep.Run(validationBatch, epoch, step), promptStep.Run(trainBatch, epoch, step));
+                (upper, lower) = (
+                    done < settings.AlphaWarmUp ? double.NaN : alphaStep.Run(validationBatch, epoch, step),
+                    promptStep.Run(trainBatch, epoch, step)
+                );
             }
             catch (DivergedException e)
             {
@@ -96,7 +101,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             [PromptOptimizer] = SavedParameters.From(prompts.Optimizer),
         };
         SavedParameters.Add(tensors, "alphas", [.. supernet.Alphas]);
-        SavedParameters.Add(tensors, "prompts", [.. supernet.Prompts]);
+        SavedParameters.Add(tensors, "prompts", [.. supernet.PromptsAndTemperature]);
         SavedParameters.Add(tensors, Good, good.Values);
         return new SavedStage(state.ToJson(), tensors);
     }
@@ -111,20 +116,24 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
     )
     {
         SavedParameters.Restore([.. supernet.Alphas], saved.Tensors, "alphas");
-        SavedParameters.Restore([.. supernet.Prompts], saved.Tensors, "prompts");
+        SavedParameters.Restore([.. supernet.PromptsAndTemperature], saved.Tensors, "prompts");
         SavedParameters.Restore(alphas.Optimizer, saved.Tensors[AlphaOptimizer]);
         SavedParameters.Restore(prompts.Optimizer, saved.Tensors[PromptOptimizer]);
         if (state.GoodEpochs > 0)
-            good.Resume(state.GoodEpochs, SavedParameters.Read(supernet.Alphas.Count() + supernet.Prompts.Count(), saved.Tensors, Good));
+            good.Resume(
+                state.GoodEpochs,
+                SavedParameters.Read(supernet.Alphas.Count() + supernet.PromptsAndTemperature.Count(), saved.Tensors, Good)
+            );
     }
 
     private static BranchPair<IReadOnlyList<IReadOnlyList<float>>> Read(Supernet supernet) =>
-        supernet.Branches.Select(branch => Rows(branch.Alphas));
+        supernet.Branches.Select(branch => Rows(branch.Alphas, branch.Sharpness));
 
-    private static IReadOnlyList<IReadOnlyList<float>> Rows(Tensor alphas)
+    private static IReadOnlyList<IReadOnlyList<float>> Rows(Tensor alphas, double sharpness)
     {
+        using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        float[] values = alphas.detach().cpu().data<float>().ToArray();
+        float[] values = (alphas * sharpness).cpu().data<float>().ToArray();
         return values.Chunk((int)alphas.shape[1]).ToArray();
     }
 }

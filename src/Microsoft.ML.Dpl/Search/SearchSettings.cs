@@ -1,7 +1,9 @@
+using Microsoft.ML.Dpl.Optimization;
+
 namespace Microsoft.ML.Dpl.Search;
 
 /// <summary>How the bilevel search runs; the defaults are the paper's.</summary>
-internal sealed record SearchSettings
+internal sealed record SearchSettings : PromptOptimizerSettings
 {
     public int Epochs { get; init; } = 60;
 
@@ -10,18 +12,15 @@ internal sealed record SearchSettings
 
     public double AlphaLearningRate { get; init; } = 0.0035;
 
+    /// <summary>Share of the steps, 0 to 1, in which prompts are trained under equal alphas before these are stepped.</summary>
+    public double AlphaWarmUp { get; init; }
+
+    /// <summary>What the alphas are multiplied with in the end, at least 1; it rises to that from 1, each step by the same factor.</summary>
+    public double FinalSharpness { get; init; } = 1;
+
     public double AlphaBeta1 { get; init; } = 0.5;
 
     public double AlphaBeta2 { get; init; } = 0.999;
-
-    public double PromptLearningRate { get; init; } = 0.0035;
-
-    public double Momentum { get; init; } = 0.9;
-
-    public double WeightDecay { get; init; } = 5e-4;
-
-    /// <summary>Longest gradient of all prompts together, above 0; null: gradients are taken as they are.</summary>
-    public double? MaxGradientNorm { get; init; }
 
     /// <summary>Epochs without a change of any layer's choice after which the search may end, at least 1; null: all epochs are
     /// run.</summary>

@@ -7,7 +7,8 @@ namespace Microsoft.ML.Dpl.Search;
 
 /// <summary>Everything that the search learns.</summary>
 /// <param name="Branches">The alphas and candidate prompts of both branches; owned by this object.</param>
-internal sealed record Supernet(BranchPair<SupernetBranch> Branches) : IDisposable
+/// <param name="Temperature">Learned with the prompts, owned by this object; null: the logits are CLIP's own.</param>
+internal sealed record Supernet(BranchPair<SupernetBranch> Branches, Temperature? Temperature = null) : IDisposable
 {
     /// <summary>[layers, candidates] for each branch, in the order of <see cref="BranchPair{T}.ImageFirst"/>.</summary>
     public IEnumerable<Parameter> Alphas => Branches.ImageFirst.Select(branch => branch.Alphas);
@@ -15,16 +16,32 @@ internal sealed record Supernet(BranchPair<SupernetBranch> Branches) : IDisposab
     /// <summary>[Σ candidates, width] for each layer of both branches, in the same order of branches.</summary>
     public IEnumerable<Parameter> Prompts => Branches.ImageFirst.SelectMany(branch => branch.Rows);
 
+    /// <summary>The prompts, and the temperature behind them.</summary>
+    public IEnumerable<Parameter> PromptsAndTemperature => [.. Prompts, .. Temperature is null ? [] : new[] { Temperature.Logarithm }];
+
     public void RequireGradients(bool ofAlphas, bool ofPrompts)
     {
         Branches.Text.RequireGradients(ofAlphas, ofPrompts);
         Branches.Image.RequireGradients(ofAlphas, ofPrompts);
+        Temperature?.Logarithm.requires_grad_(ofPrompts);
     }
+
+    /// <summary>The mixture's logits, divided by the temperature.</summary>
+    /// <inheritdoc cref="PromptedClip.Logits{TBranch}(Tensor, BranchPair{TBranch}, BackwardTensors)"/>
+    public Tensor Logits(PromptedClip clip, Tensor images, BackwardTensors backward)
+    {
+        Tensor logits = clip.Logits(images, Branches, backward);
+        return Temperature?.Cool(logits) ?? logits;
+    }
+
+    /// <summary>Sets <see cref="SupernetBranch.Sharpness"/> of both branches.</summary>
+    public void Sharpen(double sharpness) => Branches.Text.Sharpness = Branches.Image.Sharpness = sharpness;
 
     public void Dispose()
     {
         Branches.Text.Dispose();
         Branches.Image.Dispose();
+        Temperature?.Dispose();
     }
 }
 
@@ -92,11 +109,15 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
             rows.requires_grad_(ofPrompts);
     }
 
+    /// <summary>What the alphas are multiplied with before the softmax, above 0: the larger, the nearer the mixture to its choice.</summary>
+    public double Sharpness { get; set; } = 1;
+
     public IReadOnlyList<Parameter> Parameters => [Alphas, .. _rows];
 
     public IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand)
     {
-        Tensor weights = stand(Alphas).softmax(-1);
+        Tensor alphas = stand(Alphas),
+            weights = (Sharpness == 1 ? alphas : alphas * Sharpness).softmax(-1);
         return [.. _rows.Select((rows, layer) => new LayerPrompt(stand(rows), weights.select(0, layer), _groups))];
     }
 

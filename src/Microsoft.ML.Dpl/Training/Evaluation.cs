@@ -15,11 +15,20 @@ internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<in
     /// <param name="prompts">The prompts of both branches.</param>
     /// <param name="images">Every image once in epoch 0.</param>
     /// <param name="observer">May end the evaluation between batches.</param>
+    /// <param name="temperature">What the logits are divided by, above 0.</param>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
-    public static Evaluation Compute(PromptedClip clip, BranchPair<FixedBranch> prompts, IBatchSource images, IRunObserver observer) =>
+    public static Evaluation Compute<TBranch>(
+        PromptedClip clip,
+        BranchPair<TBranch> prompts,
+        IBatchSource images,
+        IRunObserver observer,
+        double temperature = 1
+    )
+        where TBranch : IPromptedBranch =>
         Compute(
             clip,
             prompts,
+            temperature,
             Enumerable
                 .Range(0, images.BatchesPerEpoch)
                 .Select(index =>
@@ -30,9 +39,9 @@ internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<in
         );
 
     /// <summary>The same of one batch, which is disposed.</summary>
-    /// <inheritdoc cref="Compute(PromptedClip, BranchPair{FixedBranch}, IBatchSource, IRunObserver)"/>
-    public static Evaluation Compute(PromptedClip clip, BranchPair<FixedBranch> prompts, ImageBatch batch) =>
-        Compute(clip, prompts, new[] { batch });
+    /// <inheritdoc cref="Compute{TBranch}(PromptedClip, BranchPair{TBranch}, IBatchSource, IRunObserver, double)"/>
+    public static Evaluation Compute<TBranch>(PromptedClip clip, BranchPair<TBranch> prompts, ImageBatch batch, double temperature = 1)
+        where TBranch : IPromptedBranch => Compute(clip, prompts, temperature, new[] { batch });
 
     /// <exception cref="DivergedException">The loss is infinite or not a number.</exception>
     public void RequireFinite(int epoch, int step)
@@ -42,11 +51,18 @@ internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<in
     }
 
     /// <summary>Disposes each batch before the next is asked for.</summary>
-    private static Evaluation Compute(PromptedClip clip, BranchPair<FixedBranch> prompts, IEnumerable<ImageBatch> batches)
+    private static Evaluation Compute<TBranch>(
+        PromptedClip clip,
+        BranchPair<TBranch> prompts,
+        double temperature,
+        IEnumerable<ImageBatch> batches
+    )
+        where TBranch : IPromptedBranch
     {
         using var noGrad = no_grad();
         using Tensor classFeatures = clip.ClassFeatures(prompts.Text);
-        using var tower = new FoldedImageTower(clip.Image.Weights, prompts.Image.Rows);
+        using FoldedImageTower tower = clip.FoldedImage(prompts.Image);
+        double scale = clip.Text.Weights.LogitScale / temperature;
         long right = 0,
             all = 0;
         double loss = 0;
@@ -55,7 +71,7 @@ internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<in
         {
             using var scope = NewDisposeScope();
             using ImageBatch batch = next;
-            Tensor logits = PromptedClip.Logits(clip.ImageFeatures(tower, batch.Images), classFeatures, clip.Text.Weights.LogitScale);
+            Tensor logits = PromptedClip.Logits(clip.ImageFeatures(tower, batch.Images), classFeatures, scale);
             right += logits.argmax(-1).eq(batch.Labels).sum().item<long>();
             all += batch.Labels.shape[0];
             double ofBatch = Losses.CrossEntropy(logits, batch.Labels, batch.Weights).item<float>();

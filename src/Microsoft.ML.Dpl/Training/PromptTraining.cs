@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
 
-/// <summary>The second stage: SGD on prompts of the chosen lengths.</summary>
+/// <summary>The second stage: prompts of the chosen lengths are trained.</summary>
 internal sealed class PromptTraining(PromptedClip clip, TrainingSettings settings, IRunObserver observer)
 {
     private const string Optimizer = "optimizer",
@@ -23,6 +23,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
     /// <param name="validation">Every image once in epoch 0, or null to keep the last epoch.</param>
     /// <param name="state">How far training has come; changed with every step.</param>
     /// <param name="checkpoints">The checkpoints to continue from and to save to; null: none.</param>
+    /// <param name="temperature">Trained and kept with the prompts; null: the logits are CLIP's own.</param>
     /// <exception cref="DivergedException">A loss or a gradient became infinite or not a number. The branches hold the best values so far,
     /// or without validation images those of the latest good epoch, if there are any.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
@@ -31,25 +32,28 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         IBatchSource train,
         IBatchSource? validation,
         TrainingState state,
-        IStageCheckpoints? checkpoints = null
+        IStageCheckpoints? checkpoints = null,
+        Temperature? temperature = null
     )
     {
-        Parameter[] parameters = [.. prompts.ImageFirst.SelectMany(branch => branch.Parameters)];
-        if (parameters.Length == 0)
+        Parameter[] rows = [.. prompts.ImageFirst.SelectMany(branch => branch.Parameters)];
+        if (rows.Length == 0)
             throw new ArgumentException("All prompt lengths are 0, so there is nothing to train.", nameof(prompts));
+        Parameter[] parameters = [.. rows, .. temperature is null ? [] : new[] { temperature.Logarithm }];
         prompts.Text.RequireGradients(true);
         prompts.Image.RequireGradients(true);
-        using SGD optimizer = optim.SGD(parameters, settings.LearningRate, momentum: settings.Momentum, weight_decay: settings.WeightDecay);
-        using ZeroShotTeacher? teacher = settings.DistillationWeight > 0 ? new ZeroShotTeacher(clip) : null;
+        temperature?.Logarithm.requires_grad_(true);
+        using var optimizer = new PromptOptimizer(rows, temperature, settings);
+        using ZeroShotClip? teacher = settings.DistillationWeight > 0 ? new ZeroShotClip(clip) : null;
         using var best = new BestValues(parameters);
         // With validation images the best values are the good ones.
         using GoodValues? good = validation is null ? new GoodValues(parameters) : null;
         // The values that the epoch of the lowest loss began with: a loss judges what it was computed with, not what its steps made of it.
         using BestValues? lowest = validation is null ? new BestValues(parameters) : null;
         if (checkpoints?.Saved is { } saved)
-            Restore(saved, parameters, optimizer, best, good, lowest, state);
+            Restore(saved, parameters, optimizer.Optimizer, best, good, lowest, state);
         var schedule = new CheckpointSchedule(observer, checkpoints);
-        SavedStage Now() => Snapshot(parameters, optimizer, best, good, lowest, state);
+        SavedStage Now() => Snapshot(parameters, optimizer.Optimizer, best, good, lowest, state);
         try
         {
             while (state.ReasonToEnd(settings) is null)
@@ -58,9 +62,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                     step = state.Step,
                     steps = train.BatchesPerEpoch;
                 schedule.BeforeStep(step == 0, Now);
-                double rate = LearningRateSchedule.At(epoch, settings.Epochs, settings.LearningRate);
-                foreach (var group in optimizer.ParamGroups)
-                    group.LearningRate = rate;
+                double rate = optimizer.SetRate(epoch, settings.Epochs, step, steps);
                 double loss = state.LastLoss;
                 // A run that was cancelled during an epoch's evaluation continues with that evaluation.
                 if (step < steps)
@@ -68,7 +70,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                     using ImageBatch batch = train.Read(epoch, step);
                     if (step == 0)
                         good?.Consider(epoch);
-                    loss = Step(prompts, batch, optimizer, teacher, epoch, step);
+                    loss = Step(prompts, temperature, batch, optimizer, teacher, epoch, step);
                     good?.Confirm();
                     state.GoodEpochs = good?.Epochs ?? state.GoodEpochs;
                     state.Add(loss);
@@ -78,7 +80,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                 {
                     Evaluation? evaluation = validation is null
                         ? null
-                        : schedule.During(() => Evaluation.Compute(clip, prompts, validation, observer), Now);
+                        : schedule.During(() => Evaluation.Compute(clip, prompts, validation, observer, temperature?.Value ?? 1), Now);
                     if (evaluation is not null)
                     {
                         evaluation.RequireFinite(epoch, step);
@@ -115,7 +117,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                 );
             }
             if (validation is null)
-                RequireFiniteEnd(prompts, train, state);
+                RequireFiniteEnd(prompts, temperature, train, state);
             schedule.AtEnd(Now);
             if (state.EpochsOfLowestLoss(clip.Texts.Count) is not null)
                 lowest?.Restore();
@@ -131,12 +133,13 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
             best.Restore();
             prompts.Text.RequireGradients(false);
             prompts.Image.RequireGradients(false);
+            temperature?.Logarithm.requires_grad_(false);
         }
     }
 
     private static SavedStage Snapshot(
         Parameter[] parameters,
-        SGD optimizer,
+        OptimizerHelper optimizer,
         BestValues best,
         GoodValues? good,
         BestValues? lowest,
@@ -154,7 +157,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
     private void Restore(
         SavedStage saved,
         Parameter[] parameters,
-        SGD optimizer,
+        OptimizerHelper optimizer,
         BestValues best,
         GoodValues? good,
         BestValues? lowest,
@@ -173,32 +176,36 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
 
     /// <summary>The last step's prompts have been seen by no loss yet: one more forward pass of its batch tells whether they give
     /// numbers.</summary>
-    private void RequireFiniteEnd(BranchPair<FixedBranch> prompts, IBatchSource train, TrainingState state)
+    private void RequireFiniteEnd(BranchPair<FixedBranch> prompts, Temperature? temperature, IBatchSource train, TrainingState state)
     {
         int epoch = state.Epochs.Count - 1,
             step = train.BatchesPerEpoch - 1;
-        Evaluation end = Evaluation.Compute(clip, prompts, train.Read(epoch, step));
+        Evaluation end = Evaluation.Compute(clip, prompts, train.Read(epoch, step), temperature?.Value ?? 1);
         if (!double.IsFinite(end.Loss))
             throw new DivergedException(DplStage.Training, epoch, step, Watched.FinalLoss, end.Loss, end.FirstBad, ofValidation: false);
     }
 
     private double Step(
         BranchPair<FixedBranch> prompts,
+        Temperature? temperature,
         ImageBatch batch,
-        optim.Optimizer optimizer,
-        ZeroShotTeacher? teacher,
+        PromptOptimizer optimizer,
+        ZeroShotClip? teacher,
         int epoch,
         int step
     ) =>
         OptimizerStep.Take(
-            optimizer,
+            optimizer.Optimizer,
             backward =>
             {
-                Tensor logits = clip.Logits(batch.Images, prompts, backward),
+                Tensor Cooled(Tensor logits) => temperature?.Cool(logits) ?? logits;
+                Tensor logits = Cooled(clip.Logits(batch.Images, prompts, backward)),
                     loss = Losses.CrossEntropy(logits, batch.Labels, batch.Weights);
-                return teacher is null
-                    ? loss
-                    : loss + Losses.Distillation(teacher.Logits(batch.Images), logits, batch.Weights) * settings.DistillationWeight;
+                if (teacher is null)
+                    return loss;
+                // The teacher sets no temperature: it is compared at the student's.
+                Tensor taught = Cooled(teacher.Logits(batch.Images)).detach();
+                return loss + Losses.Distillation(taught, logits, batch.Weights) * settings.DistillationWeight;
             },
             DplStage.Training,
             epoch,

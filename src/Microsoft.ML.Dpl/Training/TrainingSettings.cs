@@ -1,18 +1,11 @@
+using Microsoft.ML.Dpl.Optimization;
+
 namespace Microsoft.ML.Dpl.Training;
 
 /// <summary>How prompts of chosen lengths are trained; the defaults are the paper's.</summary>
-internal sealed record TrainingSettings
+internal sealed record TrainingSettings : PromptOptimizerSettings
 {
     public int Epochs { get; init; } = 40;
-
-    public double LearningRate { get; init; } = 0.0035;
-
-    public double Momentum { get; init; } = 0.9;
-
-    public double WeightDecay { get; init; } = 5e-4;
-
-    /// <summary>Longest gradient of all prompts together, above 0; null: gradients are taken as they are.</summary>
-    public double? MaxGradientNorm { get; init; }
 
     /// <summary>Standard deviation of the initial prompts.</summary>
     public double InitialDeviation { get; init; } = 0.02;

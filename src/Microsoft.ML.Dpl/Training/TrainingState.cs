@@ -13,6 +13,9 @@ internal sealed record TrainingEpoch(double LearningRate, double TrainLoss, doub
 /// <summary>How far training has come, besides its tensors.</summary>
 internal sealed class TrainingState : StageState<TrainingEpoch>
 {
+    /// <summary>CLIP without prompts on the training images; null where the recipe does not ask for it.</summary>
+    public ZeroShotStart? ZeroShot { get; set; }
+
     /// <summary>The loss of the last step taken.</summary>
     public double LastLoss { get; set; }
 

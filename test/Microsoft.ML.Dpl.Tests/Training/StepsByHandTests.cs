@@ -48,14 +48,15 @@ public sealed class StepsByHandTests
         var byHand = new Sgd([.. supernet.Prompts]);
         var settings = new SearchSettings
         {
-            PromptLearningRate = 1,
+            LearningRate = 1,
             Momentum = Momentum,
             WeightDecay = Decay,
         };
         using var step = new PromptStep(trainable.Clip, supernet, settings);
         foreach (double rate in new[] { Rate, Rate / 2, Rate / 4 })
         {
-            step.SetLearningRate(rate);
+            foreach (var group in step.Optimizer.ParamGroups)
+                group.LearningRate = rate;
             using ImageBatch batch = trainable.Train.Read(0, 0);
             step.Run(batch, 0, 0);
             byHand.Follow(rate);
@@ -118,7 +119,7 @@ public sealed class StepsByHandTests
         var settings = options.ToSettings(seed: 0);
         SearchSettings search = settings.Search!;
         Assert.Equal((0.25, 0.125, 5), (search.Momentum, search.WeightDecay, search.MaxGradientNorm));
-        Assert.Equal((2, 3, 6), (search.PromptLearningRate, search.AlphaLearningRate, search.Epochs));
+        Assert.Equal((2, 3, 6), (search.LearningRate, search.AlphaLearningRate, search.Epochs));
         Assert.Equal((0.5, 0.999), (search.AlphaBeta1, search.AlphaBeta2));
         TrainingSettings training = settings.Training;
         Assert.Equal((0.25, 0.125, 5), (training.Momentum, training.WeightDecay, training.MaxGradientNorm));

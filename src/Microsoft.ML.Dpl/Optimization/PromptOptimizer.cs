@@ -1,0 +1,90 @@
+using Microsoft.ML.Dpl.Network;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Optimization;
+
+/// <summary>How a stage steps its prompts; the defaults are the paper's.</summary>
+internal abstract record PromptOptimizerSettings
+{
+    public DplRecipe Recipe { get; init; } = DplRecipe.Paper;
+
+    /// <summary>The highest learning rate of the prompts.</summary>
+    public double LearningRate { get; init; } = 0.0035;
+
+    /// <summary>Of SGD; AdamW has its own averages.</summary>
+    public double Momentum { get; init; } = 0.9;
+
+    public double WeightDecay { get; init; } = 5e-4;
+
+    /// <summary>Longest gradient of all prompts together, above 0; null: gradients are taken as they are.</summary>
+    public double? MaxGradientNorm { get; init; }
+}
+
+/// <summary>Steps the prompts of one stage, and the temperature beside them, as the recipe says.</summary>
+internal sealed class PromptOptimizer : IDisposable
+{
+    /// <summary>The highest learning rate of the temperature's logarithm.</summary>
+    private const double TemperatureLearningRate = 0.02;
+
+    private const double Beta1 = 0.9,
+        Beta2 = 0.999;
+
+    private readonly PromptOptimizerSettings _settings;
+
+    /// <param name="prompts">The parameters; not owned.</param>
+    /// <param name="temperature">Stepped with them; null where the recipe has none.</param>
+    /// <param name="settings">Of the stage.</param>
+    public PromptOptimizer(IEnumerable<Parameter> prompts, Temperature? temperature, PromptOptimizerSettings settings)
+    {
+        _settings = settings;
+        Prompts = [.. prompts];
+        Optimizer =
+            settings.Recipe == DplRecipe.Paper
+                ? optim.SGD(Prompts, settings.LearningRate, momentum: settings.Momentum, weight_decay: settings.WeightDecay)
+                : optim.AdamW([
+                    Group(Prompts, settings.LearningRate, settings.WeightDecay),
+                    .. temperature is null ? [] : new[] { Group([temperature.Logarithm], TemperatureLearningRate, weightDecay: 0) },
+                ]);
+    }
+
+    /// <summary>What is stepped, without the temperature.</summary>
+    public IReadOnlyList<Parameter> Prompts { get; }
+
+    /// <summary>For steps and checkpoints; stays this object's.</summary>
+    public OptimizerHelper Optimizer { get; }
+
+    /// <summary>Sets the rates for one step.</summary>
+    /// <param name="epoch">The epoch, from 0.</param>
+    /// <param name="epochs">The number of epochs of a whole run.</param>
+    /// <param name="step">The step within the epoch, from 0.</param>
+    /// <param name="steps">The number of steps in an epoch.</param>
+    /// <returns>The prompts' rate.</returns>
+    public double SetRate(int epoch, int epochs, int step, int steps)
+    {
+        double share = LearningRateSchedule.ShareAt((long)epoch * steps + step, (long)epochs * steps);
+        double rate =
+            _settings.Recipe == DplRecipe.Paper
+                ? LearningRateSchedule.At(epoch, epochs, _settings.LearningRate)
+                : _settings.LearningRate * share;
+        foreach (var (group, rates) in Optimizer.ParamGroups.Zip([rate, TemperatureLearningRate * share]))
+            group.LearningRate = rates;
+        return rate;
+    }
+
+    public void Dispose() => Optimizer.Dispose();
+
+    private static AdamW.ParamGroup Group(IEnumerable<Parameter> parameters, double rate, double weightDecay) =>
+        new(
+            parameters,
+            new AdamW.Options
+            {
+                LearningRate = rate,
+                InitialLearningRate = rate,
+                beta1 = Beta1,
+                beta2 = Beta2,
+                eps = 1e-8,
+                weight_decay = weightDecay,
+            }
+        );
+}

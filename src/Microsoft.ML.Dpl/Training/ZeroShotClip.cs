@@ -1,0 +1,88 @@
+using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Optimization;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Training;
+
+/// <summary>CLIP without prompts on the training images: what distillation keeps the prompted model near to, and what training must
+/// beat.</summary>
+internal sealed class ZeroShotClip : IDisposable
+{
+    private readonly PromptedClip _clip;
+    private readonly FoldedImageTower _image;
+    private readonly Tensor _classFeatures;
+    private readonly double _logitScale;
+
+    public ZeroShotClip(PromptedClip clip)
+    {
+        _clip = clip;
+        _image = new FoldedImageTower(clip.Image.Weights, new Tensor?[clip.Image.Weights.Blocks.Count]);
+        _classFeatures = clip.ClassFeatures(new PlainBranch(clip.Text.Weights.Blocks.Count));
+        _logitScale = clip.Text.Weights.LogitScale;
+    }
+
+    /// <summary>[batch, classes] without gradients, in the caller's dispose scope.</summary>
+    public Tensor Logits(Tensor images)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        return PromptedClip.Logits(_clip.ImageFeatures(_image, images), _classFeatures, _logitScale).MoveToOuterDisposeScope();
+    }
+
+    public void Dispose()
+    {
+        _image.Dispose();
+        _classFeatures.Dispose();
+    }
+}
+
+/// <summary>How CLIP without prompts does on the training images, at the temperature that suits it best.</summary>
+/// <param name="Temperature">The power of √2 from 1 to 128 with the lowest loss.</param>
+/// <param name="Loss">Mean cross-entropy there, in nats.</param>
+/// <param name="ValidationAccuracy">0 to 1; null without validation images.</param>
+internal sealed record ZeroShotStart(double Temperature, double Loss, double? ValidationAccuracy)
+{
+    private const int MostImages = 512;
+
+    /// <summary>Looks at the images of the first epoch, or at the first 512 of them in its shuffled order.</summary>
+    /// <param name="clip">The model.</param>
+    /// <param name="train">Training batches.</param>
+    /// <param name="validation">Every image once in epoch 0; null without validation images.</param>
+    /// <param name="observer">May end it between batches.</param>
+    /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
+    public static ZeroShotStart Measure(PromptedClip clip, IBatchSource train, IBatchSource? validation, IRunObserver observer)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        using var zeroShot = new ZeroShotClip(clip);
+        List<Tensor> logits = [],
+            labels = [],
+            weights = [];
+        for (int step = 0, images = 0; step < train.BatchesPerEpoch && images < MostImages; step++)
+        {
+            observer.ThrowIfCancelled();
+            using ImageBatch batch = train.Read(0, step);
+            logits.Add(zeroShot.Logits(batch.Images));
+            labels.Add(batch.Labels.clone());
+            if (batch.Weights is not null)
+                weights.Add(batch.Weights.clone());
+            images += (int)batch.Labels.shape[0];
+        }
+        Tensor all = cat(logits, 0),
+            classes = cat(labels, 0);
+        Tensor? counts = weights.Count == 0 ? null : cat(weights, 0);
+        double LossAt(double temperature)
+        {
+            using var each = NewDisposeScope();
+            return Losses.CrossEntropy(all / temperature, classes, counts).item<float>();
+        }
+        double lowest = Network.Temperature.LowestOf(LossAt);
+        var plain = new BranchPair<PlainBranch>(
+            Text: new PlainBranch(clip.Text.Weights.Blocks.Count),
+            Image: new PlainBranch(clip.Image.Weights.Blocks.Count)
+        );
+        Evaluation? evaluation = validation is null ? null : Evaluation.Compute(clip, plain, validation, observer);
+        return new ZeroShotStart(lowest, LossAt(lowest), evaluation?.Accuracy);
+    }
+}
