@@ -84,8 +84,8 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
     private void OfClassSizes(FitImages images, LabelClasses classes)
     {
         var weights = new double[classes.Count];
-        for (int i = 0; i < images.TrainLabels.Count; i++)
-            weights[images.TrainLabels[i]] += images.TrainWeights?[i] ?? 1;
+        foreach (int row in images.TrainRows)
+            weights[images.Labels[row]] += images.TrainWeights?[row] ?? 1;
         double[] sorted = [.. weights.Where(weight => weight > 0).Order()];
         int largest = Array.IndexOf(weights, sorted[^1]);
         if (sorted[^1] < Dominant * sorted[(sorted.Length - 1) / 2])

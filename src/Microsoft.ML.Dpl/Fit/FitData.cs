@@ -17,16 +17,20 @@ internal sealed record LabelledData(IDataView View, ImageColumn Image, LabelColu
 internal sealed record FitData(LabelledData Train, LabelledData? Validation, bool SkipUnreadable);
 
 /// <summary>The images of a fit in memory.</summary>
-/// <param name="Train">Images to crop from.</param>
-/// <param name="TrainLabels">Class index of each.</param>
-/// <param name="TrainWeights">How much each one's loss counts, mean 1; null: all alike.</param>
+/// <param name="Cache">Images to crop from: those of the training rows and, where a refit follows, those of the validation rows.</param>
+/// <param name="Labels">Class index of each.</param>
+/// <param name="TrainRows">Which of them are training rows.</param>
+/// <param name="TrainWeights">How much each one's loss counts, mean 1 over the training rows; null: all alike.</param>
+/// <param name="AllWeights">The same, mean 1 over all rows.</param>
 /// <param name="Validation">Null where nothing is validated.</param>
 internal sealed record FitImages(
-    ImageCache Train,
-    IReadOnlyList<int> TrainLabels,
+    ImageCache Cache,
+    IReadOnlyList<int> Labels,
+    IReadOnlyList<int> TrainRows,
     IReadOnlyList<float>? TrainWeights,
+    IReadOnlyList<float>? AllWeights,
     PreparedImages? Validation
 ) : IDisposable
 {
-    public void Dispose() => Train.Dispose();
+    public void Dispose() => Cache.Dispose();
 }

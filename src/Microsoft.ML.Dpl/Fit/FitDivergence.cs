@@ -50,7 +50,7 @@ internal sealed class DivergenceAnalysis(
     public FitDivergence Of(DivergedException e, bool returns)
     {
         bool ofValidationSet = e.OfValidation && !reader.Splits;
-        IReadOnlyList<ImageOrigin> origins = e.OfValidation ? reader.ValidationOrigins : reader.TrainOrigins;
+        IReadOnlyList<ImageOrigin> origins = e.OfValidation ? reader.ValidationOrigins : reader.Origins;
         ImageOrigin[] batch = [.. e.Images.Where(image => image < origins.Count).Select(image => origins[image])];
         string stage = e.Stage.ToString().ToLowerInvariant();
         string where = FormattableString.Invariant($"in {stage} epoch {e.Epoch + 1}, step {e.Step + 1}");

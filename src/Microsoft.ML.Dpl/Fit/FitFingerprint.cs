@@ -45,8 +45,8 @@ internal sealed class FitFingerprint
             ["CLIP's SHA-256"] = backbone.Sha256,
             [Classes] = string.Join(", ", classes.Names),
             ["Device"] = device.type.ToString(),
-            [TrainingRows] = $"{images?.Train.Count ?? 0}",
-            [TrainingData] = images is null ? "" : DataDigest.Compute(images.Train, images.TrainLabels, images.TrainWeights),
+            [TrainingRows] = $"{images?.TrainRows.Count ?? 0}",
+            [TrainingData] = images is null ? "" : DataDigest.Compute(images.Cache, images.Labels, images.TrainWeights),
             [ValidationRows] = $"{validation?.Count ?? 0}",
             [ValidationData] = validation is null ? "" : DataDigest.Compute(validation),
         };

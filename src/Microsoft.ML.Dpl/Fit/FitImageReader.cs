@@ -10,10 +10,14 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
     /// <summary>What is known of a training row before its image is read.</summary>
     private readonly record struct RowLabel(int Class, float Weight);
 
-    private readonly List<ImageOrigin> _trainOrigins = [],
+    private readonly List<ImageOrigin> _origins = [],
+        _trainOrigins = [],
         _validationOrigins = [];
 
-    /// <summary>Where each training image came from, in the order of the images; filled while they are read.</summary>
+    /// <summary>Where each cached image came from, in the order of the images; filled while they are read.</summary>
+    public IReadOnlyList<ImageOrigin> Origins => _origins;
+
+    /// <summary>Those of the training rows alone.</summary>
     public IReadOnlyList<ImageOrigin> TrainOrigins => _trainOrigins;
 
     /// <summary>The same for the validation images, whether they were set aside or given.</summary>
@@ -57,45 +61,68 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
             labels = Readable(rows, labels, classes);
         HashSet<long> aside = Splits ? SetAside(labels, classes) : [];
 
-        var train = new List<RowLabel>();
-        var setAside = new Prepared();
-        IEnumerable<RgbImage> TrainImages()
+        List<RowLabel> cached = [];
+        List<int> trainRows = [];
+        var validation = new Prepared();
+        void Cache(TrainingRow row)
+        {
+            cached.Add(new RowLabel(row.Class, row.Weight));
+            _origins.Add(new ImageOrigin(row.Row, row.Path));
+        }
+        IEnumerable<RgbImage> CachedImages()
         {
             foreach (TrainingRow row in rows.Read())
             {
                 // The split was decided on an earlier pass.
-                var label = new RowLabel(row.Class, row.Weight);
-                if (!labels.TryGetValue(row.Row, out RowLabel before) || before != label)
+                if (!labels.TryGetValue(row.Row, out RowLabel before) || before != new RowLabel(row.Class, row.Weight))
                     throw new InvalidOperationException(
                         $"At row {row.Row} the training data gave another label or weight than before. It is read several times: give "
                             + "it data that keeps its order, or put Cache before it."
                     );
                 if (aside.Contains(row.Row))
                 {
-                    setAside.Add(row, processor);
-                    _validationOrigins.Add(new ImageOrigin(row.Row, row.Path));
-                    continue;
+                    Validate(row, validation);
+                    if (!settings.Refits)
+                        continue;
                 }
-                train.Add(label);
-                _trainOrigins.Add(new ImageOrigin(row.Row, row.Path));
+                else
+                {
+                    trainRows.Add(cached.Count);
+                    _trainOrigins.Add(new ImageOrigin(row.Row, row.Path));
+                }
+                Cache(row);
+                yield return row.Image;
+            }
+            if (!settings.Refits)
+                yield break;
+            foreach (TrainingRow row in GivenValidation(classes, validation))
+            {
+                Cache(row);
                 yield return row.Image;
             }
         }
 
-        ImageCache cache = ImageCache.Build(TrainImages(), processor.ImageSize, settings.ImageCacheBytes);
+        ImageCache cache = ImageCache.Build(CachedImages(), processor.ImageSize, settings.ImageCacheBytes);
         try
         {
             log.Info(
-                $"Images: {cache.Count} for training at up to {cache.ShortSideBound} pixels ({cache.Bytes >> 20} "
-                    + $"MiB){(Splits ? $", {setAside.Count} of the training rows set aside for validation" : "")}."
+                $"Images: {trainRows.Count} for training at up to {cache.ShortSideBound} pixels ({cache.Bytes >> 20} "
+                    + $"MiB){(Splits ? $", {validation.Count} of the training rows set aside for validation" : "")}."
             );
-            if (cache.Count + setAside.Count < labels.Count)
+            int read = trainRows.Count + (Splits ? validation.Count : 0);
+            if (read < labels.Count)
                 throw new InvalidOperationException(
-                    $"The training data gave {labels.Count} rows, and {cache.Count + setAside.Count} when it was read again. It is "
-                        + "read several times: give it data that stays as it is, or put Cache before it."
+                    $"The training data gave {labels.Count} rows, and {read} when it was read again. It is read several times: give it "
+                        + "data that stays as it is, or put Cache before it."
                 );
-            PreparedImages? prepared = Splits ? ToImages(setAside, classes) : ReadValidation(classes);
-            return new FitImages(cache, [.. train.Select(label => label.Class)], Weights(train, classes), prepared);
+            return new FitImages(
+                cache,
+                [.. cached.Select(label => label.Class)],
+                trainRows,
+                SpreadWeights([.. trainRows.Select(row => cached[row])], trainRows, cached.Count, classes),
+                Weights(cached, classes),
+                validation.Count > 0 ? ToImages(validation, classes) : ReadValidation(classes)
+            );
         }
         catch
         {
@@ -108,20 +135,47 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
     /// <exception cref="InvalidOperationException">It has no row, an unusable weight, or an image that cannot be read.</exception>
     public PreparedImages? ReadValidation(LabelClasses classes)
     {
-        if (data.Validation is not { } given)
+        if (data.Validation is null)
             return null;
-        TrainingRows rows = Rows(given, classes);
         var images = new Prepared();
+        foreach (TrainingRow _ in GivenValidation(classes, images))
+            continue;
+        return ToImages(images, classes);
+    }
+
+    /// <summary>The rows of the validation set that was given, prepared while they are read; none where none was given.</summary>
+    /// <exception cref="InvalidOperationException">It has no row, an unusable weight, or an image that cannot be read.</exception>
+    private IEnumerable<TrainingRow> GivenValidation(LabelClasses classes, Prepared images)
+    {
+        if (data.Validation is not { } given)
+            yield break;
+        TrainingRows rows = Rows(given, classes);
         foreach (TrainingRow row in rows.Read())
         {
-            images.Add(row, processor);
-            _validationOrigins.Add(new ImageOrigin(row.Row, row.Path));
+            Validate(row, images);
+            yield return row;
         }
         WarnOfSkipped(rows.Skipped, "validation");
         if (images.Count == 0)
             throw new InvalidOperationException($"The validation set has no rows{(given.Weight is null ? "" : " of a weight above 0")}.");
         log.Info($"Images: {images.Count} for validation.");
-        return ToImages(images, classes);
+    }
+
+    private void Validate(TrainingRow row, Prepared images)
+    {
+        images.Add(row, processor);
+        _validationOrigins.Add(new ImageOrigin(row.Row, row.Path));
+    }
+
+    /// <summary>Weights of some of the cached images, at their places among all of them.</summary>
+    private float[]? SpreadWeights(RowLabel[] rows, IReadOnlyList<int> places, int all, LabelClasses classes)
+    {
+        if (Weights(rows, classes) is not { } weights)
+            return null;
+        float[] spread = new float[all];
+        for (int i = 0; i < places.Count; i++)
+            spread[places[i]] = weights[i];
+        return spread;
     }
 
     /// <summary>The rows that are kept for validation.</summary>

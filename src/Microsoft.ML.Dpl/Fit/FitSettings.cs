@@ -63,7 +63,13 @@ internal sealed record FitSettings
     [JsonConverter(typeof(JsonStringEnumConverter<DplPrecision>))]
     public DplPrecision Precision { get; init; }
 
+    /// <summary>Whether what validation chose is trained once more, on training and validation rows.</summary>
+    public bool Refits { get; init; }
+
     public required bool Augment { get; init; }
+
+    /// <summary>The least part of an image's area that a random crop keeps, in (0, 1].</summary>
+    public double SmallestCrop { get; init; } = 0.08;
 
     public required int Seed { get; init; }
 

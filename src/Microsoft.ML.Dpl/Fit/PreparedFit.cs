@@ -124,20 +124,21 @@ internal sealed class PreparedFit : IDisposable
 
     /// <summary>Batches of the training images, reshuffled and augmented in every epoch.</summary>
     /// <param name="purpose">Names the random numbers.</param>
-    public TrainFeed TrainingFeed(string purpose)
+    /// <param name="withValidation">Whether the validation rows are trained on, too.</param>
+    public TrainFeed TrainingFeed(string purpose, bool withValidation = false)
     {
         FitImages images = Images!;
         ClipImageProcessor processor = Backbone.CreateImageProcessor();
         var batches = new TrainingBatches(
-            images.Train,
-            images.TrainLabels,
-            [.. Enumerable.Range(0, images.Train.Count)],
+            images.Cache,
+            images.Labels,
+            withValidation ? [.. Enumerable.Range(0, images.Cache.Count)] : images.TrainRows,
             Settings.BatchSize,
             unchecked((int)Seeds.Derive(Settings.Seed, purpose)),
             processor,
-            Settings.Augment ? new TrainingAugmentation(processor.ImageSize) : null,
+            Settings.Augment ? new TrainingAugmentation(processor.ImageSize, Settings.SmallestCrop) : null,
             Device,
-            images.TrainWeights
+            withValidation ? images.AllWeights : images.TrainWeights
         );
         // On the CPU a second computing thread takes more from the step than a batch made ahead gives (100 against 40 ms a step, two
         // cores).

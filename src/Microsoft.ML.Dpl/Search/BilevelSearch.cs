@@ -36,6 +36,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
         if (checkpoints?.Saved is { } saved)
             Restore(saved, supernet, alphaStep, promptStep, good, state);
         var schedule = new CheckpointSchedule(observer, checkpoints);
+        using var mixture = new Mixture(supernet);
         while (state.ReasonToEnd(settings) is null)
         {
             schedule.BeforeStep(state.Step == 0, () => Snapshot(supernet, alphaStep, promptStep, good, state));
@@ -46,6 +47,8 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             double done = ((double)epoch * steps + step) / ((double)settings.Epochs * steps),
                 decided = Math.Max(0, (done - settings.AlphaWarmUp) / (1 - settings.AlphaWarmUp));
             supernet.Sharpen(Math.Pow(settings.FinalSharpness, decided));
+            if (settings.Samples)
+                supernet.Sample(Runtime.Seeds.Random(settings.Seed, "paths", epoch, step));
             // One validation batch goes with each training batch, so their number follows from the steps taken.
             long taken = (long)epoch * steps + step;
             using ImageBatch validationBatch = validation.Read(
@@ -91,6 +94,11 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             }
             observer.Report(new StepReport(DplStage.Search, epoch, settings.Epochs, step, steps, rate, lower, upper, null, ended));
         }
+    }
+
+    private sealed class Mixture(Supernet supernet) : IDisposable
+    {
+        public void Dispose() => supernet.Branches.Text.Path = supernet.Branches.Image.Path = null;
     }
 
     private static SavedStage Snapshot(Supernet supernet, AlphaStep alphas, PromptStep prompts, GoodValues good, SearchState state)

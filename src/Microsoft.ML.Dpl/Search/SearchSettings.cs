@@ -18,6 +18,10 @@ internal sealed record SearchSettings : PromptOptimizerSettings
     /// <summary>What the alphas are multiplied with in the end, at least 1; it rises to that from 1, each step by the same factor.</summary>
     public double FinalSharpness { get; init; } = 1;
 
+    public bool Samples { get; init; }
+
+    public int Seed { get; init; }
+
     public double AlphaBeta1 { get; init; } = 0.5;
 
     public double AlphaBeta2 { get; init; } = 0.999;

@@ -34,6 +34,29 @@ internal sealed record Supernet(BranchPair<SupernetBranch> Branches, Temperature
         return Temperature?.Cool(logits) ?? logits;
     }
 
+    public void Sample(Random random)
+    {
+        foreach (SupernetBranch branch in (SupernetBranch[])[Branches.Text, Branches.Image])
+        {
+            using var noGrad = no_grad();
+            using var scope = NewDisposeScope();
+            float[] weights = (branch.Alphas * branch.Sharpness).softmax(-1).cpu().data<float>().ToArray();
+            branch.Path =
+            [
+                .. weights
+                    .Chunk(branch.Candidates.Count)
+                    .Select(layer =>
+                    {
+                        double left = random.NextDouble();
+                        int c = 0;
+                        while (c < layer.Length - 1 && (left -= layer[c]) >= 0)
+                            c++;
+                        return c;
+                    }),
+            ];
+        }
+    }
+
     /// <summary>Sets <see cref="SupernetBranch.Sharpness"/> of both branches.</summary>
     public void Sharpen(double sharpness) => Branches.Text.Sharpness = Branches.Image.Sharpness = sharpness;
 
@@ -51,6 +74,10 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
 {
     private readonly PromptGroups _groups;
     private readonly Parameter[] _rows;
+    private readonly bool _nested;
+
+    /// <summary>The candidate of each layer that the next passes compute with; null: the mixture.</summary>
+    public IReadOnlyList<int>? Path { get; set; }
 
     /// <summary>Takes copies of the given values.</summary>
     /// <param name="candidates">Candidate prompt lengths, increasing, the first 0.</param>
@@ -64,7 +91,8 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
                 $"Alphas of shape [{string.Join(", ", alphas.shape)}] do not fit {rows.Count} layers and {candidates.Count} candidates.",
                 nameof(alphas)
             );
-        if (rows.Any(r => r.shape[0] != candidates.Sum()))
+        _nested = rows.All(r => r.shape[0] == candidates[^1]) && candidates.Count > 2;
+        if (!_nested && rows.Any(r => r.shape[0] != candidates.Sum()))
             throw new ArgumentException($"Every layer needs {candidates.Sum()} prompt rows.", nameof(rows));
         Candidates = [.. candidates];
         _groups = new PromptGroups([.. candidates.Skip(1)], alphas.device);
@@ -90,14 +118,20 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
         int width,
         PromptDistribution distribution,
         Generator generator,
-        Device device
+        Device device,
+        bool nested = false
     )
     {
         using var scope = NewDisposeScope();
         CheckCandidates(candidates);
         // Drawn on the CPU whatever the device, so that a seed means the same numbers everywhere.
         Tensor alphas = (randn(layers, candidates.Count, generator: generator) * 1e-3).to(device);
-        Tensor[] rows = [.. Enumerable.Range(0, layers).Select(_ => distribution.Draw(candidates.Sum(), width, generator).to(device))];
+        Tensor[] rows =
+        [
+            .. Enumerable
+                .Range(0, layers)
+                .Select(_ => distribution.Draw(nested ? candidates[^1] : candidates.Sum(), width, generator).to(device)),
+        ];
         return new SupernetBranch(candidates, alphas, rows);
     }
 
@@ -118,7 +152,16 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
     {
         Tensor alphas = stand(Alphas),
             weights = (Sharpness == 1 ? alphas : alphas * Sharpness).softmax(-1);
-        return [.. _rows.Select((rows, layer) => new LayerPrompt(stand(rows), weights.select(0, layer), _groups))];
+        if (Path is { } path)
+        {
+            Tensor hard = nn
+                .functional.one_hot(tensor(path.Select(c => (long)c).ToArray()), Candidates.Count)
+                .to(weights.dtype)
+                .to(weights.device);
+            weights = hard + (weights - weights.detach());
+        }
+        Tensor Rows(Tensor rows) => _nested ? cat([.. Candidates.Skip(1).Select(length => rows.narrow(0, 0, length))], 0) : rows;
+        return [.. _rows.Select((rows, layer) => new LayerPrompt(Rows(stand(rows)), weights.select(0, layer), _groups))];
     }
 
     /// <summary>A branch with copies of the chosen candidates' prompts, as the search left them. The caller owns it.</summary>
@@ -131,7 +174,9 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
             [
                 .. lengths.Select(
                     (length, layer) =>
-                        length == 0 ? null : _rows[layer].narrow(0, Candidates.TakeWhile(candidate => candidate < length).Sum(), length)
+                        length == 0
+                            ? null
+                            : _rows[layer].narrow(0, _nested ? 0 : Candidates.TakeWhile(candidate => candidate < length).Sum(), length)
                 ),
             ],
             Alphas.device
