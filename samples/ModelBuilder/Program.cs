@@ -115,13 +115,13 @@ DplTrainer.Options Options(ParseResult arguments, string classTemplate, Cancella
     DplTrainer.Options options = FlowerClassifier.DefaultOptions();
     options.Backbone = ClipBackbone.Open(arguments.GetRequiredValue(clip));
     options.Template = classTemplate;
-    options.BatchSize = arguments.GetValue(batch);
-    options.TrainingEpochs = arguments.GetValue(trainingEpochs);
+    options.Training.BatchSize = arguments.GetValue(batch);
+    options.Training.Epochs = arguments.GetValue(trainingEpochs);
     if (arguments.GetValue(searchEpochs) == 0)
         options.Configuration = PromptConfiguration.Uniform(options.Backbone, 4);
     else
-        options.SearchEpochs = arguments.GetValue(searchEpochs);
-    options.Device = arguments.GetValue(device);
+        options.Search.Epochs = arguments.GetValue(searchEpochs);
+    options.Compute.Device = arguments.GetValue(device);
     options.Progress = new EpochLines();
     options.CancellationToken = cancellation;
     return options;

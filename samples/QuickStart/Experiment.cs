@@ -109,21 +109,30 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
         {
             Backbone = backbone,
             ImageColumnName = nameof(Image.ImagePath),
-            ValidationSet = validation,
-            // What a search sets aside, fixed lengths must not train on either.
-            ValidationRowsPerClass = validation is null ? DplTrainer.Options.DefaultValidationRowsPerClass : null,
+            Validation =
+            {
+                Set = validation,
+                // What a search sets aside, fixed lengths must not train on either.
+                RowsPerClass = validation is null ? DplTrainer.ValidationOptions.DefaultRowsPerClass : null,
+            },
             Configuration = configuration,
-            CandidateLengths = settings.Candidates,
+            Search =
+            {
+                CandidateLengths = settings.Candidates,
+                Epochs = settings.SearchEpochs,
+                LearningRate = settings.LearningRate,
+                AlphaLearningRate = settings.LearningRate,
+            },
             Template = settings.Images.Template,
-            BatchSize = settings.BatchSize,
-            SearchEpochs = settings.SearchEpochs,
-            TrainingEpochs = settings.TrainingEpochs,
-            SearchLearningRate = settings.LearningRate,
-            AlphaLearningRate = settings.LearningRate,
-            TrainingLearningRate = settings.LearningRate,
-            DistillationWeight = settings.Distillation,
+            Training =
+            {
+                BatchSize = settings.BatchSize,
+                Epochs = settings.TrainingEpochs,
+                LearningRate = settings.LearningRate,
+                DistillationWeight = settings.Distillation,
+            },
             Seed = settings.Seed,
-            Device = settings.Device,
+            Compute = { Device = settings.Device },
             Progress = progress,
             CancellationToken = cancellation,
         };

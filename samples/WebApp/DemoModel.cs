@@ -41,8 +41,7 @@ internal static class DemoModel
                         ImageColumnName = nameof(LabelledImage.ImageSource),
                         Template = images.Template,
                         Configuration = images.Prompts,
-                        BatchSize = 16,
-                        TrainingEpochs = 40,
+                        Training = { BatchSize = 16, Epochs = 40 },
                         Progress = progress,
                         CancellationToken = cancellation,
                     }

@@ -38,7 +38,7 @@ public static class DplCatalog
                 Backbone = backbone,
                 LabelColumnName = labelColumnName,
                 ImageColumnName = imageColumnName,
-                ValidationSet = validationSet,
+                Validation = { Set = validationSet },
                 Configuration = configuration,
                 ExampleWeightColumnName = exampleWeightColumnName,
             }
@@ -95,7 +95,7 @@ public static class DplCatalog
                 imageColumnName,
                 predictedLabelColumnName,
                 scoreColumnName,
-                DplTrainer.Options.DefaultPredictionBatchSize,
+                DplTrainer.ComputeOptions.DefaultPredictionBatchSize,
                 classes
             ),
             device

@@ -12,9 +12,7 @@ public sealed partial class DplTrainer
     // What the options may be, and what they mean to the engine.
     public sealed partial class Options
     {
-        internal const int DefaultPredictionBatchSize = 32;
-
-        private const int LongestCheckpointMinutes = 60 * 24 * 365;
+        private static readonly TimeSpan LongestCheckpointInterval = TimeSpan.FromDays(365);
 
         /// <summary>Checks everything that can be checked without data.</summary>
         /// <exception cref="ArgumentException">An option is missing, out of range or contradicts another.</exception>
@@ -32,97 +30,26 @@ public sealed partial class DplTrainer
                         + $"{nameof(DplModelContents.WithClip)}.",
                     nameof(Backbone)
                 );
-            RequireName(ImageColumnName, nameof(ImageColumnName));
-            RequireName(LabelColumnName, nameof(LabelColumnName));
-            if (ExampleWeightColumnName is not null)
-                RequireName(ExampleWeightColumnName, nameof(ExampleWeightColumnName));
-            RequireName(ScoreColumnName, nameof(ScoreColumnName));
-            if (WorkspacePath is not null)
-                RequireName(WorkspacePath, nameof(WorkspacePath));
-            if (WorkspacePerDataSet && WorkspacePath is null)
-                throw new ArgumentException(
-                    $"{nameof(WorkspacePerDataSet)} is set, but there is no workspace: set {nameof(WorkspacePath)} too.",
-                    nameof(WorkspacePerDataSet)
-                );
-            RequireRange(
-                CheckpointMinutes is > 0 and <= LongestCheckpointMinutes,
-                CheckpointMinutes,
-                $"above 0 and at most {LongestCheckpointMinutes}",
-                nameof(CheckpointMinutes)
-            );
-            RequireName(PredictedLabelColumnName, nameof(PredictedLabelColumnName));
-            RequireApart((ScoreColumnName, nameof(ScoreColumnName)), (PredictedLabelColumnName, nameof(PredictedLabelColumnName)));
-            RequireApart(
-                (ImageColumnName, nameof(ImageColumnName)),
-                (LabelColumnName, nameof(LabelColumnName)),
-                (ExampleWeightColumnName, nameof(ExampleWeightColumnName))
-            );
+            RequireColumns();
             if (Template is null || Template.Split("{}").Length != 2)
                 throw new ArgumentException(
                     $"{nameof(Template)} must hold {{}} once, where the class name goes; it is '{Template}'.",
                     nameof(Template)
                 );
+            RequireSearch();
+            RequireTraining();
             RequireValidation();
-            RequireAtLeast(BatchSize, 1, nameof(BatchSize));
-            RequireAtLeast(SearchEpochs, 1, nameof(SearchEpochs));
-            RequireAtLeast(TrainingEpochs, 1, nameof(TrainingEpochs));
-            RequireAtLeast(ImageCacheMegabytes, 1, nameof(ImageCacheMegabytes));
-            RequireAtLeast(PredictionBatchSize, 1, nameof(PredictionBatchSize));
-            RequireRange(
-                MaxImagePixels >= 1 && MaxImagePixels <= ImageDecoder.LargestMaximumPixels,
-                MaxImagePixels,
-                $"from 1 to {ImageDecoder.LargestMaximumPixels}",
-                nameof(MaxImagePixels)
-            );
-            RequireRange(SearchLearningRate > 0, SearchLearningRate, "above 0", nameof(SearchLearningRate));
-            RequireRange(AlphaLearningRate > 0, AlphaLearningRate, "above 0", nameof(AlphaLearningRate));
-            RequireRange(TrainingLearningRate > 0, TrainingLearningRate, "above 0", nameof(TrainingLearningRate));
-            RequireRange(Momentum is >= 0 and < 1, Momentum, "from 0 to below 1", nameof(Momentum));
-            RequireRange(WeightDecay >= 0, WeightDecay, "at least 0", nameof(WeightDecay));
-            if (MaxGradientNorm is double norm)
-                RequireRange(norm > 0, norm, "above 0", nameof(MaxGradientNorm));
-            RequireRange(SearchMargin is >= 0 and <= 1, SearchMargin, "from 0 to 1", nameof(SearchMargin));
-            if (SearchPatience is int searchPatience)
-                RequireAtLeast(searchPatience, 1, nameof(SearchPatience));
-            if (TrainingPatience is int trainingPatience)
-                RequireAtLeast(trainingPatience, 1, nameof(TrainingPatience));
-            if (!Enum.IsDefined(OnCancel))
-                throw new ArgumentOutOfRangeException(
-                    nameof(OnCancel),
-                    $"{nameof(OnCancel)} is {(int)OnCancel}, which is none of {string.Join(", ", Enum.GetNames<DplCancellation>())}."
-                );
-            if (!Enum.IsDefined(OnDivergence))
-                throw new ArgumentOutOfRangeException(
-                    nameof(OnDivergence),
-                    $"{nameof(OnDivergence)} is {(int)OnDivergence}, which is none of {string.Join(", ", Enum.GetNames<DplDivergence>())}."
-                );
-            if (!Enum.IsDefined(ModelContents))
-                throw new ArgumentOutOfRangeException(
-                    nameof(ModelContents),
-                    $"{nameof(ModelContents)} is {(int)ModelContents}, which is none of "
-                        + $"{string.Join(", ", Enum.GetNames<DplModelContents>())}."
-                );
-            if (!Enum.IsDefined(Precision))
-                throw new ArgumentOutOfRangeException(
-                    nameof(Precision),
-                    $"{nameof(Precision)} is {(int)Precision}, which is none of {string.Join(", ", Enum.GetNames<DplPrecision>())}."
-                );
-            RequireRange(DistillationWeight >= 0, DistillationWeight, "at least 0", nameof(DistillationWeight));
-            if (CandidateLengths is null)
-                throw new ArgumentException($"{nameof(CandidateLengths)} is null.", nameof(CandidateLengths));
-            SupernetBranch.CheckCandidates(CandidateLengths);
-            RequireRange(
-                CandidateLengths[^1] <= PromptConfiguration.MaximumLength,
-                CandidateLengths[^1],
-                $"at most {PromptConfiguration.MaximumLength}",
-                nameof(CandidateLengths)
-            );
+            RequireImages();
+            RequireCompute();
+            OptionChecks.RequireDefined(OnCancel);
+            OptionChecks.RequireDefined(OnDivergence);
+            OptionChecks.RequireDefined(ModelContents);
             if (Configuration is not null)
                 RequireFit(Configuration, Backbone);
         }
 
         /// <summary>How images are read.</summary>
-        internal ImageReading Reading => new(ImageFolder, MaxImagePixels, ApplyExifOrientation);
+        internal ImageReading Reading => new(Images.Folder, Images.MaxPixels, Images.ApplyExifOrientation);
 
         /// <summary>The same in the engine's terms.</summary>
         internal FitSettings ToSettings(int seed) =>
@@ -132,82 +59,163 @@ public sealed partial class DplTrainer
                     ? null
                     : new SearchSettings
                     {
-                        Epochs = SearchEpochs,
-                        Candidates = [.. CandidateLengths],
-                        AlphaLearningRate = AlphaLearningRate,
-                        LearningRate = SearchLearningRate,
-                        Momentum = Momentum,
-                        WeightDecay = WeightDecay,
-                        MaxGradientNorm = MaxGradientNorm,
-                        Patience = SearchPatience,
-                        Margin = SearchMargin,
+                        Epochs = Search.Epochs,
+                        Candidates = [.. Search.CandidateLengths],
+                        AlphaLearningRate = Search.AlphaLearningRate,
+                        LearningRate = Search.LearningRate,
+                        Momentum = Training.Momentum,
+                        WeightDecay = Training.WeightDecay,
+                        MaxGradientNorm = Training.MaxGradientNorm,
+                        Patience = Search.Patience,
+                        Margin = Search.Margin,
                     },
                 TextLengths = Configuration?.Text,
                 ImageLengths = Configuration?.Image,
                 Training = new TrainingSettings
                 {
-                    Epochs = TrainingEpochs,
-                    LearningRate = TrainingLearningRate,
-                    Momentum = Momentum,
-                    WeightDecay = WeightDecay,
-                    MaxGradientNorm = MaxGradientNorm,
-                    DistillationWeight = DistillationWeight,
-                    Patience = TrainingPatience,
+                    Epochs = Training.Epochs,
+                    LearningRate = Training.LearningRate,
+                    Momentum = Training.Momentum,
+                    WeightDecay = Training.WeightDecay,
+                    MaxGradientNorm = Training.MaxGradientNorm,
+                    DistillationWeight = Training.DistillationWeight,
+                    Patience = Training.Patience,
                 },
                 Template = Template,
-                BatchSize = BatchSize,
-                PredictionBatchSize = PredictionBatchSize,
+                BatchSize = Training.BatchSize,
+                PredictionBatchSize = Compute.PredictionBatchSize,
                 Split = Split,
                 ReturnBestWhenDiverged = OnDivergence == DplDivergence.ReturnBest,
-                Workspace = WorkspacePath is null
+                Workspace = Compute.WorkspacePath is null
                     ? null
-                    : new WorkspaceSettings(WorkspacePath, TimeSpan.FromMinutes(CheckpointMinutes), WorkspacePerDataSet),
+                    : new WorkspaceSettings(Compute.WorkspacePath, Compute.CheckpointInterval, Compute.WorkspacePerDataSet),
                 ReturnBestWhenCancelled = OnCancel == DplCancellation.ReturnBest,
-                ClassWeights = ClassWeights is null
+                ClassWeights = Training.ClassWeights is null
                     ? null
                     : new ClassWeighting(
-                        ClassWeights.Named is null
+                        Training.ClassWeights.Named is null
                             ? null
-                            : new SortedDictionary<string, double>(ClassWeights.Named.ToDictionary(), StringComparer.Ordinal)
+                            : new SortedDictionary<string, double>(Training.ClassWeights.Named.ToDictionary(), StringComparer.Ordinal)
                     ),
-                Precision = Precision,
-                Augment = Augment,
+                Precision = Compute.Precision,
+                Augment = Training.Augment,
                 Seed = seed,
-                ImageCacheBytes = (long)ImageCacheMegabytes << 20,
+                ImageCacheBytes = (long)Images.CacheMegabytes << 20,
             };
 
         /// <summary>What of the training rows is set aside; null: nothing.</summary>
         private ValidationSplit? Split =>
-            (ValidationSet, ValidationRowsPerClass, ValidationFraction, Configuration) switch
+            (Validation.Set, Validation.RowsPerClass, Validation.Fraction, Configuration) switch
             {
                 ({ }, _, _, _) => null,
                 (null, null, null, { }) => null,
-                (null, null, null, null) => new ValidationSplit(DefaultValidationRowsPerClass, null),
+                (null, null, null, null) => new ValidationSplit(ValidationOptions.DefaultRowsPerClass, null),
                 var (_, rows, fraction, _) => new ValidationSplit(rows, fraction),
             };
 
+        private void RequireColumns()
+        {
+            OptionChecks.RequireName(ImageColumnName);
+            OptionChecks.RequireName(LabelColumnName);
+            if (ExampleWeightColumnName is not null)
+                OptionChecks.RequireName(ExampleWeightColumnName);
+            OptionChecks.RequireName(ScoreColumnName);
+            OptionChecks.RequireName(PredictedLabelColumnName);
+            OptionChecks.RequireApart(
+                (ScoreColumnName, nameof(ScoreColumnName)),
+                (PredictedLabelColumnName, nameof(PredictedLabelColumnName))
+            );
+            OptionChecks.RequireApart(
+                (ImageColumnName, nameof(ImageColumnName)),
+                (LabelColumnName, nameof(LabelColumnName)),
+                (ExampleWeightColumnName, nameof(ExampleWeightColumnName))
+            );
+        }
+
+        private void RequireSearch()
+        {
+            OptionChecks.RequireAtLeast(Search.Epochs, 1);
+            OptionChecks.RequireRange(Search.LearningRate > 0, Search.LearningRate, "above 0");
+            OptionChecks.RequireRange(Search.AlphaLearningRate > 0, Search.AlphaLearningRate, "above 0");
+            OptionChecks.RequireAtLeast(Search.Patience, 1);
+            OptionChecks.RequireRange(Search.Margin is >= 0 and <= 1, Search.Margin, "from 0 to 1");
+            const string lengths = $"{nameof(Search)}.{nameof(Search.CandidateLengths)}";
+            if (Search.CandidateLengths is null)
+                throw new ArgumentException($"{lengths} is null.", lengths);
+            SupernetBranch.CheckCandidates(Search.CandidateLengths, lengths);
+            int longest = Search.CandidateLengths[^1];
+            OptionChecks.RequireRange(
+                longest <= PromptConfiguration.MaximumLength,
+                longest,
+                $"at most {PromptConfiguration.MaximumLength}",
+                lengths
+            );
+        }
+
+        private void RequireTraining()
+        {
+            OptionChecks.RequireAtLeast(Training.Epochs, 1);
+            OptionChecks.RequireRange(Training.LearningRate > 0, Training.LearningRate, "above 0");
+            OptionChecks.RequireAtLeast(Training.BatchSize, 1);
+            OptionChecks.RequireRange(Training.Momentum is >= 0 and < 1, Training.Momentum, "from 0 to below 1");
+            OptionChecks.RequireRange(Training.WeightDecay >= 0, Training.WeightDecay, "at least 0");
+            OptionChecks.RequireRange(Training.MaxGradientNorm is null or > 0, Training.MaxGradientNorm, "above 0");
+            OptionChecks.RequireRange(Training.DistillationWeight >= 0, Training.DistillationWeight, "at least 0");
+            OptionChecks.RequireAtLeast(Training.Patience, 1);
+        }
+
         private void RequireValidation()
         {
-            if (ValidationRowsPerClass is int rows)
-                RequireAtLeast(rows, 1, nameof(ValidationRowsPerClass));
-            if (ValidationFraction is double fraction)
-                RequireRange(fraction is > 0 and < 1, fraction, "between 0 and 1, both excluded", nameof(ValidationFraction));
+            OptionChecks.RequireAtLeast(Validation.RowsPerClass, 1);
+            OptionChecks.RequireRange(Validation.Fraction is null or (> 0 and < 1), Validation.Fraction, "between 0 and 1, both excluded");
+            const string set = $"{nameof(Validation)}.{nameof(Validation.Set)}",
+                rowsPerClass = $"{nameof(Validation)}.{nameof(Validation.RowsPerClass)}",
+                fraction = $"{nameof(Validation)}.{nameof(Validation.Fraction)}",
+                patience = $"{nameof(Training)}.{nameof(Training.Patience)}";
             string[] given =
             [
-                .. ValidationSet is null ? [] : new[] { nameof(ValidationSet) },
-                .. ValidationRowsPerClass is null ? [] : new[] { nameof(ValidationRowsPerClass) },
-                .. ValidationFraction is null ? [] : new[] { nameof(ValidationFraction) },
+                .. Validation.Set is null ? [] : new[] { set },
+                .. Validation.RowsPerClass is null ? [] : new[] { rowsPerClass },
+                .. Validation.Fraction is null ? [] : new[] { fraction },
             ];
             if (given.Length > 1)
                 throw new ArgumentException(
                     $"{string.Join(" and ", given)} are both given, but validation rows come from one place: set only one of them.",
                     given[1]
                 );
-            if (TrainingPatience is not null && ValidationSet is null && Split is null)
+            if (Training.Patience is not null && Validation.Set is null && Split is null)
                 throw new ArgumentException(
-                    $"{nameof(TrainingPatience)} needs validation rows, and none are set aside where {nameof(Configuration)} is "
-                        + $"given: set {nameof(ValidationSet)}, {nameof(ValidationFraction)} or {nameof(ValidationRowsPerClass)}.",
-                    nameof(TrainingPatience)
+                    $"{patience} needs validation rows, and none are set aside where {nameof(Configuration)} is given: set {set}, "
+                        + $"{fraction} or {rowsPerClass}.",
+                    patience
+                );
+        }
+
+        private void RequireImages()
+        {
+            OptionChecks.RequireRange(
+                Images.MaxPixels >= 1 && Images.MaxPixels <= ImageDecoder.LargestMaximumPixels,
+                Images.MaxPixels,
+                $"from 1 to {ImageDecoder.LargestMaximumPixels}"
+            );
+            OptionChecks.RequireAtLeast(Images.CacheMegabytes, 1);
+        }
+
+        private void RequireCompute()
+        {
+            OptionChecks.RequireDefined(Compute.Precision);
+            OptionChecks.RequireAtLeast(Compute.PredictionBatchSize, 1);
+            const string path = $"{nameof(Compute)}.{nameof(Compute.WorkspacePath)}",
+                perDataSet = $"{nameof(Compute)}.{nameof(Compute.WorkspacePerDataSet)}",
+                interval = $"{nameof(Compute)}.{nameof(Compute.CheckpointInterval)}";
+            if (Compute.WorkspacePath is not null)
+                OptionChecks.RequireName(Compute.WorkspacePath);
+            if (Compute.WorkspacePerDataSet && Compute.WorkspacePath is null)
+                throw new ArgumentException($"{perDataSet} is set, but there is no workspace: set {path} too.", perDataSet);
+            if (Compute.CheckpointInterval <= TimeSpan.Zero || Compute.CheckpointInterval > LongestCheckpointInterval)
+                throw new ArgumentOutOfRangeException(
+                    interval,
+                    $"{interval} must be above 0 and at most {LongestCheckpointInterval:%d} days; it is {Compute.CheckpointInterval}."
                 );
         }
 
@@ -223,34 +231,6 @@ public sealed partial class DplTrainer
                     nameof(Configuration)
                 );
             }
-        }
-
-        private static void RequireName(string name, string option)
-        {
-            if (string.IsNullOrWhiteSpace(name))
-                throw new ArgumentException($"{option} is empty.", option);
-        }
-
-        private static void RequireApart(params ReadOnlySpan<(string? Name, string Option)> columns)
-        {
-            for (int i = 0; i < columns.Length; i++)
-            for (int j = i + 1; j < columns.Length; j++)
-                if (columns[i].Name == columns[j].Name)
-                    throw new ArgumentException(
-                        $"{columns[i].Option} and {columns[j].Option} are both '{columns[i].Name}', but must be two columns: change "
-                            + "one of them.",
-                        columns[j].Option
-                    );
-        }
-
-        private static void RequireAtLeast(int value, int minimum, string option) =>
-            RequireRange(value >= minimum, value, $"at least {minimum}", option);
-
-        private static void RequireRange(bool holds, double value, string range, string option)
-        {
-            // NaN fails every comparison and is refused too.
-            if (!holds || !double.IsFinite(value))
-                throw new ArgumentOutOfRangeException(option, FormattableString.Invariant($"{option} must be {range}; it is {value}."));
         }
     }
 }

@@ -47,7 +47,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     /// <exception cref="DplDivergedException">The loss or a gradient ceased to be a number, and <see cref="Options.OnDivergence"/> asks to
     /// throw, or there is nothing to return.</exception>
     /// <exception cref="InvalidDataException">CLIP's weights are not all numbers; the message names the tensor.</exception>
-    /// <exception cref="IOException"><see cref="Options.WorkspacePath"/> cannot be written, or another fit uses it.</exception>
+    /// <exception cref="IOException"><see cref="ComputeOptions.WorkspacePath"/> cannot be written, or another fit uses it.</exception>
     /// <exception cref="InvalidDataException">The workspace holds checkpoints, and none of them can be read.</exception>
     /// <exception cref="OperationCanceledException">The token of the options or the <c>MLContext</c> was cancelled, and
     /// <see cref="Options.OnCancel"/> asks to throw, or no epoch had ended.</exception>
@@ -58,13 +58,13 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         using var log = new HostLog(_environment, nameof(DplTrainer), "Fit");
         FitData data = FindColumns(input);
         TorchSharp.torch.Device device = ChooseDevice(log);
-        using IDisposable memory = NativeAllocator.ForFit(_options.TuneAllocator);
+        using IDisposable memory = NativeAllocator.ForFit(_options.Compute.TuneAllocator);
         using FitResult result = CreateRun(data, device, log).Fit();
         var face = new ModelFace(
             _options.ImageColumnName,
             _options.PredictedLabelColumnName,
             _options.ScoreColumnName,
-            _options.PredictionBatchSize,
+            _options.Compute.PredictionBatchSize,
             result.Classes
         );
         ModelDescription description = result.Description.With(_options.Reading);
@@ -98,7 +98,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         using var log = new HostLog(_environment, nameof(DplTrainer), "Search");
         FitData data = FindColumns(input);
         TorchSharp.torch.Device device = ChooseDevice(log);
-        using IDisposable memory = NativeAllocator.ForFit(_options.TuneAllocator);
+        using IDisposable memory = NativeAllocator.ForFit(_options.Compute.TuneAllocator);
         (DplSearchReport report, StageEnd end) = CreateRun(data, device, log).Search();
         return new DplSearchOutcome(report.Configuration, report, end == StageEnd.Cancelled, end == StageEnd.Diverged);
     }
@@ -107,15 +107,15 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     private TorchSharp.torch.Device ChooseDevice(HostLog log)
     {
         EnvironmentOptions environment = MLNetInternals.OptionsOf(_environment);
-        bool fallback = _options.FallbackToCpu ?? (string.IsNullOrWhiteSpace(_options.Device) && environment.FallbackToCpu);
-        return ComputeDevice.Choose(_options.Device, environment.GpuDeviceId, fallback, log.Info, log.Warning);
+        bool fallback = _options.Compute.FallbackToCpu ?? (string.IsNullOrWhiteSpace(_options.Compute.Device) && environment.FallbackToCpu);
+        return ComputeDevice.Choose(_options.Compute.Device, environment.GpuDeviceId, fallback, log.Info, log.Warning);
     }
 
     private FitData FindColumns(IDataView input) =>
         new(
             Labelled(input, WeightColumn.Find),
-            _options.ValidationSet is { } validation ? Labelled(validation, WeightColumn.FindIfPresent) : null,
-            _options.SkipUnreadableImages
+            _options.Validation.Set is { } validation ? Labelled(validation, WeightColumn.FindIfPresent) : null,
+            _options.Images.SkipUnreadable
         );
 
     private FitRun CreateRun(FitData data, TorchSharp.torch.Device device, HostLog log)

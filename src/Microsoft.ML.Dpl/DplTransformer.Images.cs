@@ -8,10 +8,10 @@ namespace Microsoft.ML.Dpl;
 public sealed partial class DplTransformer
 {
     /// <summary>Whether images are turned and mirrored as their files ask; see
-    /// <see cref="DplTrainer.Options.ApplyExifOrientation"/>.</summary>
+    /// <see cref="DplTrainer.ImageOptions.ApplyExifOrientation"/>.</summary>
     public bool ApplyExifOrientation => _description.ApplyExifOrientation;
 
-    /// <summary>The most pixels an image file may have; see <see cref="DplTrainer.Options.MaxImagePixels"/>.</summary>
+    /// <summary>The most pixels an image file may have; see <see cref="DplTrainer.ImageOptions.MaxPixels"/>.</summary>
     public long MaxImagePixels => _description.Reading.MaximumPixels;
 
     /// <summary>Reads an image file as predictions do: within <see cref="MaxImagePixels"/>, upright if <see cref="ApplyExifOrientation"/>

@@ -29,8 +29,8 @@ internal sealed class DrawnTaskData : IDisposable
         {
             Backbone = ClipBackbone.Tiny,
             ImageColumnName = nameof(Row.ImagePath),
-            ImageFolder = _folder.FullName,
-            ValidationSet = Read("validation.tsv"),
+            Images = { Folder = _folder.FullName },
+            Validation = { Set = Read("validation.tsv") },
             Template = _task.Template,
         };
 

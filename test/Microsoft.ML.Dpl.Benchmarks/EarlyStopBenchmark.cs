@@ -39,13 +39,13 @@ internal sealed class EarlyStopBenchmark(
             {
                 var stages = new StageClock();
                 DplTrainer.Options options = data.Options();
-                (options.BatchSize, options.SearchEpochs, options.TrainingEpochs, options.Progress) = (
+                (options.Training.BatchSize, options.Search.Epochs, options.Training.Epochs, options.Progress) = (
                     batch,
                     searchEpochs,
                     trainingEpochs,
                     stages
                 );
-                (options.SearchPatience, options.SearchMargin) = (searchPatience, margin);
+                (options.Search.Patience, options.Search.Margin) = (searchPatience, margin);
                 using DplTransformer transformer = data
                     .Context.MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
                     .Fit(data.Train);

@@ -13,7 +13,12 @@ internal sealed class EndToEndBenchmark(string taskName, int batch, int searchEp
         using var data = new DrawnTaskData(taskName);
         var stages = new StageClock();
         DplTrainer.Options options = data.Options();
-        (options.BatchSize, options.SearchEpochs, options.TrainingEpochs, options.Progress) = (batch, searchEpochs, trainingEpochs, stages);
+        (options.Training.BatchSize, options.Search.Epochs, options.Training.Epochs, options.Progress) = (
+            batch,
+            searchEpochs,
+            trainingEpochs,
+            stages
+        );
         long began = Stopwatch.GetTimestamp();
         using DplTransformer transformer = data
             .Context.MulticlassClassification.Trainers.DifferentiablePromptLearning(options)

@@ -59,7 +59,7 @@ var patience = new Option<int>("--patience") { Description = "Epochs without a c
 var margin = new Option<double>("--margin")
 {
     Description = "Least lead of every layer's choice.",
-    DefaultValueFactory = _ => new Microsoft.ML.Dpl.DplTrainer.Options().SearchMargin,
+    DefaultValueFactory = _ => new Microsoft.ML.Dpl.DplTrainer.Options().Search.Margin,
 };
 var allSearchEpochs = new Option<int>("--search-epochs") { Description = "Epochs of search.", DefaultValueFactory = _ => 60 };
 var allTrainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 40 };

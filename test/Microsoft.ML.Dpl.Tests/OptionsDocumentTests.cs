@@ -11,22 +11,36 @@ public partial class OptionsDocumentTests
     [Fact]
     public void Every_option_has_one_row_and_every_row_is_an_option() =>
         Assert.Equal(
-            Properties().Select(property => property.Name).Order(StringComparer.Ordinal),
+            Options().Select(option => option.Name).Order(StringComparer.Ordinal),
             Rows().Select(row => row.Name).Order(StringComparer.Ordinal)
         );
 
     [Fact]
     public void The_defaults_are_those_of_the_code()
     {
-        var options = new DplTrainer.Options();
         Dictionary<string, string> written = Rows().ToDictionary(row => row.Name, row => row.Default);
         Assert.Equal(
-            Properties().Select(property => $"{property.Name}: {Shown(property.GetValue(options))}"),
-            Properties().Select(property => $"{property.Name}: {Plain(written[property.Name])}")
+            Options().Select(option => $"{option.Name}: {Shown(option.Default)}"),
+            Options().Select(option => $"{option.Name}: {Plain(written[option.Name])}")
         );
     }
 
-    private static PropertyInfo[] Properties() => typeof(DplTrainer.Options).GetProperties(BindingFlags.Public | BindingFlags.Instance);
+    /// <summary>Those of a group have its name and a dot before their own.</summary>
+    private static IEnumerable<(string Name, object? Default)> Options()
+    {
+        var options = new DplTrainer.Options();
+        foreach (PropertyInfo property in Properties(options))
+        {
+            object? value = property.GetValue(options);
+            if (property.CanWrite)
+                yield return (property.Name, value);
+            else
+                foreach (PropertyInfo inner in Properties(value!))
+                    yield return ($"{property.Name}.{inner.Name}", inner.GetValue(value));
+        }
+    }
+
+    private static PropertyInfo[] Properties(object owner) => owner.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance);
 
     private static (string Name, string Default)[] Rows() =>
         [
@@ -49,6 +63,6 @@ public partial class OptionsDocumentTests
             _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
         };
 
-    [GeneratedRegex(@"^\| `(\w+)` \| ([^|]+) \|", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^\| `([\w.]+)` \| ([^|]+) \|", RegexOptions.Multiline)]
     private static partial Regex Row();
 }

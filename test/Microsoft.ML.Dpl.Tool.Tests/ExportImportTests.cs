@@ -226,10 +226,9 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
                     {
                         Backbone = ClipBackbone.Tiny,
                         ImageColumnName = nameof(Row.ImagePath),
-                        CandidateLengths = [0, 1, 2],
-                        SearchEpochs = 2,
-                        TrainingEpochs = 1,
-                        ValidationRowsPerClass = 1,
+                        Search = { CandidateLengths = [0, 1, 2], Epochs = 2 },
+                        Training = { Epochs = 1 },
+                        Validation = { RowsPerClass = 1 },
                     }
                 )
                 .Fit(rows);

@@ -112,7 +112,7 @@ internal sealed class CompareCommand
             return options;
         }
         PromptConfiguration?[] lengths = [.. chosen.Select(one => one.LengthsFor(backbone))];
-        ImageChecks.RequireTest(sets, OptionsOf(null).SkipUnreadableImages);
+        ImageChecks.RequireTest(sets, OptionsOf(null).Images.SkipUnreadable);
 
         var trials = new Trials(
             sets,

@@ -93,7 +93,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             DplDivergence.ReturnBest
         );
         (string Name, PromptConfiguration Lengths)[] baselines = [.. others.Select(other => (other.Name, other.LengthsFor(backbone)!))];
-        ImageChecks.RequireTest(sets, options.SkipUnreadableImages);
+        ImageChecks.RequireTest(sets, options.Images.SkipUnreadable);
         var trials = new Trials(
             sets,
             options.Configuration is null,
@@ -119,7 +119,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         bool isInPlace = files.Main.WriteSomewhere(path => session.MLContext.Model.Save(transformer, session.Train.Schema, path));
         results = results with
         {
-            Search = transformer.SearchReport is { } report ? SearchResults.Of(report, options.SearchMargin) : null,
+            Search = transformer.SearchReport is { } report ? SearchResults.Of(report, options.Search.Margin) : null,
             Training = RunRecord.Training(session.Epochs, transformer.ValidationAccuracy),
             Configuration = transformer.Configuration,
             Stages = [.. RunRecord.Stages(session.Epochs)],
@@ -133,7 +133,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         Keep(results);
         var tests = new TestStage(sets, trials, mode, cancellation);
         if (sets.Test.Count > 0)
-            results = tests.Of(results, session.MLContext, transformer, options.SkipUnreadableImages, baselines, OptionsOf, Keep);
+            results = tests.Of(results, session.MLContext, transformer, options.Images.SkipUnreadable, baselines, OptionsOf, Keep);
         try
         {
             files.Report?.Write(path => ReportPage.Write(results, path, transformer));

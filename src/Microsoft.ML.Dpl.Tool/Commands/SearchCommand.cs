@@ -94,7 +94,7 @@ internal static class SearchCommand
         );
         results = results with
         {
-            Search = SearchResults.Of(found.Report, options.SearchMargin),
+            Search = SearchResults.Of(found.Report, options.Search.Margin),
             Configuration = found.Configuration,
             Stages = [.. RunRecord.Stages(session.Epochs)],
             WasCancelled = found.WasCancelled,

@@ -53,16 +53,16 @@ internal sealed class FitSession
         MLContext = new MLContext(options.Seed);
         if (sets.Train.Count == 0)
             throw new InvalidDataException($"'{sets.Source}' has no training images.");
-        (_options, _mode, _tensorBoard, _workspace, _data) = (options, mode, tensorBoard, options.WorkspacePath, NameOf(sets));
+        (_options, _mode, _tensorBoard, _workspace, _data) = (options, mode, tensorBoard, options.Compute.WorkspacePath, NameOf(sets));
         // What ended stays until its results are written: see Forget.
-        options.WorkspacePerDataSet = _workspace is not null;
+        options.Compute.WorkspacePerDataSet = _workspace is not null;
         Forward(MLContext, verbose);
         Train = MLContext.Data.LoadFromEnumerable(sets.Train);
         options.ImageColumnName = nameof(ImageRow.ImagePath);
         if (hasWeights)
             options.ExampleWeightColumnName = nameof(ImageRow.Weight);
         if (sets.Validation.Count > 0)
-            options.ValidationSet = MLContext.Data.LoadFromEnumerable(sets.Validation);
+            options.Validation.Set = MLContext.Data.LoadFromEnumerable(sets.Validation);
         // Checks the options, though the trainer itself is made once progress has a place to go to.
         MLContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
     }
@@ -86,17 +86,17 @@ internal sealed class FitSession
     /// <summary>Removes what the workspace keeps of the last fit: once its results are written, the same command begins anew.</summary>
     public void Forget()
     {
-        if (string.IsNullOrWhiteSpace(_workspace) || !Directory.Exists(_options.WorkspacePath))
+        if (string.IsNullOrWhiteSpace(_workspace) || !Directory.Exists(_options.Compute.WorkspacePath))
             return;
         try
         {
-            Directory.Delete(_options.WorkspacePath, recursive: true);
+            Directory.Delete(_options.Compute.WorkspacePath, recursive: true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Terminal.Warn(
-                $"'{_options.WorkspacePath}' could not be removed: {e.Message.TrimEnd('.')}. Until it is, the same command takes its "
-                    + "result from there."
+                $"'{_options.Compute.WorkspacePath}' could not be removed: {e.Message.TrimEnd('.')}. Until it is, the same command "
+                    + "takes its result from there."
             );
         }
     }
@@ -117,9 +117,9 @@ internal sealed class FitSession
     {
         // For each fit a folder of the command's own in the user's, so that it can be removed as a whole.
         if (!string.IsNullOrWhiteSpace(_workspace))
-            _options.WorkspacePath = Path.Combine(_workspace, $"{FolderOf(name)}-{_data}");
-        _epochs = EpochLog.Open(_options.WorkspacePath);
-        return FitDisplay.Show(_mode, name, _options.BatchSize, display =>
+            _options.Compute.WorkspacePath = Path.Combine(_workspace, $"{FolderOf(name)}-{_data}");
+        _epochs = EpochLog.Open(_options.Compute.WorkspacePath);
+        return FitDisplay.Show(_mode, name, _options.Training.BatchSize, display =>
         {
             var recorder = new Recorder(display, _epochs);
             using TensorBoardProgress? board = _tensorBoard is null
@@ -141,7 +141,11 @@ internal sealed class FitSession
     private TensorBoardProgress OpenBoard(string folder, IProgress<DplProgress> next)
     {
         // A fit that goes on from its workspace belongs to the events that are there.
-        if (_options.WorkspacePath is null && Directory.Exists(folder) && Directory.EnumerateFiles(folder, "events.out.tfevents.*").Any())
+        if (
+            _options.Compute.WorkspacePath is null
+            && Directory.Exists(folder)
+            && Directory.EnumerateFiles(folder, "events.out.tfevents.*").Any()
+        )
             Terminal.Warn(
                 $"'{folder}' has the events of another fit, and TensorBoard draws both as one. Give each fit a folder of its own with "
                     + "--tensorboard."

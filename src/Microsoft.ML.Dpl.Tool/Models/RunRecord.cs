@@ -71,13 +71,13 @@ internal static class RunRecord
     private static string? SetAside(DplTrainer.Options options) =>
         options switch
         {
-            { ValidationSet: not null } => null,
-            { ValidationFraction: double fraction } => string.Create(
+            { Validation.Set: not null } => null,
+            { Validation.Fraction: double fraction } => string.Create(
                 CultureInfo.InvariantCulture,
                 $"Of each class {fraction:0.# %} of the training images were set aside for validation, but never all."
             ),
-            { ValidationRowsPerClass: int rows } => Sentence(rows),
-            { Configuration: null } => Sentence(DplTrainer.Options.DefaultValidationRowsPerClass),
+            { Validation.RowsPerClass: int rows } => Sentence(rows),
+            { Configuration: null } => Sentence(DplTrainer.ValidationOptions.DefaultRowsPerClass),
             _ => null,
         };
 
@@ -142,7 +142,7 @@ internal static class RunRecord
             Processor(),
             Environment.ProcessorCount,
             DplRuntime.Threads,
-            options.Device ?? "cpu"
+            options.Compute.Device ?? "cpu"
         );
 
     private static string VersionOf(Type type) =>

@@ -53,7 +53,7 @@ internal sealed class Trials(ImageSets sets, bool besideSearch, bool hasWeights,
             session.MLContext,
             transformer,
             sets.Test,
-            options.SkipUnreadableImages,
+            options.Images.SkipUnreadable,
             mode,
             $"{name}, test",
             options.CancellationToken
@@ -75,8 +75,8 @@ internal sealed class Trials(ImageSets sets, bool besideSearch, bool hasWeights,
         if (options.Configuration is not { } lengths || sets.Validation.Count > 0)
             return;
         if (lengths.IsZeroShot)
-            options.TrainingPatience = null;
-        else if ((besideSearch || options.TrainingPatience is not null) && options.ValidationFraction is null)
-            options.ValidationRowsPerClass ??= DplTrainer.Options.DefaultValidationRowsPerClass;
+            options.Training.Patience = null;
+        else if ((besideSearch || options.Training.Patience is not null) && options.Validation.Fraction is null)
+            options.Validation.RowsPerClass ??= DplTrainer.ValidationOptions.DefaultRowsPerClass;
     }
 }

@@ -5,6 +5,9 @@ namespace Microsoft.ML.Dpl.Tool.Options;
 /// <summary>What search and training have in common.</summary>
 internal sealed class CommonOptions : OptionGroup
 {
+    // A year, as the trainer has it.
+    private const double MostCheckpointMinutes = 365 * 24 * 60;
+
     private readonly Option<int> _seed = new("--seed")
     {
         Description = "Of everything random.",
@@ -26,69 +29,89 @@ internal sealed class CommonOptions : OptionGroup
         "--precision",
         "What products of search and training round to: bfloat16 is fast on GPUs and on CPUs with AMX, tensorfloat32 on GPUs. "
             + "Predictions are float32 with each.",
-        Defaults.Precision
+        Defaults.Compute.Precision
     );
+
+    private readonly Option<double> _checkpointMinutes = new("--checkpoint-minutes")
+    {
+        Description = "Longest time between two checkpoints in minutes.",
+        HelpName = "number",
+        DefaultValueFactory = _ => Defaults.Compute.CheckpointInterval.TotalMinutes,
+    };
 
     public CommonOptions()
     {
         Add("--template", "Text of a class; {} stands for its name.", options => options.Template);
-        Add("--batch-size", "Images per step.", options => options.BatchSize);
+        Add("--batch-size", "Images per step.", options => options.Training.BatchSize);
         Add(_seed, (arguments, options) => options.Seed = Seed(arguments));
-        Add("--momentum", "Momentum of SGD, 0 to below 1.", options => options.Momentum);
-        Add("--weight-decay", "Weight decay of SGD, at least 0.", options => options.WeightDecay);
-        Add(_precision, (arguments, options) => options.Precision = _precision.Of(arguments));
+        Add("--momentum", "Momentum of SGD, 0 to below 1.", options => options.Training.Momentum);
+        Add("--weight-decay", "Weight decay of SGD, at least 0.", options => options.Training.WeightDecay);
+        Add(_precision, (arguments, options) => options.Compute.Precision = _precision.Of(arguments));
         AddSwitch(
             "--no-augment",
             "Leaves training images as they are, neither cropped nor flipped at random.",
-            options => options.Augment,
+            options => options.Training.Augment,
             value: false
         );
         AddOptional(
             "--max-gradient-norm",
             "Longest gradient of all prompts together; a longer one is shortened to it. Default: gradients are taken as they are.",
-            options => options.MaxGradientNorm
+            options => options.Training.MaxGradientNorm
         );
         Add(_classWeights, (arguments, options) =>
         {
             if (arguments.GetValue(_classWeights) is { } weights)
-                options.ClassWeights = ClassWeightsArgument.Parse(weights);
+                options.Training.ClassWeights = ClassWeightsArgument.Parse(weights);
         });
         AddOptional(
             "--validation-per-class",
             "Training images of each class that are set aside for validation. Default: 4 for a search without a validation set.",
-            options => options.ValidationRowsPerClass
+            options => options.Validation.RowsPerClass
         );
         AddOptional(
             "--validation-fraction",
             "Fraction of each class's training images that is set aside for validation, instead of a number.",
-            options => options.ValidationFraction
+            options => options.Validation.Fraction
         );
         AddSwitch(
             "--apply-exif",
             "Turns and mirrors images as their files ask, as phones write them; the model then does so, too. CLIP's own preprocessing "
                 + "does not.",
-            options => options.ApplyExifOrientation
+            options => options.Images.ApplyExifOrientation
         );
         Add("--max-image-pixels", "The most pixels that an image may have; larger ones are not decoded.", options =>
-            options.MaxImagePixels
+            options.Images.MaxPixels
         );
         AddSwitch("--skip-unreadable", "Leaves out images that cannot be read, with a warning, instead of ending at the first.", options =>
-            options.SkipUnreadableImages
+            options.Images.SkipUnreadable
         );
-        Add("--image-cache-megabytes", "Memory for decoded training images in MiB.", options => options.ImageCacheMegabytes);
+        Add("--image-cache-megabytes", "Memory for decoded training images in MiB.", options => options.Images.CacheMegabytes);
         AddOptional(
             "--workspace",
             "Folder for checkpoints: killed or cancelled, the same command goes on from there.",
-            options => options.WorkspacePath,
+            options => options.Compute.WorkspacePath,
             "folder"
         );
         // Heard of by the session, not by the trainer.
         Add(_tensorBoard, (_, _) => { });
-        Add("--checkpoint-minutes", "Longest time between two checkpoints in minutes.", options => options.CheckpointMinutes);
+        Add(_checkpointMinutes, (arguments, options) => options.Compute.CheckpointInterval = CheckpointInterval(arguments));
     }
 
     /// <summary>Folder for TensorBoard's events; null: none are written.</summary>
     public string? TensorBoard(ParseResult arguments) => arguments.GetValue(_tensorBoard);
+
+    private TimeSpan CheckpointInterval(ParseResult arguments)
+    {
+        double minutes = arguments.GetRequiredValue(_checkpointMinutes);
+        // TimeSpan itself refuses what it cannot hold, in words that do not name the option.
+        return minutes is > 0 and <= MostCheckpointMinutes
+            ? TimeSpan.FromMinutes(minutes)
+            : throw new ArgumentException(
+                FormattableString.Invariant(
+                    $"{_checkpointMinutes.Name} must be above 0 and at most {MostCheckpointMinutes}; it is {minutes}."
+                )
+            );
+    }
 
     /// <summary>Of everything random.</summary>
     public int Seed(ParseResult arguments) => arguments.GetValue(_seed);
@@ -102,23 +125,23 @@ internal sealed class SearchOptions : OptionGroup
         Description = "Context lengths that the search chooses from, increasing from 0.",
         HelpName = "0 2 4 6",
         AllowMultipleArgumentsPerToken = true,
-        DefaultValueFactory = _ => [.. Defaults.CandidateLengths],
+        DefaultValueFactory = _ => [.. Defaults.Search.CandidateLengths],
     };
 
     public SearchOptions()
     {
-        Add(_candidates, (arguments, options) => options.CandidateLengths = arguments.GetRequiredValue(_candidates));
-        Add("--search-epochs", "Epochs of search.", options => options.SearchEpochs);
-        Add("--search-learning-rate", "Learning rate of the search's prompts (SGD).", options => options.SearchLearningRate);
-        Add("--alpha-learning-rate", "Learning rate of the alphas (Adam).", options => options.AlphaLearningRate);
+        Add(_candidates, (arguments, options) => options.Search.CandidateLengths = arguments.GetRequiredValue(_candidates));
+        Add("--search-epochs", "Epochs of search.", options => options.Search.Epochs);
+        Add("--search-learning-rate", "Learning rate of the search's prompts (SGD).", options => options.Search.LearningRate);
+        Add("--alpha-learning-rate", "Learning rate of the alphas (Adam).", options => options.Search.AlphaLearningRate);
         AddOptional(
             "--search-patience",
             "Ends the search once no layer's choice has changed for that many epochs and all lead by --search-margin. Default: all "
                 + "epochs are run.",
-            options => options.SearchPatience
+            options => options.Search.Patience
         );
         Add("--search-margin", "By how much of the softmax weight a choice must lead to count as decided, 0 to 1.", options =>
-            options.SearchMargin
+            options.Search.Margin
         );
     }
 }
@@ -128,14 +151,16 @@ internal sealed class TrainingOptions : OptionGroup
 {
     public TrainingOptions()
     {
-        Add("--training-epochs", "Epochs of training.", options => options.TrainingEpochs);
-        Add("--training-learning-rate", "Learning rate of training (SGD).", options => options.TrainingLearningRate);
+        Add("--training-epochs", "Epochs of training.", options => options.Training.Epochs);
+        Add("--training-learning-rate", "Learning rate of training (SGD).", options => options.Training.LearningRate);
         AddOptional(
             "--training-patience",
             "Ends training after that many epochs without a higher validation accuracy. Default: all epochs are run.",
-            options => options.TrainingPatience
+            options => options.Training.Patience
         );
-        Add("--distillation-weight", "Weight of staying near to zero-shot CLIP, at least 0.", options => options.DistillationWeight);
-        Add("--prediction-batch-size", "Images per forward pass in prediction.", options => options.PredictionBatchSize);
+        Add("--distillation-weight", "Weight of staying near to zero-shot CLIP, at least 0.", options =>
+            options.Training.DistillationWeight
+        );
+        Add("--prediction-batch-size", "Images per forward pass in prediction.", options => options.Compute.PredictionBatchSize);
     }
 }

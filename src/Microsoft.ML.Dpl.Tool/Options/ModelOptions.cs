@@ -82,8 +82,8 @@ internal sealed class ModelOptions
     /// <summary>What a fit runs on.</summary>
     public void Apply(ParseResult arguments, DplTrainer.Options options)
     {
-        options.Device = arguments.GetValue(_device);
-        options.FallbackToCpu = arguments.GetValue(_fallback);
+        options.Compute.Device = arguments.GetValue(_device);
+        options.Compute.FallbackToCpu = arguments.GetValue(_fallback);
     }
 
     /// <summary>What loaded models run on, and their CLIP if it was named.</summary>

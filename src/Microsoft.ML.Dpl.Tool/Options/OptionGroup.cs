@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Linq.Expressions;
-using System.Reflection;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
@@ -32,14 +31,14 @@ internal abstract class OptionGroup
     /// <param name="property">The trainer's option.</param>
     protected void Add<T>(string name, string description, Expression<Func<DplTrainer.Options, T>> property)
     {
-        PropertyInfo target = Target(name, property);
+        TrainerOption target = Target(name, property);
         var option = new Option<T>(name)
         {
             Description = description,
             HelpName = HelpName(typeof(T)),
-            DefaultValueFactory = _ => (T)target.GetValue(Defaults)!,
+            DefaultValueFactory = _ => (T)target.Get(Defaults)!,
         };
-        Add(option, (arguments, options) => target.SetValue(options, arguments.GetRequiredValue(option)));
+        Add(option, (arguments, options) => target.Set(options, arguments.GetRequiredValue(option)));
     }
 
     /// <summary>An option that is left alone where it is not given.</summary>
@@ -54,12 +53,12 @@ internal abstract class OptionGroup
         string? helpName = null
     )
     {
-        PropertyInfo target = Target(name, property);
+        TrainerOption target = Target(name, property);
         var option = new Option<T?>(name) { Description = description, HelpName = helpName ?? HelpName(typeof(T)) };
         Add(option, (arguments, options) =>
         {
             if (arguments.GetValue(option) is { } value)
-                target.SetValue(options, value);
+                target.Set(options, value);
         });
     }
 
@@ -70,12 +69,12 @@ internal abstract class OptionGroup
     /// <param name="value">What it then becomes.</param>
     protected void AddSwitch(string name, string description, Expression<Func<DplTrainer.Options, bool>> property, bool value = true)
     {
-        PropertyInfo target = Target(name, property);
+        TrainerOption target = Target(name, property);
         var option = new Option<bool>(name) { Description = description };
         Add(option, (arguments, options) =>
         {
             if (arguments.GetValue(option))
-                target.SetValue(options, value);
+                target.Set(options, value);
         });
     }
 
@@ -86,9 +85,9 @@ internal abstract class OptionGroup
         _apply.Add(apply);
     }
 
-    private static PropertyInfo Target(string name, LambdaExpression property)
+    private static TrainerOption Target(string name, LambdaExpression property)
     {
-        var target = (PropertyInfo)((MemberExpression)property.Body).Member;
+        var target = TrainerOption.Of(property);
         TrainerOptionNames.Add(target.Name, name);
         return target;
     }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Linq.Expressions;
 using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
@@ -9,18 +10,21 @@ internal static partial class TrainerOptionNames
     private static readonly ConcurrentDictionary<string, string> Names = new(StringComparer.Ordinal)
     {
         [nameof(DplTrainer.Options.Backbone)] = "--clip",
-        [nameof(DplTrainer.Options.CandidateLengths)] = "--candidates",
-        [nameof(DplTrainer.Options.ClassWeights)] = "--class-weights",
+        [NameOf(options => options.Search.CandidateLengths)] = "--candidates",
+        [NameOf(options => options.Training.ClassWeights)] = "--class-weights",
         [nameof(DplTrainer.Options.Configuration)] = "--configuration",
-        [nameof(DplTrainer.Options.Device)] = "--device",
+        [NameOf(options => options.Compute.Device)] = "--device",
         [nameof(DplTrainer.Options.ExampleWeightColumnName)] = "--weight-column",
-        [nameof(DplTrainer.Options.FallbackToCpu)] = "--fallback-to-cpu",
+        [NameOf(options => options.Compute.FallbackToCpu)] = "--fallback-to-cpu",
+        // The MLContext has it, too, without a group.
+        [nameof(MLContext.FallbackToCpu)] = "--fallback-to-cpu",
         [nameof(DplTrainer.Options.ModelContents)] = "--contents",
+        [NameOf(options => options.Compute.Precision)] = "--precision",
         [nameof(DplTrainer.Options.Seed)] = "--seed",
-        [nameof(DplTrainer.Options.ValidationSet)] = "--validation",
+        [NameOf(options => options.Validation.Set)] = "--validation",
     };
 
-    /// <param name="property">Of <see cref="DplTrainer.Options"/>.</param>
+    /// <param name="property">See <see cref="TrainerOption.Name"/>.</param>
     /// <param name="option">With its hyphens.</param>
     public static void Add(string property, string option) => Names[property] = option;
 
@@ -28,6 +32,8 @@ internal static partial class TrainerOptionNames
     public static string InWords(string message) =>
         Word().Replace(message, match => Names.TryGetValue(match.Value, out string? option) ? option : match.Value);
 
-    [GeneratedRegex(@"(?<![\w'""/.\\-])[A-Z][A-Za-z]+(?![\w'""/\\-]|\.\w)")]
+    private static string NameOf(Expression<Func<DplTrainer.Options, object?>> property) => TrainerOption.Of(property).Name;
+
+    [GeneratedRegex(@"(?<![\w'""/.\\-])(?:[A-Z][A-Za-z]+\.)?[A-Z][A-Za-z]+(?![\w'""/\\-]|\.\w)")]
     private static partial Regex Word();
 }

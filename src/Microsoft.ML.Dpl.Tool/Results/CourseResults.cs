@@ -8,7 +8,7 @@ public sealed record SearchResults(IReadOnlyList<int> CandidateLengths, double M
 {
     /// <summary>Of the library's report: decided layers and changes are computed from the alphas.</summary>
     /// <param name="report">Of a transformer or of a search alone.</param>
-    /// <param name="margin">The run's <c>SearchMargin</c>.</param>
+    /// <param name="margin">The run's <c>Search.Margin</c>.</param>
     public static SearchResults Of(DplSearchReport report, double margin)
     {
         ArgumentNullException.ThrowIfNull(report);

@@ -61,7 +61,7 @@ internal sealed class ImageCache : IDisposable
             if (needed > maximumBytes)
                 throw new InvalidOperationException(
                     $"The training images need {Megabytes(needed)} MB of memory even with {imageSize} pixels on the short side, "
-                        + $"more than the {maximumBytes >> 20} MB allowed: set ImageCacheMegabytes to {Megabytes(needed)} or more, or "
+                        + $"more than the {maximumBytes >> 20} MB allowed: set Images.CacheMegabytes to {Megabytes(needed)} or more, or "
                         + "train on fewer images."
                 );
             return cache;

@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Microsoft.ML.Dpl;
 
 /// <summary>How much the loss of each class's rows counts.</summary>
-/// <remarks>A <c>Dictionary&lt;string, double&gt;</c> can be given where this is asked for: <c>ClassWeights = new Dictionary&lt;string,
-/// double&gt; { ["rare"] = 5 }</c>.</remarks>
+/// <remarks>A <c>Dictionary&lt;string, double&gt;</c> can be given where this is asked for: <c>Training.ClassWeights = new
+/// Dictionary&lt;string, double&gt; { ["rare"] = 5 }</c>.</remarks>
 public sealed class DplClassWeights
 {
     private DplClassWeights() => Named = null;

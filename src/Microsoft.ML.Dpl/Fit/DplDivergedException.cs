@@ -26,7 +26,7 @@ public sealed class DplDivergedException : InvalidOperationException
     /// <summary>The rows of the batch, counted from 0; empty where it is no matter of one batch.</summary>
     public IReadOnlyList<long> Rows { get; }
 
-    /// <summary>Whether <see cref="Rows"/> are counted in <see cref="DplTrainer.Options.ValidationSet"/> instead of the training
+    /// <summary>Whether <see cref="Rows"/> are counted in <see cref="DplTrainer.ValidationOptions.Set"/> instead of the training
     /// data.</summary>
     public bool IsInValidationSet { get; }
 }

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Dpl;
 /// training; null without validation rows.</param>
 /// <param name="ValidationAccuracy">Share of validation rows classified rightly, 0 to 1; null in the search and without validation
 /// rows.</param>
-/// <param name="DecidedLayers">Layers of both branches whose choice leads by <c>SearchMargin</c>; null in training.</param>
+/// <param name="DecidedLayers">Layers of both branches whose choice leads by <c>Search.Margin</c>; null in training.</param>
 /// <param name="LargestAlphaChange">The largest change of one alpha in this epoch; null in training.</param>
 /// <param name="TextAlphas">[layer][candidate] at the end of the epoch, before the softmax; null in training.</param>
 /// <param name="ImageAlphas">The same for the image layers.</param>

@@ -33,11 +33,11 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
         if (!onCpu)
             return;
         if (settings.Precision == DplPrecision.TensorFloat32)
-            log.Warning("Precision is TensorFloat32, which only NVIDIA's GPUs have: on this CPU products stay float32.");
+            log.Warning("Compute.Precision is TensorFloat32, which only NVIDIA's GPUs have: on this CPU products stay float32.");
         if (settings.Precision == DplPrecision.BFloat16 && multipliesBFloat16 == false)
             log.Warning(
-                "Precision is BFloat16, but this CPU has neither AMX nor AVX512-BF16: each product is made of float32 ones and takes "
-                    + "longer than with Precision Float32."
+                "Compute.Precision is BFloat16, but this CPU has neither AMX nor AVX512-BF16: each product is made of float32 ones and "
+                    + "takes longer than with Float32."
             );
     }
 
@@ -69,14 +69,14 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
             log.Warning(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{stage}Epochs is 1, and the first epoch is a warm-up at a learning rate of {LearningRateSchedule.WarmUp:g1}: "
+                    $"{stage}.Epochs is 1, and the first epoch is a warm-up at a learning rate of {LearningRateSchedule.WarmUp:g1}: "
                         + $"the prompts hardly change. Set it to 2 or more."
                 )
             );
         // One epoch that sets the mark and as many as the patience must have ended while another is left.
         if (patience > epochs - 2)
             log.Warning(
-                $"{stage}Patience is {patience}, which cannot end {epochs} epochs early: lower it, or set {stage}Epochs to "
+                $"{stage}.Patience is {patience}, which cannot end {epochs} epochs early: lower it, or set {stage}.Epochs to "
                     + $"{patience + 2} or more."
             );
     }
@@ -94,7 +94,7 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
         log.Warning(
             $"Class '{classes.Names[largest]}' makes up {share} of the training "
                 + $"rows{(images.TrainWeights is null ? "" : ", as they are weighted")}, and the other classes' rows hardly count: "
-                + "set ClassWeights to Balanced, or give it fewer rows."
+                + "set Training.ClassWeights to Balanced, or give it fewer rows."
         );
     }
 }

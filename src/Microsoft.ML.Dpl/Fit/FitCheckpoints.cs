@@ -63,11 +63,12 @@ internal sealed class FitCheckpoints : IDisposable
         if (differences.Count > 0)
         {
             string folds = fingerprint.DiffersInDataOnly(earlier)
-                ? " For several data sets, such as the folds of a cross-validation, set WorkspacePerDataSet."
+                ? " For several data sets, such as the folds of a cross-validation, set Compute.WorkspacePerDataSet."
                 : "";
             throw new InvalidOperationException(
                 $"The workspace '{_folder.FullPath}' holds the checkpoint of another fit: {string.Join("; ", differences)}. Fit as "
-                    + $"before to go on with it, choose another WorkspacePath, or delete the folder's checkpoints to begin anew.{folds}"
+                    + $"before to go on with it, choose another Compute.WorkspacePath, or delete the folder's checkpoints to begin "
+                    + $"anew.{folds}"
             );
         }
         if (fingerprint.OtherThreads(earlier) is var (before, now))

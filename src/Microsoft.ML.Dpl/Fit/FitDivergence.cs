@@ -85,13 +85,13 @@ internal sealed class DivergenceAnalysis(
     {
         (string option, double highest, int epochs) =
             e.Stage == DplStage.Search
-                ? ("SearchLearningRate", settings.Search!.LearningRate, settings.Search.Epochs)
-                : ("TrainingLearningRate", settings.Training.LearningRate, settings.Training.Epochs);
+                ? ("Search.LearningRate", settings.Search!.LearningRate, settings.Search.Epochs)
+                : ("Training.LearningRate", settings.Training.LearningRate, settings.Training.Epochs);
         if (e.Stage == DplStage.Training && settings.Training.DistillationWeight >= HeavyDistillation)
             return string.Create(
                 CultureInfo.InvariantCulture,
-                $"The likely cause is DistillationWeight, which is {settings.Training.DistillationWeight:g4}: it multiplies a part of "
-                    + $"the loss. Set it to 10 or less."
+                $"The likely cause is Training.DistillationWeight, which is {settings.Training.DistillationWeight:g4}: it multiplies a "
+                    + $"part of the loss. Set it to 10 or less."
             );
         if (e.LossBefore is not double before)
         {
@@ -111,12 +111,12 @@ internal sealed class DivergenceAnalysis(
             return string.Create(
                 CultureInfo.InvariantCulture,
                 $"The likely cause is a weight: one of these rows counts {heaviest:g3} times as much as the average row. Bring the "
-                    + $"weights (ExampleWeightColumnName, ClassWeights) nearer to each other, or lower {option}; {course}."
+                    + $"weights (ExampleWeightColumnName, Training.ClassWeights) nearer to each other, or lower {option}; {course}."
             );
         }
         string alphas =
             e.Stage == DplStage.Search
-                ? FormattableString.Invariant($" AlphaLearningRate is {settings.Search!.AlphaLearningRate:g4}.")
+                ? FormattableString.Invariant($" Search.AlphaLearningRate is {settings.Search!.AlphaLearningRate:g4}.")
                 : "";
         return $"The likely cause is too high a learning rate: {course}.{alphas} Set "
             + $"{FormattableString.Invariant($"{option} to {highest / 10:g2}")} or less. If it happens at the same rows with a low "

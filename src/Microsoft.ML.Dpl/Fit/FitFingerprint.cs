@@ -78,8 +78,11 @@ internal sealed class FitFingerprint
                 .Order(StringComparer.Ordinal)
                 .Where(name => name != Threads && earlier._parts.GetValueOrDefault(name) != _parts.GetValueOrDefault(name))
                 .Select(name =>
-                    $"{name} was {Shown(earlier._parts.GetValueOrDefault(name))} and is {Shown(_parts.GetValueOrDefault(name))}"
-                ),
+                    $"{FingerprintNames.Shown(name)} was {Shown(earlier._parts.GetValueOrDefault(name))} and is "
+                    + Shown(_parts.GetValueOrDefault(name))
+                )
+                // Options of both stages are in the settings of each.
+                .Distinct(),
         ];
 
     /// <summary>Whether only the data differs from an earlier fit's, as it does between the folds of a cross-validation.</summary>

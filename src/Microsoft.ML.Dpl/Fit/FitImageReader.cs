@@ -41,7 +41,7 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
             string[] unknown = [.. named.Keys.Except(classes.Names, StringComparer.Ordinal).Order(StringComparer.Ordinal)];
             if (unknown.Length > 0)
                 throw new InvalidOperationException(
-                    $"ClassWeights names '{string.Join("', '", unknown)}', but the classes are "
+                    $"Training.ClassWeights names '{string.Join("', '", unknown)}', but the classes are "
                         + $"{string.Join(", ", classes.Names.Take(20).Select(name => $"'{name}'"))}{(classes.Count > 20 ? ", …" : "")}."
                 );
         }

@@ -38,11 +38,11 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
                 );
         (string option, double rate, double? bound) =
             report.Stage == DplStage.Search
-                ? ("SearchLearningRate", settings.Search!.LearningRate, settings.Search.MaxGradientNorm)
-                : ("TrainingLearningRate", settings.Training.LearningRate, settings.Training.MaxGradientNorm);
+                ? ("Search.LearningRate", settings.Search!.LearningRate, settings.Search.MaxGradientNorm)
+                : ("Training.LearningRate", settings.Training.LearningRate, settings.Training.MaxGradientNorm);
         string other = bound is null
-            ? "bound the gradient (MaxGradientNorm, for example 10)"
-            : FormattableString.Invariant($"lower MaxGradientNorm ({bound:g2})");
+            ? "bound the gradient (Training.MaxGradientNorm, for example 10)"
+            : FormattableString.Invariant($"lower Training.MaxGradientNorm ({bound:g2})");
         log.Warning(
             string.Create(
                 CultureInfo.InvariantCulture,

@@ -120,7 +120,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
                     $"Training ended with a mean loss of {state.Epochs[^1].TrainLoss:g3}, after {state.Epochs[0].TrainLoss:g3} in "
                         + $"its first epoch. Instead of the last prompts those after {after} epochs are returned, with which the loss "
                         + $"was lowest ({state.LowestLoss(fit.Classes.Count):g3}). With validation rows "
-                        + $"(ValidationRowsPerClass, ValidationSet) the most accurate epoch would be."
+                        + $"(Validation.RowsPerClass, Validation.Set) the most accurate epoch would be."
                 )
             );
     }

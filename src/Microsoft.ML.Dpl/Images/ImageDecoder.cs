@@ -84,7 +84,7 @@ internal static class ImageDecoder
             maximumPixels = Math.Min(maximumPixels, LargestMaximumPixels);
             if ((long)width * height > maximumPixels)
                 throw new InvalidDataException(
-                    $"Image '{name}' has {width} × {height} pixels, more than the {maximumPixels} that are allowed (MaxImagePixels)."
+                    $"Image '{name}' has {width} × {height} pixels, more than the {maximumPixels} that are allowed (Images.MaxPixels)."
                 );
 
             // Not premultiplied, so that the colours under transparent pixels survive; no colour space, so that none is converted.

@@ -43,10 +43,10 @@ public sealed record DplModelInfo(
     public bool HasDiverged { get; init; }
 
     /// <summary>Whether images are turned and mirrored as their files ask; see
-    /// <see cref="DplTrainer.Options.ApplyExifOrientation"/>.</summary>
+    /// <see cref="DplTrainer.ImageOptions.ApplyExifOrientation"/>.</summary>
     public bool ApplyExifOrientation { get; init; }
 
-    /// <summary>The most pixels an image file may have; see <see cref="DplTrainer.Options.MaxImagePixels"/>.</summary>
+    /// <summary>The most pixels an image file may have; see <see cref="DplTrainer.ImageOptions.MaxPixels"/>.</summary>
     public long MaxImagePixels { get; init; } = ImageDecoder.DefaultMaximumPixels;
 
     /// <summary>Reads the description of the first model of this library in a zip.</summary>

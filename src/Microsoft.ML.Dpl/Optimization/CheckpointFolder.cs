@@ -56,8 +56,8 @@ internal sealed partial class CheckpointFolder : IDisposable
             taken?.Dispose();
             throw new IOException(
                 $"The workspace '{full}' cannot be used: {e.Message.TrimEnd('.')}. It must be a folder that can be written, has "
-                    + $"{(bytes >> 20) + 1} MiB of free space and serves one fit at a time. Set WorkspacePath to such a folder, or to "
-                    + "null to go without checkpoints.",
+                    + $"{(bytes >> 20) + 1} MiB of free space and serves one fit at a time. Set Compute.WorkspacePath to such a folder, or "
+                    + "to null to go without checkpoints.",
                 e
             );
         }
@@ -99,7 +99,7 @@ internal sealed partial class CheckpointFolder : IDisposable
         {
             throw new InvalidDataException(
                 $"The workspace '{FullPath}' holds an interrupted fit, and none of its checkpoints can be read. Nothing was changed. "
-                    + "Put the files back from a copy, choose another WorkspacePath, or delete "
+                    + "Put the files back from a copy, choose another Compute.WorkspacePath, or delete "
                     + "the folder's checkpoint-*.safetensors to begin anew. "
                     + $"{string.Join("; ", failures.Select(failure => $"'{failure.Path}': {failure.Reason.Message.TrimEnd('.')}"))}.",
                 new AggregateException(failures.Select(failure => failure.Reason))

@@ -192,12 +192,12 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
     }
 
     /// <exception cref="ArgumentException">Not increasing, not beginning with 0, or nothing but 0.</exception>
-    public static void CheckCandidates(IReadOnlyList<int> candidates)
+    public static void CheckCandidates(IReadOnlyList<int> candidates, string name = "candidates")
     {
         if (candidates.Count < 2 || candidates[0] != 0 || candidates.Zip(candidates.Skip(1)).Any(pair => pair.Second <= pair.First))
             throw new ArgumentException(
-                $"Candidate context lengths must increase from 0 and hold a further one; these are {string.Join(", ", candidates)}.",
-                nameof(candidates)
+                $"Candidate prompt lengths must increase from 0 and hold a further one; these are {string.Join(", ", candidates)}.",
+                name
             );
     }
 }

@@ -86,7 +86,7 @@ public sealed class ImageCacheTests
         string message = Assert.Throws<InvalidOperationException>(() => ImageCache.Build(images, 64, 2 << 20)).Message;
         Assert.Contains("need 10 MB", message); // 800 × 3 × 64 × 64 bytes are 9.4 MB
         Assert.Contains("2 MB allowed", message);
-        Assert.Contains("ImageCacheMegabytes", message);
+        Assert.Contains("Images.CacheMegabytes", message);
         Assert.Equal(800, decoded);
     }
 

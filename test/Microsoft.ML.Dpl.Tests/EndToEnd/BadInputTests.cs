@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Globalization;
+using System.Reflection;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tests.Clip;
 
@@ -91,7 +93,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
         var log = new ConcurrentQueue<string>();
         _mlContext.Log += (_, e) => log.Enqueue(e.Message);
         using DplTransformer transformer = Fit(
-            o => o.SkipUnreadableImages = true,
+            o => o.Images.SkipUnreadable = true,
             [
                 .. images.Train,
                 new LabelledImage { ImagePath = "/missing/a.png", Label = "red" },
@@ -109,7 +111,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
         Assert.Contains(
             "'violet'",
             Throws<InvalidOperationException>(
-                o => o.SkipUnreadableImages = true,
+                o => o.Images.SkipUnreadable = true,
                 [
                     .. images.Train,
                     new LabelledImage { ImagePath = "/missing/a.png", Label = "violet" },
@@ -123,93 +125,98 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
     {
         // 1 MiB holds 600 images of 24 × 24.
         LabelledImage[] many = [.. Enumerable.Repeat(images.Train, 40).SelectMany(p => p)];
-        Assert.Contains("ImageCacheMegabytes", Throws<InvalidOperationException>(o => o.ImageCacheMegabytes = 1, many).Message);
+        Assert.Contains("Images.CacheMegabytes", Throws<InvalidOperationException>(o => o.Images.CacheMegabytes = 1, many).Message);
     }
 
     [SkippableFact]
     public void A_missing_gpu_asked_for_by_name_is_an_error()
     {
         Skip.If(TorchSharp.torch.cuda.is_available(), "this machine has a GPU");
-        Assert.Contains("cuda:1", Throws<InvalidOperationException>(o => o.Device = "cuda:1").Message);
+        Assert.Contains("cuda:1", Throws<InvalidOperationException>(o => o.Compute.Device = "cuda:1").Message);
     }
 
     [Theory]
     [InlineData("Backbone")]
     [InlineData("Template")]
-    [InlineData("BatchSize")]
-    [InlineData("SearchEpochs")]
-    [InlineData("TrainingEpochs")]
-    [InlineData("SearchLearningRate")]
-    [InlineData("AlphaLearningRate")]
-    [InlineData("TrainingLearningRate")]
-    [InlineData("Momentum")]
-    [InlineData("WeightDecay")]
-    [InlineData("DistillationWeight")]
-    [InlineData("ValidationRowsPerClass")]
-    [InlineData("ValidationFraction")]
-    [InlineData("SearchPatience")]
-    [InlineData("SearchMargin")]
-    [InlineData("TrainingPatience")]
+    [InlineData("Training.BatchSize")]
+    [InlineData("Search.Epochs")]
+    [InlineData("Training.Epochs")]
+    [InlineData("Search.LearningRate")]
+    [InlineData("Search.AlphaLearningRate")]
+    [InlineData("Training.LearningRate")]
+    [InlineData("Training.Momentum")]
+    [InlineData("Training.WeightDecay")]
+    [InlineData("Training.DistillationWeight")]
+    [InlineData("Validation.RowsPerClass")]
+    [InlineData("Validation.Fraction")]
+    [InlineData("Search.Patience")]
+    [InlineData("Search.Margin")]
+    [InlineData("Training.Patience")]
     [InlineData("OnCancel")]
-    [InlineData("Precision")]
-    [InlineData("WorkspacePath")]
-    [InlineData("CheckpointMinutes")]
+    [InlineData("Compute.Precision")]
+    [InlineData("Compute.WorkspacePath")]
+    [InlineData("Compute.CheckpointInterval")]
     [InlineData("ExampleWeightColumnName")]
-    [InlineData("ImageCacheMegabytes")]
-    [InlineData("PredictionBatchSize")]
-    [InlineData("MaxImagePixels")]
-    [InlineData("CandidateLengths")]
+    [InlineData("Images.CacheMegabytes")]
+    [InlineData("Compute.PredictionBatchSize")]
+    [InlineData("Images.MaxPixels")]
+    [InlineData("Search.CandidateLengths")]
     [InlineData("Configuration")]
     [InlineData("LabelColumnName")]
     public void Options_out_of_range_are_refused_by_name_before_any_data(string option)
     {
         var options = new DplTrainer.Options { Backbone = small.Backbone };
-        var property = typeof(DplTrainer.Options).GetProperty(option)!;
+        (object owner, PropertyInfo property) = Find(options, option);
         object? bad = property.PropertyType switch
         {
             Type t when t == typeof(int) || t == typeof(int?) => 0,
-            Type t when t == typeof(double) || t == typeof(double?) => option == "TrainingLearningRate" ? double.NaN : -1.0,
+            Type t when t == typeof(double) || t == typeof(double?) => option == "Training.LearningRate" ? double.NaN : -1.0,
             Type t when t == typeof(string) => "",
+            Type t when t == typeof(TimeSpan) => TimeSpan.FromTicks(-1),
             Type t when t == typeof(DplCancellation) => (DplCancellation)7,
             Type t when t == typeof(DplPrecision) => (DplPrecision)7,
             Type t when t == typeof(PromptConfiguration) => new PromptConfiguration([1], [1]),
             Type t when t == typeof(IReadOnlyList<int>) => new[] { 1, 2 },
             _ => null,
         };
-        property.SetValue(options, bad);
-        Exception thrown = Assert.ThrowsAny<ArgumentException>(() =>
+        property.SetValue(owner, bad);
+        ArgumentException thrown = Assert.ThrowsAny<ArgumentException>(() =>
             _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
         );
-        Assert.Contains(option == "CandidateLengths" ? "Candidate context lengths" : option, thrown.Message);
+        Assert.Equal(option, thrown.ParamName);
+        Assert.StartsWith(option == "Search.CandidateLengths" ? "Candidate prompt lengths" : option, thrown.Message);
     }
 
     /// <summary>A bound may be used; what is next to it may not.</summary>
     [Theory]
-    [InlineData("MaxImagePixels", 1L, 0L)]
-    [InlineData("MaxImagePixels", 536_870_897L, 536_870_898L)] // a quarter of the longest array
-    [InlineData("BatchSize", 1, 0)]
-    [InlineData("Momentum", 0.0, -1e-9)]
-    [InlineData("Momentum", 0.999999, 1.0)]
-    [InlineData("WeightDecay", 0.0, -1e-9)]
-    [InlineData("SearchMargin", 0.0, -1e-9)]
-    [InlineData("SearchMargin", 1.0, 1.000001)]
-    [InlineData("CheckpointMinutes", 1e-9, 0.0)]
-    [InlineData("CheckpointMinutes", 525_600.0, 525_600.1)]
-    [InlineData("ValidationFraction", 1e-9, 0.0)]
-    [InlineData("ValidationFraction", 0.999999, 1.0)]
-    [InlineData("DistillationWeight", 0.0, -1e-9)]
-    [InlineData("MaxGradientNorm", 1e-9, 0.0)]
-    [InlineData("TrainingLearningRate", 1e-9, 0.0)]
+    [InlineData("Images.MaxPixels", 1L, 0L)]
+    [InlineData("Images.MaxPixels", 536_870_897L, 536_870_898L)] // a quarter of the longest array
+    [InlineData("Training.BatchSize", 1, 0)]
+    [InlineData("Training.Momentum", 0.0, -1e-9)]
+    [InlineData("Training.Momentum", 0.999999, 1.0)]
+    [InlineData("Training.WeightDecay", 0.0, -1e-9)]
+    [InlineData("Search.Margin", 0.0, -1e-9)]
+    [InlineData("Search.Margin", 1.0, 1.000001)]
+    [InlineData("Compute.CheckpointInterval", "00:00:00.0000001", "00:00:00")]
+    [InlineData("Compute.CheckpointInterval", "365.00:00:00", "365.00:00:00.0000001")]
+    [InlineData("Validation.Fraction", 1e-9, 0.0)]
+    [InlineData("Validation.Fraction", 0.999999, 1.0)]
+    [InlineData("Training.DistillationWeight", 0.0, -1e-9)]
+    [InlineData("Training.MaxGradientNorm", 1e-9, 0.0)]
+    [InlineData("Training.LearningRate", 1e-9, 0.0)]
     public void The_bounds_of_options_are_held_exactly(string option, object allowed, object refused)
     {
-        var property = typeof(DplTrainer.Options).GetProperty(option)!;
         var options = new DplTrainer.Options { Backbone = small.Backbone };
-        property.SetValue(options, allowed);
+        (object owner, PropertyInfo property) = Find(options, option);
+        property.SetValue(owner, Typed(allowed));
         Assert.NotNull(Make());
-        property.SetValue(options, refused);
+        property.SetValue(owner, Typed(refused));
         Assert.Equal(option, Assert.Throws<ArgumentOutOfRangeException>(Make).ParamName);
 
         DplTrainer Make() => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
+
+        // Attributes hold no TimeSpan.
+        object Typed(object value) => value is string text ? TimeSpan.Parse(text, CultureInfo.InvariantCulture) : value;
     }
 
     /// <summary>Some of these would be noticed when the model is made, after hours of training.</summary>
@@ -243,6 +250,14 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
         Assert.Contains("gave 18 rows, and 15 when it was read again", Throws<InvalidOperationException>(_ => { }, rows).Message);
     }
 
+    /// <summary>An option by the name that messages give it: of the options themselves, or of one of their groups.</summary>
+    private static (object Owner, PropertyInfo Property) Find(DplTrainer.Options options, string option)
+    {
+        string[] names = option.Split('.');
+        object owner = names.Length == 1 ? options : typeof(DplTrainer.Options).GetProperty(names[0])!.GetValue(options)!;
+        return (owner, owner.GetType().GetProperty(names[^1])!);
+    }
+
     private T Throws<T>(Action<DplTrainer.Options> change, IEnumerable<LabelledImage>? rows = null)
         where T : Exception => Assert.ThrowsAny<T>(() => Fit(change, rows ?? images.Train));
 
@@ -252,9 +267,8 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
         {
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
-            SearchEpochs = 1,
-            TrainingEpochs = 1,
-            CandidateLengths = [0, 1],
+            Search = { Epochs = 1, CandidateLengths = [0, 1] },
+            Training = { Epochs = 1 },
             Progress = new NoTraining(change),
         };
         change(options);
@@ -270,7 +284,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
         {
             var probe = new DplTrainer.Options();
             change(probe);
-            Assert.True(probe.SkipUnreadableImages, "training began before the error was found");
+            Assert.True(probe.Images.SkipUnreadable, "training began before the error was found");
         }
     }
 }

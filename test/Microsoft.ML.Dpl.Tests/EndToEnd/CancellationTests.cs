@@ -51,7 +51,7 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
     public void In_training_without_validation_rows_the_present_prompts_come_back()
     {
         void Fixed(DplTrainer.Options o) =>
-            (o.ValidationRowsPerClass, o.Configuration) = (null, PromptConfiguration.Uniform(small.Backbone, 2));
+            (o.Validation.RowsPerClass, o.Configuration) = (null, PromptConfiguration.Uniform(small.Backbone, 2));
         using DplTransformer early = FitUntil(DplStage.Training, 3, 1, change: Fixed),
             late = FitUntil(DplStage.Training, 3, 2, change: Fixed);
         Assert.True(early.WasCancelled);
@@ -95,7 +95,7 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
         Assert.Throws<OperationCanceledException>(() => FitUntil(DplStage.Search, 1, 2));
         Assert.Throws<OperationCanceledException>(() =>
             FitUntil(DplStage.Training, 1, 2, change: o =>
-                (o.ValidationRowsPerClass, o.Configuration) = (null, PromptConfiguration.Uniform(small.Backbone, 1))
+                (o.Validation.RowsPerClass, o.Configuration) = (null, PromptConfiguration.Uniform(small.Backbone, 1))
             )
         );
     }
@@ -160,11 +160,9 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
         {
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
-            CandidateLengths = [0, 1, 3],
-            SearchEpochs = 3,
-            TrainingEpochs = 5,
-            TrainingLearningRate = 0.02,
-            ValidationRowsPerClass = 2,
+            Search = { CandidateLengths = [0, 1, 3], Epochs = 3 },
+            Training = { Epochs = 5, LearningRate = 0.02 },
+            Validation = { RowsPerClass = 2 },
             OnCancel = DplCancellation.ReturnBest,
             Progress = progress,
         };

@@ -122,8 +122,7 @@ public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture
                     Backbone = _small.Backbone,
                     ImageColumnName = "ImagePath",
                     Configuration = PromptConfiguration.Uniform(_small.Backbone, 1),
-                    TrainingEpochs = 1,
-                    BatchSize = 9,
+                    Training = { Epochs = 1, BatchSize = 9 },
                 }
             )
             .Fit(_mlContext.Data.LoadFromEnumerable(rows));

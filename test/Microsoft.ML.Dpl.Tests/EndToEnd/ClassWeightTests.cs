@@ -73,7 +73,7 @@ public sealed class ClassWeightTests(SmallBackbone small, ColourImages images) :
         DplSearchEpoch First(DplClassWeights? weights)
         {
             using DplTransformer transformer = Fit(weights, Unequal, o =>
-                (o.Configuration, o.SearchEpochs, o.TrainingEpochs, o.ValidationRowsPerClass) = (null, 1, 1, 2)
+                (o.Configuration, o.Search.Epochs, o.Training.Epochs, o.Validation.RowsPerClass) = (null, 1, 1, 2)
             );
             return transformer.SearchReport!.Epochs[0];
         }
@@ -118,10 +118,13 @@ public sealed class ClassWeightTests(SmallBackbone small, ColourImages images) :
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
             Configuration = PromptConfiguration.Uniform(small.Backbone, 2),
-            CandidateLengths = [0, 1],
-            TrainingEpochs = 6,
-            TrainingLearningRate = 0.02,
-            ClassWeights = weights,
+            Search = { CandidateLengths = [0, 1] },
+            Training =
+            {
+                Epochs = 6,
+                LearningRate = 0.02,
+                ClassWeights = weights,
+            },
         };
         change?.Invoke(options);
         return _mlContext

@@ -41,7 +41,7 @@ public abstract class ColourFits : IClassFixture<SmallBackbone>, IClassFixture<C
     private protected DplTransformer Fit(Action<DplTrainer.Options> change, IReadOnlyList<LabelledImage>? rows = null)
     {
         DplTrainer.Options options = Common;
-        (options.Backbone, options.ImageColumnName, options.BatchSize) = (Small.Backbone, "ImagePath", 6);
+        (options.Backbone, options.ImageColumnName, options.Training.BatchSize) = (Small.Backbone, "ImagePath", 6);
         change(options);
         return MLContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(View(rows ?? Images.Train));
     }

@@ -53,8 +53,10 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourImages image
     public void Other_options_are_refused_there_too()
     {
         Assert.Throws<Interruption>(() => Run(Workspace, 4));
-        string message = Assert.Throws<InvalidOperationException>(() => Run(Workspace, int.MaxValue, o => o.BatchSize = 3)).Message;
-        Assert.Contains("BatchSize was 4 and is 3", message);
+        string message = Assert
+            .Throws<InvalidOperationException>(() => Run(Workspace, int.MaxValue, o => o.Training.BatchSize = 3))
+            .Message;
+        Assert.Contains("Training.BatchSize was 4 and is 3", message);
         Assert.Contains(Workspace, message);
     }
 
@@ -62,19 +64,19 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourImages image
     public void Without_the_option_the_refusal_names_it()
     {
         // Interrupted in the second fold: the first finds the second's checkpoint.
-        Assert.Throws<Interruption>(() => Run(Workspace, Run(null, int.MaxValue).Steps[0] + 3, o => o.WorkspacePerDataSet = false));
+        Assert.Throws<Interruption>(() => Run(Workspace, Run(null, int.MaxValue).Steps[0] + 3, o => o.Compute.WorkspacePerDataSet = false));
         string message = Assert
-            .Throws<InvalidOperationException>(() => Run(Workspace, int.MaxValue, o => o.WorkspacePerDataSet = false))
+            .Throws<InvalidOperationException>(() => Run(Workspace, int.MaxValue, o => o.Compute.WorkspacePerDataSet = false))
             .Message;
         Assert.Contains("Training data (SHA-256) was", message);
-        Assert.Contains("set WorkspacePerDataSet", message);
+        Assert.Contains("set Compute.WorkspacePerDataSet", message);
     }
 
     [Fact]
     public void The_option_needs_a_workspace() =>
         Assert.Contains(
-            "set WorkspacePath too",
-            Assert.Throws<ArgumentException>(() => Run(null, 1, o => o.WorkspacePerDataSet = true)).Message
+            "set Compute.WorkspacePath too",
+            Assert.Throws<ArgumentException>(() => Run(null, 1, o => o.Compute.WorkspacePerDataSet = true)).Message
         );
 
     /// <summary>Cross-validates until so many steps were taken.</summary>
@@ -83,8 +85,8 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourImages image
         var mlContext = new MLContext(1);
         mlContext.Log += (_, e) => _log.Enqueue(e.Message);
         DplTrainer.Options options = ResumableFit.Options(small.Backbone, workspace);
-        (options.ExampleWeightColumnName, options.ValidationRowsPerClass) = (null, 1);
-        (options.SearchEpochs, options.TrainingEpochs, options.WorkspacePerDataSet) = (2, 3, workspace is not null);
+        (options.ExampleWeightColumnName, options.Validation.RowsPerClass) = (null, 1);
+        (options.Search.Epochs, options.Training.Epochs, options.Compute.WorkspacePerDataSet) = (2, 3, workspace is not null);
         var steps = new List<int> { 0 };
         int taken = 0;
         options.Progress = new ProgressRecorder(report =>

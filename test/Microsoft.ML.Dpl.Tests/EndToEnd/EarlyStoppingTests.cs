@@ -11,7 +11,7 @@ public sealed class EarlyStoppingTests(SmallBackbone small, ColourImages images)
     public void A_decided_search_ends_and_keeps_the_schedule_of_all_epochs()
     {
         using DplTransformer whole = Fit(_ => { }),
-            stopped = Fit(o => (o.SearchPatience, o.SearchMargin) = (1, 0));
+            stopped = Fit(o => (o.Search.Patience, o.Search.Margin) = (1, 0));
         int epochs = stopped.SearchReport!.Epochs.Count;
         Assert.InRange(epochs, 2, whole.SearchReport!.Epochs.Count - 1);
         Assert.Equal(
@@ -24,7 +24,7 @@ public sealed class EarlyStoppingTests(SmallBackbone small, ColourImages images)
     [Fact]
     public void A_search_that_never_leads_by_the_margin_runs_all_its_epochs()
     {
-        using DplTransformer transformer = Fit(o => (o.SearchPatience, o.SearchMargin) = (1, 1));
+        using DplTransformer transformer = Fit(o => (o.Search.Patience, o.Search.Margin) = (1, 1));
         Assert.Equal(6, transformer.SearchReport!.Epochs.Count);
     }
 
@@ -36,7 +36,7 @@ public sealed class EarlyStoppingTests(SmallBackbone small, ColourImages images)
         var log = new ConcurrentQueue<string>();
         _mlContext.Log += (_, e) => log.Enqueue(e.Message);
         using (Fit(o => o.Progress = whole)) { }
-        using DplTransformer stopped = Fit(o => (o.TrainingPatience, o.Progress) = (2, reports));
+        using DplTransformer stopped = Fit(o => (o.Training.Patience, o.Progress) = (2, reports));
         double[] all = Accuracies(whole),
             seen = Accuracies(reports);
         Assert.Equal(all.Take(seen.Length), seen);
@@ -52,10 +52,10 @@ public sealed class EarlyStoppingTests(SmallBackbone small, ColourImages images)
     {
         string message = Assert
             .Throws<ArgumentException>(() =>
-                Fit(o => (o.TrainingPatience, o.Configuration) = (1, PromptConfiguration.Uniform(small.Backbone, 1)))
+                Fit(o => (o.Training.Patience, o.Configuration) = (1, PromptConfiguration.Uniform(small.Backbone, 1)))
             )
             .Message;
-        Assert.Contains("ValidationSet", message);
+        Assert.Contains("Validation.Set", message);
     }
 
     private static double[] Accuracies(ProgressRecorder reports) => [.. reports.Seen.Select(r => r.ValidationAccuracy).OfType<double>()];
@@ -66,11 +66,13 @@ public sealed class EarlyStoppingTests(SmallBackbone small, ColourImages images)
         {
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
-            CandidateLengths = [0, 2],
-            BatchSize = 6,
-            SearchEpochs = 6,
-            TrainingEpochs = 12,
-            AlphaLearningRate = 0.05,
+            Search =
+            {
+                CandidateLengths = [0, 2],
+                Epochs = 6,
+                AlphaLearningRate = 0.05,
+            },
+            Training = { BatchSize = 6, Epochs = 12 },
         };
         change(options);
         return _mlContext

@@ -38,7 +38,7 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourImages images)
             using DplTransformer transformer = Fit(Weighted((_, row) => row.Label == "red" ? weight : 1), o =>
             {
                 o.Configuration = PromptConfiguration.Uniform(small.Backbone, 2);
-                (o.TrainingEpochs, o.TrainingLearningRate) = (8, 0.02);
+                (o.Training.Epochs, o.Training.LearningRate) = (8, 0.02);
             });
             int red = transformer.ClassNames.ToList().IndexOf("red");
             return Scores(transformer).Average(row => row[red]);
@@ -50,10 +50,10 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourImages images)
     public void Validation_rows_use_their_weights_in_the_search_where_they_have_any()
     {
         IDataView Set(Func<int, LabelledImage, float> weight) => _mlContext.Data.LoadFromEnumerable(Weighted(weight, images.Test));
-        using DplTransformer alike = Fit(images.Train, o => o.ValidationSet = Set((_, _) => 1)),
-            weighted = Fit(images.Train, o => o.ValidationSet = Set((i, _) => 1 + 9 * (i % 2)));
+        using DplTransformer alike = Fit(images.Train, o => o.Validation.Set = Set((_, _) => 1)),
+            weighted = Fit(images.Train, o => o.Validation.Set = Set((i, _) => 1 + 9 * (i % 2)));
         using DplTransformer lacking = Fit(images.Train, o =>
-            o.ValidationSet = _mlContext.Transforms.DropColumns("Weight").Fit(Set((_, _) => 5)).Transform(Set((_, _) => 5))
+            o.Validation.Set = _mlContext.Transforms.DropColumns("Weight").Fit(Set((_, _) => 5)).Transform(Set((_, _) => 5))
         );
         Assert.Equal(Alphas(alike), Alphas(lacking));
         Assert.NotEqual(Alphas(alike), Alphas(weighted));
@@ -71,7 +71,7 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourImages images)
         string validation = Assert
             .Throws<InvalidOperationException>(() =>
                 Fit(images.Train, o =>
-                    o.ValidationSet = _mlContext.Data.LoadFromEnumerable(Weighted((i, _) => i == 3 ? weight : 1, images.Test))
+                    o.Validation.Set = _mlContext.Data.LoadFromEnumerable(Weighted((i, _) => i == 3 ? weight : 1, images.Test))
                 )
             )
             .Message;
@@ -135,13 +135,12 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourImages images)
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
             ExampleWeightColumnName = "Weight",
-            CandidateLengths = [0, 1],
-            SearchEpochs = 2,
-            TrainingEpochs = 2,
+            Search = { CandidateLengths = [0, 1], Epochs = 2 },
+            Training = { Epochs = 2 },
         };
         change?.Invoke(options);
-        if (options.ValidationSet is null && options.Configuration is null)
-            options.ValidationRowsPerClass = 2;
+        if (options.Validation.Set is null && options.Configuration is null)
+            options.Validation.RowsPerClass = 2;
         return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
     }
 

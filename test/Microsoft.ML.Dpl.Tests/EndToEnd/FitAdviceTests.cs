@@ -4,45 +4,40 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 public sealed class FitAdviceTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
     private protected override DplTrainer.Options Common =>
-        new()
-        {
-            CandidateLengths = [0, 1],
-            SearchEpochs = 3,
-            TrainingEpochs = 3,
-        };
+        new() { Search = { CandidateLengths = [0, 1], Epochs = 3 }, Training = { Epochs = 3 } };
 
     [Fact]
     public void An_ordinary_fit_is_not_warned_of()
     {
         Fit(_ => { }).Dispose();
-        Fit(o => (o.Configuration, o.ValidationSet) = (PromptConfiguration.Uniform(Small.Backbone, 1), View(Images.Test))).Dispose();
-        Fit(o => (o.Configuration, o.TrainingEpochs, o.SearchEpochs) = (PromptConfiguration.ZeroShot(Small.Backbone), 1, 1)).Dispose();
+        Fit(o => (o.Configuration, o.Validation.Set) = (PromptConfiguration.Uniform(Small.Backbone, 1), View(Images.Test))).Dispose();
+        Fit(o => (o.Configuration, o.Training.Epochs, o.Search.Epochs) = (PromptConfiguration.ZeroShot(Small.Backbone), 1, 1)).Dispose();
         Assert.Empty(Warnings);
     }
 
     [Fact]
     public void A_single_epoch_is_all_warm_up()
     {
-        Fit(o => (o.SearchEpochs, o.TrainingEpochs) = (1, 1)).Dispose();
+        Fit(o => (o.Search.Epochs, o.Training.Epochs) = (1, 1)).Dispose();
         Assert.Single(Warnings, line =>
-            line.Contains("SearchEpochs is 1, and the first epoch is a warm-up at a learning rate of 1e-05", StringComparison.Ordinal)
+            line.Contains("Search.Epochs is 1, and the first epoch is a warm-up at a learning rate of 1e-05", StringComparison.Ordinal)
         );
-        Assert.Single(Warnings, line => line.Contains("TrainingEpochs is 1", StringComparison.Ordinal));
+        Assert.Single(Warnings, line => line.Contains("Training.Epochs is 1", StringComparison.Ordinal));
     }
 
     [Fact]
     public void A_patience_that_cannot_end_anything_is_told()
     {
-        Fit(o => (o.SearchPatience, o.TrainingPatience) = (3, 2)).Dispose();
+        Fit(o => (o.Search.Patience, o.Training.Patience) = (3, 2)).Dispose();
         Assert.Contains(
-            "SearchPatience is 3, which cannot end 3 epochs early: lower it, or set SearchEpochs to 5 or more",
-            Assert.Single(Warnings, line => line.Contains("SearchPatience", StringComparison.Ordinal))
+            "Search.Patience is 3, which cannot end 3 epochs early: lower it, or set Search.Epochs to 5 or more",
+            Assert.Single(Warnings, line => line.Contains("Search.Patience", StringComparison.Ordinal))
         );
         Assert.Contains(
-            "TrainingPatience is 2, which cannot end 3 epochs early",
-            Assert.Single(Warnings, line => line.Contains("TrainingPatience", StringComparison.Ordinal))
+            "Training.Patience is 2, which cannot end 3 epochs early",
+            Assert.Single(Warnings, line => line.Contains("Training.Patience", StringComparison.Ordinal))
         );
-        Fit(o => (o.SearchPatience, o.TrainingPatience) = (1, 1)).Dispose();
+        Fit(o => (o.Search.Patience, o.Training.Patience) = (1, 1)).Dispose();
         Assert.Equal(2, Warnings.Count);
     }
 
@@ -56,17 +51,18 @@ public sealed class FitAdviceTests(SmallBackbone small, ColourImages images) : C
             .. Images.Train.Where(p => p.Label != "red" && p.Other < 2),
         ];
         void Given(DplTrainer.Options o) =>
-            (o.Configuration, o.ImageColumnName, o.BatchSize) = (PromptConfiguration.Uniform(Small.Backbone, 1), "ImageBytes", 23);
+            (o.Configuration, o.ImageColumnName, o.Training.BatchSize) = (PromptConfiguration.Uniform(Small.Backbone, 1), "ImageBytes", 23);
         Fit(Given, rows).Dispose();
         Assert.Contains(
-            "Class 'red' makes up 91 % of the training rows, and the other classes' rows hardly count: set ClassWeights to Balanced",
+            "Class 'red' makes up 91 % of the training rows, and the other classes' rows hardly count: set Training.ClassWeights to "
+                + "Balanced",
             Assert.Single(Warnings)
         );
         Fit(
                 o =>
                 {
                     Given(o);
-                    o.ClassWeights = DplClassWeights.Balanced;
+                    o.Training.ClassWeights = DplClassWeights.Balanced;
                 },
                 rows
             )
@@ -78,7 +74,7 @@ public sealed class FitAdviceTests(SmallBackbone small, ColourImages images) : C
     public void Files_that_are_trained_on_and_validated_on_are_told()
     {
         Fit(o =>
-                (o.Configuration, o.ValidationSet) = (
+                (o.Configuration, o.Validation.Set) = (
                     PromptConfiguration.Uniform(Small.Backbone, 1),
                     View([.. Images.Test, Images.Train[2], Images.Train[5]])
                 )

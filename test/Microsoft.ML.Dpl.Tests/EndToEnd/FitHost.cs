@@ -43,7 +43,7 @@ internal static class FitHost
         ];
         DplTrainer.Options options = ResumableFit.Options(ClipBackbone.Open(clip), workspace == NoWorkspace ? null : workspace);
         if (more.TryGetValue("minutes", out string? minutes))
-            options.CheckpointMinutes = double.Parse(minutes, CultureInfo.InvariantCulture);
+            options.Compute.CheckpointInterval = TimeSpan.FromMinutes(double.Parse(minutes, CultureInfo.InvariantCulture));
         int[] full = more.TryGetValue("fill", out string? fill) ? [.. fill.Split('-').Select(Number)] : [];
         int last = more.TryGetValue("die", out string? die) ? Number(die) : 0,
             pause = more.TryGetValue("pause", out string? halt) ? Number(halt) : 0,

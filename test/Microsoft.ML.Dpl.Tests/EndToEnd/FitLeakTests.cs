@@ -60,14 +60,11 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
                 Backbone = small.Backbone,
                 ImageColumnName = "ImagePath",
                 Configuration = configuration,
-                CandidateLengths = [0, 1, 3],
-                SearchEpochs = 1,
-                TrainingEpochs = configuration is null ? 2 : 4,
-                DistillationWeight = 0.5,
+                Search = { CandidateLengths = [0, 1, 3], Epochs = 1 },
+                Training = { Epochs = configuration is null ? 2 : 4, DistillationWeight = 0.5 },
                 Progress = new CancelAt(cancelled ? source : null),
                 CancellationToken = source.Token,
-                WorkspacePath = workspace.FullPath,
-                CheckpointMinutes = 1e-9,
+                Compute = { WorkspacePath = workspace.FullPath, CheckpointInterval = TimeSpan.FromTicks(1) },
             }
         );
         if (cancelled)

@@ -57,14 +57,14 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
         const double rate = 10;
         // Two epochs of one step each; the first is the warm-up at 1e-5, which hardly moves anything.
         void OneStepAnEpoch(DplTrainer.Options o, double? norm) =>
-            (o.TrainingEpochs, o.BatchSize, o.Momentum, o.WeightDecay, o.TrainingLearningRate, o.MaxGradientNorm) = (
-                2,
-                18,
-                0,
-                0,
-                rate,
-                norm
-            );
+            (
+                o.Training.Epochs,
+                o.Training.BatchSize,
+                o.Training.Momentum,
+                o.Training.WeightDecay,
+                o.Training.LearningRate,
+                o.Training.MaxGradientNorm
+            ) = (2, 18, 0, 0, rate, norm);
         DplPrompts Prompts(Action<DplTrainer.Options> change)
         {
             using DplTransformer transformer = Fit(change);
@@ -73,7 +73,7 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
         DplPrompts start = Prompts(o =>
             {
                 OneStepAnEpoch(o, null);
-                o.TrainingEpochs = 1;
+                o.Training.Epochs = 1;
             }),
             bounded = Prompts(o => OneStepAnEpoch(o, bound)),
             free = Prompts(o => OneStepAnEpoch(o, null));
@@ -85,7 +85,7 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
     public void A_wide_bound_changes_no_bit_and_a_tight_one_both_stages()
     {
         void Searches(DplTrainer.Options o, double? norm) =>
-            (o.Configuration, o.CandidateLengths, o.SearchEpochs, o.ValidationRowsPerClass, o.MaxGradientNorm) = (
+            (o.Configuration, o.Search.CandidateLengths, o.Search.Epochs, o.Validation.RowsPerClass, o.Training.MaxGradientNorm) = (
                 null,
                 [0, 1, 3],
                 3,
@@ -111,14 +111,14 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
         using var cancel = new CancellationTokenSource();
         void Interrupted(DplTrainer.Options o)
         {
-            (o.WorkspacePath, o.MaxGradientNorm, o.CancellationToken) = (folder.FullPath, 1, cancel.Token);
+            (o.Compute.WorkspacePath, o.Training.MaxGradientNorm, o.CancellationToken) = (folder.FullPath, 1, cancel.Token);
             o.Progress = new ProgressRecorder(_ => cancel.Cancel());
         }
         Assert.Throws<OperationCanceledException>(() => Fit(Interrupted));
         InvalidOperationException thrown = Assert.Throws<InvalidOperationException>(() =>
-            Fit(o => (o.WorkspacePath, o.MaxGradientNorm) = (folder.FullPath, 2))
+            Fit(o => (o.Compute.WorkspacePath, o.Training.MaxGradientNorm) = (folder.FullPath, 2))
         );
-        Assert.Contains("MaxGradientNorm was 1 and is 2", thrown.Message);
+        Assert.Contains("Training.MaxGradientNorm was 1 and is 2", thrown.Message);
     }
 
     [Theory]
@@ -127,7 +127,7 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
     [InlineData(double.NaN)]
     [InlineData(double.PositiveInfinity)]
     public void Bounds_that_are_none_are_refused(double bound) =>
-        Assert.Contains("above 0", Assert.Throws<ArgumentOutOfRangeException>(() => Fit(o => o.MaxGradientNorm = bound)).Message);
+        Assert.Contains("above 0", Assert.Throws<ArgumentOutOfRangeException>(() => Fit(o => o.Training.MaxGradientNorm = bound)).Message);
 
     private DplTransformer Fit(Action<DplTrainer.Options> change)
     {
@@ -137,8 +137,7 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
             Configuration = PromptConfiguration.Uniform(small.Backbone, 2),
-            TrainingEpochs = 2,
-            BatchSize = 6,
+            Training = { Epochs = 2, BatchSize = 6 },
         };
         change(options);
         return mlContext

@@ -45,7 +45,7 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
     public void The_orientation_counts_in_predictions_and_explanations_and_is_kept()
     {
         using DplTransformer plain = Fit(_ => { }),
-            applying = Fit(o => o.ApplyExifOrientation = true);
+            applying = Fit(o => o.Images.ApplyExifOrientation = true);
         Assert.False(plain.ApplyExifOrientation);
         Assert.NotEqual(Scores(plain, _turned), Scores(plain, _upright));
         Assert.NotEqual(plain.Pixels(_turned), plain.Pixels(_upright));
@@ -74,7 +74,7 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
     public void Older_readers_are_kept_out_only_where_they_would_predict_otherwise()
     {
         using DplTransformer plain = Fit(_ => { }),
-            applying = Fit(o => o.ApplyExifOrientation = true);
+            applying = Fit(o => o.Images.ApplyExifOrientation = true);
         Assert.Equal((2, 1), Versions(Save(plain)));
         string zip = Save(applying);
         Assert.Equal((3, 3), Versions(zip));
@@ -109,8 +109,8 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
             .. _images.Train,
             .. Enumerable.Range(0, 4).Select(_ => new LabelledImage { ImagePath = _turned, Label = "red" }),
         ];
-        using DplTransformer plain = Fit(o => o.Augment = false, rows),
-            applying = Fit(o => (o.Augment, o.ApplyExifOrientation) = (false, true), rows);
+        using DplTransformer plain = Fit(o => o.Training.Augment = false, rows),
+            applying = Fit(o => (o.Training.Augment, o.Images.ApplyExifOrientation) = (false, true), rows);
         Assert.NotEqual(Scores(plain, _upright), Scores(applying, _upright));
     }
 
@@ -118,11 +118,11 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
     public void Too_large_an_image_is_refused_in_training_by_row_and_option()
     {
         LabelledImage[] rows = [.. _images.Train, new LabelledImage { ImagePath = _turned, Label = "red" }];
-        string message = Assert.ThrowsAny<InvalidOperationException>(() => Fit(o => o.MaxImagePixels = 96 * 64 - 1, rows)).Message;
+        string message = Assert.ThrowsAny<InvalidOperationException>(() => Fit(o => o.Images.MaxPixels = 96 * 64 - 1, rows)).Message;
         Assert.Contains($"Row {_images.Train.Count}", message);
         Assert.Contains(_turned, message);
-        Assert.Contains("MaxImagePixels", message);
-        using DplTransformer skipping = Fit(o => (o.MaxImagePixels, o.SkipUnreadableImages) = (96 * 64 - 1, true), rows);
+        Assert.Contains("Images.MaxPixels", message);
+        using DplTransformer skipping = Fit(o => (o.Images.MaxPixels, o.Images.SkipUnreadable) = (96 * 64 - 1, true), rows);
         Assert.Equal(96 * 64 - 1, skipping.MaxImagePixels);
     }
 
@@ -130,7 +130,7 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
     public void Too_large_an_image_is_refused_in_prediction_also_after_loading()
     {
         string zip;
-        using (DplTransformer transformer = Fit(o => o.MaxImagePixels = 96 * 64 - 1))
+        using (DplTransformer transformer = Fit(o => o.Images.MaxPixels = 96 * 64 - 1))
             zip = Save(transformer);
         using var loaded = (DplTransformer)_mlContext.Model.Load(zip, out _);
         Assert.Equal(96 * 64 - 1, loaded.MaxImagePixels);
@@ -144,7 +144,7 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
                     () => loaded.Pixels(_turned),
                 ]
         )
-            Assert.Contains("MaxImagePixels", Assert.ThrowsAny<Exception>(use).Message);
+            Assert.Contains("Images.MaxPixels", Assert.ThrowsAny<Exception>(use).Message);
     }
 
     [Fact]
@@ -167,8 +167,7 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
             Backbone = _small.Backbone,
             ImageColumnName = "ImagePath",
             Configuration = PromptConfiguration.Uniform(_small.Backbone, 1),
-            TrainingEpochs = 1,
-            BatchSize = 9,
+            Training = { Epochs = 1, BatchSize = 9 },
         };
         change(options);
         return _mlContext

@@ -75,7 +75,7 @@ public sealed class KilledFitTests(SmallBackbone small, ColourImages images, ITe
             string zip = fits.File($"model-{courses}.zip"),
                 workspace = fits.File($"workspace-{courses}");
             // Either a checkpoint after every step, or one before every epoch alone.
-            string minutes = random.Next(4) > 0 ? "minutes=1e-9" : "minutes=60";
+            string minutes = random.Next(4) > 0 ? "minutes=1e-8" : "minutes=60";
             for (int killed = 0; done < kills; killed++)
             {
                 Assert.True(killed < MostKillsOfOneFit, "the fit does not get on");

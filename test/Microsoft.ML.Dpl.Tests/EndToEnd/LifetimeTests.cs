@@ -134,7 +134,7 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
             ClipBackbone backbone = ClipBackbone.Open(folder.FullPath);
             using DplTransformer transformer = Fit(o =>
             {
-                (o.Backbone, o.TrainingEpochs) = (backbone, 2);
+                (o.Backbone, o.Training.Epochs) = (backbone, 2);
                 o.Progress = new ProgressRecorder(r =>
                 {
                     if (r.Epoch == 2)
@@ -142,7 +142,7 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
                             File.Delete(path);
                 });
             });
-            using DplTransformer expected = Fit(o => o.TrainingEpochs = 2);
+            using DplTransformer expected = Fit(o => o.Training.Epochs = 2);
             Assert.Equal(Scores(expected), Scores(transformer));
         }
         finally
@@ -188,9 +188,8 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
             Configuration = PromptConfiguration.Uniform(small.Backbone, 1),
-            TrainingEpochs = 1,
-            BatchSize = 9,
-            PredictionBatchSize = 4,
+            Training = { Epochs = 1, BatchSize = 9 },
+            Compute = { PredictionBatchSize = 4 },
         };
         change?.Invoke(options);
         return _mlContext

@@ -208,8 +208,7 @@ public sealed class LongRunTests(SmallBackbone small, ColourImages images, ITest
                     Backbone = small.Backbone,
                     ImageColumnName = "ImagePath",
                     Configuration = PromptConfiguration.Uniform(small.Backbone, 1),
-                    TrainingEpochs = 1,
-                    BatchSize = 9,
+                    Training = { Epochs = 1, BatchSize = 9 },
                 }
             )
             .Fit(_mlContext.Data.LoadFromEnumerable(images.Train));

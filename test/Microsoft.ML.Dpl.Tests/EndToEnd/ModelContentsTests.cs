@@ -194,8 +194,7 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
             Backbone = backbone,
             ImageColumnName = "ImagePath",
             Configuration = PromptConfiguration.Uniform(backbone, 1),
-            TrainingEpochs = 1,
-            BatchSize = 9,
+            Training = { Epochs = 1, BatchSize = 9 },
             ModelContents = contents,
         };
         return _mlContext

@@ -144,8 +144,7 @@ public sealed class NewClassesTests(SmallBackbone small, ColourImages images) : 
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
             Configuration = PromptConfiguration.Uniform(small.Backbone, 1),
-            TrainingEpochs = 1,
-            BatchSize = 9,
+            Training = { Epochs = 1, BatchSize = 9 },
         };
         change?.Invoke(options);
         return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(train);

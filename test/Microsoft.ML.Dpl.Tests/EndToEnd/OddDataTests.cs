@@ -27,7 +27,7 @@ public sealed class OddDataTests(SmallBackbone small, ColourImages images) : ICl
     {
         LabelledImage[] once = [.. images.Train.DistinctBy(p => p.Label)];
         LabelledImage[] rows = [.. Enumerable.Repeat(once, 8).SelectMany(p => p)];
-        using DplTransformer trained = Fit(rows, o => (o.SearchEpochs, o.TrainingEpochs, o.TrainingLearningRate) = (1, 12, 0.05));
+        using DplTransformer trained = Fit(rows, o => (o.Search.Epochs, o.Training.Epochs, o.Training.LearningRate) = (1, 12, 0.05));
         float[][] scores = Scores(trained, rows);
         RequireProbabilities(scores, 3);
         Assert.Equal(rows.Select(p => p.Label), scores.Select(row => trained.ClassNames[Array.IndexOf(row, row.Max())]));
@@ -42,7 +42,7 @@ public sealed class OddDataTests(SmallBackbone small, ColourImages images) : ICl
         double OfTheSmall(DplClassWeights? weights)
         {
             using DplTransformer trained = Fit(rows, o =>
-                (o.ClassWeights, o.BatchSize, o.SearchEpochs, o.ValidationRowsPerClass) = (weights, 32, 1, 1)
+                (o.Training.ClassWeights, o.Training.BatchSize, o.Search.Epochs, o.Validation.RowsPerClass) = (weights, 32, 1, 1)
             );
             float[][] scores = Scores(trained, rest);
             RequireProbabilities(scores, 3);
@@ -61,7 +61,13 @@ public sealed class OddDataTests(SmallBackbone small, ColourImages images) : ICl
                 .Select(i => new LabelledImage { ImagePath = images.Train[i % 18].ImagePath, Label = $"kind_{i / 2}" }),
         ];
         using DplTransformer trained = Fit(rows, o =>
-            (o.BatchSize, o.SearchEpochs, o.TrainingEpochs, o.ValidationRowsPerClass, o.CandidateLengths) = (500, 1, 1, 1, [0, 1])
+            (o.Training.BatchSize, o.Search.Epochs, o.Training.Epochs, o.Validation.RowsPerClass, o.Search.CandidateLengths) = (
+                500,
+                1,
+                1,
+                1,
+                [0, 1]
+            )
         );
         Assert.Equal(1000, trained.ClassNames.Count);
         float[][] scores = Scores(trained, images.Test);
@@ -89,12 +95,14 @@ public sealed class OddDataTests(SmallBackbone small, ColourImages images) : ICl
         {
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
-            CandidateLengths = [0, 1, 3],
-            SearchEpochs = 2,
-            TrainingEpochs = 2,
-            TrainingLearningRate = 0.02,
-            BatchSize = 6,
-            ValidationRowsPerClass = 2,
+            Search = { CandidateLengths = [0, 1, 3], Epochs = 2 },
+            Training =
+            {
+                Epochs = 2,
+                LearningRate = 0.02,
+                BatchSize = 6,
+            },
+            Validation = { RowsPerClass = 2 },
         };
         change?.Invoke(options);
         return _mlContext

@@ -11,7 +11,7 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
 {
     private readonly TemporaryFolder _folder = new();
 
-    private protected override DplTrainer.Options Common => new() { TrainingEpochs = 2 };
+    private protected override DplTrainer.Options Common => new() { Training = { Epochs = 2 } };
 
     public void Dispose() => _folder.Dispose();
 

@@ -109,7 +109,7 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images)
     public void The_metadata_say_all_that_is_needed()
     {
         using DplTransformer trained = Fit(small.Backbone, "text 1 1 | image 2 0 1", o =>
-            (o.Template, o.ApplyExifOrientation, o.MaxImagePixels) = ("ein Bild, {}.", true, 12_345_678)
+            (o.Template, o.Images.ApplyExifOrientation, o.Images.MaxPixels) = ("ein Bild, {}.", true, 12_345_678)
         );
         using var model = new OnnxModel(OnnxModel.Written(trained));
         Assert.Equal(trained.ClassNames, model.Classes);
@@ -237,8 +237,7 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images)
         {
             Backbone = backbone,
             ImageColumnName = "ImagePath",
-            TrainingEpochs = 2,
-            BatchSize = 6,
+            Training = { Epochs = 2, BatchSize = 6 },
             Configuration = PromptConfiguration.Parse(configuration),
         };
         change?.Invoke(options);

@@ -16,7 +16,7 @@ public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : C
         string Content(DplPrecision precision)
         {
             DplTrainer.Options options = ResumableFit.Options(Small.Backbone, workspace: null);
-            options.Precision = precision;
+            options.Compute.Precision = precision;
             using DplTransformer transformer = ResumableFit.Fit(MLContext, options, Images.Train);
             // What is saved predicts as what was fitted: predictions know nothing of the precision.
             using var zip = new MemoryStream();
@@ -42,14 +42,14 @@ public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : C
         DplTrainer.Options Options(DplPrecision precision)
         {
             DplTrainer.Options options = ResumableFit.Options(Small.Backbone, folder.File("workspace"));
-            options.Precision = precision;
+            options.Compute.Precision = precision;
             return options;
         }
         DplTrainer.Options first = Options(DplPrecision.BFloat16);
         (first.CancellationToken, first.Progress) = (source.Token, new ProgressRecorder(report => source.Cancel()));
         Assert.Throws<OperationCanceledException>(() => ResumableFit.Fit(MLContext, first, Images.Train));
         var e = Assert.Throws<InvalidOperationException>(() => ResumableFit.Fit(MLContext, Options(DplPrecision.Float32), Images.Train));
-        Assert.Contains("Precision was \"BFloat16\" and is nothing", e.Message);
+        Assert.Contains("Compute.Precision was \"BFloat16\" and is nothing", e.Message);
         ResumableFit.Fit(MLContext, Options(DplPrecision.BFloat16), Images.Train).Dispose();
     }
 
@@ -64,10 +64,10 @@ public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : C
     public void A_precision_that_does_not_pay_is_warned_of(DplPrecision precision, bool onCpu, bool? multipliesBFloat16, string? expected)
     {
         using (var log = new HostLog(MLContext, nameof(DplTrainer), "Fit"))
-            new FitAdvice(new DplTrainer.Options { Backbone = Small.Backbone, Precision = precision }.ToSettings(seed: 0), log).OfPrecision(
-                onCpu,
-                multipliesBFloat16
-            );
+            new FitAdvice(
+                new DplTrainer.Options { Backbone = Small.Backbone, Compute = { Precision = precision } }.ToSettings(seed: 0),
+                log
+            ).OfPrecision(onCpu, multipliesBFloat16);
         if (expected is null)
             Assert.Empty(Warnings);
         else
@@ -99,13 +99,12 @@ public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : C
                     {
                         Backbone = ClipBackbone.Tiny,
                         ImageColumnName = "ImagePath",
-                        ImageFolder = folder.FullPath,
+                        Images = { Folder = folder.FullPath },
                         Template = task.Template,
-                        ValidationSet = Read("validation.tsv"),
-                        BatchSize = 16,
+                        Validation = { Set = Read("validation.tsv") },
+                        Training = { BatchSize = 16, Epochs = Math.Max(trainingEpochs, 1) },
                         Configuration = PromptConfiguration.Uniform(ClipBackbone.Tiny, trainingEpochs == 0 ? 0 : 4),
-                        TrainingEpochs = Math.Max(trainingEpochs, 1),
-                        Precision = precision,
+                        Compute = { Precision = precision },
                     }
                 )
                 .Fit(train);

@@ -76,7 +76,7 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
     {
         var mlContext = new MLContext(1);
         var reports = new ProgressRecorder();
-        using DplTransformer transformer = Trainer(mlContext, reports, change: o => o.SearchMargin = margin).Fit(Rows(mlContext));
+        using DplTransformer transformer = Trainer(mlContext, reports, change: o => o.Search.Margin = margin).Fit(Rows(mlContext));
         int layers = transformer.Configuration.Text.Count + transformer.Configuration.Image.Count;
         Assert.All(reports.Seen.Where(r => r.EndedEpoch?.DecidedLayers is not null), r =>
             Assert.Equal(decided ? layers : 0, r.EndedEpoch!.DecidedLayers)
@@ -133,10 +133,9 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
         {
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
-            CandidateLengths = [0, 1, 3],
-            SearchEpochs = 3,
-            TrainingEpochs = 2,
-            ValidationRowsPerClass = 2,
+            Search = { CandidateLengths = [0, 1, 3], Epochs = 3 },
+            Training = { Epochs = 2 },
+            Validation = { RowsPerClass = 2 },
             Progress = progress,
             CancellationToken = cancellation,
         };

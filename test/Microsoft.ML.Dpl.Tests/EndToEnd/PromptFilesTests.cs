@@ -256,7 +256,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
     {
         IDataView rows = _mlContext.Data.LoadFromEnumerable(images.Train);
         return Fit(keyLabel ? _mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(rows).Transform(rows) : rows, o =>
-            (o.CandidateLengths, o.SearchEpochs, o.ValidationRowsPerClass) = ([0, 1, 3], 2, 2)
+            (o.Search.CandidateLengths, o.Search.Epochs, o.Validation.RowsPerClass) = ([0, 1, 3], 2, 2)
         );
     }
 
@@ -266,8 +266,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
         {
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
-            TrainingEpochs = 1,
-            BatchSize = 6,
+            Training = { Epochs = 1, BatchSize = 6 },
         };
         change(options);
         return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(rows);

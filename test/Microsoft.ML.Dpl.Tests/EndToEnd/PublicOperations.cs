@@ -130,7 +130,7 @@ internal static partial class PublicOperations
                 w =>
                     InFolder(folder =>
                     {
-                        void Here(DplTrainer.Options o) => (o.WorkspacePath, o.BatchSize) = (folder, 9);
+                        void Here(DplTrainer.Options o) => (o.Compute.WorkspacePath, o.Training.BatchSize) = (folder, 9);
                         Assert.Throws<OperationCanceledException>(() =>
                             w.Fit(o =>
                             {
@@ -139,13 +139,13 @@ internal static partial class PublicOperations
                             })
                         );
                         Assert.Contains(
-                            "BatchSize was 9 and is 4",
+                            "Training.BatchSize was 9 and is 4",
                             Assert
                                 .Throws<InvalidOperationException>(() =>
                                     w.Fit(o =>
                                     {
                                         Here(o);
-                                        (o.BatchSize, o.ValidationRowsPerClass) = (4, 1);
+                                        (o.Training.BatchSize, o.Validation.RowsPerClass) = (4, 1);
                                     })
                                 )
                                 .Message
@@ -264,14 +264,22 @@ internal static partial class PublicOperations
                 Backbone = Small.Backbone,
                 ImageColumnName = "ImagePath",
                 Configuration = PromptConfiguration.Uniform(Small.Backbone, 1),
-                TrainingEpochs = 2,
-                BatchSize = 9,
-                DistillationWeight = 0.1,
+                Training =
+                {
+                    Epochs = 2,
+                    BatchSize = 9,
+                    DistillationWeight = 0.1,
+                },
             };
 
         public void Searching(DplTrainer.Options options, DplStage? failing)
         {
-            (options.Configuration, options.CandidateLengths, options.SearchEpochs, options.ValidationRowsPerClass) = (null, [0, 1], 2, 1);
+            (options.Configuration, options.Search.CandidateLengths, options.Search.Epochs, options.Validation.RowsPerClass) = (
+                null,
+                [0, 1],
+                2,
+                1
+            );
             options.Progress = new ProgressRecorder(report =>
             {
                 if (report.Stage == failing && report.Epoch == 2)
@@ -279,12 +287,12 @@ internal static partial class PublicOperations
             });
         }
 
-        public void Diverging(DplTrainer.Options options) => (options.TrainingLearningRate, options.TrainingEpochs) = (1e38, 3);
+        public void Diverging(DplTrainer.Options options) => (options.Training.LearningRate, options.Training.Epochs) = (1e38, 3);
 
         public void Cancelled(DplTrainer.Options options, DplCancellation onCancel)
         {
             var source = new CancellationTokenSource();
-            (options.CancellationToken, options.OnCancel, options.ValidationRowsPerClass) = (source.Token, onCancel, 1);
+            (options.CancellationToken, options.OnCancel, options.Validation.RowsPerClass) = (source.Token, onCancel, 1);
             options.Progress = new ProgressRecorder(report =>
             {
                 if (report.Epoch == 2)

@@ -15,19 +15,28 @@ internal static class ResumableFit
             Backbone = backbone,
             ImageColumnName = "ImagePath",
             ExampleWeightColumnName = "Weight",
-            CandidateLengths = [0, 1, 3],
-            SearchEpochs = 4,
-            TrainingEpochs = 6,
-            TrainingLearningRate = 0.02,
-            AlphaLearningRate = 0.02,
-            DistillationWeight = 0.3,
-            ValidationRowsPerClass = 2,
-            SearchPatience = 3,
-            SearchMargin = 0.01,
-            TrainingPatience = 5,
-            WorkspacePath = workspace,
-            // After every step.
-            CheckpointMinutes = 1e-9,
+            Search =
+            {
+                CandidateLengths = [0, 1, 3],
+                Epochs = 4,
+                AlphaLearningRate = 0.02,
+                Patience = 3,
+                Margin = 0.01,
+            },
+            Training =
+            {
+                Epochs = 6,
+                LearningRate = 0.02,
+                DistillationWeight = 0.3,
+                Patience = 5,
+            },
+            Validation = { RowsPerClass = 2 },
+            Compute =
+            {
+                WorkspacePath = workspace,
+                // After every step.
+                CheckpointInterval = TimeSpan.FromTicks(1),
+            },
         };
 
     public static DplTransformer Fit(MLContext mlContext, DplTrainer.Options options, IEnumerable<LabelledImage> rows) =>

@@ -8,12 +8,7 @@ public sealed class RisenLossTests(SmallBackbone small, ColourImages images) : C
     private const double TooHigh = 300;
 
     private protected override DplTrainer.Options Common =>
-        new()
-        {
-            Configuration = PromptConfiguration.Uniform(Small.Backbone, 2),
-            TrainingEpochs = 5,
-            TrainingLearningRate = TooHigh,
-        };
+        new() { Configuration = PromptConfiguration.Uniform(Small.Backbone, 2), Training = { Epochs = 5, LearningRate = TooHigh } };
 
     [Fact]
     public void Training_that_ends_so_returns_the_prompts_with_which_the_loss_was_lowest()
@@ -29,7 +24,7 @@ public sealed class RisenLossTests(SmallBackbone small, ColourImages images) : C
         );
         Assert.Single(Warnings, line =>
             line.Contains(
-                "set TrainingLearningRate to 1e+02 or less (it is 3e+02), or bound the gradient (MaxGradientNorm",
+                "set Training.LearningRate to 1e+02 or less (it is 3e+02), or bound the gradient (Training.MaxGradientNorm",
                 StringComparison.Ordinal
             )
         );

@@ -19,7 +19,7 @@ public sealed class SavedModelTests(SmallBackbone small, ColourImages images) : 
         using var folder = new TemporaryFolder();
         string zip = folder.File("model.zip");
         float[][] scores;
-        using (DplTransformer transformer = Fit(o => o.ImageFolder = images.Folder))
+        using (DplTransformer transformer = Fit(o => o.Images.Folder = images.Folder))
         {
             scores = Scores(transformer.Transform(relative));
             _mlContext.Model.Save(transformer, relative.Schema, zip);
@@ -115,8 +115,7 @@ public sealed class SavedModelTests(SmallBackbone small, ColourImages images) : 
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
             Configuration = PromptConfiguration.Uniform(small.Backbone, 1),
-            TrainingEpochs = 1,
-            BatchSize = 9,
+            Training = { Epochs = 1, BatchSize = 9 },
         };
         change(options);
         return _mlContext

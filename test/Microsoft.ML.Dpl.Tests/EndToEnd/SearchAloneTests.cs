@@ -13,7 +13,7 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
         var reports = new ProgressRecorder();
         DplSearchOutcome alone = Search(o => o.Progress = reports);
         DplTrainer.Options options = Options();
-        options.TrainingEpochs = 1;
+        options.Training.Epochs = 1;
         using DplTransformer fit = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(Train);
         Assert.Equal(fit.Configuration, alone.Configuration);
         Assert.False(alone.WasCancelled);
@@ -29,9 +29,9 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
         using var source = new CancellationTokenSource();
         DplSearchOutcome cut = Search(o =>
         {
-            (o.WorkspacePath, o.CheckpointMinutes, o.OnCancel, o.CancellationToken) = (
+            (o.Compute.WorkspacePath, o.Compute.CheckpointInterval, o.OnCancel, o.CancellationToken) = (
                 folder.File("workspace"),
-                1e-9,
+                TimeSpan.FromTicks(1),
                 DplCancellation.ReturnBest,
                 source.Token
             );
@@ -46,7 +46,7 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
 
         // A fit does not take over what belongs to a search, and says why.
         DplTrainer.Options fit = Options();
-        fit.WorkspacePath = folder.File("workspace");
+        fit.Compute.WorkspacePath = folder.File("workspace");
         string message = Assert
             .Throws<InvalidOperationException>(() =>
                 _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(fit).Fit(Train)
@@ -54,7 +54,7 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
             .Message;
         Assert.Contains("search without training", message);
 
-        DplSearchOutcome gone = Search(o => o.WorkspacePath = folder.File("workspace"));
+        DplSearchOutcome gone = Search(o => o.Compute.WorkspacePath = folder.File("workspace"));
         Assert.Equal(expected, Text(gone.Report));
         Assert.Empty(Directory.GetFiles(folder.File("workspace"), "checkpoint*"));
     }
@@ -73,10 +73,13 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
         {
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
-            CandidateLengths = [0, 2],
-            SearchEpochs = 3,
-            AlphaLearningRate = 0.02,
-            ValidationRowsPerClass = 2,
+            Search =
+            {
+                CandidateLengths = [0, 2],
+                Epochs = 3,
+                AlphaLearningRate = 0.02,
+            },
+            Validation = { RowsPerClass = 2 },
         };
 
     private DplSearchOutcome Search(Action<DplTrainer.Options> change)

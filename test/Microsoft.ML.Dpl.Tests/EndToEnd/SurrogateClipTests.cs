@@ -53,10 +53,13 @@ public class SurrogateClipTests
         {
             Backbone = ClipBackbone.Open(SharedData.Require("surrogate-clip")),
             ImageColumnName = "ImagePath",
-            BatchSize = 12,
-            SearchEpochs = 10,
-            TrainingEpochs = 30,
-            TrainingLearningRate = 0.01,
+            Training =
+            {
+                BatchSize = 12,
+                Epochs = 30,
+                LearningRate = 0.01,
+            },
+            Search = { Epochs = 10 },
         };
         using DplTransformer transformer = (
             mlContext

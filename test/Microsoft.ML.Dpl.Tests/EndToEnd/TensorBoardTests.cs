@@ -163,10 +163,9 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
         {
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
-            CandidateLengths = [0, 1, 3],
-            SearchEpochs = 3,
-            TrainingEpochs = 2,
-            ValidationRowsPerClass = 2,
+            Search = { CandidateLengths = [0, 1, 3], Epochs = 3 },
+            Training = { Epochs = 2 },
+            Validation = { RowsPerClass = 2 },
             Progress = progress,
         };
         return mlContext

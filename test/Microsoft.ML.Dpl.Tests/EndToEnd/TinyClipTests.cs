@@ -111,10 +111,9 @@ public class TinyClipTests
                     ImageColumnName = "ImagePath",
                     Template = template,
                     Configuration = configuration,
-                    ValidationSet = validation is null ? null : keys.Transform(mlContext.Data.LoadFromEnumerable(validation)),
-                    BatchSize = 16,
-                    SearchEpochs = 40,
-                    TrainingEpochs = 40,
+                    Validation = { Set = validation is null ? null : keys.Transform(mlContext.Data.LoadFromEnumerable(validation)) },
+                    Training = { BatchSize = 16, Epochs = 40 },
+                    Search = { Epochs = 40 },
                 }
             )
             .Fit(keys.Transform(mlContext.Data.LoadFromEnumerable(train)));

@@ -168,12 +168,14 @@ public sealed class TrainerTests(SmallBackbone small, ColourImages images) : ICl
                 Input.Bytes => "ImageBytes",
                 _ => "Image",
             },
-            CandidateLengths = [0, 1, 2],
-            SearchEpochs = 2,
-            TrainingEpochs = 6,
-            BatchSize = 6,
-            TrainingLearningRate = 0.02,
-            ValidationRowsPerClass = 2,
+            Search = { CandidateLengths = [0, 1, 2], Epochs = 2 },
+            Training =
+            {
+                Epochs = 6,
+                BatchSize = 6,
+                LearningRate = 0.02,
+            },
+            Validation = { RowsPerClass = 2 },
         };
 
     private static IDataView Load(MLContext mlContext, IReadOnlyList<LabelledImage> rows, Input input, bool keyLabel)

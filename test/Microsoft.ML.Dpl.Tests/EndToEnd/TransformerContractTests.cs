@@ -156,9 +156,8 @@ public sealed class TransformerContractTests(SmallBackbone small, ColourImages i
                         _ => "Image",
                     },
                     Configuration = PromptConfiguration.Uniform(small.Backbone, 1),
-                    TrainingEpochs = 1,
-                    BatchSize = 9,
-                    PredictionBatchSize = 4,
+                    Training = { Epochs = 1, BatchSize = 9 },
+                    Compute = { PredictionBatchSize = 4 },
                 }
             )
             .Fit(Load(images.Train, input, keyLabel));

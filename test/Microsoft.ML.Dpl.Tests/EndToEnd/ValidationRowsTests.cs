@@ -17,7 +17,7 @@ public sealed class ValidationRowsTests(SmallBackbone small, ColourImages images
     [InlineData(null, 0.01, 3)]
     [InlineData(null, 0.99, 15)]
     public void Rows_are_set_aside_for_a_search(int? rows, double? fraction, int expected) =>
-        Assert.Equal(expected, SetAside(o => (o.ValidationRowsPerClass, o.ValidationFraction) = (rows, fraction)));
+        Assert.Equal(expected, SetAside(o => (o.Validation.RowsPerClass, o.Validation.Fraction) = (rows, fraction)));
 
     [Theory]
     [InlineData(null, null, 0)]
@@ -30,7 +30,7 @@ public sealed class ValidationRowsTests(SmallBackbone small, ColourImages images
             Assert.Equal(
                 expected,
                 SetAside(o =>
-                    (o.Configuration, o.ValidationRowsPerClass, o.ValidationFraction) = (
+                    (o.Configuration, o.Validation.RowsPerClass, o.Validation.Fraction) = (
                         PromptConfiguration.Uniform(small.Backbone, length),
                         rows,
                         fraction
@@ -44,15 +44,15 @@ public sealed class ValidationRowsTests(SmallBackbone small, ColourImages images
     public void Two_places_to_take_them_from_are_refused()
     {
         string both = Assert
-            .Throws<ArgumentException>(() => SetAside(o => (o.ValidationRowsPerClass, o.ValidationFraction) = (4, 0.2)))
+            .Throws<ArgumentException>(() => SetAside(o => (o.Validation.RowsPerClass, o.Validation.Fraction) = (4, 0.2)))
             .Message;
-        Assert.Contains("ValidationRowsPerClass and ValidationFraction are both given", both);
+        Assert.Contains("Validation.RowsPerClass and Validation.Fraction are both given", both);
         string set = Assert
             .Throws<ArgumentException>(() =>
-                SetAside(o => (o.ValidationSet, o.ValidationFraction) = (_mlContext.Data.LoadFromEnumerable(images.Test), 0.2))
+                SetAside(o => (o.Validation.Set, o.Validation.Fraction) = (_mlContext.Data.LoadFromEnumerable(images.Test), 0.2))
             )
             .Message;
-        Assert.Contains("ValidationSet and ValidationFraction", set);
+        Assert.Contains("Validation.Set and ValidationFraction", set);
     }
 
     [Fact]
@@ -62,7 +62,7 @@ public sealed class ValidationRowsTests(SmallBackbone small, ColourImages images
             Assert
                 .Throws<InvalidOperationException>(() =>
                     SetAside(
-                        o => o.ValidationFraction = 0.2,
+                        o => o.Validation.Fraction = 0.2,
                         [.. images.Train, new LabelledImage { ImagePath = images.Train[0].ImagePath, Label = "violet" }]
                     )
                 )
@@ -77,10 +77,8 @@ public sealed class ValidationRowsTests(SmallBackbone small, ColourImages images
         {
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
-            CandidateLengths = [0, 1],
-            BatchSize = 9,
-            SearchEpochs = 1,
-            TrainingEpochs = 1,
+            Search = { CandidateLengths = [0, 1], Epochs = 1 },
+            Training = { BatchSize = 9, Epochs = 1 },
         };
         change(options);
         using DplTransformer transformer = _mlContext

@@ -49,8 +49,8 @@ public sealed class WorkspaceTests
         for (string? content = null; content is null; )
         {
             int steps = 1 + random.Next(8);
-            double minutes = random.Next(2) == 0 ? 1e-9 : 60;
-            content = Try(steps, byToken, o => o.CheckpointMinutes = minutes);
+            double minutes = random.Next(2) == 0 ? 1e-8 : 60;
+            content = Try(steps, byToken, o => o.Compute.CheckpointInterval = TimeSpan.FromMinutes(minutes));
             if (content is null)
                 Assert.True(++interruptions < 100, "the fit does not get on");
             else
@@ -144,10 +144,10 @@ public sealed class WorkspaceTests
 
     [Theory]
     [InlineData(60, 1)]
-    [InlineData(1e-9, ResumableFit.StepsPerEpoch)]
+    [InlineData(1e-8, ResumableFit.StepsPerEpoch)]
     public void Within_an_epoch_the_interval_decides(double minutes, int perEpoch)
     {
-        Assert.Null(Try(2 * ResumableFit.StepsPerEpoch, byToken: false, o => o.CheckpointMinutes = minutes));
+        Assert.Null(Try(2 * ResumableFit.StepsPerEpoch, byToken: false, o => o.Compute.CheckpointInterval = TimeSpan.FromMinutes(minutes)));
         // The report of a step comes before the checkpoint that follows it.
         Assert.Equal($"checkpoint-{2 * perEpoch}.safetensors", Path.GetFileName(Latest()));
     }
@@ -162,15 +162,15 @@ public sealed class WorkspaceTests
         foreach (
             var (change, named) in new (Action<DplTrainer.Options>, string)[]
             {
-                (o => o.BatchSize = 5, "BatchSize was 4 and is 5"),
+                (o => o.Training.BatchSize = 5, "Training.BatchSize was 4 and is 5"),
                 (o => o.Seed = 2, "Seed was 1 and is 2"),
-                (o => o.SearchEpochs = 9, "SearchEpochs was 4 and is 9"),
-                (o => o.TrainingLearningRate = 0.5, "TrainingLearningRate was 0.02 and is 0.5"),
-                (o => o.CandidateLengths = [0, 1], "SearchCandidates was [0,1,3] and is [0,1]"),
+                (o => o.Search.Epochs = 9, "Search.Epochs was 4 and is 9"),
+                (o => o.Training.LearningRate = 0.5, "Training.LearningRate was 0.02 and is 0.5"),
+                (o => o.Search.CandidateLengths = [0, 1], "Search.CandidateLengths was [0,1,3] and is [0,1]"),
                 (o => o.Template = "{}", "Template"),
-                (o => o.ClassWeights = new Dictionary<string, double> { ["red"] = 2 }, "ClassWeights"),
+                (o => o.Training.ClassWeights = new Dictionary<string, double> { ["red"] = 2 }, "ClassWeights"),
                 (o => o.ExampleWeightColumnName = null, "Training data"),
-                (o => o.ValidationRowsPerClass = 1, "Validation rows was 6 and is 3"),
+                (o => o.Validation.RowsPerClass = 1, "Validation rows was 6 and is 3"),
                 (o => o.Backbone = otherBackbone, "CLIP's SHA-256"),
             }
         )
@@ -195,10 +195,10 @@ public sealed class WorkspaceTests
         var broken = new LabelledImage { ImagePath = "/missing/a.png", Label = "red" };
         string message = Assert
             .Throws<IOException>(() =>
-                Try(99, byToken: false, o => o.WorkspacePath = Path.Combine(file, "workspace"), [.. _images.Train, broken])
+                Try(99, byToken: false, o => o.Compute.WorkspacePath = Path.Combine(file, "workspace"), [.. _images.Train, broken])
             )
             .Message;
-        Assert.Contains("WorkspacePath", message);
+        Assert.Contains("Compute.WorkspacePath", message);
         Assert.Contains(file, message);
     }
 
@@ -232,9 +232,9 @@ public sealed class WorkspaceTests
     {
         void Fixed(DplTrainer.Options o)
         {
-            (o.Configuration, o.TrainingLearningRate) = (PromptConfiguration.Uniform(_small.Backbone, 2), rate);
+            (o.Configuration, o.Training.LearningRate) = (PromptConfiguration.Uniform(_small.Backbone, 2), rate);
             if (!validated)
-                (o.ValidationRowsPerClass, o.TrainingPatience) = (null, null);
+                (o.Validation.RowsPerClass, o.Training.Patience) = (null, null);
         }
         DplTrainer.Options whole = ResumableFit.Options(_small.Backbone, null);
         Fixed(whole);
@@ -249,7 +249,7 @@ public sealed class WorkspaceTests
     public void The_best_epoch_before_the_interruption_is_returned()
     {
         void Overshooting(DplTrainer.Options o) =>
-            (o.Configuration, o.TrainingEpochs, o.TrainingLearningRate, o.TrainingPatience) = (
+            (o.Configuration, o.Training.Epochs, o.Training.LearningRate, o.Training.Patience) = (
                 PromptConfiguration.Uniform(_small.Backbone, 1),
                 6,
                 Overshoot,

@@ -180,9 +180,8 @@ public sealed partial class EuroSatTilesTests
                     ImageColumnName = nameof(EuroSatTile.ImagePath),
                     Template = template,
                     Configuration = configuration,
-                    BatchSize = 16,
-                    TrainingEpochs = epochs,
-                    ValidationRowsPerClass = DplTrainer.Options.DefaultValidationRowsPerClass,
+                    Training = { BatchSize = 16, Epochs = epochs },
+                    Validation = { RowsPerClass = DplTrainer.ValidationOptions.DefaultRowsPerClass },
                 }
             )
             .Fit(Keyed(mlContext, EuroSatTiles.Train));

@@ -107,14 +107,20 @@ public sealed class StepsByHandTests
     {
         var options = new DplTrainer.Options
         {
-            Momentum = 0.25,
-            WeightDecay = 0.125,
-            MaxGradientNorm = 5,
-            SearchLearningRate = 2,
-            AlphaLearningRate = 3,
-            TrainingLearningRate = 4,
-            SearchEpochs = 6,
-            TrainingEpochs = 7,
+            Training =
+            {
+                Momentum = 0.25,
+                WeightDecay = 0.125,
+                MaxGradientNorm = 5,
+                LearningRate = 4,
+                Epochs = 7,
+            },
+            Search =
+            {
+                LearningRate = 2,
+                AlphaLearningRate = 3,
+                Epochs = 6,
+            },
         };
         var settings = options.ToSettings(seed: 0);
         SearchSettings search = settings.Search!;

@@ -1,0 +1,47 @@
+using System.Runtime.CompilerServices;
+
+namespace Microsoft.ML.Dpl;
+
+/// <summary>Refuses values of options. An option's name is the expression that was checked, which is how a user writes it.</summary>
+internal static class OptionChecks
+{
+    public static void RequireName(string? name, [CallerArgumentExpression(nameof(name))] string option = "")
+    {
+        if (string.IsNullOrWhiteSpace(name))
+            throw new ArgumentException($"{option} is empty.", option);
+    }
+
+    public static void RequireApart(params ReadOnlySpan<(string? Name, string Option)> columns)
+    {
+        for (int i = 0; i < columns.Length; i++)
+        for (int j = i + 1; j < columns.Length; j++)
+            if (columns[i].Name == columns[j].Name)
+                throw new ArgumentException(
+                    $"{columns[i].Option} and {columns[j].Option} are both '{columns[i].Name}', but must be two columns: change one of "
+                        + "them.",
+                    columns[j].Option
+                );
+    }
+
+    public static void RequireDefined<T>(T value, [CallerArgumentExpression(nameof(value))] string option = "")
+        where T : struct, Enum
+    {
+        if (!Enum.IsDefined(value))
+            throw new ArgumentOutOfRangeException(
+                option,
+                $"{option} is {value:D}, which is none of {string.Join(", ", Enum.GetNames<T>())}."
+            );
+    }
+
+    /// <summary>Null is not given, and passes.</summary>
+    public static void RequireAtLeast(int? value, int minimum, [CallerArgumentExpression(nameof(value))] string option = "") =>
+        RequireRange(value is null || value >= minimum, value, $"at least {minimum}", option);
+
+    /// <summary>Null is not given, and passes.</summary>
+    public static void RequireRange(bool holds, double? value, string range, [CallerArgumentExpression(nameof(value))] string option = "")
+    {
+        // NaN fails every comparison and is refused too.
+        if (!holds || (value is double number && !double.IsFinite(number)))
+            throw new ArgumentOutOfRangeException(option, FormattableString.Invariant($"{option} must be {range}; it is {value}."));
+    }
+}
