@@ -52,35 +52,51 @@ public sealed partial class DplTrainer
         internal ImageReading Reading => new(Images.Folder, Images.MaxPixels, Images.ApplyExifOrientation);
 
         /// <summary>The same in the engine's terms.</summary>
-        internal FitSettings ToSettings(int seed) =>
-            new()
-            {
-                Search = Configuration is not null
-                    ? null
-                    : new SearchSettings
-                    {
-                        Epochs = Search.Epochs,
-                        Candidates = [.. Search.CandidateLengths],
-                        AlphaLearningRate = Search.AlphaLearningRate,
-                        LearningRate = Search.LearningRate,
-                        Momentum = Training.Momentum,
-                        WeightDecay = Training.WeightDecay,
-                        MaxGradientNorm = Training.MaxGradientNorm,
-                        Patience = Search.Patience,
-                        Margin = Search.Margin,
-                    },
-                TextLengths = Configuration?.Text,
-                ImageLengths = Configuration?.Image,
-                Training = new TrainingSettings
+        internal FitSettings ToSettings(int seed)
+        {
+            RecipeDefaults defaults = RecipeDefaults.Of(Training.Recipe);
+            IReadOnlyList<int> candidates = Search.CandidateLengths ?? defaults.CandidateLengths;
+            SearchSettings? search = Configuration is not null
+                ? null
+                : new SearchSettings
                 {
-                    Epochs = Training.Epochs,
-                    LearningRate = Training.LearningRate,
+                    Recipe = Training.Recipe,
+                    Epochs = Search.Epochs ?? defaults.SearchEpochs ?? 0,
+                    Candidates = [.. candidates],
+                    AlphaLearningRate = Search.AlphaLearningRate ?? defaults.AlphaLearningRate,
+                    AlphaWarmUp = defaults.AlphaWarmUp,
+                    FinalSharpness = defaults.FinalSharpness,
+                    SinglePath = defaults.SinglePath,
+                    LearningRate = Search.LearningRate ?? defaults.SearchLearningRate,
                     Momentum = Training.Momentum,
                     WeightDecay = Training.WeightDecay,
                     MaxGradientNorm = Training.MaxGradientNorm,
-                    DistillationWeight = Training.DistillationWeight,
-                    Patience = Training.Patience,
-                },
+                    Patience = Search.Patience,
+                    Margin = Search.Margin,
+                    Seed = seed,
+                };
+            var training = new TrainingSettings
+            {
+                Recipe = Training.Recipe,
+                Epochs = Training.Epochs ?? defaults.TrainingEpochs ?? 0,
+                Steps = Training.Steps,
+                LearningRate = Training.LearningRate ?? defaults.TrainingLearningRate,
+                Momentum = Training.Momentum,
+                WeightDecay = Training.WeightDecay,
+                MaxGradientNorm = Training.MaxGradientNorm,
+                DistillationWeight = Training.DistillationWeight,
+                Patience = Training.Patience,
+            };
+            return new()
+            {
+                Search = search,
+                TextLengths = Configuration?.Text,
+                ImageLengths = Configuration?.Image,
+                Training = training,
+                Comparison = Compares
+                    ? new ComparisonSettings([.. candidates.Where(length => length > 0)], training with { Patience = null })
+                    : null,
+                Refits = Compares && (Validation.Refit ?? defaults.Refits),
                 Template = Template,
                 BatchSize = Training.BatchSize,
                 PredictionBatchSize = Compute.PredictionBatchSize,
@@ -99,9 +115,13 @@ public sealed partial class DplTrainer
                     ),
                 Precision = Compute.Precision,
                 Augment = Training.Augment,
+                SmallestCrop = Training.SmallestCrop ?? defaults.SmallestCrop,
                 Seed = seed,
                 ImageCacheBytes = (long)Images.CacheMegabytes << 20,
             };
+        }
+
+        private bool Compares => Configuration is null && (Search.Compare ?? RecipeDefaults.Of(Training.Recipe).Compares);
 
         /// <summary>What of the training rows is set aside; null: nothing.</summary>
         private ValidationSplit? Split =>
@@ -135,15 +155,15 @@ public sealed partial class DplTrainer
         private void RequireSearch()
         {
             OptionChecks.RequireAtLeast(Search.Epochs, 1);
-            OptionChecks.RequireRange(Search.LearningRate > 0, Search.LearningRate, "above 0");
-            OptionChecks.RequireRange(Search.AlphaLearningRate > 0, Search.AlphaLearningRate, "above 0");
+            OptionChecks.RequireRange(Search.LearningRate is null or > 0, Search.LearningRate, "above 0");
+            OptionChecks.RequireRange(Search.AlphaLearningRate is null or > 0, Search.AlphaLearningRate, "above 0");
             OptionChecks.RequireAtLeast(Search.Patience, 1);
             OptionChecks.RequireRange(Search.Margin is >= 0 and <= 1, Search.Margin, "from 0 to 1");
             const string lengths = $"{nameof(Search)}.{nameof(Search.CandidateLengths)}";
-            if (Search.CandidateLengths is null)
-                throw new ArgumentException($"{lengths} is null.", lengths);
-            SupernetBranch.CheckCandidates(Search.CandidateLengths, lengths);
-            int longest = Search.CandidateLengths[^1];
+            if (Search.CandidateLengths is not { } candidates)
+                return;
+            SupernetBranch.CheckCandidates(candidates, lengths);
+            int longest = candidates[^1];
             OptionChecks.RequireRange(
                 longest <= PromptConfiguration.MaximumLength,
                 longest,
@@ -154,8 +174,16 @@ public sealed partial class DplTrainer
 
         private void RequireTraining()
         {
+            OptionChecks.RequireDefined(Training.Recipe);
             OptionChecks.RequireAtLeast(Training.Epochs, 1);
-            OptionChecks.RequireRange(Training.LearningRate > 0, Training.LearningRate, "above 0");
+            OptionChecks.RequireAtLeast(Training.Steps, 1);
+            OptionChecks.RequireRange(Training.LearningRate is null or > 0, Training.LearningRate, "above 0");
+            OptionChecks.RequireRange(Training.SmallestCrop is null or (> 0 and <= 1), Training.SmallestCrop, "above 0 and at most 1");
+            if (Training is { Epochs: not null, Steps: not null })
+                throw new ArgumentException(
+                    "Training.Epochs and Training.Steps are both given, but training has one length: set only one of them.",
+                    "Training.Steps"
+                );
             OptionChecks.RequireAtLeast(Training.BatchSize, 1);
             OptionChecks.RequireRange(Training.Momentum is >= 0 and < 1, Training.Momentum, "from 0 to below 1");
             OptionChecks.RequireRange(Training.WeightDecay >= 0, Training.WeightDecay, "at least 0");
@@ -182,6 +210,12 @@ public sealed partial class DplTrainer
                 throw new ArgumentException(
                     $"{string.Join(" and ", given)} are both given, but validation rows come from one place: set only one of them.",
                     given[1]
+                );
+            if (Validation.Refit == true && !Compares)
+                throw new ArgumentException(
+                    "Validation.Refit trains the winner of a comparison once more, but nothing is compared: leave it out, or set "
+                        + "Search.Compare and no Configuration.",
+                    "Validation.Refit"
                 );
             if (Training.Patience is not null && Validation.Set is null && Split is null)
                 throw new ArgumentException(

@@ -8,24 +8,33 @@ public sealed partial class DplTrainer
     {
         internal SearchOptions() { }
 
-        /// <summary>Epochs of search, at least 1. The first is a warm-up at a learning rate of 1e-5 for the prompts (or
+        /// <summary>Epochs of search, at least 1. Null: as many as make up a quarter of training's steps; 60 with
+        /// <see cref="DplRecipe.Paper"/>, whose first is a warm-up at a learning rate of 1e-5 for the prompts (or
         /// <see cref="LearningRate"/>, where that is lower).</summary>
-        public int Epochs { get; set; } = 60;
+        public int? Epochs { get; set; }
 
-        /// <summary>Learning rate of the search's prompts (SGD), above 0.</summary>
-        public double LearningRate { get; set; } = 0.0035;
+        /// <summary>Highest learning rate of the search's prompts, above 0. Null: 0.001; 0.0035 with
+        /// <see cref="DplRecipe.Paper"/>.</summary>
+        public double? LearningRate { get; set; }
 
-        /// <summary>Learning rate of the alphas (Adam), above 0.</summary>
-        public double AlphaLearningRate { get; set; } = 0.0035;
+        /// <summary>Highest learning rate of the alphas (Adam), above 0. Null: 0.01; 0.0035 with <see cref="DplRecipe.Paper"/>.</summary>
+        public double? AlphaLearningRate { get; set; }
 
-        /// <summary>Prompt lengths that the search chooses from, increasing from 0.</summary>
-        public IReadOnlyList<int> CandidateLengths { get; set; } = [0, 2, 4, 6];
+        /// <summary>Prompt lengths that the search chooses from, increasing from 0. Null: 0, 4, 8, 16; 0, 2, 4, 6 with
+        /// <see cref="DplRecipe.Paper"/>.</summary>
+        public IReadOnlyList<int>? CandidateLengths { get; set; }
 
         /// <summary>
         /// The search ends once no layer's choice has changed for this many epochs, at least 1, and every layer's choice leads by
         /// <see cref="Margin"/>. Null: all <see cref="Epochs"/> are run. Learning rates follow the schedule of all epochs in either case.
         /// </summary>
         public int? Patience { get; set; }
+
+        /// <summary>
+        /// Whether the searched configuration is compared to uniform ones of every candidate length by short trainings, and the one with the
+        /// lowest validation loss is trained. Null: yes; no with <see cref="DplRecipe.Paper"/>, and for a search alone.
+        /// </summary>
+        public bool? Compare { get; set; }
 
         /// <summary>By how much of the softmax weight a layer's choice must lead the runner-up to count as decided, 0 to 1.</summary>
         public double Margin { get; set; } = 0.1;

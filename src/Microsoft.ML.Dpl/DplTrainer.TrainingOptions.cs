@@ -8,31 +8,39 @@ public sealed partial class DplTrainer
     {
         internal TrainingOptions() { }
 
-        /// <summary>
-        /// Epochs of training, at least 1. The first is a warm-up at a learning rate of 1e-5 (or <see cref="LearningRate"/>, where that is
-        /// lower). With validation rows the prompts of the most accurate epoch are kept, without them those of the last; where its mean
-        /// loss lies far above the first epoch's or is that of guessing, those with which the loss was lowest, and the log says so.
-        /// </summary>
-        public int Epochs { get; set; } = 40;
+        /// <summary>How prompts are drawn and stepped, in both stages. It decides the defaults of the options that are null.</summary>
+        public DplRecipe Recipe { get; set; }
 
         /// <summary>
-        /// Learning rate of training (SGD), above 0. The default is the paper's, for batches of 4 and layers 512 and 768 wide. Narrower
-        /// layers have shorter prompts, which turn further in a step of the same length: where the log warns of the training loss, a third
-        /// of the rate is a good next try, or a <see cref="MaxGradientNorm"/>.
+        /// Epochs of training, at least 1. Null: as many as make up <see cref="Steps"/>; 40 with <see cref="DplRecipe.Paper"/>, whose first
+        /// is a warm-up at a learning rate of 1e-5 (or <see cref="LearningRate"/>, where that is lower). With validation rows the prompts
+        /// of the most accurate epoch are kept, without them those of the last; where its mean loss lies far above the first epoch's or is
+        /// that of guessing, those with which the loss was lowest, and the log says so.
         /// </summary>
-        public double LearningRate { get; set; } = 0.0035;
+        public int? Epochs { get; set; }
+
+        /// <summary>Steps of training, at least 1, rounded up to whole epochs. Null: 16 for each class, from 800 to 1,600. Not together
+        /// with <see cref="Epochs"/>.</summary>
+        public int? Steps { get; set; }
+
+        /// <summary>
+        /// Highest learning rate of training, above 0. Null: 0.001 (AdamW); with <see cref="DplRecipe.Paper"/> 0.0035 (SGD), which is for
+        /// batches of 4 and layers 512 and 768 wide. Narrower layers have shorter prompts, which turn further in a step of the same length:
+        /// where the log warns of the training loss, a third of the rate is a good next try, or a <see cref="MaxGradientNorm"/>.
+        /// </summary>
+        public double? LearningRate { get; set; }
 
         /// <summary>Images per step of training and of the search, at least 1.</summary>
         public int BatchSize { get; set; } = 4;
 
-        /// <summary>Momentum of SGD in both stages, 0 to below 1.</summary>
+        /// <summary>Momentum of SGD in both stages, 0 to below 1; AdamW has averages of its own.</summary>
         public double Momentum { get; set; } = 0.9;
 
-        /// <summary>Weight decay of SGD in both stages, at least 0.</summary>
+        /// <summary>Weight decay in both stages, at least 0.</summary>
         public double WeightDecay { get; set; } = 5e-4;
 
         /// <summary>
-        /// Longest gradient of all prompts together that SGD steps by in both stages, as a Euclidean norm above 0; a longer one is
+        /// Longest gradient of all prompts together that steps are made by in both stages, as a Euclidean norm above 0; a longer one is
         /// shortened to it (Pascanu et al., ICML 2013, arXiv 1211.5063). Null: gradients are taken as they are, as in the paper.
         /// </summary>
         public double? MaxGradientNorm { get; set; }
@@ -54,5 +62,9 @@ public sealed partial class DplTrainer
 
         /// <summary>Whether training images are randomly cropped and flipped, in both stages.</summary>
         public bool Augment { get; set; } = true;
+
+        /// <summary>The least part of an image's area that a random crop keeps, in (0, 1]. Null: 0.8; 0.08 with
+        /// <see cref="DplRecipe.Paper"/>.</summary>
+        public double? SmallestCrop { get; set; }
     }
 }

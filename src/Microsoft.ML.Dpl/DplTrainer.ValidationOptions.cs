@@ -29,5 +29,12 @@ public sealed partial class DplTrainer
         /// <see cref="RowsPerClass"/>.
         /// </summary>
         public double? Fraction { get; set; }
+
+        /// <summary>
+        /// Whether the configuration that the validation rows chose is trained on these rows, too. Its validation accuracy is then that of
+        /// the short training that it was chosen by. Null: yes, where configurations are compared (<see cref="SearchOptions.Compare"/>);
+        /// it cannot be asked for elsewhere.
+        /// </summary>
+        public bool? Refit { get; set; }
     }
 }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Microsoft.ML.Dpl;
 using Microsoft.ML.Dpl.Benchmarks;
+using Microsoft.ML.Dpl.Benchmarks.Evidence;
 using Microsoft.ML.Dpl.Runtime;
 
 var shape = new Option<string>("--shape")
@@ -59,7 +60,7 @@ var patience = new Option<int>("--patience") { Description = "Epochs without a c
 var margin = new Option<double>("--margin")
 {
     Description = "Least lead of every layer's choice.",
-    DefaultValueFactory = _ => new Microsoft.ML.Dpl.DplTrainer.Options().Search.Margin,
+    DefaultValueFactory = _ => new DplTrainer.Options().Search.Margin,
 };
 var allSearchEpochs = new Option<int>("--search-epochs") { Description = "Epochs of search.", DefaultValueFactory = _ => 60 };
 var allTrainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 40 };
@@ -211,6 +212,58 @@ earlyStop.SetAction(arguments =>
         arguments.GetValue(margin)
     ).Run(arguments.GetValue(json))
 );
+var evidenceTasks = new Option<string[]>("--tasks")
+{
+    Description = "Drawn tasks and data sets of photographs.",
+    AllowMultipleArgumentsPerToken = true,
+    DefaultValueFactory = _ => [.. Drawing.Tasks.DrawnTasks.All.Select(drawn => drawn.Name)],
+};
+var seeds = new Option<int[]>("--seeds")
+{
+    Description = "Draws, which are also the seeds of the fits.",
+    AllowMultipleArgumentsPerToken = true,
+    DefaultValueFactory = _ => [1],
+};
+var methods = new Option<string[]>("--methods")
+{
+    Description = "For instance zero-shot, uniform:4, 'uniform:4 refit', 'uniform:4 paper batch=16', search, default.",
+    AllowMultipleArgumentsPerToken = true,
+    DefaultValueFactory = _ => ["zero-shot", "uniform:4", "default"],
+};
+var photographs = new Option<string?>("--data") { Description = "Folder with data sets of photographs and their draws." };
+var photographsClip = new Option<string?>("--clip") { Description = "The CLIP for photographs." };
+var results = new Option<string[]>("--results")
+{
+    Description = "Files with a line of JSON a run; runs are appended to the first.",
+    AllowMultipleArgumentsPerToken = true,
+    Required = true,
+};
+var onlyTable = new Option<bool>("--table") { Description = "Run nothing, print what the files hold." };
+var baseline = new Option<string?>("--baseline") { Description = "The method that the table compares the others to." };
+var evidence = new Command("evidence", "Methods on tasks and seeds, resumable, with means and paired differences.")
+{
+    evidenceTasks,
+    seeds,
+    methods,
+    photographs,
+    photographsClip,
+    threads,
+    results,
+    onlyTable,
+    baseline,
+};
+evidence.SetAction(arguments =>
+{
+    UseThreads(arguments);
+    string[] files = arguments.GetRequiredValue(results);
+    if (!arguments.GetValue(onlyTable))
+        new EvidenceBenchmark(files[0], arguments.GetValue(photographs), arguments.GetValue(photographsClip)).Run(
+            arguments.GetRequiredValue(evidenceTasks),
+            arguments.GetRequiredValue(seeds),
+            arguments.GetRequiredValue(methods)
+        );
+    new EvidenceTable(EvidenceBenchmark.Read(files)).Print(arguments.GetValue(baseline));
+});
 
 return await new RootCommand("Ratios within one run; absolute times say little about other machines.")
 {
@@ -220,6 +273,7 @@ return await new RootCommand("Ratios within one run; absolute times say little a
     data,
     endToEnd,
     earlyStop,
+    evidence,
     memory,
 }
     .Parse(args)

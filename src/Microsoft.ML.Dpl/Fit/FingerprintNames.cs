@@ -13,7 +13,7 @@ internal static class FingerprintNames
         ["SearchMaxGradientNorm"] = "Training.MaxGradientNorm",
         ["SearchMomentum"] = "Training.Momentum",
         ["SearchPatience"] = "Search.Patience",
-        ["SearchPromptLearningRate"] = "Search.LearningRate",
+        ["SearchLearningRate"] = "Search.LearningRate",
         ["SearchWeightDecay"] = "Training.WeightDecay",
         ["TrainingDistillationWeight"] = "Training.DistillationWeight",
         ["TrainingEpochs"] = "Training.Epochs",

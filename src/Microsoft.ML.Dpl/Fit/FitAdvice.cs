@@ -65,7 +65,7 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
 
     private void OfEpochs(string stage, int epochs, int? patience)
     {
-        if (epochs == 1)
+        if (epochs == 1 && settings.Training.Recipe == DplRecipe.Paper)
             log.Warning(
                 string.Create(
                     CultureInfo.InvariantCulture,
@@ -74,7 +74,7 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
                 )
             );
         // One epoch that sets the mark and as many as the patience must have ended while another is left.
-        if (patience > epochs - 2)
+        if (epochs > 0 && patience > epochs - 2)
             log.Warning(
                 $"{stage}.Patience is {patience}, which cannot end {epochs} epochs early: lower it, or set {stage}.Epochs to "
                     + $"{patience + 2} or more."

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Network;
@@ -20,7 +21,9 @@ internal sealed class FitCheckpoints : IDisposable
     private const string StageName = "stage",
         StateName = "state",
         FingerprintName = "fingerprint",
-        SearchedName = "searched";
+        SearchedName = "searched",
+        TemperatureName = "searched.temperature",
+        FinalistsName = "finalists";
     private const string SearchedImage = "searched.image",
         SearchedText = "searched.text";
 
@@ -91,14 +94,27 @@ internal sealed class FitCheckpoints : IDisposable
             Text: Branch(SearchedText, report.Configuration.Text),
             Image: Branch(SearchedImage, report.Configuration.Image)
         );
-        return new Searched(report, prompts, StageEnd.Whole);
+        double temperature = double.Parse(_found.Texts[TemperatureName], CultureInfo.InvariantCulture);
+        return new Searched(report, prompts, StageEnd.Whole, temperature);
     }
 
-    public IStageCheckpoints ForSearch() => new Stage(this, DplStage.Search, null);
+    /// <summary>The contenders that an earlier fit had done with.</summary>
+    public IReadOnlyList<Finalist> FoundFinalists() =>
+        _found is not null && _found.Texts.TryGetValue(FinalistsName, out string? json)
+            ? JsonSerializer.Deserialize<Finalist[]>(json, CheckpointFile.Json)!
+            : [];
 
-    /// <param name="searched">What the search left; kept with training's state, so that the search need not be kept. Null where the lengths
-    /// were given.</param>
-    public IStageCheckpoints ForTraining(Searched? searched) => new Stage(this, DplStage.Training, searched);
+    public IStageCheckpoints ForSearch() => new Stage(this, DplStage.Search, null, []);
+
+    /// <param name="searched">What the search left; kept with the state, so that the search need not be kept. Null without a
+    /// search.</param>
+    /// <param name="done">The contenders that need not be trained again.</param>
+    public IStageCheckpoints ForComparison(Searched? searched, IReadOnlyList<Finalist> done) =>
+        new Stage(this, DplStage.Comparison, searched, done);
+
+    /// <inheritdoc cref="ForComparison"/>
+    public IStageCheckpoints ForTraining(Searched? searched, IReadOnlyList<Finalist> done) =>
+        new Stage(this, DplStage.Training, searched, done);
 
     /// <summary>Removes the checkpoints of a fit that is done, unless the workspace keeps fits by their data.</summary>
     public void Finish()
@@ -128,12 +144,19 @@ internal sealed class FitCheckpoints : IDisposable
         private readonly FitCheckpoints _all;
         private readonly DplStage _stage;
         private readonly Searched? _searched;
+        private readonly string _finalists;
         private long _latest = Stopwatch.GetTimestamp();
 
-        public Stage(FitCheckpoints all, DplStage stage, Searched? searched)
+        public Stage(FitCheckpoints all, DplStage stage, Searched? searched, IReadOnlyList<Finalist> finalists)
         {
             (_all, _stage, _searched) = (all, stage, searched);
-            if (all._found is { } found && found.Texts[StageName] == stage.ToString())
+            _finalists = JsonSerializer.Serialize(finalists, CheckpointFile.Json);
+            // A contender's state is its own: it goes on where as many were done with as now.
+            if (
+                all._found is { } found
+                && found.Texts[StageName] == stage.ToString()
+                && (stage != DplStage.Comparison || all.FoundFinalists().Count == finalists.Count)
+            )
                 Saved = new SavedStage(found.Texts[StateName], found.Tensors);
         }
 
@@ -150,11 +173,13 @@ internal sealed class FitCheckpoints : IDisposable
                 [StageName] = _stage.ToString(),
                 [StateName] = stage.State,
                 [FingerprintName] = _all._fingerprint,
+                [FinalistsName] = _finalists,
             };
             var tensors = new Dictionary<string, Tensor>(stage.Tensors);
             if (_searched is not null)
             {
                 texts[SearchedName] = JsonSerializer.Serialize(_searched.Report, CheckpointFile.Json);
+                texts[TemperatureName] = _searched.Temperature.ToString("R", CultureInfo.InvariantCulture);
                 SavedParameters.Add(tensors, SearchedImage, _searched.Prompts.Image.Rows);
                 SavedParameters.Add(tensors, SearchedText, _searched.Prompts.Text.Rows);
             }

@@ -100,7 +100,10 @@ internal sealed class DivergenceAnalysis(
                 + "Weights that overflowed when they were converted to half precision are the usual reason: take CLIP's float32 "
                 + "weights, or look at these images with another CLIP.";
         }
-        double rate = LearningRateSchedule.At(e.Epoch, epochs, highest);
+        double rate =
+            settings.Training.Recipe == DplRecipe.Paper
+                ? LearningRateSchedule.At(e.Epoch, epochs, highest)
+                : highest * LearningRateSchedule.ShareAt(e.Epoch, Math.Max(epochs, e.Epoch + 1));
         string course = FormattableString.Invariant(
             $"{option} is {highest:g4} ({rate:g3} in this epoch) and the mean loss before was {before:g4}"
         );

@@ -14,7 +14,7 @@ namespace Microsoft.ML.Dpl.Fit;
 internal sealed class FitFingerprint
 {
     // Raised when the content of checkpoints changes.
-    private const string Format = "3";
+    private const string Format = "4";
     private const int LongestShown = 60;
     private const string Classes = "Classes",
         TrainingData = "Training data (SHA-256)",

@@ -52,12 +52,10 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         try
         {
             FitCheckpoints? checkpoints = fit.Checkpoints;
-            using Searched? searched = settings.Search is { } search
+            using Searched? searched = fit.Settings.Search is { } search
                 ? checkpoints?.FoundSearch(device) ?? new SearchStage(fit, _watch).Run(search, checkpoints?.ForSearch())
                 : null;
-            using Trained trained = searched is { End: not StageEnd.Whole }
-                ? searched.AsTrained(searched.End)
-                : new TrainingStage(fit, _watch).Run(searched, checkpoints?.ForTraining(searched));
+            using Trained trained = searched is { End: not StageEnd.Whole } ? searched.AsTrained(searched.End) : Train(fit, searched);
             FitResult result = ResultOf(fit, searched, trained);
             Finish(checkpoints, trained.End);
             return result;
@@ -68,6 +66,23 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         }
     }
 
+    /// <summary>Compares what was searched to uniform lengths where the settings ask for it, and trains what is best.</summary>
+    private Trained Train(PreparedFit fit, Searched? searched)
+    {
+        IReadOnlyList<Finalist> finalists = fit.Settings.Comparison is { } comparison
+            ? new ComparisonStage(fit, _watch).Run(Contenders(comparison, searched), searched, fit.Checkpoints)
+            : [];
+        return new TrainingStage(fit, _watch).Run(searched, finalists, fit.Checkpoints?.ForTraining(searched, finalists));
+    }
+
+    private PromptConfiguration[] Contenders(ComparisonSettings comparison, Searched? searched) =>
+        [
+            .. (searched is null ? [] : new[] { searched.Report.Configuration })
+                .Concat(comparison.UniformLengths.Select(length => PromptConfiguration.Uniform(backbone, length)))
+                .Where(configuration => !configuration.IsZeroShot)
+                .Distinct(),
+        ];
+
     /// <summary>The search alone. The settings have one.</summary>
     /// <returns>What it found, and whether it was cut short.</returns>
     /// <inheritdoc cref="Fit" path="/exception"/>
@@ -76,7 +91,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         using PreparedFit fit = PreparedFit.Create(backbone, settings, data, device, observer, log, searchesOnly: true);
         try
         {
-            using Searched searched = new SearchStage(fit, _watch).Run(settings.Search!, fit.Checkpoints?.ForSearch());
+            using Searched searched = new SearchStage(fit, _watch).Run(fit.Settings.Search!, fit.Checkpoints?.ForSearch());
             Finish(fit.Checkpoints, searched.End);
             return (searched.Report, searched.End);
         }

@@ -18,6 +18,11 @@ internal sealed record ClassWeighting(IReadOnlyDictionary<string, double>? Named
     public bool IsBalanced => Named is null;
 }
 
+/// <summary>What the searched configuration is compared to before one is trained.</summary>
+/// <param name="UniformLengths">Each of them, in every layer of both towers, is a contender.</param>
+/// <param name="Training">Of each contender.</param>
+internal sealed record ComparisonSettings(IReadOnlyList<int> UniformLengths, TrainingSettings Training);
+
 /// <summary>What a fit does, in the engine's terms.</summary>
 internal sealed record FitSettings
 {
@@ -35,6 +40,33 @@ internal sealed record FitSettings
     public IEnumerable<int>? Lengths => Search is null ? TextLengths!.Concat(ImageLengths!) : null;
 
     public required TrainingSettings Training { get; init; }
+
+    /// <summary>Null: what is searched or given is trained without comparing it to others.</summary>
+    public ComparisonSettings? Comparison { get; init; }
+
+    /// <summary>The same with the steps of all stages where they follow from the number of classes.</summary>
+    public FitSettings For(int classes)
+    {
+        // An epoch count of 0 stands for a number that nobody gave.
+        int? Steps(TrainingSettings training) => training.Steps ?? (training.Epochs > 0 ? null : StepBudget.OfTraining(classes));
+        int? training = Steps(Training);
+        int of = training ?? StepBudget.OfTraining(classes);
+        return this with
+        {
+            Training = Training with { Steps = training },
+            Search = Search is { Epochs: 0 } search ? search with { Steps = StepBudget.Share(of, StepBudget.SearchShare) } : Search,
+            Comparison = Comparison is null
+                ? null
+                : Comparison with
+                {
+                    Training = Comparison.Training with
+                    {
+                        Epochs = Math.Max(1, Training.Epochs / 4),
+                        Steps = training is int all ? StepBudget.Share(all, StepBudget.ComparisonShare) : null,
+                    },
+                },
+        };
+    }
 
     /// <summary>A class's text, with {} for its name.</summary>
     public required string Template { get; init; }

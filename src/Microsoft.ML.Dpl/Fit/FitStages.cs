@@ -39,11 +39,13 @@ internal sealed record Searched(DplSearchReport Report, BranchPair<FixedBranch> 
 /// <param name="ValidationAccuracy">Of these prompts, 0 to 1; null where it was not measured.</param>
 /// <param name="End">How the fit came to its end.</param>
 /// <param name="Temperature">What the logits are divided by, above 0.</param>
+/// <param name="Finalists">What was compared before; null or empty where nothing was.</param>
 internal sealed record Trained(
     BranchPair<FixedBranch> Prompts,
     double? ValidationAccuracy = null,
     StageEnd End = StageEnd.Whole,
-    double Temperature = 1
+    double Temperature = 1,
+    IReadOnlyList<Finalist>? Finalists = null
 ) : IDisposable
 {
     /// <summary>Whether no layer has a prompt.</summary>

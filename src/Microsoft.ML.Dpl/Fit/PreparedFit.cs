@@ -27,7 +27,7 @@ internal sealed class PreparedFit : IDisposable
         (Backbone, Settings, Device, Log) = (backbone, settings, device, log);
 
     public ClipBackbone Backbone { get; }
-    public FitSettings Settings { get; }
+    public FitSettings Settings { get; private set; }
     public Device Device { get; }
     public HostLog Log { get; }
     public PromptedClip Clip { get; private set; } = null!;
@@ -91,6 +91,7 @@ internal sealed class PreparedFit : IDisposable
         advice.OfOptions(searchesOnly);
         advice.OfPrecision(Device.type == DeviceType.CPU, ProcessorFeatures.HasBFloat16Products);
         Classes = reader.ReadClasses();
+        Settings = Settings.For(Classes.Count);
         // Hashed first: weights that changed on disk are known before the training, not after it.
         Reference = BackboneReference.To(Backbone);
         int[][] texts = ClassTokens.Of(Classes, Settings.Template, Backbone, Log.Warning);
@@ -120,6 +121,20 @@ internal sealed class PreparedFit : IDisposable
         }
         Clip = new PromptedClip(new TextTower(text, steps), imageTower, classTexts, parts);
         Analysis = new DivergenceAnalysis(Settings, reader, Images?.TrainWeights, Validation?.Weights);
+    }
+
+    /// <summary>Prompts as training begins with them. The caller owns them.</summary>
+    /// <param name="configuration">Their lengths.</param>
+    /// <param name="purpose">Names the random numbers.</param>
+    public BranchPair<FixedBranch> FreshPrompts(PromptConfiguration configuration, string purpose)
+    {
+        using Generator text = Seeds.Generator(Settings.Seed, $"{purpose} text"),
+            image = Seeds.Generator(Settings.Seed, $"{purpose} image");
+        PromptDistribution initial = PromptDistribution.Normal(Settings.Training.InitialDeviation);
+        return new(
+            Text: FixedBranch.Create(configuration.Text, Backbone.Config.Text.Width, initial, text, Device),
+            Image: FixedBranch.Create(configuration.Image, Backbone.Config.Vision.Width, initial, image, Device)
+        );
     }
 
     /// <summary>Batches of the training images, reshuffled and augmented in every epoch.</summary>

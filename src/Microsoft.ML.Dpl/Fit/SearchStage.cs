@@ -5,6 +5,7 @@ using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
+using Microsoft.ML.Dpl.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Fit;
@@ -19,22 +20,26 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
     /// <exception cref="DivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or
     /// there is none.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run, likewise.</exception>
-    public Searched Run(SearchSettings search, IStageCheckpoints? checkpoints)
+    public Searched Run(SearchSettings given, IStageCheckpoints? checkpoints)
     {
         (PromptedClip clip, FitImages images) = (fit.Clip, fit.Images!);
         (FitSettings settings, Device device, HostLog log) = (fit.Settings, fit.Device, fit.Log);
+        using TrainFeed train = fit.TrainingFeed("search batches");
+        SearchSettings search = given.Over(train.Source.BatchesPerEpoch);
         using Generator textGenerator = Seeds.Generator(settings.Seed, "search text"),
             imageGenerator = Seeds.Generator(settings.Seed, "search image");
         ClipConfig config = fit.Backbone.Config;
         SupernetBranch Fresh(ClipTransformerConfig branch, PromptDistribution prompts, Generator generator) =>
-            SupernetBranch.Create(search.Candidates, branch.Layers, branch.Width, prompts, generator, device);
+            SupernetBranch.Create(search.Candidates, branch.Layers, branch.Width, prompts, generator, device, search.SinglePath);
+        bool isRobust = search.Recipe == DplRecipe.Robust;
+        PromptDistribution initial = PromptDistribution.Normal(settings.Training.InitialDeviation);
         using var supernet = new Supernet(
             new BranchPair<SupernetBranch>(
-                Text: Fresh(config.Text, PromptDistribution.Uniform, textGenerator),
-                Image: Fresh(config.Vision, PromptDistribution.Normal(1), imageGenerator)
-            )
+                Text: Fresh(config.Text, isRobust ? initial : PromptDistribution.Uniform, textGenerator),
+                Image: Fresh(config.Vision, isRobust ? initial : PromptDistribution.Normal(1), imageGenerator)
+            ),
+            isRobust ? new Temperature(1, device) : null
         );
-        using TrainFeed train = fit.TrainingFeed("search batches");
         IBatchSource validation = images.Validation!.Shuffled(settings.BatchSize, settings.Seed, device);
         using IDisposable? rounding = fit.AllowRounding();
         SearchState state = checkpoints?.Saved is { } saved ? SearchState.FromJson(saved.State) : new SearchState();
@@ -43,6 +48,11 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
         int epochs;
         try
         {
+            if (supernet.Temperature is { } temperature)
+            {
+                state.ZeroShot ??= ZeroShotStart.Measure(clip, train.Source, validation: null, watch);
+                temperature.Set(state.ZeroShot.Temperature);
+            }
             new BilevelSearch(clip, search, watch).Run(supernet, train.Source, validation, state, checkpoints);
             log.Info($"Search: {state.ReasonToEnd(search)}.");
             epochs = state.Epochs.Count;
@@ -70,6 +80,6 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
             Text: supernet.Branches.Text.Choose(choice.Text),
             Image: supernet.Branches.Image.Choose(choice.Image)
         );
-        return new Searched(report, prompts, end);
+        return new Searched(report, prompts, end, supernet.Temperature?.Value ?? 1);
     }
 }

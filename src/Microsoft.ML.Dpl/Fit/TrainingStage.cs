@@ -4,7 +4,6 @@ using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
-using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Training;
 using static TorchSharp.torch;
 
@@ -22,41 +21,54 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
 
     /// <summary>Runs it, from the checkpoint where there is one.</summary>
     /// <param name="searched">What the search found; null where the lengths were given.</param>
+    /// <param name="finalists">What was compared; empty where nothing was.</param>
     /// <param name="checkpoints">Where its state is kept; null: nowhere.</param>
     /// <returns>The caller owns it.</returns>
     /// <exception cref="DivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or
     /// there is none.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run, likewise.</exception>
-    public Trained Run(Searched? searched, IStageCheckpoints? checkpoints)
+    public Trained Run(Searched? searched, IReadOnlyList<Finalist> finalists, IStageCheckpoints? checkpoints)
     {
         HostLog log = fit.Log;
-        ClipConfig config = fit.Backbone.Config;
-        IReadOnlyList<int> textLengths = searched?.Report.Configuration.Text ?? _settings.TextLengths!,
-            imageLengths = searched?.Report.Configuration.Image ?? _settings.ImageLengths!;
-        using Generator textGenerator = Seeds.Generator(_settings.Seed, "training text"),
-            imageGenerator = Seeds.Generator(_settings.Seed, "training image");
-        PromptDistribution initial = PromptDistribution.Normal(_settings.Training.InitialDeviation);
-        var branches = new Trained(
-            new BranchPair<FixedBranch>(
-                Text: FixedBranch.Create(textLengths, config.Text.Width, initial, textGenerator, fit.Device),
-                Image: FixedBranch.Create(imageLengths, config.Vision.Width, initial, imageGenerator, fit.Device)
-            )
-        );
+        Finalist? winner = finalists.MinBy(finalist => finalist.ValidationLoss);
+        PromptConfiguration configuration = winner?.Configuration
+            ?? searched?.Report.Configuration
+            ?? new PromptConfiguration(_settings.TextLengths!, _settings.ImageLengths!);
+        if (winner is not null)
+            log.Info($"Comparison: {winner.Configuration} has the lowest validation loss.");
+        bool refits = winner is not null && _settings.Refits;
+        var branches = new Trained(fit.FreshPrompts(configuration, "training"), Finalists: finalists);
+        using TrainFeed? train = branches.IsEmpty ? null : fit.TrainingFeed("training batches", refits);
+        TrainingSettings training = train is null ? _settings.Training : _settings.Training.Over(train.Source.BatchesPerEpoch);
         using IDisposable? rounding = fit.AllowRounding();
         TrainingState state = checkpoints?.Saved is { } saved ? TrainingState.FromJson(saved.State) : new TrainingState();
-        fit.LogResumption(checkpoints, DplStage.Training, state.Epochs.Count, state.Step, state.ReasonToEnd(_settings.Training));
+        fit.LogResumption(checkpoints, DplStage.Training, state.Epochs.Count, state.Step, state.ReasonToEnd(training));
         using Temperature? temperature = _settings.Training.Recipe == DplRecipe.Robust ? new Temperature(1, fit.Device) : null;
-        Trained Present() => branches with { ValidationAccuracy = state.BestAccuracy(), Temperature = temperature?.Value ?? 1 };
+        // After a refit no image is left to validate on: what the winner came to before it is the estimate.
+        Trained Present() =>
+            branches with
+            {
+                ValidationAccuracy = refits ? winner!.ValidationAccuracy : state.BestAccuracy(),
+                Temperature = temperature?.Value ?? 1,
+            };
         try
         {
-            if (branches.IsEmpty)
+            if (train is null)
                 return ZeroShot(branches);
-            Train(branches, temperature, state, checkpoints);
+            IBatchSource? validation = refits ? null : fit.Validation?.InOrder(_settings.PredictionBatchSize, fit.Device);
+            if (temperature is not null)
+            {
+                state.ZeroShot ??= ZeroShotStart.Measure(fit.Clip, train.Source, validation, watch);
+                temperature.Set(state.ZeroShot.Temperature);
+            }
+            new PromptTraining(fit.Clip, training, watch).Run(branches.Prompts, train.Source, validation, state, checkpoints, temperature);
+            log.Info($"Training: {state.ReasonToEnd(training)}.");
+            WarnOfLowestLoss(state);
             if (Failure(state) is { } failure)
             {
                 log.Warning($"Training: {failure} The model returned is zero-shot CLIP, without prompts.");
                 branches.Dispose();
-                return ZeroShotInstead(state);
+                return ZeroShotInstead(state, finalists);
             }
             if (state.BestAccuracy() is double accuracy)
                 log.Info(FormattableString.Invariant($"Training: validation accuracy {accuracy:p1}."));
@@ -64,9 +76,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         }
         catch (OperationCanceledException) when (_settings.ReturnBestWhenCancelled && state.Epochs.Count > 0)
         {
-            log.Warning(
-                $"Cancelled in training: the best prompts of {state.Epochs.Count} of {_settings.Training.Epochs} epochs are returned."
-            );
+            log.Warning($"Cancelled in training: the best prompts of {state.Epochs.Count} of {training.Epochs} epochs are returned.");
             return Present() with { End = StageEnd.Cancelled };
         }
         catch (OperationCanceledException) when (_settings.ReturnBestWhenCancelled && searched is not null)
@@ -78,7 +88,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         catch (DivergedException e) when (_settings.ReturnBestWhenDiverged && e.HasGoodValues)
         {
             string which = fit.Validation is null ? $"The prompts after {state.GoodEpochs}" : $"The best prompts of {state.Epochs.Count}";
-            log.Warning($"{fit.Analysis.Of(e, returns: true).Message} {which} of {_settings.Training.Epochs} epochs are returned.");
+            log.Warning($"{fit.Analysis.Of(e, returns: true).Message} {which} of {training.Epochs} epochs are returned.");
             return Present() with { End = StageEnd.Diverged };
         }
         catch (DivergedException e) when (_settings.ReturnBestWhenDiverged && searched is not null)
@@ -94,27 +104,10 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         }
     }
 
-    private void Train(Trained branches, Temperature? temperature, TrainingState state, IStageCheckpoints? checkpoints)
+    private void WarnOfLowestLoss(TrainingState state)
     {
-        HostLog log = fit.Log;
-        IBatchSource? validation = fit.Validation?.InOrder(_settings.PredictionBatchSize, fit.Device);
-        using TrainFeed train = fit.TrainingFeed("training batches");
-        if (temperature is not null)
-        {
-            state.ZeroShot ??= ZeroShotStart.Measure(fit.Clip, train.Source, validation, watch);
-            temperature.Set(state.ZeroShot.Temperature);
-        }
-        new PromptTraining(fit.Clip, _settings.Training, watch).Run(
-            branches.Prompts,
-            train.Source,
-            validation,
-            state,
-            checkpoints,
-            temperature
-        );
-        log.Info($"Training: {state.ReasonToEnd(_settings.Training)}.");
         if (state.EpochsOfLowestLoss(fit.Classes.Count) is int after)
-            log.Warning(
+            fit.Log.Warning(
                 string.Create(
                     CultureInfo.InvariantCulture,
                     $"Training ended with a mean loss of {state.Epochs[^1].TrainLoss:g3}, after {state.Epochs[0].TrainLoss:g3} in "
@@ -155,11 +148,11 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         return branches with { ValidationAccuracy = evaluation.Accuracy };
     }
 
-    private Trained ZeroShotInstead(TrainingState state)
+    private Trained ZeroShotInstead(TrainingState state, IReadOnlyList<Finalist> finalists)
     {
         static FixedBranch Plain(int layers, Device device) => new(new Tensor?[layers], device);
         ClipConfig config = fit.Backbone.Config;
         var prompts = new BranchPair<FixedBranch>(Plain(config.Text.Layers, fit.Device), Plain(config.Vision.Layers, fit.Device));
-        return new Trained(prompts, state.ZeroShot!.ValidationAccuracy, StageEnd.Whole, state.ZeroShot.Temperature);
+        return new Trained(prompts, state.ZeroShot!.ValidationAccuracy, StageEnd.Whole, state.ZeroShot.Temperature, finalists);
     }
 }

@@ -1,10 +1,13 @@
 namespace Microsoft.ML.Dpl;
 
-/// <summary>The two stages of a fit.</summary>
+/// <summary>The stages of a fit.</summary>
 public enum DplStage
 {
     /// <summary>Bilevel search of the prompt lengths.</summary>
     Search,
+
+    /// <summary>Short trainings of several configurations, which validation compares.</summary>
+    Comparison,
 
     /// <summary>Training of prompts of the chosen lengths.</summary>
     Training,

@@ -9,8 +9,17 @@ internal abstract record PromptOptimizerSettings
 {
     public DplRecipe Recipe { get; init; } = DplRecipe.Paper;
 
+    /// <summary>The number of epochs, at least 1.</summary>
+    public int Epochs { get; init; }
+
+    /// <summary>Steps that the epochs are to amount to; null: the epochs are given.</summary>
+    public int? Steps { get; init; }
+
     /// <summary>The highest learning rate of the prompts.</summary>
     public double LearningRate { get; init; } = 0.0035;
+
+    /// <summary>The highest learning rate of the temperature's logarithm.</summary>
+    public double TemperatureLearningRate { get; init; } = 0.02;
 
     /// <summary>Of SGD; AdamW has its own averages.</summary>
     public double Momentum { get; init; } = 0.9;
@@ -19,14 +28,14 @@ internal abstract record PromptOptimizerSettings
 
     /// <summary>Longest gradient of all prompts together, above 0; null: gradients are taken as they are.</summary>
     public double? MaxGradientNorm { get; init; }
+
+    /// <summary>The epochs of a run over so many batches each: as many as make up the steps, or those that are given.</summary>
+    protected int EpochsOf(int batches) => Steps is int steps ? Math.Max(1, (int)Math.Ceiling((double)steps / batches)) : Epochs;
 }
 
 /// <summary>Steps the prompts of one stage, and the temperature beside them, as the recipe says.</summary>
 internal sealed class PromptOptimizer : IDisposable
 {
-    /// <summary>The highest learning rate of the temperature's logarithm.</summary>
-    private const double TemperatureLearningRate = 0.02;
-
     private const double Beta1 = 0.9,
         Beta2 = 0.999;
 
@@ -44,7 +53,9 @@ internal sealed class PromptOptimizer : IDisposable
                 ? optim.SGD(Prompts, settings.LearningRate, momentum: settings.Momentum, weight_decay: settings.WeightDecay)
                 : optim.AdamW([
                     Group(Prompts, settings.LearningRate, settings.WeightDecay),
-                    .. temperature is null ? [] : new[] { Group([temperature.Logarithm], TemperatureLearningRate, weightDecay: 0) },
+                    .. temperature is null
+                        ? []
+                        : new[] { Group([temperature.Logarithm], settings.TemperatureLearningRate, weightDecay: 0) },
                 ]);
     }
 
@@ -67,7 +78,7 @@ internal sealed class PromptOptimizer : IDisposable
             _settings.Recipe == DplRecipe.Paper
                 ? LearningRateSchedule.At(epoch, epochs, _settings.LearningRate)
                 : _settings.LearningRate * share;
-        foreach (var (group, rates) in Optimizer.ParamGroups.Zip([rate, TemperatureLearningRate * share]))
+        foreach (var (group, rates) in Optimizer.ParamGroups.Zip([rate, _settings.TemperatureLearningRate * share]))
             group.LearningRate = rates;
         return rate;
     }

@@ -21,6 +21,12 @@ internal sealed class AlphaStep : IDisposable
         _optimizer = optim.Adam(supernet.Alphas, settings.AlphaLearningRate, settings.AlphaBeta1, settings.AlphaBeta2);
     }
 
+    public void SetLearningRate(double rate)
+    {
+        foreach (var group in _optimizer.ParamGroups)
+            group.LearningRate = rate;
+    }
+
     /// <returns>The cross-entropy before the step.</returns>
     public double Run(ImageBatch validation, int epoch, int step)
     {

@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Search;
@@ -36,7 +37,6 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
         if (checkpoints?.Saved is { } saved)
             Restore(saved, supernet, alphaStep, promptStep, good, state);
         var schedule = new CheckpointSchedule(observer, checkpoints);
-        using var mixture = new Mixture(supernet);
         while (state.ReasonToEnd(settings) is null)
         {
             schedule.BeforeStep(state.Step == 0, () => Snapshot(supernet, alphaStep, promptStep, good, state));
@@ -44,11 +44,11 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
                 step = state.Step,
                 steps = train.BatchesPerEpoch;
             double rate = promptStep.SetRate(epoch, settings.Epochs, step, steps);
-            double done = ((double)epoch * steps + step) / ((double)settings.Epochs * steps),
-                decided = Math.Max(0, (done - settings.AlphaWarmUp) / (1 - settings.AlphaWarmUp));
-            supernet.Sharpen(Math.Pow(settings.FinalSharpness, decided));
-            if (settings.Samples)
-                supernet.Sample(Runtime.Seeds.Random(settings.Seed, "paths", epoch, step));
+            double done = ((double)epoch * steps + step) / ((double)settings.Epochs * steps);
+            supernet.Sharpen(settings.SharpnessAt(done));
+            alphaStep.SetLearningRate(settings.AlphaLearningRateAt(done));
+            if (settings.SinglePath)
+                supernet.DrawPath(Seeds.Random(settings.Seed, "path", epoch, step));
             // One validation batch goes with each training batch, so their number follows from the steps taken.
             long taken = (long)epoch * steps + step;
             using ImageBatch validationBatch = validation.Read(
@@ -62,10 +62,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
                 lower;
             try
             {
-                (upper, lower) = (
-                    done < settings.AlphaWarmUp ? double.NaN : alphaStep.Run(validationBatch, epoch, step),
-                    promptStep.Run(trainBatch, epoch, step)
-                );
+                (upper, lower) = (alphaStep.Run(validationBatch, epoch, step), promptStep.Run(trainBatch, epoch, step));
             }
             catch (DivergedException e)
             {
@@ -94,11 +91,6 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             }
             observer.Report(new StepReport(DplStage.Search, epoch, settings.Epochs, step, steps, rate, lower, upper, null, ended));
         }
-    }
-
-    private sealed class Mixture(Supernet supernet) : IDisposable
-    {
-        public void Dispose() => supernet.Branches.Text.Path = supernet.Branches.Image.Path = null;
     }
 
     private static SavedStage Snapshot(Supernet supernet, AlphaStep alphas, PromptStep prompts, GoodValues good, SearchState state)

@@ -2,12 +2,16 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl.Search;
 
 /// <summary>How far a search has come, besides its tensors.</summary>
 internal sealed class SearchState : StageState<DplSearchEpoch>
 {
+    /// <summary>CLIP without prompts on the training images; null where the recipe does not ask for it.</summary>
+    public ZeroShotStart? ZeroShot { get; set; }
+
     /// <summary>Sum of the validation losses of the steps taken in the epoch under way.</summary>
     public double ValidationLoss { get; set; }
 

@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Attention;
 using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -34,28 +35,15 @@ internal sealed record Supernet(BranchPair<SupernetBranch> Branches, Temperature
         return Temperature?.Cool(logits) ?? logits;
     }
 
-    public void Sample(Random random)
+    /// <summary>Draws one candidate for each layer, text layers first; the next passes compute with these alone.</summary>
+    public void DrawPath(Random random)
     {
-        foreach (SupernetBranch branch in (SupernetBranch[])[Branches.Text, Branches.Image])
-        {
-            using var noGrad = no_grad();
-            using var scope = NewDisposeScope();
-            float[] weights = (branch.Alphas * branch.Sharpness).softmax(-1).cpu().data<float>().ToArray();
-            branch.Path =
-            [
-                .. weights
-                    .Chunk(branch.Candidates.Count)
-                    .Select(layer =>
-                    {
-                        double left = random.NextDouble();
-                        int c = 0;
-                        while (c < layer.Length - 1 && (left -= layer[c]) >= 0)
-                            c++;
-                        return c;
-                    }),
-            ];
-        }
+        Branches.Text.DrawPath(random);
+        Branches.Image.DrawPath(random);
     }
+
+    /// <summary>The next passes compute with the mixture again.</summary>
+    public void LeavePath() => Branches.Text.Path = Branches.Image.Path = null;
 
     /// <summary>Sets <see cref="SupernetBranch.Sharpness"/> of both branches.</summary>
     public void Sharpen(double sharpness) => Branches.Text.Sharpness = Branches.Image.Sharpness = sharpness;
@@ -76,14 +64,13 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
     private readonly Parameter[] _rows;
     private readonly bool _nested;
 
-    /// <summary>The candidate of each layer that the next passes compute with; null: the mixture.</summary>
-    public IReadOnlyList<int>? Path { get; set; }
-
     /// <summary>Takes copies of the given values.</summary>
     /// <param name="candidates">Candidate prompt lengths, increasing, the first 0.</param>
     /// <param name="alphas">[layers, candidates]</param>
-    /// <param name="rows">One [Σ candidates, width] per layer: the prompts of candidates 1, 2, … one after the other.</param>
-    public SupernetBranch(IReadOnlyList<int> candidates, Tensor alphas, IReadOnlyList<Tensor> rows)
+    /// <param name="rows">One [Σ candidates, width] per layer: the prompts of candidates 1, 2, … one after the other; nested, one [longest
+    /// candidate, width].</param>
+    /// <param name="nested">Whether a candidate's prompt is the first rows of the longest one's.</param>
+    public SupernetBranch(IReadOnlyList<int> candidates, Tensor alphas, IReadOnlyList<Tensor> rows, bool nested = false)
     {
         CheckCandidates(candidates);
         if (alphas.shape is not [var layers, var count] || layers != rows.Count || count != candidates.Count)
@@ -91,9 +78,10 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
                 $"Alphas of shape [{string.Join(", ", alphas.shape)}] do not fit {rows.Count} layers and {candidates.Count} candidates.",
                 nameof(alphas)
             );
-        _nested = rows.All(r => r.shape[0] == candidates[^1]) && candidates.Count > 2;
-        if (!_nested && rows.Any(r => r.shape[0] != candidates.Sum()))
-            throw new ArgumentException($"Every layer needs {candidates.Sum()} prompt rows.", nameof(rows));
+        _nested = nested;
+        int needed = RowsOf(candidates, nested);
+        if (rows.Any(r => r.shape[0] != needed))
+            throw new ArgumentException($"Every layer needs {needed} prompt rows.", nameof(rows));
         Candidates = [.. candidates];
         _groups = new PromptGroups([.. candidates.Skip(1)], alphas.device);
         using var noGrad = no_grad();
@@ -128,11 +116,9 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
         Tensor alphas = (randn(layers, candidates.Count, generator: generator) * 1e-3).to(device);
         Tensor[] rows =
         [
-            .. Enumerable
-                .Range(0, layers)
-                .Select(_ => distribution.Draw(nested ? candidates[^1] : candidates.Sum(), width, generator).to(device)),
+            .. Enumerable.Range(0, layers).Select(_ => distribution.Draw(RowsOf(candidates, nested), width, generator).to(device)),
         ];
-        return new SupernetBranch(candidates, alphas, rows);
+        return new SupernetBranch(candidates, alphas, rows, nested);
     }
 
     /// <summary>Chooses what gradients are computed for; a step needs those of what it steps and no others.</summary>
@@ -153,16 +139,45 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
         Tensor alphas = stand(Alphas),
             weights = (Sharpness == 1 ? alphas : alphas * Sharpness).softmax(-1);
         if (Path is { } path)
-        {
-            Tensor hard = nn
-                .functional.one_hot(tensor(path.Select(c => (long)c).ToArray()), Candidates.Count)
-                .to(weights.dtype)
-                .to(weights.device);
-            weights = hard + (weights - weights.detach());
-        }
-        Tensor Rows(Tensor rows) => _nested ? cat([.. Candidates.Skip(1).Select(length => rows.narrow(0, 0, length))], 0) : rows;
-        return [.. _rows.Select((rows, layer) => new LayerPrompt(Rows(stand(rows)), weights.select(0, layer), _groups))];
+            // Equal to the drawn candidates' weights, with the gradients of the mixture's.
+            weights = OneHot(path, weights) + (weights - weights.detach());
+        return [.. _rows.Select((rows, layer) => new LayerPrompt(Unfolded(stand(rows)), weights.select(0, layer), _groups))];
     }
+
+    /// <summary>The candidate of each layer that passes compute with; null: the mixture of all.</summary>
+    public IReadOnlyList<int>? Path { get; set; }
+
+    /// <summary>Draws <see cref="Path"/>, each candidate with the probability of its weight.</summary>
+    public void DrawPath(Random random)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        float[] weights = (Alphas * Sharpness).softmax(-1).cpu().data<float>().ToArray();
+        Path = [.. weights.Chunk(Candidates.Count).Select(layer => Drawn(layer, random.NextDouble()))];
+    }
+
+    private static int Drawn(float[] weights, double point)
+    {
+        int candidate = 0;
+        while (candidate < weights.Length - 1 && (point -= weights[candidate]) >= 0)
+            candidate++;
+        return candidate;
+    }
+
+    private static Tensor OneHot(IReadOnlyList<int> path, Tensor like)
+    {
+        float[] values = new float[like.numel()];
+        for (int layer = 0; layer < path.Count; layer++)
+            values[layer * like.shape[1] + path[layer]] = 1;
+        return NativeTensor.From(values, like.shape, like.device);
+    }
+
+    /// <summary>[Σ candidates, width]: every candidate's rows one after the other.</summary>
+    private Tensor Unfolded(Tensor rows) => _nested ? cat([.. Candidates.Skip(1).Select(length => rows.narrow(0, 0, length))], 0) : rows;
+
+    private int FirstRow(int length) => _nested ? 0 : Candidates.TakeWhile(candidate => candidate < length).Sum();
+
+    private static int RowsOf(IReadOnlyList<int> candidates, bool nested) => nested ? candidates[^1] : candidates.Sum();
 
     /// <summary>A branch with copies of the chosen candidates' prompts, as the search left them. The caller owns it.</summary>
     /// <param name="lengths">One of the candidates per layer.</param>
@@ -171,14 +186,7 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         return new FixedBranch(
-            [
-                .. lengths.Select(
-                    (length, layer) =>
-                        length == 0
-                            ? null
-                            : _rows[layer].narrow(0, _nested ? 0 : Candidates.TakeWhile(candidate => candidate < length).Sum(), length)
-                ),
-            ],
+            [.. lengths.Select((length, layer) => length == 0 ? null : _rows[layer].narrow(0, FirstRow(length), length))],
             Alphas.device
         );
     }

@@ -38,7 +38,7 @@ internal sealed class ZeroShotClip : IDisposable
 }
 
 /// <summary>How CLIP without prompts does on the training images, at the temperature that suits it best.</summary>
-/// <param name="Temperature">The power of √2 from 1 to 128 with the lowest loss.</param>
+/// <param name="Temperature">The power of √2 from 1 to 8 with the lowest loss.</param>
 /// <param name="Loss">Mean cross-entropy there, in nats.</param>
 /// <param name="ValidationAccuracy">0 to 1; null without validation images.</param>
 internal sealed record ZeroShotStart(double Temperature, double Loss, double? ValidationAccuracy)

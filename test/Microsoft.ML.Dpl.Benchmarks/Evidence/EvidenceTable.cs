@@ -1,0 +1,72 @@
+using System.Globalization;
+using Spectre.Console;
+
+namespace Microsoft.ML.Dpl.Benchmarks.Evidence;
+
+/// <summary>Means of methods over tasks and seeds, and what two methods differ by where both were run.</summary>
+/// <param name="runs">All of them.</param>
+internal sealed class EvidenceTable(IReadOnlyList<EvidenceRun> runs)
+{
+    private const int Resamples = 10_000;
+
+    /// <summary>Prints the means over the seeds by task, and below them the paired differences.</summary>
+    /// <param name="baseline">The method that the others are compared to; null: no differences.</param>
+    public void Print(string? baseline)
+    {
+        string[] methods = [.. runs.Select(run => run.Method).Distinct()],
+            tasks = [.. runs.Select(run => run.Task).Distinct().Order(StringComparer.Ordinal)];
+        var table = new Table().AddColumn("task");
+        foreach (string method in methods)
+            table.AddColumn(method);
+        foreach (string task in tasks)
+            table.AddRow([task, .. methods.Select(method => Mean(Of(task, method)))]);
+        table.AddRow(["mean of all", .. methods.Select(method => Mean(runs.Where(run => run.Method == method)))]);
+        table.AddRow(["runs", .. methods.Select(method => $"{runs.Count(run => run.Method == method)}")]);
+        table.AddRow(["seconds", .. methods.Select(method => Number(runs.Where(run => run.Method == method).Average(run => run.Seconds)))]);
+        AnsiConsole.Write(table);
+        if (baseline is null)
+            return;
+        var differences = new Table().AddColumn($"minus {baseline}").AddColumn("pairs").AddColumn("points").AddColumn("95 % interval");
+        foreach (string method in methods.Where(method => method != baseline))
+        {
+            double[] pairs = Differences(method, baseline);
+            if (pairs.Length == 0)
+                continue;
+            (double low, double high) = Interval(pairs);
+            differences.AddRow(method, $"{pairs.Length}", Signed(pairs.Average()), $"{Signed(low)} to {Signed(high)}");
+        }
+        AnsiConsole.Write(differences);
+    }
+
+    /// <summary>Accuracy of one method minus that of another in points, for every task and seed that both were run on.</summary>
+    public double[] Differences(string method, string baseline)
+    {
+        var ofBaseline = runs.Where(run => run.Method == baseline).ToDictionary(run => (run.Task, run.Seed), run => run.Accuracy);
+        return
+        [
+            .. runs.Where(run => run.Method == method && ofBaseline.ContainsKey((run.Task, run.Seed)))
+                .Select(run => 100 * (run.Accuracy - ofBaseline[(run.Task, run.Seed)])),
+        ];
+    }
+
+    /// <summary>The middle 95 % of the means of samples drawn from the differences with replacement (percentile bootstrap, Efron
+    /// 1979).</summary>
+    /// <param name="differences">At least one.</param>
+    public static (double Low, double High) Interval(IReadOnlyList<double> differences)
+    {
+        var random = new Random(1);
+        double[] means = new double[Resamples];
+        for (int i = 0; i < Resamples; i++)
+            means[i] = Enumerable.Range(0, differences.Count).Average(_ => differences[random.Next(differences.Count)]);
+        Array.Sort(means);
+        return (means[(int)(0.025 * Resamples)], means[(int)(0.975 * Resamples) - 1]);
+    }
+
+    private IEnumerable<EvidenceRun> Of(string task, string method) => runs.Where(run => run.Task == task && run.Method == method);
+
+    private static string Mean(IEnumerable<EvidenceRun> runs) => runs.Any() ? Number(100 * runs.Average(run => run.Accuracy)) : "";
+
+    private static string Number(double value) => value.ToString("f1", CultureInfo.InvariantCulture);
+
+    private static string Signed(double value) => value.ToString("+0.0;−0.0;0.0", CultureInfo.InvariantCulture);
+}
