@@ -66,7 +66,7 @@ internal sealed class ClipFiles : IClipSource
     /// <summary>merges.txt; null where the vocabulary is one file.</summary>
     public string? MergesPath => _vocabulary.MergesPath;
 
-    /// <summary>preprocessor_config.json, or open_clip's configuration; null where there is none.</summary>
+    /// <summary>preprocessor_config.json, processor_config.json or open_clip's configuration; null where there is none.</summary>
     public string? PreprocessorConfigPath { get; }
 
     /// <summary>Whether the weights are a single file with a vocabulary of its own place, instead of a folder.</summary>
@@ -81,8 +81,7 @@ internal sealed class ClipFiles : IClipSource
     {
         string In(string name) => Path.Combine(folder, name);
         string config = In(FolderLayout.HuggingFaceConfig),
-            openClip = In(FolderLayout.OpenClipConfig),
-            preprocessor = In("preprocessor_config.json");
+            openClip = In(FolderLayout.OpenClipConfig);
         if (!File.Exists(config) && !File.Exists(openClip))
             throw new FileNotFoundException(
                 $"The folder '{folder}' has no config.json, so it holds no CLIP in Hugging Face's layout, nor "
@@ -101,9 +100,8 @@ internal sealed class ClipFiles : IClipSource
         if (!layout.IsOpenClip)
         {
             ClipConfig read = ClipConfigReader.FromFile(config);
-            return (new ClipFiles(files, weights, ClipNaming.HuggingFace, vocabulary, File.Exists(preprocessor) ? preprocessor : null), _ =>
-                read
-            );
+            string? preprocessor = ClipImageProcessorConfig.FileIn(folder);
+            return (new ClipFiles(files, weights, ClipNaming.HuggingFace, vocabulary, preprocessor), _ => read);
         }
         ClipConfig shape = OpenClipConfigReader.FromFile(openClip);
         using ITensorSource source = Open(weights);
