@@ -86,7 +86,7 @@ internal sealed class CompareCommand
     {
         ProgressMode mode = _progress.Choose(arguments);
         _clip.Check(arguments);
-        ImageSets sets = _data.Read(arguments, _common.Seed(arguments));
+        ImageSets sets = _data.Read(arguments, cancellation, _common.Seed(arguments));
         if (sets.Test.Count == 0)
             throw new ArgumentException("A comparison needs test images: name them with --test, or give data with a test split.");
         OutputFile? file =

@@ -57,7 +57,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         DateTimeOffset started = DateTimeOffset.Now;
         ProgressMode mode = _progress.Choose(arguments);
         _clip.Check(arguments);
-        ImageSets sets = _data.Read(arguments, _common.Seed(arguments));
+        ImageSets sets = _data.Read(arguments, cancellation, _common.Seed(arguments));
         OutputFiles files = output.Check(arguments, [.. _data.Inputs(arguments), arguments.GetRequiredValue(configuration)]);
         Func<ClipBackbone, PromptConfiguration?> lengthsFor = ConfigurationArgument.Read(arguments.GetRequiredValue(configuration));
         (string Name, Func<ClipBackbone, PromptConfiguration?> LengthsFor)[] others =

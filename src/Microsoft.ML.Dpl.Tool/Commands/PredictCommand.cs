@@ -68,7 +68,7 @@ internal sealed class PredictCommand
         if (batch < 1)
             throw new ArgumentException($"--batch-size must be at least 1; it is {batch}.");
         string[] named = arguments.GetRequiredValue(_images),
-            listed = [.. named.Where(path => path != FromInput).SelectMany(Expand)];
+            listed = [.. named.Where(path => path != FromInput).SelectMany(path => Expand(path, cancellation))];
         bool readsInput = named.Contains(FromInput);
         var mlContext = new MLContext();
         FitSession.Forward(mlContext, CommandLine.IsVerbose(arguments));
@@ -122,7 +122,16 @@ internal sealed class PredictCommand
         return ExitCode.PartlyFailed;
     }
 
-    private static IEnumerable<string> Expand(string path) => Directory.Exists(path) ? ImageFolder.ImagesIn(path) : [path];
+    private static IEnumerable<string> Expand(string path, CancellationToken cancellation)
+    {
+        if (!Directory.Exists(path))
+            return [path];
+        var files = new ImageFiles(cancellation);
+        IReadOnlyList<string> found = files.In(path);
+        if (files.LeftOutNote() is { } note)
+            Terminal.Warn($"{path}: {note}");
+        return found;
+    }
 
     // What can be no path is left to be told with the image.
     private static string FullPath(string path) => path.Contains('\0') ? path : Path.GetFullPath(path);

@@ -52,7 +52,7 @@ internal static class SearchCommand
         DateTimeOffset started = DateTimeOffset.Now;
         ProgressMode mode = progress.Choose(arguments);
         clip.Check(arguments);
-        ImageSets sets = data.Read(arguments, common.Seed(arguments));
+        ImageSets sets = data.Read(arguments, cancellation, common.Seed(arguments));
         OutputFiles files = output.Check(arguments, data.Inputs(arguments));
         var options = new DplTrainer.Options
         {
