@@ -19,9 +19,17 @@ public sealed class ApprovedInternalsTests
     [
         "Microsoft.ML.Data.CatalogUtils",
         "Microsoft.ML.Data.CatalogUtils.GetEnvironment",
+        "Microsoft.ML.Data.IDataTransform",
+        "Microsoft.ML.Data.IDataTransform.get_Source",
         "Microsoft.ML.Data.IInternalCatalog",
         "Microsoft.ML.LoadableClassAttribute",
         "Microsoft.ML.LoadableClassAttribute..ctor",
+        "Microsoft.ML.Model.OnnxConverter.ICanSaveOnnx",
+        "Microsoft.ML.Model.OnnxConverter.ICanSaveOnnx.CanSaveOnnx",
+        "Microsoft.ML.Model.OnnxConverter.ISaveAsOnnx",
+        "Microsoft.ML.Model.OnnxConverter.ISaveAsOnnx.SaveAsOnnx",
+        "Microsoft.ML.Model.OnnxConverter.ITransformCanSaveOnnx",
+        "Microsoft.ML.Model.OnnxConverter.OnnxContext",
         "Microsoft.ML.ModelLoadContext",
         "Microsoft.ML.ModelLoadContext.CheckAtModel",
         "Microsoft.ML.ModelLoadContext.LoadNonEmptyString",
@@ -47,7 +55,13 @@ public sealed class ApprovedInternalsTests
         "Microsoft.ML.VersionInfo..ctor",
     ];
 
-    private static readonly string[] ApprovedUsers = [nameof(MLNetInternals), nameof(ModelReader), nameof(ModelWriter)];
+    private static readonly string[] ApprovedUsers =
+    [
+        nameof(MLNetInternals),
+        nameof(ModelReader),
+        nameof(ModelWriter),
+        nameof(UnconvertedView),
+    ];
 
     private static readonly Assembly Library = typeof(MLNetInternals).Assembly;
 
