@@ -183,25 +183,25 @@ internal sealed class ClipFiles : IClipSource
         string hash = Sha256.Compute(stream);
         file.ThrowIfChanged();
         if (HubCache.Sha256Of(file.FullPath) is { } expected && hash != expected)
-            throw new InvalidDataException(
-                $"{file.FullPath}: the content is not what the hub's cache keeps it as (SHA-256 {expected}), so it was damaged on the "
-                    + $"disk. Delete '{File.ResolveLinkTarget(file.FullPath, returnFinalTarget: true)?.FullName}' and download the "
-                    + "model again."
-            );
+            throw ModelFile.Damaged(file.FullPath, expected);
         return hash;
     }
 
     /// <summary>Opens a .safetensors file, the index of several, or an archive of PyTorch.</summary>
     private static ITensorSource Open(string path) =>
-        Path.GetExtension(path).ToUpperInvariant() switch
-        {
-            ".SAFETENSORS" => SafetensorsFile.Open(path),
-            ".JSON" => ShardedSafetensors.Open(path),
-            _ => TorchArchive.Open(path),
-        };
+        PrefixedTensors.Stripped(
+            Path.GetExtension(path).ToUpperInvariant() switch
+            {
+                ".SAFETENSORS" => SafetensorsFile.Open(path),
+                ".JSON" => ShardedSafetensors.Open(path),
+                _ => TorchArchive.Open(path),
+            }
+        );
 
     private static FileNotFoundException NoWeights(string folder)
     {
+        if (Path.Combine(folder, FolderLayout.Archive) is var archive && File.Exists(archive))
+            GitLfsPointer.Refuse(archive);
         string missing = Path.Combine(folder, FolderLayout.SingleFile);
         string advice = File.Exists(Path.Combine(folder, FolderLayout.Archive))
             ? $"It has {FolderLayout.Archive}, which must be converted to safetensors first: it is no zip archive, as torch.save "
@@ -269,7 +269,7 @@ internal sealed record FolderLayout(string Config, string Weights)
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(config));
+            using JsonDocument document = JsonDocument.Parse(ModelFile.ReadAll(config));
             return document.RootElement.ValueKind == JsonValueKind.Object
                 && document.RootElement.TryGetProperty("model_type", out JsonElement type)
                 && type.ValueKind == JsonValueKind.String

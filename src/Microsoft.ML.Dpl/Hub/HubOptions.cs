@@ -13,7 +13,7 @@ public sealed record HubOptions
     public string Revision { get; init; } = "main";
 
     /// <summary>The cache; <c>null</c>: <c>HF_HUB_CACHE</c>, <c>HF_HOME</c>/hub, <c>XDG_CACHE_HOME</c>/huggingface/hub or
-    /// <c>~/.cache/huggingface/hub</c>, the first that is set.</summary>
+    /// <c>~/.cache/huggingface/hub</c>, the first that is set. Variables in these (<c>$HOME</c>) are replaced.</summary>
     public string? CacheFolder { get; init; }
 
     /// <summary>The hub's address; <c>null</c>: <c>HF_ENDPOINT</c>, or https://huggingface.co.</summary>
@@ -67,7 +67,7 @@ public sealed record HubOptions
 public readonly record struct HubProgress(string File, long Bytes, long TotalBytes);
 
 /// <summary><see cref="HubOptions"/> with every gap filled from the environment, checked.</summary>
-internal sealed record HubSettings(HubOptions Options, string CacheFolder, Uri Endpoint, string? Token, bool Offline)
+internal sealed partial record HubSettings(HubOptions Options, string CacheFolder, Uri Endpoint, string? Token, bool Offline)
 {
     private const string DefaultEndpoint = "https://huggingface.co";
 
@@ -91,17 +91,15 @@ internal sealed record HubSettings(HubOptions Options, string CacheFolder, Uri E
             throw new ArgumentException($"RetryDelay is {options.RetryDelay}; it must not be negative.", nameof(options));
 
         string? Set(string name) => variable(name) is { } value && !string.IsNullOrWhiteSpace(value) ? value.Trim() : null;
-        string home = Expand(Set("HF_HOME"))
-            ?? Path.Combine(Expand(Set("XDG_CACHE_HOME")) ?? Path.Combine(UserFolder(), ".cache"), "huggingface");
+        string? Folder(string name) => Set(name) is { } path ? Expand(path, variable) : null;
+        string home = Folder("HF_HOME") ?? Path.Combine(Folder("XDG_CACHE_HOME") ?? Path.Combine(UserFolder(), ".cache"), "huggingface");
         return new HubSettings(
             options,
-            Path.GetFullPath(
-                options.CacheFolder ?? Expand(Set("HF_HUB_CACHE")) ?? Expand(Set("HUGGINGFACE_HUB_CACHE")) ?? Path.Combine(home, "hub")
-            ),
+            Path.GetFullPath(options.CacheFolder ?? Folder("HF_HUB_CACHE") ?? Folder("HUGGINGFACE_HUB_CACHE") ?? Path.Combine(home, "hub")),
             options.Endpoint is { } given ? Checked(given, nameof(HubOptions.Endpoint)) : Parsed(Set("HF_ENDPOINT") ?? DefaultEndpoint),
             options.Token is { } token ? (token.Trim() is { Length: > 0 } text ? text : null)
                 : IsOn(Set("HF_HUB_DISABLE_IMPLICIT_TOKEN")) ? null
-                : Set("HF_TOKEN") ?? Set("HUGGING_FACE_HUB_TOKEN") ?? TokenIn(Expand(Set("HF_TOKEN_PATH")) ?? Path.Combine(home, "token")),
+                : Set("HF_TOKEN") ?? Set("HUGGING_FACE_HUB_TOKEN") ?? TokenIn(Folder("HF_TOKEN_PATH") ?? Path.Combine(home, "token")),
             options.Offline ?? IsOn(Set("HF_HUB_OFFLINE") ?? Set("TRANSFORMERS_OFFLINE"))
         );
     }
@@ -136,10 +134,17 @@ internal sealed record HubSettings(HubOptions Options, string CacheFolder, Uri E
     private static string UserFolder() =>
         Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) is { Length: > 0 } folder ? folder : Path.GetTempPath();
 
-    private static string? Expand(string? path) =>
-        path is "~" ? UserFolder()
-        : path is not null && path.StartsWith("~/", StringComparison.Ordinal) ? Path.Combine(UserFolder(), path[2..])
-        : path;
+    private static string Expand(string path, Func<string, string?> variable)
+    {
+        // As Python's expandvars, which Hugging Face's tools call: what is not set stays as it is written.
+        path = VariablePattern().Replace(path, match => variable(match.Groups[1].Value + match.Groups[2].Value) ?? match.Value);
+        return path is "~" ? UserFolder()
+            : path.StartsWith("~/", StringComparison.Ordinal) ? Path.Combine(UserFolder(), path[2..])
+            : path;
+    }
+
+    [GeneratedRegex(@"\$(?:(\w+)|\{([^}]*)\})")]
+    private static partial Regex VariablePattern();
 }
 
 /// <summary>What may name a repository, a revision, a file and its content. Everything here becomes part of a path, so nothing may lead out

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.Dpl.Hub;
 
 namespace Microsoft.ML.Dpl.Clip;
 
@@ -28,7 +29,7 @@ public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float
     {
         string part = Path.Combine(folder, PartFile),
             alone = Path.Combine(folder, AloneFile);
-        return File.Exists(part) && HasPart(File.ReadAllBytes(part)) ? part
+        return File.Exists(part) && HasPart(ModelFile.ReadAll(part)) ? part
             : File.Exists(alone) ? alone
             : null;
     }
@@ -45,7 +46,7 @@ public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float
     {
         if (!File.Exists(path))
             throw new FileNotFoundException($"Image processor configuration '{path}' does not exist.", path);
-        return Parse(File.ReadAllBytes(path), path, imageSize);
+        return Parse(ModelFile.ReadAll(path), path, imageSize);
     }
 
     /// <param name="json">The text of the file in UTF-8.</param>
