@@ -71,6 +71,10 @@ internal sealed partial record HubSettings(HubOptions Options, string CacheFolde
 {
     private const string DefaultEndpoint = "https://huggingface.co";
 
+    /// <summary>The name and password that the address was given with, <c>name:password</c>; they are sent where there is no token, and no
+    /// message shows them. Null: none.</summary>
+    public string? Login { get; private init; }
+
     /// <exception cref="ArgumentException">An option is out of range, or an environment variable makes no sense.</exception>
     public static HubSettings From(HubOptions? options) => From(options, Environment.GetEnvironmentVariable);
 
@@ -93,15 +97,21 @@ internal sealed partial record HubSettings(HubOptions Options, string CacheFolde
         string? Set(string name) => variable(name) is { } value && !string.IsNullOrWhiteSpace(value) ? value.Trim() : null;
         string? Folder(string name) => Set(name) is { } path ? Expand(path, variable) : null;
         string home = Folder("HF_HOME") ?? Path.Combine(Folder("XDG_CACHE_HOME") ?? Path.Combine(UserFolder(), ".cache"), "huggingface");
+        Uri endpoint = options.Endpoint is { } given
+            ? Checked(given, nameof(HubOptions.Endpoint))
+            : Parsed(Set("HF_ENDPOINT") ?? DefaultEndpoint);
         return new HubSettings(
             options,
             Path.GetFullPath(options.CacheFolder ?? Folder("HF_HUB_CACHE") ?? Folder("HUGGINGFACE_HUB_CACHE") ?? Path.Combine(home, "hub")),
-            options.Endpoint is { } given ? Checked(given, nameof(HubOptions.Endpoint)) : Parsed(Set("HF_ENDPOINT") ?? DefaultEndpoint),
+            WithoutLogin(endpoint),
             options.Token is { } token ? (token.Trim() is { Length: > 0 } text ? text : null)
                 : IsOn(Set("HF_HUB_DISABLE_IMPLICIT_TOKEN")) ? null
                 : Set("HF_TOKEN") ?? Set("HUGGING_FACE_HUB_TOKEN") ?? TokenIn(Folder("HF_TOKEN_PATH") ?? Path.Combine(home, "token")),
             options.Offline ?? IsOn(Set("HF_HUB_OFFLINE") ?? Set("TRANSFORMERS_OFFLINE"))
-        );
+        )
+        {
+            Login = endpoint.UserInfo.Length > 0 ? Uri.UnescapeDataString(endpoint.UserInfo) : null,
+        };
     }
 
     private static bool IsOn(string? value) => value?.ToUpperInvariant() is "1" or "ON" or "YES" or "TRUE";
@@ -109,15 +119,28 @@ internal sealed partial record HubSettings(HubOptions Options, string CacheFolde
     private static Uri Parsed(string address) =>
         Uri.TryCreate(address, UriKind.Absolute, out Uri? endpoint)
             ? Checked(endpoint, "HF_ENDPOINT")
-            : throw new ArgumentException($"HF_ENDPOINT is '{address}', which is no address such as {DefaultEndpoint}.");
+            : throw new ArgumentException(
+                $"HF_ENDPOINT is '{LoginPattern().Replace(address, "")}', which is no address such as {DefaultEndpoint}."
+            );
 
     private static Uri Checked(Uri endpoint, string source)
     {
         if (!endpoint.IsAbsoluteUri || endpoint.Scheme is not ("http" or "https"))
-            throw new ArgumentException($"{source} is '{endpoint}'; an address with http or https is expected, such as {DefaultEndpoint}.");
+            throw new ArgumentException(
+                $"{source} is '{LoginPattern().Replace(endpoint.OriginalString, "")}'; an address with http or https is expected, such as "
+                    + $"{DefaultEndpoint}."
+            );
         // With a slash at the end a mirror's path is kept when a repository's is appended.
         return endpoint.AbsoluteUri.EndsWith('/') ? endpoint : new Uri(endpoint.AbsoluteUri + "/");
     }
+
+    private static Uri WithoutLogin(Uri address) =>
+        address.UserInfo.Length == 0
+            ? address
+            : new Uri(address.GetComponents(UriComponents.AbsoluteUri & ~UriComponents.UserInfo, UriFormat.UriEscaped));
+
+    [GeneratedRegex(@"[^/@]*@")]
+    private static partial Regex LoginPattern();
 
     private static string? TokenIn(string path)
     {
