@@ -99,7 +99,7 @@ internal static class BackboneCommand
                     Write(arguments, new Downloaded(backbone.Name, backbone.Location!, Described.FilesOf(backbone)), done =>
                     {
                         foreach (DescribedFile file in done.Files)
-                            Console.Out.WriteLine($"{file.Path}  {ByteSize.Text(file.Bytes)}");
+                            Terminal.Line($"{file.Path}  {ByteSize.Text(file.Bytes)}");
                     })
                 );
             }
@@ -218,7 +218,7 @@ internal static class BackboneCommand
     private static HubOptions OptionsOf(ParseResult arguments) =>
         new() { Revision = arguments.GetRequiredValue(Revision), CacheFolder = arguments.GetValue(Cache) };
 
-    private static string[] Escaped(params string[] cells) => [.. cells.Select(Markup.Escape)];
+    private static string[] Escaped(params string[] cells) => [.. cells.Select(Terminal.Cell)];
 
     private static int Write<T>(ParseResult arguments, T result, Action<T> table)
     {

@@ -176,7 +176,7 @@ internal sealed class CompareCommand
         );
         // Not in the table, which the lengths of a large CLIP would break.
         foreach (Compared row in compared)
-            Console.Out.WriteLine($"  {row.Name}: {row.Configuration}");
-        Console.Out.WriteLine($"{images} test images.");
+            Terminal.Line($"  {row.Name}: {row.Configuration}");
+        Terminal.Line($"{images} test images.");
     }
 }

@@ -30,6 +30,11 @@ internal sealed class PredictCommand
         HelpName = "number",
         DefaultValueFactory = _ => 1,
     };
+    private readonly Option<bool> _keepFormulas = new("--keep-formulas")
+    {
+        Description =
+            "Writes fields of csv as they are. Without it an apostrophe comes before those that a spreadsheet would take for formulas.",
+    };
     private readonly Option<int> _batch = new("--batch-size")
     {
         Description = "Images that are collected before they are classified together; 1 answers each at once.",
@@ -51,7 +56,7 @@ internal sealed class PredictCommand
         );
         command.Arguments.Add(verb._model);
         command.Arguments.Add(verb._images);
-        foreach (Option option in new Option[] { verb._format, verb._top, verb._batch })
+        foreach (Option option in new Option[] { verb._format, verb._keepFormulas, verb._top, verb._batch })
             command.Options.Add(option);
         verb._clip.AddTo(command);
         verb._progress.AddTo(command);
@@ -75,7 +80,7 @@ internal sealed class PredictCommand
         _clip.Apply(arguments, mlContext, cancellation);
         using SavedModel saved = SavedModel.Load(mlContext, arguments.GetRequiredValue(_model));
         using TextWriter output = StandardOutput.Open();
-        var writer = PredictionWriter.Create(format, saved.Transformer.ClassNames, top, output);
+        var writer = PredictionWriter.Create(format, saved.Transformer.ClassNames, top, output, arguments.GetValue(_keepFormulas));
         // Where answers appear on the terminal as they come, they are progress enough.
         if (mode == ProgressMode.Bars && format != PredictionFormat.Table && !Console.IsOutputRedirected)
             mode = ProgressMode.None;

@@ -108,9 +108,9 @@ internal static class SearchCommand
         else
         {
             ConfigurationTable.Write(found.Configuration, found.Report);
-            Console.Out.WriteLine($"Configuration: {files.Main.FullPath}");
+            Terminal.Line($"Configuration: {files.Main.FullPath}");
             if (files.Results is { } written)
-                Console.Out.WriteLine($"Results: {written.FullPath}");
+                Terminal.Line($"Results: {written.FullPath}");
         }
         if (found.HasDiverged)
         {

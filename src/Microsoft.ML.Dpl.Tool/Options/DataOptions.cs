@@ -131,9 +131,13 @@ internal sealed class DataOptions
             );
         if (!_learns || arguments.GetValue(_shots) is not int shots)
             return sets;
-        return shots >= 1
-            ? FewShotDraw.Draw(sets, shots, seed)
-            : throw new ArgumentException($"--shots must be at least 1; it is {shots}.");
+        if (shots < 1)
+            throw new ArgumentException($"--shots must be at least 1; it is {shots}.");
+        if (sets.Train.CountBy(row => row.Label).Where(count => count.Value < shots).ToArray() is [var few, ..] all)
+            Terminal.Warn(
+                $"{all.Length} classes have fewer than --shots {shots} training images and give all they have, '{few.Key}' {few.Value}."
+            );
+        return FewShotDraw.Draw(sets, shots, seed);
     }
 
     private ImageSets Read(ParseResult arguments, string path, bool isFirst, CancellationToken cancellation)

@@ -97,17 +97,21 @@ internal sealed class CommonOptions : OptionGroup
 /// <summary>The first stage.</summary>
 internal sealed class SearchOptions : OptionGroup
 {
-    private readonly Option<int[]> _candidates = new("--candidates")
+    private readonly Option<int[]?> _candidates = new("--candidates")
     {
-        Description = "Context lengths that the search chooses from, increasing from 0.",
+        Description =
+            $"Context lengths that the search chooses from, increasing from 0. Default: {string.Join(' ', Defaults.CandidateLengths)}.",
         HelpName = "0 2 4 6",
         AllowMultipleArgumentsPerToken = true,
-        DefaultValueFactory = _ => [.. Defaults.CandidateLengths],
     };
 
     public SearchOptions()
     {
-        Add(_candidates, (arguments, options) => options.CandidateLengths = arguments.GetRequiredValue(_candidates));
+        Add(_candidates, (arguments, options) =>
+        {
+            if (arguments.GetValue(_candidates) is { Length: > 0 } candidates)
+                options.CandidateLengths = candidates;
+        });
         Add("--search-epochs", "Epochs of search.", options => options.SearchEpochs);
         Add("--search-learning-rate", "Learning rate of the search's prompts (SGD).", options => options.SearchLearningRate);
         Add("--alpha-learning-rate", "Learning rate of the alphas (Adam).", options => options.AlphaLearningRate);
