@@ -27,8 +27,10 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
                     "very-wide.png",
                 ]
         )
-        foreach (int size in (int[])[64, 224])
-            cases.Add(name, size);
+        {
+            foreach (int size in (int[])[64, 224])
+                cases.Add(name, size);
+        }
         return cases;
     }
 

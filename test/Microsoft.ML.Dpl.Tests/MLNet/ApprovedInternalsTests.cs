@@ -173,7 +173,8 @@ public sealed class ApprovedInternalsTests
     /// <summary>The metadata tokens among a method's operands (ECMA-335 §VI.C).</summary>
     private static IEnumerable<int> Tokens(byte[] code)
     {
-        for (int at = 0; at < code.Length; )
+        int at = 0;
+        while (at < code.Length)
         {
             short value = code[at] == 0xFE ? unchecked((short)(0xFE00 | code[at + 1])) : code[at];
             OpCode operation = OpCodesByValue[value];
