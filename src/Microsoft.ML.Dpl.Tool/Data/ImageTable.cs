@@ -155,14 +155,7 @@ internal static class ImageTable
     private static int UsualIndex(string[] header, string name) =>
         Index([.. header.Select(column => column.Replace("_", "", StringComparison.Ordinal))], name);
 
-    private static InvalidDataException Missing(
-        string file,
-        string[] header,
-        string what,
-        string option,
-        string[] usual,
-        char delimiter
-    )
+    private static InvalidDataException Missing(string file, string[] header, string what, string option, string[] usual, char delimiter)
     {
         string separators = delimiter switch
         {
