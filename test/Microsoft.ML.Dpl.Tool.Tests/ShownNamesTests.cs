@@ -15,7 +15,7 @@ public class ShownNamesTests
     private static readonly string[] IsJson = ["JsonSerializer", "ResultsJson", "[?25h"];
 
     [Theory]
-    [InlineData("\u001b]0;title\u0007red", "\\u001b]0;title\\u0007red")]
+    [InlineData("\u001b]0;title\u0007red", "\\u001b]]0;title\\u0007red")]
     [InlineData("\u009b2J", "\\u009b2J")]
     [InlineData("a\u202etxt.exe", "a\\u202etxt.exe")]
     [InlineData("[bold]x[/]", "[[bold]]x[[/]]")]
