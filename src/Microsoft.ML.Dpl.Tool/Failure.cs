@@ -24,7 +24,7 @@ internal static class Failure
         if (message.Length > 0)
             Terminal.Fail(message);
         if (verbose)
-            Console.Error.WriteLine(exception);
+            Terminal.ErrorLines(exception.ToString());
         return code;
     }
 
@@ -62,6 +62,9 @@ internal static class Failure
         string message = cause.Message;
         if (cause is ArgumentException { ParamName: { Length: > 0 } name })
             message = message.Replace($" (Parameter '{name}')", "", StringComparison.Ordinal);
-        return TrainerOptionNames.InWords(message.ReplaceLineEndings(" ").Trim());
+        message = TrainerOptionNames.InWords(message.ReplaceLineEndings(" ").Trim());
+        return cause is UnreadableImageException
+            ? $"{message} Mend or replace the image, or give --skip-unreadable to leave such images out."
+            : message;
     }
 }

@@ -24,7 +24,7 @@ internal static partial class ParseFailure
         // That a verb is missing says nothing new where one was misspelt.
         if (!isUnfinished)
             text = text.Replace($"{NoCommand}{Environment.NewLine}", "", StringComparison.Ordinal);
-        Console.Error.WriteLine(text.Trim());
+        Terminal.ErrorLines(text.Trim());
         if (!isUnfinished)
             Terminal.Note($"{CommandPath(arguments)} --help says what can be given.");
         return ExitCode.BadInput;

@@ -14,7 +14,7 @@ public sealed class DataTests : IDisposable
     public void A_folder_of_class_folders_is_training_data()
     {
         Touch("dog/1.png", "cat/2.JPG", "cat/deep/1.png", "cat/notes.txt", ".hidden/3.png");
-        ImageSets sets = ImageFolder.Read(_folder);
+        ImageSets sets = ImageFolder.Read(_folder, new ImageFiles());
         Assert.Equal(
             [("cat", "2.JPG"), ("cat", "1.png"), ("dog", "1.png")],
             sets.Train.Select(row => (row.Label, Path.GetFileName(row.ImagePath)))
@@ -26,18 +26,18 @@ public sealed class DataTests : IDisposable
     public void Folders_named_as_splits_are_splits_and_others_are_classes()
     {
         Touch("train/a/1.png", "train/b/2.png", "val/a/3.png", "test/b/4.png");
-        ImageSets sets = ImageFolder.Read(_folder);
+        ImageSets sets = ImageFolder.Read(_folder, new ImageFiles());
         Assert.Equal([2, 1, 1], new[] { sets.Train.Count, sets.Validation.Count, sets.Test.Count });
         Assert.Equal("b", Assert.Single(sets.ToEvaluate).Label);
         Touch("other/5.png", "train/6.png", "val/7.png", "test/8.png");
-        Assert.Equal(["other", "test", "train", "val"], ImageFolder.Read(_folder).Classes);
+        Assert.Equal(["other", "test", "train", "val"], ImageFolder.Read(_folder, new ImageFiles()).Classes);
     }
 
     [Fact]
     public void A_class_folder_without_images_is_named()
     {
         Touch("cat/1.png", "dog/notes.txt");
-        Assert.Contains("dog", Assert.Throws<InvalidDataException>(() => ImageFolder.Read(_folder)).Message);
+        Assert.Contains("dog", Assert.Throws<InvalidDataException>(() => ImageFolder.Read(_folder, new ImageFiles())).Message);
     }
 
     [Theory]

@@ -99,7 +99,7 @@ internal static class BackboneCommand
                     Write(arguments, new Downloaded(backbone.Name, backbone.Location!, Described.FilesOf(backbone)), done =>
                     {
                         foreach (DescribedFile file in done.Files)
-                            Console.Out.WriteLine($"{file.Path}  {ByteSize.Text(file.Bytes)}");
+                            Terminal.Line($"{file.Path}  {ByteSize.Text(file.Bytes)}");
                     })
                 );
             }
@@ -200,8 +200,9 @@ internal static class BackboneCommand
             "preprocessing",
             $"short side to {clip.Preprocessing.ShortSide} pixels (bicubic), middle {clip.Preprocessing.CropSize} × "
                 + $"{clip.Preprocessing.CropSize}, mean {Numbers(clip.Preprocessing.Mean)}, deviation "
-                + $"{Numbers(clip.Preprocessing.Deviation)}"
+                + Numbers(clip.Preprocessing.Deviation)
         );
+        Row("preprocessing said by", clip.PreprocessingFile ?? "no file: it is that of OpenAI's CLIPs");
         Row("SHA-256 of the weights", clip.Sha256);
         foreach (DescribedFile file in clip.Files)
             Row("file", $"{file.Path}, {ByteSize.Text(file.Bytes)}");
@@ -217,7 +218,7 @@ internal static class BackboneCommand
     private static HubOptions OptionsOf(ParseResult arguments) =>
         new() { Revision = arguments.GetRequiredValue(Revision), CacheFolder = arguments.GetValue(Cache) };
 
-    private static string[] Escaped(params string[] cells) => [.. cells.Select(Markup.Escape)];
+    private static string[] Escaped(params string[] cells) => [.. cells.Select(Terminal.Cell)];
 
     private static int Write<T>(ParseResult arguments, T result, Action<T> table)
     {
@@ -237,12 +238,28 @@ internal static class BackboneCommand
         string? Location,
         ClipConfig Shape,
         ClipImageProcessorConfig Preprocessing,
+        string? PreprocessingFile,
         string Sha256,
         IReadOnlyList<DescribedFile> Files
     )
     {
         public static Described Of(ClipBackbone clip) =>
-            new(clip.Name, clip.Location, clip.Config, clip.ReadPreprocessing(), clip.Sha256, FilesOf(clip));
+            new(
+                clip.Name,
+                clip.Location,
+                clip.Config,
+                clip.ReadPreprocessing(),
+                clip.FilePaths.FirstOrDefault(path => PreprocessingFiles.Contains(Path.GetFileName(path))),
+                clip.Sha256,
+                FilesOf(clip)
+            );
+
+        private static readonly string[] PreprocessingFiles =
+        [
+            "processor_config.json",
+            "preprocessor_config.json",
+            "open_clip_config.json",
+        ];
 
         // A file may be a link, as in the hub's cache, whose own length says nothing.
         public static IReadOnlyList<DescribedFile> FilesOf(ClipBackbone clip) =>

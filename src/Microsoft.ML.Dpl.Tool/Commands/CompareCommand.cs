@@ -86,7 +86,7 @@ internal sealed class CompareCommand
     {
         ProgressMode mode = _progress.Choose(arguments);
         _clip.Check(arguments);
-        ImageSets sets = _data.Read(arguments, _common.Seed(arguments));
+        ImageSets sets = _data.Read(arguments, cancellation, _common.Seed(arguments));
         if (sets.Test.Count == 0)
             throw new ArgumentException("A comparison needs test images: name them with --test, or give data with a test split.");
         OutputFile? file =
@@ -176,7 +176,7 @@ internal sealed class CompareCommand
         );
         // Not in the table, which the lengths of a large CLIP would break.
         foreach (Compared row in compared)
-            Console.Out.WriteLine($"  {row.Name}: {row.Configuration}");
-        Console.Out.WriteLine($"{images} test images.");
+            Terminal.Line($"  {row.Name}: {row.Configuration}");
+        Terminal.Line($"{images} test images.");
     }
 }

@@ -64,7 +64,7 @@ internal static class EvaluateCommand
         CancellationToken cancellation
     )
     {
-        IReadOnlyList<ImageRow> rows = data.Read(arguments).ToEvaluate;
+        IReadOnlyList<ImageRow> rows = data.Read(arguments, cancellation).ToEvaluate;
         ImageChecks.RequireFiles(rows, "images", skip);
         var mlContext = new MLContext();
         FitSession.Forward(mlContext, CommandLine.IsVerbose(arguments));

@@ -57,7 +57,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         DateTimeOffset started = DateTimeOffset.Now;
         ProgressMode mode = _progress.Choose(arguments);
         _clip.Check(arguments);
-        ImageSets sets = _data.Read(arguments, _common.Seed(arguments));
+        ImageSets sets = _data.Read(arguments, cancellation, _common.Seed(arguments));
         OutputFiles files = output.Check(arguments, [.. _data.Inputs(arguments), arguments.GetRequiredValue(configuration)]);
         Func<ClipBackbone, PromptConfiguration?> lengthsFor = ConfigurationArgument.Read(arguments.GetRequiredValue(configuration));
         (string Name, Func<ClipBackbone, PromptConfiguration?> LengthsFor)[] others =
@@ -71,6 +71,8 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             throw new ArgumentException("A baseline is not searched: dpl compare compares searches, too.");
         if (search is null && arguments.GetRequiredValue(configuration) == ConfigurationArgument.Search)
             throw new ArgumentException("dpl train does not search: name a configuration, or use dpl fit.");
+        if (sets.Test.Count == 0 && others.Length > 0 && arguments.GetResult(_baselines) is { Implicit: false })
+            Terminal.Warn("There are no test images, so nothing is compared with --baseline: name some with --test.");
         ClipBackbone backbone = _clip.Backbone(arguments, cancellation);
         DplTrainer.Options OptionsOf(PromptConfiguration? lengths)
         {

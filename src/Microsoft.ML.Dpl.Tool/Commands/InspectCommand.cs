@@ -37,7 +37,7 @@ internal static class InspectCommand
             return ExitCode.Success;
         }
         var table = new Table().Border(TableBorder.Simple).HideHeaders().AddColumn("what").AddColumn("value");
-        void Row(string name, string value) => table.AddRow(name, Markup.Escape(value));
+        void Row(string name, string value) => table.AddRow(name, Terminal.Cell(value));
         Row("model", $"{Path.GetFullPath(path)}, {ByteSize.Text(new FileInfo(path).Length)}");
         Row(
             "classes",

@@ -30,6 +30,11 @@ internal sealed class PredictCommand
         HelpName = "number",
         DefaultValueFactory = _ => 1,
     };
+    private readonly Option<bool> _keepFormulas = new("--keep-formulas")
+    {
+        Description =
+            "Writes fields of csv as they are. Without it an apostrophe comes before those that a spreadsheet would take for formulas.",
+    };
     private readonly Option<int> _batch = new("--batch-size")
     {
         Description = "Images that are collected before they are classified together; 1 answers each at once.",
@@ -51,7 +56,7 @@ internal sealed class PredictCommand
         );
         command.Arguments.Add(verb._model);
         command.Arguments.Add(verb._images);
-        foreach (Option option in new Option[] { verb._format, verb._top, verb._batch })
+        foreach (Option option in new Option[] { verb._format, verb._keepFormulas, verb._top, verb._batch })
             command.Options.Add(option);
         verb._clip.AddTo(command);
         verb._progress.AddTo(command);
@@ -68,14 +73,14 @@ internal sealed class PredictCommand
         if (batch < 1)
             throw new ArgumentException($"--batch-size must be at least 1; it is {batch}.");
         string[] named = arguments.GetRequiredValue(_images),
-            listed = [.. named.Where(path => path != FromInput).SelectMany(Expand)];
+            listed = [.. named.Where(path => path != FromInput).SelectMany(path => Expand(path, cancellation))];
         bool readsInput = named.Contains(FromInput);
         var mlContext = new MLContext();
         FitSession.Forward(mlContext, CommandLine.IsVerbose(arguments));
         _clip.Apply(arguments, mlContext, cancellation);
         using SavedModel saved = SavedModel.Load(mlContext, arguments.GetRequiredValue(_model));
         using TextWriter output = StandardOutput.Open();
-        var writer = PredictionWriter.Create(format, saved.Transformer.ClassNames, top, output);
+        var writer = PredictionWriter.Create(format, saved.Transformer.ClassNames, top, output, arguments.GetValue(_keepFormulas));
         // Where answers appear on the terminal as they come, they are progress enough.
         if (mode == ProgressMode.Bars && format != PredictionFormat.Table && !Console.IsOutputRedirected)
             mode = ProgressMode.None;
@@ -122,7 +127,16 @@ internal sealed class PredictCommand
         return ExitCode.PartlyFailed;
     }
 
-    private static IEnumerable<string> Expand(string path) => Directory.Exists(path) ? ImageFolder.ImagesIn(path) : [path];
+    private static IEnumerable<string> Expand(string path, CancellationToken cancellation)
+    {
+        if (!Directory.Exists(path))
+            return [path];
+        var files = new ImageFiles(cancellation);
+        IReadOnlyList<string> found = files.In(path);
+        if (files.LeftOutNote() is { } note)
+            Terminal.Warn($"{path}: {note}");
+        return found;
+    }
 
     // What can be no path is left to be told with the image.
     private static string FullPath(string path) => path.Contains('\0') ? path : Path.GetFullPath(path);

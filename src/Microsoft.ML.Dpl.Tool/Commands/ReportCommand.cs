@@ -75,7 +75,7 @@ internal static class ReportCommand
             : model is not null ? Named(mlContext, model, results)
             : Kept(mlContext, path, results);
         page.Write(written => ReportPage.Write(results, written, saved?.Transformer));
-        Console.Out.WriteLine($"Report: {page.FullPath}");
+        Terminal.Line($"Report: {page.FullPath}");
         return ExitCode.Success;
     }
 

@@ -52,7 +52,7 @@ internal static class SearchCommand
         DateTimeOffset started = DateTimeOffset.Now;
         ProgressMode mode = progress.Choose(arguments);
         clip.Check(arguments);
-        ImageSets sets = data.Read(arguments, common.Seed(arguments));
+        ImageSets sets = data.Read(arguments, cancellation, common.Seed(arguments));
         OutputFiles files = output.Check(arguments, data.Inputs(arguments));
         var options = new DplTrainer.Options
         {
@@ -108,9 +108,9 @@ internal static class SearchCommand
         else
         {
             ConfigurationTable.Write(found.Configuration, found.Report);
-            Console.Out.WriteLine($"Configuration: {files.Main.FullPath}");
+            Terminal.Line($"Configuration: {files.Main.FullPath}");
             if (files.Results is { } written)
-                Console.Out.WriteLine($"Results: {written.FullPath}");
+                Terminal.Line($"Results: {written.FullPath}");
         }
         if (found.HasDiverged)
         {

@@ -70,7 +70,7 @@ internal static class ZeroShotCommand
     )
     {
         clip.Check(arguments);
-        ImageSets sets = data.Read(arguments);
+        ImageSets sets = data.Read(arguments, cancellation);
         ImageChecks.RequireFiles(sets.ToEvaluate, "images", skip);
         ClipBackbone backbone = clip.Backbone(arguments, cancellation);
         var options = new DplTrainer.Options

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.VisualBasic.FileIO;
 
 namespace Microsoft.ML.Dpl.Tool.Data;
@@ -29,13 +30,17 @@ internal static partial class ClassNames
     /// name.</exception>
     public static ImageSets Rename(ImageSets sets, string file)
     {
-        using var parser = new TextFieldParser(file) { Delimiters = ["\t"], HasFieldsEnclosedInQuotes = false };
+        using var parser = new TextFieldParser(new StringReader(StrictText.Read(file)))
+        {
+            Delimiters = ["\t"],
+            HasFieldsEnclosedInQuotes = false,
+        };
         var names = new Dictionary<string, string>(StringComparer.Ordinal);
         var known = sets.Classes.ToHashSet(StringComparer.Ordinal);
         while (!parser.EndOfData)
         {
             long line = parser.LineNumber;
-            if (parser.ReadFields() is not [{ Length: > 0 } from, { Length: > 0 } to])
+            if (parser.ReadFields()?.Select(ComposedText.Of).ToArray() is not [{ Length: > 0 } from, { Length: > 0 } to])
                 throw new InvalidDataException($"{file}, line {line}: expected a class, a tab and the words for it.");
             if (!known.Contains(from))
                 throw new InvalidDataException(
@@ -71,6 +76,12 @@ internal static partial class ClassNames
                 ]
         );
     }
+
+    /// <summary>Whether a class is called by a number or a WordNet id, of which CLIP knows nothing.</summary>
+    public static bool IsCode(string name) => Code().IsMatch(name);
+
+    [GeneratedRegex(@"^(?:n\d{8}|[\d_.\- ]+)$")]
+    private static partial Regex Code();
 
     [GeneratedRegex(@"^(?:n?\d+)[ ._\-]+(?=\p{L})")]
     private static partial Regex LeadingNumber();

@@ -55,7 +55,7 @@ internal static class ImageChecks
                 : "Mend the paths, or give --skip-unreadable to leave such images out.";
         throw new FileNotFoundException(
             $"{(missing.Length == 1 ? "One" : $"{missing.Length}")} of {rows.Count} {what} {(missing.Length == 1 ? "is" : "are")} "
-                + $"missing, the first is '{path}'. {advice}",
+                + $"missing, the first is '{path}'.{ImagePaths.Hint(path)} {advice}",
             path
         );
     }

@@ -1,54 +1,110 @@
+using Microsoft.ML.Dpl.Runtime;
+
 namespace Microsoft.ML.Dpl.Tool.Data;
 
-/// <summary>Reads a folder with one folder of images for each class, or with such folders in train, val and test.</summary>
+/// <summary>Reads a folder with one folder of images for each class, or with such folders in train, val and test. Where both can be meant,
+/// it says what it found instead of guessing.</summary>
 internal static class ImageFolder
 {
-    /// <summary>What the library's decoder reads.</summary>
-    private static readonly string[] Extensions = [".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"];
-
     /// <param name="folder">An existing folder.</param>
-    /// <exception cref="InvalidDataException">There are no class folders, or one has no image.</exception>
-    public static ImageSets Read(string folder)
+    /// <param name="files">Finds the images, and counts those that cannot be read.</param>
+    /// <exception cref="InvalidDataException">There are no class folders, one has no image, or splits cannot be told from
+    /// classes.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static ImageSets Read(string folder, ImageFiles files)
     {
-        string[] inside = Visible(folder);
+        files.Claim(folder);
+        string[] inside = files.FoldersIn(folder);
+        var below = inside.ToDictionary(path => path, files.FoldersIn);
         var splits = inside.ToLookup(path => SplitNames.Parse(Path.GetFileName(path)));
         // A class may be called test: only where every folder names a split are they splits.
-        if (inside.Length > 0 && !splits[null].Any() && inside.Any(path => Visible(path).Length > 0))
+        if (inside.Length > 0 && !splits[null].Any())
         {
-            IReadOnlyList<ImageRow> Of(ImageSplit split) => [.. splits[split].SelectMany(path => Classes(path, Visible(path)))];
+            RequireClassesIn(folder, below);
+            IReadOnlyList<ImageRow> Of(ImageSplit split) => [.. splits[split].SelectMany(path => Classes(path, below[path], files))];
             return new ImageSets(folder, Of(ImageSplit.Train), Of(ImageSplit.Validation), Of(ImageSplit.Test));
         }
-        return new ImageSets(folder, Classes(folder, inside), [], []);
+        RequireNoSplits(folder, below);
+        RequireNotAbove(below, files);
+        return new ImageSets(folder, Classes(folder, inside, files), [], []);
     }
 
-    /// <summary>Image files in a folder and those below it, ordered by code point.</summary>
-    public static IEnumerable<string> ImagesIn(string folder) =>
-        Directory
-            .EnumerateFiles(folder, "*", SearchOption.AllDirectories)
-            .Where(path => Extensions.Contains(Path.GetExtension(path).ToLowerInvariant()) && !Path.GetFileName(path).StartsWith('.'))
-            .Order(StringComparer.Ordinal);
+    private static void RequireClassesIn(string folder, Dictionary<string, string[]> below)
+    {
+        string[] flat = [.. below.Where(pair => pair.Value.Length == 0).Select(pair => pair.Key)];
+        if (flat.Length == 0)
+            return;
+        throw new InvalidDataException(
+            $"The folders in '{folder}' ({Names(below.Keys)}) are named as splits, but {Names(flat)} "
+                + $"{(flat.Length == 1 ? "has" : "have")} no class folders in {(flat.Length == 1 ? "it" : "them")}. Make one folder of "
+                + "images for each class in each, leave out a split by naming the others' folders (--validation, --test), or give a "
+                + "table of paths and classes."
+        );
+    }
 
-    private static IReadOnlyList<ImageRow> Classes(string folder, string[] classes)
+    /// <summary>Folders that all hold the same folders, and no images of their own, are hardly classes.</summary>
+    private static void RequireNoSplits(string folder, Dictionary<string, string[]> below)
+    {
+        HashSet<string>[] inner = [.. below.Values.Select(paths => paths.Select(Name).ToHashSet(StringComparer.Ordinal))];
+        if (
+            inner.Length < 2
+            || inner[0].Count < 2
+            || inner.Any(names => !names.SetEquals(inner[0]))
+            || below.Keys.Any(ImageFiles.HasImages)
+        )
+            return;
+        throw new InvalidDataException(
+            $"The folders in '{folder}' ({Names(below.Keys)}) all hold the same folders ({Names(below.Values.First())}), so they look like "
+                + "splits rather than classes. Name them one by one, the training images first and others with --validation and --test; "
+                + $"or rename them: known are {SplitNames.Known}. Where they are classes, give a table of paths and classes."
+        );
+    }
+
+    /// <summary>A single class whose folder holds folders of images is a folder too high.</summary>
+    private static void RequireNotAbove(Dictionary<string, string[]> below, ImageFiles files)
+    {
+        if (below.Count != 1)
+            return;
+        var (only, inner) = below.Single();
+        if (inner.Length < 2 || ImageFiles.HasImages(only))
+            return;
+        bool isDeeper = inner.Any(path => files.FoldersIn(path).Length > 0);
+        throw new InvalidDataException(
+            $"There is a single class folder, '{only}', and it holds {inner.Length} folders ({Names(inner)}). If these are the classes, "
+                + $"name '{only}' instead{(isDeeper ? ", or the folder of the classes below it" : "")}."
+        );
+    }
+
+    private static IReadOnlyList<ImageRow> Classes(string folder, string[] classes, ImageFiles files)
     {
         if (classes.Length == 0)
             throw new InvalidDataException(
                 $"The folder '{folder}' has no folders in it. Make one folder of images for each class, named as the class."
             );
+        // All before the first is looked into, so that no class gets another's images by a link.
+        foreach (string path in classes)
+            if (!files.Claim(path))
+                throw new InvalidDataException(
+                    $"The class folder '{path}' is a link to a folder that was met before, or leads round in a circle. Remove it."
+                );
         var rows = new List<ImageRow>();
         foreach (string path in classes)
         {
             int before = rows.Count;
             rows.AddRange(
-                ImagesIn(path).Select(image => new ImageRow { ImagePath = Path.GetFullPath(image), Label = Path.GetFileName(path) })
+                files.In(path).Select(image => new ImageRow { ImagePath = Path.GetFullPath(image), Label = ComposedText.Of(Name(path)) })
             );
             if (rows.Count == before)
                 throw new InvalidDataException(
-                    $"The class folder '{path}' has no image ({string.Join(" ", Extensions)}). Put images into it, or remove it."
+                    $"The class folder '{path}' has no image that can be read ({ImageKinds.Readable}). Put images into it, or remove it."
+                        + (files.LeftOutNote() is { } note ? $" {note}" : "")
                 );
         }
         return rows;
     }
 
-    private static string[] Visible(string folder) =>
-        [.. Directory.GetDirectories(folder).Where(path => !Path.GetFileName(path).StartsWith('.')).Order(StringComparer.Ordinal)];
+    private static string Name(string path) => Path.GetFileName(path);
+
+    private static string Names(IReadOnlyCollection<string> paths) =>
+        string.Join(", ", paths.Take(5).Select(Name)) + (paths.Count > 5 ? ", …" : "");
 }

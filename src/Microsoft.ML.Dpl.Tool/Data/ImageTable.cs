@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.VisualBasic.FileIO;
 
 namespace Microsoft.ML.Dpl.Tool.Data;
@@ -17,12 +18,22 @@ internal sealed record TableColumns(
     bool NeedsAll = true
 );
 
-/// <summary>Reads a table of images: a header line, then a path, a class and perhaps a split a line, separated by tabs or, in a .csv file,
-/// by commas.</summary>
+/// <summary>Reads a table of images: a header line, then a path, a class and perhaps a split a line, separated by tabs, commas or
+/// semicolons.</summary>
 internal static class ImageTable
 {
-    private static readonly string[] ImageNames = ["ImagePath", "Image", "Path", "File", "Filename", "FilePath", "ImageSource"];
-    private static readonly string[] LabelNames = ["Label", "Class", "ClassName", "Category"];
+    private static readonly string[] ImageNames =
+    [
+        "ImagePath",
+        "Image",
+        "Path",
+        "File",
+        "Filename",
+        "FilePath",
+        "ImageSource",
+        "ImageFile",
+    ];
+    private static readonly string[] LabelNames = ["Label", "Class", "ClassName", "LabelName", "Category"];
     private static readonly string[] SplitNamesOfColumn = ["Split", "Set", "Subset", "Partition"];
 
     /// <param name="file">The table. Relative paths start at <paramref name="imageRoot"/>, or at the table's folder.</param>
@@ -31,11 +42,12 @@ internal static class ImageTable
     /// <exception cref="InvalidDataException">A column is missing, or a row cannot be read; the message names the line.</exception>
     public static ImageSets Read(string file, TableColumns columns, string? imageRoot)
     {
-        bool commas = Path.GetExtension(file).Equals(".csv", StringComparison.OrdinalIgnoreCase);
-        using var parser = new TextFieldParser(file)
+        string text = StrictText.Read(file);
+        char delimiter = Delimiter(file, text);
+        using var parser = new TextFieldParser(new StringReader(text))
         {
-            Delimiters = [commas ? "," : "\t"],
-            HasFieldsEnclosedInQuotes = commas,
+            Delimiters = [$"{delimiter}"],
+            HasFieldsEnclosedInQuotes = delimiter != '\t',
             TrimWhiteSpace = true,
         };
         string[] header = ReadFields(parser, file)
@@ -43,9 +55,9 @@ internal static class ImageTable
                 $"The table '{file}' is empty. Its first line must name the columns, such as ImagePath and Label."
             );
         int image = Find(header, columns.Image, ImageNames, "image paths", "--image-column", file)
-            ?? throw Missing(file, header, "image paths", "--image-column", ImageNames, commas);
+            ?? throw Missing(file, header, "image paths", "--image-column", ImageNames, delimiter);
         int label = Find(header, columns.Label, LabelNames, "classes", "--label-column", file)
-            ?? throw Missing(file, header, "classes", "--label-column", LabelNames, commas);
+            ?? throw Missing(file, header, "classes", "--label-column", LabelNames, delimiter);
         string? Named(string? column) => column is not null && (columns.NeedsAll || Index(header, column) >= 0) ? column : null;
         int? split = Find(header, Named(columns.Split), SplitNamesOfColumn, "splits", "--split-column", file);
         int? weight = Named(columns.Weight) is { } weights ? Find(header, weights, [], "weights", "--weight-column", file) : null;
@@ -86,8 +98,8 @@ internal static class ImageTable
                 .Add(
                     new ImageRow
                     {
-                        ImagePath = Path.GetFullPath(fields[image], Path.GetFullPath(root)),
-                        Label = fields[label],
+                        ImagePath = ImagePaths.Full(fields[image], root),
+                        Label = ComposedText.Of(fields[label]),
                         Weight = counts,
                     }
                 );
@@ -95,6 +107,16 @@ internal static class ImageTable
         if (rows.All(set => set.Count == 0))
             throw new InvalidDataException($"The table '{file}' has no rows after its first line.");
         return new ImageSets(file, rows[0], rows[1], rows[2]);
+    }
+
+    /// <summary>What the file's ending says, unless the first line has none of it and another that is usual.</summary>
+    private static char Delimiter(string file, string text)
+    {
+        ReadOnlySpan<char> first = text.AsSpan()[..(text.AsSpan().IndexOfAny('\r', '\n') is >= 0 and var end ? end : text.Length)];
+        foreach (char delimiter in Path.GetExtension(file).Equals(".csv", StringComparison.OrdinalIgnoreCase) ? ",;\t" : "\t;,")
+            if (first.Contains(delimiter))
+                return delimiter;
+        return Path.GetExtension(file).Equals(".csv", StringComparison.OrdinalIgnoreCase) ? ',' : '\t';
     }
 
     private static string[]? ReadFields(TextFieldParser parser, string file)
@@ -116,7 +138,9 @@ internal static class ImageTable
     private static int? Find(string[] header, string? given, string[] usual, string what, string option, string file)
     {
         if (given is null)
-            return usual.Select(name => Index(header, name)).FirstOrDefault(index => index >= 0, -1) is >= 0 and var found ? found : null;
+            return usual.Select(name => UsualIndex(header, name)).FirstOrDefault(index => index >= 0, -1) is >= 0 and var found
+                ? found
+                : null;
         return Index(header, given) is >= 0 and var index
             ? index
             : throw new InvalidDataException(
@@ -127,10 +151,22 @@ internal static class ImageTable
     private static int Index(string[] header, string name) =>
         Array.FindIndex(header, column => column.Equals(name, StringComparison.OrdinalIgnoreCase));
 
-    private static InvalidDataException Missing(string file, string[] header, string what, string option, string[] usual, bool commas) =>
-        new(
-            $"The table '{file}' has no column with the {what}: its first line, read with {(commas ? "commas" : "tabs")} between "
-                + $"columns, names {string.Join(", ", header.Select(name => $"'{name}'"))}. "
-                + $"Call the column {usual[0]}, or say with {option} how it is called."
+    // file_name is FileName, which is how Hugging Face's tables call it.
+    private static int UsualIndex(string[] header, string name) =>
+        Index([.. header.Select(column => column.Replace("_", "", StringComparison.Ordinal))], name);
+
+    private static InvalidDataException Missing(string file, string[] header, string what, string option, string[] usual, char delimiter)
+    {
+        string separators = delimiter switch
+        {
+            '\t' => "tabs",
+            ';' => "semicolons",
+            _ => "commas",
+        };
+        return new(
+            $"The table '{file}' has no column with the {what}: its first line, read with {separators} between columns, names "
+                + $"{string.Join(", ", header.Select(name => $"'{name}'"))}. Call the column {usual[0]}, or say with {option} how it is "
+                + "called."
         );
+    }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Tool.Data;
 
@@ -30,19 +31,30 @@ internal static class SplitFile
         if (document.RootElement.ValueKind != JsonValueKind.Object)
             throw Malformed(file, "it is no object");
         var names = new Dictionary<int, string>();
+        var numbers = new Dictionary<string, int>(StringComparer.Ordinal);
         IReadOnlyList<ImageRow> Read(string split)
         {
             if (!document.RootElement.TryGetProperty(split, out JsonElement entries))
                 return [];
             if (entries.ValueKind != JsonValueKind.Array)
                 throw Malformed(file, $"'{split}' is no array");
-            return [.. entries.EnumerateArray().Select((entry, index) => Row(file, root, $"'{split}', entry {index}", entry, names))];
+            return
+            [
+                .. entries.EnumerateArray().Select((entry, index) => Row(file, root, $"'{split}', entry {index}", entry, names, numbers)),
+            ];
         }
         var sets = new ImageSets(file, Read("train"), Read("val"), Read("test")) { IsCoOpSplit = true };
         return sets.All.Any() ? sets : throw Malformed(file, "it has no images in 'train', 'val' or 'test'");
     }
 
-    private static ImageRow Row(string file, string root, string where, JsonElement entry, Dictionary<int, string> names)
+    private static ImageRow Row(
+        string file,
+        string root,
+        string where,
+        JsonElement entry,
+        Dictionary<int, string> names,
+        Dictionary<string, int> numbers
+    )
     {
         if (
             entry.ValueKind != JsonValueKind.Array
@@ -56,9 +68,15 @@ internal static class SplitFile
             || string.IsNullOrWhiteSpace(name.GetString())
         )
             throw Malformed(file, $"{where} is not of the form [\"path\", number, \"class\"]");
-        if (!names.TryAdd(index, name.GetString()!) && names[index] != name.GetString())
-            throw Malformed(file, $"{where} calls class {index} '{name.GetString()}', but it was '{names[index]}' before");
-        return new ImageRow { ImagePath = Path.GetFullPath(path.GetString()!, root), Label = name.GetString()! };
+        string label = ComposedText.Of(name.GetString()!);
+        if (!names.TryAdd(index, label) && names[index] != label)
+            throw Malformed(file, $"{where} calls class {index} '{label}', but it was '{names[index]}' before");
+        if (!numbers.TryAdd(label, index) && numbers[label] != index)
+            throw Malformed(
+                file,
+                $"{where} calls class {index} '{label}', but so is class {numbers[label]} called: two classes need two names"
+            );
+        return new ImageRow { ImagePath = ImagePaths.Full(path.GetString()!, root), Label = label };
     }
 
     private static JsonDocument Parse(string file)

@@ -73,7 +73,7 @@ internal static class DownloadDisplay
         public void Report(HubProgress value)
         {
             if (!_tasks.TryGetValue(value.File, out ProgressTask? task))
-                _tasks.Add(value.File, task = context.AddTask(Markup.Escape(value.File), maxValue: Math.Max(1, value.TotalBytes)));
+                _tasks.Add(value.File, task = context.AddTask(Terminal.Cell(value.File), maxValue: Math.Max(1, value.TotalBytes)));
             task.Value = value.TotalBytes == 0 ? 1 : value.Bytes;
         }
     }

@@ -61,7 +61,7 @@ internal static class FitDisplay
         {
             (_name, _context, _rate) = (name, context, new ImageRate(batchSize));
             // Until the first step has been made: CLIP and images may take minutes.
-            _first = context.AddTask(Markup.Escape($"{name}: reading CLIP and images"), maxValue: 1);
+            _first = context.AddTask(Terminal.Cell($"{name}: reading CLIP and images"), maxValue: 1);
             _first.IsIndeterminate = true;
         }
 
@@ -72,12 +72,12 @@ internal static class FitDisplay
                 // A stage may end before its last epoch.
                 foreach (ProgressTask before in _tasks.Values)
                     before.Value = before.MaxValue;
-                _tasks[value.Stage] = task = _first ?? _context.AddTask(Markup.Escape(_name), maxValue: 1);
+                _tasks[value.Stage] = task = _first ?? _context.AddTask(Terminal.Cell(_name), maxValue: 1);
                 (task.IsIndeterminate, _first) = (false, null);
             }
             // The last accuracy stays in sight while the next epoch runs.
             _accuracy = value.ValidationAccuracy ?? _accuracy;
-            task.Description = Markup.Escape(FiguresOf(_name, value, _rate.Of(value), _accuracy).Within(MovingBars.TextWidth));
+            task.Description = Terminal.Cell(FiguresOf(_name, value, _rate.Of(value), _accuracy).Within(MovingBars.TextWidth));
             task.Value = value.Fraction;
         }
     }

@@ -68,13 +68,13 @@ internal static class ImageDisplay
         public Bars(Course course, ProgressContext context)
         {
             _course = course;
-            _task = context.AddTask(Markup.Escape(course.Name), maxValue: course.All ?? 1);
+            _task = context.AddTask(Terminal.Cell(course.Name), maxValue: course.All ?? 1);
             _task.IsIndeterminate = course.All is null;
         }
 
         public void Report(ImageProgress value)
         {
-            _task.Description = Markup.Escape(_course.Of(value).Within(MovingBars.TextWidth));
+            _task.Description = Terminal.Cell(_course.Of(value).Within(MovingBars.TextWidth));
             if (_course.All is not null)
                 _task.Value = value.Done;
         }

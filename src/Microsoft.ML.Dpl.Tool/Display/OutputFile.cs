@@ -1,3 +1,5 @@
+using Microsoft.ML.Dpl.Runtime;
+
 namespace Microsoft.ML.Dpl.Tool.Display;
 
 /// <summary>A file that is written whole or not at all. The library's own way is internal to it, and could neither test the place before
@@ -85,7 +87,12 @@ internal sealed class OutputFile
     /// file's name last: the others belong to it.
     /// </param>
     /// <exception cref="IOException">It cannot be written; the message names the file itself.</exception>
-    public void Write(Action<string> write)
+    public void Write(Action<string> write) => Write(write, FlushToDisk, FolderEntries.Flush);
+
+    /// <param name="write">As above.</param>
+    /// <param name="flush">Given each file before it gets its name.</param>
+    /// <param name="flushFolder">Given the folder after that.</param>
+    internal void Write(Action<string> write, Action<string> flush, Action<string> flushFolder)
     {
         string temporary = Temporary();
         try
@@ -94,8 +101,12 @@ internal sealed class OutputFile
             lock (Naming)
                 Unfinished.Add(temporary);
             write(temporary);
+            // A renamed file may be empty after a power cut, and checkpoints are deleted once it has its name.
+            foreach (string file in Directory.Exists(temporary) ? Directory.GetFiles(temporary) : [temporary])
+                flush(file);
             lock (Naming)
                 Place(temporary);
+            flushFolder(Path.GetDirectoryName(FullPath)!);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -139,6 +150,12 @@ internal sealed class OutputFile
             Terminal.Fail($"{e.Message} It was kept as '{FullPath}' instead.");
             return false;
         }
+    }
+
+    private static void FlushToDisk(string file)
+    {
+        using var stream = new FileStream(file, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+        stream.Flush(flushToDisk: true);
     }
 
     private void Place(string temporary)

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tool.Results;
 using Spectre.Console;
 
@@ -23,6 +24,16 @@ internal static class Terminal
     /// <summary>Whether bars can move on the error stream.</summary>
     public static bool HasMovingError => !Console.IsErrorRedirected && Error.Profile.Capabilities is { Interactive: true, Ansi: true };
 
+    /// <summary>Text as a cell of a table or the name of a bar shows it: names of classes and files may come from anyone, and neither
+    /// markup nor a terminal's escapes in them are obeyed.</summary>
+    public static string Cell(string text) => Markup.Escape(ShownText.Escape(text, int.MaxValue));
+
+    /// <summary>A line of results for people.</summary>
+    public static void Line(string text) => Console.Out.WriteLine(ShownText.EscapeLines(text));
+
+    /// <summary>Lines of the error stream that are no message.</summary>
+    public static void ErrorLines(string text) => Console.Error.WriteLine(ShownText.EscapeLines(text));
+
     /// <summary>Something worth knowing.</summary>
     public static void Note(string message)
     {
@@ -42,9 +53,13 @@ internal static class Terminal
     private static void Write(Style style, string level, string message, string before = "")
     {
         if (Mode == ProgressMode.Json)
+        {
             WriteJson(new { level, message });
+            return;
+        }
+        message = ShownText.EscapeLines(message);
         // Unbroken where a program reads it: a message is one line.
-        else if (Console.IsErrorRedirected)
+        if (Console.IsErrorRedirected)
             Console.Error.WriteLine(before + message);
         else
             Error.Write(new Text(before + message + "\n", style));

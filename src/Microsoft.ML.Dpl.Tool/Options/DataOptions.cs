@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.ML.Dpl.Tool.Data;
+using Microsoft.ML.Dpl.Tool.Display;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
@@ -106,34 +107,52 @@ internal sealed class DataOptions
     public bool HasWeights(ParseResult arguments) => _learns && arguments.GetValue(_weightColumn) is not null;
 
     /// <param name="arguments">The command line.</param>
+    /// <param name="cancellation">Ends the search for images in folders.</param>
     /// <param name="seed">Of the draw.</param>
     /// <exception cref="IOException">A file or folder is missing or cannot be read.</exception>
     /// <exception cref="InvalidDataException">It is in none of the forms; the message names the place.</exception>
-    public ImageSets Read(ParseResult arguments, int seed = 0)
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public ImageSets Read(ParseResult arguments, CancellationToken cancellation, int seed = 0)
     {
-        ImageSets sets = Read(arguments, arguments.GetRequiredValue(_data), isFirst: true);
+        ImageSets Read(string path, bool isFirst) => this.Read(arguments, path, isFirst, cancellation);
+        ImageSets sets = Read(arguments.GetRequiredValue(_data), isFirst: true);
         if (_learns && arguments.GetValue(_validation) is { } validation)
-            sets = sets with { Validation = [.. Read(arguments, validation, isFirst: false).All], ValidationSource = validation };
+            sets = sets with { Validation = [.. Read(validation, isFirst: false).All], ValidationSource = validation };
         if (_learns && arguments.GetValue(_test) is { } test)
-            sets = sets with { Test = [.. Read(arguments, test, isFirst: false).ToEvaluate], TestSource = test };
+            sets = sets with { Test = [.. Read(test, isFirst: false).ToEvaluate], TestSource = test };
         if (arguments.GetValue(_cleanNames))
             sets = ClassNames.Clean(sets);
         if (arguments.GetValue(_names) is { } names)
             sets = ClassNames.Rename(sets, names);
+        if (sets.Classes.Where(ClassNames.IsCode).ToArray() is [var code, ..])
+            Terminal.Warn(
+                $"CLIP reads the names of the classes, and '{code}' says nothing to it. Give words with --names: a class, a tab and the "
+                    + "words for it a line."
+            );
         if (!_learns || arguments.GetValue(_shots) is not int shots)
             return sets;
-        return shots >= 1
-            ? FewShotDraw.Draw(sets, shots, seed)
-            : throw new ArgumentException($"--shots must be at least 1; it is {shots}.");
+        if (shots < 1)
+            throw new ArgumentException($"--shots must be at least 1; it is {shots}.");
+        if (sets.Train.CountBy(row => row.Label).Where(count => count.Value < shots).ToArray() is [var few, ..] all)
+            Terminal.Warn(
+                $"{all.Length} classes have fewer than --shots {shots} training images and give all they have, '{few.Key}' {few.Value}."
+            );
+        return FewShotDraw.Draw(sets, shots, seed);
     }
 
-    private ImageSets Read(ParseResult arguments, string path, bool isFirst)
+    private ImageSets Read(ParseResult arguments, string path, bool isFirst, CancellationToken cancellation)
     {
         string? root = arguments.GetValue(_imageRoot);
         if (root is not null && !Directory.Exists(root))
             throw new DirectoryNotFoundException($"There is no folder '{root}' (--image-root).");
         if (Directory.Exists(path))
-            return ImageFolder.Read(path);
+        {
+            var files = new ImageFiles(cancellation);
+            ImageSets sets = ImageFolder.Read(path, files);
+            if (files.LeftOutNote() is { } note)
+                Terminal.Warn($"{path}: {note}");
+            return sets;
+        }
         if (!File.Exists(path))
             throw new FileNotFoundException($"There is no file or folder '{path}'.", path);
         return Path.GetExtension(path).ToLowerInvariant() switch

@@ -32,6 +32,12 @@ internal sealed class CommonOptions : OptionGroup
         Defaults.Compute.Precision
     );
 
+    private readonly ChoiceOption<DplRecipe> _recipe = new(
+        "--recipe",
+        "How prompts are trained: robust is AdamW with a learned temperature, paper the authors' SGD.",
+        Defaults.Training.Recipe
+    );
+
     private readonly Option<double> _checkpointMinutes = new("--checkpoint-minutes")
     {
         Description = "Longest time between two checkpoints in minutes.",
@@ -45,7 +51,13 @@ internal sealed class CommonOptions : OptionGroup
         Add("--batch-size", "Images per step.", options => options.Training.BatchSize);
         Add(_seed, (arguments, options) => options.Seed = Seed(arguments));
         Add("--momentum", "Momentum of SGD, 0 to below 1.", options => options.Training.Momentum);
-        Add("--weight-decay", "Weight decay of SGD, at least 0.", options => options.Training.WeightDecay);
+        Add("--weight-decay", "Weight decay, at least 0.", options => options.Training.WeightDecay);
+        Add(_recipe, (arguments, options) => options.Training.Recipe = _recipe.Of(arguments));
+        AddOptional(
+            "--smallest-crop",
+            "Least part of an image's area that a random crop keeps, up to 1. Default: 0.8; 0.08 with --recipe paper.",
+            options => options.Training.SmallestCrop
+        );
         Add(_precision, (arguments, options) => options.Compute.Precision = _precision.Of(arguments));
         AddSwitch(
             "--no-augment",
@@ -120,20 +132,43 @@ internal sealed class CommonOptions : OptionGroup
 /// <summary>The first stage.</summary>
 internal sealed class SearchOptions : OptionGroup
 {
-    private readonly Option<int[]> _candidates = new("--candidates")
+    private readonly Option<int[]?> _candidates = new("--candidates")
     {
-        Description = "Context lengths that the search chooses from, increasing from 0.",
-        HelpName = "0 2 4 6",
+        Description =
+            "Prompt lengths that the search chooses from, increasing from 0. Default: 0 4 8 16; 0 2 4 6 with --recipe paper.",
+        HelpName = "0 4 8 16",
         AllowMultipleArgumentsPerToken = true,
-        DefaultValueFactory = _ => [.. Defaults.Search.CandidateLengths],
     };
 
     public SearchOptions()
     {
-        Add(_candidates, (arguments, options) => options.Search.CandidateLengths = arguments.GetRequiredValue(_candidates));
-        Add("--search-epochs", "Epochs of search.", options => options.Search.Epochs);
-        Add("--search-learning-rate", "Learning rate of the search's prompts (SGD).", options => options.Search.LearningRate);
-        Add("--alpha-learning-rate", "Learning rate of the alphas (Adam).", options => options.Search.AlphaLearningRate);
+        Add(_candidates, (arguments, options) =>
+        {
+            if (arguments.GetValue(_candidates) is { Length: > 0 } candidates)
+                options.Search.CandidateLengths = candidates;
+        });
+        AddOptional(
+            "--search-epochs",
+            "Epochs of search. Default: a quarter of training's steps; 60 with --recipe paper.",
+            options => options.Search.Epochs
+        );
+        AddOptional(
+            "--search-learning-rate",
+            "Highest learning rate of the search's prompts. Default: 0.001; 0.0035 with --recipe paper.",
+            options => options.Search.LearningRate
+        );
+        AddOptional(
+            "--alpha-learning-rate",
+            "Highest learning rate of the alphas (Adam). Default: 0.01; 0.0035 with --recipe paper.",
+            options => options.Search.AlphaLearningRate
+        );
+        AddSwitch(
+            "--no-comparison",
+            "Trains what the search found without comparing it to uniform lengths.",
+            options => options.Search.Compare,
+            value: false
+        );
+        AddSwitch("--no-refit", "Leaves the validation images out of the last training.", options => options.Validation.Refit, value: false);
         AddOptional(
             "--search-patience",
             "Ends the search once no layer's choice has changed for that many epochs and all lead by --search-margin. Default: all "
@@ -151,8 +186,21 @@ internal sealed class TrainingOptions : OptionGroup
 {
     public TrainingOptions()
     {
-        Add("--training-epochs", "Epochs of training.", options => options.Training.Epochs);
-        Add("--training-learning-rate", "Learning rate of training (SGD).", options => options.Training.LearningRate);
+        AddOptional(
+            "--training-steps",
+            "Steps of training, rounded up to whole epochs. Default: 16 for each class, from 800 to 1600.",
+            options => options.Training.Steps
+        );
+        AddOptional(
+            "--training-epochs",
+            "Epochs of training, instead of a number of steps. Default with --recipe paper: 40.",
+            options => options.Training.Epochs
+        );
+        AddOptional(
+            "--training-learning-rate",
+            "Highest learning rate of training. Default: 0.001; 0.0035 with --recipe paper.",
+            options => options.Training.LearningRate
+        );
         AddOptional(
             "--training-patience",
             "Ends training after that many epochs without a higher validation accuracy. Default: all epochs are run.",

@@ -24,13 +24,19 @@ internal static partial class TrainerOptionNames
         [NameOf(options => options.Validation.Set)] = "--validation",
     };
 
+    // What the library says of a model whose CLIP is not found.
+    private const string ByCode = "call mlContext.UseClipBackbone(ClipBackbone.Open(folder)) before loading.";
+
     /// <param name="property">See <see cref="TrainerOption.Name"/>.</param>
     /// <param name="option">With its hyphens.</param>
     public static void Add(string property, string option) => Names[property] = option;
 
     /// <summary>A message of the library in the command's words; what stands in quotes or within a longer word stays.</summary>
     public static string InWords(string message) =>
-        Word().Replace(message, match => Names.TryGetValue(match.Value, out string? option) ? option : match.Value);
+        Word()
+            .Replace(message.Replace(ByCode, "name it with --clip.", StringComparison.Ordinal), match =>
+                Names.TryGetValue(match.Value, out string? option) ? option : match.Value
+            );
 
     private static string NameOf(Expression<Func<DplTrainer.Options, object?>> property) => TrainerOption.Of(property).Name;
 

@@ -51,7 +51,7 @@ internal static class EvaluationTables
         foreach (ClassAccuracy single in evaluation.PerClass)
         {
             table.AddRow(
-                Markup.Escape(single.Name),
+                Terminal.Cell(single.Name),
                 single.Images.ToString(CultureInfo.InvariantCulture),
                 Share(single.Right, single.Images),
                 Share(single.Right, single.Predicted),
@@ -69,9 +69,9 @@ internal static class EvaluationTables
     {
         var table = new Table().Border(TableBorder.Simple).AddColumn(MatrixCorner);
         foreach (string name in evaluation.Classes)
-            table.AddColumn(new TableColumn(Markup.Escape(name)).RightAligned());
+            table.AddColumn(new TableColumn(Terminal.Cell(name)).RightAligned());
         foreach (var (name, row) in evaluation.Classes.Zip(evaluation.Confusion))
-            table.AddRow([Markup.Escape(name), .. row.Select(count => count == 0 ? "·" : count.ToString(CultureInfo.InvariantCulture))]);
+            table.AddRow([Terminal.Cell(name), .. row.Select(count => count == 0 ? "·" : count.ToString(CultureInfo.InvariantCulture))]);
         return table;
     }
 
@@ -92,8 +92,8 @@ internal static class EvaluationTables
             .AddColumn(new TableColumn("images").RightAligned());
         foreach (var (count, label, predicted) in confused)
             table.AddRow(
-                Markup.Escape(evaluation.Classes[label]),
-                Markup.Escape(evaluation.Classes[predicted]),
+                Terminal.Cell(evaluation.Classes[label]),
+                Terminal.Cell(evaluation.Classes[predicted]),
                 count.ToString(CultureInfo.InvariantCulture)
             );
         Terminal.Out.Write(table);

@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Dpl.Tool.Options;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
@@ -9,20 +10,18 @@ internal static class FitSummary
     {
         ConfigurationTable.Write(transformer.Configuration, transformer.SearchReport);
         if (transformer.ValidationAccuracy is double accuracy)
-            Console.Out.WriteLine($"Validation accuracy: {EvaluationTables.Percent(accuracy)}");
+            Terminal.Line($"Validation accuracy: {EvaluationTables.Percent(accuracy)}");
         if (results.Test is { } test)
-            Console.Out.WriteLine(
+            Terminal.Line(
                 $"Test accuracy: {EvaluationTables.Percent(test.Accuracy.Accuracy)} ({EvaluationTables.Interval(test.Accuracy)}), "
                     + $"mean over classes {EvaluationTables.Percent(test.MacroAccuracy)}, of {test.Predictions.Count} images"
             );
         foreach (ComparisonRow row in results.Comparison)
-            Console.Out.WriteLine(
-                $"  {row.Name}: {EvaluationTables.Percent(row.Accuracy.Accuracy)} ({EvaluationTables.Interval(row.Accuracy)})"
-            );
-        Console.Out.WriteLine($"Model: {files.Main.FullPath}");
+            Terminal.Line($"  {row.Name}: {EvaluationTables.Percent(row.Accuracy.Accuracy)} ({EvaluationTables.Interval(row.Accuracy)})");
+        Terminal.Line($"Model: {files.Main.FullPath}");
         if (files.Results is { } written)
-            Console.Out.WriteLine($"Results: {written.FullPath}");
+            Terminal.Line($"Results: {written.FullPath}");
         if (files.Report is { } page)
-            Console.Out.WriteLine($"Report: {page.FullPath}");
+            Terminal.Line($"Report: {page.FullPath}");
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Tool.Display;
 using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
@@ -32,11 +33,11 @@ internal sealed class FittingTable
         var table = new Table().Border(TableBorder.Simple);
         foreach (var column in kept)
         {
-            var made = new TableColumn(Markup.Escape(column.Header));
+            var made = new TableColumn(Terminal.Cell(column.Header));
             table.AddColumn(column.IsNumber ? made.RightAligned().NoWrap() : made);
         }
         for (int row = 0; row < kept[0].Cells.Length; row++)
-            table.AddRow([.. kept.Select(column => Markup.Escape(column.Cells[row]))]);
+            table.AddRow([.. kept.Select(column => Terminal.Cell(column.Cells[row]))]);
         return table;
     }
 }

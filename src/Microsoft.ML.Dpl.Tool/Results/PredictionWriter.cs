@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tool.Display;
 using Spectre.Console;
 
@@ -21,10 +22,21 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
     /// <summary>Classes that are written of each image.</summary>
     protected int Top { get; } = Math.Min(top, classes.Count);
 
-    public static PredictionWriter Create(PredictionFormat format, IReadOnlyList<string> classes, int top, TextWriter output) =>
+    /// <param name="format">The form.</param>
+    /// <param name="classes">In the order of the scores.</param>
+    /// <param name="top">Most probable classes of each image, at least 1.</param>
+    /// <param name="output">Where csv and jsonl go.</param>
+    /// <param name="keepFormulas">Whether a field of csv may begin as a formula of a spreadsheet does.</param>
+    public static PredictionWriter Create(
+        PredictionFormat format,
+        IReadOnlyList<string> classes,
+        int top,
+        TextWriter output,
+        bool keepFormulas = false
+    ) =>
         format switch
         {
-            PredictionFormat.Csv => new Csv(classes, top, output),
+            PredictionFormat.Csv => new Csv(classes, top, output, keepFormulas),
             PredictionFormat.Jsonl => new JsonLines(classes, top, output),
             _ => new Tabular(classes, top),
         };
@@ -67,8 +79,8 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
             IReadOnlyList<Guess> best = Best(probabilities);
             for (int rank = 0; rank < best.Count; rank++)
                 _table.AddRow(
-                    rank == 0 ? Markup.Escape(path) : "",
-                    Markup.Escape(best[rank].Class),
+                    rank == 0 ? Terminal.Cell(path) : "",
+                    Terminal.Cell(best[rank].Class),
                     best[rank].Probability.ToString("p2", CultureInfo.InvariantCulture)
                 );
         }
@@ -83,11 +95,13 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
     private sealed class Csv : PredictionWriter
     {
         private readonly TextWriter _output;
+        private readonly bool _keepFormulas,
+            _isShown;
 
-        public Csv(IReadOnlyList<string> classes, int top, TextWriter output)
+        public Csv(IReadOnlyList<string> classes, int top, TextWriter output, bool keepFormulas)
             : base(classes, top)
         {
-            _output = output;
+            (_output, _keepFormulas, _isShown) = (output, keepFormulas, !Console.IsOutputRedirected);
             Line([
                 "path",
                 .. Enumerable
@@ -108,15 +122,19 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
 
         private void Line(IEnumerable<string> fields)
         {
-            _output.WriteLine(
-                string.Join(
-                    ',',
-                    fields.Select(field =>
-                        field.AsSpan().ContainsAny("\",\n\r") ? $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : field
-                    )
-                )
-            );
+            _output.WriteLine(string.Join(',', fields.Select(Field)));
             _output.Flush();
+        }
+
+        private string Field(string text)
+        {
+            if (_isShown)
+                text = ShownText.Escape(text, int.MaxValue);
+            // As OWASP says of CSV injection: a spreadsheet takes such a field for a formula, unless an apostrophe comes first.
+            bool isFormula = !_keepFormulas && text is ['=' or '+' or '-' or '@' or '\t' or '\r', ..];
+            if (isFormula)
+                text = "'" + text;
+            return isFormula || text.AsSpan().ContainsAny("\",\n\r") ? $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : text;
         }
     }
 

@@ -124,8 +124,9 @@ public sealed class ClipBackbone
 
     /// <summary>
     /// Opens a folder in Hugging Face's layout: config.json, model.safetensors (or its index and shards, or pytorch_model.bin as torch.save
-    /// writes it since 1.6), vocab.json and merges.txt (or tokenizer.json) and, if present, preprocessor_config.json; or in open_clip's:
-    /// open_clip_config.json, open_clip_model.safetensors (or open_clip_pytorch_model.bin) and the same vocabulary.
+    /// writes it since 1.6), vocab.json and merges.txt (or tokenizer.json) and, if present, processor_config.json or
+    /// preprocessor_config.json; or in open_clip's: open_clip_config.json, open_clip_model.safetensors (or open_clip_pytorch_model.bin)
+    /// and the same vocabulary.
     /// </summary>
     /// <param name="folder">The folder.</param>
     /// <returns>The reference.</returns>
@@ -234,6 +235,13 @@ public sealed class ClipBackbone
                 .. ((string?[])[files.VocabularyPath, files.MergesPath, files.PreprocessorConfigPath]).OfType<string>(),
             ]
             : [];
+
+    /// <summary>What a person should know of the preprocessing; null where a file says it, or no file can.</summary>
+    internal string? PreprocessingNote =>
+        Files is { IsOpenAILayout: false, PreprocessorConfigPath: null }
+            ? $"'{Location}' has neither {ClipImageProcessorConfig.PartFile} nor {ClipImageProcessorConfig.AloneFile}, so images are "
+                + "prepared as for OpenAI's CLIPs. Copy the file of this CLIP there if it wants another size, mean or deviation."
+            : null;
 
     /// <summary>Reads what is done to images before this CLIP sees them.</summary>
     /// <returns>Its preprocessing.</returns>

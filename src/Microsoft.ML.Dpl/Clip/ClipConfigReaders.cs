@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.Dpl.Hub;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.TensorFiles;
 
@@ -24,7 +25,7 @@ internal static class ClipConfigReader
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">The file is not a configuration of a CLIP with a vision transformer, or a field is out of
     /// range.</exception>
-    public static ClipConfig FromFile(string path) => Parse(File.ReadAllBytes(path), path);
+    public static ClipConfig FromFile(string path) => Parse(ModelFile.ReadAll(path), path);
 
     /// <param name="json">The text of the file in UTF-8.</param>
     /// <param name="location">The file, for messages.</param>
@@ -133,7 +134,7 @@ internal static class OpenClipConfigReader
                 : throw fields.Fault("mean", "or std has a value far from those of pixels from 0 to 1");
         });
 
-    private static T Read<T>(string path, Func<ConfigSection, T> read) => ConfigSection.Read(File.ReadAllBytes(path), path, read);
+    private static T Read<T>(string path, Func<ConfigSection, T> read) => ConfigSection.Read(ModelFile.ReadAll(path), path, read);
 
     private static ClipConfig Config(ConfigSection model)
     {

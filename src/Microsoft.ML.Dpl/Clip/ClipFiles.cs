@@ -66,7 +66,7 @@ internal sealed class ClipFiles : IClipSource
     /// <summary>merges.txt; null where the vocabulary is one file.</summary>
     public string? MergesPath => _vocabulary.MergesPath;
 
-    /// <summary>preprocessor_config.json, or open_clip's configuration; null where there is none.</summary>
+    /// <summary>preprocessor_config.json, processor_config.json or open_clip's configuration; null where there is none.</summary>
     public string? PreprocessorConfigPath { get; }
 
     /// <summary>Whether the weights are a single file with a vocabulary of its own place, instead of a folder.</summary>
@@ -81,8 +81,7 @@ internal sealed class ClipFiles : IClipSource
     {
         string In(string name) => Path.Combine(folder, name);
         string config = In(FolderLayout.HuggingFaceConfig),
-            openClip = In(FolderLayout.OpenClipConfig),
-            preprocessor = In("preprocessor_config.json");
+            openClip = In(FolderLayout.OpenClipConfig);
         if (!File.Exists(config) && !File.Exists(openClip))
             throw new FileNotFoundException(
                 $"The folder '{folder}' has no config.json, so it holds no CLIP in Hugging Face's layout, nor "
@@ -101,9 +100,8 @@ internal sealed class ClipFiles : IClipSource
         if (!layout.IsOpenClip)
         {
             ClipConfig read = ClipConfigReader.FromFile(config);
-            return (new ClipFiles(files, weights, ClipNaming.HuggingFace, vocabulary, File.Exists(preprocessor) ? preprocessor : null), _ =>
-                read
-            );
+            string? preprocessor = ClipImageProcessorConfig.FileIn(folder);
+            return (new ClipFiles(files, weights, ClipNaming.HuggingFace, vocabulary, preprocessor), _ => read);
         }
         ClipConfig shape = OpenClipConfigReader.FromFile(openClip);
         using ITensorSource source = Open(weights);
@@ -185,25 +183,25 @@ internal sealed class ClipFiles : IClipSource
         string hash = Sha256.Compute(stream);
         file.ThrowIfChanged();
         if (HubCache.Sha256Of(file.FullPath) is { } expected && hash != expected)
-            throw new InvalidDataException(
-                $"{file.FullPath}: the content is not what the hub's cache keeps it as (SHA-256 {expected}), so it was damaged on the "
-                    + $"disk. Delete '{File.ResolveLinkTarget(file.FullPath, returnFinalTarget: true)?.FullName}' and download the "
-                    + "model again."
-            );
+            throw ModelFile.Damaged(file.FullPath, expected);
         return hash;
     }
 
     /// <summary>Opens a .safetensors file, the index of several, or an archive of PyTorch.</summary>
     private static ITensorSource Open(string path) =>
-        Path.GetExtension(path).ToUpperInvariant() switch
-        {
-            ".SAFETENSORS" => SafetensorsFile.Open(path),
-            ".JSON" => ShardedSafetensors.Open(path),
-            _ => TorchArchive.Open(path),
-        };
+        PrefixedTensors.Stripped(
+            Path.GetExtension(path).ToUpperInvariant() switch
+            {
+                ".SAFETENSORS" => SafetensorsFile.Open(path),
+                ".JSON" => ShardedSafetensors.Open(path),
+                _ => TorchArchive.Open(path),
+            }
+        );
 
     private static FileNotFoundException NoWeights(string folder)
     {
+        if (Path.Combine(folder, FolderLayout.Archive) is var archive && File.Exists(archive))
+            GitLfsPointer.Refuse(archive);
         string missing = Path.Combine(folder, FolderLayout.SingleFile);
         string advice = File.Exists(Path.Combine(folder, FolderLayout.Archive))
             ? $"It has {FolderLayout.Archive}, which must be converted to safetensors first: it is no zip archive, as torch.save "
@@ -271,7 +269,7 @@ internal sealed record FolderLayout(string Config, string Weights)
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(config));
+            using JsonDocument document = JsonDocument.Parse(ModelFile.ReadAll(config));
             return document.RootElement.ValueKind == JsonValueKind.Object
                 && document.RootElement.TryGetProperty("model_type", out JsonElement type)
                 && type.ValueKind == JsonValueKind.String

@@ -130,8 +130,6 @@ public sealed record KnownClip(string Name, string Repository, ClipConfig Config
 /// what cannot be used is refused before the weights are downloaded.</summary>
 internal static class ClipDownload
 {
-    private const string Preprocessor = "preprocessor_config.json";
-
     /// <param name="name">A repository or a short name.</param>
     /// <param name="settings">The hub and the cache.</param>
     /// <param name="cancellation">Cancellation of the download.</param>
@@ -275,7 +273,8 @@ internal static class ClipDownload
         _ = layout.IsOpenClip ? OpenClipConfigReader.FromFile(openClip!) : ClipConfigReader.FromFile(config!);
         if (!await FetchVocabularyAsync(files, cancellation).ConfigureAwait(false))
             throw Lacks(files, settings, $"{VocabularyFiles.Ids} and {VocabularyFiles.Merges}, nor {VocabularyFiles.Tokenizer}");
-        await files.FetchAsync(Preprocessor, cancellation).ConfigureAwait(false);
+        foreach (string name in (string[])[ClipImageProcessorConfig.PartFile, ClipImageProcessorConfig.AloneFile])
+            await files.FetchAsync(name, cancellation).ConfigureAwait(false);
 
         string weights = (await files.FetchAsync(layout.Weights, cancellation).ConfigureAwait(false))!;
         foreach (string shard in layout.IsIndex ? ShardedSafetensors.ShardPaths(weights).Select(path => Path.GetFileName(path)!) : [])

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Net;
 using System.Text;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Tokenizers;
 
 namespace Microsoft.ML.Dpl.Clip;
@@ -100,13 +101,12 @@ internal static class ClipText
 {
     /// <summary>
     /// Entities are resolved twice, since scraped captions were often escaped twice. Quotation marks stay as they are:
-    /// of what the ftfy library repairs, only the composition of accents (NFC) is done, and that only where
-    /// the application does not run in .NET's globalization-invariant mode, which has no composition tables.
+    /// of what the ftfy library repairs, only the composition of accents (NFC) is done.
     /// </summary>
     public static string Clean(string text)
     {
         string resolved = WebUtility.HtmlDecode(WebUtility.HtmlDecode(text));
-        string composed = WithoutLoneSurrogates(resolved).Normalize(NormalizationForm.FormC);
+        string composed = ComposedText.Of(WithoutLoneSurrogates(resolved));
         var clean = new StringBuilder(composed.Length);
         foreach (char c in composed)
         {

@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
+using Microsoft.ML.Dpl.Hub;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
 
@@ -178,7 +179,7 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
     }
 
     private static FileStream OpenExisting(string path) =>
-        File.Exists(path) ? File.OpenRead(path) : throw new FileNotFoundException($"Vocabulary file '{path}' does not exist.", path);
+        File.Exists(path) ? ModelFile.Open(path) : throw new FileNotFoundException($"Vocabulary file '{path}' does not exist.", path);
 }
 
 /// <summary>Reads the vocabulary of a <c>tokenizer.json</c>, the single file that newer tools write instead of vocab.json and
@@ -193,7 +194,7 @@ internal static class TokenizerJson
             throw new FileNotFoundException($"Vocabulary file '{path}' does not exist.", path);
         try
         {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+            using JsonDocument document = JsonDocument.Parse(ModelFile.ReadAll(path));
             if (
                 document.RootElement.ValueKind != JsonValueKind.Object
                 || !document.RootElement.TryGetProperty("model", out JsonElement model)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl;
 
@@ -11,7 +12,7 @@ public sealed class DplClassWeights
 
     /// <param name="weights">Class name to weight, above 0; a class that is not named has a weight of 1. Only the proportions
     /// matter.</param>
-    /// <exception cref="ArgumentException">A weight is not above 0 and finite.</exception>
+    /// <exception cref="ArgumentException">A weight is not above 0 and finite, or a class has two.</exception>
     public DplClassWeights(IReadOnlyDictionary<string, double> weights)
     {
         ArgumentNullException.ThrowIfNull(weights);
@@ -27,7 +28,11 @@ public sealed class DplClassWeights
                     nameof(weights)
                 );
         }
-        Named = new Dictionary<string, double>(weights, StringComparer.Ordinal);
+        var named = new Dictionary<string, double>(StringComparer.Ordinal);
+        foreach (var (name, weight) in weights)
+            if (!named.TryAdd(ComposedText.Of(name), weight))
+                throw new ArgumentException($"The class '{name}' has two weights, in two forms of Unicode.", nameof(weights));
+        Named = named;
     }
 
     /// <summary>Inverse frequency: every class that has rows counts as much as any other, among the training rows and among the validation

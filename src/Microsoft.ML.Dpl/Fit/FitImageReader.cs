@@ -45,9 +45,17 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
                         + $"{string.Join(", ", classes.Names.Take(20).Select(name => $"'{name}'"))}{(classes.Count > 20 ? ", …" : "")}."
                 );
         }
+        if (classes.Count < 2 && !HasRows(data.Train.View))
+            throw new InvalidOperationException("The training data has no rows. Look at the path and the filters that it came through.");
         return classes.Count > 1
             ? classes
             : throw new InvalidOperationException($"There is a single class, '{classes.Names[0]}'. A classifier needs at least two.");
+    }
+
+    private static bool HasRows(IDataView view)
+    {
+        using DataViewRowCursor cursor = view.GetRowCursor([]);
+        return cursor.MoveNext();
     }
 
     /// <exception cref="InvalidOperationException">No row, a class with too few rows, an unusable weight, or an image that cannot be

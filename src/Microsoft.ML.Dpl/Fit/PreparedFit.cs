@@ -87,6 +87,8 @@ internal sealed class PreparedFit : IDisposable
         if (Settings.Workspace is { } workspace)
             Checkpoints = Owned(FitCheckpoints.Open(workspace, MostParameters(Backbone.Config, Settings), Log));
         var reader = new FitImageReader(data, Settings, Backbone.CreateImageProcessor(), Log, observer.ThrowIfCancelled);
+        if (Backbone.PreprocessingNote is { } note)
+            Log.Warning(note);
         var advice = new FitAdvice(Settings, Log);
         advice.OfOptions(searchesOnly);
         advice.OfPrecision(Device.type == DeviceType.CPU, ProcessorFeatures.HasBFloat16Products);

@@ -118,7 +118,7 @@ internal sealed class BlobDownload
         if (response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
         {
             Restart(to);
-            throw new EndOfStreamException($"{response.RequestMessage?.RequestUri} has no more bytes.");
+            throw new EndOfStreamException($"{HubAnswers.Place(response.RequestMessage?.RequestUri)} has no more bytes.");
         }
         // What was downloaded is discarded only for an answer that can be the file.
         long start = Continues(response, file, to.Position) ? to.Position : 0;

@@ -50,6 +50,23 @@ internal static class HubAnswers
             : asked;
     }
 
+    /// <summary>The beginning of a sentence about an answer.</summary>
+    public static string Answered(HttpResponseMessage response) =>
+        $"{Place(response.RequestMessage?.RequestUri)} answered {(int)response.StatusCode} ({Shown(response.ReasonPhrase)})";
+
+    /// <summary>An address for messages: what follows the question mark is a key to the file where it is stored elsewhere.</summary>
+    public static string Place(Uri? address) =>
+        address?.GetComponents(UriComponents.SchemeAndServer | UriComponents.Path, UriFormat.UriEscaped) ?? "";
+
+    /// <summary>The complaint about an answer of the place that stores a file's content, which is not asked with the token.</summary>
+    public static HubException FaultElsewhere(HttpResponseMessage response, Uri address, string repository) =>
+        new(
+            HubFailure.BadAnswer,
+            $"{address.Authority}, where the hub keeps files of '{repository}', answered {(int)response.StatusCode} "
+                + $"({Shown(response.ReasonPhrase)}). Not the token is the matter, which is not sent there: try again, and see whether a "
+                + $"proxy or firewall lets {address.Authority} through."
+        );
+
     /// <summary>The complaint about an answer that is neither a success nor a missing file.</summary>
     public static HubException Fault(HttpResponseMessage response, string repository, string revision, HubSettings settings)
     {
@@ -95,8 +112,7 @@ internal static class HubAnswers
             ),
             _ => new HubException(
                 HubFailure.BadAnswer,
-                $"{response.RequestMessage?.RequestUri} answered {(int)response.StatusCode} ({Shown(response.ReasonPhrase)}), which a "
-                    + $"hub does not do for a file of '{repository}'. Is HF_ENDPOINT right?{words}"
+                $"{Answered(response)}, which a hub does not do for a file of '{repository}'. Is HF_ENDPOINT right?{words}"
             ),
         };
     }

@@ -113,14 +113,18 @@ internal sealed class HubCache
     public static string? EtagOf(string snapshotFile) =>
         new FileInfo(snapshotFile).LinkTarget is { } target && HubNames.IsBlob(Path.GetFileName(target)) ? Path.GetFileName(target) : null;
 
-    /// <summary>The SHA-256 that a file should have because it is a link to a blob of a hub's cache; null where nothing says it.</summary>
-    public static string? Sha256Of(string file) =>
+    /// <summary>The hash that a file should have because it is a link to a blob of a hub's cache: SHA-256 of a large file, git's SHA-1 of
+    /// a small one; null where nothing says it.</summary>
+    public static string? BlobOf(string file) =>
         new FileInfo(file).LinkTarget is { } target
         && Path.GetFileName(Path.GetDirectoryName(target)) == Blobs
-        && Path.GetFileName(target) is { Length: 64 } name
+        && Path.GetFileName(target) is { Length: 64 or 40 } name
         && name.All(char.IsAsciiHexDigitLower)
             ? name
             : null;
+
+    /// <summary>The same of a large file only.</summary>
+    public static string? Sha256Of(string file) => BlobOf(file) is { Length: 64 } hash ? hash : null;
 
     private string Reference(string revision) => Path.Combine(_folder, "refs", Path.Combine(revision.Split('/')));
 

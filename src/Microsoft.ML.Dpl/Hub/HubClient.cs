@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Authentication;
+using System.Text;
 
 namespace Microsoft.ML.Dpl.Hub;
 
@@ -235,6 +236,11 @@ internal sealed class HubClient : IDisposable
                 request.Headers.AcceptEncoding.Add(new StringWithQualityHeaderValue("identity"));
                 if (IsHub(address) && _settings.Token is { } token)
                     request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+                else if (IsHub(address) && _settings.Login is { } login)
+                    request.Headers.Authorization = new AuthenticationHeaderValue(
+                        "Basic",
+                        Convert.ToBase64String(Encoding.UTF8.GetBytes(login))
+                    );
                 if (offset > 0)
                 {
                     request.Headers.Range = new RangeHeaderValue(offset, null);
@@ -248,12 +254,9 @@ internal sealed class HubClient : IDisposable
         );
 
     private Exception Fault(HttpResponseMessage response, string repository, string revision) =>
-        HubAnswers.MayPass(response)
-            ? new HubBusyException(
-                $"{response.RequestMessage?.RequestUri} answered {(int)response.StatusCode} ({HubAnswers.Shown(response.ReasonPhrase)}).",
-                HubAnswers.AskedWait(response)
-            )
-            : HubAnswers.Fault(response, repository, revision, _settings);
+        HubAnswers.MayPass(response) ? new HubBusyException($"{HubAnswers.Answered(response)}.", HubAnswers.AskedWait(response))
+        : response.RequestMessage?.RequestUri is { } address && !IsHub(address) ? HubAnswers.FaultElsewhere(response, address, repository)
+        : HubAnswers.Fault(response, repository, revision, _settings);
 
     /// <summary>
     /// The target of a redirection. An https connection is never left for plain http, and no other scheme is followed.

@@ -13,7 +13,7 @@ public sealed record HubOptions
     public string Revision { get; init; } = "main";
 
     /// <summary>The cache; <c>null</c>: <c>HF_HUB_CACHE</c>, <c>HF_HOME</c>/hub, <c>XDG_CACHE_HOME</c>/huggingface/hub or
-    /// <c>~/.cache/huggingface/hub</c>, the first that is set.</summary>
+    /// <c>~/.cache/huggingface/hub</c>, the first that is set. Variables in these (<c>$HOME</c>) are replaced.</summary>
     public string? CacheFolder { get; init; }
 
     /// <summary>The hub's address; <c>null</c>: <c>HF_ENDPOINT</c>, or https://huggingface.co.</summary>
@@ -67,9 +67,13 @@ public sealed record HubOptions
 public readonly record struct HubProgress(string File, long Bytes, long TotalBytes);
 
 /// <summary><see cref="HubOptions"/> with every gap filled from the environment, checked.</summary>
-internal sealed record HubSettings(HubOptions Options, string CacheFolder, Uri Endpoint, string? Token, bool Offline)
+internal sealed partial record HubSettings(HubOptions Options, string CacheFolder, Uri Endpoint, string? Token, bool Offline)
 {
     private const string DefaultEndpoint = "https://huggingface.co";
+
+    /// <summary>The name and password that the address was given with, <c>name:password</c>; they are sent where there is no token, and no
+    /// message shows them. Null: none.</summary>
+    public string? Login { get; private init; }
 
     /// <exception cref="ArgumentException">An option is out of range, or an environment variable makes no sense.</exception>
     public static HubSettings From(HubOptions? options) => From(options, Environment.GetEnvironmentVariable);
@@ -91,19 +95,23 @@ internal sealed record HubSettings(HubOptions Options, string CacheFolder, Uri E
             throw new ArgumentException($"RetryDelay is {options.RetryDelay}; it must not be negative.", nameof(options));
 
         string? Set(string name) => variable(name) is { } value && !string.IsNullOrWhiteSpace(value) ? value.Trim() : null;
-        string home = Expand(Set("HF_HOME"))
-            ?? Path.Combine(Expand(Set("XDG_CACHE_HOME")) ?? Path.Combine(UserFolder(), ".cache"), "huggingface");
+        string? Folder(string name) => Set(name) is { } path ? Expand(path, variable) : null;
+        string home = Folder("HF_HOME") ?? Path.Combine(Folder("XDG_CACHE_HOME") ?? Path.Combine(UserFolder(), ".cache"), "huggingface");
+        Uri endpoint = options.Endpoint is { } given
+            ? Checked(given, nameof(HubOptions.Endpoint))
+            : Parsed(Set("HF_ENDPOINT") ?? DefaultEndpoint);
         return new HubSettings(
             options,
-            Path.GetFullPath(
-                options.CacheFolder ?? Expand(Set("HF_HUB_CACHE")) ?? Expand(Set("HUGGINGFACE_HUB_CACHE")) ?? Path.Combine(home, "hub")
-            ),
-            options.Endpoint is { } given ? Checked(given, nameof(HubOptions.Endpoint)) : Parsed(Set("HF_ENDPOINT") ?? DefaultEndpoint),
+            Path.GetFullPath(options.CacheFolder ?? Folder("HF_HUB_CACHE") ?? Folder("HUGGINGFACE_HUB_CACHE") ?? Path.Combine(home, "hub")),
+            WithoutLogin(endpoint),
             options.Token is { } token ? (token.Trim() is { Length: > 0 } text ? text : null)
                 : IsOn(Set("HF_HUB_DISABLE_IMPLICIT_TOKEN")) ? null
-                : Set("HF_TOKEN") ?? Set("HUGGING_FACE_HUB_TOKEN") ?? TokenIn(Expand(Set("HF_TOKEN_PATH")) ?? Path.Combine(home, "token")),
+                : Set("HF_TOKEN") ?? Set("HUGGING_FACE_HUB_TOKEN") ?? TokenIn(Folder("HF_TOKEN_PATH") ?? Path.Combine(home, "token")),
             options.Offline ?? IsOn(Set("HF_HUB_OFFLINE") ?? Set("TRANSFORMERS_OFFLINE"))
-        );
+        )
+        {
+            Login = endpoint.UserInfo.Length > 0 ? Uri.UnescapeDataString(endpoint.UserInfo) : null,
+        };
     }
 
     private static bool IsOn(string? value) => value?.ToUpperInvariant() is "1" or "ON" or "YES" or "TRUE";
@@ -111,15 +119,28 @@ internal sealed record HubSettings(HubOptions Options, string CacheFolder, Uri E
     private static Uri Parsed(string address) =>
         Uri.TryCreate(address, UriKind.Absolute, out Uri? endpoint)
             ? Checked(endpoint, "HF_ENDPOINT")
-            : throw new ArgumentException($"HF_ENDPOINT is '{address}', which is no address such as {DefaultEndpoint}.");
+            : throw new ArgumentException(
+                $"HF_ENDPOINT is '{LoginPattern().Replace(address, "")}', which is no address such as {DefaultEndpoint}."
+            );
 
     private static Uri Checked(Uri endpoint, string source)
     {
         if (!endpoint.IsAbsoluteUri || endpoint.Scheme is not ("http" or "https"))
-            throw new ArgumentException($"{source} is '{endpoint}'; an address with http or https is expected, such as {DefaultEndpoint}.");
+            throw new ArgumentException(
+                $"{source} is '{LoginPattern().Replace(endpoint.OriginalString, "")}'; an address with http or https is expected, such as "
+                    + $"{DefaultEndpoint}."
+            );
         // With a slash at the end a mirror's path is kept when a repository's is appended.
         return endpoint.AbsoluteUri.EndsWith('/') ? endpoint : new Uri(endpoint.AbsoluteUri + "/");
     }
+
+    private static Uri WithoutLogin(Uri address) =>
+        address.UserInfo.Length == 0
+            ? address
+            : new Uri(address.GetComponents(UriComponents.AbsoluteUri & ~UriComponents.UserInfo, UriFormat.UriEscaped));
+
+    [GeneratedRegex(@"[^/@]*@")]
+    private static partial Regex LoginPattern();
 
     private static string? TokenIn(string path)
     {
@@ -136,10 +157,17 @@ internal sealed record HubSettings(HubOptions Options, string CacheFolder, Uri E
     private static string UserFolder() =>
         Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) is { Length: > 0 } folder ? folder : Path.GetTempPath();
 
-    private static string? Expand(string? path) =>
-        path is "~" ? UserFolder()
-        : path is not null && path.StartsWith("~/", StringComparison.Ordinal) ? Path.Combine(UserFolder(), path[2..])
-        : path;
+    private static string Expand(string path, Func<string, string?> variable)
+    {
+        // As Python's expandvars, which Hugging Face's tools call: what is not set stays as it is written.
+        path = VariablePattern().Replace(path, match => variable(match.Groups[1].Value + match.Groups[2].Value) ?? match.Value);
+        return path is "~" ? UserFolder()
+            : path.StartsWith("~/", StringComparison.Ordinal) ? Path.Combine(UserFolder(), path[2..])
+            : path;
+    }
+
+    [GeneratedRegex(@"\$(?:(\w+)|\{([^}]*)\})")]
+    private static partial Regex VariablePattern();
 }
 
 /// <summary>What may name a repository, a revision, a file and its content. Everything here becomes part of a path, so nothing may lead out

@@ -29,7 +29,11 @@ internal sealed class HubRepository : IDisposable
             ?? throw new HubException(
                 HubFailure.Offline,
                 $"'{name}' at revision '{settings.Options.Revision}' is not in the cache '{settings.CacheFolder}', and the network "
-                    + "may not be used. Unset HF_HUB_OFFLINE, or copy the model's folder into the cache."
+                    + (
+                        settings.Offline
+                            ? "may not be used. Unset HF_HUB_OFFLINE (or HubOptions.Offline), or copy the model's folder into the cache."
+                            : "is not used for this. Download it first."
+                    )
             );
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.Dpl.Hub;
 
 namespace Microsoft.ML.Dpl.Clip;
 
@@ -15,18 +16,37 @@ public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float
     private const int Bicubic = 3,
         LongestShown = 40;
 
+    /// <summary>The file by which transformers keeps the preprocessing alone, and the one in which it is a part.</summary>
+    internal const string AloneFile = "preprocessor_config.json",
+        PartFile = "processor_config.json";
+
+    private static readonly string[] Parts = ["image_processor", "feature_extractor"];
+
+    /// <summary>The file of a folder that says how images are prepared; null where none does. As for transformers, the part of
+    /// processor_config.json comes first.</summary>
+    /// <param name="folder">An existing one.</param>
+    internal static string? FileIn(string folder)
+    {
+        string part = Path.Combine(folder, PartFile),
+            alone = Path.Combine(folder, AloneFile);
+        return File.Exists(part) && HasPart(ModelFile.ReadAll(part)) ? part
+            : File.Exists(alone) ? alone
+            : null;
+    }
+
     /// <summary>What OpenAI's weights were trained with.</summary>
     internal static ClipImageProcessorConfig Default(int imageSize) =>
         new(imageSize, imageSize, [0.48145466f, 0.4578275f, 0.40821073f], [0.26862954f, 0.26130258f, 0.27577711f]);
 
-    /// <summary>Reads <c>preprocessor_config.json</c>; a field that is absent has the value that <see cref="Default"/> gives it.</summary>
+    /// <summary>Reads <c>preprocessor_config.json</c>, or the part of <c>processor_config.json</c> that is about images; a field that is
+    /// absent has the value that <see cref="Default"/> gives it.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">The file is malformed, or asks for something else than CLIP's preprocessing.</exception>
     internal static ClipImageProcessorConfig Read(string path, int imageSize)
     {
         if (!File.Exists(path))
             throw new FileNotFoundException($"Image processor configuration '{path}' does not exist.", path);
-        return Parse(File.ReadAllBytes(path), path, imageSize);
+        return Parse(ModelFile.ReadAll(path), path, imageSize);
     }
 
     /// <param name="json">The text of the file in UTF-8.</param>
@@ -50,7 +70,7 @@ public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float
                 throw new InvalidDataException($"Image processor configuration '{path}' is no JSON object.");
             try
             {
-                return new Reader(path, document.RootElement).Read(imageSize);
+                return new Reader(path, Part(document.RootElement) ?? document.RootElement).Read(imageSize);
             }
             catch (InvalidOperationException e)
             {
@@ -58,6 +78,29 @@ public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float
                 throw new InvalidDataException($"Image processor configuration '{path}' is not in UTF-8: {e.Message}", e);
             }
         }
+    }
+
+    // Text that cannot be read counts as such a part, so that it is told and not passed over.
+    private static bool HasPart(ReadOnlyMemory<byte> json)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(json);
+            return Part(document.RootElement) is not null;
+        }
+        catch (JsonException)
+        {
+            return true;
+        }
+    }
+
+    private static JsonElement? Part(JsonElement root)
+    {
+        if (root.ValueKind == JsonValueKind.Object)
+            foreach (string name in Parts)
+                if (root.TryGetProperty(name, out JsonElement part) && part.ValueKind == JsonValueKind.Object)
+                    return part;
+        return null;
     }
 
     /// <summary>Whether means and deviations can be of values from 0 to 1; others would make all images alike, or infinite.</summary>

@@ -70,8 +70,10 @@ internal static class ImageDecoder
             throw new InvalidDataException($"Image '{name}' is empty.");
         if (!ImageSignature.IsReadable(bytes))
             throw new InvalidDataException(
-                $"Image '{name}' cannot be decoded: it is {ImageSignature.NameOfOther(bytes) ?? "no image"}, not a "
-                    + $"{ImageSignature.Readable} file."
+                GitLfsPointer.IsBeginning(bytes)
+                    ? $"Image '{name}' cannot be decoded: it is {GitLfsPointer.Advice}."
+                    : $"Image '{name}' cannot be decoded: it is {ImageSignature.NameOfOther(bytes) ?? "no image"}, not a "
+                        + $"{ImageSignature.Readable} file."
             );
         fixed (byte* start = bytes)
         {
@@ -205,12 +207,17 @@ internal static class ImageFile
             throw new FileNotFoundException(
                 IsWebAddress(path)
                     ? $"Image '{ShownText.Escape(path)}' is a web address. Download it and give the path of the file, or give the bytes."
-                    : $"Image '{ShownText.Escape(path)}' does not exist.",
+                    : $"Image '{ShownText.Escape(path)}' does not exist.{BackslashHint(path)}",
                 path,
                 e
             );
         }
     }
+
+    private static string BackslashHint(string path) =>
+        Path.DirectorySeparatorChar != '\\' && path.Contains('\\', StringComparison.Ordinal)
+            ? " The path has backslashes, which separate folders on Windows only: write slashes."
+            : "";
 
     private static bool IsWebAddress(string path) =>
         Uri.TryCreate(path, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https" or "ftp" or "data";

@@ -2,9 +2,10 @@ namespace Microsoft.ML.Dpl.MLNet;
 
 /// <summary>The input with predicted label and scores, computed in batches while a cursor is read and only when one of them is asked
 /// for.</summary>
-internal sealed class BatchedScoringDataView : IDataView
+internal sealed class BatchedScoringDataView : UnconvertedView
 {
     public BatchedScoringDataView(IDataView input, ImageColumn image, ScoreSchema scores, IImageScorer scorer)
+        : base(input)
     {
         (Input, Image, Scores, Scorer) = (input, image, scores, scorer);
         Schema = scores.AppendTo(input.Schema);
@@ -18,14 +19,14 @@ internal sealed class BatchedScoringDataView : IDataView
 
     public IImageScorer Scorer { get; }
 
-    public DataViewSchema Schema { get; }
+    public override DataViewSchema Schema { get; }
 
     /// <summary>False: a cursor reads its input twice side by side and needs the same order both times.</summary>
-    public bool CanShuffle => false;
+    public override bool CanShuffle => false;
 
-    public long? GetRowCount() => Input.GetRowCount();
+    public override long? GetRowCount() => Input.GetRowCount();
 
-    public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
+    public override DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
     {
         bool[] active = new bool[Schema.Count];
         foreach (DataViewSchema.Column column in columnsNeeded)
@@ -34,6 +35,6 @@ internal sealed class BatchedScoringDataView : IDataView
     }
 
     /// <summary>One cursor: forward passes use all cores by themselves.</summary>
-    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>
+    public override DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>
         [GetRowCursor(columnsNeeded, rand)];
 }

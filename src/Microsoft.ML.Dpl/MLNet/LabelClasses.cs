@@ -1,4 +1,5 @@
 using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
@@ -32,7 +33,10 @@ internal sealed class LabelClasses
                     $"{source}: class {i} (counted from 0) has a blank name. CLIP reads the names, so each class needs one."
                 );
             if (!seen.Add(names[i]))
-                throw new InvalidOperationException($"{source}: the class name '{names[i]}' occurs twice.");
+                throw new InvalidOperationException(
+                    $"{source}: the class name '{names[i]}' occurs twice; names that differ only in how Unicode composes their accents "
+                        + "are the same."
+                );
         }
         (Kind, Names, ValueType) = (kind, names, valueType);
     }
@@ -48,23 +52,37 @@ internal sealed class LabelClasses
     /// <summary>Other classes of the same kind of label column; their values are of the same type where every name can be, else
     /// text.</summary>
     /// <exception cref="InvalidOperationException">No class, or a blank or repeated name.</exception>
-    public LabelClasses WithNames(IReadOnlyList<string> names) =>
-        new(
+    public LabelClasses WithNames(IReadOnlyList<string> names)
+    {
+        bool areNamed = names.All(name => !string.IsNullOrWhiteSpace(name));
+        string[] composed = [.. names.Select(name => areNamed ? ComposedText.Of(name) : name)];
+        return new(
             Kind,
-            names,
-            names.All(name => !string.IsNullOrWhiteSpace(name)) && KeyValueAnnotation.Fit(names, ValueType)
-                ? ValueType
-                : TextDataViewType.Instance,
+            composed,
+            areNamed && KeyValueAnnotation.Fit(composed, ValueType) ? ValueType : TextDataViewType.Instance,
             "The list of new classes"
         );
+    }
 
-    /// <param name="name">A class, spelt as in <see cref="Names"/>.</param>
+    /// <summary>Class indices by name, in the form of <see cref="Names"/> and composed.</summary>
+    public IReadOnlyDictionary<string, int> Indices()
+    {
+        var indices = new Dictionary<string, int>(StringComparer.Ordinal);
+        for (int i = 0; i < Count; i++)
+            indices.Add(Names[i], i);
+        // Models of earlier versions may hold names that are not composed, even two forms of one name.
+        for (int i = 0; i < Count; i++)
+            indices.TryAdd(ComposedText.Of(Names[i]), i);
+        return indices;
+    }
+
+    /// <param name="name">A class, in any form of Unicode.</param>
     /// <exception cref="ArgumentException">There is no such class; the message lists those there are.</exception>
     public int IndexOf(string name)
     {
-        for (int i = 0; i < Names.Count; i++)
-            if (Names[i] == name)
-                return i;
+        IReadOnlyDictionary<string, int> indices = Indices();
+        if (indices.TryGetValue(name, out int index) || indices.TryGetValue(ComposedText.Of(name), out index))
+            return index;
         throw new ArgumentException($"There is no class '{name}'. The classes are {string.Join(", ", Names.Select(n => $"'{n}'"))}.");
     }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
@@ -71,7 +72,7 @@ internal sealed class LabelColumn
             if ((ulong)names.Length != type.Count)
                 throw new InvalidOperationException($"{source} is a key of {type.Count} values but {names.Length} are named.");
             var values = (VectorDataViewType)Column.Annotations.Schema[KeyValueAnnotation.Name].Type;
-            return new LabelClasses(Kind, names, KeyValueAnnotation.TypeToKeep(values.ItemType), source);
+            return new LabelClasses(Kind, [.. names.Select(ComposedText.Of)], KeyValueAnnotation.TypeToKeep(values.ItemType), source);
         }
         if (type.Count > MostUnnamedClasses)
             throw new InvalidOperationException(
@@ -93,14 +94,12 @@ internal sealed class LabelColumn
     public Func<int> CreateReader(DataViewRow row, LabelClasses classes)
     {
         DataViewSchema.Column column = row.Schema[Column.Index];
-        var indices = new Dictionary<string, int>(StringComparer.Ordinal);
-        for (int i = 0; i < classes.Count; i++)
-            indices.Add(classes.Names[i], i);
+        IReadOnlyDictionary<string, int> indices = classes.Indices();
         Func<string> name = Kind == LabelKind.Text ? TextReader(row, column) : KeyReader(row, column);
         return () =>
         {
             string found = name();
-            if (indices.TryGetValue(found, out int index))
+            if (indices.TryGetValue(found, out int index) || indices.TryGetValue(ComposedText.Of(found), out index))
                 return index;
             throw new InvalidOperationException(
                 $"Row {row.Position} (counted from 0): label '{found}' is not among the {classes.Count} classes of the training data."
@@ -160,7 +159,7 @@ internal sealed class LabelColumn
         while (cursor.MoveNext())
         {
             checkAlive?.Invoke();
-            names.Add(name());
+            names.Add(ComposedText.Of(name()));
         }
         return [.. names];
     }

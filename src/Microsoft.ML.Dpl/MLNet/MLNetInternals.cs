@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.Model.OnnxConverter;
 using Microsoft.ML.Runtime;
 
 [assembly: IgnoresAccessChecksTo("Microsoft.ML.Core")]
@@ -143,6 +144,39 @@ internal static class MLNetInternals
             verWeCanReadBack: OldestReadable,
             loaderSignature: loaderSignature,
             loaderAssemblyName: loaderAssembly.FullName
+        );
+}
+
+/// <summary>A transformed view that <c>Model.ConvertToOnnx</c> meets: a view that it does not know it takes for the pipeline's input, and
+/// writes a file without what made it.</summary>
+/// <param name="source">The input.</param>
+internal abstract class UnconvertedView(IDataView source) : IDataTransform, ITransformCanSaveOnnx
+{
+    IDataView IDataTransform.Source => source;
+
+    public abstract DataViewSchema Schema { get; }
+
+    public abstract bool CanShuffle { get; }
+
+    public abstract long? GetRowCount();
+
+    public abstract DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null);
+
+    public abstract DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null);
+
+    /// <exception cref="NotSupportedException">Always.</exception>
+    bool ICanSaveOnnx.CanSaveOnnx(OnnxContext ctx) => throw Unconverted();
+
+    /// <exception cref="NotSupportedException">Always.</exception>
+    void ISaveAsOnnx.SaveAsOnnx(OnnxContext ctx) => throw Unconverted();
+
+    /// <exception cref="NotSupportedException">Always: the transformer is saved, not its view.</exception>
+    void ICanSaveModel.Save(ModelSaveContext ctx) => throw new NotSupportedException("Save the transformer, with Model.Save.");
+
+    private static NotSupportedException Unconverted() =>
+        new(
+            "ConvertToOnnx would leave the prompted CLIP out of the file. Call SaveAsOnnx on the DplTransformer instead; it comes with the "
+                + "package Microsoft.ML.Dpl.Onnx."
         );
 }
 

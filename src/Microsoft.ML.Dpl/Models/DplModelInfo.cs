@@ -57,6 +57,7 @@ public sealed record DplModelInfo(
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(zipPath);
         string shown = ShownText.Escape(zipPath);
+        GitLfsPointer.Refuse(zipPath);
         using FileStream file = File.OpenRead(zipPath);
         try
         {

@@ -36,6 +36,7 @@ public static class DplModelZip
         string shown = ShownText.Escape(path);
         if (!File.Exists(path))
             throw new FileNotFoundException($"There is no model zip '{shown}'.", path);
+        GitLfsPointer.Refuse(path);
         using FileStream file = File.OpenRead(path);
         try
         {

@@ -31,7 +31,7 @@ internal sealed record PatchRelevance(int Class, float Probability, float[] Patc
 
         using var noGrad = no_grad();
         long tokens = tower.Tokens;
-        Tensor relevance = eye(tokens, device: image.device); // [tokens, tokens]
+        Tensor relevance = eye(tokens, dtype: ScalarType.Float32, device: image.device); // [tokens, tokens]
         for (int layer = 0; layer < attention.Count; layer++)
         {
             Tensor weighted = (attention[layer] * gradients[layer]).narrow(3, 0, tokens).clamp_min_(0).mean([0, 1]); // [queries, tokens]

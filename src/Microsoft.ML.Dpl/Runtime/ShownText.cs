@@ -9,11 +9,20 @@ internal static class ShownText
 {
     private const int Longest = 1000;
 
-    /// <summary>The text with control characters, line separators and lone surrogates as escapes; what lies beyond 1,000 characters is
-    /// cut.</summary>
-    public static string Escape(string text)
+    /// <summary>The text with control characters, line separators, marks that turn the direction of reading, and lone surrogates as
+    /// escapes; what lies beyond 1,000 characters is cut.</summary>
+    public static string Escape(string text) => Escape(text, Longest);
+
+    /// <summary>All of a text, line by line: control characters, marks that turn the direction of what follows, and lone surrogates as
+    /// escapes.</summary>
+    public static string EscapeLines(string text) =>
+        string.Join('\n', text.ReplaceLineEndings("\n").Split('\n').Select(line => Escape(line, int.MaxValue)));
+
+    /// <param name="text">Any text.</param>
+    /// <param name="longest">Characters that are shown; what lies beyond is cut.</param>
+    public static string Escape(string text, int longest)
     {
-        int length = Math.Min(text.Length, Longest);
+        int length = Math.Min(text.Length, longest);
         var shown = new StringBuilder(length);
         for (int i = 0; i < length; i++)
         {
@@ -26,11 +35,13 @@ internal static class ShownText
             else
                 shown.Append(Escaped(c));
         }
-        return text.Length > Longest ? shown.Append('…').ToString() : shown.ToString();
+        return text.Length > longest ? shown.Append('…').ToString() : shown.ToString();
     }
 
+    // A name that turns the direction of reading shows other letters than it has.
     private static bool IsPlain(char c) =>
-        char.GetUnicodeCategory(c)
+        c is not ((>= '\u202A' and <= '\u202E') or (>= '\u2066' and <= '\u2069') or '\u200E' or '\u200F' or '\u061C')
+        && char.GetUnicodeCategory(c)
             is not (
                 UnicodeCategory.Control
                 or UnicodeCategory.LineSeparator

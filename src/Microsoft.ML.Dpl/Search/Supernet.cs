@@ -113,7 +113,7 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
         using var scope = NewDisposeScope();
         CheckCandidates(candidates);
         // Drawn on the CPU whatever the device, so that a seed means the same numbers everywhere.
-        Tensor alphas = (randn(layers, candidates.Count, generator: generator) * 1e-3).to(device);
+        Tensor alphas = (randn(layers, candidates.Count, ScalarType.Float32, generator: generator) * 1e-3).to(device);
         Tensor[] rows =
         [
             .. Enumerable.Range(0, layers).Select(_ => distribution.Draw(RowsOf(candidates, nested), width, generator).to(device)),

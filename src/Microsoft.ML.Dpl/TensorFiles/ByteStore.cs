@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.Win32.SafeHandles;
 
 namespace Microsoft.ML.Dpl.TensorFiles;
@@ -15,7 +16,12 @@ internal abstract class ByteStore : IDisposable
     public abstract void Dispose();
 
     /// <summary>Opens a file; nothing of it is read before it is asked for.</summary>
-    public static ByteStore Open(string path) => new OpenFile(path, File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read));
+    /// <exception cref="InvalidDataException">It is a pointer of Git LFS.</exception>
+    public static ByteStore Open(string path)
+    {
+        GitLfsPointer.Refuse(path);
+        return new OpenFile(path, File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read));
+    }
 
     public static ByteStore Over(ReadOnlyMemory<byte> bytes) => new InMemory(bytes);
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.Dpl.Hub;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.TensorFiles;
@@ -84,7 +85,7 @@ internal sealed class ShardedSafetensors : ITensorSource
     {
         try
         {
-            using JsonDocument index = JsonDocument.Parse(File.ReadAllBytes(indexPath));
+            using JsonDocument index = JsonDocument.Parse(ModelFile.ReadAll(indexPath));
             if (
                 index.RootElement.ValueKind != JsonValueKind.Object
                 || !index.RootElement.TryGetProperty("weight_map", out JsonElement entries)

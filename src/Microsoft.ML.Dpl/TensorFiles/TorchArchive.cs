@@ -66,6 +66,7 @@ internal sealed class TorchArchive : ITensorSource
     /// <exception cref="InvalidDataException">It is no such archive, it is damaged, or its pickle asks for more than tensors.</exception>
     public static TorchArchive Open(string path)
     {
+        GitLfsPointer.Refuse(path);
         if (!IsZip(path))
             throw new InvalidDataException(
                 $"{path}: this is no zip archive as torch.save (1.6 or later) and torch.jit.save write; convert the checkpoint to "

@@ -30,13 +30,16 @@ public sealed class ClipBackboneTests : IDisposable
             (backbone.Files!.VocabularyPath, backbone.Files!.MergesPath)
         );
         Assert.Null(backbone.Files!.PreprocessorConfigPath);
+        Assert.Contains("neither processor_config.json nor preprocessor_config.json", backbone.PreprocessingNote);
         Assert.Equal(
             Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(_folder.File("model.safetensors")))).ToLowerInvariant(),
             backbone.Sha256
         );
 
         File.WriteAllText(_folder.File("preprocessor_config.json"), "{}");
-        Assert.Equal(_folder.File("preprocessor_config.json"), ClipBackbone.FromFolder(_folder.FullPath).Files!.PreprocessorConfigPath);
+        backbone = ClipBackbone.FromFolder(_folder.FullPath);
+        Assert.Equal(_folder.File("preprocessor_config.json"), backbone.Files!.PreprocessorConfigPath);
+        Assert.Null(backbone.PreprocessingNote);
     }
 
     [Fact]

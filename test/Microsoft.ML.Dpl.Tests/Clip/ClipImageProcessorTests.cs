@@ -27,8 +27,10 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
                     "very-wide.png",
                 ]
         )
-        foreach (int size in (int[])[64, 224])
-            cases.Add(name, size);
+        {
+            foreach (int size in (int[])[64, 224])
+                cases.Add(name, size);
+        }
         return cases;
     }
 
@@ -147,6 +149,26 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
     [InlineData("{\"size\": {\"shortest_edge\": 33}, \"crop_size\": {\"height\": 32, \"width\": 32}, \"do_normalize\": false}", 33)]
     public void ReadsOlderAndSparseConfigurations(string json, int shortSide) =>
         Assert.Equal((shortSide, 32), ReadJson(json, c => (c.ShortSide, c.CropSize)));
+
+    [Theory]
+    [InlineData("image_processor")]
+    [InlineData("feature_extractor")]
+    public void ReadsThePartOfAProcessorAndPrefersIt(string part)
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Null(ClipImageProcessorConfig.FileIn(folder.FullPath));
+        string alone = folder.File("preprocessor_config.json"),
+            processor = folder.File("processor_config.json");
+        File.WriteAllText(alone, "{}");
+        File.WriteAllText(processor, """{"processor_class": "CLIPProcessor"}""");
+        Assert.Equal(alone, ClipImageProcessorConfig.FileIn(folder.FullPath));
+        File.WriteAllText(processor, $$$"""{"{{{part}}}": {"size": {"shortest_edge": 40}, "image_mean": [0.5, 0.25, 0.5]}}""");
+        Assert.Equal(processor, ClipImageProcessorConfig.FileIn(folder.FullPath));
+        ClipImageProcessorConfig read = ClipImageProcessorConfig.Read(processor, 32);
+        Assert.Equal((40, 0.25f), (read.ShortSide, read.Mean[1]));
+        File.WriteAllText(processor, $$$"""{"{{{part}}}": {"image_mean": [1]}}""");
+        Assert.Contains("image_mean", Assert.Throws<InvalidDataException>(() => ClipImageProcessorConfig.Read(processor, 32)).Message);
+    }
 
     [Theory]
     [InlineData("{\"resample\": 2}", "resample is 2")]

@@ -116,6 +116,39 @@ public sealed class HubAnswersTests : IDisposable
     }
 
     [Fact]
+    public void A_login_in_the_address_is_sent_to_the_hub_and_never_shown()
+    {
+        var address = new UriBuilder(_hub.Server.Address) { UserName = "me", Password = "p%40ss" };
+        HubOptions options = _hub.Options with { Endpoint = address.Uri };
+        Assert.Equal(_hub.Snapshot, _hub.Open(options).Location);
+        HubServer.Request[] ofHub = [.. _hub.Server.Requests.Where(request => !request.AtCdn)];
+        Assert.NotEmpty(ofHub);
+        Assert.All(ofHub, request => Assert.Equal("Basic bWU6cEBzcw==", request.Headers["authorization"]));
+        Assert.All(_hub.Server.Requests.Where(request => request.AtCdn), request =>
+            Assert.DoesNotContain("authorization", request.Headers.Keys)
+        );
+
+        _hub.Server.Change = (_, _) => HubServer.Empty(418);
+        string told = _hub.Refusal(options with { Revision = "other" }).Message;
+        Assert.Contains("418", told);
+        Assert.DoesNotContain("p%40ss", told);
+        Assert.DoesNotContain(
+            "secret",
+            Assert.Throws<ArgumentException>(() => HubSettings.From(options with { Endpoint = new Uri("ftp://me:secret@hub") })).Message
+        );
+    }
+
+    [Fact]
+    public void A_refusal_of_the_place_that_stores_the_content_blames_no_token()
+    {
+        _hub.Server.Change = (request, answer) => request.AtCdn ? HubServer.Empty(403) : answer;
+        HubException refusal = _hub.Refusal(_hub.Options with { Token = "hf_secret" });
+        Assert.Contains(_hub.Server.CdnAddress.Authority, refusal.Message);
+        Assert.Contains("403", refusal.Message);
+        Assert.DoesNotContain("HF_TOKEN", refusal.Message);
+    }
+
+    [Fact]
     public void Ten_redirections_are_followed_and_no_eleventh()
     {
         using var response = new HttpResponseMessage(HttpStatusCode.Found);

@@ -158,6 +158,14 @@ public sealed class HubCacheTests : IDisposable
         );
         Assert.Equal(Path.Combine(home.FullPath, "huggingface", "hub"), With(null, ("XDG_CACHE_HOME", home.FullPath)).CacheFolder);
 
+        Assert.Equal(
+            (home.File("$NONE/hub"), home.File("x")),
+            (
+                With(null, ("HF_HOME", "$BASE/$NONE"), ("BASE", home.FullPath)).CacheFolder,
+                With(null, ("HF_HUB_CACHE", "${BASE}/x"), ("BASE", home.FullPath)).CacheFolder
+            )
+        );
+
         Assert.True(With(null, ("TRANSFORMERS_OFFLINE", "yes")).Offline);
         Assert.False(With(null, ("TRANSFORMERS_OFFLINE", "yes"), ("HF_HUB_OFFLINE", "0")).Offline);
         Assert.Null(With(null, ("HF_HOME", home.FullPath), ("HF_TOKEN", "t"), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")).Token);
@@ -169,6 +177,30 @@ public sealed class HubCacheTests : IDisposable
         Assert.Throws<ArgumentException>(() => With(new HubOptions { Retries = -1 }));
         Assert.Throws<ArgumentException>(() => With(new HubOptions { LockTimeout = TimeSpan.Zero }));
         Assert.Throws<ArgumentException>(() => With(new HubOptions { RetryDelay = TimeSpan.FromSeconds(-1) }));
+    }
+
+    [Theory]
+    [InlineData("config.json")]
+    [InlineData("vocab.json")]
+    [InlineData("preprocessor_config.json")]
+    public void A_small_file_that_was_damaged_in_the_cache_is_refused(string file)
+    {
+        if (OperatingSystem.IsWindows())
+            return; // without links nothing says what a file should be
+        _hub.Server.Files["preprocessor_config.json"] = "{\"image_mean\": [0.5, 0.5, 0.5]}"u8.ToArray();
+        _hub.Open();
+        string blob = _hub.Blob(file),
+            text = File.ReadAllText(blob);
+        File.WriteAllText(blob, text.Replace('5', '6').Replace('1', '2'));
+        string message = Assert
+            .Throws<InvalidDataException>(() =>
+            {
+                ClipBackbone backbone = _hub.Open(_hub.Options with { Offline = true });
+                backbone.CreateTokenizer();
+                backbone.ReadPreprocessing();
+            })
+            .Message;
+        Assert.Contains($"Delete '{blob}'", message);
     }
 
     [Fact]

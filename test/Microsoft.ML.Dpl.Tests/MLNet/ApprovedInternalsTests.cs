@@ -19,9 +19,17 @@ public sealed class ApprovedInternalsTests
     [
         "Microsoft.ML.Data.CatalogUtils",
         "Microsoft.ML.Data.CatalogUtils.GetEnvironment",
+        "Microsoft.ML.Data.IDataTransform",
+        "Microsoft.ML.Data.IDataTransform.get_Source",
         "Microsoft.ML.Data.IInternalCatalog",
         "Microsoft.ML.LoadableClassAttribute",
         "Microsoft.ML.LoadableClassAttribute..ctor",
+        "Microsoft.ML.Model.OnnxConverter.ICanSaveOnnx",
+        "Microsoft.ML.Model.OnnxConverter.ICanSaveOnnx.CanSaveOnnx",
+        "Microsoft.ML.Model.OnnxConverter.ISaveAsOnnx",
+        "Microsoft.ML.Model.OnnxConverter.ISaveAsOnnx.SaveAsOnnx",
+        "Microsoft.ML.Model.OnnxConverter.ITransformCanSaveOnnx",
+        "Microsoft.ML.Model.OnnxConverter.OnnxContext",
         "Microsoft.ML.ModelLoadContext",
         "Microsoft.ML.ModelLoadContext.CheckAtModel",
         "Microsoft.ML.ModelLoadContext.LoadNonEmptyString",
@@ -47,7 +55,13 @@ public sealed class ApprovedInternalsTests
         "Microsoft.ML.VersionInfo..ctor",
     ];
 
-    private static readonly string[] ApprovedUsers = [nameof(MLNetInternals), nameof(ModelReader), nameof(ModelWriter)];
+    private static readonly string[] ApprovedUsers =
+    [
+        nameof(MLNetInternals),
+        nameof(ModelReader),
+        nameof(ModelWriter),
+        nameof(UnconvertedView),
+    ];
 
     private static readonly Assembly Library = typeof(MLNetInternals).Assembly;
 
@@ -159,7 +173,8 @@ public sealed class ApprovedInternalsTests
     /// <summary>The metadata tokens among a method's operands (ECMA-335 §VI.C).</summary>
     private static IEnumerable<int> Tokens(byte[] code)
     {
-        for (int at = 0; at < code.Length; )
+        int at = 0;
+        while (at < code.Length)
         {
             short value = code[at] == 0xFE ? unchecked((short)(0xFE00 | code[at + 1])) : code[at];
             OpCode operation = OpCodesByValue[value];

@@ -29,6 +29,25 @@ public sealed class LabelColumnTests
     }
 
     [Fact]
+    public void NamesInTwoFormsOfUnicodeAreOneClassAsTextAndRefusedAsKeys()
+    {
+        const string composed = "Bl\u00fcte",
+            decomposed = "Blu\u0308te";
+        IDataView text = Text(decomposed, "leaf", composed);
+        LabelClasses classes = Classes(text);
+        Assert.Equal([composed, "leaf"], classes.Names);
+        Assert.Equal([0, 1, 0], Indices(text, classes));
+        Assert.Equal([0], Indices(Key(Text(decomposed), decomposed, "leaf"), classes));
+        Assert.Equal(0, classes.IndexOf(decomposed));
+        Assert.Contains(
+            "composes",
+            Assert.Throws<InvalidOperationException>(() => Classes(Key(Text("leaf"), decomposed, composed, "leaf"))).Message
+        );
+        Assert.Contains("occurs twice", Assert.Throws<InvalidOperationException>(() => classes.WithNames([composed, decomposed])).Message);
+        Assert.Equal(2, new DplClassWeights(new Dictionary<string, double> { [decomposed] = 2 }).Named![composed]);
+    }
+
+    [Fact]
     public void TextLabelsHaveTheOrderOfKeysByValue()
     {
         IDataView text = Text("b", "a", "B", "é", "10", "9", "a b", "_", "Ab");

@@ -1,0 +1,147 @@
+namespace Microsoft.ML.Dpl.Tool.Data;
+
+/// <summary>Finds image files below folders. Links are followed, but each real folder is looked into once, so that links which lead round
+/// in a circle add nothing.</summary>
+/// <param name="cancellation">Ends the search.</param>
+internal sealed class ImageFiles(CancellationToken cancellation = default)
+{
+    private readonly HashSet<string> _seen = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, int> _leftOut = new(StringComparer.Ordinal);
+
+    /// <summary>How many images there were of each kind that cannot be read, by the ending of their names in lower case.</summary>
+    public IReadOnlyDictionary<string, int> LeftOut => _leftOut;
+
+    /// <summary>One sentence on <see cref="LeftOut"/>; null where nothing was left out.</summary>
+    public string? LeftOutNote() =>
+        _leftOut.Count == 0
+            ? null
+            : $"Left out {string.Join(", ", _leftOut.Select(kind => $"{kind.Value} {kind.Key}"))}: images of such kinds cannot be read. "
+                + "Convert them to JPEG or PNG.";
+
+    /// <summary>Keeps a folder for a later <see cref="In"/>: links to it from elsewhere are not followed.</summary>
+    /// <returns>Whether it was not kept before.</returns>
+    public bool Claim(string folder) => RealPath.Of(folder) is { } real && _seen.Add(real);
+
+    /// <summary>Image files in a folder and those below it, ordered by code point.</summary>
+    /// <param name="folder">An existing one; looked into even where it was claimed.</param>
+    /// <exception cref="InvalidDataException">A name in it cannot be used.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public IReadOnlyList<string> In(string folder)
+    {
+        var found = new List<string>();
+        if (RealPath.Of(folder) is not { } start)
+            return found;
+        _seen.Add(start);
+        var pending = new Stack<(string Shown, string Real)>([(folder, start)]);
+        while (pending.TryPop(out var at))
+        {
+            foreach (string path in Directory.EnumerateFiles(at.Shown))
+            {
+                cancellation.ThrowIfCancellationRequested();
+                Add(path, found);
+            }
+            foreach (string path in Directory.EnumerateDirectories(at.Shown))
+            {
+                cancellation.ThrowIfCancellationRequested();
+                RequireUsable(path, Directory.Exists(path));
+                string? real = new DirectoryInfo(path).LinkTarget is null
+                    ? Path.Combine(at.Real, Path.GetFileName(path))
+                    : RealPath.Of(path);
+                if (real is not null && !IsWithin(at.Real, real) && _seen.Add(real))
+                    pending.Push((path, real));
+            }
+        }
+        found.Sort(StringComparer.Ordinal);
+        return found;
+    }
+
+    /// <summary>The folders in a folder that do not begin with a dot, ordered by code point.</summary>
+    /// <exception cref="InvalidDataException">The name of one cannot be used.</exception>
+    public string[] FoldersIn(string folder)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        string[] folders =
+        [
+            .. Directory.GetDirectories(folder).Where(path => !Path.GetFileName(path).StartsWith('.')).Order(StringComparer.Ordinal),
+        ];
+        foreach (string path in folders)
+            RequireUsable(path, Directory.Exists(path));
+        return folders;
+    }
+
+    /// <summary>Whether a folder itself holds images.</summary>
+    public static bool HasImages(string folder) => Directory.EnumerateFiles(folder).Any(ImageKinds.IsReadable);
+
+    private void Add(string path, List<string> found)
+    {
+        if (Path.GetFileName(path).StartsWith('.'))
+            return;
+        if (ImageKinds.IsReadable(path))
+        {
+            RequireUsable(path, File.Exists(path));
+            found.Add(path);
+        }
+        else if (ImageKinds.IsOther(path))
+        {
+            string kind = Path.GetExtension(path).ToLowerInvariant();
+            _leftOut[kind] = _leftOut.GetValueOrDefault(kind) + 1;
+        }
+    }
+
+    // Bytes that are no UTF-8 are listed as U+FFFD, under which the system then finds nothing.
+    private static void RequireUsable(string path, bool exists)
+    {
+        if (!exists && Path.GetFileName(path).Contains('\uFFFD'))
+            throw new InvalidDataException(
+                $"The name of '{path}' is not in UTF-8, so it cannot be opened. Rename it; convmv -f latin1 -t utf8 -r --notest "
+                    + $"'{Path.GetDirectoryName(path)}' renames all such files of older systems."
+            );
+    }
+
+    private static bool IsWithin(string path, string folder) =>
+        path == folder
+        || path.StartsWith(Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+}
+
+/// <summary>Paths without links.</summary>
+internal static class RealPath
+{
+    // As many as Linux follows.
+    private const int MostLinks = 40;
+
+    /// <returns>The full path with every link in it followed; null where links lead round in a circle.</returns>
+    public static string? Of(string path)
+    {
+        string full = Path.GetFullPath(path),
+            real = Path.GetPathRoot(full)!;
+        var pending = new Stack<string>();
+        int links = 0;
+        Push(full[real.Length..]);
+        while (pending.TryPop(out string? part))
+        {
+            string next = part == ".." ? Path.GetDirectoryName(real) ?? real : Path.Combine(real, part);
+            if (part == ".." || new DirectoryInfo(next).LinkTarget is not { } target)
+            {
+                real = next;
+                continue;
+            }
+            if (++links > MostLinks)
+                return null;
+            if (Path.IsPathRooted(target))
+                real = Path.GetPathRoot(target) is { Length: > 0 } root ? root : real;
+            Push(Path.IsPathRooted(target) ? target[real.Length..] : target);
+        }
+        return real;
+
+        void Push(string parts)
+        {
+            foreach (
+                string part in parts
+                    .Split([Path.DirectorySeparatorChar, Path.AltDirectorySeparatorChar], StringSplitOptions.RemoveEmptyEntries)
+                    .Where(part => part != ".")
+                    .Reverse()
+            )
+                pending.Push(part);
+        }
+    }
+}

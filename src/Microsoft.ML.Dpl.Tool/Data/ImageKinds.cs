@@ -1,0 +1,28 @@
+namespace Microsoft.ML.Dpl.Tool.Data;
+
+/// <summary>What the end of a file's name says of its kind.</summary>
+internal static class ImageKinds
+{
+    private static readonly HashSet<string> Decoded = new(
+        [.. ".jpg .jpeg .jpe .jif .jfif .jfi .pjpeg .pjp .png .apng .bmp .dib .gif .webp".Split(' ')],
+        StringComparer.OrdinalIgnoreCase
+    );
+
+    private static readonly HashSet<string> Others = new(
+        [
+            .. ".heic .heif .hif .avif .tif .tiff .jxl .jp2 .j2k .jpf .jpx .jxr .psd .svg .ico .tga .pcx".Split(' '),
+            .. ".ppm .pgm .pbm .pnm .exr .hdr .dcm .qoi".Split(' '),
+            .. ".dng .raw .cr2 .cr3 .crw .nef .nrw .arw .srf .orf .rw2 .raf .pef .srw".Split(' '),
+        ],
+        StringComparer.OrdinalIgnoreCase
+    );
+
+    /// <summary>For messages.</summary>
+    public const string Readable = ".jpg .jpeg .jfif .png .bmp .gif .webp";
+
+    /// <summary>Whether the library decodes files of this name.</summary>
+    public static bool IsReadable(string path) => Decoded.Contains(Path.GetExtension(path));
+
+    /// <summary>Whether it is an image of a kind that the library does not decode.</summary>
+    public static bool IsOther(string path) => Others.Contains(Path.GetExtension(path));
+}
