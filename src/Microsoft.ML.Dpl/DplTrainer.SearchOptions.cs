@@ -12,10 +12,10 @@ public sealed partial class DplTrainer
         /// <see cref="LearningRate"/>, where that is lower).</summary>
         public int Epochs { get; set; } = 60;
 
-        /// <summary>Learning rate of the search's prompts (SGD), above 0.</summary>
+        /// <summary>Learning rate of the search's prompts (SGD), above 0 and at most 1e38.</summary>
         public double LearningRate { get; set; } = 0.0035;
 
-        /// <summary>Learning rate of the alphas (Adam), above 0.</summary>
+        /// <summary>Learning rate of the alphas (Adam), above 0 and at most 1e38.</summary>
         public double AlphaLearningRate { get; set; } = 0.0035;
 
         /// <summary>Prompt lengths that the search chooses from, increasing from 0.</summary>

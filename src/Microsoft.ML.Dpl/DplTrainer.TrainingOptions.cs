@@ -16,9 +16,9 @@ public sealed partial class DplTrainer
         public int Epochs { get; set; } = 40;
 
         /// <summary>
-        /// Learning rate of training (SGD), above 0. The default is the paper's, for batches of 4 and layers 512 and 768 wide. Narrower
-        /// layers have shorter prompts, which turn further in a step of the same length: where the log warns of the training loss, a third
-        /// of the rate is a good next try, or a <see cref="MaxGradientNorm"/>.
+        /// Learning rate of training (SGD), above 0 and at most 1e38. The default is the paper's, for batches of 4 and layers 512 and 768
+        /// wide. Narrower layers have shorter prompts, which turn further in a step of the same length: where the log warns of the training
+        /// loss, a third of the rate is a good next try, or a <see cref="MaxGradientNorm"/>.
         /// </summary>
         public double LearningRate { get; set; } = 0.0035;
 
@@ -28,16 +28,16 @@ public sealed partial class DplTrainer
         /// <summary>Momentum of SGD in both stages, 0 to below 1.</summary>
         public double Momentum { get; set; } = 0.9;
 
-        /// <summary>Weight decay of SGD in both stages, at least 0.</summary>
+        /// <summary>Weight decay of SGD in both stages, at least 0 and within float32.</summary>
         public double WeightDecay { get; set; } = 5e-4;
 
         /// <summary>
-        /// Longest gradient of all prompts together that SGD steps by in both stages, as a Euclidean norm above 0; a longer one is
-        /// shortened to it (Pascanu et al., ICML 2013, arXiv 1211.5063). Null: gradients are taken as they are, as in the paper.
+        /// Longest gradient of all prompts together that SGD steps by in both stages, as a Euclidean norm above 0 and within float32;
+        /// a longer one is shortened to it (Pascanu et al., ICML 2013, arXiv 1211.5063). Null: gradients are taken as they are, as in the paper.
         /// </summary>
         public double? MaxGradientNorm { get; set; }
 
-        /// <summary>Weight λ of KL(zero-shot CLIP ‖ prompted CLIP) in training, at least 0; 0 leaves it out.</summary>
+        /// <summary>Weight λ of KL(zero-shot CLIP ‖ prompted CLIP) in training, at least 0 and within float32; 0 leaves it out.</summary>
         public double DistillationWeight { get; set; }
 
         /// <summary>

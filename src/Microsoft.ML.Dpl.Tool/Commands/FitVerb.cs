@@ -52,7 +52,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
 
     /// <summary>Everything that can be wrong is looked at first, what takes longest last: device, images, output, then CLIP, which may have
     /// to be downloaded.</summary>
-    public ExitCode Run(ParseResult arguments, CancellationToken cancellation)
+    public ExitCode Run(ParseResult arguments, CancellationToken cancellationToken)
     {
         DateTimeOffset started = DateTimeOffset.Now;
         ProgressMode mode = _progress.Choose(arguments);
@@ -71,14 +71,14 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             throw new ArgumentException("A baseline is not searched: dpl compare compares searches, too.");
         if (search is null && arguments.GetRequiredValue(configuration) == ConfigurationArgument.Search)
             throw new ArgumentException("dpl train does not search: name a configuration, or use dpl fit.");
-        ClipBackbone backbone = _clip.Backbone(arguments, cancellation);
+        ClipBackbone backbone = _clip.Backbone(arguments, cancellationToken);
         DplTrainer.Options OptionsOf(PromptConfiguration? lengths)
         {
             var made = new DplTrainer.Options
             {
                 Backbone = backbone,
                 Configuration = lengths,
-                CancellationToken = cancellation,
+                CancellationToken = cancellationToken,
             };
             search?.Apply(arguments, made);
             _training.Apply(arguments, made);
@@ -89,8 +89,8 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         DplTrainer.Options options = OptionsOf(lengthsFor(backbone));
         (options.ModelContents, options.OnCancel, options.OnDivergence) = (
             _contents.Of(arguments),
-            DplCancellation.ReturnBest,
-            DplDivergence.ReturnBest
+            DplInterruption.ReturnBest,
+            DplInterruption.ReturnBest
         );
         (string Name, PromptConfiguration Lengths)[] baselines = [.. others.Select(other => (other.Name, other.LengthsFor(backbone)!))];
         ImageChecks.RequireTest(sets, options.Images.SkipUnreadable);
@@ -131,7 +131,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         void Keep(FitResults now) =>
             isInPlace &= files.Results?.WriteSomewhere(path => File.WriteAllText(path, ResultsJson.Write(now))) ?? true;
         Keep(results);
-        var tests = new TestStage(sets, trials, mode, cancellation);
+        var tests = new TestStage(sets, trials, mode, cancellationToken);
         if (sets.Test.Count > 0)
             results = tests.Of(results, session.MLContext, transformer, options.Images.SkipUnreadable, baselines, OptionsOf, Keep);
         try

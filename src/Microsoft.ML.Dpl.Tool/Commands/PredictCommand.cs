@@ -55,11 +55,11 @@ internal sealed class PredictCommand
             command.Options.Add(option);
         verb._clip.AddTo(command);
         verb._progress.AddTo(command);
-        command.SetAction((arguments, cancellation) => Task.FromResult((int)verb.Run(arguments, cancellation)));
+        command.SetAction((arguments, cancellationToken) => Task.FromResult((int)verb.Run(arguments, cancellationToken)));
         return command;
     }
 
-    private ExitCode Run(ParseResult arguments, CancellationToken cancellation)
+    private ExitCode Run(ParseResult arguments, CancellationToken cancellationToken)
     {
         ProgressMode mode = _progress.Choose(arguments);
         (int top, int batch, PredictionFormat format) = (arguments.GetValue(_top), arguments.GetValue(_batch), _format.Of(arguments));
@@ -72,7 +72,7 @@ internal sealed class PredictCommand
         bool readsInput = named.Contains(FromInput);
         var mlContext = new MLContext();
         FitSession.Forward(mlContext, CommandLine.IsVerbose(arguments));
-        _clip.Apply(arguments, mlContext, cancellation);
+        _clip.Apply(arguments, mlContext, cancellationToken);
         using SavedModel saved = SavedModel.Load(mlContext, arguments.GetRequiredValue(_model));
         using TextWriter output = StandardOutput.Open();
         var writer = PredictionWriter.Create(format, saved.Transformer.ClassNames, top, output);
@@ -84,16 +84,14 @@ internal sealed class PredictCommand
             all = 0;
         // The user's own spelling is what is written; the library is given full paths, since a model may have a folder of its own for
         // relative ones.
-        IEnumerable<ImageRow> rows = (readsInput ? listed.Concat(StandardInput.Lines(cancellation)) : listed).Select(path => new ImageRow
-        {
-            ImagePath = FullPath(path),
-            Label = path,
-        });
+        IEnumerable<ImageRow> rows = (readsInput ? listed.Concat(StandardInput.Lines(cancellationToken)) : listed).Select(
+            path => new ImageRow { ImagePath = FullPath(path), Label = path }
+        );
         try
         {
             ImageDisplay.Show(mode, "predict", readsInput ? null : listed.Length, progress =>
             {
-                foreach (ScoredImage image in new ImageScores(mlContext, saved.Transformer).Of(rows, batch, cancellation))
+                foreach (ScoredImage image in new ImageScores(mlContext, saved.Transformer).Of(rows, batch, cancellationToken))
                 {
                     all++;
                     writer.Write(image.Row.Label, image.Probabilities, image.Error);
