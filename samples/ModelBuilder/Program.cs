@@ -53,11 +53,11 @@ var train = new Command("train", "Trains a classifier on a folder of images and 
     device,
 };
 train.SetAction(
-    (arguments, cancellation) =>
+    (arguments, cancellationToken) =>
         Guarded(() =>
         {
             FileInfo zip = arguments.GetRequiredValue(output);
-            DplTrainer.Options OptionsFor(string usual) => Options(arguments, arguments.GetValue(template) ?? usual, cancellation);
+            DplTrainer.Options OptionsFor(string usual) => Options(arguments, arguments.GetValue(template) ?? usual, cancellationToken);
             if (arguments.GetValue(folder) is { } own)
                 TrainOnFolder(own, arguments.GetValue(test), zip, OptionsFor("a photo of a {}."));
             else if (arguments.GetValue(test) is not null)
@@ -87,7 +87,7 @@ var root = new RootCommand(
     device,
 };
 root.SetAction(
-    (arguments, cancellation) =>
+    (arguments, cancellationToken) =>
         Guarded(() =>
         {
             FileInfo zip = arguments.GetRequiredValue(output);
@@ -96,7 +96,7 @@ root.SetAction(
             DrawnTaskFiles.Write(task, images, trainPerClass: 16, validationPerClass: 1, testPerClass: 25, seed: 1);
             Console.WriteLine($"Drew images of {task.ClassNames.Count} classes into {images}.");
             DirectoryInfo Split(string name) => new(Path.Combine(images, name));
-            TrainOnFolder(Split("train"), Split("test"), zip, Options(arguments, task.Template, cancellation));
+            TrainOnFolder(Split("train"), Split("test"), zip, Options(arguments, task.Template, cancellationToken));
             Predict(
                 zip,
                 [
@@ -110,7 +110,7 @@ root.SetAction(
 );
 return await root.Parse(args).InvokeAsync();
 
-DplTrainer.Options Options(ParseResult arguments, string classTemplate, CancellationToken cancellation)
+DplTrainer.Options Options(ParseResult arguments, string classTemplate, CancellationToken cancellationToken)
 {
     DplTrainer.Options options = FlowerClassifier.DefaultOptions();
     options.Backbone = ClipBackbone.Open(arguments.GetRequiredValue(clip));
@@ -123,7 +123,7 @@ DplTrainer.Options Options(ParseResult arguments, string classTemplate, Cancella
         options.Search.Epochs = arguments.GetValue(searchEpochs);
     options.Compute.Device = arguments.GetValue(device);
     options.Progress = new EpochLines();
-    options.CancellationToken = cancellation;
+    options.CancellationToken = cancellationToken;
     return options;
 }
 

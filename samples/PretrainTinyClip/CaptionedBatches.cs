@@ -55,9 +55,9 @@ internal sealed class CaptionedBatches : IDisposable
     }
 
     /// <summary>Waits for the next batch.</summary>
-    public CaptionedBatch Next(CancellationToken cancellation)
+    public CaptionedBatch Next(CancellationToken cancellationToken)
     {
-        if (_ready.TryTake(out CaptionedBatch? batch, Timeout.Infinite, cancellation))
+        if (_ready.TryTake(out CaptionedBatch? batch, Timeout.Infinite, cancellationToken))
             return batch;
         _drawing.GetAwaiter().GetResult(); // throws what ended the drawing
         throw new ObjectDisposedException(nameof(CaptionedBatches));

@@ -15,7 +15,12 @@ internal sealed record PretrainOutputs(
 );
 
 /// <summary>A run as a person sees it: progress, saves, the table at the end.</summary>
-internal sealed class PretrainCommand(PretrainSettings settings, PretrainOutputs outputs, Device device, CancellationToken cancellation)
+internal sealed class PretrainCommand(
+    PretrainSettings settings,
+    PretrainOutputs outputs,
+    Device device,
+    CancellationToken cancellationToken
+)
 {
     private const int ImagesAtSaves = 512;
 
@@ -59,7 +64,7 @@ internal sealed class PretrainCommand(PretrainSettings settings, PretrainOutputs
 
         training.Save(checkpoint);
         Evaluate(training, outputs.EvaluationImages, training.Position);
-        return cancellation.IsCancellationRequested ? 2 : 0;
+        return cancellationToken.IsCancellationRequested ? 2 : 0;
     }
 
     private void Train(Pretraining training, string? checkpoint, Action<PretrainReport> report) =>
@@ -73,7 +78,7 @@ internal sealed class PretrainCommand(PretrainSettings settings, PretrainOutputs
                 AnsiConsole.WriteLine($"saved at step {training.Position.Step}: {results}");
             },
             outputs.SaveEvery,
-            cancellation
+            cancellationToken
         );
 
     private static string Line(PretrainReport now) =>

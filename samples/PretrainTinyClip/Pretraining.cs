@@ -106,8 +106,8 @@ internal sealed class Pretraining : IDisposable
     /// <param name="reportEvery">Steps, at least 1.</param>
     /// <param name="save">Called every <paramref name="saveEvery"/>.</param>
     /// <param name="saveEvery">Time between saves.</param>
-    /// <param name="cancellation">Ends the run after the step in hand.</param>
-    public void Run(Action<PretrainReport> report, int reportEvery, Action save, TimeSpan saveEvery, CancellationToken cancellation)
+    /// <param name="cancellationToken">Ends the run after the step in hand.</param>
+    public void Run(Action<PretrainReport> report, int reportEvery, Action save, TimeSpan saveEvery, CancellationToken cancellationToken)
     {
         using var batches = new CaptionedBatches(_images, Tokenizer, Clip.Config, _settings.Batch, _position.Step, _settings.Seed);
         long began = Stopwatch.GetTimestamp(),
@@ -117,7 +117,7 @@ internal sealed class Pretraining : IDisposable
         double losses = 0,
             floors = 0;
         int since = 0;
-        while (Share < 1 && !cancellation.IsCancellationRequested)
+        while (Share < 1 && !cancellationToken.IsCancellationRequested)
         {
             double learningRate = _settings.LearningRateAt(Share);
             var (loss, floor) = Step(batches.Next(CancellationToken.None), learningRate);

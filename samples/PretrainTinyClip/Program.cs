@@ -87,7 +87,7 @@ var root = new RootCommand("Trains a small CLIP from scratch on drawn images and
     evaluate,
 };
 root.SetAction(
-    (arguments, cancellation) =>
+    (arguments, cancellationToken) =>
         Task.FromResult(
             Guarded(() =>
             {
@@ -126,7 +126,7 @@ root.SetAction(
                     Math.Max(1, arguments.GetValue(reportEvery)),
                     arguments.GetValue(images)
                 );
-                return new PretrainCommand(settings, outputs, where, cancellation).Run();
+                return new PretrainCommand(settings, outputs, where, cancellationToken).Run();
             })
         )
 );

@@ -23,7 +23,7 @@ internal sealed record ExperimentSettings(
 );
 
 /// <summary>Zero-shot CLIP, uniform prompts and searched prompts on the same images with the same budget; the last is saved.</summary>
-internal sealed class Experiment(ExperimentSettings settings, CancellationToken cancellation)
+internal sealed class Experiment(ExperimentSettings settings, CancellationToken cancellationToken)
 {
     private readonly MLContext _mlContext = new(settings.Seed);
 
@@ -96,7 +96,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
             .Where((_, index) => index % Math.Max(1, classes / 6) == 0)
             .Take(6)
             .Select(group => group.First().ImagePath);
-        return await SavedModel.ClassifyInFreshProcess(settings.Output, examples, cancellation);
+        return await SavedModel.ClassifyInFreshProcess(settings.Output, examples, cancellationToken);
     }
 
     private DplTrainer.Options OptionsFor(
@@ -134,7 +134,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
             Seed = settings.Seed,
             Compute = { Device = settings.Device },
             Progress = progress,
-            CancellationToken = cancellation,
+            CancellationToken = cancellationToken,
         };
 
     private ITransformer KeyToText(IDataView keyed, DplTransformer searched) =>

@@ -72,7 +72,7 @@ var root = new RootCommand(
     device,
 };
 root.SetAction(
-    (arguments, cancellation) =>
+    (arguments, cancellationToken) =>
         Guarded(() =>
         {
             FileInfo zip = arguments.GetRequiredValue(output);
@@ -102,7 +102,7 @@ root.SetAction(
                     arguments.GetValue(device),
                     arguments.GetRequiredValue(candidates)
                 ),
-                cancellation
+                cancellationToken
             ).Run();
         })
 );

@@ -36,7 +36,7 @@ internal static class SavedModel
     }
 
     /// <summary>Runs <see cref="Classify"/> in a process of its own.</summary>
-    public static async Task<int> ClassifyInFreshProcess(FileInfo zip, IEnumerable<string> images, CancellationToken cancellation)
+    public static async Task<int> ClassifyInFreshProcess(FileInfo zip, IEnumerable<string> images, CancellationToken cancellationToken)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { UseShellExecute = false };
         // Under the dotnet host the program is an argument of its own.
@@ -45,7 +45,7 @@ internal static class SavedModel
         foreach (string argument in images.Prepend(zip.FullName).Prepend("predict"))
             start.ArgumentList.Add(argument);
         using Process process = Process.Start(start) ?? throw new InvalidOperationException("The second process did not start.");
-        await process.WaitForExitAsync(cancellation);
+        await process.WaitForExitAsync(cancellationToken);
         return process.ExitCode;
     }
 }

@@ -6,7 +6,7 @@ namespace WebApp;
 /// <summary>What the OpenAPI document cannot see in the code.</summary>
 internal static class ApiDocument
 {
-    public static Task Name(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellation)
+    public static Task Name(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellationToken)
     {
         document.Info = new OpenApiInfo
         {
@@ -21,7 +21,7 @@ internal static class ApiDocument
     public static Task CompletePredict(
         OpenApiOperation operation,
         OpenApiOperationTransformerContext context,
-        CancellationToken cancellation
+        CancellationToken cancellationToken
     )
     {
         if (operation.OperationId != "predict")

@@ -14,16 +14,22 @@ internal static class DemoModel
     /// <param name="demo">Of which images: see <see cref="DemoImages"/>.</param>
     /// <param name="folder">Made if missing.</param>
     /// <param name="progress">Hears of every step of training.</param>
-    /// <param name="cancellation">Ends the training.</param>
-    public static ServedModel LoadOrMake(string demo, string folder, IProgress<DplProgress> progress, CancellationToken cancellation)
+    /// <param name="cancellationToken">Ends the training.</param>
+    public static ServedModel LoadOrMake(string demo, string folder, IProgress<DplProgress> progress, CancellationToken cancellationToken)
     {
         string zip = Path.Combine(folder, "model.zip");
         if (!File.Exists(zip))
-            Make(DemoImages.Of(demo, folder), folder, zip, progress, cancellation);
+            Make(DemoImages.Of(demo, folder), folder, zip, progress, cancellationToken);
         return ServedModel.Load(zip, clip: null, DemoImages.Title(demo));
     }
 
-    private static void Make(DemoImages images, string folder, string zip, IProgress<DplProgress> progress, CancellationToken cancellation)
+    private static void Make(
+        DemoImages images,
+        string folder,
+        string zip,
+        IProgress<DplProgress> progress,
+        CancellationToken cancellationToken
+    )
     {
         CopyExamples(images.Examples, ExamplesFolder(folder));
 
@@ -43,7 +49,7 @@ internal static class DemoModel
                         Configuration = images.Prompts,
                         Training = { BatchSize = 16, Epochs = 40 },
                         Progress = progress,
-                        CancellationToken = cancellation,
+                        CancellationToken = cancellationToken,
                     }
                 )
             )

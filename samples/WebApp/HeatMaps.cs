@@ -22,12 +22,12 @@ internal sealed class HeatMaps(IOptions<ClassifierOptions> options) : IDisposabl
     /// <param name="model">Whose classes are explained.</param>
     /// <param name="image">An encoded image file that the model could decode.</param>
     /// <param name="className">One of the model's; null: the most probable.</param>
-    /// <param name="cancellation">An image whose request is cancelled before its turn is passed over.</param>
+    /// <param name="cancellationToken">An image whose request is cancelled before its turn is passed over.</param>
     /// <returns>Null where too many wait already.</returns>
-    public async Task<HeatMap?> Draw(ServedModel model, byte[] image, string? className, CancellationToken cancellation)
+    public async Task<HeatMap?> Draw(ServedModel model, byte[] image, string? className, CancellationToken cancellationToken)
     {
-        using RateLimitLease turn = await _turns.AcquireAsync(1, cancellation);
-        return turn.IsAcquired ? await Task.Run(() => model.Explain(image, className), cancellation) : null;
+        using RateLimitLease turn = await _turns.AcquireAsync(1, cancellationToken);
+        return turn.IsAcquired ? await Task.Run(() => model.Explain(image, className), cancellationToken) : null;
     }
 
     public void Dispose() => _turns.Dispose();

@@ -31,8 +31,8 @@ internal static class PredictEndpoint
         IOptions<ClassifierOptions> options
     )
     {
-        CancellationToken cancellation = context.RequestAborted;
-        var (image, problem) = await Upload.Read(context.Request, options.Value.MaxUploadBytes, cancellation);
+        CancellationToken cancellationToken = context.RequestAborted;
+        var (image, problem) = await Upload.Read(context.Request, options.Value.MaxUploadBytes, cancellationToken);
         problem ??= Check(image, options.Value.MaxPixels);
         if (problem is not null)
             return problem;
@@ -41,18 +41,18 @@ internal static class PredictEndpoint
             return Problems.NotReady(context);
         if (heatMapClass is not null && !model.ClassNames.Contains(heatMapClass))
             return Problems.UnknownClass(heatMapClass, model.ClassNames);
-        if (!queue.TryAdd(image, cancellation, out Task<float[]>? answer))
+        if (!queue.TryAdd(image, cancellationToken, out Task<float[]>? answer))
             return Problems.Busy(context);
         try
         {
-            float[] scores = await answer.WaitAsync(cancellation);
+            float[] scores = await answer.WaitAsync(cancellationToken);
             ClassProbability[] classes =
             [
                 .. model.ClassNames.Zip(scores, (name, score) => new ClassProbability(name, score)).OrderByDescending(c => c.Probability),
             ];
             if (heatMap is not true)
                 return TypedResults.Ok(new Prediction(classes[0].Name, classes, HeatMap: null));
-            HeatMap? map = await heatMaps.Draw(model, image, heatMapClass ?? classes[0].Name, cancellation);
+            HeatMap? map = await heatMaps.Draw(model, image, heatMapClass ?? classes[0].Name, cancellationToken);
             return map is null ? Problems.Busy(context) : TypedResults.Ok(new Prediction(classes[0].Name, classes, map));
         }
         catch (UndecodableImageException)

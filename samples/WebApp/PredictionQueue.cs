@@ -26,11 +26,11 @@ internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions
 
     /// <summary>Queues an image unless the queue is full.</summary>
     /// <param name="image">An encoded image file.</param>
-    /// <param name="cancellation">An image whose request is cancelled before its turn is passed over.</param>
+    /// <param name="cancellationToken">An image whose request is cancelled before its turn is passed over.</param>
     /// <param name="answer">The probability of each class; fails with <see cref="UndecodableImageException"/>.</param>
-    public bool TryAdd(byte[] image, CancellationToken cancellation, [NotNullWhen(true)] out Task<float[]>? answer)
+    public bool TryAdd(byte[] image, CancellationToken cancellationToken, [NotNullWhen(true)] out Task<float[]>? answer)
     {
-        var waiting = new Waiting(image, cancellation);
+        var waiting = new Waiting(image, cancellationToken);
         bool added = _channel.Writer.TryWrite(waiting);
         answer = added ? waiting.Answer.Task : null;
         return added;

@@ -44,7 +44,7 @@ internal sealed class ServedModel : IDisposable
         try
         {
             if (clip is not null)
-                mlContext.UseClipBackbone(ClipBackbone.Open(clip));
+                ClipBackbone.Open(clip).Register();
             model = mlContext.Model.Load(zip, out DataViewSchema input);
             return Inspect(mlContext, model, input, name ?? Path.GetFileName(zip));
         }

@@ -15,13 +15,15 @@ internal static class Upload
 
     /// <param name="request">Whose body is read.</param>
     /// <param name="limit">The largest file, in bytes. No more than that is kept.</param>
-    /// <param name="cancellation">The client went away.</param>
+    /// <param name="cancellationToken">The client went away.</param>
     /// <returns>The file's bytes, or what is wrong.</returns>
-    public static async Task<(byte[] Image, IResult? Problem)> Read(HttpRequest request, int limit, CancellationToken cancellation)
+    public static async Task<(byte[] Image, IResult? Problem)> Read(HttpRequest request, int limit, CancellationToken cancellationToken)
     {
         // The content type is trusted for this alone: curl calls any body a form unless told otherwise.
         if (!MediaTypeHeaderValue.TryParse(request.ContentType, out MediaTypeHeaderValue? type) || type.MediaType != "multipart/form-data")
-            return request.ContentLength > limit ? ([], Problems.TooManyBytes(limit)) : await ReadAll(request.Body, limit, cancellation);
+            return request.ContentLength > limit
+                ? ([], Problems.TooManyBytes(limit))
+                : await ReadAll(request.Body, limit, cancellationToken);
 
         string? boundary = HeaderUtilities.RemoveQuotes(type.Boundary).Value;
         if (string.IsNullOrEmpty(boundary))
@@ -32,20 +34,24 @@ internal static class Upload
             return await ReadForm(
                 new MultipartReader(boundary, request.Body) { BodyLengthLimit = limit + 2L * BufferBytes },
                 limit,
-                cancellation
+                cancellationToken
             );
         }
         catch (Exception e)
-            when (e is InvalidDataException or IOException and not BadHttpRequestException && !cancellation.IsCancellationRequested)
+            when (e is InvalidDataException or IOException and not BadHttpRequestException && !cancellationToken.IsCancellationRequested)
         {
             return ([], Problems.BrokenForm());
         }
     }
 
-    private static async Task<(byte[] Image, IResult? Problem)> ReadForm(MultipartReader form, int limit, CancellationToken cancellation)
+    private static async Task<(byte[] Image, IResult? Problem)> ReadForm(
+        MultipartReader form,
+        int limit,
+        CancellationToken cancellationToken
+    )
     {
         byte[]? image = null;
-        for (int parts = 0; await form.ReadNextSectionAsync(cancellation) is { } part; parts++)
+        for (int parts = 0; await form.ReadNextSectionAsync(cancellationToken) is { } part; parts++)
         {
             if (parts == MostParts)
                 return ([], Problems.BrokenForm());
@@ -53,18 +59,18 @@ internal static class Upload
                 continue;
             if (image is not null)
                 return ([], Problems.SeveralFiles());
-            (image, IResult? problem) = await ReadAll(file, limit, cancellation);
+            (image, IResult? problem) = await ReadAll(file, limit, cancellationToken);
             if (problem is not null)
                 return ([], problem);
         }
         return image is null ? ([], Problems.Empty()) : (image, null);
     }
 
-    private static async Task<(byte[] Image, IResult? Problem)> ReadAll(Stream body, int limit, CancellationToken cancellation)
+    private static async Task<(byte[] Image, IResult? Problem)> ReadAll(Stream body, int limit, CancellationToken cancellationToken)
     {
         using var bytes = new MemoryStream();
         var buffer = new byte[BufferBytes];
-        for (int read; (read = await body.ReadAsync(buffer, cancellation)) > 0; )
+        for (int read; (read = await body.ReadAsync(buffer, cancellationToken)) > 0; )
         {
             if (bytes.Length + read > limit)
                 return ([], Problems.TooManyBytes(limit));

@@ -39,7 +39,7 @@ public static class DplOnnx
     /// Whether the weights go into a second file, which is called as the first with .data behind it and must stay beside it under that
     /// name. A model of more than the 2 GB that one ONNX file can have is written so in any case.
     /// </param>
-    /// <param name="cancellation">Ends the work soon, with nothing written.</param>
+    /// <param name="cancellationToken">Ends the work soon, with nothing written.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such input.</exception>
     /// <exception cref="NotSupportedException">The model is to take images, which its CLIP pads.</exception>
     /// <exception cref="IOException">The place cannot be written.</exception>
@@ -51,14 +51,14 @@ public static class DplOnnx
         string path,
         DplOnnxInput input = DplOnnxInput.Pixels,
         bool externalData = false,
-        CancellationToken cancellation = default
-    ) => Save(transformer, path, input, externalData, OnnxClassifier.LargestModel, cancellation);
+        CancellationToken cancellationToken = default
+    ) => Save(transformer, path, input, externalData, OnnxClassifier.LargestModel, cancellationToken);
 
     /// <summary>Writes the model to a stream at its position and leaves it open.</summary>
     /// <param name="transformer">The classifier; stays as it is.</param>
     /// <param name="stream">Need not seek.</param>
     /// <param name="input">What the model takes.</param>
-    /// <param name="cancellation">Ends the work soon; the stream may have a part of the model then.</param>
+    /// <param name="cancellationToken">Ends the work soon; the stream may have a part of the model then.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such input.</exception>
     /// <exception cref="NotSupportedException">The model is larger than the 2 GB that one ONNX file can have, or is to take images, which
     /// its CLIP pads.</exception>
@@ -69,11 +69,11 @@ public static class DplOnnx
         this DplTransformer transformer,
         Stream stream,
         DplOnnxInput input = DplOnnxInput.Pixels,
-        CancellationToken cancellation = default
+        CancellationToken cancellationToken = default
     )
     {
         ArgumentNullException.ThrowIfNull(stream);
-        Save(transformer, stream, input, OnnxClassifier.LargestModel, cancellation);
+        Save(transformer, stream, input, OnnxClassifier.LargestModel, cancellationToken);
     }
 
     /// <summary>Writes the model with its weights in itself where it has at most <paramref name="largest"/> bytes then.</summary>
@@ -83,14 +83,14 @@ public static class DplOnnx
         DplOnnxInput input,
         bool externalData,
         long largest,
-        CancellationToken cancellation
+        CancellationToken cancellationToken
     )
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         Require(transformer, input);
         if (!externalData && SizeOf(transformer) <= largest)
         {
-            ModelProto model = ModelOf(transformer, input, data: null, cancellation);
+            ModelProto model = ModelOf(transformer, input, data: null, cancellationToken);
             WholeFile.Write(path, stream => OnnxClassifier.Write(model, stream));
             return;
         }
@@ -98,13 +98,22 @@ public static class DplOnnx
         // Both are written before either gets its name, and the weights get theirs first.
         WholeFile.Write(path, stream =>
             WholeFile.Write(beside, weights =>
-                OnnxClassifier.Write(ModelOf(transformer, input, new OnnxData(weights, Path.GetFileName(beside)), cancellation), stream)
+                OnnxClassifier.Write(
+                    ModelOf(transformer, input, new OnnxData(weights, Path.GetFileName(beside)), cancellationToken),
+                    stream
+                )
             )
         );
     }
 
     /// <summary>Writes the model, or refuses one of more than <paramref name="largest"/> bytes.</summary>
-    internal static void Save(DplTransformer transformer, Stream stream, DplOnnxInput input, long largest, CancellationToken cancellation)
+    internal static void Save(
+        DplTransformer transformer,
+        Stream stream,
+        DplOnnxInput input,
+        long largest,
+        CancellationToken cancellationToken
+    )
     {
         Require(transformer, input);
         long bytes = SizeOf(transformer);
@@ -116,7 +125,7 @@ public static class DplOnnx
                         + $"Give {nameof(SaveAsOnnx)} a path: the weights then go into a second file."
                 )
             );
-        OnnxClassifier.Write(ModelOf(transformer, input, data: null, cancellation), stream);
+        OnnxClassifier.Write(ModelOf(transformer, input, data: null, cancellationToken), stream);
     }
 
     private static void Require(DplTransformer transformer, DplOnnxInput input)
@@ -128,14 +137,19 @@ public static class DplOnnx
 
     private static long SizeOf(DplTransformer transformer) => transformer.Use(OnnxClassifier.SizeOf);
 
-    private static ModelProto ModelOf(DplTransformer transformer, DplOnnxInput input, OnnxData? data, CancellationToken cancellation) =>
+    private static ModelProto ModelOf(
+        DplTransformer transformer,
+        DplOnnxInput input,
+        OnnxData? data,
+        CancellationToken cancellationToken
+    ) =>
         transformer.Use(classifier =>
             OnnxClassifier.Create(
                 classifier,
                 OnnxMetadata.Of(transformer, input),
                 input == DplOnnxInput.Image ? transformer.Preprocessing : null,
                 data,
-                cancellation
+                cancellationToken
             )
         );
 }

@@ -28,7 +28,7 @@ internal static class OnnxClassifier
     /// <param name="metadata">What a reader needs besides the graph.</param>
     /// <param name="preparation">What the model does to an image; null: it takes pixels, in batches.</param>
     /// <param name="data">Takes the large constants; null: the model has all of them in itself.</param>
-    /// <param name="cancellation">Looked at before each constant.</param>
+    /// <param name="cancellationToken">Looked at before each constant.</param>
     /// <exception cref="NotSupportedException">The preparation has no nodes.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static ModelProto Create(
@@ -36,14 +36,14 @@ internal static class OnnxClassifier
         IReadOnlyList<KeyValuePair<string, string>> metadata,
         ClipImageProcessorConfig? preparation = null,
         OnnxData? data = null,
-        CancellationToken cancellation = default
+        CancellationToken cancellationToken = default
     )
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         ClipConfig config = classifier.Tower.Weights.Config;
         long classes = classifier.ClassFeatures.shape[0];
-        var graph = new OnnxGraph("prompted_clip", data, cancellation);
+        var graph = new OnnxGraph("prompted_clip", data, cancellationToken);
         object batch = "batch";
         string images = Pixels;
         if (preparation is null)

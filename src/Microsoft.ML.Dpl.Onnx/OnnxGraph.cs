@@ -8,8 +8,8 @@ namespace Microsoft.ML.Dpl.Onnx;
 /// <summary>A graph that grows node by node. A value's name is that of the node that makes it; constants have names of their own.</summary>
 /// <param name="name">The graph's.</param>
 /// <param name="data">Where large constants go; null: all are kept in the graph.</param>
-/// <param name="cancellation">Ends its growth at the next constant.</param>
-internal sealed class OnnxGraph(string name, OnnxData? data = null, CancellationToken cancellation = default)
+/// <param name="cancellationToken">Ends its growth at the next constant.</param>
+internal sealed class OnnxGraph(string name, OnnxData? data = null, CancellationToken cancellationToken = default)
 {
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
 
@@ -90,7 +90,7 @@ internal sealed class OnnxGraph(string name, OnnxData? data = null, Cancellation
 
     private string Constant(string name, TensorProto.Types.DataType type, IEnumerable<long> shape, ReadOnlySpan<byte> bytes)
     {
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         var tensor = new TensorProto { Name = Unused(name), DataType = (int)type };
         tensor.Dims.AddRange(shape);
         if (data is not null && bytes.Length >= OnnxData.Alignment)

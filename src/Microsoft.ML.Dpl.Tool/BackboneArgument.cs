@@ -18,14 +18,14 @@ internal static class BackboneArgument
     /// <summary>Opens the CLIP, downloading it where it is named and not in the cache; files and folders come before names.</summary>
     /// <param name="nameOrPath">As <see cref="Description"/> says.</param>
     /// <param name="options">Of a download; null: the environment says all. Progress is shown on the error stream.</param>
-    /// <param name="cancellation">Ends a download; the next call goes on from there.</param>
+    /// <param name="cancellationToken">Ends a download; the next call goes on from there.</param>
     /// <exception cref="IOException">There is no such CLIP, it could not be downloaded, or a file that belongs to it is
     /// missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or of another kind, or it is no CLIP with a vision transformer.</exception>
-    public static ClipBackbone Resolve(string nameOrPath, HubOptions? options = null, CancellationToken cancellation = default)
+    public static ClipBackbone Resolve(string nameOrPath, HubOptions? options = null, CancellationToken cancellationToken = default)
     {
         if (File.Exists(nameOrPath))
-            return OpenFile(nameOrPath, options, cancellation);
+            return OpenFile(nameOrPath, options, cancellationToken);
         if (Directory.Exists(nameOrPath) || nameOrPath == ClipBackbone.TinyName)
             return ClipBackbone.Open(nameOrPath);
         if (!IsName(nameOrPath))
@@ -37,7 +37,7 @@ internal static class BackboneArgument
             );
         try
         {
-            return DownloadDisplay.Run(options, shown => ClipBackbone.FromPretrainedAsync(nameOrPath, shown, cancellation));
+            return DownloadDisplay.Run(options, shown => ClipBackbone.FromPretrainedAsync(nameOrPath, shown, cancellationToken));
         }
         catch (HubException e) when (e.Failure == HubFailure.RepositoryNotFound)
         {
@@ -57,7 +57,7 @@ internal static class BackboneArgument
         );
 
     /// <summary>A single file carries no vocabulary; where none lies beside it or in the cache, OpenAI's is fetched from the hub.</summary>
-    private static ClipBackbone OpenFile(string path, HubOptions? options, CancellationToken cancellation)
+    private static ClipBackbone OpenFile(string path, HubOptions? options, CancellationToken cancellationToken)
     {
         try
         {
@@ -69,7 +69,7 @@ internal static class BackboneArgument
             try
             {
                 vocabulary = DownloadDisplay.Run(options, shown =>
-                    ClipHub.FetchVocabularyAsync(options: shown, cancellation: cancellation)
+                    ClipHub.FetchVocabularyAsync(options: shown, cancellationToken: cancellationToken)
                 );
             }
             catch (HubException hub)

@@ -101,17 +101,4 @@ public static class DplCatalog
             device
         );
     }
-
-    /// <summary>Makes a CLIP known to the models that this process loads: a model zip names its CLIP by SHA-256 and does not contain
-    /// it.</summary>
-    /// <param name="mlContext">The context; the backbone is known to all contexts of the process.</param>
-    /// <param name="backbone">The CLIP that models were trained on.</param>
-    /// <returns><paramref name="mlContext"/></returns>
-    public static MLContext UseClipBackbone(this MLContext mlContext, ClipBackbone backbone)
-    {
-        ArgumentNullException.ThrowIfNull(mlContext);
-        ArgumentNullException.ThrowIfNull(backbone);
-        BackboneLocator.Register(backbone);
-        return mlContext;
-    }
 }

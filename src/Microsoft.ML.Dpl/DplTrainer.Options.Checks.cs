@@ -2,6 +2,7 @@ using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Fit;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Training;
 
@@ -101,11 +102,11 @@ public sealed partial class DplTrainer
                 BatchSize = Training.BatchSize,
                 PredictionBatchSize = Compute.PredictionBatchSize,
                 Split = Split,
-                ReturnBestWhenDiverged = OnDivergence == DplDivergence.ReturnBest,
+                ReturnBestWhenDiverged = OnDivergence == DplInterruption.ReturnBest,
                 Workspace = Compute.WorkspacePath is null
                     ? null
                     : new WorkspaceSettings(Compute.WorkspacePath, Compute.CheckpointInterval, Compute.WorkspacePerDataSet),
-                ReturnBestWhenCancelled = OnCancel == DplCancellation.ReturnBest,
+                ReturnBestWhenCancelled = OnCancel == DplInterruption.ReturnBest,
                 ClassWeights = Training.ClassWeights is null
                     ? null
                     : new ClassWeighting(
@@ -155,8 +156,8 @@ public sealed partial class DplTrainer
         private void RequireSearch()
         {
             OptionChecks.RequireAtLeast(Search.Epochs, 1);
-            OptionChecks.RequireRange(Search.LearningRate is null or > 0, Search.LearningRate, "above 0");
-            OptionChecks.RequireRange(Search.AlphaLearningRate is null or > 0, Search.AlphaLearningRate, "above 0");
+            OptionChecks.RequireRate(Search.LearningRate);
+            OptionChecks.RequireRate(Search.AlphaLearningRate);
             OptionChecks.RequireAtLeast(Search.Patience, 1);
             OptionChecks.RequireRange(Search.Margin is >= 0 and <= 1, Search.Margin, "from 0 to 1");
             const string lengths = $"{nameof(Search)}.{nameof(Search.CandidateLengths)}";
@@ -177,7 +178,7 @@ public sealed partial class DplTrainer
             OptionChecks.RequireDefined(Training.Recipe);
             OptionChecks.RequireAtLeast(Training.Epochs, 1);
             OptionChecks.RequireAtLeast(Training.Steps, 1);
-            OptionChecks.RequireRange(Training.LearningRate is null or > 0, Training.LearningRate, "above 0");
+            OptionChecks.RequireRate(Training.LearningRate);
             OptionChecks.RequireRange(Training.SmallestCrop is null or (> 0 and <= 1), Training.SmallestCrop, "above 0 and at most 1");
             if (Training is { Epochs: not null, Steps: not null })
                 throw new ArgumentException(
@@ -186,9 +187,9 @@ public sealed partial class DplTrainer
                 );
             OptionChecks.RequireAtLeast(Training.BatchSize, 1);
             OptionChecks.RequireRange(Training.Momentum is >= 0 and < 1, Training.Momentum, "from 0 to below 1");
-            OptionChecks.RequireRange(Training.WeightDecay >= 0, Training.WeightDecay, "at least 0");
-            OptionChecks.RequireRange(Training.MaxGradientNorm is null or > 0, Training.MaxGradientNorm, "above 0");
-            OptionChecks.RequireRange(Training.DistillationWeight >= 0, Training.DistillationWeight, "at least 0");
+            OptionChecks.RequireSingle(Training.WeightDecay >= 0, Training.WeightDecay, "at least 0");
+            OptionChecks.RequireSingle(Training.MaxGradientNorm is null or > 0, Training.MaxGradientNorm, "above 0");
+            OptionChecks.RequireSingle(Training.DistillationWeight >= 0, Training.DistillationWeight, "at least 0");
             OptionChecks.RequireAtLeast(Training.Patience, 1);
         }
 
@@ -237,6 +238,7 @@ public sealed partial class DplTrainer
 
         private void RequireCompute()
         {
+            ComputeDevice.Check(Compute.Device);
             OptionChecks.RequireDefined(Compute.Precision);
             OptionChecks.RequireAtLeast(Compute.PredictionBatchSize, 1);
             const string path = $"{nameof(Compute)}.{nameof(Compute.WorkspacePath)}",

@@ -66,9 +66,9 @@ public sealed partial class DplTrainer
         public CancellationToken CancellationToken { get; set; }
 
         /// <summary>Whether a cancelled fit throws or returns the best it has.</summary>
-        public DplCancellation OnCancel { get; set; }
+        public DplInterruption OnCancel { get; set; }
 
         /// <summary>Whether a fit whose loss or gradients become infinite or not a number throws or returns the best it had.</summary>
-        public DplDivergence OnDivergence { get; set; }
+        public DplInterruption OnDivergence { get; set; }
     }
 }

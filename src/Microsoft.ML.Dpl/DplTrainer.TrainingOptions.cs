@@ -45,7 +45,7 @@ public sealed partial class DplTrainer
         /// </summary>
         public double? MaxGradientNorm { get; set; }
 
-        /// <summary>Weight λ of KL(zero-shot CLIP ‖ prompted CLIP) in training, at least 0; 0 leaves it out.</summary>
+        /// <summary>Weight λ of KL(zero-shot CLIP ‖ prompted CLIP) in training, at least 0 and within float32; 0 leaves it out.</summary>
         public double DistillationWeight { get; set; }
 
         /// <summary>

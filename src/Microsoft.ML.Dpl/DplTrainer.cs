@@ -108,7 +108,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     {
         EnvironmentOptions environment = MLNetInternals.OptionsOf(_environment);
         bool fallback = _options.Compute.FallbackToCpu ?? (string.IsNullOrWhiteSpace(_options.Compute.Device) && environment.FallbackToCpu);
-        return ComputeDevice.Choose(_options.Compute.Device, environment.GpuDeviceId, fallback, log.Info, log.Warning);
+        return ComputeDevice.Choose(_options.Compute.Device, environment.GpuDeviceId, fallback, log.Info, log.Warning, "Compute.Device");
     }
 
     private FitData FindColumns(IDataView input) =>

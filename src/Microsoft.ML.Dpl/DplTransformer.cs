@@ -82,11 +82,11 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// <summary>Accuracy of the prompts on the validation rows, 0 to 1; null without validation rows.</summary>
     public double? ValidationAccuracy => _description.ValidationAccuracy;
 
-    /// <summary>Whether the fit was cancelled and this is the best it had by then; see <see cref="DplCancellation.ReturnBest"/>.</summary>
+    /// <summary>Whether the fit was cancelled and this is the best it had by then; see <see cref="DplInterruption.ReturnBest"/>.</summary>
     public bool WasCancelled => _description.WasCancelled;
 
     /// <summary>Whether the fit's loss or gradients ceased to be numbers and this is the best it had before; see
-    /// <see cref="DplDivergence.ReturnBest"/>.</summary>
+    /// <see cref="DplInterruption.ReturnBest"/>.</summary>
     public bool HasDiverged => _description.HasDiverged;
 
     /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>

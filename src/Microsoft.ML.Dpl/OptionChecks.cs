@@ -5,6 +5,8 @@ namespace Microsoft.ML.Dpl;
 /// <summary>Refuses values of options. An option's name is the expression that was checked, which is how a user writes it.</summary>
 internal static class OptionChecks
 {
+    private const double LargestRate = 1e38;
+
     public static void RequireName(string? name, [CallerArgumentExpression(nameof(name))] string option = "")
     {
         if (string.IsNullOrWhiteSpace(name))
@@ -14,13 +16,17 @@ internal static class OptionChecks
     public static void RequireApart(params ReadOnlySpan<(string? Name, string Option)> columns)
     {
         for (int i = 0; i < columns.Length; i++)
-        for (int j = i + 1; j < columns.Length; j++)
-            if (columns[i].Name == columns[j].Name)
-                throw new ArgumentException(
-                    $"{columns[i].Option} and {columns[j].Option} are both '{columns[i].Name}', but must be two columns: change one of "
-                        + "them.",
-                    columns[j].Option
-                );
+        {
+            for (int j = i + 1; j < columns.Length; j++)
+            {
+                if (columns[i].Name == columns[j].Name)
+                    throw new ArgumentException(
+                        $"{columns[i].Option} and {columns[j].Option} are both '{columns[i].Name}', but must be two columns: change "
+                            + "one of them.",
+                        columns[j].Option
+                    );
+            }
+        }
     }
 
     public static void RequireDefined<T>(T value, [CallerArgumentExpression(nameof(value))] string option = "")
@@ -36,6 +42,19 @@ internal static class OptionChecks
     /// <summary>Null is not given, and passes.</summary>
     public static void RequireAtLeast(int? value, int minimum, [CallerArgumentExpression(nameof(value))] string option = "") =>
         RequireRange(value is null || value >= minimum, value, $"at least {minimum}", option);
+
+    /// <summary>A learning rate, above 0. Steps are computed in float32, and Adam's first ones are longer than its rate, which leaves less
+    /// than float32 holds.</summary>
+    public static void RequireRate(double? value, [CallerArgumentExpression(nameof(value))] string option = "") =>
+        RequireRange(value is null or (> 0 and <= LargestRate), value, $"above 0 and at most {LargestRate:g1}", option);
+
+    /// <summary>A number that steps compute with, in float32. Null is not given, and passes.</summary>
+    public static void RequireSingle(
+        bool holds,
+        double? value,
+        string range,
+        [CallerArgumentExpression(nameof(value))] string option = ""
+    ) => RequireRange(holds && value is null or <= float.MaxValue, value, $"{range} and at most {float.MaxValue:g2}", option);
 
     /// <summary>Null is not given, and passes.</summary>
     public static void RequireRange(bool holds, double? value, string range, [CallerArgumentExpression(nameof(value))] string option = "")

@@ -89,11 +89,11 @@ internal static class BackboneCommand
         AddOptions(command);
         progress.AddTo(command);
         command.SetAction(
-            (arguments, cancellation) =>
+            (arguments, cancellationToken) =>
             {
                 progress.Choose(arguments);
                 ClipBackbone backbone = DownloadDisplay.Run(OptionsOf(arguments), shown =>
-                    ClipBackbone.FromPretrainedAsync(arguments.GetRequiredValue(name), shown, cancellation)
+                    ClipBackbone.FromPretrainedAsync(arguments.GetRequiredValue(name), shown, cancellationToken)
                 );
                 return Task.FromResult(
                     Write(arguments, new Downloaded(backbone.Name, backbone.Location!, Described.FilesOf(backbone)), done =>
@@ -119,9 +119,13 @@ internal static class BackboneCommand
         command.Arguments.Add(name);
         AddOptions(command);
         command.SetAction(
-            (arguments, cancellation) =>
+            (arguments, cancellationToken) =>
             {
-                IReadOnlyList<HubFileCheck> checks = ClipHub.Verify(arguments.GetRequiredValue(name), OptionsOf(arguments), cancellation);
+                IReadOnlyList<HubFileCheck> checks = ClipHub.Verify(
+                    arguments.GetRequiredValue(name),
+                    OptionsOf(arguments),
+                    cancellationToken
+                );
                 Write(arguments, checks, all =>
                 {
                     Table table = new Table().Border(TableBorder.Simple).AddColumns("file", "size", "hash", "content");
@@ -131,7 +135,7 @@ internal static class BackboneCommand
                                 check.File,
                                 ByteSize.Text(check.Bytes),
                                 check.Hash ?? "not kept",
-                                check.IsRight switch
+                                check.IsValid switch
                                 {
                                     true => "right",
                                     false => "WRONG",
@@ -141,7 +145,7 @@ internal static class BackboneCommand
                         );
                     Terminal.Out.Write(table);
                 });
-                string[] wrong = [.. checks.Where(check => check.IsRight == false).Select(check => check.File)];
+                string[] wrong = [.. checks.Where(check => check.IsValid == false).Select(check => check.File)];
                 if (wrong.Length == 0)
                     return Task.FromResult((int)ExitCode.Success);
                 Terminal.Fail(
@@ -167,10 +171,10 @@ internal static class BackboneCommand
         command.Arguments.Add(clip);
         AddOptions(command);
         command.SetAction(
-            (arguments, cancellation) =>
+            (arguments, cancellationToken) =>
             {
                 Described described = Described.Of(
-                    BackboneArgument.Resolve(arguments.GetRequiredValue(clip), OptionsOf(arguments), cancellation)
+                    BackboneArgument.Resolve(arguments.GetRequiredValue(clip), OptionsOf(arguments), cancellationToken)
                 );
                 return Task.FromResult(Write(arguments, described, WriteTable));
             }
@@ -290,7 +294,7 @@ internal static class BackboneCommand
             string state;
             try
             {
-                folder = ClipHub.CachedFolder(known.Repository, options);
+                folder = ClipHub.GetCachedFolder(known.Repository, options);
                 state = folder is null ? "no" : "yes";
             }
             catch (InvalidDataException e)

@@ -78,15 +78,15 @@ internal sealed class CompareCommand
         verb._training.AddTo(command);
         verb._common.AddTo(command);
         verb._progress.AddTo(command);
-        command.SetAction((arguments, cancellation) => Task.FromResult((int)verb.Run(arguments, cancellation)));
+        command.SetAction((arguments, cancellationToken) => Task.FromResult((int)verb.Run(arguments, cancellationToken)));
         return command;
     }
 
-    private ExitCode Run(ParseResult arguments, CancellationToken cancellation)
+    private ExitCode Run(ParseResult arguments, CancellationToken cancellationToken)
     {
         ProgressMode mode = _progress.Choose(arguments);
         _clip.Check(arguments);
-        ImageSets sets = _data.Read(arguments, cancellation, _common.Seed(arguments));
+        ImageSets sets = _data.Read(arguments, cancellationToken, _common.Seed(arguments));
         if (sets.Test.Count == 0)
             throw new ArgumentException("A comparison needs test images: name them with --test, or give data with a test split.");
         OutputFile? file =
@@ -96,14 +96,14 @@ internal sealed class CompareCommand
         [
             .. arguments.GetRequiredValue(_configurations).Select(text => (text, ConfigurationArgument.Read(text))),
         ];
-        ClipBackbone backbone = _clip.Backbone(arguments, cancellation);
+        ClipBackbone backbone = _clip.Backbone(arguments, cancellationToken);
         DplTrainer.Options OptionsOf(PromptConfiguration? lengths)
         {
             var options = new DplTrainer.Options
             {
                 Backbone = backbone,
                 Configuration = lengths,
-                CancellationToken = cancellation,
+                CancellationToken = cancellationToken,
             };
             _search.Apply(arguments, options);
             _training.Apply(arguments, options);

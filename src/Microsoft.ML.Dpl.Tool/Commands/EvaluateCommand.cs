@@ -36,7 +36,7 @@ internal static class EvaluateCommand
         command.Options.Add(skip);
         progress.AddTo(command);
         command.SetAction(
-            (arguments, cancellation) =>
+            (arguments, cancellationToken) =>
                 Task.FromResult(
                     (int)Run(
                         arguments,
@@ -46,7 +46,7 @@ internal static class EvaluateCommand
                         format.Of(arguments),
                         arguments.GetValue(skip),
                         progress.Choose(arguments),
-                        cancellation
+                        cancellationToken
                     )
                 )
         );
@@ -61,16 +61,16 @@ internal static class EvaluateCommand
         ResultFormat format,
         bool skip,
         ProgressMode mode,
-        CancellationToken cancellation
+        CancellationToken cancellationToken
     )
     {
-        IReadOnlyList<ImageRow> rows = data.Read(arguments, cancellation).ToEvaluate;
+        IReadOnlyList<ImageRow> rows = data.Read(arguments, cancellationToken).ToEvaluate;
         ImageChecks.RequireFiles(rows, "images", skip);
         var mlContext = new MLContext();
         FitSession.Forward(mlContext, CommandLine.IsVerbose(arguments));
-        clip.Apply(arguments, mlContext, cancellation);
+        clip.Apply(arguments, mlContext, cancellationToken);
         using SavedModel saved = SavedModel.Load(mlContext, model);
-        (TestResults figures, int skipped) = Evaluator.Evaluate(mlContext, saved.Transformer, rows, skip, mode, "test", cancellation);
+        (TestResults figures, int skipped) = Evaluator.Evaluate(mlContext, saved.Transformer, rows, skip, mode, "test", cancellationToken);
         if (format == ResultFormat.Json)
             Console.Out.WriteLine(JsonSerializer.Serialize(figures, ToolJson.Indented));
         else

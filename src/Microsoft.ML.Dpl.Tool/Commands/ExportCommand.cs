@@ -44,7 +44,7 @@ internal static class ExportCommand
             command.Options.Add(option);
         clip.AddTo(command);
         command.SetAction(
-            (arguments, cancellation) =>
+            (arguments, cancellationToken) =>
                 Task.FromResult(
                     Run(
                         arguments,
@@ -53,7 +53,7 @@ internal static class ExportCommand
                         format.Find(arguments),
                         clip,
                         arguments.InvocationConfiguration.Output,
-                        cancellation
+                        cancellationToken
                     )
                 )
         );
@@ -67,7 +67,7 @@ internal static class ExportCommand
         ArrayFormat? format,
         ModelOptions clip,
         TextWriter log,
-        CancellationToken cancellation
+        CancellationToken cancellationToken
     )
     {
         bool isFile = output.EndsWith(SafetensorsExtension, StringComparison.OrdinalIgnoreCase);
@@ -81,11 +81,11 @@ internal static class ExportCommand
         if (!isFile && Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any())
             throw new IOException($"The folder '{output}' is not empty. Name another with --output, or remove what is in it.");
         var mlContext = new MLContext();
-        clip.Apply(arguments, mlContext, cancellation);
+        clip.Apply(arguments, mlContext, cancellationToken);
         using SavedModel loaded = SavedModel.Load(mlContext, model);
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         DplPrompts prompts = loaded.Transformer.ExportPrompts();
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         OutputFile.Undisturbed(() => prompts.Save(output));
         log.WriteLine($"Written: {Path.GetFullPath(output)}");
         Describe(prompts, log);

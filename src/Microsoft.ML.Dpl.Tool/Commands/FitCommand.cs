@@ -48,7 +48,7 @@ internal static class FitCommand
     {
         var verb = new FitVerb(configuration, search, new OutputOptions("the model", DefaultOutput, hasReport: true));
         verb.AddTo(command);
-        command.SetAction((arguments, cancellation) => Task.FromResult((int)verb.Run(arguments, cancellation)));
+        command.SetAction((arguments, cancellationToken) => Task.FromResult((int)verb.Run(arguments, cancellationToken)));
         return command;
     }
 }

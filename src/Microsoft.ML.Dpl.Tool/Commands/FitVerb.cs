@@ -52,12 +52,12 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
 
     /// <summary>Everything that can be wrong is looked at first, what takes longest last: device, images, output, then CLIP, which may have
     /// to be downloaded.</summary>
-    public ExitCode Run(ParseResult arguments, CancellationToken cancellation)
+    public ExitCode Run(ParseResult arguments, CancellationToken cancellationToken)
     {
         DateTimeOffset started = DateTimeOffset.Now;
         ProgressMode mode = _progress.Choose(arguments);
         _clip.Check(arguments);
-        ImageSets sets = _data.Read(arguments, cancellation, _common.Seed(arguments));
+        ImageSets sets = _data.Read(arguments, cancellationToken, _common.Seed(arguments));
         OutputFiles files = output.Check(arguments, [.. _data.Inputs(arguments), arguments.GetRequiredValue(configuration)]);
         Func<ClipBackbone, PromptConfiguration?> lengthsFor = ConfigurationArgument.Read(arguments.GetRequiredValue(configuration));
         (string Name, Func<ClipBackbone, PromptConfiguration?> LengthsFor)[] others =
@@ -73,14 +73,14 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             throw new ArgumentException("dpl train does not search: name a configuration, or use dpl fit.");
         if (sets.Test.Count == 0 && others.Length > 0 && arguments.GetResult(_baselines) is { Implicit: false })
             Terminal.Warn("There are no test images, so nothing is compared with --baseline: name some with --test.");
-        ClipBackbone backbone = _clip.Backbone(arguments, cancellation);
+        ClipBackbone backbone = _clip.Backbone(arguments, cancellationToken);
         DplTrainer.Options OptionsOf(PromptConfiguration? lengths)
         {
             var made = new DplTrainer.Options
             {
                 Backbone = backbone,
                 Configuration = lengths,
-                CancellationToken = cancellation,
+                CancellationToken = cancellationToken,
             };
             search?.Apply(arguments, made);
             _training.Apply(arguments, made);
@@ -91,8 +91,8 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         DplTrainer.Options options = OptionsOf(lengthsFor(backbone));
         (options.ModelContents, options.OnCancel, options.OnDivergence) = (
             _contents.Of(arguments),
-            DplCancellation.ReturnBest,
-            DplDivergence.ReturnBest
+            DplInterruption.ReturnBest,
+            DplInterruption.ReturnBest
         );
         (string Name, PromptConfiguration Lengths)[] baselines = [.. others.Select(other => (other.Name, other.LengthsFor(backbone)!))];
         ImageChecks.RequireTest(sets, options.Images.SkipUnreadable);
@@ -133,7 +133,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         void Keep(FitResults now) =>
             isInPlace &= files.Results?.WriteSomewhere(path => File.WriteAllText(path, ResultsJson.Write(now))) ?? true;
         Keep(results);
-        var tests = new TestStage(sets, trials, mode, cancellation);
+        var tests = new TestStage(sets, trials, mode, cancellationToken);
         if (sets.Test.Count > 0)
             results = tests.Of(results, session.MLContext, transformer, options.Images.SkipUnreadable, baselines, OptionsOf, Keep);
         try

@@ -83,7 +83,7 @@ internal static class ImportCommand
             command.Options.Add(option);
         contents.AddTo(command);
         command.SetAction(
-            (arguments, cancellation) =>
+            (arguments, cancellationToken) =>
             {
                 TextWriter log = arguments.InvocationConfiguration.Output;
                 string[] alphaPaths = arguments.GetValue(alphas) ?? [];
@@ -98,7 +98,7 @@ internal static class ImportCommand
                 if (promptPath is not null && arguments.GetValue(clip) is null)
                     throw new ArgumentException("Prompts need their CLIP: name it with --clip.");
                 ClipBackbone? backbone = arguments.GetValue(clip) is { } named
-                    ? BackboneArgument.Resolve(named, cancellation: cancellation)
+                    ? BackboneArgument.Resolve(named, cancellationToken: cancellationToken)
                     : null;
                 if (promptPath is null)
                 {
@@ -123,7 +123,7 @@ internal static class ImportCommand
                 if (arguments.GetValue(anyClip))
                     read = read with { BackboneSha256 = null };
                 return Task.FromResult(
-                    ImportPrompts(read, backbone!, arguments.GetRequiredValue(column), contents.Of(arguments), file, log, cancellation)
+                    ImportPrompts(read, backbone!, arguments.GetRequiredValue(column), contents.Of(arguments), file, log, cancellationToken)
                 );
             }
         );
@@ -178,13 +178,13 @@ internal static class ImportCommand
         DplModelContents contents,
         OutputFile output,
         TextWriter log,
-        CancellationToken cancellation
+        CancellationToken cancellationToken
     )
     {
         var mlContext = new MLContext();
         using DplTransformer transformer = mlContext.DifferentiablePromptModel(prompts, backbone, imageColumn);
         transformer.Contents = contents;
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         var input = new DataViewSchema.Builder();
         input.AddColumn(imageColumn, Microsoft.ML.Data.TextDataViewType.Instance);
         output.Write(path => mlContext.Model.Save(transformer, input.ToSchema(), path));

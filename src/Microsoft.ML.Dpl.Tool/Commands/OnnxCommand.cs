@@ -46,7 +46,7 @@ internal static class OnnxCommand
             command.Options.Add(option);
         clip.AddTo(command);
         command.SetAction(
-            (arguments, cancellation) =>
+            (arguments, cancellationToken) =>
             {
                 string path = arguments.GetRequiredValue(model);
                 var mlContext = new MLContext();
@@ -55,7 +55,7 @@ internal static class OnnxCommand
                 OutputFile file = OutputFile.Check(written, output.Name, path);
                 if (beside)
                     OutputFile.Check(written + DataExtension, output.Name, path);
-                clip.Apply(arguments, mlContext, cancellation);
+                clip.Apply(arguments, mlContext, cancellationToken);
                 Write(
                     mlContext,
                     path,
@@ -64,7 +64,7 @@ internal static class OnnxCommand
                     beside,
                     format.Of(arguments),
                     arguments.InvocationConfiguration.Output,
-                    cancellation
+                    cancellationToken
                 );
                 return Task.FromResult((int)ExitCode.Success);
             }
@@ -80,7 +80,7 @@ internal static class OnnxCommand
         bool externalData,
         ResultFormat format,
         TextWriter log,
-        CancellationToken cancellation
+        CancellationToken cancellationToken
     )
     {
         using SavedModel loaded = SavedModel.Load(mlContext, path);
@@ -88,13 +88,13 @@ internal static class OnnxCommand
         bool hasData = false;
         file.Write(temporary =>
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             // In a folder, so that nothing is left of what the library makes where a second Ctrl-C ends the process.
             Directory.CreateDirectory(temporary);
             string model = Path.Combine(temporary, Path.GetFileName(file.FullPath));
-            transformer.SaveAsOnnx(model, input, externalData, cancellation);
+            transformer.SaveAsOnnx(model, input, externalData, cancellationToken);
             hasData = File.Exists(model + DataExtension);
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
         });
         string? dataPath = hasData ? file.FullPath + DataExtension : null;
         long bytes = new FileInfo(file.FullPath).Length;

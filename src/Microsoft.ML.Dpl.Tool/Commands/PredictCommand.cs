@@ -60,11 +60,11 @@ internal sealed class PredictCommand
             command.Options.Add(option);
         verb._clip.AddTo(command);
         verb._progress.AddTo(command);
-        command.SetAction((arguments, cancellation) => Task.FromResult((int)verb.Run(arguments, cancellation)));
+        command.SetAction((arguments, cancellationToken) => Task.FromResult((int)verb.Run(arguments, cancellationToken)));
         return command;
     }
 
-    private ExitCode Run(ParseResult arguments, CancellationToken cancellation)
+    private ExitCode Run(ParseResult arguments, CancellationToken cancellationToken)
     {
         ProgressMode mode = _progress.Choose(arguments);
         (int top, int batch, PredictionFormat format) = (arguments.GetValue(_top), arguments.GetValue(_batch), _format.Of(arguments));
@@ -73,11 +73,11 @@ internal sealed class PredictCommand
         if (batch < 1)
             throw new ArgumentException($"--batch-size must be at least 1; it is {batch}.");
         string[] named = arguments.GetRequiredValue(_images),
-            listed = [.. named.Where(path => path != FromInput).SelectMany(path => Expand(path, cancellation))];
+            listed = [.. named.Where(path => path != FromInput).SelectMany(path => Expand(path, cancellationToken))];
         bool readsInput = named.Contains(FromInput);
         var mlContext = new MLContext();
         FitSession.Forward(mlContext, CommandLine.IsVerbose(arguments));
-        _clip.Apply(arguments, mlContext, cancellation);
+        _clip.Apply(arguments, mlContext, cancellationToken);
         using SavedModel saved = SavedModel.Load(mlContext, arguments.GetRequiredValue(_model));
         using TextWriter output = StandardOutput.Open();
         var writer = PredictionWriter.Create(format, saved.Transformer.ClassNames, top, output, arguments.GetValue(_keepFormulas));
@@ -89,16 +89,14 @@ internal sealed class PredictCommand
             all = 0;
         // The user's own spelling is what is written; the library is given full paths, since a model may have a folder of its own for
         // relative ones.
-        IEnumerable<ImageRow> rows = (readsInput ? listed.Concat(StandardInput.Lines(cancellation)) : listed).Select(path => new ImageRow
-        {
-            ImagePath = FullPath(path),
-            Label = path,
-        });
+        IEnumerable<ImageRow> rows = (readsInput ? listed.Concat(StandardInput.Lines(cancellationToken)) : listed).Select(
+            path => new ImageRow { ImagePath = FullPath(path), Label = path }
+        );
         try
         {
             ImageDisplay.Show(mode, "predict", readsInput ? null : listed.Length, progress =>
             {
-                foreach (ScoredImage image in new ImageScores(mlContext, saved.Transformer).Of(rows, batch, cancellation))
+                foreach (ScoredImage image in new ImageScores(mlContext, saved.Transformer).Of(rows, batch, cancellationToken))
                 {
                     all++;
                     writer.Write(image.Row.Label, image.Probabilities, image.Error);
@@ -127,11 +125,11 @@ internal sealed class PredictCommand
         return ExitCode.PartlyFailed;
     }
 
-    private static IEnumerable<string> Expand(string path, CancellationToken cancellation)
+    private static IEnumerable<string> Expand(string path, CancellationToken cancellationToken)
     {
         if (!Directory.Exists(path))
             return [path];
-        var files = new ImageFiles(cancellation);
+        var files = new ImageFiles(cancellationToken);
         IReadOnlyList<string> found = files.In(path);
         if (files.LeftOutNote() is { } note)
             Terminal.Warn($"{path}: {note}");

@@ -39,7 +39,7 @@ internal static class ReportCommand
         command.Options.Add(model);
         clip.AddTo(command);
         command.SetAction(
-            (arguments, cancellation) =>
+            (arguments, cancellationToken) =>
                 Task.FromResult(
                     (int)Run(
                         arguments,
@@ -47,7 +47,7 @@ internal static class ReportCommand
                         arguments.GetValue(output),
                         arguments.GetValue(model),
                         clip,
-                        cancellation
+                        cancellationToken
                     )
                 )
         );
@@ -60,7 +60,7 @@ internal static class ReportCommand
         string? output,
         string? model,
         ModelOptions clip,
-        CancellationToken cancellation
+        CancellationToken cancellationToken
     )
     {
         FitResults results = ResultsJson.ReadFile(path);
@@ -69,7 +69,7 @@ internal static class ReportCommand
             throw new ArgumentException($"The page would replace the results '{path}': name another file with --output.");
         var mlContext = new MLContext();
         if (model != Nothing)
-            clip.Apply(arguments, mlContext, cancellation);
+            clip.Apply(arguments, mlContext, cancellationToken);
         using SavedModel? saved =
             model == Nothing ? null
             : model is not null ? Named(mlContext, model, results)

@@ -33,7 +33,8 @@ internal static class SearchCommand
         common.AddTo(command);
         progress.AddTo(command);
         command.SetAction(
-            (arguments, cancellation) => Task.FromResult((int)Run(arguments, data, clip, search, common, output, progress, cancellation))
+            (arguments, cancellationToken) =>
+                Task.FromResult((int)Run(arguments, data, clip, search, common, output, progress, cancellationToken))
         );
         return command;
     }
@@ -46,20 +47,20 @@ internal static class SearchCommand
         CommonOptions common,
         OutputOptions output,
         ProgressOptions progress,
-        CancellationToken cancellation
+        CancellationToken cancellationToken
     )
     {
         DateTimeOffset started = DateTimeOffset.Now;
         ProgressMode mode = progress.Choose(arguments);
         clip.Check(arguments);
-        ImageSets sets = data.Read(arguments, cancellation, common.Seed(arguments));
+        ImageSets sets = data.Read(arguments, cancellationToken, common.Seed(arguments));
         OutputFiles files = output.Check(arguments, data.Inputs(arguments));
         var options = new DplTrainer.Options
         {
-            Backbone = clip.Backbone(arguments, cancellation),
-            OnCancel = DplCancellation.ReturnBest,
-            OnDivergence = DplDivergence.ReturnBest,
-            CancellationToken = cancellation,
+            Backbone = clip.Backbone(arguments, cancellationToken),
+            OnCancel = DplInterruption.ReturnBest,
+            OnDivergence = DplInterruption.ReturnBest,
+            CancellationToken = cancellationToken,
         };
         search.Apply(arguments, options);
         common.Apply(arguments, options);

@@ -41,7 +41,7 @@ internal static class ZeroShotCommand
             command.Options.Add(option);
         progress.AddTo(command);
         command.SetAction(
-            (arguments, cancellation) =>
+            (arguments, cancellationToken) =>
                 Task.FromResult(
                     (int)Run(
                         arguments,
@@ -51,7 +51,7 @@ internal static class ZeroShotCommand
                         format.Of(arguments),
                         arguments.GetValue(skip),
                         progress.Choose(arguments),
-                        cancellation
+                        cancellationToken
                     )
                 )
         );
@@ -66,19 +66,19 @@ internal static class ZeroShotCommand
         ResultFormat format,
         bool skip,
         ProgressMode mode,
-        CancellationToken cancellation
+        CancellationToken cancellationToken
     )
     {
         clip.Check(arguments);
-        ImageSets sets = data.Read(arguments, cancellation);
+        ImageSets sets = data.Read(arguments, cancellationToken);
         ImageChecks.RequireFiles(sets.ToEvaluate, "images", skip);
-        ClipBackbone backbone = clip.Backbone(arguments, cancellation);
+        ClipBackbone backbone = clip.Backbone(arguments, cancellationToken);
         var options = new DplTrainer.Options
         {
             Backbone = backbone,
             Configuration = PromptConfiguration.ZeroShot(backbone),
             Template = template,
-            CancellationToken = cancellation,
+            CancellationToken = cancellationToken,
         };
         clip.Apply(arguments, options);
         // Nothing is learnt: the images only name the classes.
@@ -101,7 +101,7 @@ internal static class ZeroShotCommand
             skip,
             mode,
             "zero-shot CLIP",
-            cancellation
+            cancellationToken
         );
         if (format == ResultFormat.Json)
             Console.Out.WriteLine(JsonSerializer.Serialize(figures, ToolJson.Indented));

@@ -2,8 +2,8 @@ namespace Microsoft.ML.Dpl.Tool.Data;
 
 /// <summary>Finds image files below folders. Links are followed, but each real folder is looked into once, so that links which lead round
 /// in a circle add nothing.</summary>
-/// <param name="cancellation">Ends the search.</param>
-internal sealed class ImageFiles(CancellationToken cancellation = default)
+/// <param name="cancellationToken">Ends the search.</param>
+internal sealed class ImageFiles(CancellationToken cancellationToken = default)
 {
     private readonly HashSet<string> _seen = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, int> _leftOut = new(StringComparer.Ordinal);
@@ -37,12 +37,12 @@ internal sealed class ImageFiles(CancellationToken cancellation = default)
         {
             foreach (string path in Directory.EnumerateFiles(at.Shown))
             {
-                cancellation.ThrowIfCancellationRequested();
+                cancellationToken.ThrowIfCancellationRequested();
                 Add(path, found);
             }
             foreach (string path in Directory.EnumerateDirectories(at.Shown))
             {
-                cancellation.ThrowIfCancellationRequested();
+                cancellationToken.ThrowIfCancellationRequested();
                 RequireUsable(path, Directory.Exists(path));
                 string? real = new DirectoryInfo(path).LinkTarget is null
                     ? Path.Combine(at.Real, Path.GetFileName(path))
@@ -59,7 +59,7 @@ internal sealed class ImageFiles(CancellationToken cancellation = default)
     /// <exception cref="InvalidDataException">The name of one cannot be used.</exception>
     public string[] FoldersIn(string folder)
     {
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         string[] folders =
         [
             .. Directory.GetDirectories(folder).Where(path => !Path.GetFileName(path).StartsWith('.')).Order(StringComparer.Ordinal),

@@ -15,7 +15,7 @@ internal static class Evaluator
     /// <param name="skipUnreadable">Leave out images that cannot be read, with a warning for each, instead of failing at the first.</param>
     /// <param name="mode">How progress is shown.</param>
     /// <param name="name">What progress calls it.</param>
-    /// <param name="cancellation">Looked at between chunks.</param>
+    /// <param name="cancellationToken">Looked at between chunks.</param>
     /// <returns>The figures, and how many images were left out.</returns>
     /// <exception cref="InvalidDataException">A class is unknown to the model, or an image cannot be read.</exception>
     public static (TestResults Figures, int Skipped) Evaluate(
@@ -25,7 +25,7 @@ internal static class Evaluator
         bool skipUnreadable,
         ProgressMode mode,
         string name,
-        CancellationToken cancellation
+        CancellationToken cancellationToken
     )
     {
         IReadOnlyList<string> classes = transformer.ClassNames;
@@ -38,7 +38,7 @@ internal static class Evaluator
         {
             int done = 0,
                 right = 0;
-            foreach (ScoredImage image in new ImageScores(mlContext, transformer).Of(rows, Chunk, cancellation))
+            foreach (ScoredImage image in new ImageScores(mlContext, transformer).Of(rows, Chunk, cancellationToken))
             {
                 done++;
                 if (image.Probabilities is { } probabilities)

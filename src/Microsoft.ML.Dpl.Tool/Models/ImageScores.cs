@@ -17,12 +17,12 @@ internal sealed class ImageScores(MLContext mlContext, DplTransformer transforme
     /// <summary>Scores in chunks; those in which an image cannot be read are halved until it is alone.</summary>
     /// <param name="rows">May come slowly: a chunk is scored once it is full.</param>
     /// <param name="chunk">Images at a time, at least 1.</param>
-    /// <param name="cancellation">Looked at between chunks.</param>
-    public IEnumerable<ScoredImage> Of(IEnumerable<ImageRow> rows, int chunk, CancellationToken cancellation)
+    /// <param name="cancellationToken">Looked at between chunks.</param>
+    public IEnumerable<ScoredImage> Of(IEnumerable<ImageRow> rows, int chunk, CancellationToken cancellationToken)
     {
         foreach (ImageRow[] some in rows.Chunk(chunk))
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             foreach (ScoredImage scored in Of(some))
                 yield return scored;
         }

@@ -11,8 +11,8 @@ namespace Microsoft.ML.Dpl.Tool.Models;
 /// <param name="sets">With test images.</param>
 /// <param name="trials">Fits and tests the baselines.</param>
 /// <param name="mode">How progress is shown.</param>
-/// <param name="cancellation">Ends the tests.</param>
-internal sealed class TestStage(ImageSets sets, Trials trials, ProgressMode mode, CancellationToken cancellation)
+/// <param name="cancellationToken">Ends the tests.</param>
+internal sealed class TestStage(ImageSets sets, Trials trials, ProgressMode mode, CancellationToken cancellationToken)
 {
     /// <summary>Whether some test was not made because of a cancellation.</summary>
     public bool WasCancelled { get; private set; }
@@ -40,9 +40,17 @@ internal sealed class TestStage(ImageSets sets, Trials trials, ProgressMode mode
     {
         try
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             long began = Stopwatch.GetTimestamp();
-            (TestResults figures, _) = Evaluator.Evaluate(mlContext, transformer, sets.Test, skipUnreadable, mode, "test", cancellation);
+            (TestResults figures, _) = Evaluator.Evaluate(
+                mlContext,
+                transformer,
+                sets.Test,
+                skipUnreadable,
+                mode,
+                "test",
+                cancellationToken
+            );
             results = results with
             {
                 Test = figures,

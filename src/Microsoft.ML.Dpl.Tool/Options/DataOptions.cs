@@ -107,14 +107,14 @@ internal sealed class DataOptions
     public bool HasWeights(ParseResult arguments) => _learns && arguments.GetValue(_weightColumn) is not null;
 
     /// <param name="arguments">The command line.</param>
-    /// <param name="cancellation">Ends the search for images in folders.</param>
+    /// <param name="cancellationToken">Ends the search for images in folders.</param>
     /// <param name="seed">Of the draw.</param>
     /// <exception cref="IOException">A file or folder is missing or cannot be read.</exception>
     /// <exception cref="InvalidDataException">It is in none of the forms; the message names the place.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public ImageSets Read(ParseResult arguments, CancellationToken cancellation, int seed = 0)
+    public ImageSets Read(ParseResult arguments, CancellationToken cancellationToken, int seed = 0)
     {
-        ImageSets Read(string path, bool isFirst) => this.Read(arguments, path, isFirst, cancellation);
+        ImageSets Read(string path, bool isFirst) => this.Read(arguments, path, isFirst, cancellationToken);
         ImageSets sets = Read(arguments.GetRequiredValue(_data), isFirst: true);
         if (_learns && arguments.GetValue(_validation) is { } validation)
             sets = sets with { Validation = [.. Read(validation, isFirst: false).All], ValidationSource = validation };
@@ -140,14 +140,14 @@ internal sealed class DataOptions
         return FewShotDraw.Draw(sets, shots, seed);
     }
 
-    private ImageSets Read(ParseResult arguments, string path, bool isFirst, CancellationToken cancellation)
+    private ImageSets Read(ParseResult arguments, string path, bool isFirst, CancellationToken cancellationToken)
     {
         string? root = arguments.GetValue(_imageRoot);
         if (root is not null && !Directory.Exists(root))
             throw new DirectoryNotFoundException($"There is no folder '{root}' (--image-root).");
         if (Directory.Exists(path))
         {
-            var files = new ImageFiles(cancellation);
+            var files = new ImageFiles(cancellationToken);
             ImageSets sets = ImageFolder.Read(path, files);
             if (files.LeftOutNote() is { } note)
                 Terminal.Warn($"{path}: {note}");

@@ -51,9 +51,9 @@ internal sealed class ModelOptions
 
     /// <summary>Opens the CLIP that was named.</summary>
     /// <param name="arguments">The command line.</param>
-    /// <param name="cancellation">Ends a download.</param>
-    public ClipBackbone Backbone(ParseResult arguments, CancellationToken cancellation) =>
-        BackboneArgument.Resolve(arguments.GetRequiredValue(_clip)!, cancellation: cancellation);
+    /// <param name="cancellationToken">Ends a download.</param>
+    public ClipBackbone Backbone(ParseResult arguments, CancellationToken cancellationToken) =>
+        BackboneArgument.Resolve(arguments.GetRequiredValue(_clip)!, cancellationToken: cancellationToken);
 
     /// <summary>Sets the number of threads, and makes sure of the device before anything is read or downloaded.</summary>
     /// <exception cref="ArgumentException">There are no such threads, or the device has no such name.</exception>
@@ -89,16 +89,16 @@ internal sealed class ModelOptions
     /// <summary>What loaded models run on, and their CLIP if it was named.</summary>
     /// <param name="arguments">The command line.</param>
     /// <param name="mlContext">That they are loaded with.</param>
-    /// <param name="cancellation">Ends a download.</param>
+    /// <param name="cancellationToken">Ends a download.</param>
     /// <exception cref="ArgumentException">There is no such device.</exception>
     /// <exception cref="MissingDeviceException">The GPU cannot be used.</exception>
-    public void Apply(ParseResult arguments, MLContext mlContext, CancellationToken cancellation)
+    public void Apply(ParseResult arguments, MLContext mlContext, CancellationToken cancellationToken)
     {
         Check(arguments);
         mlContext.GpuDeviceId = GpuOf(arguments.GetRequiredValue(_device));
         mlContext.FallbackToCpu = arguments.GetValue(_fallback);
         if (arguments.GetValue(_clip) is not null)
-            mlContext.UseClipBackbone(Backbone(arguments, cancellation));
+            Backbone(arguments, cancellationToken).Register();
     }
 
     private static int? GpuOf(string device)

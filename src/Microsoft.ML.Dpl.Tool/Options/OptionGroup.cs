@@ -67,7 +67,14 @@ internal abstract class OptionGroup
     /// <param name="description">For the help.</param>
     /// <param name="property">The trainer's option.</param>
     /// <param name="value">What it then becomes.</param>
-    protected void AddSwitch(string name, string description, Expression<Func<DplTrainer.Options, bool>> property, bool value = true)
+    protected void AddSwitch(string name, string description, Expression<Func<DplTrainer.Options, bool>> property, bool value = true) =>
+        AddSwitch(name, description, (LambdaExpression)property, value);
+
+    /// <inheritdoc cref="AddSwitch(string, string, Expression{Func{DplTrainer.Options, bool}}, bool)"/>
+    protected void AddSwitch(string name, string description, Expression<Func<DplTrainer.Options, bool?>> property, bool value) =>
+        AddSwitch(name, description, (LambdaExpression)property, value);
+
+    private void AddSwitch(string name, string description, LambdaExpression property, bool value)
     {
         TrainerOption target = Target(name, property);
         var option = new Option<bool>(name) { Description = description };

@@ -65,7 +65,7 @@ internal static class BackboneLocator
             $"This model was trained on the CLIP '{name}' (weights' SHA-256 {sha256}), which the model zip does not contain and which "
                 + "was not found. "
                 + $"Point to its folder with the environment variable {EnvironmentVariable}, or call "
-                + "mlContext.UseClipBackbone(ClipBackbone.Open(folder)) before loading."
+                + "ClipBackbone.Open(folder).Register() before loading."
                 + (looked.Count == 0 ? "" : $" Looked at: {string.Join("; ", looked)}.")
         );
     }

@@ -64,6 +64,10 @@ public sealed class ClipBackbone
     /// <inheritdoc/>
     public override string ToString() => $"{Name} ({Location ?? "carried by the model zip"})";
 
+    /// <summary>Makes this CLIP known to every model that this process loads, whatever its <c>MLContext</c>: a model zip names its CLIP by
+    /// SHA-256 and need not contain it.</summary>
+    public void Register() => BackboneLocator.Register(this);
+
     /// <summary>Whether the text tower is there, which training and new classes need; only the CLIP of a model zip may lack it.</summary>
     public bool HasTextBranch => _source.HasText;
 
@@ -93,7 +97,7 @@ public sealed class ClipBackbone
     /// <param name="name">A repository such as <c>openai/clip-vit-base-patch16</c> or <c>laion/CLIP-ViT-B-16-laion2B-s34B-b88K</c>, or a
     /// short name of <see cref="KnownClip.All"/> such as <c>ViT-B/16</c>.</param>
     /// <param name="options">Revision, cache, token, progress; <c>null</c>: the defaults and the environment.</param>
-    /// <param name="cancellation">Cancellation of the download; what arrived is kept, and the next call continues from there.</param>
+    /// <param name="cancellationToken">Cancellation of the download; what arrived is kept, and the next call continues from there.</param>
     /// <returns>The reference.</returns>
     /// <exception cref="HubException">The model could not be obtained; <see cref="HubException.Failure"/> and the message say
     /// why.</exception>
@@ -103,24 +107,24 @@ public sealed class ClipBackbone
     public static async Task<ClipBackbone> FromPretrainedAsync(
         string name,
         HubOptions? options = null,
-        CancellationToken cancellation = default
+        CancellationToken cancellationToken = default
     )
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
-        var (repository, folder) = await ClipDownload.FetchAsync(name, HubSettings.From(options), cancellation).ConfigureAwait(false);
+        var (repository, folder) = await ClipDownload.FetchAsync(name, HubSettings.From(options), cancellationToken).ConfigureAwait(false);
         return InFolder(repository, folder);
     }
 
     /// <summary>As <see cref="FromPretrainedAsync"/>, and waits for it.</summary>
     /// <param name="name">As for <see cref="FromPretrainedAsync"/>.</param>
     /// <param name="options">As for <see cref="FromPretrainedAsync"/>.</param>
-    /// <param name="cancellation">As for <see cref="FromPretrainedAsync"/>.</param>
+    /// <param name="cancellationToken">As for <see cref="FromPretrainedAsync"/>.</param>
     /// <returns>The reference.</returns>
     /// <exception cref="HubException">As for <see cref="FromPretrainedAsync"/>.</exception>
     /// <exception cref="InvalidDataException">As for <see cref="FromPretrainedAsync"/>.</exception>
-    public static ClipBackbone FromPretrained(string name, HubOptions? options = null, CancellationToken cancellation = default) =>
+    public static ClipBackbone FromPretrained(string name, HubOptions? options = null, CancellationToken cancellationToken = default) =>
         // On the thread pool, since a caller's synchronization context would wait for itself.
-        Task.Run(() => FromPretrainedAsync(name, options, cancellation), CancellationToken.None).GetAwaiter().GetResult();
+        Task.Run(() => FromPretrainedAsync(name, options, cancellationToken), CancellationToken.None).GetAwaiter().GetResult();
 
     /// <summary>
     /// Opens a folder in Hugging Face's layout: config.json, model.safetensors (or its index and shards, or pytorch_model.bin as torch.save

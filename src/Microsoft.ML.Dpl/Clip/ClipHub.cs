@@ -8,8 +8,8 @@ namespace Microsoft.ML.Dpl.Clip;
 /// <param name="Bytes">Its length.</param>
 /// <param name="Hash">The hub's name for its content: SHA-256 of a large file, git's SHA-1 of a small one; <c>null</c> where the cache does
 /// not say.</param>
-/// <param name="IsRight">Whether the content matches it; <c>null</c> where that cannot be checked.</param>
-public sealed record HubFileCheck(string File, long Bytes, string? Hash, bool? IsRight);
+/// <param name="IsValid">Whether the content matches it; <c>null</c> where that cannot be checked.</param>
+public sealed record HubFileCheck(string File, long Bytes, string? Hash, bool? IsValid);
 
 /// <summary>What the hub's cache on this machine holds of a CLIP. <see cref="ClipBackbone.FromPretrained"/> fills it.</summary>
 public static class ClipHub
@@ -21,18 +21,18 @@ public static class ClipHub
     /// <returns>The folder.</returns>
     /// <exception cref="ArgumentException">It is not a name, or an option is out of range.</exception>
     /// <exception cref="InvalidDataException">What the cache holds is no CLIP with a vision transformer.</exception>
-    public static string? CachedFolder(string name, HubOptions? options = null) =>
+    public static string? GetCachedFolder(string name, HubOptions? options = null) =>
         ClipDownload.Cached(ClipDownload.RepositoryOf(name), HubSettings.From(options));
 
     /// <summary>Reads every file of a cached CLIP and checks it against the hash under which the cache keeps it. Never asks the
     /// hub.</summary>
     /// <param name="name">A name that <see cref="ClipBackbone.FromPretrained"/> takes.</param>
     /// <param name="options">Revision and cache; <c>null</c>: the defaults and the environment.</param>
-    /// <param name="cancellation">Cancellation of the reading.</param>
+    /// <param name="cancellationToken">Cancellation of the reading.</param>
     /// <returns>All files of the revision in the cache, also those that others downloaded, in the order of their names.</returns>
     /// <exception cref="HubException">The cache has nothing of this revision.</exception>
     /// <exception cref="ArgumentException">It is not a name, or an option is out of range.</exception>
-    public static IReadOnlyList<HubFileCheck> Verify(string name, HubOptions? options = null, CancellationToken cancellation = default)
+    public static IReadOnlyList<HubFileCheck> Verify(string name, HubOptions? options = null, CancellationToken cancellationToken = default)
     {
         using var files = new HubRepository(ClipDownload.RepositoryOf(name), HubSettings.From(options), offline: true);
         return
@@ -40,30 +40,30 @@ public static class ClipHub
             .. Directory
                 .EnumerateFiles(files.Folder, "*", SearchOption.AllDirectories)
                 .Order(StringComparer.Ordinal)
-                .Select(path => Check(files.Folder, path, cancellation)),
+                .Select(path => Check(files.Folder, path, cancellationToken)),
         ];
     }
 
     /// <summary>Fetches a vocabulary alone, for weights that carry none, such as OpenAI's archives.</summary>
     /// <param name="name">A CLIP with the same vocabulary.</param>
     /// <param name="options">The options of <see cref="ClipBackbone.FromPretrained"/>.</param>
-    /// <param name="cancellation">Cancellation of the download.</param>
+    /// <param name="cancellationToken">Cancellation of the download.</param>
     /// <returns>A path that <see cref="ClipBackbone.FromOpenAI"/> takes.</returns>
     /// <exception cref="HubException">It cannot be obtained.</exception>
     public static async Task<string> FetchVocabularyAsync(
         string name = "openai/clip-vit-base-patch16",
         HubOptions? options = null,
-        CancellationToken cancellation = default
-    ) => (await ClipDownload.FetchVocabularyAsync(name, HubSettings.From(options), cancellation).ConfigureAwait(false)).Path;
+        CancellationToken cancellationToken = default
+    ) => (await ClipDownload.FetchVocabularyAsync(name, HubSettings.From(options), cancellationToken).ConfigureAwait(false)).Path;
 
-    private static HubFileCheck Check(string folder, string path, CancellationToken cancellation)
+    private static HubFileCheck Check(string folder, string path, CancellationToken cancellationToken)
     {
         string name = Path.GetRelativePath(folder, path).Replace(Path.DirectorySeparatorChar, '/');
         string? hash = HubCache.EtagOf(path);
         if (!HubCache.IsThere(path))
-            return new HubFileCheck(name, 0, hash, IsRight: false); // a link whose blob is gone
+            return new HubFileCheck(name, 0, hash, IsValid: false); // a link whose blob is gone
         using FileStream file = File.OpenRead(path);
-        return new HubFileCheck(name, file.Length, hash, hash is null ? null : BlobHash.Check(path, hash, cancellation));
+        return new HubFileCheck(name, file.Length, hash, hash is null ? null : BlobHash.Check(path, hash, cancellationToken));
     }
 }
 
@@ -132,7 +132,7 @@ internal static class ClipDownload
 {
     /// <param name="name">A repository or a short name.</param>
     /// <param name="settings">The hub and the cache.</param>
-    /// <param name="cancellation">Cancellation of the download.</param>
+    /// <param name="cancellationToken">Cancellation of the download.</param>
     /// <returns>The repository, and the folder of its files in the cache.</returns>
     /// <exception cref="HubException">The model cannot be obtained.</exception>
     /// <exception cref="ArgumentException">It is not a name of a repository.</exception>
@@ -140,12 +140,15 @@ internal static class ClipDownload
     public static async Task<(string Repository, string Folder)> FetchAsync(
         string name,
         HubSettings settings,
-        CancellationToken cancellation
+        CancellationToken cancellationToken
     )
     {
         string repository = RepositoryOf(name);
         if (settings.Offline)
-            return (repository, await FetchAsync(repository, settings, offline: true, isCached: true, cancellation).ConfigureAwait(false));
+            return (
+                repository,
+                await FetchAsync(repository, settings, offline: true, isCached: true, cancellationToken).ConfigureAwait(false)
+            );
         string? known = Known(repository, settings);
         // A commit never changes, so the hub need not be asked about one that is here.
         if (HubNames.IsCommit(settings.Options.Revision) && known is not null)
@@ -154,7 +157,7 @@ internal static class ClipDownload
         {
             return (
                 repository,
-                await FetchAsync(repository, settings, offline: false, isCached: known is not null, cancellation).ConfigureAwait(false)
+                await FetchAsync(repository, settings, offline: false, isCached: known is not null, cancellationToken).ConfigureAwait(false)
             );
         }
         catch (HubException e) when (e.Failure == HubFailure.Unreachable && known is not null)
@@ -216,7 +219,7 @@ internal static class ClipDownload
 
     /// <summary>Fetches a repository's vocabulary alone.</summary>
     /// <exception cref="HubException">It cannot be obtained.</exception>
-    public static async Task<VocabularyFiles> FetchVocabularyAsync(string name, HubSettings settings, CancellationToken cancellation)
+    public static async Task<VocabularyFiles> FetchVocabularyAsync(string name, HubSettings settings, CancellationToken cancellationToken)
     {
         var cache = new HubCache(settings.CacheFolder, RepositoryOf(name));
         VocabularyFiles? known = cache.Commit(settings.Options.Revision) is { } commit
@@ -224,7 +227,8 @@ internal static class ClipDownload
             : null;
         try
         {
-            return await FetchVocabularyAsync(cache.Repository, settings, isCached: known is not null, cancellation).ConfigureAwait(false);
+            return await FetchVocabularyAsync(cache.Repository, settings, isCached: known is not null, cancellationToken)
+                .ConfigureAwait(false);
         }
         catch (HubException e) when (e.Failure == HubFailure.Unreachable && known is not null)
         {
@@ -236,11 +240,11 @@ internal static class ClipDownload
         string repository,
         HubSettings settings,
         bool isCached,
-        CancellationToken cancellation
+        CancellationToken cancellationToken
     )
     {
         using var files = new HubRepository(repository, settings, settings.Offline, isCached);
-        if (!await FetchVocabularyAsync(files, cancellation).ConfigureAwait(false))
+        if (!await FetchVocabularyAsync(files, cancellationToken).ConfigureAwait(false))
             throw Lacks(files, settings, $"{VocabularyFiles.Ids} and {VocabularyFiles.Merges}, nor {VocabularyFiles.Tokenizer}");
         // The revision's earlier commit may be a whole CLIP in the cache, which would no longer be found offline.
         if (!isCached)
@@ -253,15 +257,15 @@ internal static class ClipDownload
         HubSettings settings,
         bool offline,
         bool isCached,
-        CancellationToken cancellation
+        CancellationToken cancellationToken
     )
     {
         using var files = new HubRepository(repository, settings, offline, isCached);
-        string? config = await files.FetchAsync(FolderLayout.HuggingFaceConfig, cancellation).ConfigureAwait(false);
-        string? openClip = await files.FetchAsync(FolderLayout.OpenClipConfig, cancellation).ConfigureAwait(false);
+        string? config = await files.FetchAsync(FolderLayout.HuggingFaceConfig, cancellationToken).ConfigureAwait(false);
+        string? openClip = await files.FetchAsync(FolderLayout.OpenClipConfig, cancellationToken).ConfigureAwait(false);
         var present = new HashSet<string>(StringComparer.Ordinal);
         foreach (string name in FolderLayout.All.SelectMany(layout => (string[])[layout.Config, layout.Weights]).Distinct())
-            if (await files.HasAsync(name, cancellation).ConfigureAwait(false))
+            if (await files.HasAsync(name, cancellationToken).ConfigureAwait(false))
                 present.Add(name);
 
         if (FolderLayout.Choose(present.Contains, config) is not { } layout)
@@ -271,31 +275,31 @@ internal static class ClipDownload
             throw Lacks(files, settings, string.Join(", nor ", FolderLayout.All.Select(pair => $"{pair.Config} with {pair.Weights}")));
         }
         _ = layout.IsOpenClip ? OpenClipConfigReader.FromFile(openClip!) : ClipConfigReader.FromFile(config!);
-        if (!await FetchVocabularyAsync(files, cancellation).ConfigureAwait(false))
+        if (!await FetchVocabularyAsync(files, cancellationToken).ConfigureAwait(false))
             throw Lacks(files, settings, $"{VocabularyFiles.Ids} and {VocabularyFiles.Merges}, nor {VocabularyFiles.Tokenizer}");
         foreach (string name in (string[])[ClipImageProcessorConfig.PartFile, ClipImageProcessorConfig.AloneFile])
-            await files.FetchAsync(name, cancellation).ConfigureAwait(false);
+            await files.FetchAsync(name, cancellationToken).ConfigureAwait(false);
 
-        string weights = (await files.FetchAsync(layout.Weights, cancellation).ConfigureAwait(false))!;
+        string weights = (await files.FetchAsync(layout.Weights, cancellationToken).ConfigureAwait(false))!;
         foreach (string shard in layout.IsIndex ? ShardedSafetensors.ShardPaths(weights).Select(path => Path.GetFileName(path)!) : [])
-            if (await files.FetchAsync(shard, cancellation).ConfigureAwait(false) is null)
+            if (await files.FetchAsync(shard, cancellationToken).ConfigureAwait(false) is null)
                 throw Lacks(files, settings, shard);
         files.Complete();
         return files.Folder;
     }
 
-    private static async Task<bool> FetchVocabularyAsync(HubRepository files, CancellationToken cancellation)
+    private static async Task<bool> FetchVocabularyAsync(HubRepository files, CancellationToken cancellationToken)
     {
         if (
-            await files.HasAsync(VocabularyFiles.Ids, cancellation).ConfigureAwait(false)
-            && await files.HasAsync(VocabularyFiles.Merges, cancellation).ConfigureAwait(false)
+            await files.HasAsync(VocabularyFiles.Ids, cancellationToken).ConfigureAwait(false)
+            && await files.HasAsync(VocabularyFiles.Merges, cancellationToken).ConfigureAwait(false)
         )
         {
-            await files.FetchAsync(VocabularyFiles.Ids, cancellation).ConfigureAwait(false);
-            await files.FetchAsync(VocabularyFiles.Merges, cancellation).ConfigureAwait(false);
+            await files.FetchAsync(VocabularyFiles.Ids, cancellationToken).ConfigureAwait(false);
+            await files.FetchAsync(VocabularyFiles.Merges, cancellationToken).ConfigureAwait(false);
             return true;
         }
-        return await files.FetchAsync(VocabularyFiles.Tokenizer, cancellation).ConfigureAwait(false) is not null;
+        return await files.FetchAsync(VocabularyFiles.Tokenizer, cancellationToken).ConfigureAwait(false) is not null;
     }
 
     private static HubException Lacks(HubRepository files, HubSettings settings, string what) =>

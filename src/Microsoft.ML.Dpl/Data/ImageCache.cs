@@ -38,10 +38,15 @@ internal sealed class ImageCache : IDisposable
     /// <param name="images">The images, decoded as they are asked for.</param>
     /// <param name="imageSize">Pixels a side of what the image tower takes.</param>
     /// <param name="maximumBytes">The most bytes of pixels that may be held.</param>
-    /// <param name="cancellation">Cancellation, checked before every image.</param>
+    /// <param name="cancellationToken">Cancellation, checked before every image.</param>
     /// <exception cref="InvalidOperationException">The images do not fit even at the smallest useful size; the message says how much memory
     /// they need.</exception>
-    public static ImageCache Build(IEnumerable<RgbImage> images, int imageSize, long maximumBytes, CancellationToken cancellation = default)
+    public static ImageCache Build(
+        IEnumerable<RgbImage> images,
+        int imageSize,
+        long maximumBytes,
+        CancellationToken cancellationToken = default
+    )
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(imageSize, 1);
         LibTorch.EnsureLoaded();
@@ -51,7 +56,7 @@ internal sealed class ImageCache : IDisposable
             long needed = 0;
             foreach (RgbImage image in images)
             {
-                cancellation.ThrowIfCancellationRequested();
+                cancellationToken.ThrowIfCancellationRequested();
                 needed += BytesAt(imageSize, image.Height, image.Width);
                 if (needed > maximumBytes)
                     cache.Clear(); // what is left is only counted, for the message

@@ -47,13 +47,13 @@ internal sealed class PreparedImages
         IEnumerable<RgbImage> images,
         IReadOnlyList<int> labels,
         ClipImageProcessor processor,
-        CancellationToken cancellation = default
+        CancellationToken cancellationToken = default
     )
     {
         var prepared = new List<byte[]>(labels.Count);
         foreach (RgbImage image in images)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             prepared.Add(processor.Prepare(image));
         }
         return new PreparedImages(prepared, labels, processor);

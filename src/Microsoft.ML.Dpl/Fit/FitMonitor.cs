@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Optimization;
 namespace Microsoft.ML.Dpl;
 
 /// <summary>Turns the engine's steps into progress for the caller and epochs for the log, and watches both ways of cancelling.</summary>
-internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, CancellationToken cancellation) : IRunObserver
+internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, CancellationToken cancellationToken) : IRunObserver
 {
     private DplStage? _stage;
     private long _began,
@@ -13,7 +13,7 @@ internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, 
 
     public void ThrowIfCancelled()
     {
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         MLNetInternals.ThrowIfCanceled(log.Host);
     }
 

@@ -34,7 +34,7 @@ internal sealed class BlobDownload
     /// <summary>Downloads nothing where the content is there with the right length.</summary>
     /// <returns>The file's path in the snapshot.</returns>
     /// <exception cref="HubException">The download failed; the message says why, and what arrived is kept unless it was wrong.</exception>
-    public async Task<string> FetchAsync(HubFile file, CancellationToken cancellation)
+    public async Task<string> FetchAsync(HubFile file, CancellationToken cancellationToken)
     {
         if (_cache.Published(file) is { } present)
             return present;
@@ -45,14 +45,14 @@ internal sealed class BlobDownload
             Directory.CreateDirectory(_cache.BlobFolder);
             // The link is made under the lock, too: without links the blob itself moves, and others would not find it where they look.
             using IDisposable held = await BlobLock
-                .TakeAsync(_cache.Lock(file.Etag), partial, _options.LockTimeout, cancellation)
+                .TakeAsync(_cache.Lock(file.Etag), partial, _options.LockTimeout, cancellationToken)
                 .ConfigureAwait(false);
             if (_cache.Published(file) is { } published)
                 return published; // the lock's last holder has fetched it
             if (!HubCache.HasLength(blob, file.Length))
             {
                 RequireRoom(file, partial);
-                await FetchLockedAsync(file, blob, partial, cancellation).ConfigureAwait(false);
+                await FetchLockedAsync(file, blob, partial, cancellationToken).ConfigureAwait(false);
             }
             return _cache.Publish(file.Commit, file.Name, file.Etag);
         }
@@ -62,13 +62,13 @@ internal sealed class BlobDownload
         }
     }
 
-    private async Task FetchLockedAsync(HubFile file, string blob, string partial, CancellationToken cancellation)
+    private async Task FetchLockedAsync(HubFile file, string blob, string partial, CancellationToken cancellationToken)
     {
         for (bool again = false; ; again = true)
         {
             bool resumed = new FileInfo(partial) is { Exists: true, Length: > 0 };
-            await FillAsync(file, partial, cancellation).ConfigureAwait(false);
-            if (BlobHash.Check(partial, file.Etag, cancellation) != false)
+            await FillAsync(file, partial, cancellationToken).ConfigureAwait(false);
+            if (BlobHash.Check(partial, file.Etag, cancellationToken) != false)
             {
                 // Not a WholeFile: an unfinished download is kept under a fixed name, so that the next attempt continues it.
                 File.Move(partial, blob, overwrite: true);
@@ -86,7 +86,7 @@ internal sealed class BlobDownload
         }
     }
 
-    private async Task FillAsync(HubFile file, string partial, CancellationToken cancellation)
+    private async Task FillAsync(HubFile file, string partial, CancellationToken cancellationToken)
     {
         using FileStream to = _open(partial);
         if (to.Length > file.Length)
@@ -99,12 +99,12 @@ internal sealed class BlobDownload
             long before = to.Position;
             try
             {
-                await AppendAsync(file, to, cancellation).ConfigureAwait(false);
+                await AppendAsync(file, to, cancellationToken).ConfigureAwait(false);
             }
             catch (Exception e) when (HubClient.MayPass(e))
             {
                 failures = to.Position > before ? 0 : failures;
-                await _client.DelayAsync(failures++, file.Address, e, cancellation).ConfigureAwait(false);
+                await _client.DelayAsync(failures++, file.Address, e, cancellationToken).ConfigureAwait(false);
             }
         }
         // A blob's name promises its content, also after a power cut.
@@ -112,9 +112,9 @@ internal sealed class BlobDownload
         Report(file, to.Position);
     }
 
-    private async Task AppendAsync(HubFile file, FileStream to, CancellationToken cancellation)
+    private async Task AppendAsync(HubFile file, FileStream to, CancellationToken cancellationToken)
     {
-        using HttpResponseMessage response = await _client.OpenAsync(file, to.Position, cancellation).ConfigureAwait(false);
+        using HttpResponseMessage response = await _client.OpenAsync(file, to.Position, cancellationToken).ConfigureAwait(false);
         if (response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
         {
             Restart(to);
@@ -133,13 +133,13 @@ internal sealed class BlobDownload
         if (start != to.Position)
             Restart(to);
 
-        using Stream from = await response.Content.ReadAsStreamAsync(cancellation).ConfigureAwait(false);
+        using Stream from = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
         byte[] buffer = new byte[Chunk];
         long reported = Environment.TickCount64;
         while (true)
         {
             int read = await _client
-                .WithinTimeoutAsync(limit => from.ReadAsync(buffer, limit).AsTask(), cancellation)
+                .WithinTimeoutAsync(limit => from.ReadAsync(buffer, limit).AsTask(), cancellationToken)
                 .ConfigureAwait(false);
             if (read == 0)
                 break;
@@ -235,18 +235,18 @@ internal static class BlobLock
     /// <param name="path">The lock's file; it stays, because deleting it would let two processes in.</param>
     /// <param name="growing">The file that the lock's holder writes.</param>
     /// <param name="timeout">The longest time for which that file may not grow.</param>
-    /// <param name="cancellation">Cancellation of the wait.</param>
+    /// <param name="cancellationToken">Cancellation of the wait.</param>
     /// <exception cref="HubException">The holder makes no progress.</exception>
     /// <exception cref="IOException">The file cannot be made.</exception>
     /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
-    public static async Task<IDisposable> TakeAsync(string path, string growing, TimeSpan timeout, CancellationToken cancellation)
+    public static async Task<IDisposable> TakeAsync(string path, string growing, TimeSpan timeout, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         long length = -1,
             since = Environment.TickCount64;
         while (true)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             try
             {
                 return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1);
@@ -267,7 +267,7 @@ internal static class BlobLock
                     );
                 }
             }
-            await Task.Delay(Pause, cancellation).ConfigureAwait(false);
+            await Task.Delay(Pause, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -284,9 +284,9 @@ internal static class BlobHash
     /// <summary>Reads a whole file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="etag">The hub's name: 64 hexadecimal digits, 40, or anything else, which cannot be checked.</param>
-    /// <param name="cancellation">Cancellation of the reading.</param>
+    /// <param name="cancellationToken">Cancellation of the reading.</param>
     /// <returns>Whether the content is what the name says; null where the name cannot be checked.</returns>
-    public static bool? Check(string path, string etag, CancellationToken cancellation)
+    public static bool? Check(string path, string etag, CancellationToken cancellationToken)
     {
         using FileStream stream = File.OpenRead(path);
         if (etag.Length is not (64 or 40) || !etag.All(char.IsAsciiHexDigit))
@@ -297,7 +297,7 @@ internal static class BlobHash
             hash.AppendData(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"blob {stream.Length}\0")));
         byte[] buffer = new byte[Chunk];
         for (int read; (read = stream.Read(buffer)) > 0; hash.AppendData(buffer, 0, read))
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
         return Convert.ToHexString(hash.GetHashAndReset()).Equals(etag, StringComparison.OrdinalIgnoreCase);
     }
 }

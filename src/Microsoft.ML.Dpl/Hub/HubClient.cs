@@ -67,7 +67,7 @@ internal sealed class HubClient : IDisposable
         string repository,
         string revision,
         string name,
-        CancellationToken cancellation
+        CancellationToken cancellationToken
     )
     {
         var address = new Uri(
@@ -78,11 +78,11 @@ internal sealed class HubClient : IDisposable
         {
             try
             {
-                return await AskAsync(address, repository, revision, name, cancellation).ConfigureAwait(false);
+                return await AskAsync(address, repository, revision, name, cancellationToken).ConfigureAwait(false);
             }
             catch (Exception e) when (MayPass(e))
             {
-                await DelayAsync(failures, _questionRetries, address, e, cancellation).ConfigureAwait(false);
+                await DelayAsync(failures, _questionRetries, address, e, cancellationToken).ConfigureAwait(false);
             }
         }
     }
@@ -90,17 +90,18 @@ internal sealed class HubClient : IDisposable
     /// <summary>Begins to read a file.</summary>
     /// <param name="file">The file, as <see cref="FindAsync"/> found it.</param>
     /// <param name="offset">The first byte; the server may ignore it and answer with all (200 instead of 206).</param>
-    /// <param name="cancellation">Cancellation of the request.</param>
+    /// <param name="cancellationToken">Cancellation of the request.</param>
     /// <returns>A response with status 200, 206 or 416; the caller disposes it.</returns>
     /// <exception cref="HubException">The server denies access or gives an invalid answer.</exception>
     /// <exception cref="HttpRequestException">It failed in a way that may pass.</exception>
     /// <exception cref="HubBusyException">The server may answer later.</exception>
-    public async Task<HttpResponseMessage> OpenAsync(HubFile file, long offset, CancellationToken cancellation)
+    public async Task<HttpResponseMessage> OpenAsync(HubFile file, long offset, CancellationToken cancellationToken)
     {
         Uri address = file.Address;
         for (int hops = 0; ; hops++)
         {
-            HttpResponseMessage response = await SendAsync(HttpMethod.Get, address, offset, file.Etag, cancellation).ConfigureAwait(false);
+            HttpResponseMessage response = await SendAsync(HttpMethod.Get, address, offset, file.Etag, cancellationToken)
+                .ConfigureAwait(false);
             try
             {
                 if (HubAnswers.IsRedirect(response))
@@ -129,10 +130,10 @@ internal sealed class HubClient : IDisposable
 
     /// <summary>Waits before the next attempt, longer each time.</summary>
     /// <exception cref="HubException">There have been as many attempts as the options allow.</exception>
-    public Task DelayAsync(int failures, Uri address, Exception reason, CancellationToken cancellation) =>
-        DelayAsync(failures, _settings.Options.Retries, address, reason, cancellation);
+    public Task DelayAsync(int failures, Uri address, Exception reason, CancellationToken cancellationToken) =>
+        DelayAsync(failures, _settings.Options.Retries, address, reason, cancellationToken);
 
-    private async Task DelayAsync(int failures, int retries, Uri address, Exception reason, CancellationToken cancellation)
+    private async Task DelayAsync(int failures, int retries, Uri address, Exception reason, CancellationToken cancellationToken)
     {
         // Trying again does not make a certificate right.
         if (reason is HttpRequestException { InnerException: AuthenticationException untrusted })
@@ -154,20 +155,20 @@ internal sealed class HubClient : IDisposable
             asked = reason is HubBusyException busy ? busy.Wait : TimeSpan.Zero;
         if (delay > LongestDelay)
             delay = LongestDelay;
-        await Task.Delay(delay > asked ? delay : asked, cancellation).ConfigureAwait(false);
+        await Task.Delay(delay > asked ? delay : asked, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Runs one wait for the server, which may last as long as the options allow.</summary>
     /// <exception cref="TimeoutException">It lasted longer.</exception>
-    public async Task<T> WithinTimeoutAsync<T>(Func<CancellationToken, Task<T>> wait, CancellationToken cancellation)
+    public async Task<T> WithinTimeoutAsync<T>(Func<CancellationToken, Task<T>> wait, CancellationToken cancellationToken)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(_settings.Options.Timeout);
         try
         {
             return await wait(limit.Token).ConfigureAwait(false);
         }
-        catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
             throw new TimeoutException($"The server was silent for {_settings.Options.Timeout.TotalSeconds:0.#} s.", e);
         }
@@ -178,14 +179,14 @@ internal sealed class HubClient : IDisposable
         string repository,
         string revision,
         string name,
-        CancellationToken cancellation
+        CancellationToken cancellationToken
     )
     {
         string? commit = null;
         Uri at = address;
         for (int hops = 0; ; hops++)
         {
-            using HttpResponseMessage response = await SendAsync(HttpMethod.Head, at, offset: 0, etag: null, cancellation)
+            using HttpResponseMessage response = await SendAsync(HttpMethod.Head, at, offset: 0, etag: null, cancellationToken)
                 .ConfigureAwait(false);
             commit ??= HubAnswers.Header(response, "X-Repo-Commit");
             string? linked = HubAnswers.Header(response, "X-Linked-Etag");
@@ -227,7 +228,7 @@ internal sealed class HubClient : IDisposable
         Uri address,
         long offset,
         string? etag,
-        CancellationToken cancellation
+        CancellationToken cancellationToken
     ) =>
         WithinTimeoutAsync(
             async limit =>
@@ -250,7 +251,7 @@ internal sealed class HubClient : IDisposable
                 }
                 return await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit).ConfigureAwait(false);
             },
-            cancellation
+            cancellationToken
         );
 
     private Exception Fault(HttpResponseMessage response, string repository, string revision) =>

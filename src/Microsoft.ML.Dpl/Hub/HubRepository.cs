@@ -48,14 +48,14 @@ internal sealed class HubRepository : IDisposable
 
     /// <summary>Whether the revision has a file; offline, whether the cache has it.</summary>
     /// <exception cref="HubException">The hub does not have the repository or revision, or cannot be asked.</exception>
-    public async Task<bool> HasAsync(string file, CancellationToken cancellation)
+    public async Task<bool> HasAsync(string file, CancellationToken cancellationToken)
     {
         if (_client is null)
             return _cache.Find(_commit!, file) is not null;
         if (!_known.ContainsKey(file))
         {
             var (found, commit) = await _client
-                .FindAsync(Name, _commit ?? _settings.Options.Revision, file, cancellation)
+                .FindAsync(Name, _commit ?? _settings.Options.Revision, file, cancellationToken)
                 .ConfigureAwait(false);
             if (HubNames.IsCommit(commit))
                 _commit ??= commit;
@@ -71,15 +71,17 @@ internal sealed class HubRepository : IDisposable
 
     /// <summary>A file's path in the cache; null where the revision, or offline the cache, lacks it.</summary>
     /// <exception cref="HubException">As <see cref="HasAsync"/>, or the download failed.</exception>
-    public async Task<string?> FetchAsync(string file, CancellationToken cancellation)
+    public async Task<string?> FetchAsync(string file, CancellationToken cancellationToken)
     {
         if (!HubNames.IsRelativePath(file))
             throw new HubException(HubFailure.BadAnswer, $"'{Name}' names a file '{file}', which leads out of the repository.");
-        if (!await HasAsync(file, cancellation).ConfigureAwait(false))
+        if (!await HasAsync(file, cancellationToken).ConfigureAwait(false))
             return null;
         if (_client is null)
             return _cache.Find(_commit!, file);
-        return await new BlobDownload(_client, _cache, _settings.Options).FetchAsync(_known[file]!, cancellation).ConfigureAwait(false);
+        return await new BlobDownload(_client, _cache, _settings.Options)
+            .FetchAsync(_known[file]!, cancellationToken)
+            .ConfigureAwait(false);
     }
 
     /// <summary>Remembers the revision's commit, now that every file needed is in the cache.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -12,11 +13,19 @@ internal static class ComputeDevice
     /// <param name="fallbackToCpu">Whether the CPU is taken where the GPU asked for is missing.</param>
     /// <param name="log">The receiver of the choice, as one sentence.</param>
     /// <param name="warn">The receiver instead where the device is not the one asked for.</param>
+    /// <param name="parameter">What the caller calls <paramref name="requested"/>.</param>
     /// <exception cref="ArgumentException"><paramref name="requested"/> is none of the names above.</exception>
     /// <exception cref="InvalidOperationException">The GPU is missing and <paramref name="fallbackToCpu"/> is false.</exception>
-    public static Device Choose(string? requested, int? gpuDeviceId, bool fallbackToCpu, Action<string> log, Action<string> warn)
+    public static Device Choose(
+        string? requested,
+        int? gpuDeviceId,
+        bool fallbackToCpu,
+        Action<string> log,
+        Action<string> warn,
+        string parameter = "device"
+    )
     {
-        int? ordinal = ParseOrdinal(requested, gpuDeviceId);
+        int? ordinal = ParseOrdinal(requested, gpuDeviceId, parameter);
         string native = LibTorch.EnsureLoaded();
         if (ordinal is null)
         {
@@ -46,7 +55,13 @@ internal static class ComputeDevice
     public static (DeviceType Type, int Ordinal) KeyOf(Device device) =>
         (device.type, device.type == DeviceType.CPU ? 0 : Math.Max(0, device.index));
 
-    private static int? ParseOrdinal(string? requested, int? gpuDeviceId)
+    /// <summary>Refuses what is no name of a device, without asking for the device.</summary>
+    /// <exception cref="ArgumentException"><paramref name="requested"/> is neither empty nor <c>cpu</c>, <c>cuda</c> or
+    /// <c>cuda:n</c>.</exception>
+    public static void Check(string? requested, [CallerArgumentExpression(nameof(requested))] string parameter = "") =>
+        ParseOrdinal(requested, gpuDeviceId: null, parameter);
+
+    private static int? ParseOrdinal(string? requested, int? gpuDeviceId, string parameter)
     {
         string name = (requested ?? "").Trim().ToLowerInvariant();
         if (name.Length == 0)
@@ -57,7 +72,7 @@ internal static class ComputeDevice
             return gpuDeviceId ?? 0;
         if (name.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(5), out int ordinal) && ordinal >= 0)
             return ordinal;
-        throw new ArgumentException($"Device '{requested}' is unknown: use cpu, cuda or cuda:n.", nameof(requested));
+        throw new ArgumentException($"{parameter} '{requested}' is unknown: use cpu, cuda or cuda:n.", parameter);
     }
 
     private static string? WhyMissing(int ordinal)

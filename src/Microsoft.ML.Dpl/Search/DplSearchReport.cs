@@ -43,7 +43,7 @@ public sealed record DplSearchEpoch(
 /// <param name="Configuration">The prompt lengths; set them as <see cref="DplTrainer.Options.Configuration"/> to train with them.</param>
 /// <param name="Report">The alphas that led to them.</param>
 /// <param name="WasCancelled">Whether the search was cut short, and this is the choice after its last whole epoch; see
-/// <see cref="DplCancellation.ReturnBest"/>.</param>
+/// <see cref="DplInterruption.ReturnBest"/>.</param>
 /// <param name="HasDiverged">Whether the search's numbers went wrong, and this is the choice after its last good epoch; see
-/// <see cref="DplDivergence.ReturnBest"/>.</param>
+/// <see cref="DplInterruption.ReturnBest"/>.</param>
 public sealed record DplSearchOutcome(PromptConfiguration Configuration, DplSearchReport Report, bool WasCancelled, bool HasDiverged);

@@ -154,6 +154,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
     [InlineData("Training.Patience")]
     [InlineData("OnCancel")]
     [InlineData("Compute.Precision")]
+    [InlineData("Compute.Device")]
     [InlineData("Compute.WorkspacePath")]
     [InlineData("Compute.CheckpointInterval")]
     [InlineData("ExampleWeightColumnName")]
@@ -171,9 +172,9 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
         {
             Type t when t == typeof(int) || t == typeof(int?) => 0,
             Type t when t == typeof(double) || t == typeof(double?) => option == "Training.LearningRate" ? double.NaN : -1.0,
-            Type t when t == typeof(string) => "",
+            Type t when t == typeof(string) => option == "Compute.Device" ? "gpu" : "",
             Type t when t == typeof(TimeSpan) => TimeSpan.FromTicks(-1),
-            Type t when t == typeof(DplCancellation) => (DplCancellation)7,
+            Type t when t == typeof(DplInterruption) => (DplInterruption)7,
             Type t when t == typeof(DplPrecision) => (DplPrecision)7,
             Type t when t == typeof(PromptConfiguration) => new PromptConfiguration([1], [1]),
             Type t when t == typeof(IReadOnlyList<int>) => new[] { 1, 2 },
@@ -204,6 +205,12 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
     [InlineData("Training.DistillationWeight", 0.0, -1e-9)]
     [InlineData("Training.MaxGradientNorm", 1e-9, 0.0)]
     [InlineData("Training.LearningRate", 1e-9, 0.0)]
+    [InlineData("Training.LearningRate", 1e38, 1e39)] // what float32 cannot hold
+    [InlineData("Search.LearningRate", 1e38, 1e39)]
+    [InlineData("Search.AlphaLearningRate", 1e38, 1e39)]
+    [InlineData("Training.WeightDecay", 3e38, 1e39)]
+    [InlineData("Training.MaxGradientNorm", 3e38, 1e39)]
+    [InlineData("Training.DistillationWeight", 3e38, 1e39)]
     public void The_bounds_of_options_are_held_exactly(string option, object allowed, object refused)
     {
         var options = new DplTrainer.Options { Backbone = small.Backbone };

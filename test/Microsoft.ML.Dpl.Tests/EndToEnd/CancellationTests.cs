@@ -128,7 +128,7 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
 
     private DplTransformer Load(string zip)
     {
-        ITransformer loaded = new MLContext().UseClipBackbone(small.Backbone).Model.Load(zip, out _);
+        ITransformer loaded = new MLContext().Knowing(small.Backbone).Model.Load(zip, out _);
         return Assert.IsType<DplTransformer>(loaded is TransformerChain<ITransformer> chain ? chain.LastTransformer : loaded);
     }
 
@@ -163,7 +163,7 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
             Search = { CandidateLengths = [0, 1, 3], Epochs = 3 },
             Training = { Epochs = 5, LearningRate = 0.02 },
             Validation = { RowsPerClass = 2 },
-            OnCancel = DplCancellation.ReturnBest,
+            OnCancel = DplInterruption.ReturnBest,
             Progress = progress,
         };
 

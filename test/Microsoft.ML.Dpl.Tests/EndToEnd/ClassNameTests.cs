@@ -72,7 +72,7 @@ public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture
         using var stream = new MemoryStream();
         _mlContext.Model.Save(trained, _mlContext.Data.LoadFromEnumerable(_images.Test).Schema, stream);
         stream.Position = 0;
-        using var loaded = (DplTransformer)new MLContext().UseClipBackbone(_small.Backbone).Model.Load(stream, out _);
+        using var loaded = (DplTransformer)new MLContext().Knowing(_small.Backbone).Model.Load(stream, out _);
         Assert.Equal(trained.ClassNames, loaded.ClassNames);
         Assert.Equal(before, Answers(loaded), (x, y) => x.Predicted == y.Predicted && x.Score.SequenceEqual(y.Score));
     }

@@ -9,9 +9,8 @@ public sealed class DefaultTypeTests(SmallBackbone small, ColourImages images) :
     private protected override DplTrainer.Options Common =>
         new()
         {
-            CandidateLengths = [0, 2],
-            SearchEpochs = 1,
-            TrainingEpochs = 1,
+            Search = { CandidateLengths = [0, 2], Epochs = 1 },
+            Training = { Epochs = 1 },
         };
 
     [Fact]

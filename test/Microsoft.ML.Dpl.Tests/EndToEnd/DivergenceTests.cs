@@ -40,7 +40,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     [Fact]
     public void The_prompts_of_the_last_good_epoch_can_be_returned_and_the_zip_says_so()
     {
-        using DplTransformer diverged = Fit(o => o.OnDivergence = DplDivergence.ReturnBest),
+        using DplTransformer diverged = Fit(o => o.OnDivergence = DplInterruption.ReturnBest),
             good = Fit(o => o.Training.Epochs = 1);
         Assert.True(diverged.HasDiverged);
         Assert.False(diverged.WasCancelled);
@@ -53,7 +53,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         using var stream = new MemoryStream();
         MLContext.Model.Save(diverged, View(Images.Test).Schema, stream);
         stream.Position = 0;
-        using var loaded = (DplTransformer)new MLContext().UseClipBackbone(Small.Backbone).Model.Load(stream, out _);
+        using var loaded = (DplTransformer)new MLContext().Knowing(Small.Backbone).Model.Load(stream, out _);
         Assert.True(loaded.HasDiverged);
         Assert.Equal(Scores(good), Scores(loaded));
     }
@@ -63,7 +63,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     {
         var reports = new ProgressRecorder();
         using DplTransformer diverged = Fit(o =>
-            (o.OnDivergence, o.Validation.RowsPerClass, o.Progress) = (DplDivergence.ReturnBest, 2, reports)
+            (o.OnDivergence, o.Validation.RowsPerClass, o.Progress) = (DplInterruption.ReturnBest, 2, reports)
         );
         using DplTransformer good = Fit(o => (o.Training.Epochs, o.Validation.RowsPerClass) = (1, 2));
         Assert.True(diverged.HasDiverged);
@@ -81,7 +81,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         using DplTransformer diverged = Fit(o =>
         {
             OneStep(o);
-            o.OnDivergence = DplDivergence.ReturnBest;
+            o.OnDivergence = DplInterruption.ReturnBest;
         });
         Assert.True(diverged.HasDiverged);
         Assert.All(Scores(diverged), row => Assert.Equal(1, row.Sum(), 1e-4));
@@ -120,13 +120,13 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         using DplTransformer diverged = Fit(o =>
         {
             Search(o);
-            o.OnDivergence = DplDivergence.ReturnBest;
+            o.OnDivergence = DplInterruption.ReturnBest;
         });
         using var source = new CancellationTokenSource();
         using DplTransformer cancelled = Fit(o =>
         {
             Search(o);
-            (o.OnCancel, o.CancellationToken) = (DplCancellation.ReturnBest, source.Token);
+            (o.OnCancel, o.CancellationToken) = (DplInterruption.ReturnBest, source.Token);
             o.Progress = new ProgressRecorder(r =>
             {
                 if (r.EndedEpoch is not null)
@@ -150,7 +150,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         using DplTransformer diverged = Fit(o =>
         {
             Distilled(o);
-            o.OnDivergence = DplDivergence.ReturnBest;
+            o.OnDivergence = DplInterruption.ReturnBest;
         });
         Assert.True(diverged.HasDiverged);
         Assert.All(Scores(diverged), row => Assert.Equal(1, row.Sum(), 1e-4));
@@ -172,7 +172,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         using DplTransformer diverged = Fit(o =>
         {
             Kept(o);
-            (o.OnDivergence, o.Progress) = (DplDivergence.ReturnBest, reports);
+            (o.OnDivergence, o.Progress) = (DplInterruption.ReturnBest, reports);
         });
         using DplTransformer good = Fit(o => o.Training.Epochs = 1);
         Assert.DoesNotContain(reports.Seen, report => report.Epoch == 1);
@@ -209,12 +209,12 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         using DplTransformer again = Fit(o =>
         {
             Kept(o);
-            (o.OnDivergence, o.Progress) = (DplDivergence.ReturnBest, reports);
+            (o.OnDivergence, o.Progress) = (DplInterruption.ReturnBest, reports);
         });
         using DplTransformer atOnce = Fit(o =>
         {
             Search(o);
-            o.OnDivergence = DplDivergence.ReturnBest;
+            o.OnDivergence = DplInterruption.ReturnBest;
         });
         Assert.DoesNotContain(reports.Seen, report => report.Epoch == 1);
         Assert.True(again.HasDiverged);
@@ -269,7 +269,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         Assert.Equal((1, 1), (e.Epoch, e.Step));
         Assert.Contains("No step had been taken, so it is not the learning rate", e.Message);
         Assert.DoesNotContain("OnDivergence", e.Message);
-        Assert.Throws<DplDivergedException>(() => Fit(o => (o.Backbone, o.OnDivergence) = (overflowing, DplDivergence.ReturnBest)));
+        Assert.Throws<DplDivergedException>(() => Fit(o => (o.Backbone, o.OnDivergence) = (overflowing, DplInterruption.ReturnBest)));
         Assert.Throws<DplDivergedException>(() =>
             Fit(o => (o.Backbone, o.Configuration, o.Validation.RowsPerClass) = (overflowing, PromptConfiguration.ZeroShot(overflowing), 1))
         );
@@ -306,7 +306,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     public void An_unknown_choice_is_refused_by_name() =>
         Assert.Contains(
             "OnDivergence is 7",
-            Assert.Throws<ArgumentOutOfRangeException>(() => Fit(o => o.OnDivergence = (DplDivergence)7)).Message
+            Assert.Throws<ArgumentOutOfRangeException>(() => Fit(o => o.OnDivergence = (DplInterruption)7)).Message
         );
 
     /// <summary>The small CLIP with one tensor changed.</summary>

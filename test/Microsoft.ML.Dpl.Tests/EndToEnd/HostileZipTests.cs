@@ -34,7 +34,7 @@ public sealed class HostileZipTests : IDisposable
     public HostileZipTests()
     {
         Directory.CreateDirectory(_folder.File("unpacked"));
-        _mlContext = new MLContext(1) { TempFilePath = _folder.File("unpacked") }.UseClipBackbone(
+        _mlContext = new MLContext(1) { TempFilePath = _folder.File("unpacked") }.Knowing(
             ClipBackbone.FromFolder(Path.Combine(Saved, "clip"))
         );
         ITransformer model = _mlContext.Model.Load(Path.Combine(Saved, "model.zip"), out DataViewSchema schema);

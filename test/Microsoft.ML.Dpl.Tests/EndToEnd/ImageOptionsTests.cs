@@ -19,7 +19,7 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
     public ImageOptionsTests(SmallBackbone small, ColourImages images)
     {
         (_small, _images) = (small, images);
-        _mlContext = new MLContext(1).UseClipBackbone(small.Backbone);
+        _mlContext = new MLContext(1).Knowing(small.Backbone);
         // Stored lying down with the mark that it stands: 96 × 64, to be turned to the right.
         using var bitmap = new SKBitmap(new SKImageInfo(96, 64, SKColorType.Rgba8888, SKAlphaType.Opaque));
         bitmap.Erase(SKColors.Green);
@@ -151,7 +151,7 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
     public void A_zip_of_version_1_reads_images_as_it_did()
     {
         string saved = Path.Combine(SharedData.RepositoryRoot, "test", "Microsoft.ML.Dpl.Tests", "EndToEnd", "SavedVersion1");
-        MLContext mlContext = new MLContext().UseClipBackbone(ClipBackboneOf(saved));
+        MLContext mlContext = new MLContext().Knowing(ClipBackboneOf(saved));
         ITransformer model = mlContext.Model.Load(Path.Combine(saved, "model.zip"), out _);
         using DplTransformer transformer = ((IEnumerable<ITransformer>)model).OfType<DplTransformer>().Single();
         Assert.False(transformer.ApplyExifOrientation);

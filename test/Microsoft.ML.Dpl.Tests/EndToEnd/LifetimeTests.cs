@@ -176,7 +176,7 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
     private DplTransformer Load(byte[] zip)
     {
         using var stream = new MemoryStream(zip);
-        return (DplTransformer)new MLContext().UseClipBackbone(small.Backbone).Model.Load(stream, out _);
+        return (DplTransformer)new MLContext().Knowing(small.Backbone).Model.Load(stream, out _);
     }
 
     private float[][] Scores(DplTransformer transformer) => [.. transformer.Transform(Test).GetColumn<float[]>("Score")];

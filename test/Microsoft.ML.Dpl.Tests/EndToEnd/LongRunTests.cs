@@ -40,7 +40,7 @@ public sealed class LongRunTests(SmallBackbone small, ColourImages images, ITest
             zip = stream.ToArray();
             expected = First(transformer);
         }
-        MLContext loader = new MLContext().UseClipBackbone(small.Backbone);
+        MLContext loader = new MLContext().Knowing(small.Backbone);
         void Cycle(int times)
         {
             for (int i = 0; i < times; i++)

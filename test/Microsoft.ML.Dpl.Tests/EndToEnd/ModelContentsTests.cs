@@ -43,7 +43,7 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
         Assert.Contains(ReasonOf("prompts.zip"), message => message.Contains("was not found", StringComparison.Ordinal));
         using var again = new TemporaryFolder();
         SmallBackbone.Write(again.FullPath, Seed);
-        _mlContext.UseClipBackbone(ClipBackbone.FromFolder(again.FullPath));
+        _mlContext.Knowing(ClipBackbone.FromFolder(again.FullPath));
         using DplTransformer loaded = Load("prompts.zip");
         Assert.Equal(scores, Scores(loaded));
         Assert.Equal(DplModelContents.PromptsOnly, loaded.Contents);

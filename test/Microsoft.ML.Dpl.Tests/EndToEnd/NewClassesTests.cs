@@ -43,7 +43,7 @@ public sealed class NewClassesTests(SmallBackbone small, ColourImages images) : 
         using var stream = new MemoryStream();
         _mlContext.Model.Save(withNew, Test.Schema, stream);
         stream.Position = 0;
-        using var loaded = (DplTransformer)new MLContext().UseClipBackbone(small.Backbone).Model.Load(stream, out _);
+        using var loaded = (DplTransformer)new MLContext().Knowing(small.Backbone).Model.Load(stream, out _);
         Assert.Equal(scores, Scores(loaded));
     }
 

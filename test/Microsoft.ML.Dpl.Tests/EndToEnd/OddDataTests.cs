@@ -75,7 +75,7 @@ public sealed class OddDataTests(SmallBackbone small, ColourImages images) : ICl
         using var stream = new MemoryStream();
         _mlContext.Model.Save(trained, _mlContext.Data.LoadFromEnumerable(rows).Schema, stream);
         stream.Position = 0;
-        using var loaded = (DplTransformer)new MLContext().UseClipBackbone(small.Backbone).Model.Load(stream, out _);
+        using var loaded = (DplTransformer)new MLContext().Knowing(small.Backbone).Model.Load(stream, out _);
         Assert.Equal(scores, Scores(loaded, images.Test));
     }
 

@@ -107,7 +107,7 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
         {
             Directory.CreateDirectory(data);
         }
-        Exception thrown = Assert.ThrowsAny<Exception>(() => trained.SaveAsOnnx(path, externalData: true, cancellation: source.Token));
+        Exception thrown = Assert.ThrowsAny<Exception>(() => trained.SaveAsOnnx(path, externalData: true, cancellationToken: source.Token));
         Assert.True(
             cancelled
                 ? thrown is OperationCanceledException
@@ -122,9 +122,9 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
             return;
         foreach (bool beside in (bool[])[false, true])
             Assert.Throws<OperationCanceledException>(() =>
-                trained.SaveAsOnnx(_folder.File("new.onnx"), externalData: beside, cancellation: source.Token)
+                trained.SaveAsOnnx(_folder.File("new.onnx"), externalData: beside, cancellationToken: source.Token)
             );
-        Assert.Throws<OperationCanceledException>(() => trained.SaveAsOnnx(Stream.Null, cancellation: source.Token));
+        Assert.Throws<OperationCanceledException>(() => trained.SaveAsOnnx(Stream.Null, cancellationToken: source.Token));
         Assert.Equal(2, Directory.GetFileSystemEntries(_folder.FullPath).Length);
     }
 

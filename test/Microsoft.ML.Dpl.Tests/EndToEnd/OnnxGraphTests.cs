@@ -136,7 +136,7 @@ public sealed class OnnxGraphTests
         using var tower = new RandomTower(ShapeOf("plain"), [2, 1, 3]);
         using var source = new CancellationTokenSource();
         source.Cancel();
-        Assert.Throws<OperationCanceledException>(() => OnnxClassifier.Create(tower.Classifier, [], cancellation: source.Token));
+        Assert.Throws<OperationCanceledException>(() => OnnxClassifier.Create(tower.Classifier, [], cancellationToken: source.Token));
     }
 
     [Fact]

@@ -125,7 +125,7 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
     private DplTrainer Trainer(
         MLContext mlContext,
         IProgress<DplProgress> progress,
-        CancellationToken cancellation = default,
+        CancellationToken cancellationToken = default,
         Action<DplTrainer.Options>? change = null
     )
     {
@@ -137,7 +137,7 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
             Training = { Epochs = 2 },
             Validation = { RowsPerClass = 2 },
             Progress = progress,
-            CancellationToken = cancellation,
+            CancellationToken = cancellationToken,
         };
         change?.Invoke(options);
         return mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);

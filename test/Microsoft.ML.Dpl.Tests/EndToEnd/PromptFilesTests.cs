@@ -43,7 +43,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
         using var zip = new MemoryStream();
         _mlContext.Model.Save(rebuilt, Test.Schema, zip);
         zip.Position = 0;
-        using var loaded = (DplTransformer)new MLContext().UseClipBackbone(small.Backbone).Model.Load(zip, out _);
+        using var loaded = (DplTransformer)new MLContext().Knowing(small.Backbone).Model.Load(zip, out _);
         Assert.Equal(before.GetColumn<float[]>("Score"), loaded.Transform(Test).GetColumn<float[]>("Score"));
         DplPrompts again = loaded.ExportPrompts();
         for (int layer = 0; layer < prompts.Text.Count; layer++)

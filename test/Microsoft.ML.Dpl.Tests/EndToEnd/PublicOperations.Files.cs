@@ -51,8 +51,8 @@ internal static partial class PublicOperations
             ),
             ["ClipBackbone.get_FilePaths()"] = new(w => Assert.NotEmpty(w.Small.Backbone.FilePaths)),
             ["ClipBackbone.ReadPreprocessing()"] = new(w => Assert.NotNull(w.Small.Backbone.ReadPreprocessing())),
-            ["ClipHub.CachedFolder(String, HubOptions)"] = new(_ =>
-                InFolder(folder => Assert.Null(ClipHub.CachedFolder(Unknown, Offline(folder))))
+            ["ClipHub.GetCachedFolder(String, HubOptions)"] = new(_ =>
+                InFolder(folder => Assert.Null(ClipHub.GetCachedFolder(Unknown, Offline(folder))))
             ),
             ["ClipHub.Verify(String, HubOptions, CancellationToken)"] = new(_ =>
                 InFolder(folder => Assert.Throws<HubException>(() => ClipHub.Verify(Unknown, Offline(folder))))

@@ -60,7 +60,7 @@ internal static partial class PublicOperations
             ["DplCatalog.DifferentiablePromptLearning(MulticlassClassificationTrainers, Options)"] = new(w =>
                 w.Trainers.DifferentiablePromptLearning(w.Options())
             ),
-            ["DplCatalog.UseClipBackbone(MLContext, ClipBackbone)"] = new(w => new MLContext().UseClipBackbone(w.Small.Backbone)),
+            ["ClipBackbone.Register()"] = new(w => w.Small.Backbone.Register()),
             ["DplClassWeights..ctor(IReadOnlyDictionary`2)"] = new(_ =>
                 Assert.NotNull(new DplClassWeights(new Dictionary<string, double> { ["a"] = 1 }))
             ),
@@ -135,7 +135,7 @@ internal static partial class PublicOperations
                             w.Fit(o =>
                             {
                                 Here(o);
-                                w.Cancelled(o, DplCancellation.Throw);
+                                w.Cancelled(o, DplInterruption.Throw);
                             })
                         );
                         Assert.Contains(
@@ -165,11 +165,11 @@ internal static partial class PublicOperations
                 World.BothStages
             ),
             ["A cancelled fit"] = new(
-                w => Assert.Throws<OperationCanceledException>(() => w.Fit(o => w.Cancelled(o, DplCancellation.Throw))),
+                w => Assert.Throws<OperationCanceledException>(() => w.Fit(o => w.Cancelled(o, DplInterruption.Throw))),
                 World.GivenLengths
             ),
             ["A cancelled fit that returns its best"] = new(
-                w => w.Fit(o => w.Cancelled(o, DplCancellation.ReturnBest)).Dispose(),
+                w => w.Fit(o => w.Cancelled(o, DplInterruption.ReturnBest)).Dispose(),
                 World.GivenLengths
             ),
             ["A diverged fit"] = new(w => Assert.Throws<DplDivergedException>(() => w.Fit(w.Diverging)), World.GivenLengths),
@@ -178,7 +178,7 @@ internal static partial class PublicOperations
                     w.Fit(o =>
                         {
                             w.Diverging(o);
-                            o.OnDivergence = DplDivergence.ReturnBest;
+                            o.OnDivergence = DplInterruption.ReturnBest;
                         })
                         .Dispose(),
                 World.GivenLengths
@@ -289,7 +289,7 @@ internal static partial class PublicOperations
 
         public void Diverging(DplTrainer.Options options) => (options.Training.LearningRate, options.Training.Epochs) = (1e38, 3);
 
-        public void Cancelled(DplTrainer.Options options, DplCancellation onCancel)
+        public void Cancelled(DplTrainer.Options options, DplInterruption onCancel)
         {
             var source = new CancellationTokenSource();
             (options.CancellationToken, options.OnCancel, options.Validation.RowsPerClass) = (source.Token, onCancel, 1);
@@ -329,7 +329,7 @@ internal static partial class PublicOperations
                 _zips.Add(contents, zip = stream.ToArray());
             }
             using var read = new MemoryStream(cut ? zip[..(zip.Length / 2)] : zip);
-            return (DplTransformer)new MLContext().UseClipBackbone(Small.Backbone).Model.Load(read, out _);
+            return (DplTransformer)new MLContext().Knowing(Small.Backbone).Model.Load(read, out _);
         }
 
         public void Dispose()

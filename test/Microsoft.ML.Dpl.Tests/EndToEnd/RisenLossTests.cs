@@ -36,7 +36,7 @@ public sealed class RisenLossTests(SmallBackbone small, ColourImages images) : C
         using var source = new CancellationTokenSource();
         using DplTransformer there = Fit(o =>
             (o.OnCancel, o.CancellationToken, o.Progress) = (
-                DplCancellation.ReturnBest,
+                DplInterruption.ReturnBest,
                 source.Token,
                 new ProgressRecorder(r =>
                 {

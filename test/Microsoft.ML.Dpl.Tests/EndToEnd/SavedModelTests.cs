@@ -8,7 +8,7 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 /// <summary>What a model zip keeps, and what is said of one that was changed.</summary>
 public sealed class SavedModelTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
-    private readonly MLContext _mlContext = new MLContext(1).UseClipBackbone(small.Backbone);
+    private readonly MLContext _mlContext = new MLContext(1).Knowing(small.Backbone);
 
     [Fact]
     public void The_folder_of_relative_paths_is_kept()
@@ -33,7 +33,7 @@ public sealed class SavedModelTests(SmallBackbone small, ColourImages images) : 
     public void A_registered_backbone_that_is_gone_does_not_hide_one_that_is_there()
     {
         var gone = new SmallBackbone();
-        _mlContext.UseClipBackbone(gone.Backbone);
+        _mlContext.Knowing(gone.Backbone);
         Assert.Equal(small.Backbone.Sha256, gone.Backbone.Sha256);
         gone.Dispose();
         using var folder = new TemporaryFolder();

@@ -32,7 +32,7 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
             (o.Compute.WorkspacePath, o.Compute.CheckpointInterval, o.OnCancel, o.CancellationToken) = (
                 folder.File("workspace"),
                 TimeSpan.FromTicks(1),
-                DplCancellation.ReturnBest,
+                DplInterruption.ReturnBest,
                 source.Token
             );
             o.Progress = new ProgressRecorder(report =>

@@ -53,7 +53,7 @@ public sealed class TrainerTests(SmallBackbone small, ColourImages images) : ICl
         string zip = folder.File("model.zip");
         mlContext.Model.Save(transformer, train.Schema, zip);
         Assert.InRange(new FileInfo(zip).Length, 1, 1 << 20);
-        var other = new MLContext().UseClipBackbone(small.Backbone);
+        var other = new MLContext().Knowing(small.Backbone);
         ITransformer loaded = other.Model.Load(zip, out _);
         var again = Assert.IsType<DplTransformer>(loaded is TransformerChain<ITransformer> chain ? chain.LastTransformer : loaded);
         using (again)
@@ -154,7 +154,7 @@ public sealed class TrainerTests(SmallBackbone small, ColourImages images) : ICl
         string message = Messages(Assert.ThrowsAny<Exception>(() => new MLContext().Model.Load(zip, out _)));
         Assert.Contains(hash, message);
         Assert.Contains("DPL_CLIP", message);
-        Assert.Contains("UseClipBackbone", message);
+        Assert.Contains("ClipBackbone.Open(folder).Register()", message);
         Assert.Contains("other weights", message);
     }
 

@@ -20,7 +20,7 @@ public sealed class Version1ModelTests
     [Fact]
     public void It_loads_and_gives_the_scores_it_gave()
     {
-        MLContext mlContext = new MLContext().UseClipBackbone(ClipBackbone.FromFolder(Path.Combine(Folder, "clip")));
+        MLContext mlContext = new MLContext().Knowing(ClipBackbone.FromFolder(Path.Combine(Folder, "clip")));
         ITransformer model = mlContext.Model.Load(Path.Combine(Folder, "model.zip"), out DataViewSchema schema);
         Assert.Equal(["Picture", "Label"], schema.Select(c => c.Name));
         using PredictionEngine<Input, Answer> engine = mlContext.Model.CreatePredictionEngine<Input, Answer>(model);

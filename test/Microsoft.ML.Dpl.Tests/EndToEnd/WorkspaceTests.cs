@@ -131,7 +131,7 @@ public sealed class WorkspaceTests
     {
         using var source = new CancellationTokenSource();
         DplTrainer.Options options = ResumableFit.Options(_small.Backbone, Workspace);
-        (options.OnCancel, options.CancellationToken) = (DplCancellation.ReturnBest, source.Token);
+        (options.OnCancel, options.CancellationToken) = (DplInterruption.ReturnBest, source.Token);
         options.Progress = new ProgressRecorder(r =>
         {
             if (r is { Stage: DplStage.Training, Epoch: 2, Step: 2 })

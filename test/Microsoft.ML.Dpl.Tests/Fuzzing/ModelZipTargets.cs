@@ -39,7 +39,7 @@ internal sealed class ModelZipTargets
     /// <summary>The same model with the whole CLIP in its zip.</summary>
     private byte[] Carrying(byte[] zip)
     {
-        _mlContext.UseClipBackbone(ClipBackbone.FromFolder(Path.Combine(Saved, "clip")));
+        _mlContext.Knowing(ClipBackbone.FromFolder(Path.Combine(Saved, "clip")));
         ITransformer model = _mlContext.Model.Load(new MemoryStream(zip), out DataViewSchema schema);
         using DplTransformer transformer = ((IEnumerable<ITransformer>)model).OfType<DplTransformer>().Single();
         transformer.Contents = DplModelContents.WithClip;

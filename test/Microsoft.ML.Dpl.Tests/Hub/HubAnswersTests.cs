@@ -80,9 +80,9 @@ public sealed class HubAnswersTests : IDisposable
             Token = "hf_secret",
             RetryDelay = TimeSpan.FromMinutes(10),
         };
-        using var cancellation = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var cancellationToken = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         HubException refusal = Assert.Throws<HubException>(() =>
-            ClipBackbone.FromPretrained(HubServer.Repository, options, cancellation.Token)
+            ClipBackbone.FromPretrained(HubServer.Repository, options, cancellationToken.Token)
         );
         Assert.Equal(HubFailure.Unreachable, refusal.Failure);
         Assert.Contains("no safe connection", refusal.Message);

@@ -31,7 +31,7 @@ public sealed class HubCacheTests : IDisposable
         }
         Assert.Equal(_hub.Snapshot, _hub.Open(_hub.Options with { Offline = true }).Location);
         Assert.Empty(_hub.Server.Requests);
-        Assert.All(ClipHub.Verify(HubServer.Repository, _hub.Options), check => Assert.Equal(linked ? true : null, check.IsRight));
+        Assert.All(ClipHub.Verify(HubServer.Repository, _hub.Options), check => Assert.Equal(linked ? true : null, check.IsValid));
 
         // Online, the hub's lengths agree, so nothing is downloaded.
         _hub.Open();
@@ -43,7 +43,7 @@ public sealed class HubCacheTests : IDisposable
     {
         Skip.If(OperatingSystem.IsWindows(), "links need a privilege on Windows");
         _hub.Open();
-        Assert.All(ClipHub.Verify(HubServer.Repository, _hub.Options), check => Assert.True(check.IsRight));
+        Assert.All(ClipHub.Verify(HubServer.Repository, _hub.Options), check => Assert.True(check.IsValid));
         byte[] bytes = File.ReadAllBytes(_hub.Blob(HubFixture.Weights));
         bytes[^1] ^= 1;
         File.WriteAllBytes(_hub.Blob(HubFixture.Weights), bytes);
@@ -52,7 +52,7 @@ public sealed class HubCacheTests : IDisposable
         Assert.Contains(_hub.Blob(HubFixture.Weights), damage);
         File.Delete(_hub.Blob("merges.txt"));
         IReadOnlyList<HubFileCheck> checks = ClipHub.Verify(HubServer.Repository, _hub.Options);
-        Assert.Equal(["merges.txt", HubFixture.Weights], checks.Where(check => check.IsRight == false).Select(check => check.File));
+        Assert.Equal(["merges.txt", HubFixture.Weights], checks.Where(check => check.IsValid == false).Select(check => check.File));
         Assert.Equal(_hub.Server.Etag(HubFixture.Weights), checks.Single(check => check.File == HubFixture.Weights).Hash);
 
         // The missing one is fetched again.

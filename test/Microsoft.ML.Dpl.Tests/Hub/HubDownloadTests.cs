@@ -67,7 +67,7 @@ public sealed class HubDownloadTests : IDisposable
         _hub.Server.Requests.Clear();
         Assert.Equal(_hub.Snapshot, _hub.Open(_hub.Options with { Offline = true }).Location);
         Assert.Equal(_hub.Snapshot, _hub.Open(_hub.Options with { Revision = HubServer.Commit }).Location);
-        Assert.Equal(_hub.Snapshot, ClipHub.CachedFolder(HubServer.Repository, _hub.Options));
+        Assert.Equal(_hub.Snapshot, ClipHub.GetCachedFolder(HubServer.Repository, _hub.Options));
         Assert.Empty(_hub.Server.Requests);
     }
 
@@ -135,7 +135,7 @@ public sealed class HubDownloadTests : IDisposable
     [Fact]
     public void A_cancelled_download_is_gone_on_with_by_the_next_call()
     {
-        using var cancellation = new CancellationTokenSource();
+        using var cancellationToken = new CancellationTokenSource();
         int half = _hub.Server.Files[HubFixture.Weights].Length / 2;
         using var served = new ManualResetEventSlim();
         _hub.Server.Change = (request, answer) =>
@@ -147,11 +147,11 @@ public sealed class HubDownloadTests : IDisposable
                 served.Set();
                 return answer with { CutAfter = half };
             }
-            cancellation.Cancel();
+            cancellationToken.Cancel();
             return answer with { CutAfter = 0 };
         };
         Assert.ThrowsAny<OperationCanceledException>(() =>
-            ClipBackbone.FromPretrained(HubServer.Repository, _hub.Options with { Retries = 100 }, cancellation.Token)
+            ClipBackbone.FromPretrained(HubServer.Repository, _hub.Options with { Retries = 100 }, cancellationToken.Token)
         );
         Assert.Equal(half, new FileInfo(_hub.Blob(HubFixture.Weights) + ".incomplete").Length);
         Assert.False(File.Exists(Path.Combine(_hub.RepositoryFolder, "refs", "main")));
@@ -232,7 +232,7 @@ public sealed class HubDownloadTests : IDisposable
         Assert.False(
             File.Exists(_hub.Blob(file)) || File.Exists(_hub.Blob(file) + ".incomplete") || File.Exists(Path.Combine(_hub.Snapshot, file))
         );
-        Assert.Null(ClipHub.CachedFolder(HubServer.Repository, _hub.Options));
+        Assert.Null(ClipHub.GetCachedFolder(HubServer.Repository, _hub.Options));
     }
 
     [Theory]

@@ -95,7 +95,7 @@ public sealed class HubFailureTests : IDisposable
         _hub.Server.Dispose();
         Assert.Equal(path, await ClipHub.FetchVocabularyAsync(HubServer.Repository, _hub.Options));
         Assert.Equal(path, await ClipHub.FetchVocabularyAsync(HubServer.Repository, _hub.Options with { Offline = true }));
-        Assert.Null(ClipHub.CachedFolder(HubServer.Repository, _hub.Options));
+        Assert.Null(ClipHub.GetCachedFolder(HubServer.Repository, _hub.Options));
     }
 
     [Fact]
@@ -127,7 +127,7 @@ public sealed class HubFailureTests : IDisposable
         refusal = _hub.Refusal(offline);
         Assert.Equal(HubFailure.Offline, refusal.Failure);
         Assert.Contains("only in part: neither vocab.json", refusal.Message);
-        Assert.Null(ClipHub.CachedFolder(HubServer.Repository, offline));
+        Assert.Null(ClipHub.GetCachedFolder(HubServer.Repository, offline));
         Assert.Empty(_hub.Server.Requests);
     }
 

@@ -132,15 +132,15 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
         }
 
         long before = (await server.Health()).Images;
-        using var cancellation = new CancellationTokenSource();
+        using var cancellationToken = new CancellationTokenSource();
         Task<HttpResponseMessage> cancelled = server.Client.PostAsync(
             "predict",
             new ByteArrayContent(served.Images[0]),
-            cancellation.Token
+            cancellationToken.Token
         );
         while ((await server.Health()).Waiting == 0)
             await Task.Delay(5);
-        cancellation.Cancel();
+        cancellationToken.Cancel();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled);
         while ((await server.Health()).Waiting > 0)
             await Task.Delay(20);
