@@ -99,7 +99,7 @@ public sealed partial class DplTrainer
                     : null,
                 Refits = Compares && (Validation.Refit ?? defaults.Refits),
                 Template = Template,
-                BatchSize = Training.BatchSize,
+                BatchSize = Training.BatchSize ?? defaults.BatchSize,
                 PredictionBatchSize = Compute.PredictionBatchSize,
                 Split = Split,
                 ReturnBestWhenDiverged = OnDivergence == DplInterruption.ReturnBest,

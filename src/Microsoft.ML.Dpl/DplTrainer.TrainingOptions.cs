@@ -30,8 +30,11 @@ public sealed partial class DplTrainer
         /// </summary>
         public double? LearningRate { get; set; }
 
-        /// <summary>Images per step of training and of the search, at least 1.</summary>
-        public int BatchSize { get; set; } = 4;
+        /// <summary>Images per step where <see cref="BatchSize"/> is null.</summary>
+        public static int DefaultBatchSize(DplRecipe recipe) => Fit.RecipeDefaults.Of(recipe).BatchSize;
+
+        /// <summary>Images per step of all stages, at least 1. Null: 8; 4 with <see cref="DplRecipe.Paper"/>.</summary>
+        public int? BatchSize { get; set; }
 
         /// <summary>Momentum of SGD in both stages, 0 to below 1; AdamW has averages of its own.</summary>
         public double Momentum { get; set; } = 0.9;

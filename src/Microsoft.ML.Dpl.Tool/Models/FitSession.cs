@@ -119,7 +119,7 @@ internal sealed class FitSession
         if (!string.IsNullOrWhiteSpace(_workspace))
             _options.Compute.WorkspacePath = Path.Combine(_workspace, $"{FolderOf(name)}-{_data}");
         _epochs = EpochLog.Open(_options.Compute.WorkspacePath);
-        return FitDisplay.Show(_mode, name, _options.Training.BatchSize, display =>
+        return FitDisplay.Show(_mode, name, _options.Training.BatchSize ?? DplTrainer.TrainingOptions.DefaultBatchSize(_options.Training.Recipe), display =>
         {
             var recorder = new Recorder(display, _epochs);
             using TensorBoardProgress? board = _tensorBoard is null

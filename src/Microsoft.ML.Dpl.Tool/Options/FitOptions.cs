@@ -48,7 +48,7 @@ internal sealed class CommonOptions : OptionGroup
     public CommonOptions()
     {
         Add("--template", "Text of a class; {} stands for its name.", options => options.Template);
-        Add("--batch-size", "Images per step.", options => options.Training.BatchSize);
+        AddOptional("--batch-size", "Images per step. Default: 8; 4 with --recipe paper.", options => options.Training.BatchSize);
         Add(_seed, (arguments, options) => options.Seed = Seed(arguments));
         Add("--momentum", "Momentum of SGD, 0 to below 1.", options => options.Training.Momentum);
         Add("--weight-decay", "Weight decay, at least 0.", options => options.Training.WeightDecay);

@@ -4,6 +4,7 @@ namespace Microsoft.ML.Dpl.Fit;
 /// <param name="TrainingLearningRate">Of the prompts.</param>
 /// <param name="SearchLearningRate">Of the search's prompts.</param>
 /// <param name="AlphaLearningRate">Of the alphas.</param>
+/// <param name="BatchSize">Images per step.</param>
 /// <param name="CandidateLengths">What the search chooses from.</param>
 /// <param name="SmallestCrop">The least part of an image's area that a random crop keeps.</param>
 /// <param name="TrainingEpochs">Null: they follow from <see cref="StepBudget"/>.</param>
@@ -17,6 +18,7 @@ internal sealed record RecipeDefaults(
     double TrainingLearningRate,
     double SearchLearningRate,
     double AlphaLearningRate,
+    int BatchSize,
     IReadOnlyList<int> CandidateLengths,
     double SmallestCrop,
     int? TrainingEpochs,
@@ -32,6 +34,7 @@ internal sealed record RecipeDefaults(
         TrainingLearningRate: 0.0035,
         SearchLearningRate: 0.0035,
         AlphaLearningRate: 0.0035,
+        BatchSize: 4,
         CandidateLengths: [0, 2, 4, 6],
         SmallestCrop: 0.08,
         TrainingEpochs: 40,
@@ -47,6 +50,7 @@ internal sealed record RecipeDefaults(
         TrainingLearningRate: 0.001,
         SearchLearningRate: 0.001,
         AlphaLearningRate: 0.01,
+        BatchSize: 8,
         CandidateLengths: [0, 4, 8, 16],
         SmallestCrop: 0.8,
         TrainingEpochs: null,
