@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 namespace Microsoft.ML.Dpl.Tool.Report;
 
 /// <summary>A fit as one HTML file that needs nothing else: no network, no script, no font.</summary>
-public static class ReportPage
+internal static class ReportPage
 {
     private static readonly Lazy<Markup> Style = new(ReadStyle);
 

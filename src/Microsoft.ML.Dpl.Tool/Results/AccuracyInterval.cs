@@ -4,7 +4,7 @@ namespace Microsoft.ML.Dpl.Tool.Results;
 /// <param name="Accuracy">0 to 1.</param>
 /// <param name="Lower">0 to <paramref name="Accuracy"/>.</param>
 /// <param name="Upper"><paramref name="Accuracy"/> to 1.</param>
-public sealed record AccuracyInterval(double Accuracy, double Lower, double Upper)
+internal sealed record AccuracyInterval(double Accuracy, double Lower, double Upper)
 {
     /// <summary>The normal distribution's 97.5 % point.</summary>
     internal const double Z = 1.959963984540054;

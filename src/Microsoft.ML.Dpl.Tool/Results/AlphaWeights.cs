@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Dpl.Tool.Results;
 
 /// <summary>What the alphas of one layer say.</summary>
-public static class AlphaWeights
+internal static class AlphaWeights
 {
     /// <summary>Softmax of one layer's alphas.</summary>
     /// <param name="alphas">One per candidate.</param>

@@ -5,7 +5,7 @@ namespace Microsoft.ML.Dpl.Tool.Results;
 /// <param name="ExpectedError">Expected calibration error: the mean distance of accuracy and probability over bins, weighted by images; 0
 /// to 1.</param>
 /// <param name="Bins">From probability 0 to 1; empty ones have no images.</param>
-public sealed record CalibrationResults(double ExpectedError, IReadOnlyList<CalibrationBin> Bins)
+internal sealed record CalibrationResults(double ExpectedError, IReadOnlyList<CalibrationBin> Bins)
 {
     /// <summary>Bins, as in the paper.</summary>
     public const int BinCount = 15;
@@ -36,4 +36,4 @@ public sealed record CalibrationResults(double ExpectedError, IReadOnlyList<Cali
 /// <param name="Images">How many.</param>
 /// <param name="Probability">Their mean probability, 0 to 1; null without images.</param>
 /// <param name="Accuracy">Share of them classified rightly, 0 to 1; null without images.</param>
-public sealed record CalibrationBin(int Images, double? Probability, double? Accuracy);
+internal sealed record CalibrationBin(int Images, double? Probability, double? Accuracy);

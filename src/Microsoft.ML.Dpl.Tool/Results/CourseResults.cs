@@ -4,7 +4,7 @@ namespace Microsoft.ML.Dpl.Tool.Results;
 /// <param name="CandidateLengths">Candidate context lengths, increasing from 0.</param>
 /// <param name="Margin">By how much of softmax weight a choice must lead to count as decided, 0 to 1.</param>
 /// <param name="Epochs">The first epoch first.</param>
-public sealed record SearchResults(IReadOnlyList<int> CandidateLengths, double Margin, IReadOnlyList<SearchEpochResults> Epochs)
+internal sealed record SearchResults(IReadOnlyList<int> CandidateLengths, double Margin, IReadOnlyList<SearchEpochResults> Epochs)
 {
     /// <summary>Of the library's report: decided layers and changes are computed from the alphas.</summary>
     /// <param name="report">Of a transformer or of a search alone.</param>
@@ -47,7 +47,7 @@ public sealed record SearchResults(IReadOnlyList<int> CandidateLengths, double M
 /// <param name="ImageAlphas">[layer][candidate], before the softmax.</param>
 /// <param name="DecidedLayers">Layers of both branches whose choice leads by the margin.</param>
 /// <param name="LargestAlphaChange">The largest change of one alpha since the epoch before; null where that is not known.</param>
-public sealed record SearchEpochResults(
+internal sealed record SearchEpochResults(
     double LearningRate,
     double TrainLoss,
     double ValidationLoss,
@@ -60,7 +60,7 @@ public sealed record SearchEpochResults(
 /// <summary>The course of the training.</summary>
 /// <param name="Epochs">The first epoch first.</param>
 /// <param name="ValidationAccuracy">Of the prompts that were kept, 0 to 1; null without validation rows.</param>
-public sealed record TrainingResults(IReadOnlyList<TrainingEpochResults> Epochs, double? ValidationAccuracy);
+internal sealed record TrainingResults(IReadOnlyList<TrainingEpochResults> Epochs, double? ValidationAccuracy);
 
 /// <summary>One epoch of training.</summary>
 /// <param name="LearningRate">Of the prompts.</param>
@@ -68,7 +68,7 @@ public sealed record TrainingResults(IReadOnlyList<TrainingEpochResults> Epochs,
 /// <param name="ValidationLoss">Mean cross-entropy of all validation rows, in nats; null without them.</param>
 /// <param name="ValidationAccuracy">Share of validation rows classified rightly, 0 to 1; null without them.</param>
 /// <param name="Epoch">From 1: a run that went on from a checkpoint begins later. Null in older files: by its place.</param>
-public sealed record TrainingEpochResults(
+internal sealed record TrainingEpochResults(
     double LearningRate,
     double TrainLoss,
     double? ValidationLoss,

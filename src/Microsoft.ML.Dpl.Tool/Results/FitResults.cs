@@ -5,7 +5,7 @@ namespace Microsoft.ML.Dpl.Tool.Results;
 /// <param name="Asked">What was asked.</param>
 /// <param name="Versions">What it ran on.</param>
 /// <param name="Backbone">The frozen CLIP.</param>
-public sealed record FitResults(AskedResults Asked, VersionResults Versions, BackboneResults Backbone)
+internal sealed record FitResults(AskedResults Asked, VersionResults Versions, BackboneResults Backbone)
 {
     /// <summary>The version of the form that this code writes; it grows when a reader of older files would misread newer ones.</summary>
     public const int CurrentSchemaVersion = 1;

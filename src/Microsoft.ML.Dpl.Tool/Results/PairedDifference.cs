@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl.Tool.Results;
 /// <param name="Difference">Accuracy of the first minus that of the other, −1 to 1.</param>
 /// <param name="Lower">−1 to <paramref name="Difference"/>.</param>
 /// <param name="Upper"><paramref name="Difference"/> to 1.</param>
-public sealed record PairedDifference(int OnlyModel, int OnlyOther, double Difference, double Lower, double Upper)
+internal sealed record PairedDifference(int OnlyModel, int OnlyOther, double Difference, double Lower, double Upper)
 {
     /// <param name="onlyModel">At least 0.</param>
     /// <param name="onlyOther">At least 0.</param>

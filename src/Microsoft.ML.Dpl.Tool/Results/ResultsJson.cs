@@ -5,7 +5,7 @@ using System.Text.Json.Serialization;
 namespace Microsoft.ML.Dpl.Tool.Results;
 
 /// <summary>The results as JSON: camelCase, indented; members of later versions are passed over.</summary>
-public static class ResultsJson
+internal static class ResultsJson
 {
     private static readonly JsonSerializerOptions Form = new(JsonSerializerDefaults.Web)
     {

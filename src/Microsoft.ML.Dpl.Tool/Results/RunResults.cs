@@ -10,7 +10,7 @@ namespace Microsoft.ML.Dpl.Tool.Results;
 /// <param name="Options">All options by name, as text, defaults too; in the order in which they are shown.</param>
 /// <param name="Seed">Null where none was given.</param>
 /// <param name="Started">When the run began.</param>
-public sealed record AskedResults(
+internal sealed record AskedResults(
     string Task,
     string CommandLine,
     string? WorkingFolder,
@@ -22,7 +22,7 @@ public sealed record AskedResults(
 /// <summary>An option and its value.</summary>
 /// <param name="Name">As on the command line, or as the property is called.</param>
 /// <param name="Value">As text.</param>
-public sealed record NamedValue(string Name, string Value);
+internal sealed record NamedValue(string Name, string Value);
 
 /// <summary>What a run ran on.</summary>
 /// <param name="Library">Version of Microsoft.ML.Dpl.</param>
@@ -35,7 +35,7 @@ public sealed record NamedValue(string Name, string Value);
 /// <param name="Processors">Logical processors that the process may use.</param>
 /// <param name="Threads">Threads of libtorch.</param>
 /// <param name="Device">cpu, cuda:0, …</param>
-public sealed record VersionResults(
+internal sealed record VersionResults(
     string Library,
     string MLNet,
     string TorchSharp,
@@ -57,7 +57,7 @@ public sealed record VersionResults(
 /// <param name="EmbeddingWidth">Width of the space that images and texts share.</param>
 /// <param name="Text">Shape of the text branch.</param>
 /// <param name="Image">Shape of the image branch.</param>
-public sealed record BackboneResults(
+internal sealed record BackboneResults(
     string Name,
     string Sha256,
     string? Location,
@@ -90,7 +90,7 @@ public sealed record BackboneResults(
 /// <param name="Layers">Number of blocks.</param>
 /// <param name="Width">Model width in floats.</param>
 /// <param name="Heads">Attention heads.</param>
-public sealed record BranchShape(int Layers, int Width, int Heads)
+internal sealed record BranchShape(int Layers, int Width, int Heads)
 {
     /// <summary>Of a branch.</summary>
     public static BranchShape Of(ClipTransformerConfig branch)
@@ -104,4 +104,4 @@ public sealed record BranchShape(int Layers, int Width, int Heads)
 /// <param name="Name">Search, training, test, …</param>
 /// <param name="Seconds">Wall time.</param>
 /// <param name="PeakBytes">The process's largest resident set until the stage's end; null where it was not measured.</param>
-public sealed record StageCost(string Name, double Seconds, long? PeakBytes = null);
+internal sealed record StageCost(string Name, double Seconds, long? PeakBytes = null);

@@ -9,7 +9,7 @@ namespace Microsoft.ML.Dpl.Tool.Results;
 /// <param name="Confusion">[true class][predicted class], numbers of images.</param>
 /// <param name="PerClass">One per class.</param>
 /// <param name="Predictions">One per image.</param>
-public sealed record TestResults(
+internal sealed record TestResults(
     AccuracyInterval Accuracy,
     double MacroAccuracy,
     double LogLoss,
@@ -70,14 +70,14 @@ public sealed record TestResults(
 /// <param name="Predicted">The most probable class.</param>
 /// <param name="Probability">Of <paramref name="Predicted"/>, 0 to 1.</param>
 /// <param name="TrueProbability">Of <paramref name="True"/>, 0 to 1.</param>
-public sealed record TestPrediction(string File, string True, string Predicted, double Probability, double TrueProbability);
+internal sealed record TestPrediction(string File, string True, string Predicted, double Probability, double TrueProbability);
 
 /// <summary>One class in the test.</summary>
 /// <param name="Name">Of the class.</param>
 /// <param name="Images">Test images of it.</param>
 /// <param name="Right">Those of them that were classified rightly.</param>
 /// <param name="Predicted">Test images of any class that were taken for it.</param>
-public sealed record ClassAccuracy(string Name, int Images, int Right, int Predicted);
+internal sealed record ClassAccuracy(string Name, int Images, int Right, int Predicted);
 
 /// <summary>The same test by another model.</summary>
 /// <param name="Name">zero-shot CLIP, uniform 4, …</param>
@@ -86,7 +86,7 @@ public sealed record ClassAccuracy(string Name, int Images, int Right, int Predi
 /// <param name="Configuration">Its context lengths; null where they are not known.</param>
 /// <param name="Difference">The fitted model's lead over it on the same images; null where it was not counted.</param>
 /// <param name="Seconds">What training and testing it took, wall time; null where it was not measured.</param>
-public sealed record ComparisonRow(
+internal sealed record ComparisonRow(
     string Name,
     AccuracyInterval Accuracy,
     double? MacroAccuracy = null,

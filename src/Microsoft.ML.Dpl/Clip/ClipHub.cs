@@ -4,12 +4,24 @@ using Microsoft.ML.Dpl.TensorFiles;
 namespace Microsoft.ML.Dpl.Clip;
 
 /// <summary>One file of a cached model, checked against its hash.</summary>
-/// <param name="File">Its name in the repository.</param>
-/// <param name="Bytes">Its length.</param>
-/// <param name="Hash">The hub's name for its content: SHA-256 of a large file, git's SHA-1 of a small one; <c>null</c> where the cache does
-/// not say.</param>
-/// <param name="IsValid">Whether the content matches it; <c>null</c> where that cannot be checked.</param>
-public sealed record HubFileCheck(string File, long Bytes, string? Hash, bool? IsValid);
+public sealed record HubFileCheck
+{
+    internal HubFileCheck(string file, long bytes, string? hash, bool? isValid) =>
+        (File, Bytes, Hash, IsValid) = (file, bytes, hash, isValid);
+
+    /// <summary>Its name in the repository.</summary>
+    public string File { get; }
+
+    /// <summary>Its length.</summary>
+    public long Bytes { get; }
+
+    /// <summary>The hub's name for its content: SHA-256 of a large file, git's SHA-1 of a small one; <c>null</c> where the cache does not
+    /// say.</summary>
+    public string? Hash { get; }
+
+    /// <summary>Whether the content matches it; <c>null</c> where that cannot be checked.</summary>
+    public bool? IsValid { get; }
+}
 
 /// <summary>What the hub's cache on this machine holds of a CLIP. <see cref="ClipBackbone.FromPretrained"/> fills it.</summary>
 public static class ClipHub
@@ -61,7 +73,7 @@ public static class ClipHub
         string name = Path.GetRelativePath(folder, path).Replace(Path.DirectorySeparatorChar, '/');
         string? hash = HubCache.EtagOf(path);
         if (!HubCache.IsThere(path))
-            return new HubFileCheck(name, 0, hash, IsValid: false); // a link whose blob is gone
+            return new HubFileCheck(name, 0, hash, isValid: false); // a link whose blob is gone
         using FileStream file = File.OpenRead(path);
         return new HubFileCheck(name, file.Length, hash, hash is null ? null : BlobHash.Check(path, hash, cancellationToken));
     }

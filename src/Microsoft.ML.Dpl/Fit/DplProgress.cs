@@ -1,53 +1,70 @@
 namespace Microsoft.ML.Dpl;
 
 /// <summary>What an epoch came to.</summary>
-/// <param name="TrainLoss">Mean loss of the epoch's training batches, in nats.</param>
-/// <param name="ValidationLoss">Mean cross-entropy in nats: of the epoch's validation batches in the search, of all validation rows in
-/// training; null without validation rows.</param>
-/// <param name="ValidationAccuracy">Share of validation rows classified rightly, 0 to 1; null in the search and without validation
-/// rows.</param>
-/// <param name="DecidedLayers">Layers of both branches whose choice leads by <c>Search.Margin</c>; null in training.</param>
-/// <param name="LargestAlphaChange">The largest change of one alpha in this epoch; null in training.</param>
-/// <param name="TextAlphas">[layer][candidate] at the end of the epoch, before the softmax; null in training.</param>
-/// <param name="ImageAlphas">The same for the image layers.</param>
-public sealed record DplEpochMetrics(
-    double TrainLoss,
-    double? ValidationLoss,
-    double? ValidationAccuracy,
-    int? DecidedLayers,
-    double? LargestAlphaChange,
-    IReadOnlyList<IReadOnlyList<float>>? TextAlphas = null,
-    IReadOnlyList<IReadOnlyList<float>>? ImageAlphas = null
-);
+public sealed class DplEpochMetrics
+{
+    /// <summary>Mean loss of the epoch's training batches, in nats.</summary>
+    public required double TrainLoss { get; init; }
+
+    /// <summary>Mean cross-entropy in nats: of the epoch's validation batches in the search, of all validation rows in training; null
+    /// without validation rows.</summary>
+    public double? ValidationLoss { get; init; }
+
+    /// <summary>Share of validation rows classified rightly, 0 to 1; null in the search and without validation rows.</summary>
+    public double? ValidationAccuracy { get; init; }
+
+    /// <summary>Layers of both branches whose choice leads by <see cref="DplTrainer.SearchOptions.Margin"/>; null in training.</summary>
+    public int? DecidedLayers { get; init; }
+
+    /// <summary>The largest change of one alpha in this epoch; null in training.</summary>
+    public double? LargestAlphaChange { get; init; }
+
+    /// <summary>[layer][candidate] at the end of the epoch, before the softmax; null in training.</summary>
+    public IReadOnlyList<IReadOnlyList<float>>? TextAlphas { get; init; }
+
+    /// <summary>The same for the image layers.</summary>
+    public IReadOnlyList<IReadOnlyList<float>>? ImageAlphas { get; init; }
+}
 
 /// <summary>Where a fit stands after one step.</summary>
-/// <param name="Stage">Search or training.</param>
-/// <param name="Epoch">From 1.</param>
-/// <param name="Epochs">In this stage.</param>
-/// <param name="Step">Within the epoch, from 1.</param>
-/// <param name="Steps">In an epoch.</param>
-/// <param name="LearningRate">Of the prompts.</param>
-/// <param name="TrainLoss">Cross-entropy of this step's training batch, in nats, plus distillation if any.</param>
-/// <param name="ValidationLoss">Cross-entropy of this step's validation batch; null in training.</param>
-/// <param name="ValidationAccuracy">0 to 1, after the last step of a training epoch with validation rows; else null.</param>
-/// <param name="Elapsed">Since the stage began.</param>
-/// <param name="Remaining">Expected until the stage ends, if it runs all its epochs.</param>
-/// <param name="EndedEpoch">The figures of the epoch that this step ended; else null.</param>
-public sealed record DplProgress(
-    DplStage Stage,
-    int Epoch,
-    int Epochs,
-    int Step,
-    int Steps,
-    double LearningRate,
-    double TrainLoss,
-    double? ValidationLoss,
-    double? ValidationAccuracy,
-    TimeSpan Elapsed,
-    TimeSpan Remaining,
-    DplEpochMetrics? EndedEpoch = null
-)
+public sealed class DplProgress
 {
+    /// <summary>Search or training.</summary>
+    public required DplStage Stage { get; init; }
+
+    /// <summary>From 1.</summary>
+    public required int Epoch { get; init; }
+
+    /// <summary>In this stage.</summary>
+    public required int Epochs { get; init; }
+
+    /// <summary>Within the epoch, from 1.</summary>
+    public required int Step { get; init; }
+
+    /// <summary>In an epoch.</summary>
+    public required int Steps { get; init; }
+
+    /// <summary>Of the prompts.</summary>
+    public required double LearningRate { get; init; }
+
+    /// <summary>Cross-entropy of this step's training batch, in nats, plus distillation if any.</summary>
+    public required double TrainLoss { get; init; }
+
+    /// <summary>Cross-entropy of this step's validation batch; null in training.</summary>
+    public double? ValidationLoss { get; init; }
+
+    /// <summary>0 to 1, after the last step of a training epoch with validation rows; else null.</summary>
+    public double? ValidationAccuracy { get; init; }
+
+    /// <summary>Since the stage began.</summary>
+    public TimeSpan Elapsed { get; init; }
+
+    /// <summary>Expected until the stage ends, if it runs all its epochs.</summary>
+    public TimeSpan Remaining { get; init; }
+
+    /// <summary>The figures of the epoch that this step ended; else null.</summary>
+    public DplEpochMetrics? EndedEpoch { get; init; }
+
     /// <summary>Share of the stage that is done, 0 to 1.</summary>
     public double Fraction => ((Epoch - 1d) * Steps + Step) / ((double)Epochs * Steps);
 

@@ -30,32 +30,35 @@ internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, 
         }
         TimeSpan elapsed = Stopwatch.GetElapsedTime(_began);
         TimeSpan remaining = done > _before ? elapsed * ((double)(all - done) / (done - _before)) : TimeSpan.Zero;
-        var now = new DplProgress(
-            report.Stage,
-            report.Epoch + 1,
-            report.Epochs,
-            report.Step + 1,
-            report.Steps,
-            report.LearningRate,
-            report.TrainLoss,
-            report.ValidationLoss,
-            report.ValidationAccuracy,
-            elapsed,
-            remaining,
-            report.Ended is { } e
-                ? new DplEpochMetrics(
-                    e.TrainLoss,
-                    e.ValidationLoss,
-                    e.ValidationAccuracy,
-                    e.DecidedLayers,
-                    e.LargestAlphaChange,
-                    e.Alphas?.Text,
-                    e.Alphas?.Image
-                )
-                : null
-        );
+        var now = new DplProgress
+        {
+            Stage = report.Stage,
+            Epoch = report.Epoch + 1,
+            Epochs = report.Epochs,
+            Step = report.Step + 1,
+            Steps = report.Steps,
+            LearningRate = report.LearningRate,
+            TrainLoss = report.TrainLoss,
+            ValidationLoss = report.ValidationLoss,
+            ValidationAccuracy = report.ValidationAccuracy,
+            Elapsed = elapsed,
+            Remaining = remaining,
+            EndedEpoch = report.Ended is { } ended ? FiguresOf(ended) : null,
+        };
         progress?.Report(now);
         if (report.Ended is not null)
             log.Info(now.ToString());
     }
+
+    private static DplEpochMetrics FiguresOf(EpochReport epoch) =>
+        new()
+        {
+            TrainLoss = epoch.TrainLoss,
+            ValidationLoss = epoch.ValidationLoss,
+            ValidationAccuracy = epoch.ValidationAccuracy,
+            DecidedLayers = epoch.DecidedLayers,
+            LargestAlphaChange = epoch.LargestAlphaChange,
+            TextAlphas = epoch.Alphas?.Text,
+            ImageAlphas = epoch.Alphas?.Image,
+        };
 }

@@ -1,53 +1,66 @@
 using System.IO.Compression;
-using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl;
 
 /// <summary>What a model zip says of itself, read without its CLIP and without libtorch.</summary>
-/// <param name="ClassNames">The classes in the order of the scores; null in zips of earlier versions, whose classes are known once the
-/// model is loaded.</param>
-/// <param name="Configuration">Context lengths per layer.</param>
-/// <param name="Template">The text of a class; <c>{}</c> stands for its name.</param>
-/// <param name="Search">How the search came to the configuration; null where it was given.</param>
-/// <param name="ValidationAccuracy">0 to 1; null without validation rows.</param>
-/// <param name="WasCancelled">Whether the fit was cut short.</param>
-/// <param name="Contents">What of CLIP the zip holds.</param>
-/// <param name="BackboneName">The CLIP's name where the model was trained.</param>
-/// <param name="BackboneSha256">SHA-256 of its weights, 64 hexadecimal digits.</param>
-/// <param name="BackboneLocation">Where it lay then; null where the zip does not say.</param>
-/// <param name="ImageFolder">Where relative paths of images start; null: the current folder.</param>
-/// <param name="MLNetVersion">The version of ML.NET that wrote the zip; null where it does not say.</param>
-/// <param name="Entries">The zip's entries of this model, without the folder they lie in.</param>
-public sealed record DplModelInfo(
-    IReadOnlyList<string>? ClassNames,
-    PromptConfiguration Configuration,
-    string Template,
-    DplSearchReport? Search,
-    double? ValidationAccuracy,
-    bool WasCancelled,
-    DplModelContents Contents,
-    string BackboneName,
-    string BackboneSha256,
-    string? BackboneLocation,
-    string? ImageFolder,
-    string? MLNetVersion,
-    IReadOnlyList<DplModelEntry> Entries
-)
+public sealed class DplModelInfo
 {
     private const string VersionEntry = "Version.txt";
     private const long LongestVersion = 1024;
 
+    private DplModelInfo() { }
+
+    /// <summary>The classes in the order of the scores; null in zips of earlier versions, whose classes are known once the model is
+    /// loaded.</summary>
+    public required IReadOnlyList<string>? ClassNames { get; init; }
+
+    /// <summary>Prompt lengths per layer.</summary>
+    public required PromptConfiguration Configuration { get; init; }
+
+    /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>
+    public required string Template { get; init; }
+
+    /// <summary>How the search came to the configuration; null where it was given.</summary>
+    public required DplSearchReport? Search { get; init; }
+
+    /// <summary>0 to 1; null without validation rows.</summary>
+    public required double? ValidationAccuracy { get; init; }
+
+    /// <summary>Whether the fit was cut short.</summary>
+    public required bool WasCancelled { get; init; }
+
+    /// <summary>What of CLIP the zip holds.</summary>
+    public required DplModelContents Contents { get; init; }
+
+    /// <summary>The CLIP's name where the model was trained.</summary>
+    public required string BackboneName { get; init; }
+
+    /// <summary>SHA-256 of its weights, 64 hexadecimal digits.</summary>
+    public required string BackboneSha256 { get; init; }
+
+    /// <summary>Where it lay then; null where the zip does not say.</summary>
+    public required string? BackboneLocation { get; init; }
+
+    /// <summary>Where relative paths of images start; null: the current folder.</summary>
+    public required string? ImageFolder { get; init; }
+
+    /// <summary>The version of ML.NET that wrote the zip; null where it does not say.</summary>
+    public required string? MLNetVersion { get; init; }
+
+    /// <summary>The zip's entries of this model, without the folder they lie in.</summary>
+    public required IReadOnlyList<DplModelEntry> Entries { get; init; }
+
     /// <summary>Whether the fit's numbers went wrong and this is the best it had before.</summary>
-    public bool HasDiverged { get; init; }
+    public required bool HasDiverged { get; init; }
 
     /// <summary>Whether images are turned and mirrored as their files ask; see
     /// <see cref="DplTrainer.ImageOptions.ApplyExifOrientation"/>.</summary>
-    public bool ApplyExifOrientation { get; init; }
+    public required bool ApplyExifOrientation { get; init; }
 
     /// <summary>The most pixels an image file may have; see <see cref="DplTrainer.ImageOptions.MaxPixels"/>.</summary>
-    public long MaxImagePixels { get; init; } = ImageDecoder.DefaultMaximumPixels;
+    public required long MaxImagePixels { get; init; }
 
     /// <summary>Reads the description of the first model of this library in a zip.</summary>
     /// <param name="zipPath">A model that ML.NET saved, alone or as part of a pipeline.</param>
@@ -101,22 +114,21 @@ public sealed record DplModelInfo(
     }
 
     private static DplModelInfo Of(ModelDescription model, string? version, IReadOnlyList<DplModelEntry> entries) =>
-        new(
-            model.ClassNames,
-            new PromptConfiguration(model.TextLengths, model.ImageLengths),
-            model.Template,
-            model.Search,
-            model.ValidationAccuracy,
-            model.WasCancelled,
-            model.Contents,
-            model.Backbone.Name,
-            model.Backbone.Sha256,
-            model.Backbone.Location,
-            model.ImageFolder,
-            version,
-            entries
-        )
+        new()
         {
+            ClassNames = model.ClassNames,
+            Configuration = new PromptConfiguration(model.TextLengths, model.ImageLengths),
+            Template = model.Template,
+            Search = model.Search,
+            ValidationAccuracy = model.ValidationAccuracy,
+            WasCancelled = model.WasCancelled,
+            Contents = model.Contents,
+            BackboneName = model.Backbone.Name,
+            BackboneSha256 = model.Backbone.Sha256,
+            BackboneLocation = model.Backbone.Location,
+            ImageFolder = model.ImageFolder,
+            MLNetVersion = version,
+            Entries = entries,
             HasDiverged = model.HasDiverged,
             ApplyExifOrientation = model.ApplyExifOrientation,
             MaxImagePixels = model.Reading.MaximumPixels,
@@ -130,7 +142,17 @@ public sealed record DplModelInfo(
 }
 
 /// <summary>An entry of a model zip.</summary>
-/// <param name="Name">Its name.</param>
-/// <param name="Bytes">Its size.</param>
-/// <param name="CompressedBytes">Its size in the zip.</param>
-public sealed record DplModelEntry(string Name, long Bytes, long CompressedBytes);
+public sealed record DplModelEntry
+{
+    internal DplModelEntry(string name, long bytes, long compressedBytes) =>
+        (Name, Bytes, CompressedBytes) = (name, bytes, compressedBytes);
+
+    /// <summary>Its name.</summary>
+    public string Name { get; }
+
+    /// <summary>Its size.</summary>
+    public long Bytes { get; }
+
+    /// <summary>Its size in the zip.</summary>
+    public long CompressedBytes { get; }
+}

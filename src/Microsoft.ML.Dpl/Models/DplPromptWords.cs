@@ -11,12 +11,26 @@ public enum DplWordDistance
 }
 
 /// <summary>A word or a piece of one near a prompt row.</summary>
-/// <param name="Word">As text. A piece that other pieces follow ends with <c>…</c>; CLIP's marks of a text's beginning and end are
-/// <c>&lt;|startoftext|&gt;</c> and <c>&lt;|endoftext|&gt;</c>.</param>
-/// <param name="Distance">As the chosen <see cref="DplWordDistance"/> measures it.</param>
-public sealed record DplNearWord(string Word, float Distance);
+public sealed record DplNearWord
+{
+    internal DplNearWord(string word, float distance) => (Word, Distance) = (word, distance);
+
+    /// <summary>As text. A piece that other pieces follow ends with <c>…</c>; CLIP's marks of a text's beginning and end are
+    /// <c>&lt;|startoftext|&gt;</c> and <c>&lt;|endoftext|&gt;</c>.</summary>
+    public string Word { get; }
+
+    /// <summary>As the chosen <see cref="DplWordDistance"/> measures it.</summary>
+    public float Distance { get; }
+}
 
 /// <summary>One row of a layer's text prompt and the words nearest to it.</summary>
-/// <param name="Row">From 0.</param>
-/// <param name="Words">The nearest first.</param>
-public sealed record DplPromptRowWords(int Row, IReadOnlyList<DplNearWord> Words);
+public sealed record DplPromptRowWords
+{
+    internal DplPromptRowWords(int row, IReadOnlyList<DplNearWord> words) => (Row, Words) = (row, words);
+
+    /// <summary>From 0.</summary>
+    public int Row { get; }
+
+    /// <summary>The nearest first.</summary>
+    public IReadOnlyList<DplNearWord> Words { get; }
+}

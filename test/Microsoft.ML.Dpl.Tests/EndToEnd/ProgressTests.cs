@@ -90,7 +90,17 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
     public void A_line_tells_days_in_hours(double hours, string expected) =>
         Assert.EndsWith(
             expected,
-            new DplProgress(DplStage.Search, 1, 2, 3, 4, 1e-5, 1.25, null, null, TimeSpan.Zero, TimeSpan.FromHours(hours)).ToString()
+            new DplProgress
+            {
+                Stage = DplStage.Search,
+                Epoch = 1,
+                Epochs = 2,
+                Step = 3,
+                Steps = 4,
+                LearningRate = 1e-5,
+                TrainLoss = 1.25,
+                Remaining = TimeSpan.FromHours(hours),
+            }.ToString()
         );
 
     [Theory]

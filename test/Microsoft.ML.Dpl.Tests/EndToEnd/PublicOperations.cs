@@ -67,6 +67,8 @@ internal static partial class PublicOperations
             ["DplClassWeights.op_Implicit(Dictionary`2)"] = new(_ =>
                 Assert.NotNull((DplClassWeights)new Dictionary<string, double> { ["a"] = 1 })
             ),
+            ["DplEpochMetrics..ctor()"] = new(_ => Assert.Null(new DplEpochMetrics { TrainLoss = 1 }.ValidationLoss)),
+            ["DplProgress..ctor()"] = new(_ => Assert.Null(World.Progress.EndedEpoch)),
             ["DplProgress.get_Fraction()"] = new(_ => Assert.Equal(1, World.Progress.Fraction)),
             ["DplProgress.ToString()"] = new(_ => Assert.NotEmpty(World.Progress.ToString())),
             ["DplSearchReport.get_TextConfidence()"] = new(w => Assert.NotEmpty(w.Searched.TextConfidence)),
@@ -222,7 +224,17 @@ internal static partial class PublicOperations
         /// <summary>A progress that fails.</summary>
         public sealed class ReportFailure : Exception;
 
-        public static DplProgress Progress => new(DplStage.Search, 1, 1, 1, 1, 0.1, 1, null, null, TimeSpan.Zero, TimeSpan.Zero);
+        public static DplProgress Progress =>
+            new()
+            {
+                Stage = DplStage.Search,
+                Epoch = 1,
+                Epochs = 1,
+                Step = 1,
+                Steps = 1,
+                LearningRate = 0.1,
+                TrainLoss = 1,
+            };
 
         public MLContext Context { get; } = new(1);
 

@@ -77,9 +77,9 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
     public void Two_runs_in_one_folder_have_a_file_each()
     {
         using (var first = new TensorBoardProgress(_folder.FullPath))
-            first.Report(Report(1, new DplEpochMetrics(1, null, null, null, null)));
+            first.Report(Report(1, new DplEpochMetrics { TrainLoss = 1 }));
         using (var second = new TensorBoardProgress(_folder.FullPath))
-            second.Report(Report(2, new DplEpochMetrics(1, null, null, null, null)));
+            second.Report(Report(2, new DplEpochMetrics { TrainLoss = 1 }));
         string[] files = [.. Directory.EnumerateFiles(_folder.FullPath).Order(StringComparer.Ordinal)];
         Assert.Equal(2, files.Length);
         Assert.Equal([(1L, 1f)], Curve([.. Read(files[0])], "training/train_loss"));
@@ -91,7 +91,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
     public void Epochs_can_be_read_while_the_fit_runs()
     {
         using var board = new TensorBoardProgress(_folder.FullPath);
-        board.Report(Report(1, new DplEpochMetrics(0.5, null, 0.75, null, null)));
+        board.Report(Report(1, new DplEpochMetrics { TrainLoss = 0.5, ValidationAccuracy = 0.75 }));
         Assert.Equal([(1L, 0.75f)], Curve([.. Read(board.EventFilePath)], "training/validation_accuracy"));
     }
 
@@ -103,21 +103,23 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
             board.Report(
                 Report(
                     1,
-                    new DplEpochMetrics(
-                        1,
-                        1,
-                        null,
-                        0,
-                        0,
+                    new DplEpochMetrics
+                    {
+                        TrainLoss = 1,
+                        ValidationLoss = 1,
+                        DecidedLayers = 0,
+                        LargestAlphaChange = 0,
+                        TextAlphas =
                         [
                             [0.5f, 0.5f],
                             [0.5f, 0.5f],
                         ],
+                        ImageAlphas =
                         [
                             [float.NaN, 1],
                             [0, 1],
-                        ]
-                    )
+                        ],
+                    }
                 )
             );
             Assert.Null(board.Failure);
@@ -174,7 +176,18 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
     }
 
     private static DplProgress Report(int epoch, DplEpochMetrics ended) =>
-        new(DplStage.Training, epoch, 2, 1, 1, 0.1, ended.TrainLoss, null, ended.ValidationAccuracy, TimeSpan.Zero, TimeSpan.Zero, ended);
+        new()
+        {
+            Stage = DplStage.Training,
+            Epoch = epoch,
+            Epochs = 2,
+            Step = 1,
+            Steps = 1,
+            LearningRate = 0.1,
+            TrainLoss = ended.TrainLoss,
+            ValidationAccuracy = ended.ValidationAccuracy,
+            EndedEpoch = ended,
+        };
 
     private static (long, float)[] Steps(ProgressRecorder reports, DplStage stage, Func<DplProgress, double> value) =>
         [.. reports.Seen.Where(r => r.Stage == stage).Select((r, i) => (i + 1L, (float)value(r)))];

@@ -131,7 +131,7 @@ public class ResultsTests
     [Fact]
     public void Stages_and_epochs_are_those_of_the_run()
     {
-        DplEpochMetrics figures = new(1, null, 0.5, null, null);
+        DplEpochMetrics figures = new() { TrainLoss = 1, ValidationAccuracy = 0.5 };
         FittedEpoch[] epochs =
         [
             new(DplStage.Search, 1, 0.1, figures, TimeSpan.FromSeconds(2), 100),
