@@ -122,7 +122,7 @@ internal sealed class SearchOptions : OptionGroup
 {
     private readonly Option<int[]> _candidates = new("--candidates")
     {
-        Description = "Context lengths that the search chooses from, increasing from 0.",
+        Description = "Prompt lengths that the search chooses from, increasing from 0.",
         HelpName = "0 2 4 6",
         AllowMultipleArgumentsPerToken = true,
         DefaultValueFactory = _ => [.. Defaults.Search.CandidateLengths],
