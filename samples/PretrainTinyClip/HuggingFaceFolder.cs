@@ -10,7 +10,7 @@ internal static class HuggingFaceFolder
 {
     /// <param name="folder">Made where it is missing; files of the same name are replaced.</param>
     /// <param name="clip">The weights.</param>
-    /// <param name="vocabulary">Of the text branch.</param>
+    /// <param name="vocabulary">Of the text tower.</param>
     public static void Save(string folder, LearnedClip clip, PairVocabulary vocabulary)
     {
         Directory.CreateDirectory(folder);

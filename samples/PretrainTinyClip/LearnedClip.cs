@@ -33,7 +33,7 @@ internal sealed class LearnedClip : IDisposable
     /// <summary>[] logarithm of the factor on cosine similarities.</summary>
     public Parameter LogitScale => _values["logit_scale"];
 
-    /// <summary>The image branch as the towers want it, in the caller's dispose scope.</summary>
+    /// <summary>The image tower as the towers want it, in the caller's dispose scope.</summary>
     public VisionWeights FoldVision()
     {
         Tensor patches = _values["visual.conv1.weight"];
@@ -51,7 +51,7 @@ internal sealed class LearnedClip : IDisposable
         );
     }
 
-    /// <summary>The text branch as the towers want it, in the caller's dispose scope.</summary>
+    /// <summary>The text tower as the towers want it, in the caller's dispose scope.</summary>
     public TextWeights FoldText() =>
         new(
             Config,

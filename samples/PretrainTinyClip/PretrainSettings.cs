@@ -5,10 +5,10 @@ namespace PretrainTinyClip;
 /// <summary>The shape to be trained and for how long.</summary>
 /// <param name="ImageSize">Pixels a side.</param>
 /// <param name="PatchSize">Pixels a side, a divisor of <paramref name="ImageSize"/>.</param>
-/// <param name="Width">Of the image branch, a multiple of 64.</param>
-/// <param name="Layers">Of the image branch.</param>
-/// <param name="TextWidth">Of the text branch, a multiple of 64.</param>
-/// <param name="TextLayers">Of the text branch.</param>
+/// <param name="Width">Of the image tower, a multiple of 64.</param>
+/// <param name="Layers">Of the image tower.</param>
+/// <param name="TextWidth">Of the text tower, a multiple of 64.</param>
+/// <param name="TextLayers">Of the text tower.</param>
 /// <param name="EmbeddingWidth">Of the space that images and texts share.</param>
 /// <param name="Batch">Images per step, at least 2.</param>
 /// <param name="LearningRate">AdamW's, at its highest.</param>

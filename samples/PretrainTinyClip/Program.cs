@@ -30,18 +30,14 @@ var patchSize = new Option<int>("--patch-size")
     Description = "Pixels a side of a patch.",
     DefaultValueFactory = _ => defaults.PatchSize,
 };
-var width = new Option<int>("--width")
-{
-    Description = "Of the image branch, a multiple of 64.",
-    DefaultValueFactory = _ => defaults.Width,
-};
-var layers = new Option<int>("--layers") { Description = "Of the image branch.", DefaultValueFactory = _ => defaults.Layers };
+var width = new Option<int>("--width") { Description = "Of the image tower, a multiple of 64.", DefaultValueFactory = _ => defaults.Width };
+var layers = new Option<int>("--layers") { Description = "Of the image tower.", DefaultValueFactory = _ => defaults.Layers };
 var textWidth = new Option<int>("--text-width")
 {
-    Description = "Of the text branch, a multiple of 64.",
+    Description = "Of the text tower, a multiple of 64.",
     DefaultValueFactory = _ => defaults.TextWidth,
 };
-var textLayers = new Option<int>("--text-layers") { Description = "Of the text branch.", DefaultValueFactory = _ => defaults.TextLayers };
+var textLayers = new Option<int>("--text-layers") { Description = "Of the text tower.", DefaultValueFactory = _ => defaults.TextLayers };
 var easy = new Option<long>("--easy-images")
 {
     Description = "So many images at the beginning are made easier, ever less so.",

@@ -43,7 +43,7 @@ var distillation = new Option<double>("--distillation")
 };
 var candidates = new Option<int[]>("--candidates")
 {
-    Description = "Context lengths to choose from.",
+    Description = "Prompt lengths to choose from.",
     AllowMultipleArgumentsPerToken = true,
     DefaultValueFactory = _ => [0, 2, 4, 6],
 };

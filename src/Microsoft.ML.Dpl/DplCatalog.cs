@@ -15,7 +15,7 @@ public static class DplCatalog
     /// <param name="labelColumnName">Column with the classes: a key with names, or text.</param>
     /// <param name="imageColumnName">Column with the images: <c>MLImage</c>, path as text, or encoded bytes.</param>
     /// <param name="validationSet">Rows that the search is judged by; null: a share of the training rows.</param>
-    /// <param name="configuration">Context lengths to train without a search; null: search.</param>
+    /// <param name="configuration">Prompt lengths to train without a search; null: search.</param>
     /// <param name="exampleWeightColumnName">Column of type <c>float</c> with how much each row's loss counts; null: all alike.</param>
     /// <exception cref="ArgumentException">The configuration does not fit the backbone.</exception>
     /// <example><code>
@@ -70,7 +70,7 @@ public static class DplCatalog
     /// <returns>The classifier. The caller disposes it.</returns>
     /// <exception cref="ArgumentException">The prompts do not fit the backbone or were trained on another, there are fewer than two
     /// classes, a name is blank or repeated, or CLIP reads two alike.</exception>
-    /// <exception cref="InvalidOperationException">CLIP's text branch cannot be read.</exception>
+    /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
     public static DplTransformer DifferentiablePromptModel(
         this MLContext mlContext,
         DplPrompts prompts,

@@ -24,10 +24,10 @@ public sealed partial class DplTrainer
                     $"{nameof(Backbone)} is missing: set it, for example to ClipBackbone.Open(folder).",
                     nameof(Backbone)
                 );
-            if (!Backbone.HasTextBranch)
+            if (!Backbone.HasTextTower)
                 throw new ArgumentException(
                     $"{nameof(Backbone)}: the CLIP '{Backbone.Name}' came in a model zip that carries its image tower only, but "
-                        + "training needs the text branch: open CLIP's folder, or take a zip saved with "
+                        + "training needs the text tower: open CLIP's folder, or take a zip saved with "
                         + $"{nameof(DplModelContents.WithClip)}.",
                     nameof(Backbone)
                 );

@@ -76,7 +76,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         return transformer;
     }
 
-    /// <summary>Searches the context lengths and trains nothing: the first stage of <see cref="Fit"/>, with the same images set aside for
+    /// <summary>Searches the prompt lengths and trains nothing: the first stage of <see cref="Fit"/>, with the same images set aside for
     /// validation and the same course.</summary>
     /// <param name="input">As for <see cref="Fit"/>.</param>
     /// <returns>

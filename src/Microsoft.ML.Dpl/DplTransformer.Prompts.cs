@@ -41,10 +41,10 @@ public sealed partial class DplTransformer
         string? device
     )
     {
-        if (!backbone.HasTextBranch)
+        if (!backbone.HasTextTower)
             throw new ArgumentException(
                 $"The CLIP '{backbone.Name}' came in a model zip that carries its image tower only, but class names need the text "
-                    + "branch: open CLIP's folder.",
+                    + "tower: open CLIP's folder.",
                 nameof(backbone)
             );
         if (prompts.Template is null || prompts.Template.Split("{}").Length != 2)
@@ -147,7 +147,7 @@ public sealed partial class DplTransformer
                 continue;
             if (rows.GetLength(1) != config.Width)
                 throw new ArgumentException(
-                    $"The prompt of {branch} layer {layer} is {rows.GetLength(1)} wide, but this CLIP's {branch} branch is {config.Width}.",
+                    $"The prompt of {branch} layer {layer} is {rows.GetLength(1)} wide, but this CLIP's {branch} tower is {config.Width}.",
                     nameof(layers)
                 );
             if (rows.GetLength(0) is 0 or > PromptConfiguration.MaximumLength)

@@ -73,7 +73,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// <summary>Name of the column with the classes' probabilities.</summary>
     public string ScoreColumnName => _face.ScoreColumnName;
 
-    /// <summary>Context lengths per layer.</summary>
+    /// <summary>Prompt lengths per layer.</summary>
     public PromptConfiguration Configuration { get; }
 
     /// <summary>How the search came to the configuration; null where it was given.</summary>
@@ -98,7 +98,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// <summary>What a zip of this model will hold; after loading, what its zip held.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such value.</exception>
     /// <exception cref="InvalidOperationException"><see cref="DplModelContents.WithClip"/> is asked for, but this model came from a zip
-    /// without the text branch.</exception>
+    /// without the text tower.</exception>
     public DplModelContents Contents
     {
         get => _contents;
@@ -106,7 +106,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         {
             if (!Enum.IsDefined(value))
                 throw new ArgumentOutOfRangeException(nameof(value), value, "There are no such contents.");
-            if (value == DplModelContents.WithClip && !Backbone.HasTextBranch)
+            if (value == DplModelContents.WithClip && !Backbone.HasTextTower)
                 throw new InvalidOperationException(
                     $"The CLIP '{Backbone.Name}' came in a model zip that carries its image tower only, so it cannot be saved whole. "
                         + $"Load a zip of this model with CLIP's folder at hand, or one saved with {nameof(DplModelContents.WithClip)}."
@@ -174,7 +174,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// </returns>
     /// <exception cref="ArgumentException">Fewer than two names, a blank or repeated one, one too long for CLIP, or two that CLIP reads
     /// alike.</exception>
-    /// <exception cref="InvalidOperationException">CLIP's text branch cannot be read.</exception>
+    /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public DplTransformer WithClasses(IEnumerable<string> names)
     {
@@ -230,13 +230,13 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// <returns>One entry per row; none where the layer has no prompt.</returns>
     /// <exception cref="ArgumentOutOfRangeException">There is no such layer, or <paramref name="k"/> is below 1 or above the size of the
     /// vocabulary.</exception>
-    /// <exception cref="InvalidOperationException">CLIP's text branch cannot be read.</exception>
+    /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public IReadOnlyList<DplPromptRowWords> NearestWords(int layer, int k, DplWordDistance distance = DplWordDistance.Euclidean)
     {
         int layers = Configuration.Text.Count;
         if (layer < 0 || layer >= layers)
-            throw new ArgumentOutOfRangeException(nameof(layer), layer, $"The text branch has layers 0 to {layers - 1}.");
+            throw new ArgumentOutOfRangeException(nameof(layer), layer, $"The text tower has layers 0 to {layers - 1}.");
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
         if (!Enum.IsDefined(distance))
             throw new ArgumentOutOfRangeException(nameof(distance), distance, "There is no such distance.");

@@ -14,8 +14,8 @@ internal sealed class EarlyStopBenchmark(
     double margin
 )
 {
-    /// <param name="Text">Context lengths of the text layers.</param>
-    /// <param name="Image">Context lengths of the image layers.</param>
+    /// <param name="Text">Prompt lengths of the text layers.</param>
+    /// <param name="Image">Prompt lengths of the image layers.</param>
     /// <param name="Epochs">Epochs of search that were run.</param>
     /// <param name="Seconds">Of the search stage.</param>
     /// <param name="Accuracy">On the test images, 0 to 1.</param>

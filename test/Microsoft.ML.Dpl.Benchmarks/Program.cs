@@ -13,7 +13,7 @@ var classes = new Option<int>("--classes") { Description = "Class texts.", Defau
 var batch = new Option<int>("--batch") { Description = "Images per step.", DefaultValueFactory = _ => 4 };
 var candidates = new Option<int[]>("--candidates")
 {
-    Description = "Context lengths.",
+    Description = "Prompt lengths.",
     AllowMultipleArgumentsPerToken = true,
     DefaultValueFactory = _ => [0, 1, 2, 3, 4, 5, 6],
 };
@@ -142,7 +142,7 @@ memory.SetAction(arguments =>
     )
 );
 var scalingChart = new Option<string?>("--image") { Description = "Where to draw them as SVG, on logarithmic axes." };
-var scaling = new Command("scaling", "Steps against classes, batch, context length and threads.") { shape, repeats, json, scalingChart };
+var scaling = new Command("scaling", "Steps against classes, batch, prompt length and threads.") { shape, repeats, json, scalingChart };
 scaling.SetAction(arguments =>
     new ScalingBenchmark(arguments.GetRequiredValue(shape), arguments.GetValue(repeats)).Run(
         arguments.GetValue(json),

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>How a search step and a training step grow with classes, batch, context length and threads, one at a time from a common
+/// <summary>How a search step and a training step grow with classes, batch, prompt length and threads, one at a time from a common
 /// point.</summary>
 internal sealed class ScalingBenchmark(string shape, int repeats)
 {
@@ -46,7 +46,7 @@ internal sealed class ScalingBenchmark(string shape, int repeats)
         foreach (int batch in new[] { 1, 2, 4, 8, 16, 32 })
             Add("batch", batch, new StepSize(shape, origin.Classes, batch, origin.Candidates));
         foreach (int longest in new[] { 2, 4, 8, 16, 32 })
-            Add("context length", longest, new StepSize(shape, origin.Classes, origin.Batch, [0, longest]));
+            Add("prompt length", longest, new StepSize(shape, origin.Classes, origin.Batch, [0, longest]));
         foreach (int threads in new[] { 1, 2 }.Where(n => n <= all))
         {
             set_num_threads(threads);

@@ -14,7 +14,7 @@ namespace Microsoft.ML.Dpl.Benchmarks;
 /// <param name="Shape">One of <see cref="ClipShapes.Names"/>.</param>
 /// <param name="Classes">Class texts.</param>
 /// <param name="Batch">Images.</param>
-/// <param name="Candidates">Context lengths of the search; training has the longest in every layer.</param>
+/// <param name="Candidates">Prompt lengths of the search; training has the longest in every layer.</param>
 internal sealed record StepSize(string Shape, int Classes, int Batch, int[] Candidates)
 {
     public ClipConfig Config { get; } = ClipShapes.Of(Shape);

@@ -14,8 +14,8 @@ internal sealed record StepOperations(double AlphaHalf, double PromptHalf, doubl
     /// <param name="config">The CLIP.</param>
     /// <param name="batch">Images.</param>
     /// <param name="texts">Token ids of the classes; a beginning that several share is counted once.</param>
-    /// <param name="candidates">Context lengths of the search.</param>
-    /// <param name="length">Context length of every layer in training.</param>
+    /// <param name="candidates">Prompt lengths of the search.</param>
+    /// <param name="length">Prompt length of every layer in training.</param>
     public static StepOperations Count(ClipConfig config, int batch, int[][] texts, int[] candidates, int length)
     {
         long grid = config.Grid,

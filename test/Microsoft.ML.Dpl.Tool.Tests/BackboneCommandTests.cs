@@ -58,7 +58,7 @@ public sealed class BackboneCommandTests : IDisposable
         Assert.Equal(2, wrong.Code);
         Assert.Contains("model.safetensors", wrong.Error);
         Assert.Single(JsonDocument.Parse(wrong.Output).RootElement.EnumerateArray(), check =>
-            check.GetProperty("isRight").GetBoolean() is false
+            check.GetProperty("isValid").GetBoolean() is false
         );
     }
 

@@ -194,10 +194,10 @@ internal static class BackboneCommand
         if (clip.Location is { } location)
             Row("location", location);
         Row(
-            "image branch",
+            "image tower",
             $"{clip.Shape.ImageSize} × {clip.Shape.ImageSize} pixels in patches of {clip.Shape.PatchSize}, {Tower(clip.Shape.Vision)}"
         );
-        Row("text branch", $"up to {clip.Shape.ContextLength} tokens, {Tower(clip.Shape.Text)}");
+        Row("text tower", $"up to {clip.Shape.ContextLength} tokens, {Tower(clip.Shape.Text)}");
         Row("shared space", $"width {clip.Shape.EmbeddingWidth}");
         Row("vocabulary", $"{clip.Shape.VocabularySize.ToString("N0", CultureInfo.InvariantCulture)} tokens");
         Row(

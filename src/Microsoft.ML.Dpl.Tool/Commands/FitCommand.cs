@@ -12,7 +12,7 @@ internal static class FitCommand
     {
         var configuration = new Option<string>("--configuration")
         {
-            Description = $"Trains these context lengths instead of searching: {ConfigurationArgument.Forms}.",
+            Description = $"Trains these prompt lengths instead of searching: {ConfigurationArgument.Forms}.",
             HelpName = "lengths",
             DefaultValueFactory = _ => ConfigurationArgument.Search,
         };
@@ -31,7 +31,7 @@ internal static class FitCommand
     {
         var configuration = new Option<string>("--configuration")
         {
-            Description = $"The context lengths: {ConfigurationArgument.Forms}.",
+            Description = $"The prompt lengths: {ConfigurationArgument.Forms}.",
             HelpName = "lengths",
             Required = true,
         };

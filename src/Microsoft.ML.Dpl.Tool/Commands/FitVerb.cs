@@ -10,7 +10,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
 /// <summary>What <c>dpl fit</c> and <c>dpl train</c> do.</summary>
-/// <param name="configuration">Context lengths, or the word for a search.</param>
+/// <param name="configuration">Prompt lengths, or the word for a search.</param>
 /// <param name="search">Null where there is no search.</param>
 /// <param name="output">Where the files go.</param>
 internal sealed class FitVerb(Option<string> configuration, SearchOptions? search, OutputOptions output)

@@ -32,12 +32,12 @@ internal static class ImportCommand
         var lengths = new Option<int[]>("--lengths")
         {
             Description =
-                "Context lengths that the alphas choose from. Default: what the file says; else 0 2 4 6 for four, 0 to 6 for seven.",
+                "Prompt lengths that the alphas choose from. Default: what the file says; else 0 2 4 6 for four, 0 to 6 for seven.",
             AllowMultipleArgumentsPerToken = true,
         };
         var names = new ChoiceOption<AlphaNames>(
             "--names",
-            "authors: the file called img holds the text branch, as the authors' code writes it, unless the CLIP's numbers of layers "
+            "authors: the file called img holds the text tower, as the authors' code writes it, unless the CLIP's numbers of layers "
                 + "show otherwise; right: the files hold what they are called.",
             AlphaNames.Authors
         );

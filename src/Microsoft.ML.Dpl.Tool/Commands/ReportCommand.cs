@@ -86,7 +86,7 @@ internal static class ReportCommand
             return saved;
         saved.Dispose();
         throw new ArgumentException(
-            $"'{zip}' is not the model of these results: its context lengths or classes are others. Name theirs with --model, or none."
+            $"'{zip}' is not the model of these results: its prompt lengths or classes are others. Name theirs with --model, or none."
         );
     }
 

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>Context lengths on a command line: <c>search</c>, <c>zero-shot</c>, <c>uniform:4</c>, a JSON file, or <c>text 2 4 | image 0
+/// <summary>Prompt lengths on a command line: <c>search</c>, <c>zero-shot</c>, <c>uniform:4</c>, a JSON file, or <c>text 2 4 | image 0
 /// 6</c>.</summary>
 internal static class ConfigurationArgument
 {

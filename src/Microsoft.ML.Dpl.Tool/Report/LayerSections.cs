@@ -13,22 +13,22 @@ internal static class LayerSections
         const string id = "alphas",
             title = "What the search weighed";
         if (results.Search is not { Epochs.Count: > 0 } search)
-            return Section.Missing(id, title, "The context lengths were given, so there was no search.");
+            return Section.Missing(id, title, "The prompt lengths were given, so there was no search.");
         SearchEpochResults last = search.Epochs[^1];
         return new Section(
             id,
             title,
             Markup.Of(
                 $"""
-                <p>The softmax weight of every candidate context length in every layer, in per cent, after {Written.Count(
+                <p>The softmax weight of every candidate prompt length in every layer, in per cent, after {Written.Count(
                     search.Epochs.Count,
                     "epoch"
                 )}: the darker, the more. The choice has a frame.</p>
                 <div class="{Pair(last.TextAlphas.Count, last.ImageAlphas.Count)}">{Grid(
-                    "Text branch",
+                    "Text tower",
                     search.CandidateLengths,
                     last.TextAlphas
-                )}{Grid("Image branch", search.CandidateLengths, last.ImageAlphas)}</div>
+                )}{Grid("Image tower", search.CandidateLengths, last.ImageAlphas)}</div>
                 """
             )
         );
@@ -37,7 +37,7 @@ internal static class LayerSections
     public static Section Lengths(FitResults results)
     {
         const string id = "lengths",
-            title = "The context lengths on the two towers";
+            title = "The prompt lengths on the two towers";
         if (results.Configuration is not { } configuration)
             return Section.Missing(id, title, "No configuration was reached.");
         return new Section(
@@ -46,8 +46,8 @@ internal static class LayerSections
             Markup.Of(
                 $"""
                 <p>Every block is one prompt row; layers from the first, which reads words or patches, to the last. <code>{configuration.ToString()}</code></p>
-                <div class="{Pair(configuration.Text.Count, configuration.Image.Count)}">{Tower("Text branch", configuration.Text)}{Tower(
-                    "Image branch",
+                <div class="{Pair(configuration.Text.Count, configuration.Image.Count)}">{Tower("Text tower", configuration.Text)}{Tower(
+                    "Image tower",
                     configuration.Image
                 )}</div>
                 """

@@ -133,7 +133,7 @@ internal static class RunSections
                 ("seed", results.Asked.Seed is int seed ? Written.Number(seed, "0") : "none was given"),
                 ("CLIP", clip.Name), ("its SHA-256", clip.Sha256), ("its place", clip.Location ?? "within the library or the model"),
                 ("its images", FormattableString.Invariant($"{clip.ImageSize} × {clip.ImageSize} pixels in patches of {clip.PatchSize} × {clip.PatchSize}")),
-                ("its text branch", Shape(clip.Text)), ("its image branch", Shape(clip.Image)), ("its embedding", FormattableString.Invariant($"{clip.EmbeddingWidth} wide")),
+                ("its text tower", Shape(clip.Text)), ("its image tower", Shape(clip.Image)), ("its embedding", FormattableString.Invariant($"{clip.EmbeddingWidth} wide")),
                 ("Microsoft.ML.Dpl", of.Library), ("ML.NET", of.MLNet), ("TorchSharp", of.TorchSharp), ("libtorch", of.LibTorch), (".NET", of.DotNet), ("system", of.OperatingSystem),
                 ("processor", FormattableString.Invariant($"{of.Processor}, {of.Processors} logical processors, {of.Threads} threads")), ("device", of.Device),
                 ("begun", results.Asked.Started.ToString("yyyy-MM-dd HH:mm:ss zzz", System.Globalization.CultureInfo.InvariantCulture))])}</div>

@@ -61,7 +61,7 @@ internal static class TestSections
                 )}; intervals hold the accuracy on further such images with 95 % confidence (Wilson).{leads} Log-loss {Written.Number(
                     test.LogLoss
                 )} nats.</p>
-                <div class="wide"><table><thead><tr><th scope="col">model and context lengths</th><th scope="col" class="number">accuracy</th><th scope="col">0 to 100 %</th><th scope="col" class="number">interval</th>{leadHead}<th scope="col" class="number">mean of classes</th></tr></thead><tbody>{body}</tbody></table></div>{alone}
+                <div class="wide"><table><thead><tr><th scope="col">model and prompt lengths</th><th scope="col" class="number">accuracy</th><th scope="col">0 to 100 %</th><th scope="col" class="number">interval</th>{leadHead}<th scope="col" class="number">mean of classes</th></tr></thead><tbody>{body}</tbody></table></div>{alone}
                 """
             )
         );

@@ -4,7 +4,7 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>Shows context lengths layer by layer, and how sure a search was of them.</summary>
+/// <summary>Shows prompt lengths layer by layer, and how sure a search was of them.</summary>
 internal static class ConfigurationTable
 {
     public static void Write(PromptConfiguration configuration, DplSearchReport? search)

@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Dpl.Tool.Results;
 
 /// <summary>The course of a search.</summary>
-/// <param name="CandidateLengths">Candidate context lengths, increasing from 0.</param>
+/// <param name="CandidateLengths">Candidate prompt lengths, increasing from 0.</param>
 /// <param name="Margin">By how much of softmax weight a choice must lead to count as decided, 0 to 1.</param>
 /// <param name="Epochs">The first epoch first.</param>
 internal sealed record SearchResults(IReadOnlyList<int> CandidateLengths, double Margin, IReadOnlyList<SearchEpochResults> Epochs)

@@ -22,7 +22,7 @@ internal sealed record FitResults(AskedResults Asked, VersionResults Versions, B
     /// <summary>The course of the training; null where only a search was run.</summary>
     public TrainingResults? Training { get; init; }
 
-    /// <summary>The context lengths that were searched or given.</summary>
+    /// <summary>The prompt lengths that were searched or given.</summary>
     public PromptConfiguration? Configuration { get; init; }
 
     /// <summary>What the model says of the test images; null without any.</summary>

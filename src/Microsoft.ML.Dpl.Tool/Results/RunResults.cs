@@ -55,8 +55,8 @@ internal sealed record VersionResults(
 /// <param name="ImageSize">Side of the square input in pixels.</param>
 /// <param name="PatchSize">Side of a patch in pixels.</param>
 /// <param name="EmbeddingWidth">Width of the space that images and texts share.</param>
-/// <param name="Text">Shape of the text branch.</param>
-/// <param name="Image">Shape of the image branch.</param>
+/// <param name="Text">Shape of the text tower.</param>
+/// <param name="Image">Shape of the image tower.</param>
 internal sealed record BackboneResults(
     string Name,
     string Sha256,

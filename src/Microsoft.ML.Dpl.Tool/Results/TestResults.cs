@@ -83,7 +83,7 @@ internal sealed record ClassAccuracy(string Name, int Images, int Right, int Pre
 /// <param name="Name">zero-shot CLIP, uniform 4, …</param>
 /// <param name="Accuracy">Over images.</param>
 /// <param name="MacroAccuracy">Mean over classes, 0 to 1; null where it was not counted.</param>
-/// <param name="Configuration">Its context lengths; null where they are not known.</param>
+/// <param name="Configuration">Its prompt lengths; null where they are not known.</param>
 /// <param name="Difference">The fitted model's lead over it on the same images; null where it was not counted.</param>
 /// <param name="Seconds">What training and testing it took, wall time; null where it was not measured.</param>
 internal sealed record ComparisonRow(

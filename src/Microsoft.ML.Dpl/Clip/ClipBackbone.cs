@@ -69,7 +69,7 @@ public sealed class ClipBackbone
     public void Register() => BackboneLocator.Register(this);
 
     /// <summary>Whether the text tower is there, which training and new classes need; only the CLIP of a model zip may lack it.</summary>
-    public bool HasTextBranch => _source.HasText;
+    public bool HasTextTower => _source.HasText;
 
     /// <summary>The files of a CLIP on disk; <c>null</c> where a model zip carried it.</summary>
     internal ClipFiles? Files => _source as ClipFiles;

@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Drawing;
 namespace Microsoft.ML.Dpl;
 
 /// <summary>Which parts of an image speak for a class: gradient-weighted attention rollout (Chefer, Gur, Wolf, ICCV 2021, arXiv 2103.15679)
-/// over the prompted image branch.</summary>
+/// over the prompted image tower.</summary>
 /// <remarks>Relevance says where the evidence for this class lies, not how much of it there is: the scale is the map's own, so maps of two
 /// classes or images do not compare in height.</remarks>
 public sealed class ClassExplanation

@@ -7,7 +7,7 @@ public enum DplModelContents
     PromptsOnly,
 
     /// <summary>CLIP's image tower too, so that the model predicts without CLIP's folder: some 330 MiB for ViT-B/16. New classes and words
-    /// for prompts need the text branch and are refused after loading.</summary>
+    /// for prompts need the text tower and are refused after loading.</summary>
     WithImageTower,
 
     /// <summary>The whole CLIP, its vocabulary included: some 570 MiB for ViT-B/16. Everything works without CLIP's folder.</summary>

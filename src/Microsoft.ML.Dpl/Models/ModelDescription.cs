@@ -11,8 +11,8 @@ namespace Microsoft.ML.Dpl.Models;
 /// <summary>The readable part of a saved model (dpl.json).</summary>
 /// <param name="Backbone">The CLIP it was trained on.</param>
 /// <param name="Template">A class's text, with {} for its name.</param>
-/// <param name="TextLengths">Context length per text layer.</param>
-/// <param name="ImageLengths">Context length per image layer.</param>
+/// <param name="TextLengths">Prompt length per text layer.</param>
+/// <param name="ImageLengths">Prompt length per image layer.</param>
 /// <param name="ValidationAccuracy">Of the values kept, 0 to 1; null without validation rows.</param>
 /// <param name="Search">The alphas' history; null where the lengths were given.</param>
 /// <param name="ImageFolder">Where relative paths of images start; null: the current folder.</param>
@@ -90,7 +90,7 @@ internal sealed record ModelDescription(
         foreach (int length in description.TextLengths.Concat(description.ImageLengths))
             if (length is < 0 or > LayerPrompt.MaximumLength)
                 throw new InvalidDataException(
-                    $"{ModelZip.DescriptionEntry} of the model zip holds a context length of {length}. Save the model again."
+                    $"{ModelZip.DescriptionEntry} of the model zip holds a prompt length of {length}. Save the model again."
                 );
         if (description.TextLengths.Count == 0 || description.ImageLengths.Count == 0)
             throw new InvalidDataException(

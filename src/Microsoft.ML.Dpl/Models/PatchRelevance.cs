@@ -15,7 +15,7 @@ internal sealed record PatchRelevance(int Class, float Probability, float[] Patc
     /// R</c> from the first layer to the last, R = 1 at first. The class token's row of R is what reaches it from each patch. Prompt rows
     /// take their share of the softmax but have no place in the image.
     /// </summary>
-    /// <param name="tower">The prompted image branch.</param>
+    /// <param name="tower">The prompted image tower.</param>
     /// <param name="image">[1, 3, size, size] normalised</param>
     /// <param name="classFeatures">[classes, embedding], unit rows</param>
     /// <param name="logitScale">The factor on cosine similarities.</param>

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>What a trained model can do only where CLIP's text branch is at hand; the branch is rented for the time of one call.</summary>
+/// <summary>What a trained model can do only where CLIP's text tower is at hand; the tower is rented for the time of one call.</summary>
 /// <param name="backbone">The CLIP that the prompts belong to.</param>
 /// <param name="device">Where to compute.</param>
 internal sealed class TextBranch(ClipBackbone backbone, Device device)
@@ -16,7 +16,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     /// <param name="template">A class's text, with {} for its name.</param>
     /// <returns>The same prompts with the new classes' features. The caller owns it.</returns>
     /// <exception cref="ArgumentException">A name's text is too long for CLIP, or CLIP reads two names alike.</exception>
-    /// <exception cref="InvalidOperationException">The text branch cannot be read.</exception>
+    /// <exception cref="InvalidOperationException">The text tower cannot be read.</exception>
     public TrainedPrompts Encode(TrainedPrompts trained, LabelClasses classes, string template)
         // Whoever gives names by hand can mend them at once, so what a fit only warns of is refused too.
         =>
@@ -33,7 +33,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     /// <param name="warn">Receives warnings of texts that are too long for CLIP and of names with control characters.</param>
     /// <returns>The prompts with the classes' features. The caller owns it.</returns>
     /// <exception cref="ArgumentException">Of a name nothing is left for CLIP to read, or it reads two alike.</exception>
-    /// <exception cref="InvalidOperationException">The text branch cannot be read.</exception>
+    /// <exception cref="InvalidOperationException">The text tower cannot be read.</exception>
     public TrainedPrompts Encode(
         IReadOnlyList<Tensor?> image,
         IReadOnlyList<Tensor?> text,
@@ -60,7 +60,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     /// <param name="measure">What near means.</param>
     /// <returns>[length][count], the nearest first.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary has fewer tokens.</exception>
-    /// <exception cref="InvalidOperationException">The text branch cannot be read.</exception>
+    /// <exception cref="InvalidOperationException">The text tower cannot be read.</exception>
     public IReadOnlyList<IReadOnlyList<DistantWord>> Nearest(Tensor rows, int count, DplWordDistance measure)
     {
         using var scope = NewDisposeScope();
@@ -106,7 +106,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
         catch (IOException e)
         {
             throw new InvalidOperationException(
-                $"{what} the text branch of the CLIP '{backbone.Name}', which cannot be read: {e.Message}",
+                $"{what} the text tower of the CLIP '{backbone.Name}', which cannot be read: {e.Message}",
                 e
             );
         }

@@ -38,8 +38,8 @@ internal sealed record TrainedPrompts(IReadOnlyList<Tensor?> Image, IReadOnlyLis
     /// where there is one: zips of earlier versions have none.</summary>
     /// <param name="stream">The entry of the model zip.</param>
     /// <param name="name">For messages.</param>
-    /// <param name="imageLengths">Context length per image layer.</param>
-    /// <param name="textLengths">Context length per text layer.</param>
+    /// <param name="imageLengths">Prompt length per image layer.</param>
+    /// <param name="textLengths">Prompt length per text layer.</param>
     /// <param name="classes">How many there are.</param>
     /// <param name="config">The backbone's shape.</param>
     /// <exception cref="InvalidDataException">The stream is larger than such tensors can be or damaged, a tensor is missing, has another

@@ -8,8 +8,8 @@ namespace Microsoft.ML.Dpl;
 /// That code writes <c>alpha_e*_img.npy</c> and <c>alpha_e*_txt.npy</c> with the names exchanged: the file called <c>img</c> holds the text
 /// branch's alphas, and the other way round.
 /// </remarks>
-/// <param name="TextPath">The text branch's alphas, for <see cref="AlphaHistory.Load(string, string, IReadOnlyList{int})"/>.</param>
-/// <param name="ImagePath">The image branch's alphas.</param>
+/// <param name="TextPath">The text tower's alphas, for <see cref="AlphaHistory.Load(string, string, IReadOnlyList{int})"/>.</param>
+/// <param name="ImagePath">The image tower's alphas.</param>
 /// <param name="Reason">Why, as a sentence.</param>
 public sealed record AlphaFiles(string TextPath, string ImagePath, string Reason)
 {
@@ -34,7 +34,7 @@ public sealed record AlphaFiles(string TextPath, string ImagePath, string Reason
             return exchanged with
             {
                 Reason =
-                    $"{Path.GetFileName(imgPath)} is taken for the text branch and {Path.GetFileName(txtPath)} for the image branch, "
+                    $"{Path.GetFileName(imgPath)} is taken for the text tower and {Path.GetFileName(txtPath)} for the image tower, "
                     + "because the authors' code exchanges the two names.",
             };
         int text = backbone.Config.Text.Layers,
@@ -54,23 +54,23 @@ public sealed record AlphaFiles(string TextPath, string ImagePath, string Reason
         return exchanged with
         {
             Reason = fitsNamed
-                ? $"{Path.GetFileName(imgPath)} is taken for the text branch and {Path.GetFileName(txtPath)} for the image branch, "
+                ? $"{Path.GetFileName(imgPath)} is taken for the text tower and {Path.GetFileName(txtPath)} for the image tower, "
                     + $"because the authors' code exchanges the two names; both branches have {text} layers, so the shapes cannot tell."
-                : $"{Path.GetFileName(imgPath)} holds the text branch, as the authors' code exchanges the two names: {backbone.Name} "
+                : $"{Path.GetFileName(imgPath)} holds the text tower, as the authors' code exchanges the two names: {backbone.Name} "
                     + $"has {text} text and {image} image layers.",
         };
     }
 
     /// <summary>Takes the names at their word.</summary>
-    /// <param name="imgPath">The image branch's alphas; as <see cref="OfAuthors"/> orders them.</param>
-    /// <param name="txtPath">The text branch's alphas.</param>
+    /// <param name="imgPath">The image tower's alphas; as <see cref="OfAuthors"/> orders them.</param>
+    /// <param name="txtPath">The text tower's alphas.</param>
     public static AlphaFiles AsNamed(string imgPath, string txtPath)
     {
         (imgPath, txtPath) = InOrder(imgPath, txtPath);
         return new AlphaFiles(
             txtPath,
             imgPath,
-            $"{Path.GetFileName(imgPath)} is taken for the image branch and {Path.GetFileName(txtPath)} for the text branch, as they "
+            $"{Path.GetFileName(imgPath)} is taken for the image tower and {Path.GetFileName(txtPath)} for the text tower, as they "
                 + "are named."
         );
     }

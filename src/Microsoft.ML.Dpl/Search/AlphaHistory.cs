@@ -110,8 +110,8 @@ public sealed class AlphaHistory
 
     /// <summary>Reads one .npy file per branch, [epochs, layers, candidates] or [layers, candidates]; of any float type and
     /// order.</summary>
-    /// <param name="textPath">The text branch's alphas.</param>
-    /// <param name="imagePath">The image branch's alphas. For the files of the paper's authors see <see cref="AlphaFiles"/>.</param>
+    /// <param name="textPath">The text tower's alphas.</param>
+    /// <param name="imagePath">The image tower's alphas. For the files of the paper's authors see <see cref="AlphaFiles"/>.</param>
     /// <param name="candidateLengths">Null: <see cref="LengthsFor"/> the number of columns.</param>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or the arrays are none of alphas or do not fit each other.</exception>
@@ -138,7 +138,7 @@ public sealed class AlphaHistory
         candidates == PaperLengths.Length ? PaperLengths
         : candidates == CodeLengths.Length ? CodeLengths
         : throw new ArgumentException(
-            $"The alphas have {candidates} candidates per layer, and nothing says which context lengths they stand for: give the "
+            $"The alphas have {candidates} candidates per layer, and nothing says which prompt lengths they stand for: give the "
                 + $"{candidates} lengths, increasing from 0.",
             nameof(candidates)
         );

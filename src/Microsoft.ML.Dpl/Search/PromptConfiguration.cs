@@ -128,7 +128,7 @@ public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
             throw new ArgumentException($"The {branch} branch of a prompt configuration needs at least one layer.", branch);
         foreach (int length in lengths)
             if (length is < 0 or > MaximumLength)
-                throw new ArgumentException($"A context length of {length} is outside 0…{MaximumLength}.", branch);
+                throw new ArgumentException($"A prompt length of {length} is outside 0…{MaximumLength}.", branch);
         return [.. lengths];
     }
 

@@ -223,7 +223,7 @@ public sealed class HostileZipTests : IDisposable
     }
 
     [Theory]
-    [InlineData("\"textLengths\": [", "\"textLengths\": [5000,", "context length of 5000")]
+    [InlineData("\"textLengths\": [", "\"textLengths\": [5000,", "prompt length of 5000")]
     [InlineData("\"template\": \"", "\"template\": \"{} ", "template")]
     [InlineData("\"maxImagePixels\": ", "\"maxImagePixels\": -", "images of -")]
     public void A_description_out_of_range_is_refused(string text, string changed, string named)

@@ -102,7 +102,7 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
         using DplTransformer loaded = Load("tower.zip");
         foreach (Action action in new Action[] { () => loaded.WithClasses(["a", "b"]), () => loaded.NearestWords(0, 1) })
             Assert.Contains("image tower only", Assert.Throws<InvalidOperationException>(action).Message);
-        Assert.False(loaded.Backbone.HasTextBranch);
+        Assert.False(loaded.Backbone.HasTextTower);
         Assert.Contains(
             "image tower only",
             Assert.Throws<ArgumentException>(() => Fit(loaded.Backbone, DplModelContents.PromptsOnly)).Message
@@ -169,7 +169,7 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
             using (DplTransformer loaded = Load("clip.zip"))
             {
                 Scores(loaded);
-                loaded.NearestWords(0, 1); // uses the text branch; new classes make Parameters, which TorchSharp counts once too often
+                loaded.NearestWords(0, 1); // uses the text tower; new classes make Parameters, which TorchSharp counts once too often
                 Save(loaded, "again.zip");
             }
             ReasonOf("short.zip");

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>What a trained model does with CLIP's text branch: other classes without training, and prompts read as words.</summary>
+/// <summary>What a trained model does with CLIP's text tower: other classes without training, and prompts read as words.</summary>
 public sealed class NewClassesTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
@@ -104,8 +104,8 @@ public sealed class NewClassesTests(SmallBackbone small, ColourImages images) : 
         );
         File.Delete(folder.File("model.safetensors"));
         Assert.Equal(images.Test.Count, Scores(trained).Length);
-        Assert.Contains("text branch", Assert.Throws<InvalidOperationException>(() => trained.WithClasses(["a", "b"])).Message);
-        Assert.Contains("text branch", Assert.Throws<InvalidOperationException>(() => trained.NearestWords(0, 1)).Message);
+        Assert.Contains("text tower", Assert.Throws<InvalidOperationException>(() => trained.WithClasses(["a", "b"])).Message);
+        Assert.Contains("text tower", Assert.Throws<InvalidOperationException>(() => trained.NearestWords(0, 1)).Message);
     }
 
     [Theory]

@@ -256,7 +256,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
     {
         IDataView rows = _mlContext.Data.LoadFromEnumerable(images.Train);
         return Fit(keyLabel ? _mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(rows).Transform(rows) : rows, o =>
-            (o.Search.CandidateLengths, o.Search.Epochs, o.Validation.RowsPerClass) = ([0, 1, 3], 2, 2)
+            (o.Search.CandidateLengths, o.Search.Epochs, o.Search.Compare, o.Validation.RowsPerClass) = ([0, 1, 3], 2, false, 2)
         );
     }
 

@@ -138,7 +138,7 @@ internal static partial class PublicOperations
         }
     }
 
-    /// <summary>The search's alphas as two .npy files: that of the text branch, that of the image branch.</summary>
+    /// <summary>The search's alphas as two .npy files: that of the text tower, that of the image tower.</summary>
     private static void WithAlphaFiles(World world, Action<string, string> run) =>
         InFolder(folder =>
         {

@@ -43,7 +43,7 @@ internal static partial class PublicOperations
             ["ClassExplanation.Draw(MLImage, Double)"] = new(w => w.Explanation.Draw(w.Image).Dispose()),
             ["ClipBackbone.get_Sha256()"] = new(w => Assert.Equal(64, ClipBackbone.FromFolder(w.Small.Folder).Sha256.Length)),
             ["ClipBackbone.ToString()"] = new(w => Assert.NotEmpty(w.Small.Backbone.ToString())),
-            ["ClipBackbone.get_HasTextBranch()"] = new(w => Assert.True(w.Small.Backbone.HasTextBranch)),
+            ["ClipBackbone.get_HasTextTower()"] = new(w => Assert.True(w.Small.Backbone.HasTextTower)),
             ["ClipBackbone.get_Tiny()"] = new(_ => Assert.NotNull(ClipBackbone.Tiny)),
             ["ClipBackbone.FromFolder(String)"] = new(w => ClipBackbone.FromFolder(w.Small.Folder)),
             ["ClipBackbone.FromOpenAI(String, String)"] = new(w =>

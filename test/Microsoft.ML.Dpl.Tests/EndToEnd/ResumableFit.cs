@@ -25,6 +25,8 @@ internal static class ResumableFit
             },
             Training =
             {
+                Recipe = DplRecipe.Paper,
+                BatchSize = 4,
                 Epochs = 6,
                 LearningRate = 0.02,
                 DistillationWeight = 0.3,

@@ -57,7 +57,7 @@ public sealed class SavedModelTests(SmallBackbone small, ColourImages images) : 
     [Theory]
     [InlineData("imageLengths", "[0]", "image layers")]
     [InlineData("textLengths", "[0]", "text")]
-    [InlineData("textLengths", "[-1,0,0]", "context length of -1")]
+    [InlineData("textLengths", "[-1,0,0]", "prompt length of -1")]
     [InlineData("textLengths", "\"none\"", "cannot be read")]
     [InlineData("template", "null", "lacks")]
     [InlineData("carries", "\"everything\"", "cannot be read")]

@@ -25,7 +25,7 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config, Device
     /// <param name="images">[batch, 3, size, size]</param>
     /// <param name="texts">Token ids per class, padded here with zeros.</param>
     /// <param name="image">Per layer: alphas [candidates] and the candidates' prompts, null for the empty one.</param>
-    /// <param name="text">The same for the text branch.</param>
+    /// <param name="text">The same for the text tower.</param>
     public Tensor Logits(Tensor images, int[][] texts, IReadOnlyList<NaiveLayer> image, IReadOnlyList<NaiveLayer> text) =>
         Logits(ImageFeatures(images, image), TextFeatures(texts, text));
 
@@ -80,13 +80,13 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config, Device
 
     /// <summary>
     /// The same gradients as one backward pass through everything, with the graph of one chunk of classes at a time: from the loss to the
-    /// text features, then on through the text branch, chunk by chunk. Each class is computed and differentiated once, so the time is that
+    /// text features, then on through the text tower, chunk by chunk. Each class is computed and differentiated once, so the time is that
     /// of the whole where memory is no object.
     /// </summary>
     /// <param name="features">[classes, embedding]: what <see cref="TextFeaturesInChunks"/> gives</param>
     /// <param name="loss">The loss as a function of the text features.</param>
     /// <param name="texts">Token ids per class.</param>
-    /// <param name="layers">Of the text branch.</param>
+    /// <param name="layers">Of the text tower.</param>
     /// <param name="chunk">Classes at once, at least 1.</param>
     /// <param name="chunks">How many chunks to go through, from the first.</param>
     public void BackwardInChunks(
@@ -140,7 +140,7 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config, Device
             width = branch.Width,
             heads = branch.Heads;
         Tensor q = Norm(x, name + ".ln_1", branch);
-        // The text branch's key order is [x0; P; x1...]; order does not change attention, the mask below follows this one: [P; x].
+        // The text tower's key order is [x0; P; x1...]; order does not change attention, the mask below follows this one: [P; x].
         Tensor kv = prompt is null ? x : cat([prompt.expand(batch, -1, -1), x], 1);
         kv = Norm(kv, name + ".ln_1", branch);
         Tensor[] w = _weights[name + ".attn.in_proj_weight"].chunk(3),
