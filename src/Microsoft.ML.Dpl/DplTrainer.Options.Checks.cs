@@ -97,7 +97,7 @@ public sealed partial class DplTrainer
                 Comparison = Compares
                     ? new ComparisonSettings([.. candidates.Where(length => length > 0)], training with { Patience = null })
                     : null,
-                Refits = Compares && (Validation.Refit ?? defaults.Refits),
+                Refits = Compares && (Validation.Refit ?? (defaults.Refits && Training.Patience is null)),
                 Template = Template,
                 BatchSize = Training.BatchSize ?? defaults.BatchSize,
                 PredictionBatchSize = Compute.PredictionBatchSize,
@@ -216,6 +216,11 @@ public sealed partial class DplTrainer
                 throw new ArgumentException(
                     "Validation.Refit trains the winner of a comparison once more, but nothing is compared: leave it out, or set "
                         + "Search.Compare and no Configuration.",
+                    "Validation.Refit"
+                );
+            if (Validation.Refit == true && Training.Patience is not null)
+                throw new ArgumentException(
+                    "Validation.Refit leaves no rows for Training.Patience to go by: set only one of them.",
                     "Validation.Refit"
                 );
             if (Training.Patience is not null && Validation.Set is null && Split is null)

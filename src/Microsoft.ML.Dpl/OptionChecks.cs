@@ -5,7 +5,7 @@ namespace Microsoft.ML.Dpl;
 /// <summary>Refuses values of options. An option's name is the expression that was checked, which is how a user writes it.</summary>
 internal static class OptionChecks
 {
-    private const double LargestRate = 1e38;
+    private const double LargestRate = 1e37;
 
     public static void RequireName(string? name, [CallerArgumentExpression(nameof(name))] string option = "")
     {

@@ -170,7 +170,7 @@ public sealed partial class ScriptingTests(DrawnData data)
             "none",
             "--output",
         ];
-        string[] ruinous = ["--training-epochs", "3", "--training-learning-rate", "1e38"];
+        string[] ruinous = ["--training-epochs", "3", "--training-learning-rate", "1e37"];
         ToolProcess.Outcome ruined = (await ToolProcess.Run([.. train, model, .. ruinous])).Expect(5);
         Assert.Contains("the model is the best there was before", ruined.ErrorLines[^1]);
         Assert.True(File.Exists(model));

@@ -84,7 +84,7 @@ public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
 
     private void Write(DplProgress progress)
     {
-        string stage = progress.Stage == DplStage.Search ? "search" : "training";
+        string stage = progress.Stage.ToString().ToLowerInvariant();
         _file.Add(
             (progress.Epoch - 1L) * progress.Steps + progress.Step,
             [.. Scalars($"{stage}_steps", ("train_loss", progress.TrainLoss), ("validation_loss", progress.ValidationLoss))]

@@ -205,9 +205,9 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
     [InlineData("Training.DistillationWeight", 0.0, -1e-9)]
     [InlineData("Training.MaxGradientNorm", 1e-9, 0.0)]
     [InlineData("Training.LearningRate", 1e-9, 0.0)]
-    [InlineData("Training.LearningRate", 1e38, 1e39)] // what float32 cannot hold
-    [InlineData("Search.LearningRate", 1e38, 1e39)]
-    [InlineData("Search.AlphaLearningRate", 1e38, 1e39)]
+    [InlineData("Training.LearningRate", 1e37, 1e38)] // what float32 cannot hold
+    [InlineData("Search.LearningRate", 1e37, 1e38)]
+    [InlineData("Search.AlphaLearningRate", 1e37, 1e38)]
     [InlineData("Training.WeightDecay", 3e38, 1e39)]
     [InlineData("Training.MaxGradientNorm", 3e38, 1e39)]
     [InlineData("Training.DistillationWeight", 3e38, 1e39)]

@@ -8,10 +8,10 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
     /// <summary>The first epoch's rate is fixed; from the second on this one ruins every prompt in one step.</summary>
-    private const double Ruinous = 1e38;
+    private const double Ruinous = 1e37;
 
     private protected override DplTrainer.Options Common =>
-        new() { Configuration = PromptConfiguration.Uniform(Small.Backbone, 2), Training = { Epochs = 4, LearningRate = Ruinous } };
+        new() { Configuration = PromptConfiguration.Uniform(Small.Backbone, 2), Training = { Recipe = DplRecipe.Paper, Epochs = 4, LearningRate = Ruinous } };
 
     [Fact]
     public void Training_stops_with_place_rows_cause_and_remedy()
@@ -25,8 +25,8 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         Assert.False(e.IsInValidationSet);
         Assert.All(e.Rows, row => Assert.Contains($"{row} ('{Images.Train[(int)row].ImagePath}')", e.Message));
         Assert.Contains("training epoch 2, step 2; the batch is training rows ", e.Message);
-        Assert.Contains("too high a learning rate: Training.LearningRate is 1e+38", e.Message);
-        Assert.Contains("Set Training.LearningRate to 1e+37 or less", e.Message);
+        Assert.Contains("too high a learning rate: Training.LearningRate is 1e+37", e.Message);
+        Assert.Contains("Set Training.LearningRate to 1e+36 or less", e.Message);
         Assert.Contains("OnDivergence = ReturnBest", e.Message);
     }
 
@@ -47,7 +47,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         Assert.False(good.HasDiverged);
         Assert.Equal(Scores(good), Scores(diverged));
         Assert.Contains(Log, line =>
-            line.Contains("Training.LearningRate is 1e+38", StringComparison.Ordinal)
+            line.Contains("Training.LearningRate is 1e+37", StringComparison.Ordinal)
             && line.Contains("The prompts after 1 of 4 epochs are returned", StringComparison.Ordinal)
         );
         using var stream = new MemoryStream();
@@ -111,7 +111,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
             ) = (null, [0, 1, 3], 4, Ruinous, 0.02, 2);
         var e = Assert.Throws<DplDivergedException>(() => Fit(Search));
         Assert.Equal((DplStage.Search, 2), (e.Stage, e.Epoch));
-        Assert.Contains("Search.LearningRate is 1e+38", e.Message);
+        Assert.Contains("Search.LearningRate is 1e+37", e.Message);
         Assert.Contains("Search.AlphaLearningRate is", e.Message);
         // Rows set aside are counted in the training data.
         Assert.False(e.IsInValidationSet);

@@ -4,7 +4,7 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 public sealed class FitAdviceTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
     private protected override DplTrainer.Options Common =>
-        new() { Search = { CandidateLengths = [0, 1], Epochs = 3 }, Training = { Epochs = 3 } };
+        new() { Search = { CandidateLengths = [0, 1], Epochs = 3 }, Training = { Recipe = DplRecipe.Paper, Epochs = 3 } };
 
     [Fact]
     public void An_ordinary_fit_is_not_warned_of()

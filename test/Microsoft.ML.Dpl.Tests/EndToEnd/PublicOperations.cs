@@ -141,7 +141,7 @@ internal static partial class PublicOperations
                             })
                         );
                         Assert.Contains(
-                            "Training.BatchSize was 9 and is 4",
+                            "Training.BatchSize was 9 and is 8",
                             Assert
                                 .Throws<InvalidOperationException>(() =>
                                     w.Fit(o =>
@@ -299,7 +299,7 @@ internal static partial class PublicOperations
             });
         }
 
-        public void Diverging(DplTrainer.Options options) => (options.Training.LearningRate, options.Training.Epochs) = (1e38, 3);
+        public void Diverging(DplTrainer.Options options) => (options.Training.LearningRate, options.Training.Epochs) = (1e37, 3);
 
         public void Cancelled(DplTrainer.Options options, DplInterruption onCancel)
         {

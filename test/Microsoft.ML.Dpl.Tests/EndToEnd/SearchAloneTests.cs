@@ -13,7 +13,7 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
         var reports = new ProgressRecorder();
         DplSearchOutcome alone = Search(o => o.Progress = reports);
         DplTrainer.Options options = Options();
-        options.Training.Epochs = 1;
+        (options.Training.Epochs, options.Search.Compare) = (1, false);
         using DplTransformer fit = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(Train);
         Assert.Equal(fit.Configuration, alone.Configuration);
         Assert.False(alone.WasCancelled);

@@ -166,7 +166,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
             Search = { CandidateLengths = [0, 1, 3], Epochs = 3 },
-            Training = { Epochs = 2 },
+            Training = { Recipe = DplRecipe.Paper, Epochs = 2 },
             Validation = { RowsPerClass = 2 },
             Progress = progress,
         };

@@ -52,7 +52,7 @@ public sealed class ValidationRowsTests(SmallBackbone small, ColourImages images
                 SetAside(o => (o.Validation.Set, o.Validation.Fraction) = (_mlContext.Data.LoadFromEnumerable(images.Test), 0.2))
             )
             .Message;
-        Assert.Contains("Validation.Set and ValidationFraction", set);
+        Assert.Contains("Validation.Set and Validation.Fraction", set);
     }
 
     [Fact]
