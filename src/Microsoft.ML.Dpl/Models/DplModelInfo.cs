@@ -8,7 +8,7 @@ namespace Microsoft.ML.Dpl;
 /// <summary>What a model zip says of itself, read without its CLIP and without libtorch.</summary>
 /// <param name="ClassNames">The classes in the order of the scores; null in zips of earlier versions, whose classes are known once the
 /// model is loaded.</param>
-/// <param name="Configuration">Context lengths per layer.</param>
+/// <param name="Configuration">Context lengths per layer; of a mixture, that of the largest weight in each.</param>
 /// <param name="Template">The text of a class; <c>{}</c> stands for its name.</param>
 /// <param name="Search">How the search came to the configuration; null where it was given.</param>
 /// <param name="ValidationAccuracy">0 to 1; null without validation rows.</param>
@@ -48,6 +48,10 @@ public sealed record DplModelInfo(
 
     /// <summary>The most pixels an image file may have; see <see cref="DplTrainer.Options.MaxImagePixels"/>.</summary>
     public long MaxImagePixels { get; init; } = ImageDecoder.DefaultMaximumPixels;
+
+    /// <summary>Prompt rows of each candidate of a mixture, increasing from 0, whose weights the model has once it is loaded; null where
+    /// the lengths are fixed.</summary>
+    public IReadOnlyList<int>? MixtureCandidateLengths { get; init; }
 
     /// <summary>Reads the description of the first model of this library in a zip.</summary>
     /// <param name="zipPath">A model that ML.NET saved, alone or as part of a pipeline.</param>
@@ -119,6 +123,7 @@ public sealed record DplModelInfo(
             HasDiverged = model.HasDiverged,
             ApplyExifOrientation = model.ApplyExifOrientation,
             MaxImagePixels = model.Reading.MaximumPixels,
+            MixtureCandidateLengths = model.Mixture?.CandidateLengths,
         };
 
     private static string Text(ZipArchiveEntry entry)
