@@ -120,7 +120,7 @@ internal static class ExportCommand
             log.WriteLine(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"  {name, -16} [{string.Join(", ", Enumerable.Range(0, array.Rank).Select(array.GetLength))}]"
+                    $"  {name.PadRight(16)} [{string.Join(", ", Enumerable.Range(0, array.Rank).Select(array.GetLength))}]"
                 )
             );
     }

@@ -34,8 +34,10 @@ internal sealed class FoldedMixture : IDisposable
         var members = new float[prompt.Groups.Rows * candidates];
         int row = 0;
         for (int candidate = 0; candidate < candidates; candidate++)
-        for (int i = 0; i < prompt.Groups.Lengths[candidate]; i++)
-            members[row++ * candidates + candidate] = 1;
+        {
+            for (int i = 0; i < prompt.Groups.Lengths[candidate]; i++)
+                members[row++ * candidates + candidate] = 1;
+        }
         return new FoldedMixture(
             prompt.Weights[0].detach().clone().DetachFromDisposeScope(),
             prompt.Weights.narrow(0, 1, candidates).detach().clone().DetachFromDisposeScope(),

@@ -33,8 +33,10 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
         using SKBitmap stored = SKBitmap.Decode(jpeg.ToArray());
         using var standing = new SKBitmap(new SKImageInfo(64, 96, SKColorType.Rgba8888, SKAlphaType.Opaque));
         for (int y = 0; y < 96; y++)
-        for (int x = 0; x < 64; x++)
-            standing.SetPixel(x, y, stored.GetPixel(y, 63 - x));
+        {
+            for (int x = 0; x < 64; x++)
+                standing.SetPixel(x, y, stored.GetPixel(y, 63 - x));
+        }
         using SKData png = standing.Encode(SKEncodedImageFormat.Png, 100);
         File.WriteAllBytes(_upright, png.ToArray());
     }

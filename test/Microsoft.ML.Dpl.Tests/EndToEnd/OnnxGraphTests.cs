@@ -203,12 +203,7 @@ public sealed class OnnxGraphTests
         private readonly Generator _generator;
 
         public RandomTower(ClipConfig config, int[] lengths)
-            : this(config, (clip, generator) =>
-                new FoldedImageTower(
-                    clip.Vision,
-                    [.. lengths.Select(length => length == 0 ? null : randn([length, config.Vision.Width], generator: generator))]
-                )
-            ) { }
+            : this(config, (clip, generator) => OfLengths(lengths, clip, generator)) { }
 
         private RandomTower(ClipConfig config, Func<RandomClip, Generator, FoldedImageTower> fold)
         {
@@ -229,6 +224,12 @@ public sealed class OnnxGraphTests
                 using MixtureBranch branch = RandomMixture.Branch(candidates, config.Vision, generator);
                 return new FoldedImageTower(clip.Vision, branch.Layers());
             });
+
+        private static FoldedImageTower OfLengths(int[] lengths, RandomClip clip, Generator generator) =>
+            new(
+                clip.Vision,
+                [.. lengths.Select(length => length == 0 ? null : randn([length, clip.Config.Vision.Width], generator: generator))]
+            );
 
         public FoldedClassifier Classifier { get; }
 
