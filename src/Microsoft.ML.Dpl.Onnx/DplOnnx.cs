@@ -24,7 +24,9 @@ namespace Microsoft.ML.Dpl;
 /// <c>image_size</c>, <c>resize_short_side</c>, <c>resize</c>, <c>crop</c>,
 /// <c>channels</c>, <c>mean</c>, <c>std</c> and <c>apply_exif_orientation</c>, by which images are prepared; <c>max_image_pixels</c>, above
 /// which the transformer refuses to decode a file; <c>template</c>, <c>configuration</c>, <c>backbone</c>,
-/// <c>backbone_sha256</c> and <c>library</c>, from which the model comes. The same transformer gives the same bytes each time.</para>
+/// <c>backbone_sha256</c> and <c>library</c>, from which the model comes; <c>mixture</c>, the <c>candidates</c>, <c>text_weights</c> and
+/// <c>image_weights</c> of <see cref="DplTransformer.Mixture"/> where it has one. The same transformer gives the same bytes each
+/// time.</para>
 /// </remarks>
 public static class DplOnnx
 {

@@ -96,8 +96,14 @@ internal static class OnnxClassifier
         IEnumerable<Tensor> prompts = classifier.Tower.Folded.SelectMany(folded =>
             folded is var (keys, values) ? new[] { keys, values } : []
         );
+        // Written twice: rows to candidates and back.
+        IEnumerable<Tensor> members = classifier.Tower.Mixtures.OfType<FoldedMixture>().SelectMany(m => new[] { m.Members, m.Members });
         return RoomForNodes
             + sizeof(float)
-                * classifier.Tower.Weights.Tensors.Concat(prompts).Append(classifier.ClassFeatures).Sum(tensor => tensor.NumberOfElements);
+                * classifier
+                    .Tower.Weights.Tensors.Concat(prompts)
+                    .Concat(members)
+                    .Append(classifier.ClassFeatures)
+                    .Sum(tensor => tensor.NumberOfElements);
     }
 }

@@ -44,11 +44,25 @@ internal static class OnnxMetadata
             new("max_image_pixels", transformer.MaxImagePixels.ToString(CultureInfo.InvariantCulture)),
             new("template", transformer.Template),
             new("configuration", transformer.Configuration.ToString()),
+            .. transformer.Mixture is { } mixture ? new[] { Mixture(mixture) } : [],
             new("backbone", transformer.Backbone.Name),
             new("backbone_sha256", transformer.Backbone.Sha256),
             new("library", $"{LibraryVersion.Name} {LibraryVersion.Number}"),
         ];
     }
+
+    private static KeyValuePair<string, string> Mixture(DplMixture mixture) =>
+        new(
+            "mixture",
+            JsonSerializer.Serialize(
+                new
+                {
+                    candidates = mixture.CandidateLengths,
+                    text_weights = mixture.TextWeights,
+                    image_weights = mixture.ImageWeights,
+                }
+            )
+        );
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 }

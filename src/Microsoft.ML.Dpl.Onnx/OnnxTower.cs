@@ -9,7 +9,7 @@ namespace Microsoft.ML.Dpl.Onnx;
 /// <see cref="FoldedImageTower"/> as nodes, layer by layer, with the same constants: prompts are extra keys and values, the last block
 /// computes the class token alone,
 /// 1/√headWidth and quick GELU's 1.702 lie in the weights. Rows are [batch · tokens, width] as there, so that every linear layer is one
-/// Gemm.
+/// Gemm. A layer that mixes candidates has the attention of <see cref="OnnxMixture"/>.
 /// </summary>
 internal sealed class OnnxTower
 {
@@ -21,8 +21,9 @@ internal sealed class OnnxTower
         _headsShape,
         _tokensShape,
         _oneHeadsShape,
-        _batchOf3,
-        _batchOf4;
+        _batch,
+        _batchOf3;
+    private string? _batchOf4;
 
     /// <param name="graph">Where the nodes go.</param>
     /// <param name="tower">Only read.</param>
@@ -37,9 +38,8 @@ internal sealed class OnnxTower
         _tokensShape = graph.Integers("shape.tokens", -1, tower.Tokens, width);
         _headsShape = graph.Integers("shape.heads", -1, tower.Tokens, heads, headWidth);
         _oneHeadsShape = graph.Integers("shape.class_heads", -1, 1, heads, headWidth);
-        string batch = graph.Add("Shape", "batch", [images], With("start", 0), With("end", 1));
-        _batchOf3 = graph.Add("Concat", "batch.3", [batch, graph.Integers("ones.2", 1, 1)], With("axis", 0));
-        _batchOf4 = graph.Add("Concat", "batch.4", [batch, graph.Integers("ones.3", 1, 1, 1)], With("axis", 0));
+        _batch = graph.Add("Shape", "batch", [images], With("start", 0), With("end", 1));
+        _batchOf3 = graph.Add("Concat", "batch.3", [_batch, graph.Integers("ones.2", 1, 1)], With("axis", 0));
         Features = Project(Blocks(Embed(images)));
     }
 
@@ -104,21 +104,10 @@ internal sealed class OnnxTower
             queriesShape = _oneHeadsShape;
         }
         string queries = Transpose(name + "q", Reshape(name + "q.heads", Projected("q", 0, normed), queriesShape), 0, 2, 1, 3);
-        if (_tower.Folded[layer] is var (promptKeys, promptValues))
-        {
-            keys = WithPrompt("k", keys, promptKeys.transpose(-2, -1), axis: 3);
-            values = WithPrompt("v", values, promptValues, axis: 2);
-        }
-        string scores = _graph.Add("MatMul", name + "scores", [queries, keys]);
-        string attention = _graph.Add("Softmax", name + "attention", [scores], With("axis", -1));
-        string attended = Transpose(
-            name + "attended.tokens",
-            _graph.Add("MatMul", name + "attended.heads", [attention, values]),
-            0,
-            2,
-            1,
-            3
-        );
+        string heads = _tower.Mixtures[layer] is { } mixture
+            ? OnnxMixture.Attend(_graph, name, queries, keys, values, _tower.Folded[layer]!.Value, mixture)
+            : Attend();
+        string attended = Transpose(name + "attended.tokens", heads, 0, 2, 1, 3);
         attended = Reshape(name + "attended", attended, _rowsShape);
         rows = _graph.Add("Add", name + "attention.out", [Linear(name + "out", attended, block.OutWeight, block.OutBias), rows]);
 
@@ -137,8 +126,21 @@ internal sealed class OnnxTower
             );
         }
 
+        string Attend()
+        {
+            if (_tower.Folded[layer] is var (promptKeys, promptValues))
+            {
+                keys = WithPrompt("k", keys, promptKeys.transpose(-2, -1), axis: 3);
+                values = WithPrompt("v", values, promptValues, axis: 2);
+            }
+            string scores = _graph.Add("MatMul", name + "scores", [queries, keys]);
+            string attention = _graph.Add("Softmax", name + "attention", [scores], With("axis", -1));
+            return _graph.Add("MatMul", name + "attended.heads", [attention, values]);
+        }
+
         string WithPrompt(string what, string own, Tensor prompt, int axis)
         {
+            _batchOf4 ??= _graph.Add("Concat", "batch.4", [_batch, _graph.Integers("ones.3", 1, 1, 1)], With("axis", 0));
             string expanded = _graph.Add(
                 "Expand",
                 $"{name}{what}.prompt",

@@ -17,8 +17,9 @@ public sealed partial class DplTransformer
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public DplPrompts ExportPrompts() =>
         _scorer.Use(() =>
-            new DplPrompts([.. _prompts.Text.Select(Rows)], [.. _prompts.Image.Select(Rows)])
+            new DplPrompts([.. _prompts.Rows.Text.Select(Rows)], [.. _prompts.Rows.Image.Select(Rows)])
             {
+                Mixture = Mixture,
                 ClassNames = [.. ClassNames],
                 Template = Template,
                 BackboneName = Backbone.Name,
@@ -64,6 +65,7 @@ public sealed partial class DplTransformer
                 $"{nameof(DplPrompts.LogitScale)} must be above 0 and finite; it is {scale.ToString(CultureInfo.InvariantCulture)}.",
                 nameof(prompts)
             );
+        prompts.RequireMixtureFits();
         ModelFace columns = face(ClassesOf(prompts));
         IReadOnlyList<float[,]?> text = Fitted(prompts.Text, "text", backbone.Config.Text, prompts.LayersAreCounted),
             image = Fitted(prompts.Image, "image", backbone.Config.Vision, prompts.LayersAreCounted);
@@ -81,8 +83,7 @@ public sealed partial class DplTransformer
         using var ordinary = inference_mode(false);
         // Names that CLIP cuts are only warned of, as in a fit.
         TrainedPrompts trained = new TextBranch(backbone, chosen).Encode(
-            [.. image.Select(ToTensor)],
-            [.. text.Select(ToTensor)],
+            new PromptRows([.. text.Select(ToTensor)], [.. image.Select(ToTensor)], prompts.Mixture),
             columns.Classes,
             prompts.Template,
             prompts.LogitScale,
@@ -90,14 +91,7 @@ public sealed partial class DplTransformer
         );
         try
         {
-            var description = new ModelDescription(
-                BackboneReference.To(backbone),
-                prompts.Template,
-                [.. text.Select(Length)],
-                [.. image.Select(Length)],
-                ValidationAccuracy: null,
-                Search: null
-            );
+            ModelDescription description = ModelDescription.Of(BackboneReference.To(backbone), prompts.Template, trained.Rows);
             return new DplTransformer(columns, description, trained, backbone, chosen);
         }
         catch
@@ -106,7 +100,6 @@ public sealed partial class DplTransformer
             throw;
         }
 
-        static int Length(float[,]? rows) => rows?.GetLength(0) ?? 0;
         static Tensor? ToTensor(float[,]? rows) => rows is null ? null : NativeTensor.From(rows);
     }
 

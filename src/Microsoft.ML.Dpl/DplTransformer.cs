@@ -60,7 +60,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
             throw;
         }
         _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName);
-        Configuration = new PromptConfiguration(description.TextLengths, description.ImageLengths);
+        Configuration = prompts.Rows.Configuration;
         SearchReport = description.Search;
     }
 
@@ -73,8 +73,13 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// <summary>Name of the column with the classes' probabilities.</summary>
     public string ScoreColumnName => _face.ScoreColumnName;
 
-    /// <summary>Prompt lengths per layer.</summary>
+    /// <summary>Prompt lengths per layer; where <see cref="Mixture"/> has several, that of the largest weight in each layer, the shorter
+    /// of equals.</summary>
     public PromptConfiguration Configuration { get; }
+
+    /// <summary>The candidates that the layers mix, and their weights; null where each layer has one prompt of a fixed length, or
+    /// none.</summary>
+    public DplMixture? Mixture => _prompts.Rows.Mixture;
 
     /// <summary>How the search came to the configuration; null where it was given.</summary>
     public DplSearchReport? SearchReport { get; }
@@ -227,7 +232,8 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// <param name="layer">Text layer from 0.</param>
     /// <param name="k">Words per row, at least 1.</param>
     /// <param name="distance">What near means.</param>
-    /// <returns>One entry per row; none where the layer has no prompt.</returns>
+    /// <returns>One entry per row, of a <see cref="Mixture"/> the rows of its candidates one after the other; none where the layer has no
+    /// prompt.</returns>
     /// <exception cref="ArgumentOutOfRangeException">There is no such layer, or <paramref name="k"/> is below 1 or above the size of the
     /// vocabulary.</exception>
     /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
@@ -240,7 +246,9 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
         if (!Enum.IsDefined(distance))
             throw new ArgumentOutOfRangeException(nameof(distance), distance, "There is no such distance.");
-        var found = _scorer.Use(() => _prompts.Text[layer] is { } rows ? new TextBranch(Backbone, _device).Nearest(rows, k, distance) : []);
+        var found = _scorer.Use(() =>
+            _prompts.Rows.Text[layer] is { } rows ? new TextBranch(Backbone, _device).Nearest(rows, k, distance) : []
+        );
         return
         [
             .. found.Select(
@@ -266,7 +274,9 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
                 typeof(DplTransformer).Assembly,
                 _face,
                 json,
-                ApplyExifOrientation,
+                Mixture is not null ? RequiredReader.MixesCandidates
+                    : ApplyExifOrientation ? RequiredReader.TurnsImages
+                    : RequiredReader.Any,
                 [(PromptsEntry, writer => _prompts.Write(writer.BaseStream)), .. clip.Streams]
             );
             return contents;
@@ -315,6 +325,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
                     PromptsEntry,
                     description.ImageLengths,
                     description.TextLengths,
+                    description.Mixture?.CandidateLengths,
                     face.Classes.Count,
                     backbone.Config
                 )

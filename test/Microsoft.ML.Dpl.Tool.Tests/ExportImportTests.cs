@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tool.Commands;
@@ -33,6 +34,37 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
         said = Run(ImportCommand.Create(), "--prompts", exported, "--clip", "tiny", "--output", zip);
         Assert.Contains("3 classes", said);
         Assert.Equal(_model.Scores(_model.Zip), _model.Scores(zip));
+    }
+
+    [Fact]
+    public async Task A_mixture_comes_in_and_goes_out_and_its_zip_says_what_it_is()
+    {
+        string written = Path.Combine(_folder, "mixture.safetensors"),
+            zip = Path.Combine(_folder, "mixture.zip"),
+            again = Path.Combine(_folder, "again");
+        ClipConfig config = ClipBackbone.Tiny.Config;
+        new DplPrompts(Rows(config.Text), Rows(config.Vision))
+        {
+            Mixture = new DplMixture([0, 1, 2], Weights(config.Text), Weights(config.Vision)),
+            ClassNames = ["red", "green", "blue"],
+        }.Save(written);
+        string said = Run(ImportCommand.Create(), "--prompts", written, "--clip", "tiny", "--image-column", "ImagePath", "--output", zip);
+        Assert.Contains(PromptConfiguration.Uniform(ClipBackbone.Tiny, 2).ToString(), said);
+        said = Run(ExportCommand.Create(), zip, "--output", again, "--format", "npy");
+        Assert.Contains("text_mixture.0", said);
+        Assert.Contains("image_weights.0", said);
+        Assert.Equal(Weights(config.Vision), DplPrompts.Load(again).Mixture!.ImageWeights);
+
+        ToolProcess.Outcome shown = (await ToolProcess.Run("inspect", zip)).Expect(0);
+        Assert.Contains("of 0 1 2 rows in every layer", shown.Output);
+        ToolProcess.Outcome json = (await ToolProcess.Run("inspect", zip, "--format", "json")).Expect(0);
+        using JsonDocument info = JsonDocument.Parse(json.Output);
+        Assert.Equal([0, 1, 2], info.RootElement.GetProperty("mixtureCandidateLengths").Deserialize<int[]>()!);
+
+        static float[,]?[] Rows(ClipTransformerConfig shape) =>
+            [.. Enumerable.Range(0, shape.Layers).Select(_ => new float[3, shape.Width])];
+        static float[][] Weights(ClipTransformerConfig shape) =>
+            [.. Enumerable.Range(0, shape.Layers).Select(_ => new[] { 0.25f, 0.25f, 0.5f })];
     }
 
     [Fact]

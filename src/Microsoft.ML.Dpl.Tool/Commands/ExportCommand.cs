@@ -95,11 +95,19 @@ internal static class ExportCommand
     private static void Describe(DplPrompts prompts, TextWriter log)
     {
         log.WriteLine(prompts.Configuration.ToString());
-        foreach (var (branch, layers) in new[] { ("text", prompts.Text), ("image", prompts.Image) })
+        foreach (
+            var (branch, layers, weights) in new[]
+            {
+                ("text", prompts.Text, prompts.Mixture?.TextWeights),
+                ("image", prompts.Image, prompts.Mixture?.ImageWeights),
+            }
+        )
         {
             for (int layer = 0; layer < layers.Count; layer++)
                 if (layers[layer] is { } rows)
-                    Line($"{branch}.{layer}", rows);
+                    Line(weights is null ? $"{branch}.{layer}" : $"{branch}_mixture.{layer}", rows);
+            for (int layer = 0; layer < weights?.Count; layer++)
+                Line($"{branch}_weights.{layer}", weights[layer].ToArray());
         }
         if (prompts.ClassFeatures is { } features)
             Line("class_features", features);
@@ -112,7 +120,7 @@ internal static class ExportCommand
             log.WriteLine(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"  {name, -16} [{string.Join(", ", Enumerable.Range(0, array.Rank).Select(array.GetLength))}]"
+                    $"  {name.PadRight(16)} [{string.Join(", ", Enumerable.Range(0, array.Rank).Select(array.GetLength))}]"
                 )
             );
     }

@@ -47,6 +47,8 @@ internal static class InspectCommand
         );
         Row("text of a class", info.Template);
         Row("configuration", info.Configuration.ToString());
+        if (info.MixtureCandidateLengths is { } candidates)
+            Row("mixture", $"of {string.Join(' ', candidates)} rows in every layer; the configuration is the largest weight of each");
         Row(
             "found by",
             info.Search is { } search

@@ -25,6 +25,19 @@ namespace Microsoft.ML.Dpl.MLNet;
 /// <param name="FallbackToCpu">Whether the CPU may stand in for a missing GPU.</param>
 internal sealed record EnvironmentOptions(int? Seed, int? GpuDeviceId, bool FallbackToCpu);
 
+/// <summary>What a reader of a model zip must know, beyond what the first one did; each knows what those before it do.</summary>
+internal enum RequiredReader
+{
+    /// <summary>Nothing.</summary>
+    Any,
+
+    /// <summary>Turning images as their files ask.</summary>
+    TurnsImages,
+
+    /// <summary>Layers that mix candidates.</summary>
+    MixesCandidates,
+}
+
 /// <summary>The only place that touches members that ML.NET keeps internal; a test holds the list of them.</summary>
 internal static class MLNetInternals
 {
@@ -39,10 +52,12 @@ internal static class MLNetInternals
     /// 1.2 adds entries that carry CLIP. A reader of 1.1 leaves them alone and looks for CLIP as ever.
     /// 1.3 turns images as their files ask. A reader of 1.2 would not, and predict otherwise without a word, so it is kept out; other
     /// models stay 1.2.
+    /// 1.4 mixes candidates. A reader of 1.3 would take one whose largest weights are all those of the plain block for plain CLIP.
     /// </remarks>
-    public const uint FormatVersion = 0x00010003;
+    public const uint FormatVersion = 0x00010004;
 
-    private const uint VersionWithoutTurning = 0x00010002,
+    private const uint VersionThatTurns = 0x00010003,
+        VersionWithoutTurning = 0x00010002,
         OldestReader = 0x00010001,
         OldestReadable = 0x00010001;
 
@@ -82,15 +97,17 @@ internal static class MLNetInternals
     /// <param name="context">As <c>ICanSaveModel.Save</c> received it.</param>
     /// <param name="loaderSignature">The name under which <paramref name="loaderAssembly"/> registers the loader.</param>
     /// <param name="loaderAssembly">The assembly that <c>Model.Load</c> looks into.</param>
-    /// <param name="turnsImages">Whether readers must turn images as their files ask.</param>
-    public static ModelWriter BeginSave(ModelSaveContext context, string loaderSignature, Assembly loaderAssembly, bool turnsImages)
+    /// <param name="required">What readers must know.</param>
+    public static ModelWriter BeginSave(ModelSaveContext context, string loaderSignature, Assembly loaderAssembly, RequiredReader required)
     {
         context.CheckAtModel();
-        context.SetVersionInfo(
-            turnsImages
-                ? CreateVersionInfo(loaderSignature, loaderAssembly, written: FormatVersion, oldestReader: FormatVersion)
-                : CreateVersionInfo(loaderSignature, loaderAssembly, written: VersionWithoutTurning, oldestReader: OldestReader)
-        );
+        (uint written, uint oldestReader) = required switch
+        {
+            RequiredReader.MixesCandidates => (FormatVersion, FormatVersion),
+            RequiredReader.TurnsImages => (VersionThatTurns, VersionThatTurns),
+            _ => (VersionWithoutTurning, OldestReader),
+        };
+        context.SetVersionInfo(CreateVersionInfo(loaderSignature, loaderAssembly, written, oldestReader));
         return new ModelWriter(context);
     }
 

@@ -62,6 +62,10 @@ public sealed class DplModelInfo
     /// <summary>The most pixels an image file may have; see <see cref="DplTrainer.ImageOptions.MaxPixels"/>.</summary>
     public required long MaxImagePixels { get; init; }
 
+    /// <summary>Prompt rows of each candidate of a mixture, increasing from 0, whose weights the model has once it is loaded; null where
+    /// the lengths are fixed.</summary>
+    public IReadOnlyList<int>? MixtureCandidateLengths { get; init; }
+
     /// <summary>Reads the description of the first model of this library in a zip.</summary>
     /// <param name="zipPath">A model that ML.NET saved, alone or as part of a pipeline.</param>
     /// <exception cref="IOException">The file is missing or cannot be read.</exception>
@@ -132,6 +136,7 @@ public sealed class DplModelInfo
             HasDiverged = model.HasDiverged,
             ApplyExifOrientation = model.ApplyExifOrientation,
             MaxImagePixels = model.Reading.MaximumPixels,
+            MixtureCandidateLengths = model.Mixture?.CandidateLengths,
         };
 
     private static string Text(ZipArchiveEntry entry)

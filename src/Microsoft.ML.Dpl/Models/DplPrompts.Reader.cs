@@ -12,9 +12,14 @@ public sealed partial record DplPrompts
 {
     private const string TextPrefix = "text.",
         ImagePrefix = "image.",
+        TextMixturePrefix = "text_mixture.",
+        ImageMixturePrefix = "image_mixture.",
+        TextWeightsPrefix = "text_weights.",
+        ImageWeightsPrefix = "image_weights.",
         OptionalPrefix = "prompts.",
         ClassFeaturesName = "class_features";
     private const string ConfigurationName = "configuration",
+        MixtureName = "mixture",
         ClassesName = "classes",
         TemplateName = "template",
         BackboneNameName = "backbone",
@@ -32,20 +37,9 @@ public sealed partial record DplPrompts
     {
         public DplPrompts Read()
         {
-            string? stated = source.Metadata.GetValueOrDefault(ConfigurationName);
-            PromptConfiguration? configuration = stated is null
-                ? null
-                : Understood(ConfigurationName, () => PromptConfiguration.Parse(stated));
-            Dictionary<int, string> text = Named(TextPrefix),
-                image = Named(ImagePrefix);
-            if (configuration is null && text.Count + image.Count == 0)
-                throw new InvalidDataException(
-                    $"{source.Location} holds no prompts: arrays named {TextPrefix}0, {ImagePrefix}0 and so on, or the text "
-                        + $"'{ConfigurationName}', are expected."
-                );
-            var prompts = new DplPrompts(Layers(TextPrefix, text, configuration?.Text), Layers(ImagePrefix, image, configuration?.Image))
+            DplPrompts prompts = source.Metadata.TryGetValue(MixtureName, out string? candidates) ? Mixed(candidates) : Fixed();
+            prompts = prompts with
             {
-                LayersAreCounted = configuration is null,
                 ClassNames = source.Metadata.TryGetValue(ClassesName, out string? classes)
                     ? Understood(ClassesName, () => NamesIn(classes))
                     : null,
@@ -59,6 +53,74 @@ public sealed partial record DplPrompts
                 Label = source.Metadata.TryGetValue(LabelName, out string? label) ? Understood(LabelName, () => LabelOf(label)) : null,
             };
             return source.Metadata.TryGetValue(TemplateName, out string? template) ? prompts with { Template = template } : prompts;
+        }
+
+        private DplPrompts Fixed()
+        {
+            string? stated = source.Metadata.GetValueOrDefault(ConfigurationName);
+            PromptConfiguration? configuration = stated is null
+                ? null
+                : Understood(ConfigurationName, () => PromptConfiguration.Parse(stated));
+            Dictionary<int, string> text = Named(TextPrefix),
+                image = Named(ImagePrefix);
+            if (Named(TextMixturePrefix).Count + Named(ImageMixturePrefix).Count > 0)
+                throw new InvalidDataException(
+                    $"{source.Location} holds the prompts of a mixture without the text '{MixtureName}', which says how many rows are "
+                        + "whose: [0, 2, 4, 6] for three candidates beside the plain block."
+                );
+            if (configuration is null && text.Count + image.Count == 0)
+                throw new InvalidDataException(
+                    $"{source.Location} holds no prompts: arrays named {TextPrefix}0, {ImagePrefix}0 and so on, or the text "
+                        + $"'{ConfigurationName}', are expected."
+                );
+            return new DplPrompts(Layers(TextPrefix, text, configuration?.Text), Layers(ImagePrefix, image, configuration?.Image))
+            {
+                LayersAreCounted = configuration is null,
+            };
+        }
+
+        private DplPrompts Mixed(string candidates)
+        {
+            if (source.Metadata.ContainsKey(ConfigurationName) || Named(TextPrefix).Count + Named(ImagePrefix).Count > 0)
+                throw new InvalidDataException(
+                    $"{source.Location} holds the prompts of a mixture beside those of fixed lengths; only one of them can be a model's."
+                );
+            int[] lengths = Understood(MixtureName, () => LengthsIn(candidates));
+            DplMixture mixture = Understood(MixtureName, () =>
+                new DplMixture(lengths, Weights(TextWeightsPrefix), Weights(ImageWeightsPrefix))
+            );
+            return new DplPrompts(Rows(TextMixturePrefix, mixture.TextWeights.Count), Rows(ImageMixturePrefix, mixture.ImageWeights.Count))
+            {
+                Mixture = mixture,
+            };
+
+            float[,]?[] Rows(string prefix, int layers) => Layers(prefix, Named(prefix), [.. Enumerable.Repeat(mixture.Rows, layers)]);
+        }
+
+        /// <summary>[layer][candidate], from the first layer to the last without a gap.</summary>
+        private float[][] Weights(string prefix)
+        {
+            Dictionary<int, string> named = Named(prefix);
+            return
+            [
+                .. Enumerable
+                    .Range(0, named.Count)
+                    .Select(layer =>
+                        named.TryGetValue(layer, out string? name)
+                            ? Vector(name)
+                            : throw new InvalidDataException($"{source.Location} has no '{prefix}{layer}', but weights of later layers.")
+                    ),
+            ];
+        }
+
+        private float[] Vector(string name)
+        {
+            var (values, shape) = ArrayFiles.ReadFloats(source, name);
+            return shape.Length == 1
+                ? values
+                : throw new InvalidDataException(
+                    $"{source.Location}: '{name}' has the shape [{string.Join(", ", shape)}]; a weight for each candidate is expected."
+                );
         }
 
         /// <summary>The arrays' names by layer.</summary>
@@ -85,12 +147,11 @@ public sealed partial record DplPrompts
 
         private float[,]?[] Layers(string prefix, Dictionary<int, string> named, IReadOnlyList<int>? lengths)
         {
+            string said = $"the '{(source.Metadata.ContainsKey(MixtureName) ? MixtureName : ConfigurationName)}'";
             int count = lengths?.Count ?? named.Keys.DefaultIfEmpty(0).Max() + 1;
             foreach (var (layer, name) in named)
                 if (layer >= count)
-                    throw new InvalidDataException(
-                        $"{source.Location}: '{name}' is the prompt of a layer that the '{ConfigurationName}' does not have."
-                    );
+                    throw new InvalidDataException($"{source.Location}: '{name}' is the prompt of a layer that {said} does not have.");
             var layers = new float[,]?[count];
             for (int layer = 0; layer < count; layer++)
             {
@@ -102,8 +163,7 @@ public sealed partial record DplPrompts
                     );
                 if (lengths is not null && lengths[layer] != length)
                     throw new InvalidDataException(
-                        $"{source.Location}: the '{ConfigurationName}' asks for {lengths[layer]} rows of {prefix}{layer}, but there "
-                            + $"are {length}."
+                        $"{source.Location}: {said} asks for {lengths[layer]} rows of {prefix}{layer}, but there " + $"are {length}."
                     );
                 layers[layer] = length == 0 ? null : rows;
             }
@@ -141,6 +201,9 @@ public sealed partial record DplPrompts
                 throw new FormatException("a class has no name.");
             return names?.OfType<string>().ToArray();
         }
+
+        private static int[] LengthsIn(string json) =>
+            JsonSerializer.Deserialize<int[]>(json) ?? throw new FormatException("it names no candidates.");
 
         private static double ScaleIn(string text)
         {

@@ -15,19 +15,27 @@ namespace Microsoft.ML.Dpl;
 /// </summary>
 /// <remarks>
 /// <para>Arrays, by name: <c>text.{layer}</c> and <c>image.{layer}</c>, [length, width], layers from 0, none where the length is 0;
-/// <c>class_features</c>, [classes, embedding];
+/// of a mixture instead, for every layer, <c>text_mixture.{layer}</c> and <c>image_mixture.{layer}</c>, [Σ candidates, width], candidate by
+/// candidate, with <c>text_weights.{layer}</c> and <c>image_weights.{layer}</c>, [1 + candidates], which sum to 1, the block without a
+/// prompt first; <c>class_features</c>, [classes, embedding];
 /// <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers, candidates].</para>
-/// <para>Texts: <c>configuration</c> (<c>text 6 4 0 | image 0 2 6</c>), <c>classes</c> (a JSON list), <c>template</c>, <c>backbone</c>,
-/// <c>backbone_sha256</c>, <c>candidates</c>, <c>label</c>, <c>logit_scale</c>. All of them may be missing from files made elsewhere.</para>
+/// <para>Texts: <c>configuration</c> (<c>text 6 4 0 | image 0 2 6</c>; none of a mixture), <c>mixture</c> (its candidate
+/// lengths as a JSON list, <c>[0, 2, 4, 6]</c>), <c>classes</c> (a JSON list), <c>template</c>, <c>backbone</c>,
+/// <c>backbone_sha256</c>, <c>candidates</c>, <c>label</c>, <c>logit_scale</c>. All but <c>mixture</c> may be missing from files made
+/// elsewhere.</para>
 /// </remarks>
-/// <param name="Text">One [length, width] per text layer, null where the length is 0.</param>
+/// <param name="Text">One [length, width] per text layer, null where the length is 0; with a <see cref="Mixture"/> one
+/// [Σ candidates, width], candidate by candidate.</param>
 /// <param name="Image">The same for the image layers.</param>
 public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnlyList<float[,]?> Image)
 {
-    /// <summary>Prompt rows per layer. Where a file does not say how many layers there are, it ends with the last layer that has a
-    /// prompt.</summary>
+    /// <summary>Prompt rows per layer; with a <see cref="Mixture"/> those of the candidate with the largest weight, the shorter of equals.
+    /// Where a file does not say how many layers there are, it ends with the last layer that has a prompt.</summary>
     /// <exception cref="ArgumentException">A branch has no layer, or a length is out of range.</exception>
-    public PromptConfiguration Configuration => new(Lengths(Text), Lengths(Image));
+    public PromptConfiguration Configuration => Mixture?.Largest ?? new(Lengths(Text), Lengths(Image));
+
+    /// <summary>The candidates that every layer mixes, and their weights; null: each layer has one prompt, or none.</summary>
+    public DplMixture? Mixture { get; init; }
 
     /// <summary>The classes in the order of the scores; null where a file does not name them.</summary>
     public IReadOnlyList<string>? ClassNames { get; init; }
@@ -63,20 +71,31 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
 
     /// <summary>Writes all arrays and texts, or nothing where that fails.</summary>
     /// <param name="path">A file that ends in .safetensors, which is replaced; or a folder for .npy files, empty or not yet there.</param>
+    /// <exception cref="ArgumentException">The prompts do not fit the <see cref="Mixture"/>.</exception>
     /// <exception cref="IOException">The place cannot be written, or the folder is not empty.</exception>
     public void Save(string path)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        RequireMixtureFits();
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
         var tensors = new Dictionary<string, Tensor>();
-        var texts = new Dictionary<string, string> { [ConfigurationName] = Configuration.ToString(), [TemplateName] = Template };
-        foreach (var (branch, layers) in new[] { (TextPrefix, Text), (ImagePrefix, Image) })
+        var texts = new Dictionary<string, string>();
+        if (Mixture is null)
         {
-            for (int layer = 0; layer < layers.Count; layer++)
-                if (layers[layer] is { Length: > 0 } rows)
-                    tensors[string.Create(CultureInfo.InvariantCulture, $"{branch}{layer}")] = NativeTensor.From(rows);
+            texts[ConfigurationName] = Configuration.ToString();
+            Add(TextPrefix, Text, rows => rows is { Length: > 0 } ? NativeTensor.From(rows) : null);
+            Add(ImagePrefix, Image, rows => rows is { Length: > 0 } ? NativeTensor.From(rows) : null);
         }
+        else
+        {
+            texts[MixtureName] = JsonSerializer.Serialize(Mixture.CandidateLengths);
+            Add(TextMixturePrefix, Text, rows => NativeTensor.From(rows!));
+            Add(ImageMixturePrefix, Image, rows => NativeTensor.From(rows!));
+            Add(TextWeightsPrefix, Mixture.TextWeights, weights => NativeTensor.From([.. weights]));
+            Add(ImageWeightsPrefix, Mixture.ImageWeights, weights => NativeTensor.From([.. weights]));
+        }
+        texts[TemplateName] = Template;
         if (ClassFeatures is not null)
             tensors[ClassFeaturesName] = NativeTensor.From(ClassFeatures);
         if (Alphas is not null)
@@ -95,6 +114,13 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
         if (Label is (var kind, var valueType))
             texts[LabelName] = kind == LabelKind.Text ? TextLabel : $"{KeyLabel} {valueType}";
         ArrayFiles.Write(path, tensors, texts);
+
+        void Add<T>(string prefix, IReadOnlyList<T> layers, Func<T, Tensor?> tensorOf)
+        {
+            for (int layer = 0; layer < layers.Count; layer++)
+                if (tensorOf(layers[layer]) is { } values)
+                    tensors[string.Create(CultureInfo.InvariantCulture, $"{prefix}{layer}")] = values;
+        }
     }
 
     /// <summary>
@@ -109,6 +135,24 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         using ITensorSource source = ArrayFiles.Open(path);
         return new Reader(source).Read();
+    }
+
+    /// <exception cref="ArgumentException">There is a mixture, and a layer has not the rows of all its candidates.</exception>
+    internal void RequireMixtureFits()
+    {
+        if (Mixture is null)
+            return;
+        foreach (var (branch, layers, weights) in new[] { ("text", Text, Mixture.TextWeights), ("image", Image, Mixture.ImageWeights) })
+        {
+            if (layers.Count != weights.Count)
+                throw new ArgumentException($"There are prompts for {layers.Count} {branch} layers, but weights for {weights.Count}.");
+            for (int layer = 0; layer < layers.Count; layer++)
+                if ((layers[layer]?.GetLength(0) ?? 0) != Mixture.Rows)
+                    throw new ArgumentException(
+                        $"The prompt of {branch} layer {layer} has {layers[layer]?.GetLength(0) ?? 0} rows, but the candidates of the "
+                            + $"mixture have {Mixture.Rows} together."
+                    );
+        }
     }
 
     private static int[] Lengths(IReadOnlyList<float[,]?> layers) => [.. layers.Select(rows => rows?.GetLength(0) ?? 0)];

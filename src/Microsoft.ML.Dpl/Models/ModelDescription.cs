@@ -11,8 +11,8 @@ namespace Microsoft.ML.Dpl.Models;
 /// <summary>The readable part of a saved model (dpl.json).</summary>
 /// <param name="Backbone">The CLIP it was trained on.</param>
 /// <param name="Template">A class's text, with {} for its name.</param>
-/// <param name="TextLengths">Prompt length per text layer.</param>
-/// <param name="ImageLengths">Prompt length per image layer.</param>
+/// <param name="TextLengths">Prompt length per text layer; of a mixture, that of the largest weight.</param>
+/// <param name="ImageLengths">The same per image layer.</param>
 /// <param name="ValidationAccuracy">Of the values kept, 0 to 1; null without validation rows.</param>
 /// <param name="Search">The alphas' history; null where the lengths were given.</param>
 /// <param name="ImageFolder">Where relative paths of images start; null: the current folder.</param>
@@ -41,6 +41,10 @@ internal sealed record ModelDescription(
     IReadOnlyList<string>? ClassNames = null
 )
 {
+    /// <summary>Of a model whose layers mix candidates; null, and left out of the text, where the lengths are fixed.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public MixtureDescription? Mixture { get; init; }
+
     private static readonly JsonSerializerOptions Json = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
@@ -51,6 +55,19 @@ internal sealed record ModelDescription(
     /// <summary>How the model's images are read.</summary>
     [JsonIgnore]
     public ImageReading Reading => new(ImageFolder, MaxImagePixels ?? ImageDecoder.DefaultMaximumPixels, ApplyExifOrientation);
+
+    /// <summary>What follows from the prompts; the rest is still to be said.</summary>
+    /// <param name="backbone">The CLIP they were trained on.</param>
+    /// <param name="template">A class's text, with {} for its name.</param>
+    /// <param name="prompts">Of fixed lengths or a mixture.</param>
+    public static ModelDescription Of(BackboneReference backbone, string template, PromptRows prompts)
+    {
+        PromptConfiguration lengths = prompts.Configuration;
+        return new ModelDescription(backbone, template, lengths.Text, lengths.Image, ValidationAccuracy: null, Search: null)
+        {
+            Mixture = prompts.Mixture is { } mixture ? new MixtureDescription(mixture.CandidateLengths) : null,
+        };
+    }
 
     /// <summary>The same with images read that way.</summary>
     public ModelDescription With(ImageReading reading) =>
@@ -96,6 +113,7 @@ internal sealed record ModelDescription(
             throw new InvalidDataException(
                 $"{ModelZip.DescriptionEntry} of the model zip has no lengths for a branch. Save the model again."
             );
+        description.Mixture?.Require(description.TextLengths.Concat(description.ImageLengths));
         if (description.Template.Split("{}").Length != 2)
             throw new InvalidDataException(
                 $"{ModelZip.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again."
@@ -159,6 +177,31 @@ internal sealed record ModelDescription(
 
     private static bool IsComplete(IReadOnlyList<IReadOnlyList<float>>? alphas, int layers, int candidates) =>
         alphas?.Count == layers && alphas.All(layer => layer?.Count == candidates);
+}
+
+/// <summary>What the readable part of a saved mixture says of it; the weights lie beside the prompts.</summary>
+/// <param name="CandidateLengths">Prompt rows of each candidate, increasing from 0.</param>
+internal sealed record MixtureDescription(IReadOnlyList<int> CandidateLengths)
+{
+    /// <param name="lengths">Of all layers.</param>
+    /// <exception cref="InvalidDataException">These are no candidates, or a length is none of them.</exception>
+    public void Require(IEnumerable<int> lengths)
+    {
+        try
+        {
+            DplMixture.CheckCandidates(CandidateLengths ?? []);
+        }
+        catch (ArgumentException e)
+        {
+            throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip: {e.Message} Save the model again.", e);
+        }
+        foreach (int length in lengths)
+            if (!CandidateLengths!.Contains(length))
+                throw new InvalidDataException(
+                    $"{ModelZip.DescriptionEntry} of the model zip holds a context length of {length}, which is no candidate of its "
+                        + $"mixture: {string.Join(' ', CandidateLengths!)}. Save the model again."
+                );
+    }
 }
 
 /// <summary>How a saved model names its CLIP.</summary>

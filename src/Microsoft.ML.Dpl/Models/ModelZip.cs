@@ -56,7 +56,7 @@ internal static class ModelZip
     /// <param name="loaderAssembly">The assembly that <c>Model.Load</c> looks into.</param>
     /// <param name="face">Goes into the main stream.</param>
     /// <param name="json">Goes into <see cref="DescriptionEntry"/>.</param>
-    /// <param name="turnsImages">Whether only readers that turn images as their files ask may read it.</param>
+    /// <param name="required">What its readers must know.</param>
     /// <param name="streams">Written one after another, each through a temporary file.</param>
     public static void Write(
         ModelSaveContext context,
@@ -64,11 +64,11 @@ internal static class ModelZip
         Assembly loaderAssembly,
         ModelFace face,
         string json,
-        bool turnsImages,
+        RequiredReader required,
         params (string Name, Action<BinaryWriter> Write)[] streams
     )
     {
-        ModelWriter writer = MLNetInternals.BeginSave(context, loaderSignature, loaderAssembly, turnsImages);
+        ModelWriter writer = MLNetInternals.BeginSave(context, loaderSignature, loaderAssembly, required);
         writer.Write(face.ImageColumnName);
         writer.Write(face.PredictedLabelColumnName);
         writer.Write(face.ScoreColumnName);

@@ -35,7 +35,7 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
         _vision = backbone.RentVision(device);
         try
         {
-            _tower = new FoldedImageTower(_vision.Value, [.. prompts.Image.Select(rows => rows?.to(device))]);
+            _tower = prompts.Rows.FoldedInto(_vision.Value, device);
             _classFeatures = prompts.ClassFeatures.to(device, copy: true).DetachFromDisposeScope();
         }
         catch

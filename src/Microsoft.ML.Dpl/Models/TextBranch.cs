@@ -20,13 +20,10 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     public TrainedPrompts Encode(TrainedPrompts trained, LabelClasses classes, string template)
         // Whoever gives names by hand can mend them at once, so what a fit only warns of is refused too.
         =>
-        Encode(trained.Image, trained.Text, trained.LogitScale, () =>
-            Tokens(classes, template, problem => throw new InvalidOperationException(problem))
-        );
+        Encode(trained.Rows, trained.LogitScale, () => Tokens(classes, template, problem => throw new InvalidOperationException(problem)));
 
     /// <summary>Prompts around class names.</summary>
-    /// <param name="image">One [length, width] per image layer, null where the length is 0; copied.</param>
-    /// <param name="text">The same for the text layers.</param>
+    /// <param name="prompts">Copied; they stay the caller's.</param>
     /// <param name="classes">The classes.</param>
     /// <param name="template">A class's text, with {} for its name.</param>
     /// <param name="logitScale">The factor on cosine similarities; null: CLIP's own.</param>
@@ -34,24 +31,18 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     /// <returns>The prompts with the classes' features. The caller owns it.</returns>
     /// <exception cref="ArgumentException">Of a name nothing is left for CLIP to read, or it reads two alike.</exception>
     /// <exception cref="InvalidOperationException">The text tower cannot be read.</exception>
-    public TrainedPrompts Encode(
-        IReadOnlyList<Tensor?> image,
-        IReadOnlyList<Tensor?> text,
-        LabelClasses classes,
-        string template,
-        double? logitScale,
-        Action<string> warn
-    ) => Encode(image, text, logitScale, () => Tokens(classes, template, warn));
+    public TrainedPrompts Encode(PromptRows prompts, LabelClasses classes, string template, double? logitScale, Action<string> warn) =>
+        Encode(prompts, logitScale, () => Tokens(classes, template, warn));
 
-    private TrainedPrompts Encode(IReadOnlyList<Tensor?> image, IReadOnlyList<Tensor?> text, double? logitScale, Func<int[][]> read)
+    private TrainedPrompts Encode(PromptRows prompts, double? logitScale, Func<int[][]> read)
     {
         using var scope = NewDisposeScope();
         using Lease<TextWeights> weights = Rent("New classes need");
         int[][] tokens = read();
         using var texts = new ClassTexts(tokens, weights.Value);
-        using var prompts = new FixedBranch(text, device);
-        Tensor features = new TextTower(weights.Value).UnitFeatures(texts, prompts);
-        return new TrainedPrompts([.. image.Select(Copy)], [.. text.Select(Copy)], Copy(features)!, logitScale ?? weights.Value.LogitScale);
+        using ITrainedBranch branch = prompts.TextBranch(device);
+        Tensor features = new TextTower(weights.Value).UnitFeatures(texts, branch);
+        return new TrainedPrompts(prompts.Copy(), PromptRows.Copied(features)!, logitScale ?? weights.Value.LogitScale);
     }
 
     /// <summary>The vocabulary's tokens nearest to each prompt row of a layer.</summary>
@@ -126,9 +117,6 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
             );
         }
     }
-
-    /// <summary>A copy on the CPU that no dispose scope owns.</summary>
-    private static Tensor? Copy(Tensor? values) => values?.detach().to(CPU, copy: true).DetachFromDisposeScope();
 }
 
 /// <summary>A token of the vocabulary as a person reads it.</summary>

@@ -1,36 +1,60 @@
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
 
 /// <summary>The tensors a fit leaves behind, on the CPU; a few hundred KiB. Owns them.</summary>
-/// <param name="Image">One [length, width] per image layer, null where the length is 0.</param>
-/// <param name="Text">The same for the text layers.</param>
+/// <param name="Rows">The prompts.</param>
 /// <param name="ClassFeatures">[classes, embedding], unit rows</param>
 /// <param name="LogitScale">The factor on cosine similarities.</param>
-internal sealed record TrainedPrompts(IReadOnlyList<Tensor?> Image, IReadOnlyList<Tensor?> Text, Tensor ClassFeatures, double LogitScale)
-    : IDisposable
+internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, double LogitScale) : IDisposable
 {
+    /// <summary>Prompts of fixed lengths.</summary>
+    /// <param name="image">One [length, width] per image layer, null where the length is 0.</param>
+    /// <param name="text">The same for the text layers.</param>
+    /// <param name="classFeatures">[classes, embedding], unit rows</param>
+    /// <param name="logitScale">The factor on cosine similarities.</param>
+    public TrainedPrompts(IReadOnlyList<Tensor?> image, IReadOnlyList<Tensor?> text, Tensor classFeatures, double logitScale)
+        : this(new PromptRows(text, image), classFeatures, logitScale) { }
+
     private const string ClassFeaturesName = "class_features",
         LogitScaleName = "logit_scale";
+    private const string ImageName = "image",
+        TextName = "text";
 
-    /// <summary>Writes a safetensors stream: image.{layer}, text.{layer}, class_features, logit_scale; the metadata keep their
+    /// <summary>A trained mixture, copied.</summary>
+    /// <param name="branches">Both of the same candidates; they stay the caller's.</param>
+    /// <param name="classFeatures">[classes, embedding], unit rows, with these prompts; stays the caller's.</param>
+    /// <param name="logitScale">The factor on cosine similarities, above 0.</param>
+    /// <exception cref="ArgumentException">The branches have other candidates than each other.</exception>
+    public static TrainedPrompts From(BranchPair<MixtureBranch> branches, Tensor classFeatures, double logitScale) =>
+        new(PromptRows.From(branches), PromptRows.Copied(classFeatures)!, logitScale);
+
+    /// <summary>Writes a safetensors stream: image.{layer}, text.{layer}, class_features, logit_scale; of a mixture
+    /// image_mixture.{layer} with the rows of all candidates and image_weights.{layer}, and the same of the text. The metadata keep their
     /// SHA-256.</summary>
+    /// <remarks>A mixture has no image.{layer} and text.{layer}, so that no reader takes it for prompts of fixed lengths.</remarks>
     public void Write(Stream stream)
     {
+        using var scope = NewDisposeScope();
         var tensors = new Dictionary<string, Tensor> { [ClassFeaturesName] = ClassFeatures };
-        Add("image", Image);
-        Add("text", Text);
-        using Tensor scale = tensor(LogitScale, ScalarType.Float64);
-        tensors[LogitScaleName] = scale;
+        Add(ImageName, Rows.Image, Rows.Mixture?.ImageWeights);
+        Add(TextName, Rows.Text, Rows.Mixture?.TextWeights);
+        tensors[LogitScaleName] = tensor(LogitScale, ScalarType.Float64);
         SafetensorsWriter.Write(stream, tensors, new Dictionary<string, string> { [TensorDigest.Name] = TensorDigest.Compute(tensors) });
 
-        void Add(string branch, IReadOnlyList<Tensor?> layers)
+        void Add(string branch, IReadOnlyList<Tensor?> layers, IReadOnlyList<IReadOnlyList<float>>? weights)
         {
             for (int layer = 0; layer < layers.Count; layer++)
+            {
                 if (layers[layer] is { } rows)
-                    tensors[$"{branch}.{layer}"] = rows;
+                    tensors[weights is null ? $"{branch}.{layer}" : MixtureName(branch, layer)] = rows;
+                if (weights is not null)
+                    tensors[WeightsName(branch, layer)] = NativeTensor.From([.. weights[layer]]);
+            }
         }
     }
 
@@ -38,27 +62,34 @@ internal sealed record TrainedPrompts(IReadOnlyList<Tensor?> Image, IReadOnlyLis
     /// where there is one: zips of earlier versions have none.</summary>
     /// <param name="stream">The entry of the model zip.</param>
     /// <param name="name">For messages.</param>
-    /// <param name="imageLengths">Prompt length per image layer.</param>
-    /// <param name="textLengths">Prompt length per text layer.</param>
+    /// <param name="imageLengths">Prompt length per image layer; of a mixture, that of the largest weight.</param>
+    /// <param name="textLengths">The same for the text layers.</param>
+    /// <param name="candidates">The mixture's candidates, increasing from 0; null: fixed lengths.</param>
     /// <param name="classes">How many there are.</param>
     /// <param name="config">The backbone's shape.</param>
     /// <exception cref="InvalidDataException">The stream is larger than such tensors can be or damaged, a tensor is missing, has another
-    /// shape or type or holds values that are no finite numbers, or the SHA-256 is another.</exception>
+    /// shape or type or holds values that are no finite numbers, weights are no mixture or contradict the lengths, or the SHA-256 is
+    /// another.</exception>
     public static TrainedPrompts Read(
         Stream stream,
         string name,
         IReadOnlyList<int> imageLengths,
         IReadOnlyList<int> textLengths,
+        IReadOnlyList<int>? candidates,
         int classes,
         ClipConfig config
     )
     {
         using var scope = NewDisposeScope();
+        long Numbers(IReadOnlyList<int> lengths, int width) =>
+            candidates is null
+                ? lengths.Sum(l => (long)l) * width
+                : lengths.Count * (candidates.Sum(l => (long)l) * width + candidates.Count);
         RequireSize(
             stream,
             name,
-            (imageLengths.Sum(l => (long)l) * config.Vision.Width)
-                + (textLengths.Sum(l => (long)l) * config.Text.Width)
+            Numbers(imageLengths, config.Vision.Width)
+                + Numbers(textLengths, config.Text.Width)
                 + ((long)classes * config.EmbeddingWidth)
                 + 1
         );
@@ -88,26 +119,55 @@ internal sealed record TrainedPrompts(IReadOnlyList<Tensor?> Image, IReadOnlyLis
             FiniteWeights.Require(name, tensorName, read);
             return read;
         }
+        Tensor ReadFloats(string tensorName, params long[] shape) => ReadAs(tensorName, shape).to_type(ScalarType.Float32);
         Tensor?[] Layers(string branch, IReadOnlyList<int> lengths, int width) =>
             [
                 .. lengths.Select(
-                    (length, layer) => length == 0 ? null : ReadAs($"{branch}.{layer}", length, width).to_type(ScalarType.Float32)
+                    (length, layer) =>
+                        candidates is not null ? ReadFloats(MixtureName(branch, layer), candidates.Sum(), width)
+                        : length == 0 ? null
+                        : ReadFloats($"{branch}.{layer}", length, width)
                 ),
             ];
+        float[][] Weights(string branch, IReadOnlyList<int> lengths) =>
+            [.. lengths.Select((_, layer) => ReadFloats(WeightsName(branch, layer), candidates!.Count).data<float>().ToArray())];
 
         double scale = ReadAs(LogitScaleName).to_type(ScalarType.Float64).item<double>();
         if (scale <= 0)
             throw new InvalidDataException($"{name}: tensor '{LogitScaleName}' is {scale}, which cannot scale logits.");
+        DplMixture? mixture = candidates is null
+            ? null
+            : Mixed(name, candidates, Weights(TextName, textLengths), Weights(ImageName, imageLengths));
+        if (mixture is not null && !mixture.Largest.Equals(new PromptConfiguration(textLengths, imageLengths)))
+            throw new InvalidDataException(
+                $"{name}: the largest weights of the mixture are those of {mixture.Largest}, but the model's description says otherwise. "
+                    + "Copy or save the model again."
+            );
         var prompts = new TrainedPrompts(
-            Layers("image", imageLengths, config.Vision.Width),
-            Layers("text", textLengths, config.Text.Width),
-            ReadAs(ClassFeaturesName, classes, config.EmbeddingWidth).to_type(ScalarType.Float32),
+            new PromptRows(Layers(TextName, textLengths, config.Text.Width), Layers(ImageName, imageLengths, config.Vision.Width), mixture),
+            ReadFloats(ClassFeaturesName, classes, config.EmbeddingWidth),
             scale
         );
-        foreach (Tensor? tensor in prompts.Image.Concat(prompts.Text).Append(prompts.ClassFeatures))
+        foreach (Tensor? tensor in prompts.Rows.Image.Concat(prompts.Rows.Text).Append(prompts.ClassFeatures))
             tensor?.DetachFromDisposeScope();
         return prompts;
     }
+
+    private static DplMixture Mixed(string name, IReadOnlyList<int> candidates, float[][] text, float[][] image)
+    {
+        try
+        {
+            return new DplMixture(candidates, text, image);
+        }
+        catch (ArgumentException e)
+        {
+            throw new InvalidDataException($"{name}: {e.Message} Copy or save the model again.", e);
+        }
+    }
+
+    private static string MixtureName(string branch, int layer) => $"{branch}_mixture.{layer}";
+
+    private static string WeightsName(string branch, int layer) => $"{branch}_weights.{layer}";
 
     // Sixteen bytes a number are twice what the widest type needs; the rest is for the header.
     private static void RequireSize(Stream stream, string name, long numbers)
@@ -122,8 +182,7 @@ internal sealed record TrainedPrompts(IReadOnlyList<Tensor?> Image, IReadOnlyLis
 
     public void Dispose()
     {
-        foreach (Tensor? rows in Image.Concat(Text))
-            rows?.Dispose();
+        Rows.Dispose();
         ClassFeatures.Dispose();
     }
 }

@@ -45,6 +45,10 @@ internal sealed class FoldedImageTower : IDisposable
     /// object's.</summary>
     public IReadOnlyList<(Tensor K, Tensor V)?> Folded => _folded;
 
+    /// <summary>Each layer's candidates and their weights; null where it has no prompt or a single one of weight 1. They stay this
+    /// object's.</summary>
+    public IReadOnlyList<FoldedMixture?> Mixtures => _mixtures;
+
     /// <summary>Class token and patches of an image.</summary>
     public long Tokens => 1 + (long)_weights.Config.Grid * _weights.Config.Grid;
 

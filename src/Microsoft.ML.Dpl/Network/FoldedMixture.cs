@@ -6,11 +6,22 @@ namespace Microsoft.ML.Dpl.Network;
 /// <summary>The constant weights of a layer's candidates. Owns its tensors.</summary>
 internal sealed class FoldedMixture : IDisposable
 {
-    private readonly Tensor _plain; // [] weight of the block without prompts
-    private readonly Tensor _weights; // [candidates]
-    private readonly Tensor _members; // [rows, candidates], 1 where a row is a candidate's
+    /// <summary>
+    /// The largest score of a prompt row above the log-sum of the tokens' that is told from a larger one: exponentials of all rows of a
+    /// layer still add up in float32, and the tokens' share is below 10⁻³⁴ there.
+    /// </summary>
+    public const float LargestLead = 80;
 
-    private FoldedMixture(Tensor plain, Tensor weights, Tensor members) => (_plain, _weights, _members) = (plain, weights, members);
+    private FoldedMixture(Tensor plain, Tensor weights, Tensor members) => (Plain, Weights, Members) = (plain, weights, members);
+
+    /// <summary>[] the weight of the block without prompts.</summary>
+    public Tensor Plain { get; }
+
+    /// <summary>[candidates] the weights of the others.</summary>
+    public Tensor Weights { get; }
+
+    /// <summary>[rows, candidates], 1 where a row is a candidate's and 0 elsewhere.</summary>
+    public Tensor Members { get; }
 
     /// <returns>Null for a single candidate of weight 1, whose attention is an ordinary softmax.</returns>
     public static FoldedMixture? From(LayerPrompt prompt)
@@ -23,12 +34,14 @@ internal sealed class FoldedMixture : IDisposable
         var members = new float[prompt.Groups.Rows * candidates];
         int row = 0;
         for (int candidate = 0; candidate < candidates; candidate++)
-        for (int i = 0; i < prompt.Groups.Lengths[candidate]; i++)
-            members[row++ * candidates + candidate] = 1;
+        {
+            for (int i = 0; i < prompt.Groups.Lengths[candidate]; i++)
+                members[row++ * candidates + candidate] = 1;
+        }
         return new FoldedMixture(
             prompt.Weights[0].detach().clone().DetachFromDisposeScope(),
             prompt.Weights.narrow(0, 1, candidates).detach().clone().DetachFromDisposeScope(),
-            NativeTensor.From(members, device: prompt.Weights.device).view(prompt.Groups.Rows, candidates).DetachFromDisposeScope()
+            NativeTensor.From(members, [prompt.Groups.Rows, candidates], prompt.Weights.device).DetachFromDisposeScope()
         );
     }
 
@@ -39,19 +52,18 @@ internal sealed class FoldedMixture : IDisposable
     public Tensor Attention(Tensor scores, long tokens)
     {
         using var scope = NewDisposeScope();
-        Tensor exponentials = (scores - scores.amax([-1], keepdim: true)).exp();
-        Tensor ofTokens = exponentials.narrow(-1, 0, tokens),
-            ofRows = exponentials.narrow(-1, tokens, _members.shape[0]);
-        Tensor total = ofTokens.sum(-1, keepdim: true); // Z
-        Tensor shares = _weights / (total + ofRows.matmul(_members)); // a_c / (Z + Z_c)
-        Tensor tokenFactor = _plain / total + shares.sum(-1, keepdim: true);
-        return cat([ofTokens * tokenFactor, ofRows * shares.matmul(_members.t())], -1).MoveToOuterDisposeScope();
+        Tensor tokenScores = scores.narrow(-1, 0, tokens),
+            rowScores = scores.narrow(-1, tokens, Members.shape[0]);
+        Tensor ratios = (rowScores - tokenScores.logsumexp(-1, keepdim: true)).clamp(max: LargestLead).exp(); // exp(s_j) / Z
+        Tensor shares = Weights / (1 + ratios.matmul(Members)); // a_c · Z / (Z + Z_c)
+        Tensor kept = Plain + shares.sum(-1, keepdim: true);
+        return cat([tokenScores.softmax(-1) * kept, ratios * shares.matmul(Members.t())], -1).MoveToOuterDisposeScope();
     }
 
     public void Dispose()
     {
-        _plain.Dispose();
-        _weights.Dispose();
-        _members.Dispose();
+        Plain.Dispose();
+        Weights.Dispose();
+        Members.Dispose();
     }
 }

@@ -32,6 +32,13 @@ internal interface IPromptedBranch
     IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand);
 }
 
+/// <summary>Prompts with all but their rows decided: what training steps and prediction keeps.</summary>
+internal interface ITrainedBranch : IPromptedBranch, IDisposable
+{
+    /// <summary>Chooses whether the rows get gradients.</summary>
+    void RequireGradients(bool required);
+}
+
 /// <summary>What all branches share.</summary>
 internal static class PromptedBranches
 {
@@ -59,7 +66,7 @@ internal sealed class PlainBranch(int layers) : IPromptedBranch
 
 /// <summary>One branch with a chosen prompt length per layer: what the second stage trains. A layer of length 0 has no
 /// parameters.</summary>
-internal sealed class FixedBranch : IPromptedBranch, IDisposable
+internal sealed class FixedBranch : ITrainedBranch
 {
     private readonly Parameter?[] _rows;
     private readonly PromptGroups?[] _groups;

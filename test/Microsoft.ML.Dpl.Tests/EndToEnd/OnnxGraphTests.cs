@@ -33,6 +33,29 @@ public sealed class OnnxGraphTests
     public void Logits_are_those_of_the_tower(string shape, int[] lengths)
     {
         using var tower = new RandomTower(ShapeOf(shape), lengths);
+        RequireSameLogits(tower);
+    }
+
+    public static TheoryData<string, int[]> Mixtures =>
+        new()
+        {
+            { "plain", [0, 2, 4, 6] },
+            { "plain", [0, 3] },
+            { "gelu", [0, 1, 5] },
+            { "odd", [0, 2, 4] },
+            { "wide", [0, 1, 2, 3, 4, 5, 6] },
+        };
+
+    [Theory]
+    [MemberData(nameof(Mixtures))]
+    public void Logits_of_a_mixture_are_those_of_the_tower(string shape, int[] candidates)
+    {
+        using var tower = RandomTower.OfMixture(ShapeOf(shape), candidates);
+        RequireSameLogits(tower);
+    }
+
+    private static void RequireSameLogits(RandomTower tower)
+    {
         foreach (GraphOptimizationLevel level in new[] { GraphOptimizationLevel.ORT_ENABLE_ALL, GraphOptimizationLevel.ORT_DISABLE_ALL })
         {
             using var model = new OnnxModel(tower.Written(), level);
@@ -51,10 +74,12 @@ public sealed class OnnxGraphTests
 
     /// <summary>What the checker of the ONNX project asks for: values before they are used, no name twice, no constant or node for
     /// nothing.</summary>
-    [Fact]
-    public void The_graph_is_in_order()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void The_graph_is_in_order(bool mixes)
     {
-        using var tower = new RandomTower(ShapeOf("gelu"), [1, 0, 2]);
+        using RandomTower tower = mixes ? RandomTower.OfMixture(ShapeOf("gelu"), [0, 1, 2]) : new(ShapeOf("gelu"), [1, 0, 2]);
         ModelProto model = ModelProto.Parser.ParseFrom(tower.Written());
         Assert.Equal((8L, 17L), (model.IrVersion, Assert.Single(model.OpsetImport).Version));
         Assert.Equal(["logits", "probabilities"], model.Graph.Output.Select(output => output.Name));
@@ -80,10 +105,12 @@ public sealed class OnnxGraphTests
         );
     }
 
-    [Fact]
-    public void A_models_size_is_known_before_it_is_made()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_models_size_is_known_before_it_is_made(bool mixes)
     {
-        using var tower = new RandomTower(ShapeOf("plain"), [2, 1, 3]);
+        using RandomTower tower = mixes ? RandomTower.OfMixture(ShapeOf("plain"), [0, 400, 500]) : new(ShapeOf("plain"), [2, 1, 3]);
         int written = tower.Written().Length;
         Assert.InRange(OnnxClassifier.SizeOf(tower.Classifier), written, written + (16 << 20));
         Assert.Equal(int.MaxValue, OnnxClassifier.LargestModel);
@@ -176,21 +203,33 @@ public sealed class OnnxGraphTests
         private readonly Generator _generator;
 
         public RandomTower(ClipConfig config, int[] lengths)
+            : this(config, (clip, generator) => OfLengths(lengths, clip, generator)) { }
+
+        private RandomTower(ClipConfig config, Func<RandomClip, Generator, FoldedImageTower> fold)
         {
             LibTorch.EnsureLoaded();
             _scope = NewDisposeScope();
             _clip = new RandomClip(config, seed: 3);
             _generator = Seeds.Generator(4, "onnx");
-            Tensor?[] prompts =
-            [
-                .. lengths.Select(length => length == 0 ? null : randn([length, config.Vision.Width], generator: _generator)),
-            ];
             Classifier = new FoldedClassifier(
-                new FoldedImageTower(_clip.Vision, prompts),
+                fold(_clip, _generator),
                 PromptedClip.UnitRows(randn([Classes, config.EmbeddingWidth], generator: _generator)),
                 20
             );
         }
+
+        /// <summary>With random prompts and weights of the same candidates in every layer.</summary>
+        public static RandomTower OfMixture(ClipConfig config, int[] candidates) => new(config, (clip, generator) =>
+            {
+                using MixtureBranch branch = RandomMixture.Branch(candidates, config.Vision, generator);
+                return new FoldedImageTower(clip.Vision, branch.Layers());
+            });
+
+        private static FoldedImageTower OfLengths(int[] lengths, RandomClip clip, Generator generator) =>
+            new(
+                clip.Vision,
+                [.. lengths.Select(length => length == 0 ? null : randn([length, clip.Config.Vision.Width], generator: generator))]
+            );
 
         public FoldedClassifier Classifier { get; }
 

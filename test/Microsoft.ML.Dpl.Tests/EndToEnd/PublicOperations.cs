@@ -82,6 +82,21 @@ internal static partial class PublicOperations
             ["DplTransformer.get_ValidationAccuracy()"] = new(w => Assert.Null(w.Trained.ValidationAccuracy)),
             ["DplTransformer.get_WasCancelled()"] = new(w => Assert.False(w.Trained.WasCancelled)),
             ["DplTransformer.get_HasDiverged()"] = new(w => Assert.False(w.Trained.HasDiverged)),
+            ["DplMixture..ctor(IReadOnlyList`1, IReadOnlyList`1, IReadOnlyList`1)"] = new(_ =>
+                Assert.Equal(
+                    [0, 1],
+                    new DplMixture(
+                        [0, 1],
+                        [
+                            [0.5f, 0.5f],
+                        ],
+                        [
+                            [1, 0],
+                        ]
+                    ).CandidateLengths
+                )
+            ),
+            ["DplTransformer.get_Mixture()"] = new(w => Assert.Null(w.Trained.Mixture)),
             ["DplTransformer.get_Template()"] = new(w => Assert.NotEmpty(w.Trained.Template)),
             ["DplTransformer.get_Contents()"] = new(w => Assert.Equal(DplModelContents.PromptsOnly, w.Trained.Contents)),
             ["DplTransformer.set_Contents(DplModelContents)"] = new(w => w.Trained.Contents = DplModelContents.PromptsOnly),

@@ -42,6 +42,7 @@ internal sealed class ClipTargets : IDisposable
             OpenAIWeights(),
             CarriedWeights(),
             Prompts(),
+            Mixture(),
         ];
 
         byte[] Of(string name) => File.ReadAllBytes(Path.Combine(clip, name));
@@ -338,21 +339,39 @@ internal sealed class ClipTargets : IDisposable
     private FuzzTarget Prompts()
     {
         using var scope = NewDisposeScope();
-        ClipConfig config = _clip.Config;
-        var prompts = new TrainedPrompts(
-            [zeros(2, config.Vision.Width), null],
-            [null, ones(1, config.Text.Width)],
-            ones(3, config.EmbeddingWidth),
-            10
+        return Prompts("prompts", new PromptRows([null, ones(1, _clip.Config.Text.Width)], [zeros(2, _clip.Config.Vision.Width), null]));
+    }
+
+    private FuzzTarget Mixture()
+    {
+        using var scope = NewDisposeScope();
+        var mixture = new DplMixture(
+            [0, 1, 2],
+            [
+                [0.25f, 0.25f, 0.5f],
+            ],
+            [
+                [1, 0, 0],
+            ]
         );
+        return Prompts("mixture", new PromptRows([ones(3, _clip.Config.Text.Width)], [zeros(3, _clip.Config.Vision.Width)], mixture));
+    }
+
+    private FuzzTarget Prompts(string name, PromptRows rows)
+    {
+        ClipConfig config = _clip.Config;
+        PromptConfiguration lengths = rows.Configuration;
         using var stream = new MemoryStream();
-        prompts.Write(stream);
+        new TrainedPrompts(rows, ones(3, config.EmbeddingWidth), 10).Write(stream);
         byte[] whole = stream.ToArray();
         return new FuzzTarget(
-            "prompts",
+            name,
             6,
             DamagedSafetensors(whole),
-            bytes => TrainedPrompts.Read(new MemoryStream(bytes), "fuzzed", [2, 0], [0, 1], 3, config).Dispose(),
+            bytes =>
+                TrainedPrompts
+                    .Read(new MemoryStream(bytes), "fuzzed", lengths.Image, lengths.Text, rows.Mixture?.CandidateLengths, 3, config)
+                    .Dispose(),
             typeof(InvalidDataException)
         )
         {

@@ -53,6 +53,7 @@ public sealed class FuzzTargets : IDisposable
         "openai-weights",
         "carried-weights",
         "prompts",
+        "mixture",
         "model-zip-entries",
         "model-zip",
         "model-info",

@@ -72,6 +72,18 @@ internal static class ZipBytes
         return [.. zip[..^EndLength], .. more, .. end];
     }
 
+    /// <summary>The last digit of the format's version that wrote a model, and of the oldest version whose readers may read it.</summary>
+    public static (int Written, int OldestReader) FormatVersions(byte[] zip)
+    {
+        byte[] main = Entries(zip)
+            .Where(entry => Path.GetFileName(entry.Name) == "Model.key")
+            .Select(entry => entry.Content)
+            .Single(bytes => bytes.AsSpan().IndexOf("DPLCLIP"u8) >= 0);
+        // Signature, version written, and the oldest version whose readers may read it.
+        int at = main.AsSpan().IndexOf("DPLCLIP"u8);
+        return (main[at + 8], main[at + 12]);
+    }
+
     private static byte[] Content(ZipArchiveEntry entry)
     {
         using var content = new MemoryStream();

@@ -63,7 +63,7 @@ internal sealed class FakeTransformer(ModelFace face, FakeScorer scorer, string?
             typeof(FakeTransformer).Assembly,
             face,
             """{"fake":true}""",
-            turnsImages: false,
+            RequiredReader.Any,
             (Stream, w => w.Write(Payload))
         );
 

@@ -1,0 +1,64 @@
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Search;
+
+namespace Microsoft.ML.Dpl;
+
+/// <summary>
+/// How the layers of a model mix prompts: in each layer the attention with every candidate prompt, and that without any, weighted as the
+/// search's alphas weigh them.
+/// </summary>
+public sealed class DplMixture
+{
+    /// <param name="candidateLengths">Prompt rows of each candidate, increasing from 0, at most
+    /// <see cref="PromptConfiguration.MaximumLength"/> together.</param>
+    /// <param name="textWeights">[text layer][candidate], each layer's at least 0 and of sum 1 within 1e-4.</param>
+    /// <param name="imageWeights">[image layer][candidate], likewise.</param>
+    /// <exception cref="ArgumentException">The lengths or the weights are others, or a branch has no layer.</exception>
+    public DplMixture(
+        IReadOnlyList<int> candidateLengths,
+        IReadOnlyList<IReadOnlyList<float>> textWeights,
+        IReadOnlyList<IReadOnlyList<float>> imageWeights
+    )
+    {
+        ArgumentNullException.ThrowIfNull(candidateLengths);
+        CheckCandidates(candidateLengths);
+        CandidateLengths = Array.AsReadOnly(candidateLengths.ToArray());
+        TextWeights = Checked("text", textWeights, candidateLengths.Count);
+        ImageWeights = Checked("image", imageWeights, candidateLengths.Count);
+    }
+
+    /// <summary>Prompt rows of each candidate, increasing from 0.</summary>
+    public IReadOnlyList<int> CandidateLengths { get; }
+
+    /// <summary>[text layer][candidate], 0 to 1.</summary>
+    public IReadOnlyList<IReadOnlyList<float>> TextWeights { get; }
+
+    /// <summary>[image layer][candidate], 0 to 1.</summary>
+    public IReadOnlyList<IReadOnlyList<float>> ImageWeights { get; }
+
+    /// <summary>The candidate of the largest weight in each layer, the shorter of equals.</summary>
+    internal PromptConfiguration Largest => PromptConfiguration.FromAlphas(CandidateLengths, new(TextWeights, ImageWeights));
+
+    /// <summary>Prompt rows of all candidates of a layer.</summary>
+    internal int Rows => CandidateLengths.Sum();
+
+    /// <exception cref="ArgumentException">They do not increase from 0, or have too many rows together.</exception>
+    internal static void CheckCandidates(IReadOnlyList<int> candidateLengths)
+    {
+        MixtureBranch.CheckRowCount(candidateLengths);
+        SupernetBranch.CheckCandidates(candidateLengths);
+    }
+
+    private static IReadOnlyList<IReadOnlyList<float>> Checked(string branch, IReadOnlyList<IReadOnlyList<float>> weights, int candidates)
+    {
+        if (weights is not { Count: > 0 })
+            throw new ArgumentException($"The {branch} branch of a mixture needs the weights of at least one layer.");
+        foreach (IReadOnlyList<float>? layer in weights)
+        {
+            if (layer?.Count != candidates)
+                throw new ArgumentException($"A {branch} layer of the mixture has {layer?.Count ?? 0} weights of {candidates} candidates.");
+            MixtureBranch.CheckWeights(layer);
+        }
+        return Array.AsReadOnly(weights.Select(layer => (IReadOnlyList<float>)Array.AsReadOnly(layer.ToArray())).ToArray());
+    }
+}

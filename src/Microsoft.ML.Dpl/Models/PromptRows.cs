@@ -1,0 +1,79 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Models;
+
+/// <summary>The prompts of both branches: one of a fixed length in each layer, or a mixture of candidates. Owns them.</summary>
+/// <param name="Text">One [length, width] per text layer, null where the length is 0; of a mixture [Σ candidates, width], candidate by
+/// candidate.</param>
+/// <param name="Image">The same for the image layers.</param>
+/// <param name="Mixture">The candidates and their weights; null: fixed lengths.</param>
+internal sealed record PromptRows(IReadOnlyList<Tensor?> Text, IReadOnlyList<Tensor?> Image, DplMixture? Mixture = null) : IDisposable
+{
+    /// <summary>The length of each layer, of a mixture that of the candidate with the largest weight.</summary>
+    public PromptConfiguration Configuration => Mixture?.Largest ?? new PromptConfiguration(Lengths(Text), Lengths(Image));
+
+    /// <summary>Copies of a trained mixture, on the CPU.</summary>
+    /// <exception cref="ArgumentException">The branches have other candidates than each other.</exception>
+    public static PromptRows From(BranchPair<MixtureBranch> branches)
+    {
+        if (!branches.Text.Candidates.SequenceEqual(branches.Image.Candidates))
+            throw new ArgumentException(
+                $"A mixture has the same candidates in both branches, not {string.Join(' ', branches.Text.Candidates)} and "
+                    + $"{string.Join(' ', branches.Image.Candidates)}.",
+                nameof(branches)
+            );
+        return new PromptRows(
+            [.. branches.Text.Rows.Select(Copied)],
+            [.. branches.Image.Rows.Select(Copied)],
+            new DplMixture(branches.Text.Candidates, branches.Text.Weights, branches.Image.Weights)
+        );
+    }
+
+    /// <summary>The text prompts as a tower takes them, copied to a device. The caller owns them.</summary>
+    public ITrainedBranch TextBranch(Device device) =>
+        Mixture is null ? new FixedBranch(Text, device) : Mixed(Mixture, Text, Mixture.TextWeights, device);
+
+    /// <summary>An image tower for prediction with the image prompts folded into it. The caller owns it.</summary>
+    /// <param name="weights">The frozen branch; not owned.</param>
+    /// <param name="device">The device of the weights.</param>
+    public FoldedImageTower FoldedInto(VisionWeights weights, Device device)
+    {
+        using var scope = NewDisposeScope();
+        if (Mixture is null)
+            return new FoldedImageTower(weights, [.. Image.Select(rows => rows?.to(device))]);
+        using MixtureBranch branch = Mixed(Mixture, Image, Mixture.ImageWeights, device);
+        return new FoldedImageTower(weights, branch.Layers());
+    }
+
+    /// <summary>Copies on the CPU.</summary>
+    public PromptRows Copy() => this with { Text = [.. Text.Select(Copied)], Image = [.. Image.Select(Copied)] };
+
+    public void Dispose()
+    {
+        foreach (Tensor? rows in Text.Concat(Image))
+            rows?.Dispose();
+    }
+
+    /// <summary>A copy on the CPU that no dispose scope owns.</summary>
+    public static Tensor? Copied(Tensor? values)
+    {
+        using var scope = NewDisposeScope();
+        return values?.detach().to(CPU, copy: true).DetachFromDisposeScope();
+    }
+
+    private static MixtureBranch Mixed(
+        DplMixture mixture,
+        IReadOnlyList<Tensor?> rows,
+        IReadOnlyList<IReadOnlyList<float>> weights,
+        Device device
+    )
+    {
+        using Tensor values = NativeTensor.From([.. weights.SelectMany(layer => layer)], [weights.Count, mixture.CandidateLengths.Count]);
+        return MixtureBranch.From(mixture.CandidateLengths, [.. rows.Select(layer => layer!)], values, device);
+    }
+
+    private static int[] Lengths(IReadOnlyList<Tensor?> layers) => [.. layers.Select(rows => (int)(rows?.shape[0] ?? 0))];
+}
