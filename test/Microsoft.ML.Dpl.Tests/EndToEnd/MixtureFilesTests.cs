@@ -21,7 +21,7 @@ public sealed partial class MixtureFilesTests : IClassFixture<SmallBackbone>, IC
     public MixtureFilesTests(SmallBackbone small, ColourImages images)
     {
         (_small, _images) = (small, images);
-        _mlContext = new MLContext(1).UseClipBackbone(small.Backbone);
+        _mlContext = new MLContext(1).Knowing(small.Backbone);
         _model = new MixtureModel(small.Backbone, [0, 2, 4], [0.2f, 0.3f, 0.5f]);
     }
 

@@ -43,7 +43,7 @@ internal sealed class MixtureModel : IDisposable
 
         TrainedPrompts prompts = TrainedPrompts.From(Branches, Clip.Text.UnitFeatures(_texts, Branches.Text), _text.Value.LogitScale);
         ModelDescription description = ModelDescription.Of(BackboneReference.To(backbone), Template, prompts.Rows);
-        var face = new ModelFace("ImagePath", "PredictedLabel", "Score", DplTrainer.Options.DefaultPredictionBatchSize, classes);
+        var face = new ModelFace("ImagePath", "PredictedLabel", "Score", DplTrainer.ComputeOptions.DefaultPredictionBatchSize, classes);
         Transformer = new DplTransformer(face, description, prompts, backbone, CPU);
 
         MixtureBranch Given(ClipTransformerConfig shape)

@@ -17,7 +17,7 @@ public sealed class MixtureModelTests(SmallBackbone small, ColourImages images)
         IClassFixture<ColourImages>,
         IDisposable
 {
-    private readonly MLContext _mlContext = new MLContext(1).UseClipBackbone(small.Backbone);
+    private readonly MLContext _mlContext = new MLContext(1).Knowing(small.Backbone);
     private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
