@@ -15,9 +15,7 @@ internal sealed class EpochLines : IProgress<DplProgress>
         if (now == _last)
             return;
         _last = now;
-        Console.WriteLine(
-            $"{value.Stage} epoch {value.Epoch}/{value.Epochs}: loss {value.TrainLoss:f3}, "
-                + $"{(long)value.Remaining.TotalHours:00}:{value.Remaining:mm\\:ss} left"
-        );
+        string left = value.Remaining is { } time ? $", {(long)time.TotalHours:00}:{time:mm\\:ss} left" : "";
+        Console.WriteLine($"{value.Stage} epoch {value.Epoch}/{value.Epochs}: loss {value.TrainLoss:f3}{left}");
     }
 }

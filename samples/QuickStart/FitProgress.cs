@@ -50,7 +50,8 @@ internal static class FitProgress
             if (now == _last)
                 return;
             _last = now;
-            Console.WriteLine($"{name}, {value.Stage.ToString().ToLowerInvariant()}: {Losses(value)}, {value.Remaining:hh\\:mm\\:ss} left");
+            string left = value.Remaining is { } time ? $", {time:hh\\:mm\\:ss} left" : "";
+            Console.WriteLine($"{name}, {value.Stage.ToString().ToLowerInvariant()}: {Losses(value)}{left}");
         }
     }
 }

@@ -90,6 +90,10 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// <summary>Whether the fit was cancelled and this is the best it had by then; see <see cref="DplInterruption.ReturnBest"/>.</summary>
     public bool WasCancelled => _description.WasCancelled;
 
+    /// <summary>What the trained configuration was compared to, in the order of comparison; empty where nothing was compared. The one with
+    /// the lowest validation loss was trained.</summary>
+    public IReadOnlyList<DplFinalist> Finalists => _description.Finalists ?? [];
+
     /// <summary>Whether the fit's loss or gradients ceased to be numbers and this is the best it had before; see
     /// <see cref="DplInterruption.ReturnBest"/>.</summary>
     public bool HasDiverged => _description.HasDiverged;

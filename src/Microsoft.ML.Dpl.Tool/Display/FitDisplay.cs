@@ -123,7 +123,7 @@ internal static class FitDisplay
                     epochEnded = value.EndedEpoch is not null,
                     imagesPerSecond = rate,
                     elapsedSeconds = value.Elapsed.TotalSeconds,
-                    remainingSeconds = value.Remaining.TotalSeconds,
+                    remainingSeconds = value.Remaining?.TotalSeconds,
                 }
             );
         }

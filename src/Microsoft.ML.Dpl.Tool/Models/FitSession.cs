@@ -119,23 +119,28 @@ internal sealed class FitSession
         if (!string.IsNullOrWhiteSpace(_workspace))
             _options.Compute.WorkspacePath = Path.Combine(_workspace, $"{FolderOf(name)}-{_data}");
         _epochs = EpochLog.Open(_options.Compute.WorkspacePath);
-        return FitDisplay.Show(_mode, name, _options.Training.BatchSize ?? DplTrainer.TrainingOptions.DefaultBatchSize(_options.Training.Recipe), display =>
-        {
-            var recorder = new Recorder(display, _epochs);
-            using TensorBoardProgress? board = _tensorBoard is null
-                ? null
-                : OpenBoard(Path.Combine(_tensorBoard, FolderOf(name)), recorder);
-            _options.Progress = board ?? (IProgress<DplProgress>)recorder;
-            try
+        return FitDisplay.Show(
+            _mode,
+            name,
+            _options.Training.BatchSize ?? DplTrainer.TrainingOptions.DefaultBatchSize(_options.Training.Recipe),
+            display =>
             {
-                return run(MLContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(_options));
+                var recorder = new Recorder(display, _epochs);
+                using TensorBoardProgress? board = _tensorBoard is null
+                    ? null
+                    : OpenBoard(Path.Combine(_tensorBoard, FolderOf(name)), recorder);
+                _options.Progress = board ?? (IProgress<DplProgress>)recorder;
+                try
+                {
+                    return run(MLContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(_options));
+                }
+                finally
+                {
+                    if (board?.Failure is { } failure)
+                        Terminal.Warn($"TensorBoard's events could not all be written to '{board.EventFilePath}': {failure.Message}");
+                }
             }
-            finally
-            {
-                if (board?.Failure is { } failure)
-                    Terminal.Warn($"TensorBoard's events could not all be written to '{board.EventFilePath}': {failure.Message}");
-            }
-        });
+        );
     }
 
     private TensorBoardProgress OpenBoard(string folder, IProgress<DplProgress> next)

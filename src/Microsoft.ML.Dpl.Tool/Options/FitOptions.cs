@@ -134,8 +134,7 @@ internal sealed class SearchOptions : OptionGroup
 {
     private readonly Option<int[]?> _candidates = new("--candidates")
     {
-        Description =
-            "Prompt lengths that the search chooses from, increasing from 0. Default: 0 4 8 16; 0 2 4 6 with --recipe paper.",
+        Description = "Prompt lengths that the search chooses from, increasing from 0. Default: 0 4 8 16; 0 2 4 6 with --recipe paper.",
         HelpName = "0 4 8 16",
         AllowMultipleArgumentsPerToken = true,
     };
@@ -147,10 +146,8 @@ internal sealed class SearchOptions : OptionGroup
             if (arguments.GetValue(_candidates) is { Length: > 0 } candidates)
                 options.Search.CandidateLengths = candidates;
         });
-        AddOptional(
-            "--search-epochs",
-            "Epochs of search. Default: a quarter of training's steps; 60 with --recipe paper.",
-            options => options.Search.Epochs
+        AddOptional("--search-epochs", "Epochs of search. Default: a quarter of training's steps; 60 with --recipe paper.", options =>
+            options.Search.Epochs
         );
         AddOptional(
             "--search-learning-rate",
@@ -168,7 +165,12 @@ internal sealed class SearchOptions : OptionGroup
             options => options.Search.Compare,
             value: false
         );
-        AddSwitch("--no-refit", "Leaves the validation images out of the last training.", options => options.Validation.Refit, value: false);
+        AddSwitch(
+            "--no-refit",
+            "Leaves the validation images out of the last training.",
+            options => options.Validation.Refit,
+            value: false
+        );
         AddOptional(
             "--search-patience",
             "Ends the search once no layer's choice has changed for that many epochs and all lead by --search-margin. Default: all "
@@ -191,15 +193,11 @@ internal sealed class TrainingOptions : OptionGroup
             "Steps of training, rounded up to whole epochs. Default: 16 for each class, from 800 to 1600.",
             options => options.Training.Steps
         );
-        AddOptional(
-            "--training-epochs",
-            "Epochs of training, instead of a number of steps. Default with --recipe paper: 40.",
-            options => options.Training.Epochs
+        AddOptional("--training-epochs", "Epochs of training, instead of a number of steps. Default with --recipe paper: 40.", options =>
+            options.Training.Epochs
         );
-        AddOptional(
-            "--training-learning-rate",
-            "Highest learning rate of training. Default: 0.001; 0.0035 with --recipe paper.",
-            options => options.Training.LearningRate
+        AddOptional("--training-learning-rate", "Highest learning rate of training. Default: 0.001; 0.0035 with --recipe paper.", options =>
+            options.Training.LearningRate
         );
         AddOptional(
             "--training-patience",

@@ -6,13 +6,6 @@ using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>How one configuration did in a short training.</summary>
-/// <param name="Configuration">The prompt lengths.</param>
-/// <param name="ValidationLoss">Mean cross-entropy of the validation images, in nats.</param>
-/// <param name="ValidationAccuracy">0 to 1.</param>
-/// <param name="TrainLoss">Mean over the last epoch's training batches, in nats.</param>
-internal sealed record Finalist(PromptConfiguration Configuration, double ValidationLoss, double ValidationAccuracy, double TrainLoss);
-
 /// <summary>Compares configurations by short trainings on the training images: the lower the loss of the validation images, the better. The
 /// loss says more than the accuracy where the images are few (an accuracy of 32 images moves in steps of 3 points).</summary>
 /// <param name="fit">What it runs on.</param>
@@ -26,13 +19,13 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
     /// <returns>One for each contender.</returns>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
     /// <exception cref="DivergedException">A loss or a gradient ceased to be a number.</exception>
-    public IReadOnlyList<Finalist> Run(IReadOnlyList<PromptConfiguration> contenders, Searched? searched, FitCheckpoints? checkpoints)
+    public IReadOnlyList<DplFinalist> Run(IReadOnlyList<PromptConfiguration> contenders, Searched? searched, FitCheckpoints? checkpoints)
     {
-        List<Finalist> done = [.. checkpoints?.FoundFinalists() ?? []];
+        List<DplFinalist> done = [.. checkpoints?.FoundFinalists() ?? []];
         using IDisposable? rounding = fit.AllowRounding();
         while (done.Count < contenders.Count)
         {
-            Finalist finalist = Train(contenders, done.Count, checkpoints?.ForComparison(searched, [.. done]));
+            DplFinalist finalist = Train(contenders, done.Count, checkpoints?.ForComparison(searched, [.. done]));
             done.Add(finalist);
             fit.Log.Info(
                 string.Create(
@@ -45,7 +38,7 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
         return done;
     }
 
-    private Finalist Train(IReadOnlyList<PromptConfiguration> contenders, int index, IStageCheckpoints? checkpoints)
+    private DplFinalist Train(IReadOnlyList<PromptConfiguration> contenders, int index, IStageCheckpoints? checkpoints)
     {
         PromptConfiguration configuration = contenders[index];
         FitSettings settings = fit.Settings;
@@ -67,7 +60,13 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
             temperature
         );
         Evaluation evaluation = Evaluation.Compute(fit.Clip, prompts.Prompts, validation, watch, temperature.Value);
-        return new Finalist(configuration, evaluation.Loss, evaluation.Accuracy, state.Epochs[^1].TrainLoss);
+        return new DplFinalist
+        {
+            Configuration = configuration,
+            ValidationLoss = evaluation.Loss,
+            ValidationAccuracy = evaluation.Accuracy,
+            TrainLoss = state.Epochs[^1].TrainLoss,
+        };
     }
 
     /// <summary>Counts the contenders' epochs through.</summary>

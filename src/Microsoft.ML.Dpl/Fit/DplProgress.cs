@@ -59,8 +59,8 @@ public sealed class DplProgress
     /// <summary>Since the stage began.</summary>
     public TimeSpan Elapsed { get; init; }
 
-    /// <summary>Expected until the stage ends, if it runs all its epochs.</summary>
-    public TimeSpan Remaining { get; init; }
+    /// <summary>Expected until the stage ends, if it runs all its epochs; null until a step's time is known.</summary>
+    public TimeSpan? Remaining { get; init; }
 
     /// <summary>The figures of the epoch that this step ended; else null.</summary>
     public DplEpochMetrics? EndedEpoch { get; init; }
@@ -80,5 +80,6 @@ public sealed class DplProgress
                 ? FormattableString.Invariant($", {decided} layers decided, largest change of alpha {EndedEpoch.LargestAlphaChange:g2}")
                 : ""
         )
-        + FormattableString.Invariant($", learning rate {LearningRate:g3}, {(long)Remaining.TotalHours:00}:{Remaining:mm\\:ss} left");
+        + FormattableString.Invariant($", learning rate {LearningRate:g3}")
+        + (Remaining is { } left ? FormattableString.Invariant($", {(long)left.TotalHours:00}:{left:mm\\:ss} left") : "");
 }

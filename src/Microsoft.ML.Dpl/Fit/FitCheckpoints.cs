@@ -99,9 +99,9 @@ internal sealed class FitCheckpoints : IDisposable
     }
 
     /// <summary>The contenders that an earlier fit had done with.</summary>
-    public IReadOnlyList<Finalist> FoundFinalists() =>
+    public IReadOnlyList<DplFinalist> FoundFinalists() =>
         _found is not null && _found.Texts.TryGetValue(FinalistsName, out string? json)
-            ? JsonSerializer.Deserialize<Finalist[]>(json, CheckpointFile.Json)!
+            ? JsonSerializer.Deserialize<DplFinalist[]>(json, CheckpointFile.Json)!
             : [];
 
     public IStageCheckpoints ForSearch() => new Stage(this, DplStage.Search, null, []);
@@ -109,11 +109,11 @@ internal sealed class FitCheckpoints : IDisposable
     /// <param name="searched">What the search left; kept with the state, so that the search need not be kept. Null without a
     /// search.</param>
     /// <param name="done">The contenders that need not be trained again.</param>
-    public IStageCheckpoints ForComparison(Searched? searched, IReadOnlyList<Finalist> done) =>
+    public IStageCheckpoints ForComparison(Searched? searched, IReadOnlyList<DplFinalist> done) =>
         new Stage(this, DplStage.Comparison, searched, done);
 
     /// <inheritdoc cref="ForComparison"/>
-    public IStageCheckpoints ForTraining(Searched? searched, IReadOnlyList<Finalist> done) =>
+    public IStageCheckpoints ForTraining(Searched? searched, IReadOnlyList<DplFinalist> done) =>
         new Stage(this, DplStage.Training, searched, done);
 
     /// <summary>Removes the checkpoints of a fit that is done, unless the workspace keeps fits by their data.</summary>
@@ -147,7 +147,7 @@ internal sealed class FitCheckpoints : IDisposable
         private readonly string _finalists;
         private long _latest = Stopwatch.GetTimestamp();
 
-        public Stage(FitCheckpoints all, DplStage stage, Searched? searched, IReadOnlyList<Finalist> finalists)
+        public Stage(FitCheckpoints all, DplStage stage, Searched? searched, IReadOnlyList<DplFinalist> finalists)
         {
             (_all, _stage, _searched) = (all, stage, searched);
             _finalists = JsonSerializer.Serialize(finalists, CheckpointFile.Json);

@@ -29,7 +29,7 @@ internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, 
             _began = Stopwatch.GetTimestamp();
         }
         TimeSpan elapsed = Stopwatch.GetElapsedTime(_began);
-        TimeSpan remaining = done > _before ? elapsed * ((double)(all - done) / (done - _before)) : TimeSpan.Zero;
+        TimeSpan? remaining = done > _before ? elapsed * ((double)(all - done) / (done - _before)) : null;
         var now = new DplProgress
         {
             Stage = report.Stage,

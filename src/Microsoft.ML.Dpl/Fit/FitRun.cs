@@ -69,7 +69,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
     /// <summary>Compares what was searched to uniform lengths where the settings ask for it, and trains what is best.</summary>
     private Trained Train(PreparedFit fit, Searched? searched)
     {
-        IReadOnlyList<Finalist> finalists = fit.Settings.Comparison is { } comparison
+        IReadOnlyList<DplFinalist> finalists = fit.Settings.Comparison is { } comparison
             ? new ComparisonStage(fit, _watch).Run(Contenders(comparison, searched), searched, fit.Checkpoints)
             : [];
         return new TrainingStage(fit, _watch).Run(searched, finalists, fit.Checkpoints?.ForTraining(searched, finalists));
@@ -127,7 +127,10 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
             searched?.Report,
             WasCancelled: trained.End == StageEnd.Cancelled,
             HasDiverged: trained.End == StageEnd.Diverged
-        );
+        )
+        {
+            Finalists = trained.Finalists is { Count: > 0 } finalists ? finalists : null,
+        };
         return new FitResult(fit.Classes, description, prompts, backbone.RentVision(device));
     }
 

@@ -45,7 +45,7 @@ internal sealed record Trained(
     double? ValidationAccuracy = null,
     StageEnd End = StageEnd.Whole,
     double Temperature = 1,
-    IReadOnlyList<Finalist>? Finalists = null
+    IReadOnlyList<DplFinalist>? Finalists = null
 ) : IDisposable
 {
     /// <summary>Whether no layer has a prompt.</summary>

@@ -27,10 +27,10 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
     /// <exception cref="DivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or
     /// there is none.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run, likewise.</exception>
-    public Trained Run(Searched? searched, IReadOnlyList<Finalist> finalists, IStageCheckpoints? checkpoints)
+    public Trained Run(Searched? searched, IReadOnlyList<DplFinalist> finalists, IStageCheckpoints? checkpoints)
     {
         HostLog log = fit.Log;
-        Finalist? winner = finalists.MinBy(finalist => finalist.ValidationLoss);
+        DplFinalist? winner = finalists.MinBy(finalist => finalist.ValidationLoss);
         PromptConfiguration configuration = winner?.Configuration
             ?? searched?.Report.Configuration
             ?? new PromptConfiguration(_settings.TextLengths!, _settings.ImageLengths!);
@@ -148,7 +148,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         return branches with { ValidationAccuracy = evaluation.Accuracy };
     }
 
-    private Trained ZeroShotInstead(TrainingState state, IReadOnlyList<Finalist> finalists)
+    private Trained ZeroShotInstead(TrainingState state, IReadOnlyList<DplFinalist> finalists)
     {
         static FixedBranch Plain(int layers, Device device) => new(new Tensor?[layers], device);
         ClipConfig config = fit.Backbone.Config;

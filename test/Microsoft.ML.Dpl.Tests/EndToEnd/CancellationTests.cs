@@ -161,7 +161,12 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
             Search = { CandidateLengths = [0, 1, 3], Epochs = 3 },
-            Training = { Recipe = DplRecipe.Paper, Epochs = 5, LearningRate = 0.02 },
+            Training =
+            {
+                Recipe = DplRecipe.Paper,
+                Epochs = 5,
+                LearningRate = 0.02,
+            },
             Validation = { RowsPerClass = 2 },
             OnCancel = DplInterruption.ReturnBest,
             Progress = progress,

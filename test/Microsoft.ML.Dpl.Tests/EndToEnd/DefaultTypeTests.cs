@@ -7,11 +7,7 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 public sealed class DefaultTypeTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
     private protected override DplTrainer.Options Common =>
-        new()
-        {
-            Search = { CandidateLengths = [0, 2], Epochs = 1 },
-            Training = { Epochs = 1 },
-        };
+        new() { Search = { CandidateLengths = [0, 2], Epochs = 1 }, Training = { Epochs = 1 } };
 
     [Fact]
     public void A_fit_and_its_scores_do_not_depend_on_the_default_type_of_tensors()

@@ -11,7 +11,16 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     private const double Ruinous = 1e37;
 
     private protected override DplTrainer.Options Common =>
-        new() { Configuration = PromptConfiguration.Uniform(Small.Backbone, 2), Training = { Recipe = DplRecipe.Paper, Epochs = 4, LearningRate = Ruinous } };
+        new()
+        {
+            Configuration = PromptConfiguration.Uniform(Small.Backbone, 2),
+            Training =
+            {
+                Recipe = DplRecipe.Paper,
+                Epochs = 4,
+                LearningRate = Ruinous,
+            },
+        };
 
     [Fact]
     public void Training_stops_with_place_rows_cause_and_remedy()

@@ -72,7 +72,12 @@ public sealed class EarlyStoppingTests(SmallBackbone small, ColourImages images)
                 Epochs = 6,
                 AlphaLearningRate = 0.05,
             },
-            Training = { Recipe = DplRecipe.Paper, BatchSize = 6, Epochs = 12 },
+            Training =
+            {
+                Recipe = DplRecipe.Paper,
+                BatchSize = 6,
+                Epochs = 12,
+            },
         };
         change(options);
         return _mlContext

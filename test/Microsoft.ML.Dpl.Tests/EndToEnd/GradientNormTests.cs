@@ -137,7 +137,12 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
             Configuration = PromptConfiguration.Uniform(small.Backbone, 2),
-            Training = { Recipe = DplRecipe.Paper, Epochs = 2, BatchSize = 6 },
+            Training =
+            {
+                Recipe = DplRecipe.Paper,
+                Epochs = 2,
+                BatchSize = 6,
+            },
         };
         change(options);
         return mlContext

@@ -1,0 +1,17 @@
+namespace Microsoft.ML.Dpl;
+
+/// <summary>How one configuration did in the short training by which it was compared to others.</summary>
+public sealed record DplFinalist
+{
+    /// <summary>The prompt lengths.</summary>
+    public required PromptConfiguration Configuration { get; init; }
+
+    /// <summary>Mean cross-entropy of the validation rows, in nats: the finalist with the lowest one was trained.</summary>
+    public required double ValidationLoss { get; init; }
+
+    /// <summary>Share of the validation rows classified rightly, 0 to 1.</summary>
+    public required double ValidationAccuracy { get; init; }
+
+    /// <summary>Mean loss of the last epoch's training batches, in nats.</summary>
+    public required double TrainLoss { get; init; }
+}
