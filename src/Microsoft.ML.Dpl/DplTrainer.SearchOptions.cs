@@ -31,8 +31,8 @@ public sealed partial class DplTrainer
         public int? Patience { get; set; }
 
         /// <summary>
-        /// Whether the searched configuration is compared to uniform ones of every candidate length by short trainings, and the one with the
-        /// lowest validation loss is trained. Null: yes; no with <see cref="DplRecipe.Paper"/>, and for a search alone.
+        /// Whether the searched configuration is compared to uniform ones of every candidate length by short trainings, and the one with
+        /// the lowest validation loss is trained. Null: yes; no with <see cref="DplRecipe.Paper"/>, and for a search alone.
         /// </summary>
         public bool? Compare { get; set; }
 

@@ -43,8 +43,8 @@ public sealed partial class DplTrainer
         public double WeightDecay { get; set; } = 5e-4;
 
         /// <summary>
-        /// Longest gradient of all prompts together that steps are made by in both stages, as a Euclidean norm above 0 and within float32; a
-        /// longer one is shortened to it (Pascanu et al., ICML 2013, arXiv 1211.5063). Null: gradients are taken as they are, as in the
+        /// Longest gradient of all prompts together that steps are made by in both stages, as a Euclidean norm above 0 and within float32;
+        /// a longer one is shortened to it (Pascanu et al., ICML 2013, arXiv 1211.5063). Null: gradients are taken as they are, as in the
         /// paper.
         /// </summary>
         public double? MaxGradientNorm { get; set; }

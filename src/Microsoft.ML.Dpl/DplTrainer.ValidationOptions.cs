@@ -32,7 +32,8 @@ public sealed partial class DplTrainer
 
         /// <summary>
         /// Whether the configuration that the validation rows chose is trained on these rows, too. Its validation accuracy is then that of
-        /// the short training that it was chosen by. Null: yes, where configurations are compared (<see cref="SearchOptions.Compare"/>) and no
+        /// the short training that it was chosen by. Null: yes, where configurations are compared (<see cref="SearchOptions.Compare"/>) and
+        /// no
         /// <see cref="TrainingOptions.Patience"/> needs the rows;
         /// it cannot be asked for elsewhere.
         /// </summary>

@@ -14,7 +14,7 @@ namespace Microsoft.ML.Dpl.Fit;
 /// <param name="watch">Receives every step.</param>
 internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
 {
-    // A validation accuracy that much below zero-shot CLIP's is no accident of a few images.
+    // A validation accuracy that much below zero-shot CLIP's, or a loss that much above, is no accident of a few images or crops.
     private const double Tolerated = 0.02;
 
     private readonly FitSettings _settings = fit.Settings;
@@ -124,7 +124,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         if (state.ZeroShot is not { } zeroShot)
             return null;
         double loss = state.Epochs.Min(epoch => epoch.TrainLoss);
-        if (loss >= zeroShot.Loss)
+        if (loss > zeroShot.Loss * (1 + Tolerated))
             return string.Create(
                 CultureInfo.InvariantCulture,
                 $"in {state.Epochs.Count} epochs the mean loss came to {loss:g3} at best, but is {zeroShot.Loss:g3} without prompts."
@@ -132,7 +132,8 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         if (state.BestAccuracy() < zeroShot.ValidationAccuracy - Tolerated)
             return string.Create(
                 CultureInfo.InvariantCulture,
-                $"the validation accuracy came to {state.BestAccuracy():p1} at best, but is {zeroShot.ValidationAccuracy:p1} without prompts."
+                $"the validation accuracy came to {state.BestAccuracy():p1} at best, but is {zeroShot.ValidationAccuracy:p1} without "
+                    + $"prompts."
             );
         return null;
     }

@@ -31,6 +31,7 @@ internal sealed class Temperature : IDisposable
     public void Set(double value)
     {
         using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
         Logarithm.fill_((float)Math.Log(value));
     }
 

@@ -5,8 +5,8 @@ public enum DplRecipe
 {
     /// <summary>
     /// AdamW (Loshchilov, Hutter, ICLR 2019, arXiv 1711.05101) with a linear warm-up over the first tenth of the steps and a cosine to 0,
-    /// and a temperature that is learned beside the prompts: it begins where the loss of zero-shot CLIP on the training images is lowest, so
-    /// that a CLIP that is surely wrong does not push all classes together, and ends as part of the model's logit scale.
+    /// and a temperature that is learned beside the prompts: it begins where the loss of zero-shot CLIP on the training images is lowest,
+    /// so that a CLIP that is surely wrong does not push all classes together, and ends as part of the model's logit scale.
     /// </summary>
     Robust,
 

@@ -13,15 +13,15 @@ internal sealed record SearchSettings : PromptOptimizerSettings
     public double AlphaLearningRate { get; init; } = 0.0035;
 
     /// <summary>
-    /// Whether every step draws one candidate for each layer with the probability of its softmax weight and computes with these alone, where
-    /// the paper mixes all of them. Shorter candidates then share the rows of the longest one, so that each row is trained in every step
-    /// that draws its layer long enough. The alphas' gradients are those of the mixture's weights at the drawn candidates (straight-through,
-    /// Dong, Yang, CVPR 2019, arXiv 1910.04465).
+    /// Whether every step draws one candidate for each layer with the probability of its softmax weight and computes with these alone,
+    /// where the paper mixes all of them. Shorter candidates then share the rows of the longest one, so that each row is trained in every
+    /// step that draws its layer long enough. The alphas' gradients are those of the mixture's weights at the drawn candidates
+    /// (straight-through, Dong, Yang, CVPR 2019, arXiv 1910.04465).
     /// </summary>
     public bool SinglePath { get; init; }
 
-    /// <summary>Share of the steps, 0 to 1, in which the alphas' learning rate rises from 0: prompts that have learnt nothing yet say little
-    /// of their lengths.</summary>
+    /// <summary>Share of the steps, 0 to 1, in which the alphas' learning rate rises from 0: prompts that have learnt nothing yet say
+    /// little of their lengths.</summary>
     public double AlphaWarmUp { get; init; }
 
     /// <summary>What the alphas are multiplied with in the end, at least 1; it rises to that from 1, each step by the same factor, so that

@@ -129,7 +129,8 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
             rows.requires_grad_(ofPrompts);
     }
 
-    /// <summary>What the alphas are multiplied with before the softmax, above 0: the larger, the nearer the mixture to its choice.</summary>
+    /// <summary>What the alphas are multiplied with before the softmax, above 0: the larger, the nearer the mixture to its
+    /// choice.</summary>
     public double Sharpness { get; set; } = 1;
 
     public IReadOnlyList<Parameter> Parameters => [Alphas, .. _rows];

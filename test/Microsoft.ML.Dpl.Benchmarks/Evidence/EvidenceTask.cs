@@ -52,7 +52,8 @@ internal sealed class EvidenceTask : IDisposable
 
     /// <param name="name">A drawn task, or a sub-folder of <paramref name="photographs"/>.</param>
     /// <param name="seed">The draw; of photographs those that lie in the folder.</param>
-    /// <param name="photographs">Folder with data sets as tables shot16-seed{n}.train.tsv, shot16-seed{n}.val.tsv, test.tsv; null: none.</param>
+    /// <param name="photographs">Folder with data sets as tables shot16-seed{n}.train.tsv, shot16-seed{n}.val.tsv, test.tsv; null:
+    /// none.</param>
     /// <param name="clip">The CLIP for photographs.</param>
     public static EvidenceTask Open(string name, int seed, string? photographs, string? clip)
     {

@@ -172,4 +172,21 @@ internal static class HuggingFaceFolder
         }
         return tensors;
     }
+
+    /// <summary>Writes how images are prepared: as OpenAI's CLIPs ask.</summary>
+    /// <param name="folder">An existing one.</param>
+    /// <param name="imageSize">Pixels a side.</param>
+    public static void WritePreprocessor(string folder, int imageSize) =>
+        File.WriteAllText(
+            Path.Combine(folder, "preprocessor_config.json"),
+            JsonSerializer.Serialize(
+                new
+                {
+                    size = imageSize,
+                    crop_size = imageSize,
+                    image_mean = new[] { 0.48145466, 0.4578275, 0.40821073 },
+                    image_std = new[] { 0.26862954, 0.26130258, 0.27577711 },
+                }
+            )
+        );
 }

@@ -30,9 +30,10 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
         for (int i = 0; i < 2; i++)
             Run(course);
         // TorchSharp counts a Parameter once more than it frees: it takes over a tensor's handle without counting that one down.
-        // A fit has alphas and, in every layer, the search's prompts, those of its choice and those that are trained.
+        // A fit has alphas and, in every layer, the search's prompts, those of its choice, of three contenders and those that are trained,
+        // and a temperature in each training.
         int layers = small.Backbone.Config.Vision.Layers + small.Backbone.Config.Text.Layers,
-            parametersPerFit = course == Course.Unvalidated ? layers : 2 + 3 * layers;
+            parametersPerFit = course == Course.Unvalidated ? 1 + layers : 7 + 6 * layers;
         Assert.InRange(Tensor.TotalCount - before, long.MinValue, (course == Course.Resumed ? 2 : 1) * 2 * parametersPerFit);
     }
 

@@ -266,7 +266,12 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
         {
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
-            Training = { Epochs = 1, BatchSize = 6 },
+            Training =
+            {
+                Recipe = DplRecipe.Paper,
+                Epochs = 1,
+                BatchSize = 6,
+            },
         };
         change(options);
         return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(rows);

@@ -77,6 +77,9 @@ internal static partial class PublicOperations
             ["DplTrainer.GetOutputSchema(SchemaShape)"] = new(w =>
                 w.Trainers.DifferentiablePromptLearning(w.Options()).GetOutputSchema(MLNetInternals.ShapeOf(w.Train.Schema))
             ),
+            ["DplTrainer.TrainingOptions.DefaultBatchSize(DplRecipe)"] = new(_ =>
+                Assert.Equal(4, DplTrainer.TrainingOptions.DefaultBatchSize(DplRecipe.Paper))
+            ),
             ["DplTrainer.Options..ctor()"] = new(_ => Assert.NotNull(new DplTrainer.Options())),
             ["DplTransformer.get_ClassNames()"] = new(w => Assert.Equal(3, w.Trained.ClassNames.Count)),
             ["DplTransformer.get_ValidationAccuracy()"] = new(w => Assert.Null(w.Trained.ValidationAccuracy)),
@@ -156,7 +159,7 @@ internal static partial class PublicOperations
                             })
                         );
                         Assert.Contains(
-                            "Training.BatchSize was 9 and is 8",
+                            "Training.BatchSize was 9 and is 4",
                             Assert
                                 .Throws<InvalidOperationException>(() =>
                                     w.Fit(o =>
@@ -271,17 +274,17 @@ internal static partial class PublicOperations
 
         public MulticlassClassificationCatalog.MulticlassClassificationTrainers Trainers => Context.MulticlassClassification.Trainers;
 
-        /// <summary>A prompt for every layer.</summary>
-        public static int GivenLengths(World world) => Layers(world);
+        /// <summary>A prompt for every layer, and the temperature.</summary>
+        public static int GivenLengths(World world) => 1 + Layers(world);
 
-        /// <summary>Alphas of two branches, and prompts for every layer.</summary>
-        public static int SearchOnly(World world) => 2 + Layers(world);
+        /// <summary>Alphas of two branches, the temperature, and prompts for every layer.</summary>
+        public static int SearchOnly(World world) => 3 + Layers(world);
 
         /// <summary>Those of the search and its choice, which nothing is trained from.</summary>
-        public static int SearchAlone(World world) => 2 + 2 * Layers(world);
+        public static int SearchAlone(World world) => 3 + 2 * Layers(world);
 
         /// <summary>Those of the search, its choice, and what is trained.</summary>
-        public static int BothStages(World world) => 2 + 3 * Layers(world);
+        public static int BothStages(World world) => 4 + 3 * Layers(world);
 
         public static int TextLayers(World world) => world.Small.Backbone.Config.Text.Layers;
 
@@ -301,12 +304,8 @@ internal static partial class PublicOperations
 
         public void Searching(DplTrainer.Options options, DplStage? failing)
         {
-            (options.Configuration, options.Search.CandidateLengths, options.Search.Epochs, options.Validation.RowsPerClass) = (
-                null,
-                [0, 1],
-                2,
-                1
-            );
+            (options.Configuration, options.Search.CandidateLengths, options.Search.Epochs) = (null, [0, 1], 2);
+            (options.Search.Compare, options.Validation.RowsPerClass) = (false, 1);
             options.Progress = new ProgressRecorder(report =>
             {
                 if (report.Stage == failing && report.Epoch == 2)
@@ -314,7 +313,8 @@ internal static partial class PublicOperations
             });
         }
 
-        public void Diverging(DplTrainer.Options options) => (options.Training.LearningRate, options.Training.Epochs) = (1e37, 3);
+        public void Diverging(DplTrainer.Options options) =>
+            (options.Training.Recipe, options.Training.LearningRate, options.Training.Epochs) = (DplRecipe.Paper, 1e37, 3);
 
         public void Cancelled(DplTrainer.Options options, DplInterruption onCancel)
         {

@@ -8,7 +8,16 @@ public sealed class RisenLossTests(SmallBackbone small, ColourImages images) : C
     private const double TooHigh = 300;
 
     private protected override DplTrainer.Options Common =>
-        new() { Configuration = PromptConfiguration.Uniform(Small.Backbone, 2), Training = { Epochs = 5, LearningRate = TooHigh } };
+        new()
+        {
+            Configuration = PromptConfiguration.Uniform(Small.Backbone, 2),
+            Training =
+            {
+                Recipe = DplRecipe.Paper,
+                Epochs = 5,
+                LearningRate = TooHigh,
+            },
+        };
 
     [Fact]
     public void Training_that_ends_so_returns_the_prompts_with_which_the_loss_was_lowest()

@@ -35,5 +35,6 @@ public sealed class SmallBackbone : IDisposable
         using var clip = new RandomClip(config, seed);
         HuggingFaceFolder.Write(folder, clip, config);
         HuggingFaceFolder.WriteVocabulary(folder, ["e d</w>"]);
+        HuggingFaceFolder.WritePreprocessor(folder, config.ImageSize);
     }
 }

@@ -23,7 +23,7 @@ public sealed class InterruptedEvaluationTests
         int end = epoch * steps + (epoch - 1) * trainable.Validation.BatchesPerEpoch + batch;
         BranchPair<FixedBranch> prompts = trainable.Branches();
         BranchPair<FixedBranch> uninterrupted = prompts.Select(branch => new FixedBranch(branch.Rows, CPU));
-        using var kept = new Kept();
+        using var kept = new KeptStage();
         using (prompts.Text)
         using (prompts.Image)
         using (uninterrupted.Text)
@@ -68,30 +68,5 @@ public sealed class InterruptedEvaluationTests
             state,
             checkpoints
         );
-    }
-
-    /// <summary>The latest state, in memory.</summary>
-    private sealed class Kept : IStageCheckpoints, IDisposable
-    {
-        public SavedStage? Saved { get; private set; }
-
-        public bool IsDue => false;
-
-        public bool KeepsEnd => false;
-
-        public void Save(SavedStage state)
-        {
-            Dispose();
-            Saved = state with
-            {
-                Tensors = state.Tensors.ToDictionary(pair => pair.Key, pair => pair.Value.detach().clone().DetachFromDisposeScope()),
-            };
-        }
-
-        public void Dispose()
-        {
-            foreach (Tensor value in Saved?.Tensors.Values ?? [])
-                value.Dispose();
-        }
     }
 }

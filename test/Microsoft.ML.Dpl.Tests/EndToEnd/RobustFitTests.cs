@@ -1,0 +1,134 @@
+using Microsoft.ML.Dpl.Tests.Clip;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>A fit as the trainer does it by default: search, comparison, refit.</summary>
+public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
+{
+    private const int Search = 3,
+        Training = 4;
+
+    private protected override DplTrainer.Options Common =>
+        new()
+        {
+            Search = { CandidateLengths = [0, 1, 3], Epochs = Search },
+            Training = { Epochs = Training, LearningRate = 0.01 },
+            Validation = { RowsPerClass = 2 },
+        };
+
+    [Fact]
+    public void The_configuration_with_the_lowest_validation_loss_is_trained_on_all_rows()
+    {
+        var reports = new ProgressRecorder();
+        using DplTransformer transformer = Fit(o => o.Progress = reports);
+        IReadOnlyList<DplFinalist> finalists = transformer.Finalists;
+        Assert.Contains(PromptConfiguration.Uniform(Small.Backbone, 1), finalists.Select(finalist => finalist.Configuration));
+        Assert.Contains(PromptConfiguration.Uniform(Small.Backbone, 3), finalists.Select(finalist => finalist.Configuration));
+        Assert.Equal(finalists.Count, finalists.Select(finalist => finalist.Configuration).Distinct().Count());
+        DplFinalist best = finalists.MinBy(finalist => finalist.ValidationLoss)!;
+        Assert.Equal(best.Configuration, transformer.Configuration);
+        Assert.Equal(best.ValidationAccuracy, transformer.ValidationAccuracy);
+        // 12 training rows are two batches of 6 in the search and the comparison, all 18 are three in the training.
+        Assert.All(reports.Seen, report => Assert.Equal(report.Stage == DplStage.Training ? 3 : 2, report.Steps));
+        Assert.Equal([DplStage.Search, DplStage.Comparison, DplStage.Training], reports.Seen.Select(report => report.Stage).Distinct());
+        Assert.Equal(Enumerable.Range(1, finalists.Count), reports.Seen.Where(IsComparison).Select(report => report.Epoch).Distinct());
+        Assert.Null(reports.Seen[0].Remaining);
+    }
+
+    [Fact]
+    public void Two_fits_find_the_same_bits_and_a_loaded_model_keeps_scores_and_finalists()
+    {
+        using DplTransformer first = Fit(_ => { }),
+            second = Fit(_ => { });
+        Assert.Equal(Scores(first), Scores(second));
+        using var zip = new MemoryStream();
+        MLContext.Model.Save(first, View(Images.Test).Schema, zip);
+        zip.Position = 0;
+        using var loaded = (DplTransformer)new MLContext().Knowing(Small.Backbone).Model.Load(zip, out _);
+        Assert.Equal(Scores(first), Scores(loaded));
+        Assert.Equal(first.Finalists, loaded.Finalists);
+        // The learned temperature belongs to the model: the same classes named again give the same probabilities.
+        using DplTransformer again = first.WithClasses(first.ClassNames);
+        Assert.Equal(Scores(first), Scores(again));
+    }
+
+    [Theory]
+    [InlineData(DplStage.Search, 2)]
+    [InlineData(DplStage.Comparison, 1)]
+    [InlineData(DplStage.Comparison, 2)]
+    [InlineData(DplStage.Training, 3)]
+    public void Interrupted_in_any_stage_it_goes_on_to_the_same_bits(DplStage stage, int epoch)
+    {
+        using DplTransformer whole = Fit(_ => { });
+        using var folder = new TemporaryFolder();
+        using var source = new CancellationTokenSource();
+        void Kept(DplTrainer.Options o) =>
+            (o.Compute.WorkspacePath, o.Compute.CheckpointInterval) = (folder.File("workspace"), TimeSpan.FromTicks(1));
+        Assert.Throws<OperationCanceledException>(() =>
+            Fit(o =>
+            {
+                Kept(o);
+                o.CancellationToken = source.Token;
+                o.Progress = new ProgressRecorder(report =>
+                {
+                    if (report.Stage == stage && report.Epoch == epoch && report.Step == 1)
+                        source.Cancel();
+                });
+            })
+        );
+        var reports = new ProgressRecorder();
+        using DplTransformer resumed = Fit(o =>
+        {
+            Kept(o);
+            o.Progress = reports;
+        });
+        Assert.Equal(stage, reports.Seen[0].Stage);
+        Assert.Equal((epoch, 2), (reports.Seen[0].Epoch, reports.Seen[0].Step));
+        Assert.Equal(whole.Finalists, resumed.Finalists);
+        Assert.Equal(Scores(whole), Scores(resumed));
+    }
+
+    [Fact]
+    public void Prompts_that_are_worse_than_none_are_not_returned()
+    {
+        using DplTransformer transformer = Fit(o =>
+        {
+            o.Configuration = PromptConfiguration.Uniform(Small.Backbone, 2);
+            (o.Validation.RowsPerClass, o.Training.LearningRate) = (null, 1000);
+        });
+        Assert.True(transformer.Configuration.IsZeroShot);
+        Assert.Contains(Warnings, line => line.Contains("zero-shot CLIP, without prompts", StringComparison.Ordinal));
+        float[][] scores = Scores(transformer);
+        Assert.Equal(Images.Test.Count, scores.Length);
+        Assert.All(scores, row => Assert.Equal(1, row.Sum(), 1e-4));
+    }
+
+    [Fact]
+    public void Without_a_comparison_what_was_searched_is_trained_and_validated()
+    {
+        using DplTransformer transformer = Fit(o => o.Search.Compare = false);
+        Assert.Empty(transformer.Finalists);
+        Assert.NotNull(transformer.ValidationAccuracy);
+        if (transformer.SearchReport is { } report && !transformer.Configuration.IsZeroShot)
+            Assert.Equal(report.CandidateLengths, [0, 1, 3]);
+    }
+
+    [Theory]
+    [InlineData("Training.Steps")]
+    [InlineData("Validation.Refit")]
+    public void Options_that_contradict_each_other_are_refused(string option)
+    {
+        var e = Assert.Throws<ArgumentException>(() =>
+            Fit(o =>
+            {
+                if (option == "Training.Steps")
+                    o.Training.Steps = 10;
+                else
+                    (o.Configuration, o.Validation.Refit) = (PromptConfiguration.Uniform(Small.Backbone, 1), true);
+            })
+        );
+        Assert.Equal(option, e.ParamName);
+    }
+
+    private static bool IsComparison(DplProgress report) => report.Stage == DplStage.Comparison;
+}
