@@ -26,13 +26,12 @@ var template = new Option<string?>("--template")
 {
     Description = "Text of a class. Default: a photo of a {}., or that of the satellite tiles.",
 };
-var searchEpochs = new Option<int>("--search-epochs")
+var searchEpochs = new Option<int?>("--search-epochs")
 {
-    Description = "Epochs of search; 0: no search, 4 prompt rows in every layer.",
-    DefaultValueFactory = _ => 20,
+    Description = "Epochs of search; 0: no search, 4 prompt rows in every layer. Default: the trainer's.",
 };
-var trainingEpochs = new Option<int>("--training-epochs") { Description = "Epochs of training.", DefaultValueFactory = _ => 40 };
-var batch = new Option<int>("--batch") { Description = "Images per step.", DefaultValueFactory = _ => 16 };
+var trainingEpochs = new Option<int?>("--training-epochs") { Description = "Epochs of training. Default: the trainer's." };
+var batch = new Option<int?>("--batch") { Description = "Images per step. Default: the trainer's." };
 var device = new Option<string?>("--device") { Description = "cpu, cuda or cuda:n." };
 
 var folder = new Argument<DirectoryInfo>("folder")

@@ -12,17 +12,18 @@ internal sealed record ExperimentSettings(
     string Clip,
     ImageTables Images,
     FileInfo Output,
-    int SearchEpochs,
-    int TrainingEpochs,
-    int BatchSize,
-    double LearningRate,
+    int? SearchEpochs,
+    int? TrainingEpochs,
+    int? BatchSize,
+    double? LearningRate,
     double Distillation,
     int Seed,
     string? Device,
     int[] Candidates
 );
 
-/// <summary>Zero-shot CLIP, uniform prompts and searched prompts on the same images with the same budget; the last is saved.</summary>
+/// <summary>Zero-shot CLIP, uniform prompts and a fit with its search and comparison, all trained on the same images in the end; the last
+/// is saved.</summary>
 internal sealed class Experiment(ExperimentSettings settings, CancellationToken cancellationToken)
 {
     private readonly MLContext _mlContext = new(settings.Seed);
@@ -34,9 +35,10 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
             testRows = Image.ReadTable(settings.Images.Test);
         IDataView train = _mlContext.Data.LoadFromEnumerable(trainRows),
             test = _mlContext.Data.LoadFromEnumerable(testRows);
-        IDataView? validation = settings.Images.Validation is null
-            ? null
-            : _mlContext.Data.LoadFromEnumerable(Image.ReadTable(settings.Images.Validation));
+        IReadOnlyList<Image> validationRows = settings.Images.Validation is null ? [] : Image.ReadTable(settings.Images.Validation);
+        IDataView? validation = validationRows.Count == 0 ? null : _mlContext.Data.LoadFromEnumerable(validationRows);
+        // A fit that compares ends with a training on all rows, so uniform prompts get them, too.
+        IDataView all = _mlContext.Data.LoadFromEnumerable(trainRows.Concat(validationRows));
         ITransformer toKey = _mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(train);
         int classes = trainRows.Select(p => p.Label).Distinct().Count();
         ClipTransformerConfig text = backbone.Config.Text,
@@ -54,13 +56,14 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
             .AddColumn(new TableColumn("time").RightAligned());
         DplTransformer Compare(string name, PromptConfiguration? configuration)
         {
+            bool compares = configuration is null;
             long began = Stopwatch.GetTimestamp();
             DplTransformer transformer = FitProgress.Show(name, progress =>
                 _mlContext
                     .MulticlassClassification.Trainers.DifferentiablePromptLearning(
-                        OptionsFor(backbone, configuration, validation is null ? null : toKey.Transform(validation), progress)
+                        OptionsFor(backbone, configuration, compares && validation is not null ? toKey.Transform(validation) : null, progress)
                     )
-                    .Fit(toKey.Transform(train))
+                    .Fit(toKey.Transform(compares ? train : all))
             );
             TimeSpan time = Stopwatch.GetElapsedTime(began);
             MulticlassClassificationMetrics metrics = _mlContext.MulticlassClassification.Evaluate(
@@ -81,7 +84,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
         Compare("zero-shot CLIP", PromptConfiguration.ZeroShot(backbone)).Dispose();
         foreach (int length in settings.Candidates.Where(length => length > 0))
             Compare($"uniform, length {length}", PromptConfiguration.Uniform(backbone, length)).Dispose();
-        DplTransformer searched = Compare("searched (DPL)", null);
+        DplTransformer searched = Compare("searched and compared (DPL)", null);
 
         AnsiConsole.Write(table);
         WriteConfiguration(searched);
@@ -109,19 +112,13 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
         {
             Backbone = backbone,
             ImageColumnName = nameof(Image.ImagePath),
-            Validation =
-            {
-                Set = validation,
-                // What a search sets aside, fixed lengths must not train on either.
-                RowsPerClass = validation is null ? DplTrainer.ValidationOptions.DefaultRowsPerClass : null,
-            },
+            Validation = { Set = validation },
             Configuration = configuration,
             Search =
             {
                 CandidateLengths = settings.Candidates,
                 Epochs = settings.SearchEpochs,
                 LearningRate = settings.LearningRate,
-                AlphaLearningRate = settings.LearningRate,
             },
             Template = settings.Images.Template,
             Training =

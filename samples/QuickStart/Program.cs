@@ -32,10 +32,10 @@ var output = new Option<FileInfo>("--output")
     Description = "Where the model goes.",
     DefaultValueFactory = _ => new FileInfo("quickstart/model.zip"),
 };
-var searchEpochs = new Option<int?>("--search-epochs") { Description = "Epochs of search. Default: 12, or 60 on a --task." };
-var trainingEpochs = new Option<int?>("--training-epochs") { Description = "Epochs of training. Default: 15, or 40 on a --task." };
-var batch = new Option<int>("--batch") { Description = "Images per step.", DefaultValueFactory = _ => 16 };
-var learningRate = new Option<double>("--learning-rate") { Description = "Of prompts and alphas.", DefaultValueFactory = _ => 0.0035 };
+var searchEpochs = new Option<int?>("--search-epochs") { Description = "Epochs of search. Default: the trainer's." };
+var trainingEpochs = new Option<int?>("--training-epochs") { Description = "Epochs of training. Default: the trainer's." };
+var batch = new Option<int?>("--batch") { Description = "Images per step. Default: the trainer's." };
+var learningRate = new Option<double?>("--learning-rate") { Description = "Of the prompts. Default: the trainer's." };
 var distillation = new Option<double>("--distillation")
 {
     Description = "Weight of staying near to zero-shot CLIP in training.",
@@ -45,14 +45,14 @@ var candidates = new Option<int[]>("--candidates")
 {
     Description = "Prompt lengths to choose from.",
     AllowMultipleArgumentsPerToken = true,
-    DefaultValueFactory = _ => [0, 2, 4, 6],
+    DefaultValueFactory = _ => [0, 4, 8, 16],
 };
 var template = new Option<string?>("--template") { Description = "Text of a class. Default: a photo of a {}., or that of the --task." };
 var seed = new Option<int>("--seed") { Description = "Of everything random.", DefaultValueFactory = _ => 1 };
 var device = new Option<string?>("--device") { Description = "cpu, cuda or cuda:n." };
 
 var root = new RootCommand(
-    "Compares zero-shot CLIP, uniform prompts and searched prompts, saves the last as an ML.NET model and loads it again."
+    "Compares zero-shot CLIP, uniform prompts and a fit as the trainer does it, saves the last as an ML.NET model and loads it again."
 )
 {
     clip,
@@ -93,8 +93,8 @@ root.SetAction(
                         Template = arguments.GetValue(template) ?? images.Template,
                     },
                     zip,
-                    arguments.GetValue(searchEpochs) ?? (ownTables ? 12 : 60),
-                    arguments.GetValue(trainingEpochs) ?? (ownTables ? 15 : 40),
+                    arguments.GetValue(searchEpochs),
+                    arguments.GetValue(trainingEpochs),
                     arguments.GetValue(batch),
                     arguments.GetValue(learningRate),
                     arguments.GetValue(distillation),

@@ -47,7 +47,6 @@ internal static class DemoModel
                         ImageColumnName = nameof(LabelledImage.ImageSource),
                         Template = images.Template,
                         Configuration = images.Prompts,
-                        Training = { BatchSize = 16, Epochs = 40 },
                         Progress = progress,
                         CancellationToken = cancellationToken,
                     }

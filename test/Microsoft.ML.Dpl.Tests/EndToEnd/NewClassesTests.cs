@@ -144,7 +144,12 @@ public sealed class NewClassesTests(SmallBackbone small, ColourImages images) : 
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
             Configuration = PromptConfiguration.Uniform(small.Backbone, 1),
-            Training = { Epochs = 1, BatchSize = 9 },
+            Training =
+            {
+                Recipe = DplRecipe.Paper,
+                Epochs = 1,
+                BatchSize = 9,
+            },
         };
         change?.Invoke(options);
         return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(train);

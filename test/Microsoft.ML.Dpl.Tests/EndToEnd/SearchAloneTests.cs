@@ -79,6 +79,7 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
                 Epochs = 3,
                 AlphaLearningRate = 0.02,
             },
+            Training = { Recipe = DplRecipe.Paper },
             Validation = { RowsPerClass = 2 },
         };
 

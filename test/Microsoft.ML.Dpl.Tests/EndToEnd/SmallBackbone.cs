@@ -8,11 +8,14 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 /// it in seconds.</summary>
 public sealed class SmallBackbone : IDisposable
 {
+    private const int ImageSize = 24;
+
     private readonly TemporaryFolder _folder = new();
 
     public SmallBackbone()
     {
         Write(_folder.FullPath, seed: 7);
+        HuggingFaceFolder.WritePreprocessor(_folder.FullPath, ImageSize);
         Backbone = ClipBackbone.FromFolder(_folder.FullPath);
     }
 
@@ -23,7 +26,7 @@ public sealed class SmallBackbone : IDisposable
     public void Dispose() => _folder.Dispose();
 
     /// <summary>Writes such a folder; other seeds give other weights.</summary>
-    public static void Write(string folder, int seed) => Write(folder, seed, RandomClip.Shape(imageSize: 24, patch: 8));
+    public static void Write(string folder, int seed) => Write(folder, seed, RandomClip.Shape(ImageSize, patch: 8));
 
     /// <param name="folder">An existing one.</param>
     /// <param name="seed">Of the weights.</param>
@@ -35,6 +38,5 @@ public sealed class SmallBackbone : IDisposable
         using var clip = new RandomClip(config, seed);
         HuggingFaceFolder.Write(folder, clip, config);
         HuggingFaceFolder.WriteVocabulary(folder, ["e d</w>"]);
-        HuggingFaceFolder.WritePreprocessor(folder, config.ImageSize);
     }
 }
