@@ -61,7 +61,12 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
             DplTransformer transformer = FitProgress.Show(name, progress =>
                 _mlContext
                     .MulticlassClassification.Trainers.DifferentiablePromptLearning(
-                        OptionsFor(backbone, configuration, compares && validation is not null ? toKey.Transform(validation) : null, progress)
+                        OptionsFor(
+                            backbone,
+                            configuration,
+                            compares && validation is not null ? toKey.Transform(validation) : null,
+                            progress
+                        )
                     )
                     .Fit(toKey.Transform(compares ? train : all))
             );

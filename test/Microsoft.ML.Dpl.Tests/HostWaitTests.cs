@@ -42,6 +42,7 @@ public class HostWaitTests
         "DataDigest.Compute", // no step
         "Evaluation.Compute", // once a batch of validation
         "KernelTensor.Pointer", // on the CPU alone
+        "MixtureBranch.From", // no step
         "OptimizerStep.Read", // the one of a step
         "SavedParameters.Restore", // once a fit
         "SupernetBranch.DrawPath", // once a search step, whose work the drawn path decides

@@ -119,15 +119,15 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
     }
 
     /// <summary>Why the trained prompts are worth less than none; null where they are not, and where the recipe does not ask.</summary>
-    private static string? Failure(TrainingState state)
+    private string? Failure(TrainingState state)
     {
         if (state.ZeroShot is not { } zeroShot)
             return null;
-        double loss = state.Epochs.Min(epoch => epoch.TrainLoss);
+        double loss = state.LossOfResult(fit.Classes.Count);
         if (loss > zeroShot.Loss * (1 + Tolerated))
             return string.Create(
                 CultureInfo.InvariantCulture,
-                $"in {state.Epochs.Count} epochs the mean loss came to {loss:g3} at best, but is {zeroShot.Loss:g3} without prompts."
+                $"after {state.Epochs.Count} epochs the mean loss is {loss:g3}, but {zeroShot.Loss:g3} without prompts."
             );
         if (state.BestAccuracy() < zeroShot.ValidationAccuracy - Tolerated)
             return string.Create(

@@ -38,6 +38,13 @@ internal sealed class TrainingState : StageState<TrainingEpoch>
             ? Epochs.FindLastIndex(epoch => epoch.TrainLoss == lowest)
             : null;
 
+    /// <summary>The mean training loss of the epoch whose prompts are the result.</summary>
+    /// <param name="classes">The number of classes, at least 2.</param>
+    public double LossOfResult(int classes) =>
+        BestAccuracy() is double best ? Epochs.FindLast(epoch => epoch.ValidationAccuracy == best)!.TrainLoss
+        : EpochsOfLowestLoss(classes) is not null ? LowestLoss(classes)!.Value
+        : Epochs[^1].TrainLoss;
+
     /// <exception cref="JsonException">The text is not what <see cref="StageState{TEpoch}.ToJson"/> writes.</exception>
     public static TrainingState FromJson(string json) => Read<TrainingState>(json);
 

@@ -77,6 +77,7 @@ internal static partial class PublicOperations
             ["DplTrainer.GetOutputSchema(SchemaShape)"] = new(w =>
                 w.Trainers.DifferentiablePromptLearning(w.Options()).GetOutputSchema(MLNetInternals.ShapeOf(w.Train.Schema))
             ),
+            ["DplTransformer.get_Finalists()"] = new(w => Assert.Empty(w.Trained.Finalists)),
             ["DplTrainer.TrainingOptions.DefaultBatchSize(DplRecipe)"] = new(_ =>
                 Assert.Equal(4, DplTrainer.TrainingOptions.DefaultBatchSize(DplRecipe.Paper))
             ),
