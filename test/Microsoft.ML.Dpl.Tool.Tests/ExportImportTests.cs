@@ -259,7 +259,7 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
                         Backbone = ClipBackbone.Tiny,
                         ImageColumnName = nameof(Row.ImagePath),
                         Search = { CandidateLengths = [0, 1, 2], Epochs = 2 },
-                        Training = { Epochs = 1 },
+                        Training = { Recipe = DplRecipe.Paper, Epochs = 1 },
                         Validation = { RowsPerClass = 1 },
                     }
                 )

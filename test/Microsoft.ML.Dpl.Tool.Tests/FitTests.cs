@@ -54,6 +54,8 @@ public sealed class FitTests(DrawnData data)
             "tiny",
             "--output",
             configuration,
+            "--recipe",
+            "paper",
             "--search-epochs",
             "1",
             "--candidates",

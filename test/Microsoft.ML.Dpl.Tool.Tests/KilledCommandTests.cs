@@ -71,6 +71,8 @@ public sealed class KilledCommandTests(DrawnData data)
             "none",
             "--baseline",
             "uniform:2",
+            "--recipe",
+            "paper",
             "--search-epochs",
             "2",
             "--training-epochs",

@@ -160,6 +160,8 @@ public sealed partial class ScriptingTests(DrawnData data)
             data.Table("train"),
             "--clip",
             "tiny",
+            "--recipe",
+            "paper",
             "--batch-size",
             "8",
             "--configuration",

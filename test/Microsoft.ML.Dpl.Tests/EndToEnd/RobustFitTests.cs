@@ -1,3 +1,5 @@
+using Drawing.Tasks;
+using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
@@ -91,16 +93,28 @@ public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : C
     [Fact]
     public void Prompts_that_are_worse_than_none_are_not_returned()
     {
-        using DplTransformer transformer = Fit(o =>
-        {
-            o.Configuration = PromptConfiguration.Uniform(Small.Backbone, 2);
-            (o.Validation.RowsPerClass, o.Training.LearningRate) = (null, 1000);
-        });
+        using var folder = new TemporaryFolder();
+        // A task that the embedded CLIP does well without prompts.
+        DrawnTask task = DrawnTasks.Named("sketches");
+        DrawnTaskFiles.Write(task, folder.FullPath, trainPerClass: 2, validationPerClass: 1, testPerClass: 1, seed: 1);
+        LabelledImage[] rows =
+        [
+            .. File.ReadLines(folder.File("train.tsv"))
+                .Skip(1)
+                .Select(line => line.Split('\t'))
+                .Select(row => new LabelledImage { ImagePath = folder.File(row[0]), Label = row[1] }),
+        ];
+        using DplTransformer transformer = Fit(
+            o =>
+            {
+                o.Backbone = ClipBackbone.Tiny;
+                (o.Template, o.Configuration) = (task.Template, PromptConfiguration.Uniform(ClipBackbone.Tiny, 2));
+                (o.Validation.RowsPerClass, o.Training.LearningRate) = (null, 1000);
+            },
+            rows
+        );
         Assert.True(transformer.Configuration.IsZeroShot);
         Assert.Contains(Warnings, line => line.Contains("zero-shot CLIP, without prompts", StringComparison.Ordinal));
-        float[][] scores = Scores(transformer);
-        Assert.Equal(Images.Test.Count, scores.Length);
-        Assert.All(scores, row => Assert.Equal(1, row.Sum(), 1e-4));
     }
 
     [Fact]
