@@ -7,7 +7,17 @@ public sealed class CommandLineTests
     public async Task Help_shows_examples_and_exit_codes()
     {
         ToolProcess.Outcome help = (await ToolProcess.Run("fit", "--help")).Expect(0);
-        foreach (string part in new[] { "Examples:", "dpl fit photos", "130", "--training-epochs", "[default: 40]" })
+        foreach (
+            string part in new[]
+            {
+                "Examples:",
+                "dpl fit photos",
+                "130",
+                "--training-epochs",
+                "Default with --recipe paper: 40.",
+                "[default: robust]",
+            }
+        )
             Assert.Contains(part, help.Output);
         ToolProcess.Outcome root = (await ToolProcess.Run("--help")).Expect(0);
         foreach (
