@@ -25,9 +25,16 @@ public sealed class FitTests(DrawnData data)
         );
         Assert.Single(results.Search!.Epochs);
         Assert.Single(results.Training!.Epochs);
+        // Two finalists at most, one epoch of each; the searched lengths may be the uniform ones.
+        Assert.Equal(results.Finalists.Count, results.FinalistEpochs.Count);
+        Assert.Single(results.Finalists, finalist => finalist.WasTrained);
+        Assert.Equal(
+            fit.ErrorLines.Where(line => line.StartsWith("Warning: ", StringComparison.Ordinal)).Select(line => line["Warning: ".Length..]),
+            results.Warnings
+        );
         Assert.Equal(data.Model, results.ModelPath);
         Assert.Contains("--seed 0", results.Asked.CommandLine);
-        Assert.Equal(["Search", "Training", "Test"], results.Stages.Select(stage => stage.Name));
+        Assert.Equal(["Search", "Comparison", "Training", "Test"], results.Stages.Select(stage => stage.Name));
         ComparisonRow zeroShot = Assert.Single(results.Comparison);
         Assert.Equal("zero-shot", zeroShot.Name);
         Assert.All(zeroShot.Configuration!.Text.Concat(zeroShot.Configuration.Image), length => Assert.Equal(0, length));

@@ -122,6 +122,8 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         results = results with
         {
             Search = transformer.SearchReport is { } report ? SearchResults.Of(report, options.Search.Margin) : null,
+            Finalists = FinalistResults.Of(transformer.Finalists),
+            FinalistEpochs = RunRecord.FinalistEpochs(session.Epochs),
             Training = RunRecord.Training(session.Epochs, transformer.ValidationAccuracy),
             Configuration = transformer.Configuration,
             Stages = [.. RunRecord.Stages(session.Epochs)],
@@ -129,13 +131,16 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             WasCancelled = transformer.WasCancelled,
             HasDiverged = transformer.HasDiverged,
         };
+        // Tests and baselines warn, too.
+        FitResults Warned(FitResults now) => now with { Warnings = [.. session.Warnings, .. trials.Warnings] };
         // Whatever becomes of the tests, the course of the fit is kept.
         void Keep(FitResults now) =>
-            isInPlace &= files.Results?.WriteSomewhere(path => File.WriteAllText(path, ResultsJson.Write(now))) ?? true;
+            isInPlace &= files.Results?.WriteSomewhere(path => File.WriteAllText(path, ResultsJson.Write(Warned(now)))) ?? true;
         Keep(results);
         var tests = new TestStage(sets, trials, mode, cancellationToken);
         if (sets.Test.Count > 0)
             results = tests.Of(results, session.MLContext, transformer, options.Images.SkipUnreadable, baselines, OptionsOf, Keep);
+        results = Warned(results);
         try
         {
             files.Report?.Write(path => ReportPage.Write(results, path, transformer));

@@ -98,6 +98,7 @@ internal static class SearchCommand
             Search = SearchResults.Of(found.Report, options.Search.Margin),
             Configuration = found.Configuration,
             Stages = [.. RunRecord.Stages(session.Epochs)],
+            Warnings = session.Warnings,
             WasCancelled = found.WasCancelled,
             HasDiverged = found.HasDiverged,
         };

@@ -8,7 +8,7 @@ using Microsoft.ML.Runtime;
 namespace Microsoft.ML.Dpl.Tool.Models;
 
 /// <summary>An epoch that has ended.</summary>
-/// <param name="Stage">Search or training.</param>
+/// <param name="Stage">Search, comparison or training.</param>
 /// <param name="Epoch">From 1.</param>
 /// <param name="LearningRate">Of the prompts.</param>
 /// <param name="Figures">What it came to.</param>
@@ -31,6 +31,8 @@ internal sealed class FitSession
     private readonly string? _tensorBoard,
         _workspace;
     private readonly string _data;
+    private readonly Lock _lock = new();
+    private readonly List<string> _warnings = [];
     private EpochLog _epochs = EpochLog.Open(workspace: null);
 
     /// <param name="options">All but data and progress.</param>
@@ -56,7 +58,7 @@ internal sealed class FitSession
         (_options, _mode, _tensorBoard, _workspace, _data) = (options, mode, tensorBoard, options.Compute.WorkspacePath, NameOf(sets));
         // What ended stays until its results are written: see Forget.
         options.Compute.WorkspacePerDataSet = _workspace is not null;
-        Forward(MLContext, verbose);
+        Forward(MLContext, verbose, Keep);
         Train = MLContext.Data.LoadFromEnumerable(sets.Train);
         options.ImageColumnName = nameof(ImageRow.ImagePath);
         if (hasWeights)
@@ -74,6 +76,16 @@ internal sealed class FitSession
 
     /// <summary>The epochs of the last fit, in order.</summary>
     public IReadOnlyList<FittedEpoch> Epochs => _epochs.Epochs;
+
+    /// <summary>What the library warned of so far, as the terminal shows it.</summary>
+    public IReadOnlyList<string> Warnings
+    {
+        get
+        {
+            lock (_lock)
+                return [.. _warnings];
+        }
+    }
 
     /// <summary>Searches unless a configuration is given, and trains. The caller disposes the model.</summary>
     /// <param name="name">What progress calls it.</param>
@@ -102,16 +114,30 @@ internal sealed class FitSession
     }
 
     /// <summary>Shows the library's warnings on the error stream, and its notes where they are wanted.</summary>
-    public static void Forward(MLContext mlContext, bool verbose) =>
+    /// <param name="mlContext">Whose log is listened to.</param>
+    /// <param name="verbose">Whether notes are wanted.</param>
+    /// <param name="warned">Receives each warning as it is shown; null: nobody does.</param>
+    public static void Forward(MLContext mlContext, bool verbose, Action<string>? warned = null) =>
         mlContext.Log += (_, e) =>
         {
             if (!e.Source.Contains("Dpl", StringComparison.Ordinal))
                 return;
             if (e.Kind == ChannelMessageKind.Warning)
-                Terminal.Warn(TrainerOptionNames.InWords(e.RawMessage));
+            {
+                string warning = TrainerOptionNames.InWords(e.RawMessage);
+                Terminal.Warn(warning);
+                warned?.Invoke(warning);
+            }
             else if (verbose && e.Kind == ChannelMessageKind.Info)
                 Terminal.Note(e.RawMessage);
         };
+
+    private void Keep(string warning)
+    {
+        // Images are read by several threads, and any of them may warn.
+        lock (_lock)
+            _warnings.Add(warning);
+    }
 
     private T Run<T>(string name, Func<DplTrainer, T> run)
     {

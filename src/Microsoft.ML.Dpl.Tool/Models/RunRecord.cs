@@ -39,20 +39,13 @@ internal static class RunRecord
     /// <summary>The epochs of training as results; null where none ended.</summary>
     public static TrainingResults? Training(IReadOnlyList<FittedEpoch> epochs, double? validationAccuracy)
     {
-        TrainingEpochResults[] training =
-        [
-            .. epochs
-                .Where(epoch => epoch.Stage == DplStage.Training)
-                .Select(epoch => new TrainingEpochResults(
-                    epoch.LearningRate,
-                    epoch.Figures.TrainLoss,
-                    epoch.Figures.ValidationLoss,
-                    epoch.Figures.ValidationAccuracy,
-                    epoch.Epoch
-                )),
-        ];
-        return training.Length == 0 ? null : new TrainingResults(training, validationAccuracy);
+        IReadOnlyList<TrainingEpochResults> training = EpochsOf(DplStage.Training, epochs);
+        return training.Count == 0 ? null : new TrainingResults(training, validationAccuracy);
     }
+
+    /// <summary>The epochs of the comparison's short trainings as results; empty where none ended.</summary>
+    public static IReadOnlyList<TrainingEpochResults> FinalistEpochs(IReadOnlyList<FittedEpoch> epochs) =>
+        EpochsOf(DplStage.Comparison, epochs);
 
     /// <summary>What each stage took until its last whole epoch.</summary>
     public static IEnumerable<StageCost> Stages(IReadOnlyList<FittedEpoch> epochs) =>
@@ -66,6 +59,19 @@ internal static class RunRecord
         using var process = Process.GetCurrentProcess();
         return process.PeakWorkingSet64;
     }
+
+    private static IReadOnlyList<TrainingEpochResults> EpochsOf(DplStage stage, IReadOnlyList<FittedEpoch> epochs) =>
+        [
+            .. epochs
+                .Where(epoch => epoch.Stage == stage)
+                .Select(epoch => new TrainingEpochResults(
+                    epoch.LearningRate,
+                    epoch.Figures.TrainLoss,
+                    epoch.Figures.ValidationLoss,
+                    epoch.Figures.ValidationAccuracy,
+                    epoch.Epoch
+                )),
+        ];
 
     /// <summary>Which training images the trainer sets aside for validation, in words; null: none.</summary>
     private static string? SetAside(DplTrainer.Options options) =>

@@ -28,7 +28,11 @@ internal sealed record Trial(
 /// <param name="tensorBoard">Folder for TensorBoard's events; null: none are written.</param>
 internal sealed class Trials(ImageSets sets, bool besideSearch, bool hasWeights, ProgressMode mode, bool verbose, string? tensorBoard)
 {
-    private readonly List<FitSession> _sessions = [];
+    private readonly List<(string Name, FitSession Session)> _sessions = [];
+
+    /// <summary>What the library warned of in the fits and tests so far, each warning after the configuration's name.</summary>
+    public IEnumerable<string> Warnings =>
+        _sessions.SelectMany(trial => trial.Session.Warnings.Select(warning => $"{trial.Name}: {warning}"));
 
     /// <summary>Looks at options that will be tried, before the first of several is.</summary>
     /// <exception cref="ArgumentException">One is out of range, or the configuration does not fit the CLIP.</exception>
@@ -46,7 +50,7 @@ internal sealed class Trials(ImageSets sets, bool besideSearch, bool hasWeights,
         SetAside(options);
         long began = Stopwatch.GetTimestamp();
         var session = new FitSession(options, sets, hasWeights, mode, verbose, tensorBoard);
-        _sessions.Add(session);
+        _sessions.Add((name, session));
         using DplTransformer transformer = session.Fit(name);
         TimeSpan time = Stopwatch.GetElapsedTime(began);
         (TestResults test, _) = Evaluator.Evaluate(
@@ -64,7 +68,7 @@ internal sealed class Trials(ImageSets sets, bool besideSearch, bool hasWeights,
     /// <summary>Removes what the workspace keeps of all of them, see <see cref="FitSession.Forget"/>.</summary>
     public void Forget()
     {
-        foreach (FitSession session in _sessions)
+        foreach (var (_, session) in _sessions)
             session.Forget();
     }
 

@@ -34,7 +34,8 @@ internal sealed class CommonOptions : OptionGroup
 
     private readonly ChoiceOption<DplRecipe> _recipe = new(
         "--recipe",
-        "How prompts are trained: robust is AdamW with a learned temperature, paper the authors' SGD.",
+        "How prompts are drawn and trained: robust is AdamW with a learned temperature and a comparison of the searched lengths to uniform "
+            + "ones; paper is the authors' SGD, which trains what the search found.",
         Defaults.Training.Recipe
     );
 
@@ -50,8 +51,8 @@ internal sealed class CommonOptions : OptionGroup
         Add("--template", "Text of a class; {} stands for its name.", options => options.Template);
         AddOptional("--batch-size", "Images per step. Default: 8; 4 with --recipe paper.", options => options.Training.BatchSize);
         Add(_seed, (arguments, options) => options.Seed = Seed(arguments));
-        Add("--momentum", "Momentum of SGD, 0 to below 1.", options => options.Training.Momentum);
-        Add("--weight-decay", "Weight decay, at least 0.", options => options.Training.WeightDecay);
+        Add("--momentum", "Momentum of SGD with --recipe paper, 0 to below 1.", options => options.Training.Momentum);
+        Add("--weight-decay", "Weight decay in all stages, at least 0.", options => options.Training.WeightDecay);
         Add(_recipe, (arguments, options) => options.Training.Recipe = _recipe.Of(arguments));
         AddOptional(
             "--smallest-crop",
@@ -161,13 +162,14 @@ internal sealed class SearchOptions : OptionGroup
         );
         AddSwitch(
             "--no-comparison",
-            "Trains what the search found without comparing it to uniform lengths.",
+            "Trains what the search found without comparing it to uniform lengths by short trainings, as --recipe paper does.",
             options => options.Search.Compare,
             value: false
         );
         AddSwitch(
             "--no-refit",
-            "Leaves the validation images out of the last training.",
+            "Leaves the validation images out of the training that follows a comparison. Default: it is on them, too, unless "
+                + "--training-patience needs them.",
             options => options.Validation.Refit,
             value: false
         );

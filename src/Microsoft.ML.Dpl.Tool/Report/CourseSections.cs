@@ -43,8 +43,8 @@ internal static class CourseSections
             {PlotFigure.Of(new PlotImage("decided", $"Layers decided, by epoch: from {search.Epochs[0].DecidedLayers} to {last.DecidedLayers} of {layers}.", Epochs, new PlotAxis($"layers decided, of {layers}") { Minimum = 0, Maximum = layers, Numbers = PlotNumbers.Whole },
                 [new PlotSeries("decided", PlotMark.Line, places, [.. search.Epochs.Select(e => (double)e.DecidedLayers)])]))}
             {movement}
-            {PlotFigure.Of(new PlotImage("search-loss", $"Losses of the search in nats, by epoch: training {FromTo(train)}; validation {FromTo(validation)}.", Epochs, new PlotAxis("cross-entropy in nats"),
-                [new PlotSeries("training", PlotMark.Line, places, train), new PlotSeries("validation", PlotMark.Line, places, validation) { Colour = 2 }]))}
+            {PlotFigure.Of(new PlotImage("search-loss", $"Losses of the search in nats, by epoch: training {FromTo(train)}; validation {FromTo(validation)}{Guessing.LossInWords(results)}.", Epochs, new PlotAxis("cross-entropy in nats"),
+                [new PlotSeries("training", PlotMark.Line, places, train), new PlotSeries("validation", PlotMark.Line, places, validation) { Colour = 2 }, .. Guessing.Loss(results, places)]))}
             </div>
             """
             )
@@ -68,7 +68,7 @@ internal static class CourseSections
             ? PlotFigure.Of(
                 new PlotImage(
                     "accuracy",
-                    $"Validation accuracy, by epoch: {FromTo(accuracies, Written.Percent)}.",
+                    $"Validation accuracy, by epoch: {FromTo(accuracies, Written.Percent)}{Guessing.AccuracyInWords(results)}.",
                     Epochs,
                     new PlotAxis("validation accuracy") { Numbers = PlotNumbers.Percent },
                     [
@@ -76,25 +76,34 @@ internal static class CourseSections
                         .. kept >= 0
                             ? new[] { new PlotSeries("kept", PlotMark.Points, [places[kept]], [accuracies[kept]]) { Colour = 0 } }
                             : [],
+                        .. Guessing.Accuracy(results, places),
                     ]
                 )
             )
-            : Markup.Of($"""<p class="missing">There were no validation rows, so there is no accuracy by epoch.</p>""");
+            : Markup.Of(
+                $"""<p class="missing">{(results.WasRefitted ? "The validation rows were trained on, too" : "There were no validation rows")}, so there is no accuracy by epoch.</p>"""
+            );
         return new Section(
             id,
             title,
             Markup.Of(
                 $"""
-            {Kept(training, kept < 0 ? null : (int)places[kept])}{Before((int)places[0] - 1)}
+            {(results.WasRefitted ? Refitted(training) : Kept(training, kept < 0 ? null : (int)places[kept]))}{Before((int)places[0] - 1)}
             <div class="plots">
-            {PlotFigure.Of(new PlotImage("training-loss", $"Losses of the training in nats, by epoch: training {FromTo(losses)}{(validated ? $"; validation {FromTo(validation)}" : "")}.", Epochs, new PlotAxis("loss in nats"),
-                [new PlotSeries("training", PlotMark.Line, places, losses), .. validated ? new[] { new PlotSeries("validation", PlotMark.Line, places, validation) { Colour = 2 } } : []]))}
+            {PlotFigure.Of(new PlotImage("training-loss", $"Losses of the training in nats, by epoch: training {FromTo(losses)}{(validated ? $"; validation {FromTo(validation)}" : "")}{Guessing.LossInWords(results)}.", Epochs, new PlotAxis("loss in nats"),
+                [new PlotSeries("training", PlotMark.Line, places, losses), .. validated ? new[] { new PlotSeries("validation", PlotMark.Line, places, validation) { Colour = 2 } } : [], .. Guessing.Loss(results, places)]))}
             {accuracy}
             </div>
             """
             )
         );
     }
+
+    private static Markup Refitted(TrainingResults training) =>
+        Markup.Of(
+            $"<p>The training was on the validation rows, too. The validation accuracy of {Written.Percent(training.ValidationAccuracy!.Value)} "
+                + $"is that of the short training by which these lengths were chosen.</p>"
+        );
 
     private static Markup Kept(TrainingResults training, int? epoch)
     {

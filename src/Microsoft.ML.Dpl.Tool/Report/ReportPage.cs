@@ -30,6 +30,7 @@ internal static class ReportPage
             LayerSections.Lengths(results),
             LayerSections.Alphas(results),
             CourseSections.Settling(results),
+            FinalistsSection.Of(results),
             CourseSections.Training(results),
             ConfusionSection.Of(results),
             MistakesSection.Of(results, Locate, model),
@@ -57,7 +58,7 @@ internal static class ReportPage
                     <style>{Style.Value}</style>
                     </head>
                     <body>
-                    <header><p class="kind">Differentiable Prompt Learning</p><h1 dir="auto">{results.Asked.Task}</h1>{cancelled}{Figures(
+                    <header><p class="kind">Differentiable Prompt Learning</p><h1 dir="auto">{results.Asked.Task}</h1>{cancelled}{WarningBox.Of(results)}{Figures(
                         results
                     )}
                     <nav aria-label="Parts of this page">{Markup.Join(

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Microsoft.ML.Dpl.Tool.Results;
 
 /// <summary>Everything one fit was asked and came to: what is needed to repeat it and to draw its report. Written as JSON by
@@ -19,6 +21,12 @@ internal sealed record FitResults(AskedResults Asked, VersionResults Versions, B
     /// <summary>The course of the search; null where the configuration was given.</summary>
     public SearchResults? Search { get; init; }
 
+    /// <summary>What short trainings compared, in the order of comparison; empty where nothing was compared.</summary>
+    public IReadOnlyList<FinalistResults> Finalists { get; init; } = [];
+
+    /// <summary>The epochs of these short trainings, counted through all finalists; empty where nothing was compared.</summary>
+    public IReadOnlyList<TrainingEpochResults> FinalistEpochs { get; init; } = [];
+
     /// <summary>The course of the training; null where only a search was run.</summary>
     public TrainingResults? Training { get; init; }
 
@@ -38,9 +46,23 @@ internal sealed record FitResults(AskedResults Asked, VersionResults Versions, B
     /// <summary>Where the model was saved; null where it was not.</summary>
     public string? ModelPath { get; init; }
 
+    /// <summary>What the library warned of while this process ran, in the words of the terminal; a baseline's after its name.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+
     /// <summary>Whether the fit was cancelled and this is the best it had by then.</summary>
     public bool WasCancelled { get; init; }
 
     /// <summary>Whether the fit's numbers went wrong and this is the best it had before.</summary>
     public bool HasDiverged { get; init; }
+
+    /// <summary>Whether the last training was on the validation rows too, so that none of its epochs could be validated.</summary>
+    [JsonIgnore]
+    public bool WasRefitted =>
+        Finalists.Count > 0
+        && Training is { ValidationAccuracy: not null, Epochs: var epochs }
+        && epochs.All(e => e.ValidationAccuracy is null);
+
+    /// <summary>The number of classes; null where it is not known.</summary>
+    [JsonIgnore]
+    public int? ClassCount => Test?.Classes.Count ?? Data?.Classes.Count;
 }

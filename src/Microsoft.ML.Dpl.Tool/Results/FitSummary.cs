@@ -10,7 +10,10 @@ internal static class FitSummary
     {
         ConfigurationTable.Write(transformer.Configuration, transformer.SearchReport);
         if (transformer.ValidationAccuracy is double accuracy)
-            Terminal.Line($"Validation accuracy: {EvaluationTables.Percent(accuracy)}");
+            Terminal.Line(
+                $"Validation accuracy: {EvaluationTables.Percent(accuracy)}"
+                    + (results.WasRefitted ? " in the comparison; the last training was on these images, too" : "")
+            );
         if (results.Test is { } test)
             Terminal.Line(
                 $"Test accuracy: {EvaluationTables.Percent(test.Accuracy.Accuracy)} ({EvaluationTables.Interval(test.Accuracy)}), "

@@ -15,6 +15,7 @@ public class ReportPageTests
         "lengths",
         "alphas",
         "settling",
+        "finalists",
         "training",
         "confusion",
         "mistakes",
@@ -171,12 +172,52 @@ public class ReportPageTests
     }
 
     [Fact]
+    public void Finalists_are_listed_and_the_trained_one_is_told_from_the_others()
+    {
+        using var fit = new ReportedFit();
+        string section = FinalistsSection.Of(fit.Full).Body.Html;
+        string[] rows = section.Split("<tr class=")[1..];
+        Assert.Equal(2, rows.Length);
+        Assert.StartsWith("\"own\"", rows[0], StringComparison.Ordinal);
+        Assert.Contains("0.512</td><td class=\"number\">87.5 %</td><td class=\"number\">0.310</td><td>trained</td>", rows[0]);
+        Assert.Contains("<td></td>", rows[1], StringComparison.Ordinal);
+    }
+
+    /// <summary>Of four classes: ln 4 is 1.386.</summary>
+    [Fact]
+    public void Plots_of_losses_and_accuracies_show_what_guessing_comes_to()
+    {
+        using var fit = new ReportedFit();
+        string page = ReportPage.Html(fit.Full);
+        Assert.Equal(2, page.Split(">guessing (ln 4)</text>").Length - 1);
+        Assert.Equal(1, page.Split(">guessing (1 / 4)</text>").Length - 1);
+        Assert.Equal(2, page.Split("; guessing comes to 1.386.").Length - 1);
+        // Where the classes are not known nothing is said of them.
+        Assert.DoesNotContain("guessing", ReportPage.Html(fit.Full with { Test = null, Data = null }), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_training_on_the_validation_rows_claims_no_validation_of_its_own()
+    {
+        using var fit = new ReportedFit();
+        FitResults refitted = fit.Full with { Training = new TrainingResults([new TrainingEpochResults(0.01, 0.5, null, null)], 0.875) };
+        string section = CourseSections.Training(refitted).Body.Html;
+        Assert.Contains("87.5 % is that of the short training", section, StringComparison.Ordinal);
+        Assert.Contains("The validation rows were trained on, too, so", section, StringComparison.Ordinal);
+        Assert.Contains(
+            "There were no validation rows",
+            CourseSections.Training(refitted with { Finalists = [] }).Body.Html,
+            StringComparison.Ordinal
+        );
+    }
+
+    [Fact]
     public void Parts_without_data_say_why()
     {
         using var fit = new ReportedFit();
         string page = ReportPage.Html(fit.Bare);
         Assert.All(Sections, id => Assert.Contains($"<section id=\"{id}\">", page, StringComparison.Ordinal));
-        Assert.Equal(10, page.Split("class=\"missing\"").Length - 1);
+        Assert.Equal(11, page.Split("class=\"missing\"").Length - 1);
         Assert.DoesNotContain("<svg", page, StringComparison.Ordinal);
         Assert.Contains("lighting &lt;b&gt;", page, StringComparison.Ordinal);
     }

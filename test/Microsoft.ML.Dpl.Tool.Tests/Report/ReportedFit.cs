@@ -28,6 +28,11 @@ internal sealed class ReportedFit : IDisposable
                 [.. Classes.Select((name, i) => new ClassImages(name, [16, 25 + i], [$"{i}.png", HostileFile, "missing.png"]))]
             ),
             Search = Searched(20),
+            Finalists =
+            [
+                new FinalistResults(new PromptConfiguration([2, 4, 6], [0, 4, 6, 2, 6, 4]), 0.512, 0.875, 0.31, true),
+                new FinalistResults(new PromptConfiguration([4, 4, 4], [4, 4, 4, 4, 4, 4]), 0.634, 0.8125, 0.42, false),
+            ],
             Training = new TrainingResults(
                 [
                     .. Enumerable

@@ -136,10 +136,44 @@ public class ResultsTests
         [
             new(DplStage.Search, 1, 0.1, figures, TimeSpan.FromSeconds(2), 100),
             new(DplStage.Search, 2, 0.1, figures, TimeSpan.FromSeconds(4), 150),
+            new(DplStage.Comparison, 1, 0.2, figures, TimeSpan.FromSeconds(3), 200),
             new(DplStage.Training, 5, 0.1, figures, TimeSpan.FromSeconds(1), 700),
         ];
-        Assert.Equal([new StageCost("Search", 4, 150), new StageCost("Training", 1, 700)], RunRecord.Stages(epochs));
+        Assert.Equal(
+            [new StageCost("Search", 4, 150), new StageCost("Comparison", 3, 200), new StageCost("Training", 1, 700)],
+            RunRecord.Stages(epochs)
+        );
         Assert.Equal([5], RunRecord.Training(epochs, 0.5)!.Epochs.Select(epoch => epoch.Epoch));
+        Assert.Equal([new TrainingEpochResults(0.2, 1, null, 0.5, 1)], RunRecord.FinalistEpochs(epochs));
+    }
+
+    [Fact]
+    public void The_finalist_of_the_lowest_validation_loss_is_the_one_that_was_trained()
+    {
+        DplFinalist Of(int length, double loss) =>
+            new()
+            {
+                Configuration = new PromptConfiguration([length], [length]),
+                ValidationLoss = loss,
+                ValidationAccuracy = 0.5,
+                TrainLoss = 1,
+            };
+        Assert.Equal([false, true, false], FinalistResults.Of([Of(1, 0.9), Of(2, 0.7), Of(3, 0.8)]).Select(f => f.WasTrained));
+        Assert.Empty(FinalistResults.Of([]));
+    }
+
+    [Fact]
+    public void Warnings_and_finalists_come_back_from_JSON_and_older_files_have_none()
+    {
+        using var fit = new ReportedFit();
+        FitResults read = ResultsJson.Read(ResultsJson.Write(fit.Full with { Warnings = ["a <warning>"] }));
+        Assert.Equal(["a <warning>"], read.Warnings);
+        Assert.Equal(fit.Full.Finalists, read.Finalists);
+        JsonObject older = JsonNode.Parse(ResultsJson.Write(fit.Full))!.AsObject();
+        foreach (string later in new[] { "warnings", "finalists", "finalistEpochs" })
+            Assert.True(older.Remove(later));
+        Assert.Empty(ResultsJson.Read(older.ToJsonString()).Warnings);
+        Assert.Empty(ResultsJson.Read(older.ToJsonString()).Finalists);
     }
 
     [Fact]

@@ -1,0 +1,34 @@
+namespace Microsoft.ML.Dpl.Tool.Results;
+
+/// <summary>How one configuration did in the comparison by short trainings.</summary>
+/// <param name="Configuration">Its prompt lengths.</param>
+/// <param name="ValidationLoss">Mean cross-entropy of the validation rows, in nats.</param>
+/// <param name="ValidationAccuracy">Share of the validation rows classified rightly, 0 to 1.</param>
+/// <param name="TrainLoss">Mean loss of the last epoch's training batches, in nats.</param>
+/// <param name="WasTrained">Whether it had the lowest validation loss, so that the training was of its lengths.</param>
+internal sealed record FinalistResults(
+    PromptConfiguration Configuration,
+    double ValidationLoss,
+    double ValidationAccuracy,
+    double TrainLoss,
+    bool WasTrained
+)
+{
+    /// <summary>Of a model's finalists.</summary>
+    /// <param name="finalists">In the order of comparison; empty where nothing was compared.</param>
+    public static IReadOnlyList<FinalistResults> Of(IReadOnlyList<DplFinalist> finalists)
+    {
+        ArgumentNullException.ThrowIfNull(finalists);
+        DplFinalist? winner = finalists.MinBy(finalist => finalist.ValidationLoss);
+        return
+        [
+            .. finalists.Select(finalist => new FinalistResults(
+                finalist.Configuration,
+                finalist.ValidationLoss,
+                finalist.ValidationAccuracy,
+                finalist.TrainLoss,
+                ReferenceEquals(finalist, winner)
+            )),
+        ];
+    }
+}
