@@ -262,7 +262,7 @@ evidence.SetAction(arguments =>
             arguments.GetRequiredValue(seeds),
             arguments.GetRequiredValue(methods)
         );
-    new EvidenceTable(EvidenceBenchmark.Read(files)).Print(arguments.GetValue(baseline));
+    new EvidenceTable(EvidenceTable.WithBestUniform(EvidenceBenchmark.Read(files))).Print(arguments.GetValue(baseline));
 });
 
 return await new RootCommand("Ratios within one run; absolute times say little about other machines.")

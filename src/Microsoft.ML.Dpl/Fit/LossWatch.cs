@@ -23,6 +23,9 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
         observer.Report(report);
         if (report.Ended is not { Trouble: not LossTrouble.None } epoch || _warned == report.Stage)
             return;
+        // With a learned temperature a loss that is that of guessing for a while is left again; only an end there is a failure.
+        if (settings.Training.Recipe == DplRecipe.Robust && report.Epoch + 1 < report.Epochs)
+            return;
         _warned = report.Stage;
         string what =
             epoch.Trouble == LossTrouble.Chance

@@ -7,7 +7,29 @@ namespace Microsoft.ML.Dpl.Benchmarks.Evidence;
 /// <param name="runs">All of them.</param>
 internal sealed class EvidenceTable(IReadOnlyList<EvidenceRun> runs)
 {
+    /// <summary>What <see cref="WithBestUniform"/> adds.</summary>
+    public const string BestUniform = "best uniform by validation";
+
     private const int Resamples = 10_000;
+
+    /// <summary>The runs, and for every task and seed with uniform prompts of several lengths the one with the best validation accuracy, of
+    /// equals the shortest: what a user would take who trains all of them.</summary>
+    public static IReadOnlyList<EvidenceRun> WithBestUniform(IReadOnlyList<EvidenceRun> runs) =>
+        [
+            .. runs,
+            .. runs.Where(run => run.Method.StartsWith("uniform:", StringComparison.Ordinal) && !run.Method.Contains(' '))
+                .GroupBy(run => (run.Task, run.Seed))
+                .Where(group => group.Count() > 1)
+                .Select(group =>
+                {
+                    EvidenceRun[] byLength = [.. group.OrderBy(run => int.Parse(run.Method[8..], CultureInfo.InvariantCulture))];
+                    return byLength.MaxBy(run => run.ValidationAccuracy)! with
+                    {
+                        Method = BestUniform,
+                        Seconds = byLength.Sum(run => run.Seconds),
+                    };
+                }),
+        ];
 
     /// <summary>Prints the means over the seeds by task, and below them the paired differences.</summary>
     /// <param name="baseline">The method that the others are compared to; null: no differences.</param>
