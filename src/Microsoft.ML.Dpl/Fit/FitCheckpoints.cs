@@ -43,8 +43,8 @@ internal sealed class FitCheckpoints : IDisposable
     /// <exception cref="IOException">The folder cannot be used.</exception>
     public static FitCheckpoints Open(WorkspaceSettings settings, long parameters, HostLog log)
     {
-        // Values, momentum, best values and the search's prompts; two checkpoints and one under way; some room for texts.
-        long bytes = parameters * sizeof(float) * 4 * 3 + (1 << 20);
+        // Values, their two averages, best values and the search's prompts; two checkpoints and one under way; some room for texts.
+        long bytes = parameters * sizeof(float) * 5 * 3 + (1 << 20);
         return new FitCheckpoints(CheckpointFolder.Open(settings.Path, bytes), settings, log);
     }
 
