@@ -6,6 +6,7 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Runtime;
 using ModelBuilder;
 
 var clip = new Option<string>("--clip")
@@ -128,10 +129,11 @@ DplTrainer.Options Options(ParseResult arguments, string classTemplate, Cancella
 
 static void TrainOnFolder(DirectoryInfo images, DirectoryInfo? others, FileInfo zip, DplTrainer.Options options)
 {
-    FlowerClassifier.Train(zip.FullName, images.FullName, options);
+    MLContext mlContext = NewContext();
+    FlowerClassifier.Train(mlContext, zip.FullName, FlowerClassifier.LoadImageFromFolder(mlContext, images.FullName), options);
     Saved(zip);
     if (others is not null)
-        Measure(zip, mlContext => FlowerClassifier.LoadImageFromFolder(mlContext, others.FullName), others.FullName);
+        Measure(zip, context => FlowerClassifier.LoadImageFromFolder(context, others.FullName), others.FullName);
 }
 
 static void TrainOnTiles(FileInfo zip, DplTrainer.Options options)
@@ -139,11 +141,23 @@ static void TrainOnTiles(FileInfo zip, DplTrainer.Options options)
     static IDataView Load(MLContext mlContext, IEnumerable<EuroSatTile> tiles) =>
         FlowerClassifier.LoadImages(mlContext, tiles.Select(tile => (tile.ImagePath, tile.Label)));
     Console.WriteLine($"Satellite tiles in {EuroSatTiles.Folder}.");
-    var mlContext = new MLContext(seed: 1);
+    MLContext mlContext = NewContext();
     FlowerClassifier.Train(mlContext, zip.FullName, Load(mlContext, EuroSatTiles.Train), options);
     Saved(zip);
     Measure(zip, context => Load(context, EuroSatTiles.Test), EuroSatTiles.TestTable);
     Predict(zip, [new FileInfo(EuroSatTiles.Test[0].ImagePath)]);
+}
+
+// Nobody else listens to the log, and the trainer's warnings say why a model is worse than it could be.
+static MLContext NewContext()
+{
+    var mlContext = new MLContext(seed: 1);
+    mlContext.Log += (_, e) =>
+    {
+        if (e.Kind == ChannelMessageKind.Warning && e.Source.Contains("Dpl", StringComparison.Ordinal))
+            Console.Error.WriteLine($"Warning: {e.RawMessage}");
+    };
+    return mlContext;
 }
 
 static void Saved(FileInfo zip)

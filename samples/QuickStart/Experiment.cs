@@ -30,6 +30,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
 
     public async Task<int> Run()
     {
+        FitProgress.ShowWarnings(_mlContext);
         ClipBackbone backbone = ClipBackbone.Open(settings.Clip);
         IReadOnlyList<Image> trainRows = Image.ReadTable(settings.Images.Train),
             testRows = Image.ReadTable(settings.Images.Test);

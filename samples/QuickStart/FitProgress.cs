@@ -1,9 +1,12 @@
+using Microsoft.ML;
 using Microsoft.ML.Dpl;
+using Microsoft.ML.Runtime;
 using Spectre.Console;
 
 namespace QuickStart;
 
-/// <summary>Shows a fit's stages as bars; where the output is no terminal, one line per tenth of a stage.</summary>
+/// <summary>Shows a fit's stages (search, comparison, training) as bars; where the output is no terminal, one line per tenth of a
+/// stage.</summary>
 internal static class FitProgress
 {
     /// <param name="name">What is being fitted.</param>
@@ -22,6 +25,19 @@ internal static class FitProgress
             )
             .Start(context => fit(new Bars(name, context)));
     }
+
+    /// <summary>Shows what the trainer warns of: in yellow above the bars, or as a line of the error stream where there are none.</summary>
+    /// <param name="mlContext">Whose log is listened to.</param>
+    public static void ShowWarnings(MLContext mlContext) =>
+        mlContext.Log += (_, e) =>
+        {
+            if (e.Kind != ChannelMessageKind.Warning || !e.Source.Contains("Dpl", StringComparison.Ordinal))
+                return;
+            if (AnsiConsole.Profile.Capabilities.Interactive)
+                AnsiConsole.MarkupLineInterpolated($"[yellow]Warning: {e.RawMessage}[/]");
+            else
+                Console.Error.WriteLine($"Warning: {e.RawMessage}");
+        };
 
     private static string Losses(DplProgress now) =>
         $"epoch {now.Epoch}/{now.Epochs}, loss {now.TrainLoss:f3}"

@@ -5,8 +5,7 @@ namespace Microsoft.ML.Dpl;
 
 public sealed partial class DplTrainer
 {
-    /// <summary>What a fit does. The defaults are the paper's: 16 images per class, batches of 4, 60 epochs of search, 40 of
-    /// training.</summary>
+    /// <summary>What a fit does. Where a default depends on <see cref="TrainingOptions.Recipe"/>, the option is null.</summary>
     public sealed partial class Options
     {
         /// <summary>The frozen CLIP. Required.</summary>
@@ -40,7 +39,7 @@ public sealed partial class DplTrainer
         /// <summary>The first stage, which chooses the prompt lengths. Has no effect where <see cref="Configuration"/> is given.</summary>
         public SearchOptions Search { get; } = new();
 
-        /// <summary>The second stage, and what both have in common.</summary>
+        /// <summary>The last stage, and what all have in common.</summary>
         public TrainingOptions Training { get; } = new();
 
         /// <summary>Which rows alphas are stepped on and epochs are compared by.</summary>
