@@ -8,8 +8,6 @@ public sealed class DrawnData : IDisposable
     /// <summary>Options that make a fit short.</summary>
     internal static readonly string[] Short =
     [
-        "--recipe",
-        "paper",
         "--search-epochs",
         "1",
         "--training-epochs",

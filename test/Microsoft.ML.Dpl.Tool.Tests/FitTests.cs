@@ -61,8 +61,6 @@ public sealed class FitTests(DrawnData data)
             "tiny",
             "--output",
             configuration,
-            "--recipe",
-            "paper",
             "--search-epochs",
             "1",
             "--candidates",

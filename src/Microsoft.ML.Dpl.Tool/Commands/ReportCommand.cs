@@ -29,8 +29,8 @@ internal static class ReportCommand
         var clip = new ModelOptions(needsClip: false);
         var command = new ExampledCommand(
             "report",
-            "Writes a fit's report as one HTML page: warnings, accuracy, finalists, alphas, curves, confusions, the worst mistakes with heat maps, "
-                + "calibration, and how to repeat it.",
+            "Writes a fit's report as one HTML page: warnings, accuracy, finalists, alphas, curves, confusions, the worst mistakes "
+                + "with heat maps, calibration, and how to repeat it.",
             "dpl report model.results.json",
             "dpl report model.results.json --output report.html --model none"
         );

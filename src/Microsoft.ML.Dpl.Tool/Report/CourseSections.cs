@@ -101,8 +101,10 @@ internal static class CourseSections
 
     private static Markup Refitted(TrainingResults training) =>
         Markup.Of(
-            $"<p>The training was on the validation rows, too. The validation accuracy of {Written.Percent(training.ValidationAccuracy!.Value)} "
-                + $"is that of the short training by which these lengths were chosen.</p>"
+            $"""
+            <p>The training was on the validation rows, too. The validation accuracy of
+            {Written.Percent(training.ValidationAccuracy!.Value)} is that of the short training by which these lengths were chosen.</p>
+            """
         );
 
     private static Markup Kept(TrainingResults training, int? epoch)

@@ -40,7 +40,7 @@ public sealed class QuickStartTests(SmallBackbone small, ColourImages images) : 
             {
                 "zero-shot CLIP",
                 "uniform, length 2",
-                "searched (DPL)",
+                "searched and compared (DPL)",
                 "text, confidence",
                 "of 15",
                 "Saved as",

@@ -123,7 +123,7 @@ public sealed partial class EuroSatTilesTests
                 "100 test images",
                 "zero-shot CLIP",
                 "uniform, length 2",
-                "searched (DPL)",
+                "searched and compared (DPL)",
                 "most probable",
             ],
             expected => Assert.Contains(expected, outcome.Output)
