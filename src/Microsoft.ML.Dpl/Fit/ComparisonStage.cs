@@ -12,6 +12,9 @@ namespace Microsoft.ML.Dpl.Fit;
 /// <param name="watch">Receives every step.</param>
 internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
 {
+    // The same for every contender, since all see the same batches.
+    private ZeroShotStart? _zeroShot;
+
     /// <summary>Runs it, from the checkpoint where there is one.</summary>
     /// <param name="contenders">What is compared, each once.</param>
     /// <param name="searched">What the search found, for the checkpoints; null without a search.</param>
@@ -47,7 +50,8 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
         using TrainFeed train = fit.TrainingFeed("training batches");
         using var temperature = new Temperature(1, fit.Device);
         IBatchSource validation = fit.Validation!.InOrder(settings.PredictionBatchSize, fit.Device);
-        state.ZeroShot ??= ZeroShotStart.Measure(fit.Clip, train.Source, validation: null, watch);
+        _zeroShot ??= state.ZeroShot ?? ZeroShotStart.Measure(fit.Clip, train.Source, validation: null, watch);
+        state.ZeroShot = _zeroShot;
         temperature.Set(state.ZeroShot.Temperature);
         TrainingSettings training = settings.Comparison!.Training.Over(train.Source.BatchesPerEpoch);
         fit.LogResumption(checkpoints, DplStage.Comparison, state.Epochs.Count, state.Step, state.ReasonToEnd(training));

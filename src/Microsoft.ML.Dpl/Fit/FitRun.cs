@@ -69,9 +69,22 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
     /// <summary>Compares what was searched to uniform lengths where the settings ask for it, and trains what is best.</summary>
     private Trained Train(PreparedFit fit, Searched? searched)
     {
-        IReadOnlyList<DplFinalist> finalists = fit.Settings.Comparison is { } comparison
-            ? new ComparisonStage(fit, _watch).Run(Contenders(comparison, searched), searched, fit.Checkpoints)
-            : [];
+        IReadOnlyList<DplFinalist> finalists = [];
+        try
+        {
+            if (fit.Settings.Comparison is { } comparison)
+                finalists = new ComparisonStage(fit, _watch).Run(Contenders(comparison, searched), searched, fit.Checkpoints);
+        }
+        catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && searched is not null)
+        {
+            log.Warning("Cancelled in the comparison: the prompts that the search has for its choice are returned.");
+            return searched.AsTrained(StageEnd.Cancelled);
+        }
+        catch (DivergedException e) when (settings.ReturnBestWhenDiverged && searched is not null)
+        {
+            log.Warning($"{fit.Analysis.Of(e, returns: true).Message} The prompts that the search has for its choice are returned.");
+            return searched.AsTrained(StageEnd.Diverged);
+        }
         return new TrainingStage(fit, _watch).Run(searched, finalists, fit.Checkpoints?.ForTraining(searched, finalists));
     }
 

@@ -61,7 +61,7 @@ internal sealed record FitSettings
                 {
                     Training = Comparison.Training with
                     {
-                        Epochs = Math.Max(1, Training.Epochs / 4),
+                        Epochs = StepBudget.Share(Training.Epochs, StepBudget.ComparisonShare),
                         Steps = training is int all ? StepBudget.Share(all, StepBudget.ComparisonShare) : null,
                     },
                 },

@@ -83,6 +83,6 @@ internal static class StepBudget
     /// <param name="classes">The number of classes.</param>
     public static int OfTraining(int classes) => Math.Clamp(PerClass * classes, Fewest, Most);
 
-    /// <summary>A part of training's steps, at least 1.</summary>
+    /// <summary>A part of training's steps or epochs, at least 1.</summary>
     public static int Share(int steps, double share) => Math.Max(1, (int)Math.Round(steps * share));
 }

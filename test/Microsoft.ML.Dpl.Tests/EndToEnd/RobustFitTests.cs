@@ -91,6 +91,25 @@ public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : C
     }
 
     [Fact]
+    public void Cancelled_in_the_comparison_it_can_return_what_was_searched()
+    {
+        using var source = new CancellationTokenSource();
+        using DplTransformer transformer = Fit(o =>
+        {
+            (o.CancellationToken, o.OnCancel) = (source.Token, DplInterruption.ReturnBest);
+            o.Progress = new ProgressRecorder(report =>
+            {
+                if (report is { Stage: DplStage.Comparison, Epoch: 2 })
+                    source.Cancel();
+            });
+        });
+        Assert.True(transformer.WasCancelled);
+        Assert.Equal(transformer.SearchReport!.Configuration, transformer.Configuration);
+        Assert.Contains(Warnings, line => line.Contains("Cancelled in the comparison", StringComparison.Ordinal));
+        Assert.Equal(Images.Test.Count, Scores(transformer).Length);
+    }
+
+    [Fact]
     public void Prompts_that_are_worse_than_none_are_not_returned()
     {
         using var folder = new TemporaryFolder();
