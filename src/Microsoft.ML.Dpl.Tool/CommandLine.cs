@@ -29,7 +29,7 @@ internal static class CommandLine
         ParseResult arguments = root.Parse(words);
         if (arguments.Action is ParseErrorAction refusal)
             return (int)ParseFailure.Report(arguments, refusal);
-        using var interruption = new Interruption();
+        Interruption interruption = Interruption.OfProcess;
         try
         {
             // Signals are handled here: a fit may need longer to end well than the two seconds that are usual.
@@ -39,6 +39,10 @@ internal static class CommandLine
         catch (Exception e)
         {
             return (int)Failure.Report(e, IsVerbose(arguments));
+        }
+        finally
+        {
+            interruption.WorkHasEnded();
         }
     }
 }
