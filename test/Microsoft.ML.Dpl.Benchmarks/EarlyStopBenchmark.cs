@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.Data;
 using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
@@ -33,12 +34,13 @@ internal sealed class EarlyStopBenchmark(
             .AddColumn("accuracy ± standard error");
         foreach (string task in tasks)
         {
-            using var data = new DrawnTaskData(task);
-            int images = 0;
+            using var data = BenchmarkTask.Drawn(task, seed: 1, testPerClass: 25);
+            int images = data.Test.GetColumn<string>("Label").Count();
             Outcome Fit(int? searchPatience)
             {
                 var stages = new StageClock();
-                DplTrainer.Options options = data.Options();
+                DplTrainer.Options options = data.Options(seed: 1);
+                (options.Training.Recipe, options.Validation.Set) = (DplRecipe.Paper, data.Validation);
                 (options.Training.BatchSize, options.Search.Epochs, options.Training.Epochs, options.Progress) = (
                     batch,
                     searchEpochs,
@@ -49,7 +51,7 @@ internal sealed class EarlyStopBenchmark(
                 using DplTransformer transformer = data
                     .Context.MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
                     .Fit(data.Train);
-                (double accuracy, images) = data.Accuracy(transformer);
+                (double accuracy, _) = data.Evaluate(transformer);
                 return new Outcome(
                     string.Join(' ', transformer.Configuration.Text),
                     string.Join(' ', transformer.Configuration.Image),

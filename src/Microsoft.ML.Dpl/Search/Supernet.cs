@@ -42,9 +42,6 @@ internal sealed record Supernet(BranchPair<SupernetBranch> Branches, Temperature
         Branches.Image.DrawPath(random);
     }
 
-    /// <summary>The next passes compute with the mixture again.</summary>
-    public void LeavePath() => Branches.Text.Path = Branches.Image.Path = null;
-
     /// <summary>Sets <see cref="SupernetBranch.Sharpness"/> of both branches.</summary>
     public void Sharpen(double sharpness) => Branches.Text.Sharpness = Branches.Image.Sharpness = sharpness;
 

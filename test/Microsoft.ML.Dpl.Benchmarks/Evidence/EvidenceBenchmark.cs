@@ -35,7 +35,7 @@ internal sealed record EvidenceRun(
 /// interrupted, and two processes can share the work by halves of the tasks.
 /// </summary>
 /// <param name="results">The file with a line of JSON a run.</param>
-/// <param name="photographs">See <see cref="EvidenceTask.Open"/>.</param>
+/// <param name="photographs">See <see cref="BenchmarkTask.Open"/>.</param>
 /// <param name="clip">Likewise.</param>
 internal sealed class EvidenceBenchmark(string results, string? photographs, string? clip)
 {
@@ -48,7 +48,7 @@ internal sealed class EvidenceBenchmark(string results, string? photographs, str
             string[] missing = [.. methods.Where(method => !done.Contains((name, seed, method)))];
             if (missing.Length == 0)
                 continue;
-            using EvidenceTask task = EvidenceTask.Open(name, seed, photographs, clip);
+            using BenchmarkTask task = BenchmarkTask.Open(name, seed, photographs, clip);
             foreach (string method in missing)
             {
                 EvidenceRun run = Run(task, name, seed, method);
@@ -68,7 +68,7 @@ internal sealed class EvidenceBenchmark(string results, string? photographs, str
                 .Select(line => JsonSerializer.Deserialize<EvidenceRun>(line)!),
         ];
 
-    private static EvidenceRun Run(EvidenceTask task, string name, int seed, string method)
+    private static EvidenceRun Run(BenchmarkTask task, string name, int seed, string method)
     {
         List<string> warnings = [];
         void Note(object? sender, LoggingEventArgs e)

@@ -16,7 +16,7 @@ internal sealed record EvidenceMethod(string Text)
     /// <param name="task">Whose images.</param>
     /// <param name="seed">Of everything random.</param>
     /// <exception cref="FormatException">The text is no method.</exception>
-    public DplTransformer Fit(EvidenceTask task, int seed)
+    public DplTransformer Fit(BenchmarkTask task, int seed)
     {
         DplTrainer.Options options = task.Options(seed);
         bool refit = false;

@@ -105,7 +105,7 @@ public sealed class SinglePathTests
         double[] confidence = [.. report.TextConfidence.Concat(report.ImageConfidence).Order()];
         Assert.InRange(confidence[confidence.Length / 2], 0.9, 1);
 
-        nets.Supernet.LeavePath();
+        nets.Supernet.Branches.Text.Path = nets.Supernet.Branches.Image.Path = null;
         double Loss<TBranch>(BranchPair<TBranch> prompts)
             where TBranch : IPromptedBranch =>
             Evaluation

@@ -2,16 +2,14 @@ using Drawing.Tasks;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 
-namespace Microsoft.ML.Dpl.Benchmarks.Evidence;
+namespace Microsoft.ML.Dpl.Benchmarks;
 
 /// <summary>
-/// Images to learn from and to test on, 16 training and 4 validation images a class: a drawn task with the embedded CLIP (100 test images a
-/// class, drawn into a folder that goes with this object), or a folder of photographs with few-shot draws and a CLIP of its own.
+/// Images to learn from and to test on, 16 training and 4 validation images a class: a drawn task with the embedded CLIP, drawn into a
+/// folder that goes with this object, or a folder of photographs with few-shot draws and a CLIP of its own.
 /// </summary>
-internal sealed class EvidenceTask : IDisposable
+internal sealed class BenchmarkTask : IDisposable
 {
-    private const int TestPerClass = 100;
-
     private static readonly Dictionary<string, string> Templates = new(StringComparer.Ordinal)
     {
         ["eurosat"] = "a centered satellite photo of {}.",
@@ -24,7 +22,7 @@ internal sealed class EvidenceTask : IDisposable
     private readonly string _train,
         _validation;
 
-    private EvidenceTask(
+    private BenchmarkTask(
         DirectoryInfo? drawn,
         string folder,
         (string Train, string Validation) tables,
@@ -55,13 +53,13 @@ internal sealed class EvidenceTask : IDisposable
     /// <param name="photographs">Folder with data sets as tables shot16-seed{n}.train.tsv, shot16-seed{n}.val.tsv, test.tsv; null:
     /// none.</param>
     /// <param name="clip">The CLIP for photographs.</param>
-    public static EvidenceTask Open(string name, int seed, string? photographs, string? clip)
+    public static BenchmarkTask Open(string name, int seed, string? photographs, string? clip)
     {
         if (photographs is not null && Path.Combine(photographs, name) is var folder && Directory.Exists(folder))
         {
             if (clip is null)
                 throw new ArgumentException($"'{name}' has photographs: name the CLIP with --clip.");
-            return new EvidenceTask(
+            return new BenchmarkTask(
                 null,
                 folder,
                 ($"shot16-seed{seed}.train.tsv", $"shot16-seed{seed}.val.tsv"),
@@ -69,10 +67,18 @@ internal sealed class EvidenceTask : IDisposable
                 Templates.GetValueOrDefault(name, "a photo of a {}.")
             );
         }
+        return Drawn(name, seed, testPerClass: 100);
+    }
+
+    /// <param name="name">A drawn task.</param>
+    /// <param name="seed">Equal seeds give equal images.</param>
+    /// <param name="testPerClass">Test images of each class, at least 1.</param>
+    public static BenchmarkTask Drawn(string name, int seed, int testPerClass)
+    {
         DrawnTask task = DrawnTasks.Named(name);
         DirectoryInfo drawn = Directory.CreateTempSubdirectory("dpl-evidence-");
-        DrawnTaskFiles.Write(task, drawn.FullName, trainPerClass: 16, validationPerClass: 4, TestPerClass, seed);
-        return new EvidenceTask(drawn, drawn.FullName, ("train.tsv", "validation.tsv"), ClipBackbone.Tiny, task.Template);
+        DrawnTaskFiles.Write(task, drawn.FullName, trainPerClass: 16, validationPerClass: 4, testPerClass, seed);
+        return new BenchmarkTask(drawn, drawn.FullName, ("train.tsv", "validation.tsv"), ClipBackbone.Tiny, task.Template);
     }
 
     /// <summary>The CLIP, the columns and the seed; the rest as the trainer has it.</summary>
