@@ -16,12 +16,16 @@ internal sealed class ClassTexts : IDisposable
     private readonly TextWeights _weights;
     private readonly Tensor _tokens; // [rows]
     private readonly Tensor _positions; // [rows]
+    private readonly Tensor? _tokenMask; // [rows, 1] 1 for tokens, 0 for context vectors
+    private readonly Tensor? _contextRows; // the packed rows that hold a context vector
+    private readonly Tensor? _contextVectors; // which one each of them holds
     private readonly bool _frozen;
 
     // [rows or classes, width] by whose plain layers they lie behind
     private readonly Dictionary<object, (int Layers, Tensor Rows)> _remembered = new(ReferenceEqualityComparer.Instance);
 
-    /// <param name="texts">Token ids of each class; what lies behind the end-of-text id is ignored.</param>
+    /// <param name="texts">Token ids of each class; what lies behind the end-of-text id is ignored. An id of −1 − j stands for vector j of
+    /// the context (<see cref="ContextLayout.Arrange"/>).</param>
     /// <param name="weights">The weights of the text tower that reads them.</param>
     /// <param name="onOneThread">Whether float32 attention is computed by <see cref="KernelAttention"/>, on the CPU and the calling thread
     /// alone; other bits than libtorch's operations.</param>
@@ -98,9 +102,18 @@ internal sealed class ClassTexts : IDisposable
 
         Device device = weights.Device;
         _weights = weights;
-        _tokens = tensor(tokens.ToArray(), device: device).DetachFromDisposeScope();
+        long[] contextRows = [.. Enumerable.Range(0, tokens.Count).Where(row => tokens[row] < 0).Select(row => (long)row)];
+        if (contextRows.Length > 0)
+        {
+            _contextRows = tensor(contextRows, device: device).DetachFromDisposeScope();
+            _contextVectors = tensor(contextRows.Select(row => -1 - tokens[(int)row]).ToArray(), device: device).DetachFromDisposeScope();
+            _tokenMask = NativeTensor
+                .From([.. tokens.Select(token => token < 0 ? 0f : 1f)], [tokens.Count, 1], device)
+                .DetachFromDisposeScope();
+        }
+        _tokens = tensor(tokens.Select(token => Math.Max(token, 0)).ToArray(), device: device).DetachFromDisposeScope();
         _positions = tensor(positions.ToArray(), device: device).DetachFromDisposeScope();
-        _frozen = weights.Tensors.All(t => !t.requires_grad);
+        _frozen = contextRows.Length == 0 && weights.Tensors.All(t => !t.requires_grad);
         EndRows = tensor(endRows, device: device).DetachFromDisposeScope();
         Body = new AttentionLayout(config.Text.Heads, sequences, endings, endings)
         {
@@ -136,17 +149,21 @@ internal sealed class ClassTexts : IDisposable
     /// </summary>
     /// <param name="blocks">Whose layers they are.</param>
     /// <param name="layers">How many; 0: the token plus position embeddings.</param>
+    /// <param name="context">[vectors, width] the vectors that texts with a context are about; null for texts without one.</param>
     /// <param name="through">From the embeddings [rows, width] to what lies behind those layers.</param>
     /// <returns>[rows, width], or [classes, width] behind the last layer.</returns>
-    public Tensor AfterPlainLayers(IReadOnlyList<BlockWeights> blocks, int layers, Func<Tensor, Tensor> through)
+    /// <exception cref="ArgumentException">The texts have a context and none was given, or the other way round.</exception>
+    public Tensor AfterPlainLayers(IReadOnlyList<BlockWeights> blocks, int layers, Tensor? context, Func<Tensor, Tensor> through)
     {
+        if (context is null != _contextRows is null)
+            throw new ArgumentException("The class texts and the prompts must either both have a context or neither.", nameof(context));
         if (!_frozen)
-            return through(Embed());
+            return through(Embed(context));
         if (_remembered.TryGetValue(blocks, out var known) && known.Layers == layers)
             return known.Rows;
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        Tensor rows = through(Embed()).DetachFromDisposeScope();
+        Tensor rows = through(Embed(context: null)).DetachFromDisposeScope();
         known.Rows?.Dispose();
         _remembered[blocks] = (layers, rows);
         return rows;
@@ -165,17 +182,21 @@ internal sealed class ClassTexts : IDisposable
             rows.Dispose();
         _tokens.Dispose();
         _positions.Dispose();
+        _tokenMask?.Dispose();
+        _contextRows?.Dispose();
+        _contextVectors?.Dispose();
         EndRows.Dispose();
         Body.Dispose();
         Last.Dispose();
     }
 
-    private Tensor Embed()
+    private Tensor Embed(Tensor? context)
     {
         using var scope = NewDisposeScope();
-        return (
-            _weights.TokenEmbedding.index_select(0, _tokens) + _weights.PositionEmbedding.index_select(0, _positions)
-        ).MoveToOuterDisposeScope();
+        Tensor tokens = _weights.TokenEmbedding.index_select(0, _tokens);
+        if (context is not null)
+            tokens = (tokens * _tokenMask!).index_add(0, _contextRows!, context.index_select(0, _contextVectors!), 1);
+        return (tokens + _weights.PositionEmbedding.index_select(0, _positions)).MoveToOuterDisposeScope();
     }
 
     private static int[] Live(int[] ids, int index, ClipConfig config)
@@ -190,9 +211,9 @@ internal sealed class ClassTexts : IDisposable
         if (end >= config.ContextLength)
             throw new ArgumentException($"Class text {index} has {end + 1} tokens, more than the context length {config.ContextLength}.");
         int[] live = ids[..(end + 1)];
-        if (live.Any(t => t < 0 || t >= config.VocabularySize))
+        if (live.Any(t => t >= config.VocabularySize))
             throw new ArgumentException(
-                $"Class text {index} holds a token id outside 0…{config.VocabularySize - 1}: the vocabulary does not belong to this CLIP."
+                $"Class text {index} holds a token id above {config.VocabularySize - 1}: the vocabulary does not belong to this CLIP."
             );
         return live;
     }

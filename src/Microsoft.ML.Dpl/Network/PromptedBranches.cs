@@ -30,6 +30,10 @@ internal interface IPromptedBranch
     /// <summary>One entry per layer, null for a plain block; new for every forward pass, in the caller's dispose scope.</summary>
     /// <param name="stand">The tensor to use for each of <see cref="Parameters"/> in this pass, equal in value.</param>
     IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand);
+
+    /// <summary>[vectors, width] the context in the input of the text tower; null without one.</summary>
+    /// <inheritdoc cref="Layers"/>
+    Tensor? Context(Func<Parameter, Tensor> stand) => null;
 }
 
 /// <summary>Prompts with all but their rows decided: what training steps and prediction keeps.</summary>
@@ -39,11 +43,25 @@ internal interface ITrainedBranch : IPromptedBranch, IDisposable
     void RequireGradients(bool required);
 }
 
+/// <summary>Prompts whose lengths are decided: what the second stage trains.</summary>
+internal interface IFixedBranch : ITrainedBranch
+{
+    /// <summary>The prompt length of each layer.</summary>
+    IReadOnlyList<int> Lengths { get; }
+
+    /// <summary>One [length, width] per layer, null where the length is 0: what prediction keeps. In the caller's dispose scope where it
+    /// is not the branch's own.</summary>
+    IReadOnlyList<Tensor?> ConstantRows();
+}
+
 /// <summary>What all branches share.</summary>
 internal static class PromptedBranches
 {
     /// <summary>The layers with the parameters standing for themselves.</summary>
     public static IReadOnlyList<LayerPrompt?> Layers(this IPromptedBranch branch) => branch.Layers(parameter => parameter);
+
+    /// <summary>The context with the parameters standing for themselves.</summary>
+    public static Tensor? Context(this IPromptedBranch branch) => branch.Context(parameter => parameter);
 
     /// <summary>A parameter with a copy of the values, which no dispose scope owns; gradients are asked for later.</summary>
     public static Parameter Learned(Tensor values)
@@ -66,7 +84,7 @@ internal sealed class PlainBranch(int layers) : IPromptedBranch
 
 /// <summary>One branch with a chosen prompt length per layer: what the second stage trains. A layer of length 0 has no
 /// parameters.</summary>
-internal sealed class FixedBranch : ITrainedBranch
+internal sealed class FixedBranch : IFixedBranch
 {
     private readonly Parameter?[] _rows;
     private readonly PromptGroups?[] _groups;
@@ -89,6 +107,8 @@ internal sealed class FixedBranch : ITrainedBranch
 
     /// <summary>One [length, width] per layer, null where the length is 0; owned by this object.</summary>
     public IReadOnlyList<Parameter?> Rows => _rows;
+
+    public IReadOnlyList<Tensor?> ConstantRows() => _rows;
 
     /// <summary>What is trained.</summary>
     public IReadOnlyList<Parameter> Parameters => [.. _rows.OfType<Parameter>()];

@@ -3,6 +3,12 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Network;
 
+/// <summary>What CLIP makes of a batch and the classes.</summary>
+/// <param name="Text">[classes, embedding] class features as unit rows</param>
+/// <param name="Image">[batch, embedding] image features as unit rows</param>
+/// <param name="Logits">[batch, classes] logit scale · cosine similarity</param>
+internal sealed record ClipOutputs(Tensor Text, Tensor Image, Tensor Logits);
+
 /// <summary>Both branches and the cosine classifier over them: the model that is searched and trained. Not thread-safe.</summary>
 /// <param name="text">The text tower.</param>
 /// <param name="image">The image tower.</param>
@@ -24,12 +30,35 @@ internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts 
     public Tensor Logits<TBranch>(Tensor images, BranchPair<TBranch> prompts, BackwardTensors backward)
         where TBranch : IPromptedBranch
     {
-        if (parts is not null)
-            return SplitLogits.Create(parts, images, prompts.Select<IPromptedBranch>(branch => branch), text.Weights.LogitScale, backward);
         using var scope = NewDisposeScope();
-        Tensor imageFeatures = image.Forward(images, prompts.Image.Layers(), backward);
-        Tensor classFeatures = UnitRows(text.Forward(texts, prompts.Text.Layers(), backward));
-        return Logits(imageFeatures, classFeatures, text.Weights.LogitScale).MoveToOuterDisposeScope();
+        return Outputs(images, prompts, backward).Logits.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The same with the features that the logits are made of.</summary>
+    /// <inheritdoc cref="Logits{TBranch}"/>
+    /// <returns>In the caller's dispose scope.</returns>
+    public ClipOutputs Outputs<TBranch>(Tensor images, BranchPair<TBranch> prompts, BackwardTensors backward)
+        where TBranch : IPromptedBranch
+    {
+        using var scope = NewDisposeScope();
+        Tensor textFeatures,
+            imageFeatures;
+        if (parts is not null)
+        {
+            Tensor features = SplitFeatures.Create(parts, images, prompts.Select<IPromptedBranch>(branch => branch), backward);
+            (textFeatures, imageFeatures) = (features.narrow(0, 0, texts.Count), features.narrow(0, texts.Count, images.shape[0]));
+        }
+        else
+        {
+            imageFeatures = UnitRows(image.Forward(images, prompts.Image.Layers(), backward));
+            textFeatures = UnitRows(text.Forward(texts, prompts.Text.Layers(), backward, prompts.Text.Context()));
+        }
+        Tensor logits = imageFeatures.matmul(textFeatures.t()).mul_(text.Weights.LogitScale);
+        return new ClipOutputs(
+            textFeatures.MoveToOuterDisposeScope(),
+            imageFeatures.MoveToOuterDisposeScope(),
+            logits.MoveToOuterDisposeScope()
+        );
     }
 
     /// <summary>The image tower with these prompts folded into it. The caller owns it.</summary>

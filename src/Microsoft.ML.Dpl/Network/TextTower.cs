@@ -14,13 +14,15 @@ internal sealed class TextTower(TextWeights weights, StepBlocks? steps = null)
     /// <param name="texts">The classes.</param>
     /// <param name="prompts">One entry per layer; null entries are plain blocks.</param>
     /// <param name="backward">Owner of custom gradients until the step ends.</param>
+    /// <param name="context">[vectors, width] the context that the texts are laid out for; null without one.</param>
     /// <returns>[classes, embedding], not normalised, in the caller's dispose scope.</returns>
-    public Tensor Forward(ClassTexts texts, IReadOnlyList<LayerPrompt?> prompts, BackwardTensors backward) =>
-        Forward(texts, prompts, steps?.Text ?? weights.Blocks, backward);
+    public Tensor Forward(ClassTexts texts, IReadOnlyList<LayerPrompt?> prompts, BackwardTensors backward, Tensor? context = null) =>
+        Forward(texts, prompts, context, steps?.Text ?? weights.Blocks, backward);
 
     private Tensor Forward(
         ClassTexts texts,
         IReadOnlyList<LayerPrompt?> prompts,
+        Tensor? context,
         IReadOnlyList<BlockWeights> blocks,
         BackwardTensors backward
     )
@@ -28,7 +30,7 @@ internal sealed class TextTower(TextWeights weights, StepBlocks? steps = null)
         using var scope = NewDisposeScope();
         int plain = prompts.TakeWhile(prompt => prompt is null).Count();
         // What no prompt has reached yet is the same in every step.
-        Tensor rows = texts.AfterPlainLayers(blocks, plain, rows => Through(texts, rows, prompts, blocks, 0, plain, backward));
+        Tensor rows = texts.AfterPlainLayers(blocks, plain, context, rows => Through(texts, rows, prompts, blocks, 0, plain, backward));
         rows = Through(texts, rows, prompts, blocks, plain, blocks.Count, backward);
         return PromptedBlock
             .Norm(rows, weights.FinalNormWeight, weights.FinalNormBias, weights.Config.Text)
@@ -71,6 +73,8 @@ internal sealed class TextTower(TextWeights weights, StepBlocks? steps = null)
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         using var backward = new BackwardTensors();
-        return PromptedClip.UnitRows(Forward(texts, prompts.Layers(), weights.Blocks, backward)).MoveToOuterDisposeScope();
+        return PromptedClip
+            .UnitRows(Forward(texts, prompts.Layers(), prompts.Context(), weights.Blocks, backward))
+            .MoveToOuterDisposeScope();
     }
 }

@@ -15,6 +15,7 @@ internal static class OptimizerStep
     /// <param name="batch">The images that the loss is computed from; null where they are not known.</param>
     /// <param name="ofValidation">Whether the batch has validation images.</param>
     /// <param name="maxGradientNorm">Longest gradient of all stepped parameters together, above 0; null: any.</param>
+    /// <param name="proGradient">Changes the gradients before they are bounded; null: they stay as they are.</param>
     /// <returns>The loss before the step.</returns>
     /// <exception cref="DivergedException">The loss or a gradient is infinite or not a number; nothing was stepped.</exception>
     public static double Take(
@@ -25,15 +26,19 @@ internal static class OptimizerStep
         int step,
         ImageBatch? batch = null,
         bool ofValidation = false,
-        double? maxGradientNorm = null
+        double? maxGradientNorm = null,
+        ProGradient? proGradient = null
     )
     {
         using var scope = NewDisposeScope();
+        IReadOnlyList<Tensor?>? known = proGradient?.Known(optimizer);
         using var backward = new BackwardTensors();
         Tensor value = loss(backward);
         optimizer.zero_grad();
         value.backward();
         backward.ThrowFailure();
+        if (known is not null)
+            proGradient!.Project(known);
         (double number, double largestGradient) = Read(value, optimizer.parameters());
         DivergedException Diverged(Watched watched, double became) =>
             new(stage, epoch, step, watched, became, batch?.SourceRows ?? [], ofValidation);

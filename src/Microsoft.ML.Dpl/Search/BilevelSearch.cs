@@ -2,13 +2,19 @@ using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Search;
 
 /// <summary>The first stage: for each training batch an alpha step on a validation batch, then a prompt step (METHOD: first-order bilevel
 /// optimisation as in DARTS).</summary>
-internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, IRunObserver observer)
+/// <param name="clip">The model.</param>
+/// <param name="settings">Of the search.</param>
+/// <param name="observer">Receives every step.</param>
+/// <param name="teacher">What regularisers compare to; not owned. Null: where the settings need one, zero-shot CLIP looks at every
+/// batch.</param>
+internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, IRunObserver observer, Teacher? teacher = null)
 {
     private const string AlphaOptimizer = "optimizer.alphas",
         PromptOptimizer = "optimizer.prompts",
@@ -31,7 +37,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
     )
     {
         using var alphaStep = new AlphaStep(clip, supernet, settings);
-        using var promptStep = new PromptStep(clip, supernet, settings);
+        using var promptStep = new PromptStep(clip, supernet, settings, teacher);
         using var good = new GoodValues([.. supernet.Alphas, .. supernet.PromptsAndTemperature]);
         BranchPair<IReadOnlyList<IReadOnlyList<float>>> before = state.Epochs.Count > 0 ? state.Epochs[^1].Alphas : Read(supernet);
         if (checkpoints?.Saved is { } saved)
@@ -126,14 +132,14 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             );
     }
 
-    private static BranchPair<IReadOnlyList<IReadOnlyList<float>>> Read(Supernet supernet) =>
-        supernet.Branches.Select(branch => Rows(branch.Alphas, branch.Sharpness));
+    private static BranchPair<IReadOnlyList<IReadOnlyList<float>>> Read(Supernet supernet) => supernet.Branches.Select(Rows);
 
-    private static IReadOnlyList<IReadOnlyList<float>> Rows(Tensor alphas, double sharpness)
+    private static IReadOnlyList<IReadOnlyList<float>> Rows(SupernetBranch branch)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        float[] values = (alphas * sharpness).cpu().data<float>().ToArray();
+        Tensor alphas = branch.AllAlphas();
+        float[] values = (alphas * branch.Sharpness).cpu().data<float>().ToArray();
         return values.Chunk((int)alphas.shape[1]).ToArray();
     }
 }

@@ -13,9 +13,19 @@ internal sealed class PromptStep : IDisposable
     private readonly Supernet _supernet;
     private readonly PromptOptimizer _optimizer;
     private readonly double? _maxGradientNorm;
+    private readonly PromptObjective _objective;
+    private readonly Teacher? _own;
 
-    public PromptStep(PromptedClip clip, Supernet supernet, SearchSettings settings)
+    /// <param name="clip">The model.</param>
+    /// <param name="supernet">What is searched.</param>
+    /// <param name="settings">Of the search.</param>
+    /// <param name="teacher">What regularisers compare to; not owned. Null: where the settings need one, zero-shot CLIP looks at every
+    /// batch.</param>
+    public PromptStep(PromptedClip clip, Supernet supernet, SearchSettings settings, Teacher? teacher = null)
     {
+        ObjectiveSettings beside = settings.Objective ?? new ObjectiveSettings();
+        _own = beside.IsPlain || teacher is not null ? null : Teacher.Create(clip);
+        _objective = new PromptObjective(beside, teacher ?? _own);
         (_clip, _supernet, _maxGradientNorm) = (clip, supernet, settings.MaxGradientNorm);
         _optimizer = new PromptOptimizer(supernet.Prompts, supernet.Temperature, settings);
     }
@@ -23,23 +33,28 @@ internal sealed class PromptStep : IDisposable
     /// <inheritdoc cref="PromptOptimizer.SetRate"/>
     public double SetRate(int epoch, int epochs, int step, int steps) => _optimizer.SetRate(epoch, epochs, step, steps);
 
-    /// <returns>The cross-entropy before the step.</returns>
+    /// <returns>The loss before the step: cross-entropy and regularisers.</returns>
     public double Run(ImageBatch train, int epoch, int step)
     {
         _supernet.RequireGradients(ofAlphas: false, ofPrompts: true);
-        return OptimizerStep.Take(
-            _optimizer.Optimizer,
-            backward => Losses.CrossEntropy(_supernet.Logits(_clip, train.Images, backward), train.Labels, train.Weights),
+        return _objective.Step(
+            _optimizer,
+            backward => _clip.Outputs(train.Images, _supernet.Passes, backward),
+            _supernet.Temperature,
+            train,
             DplStage.Search,
             epoch,
             step,
-            train,
-            maxGradientNorm: _maxGradientNorm
+            _maxGradientNorm
         );
     }
 
     /// <summary>The optimizer, for checkpoints; stays this object's.</summary>
     public OptimizerHelper Optimizer => _optimizer.Optimizer;
 
-    public void Dispose() => _optimizer.Dispose();
+    public void Dispose()
+    {
+        _optimizer.Dispose();
+        _own?.Dispose();
+    }
 }

@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl.Search;
 
@@ -27,6 +28,10 @@ internal sealed record SearchSettings : PromptOptimizerSettings
     /// <summary>What the alphas are multiplied with in the end, at least 1; it rises to that from 1, each step by the same factor, so that
     /// what is undecided at first is decided in the end.</summary>
     public double FinalSharpness { get; init; } = 1;
+
+    /// <summary>What is done beside the cross-entropy in the prompt steps; null: nothing. The alphas' loss is the cross-entropy
+    /// alone.</summary>
+    public ObjectiveSettings? Objective { get; init; }
 
     /// <summary>Seed of the drawn candidates.</summary>
     public int Seed { get; init; }

@@ -9,13 +9,21 @@ namespace Microsoft.ML.Dpl.Search;
 /// <summary>Everything that the search learns.</summary>
 /// <param name="Branches">The alphas and candidate prompts of both branches; owned by this object.</param>
 /// <param name="Temperature">Learned with the prompts, owned by this object; null: the logits are CLIP's own.</param>
-internal sealed record Supernet(BranchPair<SupernetBranch> Branches, Temperature? Temperature = null) : IDisposable
+/// <param name="Context">Learned vectors in the input of the text tower, owned by this object; null: there are none.</param>
+internal sealed record Supernet(BranchPair<SupernetBranch> Branches, Temperature? Temperature = null, InputContext? Context = null)
+    : IDisposable
 {
-    /// <summary>[layers, candidates] for each branch, in the order of <see cref="BranchPair{T}.ImageFirst"/>.</summary>
-    public IEnumerable<Parameter> Alphas => Branches.ImageFirst.Select(branch => branch.Alphas);
+    /// <summary>[layers, candidates] for each branch that has alphas of its own, in the order of
+    /// <see cref="BranchPair{T}.ImageFirst"/>.</summary>
+    public IEnumerable<Parameter> Alphas => Branches.ImageFirst.Select(branch => branch.Alphas).Where(alphas => alphas.numel() > 0);
 
-    /// <summary>[Σ candidates, width] for each layer of both branches, in the same order of branches.</summary>
-    public IEnumerable<Parameter> Prompts => Branches.ImageFirst.SelectMany(branch => branch.Rows);
+    /// <summary>What the prompts of both branches are made of, in the same order of branches, and the context behind them.</summary>
+    public IEnumerable<Parameter> Prompts =>
+        [.. Branches.ImageFirst.SelectMany(branch => branch.PromptParameters), .. Context is null ? [] : new[] { Context.Vectors }];
+
+    /// <summary>The branches as the towers take them.</summary>
+    public BranchPair<IPromptedBranch> Passes =>
+        new(Text: Context is null ? Branches.Text : new ContextBranch(Branches.Text, Context), Image: Branches.Image);
 
     /// <summary>The prompts, and the temperature behind them.</summary>
     public IEnumerable<Parameter> PromptsAndTemperature => [.. Prompts, .. Temperature is null ? [] : new[] { Temperature.Logarithm }];
@@ -24,6 +32,7 @@ internal sealed record Supernet(BranchPair<SupernetBranch> Branches, Temperature
     {
         Branches.Text.RequireGradients(ofAlphas, ofPrompts);
         Branches.Image.RequireGradients(ofAlphas, ofPrompts);
+        Context?.Vectors.requires_grad_(ofPrompts);
         Temperature?.Logarithm.requires_grad_(ofPrompts);
     }
 
@@ -31,7 +40,7 @@ internal sealed record Supernet(BranchPair<SupernetBranch> Branches, Temperature
     /// <inheritdoc cref="PromptedClip.Logits{TBranch}(Tensor, BranchPair{TBranch}, BackwardTensors)"/>
     public Tensor Logits(PromptedClip clip, Tensor images, BackwardTensors backward)
     {
-        Tensor logits = clip.Logits(images, Branches, backward);
+        Tensor logits = clip.Logits(images, Passes, backward);
         return Temperature?.Cool(logits) ?? logits;
     }
 
@@ -49,13 +58,14 @@ internal sealed record Supernet(BranchPair<SupernetBranch> Branches, Temperature
     {
         Branches.Text.Dispose();
         Branches.Image.Dispose();
+        Context?.Dispose();
         Temperature?.Dispose();
     }
 }
 
 /// <summary>What the search learns in one branch: for every layer its alphas and, for every non-zero candidate, a prompt of its
 /// own.</summary>
-internal sealed class SupernetBranch : IPromptedBranch, IDisposable
+internal class SupernetBranch : IPromptedBranch, IDisposable
 {
     private readonly PromptGroups _groups;
     private readonly Parameter[] _rows;
@@ -84,14 +94,16 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
         using var noGrad = no_grad();
         Alphas = PromptedBranches.Learned(alphas);
         _rows = [.. rows.Select(PromptedBranches.Learned)];
-        RequireGradients(ofAlphas: false, ofPrompts: false);
     }
 
     /// <summary>Candidate prompt lengths, increasing, the first 0.</summary>
     public IReadOnlyList<int> Candidates { get; }
 
-    /// <summary>[layers, candidates]; owned by this object.</summary>
+    /// <summary>[layers, candidates] of the layers with alphas of their own; owned by this object.</summary>
     public Parameter Alphas { get; }
+
+    /// <summary>[layers, candidates] of all layers, in the caller's dispose scope where it is not the branch's own.</summary>
+    public virtual Tensor AllAlphas() => Alphas;
 
     /// <summary>One [Σ candidates, width] per layer; owned by this object.</summary>
     public IReadOnlyList<Parameter> Rows => _rows;
@@ -118,21 +130,24 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
         return new SupernetBranch(candidates, alphas, rows, nested);
     }
 
+    /// <summary>What a prompt step may change.</summary>
+    public virtual IReadOnlyList<Parameter> PromptParameters => _rows;
+
     /// <summary>Chooses what gradients are computed for; a step needs those of what it steps and no others.</summary>
     public void RequireGradients(bool ofAlphas, bool ofPrompts)
     {
         Alphas.requires_grad_(ofAlphas);
-        foreach (Tensor rows in _rows)
-            rows.requires_grad_(ofPrompts);
+        foreach (Tensor parameter in PromptParameters)
+            parameter.requires_grad_(ofPrompts);
     }
 
     /// <summary>What the alphas are multiplied with before the softmax, above 0: the larger, the nearer the mixture to its
     /// choice.</summary>
     public double Sharpness { get; set; } = 1;
 
-    public IReadOnlyList<Parameter> Parameters => [Alphas, .. _rows];
+    public virtual IReadOnlyList<Parameter> Parameters => [Alphas, .. _rows];
 
-    public IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand)
+    public virtual IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand)
     {
         Tensor alphas = stand(Alphas),
             weights = (Sharpness == 1 ? alphas : alphas * Sharpness).softmax(-1);
@@ -179,7 +194,7 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
 
     /// <summary>A branch with copies of the chosen candidates' prompts, as the search left them. The caller owns it.</summary>
     /// <param name="lengths">One of the candidates per layer.</param>
-    public FixedBranch Choose(IReadOnlyList<int> lengths)
+    public virtual FixedBranch Choose(IReadOnlyList<int> lengths)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
@@ -189,7 +204,7 @@ internal sealed class SupernetBranch : IPromptedBranch, IDisposable
         );
     }
 
-    public void Dispose()
+    public virtual void Dispose()
     {
         Alphas.Dispose();
         foreach (Tensor rows in _rows)

@@ -12,7 +12,8 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
     private const string Optimizer = "optimizer",
         Best = "best",
         Good = "good",
-        Lowest = "lowest";
+        Lowest = "lowest",
+        Average = "average";
 
     /// <summary>Trains both branches in place; where validation images are given, the values of the best epoch (the later of equals) are
     /// the ones kept.</summary>
@@ -24,36 +25,42 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
     /// <param name="state">How far training has come; changed with every step.</param>
     /// <param name="checkpoints">The checkpoints to continue from and to save to; null: none.</param>
     /// <param name="temperature">Trained and kept with the prompts; null: the logits are CLIP's own.</param>
+    /// <param name="teacher">What regularisers compare to; not owned. Null: where the settings need one, zero-shot CLIP looks at every
+    /// batch.</param>
     /// <exception cref="DivergedException">A loss or a gradient became infinite or not a number. The branches hold the best values so far,
     /// or without validation images those of the latest good epoch, if there are any.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
-    public void Run(
-        BranchPair<FixedBranch> prompts,
+    public void Run<TBranch>(
+        BranchPair<TBranch> prompts,
         IBatchSource train,
         IBatchSource? validation,
         TrainingState state,
         IStageCheckpoints? checkpoints = null,
-        Temperature? temperature = null
+        Temperature? temperature = null,
+        Teacher? teacher = null
     )
+        where TBranch : IPromptedBranch
     {
         Parameter[] rows = [.. prompts.ImageFirst.SelectMany(branch => branch.Parameters)];
         if (rows.Length == 0)
             throw new ArgumentException("All prompt lengths are 0, so there is nothing to train.", nameof(prompts));
         Parameter[] parameters = [.. rows, .. temperature is null ? [] : new[] { temperature.Logarithm }];
-        prompts.Text.RequireGradients(true);
-        prompts.Image.RequireGradients(true);
-        temperature?.Logarithm.requires_grad_(true);
+        foreach (Tensor parameter in parameters)
+            parameter.requires_grad_(true);
         using var optimizer = new PromptOptimizer(rows, temperature, settings);
-        using ZeroShotClip? teacher = settings.DistillationWeight > 0 ? new ZeroShotClip(clip) : null;
+        ObjectiveSettings beside = settings.Beside;
+        using Teacher? own = beside.IsPlain || teacher is not null ? null : Teacher.Create(clip);
+        var objective = new PromptObjective(beside, teacher ?? own);
+        using EpochAverage? average = settings.Average is { } weights ? new EpochAverage(parameters, weights, settings.Epochs) : null;
         using var best = new BestValues(parameters);
         // With validation images the best values are the good ones.
         using GoodValues? good = validation is null ? new GoodValues(parameters) : null;
         // The values that the epoch of the lowest loss began with: a loss judges what it was computed with, not what its steps made of it.
         using BestValues? lowest = validation is null ? new BestValues(parameters) : null;
         if (checkpoints?.Saved is { } saved)
-            Restore(saved, parameters, optimizer.Optimizer, best, good, lowest, state);
+            Restore(saved, parameters, optimizer.Optimizer, best, good, lowest, average, state, train.BatchesPerEpoch);
         var schedule = new CheckpointSchedule(observer, checkpoints);
-        SavedStage Now() => Snapshot(parameters, optimizer.Optimizer, best, good, lowest, state);
+        SavedStage Now() => Snapshot(parameters, optimizer.Optimizer, best, good, lowest, average, state);
         try
         {
             while (state.ReasonToEnd(settings) is null)
@@ -70,21 +77,33 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                     using ImageBatch batch = train.Read(epoch, step);
                     if (step == 0)
                         good?.Consider(epoch);
-                    loss = Step(prompts, temperature, batch, optimizer, teacher, epoch, step);
+                    loss = objective.Step(
+                        optimizer,
+                        backward => clip.Outputs(batch.Images, prompts, backward),
+                        temperature,
+                        batch,
+                        DplStage.Training,
+                        epoch,
+                        step,
+                        settings.MaxGradientNorm
+                    );
                     good?.Confirm();
                     state.GoodEpochs = good?.Epochs ?? state.GoodEpochs;
                     state.Add(loss);
+                    if (state.Step == steps)
+                        average?.Add(epoch);
                 }
                 EpochReport? ended = null;
                 if (state.Step == steps)
                 {
+                    Evaluation Evaluate() => Evaluation.Compute(clip, prompts, validation!, observer, temperature?.Value ?? 1);
                     Evaluation? evaluation = validation is null
                         ? null
-                        : schedule.During(() => Evaluation.Compute(clip, prompts, validation, observer, temperature?.Value ?? 1), Now);
+                        : schedule.During(() => average is null ? Evaluate() : average.With(Evaluate), Now);
                     if (evaluation is not null)
                     {
                         evaluation.RequireFinite(epoch, step);
-                        best.Offer(evaluation.Accuracy);
+                        best.Offer(evaluation.Accuracy, average?.Values ?? parameters);
                         state.GoodEpochs = epoch + 1;
                     }
                     TrainingEpoch now = state.EndEpoch(rate, evaluation);
@@ -116,11 +135,17 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                     )
                 );
             }
+            average?.Apply();
             if (validation is null)
                 RequireFiniteEnd(prompts, temperature, train, state);
             schedule.AtEnd(Now);
             if (state.EpochsOfLowestLoss(clip.Texts.Count) is not null)
                 lowest?.Restore();
+        }
+        catch (OperationCanceledException)
+        {
+            average?.Apply();
+            throw;
         }
         catch (DivergedException e)
         {
@@ -131,9 +156,8 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         finally
         {
             best.Restore();
-            prompts.Text.RequireGradients(false);
-            prompts.Image.RequireGradients(false);
-            temperature?.Logarithm.requires_grad_(false);
+            foreach (Tensor parameter in parameters)
+                parameter.requires_grad_(false);
         }
     }
 
@@ -143,6 +167,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         BestValues best,
         GoodValues? good,
         BestValues? lowest,
+        EpochAverage? average,
         TrainingState state
     )
     {
@@ -151,6 +176,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         SavedParameters.Add(tensors, Best, best.Values);
         SavedParameters.Add(tensors, Good, good?.Values ?? []);
         SavedParameters.Add(tensors, Lowest, lowest?.Values ?? []);
+        SavedParameters.Add(tensors, Average, average?.Values ?? []);
         return new SavedStage(state.ToJson(), tensors);
     }
 
@@ -161,7 +187,9 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         BestValues best,
         GoodValues? good,
         BestValues? lowest,
-        TrainingState state
+        EpochAverage? average,
+        TrainingState state,
+        int steps
     )
     {
         SavedParameters.Restore(parameters, saved.Tensors, "prompts");
@@ -172,11 +200,15 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
             lowest?.Resume(-loss, SavedParameters.Read(parameters.Length, saved.Tensors, Lowest));
         if (state.GoodEpochs > 0)
             good?.Resume(state.GoodEpochs, SavedParameters.Read(parameters.Length, saved.Tensors, Good));
+        // An epoch whose evaluation was cut short is in the mean already.
+        if (state.Epochs.Count + (state.Step == steps ? 1 : 0) is var taken and > 0)
+            average?.Resume(taken, SavedParameters.Read(parameters.Length, saved.Tensors, Average));
     }
 
     /// <summary>The last step's prompts have been seen by no loss yet: one more forward pass of its batch tells whether they give
     /// numbers.</summary>
-    private void RequireFiniteEnd(BranchPair<FixedBranch> prompts, Temperature? temperature, IBatchSource train, TrainingState state)
+    private void RequireFiniteEnd<TBranch>(BranchPair<TBranch> prompts, Temperature? temperature, IBatchSource train, TrainingState state)
+        where TBranch : IPromptedBranch
     {
         int epoch = state.Epochs.Count - 1,
             step = train.BatchesPerEpoch - 1;
@@ -184,33 +216,4 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         if (!double.IsFinite(end.Loss))
             throw new DivergedException(DplStage.Training, epoch, step, Watched.FinalLoss, end.Loss, end.FirstBad, ofValidation: false);
     }
-
-    private double Step(
-        BranchPair<FixedBranch> prompts,
-        Temperature? temperature,
-        ImageBatch batch,
-        PromptOptimizer optimizer,
-        ZeroShotClip? teacher,
-        int epoch,
-        int step
-    ) =>
-        OptimizerStep.Take(
-            optimizer.Optimizer,
-            backward =>
-            {
-                Tensor Cooled(Tensor logits) => temperature?.Cool(logits) ?? logits;
-                Tensor logits = Cooled(clip.Logits(batch.Images, prompts, backward)),
-                    loss = Losses.CrossEntropy(logits, batch.Labels, batch.Weights);
-                if (teacher is null)
-                    return loss;
-                // The teacher sets no temperature: it is compared at the student's.
-                Tensor taught = Cooled(teacher.Logits(batch.Images)).detach();
-                return loss + Losses.Distillation(taught, logits, batch.Weights) * settings.DistillationWeight;
-            },
-            DplStage.Training,
-            epoch,
-            step,
-            batch,
-            maxGradientNorm: settings.MaxGradientNorm
-        );
 }

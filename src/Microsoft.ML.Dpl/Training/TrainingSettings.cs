@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Microsoft.ML.Dpl.Optimization;
 
 namespace Microsoft.ML.Dpl.Training;
@@ -12,6 +13,27 @@ internal sealed record TrainingSettings : PromptOptimizerSettings
 
     /// <summary>Weight λ of KL(zero-shot CLIP ‖ prompted CLIP); 0 leaves it out.</summary>
     public double DistillationWeight { get; init; }
+
+    /// <summary>What is done beside the cross-entropy; null: nothing.</summary>
+    public ObjectiveSettings? Objective { get; init; }
+
+    /// <summary>The same with the distillation.</summary>
+    [JsonIgnore]
+    public ObjectiveSettings Beside =>
+        (Objective ?? new ObjectiveSettings()) is var beside && DistillationWeight > 0
+            ? beside with
+            {
+                Regularizers = [.. beside.Regularizers, new DistillationLoss(DistillationWeight)],
+            }
+            : beside;
+
+    /// <summary>How the prompts of the epochs are averaged; null: the last ones, or those of the best epoch, are the result.</summary>
+    [JsonIgnore]
+    public EpochWeights? Average { get; init; }
+
+    /// <summary>The same with all its values, for the fingerprint.</summary>
+    [JsonPropertyName("Average")]
+    public object? AverageValues => Average;
 
     /// <summary>Epochs without a higher validation accuracy after which training ends, at least 1; null: all epochs are run.</summary>
     public int? Patience { get; init; }

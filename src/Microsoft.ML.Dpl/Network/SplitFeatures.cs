@@ -5,24 +5,22 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// The logits of a batch, computed and differentiated by <see cref="ClipParts"/>: to the outside one function of the prompts and alphas.
-/// Inside, every worker has a graph of its own over leaves that share the parameters' memory; their gradients are added in the workers'
+/// The features of a batch and of the classes, computed and differentiated by <see cref="ClipParts"/>: to the outside one function of the
+/// prompts and alphas. Inside, every worker has a graph of its own over leaves that share the parameters' memory; their gradients are added in the workers'
 /// order, so equal work gives equal bits.
 /// </summary>
-internal sealed class SplitLogits : autograd.SingleTensorFunction<SplitLogits>
+internal sealed class SplitFeatures : autograd.SingleTensorFunction<SplitFeatures>
 {
-    public override string Name => nameof(SplitLogits);
+    public override string Name => nameof(SplitFeatures);
 
-    /// <inheritdoc cref="PromptedClip.Logits{TBranch}(Tensor, BranchPair{TBranch}, BackwardTensors)"/>
-    public static Tensor Create(
-        ClipParts parts,
-        Tensor images,
-        BranchPair<IPromptedBranch> prompts,
-        double logitScale,
-        BackwardTensors backward
-    )
+    /// <param name="parts">The workers.</param>
+    /// <param name="images">[batch, 3, size, size] normalised</param>
+    /// <param name="prompts">The prompts of both branches.</param>
+    /// <param name="backward">Owner of custom gradients until the step ends.</param>
+    /// <returns>[classes + batch, embedding] unit rows, the classes' first; in the caller's dispose scope.</returns>
+    public static Tensor Create(ClipParts parts, Tensor images, BranchPair<IPromptedBranch> prompts, BackwardTensors backward)
     {
-        var pass = new SplitPass(parts, images, prompts, logitScale);
+        var pass = new SplitPass(parts, images, prompts);
         backward.Keep(pass);
         return apply([pass, backward, .. pass.Parameters]);
     }
@@ -53,14 +51,13 @@ internal sealed class SplitPass : IDisposable
 {
     private readonly ClipParts _parts;
     private readonly BranchPair<IPromptedBranch> _prompts;
-    private readonly double _logitScale;
     private readonly Part[] _shares;
     private Features? _texts,
         _images;
 
-    public SplitPass(ClipParts parts, Tensor images, BranchPair<IPromptedBranch> prompts, double logitScale)
+    public SplitPass(ClipParts parts, Tensor images, BranchPair<IPromptedBranch> prompts)
     {
-        (_parts, _prompts, _logitScale) = (parts, prompts, logitScale);
+        (_parts, _prompts) = (parts, prompts);
         Parameters = [.. prompts.ImageFirst.SelectMany(branch => branch.Parameters)];
         _shares =
         [
@@ -72,26 +69,26 @@ internal sealed class SplitPass : IDisposable
 
     public IReadOnlyList<Parameter> Parameters { get; }
 
-    /// <returns>[batch, classes] in the caller's dispose scope.</returns>
+    /// <returns>[classes + batch, embedding] unit rows in the caller's dispose scope.</returns>
     public Tensor Forward()
     {
         using var scope = NewDisposeScope();
         _parts.Team.Run(i => _shares[i].Forward(_parts.Text, _parts.Texts(i), _parts.Image(i), _prompts));
         _texts = new Features([.. _shares.Select(s => s.Text)]);
         _images = new Features([.. _shares.Select(s => s.Image)]);
-        return _images.Unit.matmul(_texts.Unit.t()).mul_(_logitScale).MoveToOuterDisposeScope();
+        return cat([_texts.Unit, _images.Unit], 0).MoveToOuterDisposeScope();
     }
 
-    /// <param name="gradient">[batch, classes] by the logits.</param>
+    /// <param name="gradient">[classes + batch, embedding] by the features.</param>
     /// <returns>One for each of <see cref="Parameters"/>, null where none is asked for; in the caller's dispose scope.</returns>
     public Tensor?[] Backward(Tensor gradient)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        Tensor scaled = gradient * _logitScale;
+        long classes = _texts!.Unit.shape[0];
         var gradients = new BranchPair<Tensor?[]>(
-            Text: _texts!.Backward(scaled.t().matmul(_images!.Unit)),
-            Image: _images.Backward(scaled.matmul(_texts.Unit))
+            Text: _texts.Backward(gradient.narrow(0, 0, classes)),
+            Image: _images!.Backward(gradient.narrow(0, classes, gradient.shape[0] - classes))
         );
         _parts.Team.Run(i => _shares[i].Backward(gradients.Select(parts => parts[i])));
         return [.. Parameters.Select((_, index) => Sum([.. _shares.Select(s => s.Gradient(index)).OfType<Tensor>()]))];
@@ -141,7 +138,13 @@ internal sealed class SplitPass : IDisposable
                     .Forward(images.narrow(0, share.First, share.Count), prompts.Image.Layers(p => leafOf[p.Handle]), _backward)
                     .DetachFromDisposeScope();
             if (texts is not null)
-                Text = text.Forward(texts, prompts.Text.Layers(p => leafOf[p.Handle]), _backward).DetachFromDisposeScope();
+                Text = text.Forward(
+                        texts,
+                        prompts.Text.Layers(p => leafOf[p.Handle]),
+                        _backward,
+                        prompts.Text.Context(p => leafOf[p.Handle])
+                    )
+                    .DetachFromDisposeScope();
         }
 
         /// <param name="gradients">The gradients by <see cref="Text"/> and <see cref="Image"/>; null for those that are null.</param>

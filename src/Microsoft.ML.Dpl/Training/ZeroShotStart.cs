@@ -5,38 +5,6 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
 
-/// <summary>CLIP without prompts on the training images: what distillation keeps the prompted model near to, and what training must
-/// beat.</summary>
-internal sealed class ZeroShotClip : IDisposable
-{
-    private readonly PromptedClip _clip;
-    private readonly FoldedImageTower _image;
-    private readonly Tensor _classFeatures;
-    private readonly double _logitScale;
-
-    public ZeroShotClip(PromptedClip clip)
-    {
-        _clip = clip;
-        _image = new FoldedImageTower(clip.Image.Weights, new Tensor?[clip.Image.Weights.Blocks.Count]);
-        _classFeatures = clip.ClassFeatures(new PlainBranch(clip.Text.Weights.Blocks.Count));
-        _logitScale = clip.Text.Weights.LogitScale;
-    }
-
-    /// <summary>[batch, classes] without gradients, in the caller's dispose scope.</summary>
-    public Tensor Logits(Tensor images)
-    {
-        using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        return PromptedClip.Logits(_clip.ImageFeatures(_image, images), _classFeatures, _logitScale).MoveToOuterDisposeScope();
-    }
-
-    public void Dispose()
-    {
-        _image.Dispose();
-        _classFeatures.Dispose();
-    }
-}
-
 /// <summary>How CLIP without prompts does on the training images, at the temperature that suits it best.</summary>
 /// <param name="Temperature">The power of √2 from 1 to 8 with the lowest loss.</param>
 /// <param name="Loss">Mean cross-entropy there, in nats.</param>
@@ -55,7 +23,7 @@ internal sealed record ZeroShotStart(double Temperature, double Loss, double? Va
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        using var zeroShot = new ZeroShotClip(clip);
+        using var zeroShot = Teacher.Create(clip);
         List<Tensor> logits = [],
             labels = [],
             weights = [];
@@ -63,7 +31,7 @@ internal sealed record ZeroShotStart(double Temperature, double Loss, double? Va
         {
             observer.ThrowIfCancelled();
             using ImageBatch batch = train.Read(0, step);
-            logits.Add(zeroShot.Logits(batch.Images));
+            logits.Add(zeroShot.Outputs(batch, withImages: true).Logits);
             labels.Add(batch.Labels.clone());
             if (batch.Weights is not null)
                 weights.Add(batch.Weights.clone());

@@ -1,0 +1,51 @@
+using Microsoft.ML.Dpl.Attention;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Optimization;
+
+/// <summary>
+/// Takes out of a loss's gradient a what goes against the gradient b of what is known already: where a · b is below 0, a becomes
+/// a − λ (a · b̂) b̂ with b̂ = b / ‖b‖ (ProGrad, Zhu, Niu, Han, Wu, Zhang, ICCV 2023, arXiv 2205.14865, equation 4), parameter by parameter as
+/// in the authors' code.
+/// </summary>
+/// <param name="weight">λ, above 0.</param>
+/// <param name="parameters">Those whose gradients change; not owned.</param>
+/// <param name="known">The loss whose gradient is b: a forward pass of its own, given the owner of its custom gradients.</param>
+internal sealed class ProGradient(double weight, IReadOnlyList<Parameter> parameters, Func<BackwardTensors, Tensor> known)
+{
+    /// <summary>b, one for each parameter, null where the loss does not depend on it; in the caller's dispose scope. The optimizer's own
+    /// gradients are overwritten.</summary>
+    /// <param name="optimizer">Of the parameters.</param>
+    public IReadOnlyList<Tensor?> Known(optim.Optimizer optimizer)
+    {
+        using var backward = new BackwardTensors();
+        Tensor loss = known(backward);
+        optimizer.zero_grad();
+        loss.backward();
+        backward.ThrowFailure();
+        using var noGrad = no_grad();
+        return [.. parameters.Select(parameter => parameter.grad?.clone())];
+    }
+
+    /// <summary>Changes the parameters' present gradients.</summary>
+    /// <param name="knownGradients">What <see cref="Known"/> gave.</param>
+    public void Project(IReadOnlyList<Tensor?> knownGradients)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        foreach (var (parameter, direction) in parameters.Zip(knownGradients))
+            if (parameter.grad is { } gradient && direction is not null)
+                gradient.sub_(Conflict(gradient, direction) * weight);
+    }
+
+    /// <summary>The part of a gradient that goes against a direction; zeros where it does not, and where the direction is zero. Nothing is
+    /// read back from the device.</summary>
+    public static Tensor Conflict(Tensor gradient, Tensor direction)
+    {
+        using var scope = NewDisposeScope();
+        Tensor square = direction.square().sum(),
+            product = (gradient * direction).sum().clamp(max: 0);
+        return (direction * where(square > 0, product / square, zeros_like(square))).MoveToOuterDisposeScope();
+    }
+}

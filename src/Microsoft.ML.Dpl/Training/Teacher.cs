@@ -1,0 +1,75 @@
+using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Network;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Training;
+
+/// <summary>A frozen CLIP without prompts, as regularisers and ProGrad compare the prompted one to it; by default the same CLIP.</summary>
+internal sealed class Teacher : IDisposable
+{
+    private readonly Tensor _text; // [classes, embedding] unit rows
+    private readonly double _logitScale;
+    private readonly Func<ImageBatch, Tensor> _imageFeatures; // [batch, embedding]
+    private readonly IDisposable _images;
+
+    private Teacher(Tensor text, double logitScale, Func<ImageBatch, Tensor> imageFeatures, IDisposable images) =>
+        (_text, _logitScale, _imageFeatures, _images) = (text, logitScale, imageFeatures, images);
+
+    /// <summary>A teacher that looks at every batch as the student does.</summary>
+    /// <param name="clip">Its image tower, and its class features where no others are given; not owned.</param>
+    /// <param name="text">[classes, embedding] class features as unit rows; stays the caller's. Null: CLIP's zero-shot ones.</param>
+    public static Teacher Create(PromptedClip clip, Tensor? text = null)
+    {
+        var tower = new FoldedImageTower(clip.Image.Weights, new Tensor?[clip.Image.Weights.Blocks.Count]);
+        return new Teacher(
+            text?.clone().DetachFromDisposeScope() ?? clip.ClassFeatures(new PlainBranch(clip.Text.Weights.Blocks.Count)),
+            clip.Text.Weights.LogitScale,
+            batch => clip.ImageFeatures(tower, batch.Images),
+            tower
+        );
+    }
+
+    /// <summary>A teacher that looked at every training image once, as prediction sees it: each costs one forward pass a fit instead of one
+    /// a step.</summary>
+    /// <param name="text">[classes, embedding] class features as unit rows; stays the caller's.</param>
+    /// <param name="imageFeatures">[images, embedding] by the row that <see cref="ImageBatch.SourceRows"/> names; owned from now on.</param>
+    /// <param name="logitScale">The factor on cosine similarities.</param>
+    public static Teacher FromTable(Tensor text, Tensor imageFeatures, double logitScale) =>
+        new(
+            text.clone().DetachFromDisposeScope(),
+            logitScale,
+            batch =>
+                imageFeatures.index_select(
+                    0,
+                    tensor([.. batch.SourceRows!.Select(row => (long)row)], ScalarType.Int64, device: imageFeatures.device)
+                ),
+            imageFeatures
+        );
+
+    /// <summary>Features and logits without gradients, in the caller's dispose scope.</summary>
+    /// <param name="batch">Images and, for a table, their rows.</param>
+    /// <param name="withImages">Whether image features and logits are asked for; otherwise they are empty.</param>
+    public ClipOutputs Outputs(ImageBatch batch, bool withImages)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        if (!withImages)
+            return new ClipOutputs(
+                _text.alias().MoveToOuterDisposeScope(),
+                empty(0).MoveToOuterDisposeScope(),
+                empty(0).MoveToOuterDisposeScope()
+            );
+        Tensor image = PromptedClip.UnitRows(_imageFeatures(batch));
+        return new ClipOutputs(
+            _text.alias().MoveToOuterDisposeScope(),
+            image.MoveToOuterDisposeScope(),
+            image.matmul(_text.t()).mul_(_logitScale).MoveToOuterDisposeScope()
+        );
+    }
+
+    public void Dispose()
+    {
+        _text.Dispose();
+        _images.Dispose();
+    }
+}
