@@ -42,6 +42,9 @@ public sealed partial class DplTrainer
         /// <summary>The last stage, and what all have in common.</summary>
         public TrainingOptions Training { get; } = new();
 
+        /// <summary>How prompts are made, trained and regularised, in both stages.</summary>
+        public DesignOptions Design { get; } = new();
+
         /// <summary>Which rows alphas are stepped on and epochs are compared by.</summary>
         public ValidationOptions Validation { get; } = new();
 

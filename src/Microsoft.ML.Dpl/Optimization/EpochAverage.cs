@@ -1,3 +1,4 @@
+using System.Globalization;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -14,6 +15,9 @@ internal abstract record EpochWeights
     /// <summary>What people know it by.</summary>
     public abstract string Name { get; }
 
+    /// <summary>Name and numbers, for people.</summary>
+    public abstract override string ToString();
+
     /// <summary>exp(−½ ((k − μ) / σ)²), as PromptSRC aggregates prompts (Khattak, Wasim, Naseer, Khan, Yang, Khan, ICCV 2023, arXiv
     /// 2307.06948).</summary>
     /// <param name="Mean">μ as a share of the epochs, above 0.</param>
@@ -21,6 +25,8 @@ internal abstract record EpochWeights
     public sealed record Gaussian(double Mean, double Deviation) : EpochWeights
     {
         public override string Name => "gaussian";
+
+        public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"gaussian {Mean} {Deviation}");
 
         public override double At(int epoch, int epochs)
         {
@@ -35,6 +41,8 @@ internal abstract record EpochWeights
     {
         public override string Name => "exponential";
 
+        public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"exponential {Decay}");
+
         public override double At(int epoch, int epochs) => Math.Pow(Decay, epochs - epoch);
     }
 
@@ -44,6 +52,8 @@ internal abstract record EpochWeights
     public sealed record Last(double Share) : EpochWeights
     {
         public override string Name => "last";
+
+        public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"last {Share}");
 
         public override double At(int epoch, int epochs) => epoch > epochs - (int)Math.Ceiling(Share * epochs) ? 1 : 0;
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Dpl.Network;
 using static TorchSharp.torch;
 
@@ -9,6 +10,9 @@ internal interface IRegularizer
 {
     /// <summary>What people know it by.</summary>
     string Name { get; }
+
+    /// <summary>Its weights as a person writes them.</summary>
+    string Numbers { get; }
 
     /// <summary>Whether it compares anything of the images; what concerns the class features alone is cheaper.</summary>
     bool ComparesImages { get; }
@@ -30,6 +34,8 @@ internal sealed record DistillationLoss(double Weight) : IRegularizer
 {
     public string Name => "distillation";
 
+    public string Numbers => string.Create(CultureInfo.InvariantCulture, $"{Weight}");
+
     public bool ComparesImages => true;
 
     public bool ComparesFeatures => false;
@@ -44,6 +50,8 @@ internal sealed record DistillationLoss(double Weight) : IRegularizer
 internal sealed record KgCoOpLoss(double Weight) : IRegularizer
 {
     public string Name => "KgCoOp";
+
+    public string Numbers => string.Create(CultureInfo.InvariantCulture, $"{Weight}");
 
     public bool ComparesImages => false;
 
@@ -63,6 +71,8 @@ internal sealed record KgCoOpLoss(double Weight) : IRegularizer
 internal sealed record PromptSrcLoss(double TextWeight, double ImageWeight, double LogitsWeight) : IRegularizer
 {
     public string Name => "PromptSRC";
+
+    public string Numbers => string.Create(CultureInfo.InvariantCulture, $"{TextWeight} {ImageWeight} {LogitsWeight}");
 
     public bool ComparesImages => ImageWeight > 0 || LogitsWeight > 0;
 

@@ -1,0 +1,26 @@
+namespace Microsoft.ML.Dpl;
+
+/// <summary>
+/// A learned context in the input of the text tower: vectors that stand in a class's text in place of the words around its name (CoOp, Zhou,
+/// Yang, Loy, Liu, IJCV 2022, arXiv 2109.01134). A class's text is then the context, the name and a full stop.
+/// </summary>
+public sealed record DplContext
+{
+    /// <summary>The length where neither it nor words are given.</summary>
+    public const int DefaultLength = 4;
+
+    /// <summary>Vectors in each text, at least 1. Null: as many as <see cref="Words"/> have tokens, or 4 without words; a model's is never
+    /// null.</summary>
+    public int? Length { get; init; }
+
+    /// <summary>Where the vectors stand.</summary>
+    public DplContextPosition Position { get; init; }
+
+    /// <summary>Whether every class learns vectors of its own. Such a context says nothing of other classes:
+    /// <c>DplTransformer.WithClasses</c> cannot use it.</summary>
+    public bool ClassSpecific { get; init; }
+
+    /// <summary>Words whose token embeddings the vectors begin with, such as <c>a photo of a</c>; underscores become spaces. Null: the
+    /// vectors are drawn.</summary>
+    public string? Words { get; init; }
+}
