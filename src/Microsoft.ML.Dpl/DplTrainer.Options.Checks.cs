@@ -32,11 +32,7 @@ public sealed partial class DplTrainer
                     nameof(Backbone)
                 );
             RequireColumns();
-            if (Template is null || Template.Split("{}").Length != 2)
-                throw new ArgumentException(
-                    $"{nameof(Template)} must hold {{}} once, where the class name goes; it is '{Template}'.",
-                    nameof(Template)
-                );
+            ClipTemplates.Require(Template, nameof(Template));
             RequireSearch();
             RequireTraining();
             RequireValidation();

@@ -48,11 +48,8 @@ public sealed partial class DplTransformer
                     + "tower: open CLIP's folder.",
                 nameof(backbone)
             );
-        if (prompts.Template is null || prompts.Template.Split("{}").Length != 2)
-            throw new ArgumentException(
-                $"{nameof(DplPrompts.Template)} must hold {{}} once, where the class name goes; it is '{prompts.Template}'.",
-                nameof(prompts)
-            );
+        if (!ClipTemplates.HoldsName(prompts.Template))
+            throw new ArgumentException(ClipTemplates.NotOnce(nameof(DplPrompts.Template), prompts.Template), nameof(prompts));
         if (prompts.BackboneSha256 is { } expected && !string.Equals(expected, backbone.Sha256, StringComparison.OrdinalIgnoreCase))
             throw new ArgumentException(
                 $"The prompts were trained on the CLIP '{prompts.BackboneName}' (weights' SHA-256 {expected}), but {backbone.Name} "

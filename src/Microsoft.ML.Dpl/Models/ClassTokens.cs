@@ -16,9 +16,48 @@ internal static class ClassTokens
     /// <returns>[class][token], with start and end</returns>
     /// <exception cref="InvalidOperationException">Of a name nothing is left for CLIP to read, or it reads two alike, so that no prompt
     /// could tell them apart.</exception>
-    public static int[][] Of(LabelClasses classes, string template, ClipBackbone backbone, Action<string> warn)
+    public static int[][] Of(LabelClasses classes, string template, ClipBackbone backbone, Action<string> warn) =>
+        Encode(classes, template, backbone.CreateTokenizer(), backbone.Config.ContextLength, warn);
+
+    /// <summary>The texts of each template, for their average.</summary>
+    /// <returns>[template][class][token], with start and end</returns>
+    /// <inheritdoc cref="Of"/>
+    public static int[][][] OfEach(LabelClasses classes, IEnumerable<string> templates, ClipBackbone backbone, Action<string> warn)
     {
         ClipTokenizer tokenizer = backbone.CreateTokenizer();
+        return [.. templates.Select(template => Encode(classes, template, tokenizer, backbone.Config.ContextLength, warn))];
+    }
+
+    /// <summary>Each class's text with a learned context in it: the context, the name and a full stop, in the layout's order.</summary>
+    /// <param name="layout">Where the context stands.</param>
+    /// <returns>[class][token or vector], as <see cref="ContextLayout.Arrange"/> numbers them, with start and end</returns>
+    /// <inheritdoc cref="Of"/>
+    public static int[][] Of(LabelClasses classes, ContextLayout layout, ClipBackbone backbone, Action<string> warn)
+    {
+        ClipTokenizer tokenizer = backbone.CreateTokenizer();
+        int room = backbone.Config.ContextLength - layout.Length;
+        int[][] texts = Encode(classes, "{}.", tokenizer, room, warn);
+        return
+        [
+            .. texts.Select(
+                (text, index) =>
+                {
+                    int name = tokenizer.Encode(classes.Names[index].Replace('_', ' '), room, out _).Length - 2;
+                    // A name that is cut has lost its full stop.
+                    return layout.Arrange(text, Math.Min(name, text.Length - 2), index);
+                }
+            ),
+        ];
+    }
+
+    /// <summary>The token ids of words, without start and end.</summary>
+    /// <param name="words">Underscores become spaces.</param>
+    /// <param name="backbone">Knows the vocabulary and the longest text.</param>
+    public static int[] OfWords(string words, ClipBackbone backbone) =>
+        backbone.CreateTokenizer().Encode(words.Replace('_', ' '), backbone.Config.ContextLength, out _)[1..^1];
+
+    private static int[][] Encode(LabelClasses classes, string template, ClipTokenizer tokenizer, int room, Action<string> warn)
+    {
         var texts = new int[classes.Count][];
         var cut = new bool[classes.Count];
         for (int i = 0; i < texts.Length; i++)
@@ -33,10 +72,10 @@ internal static class ClassTokens
                     $"The class name {Shown(classes.Names[i])} has control characters, which CLIP takes for part of the name; remove "
                         + "them from the labels."
                 );
-            texts[i] = tokenizer.Encode(template.Replace("{}", name, StringComparison.Ordinal), backbone.Config.ContextLength, out cut[i]);
+            texts[i] = tokenizer.Encode(template.Replace("{}", name, StringComparison.Ordinal), room, out cut[i]);
             if (cut[i])
                 warn(
-                    $"The text of class {Shown(classes.Names[i])} is longer than CLIP's {backbone.Config.ContextLength} tokens; what "
+                    $"The text of class {Shown(classes.Names[i])} is longer than the {room} tokens that CLIP has for it; what "
                         + "lies beyond them is not read."
                 );
         }
@@ -46,7 +85,7 @@ internal static class ClassTokens
         )
         {
             string why = same.Any(i => cut[i])
-                ? $"They are longer than CLIP's {backbone.Config.ContextLength} tokens and alike up to there: shorten the names or "
+                ? $"They are longer than the {room} tokens that CLIP has for them and alike up to there: shorten the names or "
                     + "the template."
                 : "Case, underscores, and kinds and numbers of spaces make no difference to CLIP: if they mean one class, give its "
                     + "rows one label; if not, rename all but one.";

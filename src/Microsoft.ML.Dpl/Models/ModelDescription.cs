@@ -118,7 +118,7 @@ internal sealed record ModelDescription(
                 $"{ModelZip.DescriptionEntry} of the model zip has no lengths for a branch. Save the model again."
             );
         description.Mixture?.Require(description.TextLengths.Concat(description.ImageLengths));
-        if (description.Template.Split("{}").Length != 2)
+        if (!ClipTemplates.HoldsName(description.Template))
             throw new InvalidDataException(
                 $"{ModelZip.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again."
             );

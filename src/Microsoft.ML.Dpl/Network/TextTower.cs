@@ -72,9 +72,15 @@ internal sealed class TextTower(TextWeights weights, StepBlocks? steps = null)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
+        return PromptedClip.UnitRows(Features(texts, prompts)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The same before they are normalised.</summary>
+    public Tensor Features(ClassTexts texts, IPromptedBranch prompts)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
         using var backward = new BackwardTensors();
-        return PromptedClip
-            .UnitRows(Forward(texts, prompts.Layers(), prompts.Context(), weights.Blocks, backward))
-            .MoveToOuterDisposeScope();
+        return Forward(texts, prompts.Layers(), prompts.Context(), weights.Blocks, backward).MoveToOuterDisposeScope();
     }
 }

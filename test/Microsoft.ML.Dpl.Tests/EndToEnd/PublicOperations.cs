@@ -52,6 +52,7 @@ internal static partial class PublicOperations
                 )
             ),
             ["ClipBackbone.Open(String)"] = new(w => ClipBackbone.Open(w.Small.Folder)),
+            ["ClipTemplates.Named(String)"] = new(_ => Assert.Equal(80, ClipTemplates.Named("imagenet-80").Count)),
             ["ClipConfig.get_Grid()"] = new(w => Assert.Equal(3, w.Small.Backbone.Config.Grid)),
             [
                 "DplCatalog.DifferentiablePromptLearning(MulticlassClassificationTrainers, ClipBackbone, String, String, IDataView, "
