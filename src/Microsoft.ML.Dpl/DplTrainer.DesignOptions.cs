@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl;
@@ -16,7 +17,11 @@ public sealed partial class DplTrainer
         /// <summary>Whether image prompts are linear functions of the text prompts of the same layer, as in MaPLe (Khattak et al., CVPR 2023,
         /// arXiv 2210.03117). Both towers then have one length in each layer. Where they have different numbers of layers, the first ones of
         /// both are coupled and the rest is independent.</summary>
-        public bool Coupled { get; set; }
+        public bool Coupled
+        {
+            get => Prompts is CoupledPrompts;
+            set => Prompts = value ? new CoupledPrompts() : new IndependentPrompts();
+        }
 
         /// <summary>Learned vectors in the input of the text tower; null: the <see cref="Options.Template"/> is read. With a
         /// <see cref="Options.Configuration"/> whose lengths are all 0 this is CoOp.</summary>
@@ -46,7 +51,10 @@ public sealed partial class DplTrainer
         /// prompts.</summary>
         public ClipBackbone? Teacher { get; set; }
 
-        /// <summary>Further ones, beside those with options of their own.</summary>
+        /// <summary>How the prompts of the layers are made.</summary>
+        internal IPromptDesign Prompts { get; set; } = new IndependentPrompts();
+
+        /// <summary>Regularisers beside those with options of their own.</summary>
         internal List<IRegularizer> Regularizers { get; } = [];
     }
 }

@@ -35,6 +35,7 @@ public sealed partial class DplTrainer
             ClipTemplates.Require(Template, nameof(Template));
             RequireSearch();
             RequireTraining();
+            RequireDesign(Backbone);
             RequireValidation();
             RequireImages();
             RequireCompute();
@@ -58,6 +59,7 @@ public sealed partial class DplTrainer
                 : new SearchSettings
                 {
                     Recipe = Training.Recipe,
+                    Objective = Objective,
                     Epochs = Search.Epochs ?? defaults.SearchEpochs ?? 0,
                     Candidates = [.. candidates],
                     AlphaLearningRate = Search.AlphaLearningRate ?? defaults.AlphaLearningRate,
@@ -82,6 +84,8 @@ public sealed partial class DplTrainer
                 WeightDecay = Training.WeightDecay,
                 MaxGradientNorm = Training.MaxGradientNorm,
                 DistillationWeight = Training.DistillationWeight,
+                Objective = Objective,
+                Average = Design.Average?.Weights,
                 Patience = Training.Patience,
             };
             return new()
@@ -90,6 +94,7 @@ public sealed partial class DplTrainer
                 TextLengths = Configuration?.Text,
                 ImageLengths = Configuration?.Image,
                 Training = training,
+                Design = DesignSettings,
                 Comparison = Compares
                     ? new ComparisonSettings([.. candidates.Where(length => length > 0)], training with { Patience = null })
                     : null,

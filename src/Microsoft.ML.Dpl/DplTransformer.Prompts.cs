@@ -3,6 +3,7 @@ using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Runtime;
 using static TorchSharp.torch;
@@ -20,6 +21,9 @@ public sealed partial class DplTransformer
             new DplPrompts([.. _prompts.Rows.Text.Select(Rows)], [.. _prompts.Rows.Image.Select(Rows)])
             {
                 Mixture = Mixture,
+                Context = Rows(_prompts.Rows.Context?.Vectors),
+                ContextDesign = Context,
+                Templates = Templates,
                 ClassNames = [.. ClassNames],
                 Template = Template,
                 BackboneName = Backbone.Name,
@@ -64,6 +68,9 @@ public sealed partial class DplTransformer
             );
         prompts.RequireMixtureFits();
         ModelFace columns = face(ClassesOf(prompts));
+        ContextLayout? context = ContextOf(prompts, columns.Classes.Count, backbone.Config);
+        if (prompts.Templates is { } templates)
+            ClipTemplates.Require(templates, nameof(DplPrompts.Templates));
         IReadOnlyList<float[,]?> text = Fitted(prompts.Text, "text", backbone.Config.Text, prompts.LayersAreCounted),
             image = Fitted(prompts.Image, "image", backbone.Config.Vision, prompts.LayersAreCounted);
 
@@ -80,15 +87,24 @@ public sealed partial class DplTransformer
         using var ordinary = inference_mode(false);
         // Names that CLIP cuts are only warned of, as in a fit.
         TrainedPrompts trained = new TextBranch(backbone, chosen).Encode(
-            new PromptRows([.. text.Select(ToTensor)], [.. image.Select(ToTensor)], prompts.Mixture),
+            new PromptRows(
+                [.. text.Select(ToTensor)],
+                [.. image.Select(ToTensor)],
+                prompts.Mixture,
+                context is null ? null : new ContextRows(context, ToTensor(prompts.Context)!)
+            ),
             columns.Classes,
-            prompts.Template,
+            new TextTemplates(prompts.Template, prompts.Templates),
             prompts.LogitScale,
             log.Warning
         );
         try
         {
-            ModelDescription description = ModelDescription.Of(BackboneReference.To(backbone), prompts.Template, trained.Rows);
+            ModelDescription description = ModelDescription.Of(BackboneReference.To(backbone), prompts.Template, trained.Rows) with
+            {
+                Context = context is null ? null : prompts.ContextDesign,
+                Templates = trained.Rows.HasPlainText ? prompts.Templates : null,
+            };
             return new DplTransformer(columns, description, trained, backbone, chosen);
         }
         catch
@@ -98,6 +114,32 @@ public sealed partial class DplTransformer
         }
 
         static Tensor? ToTensor(float[,]? rows) => rows is null ? null : NativeTensor.From(rows);
+    }
+
+    /// <summary>How the context stands in the texts; null where the prompts have none.</summary>
+    private static ContextLayout? ContextOf(DplPrompts prompts, int classes, ClipConfig config)
+    {
+        if (prompts.Context is null && prompts.ContextDesign is null)
+            return null;
+        if (prompts.Context is not { } vectors || prompts.ContextDesign is not { Length: int length } design)
+            throw new ArgumentException(
+                $"A context needs its vectors ({nameof(DplPrompts.Context)}) and how they stand in a text "
+                    + $"({nameof(DplPrompts.ContextDesign)}, with a length): set both or neither.",
+                nameof(prompts)
+            );
+        OptionChecks.RequireContext(design, config, nameof(DplPrompts.ContextDesign));
+        var layout = new ContextLayout(length, design.Position, design.ClassSpecific);
+        int count = layout.VectorCount(classes);
+        if (vectors.GetLength(0) != count || vectors.GetLength(1) != config.Text.Width)
+            throw new ArgumentException(
+                $"The context is [{vectors.GetLength(0)}, {vectors.GetLength(1)}], but its design, {classes} classes and this CLIP ask for "
+                    + $"[{count}, {config.Text.Width}].",
+                nameof(prompts)
+            );
+        foreach (float value in vectors)
+            if (!float.IsFinite(value))
+                throw new ArgumentException($"The context holds {value}; every number must be finite.", nameof(prompts));
+        return layout;
     }
 
     private static LabelClasses ClassesOf(DplPrompts prompts)

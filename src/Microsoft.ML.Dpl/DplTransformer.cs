@@ -101,6 +101,16 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>
     public string Template => _description.Template;
 
+    /// <summary>The learned context in the texts of the classes, which then are the context, the name and a full stop; null: they are the
+    /// <see cref="Template"/>'s.</summary>
+    public DplContext? Context => _description.Context;
+
+    /// <summary>The templates whose mean the class features are; null: <see cref="Template"/> alone is read.</summary>
+    public IReadOnlyList<string>? Templates => _description.Templates;
+
+    /// <summary>What the prompts were made and trained with; null: with the plain method, or it is not known.</summary>
+    public DplDesign? Design => _description.Design;
+
     /// <summary>The frozen CLIP.</summary>
     public ClipBackbone Backbone { get; }
 
@@ -183,7 +193,8 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// </returns>
     /// <exception cref="ArgumentException">Fewer than two names, a blank or repeated one, one too long for CLIP, or two that CLIP reads
     /// alike.</exception>
-    /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
+    /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read, or the model has a class-specific
+    /// <see cref="Context"/>.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public DplTransformer WithClasses(IEnumerable<string> names)
     {
@@ -200,7 +211,12 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         {
             throw new ArgumentException(e.Message, nameof(names), e);
         }
-        TrainedPrompts prompts = _scorer.Use(() => new TextBranch(Backbone, _device).Encode(_prompts, classes, Template));
+        if (Context is { ClassSpecific: true })
+            throw new InvalidOperationException(
+                "The model's context is class-specific: its vectors were learned for its own classes, so it cannot read others. Train with "
+                    + $"{nameof(DplContext)}.{nameof(DplContext.ClassSpecific)} = false for new classes."
+            );
+        TrainedPrompts prompts = _scorer.Use(() => new TextBranch(Backbone, _device).Encode(_prompts, classes, _description.Texts));
         try
         {
             return new DplTransformer(
@@ -250,9 +266,28 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
         if (!Enum.IsDefined(distance))
             throw new ArgumentOutOfRangeException(nameof(distance), distance, "There is no such distance.");
-        var found = _scorer.Use(() =>
-            _prompts.Rows.Text[layer] is { } rows ? new TextBranch(Backbone, _device).Nearest(rows, k, distance) : []
-        );
+        return NearestWords(_prompts.Rows.Text[layer], k, distance);
+    }
+
+    /// <summary>Reads the vectors of the <see cref="Context"/> as words. They stand in the input of the text tower, where tokens do, so that
+    /// the nearest words mean more than those of deeper prompts.</summary>
+    /// <param name="k">Words per vector, at least 1.</param>
+    /// <param name="distance">What near means.</param>
+    /// <returns>One entry per vector, of a class-specific context class by class; none without a context.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="k"/> is below 1 or above the size of the vocabulary.</exception>
+    /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public IReadOnlyList<DplPromptRowWords> NearestContextWords(int k, DplWordDistance distance = DplWordDistance.Euclidean)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
+        if (!Enum.IsDefined(distance))
+            throw new ArgumentOutOfRangeException(nameof(distance), distance, "There is no such distance.");
+        return NearestWords(_prompts.Rows.Context?.Vectors, k, distance);
+    }
+
+    private IReadOnlyList<DplPromptRowWords> NearestWords(TorchSharp.torch.Tensor? rows, int k, DplWordDistance distance)
+    {
+        var found = _scorer.Use(() => rows is null ? [] : new TextBranch(Backbone, _device).Nearest(rows, k, distance));
         return
         [
             .. found.Select(
@@ -278,7 +313,8 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
                 typeof(DplTransformer).Assembly,
                 _face,
                 json,
-                Mixture is not null ? RequiredReader.MixesCandidates
+                Context is not null || Templates is not null ? RequiredReader.KnowsTextDesigns
+                    : Mixture is not null ? RequiredReader.MixesCandidates
                     : ApplyExifOrientation ? RequiredReader.TurnsImages
                     : RequiredReader.Any,
                 [(PromptsEntry, writer => _prompts.Write(writer.BaseStream)), .. clip.Streams]
@@ -330,6 +366,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
                     description.ImageLengths,
                     description.TextLengths,
                     description.Mixture?.CandidateLengths,
+                    description.ContextLayout,
                     face.Classes.Count,
                     backbone.Config
                 )

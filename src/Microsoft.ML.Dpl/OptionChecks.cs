@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl;
 
@@ -55,6 +56,22 @@ internal static class OptionChecks
         string range,
         [CallerArgumentExpression(nameof(value))] string option = ""
     ) => RequireRange(holds && value is null or <= float.MaxValue, value, $"{range} and at most {float.MaxValue:g2}", option);
+
+    /// <summary>A context that leaves room for a class's name in CLIP's texts.</summary>
+    public static void RequireContext(DplContext context, ClipConfig config, string option)
+    {
+        // Start, a token of the name, the full stop, end.
+        int longest = config.ContextLength - 4;
+        RequireRange(
+            context.Length is null || (context.Length >= 1 && context.Length <= longest),
+            context.Length,
+            $"from 1 to {longest}, which leaves room for a name in CLIP's {config.ContextLength} tokens",
+            $"{option}.{nameof(context.Length)}"
+        );
+        RequireDefined(context.Position, $"{option}.{nameof(context.Position)}");
+        if (context.Words is not null)
+            RequireName(context.Words, $"{option}.{nameof(context.Words)}");
+    }
 
     /// <summary>Null is not given, and passes.</summary>
     public static void RequireRange(bool holds, double? value, string range, [CallerArgumentExpression(nameof(value))] string option = "")

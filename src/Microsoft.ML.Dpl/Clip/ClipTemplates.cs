@@ -136,8 +136,8 @@ public static class ClipTemplates
     /// <c>openai-80</c>, <c>describable-textures</c> and <c>dtd</c>, <c>oxford-flowers</c> and <c>flowers102</c>.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. Known.Select(known => known.Name)];
 
-    /// <summary>The templates of a name: 80 for <c>imagenet-80</c>, one for a data set, and 60 for <c>promptsrc-60</c>, those of PromptSRC's
-    /// teacher: OpenAI's first 60, the plain photo in front.</summary>
+    /// <summary>The templates of a name: 80 for <c>imagenet-80</c>, one for a data set, and 60 for <c>promptsrc-60</c>, those of
+    /// PromptSRC's teacher: OpenAI's first 60, the plain photo in front.</summary>
     /// <param name="name">One of <see cref="Names"/>; case, hyphens, underscores and spaces make no difference.</param>
     /// <returns>At least one template; each holds {} once.</returns>
     /// <exception cref="ArgumentException">The name is not known; the message lists those that are.</exception>

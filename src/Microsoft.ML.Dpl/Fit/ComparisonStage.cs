@@ -56,14 +56,15 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
         TrainingSettings training = settings.Comparison!.Training.Over(train.Source.BatchesPerEpoch);
         fit.LogResumption(checkpoints, DplStage.Comparison, state.Epochs.Count, state.Step, state.ReasonToEnd(training));
         new PromptTraining(fit.Clip, training, new Part(watch, index, contenders.Count)).Run(
-            prompts.Prompts,
+            prompts.Prompts.Passes,
             train.Source,
             validation: null,
             state,
             checkpoints,
-            temperature
+            temperature,
+            fit.TeachersOf(training.Beside)
         );
-        Evaluation evaluation = Evaluation.Compute(fit.Clip, prompts.Prompts, validation, watch, temperature.Value);
+        Evaluation evaluation = Evaluation.Compute(fit.Clip, prompts.Prompts.Passes, validation, watch, temperature.Value);
         return new DplFinalist
         {
             Configuration = configuration,

@@ -25,7 +25,8 @@ internal sealed class FitCheckpoints : IDisposable
         TemperatureName = "searched.temperature",
         FinalistsName = "finalists";
     private const string SearchedImage = "searched.image",
-        SearchedText = "searched.text";
+        SearchedText = "searched.text",
+        SearchedContext = "searched.context";
 
     private readonly CheckpointFolder _folder;
     private readonly WorkspaceSettings _settings;
@@ -83,16 +84,17 @@ internal sealed class FitCheckpoints : IDisposable
 
     /// <summary>The search as an earlier fit ended it, or null where none did. The caller owns it.</summary>
     /// <param name="device">Where the prompts are used.</param>
-    public Searched? FoundSearch(Device device)
+    /// <param name="context">Where their context stands in a text; null without one.</param>
+    public Searched? FoundSearch(Device device, ContextLayout? context)
     {
         if (_found is null || !_found.Texts.TryGetValue(SearchedName, out string? json))
             return null;
         DplSearchReport report = JsonSerializer.Deserialize<DplSearchReport>(json, CheckpointFile.Json)!;
         FixedBranch Branch(string prefix, IReadOnlyList<int> lengths) =>
             new([.. lengths.Select((length, layer) => length == 0 ? null : _found.Tensors[$"{prefix}.{layer}"])], device);
-        var prompts = new BranchPair<FixedBranch>(
-            Text: Branch(SearchedText, report.Configuration.Text),
-            Image: Branch(SearchedImage, report.Configuration.Image)
+        var prompts = new PromptSet(
+            new(Text: Branch(SearchedText, report.Configuration.Text), Image: Branch(SearchedImage, report.Configuration.Image)),
+            context is null ? null : new InputContext(context, _found.Tensors[SearchedContext], device)
         );
         double temperature = double.Parse(_found.Texts[TemperatureName], CultureInfo.InvariantCulture);
         return new Searched(report, prompts, StageEnd.Whole, temperature);
@@ -180,8 +182,10 @@ internal sealed class FitCheckpoints : IDisposable
             {
                 texts[SearchedName] = JsonSerializer.Serialize(_searched.Report, CheckpointFile.Json);
                 texts[TemperatureName] = _searched.Temperature.ToString("R", CultureInfo.InvariantCulture);
-                SavedParameters.Add(tensors, SearchedImage, _searched.Prompts.Image.Rows);
-                SavedParameters.Add(tensors, SearchedText, _searched.Prompts.Text.Rows);
+                SavedParameters.Add(tensors, SearchedImage, _searched.Prompts.Branches.Image.ConstantRows());
+                SavedParameters.Add(tensors, SearchedText, _searched.Prompts.Branches.Text.ConstantRows());
+                if (_searched.Prompts.Context is { } context)
+                    tensors[SearchedContext] = context.Vectors;
             }
             try
             {

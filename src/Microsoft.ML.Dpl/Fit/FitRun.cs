@@ -1,7 +1,9 @@
+using System.Globalization;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Fit;
@@ -53,7 +55,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         {
             FitCheckpoints? checkpoints = fit.Checkpoints;
             using Searched? searched = fit.Settings.Search is { } search
-                ? checkpoints?.FoundSearch(device) ?? new SearchStage(fit, _watch).Run(search, checkpoints?.ForSearch())
+                ? checkpoints?.FoundSearch(device, fit.ContextLayout) ?? new SearchStage(fit, _watch).Run(search, checkpoints?.ForSearch())
                 : null;
             using Trained trained = searched is { End: not StageEnd.Whole } ? searched.AsTrained(searched.End) : Train(fit, searched);
             FitResult result = ResultOf(fit, searched, trained);
@@ -92,7 +94,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         [
             .. (searched is null ? [] : new[] { searched.Report.Configuration })
                 .Concat(comparison.UniformLengths.Select(length => PromptConfiguration.Uniform(backbone, length)))
-                .Where(configuration => !configuration.IsZeroShot)
+                .Where(configuration => !configuration.IsZeroShot || settings.Design?.Context is not null)
                 .Distinct(),
         ];
 
@@ -123,19 +125,25 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
 
     private FitResult ResultOf(PreparedFit fit, Searched? searched, Trained trained)
     {
-        // All in one piece, as WithClasses makes them, so that the same names give the same bits there.
-        using Tensor classFeatures = fit.Clip.Text.UnitFeatures(fit.Clip.Texts, trained.Prompts.Text);
-        var prompts = new TrainedPrompts(
-            [.. trained.Prompts.Image.Rows.Select(Kept)],
-            [.. trained.Prompts.Text.Rows.Select(Kept)],
-            Kept(classFeatures)!,
-            fit.Clip.Text.Weights.LogitScale / trained.Temperature
+        using var scope = NewDisposeScope();
+        PromptSet learned = trained.Prompts;
+        var rows = new PromptRows(
+            [.. learned.Branches.Text.ConstantRows().Select(PromptRows.Copied)],
+            [.. learned.Branches.Image.ConstantRows().Select(PromptRows.Copied)],
+            Mixture: null,
+            learned.Context is { } context ? new ContextRows(context.Layout, PromptRows.Copied(context.Vectors)!) : null
         );
+        // All in one piece, as WithClasses makes them, so that the same names give the same bits there.
+        Tensor classFeatures =
+            rows.HasPlainText && fit.Clip.PlainFeatures is { } plain
+                ? plain()
+                : fit.Clip.Text.UnitFeatures(fit.Clip.Texts, learned.Passes.Text);
+        var prompts = new TrainedPrompts(rows, PromptRows.Copied(classFeatures)!, fit.Clip.Text.Weights.LogitScale / trained.Temperature);
         var description = new ModelDescription(
             fit.Reference,
             settings.Template,
-            trained.Prompts.Text.Lengths,
-            trained.Prompts.Image.Lengths,
+            learned.Branches.Text.Lengths,
+            learned.Branches.Image.Lengths,
             trained.ValidationAccuracy,
             searched?.Report,
             WasCancelled: trained.End == StageEnd.Cancelled,
@@ -143,15 +151,30 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         )
         {
             Finalists = trained.Finalists is { Count: > 0 } finalists ? finalists : null,
+            Context = learned.Context is null ? null : fit.Context,
+            Templates = rows.HasPlainText ? settings.Design?.Templates : null,
+            Design = learned.IsEmpty ? null : DesignOf(settings),
         };
         return new FitResult(fit.Classes, description, prompts, backbone.RentVision(device));
     }
 
-    /// <summary>A copy on the CPU that no dispose scope owns.</summary>
-    private static Tensor? Kept(Tensor? values)
+    /// <summary>What the prompts were made with; null: with the plain method.</summary>
+    private static DplDesign? DesignOf(FitSettings settings)
     {
-        using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        return values?.detach().cpu().clone().DetachFromDisposeScope();
+        ObjectiveSettings beside = settings.Training.Beside;
+        DesignSettings design = settings.Design ?? new DesignSettings();
+        if (settings.Design is null && beside.IsPlain && settings.Training.Average is null)
+            return null;
+        return new DplDesign
+        {
+            Prompts = design.Prompts.Name,
+            Regularizers = [.. beside.Regularizers.Select(regularizer => $"{regularizer.Name} {regularizer.Numbers}")],
+            ProGrad = beside.ProGrad is { } proGrad
+                ? string.Create(CultureInfo.InvariantCulture, $"{proGrad.Weight} {proGrad.Temperature}")
+                : null,
+            Average = settings.Training.Average?.ToString(),
+            Teacher = design.Teacher?.Name,
+            TeacherTemplates = beside.IsPlain ? null : design.Templates,
+        };
     }
 }

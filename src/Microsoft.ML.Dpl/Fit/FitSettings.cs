@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Training;
 
@@ -22,6 +23,31 @@ internal sealed record ClassWeighting(IReadOnlyDictionary<string, double>? Named
 /// <param name="UniformLengths">Each of them, in every layer of both towers, is a contender.</param>
 /// <param name="Training">Of each contender.</param>
 internal sealed record ComparisonSettings(IReadOnlyList<int> UniformLengths, TrainingSettings Training);
+
+/// <summary>How prompts are made, beside their lengths and their loss.</summary>
+internal sealed record DesignSettings
+{
+    /// <summary>Of the layers.</summary>
+    [JsonIgnore]
+    public IPromptDesign Prompts { get; init; } = new IndependentPrompts();
+
+    /// <summary>The same with all its values, for the fingerprint.</summary>
+    [JsonPropertyName("Prompts")]
+    public object PromptValues => Prompts;
+
+    /// <summary>In the input of the text tower; null: none.</summary>
+    public DplContext? Context { get; init; }
+
+    /// <summary>Texts of a class that are averaged; null: the template alone.</summary>
+    public IReadOnlyList<string>? Templates { get; init; }
+
+    /// <summary>Whose probabilities are learned from; null: zero-shot CLIP's.</summary>
+    [JsonIgnore]
+    public ClipBackbone? Teacher { get; init; }
+
+    /// <summary>Its weights, for the fingerprint.</summary>
+    public string? TeacherSha256 => Teacher?.Sha256;
+}
 
 /// <summary>What a fit does, in the engine's terms.</summary>
 internal sealed record FitSettings
@@ -67,6 +93,9 @@ internal sealed record FitSettings
                 },
         };
     }
+
+    /// <summary>How prompts are made; null: as in the paper.</summary>
+    public DesignSettings? Design { get; init; }
 
     /// <summary>A class's text, with {} for its name.</summary>
     public required string Template { get; init; }

@@ -6,6 +6,8 @@ using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Search;
+using Microsoft.ML.Dpl.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -22,6 +24,8 @@ internal sealed class PreparedFit : IDisposable
 {
     // Disposed in the reverse order.
     private readonly List<IDisposable> _owned = [];
+    private FitTexts _texts = null!;
+    private FitTeachers _teachers = null!;
 
     private PreparedFit(ClipBackbone backbone, FitSettings settings, Device device, HostLog log) =>
         (Backbone, Settings, Device, Log) = (backbone, settings, device, log);
@@ -32,6 +36,18 @@ internal sealed class PreparedFit : IDisposable
     public HostLog Log { get; }
     public PromptedClip Clip { get; private set; } = null!;
     public LabelClasses Classes { get; private set; } = null!;
+
+    /// <summary>How the prompts of the layers are made.</summary>
+    public IPromptDesign Design => Settings.Design?.Prompts ?? new IndependentPrompts();
+
+    /// <summary>What prompts are made for.</summary>
+    public PromptShape Shape => new(Backbone.Config, Device, Settings.Seed);
+
+    /// <summary>The context in the texts, with its length; null without one.</summary>
+    public DplContext? Context => _texts.Context;
+
+    /// <summary>Where it stands; null without one.</summary>
+    public ContextLayout? ContextLayout => _texts.Layout;
 
     /// <summary>How the model will name its CLIP.</summary>
     public BackboneReference Reference { get; private set; } = null!;
@@ -96,14 +112,15 @@ internal sealed class PreparedFit : IDisposable
         Settings = Settings.For(Classes.Count);
         // Hashed first: weights that changed on disk are known before the training, not after it.
         Reference = BackboneReference.To(Backbone);
-        int[][] texts = ClassTokens.Of(Classes, Settings.Template, Backbone, Log.Warning);
+        _texts = Owned(FitTexts.Read(Backbone, Classes, Settings, Log.Warning, observer.ThrowIfCancelled));
+        int[][] texts = _texts.Tokens;
 
         // Read before the images: weights that cannot be used are known at once.
         TextWeights text = Owned(Backbone.RentText(Device)).Value;
         VisionWeights vision = Owned(Backbone.RentVision(Device)).Value;
 
         // Zero-shot CLIP learns nothing from the training images: only validation images are looked at.
-        bool isZeroShot = Settings.Lengths is { } lengths && lengths.All(length => length == 0);
+        bool isZeroShot = Settings.Lengths is { } lengths && lengths.All(length => length == 0) && ContextLayout is null;
         if (!isZeroShot || reader.Splits)
             Images = Owned(reader.Read(Classes));
         if (Images is not null && !isZeroShot)
@@ -121,23 +138,30 @@ internal sealed class PreparedFit : IDisposable
             // The workers have all cores: operations on this thread that wanted them too would wait for them, however short.
             Owned(NativeThreads.LimitCallingThread(1));
         }
-        Clip = new PromptedClip(new TextTower(text, steps), imageTower, classTexts, parts);
+        _texts.Tower = new TextTower(text);
+        Clip = new PromptedClip(new TextTower(text, steps), imageTower, classTexts, parts)
+        {
+            PlainFeatures = _texts.HasOwnPlainTexts ? _texts.PlainFeatures : null,
+        };
+        _teachers = Owned(new FitTeachers(this, _texts, observer));
         Analysis = new DivergenceAnalysis(Settings, reader, Images?.TrainWeights, Validation?.Weights);
     }
 
     /// <summary>Prompts as training begins with them. The caller owns them.</summary>
     /// <param name="configuration">Their lengths.</param>
     /// <param name="purpose">Names the random numbers.</param>
-    public BranchPair<FixedBranch> FreshPrompts(PromptConfiguration configuration, string purpose)
-    {
-        using Generator text = Seeds.Generator(Settings.Seed, $"{purpose} text"),
-            image = Seeds.Generator(Settings.Seed, $"{purpose} image");
-        PromptDistribution initial = PromptDistribution.Normal(Settings.Training.InitialDeviation);
-        return new(
-            Text: FixedBranch.Create(configuration.Text, Backbone.Config.Text.Width, initial, text, Device),
-            Image: FixedBranch.Create(configuration.Image, Backbone.Config.Vision.Width, initial, image, Device)
-        );
-    }
+    public PromptSet FreshPrompts(PromptConfiguration configuration, string purpose) =>
+        new(Design.CreatePrompts(configuration, Shape, Initial, purpose), FreshContext(purpose));
+
+    /// <summary>A context as a stage begins with it; null without one. The caller owns it.</summary>
+    /// <param name="purpose">Names the random numbers.</param>
+    public InputContext? FreshContext(string purpose) => _texts.Fresh(Shape, Initial, purpose);
+
+    /// <summary>Who a stage's regularisers compare to; null where it has none.</summary>
+    /// <param name="objective">What the stage does beside its cross-entropy; null: nothing.</param>
+    public Teachers? TeachersOf(ObjectiveSettings? objective) => _teachers.Of(objective);
+
+    private PromptDistribution Initial => PromptDistribution.Normal(Settings.Training.InitialDeviation);
 
     /// <summary>Batches of the training images, reshuffled and augmented in every epoch.</summary>
     /// <param name="purpose">Names the random numbers.</param>
@@ -199,6 +223,7 @@ internal sealed class PreparedFit : IDisposable
         long rows = settings.Search?.Candidates.Sum() ?? 0;
         long Of(ClipTransformerConfig branch, IReadOnlyList<int>? lengths) =>
             lengths is null ? branch.Layers * rows * branch.Width : lengths.Sum(length => (long)length) * branch.Width;
-        return Of(config.Text, settings.TextLengths) + Of(config.Vision, settings.ImageLengths);
+        long beside = settings.Design?.Prompts.ParametersBeside(config) ?? 0;
+        return Of(config.Text, settings.TextLengths) + Of(config.Vision, settings.ImageLengths) + beside;
     }
 }

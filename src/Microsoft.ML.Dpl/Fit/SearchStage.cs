@@ -1,9 +1,7 @@
-using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
-using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Training;
 using static TorchSharp.torch;
@@ -26,19 +24,18 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
         (FitSettings settings, Device device, HostLog log) = (fit.Settings, fit.Device, fit.Log);
         using TrainFeed train = fit.TrainingFeed("search batches");
         SearchSettings search = given.Over(train.Source.BatchesPerEpoch);
-        using Generator textGenerator = Seeds.Generator(settings.Seed, "search text"),
-            imageGenerator = Seeds.Generator(settings.Seed, "search image");
-        ClipConfig config = fit.Backbone.Config;
-        SupernetBranch Fresh(ClipTransformerConfig branch, PromptDistribution prompts, Generator generator) =>
-            SupernetBranch.Create(search.Candidates, branch.Layers, branch.Width, prompts, generator, device, search.SinglePath);
         bool isRobust = search.Recipe == DplRecipe.Robust;
         PromptDistribution initial = PromptDistribution.Normal(settings.Training.InitialDeviation);
         using var supernet = new Supernet(
-            new BranchPair<SupernetBranch>(
-                Text: Fresh(config.Text, isRobust ? initial : PromptDistribution.Uniform, textGenerator),
-                Image: Fresh(config.Vision, isRobust ? initial : PromptDistribution.Normal(1), imageGenerator)
+            fit.Design.CreateSupernet(
+                search.Candidates,
+                fit.Shape,
+                isRobust ? new(initial, initial) : new(Text: PromptDistribution.Uniform, Image: PromptDistribution.Normal(1)),
+                search.SinglePath,
+                "search"
             ),
-            isRobust ? new Temperature(1, device) : null
+            isRobust ? new Temperature(1, device) : null,
+            fit.FreshContext("search")
         );
         IBatchSource validation = images.Validation!.Shuffled(settings.BatchSize, settings.Seed, device);
         using IDisposable? rounding = fit.AllowRounding();
@@ -53,7 +50,13 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
                 state.ZeroShot ??= ZeroShotStart.Measure(clip, train.Source, validation: null, watch);
                 temperature.Set(state.ZeroShot.Temperature);
             }
-            new BilevelSearch(clip, search, watch).Run(supernet, train.Source, validation, state, checkpoints);
+            new BilevelSearch(clip, search, watch, fit.TeachersOf(search.Objective)).Run(
+                supernet,
+                train.Source,
+                validation,
+                state,
+                checkpoints
+            );
             log.Info($"Search: {state.ReasonToEnd(search)}.");
             epochs = state.Epochs.Count;
         }
@@ -76,9 +79,9 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
         var report = new DplSearchReport(search.Candidates, [.. state.Epochs.Take(epochs)]);
         PromptConfiguration choice = report.Configuration;
         log.Info($"Search: {choice}.");
-        var prompts = new BranchPair<FixedBranch>(
-            Text: supernet.Branches.Text.Choose(choice.Text),
-            Image: supernet.Branches.Image.Choose(choice.Image)
+        var prompts = new PromptSet(
+            new(Text: supernet.Branches.Text.Choose(choice.Text), Image: supernet.Branches.Image.Choose(choice.Image)),
+            supernet.Context is { } context ? new InputContext(context.Layout, context.Vectors, device) : null
         );
         return new Searched(report, prompts, end, supernet.Temperature?.Value ?? 1);
     }

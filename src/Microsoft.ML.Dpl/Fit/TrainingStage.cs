@@ -38,7 +38,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
             log.Info($"Comparison: {winner.Configuration} has the lowest validation loss.");
         bool refits = winner is not null && _settings.Refits;
         var branches = new Trained(fit.FreshPrompts(configuration, "training"), Finalists: finalists);
-        using TrainFeed? train = branches.IsEmpty ? null : fit.TrainingFeed("training batches", refits);
+        using TrainFeed? train = branches.Prompts.IsEmpty ? null : fit.TrainingFeed("training batches", refits);
         TrainingSettings training = train is null ? _settings.Training : _settings.Training.Over(train.Source.BatchesPerEpoch);
         using IDisposable? rounding = fit.AllowRounding();
         TrainingState state = checkpoints?.Saved is { } saved ? TrainingState.FromJson(saved.State) : new TrainingState();
@@ -61,7 +61,15 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
                 state.ZeroShot ??= ZeroShotStart.Measure(fit.Clip, train.Source, validation, watch);
                 temperature.Set(state.ZeroShot.Temperature);
             }
-            new PromptTraining(fit.Clip, training, watch).Run(branches.Prompts, train.Source, validation, state, checkpoints, temperature);
+            new PromptTraining(fit.Clip, training, watch).Run(
+                branches.Prompts.Passes,
+                train.Source,
+                validation,
+                state,
+                checkpoints,
+                temperature,
+                fit.TeachersOf(training.Beside)
+            );
             log.Info($"Training: {state.ReasonToEnd(training)}.");
             WarnOfLowestLoss(state);
             if (Failure(state) is { } failure)
@@ -144,7 +152,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         fit.Log.Info("Training: no layer has a prompt, so there is nothing to train; the model is zero-shot CLIP.");
         if (fit.Validation?.InOrder(_settings.PredictionBatchSize, fit.Device) is not { } validation)
             return branches;
-        Evaluation evaluation = Evaluation.Compute(fit.Clip, branches.Prompts, validation, watch);
+        Evaluation evaluation = Evaluation.Compute(fit.Clip, branches.Prompts.Passes, validation, watch);
         evaluation.RequireFinite(epoch: 0, step: 0);
         return branches with { ValidationAccuracy = evaluation.Accuracy };
     }
@@ -153,7 +161,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
     {
         static FixedBranch Plain(int layers, Device device) => new(new Tensor?[layers], device);
         ClipConfig config = fit.Backbone.Config;
-        var prompts = new BranchPair<FixedBranch>(Plain(config.Text.Layers, fit.Device), Plain(config.Vision.Layers, fit.Device));
+        var prompts = new PromptSet(new(Plain(config.Text.Layers, fit.Device), Plain(config.Vision.Layers, fit.Device)));
         return new Trained(prompts, state.ZeroShot!.ValidationAccuracy, StageEnd.Whole, state.ZeroShot.Temperature, finalists);
     }
 }

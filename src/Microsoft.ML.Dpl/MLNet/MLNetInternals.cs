@@ -36,6 +36,9 @@ internal enum RequiredReader
 
     /// <summary>Layers that mix candidates.</summary>
     MixesCandidates,
+
+    /// <summary>Class texts with a learned context, or averaged over templates.</summary>
+    KnowsTextDesigns,
 }
 
 /// <summary>The only place that touches members that ML.NET keeps internal; a test holds the list of them.</summary>
@@ -53,10 +56,12 @@ internal static class MLNetInternals
     /// 1.3 turns images as their files ask. A reader of 1.2 would not, and predict otherwise without a word, so it is kept out; other
     /// models stay 1.2.
     /// 1.4 mixes candidates. A reader of 1.3 would take one whose largest weights are all those of the plain block for plain CLIP.
+    /// 1.5 has a context in the classes' texts or averages them over templates. A reader of 1.4 would read new classes without them.
     /// </remarks>
-    public const uint FormatVersion = 0x00010004;
+    public const uint FormatVersion = 0x00010005;
 
-    private const uint VersionThatTurns = 0x00010003,
+    private const uint VersionThatMixes = 0x00010004,
+        VersionThatTurns = 0x00010003,
         VersionWithoutTurning = 0x00010002,
         OldestReader = 0x00010001,
         OldestReadable = 0x00010001;
@@ -103,7 +108,8 @@ internal static class MLNetInternals
         context.CheckAtModel();
         (uint written, uint oldestReader) = required switch
         {
-            RequiredReader.MixesCandidates => (FormatVersion, FormatVersion),
+            RequiredReader.KnowsTextDesigns => (FormatVersion, FormatVersion),
+            RequiredReader.MixesCandidates => (VersionThatMixes, VersionThatMixes),
             RequiredReader.TurnsImages => (VersionThatTurns, VersionThatTurns),
             _ => (VersionWithoutTurning, OldestReader),
         };

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Network;
 
 namespace Microsoft.ML.Dpl.Models;
 
@@ -17,7 +18,7 @@ internal static class ClassTokens
     /// <exception cref="InvalidOperationException">Of a name nothing is left for CLIP to read, or it reads two alike, so that no prompt
     /// could tell them apart.</exception>
     public static int[][] Of(LabelClasses classes, string template, ClipBackbone backbone, Action<string> warn) =>
-        Encode(classes, template, backbone.CreateTokenizer(), backbone.Config.ContextLength, warn);
+        Encode(classes, template, backbone.CreateTokenizer(), backbone, 0, warn);
 
     /// <summary>The texts of each template, for their average.</summary>
     /// <returns>[template][class][token], with start and end</returns>
@@ -25,18 +26,27 @@ internal static class ClassTokens
     public static int[][][] OfEach(LabelClasses classes, IEnumerable<string> templates, ClipBackbone backbone, Action<string> warn)
     {
         ClipTokenizer tokenizer = backbone.CreateTokenizer();
-        return [.. templates.Select(template => Encode(classes, template, tokenizer, backbone.Config.ContextLength, warn))];
+        var told = new HashSet<string>(StringComparer.Ordinal);
+        void Once(string problem)
+        {
+            if (told.Add(problem))
+                warn(problem);
+        }
+        return [.. templates.Select(template => Encode(classes, template, tokenizer, backbone, 0, Once))];
     }
 
     /// <summary>Each class's text with a learned context in it: the context, the name and a full stop, in the layout's order.</summary>
+    /// <param name="classes">Their names, underscores as spaces.</param>
     /// <param name="layout">Where the context stands.</param>
+    /// <param name="backbone">Knows the vocabulary and the longest text.</param>
+    /// <param name="warn">Receives warnings of texts that are cut and of names with control characters.</param>
     /// <returns>[class][token or vector], as <see cref="ContextLayout.Arrange"/> numbers them, with start and end</returns>
-    /// <inheritdoc cref="Of"/>
-    public static int[][] Of(LabelClasses classes, ContextLayout layout, ClipBackbone backbone, Action<string> warn)
+    /// <exception cref="InvalidOperationException">As of <see cref="Of"/>.</exception>
+    public static int[][] WithContext(LabelClasses classes, ContextLayout layout, ClipBackbone backbone, Action<string> warn)
     {
         ClipTokenizer tokenizer = backbone.CreateTokenizer();
         int room = backbone.Config.ContextLength - layout.Length;
-        int[][] texts = Encode(classes, "{}.", tokenizer, room, warn);
+        int[][] texts = Encode(classes, "{}.", tokenizer, backbone, layout.Length, warn);
         return
         [
             .. texts.Select(
@@ -56,8 +66,17 @@ internal static class ClassTokens
     public static int[] OfWords(string words, ClipBackbone backbone) =>
         backbone.CreateTokenizer().Encode(words.Replace('_', ' '), backbone.Config.ContextLength, out _)[1..^1];
 
-    private static int[][] Encode(LabelClasses classes, string template, ClipTokenizer tokenizer, int room, Action<string> warn)
+    private static int[][] Encode(
+        LabelClasses classes,
+        string template,
+        ClipTokenizer tokenizer,
+        ClipBackbone backbone,
+        int context,
+        Action<string> warn
+    )
     {
+        int room = backbone.Config.ContextLength - context;
+        string longest = context == 0 ? $"CLIP's {room} tokens" : $"the {room} tokens that the context leaves of CLIP's";
         var texts = new int[classes.Count][];
         var cut = new bool[classes.Count];
         for (int i = 0; i < texts.Length; i++)
@@ -74,10 +93,7 @@ internal static class ClassTokens
                 );
             texts[i] = tokenizer.Encode(template.Replace("{}", name, StringComparison.Ordinal), room, out cut[i]);
             if (cut[i])
-                warn(
-                    $"The text of class {Shown(classes.Names[i])} is longer than the {room} tokens that CLIP has for it; what "
-                        + "lies beyond them is not read."
-                );
+                warn($"The text of class {Shown(classes.Names[i])} is longer than {longest}; what lies beyond them is not read.");
         }
         if (
             Enumerable.Range(0, texts.Length).GroupBy(i => string.Join(' ', texts[i])).FirstOrDefault(group => group.Count() > 1) is
@@ -85,8 +101,7 @@ internal static class ClassTokens
         )
         {
             string why = same.Any(i => cut[i])
-                ? $"They are longer than the {room} tokens that CLIP has for them and alike up to there: shorten the names or "
-                    + "the template."
+                ? $"They are longer than {longest} and alike up to there: shorten the names or the template."
                 : "Case, underscores, and kinds and numbers of spaces make no difference to CLIP: if they mean one class, give its "
                     + "rows one label; if not, rename all but one.";
             throw new InvalidOperationException(

@@ -66,6 +66,15 @@ public sealed class DplModelInfo
     /// the lengths are fixed.</summary>
     public IReadOnlyList<int>? MixtureCandidateLengths { get; init; }
 
+    /// <summary>The learned context in the texts of the classes; null without one.</summary>
+    public DplContext? Context { get; init; }
+
+    /// <summary>The templates whose mean the class features are; null: <see cref="Template"/> alone.</summary>
+    public IReadOnlyList<string>? Templates { get; init; }
+
+    /// <summary>What the prompts were made and trained with; null: with the plain method, or the zip does not say.</summary>
+    public DplDesign? Design { get; init; }
+
     /// <summary>Reads the description of the first model of this library in a zip.</summary>
     /// <param name="zipPath">A model that ML.NET saved, alone or as part of a pipeline.</param>
     /// <exception cref="IOException">The file is missing or cannot be read.</exception>
@@ -137,6 +146,9 @@ public sealed class DplModelInfo
             ApplyExifOrientation = model.ApplyExifOrientation,
             MaxImagePixels = model.Reading.MaximumPixels,
             MixtureCandidateLengths = model.Mixture?.CandidateLengths,
+            Context = model.Context,
+            Templates = model.Templates,
+            Design = model.Design,
         };
 
     private static string Text(ZipArchiveEntry entry)

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.TensorFiles;
@@ -21,6 +22,8 @@ public sealed partial record DplPrompts
     private const string ConfigurationName = "configuration",
         MixtureName = "mixture",
         ClassesName = "classes",
+        ContextName = "context",
+        TemplatesName = "templates",
         TemplateName = "template",
         BackboneNameName = "backbone",
         BackboneSha256Name = "backbone_sha256",
@@ -31,7 +34,12 @@ public sealed partial record DplPrompts
     private const int MostLayers = 1000;
 
     // Class names in other scripts stay readable; nothing of this goes into a page.
-    private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Readable = new()
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        Converters = { new JsonStringEnumConverter<DplContextPosition>(JsonNamingPolicy.CamelCase) },
+    };
 
     private sealed class Reader(ITensorSource source)
     {
@@ -42,6 +50,13 @@ public sealed partial record DplPrompts
             {
                 ClassNames = source.Metadata.TryGetValue(ClassesName, out string? classes)
                     ? Understood(ClassesName, () => NamesIn(classes))
+                    : null,
+                Context = source.Entries.ContainsKey(ContextName) ? Matrix(ContextName) : null,
+                ContextDesign = source.Metadata.TryGetValue(ContextName, out string? context)
+                    ? Understood(ContextName, () => JsonSerializer.Deserialize<DplContext>(context, Readable))
+                    : null,
+                Templates = source.Metadata.TryGetValue(TemplatesName, out string? templates)
+                    ? Understood(TemplatesName, () => JsonSerializer.Deserialize<string[]>(templates))
                     : null,
                 BackboneName = source.Metadata.GetValueOrDefault(BackboneNameName),
                 BackboneSha256 = source.Metadata.GetValueOrDefault(BackboneSha256Name),

@@ -17,10 +17,11 @@ namespace Microsoft.ML.Dpl;
 /// <para>Arrays, by name: <c>text.{layer}</c> and <c>image.{layer}</c>, [length, width], layers from 0, none where the length is 0;
 /// of a mixture instead, for every layer, <c>text_mixture.{layer}</c> and <c>image_mixture.{layer}</c>, [Σ candidates, width], candidate by
 /// candidate, with <c>text_weights.{layer}</c> and <c>image_weights.{layer}</c>, [1 + candidates], which sum to 1, the block without a
-/// prompt first; <c>class_features</c>, [classes, embedding];
+/// prompt first; <c>context</c>, [vectors, width], of a learned context; <c>class_features</c>, [classes, embedding];
 /// <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers, candidates].</para>
 /// <para>Texts: <c>configuration</c> (<c>text 6 4 0 | image 0 2 6</c>; none of a mixture), <c>mixture</c> (its candidate
-/// lengths as a JSON list, <c>[0, 2, 4, 6]</c>), <c>classes</c> (a JSON list), <c>template</c>, <c>backbone</c>,
+/// lengths as a JSON list, <c>[0, 2, 4, 6]</c>), <c>classes</c> (a JSON list), <c>template</c>, <c>templates</c> (a JSON list), <c>context</c> (how it stands, as JSON),
+/// <c>backbone</c>,
 /// <c>backbone_sha256</c>, <c>candidates</c>, <c>label</c>, <c>logit_scale</c>. All but <c>mixture</c> may be missing from files made
 /// elsewhere.</para>
 /// </remarks>
@@ -36,6 +37,16 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
 
     /// <summary>The candidates that every layer mixes, and their weights; null: each layer has one prompt, or none.</summary>
     public DplMixture? Mixture { get; init; }
+
+    /// <summary>[vectors, width] the learned context in the input of the text tower, class by class where it is class-specific; null without
+    /// one.</summary>
+    public float[,]? Context { get; init; }
+
+    /// <summary>How the <see cref="Context"/> stands in a text; null without one.</summary>
+    public DplContext? ContextDesign { get; init; }
+
+    /// <summary>Templates whose mean the class features are, where no text prompt is; null: <see cref="Template"/> alone.</summary>
+    public IReadOnlyList<string>? Templates { get; init; }
 
     /// <summary>The classes in the order of the scores; null where a file does not name them.</summary>
     public IReadOnlyList<string>? ClassNames { get; init; }
@@ -96,6 +107,13 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
             Add(ImageWeightsPrefix, Mixture.ImageWeights, weights => NativeTensor.From([.. weights]));
         }
         texts[TemplateName] = Template;
+        if (Templates is not null)
+            texts[TemplatesName] = JsonSerializer.Serialize(Templates, Readable);
+        if (Context is not null && ContextDesign is not null)
+        {
+            tensors[ContextName] = NativeTensor.From(Context);
+            texts[ContextName] = JsonSerializer.Serialize(ContextDesign, Readable);
+        }
         if (ClassFeatures is not null)
             tensors[ClassFeaturesName] = NativeTensor.From(ClassFeatures);
         if (Alphas is not null)

@@ -49,11 +49,32 @@ internal sealed record ModelDescription(
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<DplFinalist>? Finalists { get; init; }
 
+    /// <summary>Of a model with a learned context; null, and left out of the text, without one.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public DplContext? Context { get; init; }
+
+    /// <summary>Templates whose mean the class features are; null, and left out of the text, where it is <see cref="Template"/>
+    /// alone.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? Templates { get; init; }
+
+    /// <summary>What the prompts were made with; null, and left out of the text, where it is the plain method.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public DplDesign? Design { get; init; }
+
+    /// <summary>What CLIP reads of a class.</summary>
+    [JsonIgnore]
+    public TextTemplates Texts => new(Template, Templates);
+
+    /// <summary>Where the context stands in a text; null without one.</summary>
+    [JsonIgnore]
+    public ContextLayout? ContextLayout => Context is null ? null : new(Context.Length!.Value, Context.Position, Context.ClassSpecific);
+
     private static readonly JsonSerializerOptions Json = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         WriteIndented = true,
-        Converters = { new ContentsConverter() },
+        Converters = { new ContentsConverter(), new JsonStringEnumConverter<DplContextPosition>(JsonNamingPolicy.CamelCase) },
     };
 
     /// <summary>How the model's images are read.</summary>
@@ -121,6 +142,23 @@ internal sealed record ModelDescription(
         if (!ClipTemplates.HoldsName(description.Template))
             throw new InvalidDataException(
                 $"{ModelZip.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again."
+            );
+        if (description.Context is { } context && (context.Length is not (>= 1 and <= LayerPrompt.MaximumLength)))
+            throw new InvalidDataException(
+                $"{ModelZip.DescriptionEntry} of the model zip has a context of {context.Length ?? 0} vectors. Save the model again."
+            );
+        if (description.Context is { } placed && !Enum.IsDefined(placed.Position))
+            throw new InvalidDataException(
+                $"{ModelZip.DescriptionEntry} of the model zip has a context in an unknown place. Update the package, or save the model "
+                    + "again."
+            );
+        if (description.Templates is { } templates && (templates.Count == 0 || !templates.All(ClipTemplates.HoldsName)))
+            throw new InvalidDataException(
+                $"{ModelZip.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again."
+            );
+        if (description.Design is { } design && (design.Prompts is null || design.Regularizers is null))
+            throw new InvalidDataException(
+                $"{ModelZip.DescriptionEntry} of the model zip holds an incomplete design. Save the model again."
             );
         if (description.MaxImagePixels is long pixels && (pixels < 1 || pixels > ImageDecoder.LargestMaximumPixels))
             throw new InvalidDataException(

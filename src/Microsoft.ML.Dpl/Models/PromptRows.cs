@@ -10,8 +10,17 @@ namespace Microsoft.ML.Dpl.Models;
 /// candidate.</param>
 /// <param name="Image">The same for the image layers.</param>
 /// <param name="Mixture">The candidates and their weights; null: fixed lengths.</param>
-internal sealed record PromptRows(IReadOnlyList<Tensor?> Text, IReadOnlyList<Tensor?> Image, DplMixture? Mixture = null) : IDisposable
+/// <param name="Context">In the input of the text tower; null: there is none.</param>
+internal sealed record PromptRows(
+    IReadOnlyList<Tensor?> Text,
+    IReadOnlyList<Tensor?> Image,
+    DplMixture? Mixture = null,
+    ContextRows? Context = null
+) : IDisposable
 {
+    /// <summary>Whether the text tower is CLIP's own.</summary>
+    public bool HasPlainText => Context is null && Text.All(rows => rows is null);
+
     /// <summary>The length of each layer, of a mixture that of the candidate with the largest weight.</summary>
     public PromptConfiguration Configuration => Mixture?.Largest ?? new PromptConfiguration(Lengths(Text), Lengths(Image));
 
@@ -49,11 +58,17 @@ internal sealed record PromptRows(IReadOnlyList<Tensor?> Text, IReadOnlyList<Ten
     }
 
     /// <summary>Copies on the CPU.</summary>
-    public PromptRows Copy() => this with { Text = [.. Text.Select(Copied)], Image = [.. Image.Select(Copied)] };
+    public PromptRows Copy() =>
+        this with
+        {
+            Text = [.. Text.Select(Copied)],
+            Image = [.. Image.Select(Copied)],
+            Context = Context is null ? null : Context with { Vectors = Copied(Context.Vectors)! },
+        };
 
     public void Dispose()
     {
-        foreach (Tensor? rows in Text.Concat(Image))
+        foreach (Tensor? rows in Text.Concat(Image).Append(Context?.Vectors))
             rows?.Dispose();
     }
 
@@ -77,3 +92,8 @@ internal sealed record PromptRows(IReadOnlyList<Tensor?> Text, IReadOnlyList<Ten
 
     private static int[] Lengths(IReadOnlyList<Tensor?> layers) => [.. layers.Select(rows => (int)(rows?.shape[0] ?? 0))];
 }
+
+/// <summary>The context of a trained model.</summary>
+/// <param name="Layout">Where its vectors stand in a text.</param>
+/// <param name="Vectors">[vectors, width]; class-specific ones class by class</param>
+internal sealed record ContextRows(ContextLayout Layout, Tensor Vectors);

@@ -13,36 +13,49 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     /// <summary>The trained prompts around other class names.</summary>
     /// <param name="trained">Copied; stays the caller's.</param>
     /// <param name="classes">The new classes.</param>
-    /// <param name="template">A class's text, with {} for its name.</param>
+    /// <param name="texts">What CLIP reads of a class.</param>
     /// <returns>The same prompts with the new classes' features. The caller owns it.</returns>
     /// <exception cref="ArgumentException">A name's text is too long for CLIP, or CLIP reads two names alike.</exception>
     /// <exception cref="InvalidOperationException">The text tower cannot be read.</exception>
-    public TrainedPrompts Encode(TrainedPrompts trained, LabelClasses classes, string template)
+    public TrainedPrompts Encode(TrainedPrompts trained, LabelClasses classes, TextTemplates texts) =>
         // Whoever gives names by hand can mend them at once, so what a fit only warns of is refused too.
-        =>
-        Encode(trained.Rows, trained.LogitScale, () => Tokens(classes, template, problem => throw new InvalidOperationException(problem)));
+        Encode(trained.Rows, classes, texts, trained.LogitScale, problem => throw new InvalidOperationException(problem));
 
     /// <summary>Prompts around class names.</summary>
     /// <param name="prompts">Copied; they stay the caller's.</param>
     /// <param name="classes">The classes.</param>
-    /// <param name="template">A class's text, with {} for its name.</param>
+    /// <param name="texts">What CLIP reads of a class.</param>
     /// <param name="logitScale">The factor on cosine similarities; null: CLIP's own.</param>
     /// <param name="warn">Receives warnings of texts that are too long for CLIP and of names with control characters.</param>
     /// <returns>The prompts with the classes' features. The caller owns it.</returns>
     /// <exception cref="ArgumentException">Of a name nothing is left for CLIP to read, or it reads two alike.</exception>
     /// <exception cref="InvalidOperationException">The text tower cannot be read.</exception>
-    public TrainedPrompts Encode(PromptRows prompts, LabelClasses classes, string template, double? logitScale, Action<string> warn) =>
-        Encode(prompts, logitScale, () => Tokens(classes, template, warn));
-
-    private TrainedPrompts Encode(PromptRows prompts, double? logitScale, Func<int[][]> read)
+    public TrainedPrompts Encode(PromptRows prompts, LabelClasses classes, TextTemplates texts, double? logitScale, Action<string> warn)
     {
         using var scope = NewDisposeScope();
         using Lease<TextWeights> weights = Rent("New classes need");
-        int[][] tokens = read();
-        using var texts = new ClassTexts(tokens, weights.Value);
-        using ITrainedBranch branch = prompts.TextBranch(device);
-        Tensor features = new TextTower(weights.Value).UnitFeatures(texts, branch);
+        Tensor features = Features(weights.Value, prompts, classes, texts, warn);
         return new TrainedPrompts(prompts.Copy(), PromptRows.Copied(features)!, logitScale ?? weights.Value.LogitScale);
+    }
+
+    private Tensor Features(TextWeights weights, PromptRows prompts, LabelClasses classes, TextTemplates texts, Action<string> warn)
+    {
+        var tower = new TextTower(weights);
+        if (prompts.HasPlainText && texts.Several is { } templates)
+            return TextEnsemble.UnitFeatures(
+                tower,
+                Read(() => ClassTokens.OfEach(classes, templates, backbone, warn)),
+                normalizeEach: true
+            );
+        using ITrainedBranch branch = prompts.TextBranch(device);
+        if (prompts.Context is not { } context)
+        {
+            using var plain = new ClassTexts(Read(() => ClassTokens.Of(classes, texts.Template, backbone, warn)), weights);
+            return tower.UnitFeatures(plain, branch);
+        }
+        using var arranged = new ClassTexts(Read(() => ClassTokens.WithContext(classes, context.Layout, backbone, warn)), weights);
+        using var vectors = new InputContext(context.Layout, context.Vectors, device);
+        return tower.UnitFeatures(arranged, new ContextBranch(branch, vectors));
     }
 
     /// <summary>The vocabulary's tokens nearest to each prompt row of a layer.</summary>
@@ -70,11 +83,11 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     }
 
     /// <summary>Names that were given by hand are an argument, not data.</summary>
-    private int[][] Tokens(LabelClasses classes, string template, Action<string> warn)
+    private static T Read<T>(Func<T> tokens)
     {
         try
         {
-            return ClassTokens.Of(classes, template, backbone, warn);
+            return tokens();
         }
         catch (InvalidOperationException e)
         {
@@ -124,3 +137,9 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
 /// <param name="EndsWord">Whether a word ends with it.</param>
 /// <param name="Distance">To what it was compared with.</param>
 internal sealed record DistantWord(string Text, bool EndsWord, float Distance);
+
+/// <summary>What CLIP reads of a class where no learned context stands in its text.</summary>
+/// <param name="Template">The text, with {} for the name.</param>
+/// <param name="Several">Templates whose features are averaged in its place where the text tower has no prompt; null: there are
+/// none.</param>
+internal sealed record TextTemplates(string Template, IReadOnlyList<string>? Several = null);

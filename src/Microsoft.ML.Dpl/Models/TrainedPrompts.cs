@@ -20,7 +20,8 @@ internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, dou
     public TrainedPrompts(IReadOnlyList<Tensor?> image, IReadOnlyList<Tensor?> text, Tensor classFeatures, double logitScale)
         : this(new PromptRows(text, image), classFeatures, logitScale) { }
 
-    private const string ClassFeaturesName = "class_features",
+    private const string ContextName = "context",
+        ClassFeaturesName = "class_features",
         LogitScaleName = "logit_scale";
     private const string ImageName = "image",
         TextName = "text";
@@ -33,7 +34,7 @@ internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, dou
     public static TrainedPrompts From(BranchPair<MixtureBranch> branches, Tensor classFeatures, double logitScale) =>
         new(PromptRows.From(branches), PromptRows.Copied(classFeatures)!, logitScale);
 
-    /// <summary>Writes a safetensors stream: image.{layer}, text.{layer}, class_features, logit_scale; of a mixture
+    /// <summary>Writes a safetensors stream: image.{layer}, text.{layer}, context, class_features, logit_scale; of a mixture
     /// image_mixture.{layer} with the rows of all candidates and image_weights.{layer}, and the same of the text. The metadata keep their
     /// SHA-256.</summary>
     /// <remarks>A mixture has no image.{layer} and text.{layer}, so that no reader takes it for prompts of fixed lengths.</remarks>
@@ -43,6 +44,8 @@ internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, dou
         var tensors = new Dictionary<string, Tensor> { [ClassFeaturesName] = ClassFeatures };
         Add(ImageName, Rows.Image, Rows.Mixture?.ImageWeights);
         Add(TextName, Rows.Text, Rows.Mixture?.TextWeights);
+        if (Rows.Context is { } context)
+            tensors[ContextName] = context.Vectors;
         tensors[LogitScaleName] = tensor(LogitScale, ScalarType.Float64);
         SafetensorsWriter.Write(stream, tensors, new Dictionary<string, string> { [TensorDigest.Name] = TensorDigest.Compute(tensors) });
 
@@ -65,6 +68,7 @@ internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, dou
     /// <param name="imageLengths">Prompt length per image layer; of a mixture, that of the largest weight.</param>
     /// <param name="textLengths">The same for the text layers.</param>
     /// <param name="candidates">The mixture's candidates, increasing from 0; null: fixed lengths.</param>
+    /// <param name="context">Of a context in the texts' input; null: there is none.</param>
     /// <param name="classes">How many there are.</param>
     /// <param name="config">The backbone's shape.</param>
     /// <exception cref="InvalidDataException">The stream is larger than such tensors can be or damaged, a tensor is missing, has another
@@ -76,6 +80,7 @@ internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, dou
         IReadOnlyList<int> imageLengths,
         IReadOnlyList<int> textLengths,
         IReadOnlyList<int>? candidates,
+        ContextLayout? context,
         int classes,
         ClipConfig config
     )
@@ -91,6 +96,7 @@ internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, dou
             Numbers(imageLengths, config.Vision.Width)
                 + Numbers(textLengths, config.Text.Width)
                 + ((long)classes * config.EmbeddingWidth)
+                + (long)(context?.VectorCount(classes) ?? 0) * config.Text.Width
                 + 1
         );
         using SafetensorsFile file = SafetensorsFile.FromStream(stream, name);
@@ -144,11 +150,21 @@ internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, dou
                     + "Copy or save the model again."
             );
         var prompts = new TrainedPrompts(
-            new PromptRows(Layers(TextName, textLengths, config.Text.Width), Layers(ImageName, imageLengths, config.Vision.Width), mixture),
+            new PromptRows(
+                Layers(TextName, textLengths, config.Text.Width),
+                Layers(ImageName, imageLengths, config.Vision.Width),
+                mixture,
+                context is null ? null : new ContextRows(context, ReadFloats(ContextName, context.VectorCount(classes), config.Text.Width))
+            ),
             ReadFloats(ClassFeaturesName, classes, config.EmbeddingWidth),
             scale
         );
-        foreach (Tensor? tensor in prompts.Rows.Image.Concat(prompts.Rows.Text).Append(prompts.ClassFeatures))
+        foreach (
+            Tensor? tensor in prompts
+                .Rows.Image.Concat(prompts.Rows.Text)
+                .Append(prompts.Rows.Context?.Vectors)
+                .Append(prompts.ClassFeatures)
+        )
             tensor?.DetachFromDisposeScope();
         return prompts;
     }

@@ -22,6 +22,10 @@ internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts 
 
     public ClassTexts Texts => texts;
 
+    /// <summary>[classes, embedding] unit rows, not owned: the class features of texts without any prompt where they are not those of
+    /// <see cref="Texts"/>, since these are laid out for a context or templates are averaged. Null: they are.</summary>
+    public Func<Tensor>? PlainFeatures { get; init; }
+
     /// <summary>exp(logit scale) · cos(image, class text).</summary>
     /// <param name="images">[batch, 3, size, size] normalised</param>
     /// <param name="prompts">The prompts of both branches.</param>
@@ -41,21 +45,26 @@ internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts 
         where TBranch : IPromptedBranch
     {
         using var scope = NewDisposeScope();
+        Tensor? plain = PlainOf(prompts.Text);
         Tensor textFeatures,
             imageFeatures;
         if (parts is not null)
         {
-            Tensor features = SplitFeatures.Create(parts, images, prompts.Select<IPromptedBranch>(branch => branch), backward);
-            (textFeatures, imageFeatures) = (features.narrow(0, 0, texts.Count), features.narrow(0, texts.Count, images.shape[0]));
+            var branches = prompts.Select<IPromptedBranch>(branch => branch);
+            Tensor features = SplitFeatures.Create(parts, images, branches, withTexts: plain is null, backward);
+            int classes = plain is null ? texts.Count : 0;
+            textFeatures = plain ?? features.narrow(0, 0, classes);
+            imageFeatures = features.narrow(0, classes, images.shape[0]);
         }
         else
         {
             imageFeatures = UnitRows(image.Forward(images, prompts.Image.Layers(), backward));
-            textFeatures = UnitRows(text.Forward(texts, prompts.Text.Layers(), backward, prompts.Text.Context()));
+            textFeatures = plain ?? UnitRows(text.Forward(texts, prompts.Text.Layers(), backward, prompts.Text.Context()));
         }
         Tensor logits = imageFeatures.matmul(textFeatures.t()).mul_(text.Weights.LogitScale);
         return new ClipOutputs(
-            textFeatures.MoveToOuterDisposeScope(),
+            // What is not this step's stays its owner's.
+            (plain is null ? textFeatures : textFeatures.alias()).MoveToOuterDisposeScope(),
             imageFeatures.MoveToOuterDisposeScope(),
             logits.MoveToOuterDisposeScope()
         );
@@ -91,11 +100,15 @@ internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts 
     /// <summary>The class features [classes, embedding], unit length, without gradients. The caller owns them.</summary>
     public Tensor ClassFeatures(IPromptedBranch textPrompts)
     {
+        if (PlainOf(textPrompts) is { } plain)
+            return plain.clone().DetachFromDisposeScope();
         Tensor features = parts is null
             ? text.UnitFeatures(texts, textPrompts)
             : FromWorkers(parts, i => parts.Texts(i) is { } own ? parts.Text.UnitFeatures(own, textPrompts) : null);
         return features.DetachFromDisposeScope();
     }
+
+    private Tensor? PlainOf(IPromptedBranch textPrompts) => textPrompts.Parameters.Count == 0 ? PlainFeatures?.Invoke() : null;
 
     /// <summary>Divides every row by its length.</summary>
     public static Tensor UnitRows(Tensor features) => features / features.norm(-1, keepdim: true, p: 2.0f);

@@ -16,11 +16,18 @@ internal sealed class SplitFeatures : autograd.SingleTensorFunction<SplitFeature
     /// <param name="parts">The workers.</param>
     /// <param name="images">[batch, 3, size, size] normalised</param>
     /// <param name="prompts">The prompts of both branches.</param>
+    /// <param name="withTexts">Whether the classes' features are asked for.</param>
     /// <param name="backward">Owner of custom gradients until the step ends.</param>
-    /// <returns>[classes + batch, embedding] unit rows, the classes' first; in the caller's dispose scope.</returns>
-    public static Tensor Create(ClipParts parts, Tensor images, BranchPair<IPromptedBranch> prompts, BackwardTensors backward)
+    /// <returns>[classes + batch, embedding] unit rows, the classes' first where they are asked for; in the caller's dispose scope.</returns>
+    public static Tensor Create(
+        ClipParts parts,
+        Tensor images,
+        BranchPair<IPromptedBranch> prompts,
+        bool withTexts,
+        BackwardTensors backward
+    )
     {
-        var pass = new SplitPass(parts, images, prompts);
+        var pass = new SplitPass(parts, images, prompts, withTexts);
         backward.Keep(pass);
         return apply([pass, backward, .. pass.Parameters]);
     }
@@ -51,13 +58,14 @@ internal sealed class SplitPass : IDisposable
 {
     private readonly ClipParts _parts;
     private readonly BranchPair<IPromptedBranch> _prompts;
+    private readonly bool _withTexts;
     private readonly Part[] _shares;
     private Features? _texts,
         _images;
 
-    public SplitPass(ClipParts parts, Tensor images, BranchPair<IPromptedBranch> prompts)
+    public SplitPass(ClipParts parts, Tensor images, BranchPair<IPromptedBranch> prompts, bool withTexts)
     {
-        (_parts, _prompts) = (parts, prompts);
+        (_parts, _prompts, _withTexts) = (parts, prompts, withTexts);
         Parameters = [.. prompts.ImageFirst.SelectMany(branch => branch.Parameters)];
         _shares =
         [
@@ -73,10 +81,10 @@ internal sealed class SplitPass : IDisposable
     public Tensor Forward()
     {
         using var scope = NewDisposeScope();
-        _parts.Team.Run(i => _shares[i].Forward(_parts.Text, _parts.Texts(i), _parts.Image(i), _prompts));
-        _texts = new Features([.. _shares.Select(s => s.Text)]);
+        _parts.Team.Run(i => _shares[i].Forward(_parts.Text, _withTexts ? _parts.Texts(i) : null, _parts.Image(i), _prompts));
+        _texts = _withTexts ? new Features([.. _shares.Select(s => s.Text)]) : null;
         _images = new Features([.. _shares.Select(s => s.Image)]);
-        return cat([_texts.Unit, _images.Unit], 0).MoveToOuterDisposeScope();
+        return (_texts is null ? _images.Unit.clone() : cat([_texts.Unit, _images.Unit], 0)).MoveToOuterDisposeScope();
     }
 
     /// <param name="gradient">[classes + batch, embedding] by the features.</param>
@@ -85,9 +93,9 @@ internal sealed class SplitPass : IDisposable
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        long classes = _texts!.Unit.shape[0];
+        long classes = _texts?.Unit.shape[0] ?? 0;
         var gradients = new BranchPair<Tensor?[]>(
-            Text: _texts.Backward(gradient.narrow(0, 0, classes)),
+            Text: _texts?.Backward(gradient.narrow(0, 0, classes)) ?? new Tensor?[_shares.Length],
             Image: _images!.Backward(gradient.narrow(0, classes, gradient.shape[0] - classes))
         );
         _parts.Team.Run(i => _shares[i].Backward(gradients.Select(parts => parts[i])));

@@ -12,9 +12,9 @@ namespace Microsoft.ML.Dpl.Search;
 /// <param name="clip">The model.</param>
 /// <param name="settings">Of the search.</param>
 /// <param name="observer">Receives every step.</param>
-/// <param name="teacher">What regularisers compare to; not owned. Null: where the settings need one, zero-shot CLIP looks at every
+/// <param name="teachers">What regularisers compare to; not owned. Null: where the settings need one, zero-shot CLIP looks at every
 /// batch.</param>
-internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, IRunObserver observer, Teacher? teacher = null)
+internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, IRunObserver observer, Teachers? teachers = null)
 {
     private const string AlphaOptimizer = "optimizer.alphas",
         PromptOptimizer = "optimizer.prompts",
@@ -37,7 +37,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
     )
     {
         using var alphaStep = new AlphaStep(clip, supernet, settings);
-        using var promptStep = new PromptStep(clip, supernet, settings, teacher);
+        using var promptStep = new PromptStep(clip, supernet, settings, teachers);
         using var good = new GoodValues([.. supernet.Alphas, .. supernet.PromptsAndTemperature]);
         BranchPair<IReadOnlyList<IReadOnlyList<float>>> before = state.Epochs.Count > 0 ? state.Epochs[^1].Alphas : Read(supernet);
         if (checkpoints?.Saved is { } saved)

@@ -25,6 +25,9 @@ internal interface IPromptDesign
     /// <summary>What keeps the design from these lengths, as the end of a sentence; null: nothing.</summary>
     string? ProblemOf(PromptConfiguration configuration);
 
+    /// <summary>The numbers that are learned beside the rows of prompts, at most.</summary>
+    long ParametersBeside(ClipConfig clip);
+
     /// <summary>Fresh prompts of given lengths. The caller owns both branches.</summary>
     /// <param name="configuration">Without a <see cref="ProblemOf"/>.</param>
     /// <param name="shape">What they are made for.</param>
@@ -58,6 +61,8 @@ internal sealed record IndependentPrompts : IPromptDesign
     public string Name => "independent";
 
     public string? ProblemOf(PromptConfiguration configuration) => null;
+
+    public long ParametersBeside(ClipConfig clip) => 0;
 
     public BranchPair<IFixedBranch> CreatePrompts(
         PromptConfiguration configuration,
@@ -105,6 +110,9 @@ internal sealed record CoupledPrompts : IPromptDesign
             : $"layer {first} has {configuration.Text[first]} text and {configuration.Image[first]} image rows, but coupled prompts have as "
                 + "many in both towers";
     }
+
+    public long ParametersBeside(ClipConfig clip) =>
+        (long)Math.Min(clip.Text.Layers, clip.Vision.Layers) * clip.Vision.Width * (clip.Text.Width + 1);
 
     public BranchPair<IFixedBranch> CreatePrompts(
         PromptConfiguration configuration,

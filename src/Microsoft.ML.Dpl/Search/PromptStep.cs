@@ -19,13 +19,13 @@ internal sealed class PromptStep : IDisposable
     /// <param name="clip">The model.</param>
     /// <param name="supernet">What is searched.</param>
     /// <param name="settings">Of the search.</param>
-    /// <param name="teacher">What regularisers compare to; not owned. Null: where the settings need one, zero-shot CLIP looks at every
+    /// <param name="teachers">What regularisers compare to; not owned. Null: where the settings need one, zero-shot CLIP looks at every
     /// batch.</param>
-    public PromptStep(PromptedClip clip, Supernet supernet, SearchSettings settings, Teacher? teacher = null)
+    public PromptStep(PromptedClip clip, Supernet supernet, SearchSettings settings, Teachers? teachers = null)
     {
         ObjectiveSettings beside = settings.Objective ?? new ObjectiveSettings();
-        _own = beside.IsPlain || teacher is not null ? null : Teacher.Create(clip);
-        _objective = new PromptObjective(beside, teacher ?? _own);
+        _own = beside.IsPlain || teachers is not null ? null : Teacher.Create(clip);
+        _objective = new PromptObjective(beside, teachers ?? (_own is null ? null : new Teachers(_own)));
         (_clip, _supernet, _maxGradientNorm) = (clip, supernet, settings.MaxGradientNorm);
         _optimizer = new PromptOptimizer(supernet.Prompts, supernet.Temperature, settings);
     }

@@ -37,8 +37,8 @@ internal sealed record ProGradSettings(double Weight, double Temperature);
 
 /// <summary>The loss of a prompt step, and the gradient that it must not go against.</summary>
 /// <param name="settings">What is done beside the cross-entropy.</param>
-/// <param name="teacher">Null where nothing is.</param>
-internal sealed class PromptObjective(ObjectiveSettings settings, Teacher? teacher)
+/// <param name="teachers">Null where nothing is.</param>
+internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teachers)
 {
     /// <summary>One step on a batch.</summary>
     /// <param name="optimizer">The prompts' optimizer, the temperature's beside it.</param>
@@ -67,7 +67,7 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teacher? teach
         ProGradient? proGradient = settings.ProGrad is { } proGrad
             ? new ProGradient(proGrad.Weight, optimizer.Prompts, backward =>
                 Losses.Distillation(
-                    Taught(temperature, batch).Logits / proGrad.Temperature,
+                    Taught(teachers!.OfLogits, temperature, batch).Logits / proGrad.Temperature,
                     Cooled(pass(backward)).Logits / proGrad.Temperature,
                     batch.Weights
                 ) * (proGrad.Temperature * proGrad.Temperature)
@@ -81,9 +81,12 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teacher? teach
                 Tensor loss = Losses.CrossEntropy(outputs.Logits, batch.Labels, batch.Weights);
                 if (settings.Regularizers.Count == 0)
                     return loss;
-                ClipOutputs taught = Taught(temperature, batch);
+                ClipOutputs ofFeatures = Taught(teachers!.OfFeatures, temperature, batch),
+                    ofLogits = ReferenceEquals(teachers.OfFeatures, teachers.OfLogits)
+                        ? ofFeatures
+                        : Taught(teachers.OfLogits, temperature, batch);
                 foreach (IRegularizer regularizer in settings.Regularizers)
-                    loss = loss + regularizer.Loss(outputs, taught, batch.Weights);
+                    loss = loss + regularizer.Loss(outputs, regularizer.ComparesFeatures ? ofFeatures : ofLogits, batch.Weights);
                 return loss;
             },
             stage,
@@ -96,10 +99,10 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teacher? teach
     }
 
     /// <summary>The teacher sets no temperature: it is compared at the student's.</summary>
-    private ClipOutputs Taught(Temperature? temperature, ImageBatch batch)
+    private ClipOutputs Taught(Teacher teacher, Temperature? temperature, ImageBatch batch)
     {
         using var noGrad = no_grad();
-        ClipOutputs taught = teacher!.Outputs(batch, settings.ComparesImages);
+        ClipOutputs taught = teacher.Outputs(batch, settings.ComparesImages);
         return temperature is null || !settings.ComparesImages ? taught : taught with { Logits = temperature.Cool(taught.Logits) };
     }
 }

@@ -25,7 +25,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
     /// <param name="state">How far training has come; changed with every step.</param>
     /// <param name="checkpoints">The checkpoints to continue from and to save to; null: none.</param>
     /// <param name="temperature">Trained and kept with the prompts; null: the logits are CLIP's own.</param>
-    /// <param name="teacher">What regularisers compare to; not owned. Null: where the settings need one, zero-shot CLIP looks at every
+    /// <param name="teachers">What regularisers compare to; not owned. Null: where the settings need one, zero-shot CLIP looks at every
     /// batch.</param>
     /// <exception cref="DivergedException">A loss or a gradient became infinite or not a number. The branches hold the best values so far,
     /// or without validation images those of the latest good epoch, if there are any.</exception>
@@ -37,7 +37,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         TrainingState state,
         IStageCheckpoints? checkpoints = null,
         Temperature? temperature = null,
-        Teacher? teacher = null
+        Teachers? teachers = null
     )
         where TBranch : IPromptedBranch
     {
@@ -49,8 +49,8 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
             parameter.requires_grad_(true);
         using var optimizer = new PromptOptimizer(rows, temperature, settings);
         ObjectiveSettings beside = settings.Beside;
-        using Teacher? own = beside.IsPlain || teacher is not null ? null : Teacher.Create(clip);
-        var objective = new PromptObjective(beside, teacher ?? own);
+        using Teacher? own = beside.IsPlain || teachers is not null ? null : Teacher.Create(clip);
+        var objective = new PromptObjective(beside, teachers ?? (own is null ? null : new Teachers(own)));
         using EpochAverage? average = settings.Average is { } weights ? new EpochAverage(parameters, weights, settings.Epochs) : null;
         using var best = new BestValues(parameters);
         // With validation images the best values are the good ones.

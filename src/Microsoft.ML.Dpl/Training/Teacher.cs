@@ -4,6 +4,16 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
 
+/// <summary>Who teaches a student.</summary>
+/// <param name="OfFeatures">The CLIP that is prompted, without prompts; not owned.</param>
+/// <param name="OfLogits">The same, or another CLIP; not owned.</param>
+internal sealed record Teachers(Teacher OfFeatures, Teacher OfLogits)
+{
+    /// <summary>One for both.</summary>
+    public Teachers(Teacher teacher)
+        : this(teacher, teacher) { }
+}
+
 /// <summary>A frozen CLIP without prompts, as regularisers and ProGrad compare the prompted one to it; by default the same CLIP.</summary>
 internal sealed class Teacher : IDisposable
 {

@@ -270,7 +270,7 @@ public class GoldenDesignTests
             new RecordedBatches(golden),
             validation: null,
             new TrainingState(),
-            teacher: teacher
+            teachers: new Teachers(teacher)
         );
         Close.Relative(golden[losses], tensor(steps.Reports.Select(r => (float)r.TrainLoss).ToArray()), Runs, what);
         Tensor final = model.Context.Vectors;

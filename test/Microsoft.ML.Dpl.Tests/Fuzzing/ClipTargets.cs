@@ -43,6 +43,7 @@ internal sealed class ClipTargets : IDisposable
             CarriedWeights(),
             Prompts(),
             Mixture(),
+            Context(),
         ];
 
         byte[] Of(string name) => File.ReadAllBytes(Path.Combine(clip, name));
@@ -357,6 +358,16 @@ internal sealed class ClipTargets : IDisposable
         return Prompts("mixture", new PromptRows([ones(3, _clip.Config.Text.Width)], [zeros(3, _clip.Config.Vision.Width)], mixture));
     }
 
+    private FuzzTarget Context()
+    {
+        using var scope = NewDisposeScope();
+        var context = new ContextRows(
+            new ContextLayout(2, DplContextPosition.Middle, ClassSpecific: true),
+            ones(6, _clip.Config.Text.Width)
+        );
+        return Prompts("context", new PromptRows([null, ones(1, _clip.Config.Text.Width)], [null, null], Context: context));
+    }
+
     private FuzzTarget Prompts(string name, PromptRows rows)
     {
         ClipConfig config = _clip.Config;
@@ -370,7 +381,16 @@ internal sealed class ClipTargets : IDisposable
             DamagedSafetensors(whole),
             bytes =>
                 TrainedPrompts
-                    .Read(new MemoryStream(bytes), "fuzzed", lengths.Image, lengths.Text, rows.Mixture?.CandidateLengths, 3, config)
+                    .Read(
+                        new MemoryStream(bytes),
+                        "fuzzed",
+                        lengths.Image,
+                        lengths.Text,
+                        rows.Mixture?.CandidateLengths,
+                        rows.Context?.Layout,
+                        3,
+                        config
+                    )
                     .Dispose(),
             typeof(InvalidDataException)
         )

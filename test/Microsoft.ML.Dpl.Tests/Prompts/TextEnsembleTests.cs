@@ -34,13 +34,14 @@ public class TextEnsembleTests
     {
         using var scope = NewDisposeScope();
         using var golden = new GoldenDesign(design, name, file);
-        int[][][] texts = Templates(golden);
+        int[][][] texts = [.. Templates(golden).Take(12)];
         Tensor[] features = [.. texts.Select(classes => ByHand(golden.Text, classes))];
         Tensor expected = Unit(stack(features.Select(Unit)).mean([0]));
-        Tensor ensemble = TextEnsemble.UnitFeatures(new TextTower(golden.Text), texts, normalizeEach: true);
+        var tower = new TextTower(golden.Text);
+        Tensor ensemble = TextEnsemble.UnitFeatures(tower, texts, normalizeEach: true);
         Close.Relative(expected, ensemble, Tolerance, "ensemble");
         Assert.True(
-            (ensemble - golden["output.target"]).abs().max().item<float>() > 100 * Tolerance,
+            (ensemble - TextEnsemble.UnitFeatures(tower, texts, normalizeEach: false)).abs().max().item<float>() > 100 * Tolerance,
             "features that are normalised first have another mean"
         );
     }

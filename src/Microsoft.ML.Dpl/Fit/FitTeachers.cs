@@ -1,0 +1,104 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Training;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Fit;
+
+/// <summary>The frozen CLIPs that regularisers compare to. Each looks at every training image once, as prediction sees it, so that a step
+/// costs no further pass. Owns them.</summary>
+/// <param name="fit">What they look at.</param>
+/// <param name="texts">What they read.</param>
+/// <param name="observer">May end it between batches.</param>
+internal sealed class FitTeachers(PreparedFit fit, FitTexts texts, IRunObserver observer) : IDisposable
+{
+    private Teacher? _ofText;
+    private Teacher? _own;
+    private Teacher? _other;
+
+    /// <summary>Who is asked for, made when first asked for; null where nothing is compared.</summary>
+    /// <param name="objective">What a stage does beside its cross-entropy; null: nothing.</param>
+    /// <exception cref="OperationCanceledException">The observer ended it.</exception>
+    public Teachers? Of(ObjectiveSettings? objective)
+    {
+        if (objective is null or { IsPlain: true })
+            return null;
+        if (!objective.ComparesImages)
+            return new Teachers(_ofText ??= OfTexts());
+        if (fit.Settings.Design?.Teacher is not { } other)
+            return new Teachers(_own ??= Own());
+        bool seesImages = objective.Regularizers.Any(regularizer => regularizer is { ComparesFeatures: true });
+        return new Teachers(seesImages ? _own ??= Own() : _ofText ??= OfTexts(), _other ??= Other(other));
+    }
+
+    public void Dispose()
+    {
+        _ofText?.Dispose();
+        _own?.Dispose();
+        _other?.Dispose();
+    }
+
+    /// <summary>Class features alone, for what compares no images.</summary>
+    private Teacher OfTexts()
+    {
+        using var scope = NewDisposeScope();
+        return Teacher.FromTable(texts.TeacherFeatures(), empty(0).DetachFromDisposeScope(), fit.Clip.Text.Weights.LogitScale);
+    }
+
+    private Teacher Own()
+    {
+        using var scope = NewDisposeScope();
+        using var tower = new FoldedImageTower(fit.Clip.Image.Weights, new Tensor?[fit.Clip.Image.Weights.Blocks.Count]);
+        Tensor table = Table(fit.Backbone, images => fit.Clip.ImageFeatures(tower, images));
+        return Teacher.FromTable(texts.TeacherFeatures(), table.DetachFromDisposeScope(), fit.Clip.Text.Weights.LogitScale);
+    }
+
+    private Teacher Other(ClipBackbone backbone)
+    {
+        using var scope = NewDisposeScope();
+        using Lease<TextWeights> text = backbone.RentText(fit.Device);
+        using Lease<VisionWeights> vision = backbone.RentVision(fit.Device);
+        Tensor classes = TextEnsemble.UnitFeatures(
+            new TextTower(text.Value),
+            texts.ReadBy(backbone),
+            normalizeEach: true,
+            observer.ThrowIfCancelled
+        );
+        using var tower = new FoldedImageTower(vision.Value, new Tensor?[vision.Value.Blocks.Count]);
+        Tensor table = Table(backbone, tower.Forward);
+        return Teacher.FromTable(classes, table.DetachFromDisposeScope(), text.Value.LogitScale);
+    }
+
+    /// <summary>[images, embedding] of every cached image, resized and cropped as for prediction.</summary>
+    private Tensor Table(ClipBackbone backbone, Func<Tensor, Tensor> features)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        FitImages images = fit.Images!;
+        fit.Log.Info($"Teacher: {backbone.Name} looks at {images.Cache.Count} images.");
+        var batches = new TrainingBatches(
+            images.Cache,
+            images.Labels,
+            [.. Enumerable.Range(0, images.Cache.Count)],
+            fit.Settings.PredictionBatchSize,
+            seed: 0,
+            backbone.CreateImageProcessor(),
+            augmentation: null,
+            fit.Device
+        );
+        Tensor? table = null;
+        for (int index = 0; index < batches.BatchesPerEpoch; index++)
+        {
+            observer.ThrowIfCancelled();
+            using var each = NewDisposeScope();
+            using ImageBatch batch = batches.Read(epoch: 0, index);
+            Tensor values = features(batch.Images);
+            table ??= empty([images.Cache.Count, values.shape[1]], ScalarType.Float32, device: fit.Device).MoveToOuterDisposeScope();
+            Tensor rows = tensor([.. batch.SourceRows!.Select(row => (long)row)], ScalarType.Int64, device: fit.Device);
+            table.index_copy_(0, rows, values);
+        }
+        return table!.MoveToOuterDisposeScope();
+    }
+}
