@@ -238,6 +238,10 @@ var results = new Option<string[]>("--results")
     AllowMultipleArgumentsPerToken = true,
     Required = true,
 };
+var baseToNew = new Option<bool>("--base-to-new")
+{
+    Description = "Train the first half of the classes and test both halves, each among itself; the accuracy is their harmonic mean.",
+};
 var onlyTable = new Option<bool>("--table") { Description = "Run nothing, print what the files hold." };
 var baseline = new Option<string?>("--baseline") { Description = "The method that the table compares the others to." };
 var evidence = new Command("evidence", "Methods on tasks and seeds, resumable, with means and paired differences.")
@@ -249,6 +253,7 @@ var evidence = new Command("evidence", "Methods on tasks and seeds, resumable, w
     photographsClip,
     threads,
     results,
+    baseToNew,
     onlyTable,
     baseline,
 };
@@ -260,7 +265,8 @@ evidence.SetAction(arguments =>
         new EvidenceBenchmark(files[0], arguments.GetValue(photographs), arguments.GetValue(photographsClip)).Run(
             arguments.GetRequiredValue(evidenceTasks),
             arguments.GetRequiredValue(seeds),
-            arguments.GetRequiredValue(methods)
+            arguments.GetRequiredValue(methods),
+            arguments.GetValue(baseToNew)
         );
     new EvidenceTable(EvidenceTable.WithBestUniform(EvidenceBenchmark.Read(files))).Print(arguments.GetValue(baseline));
 });
