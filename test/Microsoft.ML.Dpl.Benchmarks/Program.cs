@@ -118,6 +118,20 @@ steps.SetAction(arguments =>
         !arguments.GetValue(noMemory)
     ).Run(arguments.GetValue(json))
 );
+var designs = new Command("designs", "What other prompt designs cost a training step, against one without them.")
+{
+    shape,
+    classes,
+    batch,
+    candidates,
+    repeats,
+    threads,
+    noWorkers,
+    json,
+};
+designs.SetAction(arguments =>
+    new StepDesignsBenchmark(Size(arguments), arguments.GetValue(repeats), !arguments.GetValue(noWorkers)).Run(arguments.GetValue(json))
+);
 var memory = new Command(PeakMemory.Verb, "Takes steps of one form and prints the most memory held, in bytes.")
 {
     form,
@@ -274,6 +288,7 @@ evidence.SetAction(arguments =>
 return await new RootCommand("Ratios within one run; absolute times say little about other machines.")
 {
     steps,
+    designs,
     scaling,
     predict,
     data,
