@@ -53,7 +53,7 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
     /// <param name="epoch">The epoch, from 0.</param>
     /// <param name="step">The step within the epoch, from 0.</param>
     /// <param name="maxGradientNorm">Longest gradient of all stepped parameters together, above 0; null: any.</param>
-    /// <returns>The loss before the step: cross-entropy and regularisers.</returns>
+    /// <returns>The cross-entropy before the step, without the regularisers.</returns>
     /// <exception cref="DivergedException">The loss or a gradient is infinite or not a number; nothing was stepped.</exception>
     public double Step(
         PromptOptimizer optimizer,
@@ -82,9 +82,8 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
             backward =>
             {
                 ClipOutputs outputs = Cooled(pass(backward));
-                Tensor loss = Losses.CrossEntropy(outputs.Logits, batch.Labels, batch.Weights);
-                if (settings.Regularizers.Count == 0)
-                    return loss;
+                Tensor crossEntropy = Losses.CrossEntropy(outputs.Logits, batch.Labels, batch.Weights),
+                    loss = crossEntropy;
                 ClipOutputs? ofFeatures = null,
                     ofLogits = null;
                 foreach (IRegularizer regularizer in settings.Regularizers)
@@ -94,7 +93,7 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
                         : ofLogits ??= Taught(teachers!.OfLogits, temperature, batch);
                     loss = loss + regularizer.Loss(outputs, taught, batch.Weights);
                 }
-                return loss;
+                return new StepLoss(loss, crossEntropy);
             },
             stage,
             epoch,
