@@ -269,8 +269,8 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         return NearestWords(_prompts.Rows.Text[layer], k, distance);
     }
 
-    /// <summary>Reads the vectors of the <see cref="Context"/> as words. They stand in the input of the text tower, where tokens do, so that
-    /// the nearest words mean more than those of deeper prompts.</summary>
+    /// <summary>Reads the vectors of the <see cref="Context"/> as words. They stand in the input of the text tower, where tokens do, so
+    /// that the nearest words mean more than those of deeper prompts.</summary>
     /// <param name="k">Words per vector, at least 1.</param>
     /// <param name="distance">What near means.</param>
     /// <returns>One entry per vector, of a class-specific context class by class; none without a context.</returns>

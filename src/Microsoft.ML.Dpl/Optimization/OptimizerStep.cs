@@ -60,8 +60,8 @@ internal static class OptimizerStep
         return reported;
     }
 
-    /// <summary>Both losses and the largest magnitude among the gradients, which is NaN where one of them is: read together, so that the host
-    /// waits for the device once a step.</summary>
+    /// <summary>Both losses and the largest magnitude among the gradients, which is NaN where one of them is: read together, so that the
+    /// host waits for the device once a step.</summary>
     private static (double Minimised, double Reported, double LargestGradient) Read(StepLoss loss, IEnumerable<Tensor> parameters)
     {
         using var noGrad = no_grad();

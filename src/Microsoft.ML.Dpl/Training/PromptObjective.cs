@@ -33,8 +33,8 @@ internal sealed record ObjectiveSettings
     public bool ComparesImages => ProGrad is not null || Regularizers.Any(regularizer => regularizer.ComparesImages);
 }
 
-/// <summary>ProGrad (Zhu, Niu, Han, Wu, Zhang, ICCV 2023, arXiv 2205.14865): where a step would go against what the teacher knows, that part
-/// of the gradient is taken out.</summary>
+/// <summary>ProGrad (Zhu, Niu, Han, Wu, Zhang, ICCV 2023, arXiv 2205.14865): where a step would go against what the teacher knows, that
+/// part of the gradient is taken out.</summary>
 /// <param name="Weight">The share λ of the conflicting part that is taken out, above 0; 1 in the paper.</param>
 /// <param name="Temperature">What both logits are divided by in the KL divergence, above 0; 1 in the paper.</param>
 internal sealed record ProGradSettings(double Weight, double Temperature);
