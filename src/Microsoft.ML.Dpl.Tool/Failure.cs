@@ -62,9 +62,6 @@ internal static class Failure
         string message = cause.Message;
         if (cause is ArgumentException { ParamName: { Length: > 0 } name })
             message = message.Replace($" (Parameter '{name}')", "", StringComparison.Ordinal);
-        message = TrainerOptionNames.InWords(message.ReplaceLineEndings(" ").Trim());
-        return cause is UnreadableImageException
-            ? $"{message} Mend or replace the image, or give --skip-unreadable to leave such images out."
-            : message;
+        return TrainerOptionNames.InWords(message.ReplaceLineEndings(" ").Trim());
     }
 }

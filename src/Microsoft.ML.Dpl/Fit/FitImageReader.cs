@@ -30,6 +30,9 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
     /// <exception cref="InvalidOperationException">There is one class only, or a weight is for a class that there is not.</exception>
     public LabelClasses ReadClasses()
     {
+        // First, because a label column of no rows has no names, or those of a key that nothing is labelled with.
+        if (!HasRows(data.Train.View))
+            throw new InvalidOperationException("The training data has no rows. Look at the path and the filters that it came through.");
         LabelClasses classes = data.Train.Label.ReadClasses(data.Train.View, checkAlive);
         if (!data.Train.Label.IsNamed)
             log.Warning(
@@ -45,8 +48,6 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
                         + $"{string.Join(", ", classes.Names.Take(20).Select(name => $"'{name}'"))}{(classes.Count > 20 ? ", …" : "")}."
                 );
         }
-        if (classes.Count < 2 && !HasRows(data.Train.View))
-            throw new InvalidOperationException("The training data has no rows. Look at the path and the filters that it came through.");
         return classes.Count > 1
             ? classes
             : throw new InvalidOperationException($"There is a single class, '{classes.Names[0]}'. A classifier needs at least two.");
