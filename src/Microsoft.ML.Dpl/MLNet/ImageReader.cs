@@ -34,7 +34,9 @@ internal sealed class ImageReader
             return _decode();
         }
         catch (Exception e)
-            when (e is not (OperationCanceledException or OutOfMemoryException or TypeInitializationException or DllNotFoundException))
+            when (e is InsufficientMemoryException
+                || e is not (OperationCanceledException or OutOfMemoryException or TypeInitializationException or DllNotFoundException)
+            )
         {
             throw new UnreadableImageException(_row.Position, _column, Path, e);
         }
