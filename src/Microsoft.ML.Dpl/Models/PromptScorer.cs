@@ -100,8 +100,8 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
             if (_disposed)
                 throw new ObjectDisposedException(
                     "Microsoft.ML.Dpl.DplTransformer",
-                    "The model was disposed. A PredictionEngine disposes its model, too, unless it is made with "
-                        + "PredictionEngineOptions.OwnsTransformer = false."
+                    "The model was disposed: by its owner, and by each PredictionEngine that was made of it. Load it again, or dispose it "
+                        + "later."
                 );
             // A caller in inference mode would get tensors that no gradient passes.
             using var ordinary = inference_mode(false);

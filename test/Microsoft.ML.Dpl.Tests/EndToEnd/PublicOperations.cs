@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
@@ -60,6 +61,12 @@ internal static partial class PublicOperations
             ["DplCatalog.DifferentiablePromptLearning(MulticlassClassificationTrainers, Options)"] = new(w =>
                 w.Trainers.DifferentiablePromptLearning(w.Options())
             ),
+            ["DplCatalog.SaveWhole(ModelOperationsCatalog, ITransformer, DataViewSchema, String)"] = new(w =>
+            {
+                using var folder = new TemporaryFolder();
+                w.Context.Model.SaveWhole(w.Trained, w.Train.Schema, folder.File("new/model.zip"));
+                Assert.Equal(w.Trained.Configuration.ToString(), DplModelInfo.Read(folder.File("new/model.zip")).Configuration.ToString());
+            }),
             ["ClipBackbone.Register()"] = new(w => w.Small.Backbone.Register()),
             ["DplClassWeights..ctor(IReadOnlyDictionary`2)"] = new(_ =>
                 Assert.NotNull(new DplClassWeights(new Dictionary<string, double> { ["a"] = 1 }))
@@ -337,10 +344,7 @@ internal static partial class PublicOperations
 
         public void Predict()
         {
-            using PredictionEngine<LabelledImage, Answer> engine = Context.Model.CreatePredictionEngine<LabelledImage, Answer>(
-                Trained,
-                new PredictionEngineOptions { OwnsTransformer = false }
-            );
+            using PredictionEngine<LabelledImage, Answer> engine = Context.Model.CreatePredictionEngine<LabelledImage, Answer>(Trained);
             for (int i = 0; i < 3; i++)
                 Assert.Equal(3, engine.Predict(Images.Test[i]).Score.Length);
             Assert.ThrowsAny<InvalidOperationException>(() => engine.Predict(new LabelledImage { ImagePath = "/missing/a.png" }));

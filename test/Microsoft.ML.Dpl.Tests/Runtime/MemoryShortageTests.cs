@@ -43,7 +43,7 @@ public sealed class MemoryShortageTests
     public void What_is_too_much_at_once_is_done_in_parts_and_in_order()
     {
         var counts = new List<int>();
-        int[] done = MemoryShortage.InParts(
+        int[] done = MemoryShortage.InParts<int, int>(
             [.. Enumerable.Range(0, 7)],
             some =>
             {
@@ -58,7 +58,7 @@ public sealed class MemoryShortageTests
 
         string message = Assert
             .Throws<InsufficientMemoryException>(() =>
-                MemoryShortage.InParts([1, 2], int[] (_) => throw new ExternalException(Cuda), "classifying one image", "End others.")
+                MemoryShortage.InParts<int, int>([1, 2], _ => throw new ExternalException(Cuda), "classifying one image", "End others.")
             )
             .Message;
         Assert.Equal("There is not enough memory for classifying one image (2.50 GiB more could not be had). End others.", message);
