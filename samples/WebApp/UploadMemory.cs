@@ -2,8 +2,8 @@ using Microsoft.Extensions.Options;
 
 namespace WebApp;
 
-/// <summary>Counts the bytes of all uploads that are in memory, from their first to the answer, so that many clients at once cannot take more
-/// than was agreed.</summary>
+/// <summary>Counts the bytes of all uploads that are in memory, from their first to the answer, so that many clients at once cannot take
+/// more than was agreed.</summary>
 internal sealed class UploadMemory(IOptions<ClassifierOptions> options)
 {
     private long _held;

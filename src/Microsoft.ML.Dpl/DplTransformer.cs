@@ -137,10 +137,16 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
 
     /// <summary>Adds predicted label and score. Images are read and scored in batches when one of the two columns is first asked
     /// for.</summary>
-    public IDataView Transform(IDataView input)
+    public IDataView Transform(IDataView input) => Transform(input, CancellationToken.None);
+
+    /// <summary>As <see cref="Transform(IDataView)"/>, with a way to end what reads the result, such as an evaluation.</summary>
+    /// <param name="input">With the image column.</param>
+    /// <param name="cancellationToken">Ends the scoring before the next image: whoever reads a row without scores yet gets an
+    /// <see cref="OperationCanceledException"/>.</param>
+    public IDataView Transform(IDataView input, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return new BatchedScoringDataView(input, FindImages(input.Schema), _scores, _scorer);
+        return new BatchedScoringDataView(input, FindImages(input.Schema), _scores, _scorer, cancellationToken);
     }
 
     /// <summary>Shows which parts of an image speak for a class: a heat map over the patches that CLIP sees. Costs about three predictions

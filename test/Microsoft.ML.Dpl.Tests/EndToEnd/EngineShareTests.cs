@@ -24,8 +24,8 @@ public sealed class EngineShareTests(SmallBackbone small, ColourImages images) :
         RequireFreed(model);
     }
 
-    /// <summary>What ML.NET loads is a chain, which passes on the first Dispose of any engine and none after: no request may cost the others
-    /// the model, and the garbage collector frees it.</summary>
+    /// <summary>What ML.NET loads is a chain, which passes on the first Dispose of any engine and none after: no request may cost the
+    /// others the model, and the garbage collector frees it.</summary>
     [Fact]
     public void Engines_of_a_loaded_pipeline_share_it_too()
     {

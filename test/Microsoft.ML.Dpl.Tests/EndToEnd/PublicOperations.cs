@@ -84,6 +84,11 @@ internal static partial class PublicOperations
             ["DplTrainer.GetOutputSchema(SchemaShape)"] = new(w =>
                 w.Trainers.DifferentiablePromptLearning(w.Options()).GetOutputSchema(MLNetInternals.ShapeOf(w.Train.Schema))
             ),
+            ["DplTransformer.Transform(IDataView, CancellationToken)"] = new(w =>
+                Assert.ThrowsAny<OperationCanceledException>(() =>
+                    w.Trained.Transform(w.Train, new CancellationToken(canceled: true)).GetColumn<float[]>("Score").Count()
+                )
+            ),
             ["DplTransformer.get_Finalists()"] = new(w => Assert.Empty(w.Trained.Finalists)),
             ["DplTrainer.TrainingOptions.DefaultBatchSize(DplRecipe)"] = new(_ =>
                 Assert.Equal(4, DplTrainer.TrainingOptions.DefaultBatchSize(DplRecipe.Paper))
