@@ -228,10 +228,10 @@ internal static class BackboneCommand
 
     private static int Write<T>(ParseResult arguments, T result, Action<T> table)
     {
-        string json = JsonSerializer.Serialize(result, ToolJson.Indented);
-        Json.File(arguments, standard: null, [])?.Write(path => File.WriteAllText(path, json));
+        Json.File(arguments, standard: null, [])
+            ?.Write(path => File.WriteAllText(path, JsonSerializer.Serialize(result, ToolJson.Indented)));
         if (Json.IsOutput(arguments))
-            Console.Out.WriteLine(json);
+            Console.Out.WriteLine(JsonSerializer.Serialize(result, ToolJson.Indented));
         else
             table(result);
         return (int)ExitCode.Success;
