@@ -68,7 +68,12 @@ internal sealed class FitTexts : IDisposable
                     + $"{asked.Length ?? 0} vectors: leave out its Length, or give other words."
             );
         DplContext context = asked with { Length = asked.Length ?? (words.Length > 0 ? words.Length : DplContext.DefaultLength) };
-        OptionChecks.RequireContext(context, backbone.Config, "Design.Context");
+        int longest = ContextLayout.LongestOf(backbone.Config);
+        if (context.Length > longest)
+            throw new InvalidOperationException(
+                $"Design.Context has {context.Length} vectors, but CLIP's {backbone.Config.ContextLength} tokens leave room for a name beside "
+                    + $"at most {longest}: give fewer words, or a shorter Length."
+            );
         var layout = new ContextLayout(context.Length!.Value, context.Position, context.ClassSpecific);
         return new(backbone, classes, settings, ClassTokens.WithContext(classes, layout, backbone, warn), words, context, warn, beforeEach);
     }
