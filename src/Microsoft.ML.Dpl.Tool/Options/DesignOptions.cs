@@ -34,7 +34,7 @@ internal sealed class DesignOptions : OptionGroup
                 WordNumber.AboveZero("temperature", new DplProGrad().Temperature)
             ),
         Exponential = new("exponential", new WordNumber("decay", 0.9, value => value is > 0 and < 1, "above 0 and below 1")),
-        Last = new("last", new WordNumber("share", 0.25, value => value is > 0 and <= 1, "above 0, at most 1")),
+        Last = new("last", new WordNumber("share", 0.25, value => value is > 0 and <= 1, "above 0 and at most 1")),
         Gaussian = new("gaussian", WordNumber.AboveZero("mean", 0.75), WordNumber.AboveZero("deviation", 0.05));
 
     private readonly ChoiceOption<PromptDesign> _design = new(
@@ -135,7 +135,7 @@ internal sealed class DesignOptions : OptionGroup
         if (arguments.GetValue(_teacher) is not null && !distils && asked.Design.ProGrad is null)
             throw new ArgumentException(
                 $"--teacher is given, but nothing goes by its probabilities: give {(_trains ? $"{DistillationWeight} or " : "")}--prograd "
-                    + "with it. Regularisers compare features, which are zero-shot CLIP's own."
+                    + "with it. Regularisers compare features, and those of two CLIPs cannot be compared."
             );
     }
 
@@ -219,7 +219,7 @@ internal sealed class DesignOptions : OptionGroup
     {
         if (arguments.GetValue(_average) is not { } text)
             return null;
-        (NumberedWord word, double[] numbers) = NumberedWord.Read(_average.Name, text, [Exponential, Last, Gaussian]);
+        (NumberedWord word, double[] numbers) = NumberedWord.Read(_average.Name, text, [Gaussian, Exponential, Last]);
         return word == Gaussian ? DplEpochAverage.Gaussian(numbers[0], numbers[1])
             : word == Exponential ? DplEpochAverage.Exponential(numbers[0])
             : DplEpochAverage.Last(numbers[0]);

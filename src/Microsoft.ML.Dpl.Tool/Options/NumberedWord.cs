@@ -9,9 +9,14 @@ namespace Microsoft.ML.Dpl.Tool.Options;
 /// <param name="Range">That range in words.</param>
 internal sealed record WordNumber(string Name, double Standard, Func<double, bool> Holds, string Range)
 {
-    public static WordNumber AboveZero(string name, double standard) => new(name, standard, value => value > 0, "above 0");
+    // Steps are computed in float32.
+    private static readonly string AndFinite = FormattableString.Invariant($" and at most {float.MaxValue:g2}");
 
-    public static WordNumber AtLeastZero(string name, double standard) => new(name, standard, value => value >= 0, "at least 0");
+    public static WordNumber AboveZero(string name, double standard) =>
+        new(name, standard, value => value is > 0 and <= float.MaxValue, "above 0" + AndFinite);
+
+    public static WordNumber AtLeastZero(string name, double standard) =>
+        new(name, standard, value => value is >= 0 and <= float.MaxValue, "at least 0" + AndFinite);
 }
 
 /// <summary>A word with numbers behind a colon, as in <c>promptsrc:25,10,1</c>; those that are left out have their standard.</summary>
@@ -36,7 +41,7 @@ internal sealed record NumberedWord(string Word, params IReadOnlyList<WordNumber
         NumberedWord word = words.FirstOrDefault(each => each.Word.Equals(name, StringComparison.OrdinalIgnoreCase))
             ?? throw new ArgumentException(
                 $"{option} '{text}' is unknown: give one of {string.Join(", ", words.Select(each => each.Word))}, with numbers as in "
-                    + $"{words[^1].Example} where they are to be others."
+                    + $"{words.MaxBy(each => each.Numbers.Count)!.Example} where they are to be others."
             );
         return (word, colon < 0 ? word.Standards : word.ReadNumbers(option, text, text[(colon + 1)..], word.Example));
     }
@@ -63,12 +68,9 @@ internal sealed record NumberedWord(string Word, params IReadOnlyList<WordNumber
         {
             if (!double.TryParse(written[i], NumberStyles.Float, CultureInfo.InvariantCulture, out double value))
                 throw new ArgumentException($"{option} '{text}': '{written[i]}' is no number. Write it as in {example}.");
-            // Steps are computed in float32; NaN fails the comparison, too.
-            if (!(Numbers[i].Holds(value) && value <= float.MaxValue))
+            if (!Numbers[i].Holds(value))
                 throw new ArgumentException(
-                    FormattableString.Invariant(
-                        $"{option} '{text}': its {Numbers[i].Name} must be {Numbers[i].Range} and at most {float.MaxValue:g2}; it is {value}."
-                    )
+                    FormattableString.Invariant($"{option} '{text}': its {Numbers[i].Name} must be {Numbers[i].Range}; it is {value}.")
                 );
             values[i] = value;
         }
