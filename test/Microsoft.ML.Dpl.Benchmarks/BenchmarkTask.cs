@@ -22,6 +22,8 @@ internal sealed class BenchmarkTask : IDisposable
     private readonly string _train,
         _validation;
 
+    private HashSet<string>? _classes; // null: all
+
     private BenchmarkTask(
         DirectoryInfo? drawn,
         string folder,
@@ -81,6 +83,13 @@ internal sealed class BenchmarkTask : IDisposable
         return new BenchmarkTask(drawn, drawn.FullName, ("train.tsv", "validation.tsv"), ClipBackbone.Tiny, task.Template);
     }
 
+    /// <summary>The names of all classes, in the order of code points.</summary>
+    public string[] ClassNames() => [.. Test.GetColumn<string>(nameof(Row.Label)).Distinct().Order(StringComparer.Ordinal)];
+
+    /// <summary>The same with the rows of some classes only; its folder goes with this object.</summary>
+    public BenchmarkTask Of(IEnumerable<string> classes) =>
+        new(null, _folder, (_train, _validation), Backbone, Template) { _classes = classes.ToHashSet() };
+
     /// <summary>The CLIP, the columns and the seed; the rest as the trainer has it.</summary>
     public DplTrainer.Options Options(int seed) =>
         new()
@@ -106,10 +115,13 @@ internal sealed class BenchmarkTask : IDisposable
 
     public void Dispose() => _drawn?.Delete(recursive: true);
 
-    private IDataView Read(params string[] tables) =>
-        Context
+    private IDataView Read(params string[] tables)
+    {
+        IDataView rows = Context
             .Data.CreateTextLoader<Row>(hasHeader: true)
             .Load(new MultiFileSource([.. tables.Select(table => Path.Combine(_folder, table))]));
+        return _classes is { } kept ? Context.Data.FilterByCustomPredicate<Row>(rows, row => !kept.Contains(row.Label)) : rows;
+    }
 
     private sealed class Row
     {

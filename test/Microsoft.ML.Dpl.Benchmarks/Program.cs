@@ -118,6 +118,20 @@ steps.SetAction(arguments =>
         !arguments.GetValue(noMemory)
     ).Run(arguments.GetValue(json))
 );
+var designs = new Command("designs", "What other prompt designs cost a training step, against one without them.")
+{
+    shape,
+    classes,
+    batch,
+    candidates,
+    repeats,
+    threads,
+    noWorkers,
+    json,
+};
+designs.SetAction(arguments =>
+    new StepDesignsBenchmark(Size(arguments), arguments.GetValue(repeats), !arguments.GetValue(noWorkers)).Run(arguments.GetValue(json))
+);
 var memory = new Command(PeakMemory.Verb, "Takes steps of one form and prints the most memory held, in bytes.")
 {
     form,
@@ -238,6 +252,10 @@ var results = new Option<string[]>("--results")
     AllowMultipleArgumentsPerToken = true,
     Required = true,
 };
+var baseToNew = new Option<bool>("--base-to-new")
+{
+    Description = "Train the first half of the classes and test both halves, each among itself; the accuracy is their harmonic mean.",
+};
 var onlyTable = new Option<bool>("--table") { Description = "Run nothing, print what the files hold." };
 var baseline = new Option<string?>("--baseline") { Description = "The method that the table compares the others to." };
 var evidence = new Command("evidence", "Methods on tasks and seeds, resumable, with means and paired differences.")
@@ -249,6 +267,7 @@ var evidence = new Command("evidence", "Methods on tasks and seeds, resumable, w
     photographsClip,
     threads,
     results,
+    baseToNew,
     onlyTable,
     baseline,
 };
@@ -260,7 +279,8 @@ evidence.SetAction(arguments =>
         new EvidenceBenchmark(files[0], arguments.GetValue(photographs), arguments.GetValue(photographsClip)).Run(
             arguments.GetRequiredValue(evidenceTasks),
             arguments.GetRequiredValue(seeds),
-            arguments.GetRequiredValue(methods)
+            arguments.GetRequiredValue(methods),
+            arguments.GetValue(baseToNew)
         );
     new EvidenceTable(EvidenceTable.WithBestUniform(EvidenceBenchmark.Read(files))).Print(arguments.GetValue(baseline));
 });
@@ -268,6 +288,7 @@ evidence.SetAction(arguments =>
 return await new RootCommand("Ratios within one run; absolute times say little about other machines.")
 {
     steps,
+    designs,
     scaling,
     predict,
     data,

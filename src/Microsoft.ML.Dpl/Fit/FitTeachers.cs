@@ -29,8 +29,7 @@ internal sealed class FitTeachers(PreparedFit fit, FitTexts texts, IRunObserver 
             return new Teachers(_ofText ??= OfTexts());
         if (fit.Settings.Design?.Teacher is not { } other)
             return new Teachers(_own ??= Own());
-        bool seesImages = objective.Regularizers.Any(regularizer => regularizer is { ComparesFeatures: true });
-        return new Teachers(seesImages ? _own ??= Own() : _ofText ??= OfTexts(), _other ??= Other(other));
+        return new Teachers(objective.FeaturesCompareImages ? _own ??= Own() : _ofText ??= OfTexts(), _other ??= Other(other));
     }
 
     public void Dispose()

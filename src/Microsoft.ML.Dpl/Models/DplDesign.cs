@@ -6,6 +6,7 @@ namespace Microsoft.ML.Dpl;
 /// predictions need is folded into the model.</summary>
 public sealed record DplDesign
 {
+    [JsonConstructor]
     internal DplDesign() { }
 
     /// <summary>How the prompts of the layers were made: <c>independent</c> or <c>coupled</c>.</summary>

@@ -24,6 +24,10 @@ internal sealed record ObjectiveSettings
     [JsonIgnore]
     public bool IsPlain => Regularizers.Count == 0 && ProGrad is null;
 
+    /// <summary>Whether the teacher of features must see the images.</summary>
+    [JsonIgnore]
+    public bool FeaturesCompareImages => Regularizers.Any(regularizer => regularizer is { ComparesFeatures: true, ComparesImages: true });
+
     /// <summary>Whether a teacher must see the images.</summary>
     [JsonIgnore]
     public bool ComparesImages => ProGrad is not null || Regularizers.Any(regularizer => regularizer.ComparesImages);
@@ -81,12 +85,15 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
                 Tensor loss = Losses.CrossEntropy(outputs.Logits, batch.Labels, batch.Weights);
                 if (settings.Regularizers.Count == 0)
                     return loss;
-                ClipOutputs ofFeatures = Taught(teachers!.OfFeatures, temperature, batch),
-                    ofLogits = ReferenceEquals(teachers.OfFeatures, teachers.OfLogits)
-                        ? ofFeatures
-                        : Taught(teachers.OfLogits, temperature, batch);
+                ClipOutputs? ofFeatures = null,
+                    ofLogits = null;
                 foreach (IRegularizer regularizer in settings.Regularizers)
-                    loss = loss + regularizer.Loss(outputs, regularizer.ComparesFeatures ? ofFeatures : ofLogits, batch.Weights);
+                {
+                    ClipOutputs taught = regularizer.ComparesFeatures
+                        ? ofFeatures ??= Taught(teachers!.OfFeatures, temperature, batch)
+                        : ofLogits ??= Taught(teachers!.OfLogits, temperature, batch);
+                    loss = loss + regularizer.Loss(outputs, taught, batch.Weights);
+                }
                 return loss;
             },
             stage,
@@ -102,7 +109,8 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
     private ClipOutputs Taught(Teacher teacher, Temperature? temperature, ImageBatch batch)
     {
         using var noGrad = no_grad();
-        ClipOutputs taught = teacher.Outputs(batch, settings.ComparesImages);
-        return temperature is null || !settings.ComparesImages ? taught : taught with { Logits = temperature.Cool(taught.Logits) };
+        bool seesImages = ReferenceEquals(teacher, teachers!.OfLogits) ? settings.ComparesImages : settings.FeaturesCompareImages;
+        ClipOutputs taught = teacher.Outputs(batch, seesImages);
+        return temperature is null || !seesImages ? taught : taught with { Logits = temperature.Cool(taught.Logits) };
     }
 }

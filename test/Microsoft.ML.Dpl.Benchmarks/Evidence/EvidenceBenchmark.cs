@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Benchmarks.Evidence;
@@ -16,6 +17,9 @@ namespace Microsoft.ML.Dpl.Benchmarks.Evidence;
 /// <param name="Confidence">Median softmax weight of the searched choice over all layers; null without a search.</param>
 /// <param name="Seconds">Of the fit.</param>
 /// <param name="Warnings">What the log warned of.</param>
+/// <param name="Base">Base-to-new: accuracy on the trained classes among themselves, 0 to 1; else null.</param>
+/// <param name="New">Base-to-new: accuracy on the other classes among themselves, 0 to 1; else null. <paramref name="Accuracy"/> then is the
+/// harmonic mean of both.</param>
 internal sealed record EvidenceRun(
     string Task,
     int Seed,
@@ -27,7 +31,9 @@ internal sealed record EvidenceRun(
     string? Searched,
     double? Confidence,
     double Seconds,
-    IReadOnlyList<string> Warnings
+    IReadOnlyList<string> Warnings,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? Base = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? New = null
 );
 
 /// <summary>
@@ -39,19 +45,27 @@ internal sealed record EvidenceRun(
 /// <param name="clip">Likewise.</param>
 internal sealed class EvidenceBenchmark(string results, string? photographs, string? clip)
 {
-    public void Run(IReadOnlyList<string> tasks, IReadOnlyList<int> seeds, IReadOnlyList<string> methods)
+    private const string BaseToNew = " base-to-new";
+
+    /// <param name="tasks">Drawn tasks and folders of photographs.</param>
+    /// <param name="seeds">Draws, and seeds of the fits.</param>
+    /// <param name="methods">As <see cref="EvidenceMethod"/> reads them.</param>
+    /// <param name="baseToNew">Whether the first half of the classes is trained and both halves are tested, each among itself (Zhou et al.,
+    /// CVPR 2022, arXiv 2203.05557).</param>
+    public void Run(IReadOnlyList<string> tasks, IReadOnlyList<int> seeds, IReadOnlyList<string> methods, bool baseToNew)
     {
         var done = Read([results]).Select(run => (run.Task, run.Seed, run.Method)).ToHashSet();
         foreach (int seed in seeds)
-        foreach (string name in tasks)
+        foreach (string taskName in tasks)
         {
+            string name = baseToNew ? taskName + BaseToNew : taskName;
             string[] missing = [.. methods.Where(method => !done.Contains((name, seed, method)))];
             if (missing.Length == 0)
                 continue;
-            using BenchmarkTask task = BenchmarkTask.Open(name, seed, photographs, clip);
+            using BenchmarkTask task = BenchmarkTask.Open(taskName, seed, photographs, clip);
             foreach (string method in missing)
             {
-                EvidenceRun run = Run(task, name, seed, method);
+                EvidenceRun run = baseToNew ? RunOfHalves(task, name, seed, method) : RunOfAll(task, name, seed, method);
                 File.AppendAllText(results, JsonSerializer.Serialize(run) + "\n");
                 Console.WriteLine(FormattableString.Invariant($"{name} {seed} {method}: {run.Accuracy:p1}, {run.Seconds:f0} s"));
             }
@@ -68,7 +82,34 @@ internal sealed class EvidenceBenchmark(string results, string? photographs, str
                 .Select(line => JsonSerializer.Deserialize<EvidenceRun>(line)!),
         ];
 
-    private static EvidenceRun Run(BenchmarkTask task, string name, int seed, string method)
+    private static EvidenceRun RunOfAll(BenchmarkTask task, string name, int seed, string method)
+    {
+        (EvidenceRun run, DplTransformer model) = Run(task, name, seed, method);
+        model.Dispose();
+        return run;
+    }
+
+    private static EvidenceRun RunOfHalves(BenchmarkTask task, string name, int seed, string method)
+    {
+        string[] classes = task.ClassNames();
+        int half = (classes.Length + 1) / 2;
+        (BenchmarkTask trained, BenchmarkTask others) = (task.Of(classes[..half]), task.Of(classes[half..]));
+        (EvidenceRun run, DplTransformer model) = Run(trained, name, seed, method);
+        using (model)
+        using (DplTransformer renamed = model.WithClasses(classes[half..]))
+        {
+            double ofNew = others.Evaluate(renamed).Accuracy;
+            return run with
+            {
+                Accuracy = ofNew + run.Accuracy > 0 ? 2 * ofNew * run.Accuracy / (ofNew + run.Accuracy) : 0,
+                Base = run.Accuracy,
+                New = ofNew,
+            };
+        }
+    }
+
+    /// <returns>The caller disposes the model.</returns>
+    private static (EvidenceRun Run, DplTransformer Model) Run(BenchmarkTask task, string name, int seed, string method)
     {
         List<string> warnings = [];
         void Note(object? sender, LoggingEventArgs e)
@@ -80,13 +121,13 @@ internal sealed class EvidenceBenchmark(string results, string? photographs, str
         try
         {
             long began = Stopwatch.GetTimestamp();
-            using DplTransformer model = new EvidenceMethod(method).Fit(task, seed);
+            DplTransformer model = new EvidenceMethod(method).Fit(task, seed);
             double seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
             (double accuracy, double logLoss) = task.Evaluate(model);
             double[] confidences = model.SearchReport is { } report
                 ? [.. report.TextConfidence.Concat(report.ImageConfidence).Order()]
                 : [];
-            return new EvidenceRun(
+            var run = new EvidenceRun(
                 name,
                 seed,
                 method,
@@ -99,6 +140,7 @@ internal sealed class EvidenceBenchmark(string results, string? photographs, str
                 seconds,
                 warnings
             );
+            return (run, model);
         }
         finally
         {

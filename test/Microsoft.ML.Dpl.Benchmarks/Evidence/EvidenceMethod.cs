@@ -1,11 +1,13 @@
 using System.Globalization;
+using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Benchmarks.Evidence;
 
 /// <summary>
 /// A way to make a classifier, as text: <c>zero-shot</c>, <c>uniform:4</c>, <c>search</c> (the searched configuration alone),
 /// <c>default</c> (the trainer as it is), each with options behind it: <c>uniform:4 refit</c> (training and validation rows, none left to
-/// validate on), <c>uniform:4 paper batch=16 steps=400 crop=0.5</c>.
+/// validate on), <c>uniform:4 paper batch=16 steps=400 crop=0.5</c>, <c>search coupled context=4 words=a_photo_of_a kgcoop=8 promptsrc
+/// prograd average=gaussian templates=imagenet-80 distillation=1</c>.
 /// </summary>
 /// <param name="Text">As given, which is its name in the results.</param>
 internal sealed record EvidenceMethod(string Text)
@@ -52,6 +54,26 @@ internal sealed record EvidenceMethod(string Text)
                 [
                     .. parts[1].Split(',').Select(length => int.Parse(length, CultureInfo.InvariantCulture)),
                 ];
+            else if (word == "coupled")
+                options.Design.Coupled = true;
+            else if (parts is ["context", _])
+                options.Design.Context = (options.Design.Context ?? new DplContext()) with { Length = (int)Number() };
+            else if (parts is ["words", _])
+                options.Design.Context = (options.Design.Context ?? new DplContext()) with { Words = parts[1] };
+            else if (parts is ["kgcoop", _])
+                options.Design.KgCoOp = new DplKgCoOp { Weight = Number() };
+            else if (word == "promptsrc")
+                options.Design.PromptSrc = new DplPromptSrc();
+            else if (word == "prograd")
+                options.Design.ProGrad = new DplProGrad();
+            else if (word == "average=gaussian")
+                options.Design.Average = DplEpochAverage.Gaussian();
+            else if (word == "average=last")
+                options.Design.Average = DplEpochAverage.Last();
+            else if (parts is ["templates", _])
+                options.Design.Templates = ClipTemplates.Named(parts[1]);
+            else if (parts is ["distillation", _])
+                options.Training.DistillationWeight = Number();
             else
                 throw Unknown(word);
         }
@@ -65,6 +87,7 @@ internal sealed record EvidenceMethod(string Text)
     private FormatException Unknown(string word) =>
         new(
             $"'{word}' in '{Text}' is not known: zero-shot, uniform:N, search or default, then refit, paper, batch=, steps=, epochs=, "
-                + "search-epochs=, crop=, candidates=."
+                + "search-epochs=, crop=, candidates=, coupled, context=, words=, kgcoop=, promptsrc, prograd, average=gaussian, "
+                + "average=last, templates=, distillation=."
         );
 }

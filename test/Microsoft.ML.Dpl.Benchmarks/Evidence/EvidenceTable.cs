@@ -45,6 +45,11 @@ internal sealed class EvidenceTable(IReadOnlyList<EvidenceRun> runs)
         table.AddRow(["mean of all", .. methods.Select(method => Mean(runs.Where(run => run.Method == method)))]);
         table.AddRow(["runs", .. methods.Select(method => $"{runs.Count(run => run.Method == method)}")]);
         table.AddRow(["seconds", .. methods.Select(method => Number(runs.Where(run => run.Method == method).Average(run => run.Seconds)))]);
+        if (runs.Any(run => run.Base is not null))
+        {
+            table.AddRow(["base classes", .. methods.Select(method => Mean(runs.Where(run => run.Method == method), run => run.Base))]);
+            table.AddRow(["new classes", .. methods.Select(method => Mean(runs.Where(run => run.Method == method), run => run.New))]);
+        }
         AnsiConsole.Write(table);
         if (baseline is null)
             return;
@@ -87,6 +92,9 @@ internal sealed class EvidenceTable(IReadOnlyList<EvidenceRun> runs)
     private IEnumerable<EvidenceRun> Of(string task, string method) => runs.Where(run => run.Task == task && run.Method == method);
 
     private static string Mean(IEnumerable<EvidenceRun> runs) => runs.Any() ? Number(100 * runs.Average(run => run.Accuracy)) : "";
+
+    private static string Mean(IEnumerable<EvidenceRun> runs, Func<EvidenceRun, double?> value) =>
+        runs.Select(value).OfType<double>().ToArray() is { Length: > 0 } all ? Number(100 * all.Average()) : "";
 
     private static string Number(double value) => value.ToString("f1", CultureInfo.InvariantCulture);
 

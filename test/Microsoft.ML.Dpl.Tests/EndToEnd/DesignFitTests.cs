@@ -1,0 +1,401 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Search;
+using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Training;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>Fits with other prompt designs: alone, in pairs, interrupted, saved and loaded.</summary>
+public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
+{
+    private static readonly Dictionary<string, Action<DplTrainer.Options>> Designs = new()
+    {
+        ["coupled"] = o => o.Design.Coupled = true,
+        ["context at the end"] = o => o.Design.Context = new DplContext(),
+        ["context of words in the middle"] = o => o.Design.Context = new DplContext { Words = "red", Position = DplContextPosition.Middle },
+        ["context per class in front"] = o =>
+            o.Design.Context = new DplContext
+            {
+                Length = 3,
+                ClassSpecific = true,
+                Position = DplContextPosition.Front,
+            },
+        ["KgCoOp"] = o => o.Design.KgCoOp = new DplKgCoOp(),
+        ["PromptSRC"] = o => o.Design.PromptSrc = new DplPromptSrc(),
+        ["ProGrad"] = o => o.Design.ProGrad = new DplProGrad { Weight = 0.5, Temperature = 2 },
+        ["Gaussian average"] = o => o.Design.Average = DplEpochAverage.Gaussian(),
+        ["moving average"] = o => o.Design.Average = DplEpochAverage.Exponential(),
+        ["templates"] = o => o.Design.Templates = ["a {}.", "the {}.", "{}"],
+        ["distillation"] = o => o.Training.DistillationWeight = 0.5,
+    };
+
+    public static TheoryData<string, string> Pairs
+    {
+        get
+        {
+            var pairs = new TheoryData<string, string>();
+            foreach (var (a, b) in from a in Designs.Keys from b in Designs.Keys where string.CompareOrdinal(a, b) < 0 select (a, b))
+                pairs.Add(a, b);
+            return pairs;
+        }
+    }
+
+    private protected override DplTrainer.Options Common =>
+        new()
+        {
+            Search = { CandidateLengths = [0, 1, 3], Epochs = 2 },
+            Training =
+            {
+                Recipe = DplRecipe.Paper,
+                Epochs = 3,
+                LearningRate = 0.02,
+            },
+            Validation = { RowsPerClass = 2 },
+        };
+
+    [Theory]
+    [MemberData(nameof(Pairs))]
+    public void Two_designs_combine(string first, string second)
+    {
+        void Both(DplTrainer.Options o)
+        {
+            Designs[first](o);
+            Designs[second](o);
+        }
+        using DplTransformer whole = Fit(Both);
+        float[][] scores = Scores(whole);
+        Assert.All(scores, row => Assert.Equal(1, row.Sum(), 1e-4));
+        using DplTransformer loaded = Reloaded(whole);
+        Assert.Equal(scores, Scores(loaded));
+        Assert.Equal(whole.Context, loaded.Context);
+        Assert.Equal(whole.Design?.ToString(), loaded.Design?.ToString());
+        Assert.Equal(whole.Templates, loaded.Templates);
+
+        using var folder = new TemporaryFolder();
+        using DplTransformer resumed = Interrupted(Both, folder, DplStage.Training, epoch: 2);
+        Assert.Equal(scores, Scores(resumed));
+    }
+
+    [Theory]
+    [InlineData(DplStage.Search, 2)]
+    [InlineData(DplStage.Comparison, 1)]
+    [InlineData(DplStage.Training, 2)]
+    public void Interrupted_in_any_stage_of_the_robust_recipe_it_goes_on_to_the_same_bits(DplStage stage, int epoch)
+    {
+        static void Many(DplTrainer.Options o)
+        {
+            o.Training.Recipe = DplRecipe.Robust;
+            foreach (string design in (string[])["coupled", "context at the end", "PromptSRC", "ProGrad", "Gaussian average", "templates"])
+                Designs[design](o);
+        }
+        using DplTransformer whole = Fit(Many);
+        using var folder = new TemporaryFolder();
+        using DplTransformer resumed = Interrupted(Many, folder, stage, epoch);
+        Assert.Equal(Scores(whole), Scores(resumed));
+        Assert.Equal(whole.Finalists, resumed.Finalists);
+    }
+
+    [Fact]
+    public void Coupled_towers_have_one_choice()
+    {
+        using DplTransformer transformer = Fit(o => o.Design.Coupled = true);
+        int coupled = Math.Min(transformer.Configuration.Text.Count, transformer.Configuration.Image.Count);
+        Assert.Equal(transformer.Configuration.Text.Take(coupled), transformer.Configuration.Image.Take(coupled));
+        Assert.All(transformer.SearchReport!.Epochs, epoch =>
+            Assert.Equal(epoch.TextAlphas.Take(coupled), epoch.ImageAlphas.Take(coupled))
+        );
+        Assert.Equal("coupled", transformer.Design!.Prompts);
+    }
+
+    [Fact]
+    public void A_context_alone_is_CoOp()
+    {
+        using DplTransformer transformer = Fit(o =>
+            (o.Configuration, o.Design.Context) = (PromptConfiguration.Uniform(Small.Backbone, 0), new DplContext { Length = 5 })
+        );
+        using DplTransformer zeroShot = Fit(o => o.Configuration = PromptConfiguration.Uniform(Small.Backbone, 0));
+        Assert.True(transformer.Configuration.IsZeroShot);
+        Assert.Equal(new DplContext { Length = 5 }, transformer.Context);
+        Assert.NotEqual(Scores(zeroShot), Scores(transformer));
+        Assert.Equal(5, transformer.NearestContextWords(2).Count);
+        // New classes are read under the learned context.
+        using DplTransformer again = transformer.WithClasses(transformer.ClassNames);
+        Assert.Equal(Scores(transformer), Scores(again));
+        Assert.Equal(transformer.Context, again.Context);
+        using DplTransformer others = transformer.WithClasses(["cyan", "pink"]);
+        Assert.All(Scores(others), row => Assert.Equal(2, row.Length));
+    }
+
+    [Fact]
+    public void A_context_of_words_begins_with_them()
+    {
+        using DplTransformer transformer = Fit(o =>
+        {
+            (o.Configuration, o.Design.Context) = (PromptConfiguration.Uniform(Small.Backbone, 0), new DplContext { Words = "r_ed" });
+            (o.Training.LearningRate, o.Training.WeightDecay) = (1e-12, 0);
+        });
+        Assert.Equal(["r", "ed"], transformer.NearestContextWords(1).Select(row => row.Words[0].Word));
+        Assert.All(transformer.NearestContextWords(1), row => Assert.Equal(0, row.Words[0].Distance, 1e-4));
+    }
+
+    [Fact]
+    public void A_class_specific_context_reads_no_other_classes()
+    {
+        using DplTransformer transformer = Fit(Designs["context per class in front"]);
+        Assert.Equal(3 * transformer.ClassNames.Count, transformer.NearestContextWords(1).Count);
+        var e = Assert.Throws<InvalidOperationException>(() => transformer.WithClasses(["cyan", "pink"]));
+        Assert.Contains("class-specific", e.Message);
+    }
+
+    [Theory]
+    [InlineData("context at the end", "coupled")]
+    [InlineData("context per class in front", "coupled")]
+    [InlineData("context of words in the middle", "templates")]
+    public void Prompts_as_files_keep_the_context(string first, string second)
+    {
+        using DplTransformer transformer = Fit(o =>
+        {
+            Designs[first](o);
+            Designs[second](o);
+        });
+        using var folder = new TemporaryFolder();
+        foreach (string name in (string[])["prompts.safetensors", "arrays"])
+        {
+            transformer.ExportPrompts().Save(folder.File(name));
+            DplPrompts read = DplPrompts.Load(folder.File(name));
+            Assert.Equal(transformer.Context, read.ContextDesign);
+            using DplTransformer model = MLContext.DifferentiablePromptModel(read, Small.Backbone, imageColumnName: "ImagePath");
+            Assert.Equal(Scores(transformer), Scores(model));
+            Assert.Equal(transformer.Context, model.Context);
+        }
+    }
+
+    [Fact]
+    public void Zero_shot_CLIP_averages_templates()
+    {
+        string[] templates = ["a {}.", "the {}.", "{}"];
+        DplTransformer Zero(Action<DplTrainer.Options> change) =>
+            Fit(o =>
+            {
+                o.Configuration = PromptConfiguration.Uniform(Small.Backbone, 0);
+                change(o);
+            });
+        using DplTransformer ensemble = Zero(o => o.Design.Templates = templates);
+        Assert.Equal(templates, ensemble.Templates);
+        float[,] mean = ensemble.ExportPrompts().ClassFeatures!;
+        var sum = new double[mean.GetLength(0), mean.GetLength(1)];
+        foreach (string template in templates)
+        {
+            using DplTransformer single = Zero(o => o.Template = template);
+            float[,] features = single.ExportPrompts().ClassFeatures!;
+            for (int k = 0; k < mean.GetLength(0); k++)
+            for (int i = 0; i < mean.GetLength(1); i++)
+                sum[k, i] += features[k, i];
+        }
+        for (int k = 0; k < mean.GetLength(0); k++)
+        {
+            double length = Math.Sqrt(Enumerable.Range(0, mean.GetLength(1)).Sum(i => sum[k, i] * sum[k, i]));
+            for (int i = 0; i < mean.GetLength(1); i++)
+                Assert.Equal(sum[k, i] / length, mean[k, i], 1e-5);
+        }
+        using DplTransformer again = ensemble.WithClasses(ensemble.ClassNames);
+        Assert.Equal(Scores(ensemble), Scores(again));
+    }
+
+    [Fact]
+    public void Another_CLIP_teaches()
+    {
+        using var folder = new TemporaryFolder();
+        // Of another shape in everything.
+        SmallBackbone.Write(folder.FullPath, seed: 9, Prompts.RandomClip.Shape(imageSize: 32, patch: 8));
+        HuggingFaceFolder.WritePreprocessor(folder.FullPath, 32);
+        ClipBackbone teacher = ClipBackbone.FromFolder(folder.FullPath);
+        using DplTransformer own = Fit(o => o.Training.DistillationWeight = 1),
+            taught = Fit(o => (o.Training.DistillationWeight, o.Design.Teacher) = (1, teacher)),
+            both = Fit(o => (o.Training.DistillationWeight, o.Design.Teacher, o.Design.PromptSrc) = (1, teacher, new DplPromptSrc()));
+        Assert.NotEqual(Scores(own), Scores(taught));
+        Assert.NotEqual(Scores(both), Scores(taught));
+        Assert.Equal(teacher.Name, taught.Design!.Teacher);
+    }
+
+    [Fact]
+    public void A_strong_regularizer_keeps_the_class_features()
+    {
+        float Distance(DplTransformer a, DplTransformer b) =>
+            a.ExportPrompts()
+                .ClassFeatures!.Cast<float>()
+                .Zip(b.ExportPrompts().ClassFeatures!.Cast<float>(), (x, y) => Math.Abs(x - y))
+                .Sum();
+        void Text(DplTrainer.Options o) => (o.Configuration, o.Training.Epochs) = (PromptConfiguration.Parse("text 2 2 | image 0 0 0"), 12);
+        using DplTransformer zeroShot = Fit(o => o.Configuration = PromptConfiguration.Uniform(Small.Backbone, 0)),
+            free = Fit(Text),
+            kept = Fit(o =>
+            {
+                Text(o);
+                o.Design.KgCoOp = new DplKgCoOp { Weight = 100 };
+            });
+        Assert.True(Distance(kept, zeroShot) < 0.5 * Distance(free, zeroShot));
+    }
+
+    [Fact]
+    public void A_further_design_touches_nothing_else()
+    {
+        // One regulariser and one way of making prompts that the library does not have.
+        using DplTransformer transformer = Fit(o =>
+        {
+            o.Design.Regularizers.Add(new CentredFeatures(0.5));
+            o.Design.Prompts = new RepeatedPrompts();
+        });
+        Assert.Equal("repeated", transformer.Design!.Prompts);
+        Assert.Equal(["centred features 0.5"], transformer.Design.Regularizers);
+        using DplTransformer loaded = Reloaded(transformer);
+        Assert.Equal(Scores(transformer), Scores(loaded));
+    }
+
+    [Theory]
+    [InlineData("Design.Context.Length")]
+    [InlineData("Design.Context.Position")]
+    [InlineData("Design.Context.Words")]
+    [InlineData("Design.Templates")]
+    [InlineData("Design.KgCoOp.Weight")]
+    [InlineData("Design.PromptSrc.TextWeight")]
+    [InlineData("Design.PromptSrc.ImageWeight")]
+    [InlineData("Design.PromptSrc.LogitsWeight")]
+    [InlineData("Design.ProGrad.Weight")]
+    [InlineData("Design.ProGrad.Temperature")]
+    [InlineData("Design.Teacher")]
+    [InlineData("Configuration")]
+    public void Bad_values_are_told_by_name(string option)
+    {
+        Action<DplTrainer.Options> bad = option switch
+        {
+            "Design.Context.Length" => o => o.Design.Context = new DplContext { Length = 46 },
+            "Design.Context.Position" => o => o.Design.Context = new DplContext { Position = (DplContextPosition)3 },
+            "Design.Context.Words" => o => o.Design.Context = new DplContext { Words = " " },
+            "Design.Templates" => o => o.Design.Templates = ["a photo"],
+            "Design.KgCoOp.Weight" => o => o.Design.KgCoOp = new DplKgCoOp { Weight = 0 },
+            "Design.PromptSrc.TextWeight" => o => o.Design.PromptSrc = new DplPromptSrc { TextWeight = -1 },
+            "Design.PromptSrc.ImageWeight" => o => o.Design.PromptSrc = new DplPromptSrc { ImageWeight = double.NaN },
+            "Design.PromptSrc.LogitsWeight" => o => o.Design.PromptSrc = new DplPromptSrc { LogitsWeight = 1e39 },
+            "Design.ProGrad.Weight" => o => o.Design.ProGrad = new DplProGrad { Weight = 0 },
+            "Design.ProGrad.Temperature" => o => o.Design.ProGrad = new DplProGrad { Temperature = 0 },
+            "Design.Teacher" => o => o.Design.Teacher = Small.Backbone,
+            _ => o =>
+            {
+                o.Design.Coupled = true;
+                o.Configuration = PromptConfiguration.Parse("text 1 2 | image 1 1 1");
+            },
+        };
+        var e = Assert.ThrowsAny<ArgumentException>(() => Fit(bad));
+        Assert.Contains(option, e.Message);
+    }
+
+    [Fact]
+    public void Words_and_a_length_that_differ_are_told()
+    {
+        var e = Assert.Throws<InvalidOperationException>(() => Fit(o => o.Design.Context = new DplContext { Words = "a b", Length = 3 }));
+        Assert.Contains("2 tokens", e.Message);
+    }
+
+    [Theory]
+    [InlineData("gaussian", 0, 1)]
+    [InlineData("gaussian", 1, 0)]
+    [InlineData("exponential", 1, 1)]
+    [InlineData("last", 0, 1)]
+    public void Averages_out_of_range_are_told(string kind, double first, double second) =>
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            kind switch
+            {
+                "gaussian" => DplEpochAverage.Gaussian(first, second),
+                "exponential" => DplEpochAverage.Exponential(first),
+                _ => DplEpochAverage.Last(first),
+            }
+        );
+
+    private DplTransformer Reloaded(DplTransformer transformer)
+    {
+        using var zip = new MemoryStream();
+        MLContext.Model.Save(transformer, View(Images.Test).Schema, zip);
+        zip.Position = 0;
+        return (DplTransformer)new MLContext().Knowing(Small.Backbone).Model.Load(zip, out _);
+    }
+
+    /// <summary>A fit that is cancelled and then continued by another one.</summary>
+    private DplTransformer Interrupted(Action<DplTrainer.Options> change, TemporaryFolder folder, DplStage stage, int epoch)
+    {
+        using var source = new CancellationTokenSource();
+        void Kept(DplTrainer.Options o)
+        {
+            change(o);
+            (o.Compute.WorkspacePath, o.Compute.CheckpointInterval) = (folder.File("workspace"), TimeSpan.FromTicks(1));
+        }
+        Assert.Throws<OperationCanceledException>(() =>
+            Fit(o =>
+            {
+                Kept(o);
+                o.CancellationToken = source.Token;
+                o.Progress = new ProgressRecorder(report =>
+                {
+                    if (report.Stage == stage && report.Epoch == epoch && report.Step == 1)
+                        source.Cancel();
+                });
+            })
+        );
+        var reports = new ProgressRecorder();
+        DplTransformer resumed = Fit(o =>
+        {
+            Kept(o);
+            o.Progress = reports;
+        });
+        Assert.Equal((stage, epoch, 2), (reports.Seen[0].Stage, reports.Seen[0].Epoch, reports.Seen[0].Step));
+        return resumed;
+    }
+
+    /// <summary>Keeps the class features' mean near to the teacher's.</summary>
+    private sealed record CentredFeatures(double Weight) : IRegularizer
+    {
+        public string Name => "centred features";
+        public string Numbers => FormattableString.Invariant($"{Weight}");
+        public bool ComparesImages => false;
+        public bool ComparesFeatures => true;
+
+        public Tensor Loss(ClipOutputs student, ClipOutputs teacher, Tensor? weights) =>
+            (student.Text.mean([0]) - teacher.Text.mean([0])).square().sum() * Weight;
+    }
+
+    /// <summary>Prompts whose every row begins alike.</summary>
+    private sealed record RepeatedPrompts : IPromptDesign
+    {
+        private readonly IndependentPrompts _ordinary = new();
+
+        public string Name => "repeated";
+
+        public string? ProblemOf(PromptConfiguration configuration) => null;
+
+        public long ParametersBeside(ClipConfig clip) => 0;
+
+        public BranchPair<IFixedBranch> CreatePrompts(
+            PromptConfiguration configuration,
+            PromptShape shape,
+            PromptDistribution initial,
+            string purpose
+        )
+        {
+            BranchPair<IFixedBranch> prompts = _ordinary.CreatePrompts(configuration, shape, initial, purpose);
+            using var noGrad = no_grad();
+            foreach (Tensor rows in prompts.ImageFirst.SelectMany(branch => branch.Parameters))
+                rows.copy_(rows.narrow(0, 0, 1).clone().expand_as(rows));
+            return prompts;
+        }
+
+        public BranchPair<SupernetBranch> CreateSupernet(
+            IReadOnlyList<int> candidates,
+            PromptShape shape,
+            BranchPair<PromptDistribution> initial,
+            bool nested,
+            string purpose
+        ) => _ordinary.CreateSupernet(candidates, shape, initial, nested, purpose);
+    }
+}
