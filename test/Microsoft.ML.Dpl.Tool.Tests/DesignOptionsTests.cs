@@ -7,6 +7,8 @@ namespace Microsoft.ML.Dpl.Tool.Tests;
 /// <summary>The options of prompt designs, from the command line to the trainer.</summary>
 public sealed class DesignOptionsTests
 {
+    private static readonly TrainingOptions Training = new();
+
     [Fact]
     public void Without_them_the_trainer_has_its_defaults()
     {
@@ -116,16 +118,17 @@ public sealed class DesignOptionsTests
         Assert.Null(options.Design.KgCoOp);
         Assert.Null(options.Design.ProGrad);
         Assert.Null(options.Design.Teacher);
-        group.Apply(arguments, options, ClipBackbone.Tiny, "uniform:0");
+        ClipBackbone teacher = ClipBackbone.Tiny;
+        group.Apply(arguments, options, teacher, "uniform:0");
         Assert.Equal(new DplContext { Length = 4 }, options.Design.Context);
-        Assert.Same(ClipBackbone.Tiny, options.Design.Teacher);
+        Assert.Same(teacher, options.Design.Teacher);
     }
 
     [Fact]
     public void A_teacher_is_opened_as_the_CLIP_is()
     {
-        (DesignOptions group, ParseResult arguments) = Parse("--teacher", "tiny", "--prograd");
-        group.Check(arguments);
+        (DesignOptions group, ParseResult arguments) = Parse("--teacher", "tiny", "--distillation-weight", "0.5");
+        Check(group, arguments);
         Assert.Equal(ClipBackbone.Tiny.Sha256, group.Teacher(arguments, CancellationToken.None)!.Sha256);
         (group, arguments) = Parse("--prograd");
         Assert.Null(group.Teacher(arguments, CancellationToken.None));
@@ -160,27 +163,30 @@ public sealed class DesignOptionsTests
     [InlineData("--context-position says how a context stands, but there is none", "--context-position", "end")]
     [InlineData("--context-per-class says how a context stands, but there is none", "--context-per-class")]
     [InlineData("--teacher is given, but nothing goes by its probabilities", "--teacher", "tiny", "--regulariser", "kgcoop")]
+    [InlineData("give --distillation-weight or --prograd with it", "--teacher", "tiny", "--distillation-weight", "0")]
     public void What_is_wrong_is_told_with_the_way_out(string part, params string[] words)
     {
         (DesignOptions group, ParseResult arguments) = Parse(words);
-        Assert.StartsWith(part, Tail(Assert.Throws<ArgumentException>(() => group.Check(arguments)).Message, part));
+        Assert.StartsWith(part, Tail(Assert.Throws<ArgumentException>(() => Check(group, arguments)).Message, part));
     }
 
     [Fact]
     public void Zero_shot_learns_no_context_and_the_message_says_how_CoOp_is_asked_for()
     {
         (DesignOptions group, ParseResult arguments) = Parse("--context", "4");
-        Assert.Contains("uniform:0", Assert.Throws<ArgumentException>(() => group.Check(arguments, "zero-shot")).Message);
-        group.Check(arguments, "uniform:0");
+        Assert.Contains("uniform:0", Assert.Throws<ArgumentException>(() => Check(group, arguments, "zero-shot")).Message);
+        Check(group, arguments, "uniform:0");
     }
 
     [Fact]
     public void A_search_alone_averages_nothing_and_distils_nothing()
     {
-        (DesignOptions group, ParseResult arguments) = Parse(new DesignOptions(trains: false), "--average", "last");
-        Assert.NotEmpty(arguments.Errors);
-        (group, arguments) = Parse(new DesignOptions(trains: false), "--teacher", "tiny");
-        Assert.Contains("give --prograd with it", Assert.Throws<ArgumentException>(() => group.Check(arguments)).Message);
+        var group = new DesignOptions(trains: false);
+        var command = new RootCommand();
+        group.AddTo(command);
+        Assert.NotEmpty(command.Parse(["--average", "last"]).Errors);
+        ParseResult arguments = command.Parse(["--teacher", "tiny"]);
+        Assert.Contains("give --prograd with it", Assert.Throws<ArgumentException>(() => group.Check(arguments, training: null)).Message);
     }
 
     [Theory]
@@ -191,7 +197,7 @@ public sealed class DesignOptionsTests
     public void The_librarys_messages_name_the_options(string said, string shown)
     {
         // The names of training's options come with its group.
-        _ = new TrainingOptions();
+        Assert.NotNull(Training);
         Assert.Equal(shown, TrainerOptionNames.InWords(said));
     }
 
@@ -219,19 +225,21 @@ public sealed class DesignOptionsTests
     {
         (DesignOptions group, ParseResult arguments) = Parse(words);
         Assert.Empty(arguments.Errors);
-        group.Check(arguments);
+        Check(group, arguments);
         var options = new DplTrainer.Options();
         group.Apply(arguments, options, teacher: null, ConfigurationArgument.Search);
         return options;
     }
 
-    private static (DesignOptions Group, ParseResult Arguments) Parse(params string[] words) =>
-        Parse(new DesignOptions(trains: true), words);
+    private static void Check(DesignOptions group, ParseResult arguments, string? configuration = null) =>
+        group.Check(arguments, Training, configuration);
 
-    private static (DesignOptions Group, ParseResult Arguments) Parse(DesignOptions group, params string[] words)
+    private static (DesignOptions Group, ParseResult Arguments) Parse(params string[] words)
     {
+        var group = new DesignOptions(trains: true);
         var command = new RootCommand();
         group.AddTo(command);
+        Training.AddTo(command);
         return (group, command.Parse(words));
     }
 }

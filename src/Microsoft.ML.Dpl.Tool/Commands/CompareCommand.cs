@@ -87,7 +87,7 @@ internal sealed class CompareCommand
     private ExitCode Run(ParseResult arguments, CancellationToken cancellationToken)
     {
         ProgressMode mode = _progress.Choose(arguments);
-        _design.Check(arguments);
+        _design.Check(arguments, _training);
         _clip.Check(arguments);
         ImageSets sets = _data.Read(arguments, cancellationToken, _common.Seed(arguments));
         if (sets.Test.Count == 0)

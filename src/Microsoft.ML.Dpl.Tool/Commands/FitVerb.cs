@@ -59,7 +59,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         DateTimeOffset started = DateTimeOffset.Now;
         ProgressMode mode = _progress.Choose(arguments);
         string asked = arguments.GetRequiredValue(configuration);
-        _design.Check(arguments, asked);
+        _design.Check(arguments, _training, asked);
         _clip.Check(arguments);
         ImageSets sets = _data.Read(arguments, cancellationToken, _common.Seed(arguments));
         OutputFiles files = output.Check(arguments, [.. _data.Inputs(arguments), asked]);

@@ -55,7 +55,7 @@ internal static class SearchCommand
     {
         DateTimeOffset started = DateTimeOffset.Now;
         ProgressMode mode = progress.Choose(arguments);
-        design.Check(arguments);
+        design.Check(arguments, training: null);
         clip.Check(arguments);
         ImageSets sets = data.Read(arguments, cancellationToken, common.Seed(arguments));
         OutputFiles files = output.Check(arguments, data.Inputs(arguments));

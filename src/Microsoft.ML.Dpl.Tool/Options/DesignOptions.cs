@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
@@ -96,12 +95,10 @@ internal sealed class DesignOptions : OptionGroup
             $"Another CLIP, such as a larger one, whose probabilities {DistillationWeight} and --prograd go by. Default: that of --clip.",
         HelpName = "CLIP",
     };
-    private readonly bool _trains;
 
     /// <param name="trains">Whether a training follows; a search alone averages no epochs and distils nothing.</param>
     public DesignOptions(bool trains)
     {
-        _trains = trains;
         _regularisers.CompletionSources.Add(KgCoOp.Word, PromptSrc.Word);
         _average.CompletionSources.Add(Gaussian.Word, Exponential.Word, Last.Word);
         _teacher.CompletionSources.Add(BackboneArgument.Names);
@@ -120,21 +117,22 @@ internal sealed class DesignOptions : OptionGroup
 
     /// <summary>Looks at what needs neither data nor CLIP.</summary>
     /// <param name="arguments">The command line.</param>
+    /// <param name="training">Of the same command line; null: a search alone.</param>
     /// <param name="configuration">The lengths of the one fit; null where there are several, or a search.</param>
     /// <exception cref="ArgumentException">A value is in no known form or out of range, or two contradict each other.</exception>
-    public void Check(ParseResult arguments, string? configuration = null)
+    public void Check(ParseResult arguments, TrainingOptions? training, string? configuration = null)
     {
         var asked = new DplTrainer.Options();
         Apply(arguments, asked);
+        training?.Apply(arguments, asked);
         if (configuration is not null && ConfigurationArgument.IsZeroShot(configuration) && asked.Design.Context is not null)
             throw new ArgumentException(
                 $"--configuration {ConfigurationArgument.ZeroShot} learns nothing, but a context does. For a context without deeper prompts, "
                     + "which is CoOp, give --configuration uniform:0."
             );
-        bool distils = _trains && arguments.GetResult(DistillationWeight) is OptionResult { Implicit: false };
-        if (arguments.GetValue(_teacher) is not null && !distils && asked.Design.ProGrad is null)
+        if (arguments.GetValue(_teacher) is not null && asked.Training.DistillationWeight == 0 && asked.Design.ProGrad is null)
             throw new ArgumentException(
-                $"--teacher is given, but nothing goes by its probabilities: give {(_trains ? $"{DistillationWeight} or " : "")}--prograd "
+                $"--teacher is given, but nothing goes by its probabilities: give {(training is not null ? $"{DistillationWeight} or " : "")}--prograd "
                     + "with it. Regularisers compare features, and those of two CLIPs cannot be compared."
             );
     }

@@ -45,7 +45,7 @@ internal static class WarningBox
 
     private static IEnumerable<(string What, string Next)> Untrained(FitResults results)
     {
-        if (results is { Configuration.IsZeroShot: true, Design.Context: null, Training: not null })
+        if (results is { Configuration.IsZeroShot: true, Training: not null } && results.Design?.Context is null)
             yield return (
                 "Training did not beat zero-shot CLIP, so the model is zero-shot CLIP without prompts.",
                 "see that --template and the classes' names say what the images show, and give each class more images."
