@@ -127,13 +127,13 @@ internal sealed class DesignOptions : OptionGroup
         training?.Apply(arguments, asked);
         if (configuration is not null && ConfigurationArgument.IsZeroShot(configuration) && asked.Design.Context is not null)
             throw new ArgumentException(
-                $"--configuration {ConfigurationArgument.ZeroShot} learns nothing, but a context does. For a context without deeper prompts, "
-                    + "which is CoOp, give --configuration uniform:0."
+                $"--configuration {ConfigurationArgument.ZeroShot} learns nothing, but a context does. For a context without deeper "
+                    + "prompts, which is CoOp, give --configuration uniform:0."
             );
         if (arguments.GetValue(_teacher) is not null && asked.Training.DistillationWeight == 0 && asked.Design.ProGrad is null)
             throw new ArgumentException(
-                $"--teacher is given, but nothing goes by its probabilities: give {(training is not null ? $"{DistillationWeight} or " : "")}--prograd "
-                    + "with it. Regularisers compare features, and those of two CLIPs cannot be compared."
+                $"--teacher is given, but nothing goes by its probabilities: give {(training is null ? "" : $"{DistillationWeight} or ")}"
+                    + "--prograd with it. Regularisers compare features, and those of two CLIPs cannot be compared."
             );
     }
 
