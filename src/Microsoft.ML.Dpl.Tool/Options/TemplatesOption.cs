@@ -20,7 +20,7 @@ internal sealed class TemplatesOption : Option<string[]?>
     }
 
     /// <returns>Null where none was given.</returns>
-    /// <exception cref="ArgumentException">One is neither a text with {} once nor a name that is known, or CLIP reads two alike.</exception>
+    /// <exception cref="ArgumentException">One is neither a text with {} once nor a known name, or CLIP reads two alike.</exception>
     public IReadOnlyList<string>? Of(ParseResult arguments)
     {
         if (arguments.GetValue(this) is not { Length: > 0 } given)
