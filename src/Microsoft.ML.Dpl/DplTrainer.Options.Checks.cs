@@ -73,6 +73,7 @@ public sealed partial class DplTrainer
                     Patience = Search.Patience,
                     Margin = Search.Margin,
                     Seed = seed,
+                    KeepsMixture = Search.Result == DplSearchResult.Mixture,
                 };
             var training = new TrainingSettings
             {
@@ -123,7 +124,10 @@ public sealed partial class DplTrainer
             };
         }
 
-        private bool Compares => Configuration is null && (Search.Compare ?? RecipeDefaults.Of(Training.Recipe).Compares);
+        private bool Compares =>
+            Configuration is null
+            && Search.Result == DplSearchResult.Lengths
+            && (Search.Compare ?? RecipeDefaults.Of(Training.Recipe).Compares);
 
         /// <summary>What of the training rows is set aside; null: nothing.</summary>
         private ValidationSplit? Split =>
@@ -156,11 +160,17 @@ public sealed partial class DplTrainer
 
         private void RequireSearch()
         {
+            OptionChecks.RequireDefined(Search.Result);
             OptionChecks.RequireAtLeast(Search.Epochs, 1);
             OptionChecks.RequireRate(Search.LearningRate);
             OptionChecks.RequireRate(Search.AlphaLearningRate);
             OptionChecks.RequireAtLeast(Search.Patience, 1);
             OptionChecks.RequireRange(Search.Margin is >= 0 and <= 1, Search.Margin, "from 0 to 1");
+            if (Search is { Result: DplSearchResult.Mixture, Compare: true })
+                throw new ArgumentException(
+                    "Search.Result keeps the mixture, which is not compared to uniform lengths: leave out Search.Compare.",
+                    "Search.Compare"
+                );
             const string lengths = $"{nameof(Search)}.{nameof(Search.CandidateLengths)}";
             if (Search.CandidateLengths is not { } candidates)
                 return;

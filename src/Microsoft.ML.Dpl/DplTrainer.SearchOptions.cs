@@ -36,6 +36,9 @@ public sealed partial class DplTrainer
         /// </summary>
         public bool? Compare { get; set; }
 
+        /// <summary>What becomes of the search. A <see cref="DplSearchResult.Mixture"/> is not compared to uniform lengths.</summary>
+        public DplSearchResult Result { get; set; }
+
         /// <summary>By how much of the softmax weight a layer's choice must lead the runner-up to count as decided, 0 to 1.</summary>
         public double Margin { get; set; } = 0.1;
     }

@@ -37,7 +37,8 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     private readonly ScoreSchema _scores;
     private readonly IDisposable? _hold; // on a CLIP that exists in memory only
     private DplModelContents _contents;
-    private int _disposed;
+    private readonly object _sharing = new();
+    private int _shares = 1; // whoever made the model has one, and each prediction engine another; 0: disposed
 
     /// <summary>Takes over <paramref name="prompts"/>.</summary>
     internal DplTransformer(
@@ -146,10 +147,16 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
 
     /// <summary>Adds predicted label and score. Images are read and scored in batches when one of the two columns is first asked
     /// for.</summary>
-    public IDataView Transform(IDataView input)
+    public IDataView Transform(IDataView input) => Transform(input, CancellationToken.None);
+
+    /// <summary>As <see cref="Transform(IDataView)"/>, with a way to end what reads the result, such as an evaluation.</summary>
+    /// <param name="input">With the image column.</param>
+    /// <param name="cancellationToken">Ends the scoring before the next image: whoever reads a row without scores yet gets an
+    /// <see cref="OperationCanceledException"/>.</param>
+    public IDataView Transform(IDataView input, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return new BatchedScoringDataView(input, FindImages(input.Schema), _scores, _scorer);
+        return new BatchedScoringDataView(input, FindImages(input.Schema), _scores, _scorer, cancellationToken);
     }
 
     /// <summary>Shows which parts of an image speak for a class: a heat map over the patches that CLIP sees. Costs about three predictions
@@ -269,8 +276,8 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         return NearestWords(_prompts.Rows.Text[layer], k, distance);
     }
 
-    /// <summary>Reads the vectors of the <see cref="Context"/> as words. They stand in the input of the text tower, where tokens do, so that
-    /// the nearest words mean more than those of deeper prompts.</summary>
+    /// <summary>Reads the vectors of the <see cref="Context"/> as words. They stand in the input of the text tower, where tokens do, so
+    /// that the nearest words mean more than those of deeper prompts.</summary>
     /// <param name="k">Words per vector, at least 1.</param>
     /// <param name="distance">What near means.</param>
     /// <returns>One entry per vector, of a class-specific context class by class; none without a context.</returns>
@@ -298,7 +305,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     }
 
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
-        new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer);
+        new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer, TakeShare);
 
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
@@ -330,15 +337,35 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     internal T Use<T>(Func<FoldedClassifier, T> work) => _scorer.Use(() => work(_scorer.Classifier));
 
-    /// <summary>Frees the prompts and this transformer's share of CLIP. Predictions under way end first; later ones throw
-    /// <see cref="ObjectDisposedException"/>. Any thread may call it, and more than once.</summary>
+    /// <summary>Gives back one share of the model. The last frees the prompts and this transformer's share of CLIP: predictions under way
+    /// end first; later ones throw <see cref="ObjectDisposedException"/>. Any thread may call it, and more than once.</summary>
+    /// <remarks>
+    /// <para>Whoever made the model has one share, and so has each <c>PredictionEngine</c> made of it, whose own <c>Dispose</c> calls this
+    /// one: engines may come and go, one for each request or from a pool, and the model stays until its owner and all of its engines have
+    /// disposed it.</para>
+    /// <para>An engine made with <c>OwnsTransformer = false</c>, or one that is never disposed, keeps its share, and a pipeline that ML.NET
+    /// loaded passes on only the first call. Such a model is freed by the garbage collector, once nothing refers to it.</para>
+    /// </remarks>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0)
-            return;
+        lock (_sharing)
+        {
+            if (_shares == 0 || --_shares > 0)
+                return;
+        }
         _scorer.Dispose();
         _hold?.Dispose();
         _prompts.Dispose();
+    }
+
+    /// <summary>For a prediction engine, which disposes the transformer with itself and does not say that it is one.</summary>
+    private void TakeShare()
+    {
+        lock (_sharing)
+        {
+            if (_shares > 0)
+                _shares++;
+        }
     }
 
     // Found by ComponentCatalog through the LoadableClass attribute in MLNetInternals.cs.

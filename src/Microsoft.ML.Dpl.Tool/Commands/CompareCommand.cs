@@ -12,7 +12,7 @@ namespace Microsoft.ML.Dpl.Tool.Commands;
 /// <summary><c>dpl compare</c>: several configurations on the same images with the same budget.</summary>
 internal sealed class CompareCommand
 {
-    private const string ToOutput = "-";
+    private static readonly string[] Standard = [ConfigurationArgument.ZeroShot, "uniform:4", ConfigurationArgument.Search];
 
     private readonly DataOptions _data = new(learns: true);
     private readonly ModelOptions _clip = new(needsClip: true);
@@ -23,17 +23,11 @@ internal sealed class CompareCommand
     private readonly ProgressOptions _progress = new();
     private readonly Option<string[]> _configurations = new("--configuration")
     {
-        Description = $"Once for each configuration: search; {ConfigurationArgument.Forms}. Default: zero-shot, uniform:4 and search.",
+        Description = $"What is compared, one or several: search; {ConfigurationArgument.Forms}. Default: {string.Join(' ', Standard)}.",
         HelpName = "lengths",
-        DefaultValueFactory = _ => [ConfigurationArgument.ZeroShot, "uniform:4", ConfigurationArgument.Search],
+        AllowMultipleArgumentsPerToken = true,
     };
-    private readonly Option<string?> _json = new("--json")
-    {
-        Description =
-            "File for the table as JSON, written anew after each configuration; -: to the standard output, in place of the table. "
-            + "Default: none.",
-        HelpName = "file|-",
-    };
+    private readonly JsonOption _json = new("the results (the table, written anew after each configuration)", "none");
 
     /// <summary>One configuration's outcome.</summary>
     private sealed record Compared(
@@ -67,14 +61,13 @@ internal sealed class CompareCommand
             "compare",
             "Fits several configurations on the same images with the same options and tests each: accuracy with its 95 % interval, "
                 + "mean over classes, log-loss, calibration, time.",
-            "dpl compare train.tsv --test test.tsv --clip ViT-B/16 --configuration zero-shot --configuration uniform:4 "
-                + "--configuration search"
+            "dpl compare train.tsv --test test.tsv --clip ViT-B/16 --configuration zero-shot uniform:4 search"
         );
         verb._data.AddTo(command);
         verb._clip.AddTo(command);
         verb._configurations.CompletionSources.Add(ConfigurationArgument.Words);
         command.Options.Add(verb._configurations);
-        command.Options.Add(verb._json);
+        verb._json.AddTo(command);
         verb._search.AddTo(command);
         verb._training.AddTo(command);
         verb._design.AddTo(command);
@@ -92,12 +85,13 @@ internal sealed class CompareCommand
         ImageSets sets = _data.Read(arguments, cancellationToken, _common.Seed(arguments));
         if (sets.Test.Count == 0)
             throw new ArgumentException("A comparison needs test images: name them with --test, or give data with a test split.");
-        OutputFile? file =
-            arguments.GetValue(_json) is { } path && path != ToOutput ? OutputFile.Check(path, "--json", _data.Inputs(arguments)) : null;
+        OutputFile? file = _json.File(arguments, standard: null, _data.Inputs(arguments));
         // All are read before the first is fitted.
         (string Name, Func<ClipBackbone, PromptConfiguration?> LengthsFor)[] chosen =
         [
-            .. arguments.GetRequiredValue(_configurations).Select(text => (text, ConfigurationArgument.Read(text))),
+            .. (arguments.GetValue(_configurations) is { Length: > 0 } given ? given : Standard).Select(text =>
+                (text, ConfigurationArgument.Read(text))
+            ),
         ];
         ClipBackbone backbone = _clip.Backbone(arguments, cancellationToken);
         ClipBackbone? teacher = _design.Teacher(arguments, cancellationToken);
@@ -161,7 +155,7 @@ internal sealed class CompareCommand
 
     private void Show(ParseResult arguments, List<Compared> compared, int images)
     {
-        if (arguments.GetValue(_json) == ToOutput)
+        if (_json.IsOutput(arguments))
             Console.Out.WriteLine(JsonSerializer.Serialize(compared, ToolJson.Indented));
         else
             Write(compared, images);

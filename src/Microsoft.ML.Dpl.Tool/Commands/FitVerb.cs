@@ -27,10 +27,10 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
     private readonly Option<string[]> _baselines = new("--baseline")
     {
         Description =
-            "What the test accuracy is compared with in results and report, once for each: zero-shot, which only looks at the test "
-            + "images, or lengths as for --configuration, which are trained with the same options. Default: zero-shot; none: nothing.",
+            "What the test accuracy is compared with in results and report, one or several: zero-shot, which only looks at the test "
+            + "images; lengths as for --configuration, which are trained with the same options; none: nothing. Default: zero-shot.",
         HelpName = "lengths|none",
-        DefaultValueFactory = _ => [ConfigurationArgument.ZeroShot],
+        AllowMultipleArgumentsPerToken = true,
     };
 
     public void AddTo(System.CommandLine.Command command)
@@ -66,8 +66,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         Func<ClipBackbone, PromptConfiguration?> lengthsFor = ConfigurationArgument.Read(asked);
         (string Name, Func<ClipBackbone, PromptConfiguration?> LengthsFor)[] others =
         [
-            .. arguments
-                .GetRequiredValue(_baselines)
+            .. (arguments.GetValue(_baselines) is { Length: > 0 } given ? given : [ConfigurationArgument.ZeroShot])
                 .Where(name => name != Nothing)
                 .Select(name => (name, ConfigurationArgument.Read(name))),
         ];
@@ -75,8 +74,10 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             throw new ArgumentException("A baseline is not searched: dpl compare compares searches, too.");
         if (search is null && asked == ConfigurationArgument.Search)
             throw new ArgumentException("dpl train does not search: name a configuration, or use dpl fit.");
-        if (sets.Test.Count == 0 && others.Length > 0 && arguments.GetResult(_baselines) is { Implicit: false })
-            Terminal.Warn("There are no test images, so nothing is compared with --baseline: name some with --test.");
+        if (sets.Test.Count == 0 && others.Length > 0 && arguments.GetResult(_baselines) is not null)
+            throw new ArgumentException(
+                "--baseline compares on test images, and there are none: name some with --test, or leave --baseline out."
+            );
         ClipBackbone backbone = _clip.Backbone(arguments, cancellationToken);
         ClipBackbone? teacher = _design.Teacher(arguments, cancellationToken);
         DplTrainer.Options OptionsOf(string name, PromptConfiguration? lengths)

@@ -36,8 +36,15 @@ internal static partial class TrainerOptionNames
         [NameOf(options => options.Validation.Set)] = "--validation",
     };
 
-    // What the library says of a model whose CLIP is not found.
-    private const string ByCode = "call mlContext.UseClipBackbone(ClipBackbone.Open(folder)) before loading.";
+    // Ways out that the library's messages name and that are taken in code, and the command's own.
+    private static readonly (string ByCode, string Option)[] Ways =
+    [
+        ("call ClipBackbone.Open(folder).Register() before loading.", "name it with --clip."),
+        ("(HF_TOKEN, the token file, or HubOptions.Token)", "(HF_TOKEN or the token file)"),
+        ("or one saved with WithClip.", "or one fitted with --contents clip."),
+        ("set Training.ClassWeights to Balanced", "give --class-weights balanced"),
+        ("is not used for this. Download it first.", "is not used for this. Download it first with dpl backbone download."),
+    ];
 
     /// <param name="property">See <see cref="TrainerOption.Name"/>.</param>
     /// <param name="option">With its hyphens.</param>
@@ -46,7 +53,7 @@ internal static partial class TrainerOptionNames
     /// <summary>A message of the library in the command's words; what stands in quotes or within a longer word stays.</summary>
     public static string InWords(string message) =>
         Word()
-            .Replace(message.Replace(ByCode, "name it with --clip.", StringComparison.Ordinal), match =>
+            .Replace(Ways.Aggregate(message, (text, way) => text.Replace(way.ByCode, way.Option, StringComparison.Ordinal)), match =>
                 Names.TryGetValue(match.Value, out string? option) ? option : match.Value
             );
 

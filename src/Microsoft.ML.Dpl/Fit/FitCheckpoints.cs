@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
 using static TorchSharp.torch;
@@ -26,7 +27,8 @@ internal sealed class FitCheckpoints : IDisposable
         FinalistsName = "finalists";
     private const string SearchedImage = "searched.image",
         SearchedText = "searched.text",
-        SearchedContext = "searched.context";
+        SearchedContext = "searched.context",
+        MixtureName = "searched.mixture";
 
     private readonly CheckpointFolder _folder;
     private readonly WorkspaceSettings _settings;
@@ -92,13 +94,33 @@ internal sealed class FitCheckpoints : IDisposable
         DplSearchReport report = JsonSerializer.Deserialize<DplSearchReport>(json, CheckpointFile.Json)!;
         FixedBranch Branch(string prefix, IReadOnlyList<int> lengths) =>
             new([.. lengths.Select((length, layer) => length == 0 ? null : _found.Tensors[$"{prefix}.{layer}"])], device);
-        var prompts = new PromptSet(
-            new(Text: Branch(SearchedText, report.Configuration.Text), Image: Branch(SearchedImage, report.Configuration.Image)),
-            context is null ? null : new InputContext(context, _found.Tensors[SearchedContext], device)
-        );
+        InputContext? learned = context is null ? null : new InputContext(context, _found.Tensors[SearchedContext], device);
+        PromptSet prompts = _found.Texts.TryGetValue(MixtureName, out string? mixture)
+            ? new PromptSet(Mixed(JsonSerializer.Deserialize<MixtureWeights>(mixture, CheckpointFile.Json)!, device), learned)
+            : new PromptSet(
+                new BranchPair<IFixedBranch>(
+                    Text: Branch(SearchedText, report.Configuration.Text),
+                    Image: Branch(SearchedImage, report.Configuration.Image)
+                ),
+                learned
+            );
         double temperature = double.Parse(_found.Texts[TemperatureName], CultureInfo.InvariantCulture);
         return new Searched(report, prompts, StageEnd.Whole, temperature);
     }
+
+    private BranchPair<MixtureBranch> Mixed(MixtureWeights mixture, Device device)
+    {
+        MixtureBranch Branch(string prefix, IReadOnlyList<IReadOnlyList<float>> weights) =>
+            DplMixture.Branch(mixture.Candidates, SavedParameters.Read(weights.Count, _found!.Tensors, prefix), weights, device);
+        return new(Text: Branch(SearchedText, mixture.Text), Image: Branch(SearchedImage, mixture.Image));
+    }
+
+    /// <summary>Of a searched mixture, whose rows are among the tensors.</summary>
+    private sealed record MixtureWeights(
+        IReadOnlyList<int> Candidates,
+        IReadOnlyList<IReadOnlyList<float>> Text,
+        IReadOnlyList<IReadOnlyList<float>> Image
+    );
 
     /// <summary>The contenders that an earlier fit had done with.</summary>
     public IReadOnlyList<DplFinalist> FoundFinalists() =>
@@ -178,14 +200,20 @@ internal sealed class FitCheckpoints : IDisposable
                 [FinalistsName] = _finalists,
             };
             var tensors = new Dictionary<string, Tensor>(stage.Tensors);
-            if (_searched is not null)
+            using PromptRows? rows = _searched?.Prompts.ToRows();
+            if (_searched is not null && rows is not null)
             {
                 texts[SearchedName] = JsonSerializer.Serialize(_searched.Report, CheckpointFile.Json);
                 texts[TemperatureName] = _searched.Temperature.ToString("R", CultureInfo.InvariantCulture);
-                SavedParameters.Add(tensors, SearchedImage, _searched.Prompts.Branches.Image.ConstantRows());
-                SavedParameters.Add(tensors, SearchedText, _searched.Prompts.Branches.Text.ConstantRows());
-                if (_searched.Prompts.Context is { } context)
+                SavedParameters.Add(tensors, SearchedImage, rows.Image);
+                SavedParameters.Add(tensors, SearchedText, rows.Text);
+                if (rows.Context is { } context)
                     tensors[SearchedContext] = context.Vectors;
+                if (rows.Mixture is { } mixture)
+                    texts[MixtureName] = JsonSerializer.Serialize(
+                        new MixtureWeights(mixture.CandidateLengths, mixture.TextWeights, mixture.ImageWeights),
+                        CheckpointFile.Json
+                    );
             }
             try
             {

@@ -127,12 +127,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
     {
         using var scope = NewDisposeScope();
         PromptSet learned = trained.Prompts;
-        var rows = new PromptRows(
-            [.. learned.Branches.Text.ConstantRows().Select(PromptRows.Copied)],
-            [.. learned.Branches.Image.ConstantRows().Select(PromptRows.Copied)],
-            Mixture: null,
-            learned.Context is { } context ? new ContextRows(context.Layout, PromptRows.Copied(context.Vectors)!) : null
-        );
+        PromptRows rows = learned.ToRows();
         // All in one piece, as WithClasses makes them, so that the same names give the same bits there.
         Tensor classFeatures =
             rows.HasPlainText && fit.Clip.PlainFeatures is { } plain
@@ -142,8 +137,8 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         var description = new ModelDescription(
             fit.Reference,
             settings.Template,
-            learned.Branches.Text.Lengths,
-            learned.Branches.Image.Lengths,
+            rows.Configuration.Text,
+            rows.Configuration.Image,
             trained.ValidationAccuracy,
             searched?.Report,
             WasCancelled: trained.End == StageEnd.Cancelled,
@@ -151,6 +146,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         )
         {
             Finalists = trained.Finalists is { Count: > 0 } finalists ? finalists : null,
+            Mixture = rows.Mixture is { } mixture ? new MixtureDescription(mixture.CandidateLengths) : null,
             Context = learned.Context is null ? null : fit.Context,
             Templates = rows.HasPlainText ? settings.Design?.Templates : null,
             Design = learned.IsEmpty ? null : DesignOf(settings),

@@ -1,4 +1,6 @@
+using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Network;
+using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Fit;
 
@@ -18,14 +20,43 @@ internal enum StageEnd
 /// <summary>The prompts of both towers with their lengths decided, and the context in the texts. Owns them.</summary>
 /// <param name="Branches">The prompts of the layers.</param>
 /// <param name="Context">In the input of the text tower; null: none.</param>
-internal sealed record PromptSet(BranchPair<IFixedBranch> Branches, InputContext? Context = null) : IDisposable
+internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputContext? Context = null) : IDisposable
 {
+    /// <summary>Of fixed lengths.</summary>
+    public PromptSet(BranchPair<IFixedBranch> branches, InputContext? context = null)
+        : this(branches.Select<ITrainedBranch>(branch => branch), context) { }
+
+    /// <summary>Of a mixture.</summary>
+    public PromptSet(BranchPair<MixtureBranch> branches, InputContext? context = null)
+        : this(branches.Select<ITrainedBranch>(branch => branch), context) { }
+
     /// <summary>The branches as the towers take them.</summary>
     public BranchPair<IPromptedBranch> Passes =>
         new(Text: Context is null ? Branches.Text : new ContextBranch(Branches.Text, Context), Image: Branches.Image);
 
     /// <summary>Whether nothing is learned.</summary>
     public bool IsEmpty => Passes is { Text.Parameters.Count: 0, Image.Parameters.Count: 0 };
+
+    /// <summary>What a model keeps, copied to the CPU. The caller owns it.</summary>
+    public PromptRows ToRows()
+    {
+        using var scope = NewDisposeScope();
+        ContextRows? context = Context is null ? null : new ContextRows(Context.Layout, PromptRows.Copied(Context.Vectors)!);
+        if (Branches is { Text: MixtureBranch text, Image: MixtureBranch image })
+            return PromptRows.From(new BranchPair<MixtureBranch>(text, image)) with { Context = context };
+        static Tensor?[] Rows(ITrainedBranch branch) => [.. ((IFixedBranch)branch).ConstantRows().Select(PromptRows.Copied)];
+        return new PromptRows(Rows(Branches.Text), Rows(Branches.Image), Context: context);
+    }
+
+    /// <summary>The same prompts again, to train on. The caller owns them.</summary>
+    public PromptSet CopyMixture(Device device)
+    {
+        using PromptRows rows = ToRows();
+        return new PromptSet(
+            rows.Mixture!.Branches(rows, device),
+            Context is null ? null : new InputContext(Context.Layout, Context.Vectors, device)
+        );
+    }
 
     public void Dispose()
     {

@@ -79,10 +79,16 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
         var report = new DplSearchReport(search.Candidates, [.. state.Epochs.Take(epochs)]);
         PromptConfiguration choice = report.Configuration;
         log.Info($"Search: {choice}.");
-        var prompts = new PromptSet(
-            new(Text: supernet.Branches.Text.Choose(choice.Text), Image: supernet.Branches.Image.Choose(choice.Image)),
-            supernet.Context is { } context ? new InputContext(context.Layout, context.Vectors, device) : null
-        );
+        InputContext? context = supernet.Context is { } learned ? new InputContext(learned.Layout, learned.Vectors, device) : null;
+        PromptSet prompts = search.KeepsMixture
+            ? new PromptSet(supernet.ToMixture(), context)
+            : new PromptSet(
+                new BranchPair<IFixedBranch>(
+                    Text: supernet.Branches.Text.Choose(choice.Text),
+                    Image: supernet.Branches.Image.Choose(choice.Image)
+                ),
+                context
+            );
         return new Searched(report, prompts, end, supernet.Temperature?.Value ?? 1);
     }
 }

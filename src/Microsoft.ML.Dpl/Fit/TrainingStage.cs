@@ -37,7 +37,9 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         if (winner is not null)
             log.Info($"Comparison: {winner.Configuration} has the lowest validation loss.");
         bool refits = winner is not null && _settings.Refits;
-        var branches = new Trained(fit.FreshPrompts(configuration, "training"), Finalists: finalists);
+        bool keepsMixture = _settings.Search is { KeepsMixture: true };
+        PromptSet prompts = keepsMixture ? searched!.Prompts.CopyMixture(fit.Device) : fit.FreshPrompts(configuration, "training");
+        var branches = new Trained(prompts, Finalists: finalists);
         using TrainFeed? train = branches.Prompts.IsEmpty ? null : fit.TrainingFeed("training batches", refits);
         TrainingSettings training = train is null ? _settings.Training : _settings.Training.Over(train.Source.BatchesPerEpoch);
         using IDisposable? rounding = fit.AllowRounding();
@@ -59,7 +61,8 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
             if (temperature is not null)
             {
                 state.ZeroShot ??= ZeroShotStart.Measure(fit.Clip, train.Source, validation, watch);
-                temperature.Set(state.ZeroShot.Temperature);
+                // A mixture goes on where the search left it.
+                temperature.Set(keepsMixture ? searched!.Temperature : state.ZeroShot.Temperature);
             }
             new PromptTraining(fit.Clip, training, watch).Run(
                 branches.Prompts.Passes,
@@ -161,7 +164,9 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
     {
         static FixedBranch Plain(int layers, Device device) => new(new Tensor?[layers], device);
         ClipConfig config = fit.Backbone.Config;
-        var prompts = new PromptSet(new(Plain(config.Text.Layers, fit.Device), Plain(config.Vision.Layers, fit.Device)));
+        var prompts = new PromptSet(
+            new BranchPair<IFixedBranch>(Plain(config.Text.Layers, fit.Device), Plain(config.Vision.Layers, fit.Device))
+        );
         return new Trained(prompts, state.ZeroShot!.ValidationAccuracy, StageEnd.Whole, state.ZeroShot.Temperature, finalists);
     }
 }

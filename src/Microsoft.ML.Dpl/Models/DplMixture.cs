@@ -1,5 +1,8 @@
+using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
+using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl;
 
@@ -41,6 +44,25 @@ public sealed class DplMixture
 
     /// <summary>Prompt rows of all candidates of a layer.</summary>
     internal int Rows => CandidateLengths.Sum();
+
+    /// <summary>Both branches with these weights and the given rows, copied to a device. The caller owns them.</summary>
+    internal BranchPair<MixtureBranch> Branches(PromptRows rows, Device device) =>
+        new(
+            Text: Branch(CandidateLengths, rows.Text, TextWeights, device),
+            Image: Branch(CandidateLengths, rows.Image, ImageWeights, device)
+        );
+
+    /// <summary>One branch; see <see cref="Branches"/>.</summary>
+    internal static MixtureBranch Branch(
+        IReadOnlyList<int> candidates,
+        IReadOnlyList<Tensor?> rows,
+        IReadOnlyList<IReadOnlyList<float>> weights,
+        Device device
+    )
+    {
+        using Tensor values = NativeTensor.From([.. weights.SelectMany(layer => layer)], [weights.Count, candidates.Count]);
+        return MixtureBranch.From(candidates, [.. rows.Select(layer => layer!)], values, device);
+    }
 
     /// <exception cref="ArgumentException">They do not increase from 0, or have too many rows together.</exception>
     internal static void CheckCandidates(IReadOnlyList<int> candidateLengths)

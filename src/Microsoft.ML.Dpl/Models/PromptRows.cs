@@ -1,6 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Network;
-using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
@@ -43,7 +42,7 @@ internal sealed record PromptRows(
 
     /// <summary>The text prompts as a tower takes them, copied to a device. The caller owns them.</summary>
     public ITrainedBranch TextBranch(Device device) =>
-        Mixture is null ? new FixedBranch(Text, device) : Mixed(Mixture, Text, Mixture.TextWeights, device);
+        Mixture is null ? new FixedBranch(Text, device) : DplMixture.Branch(Mixture.CandidateLengths, Text, Mixture.TextWeights, device);
 
     /// <summary>An image tower for prediction with the image prompts folded into it. The caller owns it.</summary>
     /// <param name="weights">The frozen branch; not owned.</param>
@@ -53,7 +52,7 @@ internal sealed record PromptRows(
         using var scope = NewDisposeScope();
         if (Mixture is null)
             return new FoldedImageTower(weights, [.. Image.Select(rows => rows?.to(device))]);
-        using MixtureBranch branch = Mixed(Mixture, Image, Mixture.ImageWeights, device);
+        using MixtureBranch branch = DplMixture.Branch(Mixture.CandidateLengths, Image, Mixture.ImageWeights, device);
         return new FoldedImageTower(weights, branch.Layers());
     }
 
@@ -77,17 +76,6 @@ internal sealed record PromptRows(
     {
         using var scope = NewDisposeScope();
         return values?.detach().to(CPU, copy: true).DetachFromDisposeScope();
-    }
-
-    private static MixtureBranch Mixed(
-        DplMixture mixture,
-        IReadOnlyList<Tensor?> rows,
-        IReadOnlyList<IReadOnlyList<float>> weights,
-        Device device
-    )
-    {
-        using Tensor values = NativeTensor.From([.. weights.SelectMany(layer => layer)], [weights.Count, mixture.CandidateLengths.Count]);
-        return MixtureBranch.From(mixture.CandidateLengths, [.. rows.Select(layer => layer!)], values, device);
     }
 
     private static int[] Lengths(IReadOnlyList<Tensor?> layers) => [.. layers.Select(rows => (int)(rows?.shape[0] ?? 0))];

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Training;
 
@@ -32,6 +33,10 @@ internal sealed record SearchSettings : PromptOptimizerSettings
     /// <summary>What is done beside the cross-entropy in the prompt steps; null: nothing. The alphas' loss is the cross-entropy
     /// alone.</summary>
     public ObjectiveSettings? Objective { get; init; }
+
+    /// <summary>Whether training goes on with the mixture.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool KeepsMixture { get; init; }
 
     /// <summary>Seed of the drawn candidates.</summary>
     public int Seed { get; init; }

@@ -44,6 +44,24 @@ internal sealed record Supernet(BranchPair<SupernetBranch> Branches, Temperature
         return Temperature?.Cool(logits) ?? logits;
     }
 
+    /// <summary>Copies of the rows of all candidates, with the weights that the alphas have come to. The caller owns both.</summary>
+    public BranchPair<MixtureBranch> ToMixture()
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        Branches.Text.Path = Branches.Image.Path = null;
+        return Branches.Select(branch =>
+        {
+            LayerPrompt[] layers = [.. branch.Layers().OfType<LayerPrompt>()];
+            return MixtureBranch.From(
+                branch.Candidates,
+                [.. layers.Select(layer => layer.Rows)],
+                stack(layers.Select(layer => layer.Weights)),
+                branch.Alphas.device
+            );
+        });
+    }
+
     /// <summary>Draws one candidate for each layer, text layers first; the next passes compute with these alone.</summary>
     public void DrawPath(Random random)
     {

@@ -54,6 +54,8 @@ internal sealed record EvidenceMethod(string Text)
                 [
                     .. parts[1].Split(',').Select(length => int.Parse(length, CultureInfo.InvariantCulture)),
                 ];
+            else if (word == "mixture")
+                options.Search.Result = DplSearchResult.Mixture;
             else if (word == "coupled")
                 options.Design.Coupled = true;
             else if (parts is ["context", _])
@@ -87,7 +89,7 @@ internal sealed record EvidenceMethod(string Text)
     private FormatException Unknown(string word) =>
         new(
             $"'{word}' in '{Text}' is not known: zero-shot, uniform:N, search or default, then refit, paper, batch=, steps=, epochs=, "
-                + "search-epochs=, crop=, candidates=, coupled, context=, words=, kgcoop=, promptsrc, prograd, average=gaussian, "
+                + "search-epochs=, crop=, candidates=, mixture, coupled, context=, words=, kgcoop=, promptsrc, prograd, average=gaussian, "
                 + "average=last, templates=, distillation=."
         );
 }

@@ -14,6 +14,7 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
         Cancelled,
         Resumed,
         Unvalidated,
+        Designed,
     }
 
     [Theory]
@@ -21,6 +22,7 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
     [InlineData(Course.Cancelled)]
     [InlineData(Course.Resumed)]
     [InlineData(Course.Unvalidated)]
+    [InlineData(Course.Designed)]
     public void A_fit_leaves_no_tensor_behind(Course course)
     {
         Run(course);
@@ -34,6 +36,9 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
         // and a temperature in each training.
         int layers = small.Backbone.Config.Vision.Layers + small.Backbone.Config.Text.Layers,
             parametersPerFit = course == Course.Unvalidated ? 1 + layers : 7 + 6 * layers;
+        // Each set of prompts has two parameters a coupled layer and a context beside its rows.
+        if (course == Course.Designed)
+            parametersPerFit += 6 * (2 * layers + 1);
         Assert.InRange(Tensor.TotalCount - before, long.MinValue, (course == Course.Resumed ? 2 : 1) * 2 * parametersPerFit);
     }
 
@@ -46,28 +51,33 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
             FitAndPredict(
                 workspace,
                 cancelled: false,
-                course == Course.Unvalidated ? PromptConfiguration.Uniform(small.Backbone, 1) : null
+                course == Course.Unvalidated ? PromptConfiguration.Uniform(small.Backbone, 1) : null,
+                course == Course.Designed
             );
     }
 
-    private void FitAndPredict(TemporaryFolder workspace, bool cancelled, PromptConfiguration? configuration = null)
+    private void FitAndPredict(TemporaryFolder workspace, bool cancelled, PromptConfiguration? configuration = null, bool designed = false)
     {
         var mlContext = new MLContext(1);
         IDataView data = mlContext.Data.LoadFromEnumerable(images.Train);
         using var source = new CancellationTokenSource();
-        DplTrainer trainer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(
-            new DplTrainer.Options
-            {
-                Backbone = small.Backbone,
-                ImageColumnName = "ImagePath",
-                Configuration = configuration,
-                Search = { CandidateLengths = [0, 1, 3], Epochs = 1 },
-                Training = { Epochs = configuration is null ? 2 : 4, DistillationWeight = 0.5 },
-                Progress = new CancelAt(cancelled ? source : null),
-                CancellationToken = source.Token,
-                Compute = { WorkspacePath = workspace.FullPath, CheckpointInterval = TimeSpan.FromTicks(1) },
-            }
-        );
+        var options = new DplTrainer.Options
+        {
+            Backbone = small.Backbone,
+            ImageColumnName = "ImagePath",
+            Configuration = configuration,
+            Search = { CandidateLengths = [0, 1, 3], Epochs = 1 },
+            Training = { Epochs = configuration is null ? 2 : 4, DistillationWeight = 0.5 },
+            Progress = new CancelAt(cancelled ? source : null),
+            CancellationToken = source.Token,
+            Compute = { WorkspacePath = workspace.FullPath, CheckpointInterval = TimeSpan.FromTicks(1) },
+        };
+        if (designed)
+        {
+            (options.Design.Coupled, options.Design.Context, options.Design.Templates) = (true, new DplContext(), ["a {}.", "{}"]);
+            (options.Design.PromptSrc, options.Design.ProGrad, options.Design.Average) = (new(), new(), DplEpochAverage.Gaussian());
+        }
+        DplTrainer trainer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
         if (cancelled)
         {
             Assert.Throws<OperationCanceledException>(() => trainer.Fit(data));

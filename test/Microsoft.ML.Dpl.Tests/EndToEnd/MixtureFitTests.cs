@@ -1,0 +1,119 @@
+using Microsoft.ML.Dpl.Tests.Clip;
+
+namespace Microsoft.ML.Dpl.Tests.EndToEnd;
+
+/// <summary>Fits whose result is the searched mixture itself.</summary>
+public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
+{
+    private static readonly int[] Candidates = [0, 1, 3];
+
+    private protected override DplTrainer.Options Common =>
+        new()
+        {
+            Search =
+            {
+                CandidateLengths = Candidates,
+                Epochs = 3,
+                Result = DplSearchResult.Mixture,
+            },
+            Training = { Epochs = 4, LearningRate = 0.01 },
+            Validation = { RowsPerClass = 2 },
+        };
+
+    [Theory]
+    [InlineData(DplRecipe.Paper, false)]
+    [InlineData(DplRecipe.Robust, false)]
+    [InlineData(DplRecipe.Paper, true)]
+    public void The_mixture_is_trained_on_saved_and_loaded(DplRecipe recipe, bool designed)
+    {
+        using DplTransformer transformer = Fit(o =>
+        {
+            o.Training.Recipe = recipe;
+            if (designed)
+                (o.Design.Coupled, o.Design.Context) = (true, new DplContext());
+        });
+        Assert.Equal(Candidates, transformer.Mixture!.CandidateLengths);
+        Assert.Empty(transformer.Finalists);
+        Assert.NotNull(transformer.ValidationAccuracy);
+        // The weights stay those of the last epoch of the search.
+        IReadOnlyList<float> alphas = transformer.SearchReport!.Epochs[^1].TextAlphas[0];
+        double sum = alphas.Sum(alpha => Math.Exp(alpha));
+        for (int candidate = 0; candidate < Candidates.Length; candidate++)
+            Assert.Equal(Math.Exp(alphas[candidate]) / sum, transformer.Mixture.TextWeights[0][candidate], 1e-3);
+        using var zip = new MemoryStream();
+        MLContext.Model.Save(transformer, View(Images.Test).Schema, zip);
+        zip.Position = 0;
+        using var loaded = (DplTransformer)new MLContext().Knowing(Small.Backbone).Model.Load(zip, out _);
+        Assert.Equal(Scores(transformer), Scores(loaded));
+        Assert.Equal(transformer.Context, loaded.Context);
+        using DplTransformer again = transformer.WithClasses(transformer.ClassNames);
+        Assert.Equal(Scores(transformer), Scores(again));
+    }
+
+    [Theory]
+    [InlineData(DplStage.Search, 2)]
+    [InlineData(DplStage.Training, 1)]
+    [InlineData(DplStage.Training, 3)]
+    public void Interrupted_it_goes_on_to_the_same_bits(DplStage stage, int epoch)
+    {
+        static void Designed(DplTrainer.Options o) => o.Design.Context = new DplContext();
+        using DplTransformer whole = Fit(Designed);
+        using var folder = new TemporaryFolder();
+        using var source = new CancellationTokenSource();
+        void Kept(DplTrainer.Options o)
+        {
+            Designed(o);
+            (o.Compute.WorkspacePath, o.Compute.CheckpointInterval) = (folder.File("workspace"), TimeSpan.FromTicks(1));
+        }
+        Assert.Throws<OperationCanceledException>(() =>
+            Fit(o =>
+            {
+                Kept(o);
+                o.CancellationToken = source.Token;
+                o.Progress = new ProgressRecorder(report =>
+                {
+                    if (report.Stage == stage && report.Epoch == epoch && report.Step == 1)
+                        source.Cancel();
+                });
+            })
+        );
+        using DplTransformer resumed = Fit(Kept);
+        Assert.Equal(whole.Mixture!.ImageWeights, resumed.Mixture!.ImageWeights);
+        Assert.Equal(Scores(whole), Scores(resumed));
+    }
+
+    [Fact]
+    public void Cancelled_before_training_the_searched_mixture_is_returned()
+    {
+        using var source = new CancellationTokenSource();
+        using DplTransformer transformer = Fit(o =>
+        {
+            (o.CancellationToken, o.OnCancel) = (source.Token, DplInterruption.ReturnBest);
+            o.Progress = new ProgressRecorder(report =>
+            {
+                if (report is { Stage: DplStage.Training, Epoch: 1 })
+                    source.Cancel();
+            });
+        });
+        Assert.True(transformer.WasCancelled);
+        Assert.NotNull(transformer.Mixture);
+        Assert.Equal(Images.Test.Count, Scores(transformer).Length);
+    }
+
+    [Fact]
+    public void Its_training_starts_where_the_search_ended()
+    {
+        // A rate that moves nothing: the model is the mixture as it was found, and does not depend on how long it is trained.
+        DplTransformer Short(int epochs) => Fit(o => (o.Training.Epochs, o.Training.LearningRate) = (epochs, 1e-30));
+        using DplTransformer one = Short(1),
+            three = Short(3);
+        Assert.Equal(one.ExportPrompts().Text[0], three.ExportPrompts().Text[0]);
+    }
+
+    [Fact]
+    public void It_is_not_compared()
+    {
+        var e = Assert.Throws<ArgumentException>(() => Fit(o => o.Search.Compare = true));
+        Assert.Equal("Search.Compare", e.ParamName);
+    }
+}
