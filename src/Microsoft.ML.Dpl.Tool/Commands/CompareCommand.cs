@@ -18,6 +18,7 @@ internal sealed class CompareCommand
     private readonly ModelOptions _clip = new(needsClip: true);
     private readonly SearchOptions _search = new();
     private readonly TrainingOptions _training = new();
+    private readonly DesignOptions _design = new(trains: true);
     private readonly CommonOptions _common = new();
     private readonly ProgressOptions _progress = new();
     private readonly Option<string[]> _configurations = new("--configuration")
@@ -69,6 +70,7 @@ internal sealed class CompareCommand
         verb._json.AddTo(command);
         verb._search.AddTo(command);
         verb._training.AddTo(command);
+        verb._design.AddTo(command);
         verb._common.AddTo(command);
         verb._progress.AddTo(command);
         command.SetAction((arguments, cancellationToken) => Task.FromResult((int)verb.Run(arguments, cancellationToken)));
@@ -78,6 +80,7 @@ internal sealed class CompareCommand
     private ExitCode Run(ParseResult arguments, CancellationToken cancellationToken)
     {
         ProgressMode mode = _progress.Choose(arguments);
+        _design.Check(arguments, _training);
         _clip.Check(arguments);
         ImageSets sets = _data.Read(arguments, cancellationToken, _common.Seed(arguments));
         if (sets.Test.Count == 0)
@@ -91,7 +94,8 @@ internal sealed class CompareCommand
             ),
         ];
         ClipBackbone backbone = _clip.Backbone(arguments, cancellationToken);
-        DplTrainer.Options OptionsOf(PromptConfiguration? lengths)
+        ClipBackbone? teacher = _design.Teacher(arguments, cancellationToken);
+        DplTrainer.Options OptionsOf(string name, PromptConfiguration? lengths)
         {
             var options = new DplTrainer.Options
             {
@@ -101,12 +105,14 @@ internal sealed class CompareCommand
             };
             _search.Apply(arguments, options);
             _training.Apply(arguments, options);
+            _design.Apply(arguments, options, teacher, name);
             _common.Apply(arguments, options);
             _clip.Apply(arguments, options);
             return options;
         }
         PromptConfiguration?[] lengths = [.. chosen.Select(one => one.LengthsFor(backbone))];
-        ImageChecks.RequireTest(sets, OptionsOf(null).Images.SkipUnreadable);
+        DplTrainer.Options[] planned = [.. chosen.Zip(lengths, (one, given) => OptionsOf(one.Name, given))];
+        ImageChecks.RequireTest(sets, planned[0].Images.SkipUnreadable);
 
         var trials = new Trials(
             sets,
@@ -116,14 +122,14 @@ internal sealed class CompareCommand
             CommandLine.IsVerbose(arguments),
             _common.TensorBoard(arguments)
         );
-        foreach (PromptConfiguration? one in lengths)
-            trials.Check(OptionsOf(one));
+        foreach (DplTrainer.Options one in planned)
+            trials.Check(one);
         var compared = new List<Compared>();
         try
         {
             for (int i = 0; i < chosen.Length; i++)
             {
-                compared.Add(Compared.Of(trials.Run(chosen[i].Name, OptionsOf(lengths[i]))));
+                compared.Add(Compared.Of(trials.Run(chosen[i].Name, OptionsOf(chosen[i].Name, lengths[i]))));
                 file?.Write(written => File.WriteAllText(written, JsonSerializer.Serialize(compared, ToolJson.Indented)));
             }
         }

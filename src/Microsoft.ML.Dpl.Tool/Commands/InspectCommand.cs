@@ -51,7 +51,16 @@ internal static class InspectCommand
                 ? $"{classes.Count}: {string.Join(", ", classes)}"
                 : "not named in zips of earlier versions; dpl predict shows them"
         );
-        Row("text of a class", info.Template);
+        Row(
+            "text of a class",
+            info.Context is { } context ? $"{ContextResults.Described(context)}"
+                : info.Templates is { } templates ? $"the mean of {TemplatesText.Listed(templates)}"
+                : info.Template
+        );
+        if (info.Design is { } design)
+            Row("design", design.ToString());
+        if (info.Design?.TeacherTemplates is { } read)
+            Row("texts of the teacher", TemplatesText.Listed(read));
         Row("configuration", info.Configuration.ToString());
         if (info.MixtureCandidateLengths is { } candidates)
             Row("mixture", $"of {string.Join(' ', candidates)} rows in every layer; the configuration is the largest weight of each");

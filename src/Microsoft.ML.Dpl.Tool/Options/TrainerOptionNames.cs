@@ -13,6 +13,18 @@ internal static partial class TrainerOptionNames
         [NameOf(options => options.Search.CandidateLengths)] = "--candidates",
         [NameOf(options => options.Training.ClassWeights)] = "--class-weights",
         [nameof(DplTrainer.Options.Configuration)] = "--configuration",
+        [NameOf(options => options.Design.Average)] = "--average",
+        [NameOf(options => options.Design.Context)] = "--context",
+        [NameOf(options => options.Design.Context!.ClassSpecific)] = "--context-per-class",
+        [NameOf(options => options.Design.Context!.Length)] = "--context",
+        [NameOf(options => options.Design.Context!.Position)] = "--context-position",
+        [NameOf(options => options.Design.Context!.Words)] = "--context-words",
+        [NameOf(options => options.Design.Coupled)] = "--design coupled",
+        [NameOf(options => options.Design.KgCoOp)] = "--regulariser kgcoop",
+        [NameOf(options => options.Design.ProGrad)] = "--prograd",
+        [NameOf(options => options.Design.PromptSrc)] = "--regulariser promptsrc",
+        [NameOf(options => options.Design.Teacher)] = "--teacher",
+        [NameOf(options => options.Design.Templates)] = "--templates",
         [NameOf(options => options.Compute.Device)] = "--device",
         [nameof(DplTrainer.Options.ExampleWeightColumnName)] = "--weight-column",
         [NameOf(options => options.Compute.FallbackToCpu)] = "--fallback-to-cpu",
@@ -47,6 +59,6 @@ internal static partial class TrainerOptionNames
 
     private static string NameOf(Expression<Func<DplTrainer.Options, object?>> property) => TrainerOption.Of(property).Name;
 
-    [GeneratedRegex(@"(?<![\w'""/.\\-])(?:[A-Z][A-Za-z]+\.)?[A-Z][A-Za-z]+(?![\w'""/\\-]|\.\w)")]
+    [GeneratedRegex(@"(?<![\w'""/.\\-])(?:[A-Z][A-Za-z]+\.){0,2}[A-Z][A-Za-z]+(?![\w'""/\\-]|\.\w)")]
     private static partial Regex Word();
 }
