@@ -11,6 +11,7 @@ internal static partial class TrainerOptionNames
     {
         [nameof(DplTrainer.Options.Backbone)] = "--clip",
         [NameOf(options => options.Search.CandidateLengths)] = "--candidates",
+        [NameOf(options => options.Search.Result)] = "--search-result",
         [NameOf(options => options.Training.ClassWeights)] = "--class-weights",
         [nameof(DplTrainer.Options.Configuration)] = "--configuration",
         [NameOf(options => options.Design.Average)] = "--average",
