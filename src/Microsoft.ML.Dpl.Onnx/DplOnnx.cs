@@ -25,7 +25,8 @@ namespace Microsoft.ML.Dpl;
 /// <c>channels</c>, <c>mean</c>, <c>std</c> and <c>apply_exif_orientation</c>, by which images are prepared; <c>max_image_pixels</c>, above
 /// which the transformer refuses to decode a file; <c>template</c>, <c>configuration</c>, <c>backbone</c>,
 /// <c>backbone_sha256</c> and <c>library</c>, from which the model comes; <c>mixture</c>, the <c>candidates</c>, <c>text_weights</c> and
-/// <c>image_weights</c> of <see cref="DplTransformer.Mixture"/> where it has one. The same transformer gives the same bytes each
+/// <c>image_weights</c> of <see cref="DplTransformer.Mixture"/> where it has one; <c>context</c>, <c>templates</c> and <c>design</c> where
+/// it has these, which the class features contain already. The same transformer gives the same bytes each
 /// time.</para>
 /// </remarks>
 public static class DplOnnx

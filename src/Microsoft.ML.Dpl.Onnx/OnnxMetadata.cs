@@ -45,6 +45,11 @@ internal static class OnnxMetadata
             new("template", transformer.Template),
             new("configuration", transformer.Configuration.ToString()),
             .. transformer.Mixture is { } mixture ? new[] { Mixture(mixture) } : [],
+            .. transformer.Context is { } context ? new[] { Context(context) } : [],
+            .. transformer.Templates is { } templates
+                ? new[] { KeyValuePair.Create("templates", JsonSerializer.Serialize(templates, Legible)) }
+                : [],
+            .. transformer.Design is { } design ? new[] { KeyValuePair.Create("design", design.ToString()) } : [],
             new("backbone", transformer.Backbone.Name),
             new("backbone_sha256", transformer.Backbone.Sha256),
             new("library", $"{LibraryVersion.Name} {LibraryVersion.Number}"),
@@ -61,6 +66,21 @@ internal static class OnnxMetadata
                     text_weights = mixture.TextWeights,
                     image_weights = mixture.ImageWeights,
                 }
+            )
+        );
+
+    private static KeyValuePair<string, string> Context(DplContext context) =>
+        new(
+            "context",
+            JsonSerializer.Serialize(
+                new
+                {
+                    length = context.Length,
+                    position = context.Position.ToString().ToLowerInvariant(),
+                    class_specific = context.ClassSpecific,
+                    words = context.Words,
+                },
+                Legible
             )
         );
 

@@ -1,5 +1,7 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
@@ -169,6 +171,33 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
             Assert.Equal(Scores(transformer), Scores(model));
             Assert.Equal(transformer.Context, model.Context);
         }
+    }
+
+    [Fact]
+    public void An_ONNX_model_has_the_context_in_its_class_features()
+    {
+        using DplTransformer transformer = Fit(o =>
+        {
+            Designs["context of words in the middle"](o);
+            Designs["KgCoOp"](o);
+        });
+        using var folder = new TemporaryFolder();
+        string path = folder.File("model.onnx");
+        transformer.SaveAsOnnx(path);
+        using var session = new InferenceSession(path);
+        IReadOnlyDictionary<string, string> metadata = session.ModelMetadata.CustomMetadataMap;
+        Assert.Equal("""{"length":1,"position":"middle","class_specific":false,"words":"red"}""", metadata["context"]);
+        Assert.Equal("independent prompts, KgCoOp 8", metadata["design"]);
+        Assert.False(metadata.ContainsKey("templates"));
+        string image = Images.Test[0].ImagePath;
+        int size = Small.Backbone.Config.ImageSize;
+        using var results = session.Run([
+            NamedOnnxValue.CreateFromTensor("pixels", new DenseTensor<float>(transformer.Pixels(image), [1, 3, size, size])),
+        ]);
+        float[] probabilities = [.. results.Single(result => result.Name == "probabilities").AsEnumerable<float>()];
+        float[] expected = Scores(transformer)[0];
+        for (int k = 0; k < expected.Length; k++)
+            Assert.Equal(expected[k], probabilities[k], 1e-5);
     }
 
     [Fact]

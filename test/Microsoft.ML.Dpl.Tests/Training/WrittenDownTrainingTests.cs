@@ -56,7 +56,7 @@ public class WrittenDownTrainingTests
                 Close.Relative(expected.Parameters[i].detach(), actual.Parameters[i].detach(), 1e-4, $"{name} prompt {i}");
     }
 
-    /// <summary>The loss of every step; the branches are trained in place.</summary>
+    /// <summary>The cross-entropy of every step; the branches are trained in place.</summary>
     private static float[] Spelt(
         NaiveClip naive,
         TrainingSettings settings,
@@ -79,14 +79,13 @@ public class WrittenDownTrainingTests
                 using ImageBatch batch = batches.Read(epoch, index);
                 Tensor student = F.log_softmax(naive.Logits(batch.Images, texts, NaiveLayer.From(image), NaiveLayer.From(text)), -1);
                 Tensor teacher = F.log_softmax(naive.Logits(batch.Images, texts, Plain(image), Plain(text)), -1).detach();
-                Tensor ofRows =
-                    -student.gather(1, batch.Labels.unsqueeze(1)).squeeze(1)
-                    + settings.DistillationWeight * (teacher.exp() * (teacher - student)).sum(-1);
-                Tensor loss = (batch.Weights is null ? ofRows : ofRows * batch.Weights).mean();
+                Tensor Mean(Tensor ofRows) => (batch.Weights is null ? ofRows : ofRows * batch.Weights).mean();
+                Tensor crossEntropy = Mean(-student.gather(1, batch.Labels.unsqueeze(1)).squeeze(1)),
+                    loss = crossEntropy + settings.DistillationWeight * Mean((teacher.exp() * (teacher - student)).sum(-1));
                 foreach (Parameter parameter in parameters)
                     parameter.grad = null;
                 loss.backward();
-                losses.Add(loss.item<float>());
+                losses.Add(crossEntropy.item<float>());
                 using var noGrad = no_grad();
                 for (int i = 0; i < parameters.Length; i++)
                 {
