@@ -48,7 +48,8 @@ public sealed partial class DplTrainer
         public DplEpochAverage? Average { get; set; }
 
         /// <summary>Another CLIP, such as a larger one, whose probabilities <see cref="TrainingOptions.DistillationWeight"/> and
-        /// <see cref="ProGrad"/> go by. It looks at every training image once. Null: the <see cref="Options.Backbone"/> without
+        /// <see cref="ProGrad"/> go by. It looks at every training image once, as that is kept in memory for the backbone: reduced to what
+        /// its crops need. Null: the <see cref="Options.Backbone"/> without
         /// prompts.</summary>
         public ClipBackbone? Teacher { get; set; }
 

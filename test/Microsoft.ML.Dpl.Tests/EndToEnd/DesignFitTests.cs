@@ -186,7 +186,7 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
         transformer.SaveAsOnnx(path);
         using var session = new InferenceSession(path);
         IReadOnlyDictionary<string, string> metadata = session.ModelMetadata.CustomMetadataMap;
-        Assert.Equal("""{"length":1,"position":"middle","class_specific":false,"words":"red"}""", metadata["context"]);
+        Assert.Equal("""{"length":2,"position":"middle","class_specific":false,"words":"red"}""", metadata["context"]);
         Assert.Equal("independent prompts, KgCoOp 8", metadata["design"]);
         Assert.False(metadata.ContainsKey("templates"));
         string image = Images.Test[0].ImagePath;
