@@ -23,39 +23,49 @@ internal sealed class BicubicFilter
             support = Reach * widening,
             narrowing = scale >= 1 ? 1 / scale : 1;
         int most = (int)Math.Ceiling(support) * 2 + 1;
-        Taps = (most + Group - 1) / Group * Group;
         _first = new int[to];
-        var weights = new double[to * Taps];
+        var weights = new double[to * most];
         double largest = 0;
         for (int i = 0; i < to; i++)
         {
             double centre = scale * (i + 0.5);
             int first = Math.Max((int)(centre - support + 0.5), 0),
                 count = Math.Clamp(Math.Min((int)(centre + support + 0.5), from) - first, 0, most);
-            Span<double> own = weights.AsSpan(i * Taps, count);
+            Span<double> own = weights.AsSpan(i * most, count);
             double total = 0;
             for (int tap = 0; tap < count; tap++)
                 total += own[tap] = Cubic((tap + first - centre + 0.5) * narrowing);
             for (int tap = 0; tap < count; tap++)
                 largest = Math.Max(largest, own[tap] /= total);
             _first[i] = first;
+            Used = Math.Max(Used, count);
         }
+        Taps = (Used + Group - 1) / Group * Group;
         // As many bits as the largest weight leaves in 16.
         while (Bits < MostBits && (int)(0.5 + largest * (1 << (Bits + 1))) < 1 << 15)
             Bits++;
-        _weights = new short[weights.Length];
-        for (int i = 0; i < weights.Length; i++)
+        _weights = new short[to * Taps];
+        for (int i = 0; i < to; i++)
         {
-            double fixedPoint = weights[i] * (1 << Bits);
-            _weights[i] = (short)(fixedPoint < 0 ? fixedPoint - 0.5 : fixedPoint + 0.5);
+            for (int tap = 0; tap < Used; tap++)
+            {
+                double fixedPoint = weights[i * most + tap] * (1 << Bits);
+                _weights[i * Taps + tap] = (short)(fixedPoint < 0 ? fixedPoint - 0.5 : fixedPoint + 0.5);
+            }
         }
     }
 
-    /// <summary>Weights of each pixel, a multiple of <see cref="Group"/>.</summary>
+    /// <summary>The most weights that a pixel has.</summary>
+    public int Used { get; }
+
+    /// <summary>The same as a multiple of <see cref="Group"/>.</summary>
     public int Taps { get; }
 
     /// <summary>Fractional bits of the weights.</summary>
     public int Bits { get; }
+
+    /// <summary>The first source pixel that each pixel is made of.</summary>
+    public ReadOnlySpan<int> Firsts => _first;
 
     /// <summary>The first source pixel that a pixel is made of.</summary>
     public int First(int pixel) => _first[pixel];

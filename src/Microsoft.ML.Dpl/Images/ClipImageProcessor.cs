@@ -44,7 +44,8 @@ internal sealed class ClipImageProcessor
         (int left, int top) = (CropStart(width, size), CropStart(height, size));
         var crop = new PixelArea(Math.Max(left, 0), Math.Max(top, 0), Math.Min(size, width), Math.Min(size, height));
         // As in PIL, alpha only plays a part in resizing.
-        byte[] kept = shortSide == Config.ShortSide ? CropResize.Cut(image, part, crop) : CropResize.Resize(image, part, width, height, crop);
+        byte[] kept =
+            shortSide == Config.ShortSide ? CropResize.Cut(image, part, crop) : CropResize.Resize(image, part, width, height, crop);
 
         byte[] prepared = new byte[3 * size * size];
         for (int y = 0; y < crop.Height; y++)
