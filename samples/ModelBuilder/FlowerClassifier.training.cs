@@ -66,13 +66,9 @@ public static partial class FlowerClassifier
             images.Select(image => new ModelInput { Label = image.Label, ImageSource = File.ReadAllBytes(image.File) })
         );
 
-    /// <summary>Saves a model as a file that <c>mlContext.Model.Load</c> reads.</summary>
-    public static void SaveModel(MLContext mlContext, ITransformer model, IDataView data, string modelSavePath)
-    {
-        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(modelSavePath))!);
-        using FileStream file = File.Create(modelSavePath);
-        mlContext.Model.Save(model, data.Schema, file);
-    }
+    /// <summary>Saves a model as a file that <c>mlContext.Model.Load</c> reads, whole or not at all.</summary>
+    public static void SaveModel(MLContext mlContext, ITransformer model, IDataView data, string modelSavePath) =>
+        mlContext.Model.SaveWhole(model, data.Schema, modelSavePath);
 
     /// <summary>Trains the pipeline.</summary>
     /// <param name="mlContext">The context of the data.</param>

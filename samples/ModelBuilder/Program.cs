@@ -197,6 +197,8 @@ static Task<int> Guarded(Action run)
 {
     try
     {
+        // Before anything else that uses TorchSharp, which some systems load only so.
+        DplRuntime.Load();
         run();
         return Task.FromResult(0);
     }

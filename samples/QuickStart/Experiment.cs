@@ -95,7 +95,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
         AnsiConsole.Write(table);
         WriteConfiguration(searched);
         ITransformer model = new TransformerChain<ITransformer>(toKey, searched, KeyToText(toKey.Transform(train), searched));
-        _mlContext.Model.Save(model, train.Schema, settings.Output.FullName);
+        _mlContext.Model.SaveWhole(model, train.Schema, settings.Output.FullName);
         double size = new FileInfo(settings.Output.FullName).Length / 1024.0;
         AnsiConsole.MarkupLineInterpolated($"Saved as {settings.Output.FullName} ({size:f0} KiB). Loaded again by a fresh process:");
         searched.Dispose();

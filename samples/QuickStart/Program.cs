@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Reflection;
+using Microsoft.ML.Dpl;
 using Microsoft.ML.Dpl.Clip;
 using QuickStart;
 using Spectre.Console;
@@ -122,6 +123,8 @@ static async Task<int> Guarded(Func<Task<int>> run)
 {
     try
     {
+        // Before anything else that uses TorchSharp, which some systems load only so.
+        DplRuntime.Load();
         return await run();
     }
     catch (OperationCanceledException)

@@ -28,6 +28,18 @@ internal sealed class ClassifierOptions
     [Range(1024, 1 << 30)]
     public int MaxUploadBytes { get; set; } = 10 << 20;
 
+    /// <summary>The most bytes that all uploads together hold in memory; those beyond are turned away with status 503.</summary>
+    [Range(1024, 1L << 40)]
+    public long MaxUploadMemoryBytes { get; set; } = 256 << 20;
+
+    /// <summary>How long a client may take to send an image, in seconds; then it is answered with status 408.</summary>
+    [Range(1, 3600)]
+    public int MaxUploadSeconds { get; set; } = 30;
+
+    /// <summary>Open connections; those beyond are closed at once.</summary>
+    [Range(1, 65536)]
+    public int MaxConnections { get; set; } = 512;
+
     /// <summary>The largest image, width × height. A file of a few bytes can claim any size, so this is checked before a pixel is
     /// decoded.</summary>
     [Range(1, 1 << 28)]

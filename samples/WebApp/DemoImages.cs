@@ -33,7 +33,9 @@ internal sealed record DemoImages(
     /// <summary>The images of a demo.</summary>
     /// <param name="demo"><see cref="Drawn"/> or <see cref="Tiles"/>.</param>
     /// <param name="folder">Drawn images go there.</param>
-    public static DemoImages Of(string demo, string folder) => demo == Tiles ? Satellite() : Draw(folder);
+    /// <param name="cancellationToken">Ends the drawing, which takes seconds.</param>
+    public static DemoImages Of(string demo, string folder, CancellationToken cancellationToken) =>
+        demo == Tiles ? Satellite() : Draw(folder, cancellationToken);
 
     private static DemoImages Satellite() =>
         new(
@@ -44,11 +46,20 @@ internal sealed record DemoImages(
             [.. EuroSatTiles.Test.DistinctBy(tile => tile.Label).Select(tile => (tile.ImagePath, tile.Label))]
         );
 
-    private static DemoImages Draw(string folder)
+    private static DemoImages Draw(string folder, CancellationToken cancellationToken)
     {
         DrawnTask task = DrawnTasks.Named("lighting");
         string drawn = Path.Combine(folder, task.Name);
-        DrawnTaskFiles.Write(task, drawn, trainPerClass: 16, validationPerClass: 1, testPerClass: 1, seed: 1, Pixels);
+        DrawnTaskFiles.Write(
+            task,
+            drawn,
+            trainPerClass: 16,
+            validationPerClass: 1,
+            testPerClass: 1,
+            seed: 1,
+            Pixels,
+            cancellationToken.ThrowIfCancellationRequested
+        );
         // Uniform lengths do as well here as a search.
         return new DemoImages(task.Template, PromptConfiguration.Uniform(ClipBackbone.Tiny, 6), Rows("train"), Rows("test"));
 

@@ -14,12 +14,12 @@ internal static class DemoModel
     /// <param name="demo">Of which images: see <see cref="DemoImages"/>.</param>
     /// <param name="folder">Made if missing.</param>
     /// <param name="progress">Hears of every step of training.</param>
-    /// <param name="cancellationToken">Ends the training.</param>
+    /// <param name="cancellationToken">Ends drawing and training.</param>
     public static ServedModel LoadOrMake(string demo, string folder, IProgress<DplProgress> progress, CancellationToken cancellationToken)
     {
         string zip = Path.Combine(folder, "model.zip");
         if (!File.Exists(zip))
-            Make(DemoImages.Of(demo, folder), folder, zip, progress, cancellationToken);
+            Make(DemoImages.Of(demo, folder, cancellationToken), folder, zip, progress, cancellationToken);
         return ServedModel.Load(zip, clip: null, DemoImages.Title(demo));
     }
 
@@ -54,9 +54,8 @@ internal static class DemoModel
             )
             .Append(mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel"));
         using var model = pipeline.Fit(data);
-        // Under another name first: a start that is cut short leaves no half a model.
-        mlContext.Model.Save(model, data.Schema, zip + ".part");
-        File.Move(zip + ".part", zip, overwrite: true);
+        // A start that is cut short leaves no half a model.
+        mlContext.Model.SaveWhole(model, data.Schema, zip);
     }
 
     private static void CopyExamples(IEnumerable<(string Path, string Label)> examples, string to)

@@ -20,6 +20,7 @@ internal static class PredictEndpoint
     /// <param name="host">Has the model.</param>
     /// <param name="queue">Scores.</param>
     /// <param name="heatMaps">Explains.</param>
+    /// <param name="memory">Bounds what all uploads hold together.</param>
     /// <param name="options">Limits.</param>
     public static async Task<IResult> Handle(
         HttpContext context,
@@ -28,11 +29,13 @@ internal static class PredictEndpoint
         ModelHost host,
         PredictionQueue queue,
         HeatMaps heatMaps,
+        UploadMemory memory,
         IOptions<ClassifierOptions> options
     )
     {
         CancellationToken cancellationToken = context.RequestAborted;
-        var (image, problem) = await Upload.Read(context.Request, options.Value.MaxUploadBytes, cancellationToken);
+        using UploadMemory.Share share = memory.Open();
+        var (image, problem) = await Upload.Read(context, options.Value, share);
         problem ??= Check(image, options.Value.MaxPixels);
         if (problem is not null)
             return problem;

@@ -38,6 +38,13 @@ internal static class Problems
             )
         );
 
+    public static ProblemHttpResult TooSlow(int seconds) =>
+        Problem(
+            StatusCodes.Status408RequestTimeout,
+            "The file came too slowly",
+            $"It must be here within {seconds} seconds. Make the image smaller and send it again."
+        );
+
     public static ProblemHttpResult TooManyPixels(int width, int height, long limit) =>
         Problem(
             StatusCodes.Status413PayloadTooLarge,
@@ -80,6 +87,9 @@ internal static class Problems
 
     public static IResult Busy(HttpContext context) =>
         Later(context, seconds: 1, "Too many images are waiting", "Send the image again in a second.");
+
+    public static IResult TooManyUploads(HttpContext context) =>
+        Later(context, seconds: 5, "Too many images are being sent", "Send the image again in a few seconds.");
 
     private static ProblemHttpResult Later(HttpContext context, int seconds, string title, string detail)
     {

@@ -10,72 +10,109 @@ namespace WebApp;
 /// </remarks>
 internal static class Upload
 {
-    private const int MostParts = 16,
+    // RFC 2046 allows 70; the reader takes no boundary that is longer than its buffer.
+    private const int LongestBoundary = 128,
+        MostParts = 16,
         BufferBytes = 64 << 10;
 
-    /// <param name="request">Whose body is read.</param>
-    /// <param name="limit">The largest file, in bytes. No more than that is kept.</param>
-    /// <param name="cancellationToken">The client went away.</param>
+    /// <param name="context">Whose request's body is read.</param>
+    /// <param name="options">The largest file, and how long it may take. No more than that is kept.</param>
+    /// <param name="share">Grows as the file does.</param>
     /// <returns>The file's bytes, or what is wrong.</returns>
-    public static async Task<(byte[] Image, IResult? Problem)> Read(HttpRequest request, int limit, CancellationToken cancellationToken)
-    {
-        // The content type is trusted for this alone: curl calls any body a form unless told otherwise.
-        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out MediaTypeHeaderValue? type) || type.MediaType != "multipart/form-data")
-            return request.ContentLength > limit
-                ? ([], Problems.TooManyBytes(limit))
-                : await ReadAll(request.Body, limit, cancellationToken);
-
-        string? boundary = HeaderUtilities.RemoveQuotes(type.Boundary).Value;
-        if (string.IsNullOrEmpty(boundary))
-            return ([], Problems.BrokenForm());
-        try
-        {
-            // The reader's own limit is for parts that are no files; it lies a read further, so that a file that is too large is called so.
-            return await ReadForm(
-                new MultipartReader(boundary, request.Body) { BodyLengthLimit = limit + 2L * BufferBytes },
-                limit,
-                cancellationToken
-            );
-        }
-        catch (Exception e)
-            when (e is InvalidDataException or IOException and not BadHttpRequestException && !cancellationToken.IsCancellationRequested)
-        {
-            return ([], Problems.BrokenForm());
-        }
-    }
-
-    private static async Task<(byte[] Image, IResult? Problem)> ReadForm(
-        MultipartReader form,
-        int limit,
-        CancellationToken cancellationToken
+    public static async Task<(byte[] Image, IResult? Problem)> Read(
+        HttpContext context,
+        ClassifierOptions options,
+        UploadMemory.Share share
     )
     {
-        byte[]? image = null;
-        for (int parts = 0; await form.ReadNextSectionAsync(cancellationToken) is { } part; parts++)
+        using var time = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        time.CancelAfter(TimeSpan.FromSeconds(options.MaxUploadSeconds));
+        var body = new Body(context, options.MaxUploadBytes, share, time.Token);
+        try
         {
-            if (parts == MostParts)
-                return ([], Problems.BrokenForm());
-            if (part.AsFileSection() is not { FileStream: { } file })
-                continue;
-            if (image is not null)
-                return ([], Problems.SeveralFiles());
-            (image, IResult? problem) = await ReadAll(file, limit, cancellationToken);
-            if (problem is not null)
-                return ([], problem);
+            return await body.Read();
         }
-        return image is null ? ([], Problems.Empty()) : (image, null);
+        catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
+        {
+            return ([], Problems.TooSlow(options.MaxUploadSeconds));
+        }
     }
 
-    private static async Task<(byte[] Image, IResult? Problem)> ReadAll(Stream body, int limit, CancellationToken cancellationToken)
+    private sealed record Body(HttpContext Context, int Limit, UploadMemory.Share Share, CancellationToken CancellationToken)
     {
-        using var bytes = new MemoryStream();
-        var buffer = new byte[BufferBytes];
-        for (int read; (read = await body.ReadAsync(buffer, cancellationToken)) > 0; )
+        private HttpRequest Request => Context.Request;
+
+        public async Task<(byte[] Image, IResult? Problem)> Read()
         {
-            if (bytes.Length + read > limit)
-                return ([], Problems.TooManyBytes(limit));
-            bytes.Write(buffer, 0, read);
+            // The content type is trusted for this alone: curl calls any body a form unless told otherwise.
+            if (
+                !MediaTypeHeaderValue.TryParse(Request.ContentType, out MediaTypeHeaderValue? type)
+                || type.MediaType != "multipart/form-data"
+            )
+                return Request.ContentLength > Limit ? ([], Problems.TooManyBytes(Limit)) : await ReadAll(Request.Body);
+
+            string? boundary = HeaderUtilities.RemoveQuotes(type.Boundary).Value;
+            if (string.IsNullOrEmpty(boundary) || boundary.Length > LongestBoundary)
+                return ([], Problems.BrokenForm());
+            try
+            {
+                // The reader's own limit is for parts that are no files; it lies a read further, so that a file that is too large is
+                // called so.
+                return await ReadForm(new MultipartReader(boundary, Request.Body) { BodyLengthLimit = Limit + 2L * BufferBytes });
+            }
+            catch (Exception e)
+                when (e is InvalidDataException or IOException and not BadHttpRequestException && !CancellationToken.IsCancellationRequested
+                )
+            {
+                return ([], Problems.BrokenForm());
+            }
         }
-        return bytes.Length == 0 ? ([], Problems.Empty()) : (bytes.ToArray(), null);
+
+        private async Task<(byte[] Image, IResult? Problem)> ReadForm(MultipartReader form)
+        {
+            byte[]? image = null;
+            for (int parts = 0; await form.ReadNextSectionAsync(CancellationToken) is { } part; parts++)
+            {
+                if (parts == MostParts)
+                    return ([], Problems.BrokenForm());
+                if (part.AsFileSection() is not { FileStream: { } file })
+                    continue;
+                if (image is not null)
+                    return ([], Problems.SeveralFiles());
+                (image, IResult? problem) = await ReadAll(file);
+                if (problem is not null)
+                    return ([], problem);
+            }
+            return image is null ? ([], Problems.Empty()) : (image, null);
+        }
+
+        private async Task<(byte[] Image, IResult? Problem)> ReadAll(Stream body)
+        {
+            // In pieces, so that memory is taken as bytes come in and not before.
+            var pieces = new List<byte[]>();
+            int length = 0;
+            while (true)
+            {
+                int used = length % BufferBytes;
+                if (used == 0)
+                {
+                    if (!Share.TryGrow(BufferBytes))
+                        return ([], Problems.TooManyUploads(Context));
+                    pieces.Add(new byte[BufferBytes]);
+                }
+                int read = await body.ReadAsync(pieces[^1].AsMemory(used), CancellationToken);
+                if (read == 0)
+                    break;
+                length += read;
+                if (length > Limit)
+                    return ([], Problems.TooManyBytes(Limit));
+            }
+            if (length == 0)
+                return ([], Problems.Empty());
+            byte[] image = new byte[length];
+            for (int i = 0; i * BufferBytes < length; i++)
+                Array.Copy(pieces[i], 0, image, i * BufferBytes, Math.Min(BufferBytes, length - i * BufferBytes));
+            return (image, null);
+        }
     }
 }

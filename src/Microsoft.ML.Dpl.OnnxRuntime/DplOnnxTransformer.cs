@@ -19,7 +19,8 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
     private readonly OnnxScorer _scorer;
     private readonly KeptEntries _kept;
     private readonly ScoreSchema _scores;
-    private int _disposed;
+    private readonly object _sharing = new();
+    private int _shares = 1; // whoever loaded the model has one, and each prediction engine another; 0: disposed
 
     /// <summary>Takes over scorer and entries.</summary>
     internal DplOnnxTransformer(ModelFace face, ModelDescription description, OnnxScorer scorer, KeptEntries kept)
@@ -72,14 +73,20 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
 
     /// <summary>Adds predicted label and score. Images are read and scored in batches when one of the two columns is first asked
     /// for.</summary>
-    public IDataView Transform(IDataView input)
+    public IDataView Transform(IDataView input) => Transform(input, CancellationToken.None);
+
+    /// <summary>As <see cref="Transform(IDataView)"/>, with a way to end what reads the result, such as an evaluation.</summary>
+    /// <param name="input">With the image column.</param>
+    /// <param name="cancellationToken">Ends the scoring before the next image: whoever reads a row without scores yet gets an
+    /// <see cref="OperationCanceledException"/>.</param>
+    public IDataView Transform(IDataView input, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return new BatchedScoringDataView(input, FindImages(input.Schema), _scores, _scorer);
+        return new BatchedScoringDataView(input, FindImages(input.Schema), _scores, _scorer, cancellationToken);
     }
 
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
-        new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer);
+        new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer, TakeShare);
 
     void ICanSaveModel.Save(ModelSaveContext ctx) =>
         _scorer.Use(() =>
@@ -96,14 +103,28 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
             return true;
         });
 
-    /// <summary>Frees the model. Predictions under way end first; later ones throw <see cref="ObjectDisposedException"/>. Any thread may
-    /// call it, and more than once.</summary>
+    /// <summary>Gives back one share of the model, as <see cref="DplTransformer.Dispose"/> does: whoever loaded the model has one, and so
+    /// has each <c>PredictionEngine</c> made of it. With the last one predictions under way end first; later ones throw
+    /// <see cref="ObjectDisposedException"/>. Any thread may call it, and more than once.</summary>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0)
-            return;
+        lock (_sharing)
+        {
+            if (_shares == 0 || --_shares > 0)
+                return;
+        }
         _scorer.Dispose();
         _kept.Dispose();
+    }
+
+    /// <summary>For a prediction engine, which disposes the transformer with itself and does not say that it is one.</summary>
+    private void TakeShare()
+    {
+        lock (_sharing)
+        {
+            if (_shares > 0)
+                _shares++;
+        }
     }
 
     private ImageColumn FindImages(DataViewSchema schema) => ImageColumn.Find(schema, _face.ImageColumnName, _description.Reading);

@@ -1,13 +1,15 @@
+using System.Text.RegularExpressions;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.OnnxRuntime;
 
 namespace Microsoft.ML.Dpl.OnnxRuntime;
 
 /// <summary>The graph of a model zip in ONNX Runtime: pixels in, probabilities out. Thread-safe.</summary>
-internal sealed class OnnxScorer : IImageScorer, IDisposable
+internal sealed partial class OnnxScorer : IImageScorer, IDisposable
 {
     private const string Pixels = "pixels",
         Probabilities = "probabilities";
@@ -56,7 +58,17 @@ internal sealed class OnnxScorer : IImageScorer, IDisposable
 
     public byte[] Prepare(RgbImage image) => _processor.Prepare(image);
 
-    public float[][] Score(IReadOnlyList<byte[]> prepared)
+    /// <inheritdoc/>
+    /// <exception cref="InsufficientMemoryException">There is not enough memory for a single image.</exception>
+    public float[][] Score(IReadOnlyList<byte[]> prepared) =>
+        MemoryShortage.InParts(
+            prepared,
+            ScoreAtOnce,
+            "classifying one image",
+            "Let the process have more, end others, or use a model of a smaller CLIP."
+        );
+
+    private float[][] ScoreAtOnce(IReadOnlyList<byte[]> prepared)
     {
         int size = _processor.ImageSize,
             plane = size * size;
@@ -76,8 +88,15 @@ internal sealed class OnnxScorer : IImageScorer, IDisposable
         {
             using var run = new RunOptions();
             using OrtValue input = OrtValue.CreateTensorValueFromMemory(pixels, [prepared.Count, 3, size, size]);
-            using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(run, [Pixels], [input], [Probabilities]);
-            return outputs[0].GetTensorDataAsSpan<float>().ToArray().Chunk(_classes).ToArray();
+            try
+            {
+                using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(run, [Pixels], [input], [Probabilities]);
+                return outputs[0].GetTensorDataAsSpan<float>().ToArray().Chunk(_classes).ToArray();
+            }
+            catch (OnnxRuntimeException e) when (NoMemory().IsMatch(e.Message))
+            {
+                throw new OutOfMemoryException(e.Message, e);
+            }
         });
     }
 
@@ -91,8 +110,8 @@ internal sealed class OnnxScorer : IImageScorer, IDisposable
             if (_disposed)
                 throw new ObjectDisposedException(
                     typeof(DplOnnxTransformer).FullName,
-                    "The model was disposed. A PredictionEngine disposes its model, too, unless it is made with "
-                        + "PredictionEngineOptions.OwnsTransformer = false."
+                    "The model was disposed: by its owner, and by each PredictionEngine that was made of it. Load it again, or dispose it "
+                        + "later."
                 );
             return work();
         }
@@ -117,6 +136,10 @@ internal sealed class OnnxScorer : IImageScorer, IDisposable
             _use.ExitWriteLock();
         }
     }
+
+    // Its exceptions have one type for all that goes wrong.
+    [GeneratedRegex("failed to allocate memory|bad.alloc|out of memory", RegexOptions.IgnoreCase)]
+    private static partial Regex NoMemory();
 
     private static InvalidDataException Unfit(string what) =>
         new($"The entry '{OnnxEntries.Graph}' of the model zip {what}. Copy or save the model again.");

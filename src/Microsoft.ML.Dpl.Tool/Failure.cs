@@ -19,6 +19,8 @@ internal static class Failure
             ExitCode.Cancelled => "Cancelled.",
             ExitCode.OutputClosed => "",
             ExitCode.BadInput or ExitCode.NoDevice or ExitCode.Diverged => MessageOf(cause),
+            _ when cause is InsufficientMemoryException => MessageOf(cause),
+            _ when cause is OutOfMemoryException => "There is not enough memory. Give fewer or smaller images, or end other programs.",
             _ => $"Unexpected {cause.GetType().Name}: {MessageOf(cause)}{(verbose ? "" : " Run again with --verbose for the details.")}",
         };
         if (message.Length > 0)
@@ -62,9 +64,6 @@ internal static class Failure
         string message = cause.Message;
         if (cause is ArgumentException { ParamName: { Length: > 0 } name })
             message = message.Replace($" (Parameter '{name}')", "", StringComparison.Ordinal);
-        message = TrainerOptionNames.InWords(message.ReplaceLineEndings(" ").Trim());
-        return cause is UnreadableImageException
-            ? $"{message} Mend or replace the image, or give --skip-unreadable to leave such images out."
-            : message;
+        return TrainerOptionNames.InWords(message.ReplaceLineEndings(" ").Trim());
     }
 }

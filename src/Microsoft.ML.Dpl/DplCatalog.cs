@@ -3,6 +3,7 @@ using Microsoft.ML.Dpl;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML;
 
@@ -55,6 +56,32 @@ public static class DplCatalog
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return new DplTrainer(MLNetInternals.EnvironmentOf(catalog), options);
+    }
+
+    /// <summary>Saves a model as ML.NET's own <c>Save</c> does, but whole or not at all: beside its place, then to the disk itself, then
+    /// renamed. ML.NET's own writes over the file that is there, which a full disk or a kill then costs.</summary>
+    /// <param name="catalog">What saves and loads models: <c>mlContext.Model</c>.</param>
+    /// <param name="model">Any model, with this library's in it or not.</param>
+    /// <param name="inputSchema">The columns that the model reads; null: they are not kept in the zip.</param>
+    /// <param name="filePath">The zip; a file there is replaced once the new one is complete, and a missing folder is made.</param>
+    /// <exception cref="IOException">It cannot be written; what was there is as it was.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
+    public static void SaveWhole(this ModelOperationsCatalog catalog, ITransformer model, DataViewSchema? inputSchema, string filePath)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentException.ThrowIfNullOrWhiteSpace(filePath);
+        try
+        {
+            WholeFile.Write(filePath, stream => catalog.Save(model, inputSchema, stream));
+        }
+        // The latter is what .NET makes of the system's EFBIG.
+        catch (Exception e) when (e is IOException or ArgumentOutOfRangeException { ParamName: "value" })
+        {
+            string why =
+                e is IOException ? e.Message : "a file became larger than the file system, or a limit on the size of files, allows.";
+            throw new IOException($"The model could not be saved as '{ShownText.Escape(filePath)}': {why}", e);
+        }
     }
 
     /// <summary>Makes a classifier of exported prompts, CLIP and class names, without training: what

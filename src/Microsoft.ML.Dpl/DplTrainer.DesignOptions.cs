@@ -14,9 +14,9 @@ public sealed partial class DplTrainer
     {
         internal DesignOptions() { }
 
-        /// <summary>Whether image prompts are linear functions of the text prompts of the same layer, as in MaPLe (Khattak et al., CVPR 2023,
-        /// arXiv 2210.03117). Both towers then have one length in each layer. Where they have different numbers of layers, the first ones of
-        /// both are coupled and the rest is independent.</summary>
+        /// <summary>Whether image prompts are linear functions of the text prompts of the same layer, as in MaPLe (Khattak et al., CVPR
+        /// 2023, arXiv 2210.03117). Both towers then have one length in each layer. Where they have different numbers of layers, the first
+        /// ones of both are coupled and the rest is independent.</summary>
         public bool Coupled
         {
             get => Prompts is CoupledPrompts;
@@ -40,7 +40,8 @@ public sealed partial class DplTrainer
         /// <summary>Keeps features and probabilities near to the teacher's; null: does not.</summary>
         public DplPromptSrc? PromptSrc { get; set; }
 
-        /// <summary>Takes out of every step what goes against the teacher; null: does not. Costs a second forward and backward pass.</summary>
+        /// <summary>Takes out of every step what goes against the teacher; null: does not. Costs a second forward and backward
+        /// pass.</summary>
         public DplProGrad? ProGrad { get; set; }
 
         /// <summary>How the prompts of all epochs of training are averaged; null: they are not.</summary>

@@ -76,13 +76,13 @@ public sealed partial class DplTrainer
                 return;
             if (!Design.Teacher.HasTextTower)
                 throw new ArgumentException(
-                    $"{teacher}: the CLIP '{Design.Teacher.Name}' came in a model zip that carries its image tower only, but a teacher needs "
-                        + "the text tower: open CLIP's folder.",
+                    $"{teacher}: the CLIP '{Design.Teacher.Name}' came in a model zip that carries its image tower only, but a teacher "
+                        + "needs the text tower: open CLIP's folder.",
                     teacher
                 );
             if (Training.DistillationWeight == 0 && Design.ProGrad is null && Design.Regularizers.All(each => each.ComparesFeatures))
                 throw new ArgumentException(
-                    $"{teacher} is set, but nothing goes by its probabilities: set {nameof(Training)}.{nameof(Training.DistillationWeight)} "
+                    $"{teacher} is set, but nothing goes by its logits: set {nameof(Training)}.{nameof(Training.DistillationWeight)} "
                         + $"or {nameof(Design)}.{nameof(Design.ProGrad)}. Features of two CLIPs cannot be compared.",
                     teacher
                 );

@@ -63,7 +63,7 @@ public sealed partial class DplTrainer
         /// <summary>Receives every step; the log of the <c>MLContext</c> receives every epoch.</summary>
         public IProgress<DplProgress>? Progress { get; set; }
 
-        /// <summary>Ends the fit before the next step; so does <c>MLContext.CancelExecution</c>. What comes of it, <see cref="OnCancel"/>
+        /// <summary>Ends the fit before the next step. What comes of it, <see cref="OnCancel"/>
         /// says.</summary>
         public CancellationToken CancellationToken { get; set; }
 

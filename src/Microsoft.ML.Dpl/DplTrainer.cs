@@ -59,7 +59,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         FitData data = FindColumns(input);
         TorchSharp.torch.Device device = ChooseDevice(log);
         using IDisposable memory = NativeAllocator.ForFit(_options.Compute.TuneAllocator);
-        using FitResult result = CreateRun(data, device, log).Fit();
+        using FitResult result = WithinMemory(() => CreateRun(data, device, log).Fit());
         var face = new ModelFace(
             _options.ImageColumnName,
             _options.PredictedLabelColumnName,
@@ -99,8 +99,26 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         FitData data = FindColumns(input);
         TorchSharp.torch.Device device = ChooseDevice(log);
         using IDisposable memory = NativeAllocator.ForFit(_options.Compute.TuneAllocator);
-        (DplSearchReport report, StageEnd end) = CreateRun(data, device, log).Search();
+        (DplSearchReport report, StageEnd end) = WithinMemory(() => CreateRun(data, device, log).Search());
         return new DplSearchOutcome(report.Configuration, report, end == StageEnd.Cancelled, end == StageEnd.Diverged);
+    }
+
+    private T WithinMemory<T>(Func<T> run)
+    {
+        try
+        {
+            return run();
+        }
+        catch (Exception e) when (MemoryShortage.IsUntold(e))
+        {
+            int batch = _options.Training.BatchSize ?? TrainingOptions.DefaultBatchSize(_options.Training.Recipe);
+            throw MemoryShortage.For(
+                e,
+                $"a fit in steps of {batch} images",
+                $"Lower Training.BatchSize ({batch}); the longest of Search.CandidateLengths, the number of classes and "
+                    + $"Images.CacheMegabytes ({_options.Images.CacheMegabytes}) count, too."
+            );
+        }
     }
 
     /// <summary>A device asked for by name is meant; the context's own setting speaks for the context's GPU.</summary>

@@ -33,7 +33,8 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     private readonly ScoreSchema _scores;
     private readonly IDisposable? _hold; // on a CLIP that exists in memory only
     private DplModelContents _contents;
-    private int _disposed;
+    private readonly object _sharing = new();
+    private int _shares = 1; // whoever made the model has one, and each prediction engine another; 0: disposed
 
     /// <summary>Takes over <paramref name="prompts"/>.</summary>
     internal DplTransformer(
@@ -145,10 +146,16 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
 
     /// <summary>Adds predicted label and score. Images are read and scored in batches when one of the two columns is first asked
     /// for.</summary>
-    public IDataView Transform(IDataView input)
+    public IDataView Transform(IDataView input) => Transform(input, CancellationToken.None);
+
+    /// <summary>As <see cref="Transform(IDataView)"/>, with a way to end what reads the result, such as an evaluation.</summary>
+    /// <param name="input">With the image column.</param>
+    /// <param name="cancellationToken">Ends the scoring before the next image: whoever reads a row without scores yet gets an
+    /// <see cref="OperationCanceledException"/>.</param>
+    public IDataView Transform(IDataView input, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return new BatchedScoringDataView(input, FindImages(input.Schema), _scores, _scorer);
+        return new BatchedScoringDataView(input, FindImages(input.Schema), _scores, _scorer, cancellationToken);
     }
 
     /// <summary>Shows which parts of an image speak for a class: a heat map over the patches that CLIP sees. Costs about three predictions
@@ -242,62 +249,8 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         }
     }
 
-    /// <summary>Reads a layer's text prompt as words: for each of its rows the tokens of CLIP's vocabulary whose embeddings lie nearest, as
-    /// CoOp does (Zhou et al., IJCV 2022, arXiv 2109.01134).</summary>
-    /// <remarks>
-    /// Take it with care, as the authors of CoOp do. Only the first layer reads embeddings of tokens; the rows of deeper layers stand among
-    /// that layer's hidden states, another space of the same width, so the nearest words there mean little.
-    /// </remarks>
-    /// <param name="layer">Text layer from 0.</param>
-    /// <param name="k">Words per row, at least 1.</param>
-    /// <param name="distance">What near means.</param>
-    /// <returns>One entry per row, of a <see cref="Mixture"/> the rows of its candidates one after the other; none where the layer has no
-    /// prompt.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such layer, or <paramref name="k"/> is below 1 or above the size of the
-    /// vocabulary.</exception>
-    /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
-    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public IReadOnlyList<DplPromptRowWords> NearestWords(int layer, int k, DplWordDistance distance = DplWordDistance.Euclidean)
-    {
-        int layers = Configuration.Text.Count;
-        if (layer < 0 || layer >= layers)
-            throw new ArgumentOutOfRangeException(nameof(layer), layer, $"The text tower has layers 0 to {layers - 1}.");
-        ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
-        if (!Enum.IsDefined(distance))
-            throw new ArgumentOutOfRangeException(nameof(distance), distance, "There is no such distance.");
-        return NearestWords(_prompts.Rows.Text[layer], k, distance);
-    }
-
-    /// <summary>Reads the vectors of the <see cref="Context"/> as words. They stand in the input of the text tower, where tokens do, so that
-    /// the nearest words mean more than those of deeper prompts.</summary>
-    /// <param name="k">Words per vector, at least 1.</param>
-    /// <param name="distance">What near means.</param>
-    /// <returns>One entry per vector, of a class-specific context class by class; none without a context.</returns>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="k"/> is below 1 or above the size of the vocabulary.</exception>
-    /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
-    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public IReadOnlyList<DplPromptRowWords> NearestContextWords(int k, DplWordDistance distance = DplWordDistance.Euclidean)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
-        if (!Enum.IsDefined(distance))
-            throw new ArgumentOutOfRangeException(nameof(distance), distance, "There is no such distance.");
-        return NearestWords(_prompts.Rows.Context?.Vectors, k, distance);
-    }
-
-    private IReadOnlyList<DplPromptRowWords> NearestWords(TorchSharp.torch.Tensor? rows, int k, DplWordDistance distance)
-    {
-        var found = _scorer.Use(() => rows is null ? [] : new TextBranch(Backbone, _device).Nearest(rows, k, distance));
-        return
-        [
-            .. found.Select(
-                (words, row) =>
-                    new DplPromptRowWords(row, [.. words.Select(w => new DplNearWord(w.EndsWord ? w.Text : w.Text + "…", w.Distance))])
-            ),
-        ];
-    }
-
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
-        new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer);
+        new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer, TakeShare);
 
     /// <summary>How images are prepared.</summary>
     internal ClipImageProcessorConfig Preprocessing => _scorer.Preprocessing;
@@ -306,15 +259,35 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     internal T Use<T>(Func<FoldedClassifier, T> work) => _scorer.Use(() => work(_scorer.Classifier));
 
-    /// <summary>Frees the prompts and this transformer's share of CLIP. Predictions under way end first; later ones throw
-    /// <see cref="ObjectDisposedException"/>. Any thread may call it, and more than once.</summary>
+    /// <summary>Gives back one share of the model. The last frees the prompts and this transformer's share of CLIP: predictions under way
+    /// end first; later ones throw <see cref="ObjectDisposedException"/>. Any thread may call it, and more than once.</summary>
+    /// <remarks>
+    /// <para>Whoever made the model has one share, and so has each <c>PredictionEngine</c> made of it, whose own <c>Dispose</c> calls this
+    /// one: engines may come and go, one for each request or from a pool, and the model stays until its owner and all of its engines have
+    /// disposed it.</para>
+    /// <para>An engine made with <c>OwnsTransformer = false</c>, or one that is never disposed, keeps its share, and a pipeline that ML.NET
+    /// loaded passes on only the first call. Such a model is freed by the garbage collector, once nothing refers to it.</para>
+    /// </remarks>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0)
-            return;
+        lock (_sharing)
+        {
+            if (_shares == 0 || --_shares > 0)
+                return;
+        }
         _scorer.Dispose();
         _hold?.Dispose();
         _prompts.Dispose();
+    }
+
+    /// <summary>For a prediction engine, which disposes the transformer with itself and does not say that it is one.</summary>
+    private void TakeShare()
+    {
+        lock (_sharing)
+        {
+            if (_shares > 0)
+                _shares++;
+        }
     }
 
     private ImageColumn FindImages(DataViewSchema schema) => ImageColumn.Find(schema, _face.ImageColumnName, _description.Reading);

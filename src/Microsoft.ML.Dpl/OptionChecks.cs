@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Network;
 
 namespace Microsoft.ML.Dpl;
 
@@ -60,8 +61,7 @@ internal static class OptionChecks
     /// <summary>A context that leaves room for a class's name in CLIP's texts.</summary>
     public static void RequireContext(DplContext context, ClipConfig config, string option)
     {
-        // Start, a token of the name, the full stop, end.
-        int longest = config.ContextLength - 4;
+        int longest = ContextLayout.LongestOf(config);
         RequireRange(
             context.Length is null || (context.Length >= 1 && context.Length <= longest),
             context.Length,

@@ -9,7 +9,8 @@ internal static partial class MarkdownCode
 {
     /// <summary>The usings that a new project has by itself.</summary>
     private const string ImplicitUsings =
-        "global using System; global using System.Collections.Generic; global using System.IO; global using System.Linq;\n";
+        "global using System; global using System.Collections.Generic; global using System.IO; global using System.Linq; "
+        + "global using System.Threading; global using System.Threading.Tasks;\n";
 
     /// <summary>The csharp blocks of a document, in their order.</summary>
     /// <param name="path">From the repository's top folder.</param>

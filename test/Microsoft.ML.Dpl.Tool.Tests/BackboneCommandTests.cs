@@ -65,7 +65,11 @@ public sealed class BackboneCommandTests : IDisposable
     [Fact]
     public async Task The_list_names_what_is_known_and_not_here()
     {
-        var list = await Dpl("backbone", "list", "--json");
+        string file = _home.File("list.json");
+        var written = await Dpl("backbone", "list", "--json", file);
+        Assert.Contains("ViT-B/16", written.Output);
+        var list = await Dpl("backbone", "list", "--json", "-");
+        Assert.Equal(list.Output, File.ReadAllText(file) + Environment.NewLine);
         Assert.Equal((0, ""), (list.Code, list.Error));
         JsonElement[] clips = [.. JsonDocument.Parse(list.Output).RootElement.EnumerateArray()];
         Assert.Equal(KnownClip.All.Select(known => known.Repository), clips.Select(clip => clip.GetProperty("repository").GetString()));
@@ -82,6 +86,8 @@ public sealed class BackboneCommandTests : IDisposable
         Assert.Contains("has no repository 'someone/other'", missing.Error);
         var verified = await Dpl("backbone", "verify", HubServer.Repository);
         Assert.Equal(2, verified.Code);
+        Assert.Contains("the network is not used for this. Download it first with dpl backbone download.", verified.Error);
+        Assert.DoesNotContain("OFFLINE", verified.Error);
     }
 
     [Fact]

@@ -135,7 +135,6 @@ public sealed class FitTests(DrawnData data)
                 "tiny",
                 "--configuration",
                 "zero-shot",
-                "--configuration",
                 "uniform:2",
                 "--configuration",
                 "search",

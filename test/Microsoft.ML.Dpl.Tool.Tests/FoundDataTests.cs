@@ -99,6 +99,35 @@ public sealed class FoundDataTests : IDisposable
         Assert.Contains("'" + _folder.File("set/red") + "' is a link to a folder", Refusal(() => Folder("set")).Replace("green", "red"));
     }
 
+    /// <summary>Such names come from older systems' archives; .NET lists them with a replacement character and then finds nothing under
+    /// them.</summary>
+    [SkippableTheory]
+    [InlineData("gr\\374n/1.png", "red/2.png")]
+    [InlineData("green/1.png", "red/bl\\374te.png")]
+    public async Task Names_that_are_not_UTF8_are_refused_with_the_command_that_mends_them(params string[] files)
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "other systems have no such names");
+        string bash =
+            $"cd '{_folder.FullPath}' && for f in '{string.Join("' '", files)}'; do f=$(printf \"$f\"); "
+            + "mkdir -p \"$(dirname \"$f\")\" && : > \"$f\" || exit 9; done";
+        ToolProcess.Outcome made = await ToolProcess.RunProgram("bash", ["-c", bash]);
+        try
+        {
+            Skip.If(made.ExitCode != 0, $"the file system takes no such name: {made.Error}");
+            ToolProcess.Outcome fit = (
+                await ToolProcess.Run("fit", _folder.FullPath, "--clip", "tiny", "--output", _folder.File("m.zip"))
+            ).Expect(2);
+            string line = Assert.Single(fit.ErrorLines);
+            Assert.Contains("is not in UTF-8, so it cannot be opened. Rename it; convmv -f latin1 -t utf8 -r --notest", line);
+            Assert.Contains(_folder.FullPath, line);
+        }
+        finally
+        {
+            // .NET cannot remove what it cannot name.
+            (await ToolProcess.RunProgram("bash", ["-c", $"rm -rf '{_folder.FullPath}'/*"])).Expect(0);
+        }
+    }
+
     [Fact]
     public void A_listing_can_be_cancelled()
     {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.IO.Compression;
 using System.Text.Json;
 using Microsoft.ML.Data;
 
@@ -115,6 +116,29 @@ public sealed class SavedModelTests(DrawnData data)
         string other = data.File("other.zip");
         File.WriteAllText(other, "no zip");
         Assert.Contains("no zip", Assert.Single((await ToolProcess.Run("inspect", other)).Expect(2).ErrorLines));
+    }
+
+    /// <summary>The zip is only looked at, so it can be told what is wrong with it.</summary>
+    [Fact]
+    public async Task Inspect_says_that_no_other_verb_would_open_a_zip()
+    {
+        (await data.Fit()).Expect(0);
+        string zip = data.File("leads-out.zip");
+        File.Copy(data.Model, zip, overwrite: true);
+        using (ZipArchive archive = ZipFile.Open(zip, ZipArchiveMode.Update))
+            archive.CreateEntry("../outside.txt");
+
+        ToolProcess.Outcome table = (await ToolProcess.Run("inspect", zip)).Expect(0);
+        Assert.Contains("REFUSED: no other verb opens it", table.Output);
+        string reason = Assert.Single(table.ErrorLines);
+        Assert.Contains("is refused: the name of its entry '../outside.txt' leads out of the zip.", reason);
+        ToolProcess.Outcome predict = (await ToolProcess.Run("predict", zip, data.Rows("test")[0].Path)).Expect(2);
+        Assert.Contains(Assert.Single(predict.ErrorLines), reason);
+
+        JsonElement json = JsonSerializer.Deserialize<JsonElement>((await ToolProcess.Run("inspect", zip, "--format", "json")).Output);
+        Assert.Contains("leads out of the zip", json.GetProperty("refusal").GetString());
+        json = JsonSerializer.Deserialize<JsonElement>((await ToolProcess.Run("inspect", data.Model, "--format", "json")).Output);
+        Assert.Equal(JsonValueKind.Null, json.GetProperty("refusal").ValueKind);
     }
 
     [Fact]

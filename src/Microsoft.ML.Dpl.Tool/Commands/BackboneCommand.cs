@@ -4,6 +4,7 @@ using System.Text.Json;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Hub;
 using Microsoft.ML.Dpl.Tool.Display;
+using Microsoft.ML.Dpl.Tool.Options;
 using Microsoft.ML.Dpl.Tool.Results;
 using Spectre.Console;
 
@@ -12,7 +13,7 @@ namespace Microsoft.ML.Dpl.Tool.Commands;
 /// <summary><c>dpl backbone</c>: which CLIPs there are by name, and what the cache of this machine holds of them.</summary>
 internal static class BackboneCommand
 {
-    private static readonly Option<bool> Json = new("--json") { Description = "Writes JSON instead of a table." };
+    private static readonly JsonOption Json = new("the results", "none");
     private static readonly Option<string> Revision = new("--revision")
     {
         Description = "A branch, a tag or a commit of the repository.",
@@ -215,7 +216,8 @@ internal static class BackboneCommand
 
     private static void AddOptions(System.CommandLine.Command command)
     {
-        foreach (Option option in new Option[] { Json, Revision, Cache })
+        Json.AddTo(command);
+        foreach (Option option in new Option[] { Revision, Cache })
             command.Options.Add(option);
     }
 
@@ -226,7 +228,9 @@ internal static class BackboneCommand
 
     private static int Write<T>(ParseResult arguments, T result, Action<T> table)
     {
-        if (arguments.GetValue(Json))
+        Json.File(arguments, standard: null, [])
+            ?.Write(path => File.WriteAllText(path, JsonSerializer.Serialize(result, ToolJson.Indented)));
+        if (Json.IsOutput(arguments))
             Console.Out.WriteLine(JsonSerializer.Serialize(result, ToolJson.Indented));
         else
             table(result);

@@ -12,27 +12,22 @@ namespace Microsoft.ML.Dpl.Tool.Commands;
 /// <summary><c>dpl compare</c>: several configurations on the same images with the same budget.</summary>
 internal sealed class CompareCommand
 {
-    private const string ToOutput = "-";
+    private static readonly string[] Standard = [ConfigurationArgument.ZeroShot, "uniform:4", ConfigurationArgument.Search];
 
     private readonly DataOptions _data = new(learns: true);
     private readonly ModelOptions _clip = new(needsClip: true);
     private readonly SearchOptions _search = new();
     private readonly TrainingOptions _training = new();
+    private readonly DesignOptions _design = new(trains: true);
     private readonly CommonOptions _common = new();
     private readonly ProgressOptions _progress = new();
     private readonly Option<string[]> _configurations = new("--configuration")
     {
-        Description = $"Once for each configuration: search; {ConfigurationArgument.Forms}. Default: zero-shot, uniform:4 and search.",
+        Description = $"What is compared, one or several: search; {ConfigurationArgument.Forms}. Default: {string.Join(' ', Standard)}.",
         HelpName = "lengths",
-        DefaultValueFactory = _ => [ConfigurationArgument.ZeroShot, "uniform:4", ConfigurationArgument.Search],
+        AllowMultipleArgumentsPerToken = true,
     };
-    private readonly Option<string?> _json = new("--json")
-    {
-        Description =
-            "File for the table as JSON, written anew after each configuration; -: to the standard output, in place of the table. "
-            + "Default: none.",
-        HelpName = "file|-",
-    };
+    private readonly JsonOption _json = new("the results (the table, written anew after each configuration)", "none");
 
     /// <summary>One configuration's outcome.</summary>
     private sealed record Compared(
@@ -66,16 +61,16 @@ internal sealed class CompareCommand
             "compare",
             "Fits several configurations on the same images with the same options and tests each: accuracy with its 95 % interval, "
                 + "mean over classes, log-loss, calibration, time.",
-            "dpl compare train.tsv --test test.tsv --clip ViT-B/16 --configuration zero-shot --configuration uniform:4 "
-                + "--configuration search"
+            "dpl compare train.tsv --test test.tsv --clip ViT-B/16 --configuration zero-shot uniform:4 search"
         );
         verb._data.AddTo(command);
         verb._clip.AddTo(command);
         verb._configurations.CompletionSources.Add(ConfigurationArgument.Words);
         command.Options.Add(verb._configurations);
-        command.Options.Add(verb._json);
+        verb._json.AddTo(command);
         verb._search.AddTo(command);
         verb._training.AddTo(command);
+        verb._design.AddTo(command);
         verb._common.AddTo(command);
         verb._progress.AddTo(command);
         command.SetAction((arguments, cancellationToken) => Task.FromResult((int)verb.Run(arguments, cancellationToken)));
@@ -85,19 +80,22 @@ internal sealed class CompareCommand
     private ExitCode Run(ParseResult arguments, CancellationToken cancellationToken)
     {
         ProgressMode mode = _progress.Choose(arguments);
+        _design.Check(arguments, _training);
         _clip.Check(arguments);
         ImageSets sets = _data.Read(arguments, cancellationToken, _common.Seed(arguments));
         if (sets.Test.Count == 0)
             throw new ArgumentException("A comparison needs test images: name them with --test, or give data with a test split.");
-        OutputFile? file =
-            arguments.GetValue(_json) is { } path && path != ToOutput ? OutputFile.Check(path, "--json", _data.Inputs(arguments)) : null;
+        OutputFile? file = _json.File(arguments, standard: null, _data.Inputs(arguments));
         // All are read before the first is fitted.
         (string Name, Func<ClipBackbone, PromptConfiguration?> LengthsFor)[] chosen =
         [
-            .. arguments.GetRequiredValue(_configurations).Select(text => (text, ConfigurationArgument.Read(text))),
+            .. (arguments.GetValue(_configurations) is { Length: > 0 } given ? given : Standard).Select(text =>
+                (text, ConfigurationArgument.Read(text))
+            ),
         ];
         ClipBackbone backbone = _clip.Backbone(arguments, cancellationToken);
-        DplTrainer.Options OptionsOf(PromptConfiguration? lengths)
+        ClipBackbone? teacher = _design.Teacher(arguments, cancellationToken);
+        DplTrainer.Options OptionsOf(string name, PromptConfiguration? lengths)
         {
             var options = new DplTrainer.Options
             {
@@ -107,12 +105,14 @@ internal sealed class CompareCommand
             };
             _search.Apply(arguments, options);
             _training.Apply(arguments, options);
+            _design.Apply(arguments, options, teacher, name);
             _common.Apply(arguments, options);
             _clip.Apply(arguments, options);
             return options;
         }
         PromptConfiguration?[] lengths = [.. chosen.Select(one => one.LengthsFor(backbone))];
-        ImageChecks.RequireTest(sets, OptionsOf(null).Images.SkipUnreadable);
+        DplTrainer.Options[] planned = [.. chosen.Zip(lengths, (one, given) => OptionsOf(one.Name, given))];
+        ImageChecks.RequireTest(sets, planned[0].Images.SkipUnreadable);
 
         var trials = new Trials(
             sets,
@@ -122,14 +122,14 @@ internal sealed class CompareCommand
             CommandLine.IsVerbose(arguments),
             _common.TensorBoard(arguments)
         );
-        foreach (PromptConfiguration? one in lengths)
-            trials.Check(OptionsOf(one));
+        foreach (DplTrainer.Options one in planned)
+            trials.Check(one);
         var compared = new List<Compared>();
         try
         {
             for (int i = 0; i < chosen.Length; i++)
             {
-                compared.Add(Compared.Of(trials.Run(chosen[i].Name, OptionsOf(lengths[i]))));
+                compared.Add(Compared.Of(trials.Run(chosen[i].Name, OptionsOf(chosen[i].Name, lengths[i]))));
                 file?.Write(written => File.WriteAllText(written, JsonSerializer.Serialize(compared, ToolJson.Indented)));
             }
         }
@@ -155,7 +155,7 @@ internal sealed class CompareCommand
 
     private void Show(ParseResult arguments, List<Compared> compared, int images)
     {
-        if (arguments.GetValue(_json) == ToOutput)
+        if (_json.IsOutput(arguments))
             Console.Out.WriteLine(JsonSerializer.Serialize(compared, ToolJson.Indented));
         else
             Write(compared, images);

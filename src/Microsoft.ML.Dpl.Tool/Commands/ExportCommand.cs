@@ -109,6 +109,8 @@ internal static class ExportCommand
             for (int layer = 0; layer < weights?.Count; layer++)
                 Line($"{branch}_weights.{layer}", weights[layer].ToArray());
         }
+        if (prompts.Context is { } context)
+            Line("context", context);
         if (prompts.ClassFeatures is { } features)
             Line("class_features", features);
         if (prompts.Alphas is not { } alphas)

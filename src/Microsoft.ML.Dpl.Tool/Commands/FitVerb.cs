@@ -21,15 +21,16 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
     private readonly ModelOptions _clip = new(needsClip: true);
     private readonly CommonOptions _common = new();
     private readonly TrainingOptions _training = new();
+    private readonly DesignOptions _design = new(trains: true);
     private readonly ContentsOption _contents = new();
     private readonly ProgressOptions _progress = new();
     private readonly Option<string[]> _baselines = new("--baseline")
     {
         Description =
-            "What the test accuracy is compared with in results and report, once for each: zero-shot, which only looks at the test "
-            + "images, or lengths as for --configuration, which are trained with the same options. Default: zero-shot; none: nothing.",
+            "What the test accuracy is compared with in results and report, one or several: zero-shot, which only looks at the test "
+            + "images; lengths as for --configuration, which are trained with the same options; none: nothing. Default: zero-shot.",
         HelpName = "lengths|none",
-        DefaultValueFactory = _ => [ConfigurationArgument.ZeroShot],
+        AllowMultipleArgumentsPerToken = true,
     };
 
     public void AddTo(System.CommandLine.Command command)
@@ -46,6 +47,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         command.Options.Add(_baselines);
         search?.AddTo(command);
         _training.AddTo(command);
+        _design.AddTo(command);
         _common.AddTo(command);
         _progress.AddTo(command);
     }
@@ -56,25 +58,29 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
     {
         DateTimeOffset started = DateTimeOffset.Now;
         ProgressMode mode = _progress.Choose(arguments);
+        string asked = arguments.GetRequiredValue(configuration);
+        _design.Check(arguments, _training, asked);
         _clip.Check(arguments);
         ImageSets sets = _data.Read(arguments, cancellationToken, _common.Seed(arguments));
-        OutputFiles files = output.Check(arguments, [.. _data.Inputs(arguments), arguments.GetRequiredValue(configuration)]);
-        Func<ClipBackbone, PromptConfiguration?> lengthsFor = ConfigurationArgument.Read(arguments.GetRequiredValue(configuration));
+        OutputFiles files = output.Check(arguments, [.. _data.Inputs(arguments), asked]);
+        Func<ClipBackbone, PromptConfiguration?> lengthsFor = ConfigurationArgument.Read(asked);
         (string Name, Func<ClipBackbone, PromptConfiguration?> LengthsFor)[] others =
         [
-            .. arguments
-                .GetRequiredValue(_baselines)
+            .. (arguments.GetValue(_baselines) is { Length: > 0 } given ? given : [ConfigurationArgument.ZeroShot])
                 .Where(name => name != Nothing)
                 .Select(name => (name, ConfigurationArgument.Read(name))),
         ];
         if (others.Any(other => other.Name == ConfigurationArgument.Search))
             throw new ArgumentException("A baseline is not searched: dpl compare compares searches, too.");
-        if (search is null && arguments.GetRequiredValue(configuration) == ConfigurationArgument.Search)
+        if (search is null && asked == ConfigurationArgument.Search)
             throw new ArgumentException("dpl train does not search: name a configuration, or use dpl fit.");
-        if (sets.Test.Count == 0 && others.Length > 0 && arguments.GetResult(_baselines) is { Implicit: false })
-            Terminal.Warn("There are no test images, so nothing is compared with --baseline: name some with --test.");
+        if (sets.Test.Count == 0 && others.Length > 0 && arguments.GetResult(_baselines) is not null)
+            throw new ArgumentException(
+                "--baseline compares on test images, and there are none: name some with --test, or leave --baseline out."
+            );
         ClipBackbone backbone = _clip.Backbone(arguments, cancellationToken);
-        DplTrainer.Options OptionsOf(PromptConfiguration? lengths)
+        ClipBackbone? teacher = _design.Teacher(arguments, cancellationToken);
+        DplTrainer.Options OptionsOf(string name, PromptConfiguration? lengths)
         {
             var made = new DplTrainer.Options
             {
@@ -84,11 +90,12 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             };
             search?.Apply(arguments, made);
             _training.Apply(arguments, made);
+            _design.Apply(arguments, made, teacher, name);
             _common.Apply(arguments, made);
             _clip.Apply(arguments, made);
             return made;
         }
-        DplTrainer.Options options = OptionsOf(lengthsFor(backbone));
+        DplTrainer.Options options = OptionsOf(asked, lengthsFor(backbone));
         (options.ModelContents, options.OnCancel, options.OnDivergence) = (
             _contents.Of(arguments),
             DplInterruption.ReturnBest,
@@ -104,8 +111,8 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             CommandLine.IsVerbose(arguments),
             _common.TensorBoard(arguments)
         );
-        foreach (var (_, lengths) in baselines)
-            trials.Check(OptionsOf(lengths));
+        foreach (var (name, lengths) in baselines)
+            trials.Check(OptionsOf(name, lengths));
         var session = new FitSession(
             options,
             sets,
@@ -126,6 +133,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             FinalistEpochs = RunRecord.FinalistEpochs(session.Epochs),
             Training = RunRecord.Training(session.Epochs, transformer.ValidationAccuracy),
             Configuration = transformer.Configuration,
+            Design = DesignResults.Of(transformer),
             Stages = [.. RunRecord.Stages(session.Epochs)],
             ModelPath = files.Main.FullPath,
             WasCancelled = transformer.WasCancelled,

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Dpl.Tool.Options;
 using Microsoft.ML.Dpl.Tool.Results;
@@ -31,9 +32,14 @@ internal static class InspectCommand
         if (!File.Exists(path))
             throw new FileNotFoundException($"There is no model '{path}'.", path);
         DplModelInfo info = DplModelInfo.Read(path);
+        string? refusal = RefusalOf(path);
+        if (refusal is not null)
+            Terminal.Warn(refusal);
         if (format == ResultFormat.Json)
         {
-            Console.Out.WriteLine(JsonSerializer.Serialize(info, ToolJson.Indented));
+            JsonNode json = JsonSerializer.SerializeToNode(info, ToolJson.Indented)!;
+            json["refusal"] = refusal;
+            Console.Out.WriteLine(JsonSerializer.Serialize(json, ToolJson.Indented));
             return ExitCode.Success;
         }
         var table = new Table().Border(TableBorder.Simple).HideHeaders().AddColumn("what").AddColumn("value");
@@ -45,7 +51,16 @@ internal static class InspectCommand
                 ? $"{classes.Count}: {string.Join(", ", classes)}"
                 : "not named in zips of earlier versions; dpl predict shows them"
         );
-        Row("text of a class", info.Template);
+        Row(
+            "text of a class",
+            info.Context is { } context ? $"{ContextResults.Described(context)}"
+                : info.Templates is { } templates ? $"the mean of {TemplatesText.Listed(templates)}"
+                : info.Template
+        );
+        if (info.Design is { } design)
+            Row("design", design.ToString());
+        if (info.Design?.TeacherTemplates is { } read)
+            Row("texts of the teacher", TemplatesText.Listed(read));
         Row("configuration", info.Configuration.ToString());
         if (info.MixtureCandidateLengths is { } candidates)
             Row("mixture", $"of {string.Join(' ', candidates)} rows in every layer; the configuration is the largest weight of each");
@@ -79,17 +94,32 @@ internal static class InspectCommand
             ? "turned as their files ask (EXIF)"
             : "as they are stored, whatever EXIF says of their orientation";
         Row("images", $"of at most {info.MaxImagePixels.ToString("N0", CultureInfo.InvariantCulture)} pixels, {turned}");
+        Row("check of the zip", refusal is null ? "passed" : "REFUSED: no other verb opens it");
         Row("written by", info.MLNetVersion is { } version ? $"ML.NET {version}" : "an unknown version of ML.NET");
         foreach (DplModelEntry entry in info.Entries)
             Row($"entry {entry.Name}", $"{ByteSize.Text(entry.Bytes)}, {ByteSize.Text(entry.CompressedBytes)} in the zip");
         Terminal.Out.Write(table);
         if (info.Search is not null)
             ConfigurationTable.Write(info.Configuration, info.Search);
-        if (info.Contents == DplModelContents.PromptsOnly)
+        if (info.Contents == DplModelContents.PromptsOnly && refusal is null)
             Terminal.Warn(
                 "The zip does not carry CLIP. It is looked for where it lay at training; elsewhere name its folder with --clip or the "
                     + "environment variable DPL_CLIP, or fit with --contents image-tower or clip."
             );
         return ExitCode.Success;
+    }
+
+    /// <summary>Why the other verbs refuse the zip; null: they do not.</summary>
+    private static string? RefusalOf(string path)
+    {
+        try
+        {
+            DplModelZip.Check(path);
+            return null;
+        }
+        catch (InvalidDataException e)
+        {
+            return e.Message;
+        }
     }
 }

@@ -16,6 +16,7 @@ internal static class SearchCommand
         var data = new DataOptions(learns: true);
         var clip = new ModelOptions(needsClip: true);
         var search = new SearchOptions();
+        var design = new DesignOptions(trains: false);
         var common = new CommonOptions();
         var output = new OutputOptions("the configuration", "configuration.json");
         var progress = new ProgressOptions();
@@ -30,11 +31,12 @@ internal static class SearchCommand
         clip.AddTo(command);
         output.AddTo(command);
         search.AddTo(command);
+        design.AddTo(command);
         common.AddTo(command);
         progress.AddTo(command);
         command.SetAction(
             (arguments, cancellationToken) =>
-                Task.FromResult((int)Run(arguments, data, clip, search, common, output, progress, cancellationToken))
+                Task.FromResult((int)Run(arguments, data, clip, search, design, common, output, progress, cancellationToken))
         );
         return command;
     }
@@ -44,6 +46,7 @@ internal static class SearchCommand
         DataOptions data,
         ModelOptions clip,
         SearchOptions search,
+        DesignOptions design,
         CommonOptions common,
         OutputOptions output,
         ProgressOptions progress,
@@ -52,6 +55,7 @@ internal static class SearchCommand
     {
         DateTimeOffset started = DateTimeOffset.Now;
         ProgressMode mode = progress.Choose(arguments);
+        design.Check(arguments, training: null);
         clip.Check(arguments);
         ImageSets sets = data.Read(arguments, cancellationToken, common.Seed(arguments));
         OutputFiles files = output.Check(arguments, data.Inputs(arguments));
@@ -63,6 +67,7 @@ internal static class SearchCommand
             CancellationToken = cancellationToken,
         };
         search.Apply(arguments, options);
+        design.Apply(arguments, options, design.Teacher(arguments, cancellationToken), ConfigurationArgument.Search);
         common.Apply(arguments, options);
         clip.Apply(arguments, options);
         var session = new FitSession(
@@ -97,6 +102,7 @@ internal static class SearchCommand
         {
             Search = SearchResults.Of(found.Report, options.Search.Margin),
             Configuration = found.Configuration,
+            Design = DesignResults.Of(options.Design),
             Stages = [.. RunRecord.Stages(session.Epochs)],
             Warnings = session.Warnings,
             WasCancelled = found.WasCancelled,
@@ -110,6 +116,8 @@ internal static class SearchCommand
         else
         {
             ConfigurationTable.Write(found.Configuration, found.Report);
+            if (results.Design is { } made)
+                Terminal.Line($"Design: {made.Summary}");
             Terminal.Line($"Configuration: {files.Main.FullPath}");
             if (files.Results is { } written)
                 Terminal.Line($"Results: {written.FullPath}");

@@ -22,6 +22,7 @@ internal static class ZeroShotCommand
             HelpName = "text",
             DefaultValueFactory = _ => new DplTrainer.Options().Template,
         };
+        var templates = new TemplatesOption("Several texts of a class, whose features are averaged, instead of --template.");
         var format = new ChoiceOption<ResultFormat>("--format", "table, or json with every prediction.", ResultFormat.Table);
         var progress = new ProgressOptions();
         var skip = new Option<bool>("--skip-unreadable")
@@ -33,27 +34,36 @@ internal static class ZeroShotCommand
             "Measures zero-shot CLIP: the classes' names in a template, without any training, on the images of the test split where "
                 + "the data has one, else on all.",
             "dpl zeroshot photos --clip clip-vit-base-patch16",
-            "dpl zeroshot flowers --clip tiny --template \"a photo of a {}, a type of flower.\""
+            "dpl zeroshot flowers --clip tiny --template \"a photo of a {}, a type of flower.\"",
+            "dpl zeroshot photos --clip ViT-B/16 --templates imagenet-80"
         );
         data.AddTo(command);
         clip.AddTo(command);
-        foreach (Option option in new Option[] { template, format, skip })
+        foreach (Option option in new Option[] { template, templates, format, skip })
             command.Options.Add(option);
         progress.AddTo(command);
         command.SetAction(
             (arguments, cancellationToken) =>
-                Task.FromResult(
+            {
+                IReadOnlyList<string>? several = templates.Of(arguments);
+                if (several is not null && arguments.GetResult(template) is { Implicit: false })
+                    throw new ArgumentException(
+                        "Give either --template or --templates: plain CLIP reads one text of a class, or the mean."
+                    );
+                return Task.FromResult(
                     (int)Run(
                         arguments,
                         data,
                         clip,
                         arguments.GetRequiredValue(template),
+                        several,
                         format.Of(arguments),
                         arguments.GetValue(skip),
                         progress.Choose(arguments),
                         cancellationToken
                     )
-                )
+                );
+            }
         );
         return command;
     }
@@ -63,6 +73,7 @@ internal static class ZeroShotCommand
         DataOptions data,
         ModelOptions clip,
         string template,
+        IReadOnlyList<string>? templates,
         ResultFormat format,
         bool skip,
         ProgressMode mode,
@@ -78,6 +89,7 @@ internal static class ZeroShotCommand
             Backbone = backbone,
             Configuration = PromptConfiguration.ZeroShot(backbone),
             Template = template,
+            Design = { Templates = templates },
             CancellationToken = cancellationToken,
         };
         clip.Apply(arguments, options);

@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tool.Data;
 using Microsoft.ML.Dpl.Tool.Results;
 
@@ -25,7 +26,7 @@ internal static class RunRecord
                 TaskOf(sets.Source),
                 Repeat(arguments, options),
                 Environment.CurrentDirectory,
-                [.. Values(options)],
+                [.. Values(options, "")],
                 options.Seed,
                 started
             ),
@@ -116,11 +117,19 @@ internal static class RunRecord
             ? word
             : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
-    private static IEnumerable<NamedValue> Values(DplTrainer.Options options)
+    /// <summary>Those of a group have its name and a dot before their own.</summary>
+    private static IEnumerable<NamedValue> Values(object owner, string before)
     {
-        foreach (PropertyInfo property in typeof(DplTrainer.Options).GetProperties().OrderBy(property => property.MetadataToken))
+        foreach (PropertyInfo property in owner.GetType().GetProperties().OrderBy(property => property.MetadataToken))
         {
-            string? text = property.GetValue(options) switch
+            object? given = property.GetValue(owner);
+            if (!property.CanWrite && given is not null)
+            {
+                foreach (NamedValue inner in Values(given, $"{before}{property.Name}."))
+                    yield return inner;
+                continue;
+            }
+            string? text = given switch
             {
                 null => "",
                 string value => value,
@@ -129,11 +138,21 @@ internal static class RunRecord
                 PromptConfiguration value => value.ToString(),
                 DplClassWeights value => ReferenceEquals(value, DplClassWeights.Balanced) ? "balanced" : "by name",
                 IEnumerable value and IReadOnlyList<int> => string.Join(' ', value.Cast<int>()),
+                IReadOnlyList<string> value => TemplatesText.Named(value),
+                DplContext value => ContextResults.Described(value),
+                DplKgCoOp value => string.Create(CultureInfo.InvariantCulture, $"{value.Weight}"),
+                DplPromptSrc value => string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{value.TextWeight} {value.ImageWeight} {value.LogitsWeight}"
+                ),
+                DplProGrad value => string.Create(CultureInfo.InvariantCulture, $"{value.Weight} {value.Temperature}"),
+                DplEpochAverage value => value.ToString(),
+                ClipBackbone value when property.Name == nameof(DplTrainer.DesignOptions.Teacher) => value.Name,
                 // Data, CLIP and whoever listens have places of their own or none.
                 _ => null,
             };
             if (text is not null)
-                yield return new NamedValue(property.Name, text);
+                yield return new NamedValue(before + property.Name, text);
         }
     }
 

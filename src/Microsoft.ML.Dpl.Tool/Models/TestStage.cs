@@ -25,7 +25,7 @@ internal sealed class TestStage(ImageSets sets, Trials trials, ProgressMode mode
     /// <param name="transformer">The model; not owned.</param>
     /// <param name="skipUnreadable">Leave out images that cannot be read.</param>
     /// <param name="baselines">What else is fitted and tested.</param>
-    /// <param name="optionsOf">The options of a fit of given lengths.</param>
+    /// <param name="optionsOf">The options of a fit, by the name and the lengths of a baseline.</param>
     /// <param name="keep">Given the results after each test.</param>
     /// <returns>The results with as much as there is of the tests.</returns>
     public FitResults Of(
@@ -34,7 +34,7 @@ internal sealed class TestStage(ImageSets sets, Trials trials, ProgressMode mode
         DplTransformer transformer,
         bool skipUnreadable,
         IReadOnlyList<(string Name, PromptConfiguration Lengths)> baselines,
-        Func<PromptConfiguration?, DplTrainer.Options> optionsOf,
+        Func<string, PromptConfiguration, DplTrainer.Options> optionsOf,
         Action<FitResults> keep
     )
     {
@@ -59,7 +59,7 @@ internal sealed class TestStage(ImageSets sets, Trials trials, ProgressMode mode
             keep(results);
             foreach (var (name, lengths) in baselines)
             {
-                Trial trial = trials.Run(name, optionsOf(lengths));
+                Trial trial = trials.Run(name, optionsOf(name, lengths));
                 PairedDifference difference = PairedDifference.Of(figures.Predictions, trial.Test.Predictions);
                 var row = new ComparisonRow(
                     name,

@@ -78,7 +78,7 @@ internal sealed class Trials(ImageSets sets, bool besideSearch, bool hasWeights,
     {
         if (options.Configuration is not { } lengths || sets.Validation.Count > 0)
             return;
-        if (lengths.IsZeroShot)
+        if (lengths.IsZeroShot && options.Design.Context is null)
             options.Training.Patience = null;
         else if ((besideSearch || options.Training.Patience is not null) && options.Validation.Fraction is null)
             options.Validation.RowsPerClass ??= DplTrainer.ValidationOptions.DefaultRowsPerClass;

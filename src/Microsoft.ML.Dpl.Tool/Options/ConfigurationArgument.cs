@@ -20,6 +20,9 @@ internal static class ConfigurationArgument
     /// <summary>The word for plain CLIP.</summary>
     public const string ZeroShot = "zero-shot";
 
+    /// <summary>Whether a text is the word for plain CLIP: lengths of 0 in another form may stand beside a learned context.</summary>
+    public static bool IsZeroShot(string text) => text.Trim() == ZeroShot;
+
     /// <summary>Some of the forms, for completion.</summary>
     public static string[] Words { get; } = [Search, ZeroShot, "uniform:2", "uniform:4", "uniform:6"];
 

@@ -140,6 +140,13 @@ internal sealed class SearchOptions : OptionGroup
         AllowMultipleArgumentsPerToken = true,
     };
 
+    private readonly ChoiceOption<DplSearchResult> _result = new(
+        "--search-result",
+        "What a fit makes of its search: lengths trains the chosen ones afresh; mixture trains the searched mixture of all candidates on "
+            + "and compares nothing.",
+        Defaults.Search.Result
+    );
+
     public SearchOptions()
     {
         Add(_candidates, (arguments, options) =>
@@ -160,6 +167,7 @@ internal sealed class SearchOptions : OptionGroup
             "Highest learning rate of the alphas (Adam). Default: 0.01; 0.0035 with --recipe paper.",
             options => options.Search.AlphaLearningRate
         );
+        Add(_result, (arguments, options) => options.Search.Result = _result.Of(arguments));
         AddSwitch(
             "--no-comparison",
             "Trains what the search found without comparing it to uniform lengths by short trainings, as --recipe paper does.",

@@ -13,17 +13,13 @@ internal sealed record OutputFiles(OutputFile Main, OutputFile? Results, OutputF
 /// <summary>Where they go.</summary>
 internal sealed class OutputOptions
 {
-    private const string Nothing = "none",
-        StandardOutput = "-";
+    private const string Nothing = "none";
 
     private readonly Option<string> _output;
-    private readonly Option<string?> _json = new("--json")
-    {
-        Description =
-            "Where the results go as JSON: options, versions, data, every epoch, every test prediction. Default: beside the output, "
-            + "as NAME.results.json; -: to the standard output, in place of tables; none: nowhere.",
-        HelpName = "file|-|none",
-    };
+    private readonly JsonOption _json = new(
+        "the results (options, versions, data, every epoch, every test prediction)",
+        "beside the output, as NAME.results.json"
+    );
 
     private readonly Option<string?>? _report;
 
@@ -51,7 +47,7 @@ internal sealed class OutputOptions
     public void AddTo(System.CommandLine.Command command)
     {
         command.Options.Add(_output);
-        command.Options.Add(_json);
+        _json.AddTo(command);
         if (_report is not null)
             command.Options.Add(_report);
     }
@@ -64,19 +60,19 @@ internal sealed class OutputOptions
     {
         string output = arguments.GetRequiredValue(_output);
         string[] read = [.. inputs];
-        OutputFile? Beside(Option<string?> option, string extension)
+        OutputFile? Report(Option<string?> option)
         {
-            string path = arguments.GetValue(option) ?? Path.ChangeExtension(output, extension);
-            return path == Nothing || (path == StandardOutput && option == _json) ? null : OutputFile.Check(path, option.Name, read);
+            string path = arguments.GetValue(option) ?? Path.ChangeExtension(output, ".report.html");
+            return path == Nothing ? null : OutputFile.Check(path, option.Name, read);
         }
         OutputFile main = OutputFile.Check(output, "--output", read);
-        OutputFile? results = Beside(_json, ".results.json"),
-            report = _report is null ? null : Beside(_report, ".report.html");
+        OutputFile? results = _json.File(arguments, Path.ChangeExtension(output, ".results.json"), read),
+            report = _report is null ? null : Report(_report);
         (string Option, OutputFile? File)[] files = [("--output", main), ("--json", results), ("--report", report)];
         if (files.Where(f => f.File is not null).GroupBy(f => f.File!.FullPath).FirstOrDefault(group => group.Count() > 1) is { } same)
             throw new ArgumentException(
                 $"{string.Join(" and ", same.Select(f => f.Option))} are both '{same.Key}': give them different names."
             );
-        return new OutputFiles(main, results, report, arguments.GetValue(_json) == StandardOutput);
+        return new OutputFiles(main, results, report, _json.IsOutput(arguments));
     }
 }

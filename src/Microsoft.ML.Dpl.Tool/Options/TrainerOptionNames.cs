@@ -11,8 +11,21 @@ internal static partial class TrainerOptionNames
     {
         [nameof(DplTrainer.Options.Backbone)] = "--clip",
         [NameOf(options => options.Search.CandidateLengths)] = "--candidates",
+        [NameOf(options => options.Search.Result)] = "--search-result",
         [NameOf(options => options.Training.ClassWeights)] = "--class-weights",
         [nameof(DplTrainer.Options.Configuration)] = "--configuration",
+        [NameOf(options => options.Design.Average)] = "--average",
+        [NameOf(options => options.Design.Context)] = "--context",
+        [NameOf(options => options.Design.Context!.ClassSpecific)] = "--context-per-class",
+        [NameOf(options => options.Design.Context!.Length)] = "--context",
+        [NameOf(options => options.Design.Context!.Position)] = "--context-position",
+        [NameOf(options => options.Design.Context!.Words)] = "--context-words",
+        [NameOf(options => options.Design.Coupled)] = "--design coupled",
+        [NameOf(options => options.Design.KgCoOp)] = "--regulariser kgcoop",
+        [NameOf(options => options.Design.ProGrad)] = "--prograd",
+        [NameOf(options => options.Design.PromptSrc)] = "--regulariser promptsrc",
+        [NameOf(options => options.Design.Teacher)] = "--teacher",
+        [NameOf(options => options.Design.Templates)] = "--templates",
         [NameOf(options => options.Compute.Device)] = "--device",
         [nameof(DplTrainer.Options.ExampleWeightColumnName)] = "--weight-column",
         [NameOf(options => options.Compute.FallbackToCpu)] = "--fallback-to-cpu",
@@ -24,8 +37,15 @@ internal static partial class TrainerOptionNames
         [NameOf(options => options.Validation.Set)] = "--validation",
     };
 
-    // What the library says of a model whose CLIP is not found.
-    private const string ByCode = "call mlContext.UseClipBackbone(ClipBackbone.Open(folder)) before loading.";
+    // Ways out that the library's messages name and that are taken in code, and the command's own.
+    private static readonly (string ByCode, string Option)[] Ways =
+    [
+        ("call ClipBackbone.Open(folder).Register() before loading.", "name it with --clip."),
+        ("(HF_TOKEN, the token file, or HubOptions.Token)", "(HF_TOKEN or the token file)"),
+        ("or one saved with WithClip.", "or one fitted with --contents clip."),
+        ("set Training.ClassWeights to Balanced", "give --class-weights balanced"),
+        ("is not used for this. Download it first.", "is not used for this. Download it first with dpl backbone download."),
+    ];
 
     /// <param name="property">See <see cref="TrainerOption.Name"/>.</param>
     /// <param name="option">With its hyphens.</param>
@@ -34,12 +54,12 @@ internal static partial class TrainerOptionNames
     /// <summary>A message of the library in the command's words; what stands in quotes or within a longer word stays.</summary>
     public static string InWords(string message) =>
         Word()
-            .Replace(message.Replace(ByCode, "name it with --clip.", StringComparison.Ordinal), match =>
+            .Replace(Ways.Aggregate(message, (text, way) => text.Replace(way.ByCode, way.Option, StringComparison.Ordinal)), match =>
                 Names.TryGetValue(match.Value, out string? option) ? option : match.Value
             );
 
     private static string NameOf(Expression<Func<DplTrainer.Options, object?>> property) => TrainerOption.Of(property).Name;
 
-    [GeneratedRegex(@"(?<![\w'""/.\\-])(?:[A-Z][A-Za-z]+\.)?[A-Z][A-Za-z]+(?![\w'""/\\-]|\.\w)")]
+    [GeneratedRegex(@"(?<![\w'""/.\\-])(?:[A-Z][A-Za-z]+\.){0,2}[A-Z][A-Za-z]+(?![\w'""/\\-]|\.\w)")]
     private static partial Regex Word();
 }

@@ -28,6 +28,7 @@ internal static class ReportPage
         [
             TestSections.Accuracy(results),
             LayerSections.Lengths(results),
+            .. DesignSection.Of(results) is { } design ? new[] { design } : [],
             LayerSections.Alphas(results),
             CourseSections.Settling(results),
             FinalistsSection.Of(results),

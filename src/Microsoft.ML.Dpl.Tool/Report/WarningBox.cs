@@ -45,7 +45,7 @@ internal static class WarningBox
 
     private static IEnumerable<(string What, string Next)> Untrained(FitResults results)
     {
-        if (results is { Configuration.IsZeroShot: true, Training: not null })
+        if (results is { Configuration.IsZeroShot: true, Training: not null } && results.Design?.Context is null)
             yield return (
                 "Training did not beat zero-shot CLIP, so the model is zero-shot CLIP without prompts.",
                 "see that --template and the classes' names say what the images show, and give each class more images."
@@ -68,7 +68,8 @@ internal static class WarningBox
     private static IEnumerable<(string What, string Next)> BelowZeroShot(FitResults results)
     {
         if (
-            results is { Test.Accuracy.Accuracy: var accuracy, Configuration.IsZeroShot: false }
+            results is { Test.Accuracy.Accuracy: var accuracy, Configuration: { } lengths }
+            && (!lengths.IsZeroShot || results.Design?.Context is not null)
             && results.Comparison.FirstOrDefault(row => row.Configuration?.IsZeroShot == true) is { Accuracy.Accuracy: var zeroShot }
             && accuracy <= zeroShot
         )

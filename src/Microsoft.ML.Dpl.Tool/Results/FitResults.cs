@@ -33,6 +33,9 @@ internal sealed record FitResults(AskedResults Asked, VersionResults Versions, B
     /// <summary>The prompt lengths that were searched or given.</summary>
     public PromptConfiguration? Configuration { get; init; }
 
+    /// <summary>How prompts were made and trained; null: by the plain method.</summary>
+    public DesignResults? Design { get; init; }
+
     /// <summary>What the model says of the test images; null without any.</summary>
     public TestResults? Test { get; init; }
 

@@ -9,6 +9,8 @@ internal static class FitSummary
     public static void Write(FitResults results, DplTransformer transformer, OutputFiles files)
     {
         ConfigurationTable.Write(transformer.Configuration, transformer.SearchReport);
+        if (results.Design is { } design)
+            Terminal.Line($"Design: {design.Summary}");
         if (transformer.ValidationAccuracy is double accuracy)
             Terminal.Line(
                 $"Validation accuracy: {EvaluationTables.Percent(accuracy)}"

@@ -45,8 +45,9 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
                         + $"{string.Join(", ", classes.Names.Take(20).Select(name => $"'{name}'"))}{(classes.Count > 20 ? ", …" : "")}."
                 );
         }
+        // A key has its names without a row, too.
         if (classes.Count < 2 && !HasRows(data.Train.View))
-            throw new InvalidOperationException("The training data has no rows. Look at the path and the filters that it came through.");
+            throw LabelColumn.NoRows();
         return classes.Count > 1
             ? classes
             : throw new InvalidOperationException($"There is a single class, '{classes.Names[0]}'. A classifier needs at least two.");
@@ -238,7 +239,7 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
                 labels.Add(cursor.Position, label);
         }
         if (rows == 0)
-            throw new InvalidOperationException("The training data has no rows.");
+            throw LabelColumn.NoRows();
         if (labels.Count == 0)
             throw new InvalidOperationException(
                 $"The weights in column '{train.Weight!.Column.Name}' are 0 in all rows (0 to {rows - 1}), so there is nothing to "

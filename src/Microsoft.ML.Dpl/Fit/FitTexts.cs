@@ -62,13 +62,22 @@ internal sealed class FitTexts : IDisposable
         if (settings.Design?.Context is not { } asked)
             return new(backbone, classes, settings, ClassTokens.Of(classes, settings.Template, backbone, warn), [], null, warn, beforeEach);
         int[] words = asked.Words is { } given ? ClassTokens.OfWords(given, backbone) : [];
-        if (asked.Words is not null && (words.Length == 0 || asked.Length is int length && length != words.Length))
+        if (asked.Words is not null && words.Length == 0)
+            throw new InvalidOperationException(
+                $"Of Design.Context's words '{asked.Words}' nothing is left for CLIP to read: give others, or a Length alone."
+            );
+        if (asked.Words is not null && asked.Length is int length && length != words.Length)
             throw new InvalidOperationException(
                 $"Design.Context begins with the words '{asked.Words}', which are {words.Length} tokens to CLIP, but is to have "
-                    + $"{asked.Length ?? 0} vectors: leave out its Length, or give other words."
+                    + $"{length} vectors: leave out its Length, or give other words."
             );
         DplContext context = asked with { Length = asked.Length ?? (words.Length > 0 ? words.Length : DplContext.DefaultLength) };
-        OptionChecks.RequireContext(context, backbone.Config, "Design.Context");
+        int longest = ContextLayout.LongestOf(backbone.Config);
+        if (context.Length > longest)
+            throw new InvalidOperationException(
+                $"Design.Context has {context.Length} vectors, but CLIP's {backbone.Config.ContextLength} tokens leave room for a name "
+                    + $"beside at most {longest}: give fewer words, or a shorter Length."
+            );
         var layout = new ContextLayout(context.Length!.Value, context.Position, context.ClassSpecific);
         return new(backbone, classes, settings, ClassTokens.WithContext(classes, layout, backbone, warn), words, context, warn, beforeEach);
     }

@@ -70,5 +70,9 @@ internal sealed class TrainingRows(
             _skipped.Add(e);
             return null;
         }
+        catch (UnreadableImageException e)
+        {
+            throw e.Advising("Mend or replace the image, or leave such images out with Images.SkipUnreadable.");
+        }
     }
 }

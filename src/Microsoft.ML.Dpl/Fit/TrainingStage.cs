@@ -77,7 +77,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
             WarnOfLowestLoss(state);
             if (Failure(state) is { } failure)
             {
-                log.Warning($"Training: {failure} The model returned is zero-shot CLIP, without prompts.");
+                log.Warning($"Training: {failure} The model returned is zero-shot CLIP, without {What(branches.Prompts)}.");
                 branches.Dispose();
                 return ZeroShotInstead(state, finalists);
             }
@@ -114,6 +114,8 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
             throw;
         }
     }
+
+    private static string What(PromptSet prompts) => prompts.Context is null ? "prompts" : "prompts and context";
 
     private void WarnOfLowestLoss(TrainingState state)
     {

@@ -67,9 +67,20 @@ public sealed record HubOptions
 public readonly record struct HubProgress(string File, long Bytes, long TotalBytes);
 
 /// <summary><see cref="HubOptions"/> with every gap filled from the environment, checked.</summary>
-internal sealed partial record HubSettings(HubOptions Options, string CacheFolder, Uri Endpoint, string? Token, bool Offline)
+/// <param name="Options">As they were given.</param>
+/// <param name="CacheFolder">Its full path.</param>
+/// <param name="Endpoint">The hub's address.</param>
+/// <param name="Token">For repositories that need one; null: none.</param>
+/// <param name="OfflineBy">The environment variable, or <c>Offline</c> for the option, by which the network must not be used; null: it
+/// may.</param>
+internal sealed partial record HubSettings(HubOptions Options, string CacheFolder, Uri Endpoint, string? Token, string? OfflineBy)
 {
     private const string DefaultEndpoint = "https://huggingface.co";
+
+    private static readonly string[] OfflineVariables = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
+
+    /// <summary>Whether the network must not be used.</summary>
+    public bool Offline => OfflineBy is not null;
 
     /// <summary>The name and password that the address was given with, <c>name:password</c>; they are sent where there is no token, and no
     /// message shows them. Null: none.</summary>
@@ -107,7 +118,13 @@ internal sealed partial record HubSettings(HubOptions Options, string CacheFolde
             options.Token is { } token ? (token.Trim() is { Length: > 0 } text ? text : null)
                 : IsOn(Set("HF_HUB_DISABLE_IMPLICIT_TOKEN")) ? null
                 : Set("HF_TOKEN") ?? Set("HUGGING_FACE_HUB_TOKEN") ?? TokenIn(Folder("HF_TOKEN_PATH") ?? Path.Combine(home, "token")),
-            options.Offline ?? IsOn(Set("HF_HUB_OFFLINE") ?? Set("TRANSFORMERS_OFFLINE"))
+            options.Offline is { } asked
+                ? asked
+                    ? nameof(HubOptions.Offline)
+                    : null
+                : Array.Find(OfflineVariables, name => Set(name) is not null) is { } variableName && IsOn(Set(variableName))
+                    ? variableName
+                    : null
         )
         {
             Login = endpoint.UserInfo.Length > 0 ? Uri.UnescapeDataString(endpoint.UserInfo) : null,

@@ -30,8 +30,9 @@ internal sealed class HubRepository : IDisposable
                 HubFailure.Offline,
                 $"'{name}' at revision '{settings.Options.Revision}' is not in the cache '{settings.CacheFolder}', and the network "
                     + (
-                        settings.Offline
-                            ? "may not be used. Unset HF_HUB_OFFLINE (or HubOptions.Offline), or copy the model's folder into the cache."
+                        settings.OfflineBy is { } by
+                            ? $"may not be used: {(by == nameof(HubOptions.Offline) ? "HubOptions.Offline" : by)} is set. Unset it, or "
+                                + "copy the model's folder into the cache."
                             : "is not used for this. Download it first."
                     )
             );

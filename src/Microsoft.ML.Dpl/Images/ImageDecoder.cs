@@ -41,6 +41,9 @@ internal static class ImageDecoder
     /// <summary>Images of more pixels are refused before they are decoded, unless the caller sets another bound: PIL's.</summary>
     public const long DefaultMaximumPixels = 178_956_970;
 
+    // Four as they come and three as they are kept; one more where some are transparent.
+    private const long BytesToDecode = 7;
+
     /// <summary>The most pixels that can be asked for: four bytes each must fit into one array.</summary>
     public static long LargestMaximumPixels => Array.MaxLength / 4;
 
@@ -58,6 +61,7 @@ internal static class ImageDecoder
     /// <param name="maximumPixels">The most pixels (width × height) that are decoded; the header tells before anything is.</param>
     /// <param name="applyExifOrientation">Whether the image is turned and mirrored as its file asks.</param>
     /// <exception cref="InvalidDataException">The bytes are not an image that can be decoded, or one of too many pixels.</exception>
+    /// <exception cref="InsufficientMemoryException">There is not enough memory for its pixels.</exception>
     public static unsafe RgbImage FromBytes(
         ReadOnlySpan<byte> bytes,
         string name,
@@ -96,19 +100,33 @@ internal static class ImageDecoder
                 SKColorType.Rgba8888,
                 codec.Info.IsOpaque ? SKAlphaType.Opaque : SKAlphaType.Unpremul
             );
-            byte[] rgba = GC.AllocateUninitializedArray<byte>(checked(width * height * 4));
-            fixed (byte* target = rgba)
+            try
             {
-                SKCodecResult result = codec.GetPixels(info, (nint)target);
-                if (result == SKCodecResult.IncompleteInput)
-                    throw new InvalidDataException($"Image '{name}' is cut short: its pixels end before its last row.");
-                if (result != SKCodecResult.Success)
-                    throw new InvalidDataException($"Image '{name}' cannot be decoded: {result}.");
+                byte[] rgba = GC.AllocateUninitializedArray<byte>(checked(width * height * 4));
+                fixed (byte* target = rgba)
+                {
+                    SKCodecResult result = codec.GetPixels(info, (nint)target);
+                    if (result == SKCodecResult.IncompleteInput)
+                        throw new InvalidDataException($"Image '{name}' is cut short: its pixels end before its last row.");
+                    if (result != SKCodecResult.Success)
+                        throw new InvalidDataException($"Image '{name}' cannot be decoded: {result}.");
+                }
+                var image = new RgbImage(width, height, Colours(rgba, blueFirst: false), Alpha(rgba));
+                return applyExifOrientation ? ExifOrientation.Upright(image, codec.EncodedOrigin) : image;
             }
-            var image = new RgbImage(width, height, Colours(rgba, blueFirst: false), Alpha(rgba));
-            return applyExifOrientation ? ExifOrientation.Upright(image, codec.EncodedOrigin) : image;
+            catch (OutOfMemoryException e)
+            {
+                throw TooLarge($"Image '{name}'", width, height, e);
+            }
         }
     }
+
+    private static InsufficientMemoryException TooLarge(string image, int width, int height, OutOfMemoryException e) =>
+        new(
+            $"{image} has {width} × {height} pixels, and there is not enough memory for the {(BytesToDecode * width * height >> 20) + 1} "
+                + "MiB that decoding them takes. Make it smaller.",
+            e
+        );
 
     /// <summary>Copies an ML.NET image's colours; it stays its owner's.</summary>
     /// <remarks>
@@ -123,14 +141,21 @@ internal static class ImageDecoder
         if (image.PixelFormat is not (MLPixelFormat.Bgra32 or MLPixelFormat.Rgba32))
             throw new InvalidDataException($"The image's pixel format is {image.PixelFormat}; Bgra32 and Rgba32 are understood.");
 
-        ReadOnlySpan<byte> pixels = image.Pixels;
-        byte[] colours = Colours(pixels, blueFirst: image.PixelFormat == MLPixelFormat.Bgra32);
-        byte[]? alpha = Alpha(pixels);
-        if (alpha is not null && !alpha.AsSpan().ContainsAnyExcept((byte)0))
-            alpha = null; // made from pixels whose fourth byte is unused
-        if (alpha is not null && IsPremultiplied(colours, alpha))
-            DivideByAlpha(colours, alpha);
-        return new RgbImage(image.Width, image.Height, colours, alpha);
+        try
+        {
+            ReadOnlySpan<byte> pixels = image.Pixels;
+            byte[] colours = Colours(pixels, blueFirst: image.PixelFormat == MLPixelFormat.Bgra32);
+            byte[]? alpha = Alpha(pixels);
+            if (alpha is not null && !alpha.AsSpan().ContainsAnyExcept((byte)0))
+                alpha = null; // made from pixels whose fourth byte is unused
+            if (alpha is not null && IsPremultiplied(colours, alpha))
+                DivideByAlpha(colours, alpha);
+            return new RgbImage(image.Width, image.Height, colours, alpha);
+        }
+        catch (OutOfMemoryException e)
+        {
+            throw TooLarge("The image", image.Width, image.Height, e);
+        }
     }
 
     private static byte[] Colours(ReadOnlySpan<byte> pixels, bool blueFirst)
@@ -200,7 +225,17 @@ internal static class ImageFile
                     $"Image '{ShownText.Escape(path)}' has {length} bytes, more than the {Array.MaxLength} that an image file can have "
                         + "here."
                 );
-            return File.ReadAllBytes(path);
+            try
+            {
+                return File.ReadAllBytes(path);
+            }
+            catch (OutOfMemoryException e)
+            {
+                throw new InsufficientMemoryException(
+                    $"Image '{ShownText.Escape(path)}' has {length >> 20} MiB, and there is not enough memory to read them.",
+                    e
+                );
+            }
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {

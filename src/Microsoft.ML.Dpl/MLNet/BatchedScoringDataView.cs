@@ -4,10 +4,21 @@ namespace Microsoft.ML.Dpl.MLNet;
 /// for.</summary>
 internal sealed class BatchedScoringDataView : UnconvertedView
 {
-    public BatchedScoringDataView(IDataView input, ImageColumn image, ScoreSchema scores, IImageScorer scorer)
+    /// <param name="input">The rows.</param>
+    /// <param name="image">The column with the images.</param>
+    /// <param name="scores">The columns that are added.</param>
+    /// <param name="scorer">What computes them; not owned.</param>
+    /// <param name="cancellationToken">Ends what cursors compute, before the next image and before the next batch.</param>
+    public BatchedScoringDataView(
+        IDataView input,
+        ImageColumn image,
+        ScoreSchema scores,
+        IImageScorer scorer,
+        CancellationToken cancellationToken = default
+    )
         : base(input)
     {
-        (Input, Image, Scores, Scorer) = (input, image, scores, scorer);
+        (Input, Image, Scores, Scorer, CancellationToken) = (input, image, scores, scorer, cancellationToken);
         Schema = scores.AppendTo(input.Schema);
     }
 
@@ -18,6 +29,8 @@ internal sealed class BatchedScoringDataView : UnconvertedView
     public ScoreSchema Scores { get; }
 
     public IImageScorer Scorer { get; }
+
+    public CancellationToken CancellationToken { get; }
 
     public override DataViewSchema Schema { get; }
 

@@ -33,12 +33,24 @@ internal sealed class ImageReader
         {
             return _decode();
         }
-        catch (Exception e)
-            when (e is not (OperationCanceledException or OutOfMemoryException or TypeInitializationException or DllNotFoundException))
+        catch (Exception e) when (IsOfTheImage(e))
         {
             throw new UnreadableImageException(_row.Position, _column, Path, e);
         }
     }
+
+    /// <summary>False where something else is wrong, such as a native library that is missing, or SkiaSharp of a version that ML.NET cannot
+    /// use.</summary>
+    private static bool IsOfTheImage(Exception e) =>
+        e is InsufficientMemoryException
+        || e
+            is not (
+                OperationCanceledException
+                or OutOfMemoryException
+                or TypeInitializationException
+                or TypeLoadException
+                or MissingMemberException
+            );
 
     private Func<RgbImage> FromImage(ValueGetter<MLImage> get)
     {

@@ -59,7 +59,7 @@ internal sealed class LabelColumn
     /// below the raw keys. For text: the names that occur, in ordinal order, which is that of <c>MapValueToKey</c> by value whatever the
     /// rows' order; one pass over this column alone.
     /// </summary>
-    /// <exception cref="InvalidOperationException">A name is blank, or there is none.</exception>
+    /// <exception cref="InvalidOperationException">A name is blank, there is none, or text labels have no rows.</exception>
     public LabelClasses ReadClasses(IDataView data, Action? checkAlive = null)
     {
         string source = $"Label column '{Column.Name}'";
@@ -161,8 +161,12 @@ internal sealed class LabelColumn
             checkAlive?.Invoke();
             names.Add(ComposedText.Of(name()));
         }
-        return [.. names];
+        return names.Count > 0 ? [.. names] : throw NoRows();
     }
+
+    /// <summary>For data from which nothing can be learnt.</summary>
+    public static InvalidOperationException NoRows() =>
+        new("The training data has no rows. Look at the path and the filters that it came through.");
 
     private static InvalidOperationException Unlabelled(DataViewRow row, DataViewSchema.Column column) =>
         new(

@@ -5,7 +5,8 @@ namespace Microsoft.ML.Dpl.MLNet;
 
 /// <summary>Scores of ascending rows, a batch at a time, over a cursor of its own in which only the image column is active. Opened at the
 /// first request.</summary>
-internal sealed class ScoreLookAhead(IDataView input, ImageColumn image, IImageScorer scorer) : IDisposable
+internal sealed class ScoreLookAhead(IDataView input, ImageColumn image, IImageScorer scorer, CancellationToken cancellationToken)
+    : IDisposable
 {
     private readonly List<DataViewRowId> _ids = [];
     private float[][] _scores = [];
@@ -20,6 +21,7 @@ internal sealed class ScoreLookAhead(IDataView input, ImageColumn image, IImageS
     /// <returns>Probabilities, [classes].</returns>
     /// <exception cref="UnreadableImageException">This row's image cannot be read.</exception>
     /// <exception cref="InvalidOperationException">The input gave other rows than to the first cursor.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled before the row's batch was scored.</exception>
     public float[] At(long row, DataViewRowId id)
     {
         if (row >= _first + _scores.Length)
@@ -65,12 +67,14 @@ internal sealed class ScoreLookAhead(IDataView input, ImageColumn image, IImageS
         var prepared = new List<byte[]>();
         do
         {
+            cancellationToken.ThrowIfCancellationRequested();
             // A row ahead of the one asked for fails only when it is asked for itself.
             if (!TryPrepare(prepared))
                 break;
         } while (prepared.Count < scorer.BatchSize && _cursor.MoveNext());
         if (prepared.Count == 0)
             _failure!.Throw();
+        cancellationToken.ThrowIfCancellationRequested();
         _scores = scorer.Score(prepared);
     }
 

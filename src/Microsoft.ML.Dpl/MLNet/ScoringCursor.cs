@@ -17,7 +17,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
         _main = view.Input.GetRowCursor(view.Input.Schema.Where(c => active[c.Index]));
         if (!active.AsSpan(view.Input.Schema.Count).Contains(true))
             return;
-        _scores = new ScoreLookAhead(view.Input, view.Image, view.Scorer);
+        _scores = new ScoreLookAhead(view.Input, view.Image, view.Scorer, view.CancellationToken);
         _id = _main.GetIdGetter();
     }
 

@@ -8,10 +8,16 @@ internal sealed class ScoringRowMapper : IRowToRowMapper
     private readonly ImageColumn _image;
     private readonly ScoreSchema _scores;
     private readonly IImageScorer _scorer;
+    private readonly Action? _opened;
 
-    public ScoringRowMapper(DataViewSchema input, ImageColumn image, ScoreSchema scores, IImageScorer scorer)
+    /// <param name="input">The input's columns.</param>
+    /// <param name="image">The column with the images.</param>
+    /// <param name="scores">The columns that are added.</param>
+    /// <param name="scorer">What computes them; not owned.</param>
+    /// <param name="opened">Called for each row that is handed out, which is once for each engine.</param>
+    public ScoringRowMapper(DataViewSchema input, ImageColumn image, ScoreSchema scores, IImageScorer scorer, Action? opened = null)
     {
-        (InputSchema, _image, _scores, _scorer) = (input, image, scores, scorer);
+        (InputSchema, _image, _scores, _scorer, _opened) = (input, image, scores, scorer, opened);
         OutputSchema = scores.AppendTo(input);
     }
 
@@ -36,6 +42,7 @@ internal sealed class ScoringRowMapper : IRowToRowMapper
         bool[] active = new bool[OutputSchema.Count];
         foreach (DataViewSchema.Column column in activeColumns)
             active[column.Index] = true;
+        _opened?.Invoke();
         return new ScoredRow(this, input, active);
     }
 

@@ -12,6 +12,12 @@ public sealed class UnreadableImageException : InvalidOperationException
             cause
         ) => (Row, Path) = (row, path);
 
+    private UnreadableImageException(UnreadableImageException told, string advice)
+        : base($"{told.Message.TrimEnd('.')}. {advice}", told.InnerException) => (Row, Path) = (told.Row, told.Path);
+
+    /// <summary>The same with a sentence on what to do, where there is more to say than that the image is unreadable.</summary>
+    internal UnreadableImageException Advising(string advice) => new(this, advice);
+
     /// <summary>Position of the row in its data, from 0.</summary>
     public long Row { get; }
 

@@ -20,7 +20,8 @@ namespace Microsoft.ML.Dpl;
 /// prompt first; <c>context</c>, [vectors, width], of a learned context; <c>class_features</c>, [classes, embedding];
 /// <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers, candidates].</para>
 /// <para>Texts: <c>configuration</c> (<c>text 6 4 0 | image 0 2 6</c>; none of a mixture), <c>mixture</c> (its candidate
-/// lengths as a JSON list, <c>[0, 2, 4, 6]</c>), <c>classes</c> (a JSON list), <c>template</c>, <c>templates</c> (a JSON list), <c>context</c> (how it stands, as JSON),
+/// lengths as a JSON list, <c>[0, 2, 4, 6]</c>), <c>classes</c> (a JSON list), <c>template</c>, <c>templates</c> (a JSON list),
+/// <c>context</c> (how it stands, as JSON),
 /// <c>backbone</c>,
 /// <c>backbone_sha256</c>, <c>candidates</c>, <c>label</c>, <c>logit_scale</c>. All but <c>mixture</c> may be missing from files made
 /// elsewhere.</para>
@@ -38,8 +39,8 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
     /// <summary>The candidates that every layer mixes, and their weights; null: each layer has one prompt, or none.</summary>
     public DplMixture? Mixture { get; init; }
 
-    /// <summary>[vectors, width] the learned context in the input of the text tower, class by class where it is class-specific; null without
-    /// one.</summary>
+    /// <summary>[vectors, width] the learned context in the input of the text tower, class by class where it is class-specific; null
+    /// without one.</summary>
     public float[,]? Context { get; init; }
 
     /// <summary>How the <see cref="Context"/> stands in a text; null without one.</summary>

@@ -3,6 +3,7 @@ using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
@@ -61,12 +62,20 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public float[] Pixels(RgbImage image) => Use(() => Normalised([Prepare(image)]).cpu().data<float>().ToArray());
 
+    /// <inheritdoc/>
+    /// <exception cref="InsufficientMemoryException">There is not enough memory for a single image.</exception>
     public float[][] Score(IReadOnlyList<byte[]> prepared) =>
-        Use(() =>
-        {
-            Tensor probabilities = Classifier.Logits(Normalised(prepared)).softmax(-1);
-            return probabilities.cpu().data<float>().ToArray().Chunk((int)_classFeatures.shape[0]).ToArray();
-        });
+        MemoryShortage.InParts(
+            prepared,
+            images =>
+                Use(() =>
+                {
+                    Tensor probabilities = Classifier.Logits(Normalised(images)).softmax(-1);
+                    return probabilities.cpu().data<float>().ToArray().Chunk((int)_classFeatures.shape[0]).ToArray();
+                }),
+            "classifying one image",
+            "Let the process have more, end others, or use a model of a smaller CLIP."
+        );
 
     /// <summary>What the patches of an image contribute to a class, and the rectangle of the image that they cover, in its
     /// pixels.</summary>
@@ -91,8 +100,8 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
             if (_disposed)
                 throw new ObjectDisposedException(
                     "Microsoft.ML.Dpl.DplTransformer",
-                    "The model was disposed. A PredictionEngine disposes its model, too, unless it is made with "
-                        + "PredictionEngineOptions.OwnsTransformer = false."
+                    "The model was disposed: by its owner, and by each PredictionEngine that was made of it. Load it again, or dispose it "
+                        + "later."
                 );
             // A caller in inference mode would get tensors that no gradient passes.
             using var ordinary = inference_mode(false);

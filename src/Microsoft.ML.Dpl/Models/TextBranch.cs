@@ -47,13 +47,16 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
                 Read(() => ClassTokens.OfEach(classes, templates, backbone, warn)),
                 normalizeEach: true
             );
+        // Names that cannot be read are known before anything is made.
+        int[][] tokens = Read(() =>
+            prompts.Context is { Layout: { } layout }
+                ? ClassTokens.WithContext(classes, layout, backbone, warn)
+                : ClassTokens.Of(classes, texts.Template, backbone, warn)
+        );
+        using var arranged = new ClassTexts(tokens, weights);
         using ITrainedBranch branch = prompts.TextBranch(device);
         if (prompts.Context is not { } context)
-        {
-            using var plain = new ClassTexts(Read(() => ClassTokens.Of(classes, texts.Template, backbone, warn)), weights);
-            return tower.UnitFeatures(plain, branch);
-        }
-        using var arranged = new ClassTexts(Read(() => ClassTokens.WithContext(classes, context.Layout, backbone, warn)), weights);
+            return tower.UnitFeatures(arranged, branch);
         using var vectors = new InputContext(context.Layout, context.Vectors, device);
         return tower.UnitFeatures(arranged, new ContextBranch(branch, vectors));
     }

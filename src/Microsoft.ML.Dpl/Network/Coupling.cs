@@ -5,8 +5,8 @@ using F = TorchSharp.torch.nn.functional;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// Linear maps from the text prompt of a layer to the image prompt of the same layer, with which MaPLe couples the towers (Khattak, Rasheed,
-/// Maaz, Khan, Khan, CVPR 2023, arXiv 2210.03117). Owns its parameters.
+/// Linear maps from the text prompt of a layer to the image prompt of the same layer, with which MaPLe couples the towers (Khattak,
+/// Rasheed, Maaz, Khan, Khan, CVPR 2023, arXiv 2210.03117). Owns its parameters.
 /// </summary>
 internal sealed class Coupling : IDisposable
 {

@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Dpl;
 
 /// <summary>
-/// A learned context in the input of the text tower: vectors that stand in a class's text in place of the words around its name (CoOp, Zhou,
-/// Yang, Loy, Liu, IJCV 2022, arXiv 2109.01134). A class's text is then the context, the name and a full stop.
+/// A learned context in the input of the text tower: vectors that stand in a class's text in place of the words around its name (CoOp,
+/// Zhou, Yang, Loy, Liu, IJCV 2022, arXiv 2109.01134). A class's text is then the context, the name and a full stop.
 /// </summary>
 public sealed record DplContext
 {

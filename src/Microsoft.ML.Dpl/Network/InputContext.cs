@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Clip;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -9,6 +10,9 @@ namespace Microsoft.ML.Dpl.Network;
 /// <param name="ClassSpecific">Whether each class has vectors of its own.</param>
 internal sealed record ContextLayout(int Length, DplContextPosition Position, bool ClassSpecific)
 {
+    /// <summary>The longest context that leaves room for a start, a token of a name, the full stop and an end.</summary>
+    public static int LongestOf(ClipConfig config) => config.ContextLength - 4;
+
     /// <summary>All vectors of so many classes.</summary>
     public int VectorCount(int classes) => ClassSpecific ? Length * classes : Length;
 

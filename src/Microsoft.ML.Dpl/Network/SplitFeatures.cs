@@ -6,8 +6,8 @@ namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
 /// The features of a batch and of the classes, computed and differentiated by <see cref="ClipParts"/>: to the outside one function of the
-/// prompts and alphas. Inside, every worker has a graph of its own over leaves that share the parameters' memory; their gradients are added in the workers'
-/// order, so equal work gives equal bits.
+/// prompts and alphas. Inside, every worker has a graph of its own over leaves that share the parameters' memory; their gradients are
+/// added in the workers' order, so equal work gives equal bits.
 /// </summary>
 internal sealed class SplitFeatures : autograd.SingleTensorFunction<SplitFeatures>
 {
@@ -18,7 +18,8 @@ internal sealed class SplitFeatures : autograd.SingleTensorFunction<SplitFeature
     /// <param name="prompts">The prompts of both branches.</param>
     /// <param name="withTexts">Whether the classes' features are asked for.</param>
     /// <param name="backward">Owner of custom gradients until the step ends.</param>
-    /// <returns>[classes + batch, embedding] unit rows, the classes' first where they are asked for; in the caller's dispose scope.</returns>
+    /// <returns>[classes + batch, embedding] unit rows, the classes' first where they are asked for; in the caller's dispose
+    /// scope.</returns>
     public static Tensor Create(
         ClipParts parts,
         Tensor images,

@@ -4,6 +4,14 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Optimization;
 
+/// <summary>What a step computes.</summary>
+/// <param name="Minimised">[] what is differentiated.</param>
+/// <param name="Reported">[] what losses of other models are compared to: the cross-entropy without what was added to it.</param>
+internal readonly record struct StepLoss(Tensor Minimised, Tensor Reported)
+{
+    public static implicit operator StepLoss(Tensor loss) => new(loss, loss);
+}
+
 /// <summary>One forward, backward and step. Nothing it makes outlives it.</summary>
 internal static class OptimizerStep
 {
@@ -16,11 +24,11 @@ internal static class OptimizerStep
     /// <param name="ofValidation">Whether the batch has validation images.</param>
     /// <param name="maxGradientNorm">Longest gradient of all stepped parameters together, above 0; null: any.</param>
     /// <param name="proGradient">Changes the gradients before they are bounded; null: they stay as they are.</param>
-    /// <returns>The loss before the step.</returns>
+    /// <returns>The reported loss before the step.</returns>
     /// <exception cref="DivergedException">The loss or a gradient is infinite or not a number; nothing was stepped.</exception>
     public static double Take(
         optim.Optimizer optimizer,
-        Func<BackwardTensors, Tensor> loss,
+        Func<BackwardTensors, StepLoss> loss,
         DplStage stage,
         int epoch,
         int step,
@@ -33,13 +41,13 @@ internal static class OptimizerStep
         using var scope = NewDisposeScope();
         IReadOnlyList<Tensor?>? known = proGradient?.Known(optimizer);
         using var backward = new BackwardTensors();
-        Tensor value = loss(backward);
+        StepLoss value = loss(backward);
         optimizer.zero_grad();
-        value.backward();
+        value.Minimised.backward();
         backward.ThrowFailure();
         if (known is not null)
             proGradient!.Project(known);
-        (double number, double largestGradient) = Read(value, optimizer.parameters());
+        (double number, double reported, double largestGradient) = Read(value, optimizer.parameters());
         DivergedException Diverged(Watched watched, double became) =>
             new(stage, epoch, step, watched, became, batch?.SourceRows ?? [], ofValidation);
         if (!double.IsFinite(number))
@@ -49,22 +57,22 @@ internal static class OptimizerStep
         if (maxGradientNorm is double bound)
             GradientNorm.Bound(optimizer.parameters(), bound);
         optimizer.step();
-        return number;
+        return reported;
     }
 
-    /// <summary>The loss and the largest magnitude among the gradients, which is NaN where one of them is: read together, so that the host
-    /// waits for the device once a step.</summary>
-    private static (double Loss, double LargestGradient) Read(Tensor loss, IEnumerable<Tensor> parameters)
+    /// <summary>Both losses and the largest magnitude among the gradients, which is NaN where one of them is: read together, so that the
+    /// host waits for the device once a step.</summary>
+    private static (double Minimised, double Reported, double LargestGradient) Read(StepLoss loss, IEnumerable<Tensor> parameters)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         Tensor[] gradients = [.. parameters.Select(p => p.grad).OfType<Tensor>().Select(gradient => gradient.abs().max())];
-        float[] read = stack([loss.detach(), .. gradients]).cpu().data<float>().ToArray();
+        float[] read = stack([loss.Minimised.detach(), loss.Reported.detach(), .. gradients]).cpu().data<float>().ToArray();
         double largest = 0;
         // Math.Max passes NaN on.
-        foreach (float gradient in read.Skip(1))
+        foreach (float gradient in read.Skip(2))
             largest = Math.Max(largest, gradient);
-        return (read[0], largest);
+        return (read[0], read[1], largest);
     }
 }
 

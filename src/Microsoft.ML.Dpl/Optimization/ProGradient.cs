@@ -6,8 +6,8 @@ namespace Microsoft.ML.Dpl.Optimization;
 
 /// <summary>
 /// Takes out of a loss's gradient a what goes against the gradient b of what is known already: where a · b is below 0, a becomes
-/// a − λ (a · b̂) b̂ with b̂ = b / ‖b‖ (ProGrad, Zhu, Niu, Han, Wu, Zhang, ICCV 2023, arXiv 2205.14865, equation 4), parameter by parameter as
-/// in the authors' code.
+/// a − λ (a · b̂) b̂ with b̂ = b / ‖b‖ (ProGrad, Zhu, Niu, Han, Wu, Zhang, ICCV 2023, arXiv 2205.14865, equation 4), parameter by
+/// parameter as in the authors' code.
 /// </summary>
 /// <param name="weight">λ, above 0.</param>
 /// <param name="parameters">Those whose gradients change; not owned.</param>

@@ -107,8 +107,8 @@ internal sealed record CoupledPrompts : IPromptDesign
         int first = Enumerable.Range(0, coupled).FirstOrDefault(l => configuration.Text[l] != configuration.Image[l], -1);
         return first < 0
             ? null
-            : $"layer {first} has {configuration.Text[first]} text and {configuration.Image[first]} image rows, but coupled prompts have as "
-                + "many in both towers";
+            : $"layer {first} has {configuration.Text[first]} text and {configuration.Image[first]} image rows, but coupled prompts have "
+                + "as many in both towers";
     }
 
     public long ParametersBeside(ClipConfig clip) =>

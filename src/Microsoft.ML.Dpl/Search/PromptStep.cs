@@ -33,7 +33,7 @@ internal sealed class PromptStep : IDisposable
     /// <inheritdoc cref="PromptOptimizer.SetRate"/>
     public double SetRate(int epoch, int epochs, int step, int steps) => _optimizer.SetRate(epoch, epochs, step, steps);
 
-    /// <returns>The loss before the step: cross-entropy and regularisers.</returns>
+    /// <returns>The cross-entropy before the step, without the regularisers.</returns>
     public double Run(ImageBatch train, int epoch, int step)
     {
         _supernet.RequireGradients(ofAlphas: false, ofPrompts: true);

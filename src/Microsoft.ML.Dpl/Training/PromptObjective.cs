@@ -33,8 +33,8 @@ internal sealed record ObjectiveSettings
     public bool ComparesImages => ProGrad is not null || Regularizers.Any(regularizer => regularizer.ComparesImages);
 }
 
-/// <summary>ProGrad (Zhu, Niu, Han, Wu, Zhang, ICCV 2023, arXiv 2205.14865): where a step would go against what the teacher knows, that part
-/// of the gradient is taken out.</summary>
+/// <summary>ProGrad (Zhu, Niu, Han, Wu, Zhang, ICCV 2023, arXiv 2205.14865): where a step would go against what the teacher knows, that
+/// part of the gradient is taken out.</summary>
 /// <param name="Weight">The share λ of the conflicting part that is taken out, above 0; 1 in the paper.</param>
 /// <param name="Temperature">What both logits are divided by in the KL divergence, above 0; 1 in the paper.</param>
 internal sealed record ProGradSettings(double Weight, double Temperature);
@@ -53,7 +53,7 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
     /// <param name="epoch">The epoch, from 0.</param>
     /// <param name="step">The step within the epoch, from 0.</param>
     /// <param name="maxGradientNorm">Longest gradient of all stepped parameters together, above 0; null: any.</param>
-    /// <returns>The loss before the step: cross-entropy and regularisers.</returns>
+    /// <returns>The cross-entropy before the step, without the regularisers.</returns>
     /// <exception cref="DivergedException">The loss or a gradient is infinite or not a number; nothing was stepped.</exception>
     public double Step(
         PromptOptimizer optimizer,
@@ -82,9 +82,8 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
             backward =>
             {
                 ClipOutputs outputs = Cooled(pass(backward));
-                Tensor loss = Losses.CrossEntropy(outputs.Logits, batch.Labels, batch.Weights);
-                if (settings.Regularizers.Count == 0)
-                    return loss;
+                Tensor crossEntropy = Losses.CrossEntropy(outputs.Logits, batch.Labels, batch.Weights),
+                    loss = crossEntropy;
                 ClipOutputs? ofFeatures = null,
                     ofLogits = null;
                 foreach (IRegularizer regularizer in settings.Regularizers)
@@ -94,7 +93,7 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
                         : ofLogits ??= Taught(teachers!.OfLogits, temperature, batch);
                     loss = loss + regularizer.Loss(outputs, taught, batch.Weights);
                 }
-                return loss;
+                return new StepLoss(loss, crossEntropy);
             },
             stage,
             epoch,

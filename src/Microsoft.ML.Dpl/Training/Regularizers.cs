@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
 
-/// <summary>What is added to the loss of a prompt step to keep the prompted model near to its teacher, zero-shot CLIP. An immutable record of
-/// its weights, which becomes part of a fit's fingerprint.</summary>
+/// <summary>What is added to the loss of a prompt step to keep the prompted model near to its teacher, zero-shot CLIP. An immutable record
+/// of its weights, which becomes part of a fit's fingerprint.</summary>
 internal interface IRegularizer
 {
     /// <summary>What people know it by.</summary>
@@ -62,8 +62,8 @@ internal sealed record KgCoOpLoss(double Weight) : IRegularizer
 }
 
 /// <summary>
-/// The self-regulating losses of PromptSRC (Khattak, Wasim, Naseer, Khan, Yang, Khan, ICCV 2023, arXiv 2307.06948): mean absolute differences
-/// of text and image features to the teacher's, and the KL divergence of its probabilities, divided by the number of logits.
+/// The self-regulating losses of PromptSRC (Khattak, Wasim, Naseer, Khan, Yang, Khan, ICCV 2023, arXiv 2307.06948): mean absolute
+/// differences of text and image features to the teacher's, and the KL divergence of its probabilities, divided by the number of logits.
 /// </summary>
 /// <param name="TextWeight">At least 0; 25 in the paper.</param>
 /// <param name="ImageWeight">At least 0; 10 in the paper.</param>

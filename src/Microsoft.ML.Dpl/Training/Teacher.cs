@@ -42,7 +42,8 @@ internal sealed class Teacher : IDisposable
     /// <summary>A teacher that looked at every training image once, as prediction sees it: each costs one forward pass a fit instead of one
     /// a step.</summary>
     /// <param name="text">[classes, embedding] class features as unit rows; stays the caller's.</param>
-    /// <param name="imageFeatures">[images, embedding] by the row that <see cref="ImageBatch.SourceRows"/> names; owned from now on.</param>
+    /// <param name="imageFeatures">[images, embedding] by the row that <see cref="ImageBatch.SourceRows"/> names; owned from now
+    /// on.</param>
     /// <param name="logitScale">The factor on cosine similarities.</param>
     public static Teacher FromTable(Tensor text, Tensor imageFeatures, double logitScale) =>
         new(

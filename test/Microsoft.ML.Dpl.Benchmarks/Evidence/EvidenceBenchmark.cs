@@ -18,8 +18,8 @@ namespace Microsoft.ML.Dpl.Benchmarks.Evidence;
 /// <param name="Seconds">Of the fit.</param>
 /// <param name="Warnings">What the log warned of.</param>
 /// <param name="Base">Base-to-new: accuracy on the trained classes among themselves, 0 to 1; else null.</param>
-/// <param name="New">Base-to-new: accuracy on the other classes among themselves, 0 to 1; else null. <paramref name="Accuracy"/> then is the
-/// harmonic mean of both.</param>
+/// <param name="New">Base-to-new: accuracy on the other classes among themselves, 0 to 1; else null. <paramref name="Accuracy"/> then is
+/// the harmonic mean of both.</param>
 internal sealed record EvidenceRun(
     string Task,
     int Seed,

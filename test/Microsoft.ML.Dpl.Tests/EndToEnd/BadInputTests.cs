@@ -67,8 +67,19 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
             Throws<InvalidOperationException>(_ => { }, [.. images.Train.Where(p => p.Label == "red")]).Message
         );
 
-    [Fact]
-    public void No_rows_are_refused() => Assert.Throws<InvalidOperationException>(() => Fit(_ => { }, []));
+    /// <summary>A column without rows has no names, or the names of a key: neither is what is wrong.</summary>
+    [Theory]
+    [InlineData("text")]
+    [InlineData("key")]
+    [InlineData("key of one class")]
+    public void No_rows_are_refused_as_such_whatever_the_label_is(string label)
+    {
+        IDataView empty = _mlContext.Data.LoadFromEnumerable<LabelledImage>([]);
+        IDataView keys = _mlContext.Data.LoadFromEnumerable(label == "key" ? images.Train : images.Train.Take(1));
+        IDataView data = label == "text" ? empty : _mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(keys).Transform(empty);
+        string message = Assert.Throws<InvalidOperationException>(() => Trainer(_ => { }).Fit(data)).Message;
+        Assert.StartsWith("The training data has no rows.", message);
+    }
 
     [Fact]
     public void Missing_and_broken_images_are_named_with_their_row()
@@ -84,6 +95,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
             ).Message;
             Assert.Contains(path, message);
             Assert.Contains($"Row {images.Train.Count}", message);
+            Assert.EndsWith(". Mend or replace the image, or leave such images out with Images.SkipUnreadable.", message);
         }
     }
 
@@ -268,7 +280,10 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
     private T Throws<T>(Action<DplTrainer.Options> change, IEnumerable<LabelledImage>? rows = null)
         where T : Exception => Assert.ThrowsAny<T>(() => Fit(change, rows ?? images.Train));
 
-    private DplTransformer Fit(Action<DplTrainer.Options> change, IEnumerable<LabelledImage> rows)
+    private DplTransformer Fit(Action<DplTrainer.Options> change, IEnumerable<LabelledImage> rows) =>
+        Trainer(change).Fit(_mlContext.Data.LoadFromEnumerable(rows));
+
+    private DplTrainer Trainer(Action<DplTrainer.Options> change)
     {
         var options = new DplTrainer.Options
         {
@@ -279,9 +294,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
             Progress = new NoTraining(change),
         };
         change(options);
-        return _mlContext
-            .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
-            .Fit(_mlContext.Data.LoadFromEnumerable(rows));
+        return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
     }
 
     /// <summary>Where an error is expected, not a single step may run first; skipping is meant to go on.</summary>

@@ -1,9 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Network;
-using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Tests.Clip;
-using Microsoft.ML.Dpl.Training;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
@@ -42,7 +38,10 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
         }
     }
 
-    private protected override DplTrainer.Options Common =>
+    private protected override DplTrainer.Options Common => Short();
+
+    /// <summary>A search of two epochs and a training of three, by the paper's recipe.</summary>
+    internal static DplTrainer.Options Short() =>
         new()
         {
             Search = { CandidateLengths = [0, 1, 3], Epochs = 2 },
@@ -239,81 +238,6 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
         Assert.True(Distance(kept, zeroShot) < 0.5 * Distance(free, zeroShot));
     }
 
-    [Fact]
-    public void A_further_design_touches_nothing_else()
-    {
-        // One regulariser and one way of making prompts that the library does not have.
-        using DplTransformer transformer = Fit(o =>
-        {
-            o.Design.Regularizers.Add(new CentredFeatures(0.5));
-            o.Design.Prompts = new RepeatedPrompts();
-        });
-        Assert.Equal("repeated", transformer.Design!.Prompts);
-        Assert.Equal(["centred features 0.5"], transformer.Design.Regularizers);
-        using DplTransformer loaded = Reloaded(transformer);
-        Assert.Equal(Scores(transformer), Scores(loaded));
-    }
-
-    [Theory]
-    [InlineData("Design.Context.Length")]
-    [InlineData("Design.Context.Position")]
-    [InlineData("Design.Context.Words")]
-    [InlineData("Design.Templates")]
-    [InlineData("Design.KgCoOp.Weight")]
-    [InlineData("Design.PromptSrc.TextWeight")]
-    [InlineData("Design.PromptSrc.ImageWeight")]
-    [InlineData("Design.PromptSrc.LogitsWeight")]
-    [InlineData("Design.ProGrad.Weight")]
-    [InlineData("Design.ProGrad.Temperature")]
-    [InlineData("Design.Teacher")]
-    [InlineData("Configuration")]
-    public void Bad_values_are_told_by_name(string option)
-    {
-        Action<DplTrainer.Options> bad = option switch
-        {
-            "Design.Context.Length" => o => o.Design.Context = new DplContext { Length = 46 },
-            "Design.Context.Position" => o => o.Design.Context = new DplContext { Position = (DplContextPosition)3 },
-            "Design.Context.Words" => o => o.Design.Context = new DplContext { Words = " " },
-            "Design.Templates" => o => o.Design.Templates = ["a photo"],
-            "Design.KgCoOp.Weight" => o => o.Design.KgCoOp = new DplKgCoOp { Weight = 0 },
-            "Design.PromptSrc.TextWeight" => o => o.Design.PromptSrc = new DplPromptSrc { TextWeight = -1 },
-            "Design.PromptSrc.ImageWeight" => o => o.Design.PromptSrc = new DplPromptSrc { ImageWeight = double.NaN },
-            "Design.PromptSrc.LogitsWeight" => o => o.Design.PromptSrc = new DplPromptSrc { LogitsWeight = 1e39 },
-            "Design.ProGrad.Weight" => o => o.Design.ProGrad = new DplProGrad { Weight = 0 },
-            "Design.ProGrad.Temperature" => o => o.Design.ProGrad = new DplProGrad { Temperature = 0 },
-            "Design.Teacher" => o => o.Design.Teacher = Small.Backbone,
-            _ => o =>
-            {
-                o.Design.Coupled = true;
-                o.Configuration = PromptConfiguration.Parse("text 1 2 | image 1 1 1");
-            },
-        };
-        var e = Assert.ThrowsAny<ArgumentException>(() => Fit(bad));
-        Assert.Contains(option, e.Message);
-    }
-
-    [Fact]
-    public void Words_and_a_length_that_differ_are_told()
-    {
-        var e = Assert.Throws<InvalidOperationException>(() => Fit(o => o.Design.Context = new DplContext { Words = "a b", Length = 3 }));
-        Assert.Contains("2 tokens", e.Message);
-    }
-
-    [Theory]
-    [InlineData("gaussian", 0, 1)]
-    [InlineData("gaussian", 1, 0)]
-    [InlineData("exponential", 1, 1)]
-    [InlineData("last", 0, 1)]
-    public void Averages_out_of_range_are_told(string kind, double first, double second) =>
-        Assert.Throws<ArgumentOutOfRangeException>(() =>
-            kind switch
-            {
-                "gaussian" => DplEpochAverage.Gaussian(first, second),
-                "exponential" => DplEpochAverage.Exponential(first),
-                _ => DplEpochAverage.Last(first),
-            }
-        );
-
     private DplTransformer Reloaded(DplTransformer transformer)
     {
         using var zip = new MemoryStream();
@@ -351,51 +275,5 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
         });
         Assert.Equal((stage, epoch, 2), (reports.Seen[0].Stage, reports.Seen[0].Epoch, reports.Seen[0].Step));
         return resumed;
-    }
-
-    /// <summary>Keeps the class features' mean near to the teacher's.</summary>
-    private sealed record CentredFeatures(double Weight) : IRegularizer
-    {
-        public string Name => "centred features";
-        public string Numbers => FormattableString.Invariant($"{Weight}");
-        public bool ComparesImages => false;
-        public bool ComparesFeatures => true;
-
-        public Tensor Loss(ClipOutputs student, ClipOutputs teacher, Tensor? weights) =>
-            (student.Text.mean([0]) - teacher.Text.mean([0])).square().sum() * Weight;
-    }
-
-    /// <summary>Prompts whose every row begins alike.</summary>
-    private sealed record RepeatedPrompts : IPromptDesign
-    {
-        private readonly IndependentPrompts _ordinary = new();
-
-        public string Name => "repeated";
-
-        public string? ProblemOf(PromptConfiguration configuration) => null;
-
-        public long ParametersBeside(ClipConfig clip) => 0;
-
-        public BranchPair<IFixedBranch> CreatePrompts(
-            PromptConfiguration configuration,
-            PromptShape shape,
-            PromptDistribution initial,
-            string purpose
-        )
-        {
-            BranchPair<IFixedBranch> prompts = _ordinary.CreatePrompts(configuration, shape, initial, purpose);
-            using var noGrad = no_grad();
-            foreach (Tensor rows in prompts.ImageFirst.SelectMany(branch => branch.Parameters))
-                rows.copy_(rows.narrow(0, 0, 1).clone().expand_as(rows));
-            return prompts;
-        }
-
-        public BranchPair<SupernetBranch> CreateSupernet(
-            IReadOnlyList<int> candidates,
-            PromptShape shape,
-            BranchPair<PromptDistribution> initial,
-            bool nested,
-            string purpose
-        ) => _ordinary.CreateSupernet(candidates, shape, initial, nested, purpose);
     }
 }

@@ -19,8 +19,8 @@ internal static class FitHost
     /// <param name="arguments">
     /// Folder of the CLIP, table of path and label, workspace, zip to write; then, where wanted, <c>minutes=M</c> (longest time between
     /// checkpoints), <c>fill=A-B</c> (the workspace's disk is full from step A to step B, counted from 1), <c>threads=N</c> (of libtorch;
-    /// more than there are cores, too, which OMP_NUM_THREADS does not give), <c>pause=N</c> (goes no further than step N) and <c>die=N</c>
-    /// (the process ends itself by SIGKILL after step N).
+    /// more than there are cores, too, which OMP_NUM_THREADS does not give), <c>pause=N</c> (goes no further than step N), <c>die=N</c>
+    /// (the process ends itself by SIGKILL after step N) and <c>save=whole</c> (with the library's own <c>SaveWhole</c>).
     /// </param>
     public static void Main(string[] arguments)
     {
@@ -67,7 +67,10 @@ internal static class FitHost
         });
         using DplTransformer transformer = ResumableFit.Fit(mlContext, options, rows);
         IDataView data = mlContext.Data.LoadFromEnumerable(rows);
-        mlContext.Model.Save(transformer, data.Schema, zip);
+        if (more.ContainsKey("save"))
+            mlContext.Model.SaveWhole(transformer, data.Schema, zip);
+        else
+            mlContext.Model.Save(transformer, data.Schema, zip);
         File.WriteAllBytes(
             ScoresOf(zip),
             MemoryMarshal

@@ -98,6 +98,26 @@ public sealed class FullDiskTests(SmallBackbone small, ColourImages images, ITes
         Assert.Empty(Directory.GetFiles(workspace, "checkpoint*"));
     }
 
+    /// <summary>What the guide warns of: ML.NET opens the file that is there for writing before it knows whether there is space.</summary>
+    [SkippableTheory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Saved_whole_a_model_leaves_a_good_zip_alone_where_there_is_no_space(bool whole)
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "The limit is set by a Linux shell.");
+        using var fits = new FitProcess(small, images);
+        string zip = fits.File("model.zip"),
+            command = Quoted(fits.Command(FitHost.NoWorkspace, zip, whole ? ["save=whole"] : []));
+        // Two blocks of 512 bytes, which no model's zip fits into.
+        byte[] good = [.. Enumerable.Range(0, 700).Select(i => (byte)i)];
+        File.WriteAllBytes(zip, good);
+        SampleProcess.Outcome outcome = await SampleProcess.StartProgram("sh", Quiet, "-c", $"trap '' XFSZ; ulimit -f 2; exec {command}");
+        Assert.NotEqual(0, outcome.ExitCode);
+        Assert.Equal(whole, good.SequenceEqual(File.ReadAllBytes(zip)));
+        Assert.True(whole == outcome.Error.Contains($"The model could not be saved as '{zip}':", StringComparison.Ordinal), outcome.Error);
+        Assert.Empty(Directory.GetFiles(Path.GetDirectoryName(zip)!, "*.partial"));
+    }
+
     private static readonly Dictionary<string, string?> Quiet = new() { ["DOTNET_EnableWriteXorExecute"] = "0" };
 
     private static async Task RequireMounts()

@@ -195,10 +195,7 @@ public sealed class LongRunTests(SmallBackbone small, ColourImages images, ITest
         [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(images.Test)).GetColumn<float[]>("Score")];
 
     private PredictionEngine<LabelledImage, Answer> Engine(DplTransformer transformer) =>
-        _mlContext.Model.CreatePredictionEngine<LabelledImage, Answer>(
-            transformer,
-            new PredictionEngineOptions { OwnsTransformer = false }
-        );
+        _mlContext.Model.CreatePredictionEngine<LabelledImage, Answer>(transformer);
 
     private DplTransformer Fit() =>
         _mlContext

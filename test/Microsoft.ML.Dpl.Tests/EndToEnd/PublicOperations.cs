@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
@@ -13,10 +14,10 @@ internal static partial class PublicOperations
     /// <summary>The operations by the names that <see cref="NamesIn"/> gives, and further ones that ML.NET calls or that end in an
     /// exception.</summary>
     public static IReadOnlyDictionary<string, Operation> All { get; } =
-        Members().Concat(FileMembers()).Concat(Others()).ToDictionary(o => o.Key, o => o.Value);
+        Members().Concat(FileMembers()).Concat(DesignMembers()).Concat(Others()).ToDictionary(o => o.Key, o => o.Value);
 
     /// <summary>The names of those members that are a table's entries for the public surface.</summary>
-    public static IEnumerable<string> OfMembers => Members().Concat(FileMembers()).Select(o => o.Key);
+    public static IEnumerable<string> OfMembers => Members().Concat(FileMembers()).Concat(DesignMembers()).Select(o => o.Key);
 
     /// <summary>All public constructors, methods and computed properties: no enumerations, and nothing that a compiler made for records and
     /// stored properties.</summary>
@@ -61,6 +62,12 @@ internal static partial class PublicOperations
             ["DplCatalog.DifferentiablePromptLearning(MulticlassClassificationTrainers, Options)"] = new(w =>
                 w.Trainers.DifferentiablePromptLearning(w.Options())
             ),
+            ["DplCatalog.SaveWhole(ModelOperationsCatalog, ITransformer, DataViewSchema, String)"] = new(w =>
+            {
+                using var folder = new TemporaryFolder();
+                w.Context.Model.SaveWhole(w.Trained, w.Train.Schema, folder.File("new/model.zip"));
+                Assert.Equal(w.Trained.Configuration.ToString(), DplModelInfo.Read(folder.File("new/model.zip")).Configuration.ToString());
+            }),
             ["ClipBackbone.Register()"] = new(w => w.Small.Backbone.Register()),
             ["DplClassWeights..ctor(IReadOnlyDictionary`2)"] = new(_ =>
                 Assert.NotNull(new DplClassWeights(new Dictionary<string, double> { ["a"] = 1 }))
@@ -77,6 +84,11 @@ internal static partial class PublicOperations
             ["DplTrainer.Fit(IDataView)"] = new(w => w.Fit().Dispose(), World.GivenLengths),
             ["DplTrainer.GetOutputSchema(SchemaShape)"] = new(w =>
                 w.Trainers.DifferentiablePromptLearning(w.Options()).GetOutputSchema(MLNetInternals.ShapeOf(w.Train.Schema))
+            ),
+            ["DplTransformer.Transform(IDataView, CancellationToken)"] = new(w =>
+                Assert.ThrowsAny<OperationCanceledException>(() =>
+                    w.Trained.Transform(w.Train, new CancellationToken(canceled: true)).GetColumn<float[]>("Score").Count()
+                )
             ),
             ["DplTransformer.get_Finalists()"] = new(w => Assert.Empty(w.Trained.Finalists)),
             ["DplTrainer.TrainingOptions.DefaultBatchSize(DplRecipe)"] = new(_ =>
@@ -338,10 +350,7 @@ internal static partial class PublicOperations
 
         public void Predict()
         {
-            using PredictionEngine<LabelledImage, Answer> engine = Context.Model.CreatePredictionEngine<LabelledImage, Answer>(
-                Trained,
-                new PredictionEngineOptions { OwnsTransformer = false }
-            );
+            using PredictionEngine<LabelledImage, Answer> engine = Context.Model.CreatePredictionEngine<LabelledImage, Answer>(Trained);
             for (int i = 0; i < 3; i++)
                 Assert.Equal(3, engine.Predict(Images.Test[i]).Score.Length);
             Assert.ThrowsAny<InvalidOperationException>(() => engine.Predict(new LabelledImage { ImagePath = "/missing/a.png" }));

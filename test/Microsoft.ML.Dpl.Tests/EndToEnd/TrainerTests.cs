@@ -99,7 +99,7 @@ public sealed class TrainerTests(SmallBackbone small, ColourImages images) : ICl
     }
 
     [Fact]
-    public void A_prediction_engine_answers_as_the_view_does_and_frees_the_model()
+    public void A_prediction_engine_answers_as_the_view_does_and_leaves_the_model_to_its_owner()
     {
         var mlContext = new MLContext(1);
         DplTransformer transformer = ZeroShot(mlContext, out IDataView train);
@@ -113,7 +113,10 @@ public sealed class TrainerTests(SmallBackbone small, ColourImages images) : ICl
                 Assert.Equal(scores[i][c], answer[c], 1e-5f);
         }
         engine.Dispose();
+        Assert.Equal(images.Train.Count, Scores(transformer.Transform(train)).Length);
+        transformer.Dispose();
         Assert.Throws<ObjectDisposedException>(() => Scores(transformer.Transform(train)));
+        Assert.Throws<ObjectDisposedException>(() => engine.Predict(images.Test[0]));
     }
 
     [Fact]

@@ -38,8 +38,9 @@ public sealed class TransformerContractTests(SmallBackbone small, ColourImages i
     public void Disposing_in_use_ends_predictions_with_ObjectDisposedException()
     {
         DplTransformer transformer = Fit(TrainerTests.Input.Bytes, keyLabel: false);
-        using PredictionEngine<LabelledImage, Answer> probe = Engine(transformer);
-        float[] expected = probe.Predict(images.Test[0]).Score;
+        IDataView one = Load([images.Test[0]], TrainerTests.Input.Bytes, keyLabel: false);
+        float[] Score() => transformer.Transform(one).GetColumn<float[]>("Score").Single();
+        float[] expected = Score();
         using var underWay = new CountdownEvent(4);
         Task[] users =
         [
@@ -49,10 +50,9 @@ public sealed class TransformerContractTests(SmallBackbone small, ColourImages i
                     Task.Factory.StartNew(
                         () =>
                         {
-                            using PredictionEngine<LabelledImage, Answer> engine = Engine(transformer);
                             for (bool first = true; ; first = false)
                             {
-                                Assert.Equal(expected, engine.Predict(images.Test[0]).Score);
+                                Assert.Equal(expected, Score());
                                 if (first)
                                     underWay.Signal();
                             }
@@ -138,10 +138,7 @@ public sealed class TransformerContractTests(SmallBackbone small, ColourImages i
         view.GetColumn<string>("ImagePath").Zip(view.GetColumn<float[]>("Score")).ToDictionary(row => row.First, row => row.Second);
 
     private PredictionEngine<LabelledImage, Answer> Engine(DplTransformer transformer) =>
-        _mlContext.Model.CreatePredictionEngine<LabelledImage, Answer>(
-            transformer,
-            new PredictionEngineOptions { OwnsTransformer = false }
-        );
+        _mlContext.Model.CreatePredictionEngine<LabelledImage, Answer>(transformer);
 
     private DplTransformer Fit(TrainerTests.Input input, bool keyLabel) =>
         _mlContext

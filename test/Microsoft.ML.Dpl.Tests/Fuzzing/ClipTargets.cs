@@ -3,8 +3,6 @@ using System.IO.Compression;
 using System.Text;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Images;
-using Microsoft.ML.Dpl.Models;
-using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.TensorFiles;
 using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
@@ -14,7 +12,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
 /// <summary>The readers of a CLIP's files, and of what a model zip carries of one.</summary>
-internal sealed class ClipTargets : IDisposable
+internal sealed partial class ClipTargets : IDisposable
 {
     private readonly string _folder;
     private readonly RandomClip _clip;
@@ -332,68 +330,6 @@ internal sealed class ClipTargets : IDisposable
             bytes => FoldedWeights.ReadVision(new MemoryStream(bytes), "fuzzed", _clip.Config).Dispose(),
             typeof(InvalidDataException),
             typeof(EndOfStreamException)
-        )
-        {
-            Whole = [whole],
-        };
-    }
-
-    private FuzzTarget Prompts()
-    {
-        using var scope = NewDisposeScope();
-        return Prompts("prompts", new PromptRows([null, ones(1, _clip.Config.Text.Width)], [zeros(2, _clip.Config.Vision.Width), null]));
-    }
-
-    private FuzzTarget Mixture()
-    {
-        using var scope = NewDisposeScope();
-        var mixture = new DplMixture(
-            [0, 1, 2],
-            [
-                [0.25f, 0.25f, 0.5f],
-            ],
-            [
-                [1, 0, 0],
-            ]
-        );
-        return Prompts("mixture", new PromptRows([ones(3, _clip.Config.Text.Width)], [zeros(3, _clip.Config.Vision.Width)], mixture));
-    }
-
-    private FuzzTarget Context()
-    {
-        using var scope = NewDisposeScope();
-        var context = new ContextRows(
-            new ContextLayout(2, DplContextPosition.Middle, ClassSpecific: true),
-            ones(6, _clip.Config.Text.Width)
-        );
-        return Prompts("context", new PromptRows([null, ones(1, _clip.Config.Text.Width)], [null, null], Context: context));
-    }
-
-    private FuzzTarget Prompts(string name, PromptRows rows)
-    {
-        ClipConfig config = _clip.Config;
-        PromptConfiguration lengths = rows.Configuration;
-        using var stream = new MemoryStream();
-        new TrainedPrompts(rows, ones(3, config.EmbeddingWidth), 10).Write(stream);
-        byte[] whole = stream.ToArray();
-        return new FuzzTarget(
-            name,
-            6,
-            DamagedSafetensors(whole),
-            bytes =>
-                TrainedPrompts
-                    .Read(
-                        new MemoryStream(bytes),
-                        "fuzzed",
-                        lengths.Image,
-                        lengths.Text,
-                        rows.Mixture?.CandidateLengths,
-                        rows.Context?.Layout,
-                        3,
-                        config
-                    )
-                    .Dispose(),
-            typeof(InvalidDataException)
         )
         {
             Whole = [whole],

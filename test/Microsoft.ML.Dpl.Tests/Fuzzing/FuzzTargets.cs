@@ -54,6 +54,7 @@ public sealed class FuzzTargets : IDisposable
         "carried-weights",
         "prompts",
         "mixture",
+        "context",
         "model-zip-entries",
         "model-zip",
         "model-info",

@@ -166,7 +166,8 @@ public sealed class HubCacheTests : IDisposable
             )
         );
 
-        Assert.True(With(null, ("TRANSFORMERS_OFFLINE", "yes")).Offline);
+        Assert.Equal("HF_HUB_OFFLINE", set.OfflineBy);
+        Assert.Equal("TRANSFORMERS_OFFLINE", With(null, ("TRANSFORMERS_OFFLINE", "yes")).OfflineBy);
         Assert.False(With(null, ("TRANSFORMERS_OFFLINE", "yes"), ("HF_HUB_OFFLINE", "0")).Offline);
         Assert.Null(With(null, ("HF_HOME", home.FullPath), ("HF_TOKEN", "t"), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")).Token);
         Assert.Equal("mine", With(new HubOptions { Token = "mine" }, ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")).Token);

@@ -119,7 +119,7 @@ public sealed class HubFailureTests : IDisposable
         HubOptions offline = _hub.Options with { Offline = true };
         HubException refusal = _hub.Refusal(offline);
         Assert.Equal(HubFailure.Offline, refusal.Failure);
-        Assert.Contains("HF_HUB_OFFLINE", refusal.Message);
+        Assert.Contains("HubOptions.Offline is set", refusal.Message);
 
         _hub.Open();
         _hub.Server.Requests.Clear();

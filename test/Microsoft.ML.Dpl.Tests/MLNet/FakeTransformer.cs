@@ -40,12 +40,15 @@ internal sealed class FakeTransformer(ModelFace face, FakeScorer scorer, string?
         return Scores.AppendTo(inputSchema);
     }
 
-    public IDataView Transform(IDataView input) =>
+    public IDataView Transform(IDataView input) => Transform(input, CancellationToken.None);
+
+    public IDataView Transform(IDataView input, CancellationToken cancellationToken) =>
         new BatchedScoringDataView(
             input,
             ImageColumn.Find(input.Schema, face.ImageColumnName, new ImageReading(baseFolder)),
             Scores,
-            scorer
+            scorer,
+            cancellationToken
         );
 
     public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) =>

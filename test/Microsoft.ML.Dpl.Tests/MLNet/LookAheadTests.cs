@@ -54,6 +54,26 @@ public sealed class LookAheadTests(ImageFixture images) : IClassFixture<ImageFix
     }
 
     [Fact]
+    public void CancelledScoringEndsBeforeTheNextBatchAndLeavesOtherColumnsAlone()
+    {
+        using var cancellation = new CancellationTokenSource();
+        _scorer.OnScore = cancellation.Cancel;
+        IDataView scored = Transformer(_scorer).Transform(View(), cancellation.Token);
+        using DataViewRowCursor cursor = scored.GetRowCursor(scored.Schema);
+        RowReader read = new(cursor);
+        // What was scored is still given out.
+        for (int row = 0; row < 8; row++)
+        {
+            Assert.True(cursor.MoveNext());
+            read.Read();
+        }
+        Assert.True(cursor.MoveNext());
+        Assert.ThrowsAny<OperationCanceledException>(() => read.Read());
+        Assert.Equal((1, 8), (_scorer.Forwards, _scorer.Images));
+        Assert.Equal(60, scored.GetColumn<float>("Id").Count());
+    }
+
+    [Fact]
     public void ABrokenImageAheadFailsOnlyAtItsOwnRow()
     {
         string[] paths = [.. images.Paths[..10]];

@@ -87,6 +87,17 @@ internal sealed class WebServer : IAsyncDisposable
         return (await response.Content.ReadFromJsonAsync<ServerHealth>())!;
     }
 
+    /// <summary>Asks the process to end, as a container's runtime does, and waits for it.</summary>
+    /// <returns>How long it took, and its exit code.</returns>
+    public async Task<(TimeSpan Took, int ExitCode)> Terminate()
+    {
+        long began = Stopwatch.GetTimestamp();
+        using (Process kill = Process.Start("kill", ["-TERM", $"{_process.Id}"]))
+            await kill.WaitForExitAsync();
+        await _process.WaitForExitAsync().WaitAsync(TimeSpan.FromMinutes(1));
+        return (Stopwatch.GetElapsedTime(began), _process.ExitCode);
+    }
+
     public async ValueTask DisposeAsync()
     {
         Client?.Dispose();

@@ -47,7 +47,10 @@ public class ReportPageTests
         };
         await page.GoToAsync("file://" + file);
 
-        Assert.Equal(Sections, await page.EvaluateExpressionAsync<string[]>("[...document.querySelectorAll('section')].map(e => e.id)"));
+        Assert.Equal(
+            Sections.Take(2).Append("design").Concat(Sections.Skip(2)),
+            await page.EvaluateExpressionAsync<string[]>("[...document.querySelectorAll('section')].map(e => e.id)")
+        );
         Assert.Equal(0, await page.EvaluateExpressionAsync<int>("document.querySelectorAll('section > .missing').length"));
         Assert.Equal(0, await page.EvaluateExpressionAsync<int>("document.querySelectorAll('script, [onerror]').length"));
         Assert.Equal(
@@ -220,6 +223,35 @@ public class ReportPageTests
         Assert.Equal(11, page.Split("class=\"missing\"").Length - 1);
         Assert.DoesNotContain("<svg", page, StringComparison.Ordinal);
         Assert.Contains("lighting &lt;b&gt;", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_design_is_told_with_a_contexts_nearest_words_and_nothing_in_it_is_markup()
+    {
+        using var fit = new ReportedFit();
+        string section = DesignSection.Of(fit.Full)!.Body.Html;
+        Assert.StartsWith("<p>coupled prompts, KgCoOp 8, teacher &lt;/td&gt;", section, StringComparison.Ordinal);
+        Assert.Equal(2 * ReportedFit.Classes.Length, section.Split("title=\"distance 0.250\">photo</span>").Length - 1);
+        Assert.Contains("&lt;|endoftext|&gt;", section, StringComparison.Ordinal);
+        Assert.Contains("Class features are the mean of 2 templates", section, StringComparison.Ordinal);
+        Assert.DoesNotContain("<script>", section, StringComparison.Ordinal);
+        Assert.DoesNotContain("are shown", section, StringComparison.Ordinal);
+        ContextResults some = ReportedFit.Designed.Context! with { VectorCount = 1000 };
+        Assert.Contains(
+            "The first 8 of 1000 vectors are shown.",
+            DesignSection.Of(fit.Full with { Design = ReportedFit.Designed with { Context = some } })!.Body.Html,
+            StringComparison.Ordinal
+        );
+        Assert.DoesNotContain("<section id=\"design\">", ReportPage.Html(fit.Bare), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Lengths_of_zero_beside_a_context_are_no_zero_shot_model()
+    {
+        using var fit = new ReportedFit();
+        FitResults zero = fit.Full with { Configuration = new PromptConfiguration([0, 0, 0], [0, 0, 0, 0, 0, 0]) };
+        Assert.DoesNotContain("did not beat zero-shot", WarningBox.Of(zero).Html, StringComparison.Ordinal);
+        Assert.Contains("did not beat zero-shot", WarningBox.Of(zero with { Design = null }).Html, StringComparison.Ordinal);
     }
 
     [Fact]

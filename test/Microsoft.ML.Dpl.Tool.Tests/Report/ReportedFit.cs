@@ -47,6 +47,7 @@ internal sealed class ReportedFit : IDisposable
                 0.95
             ),
             Configuration = new PromptConfiguration([2, 4, 6], [0, 4, 6, 2, 6, 4]),
+            Design = Designed,
             Test = TestResults.Of(Classes, Predictions),
             Comparison =
             [
@@ -63,6 +64,30 @@ internal sealed class ReportedFit : IDisposable
             Stages = [new StageCost("search", 83.4, 900L << 20), new StageCost("training", 41, 1200L << 20), new StageCost("test", 2.5)],
             ModelPath = "model.zip",
         };
+
+    /// <summary>A design with hostile words and names.</summary>
+    public static DesignResults Designed { get; } =
+        new(
+            $"coupled prompts, KgCoOp 8, teacher {Hostile}",
+            new ContextResults(
+                2,
+                "end",
+                true,
+                Hostile,
+                2 * Classes.Length,
+                [
+                    .. Classes.SelectMany(name =>
+                        new[] { 1, 2 }.Select(number => new ContextVector(
+                            name,
+                            number,
+                            [new NearWord("photo", 0.25), new NearWord(Hostile, 0.5), new NearWord("<|endoftext|>", 0.75)]
+                        ))
+                    ),
+                ]
+            ),
+            ["a photo of a {}.", $"{{}} {Hostile}"],
+            TeacherTemplates: null
+        );
 
     /// <summary>The same with many classes: names in several scripts, from right to left, and long ones; two test images in five are taken
     /// for a class nearby.</summary>

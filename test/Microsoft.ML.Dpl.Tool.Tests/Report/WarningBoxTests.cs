@@ -86,7 +86,7 @@ public sealed class WarningBoxTests : IDisposable
     [Fact]
     public void A_training_that_came_to_zero_shot_CLIP_is_named_and_one_that_was_asked_for_is_not()
     {
-        FitResults zeroShot = Decided with { Configuration = new PromptConfiguration([0], [0]) };
+        FitResults zeroShot = Decided with { Configuration = new PromptConfiguration([0], [0]), Design = null };
         Assert.Contains("so the model is zero-shot CLIP", Box(zeroShot), StringComparison.Ordinal);
         Assert.Equal("", Box(zeroShot with { Training = null }));
     }

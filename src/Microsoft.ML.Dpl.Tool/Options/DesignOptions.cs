@@ -1,0 +1,225 @@
+using System.CommandLine;
+using Microsoft.ML.Dpl.Clip;
+
+namespace Microsoft.ML.Dpl.Tool.Options;
+
+/// <summary>How the prompts of the layers are made.</summary>
+internal enum PromptDesign
+{
+    /// <summary>A matrix for each layer of each tower.</summary>
+    Independent,
+
+    /// <summary>Image prompts are linear functions of text prompts.</summary>
+    Coupled,
+}
+
+/// <summary>How prompts are made, averaged, and kept near to what CLIP knows.</summary>
+internal sealed class DesignOptions : OptionGroup
+{
+    private const string DistillationWeight = "--distillation-weight";
+
+    private static readonly NumberedWord KgCoOp = new("kgcoop", WordNumber.AboveZero("weight", new DplKgCoOp().Weight)),
+        PromptSrc =
+            new(
+                "promptsrc",
+                WordNumber.AtLeastZero("text weight", new DplPromptSrc().TextWeight),
+                WordNumber.AtLeastZero("image weight", new DplPromptSrc().ImageWeight),
+                WordNumber.AtLeastZero("logits weight", new DplPromptSrc().LogitsWeight)
+            ),
+        ProGrad =
+            new(
+                "prograd",
+                WordNumber.AboveZero("weight", new DplProGrad().Weight),
+                WordNumber.AboveZero("temperature", new DplProGrad().Temperature)
+            ),
+        Exponential = new("exponential", new WordNumber("decay", 0.9, value => value is > 0 and < 1, "above 0 and below 1")),
+        Last = new("last", new WordNumber("share", 0.25, value => value is > 0 and <= 1, "above 0 and at most 1")),
+        Gaussian = new("gaussian", WordNumber.AboveZero("mean", 0.75), WordNumber.AboveZero("deviation", 0.05));
+
+    private readonly ChoiceOption<PromptDesign> _design = new(
+        "--design",
+        "How the layers' prompts are made: independent of each other, or coupled, where image prompts are linear functions of the text "
+            + "prompts of the same layer, as in MaPLe.",
+        PromptDesign.Independent
+    );
+    private readonly Option<int?> _context = new("--context")
+    {
+        Description =
+            "Learned vectors in the text of a class, in place of the words around its name, as in CoOp; so many, at least 1. CoOp alone: "
+            + "with --configuration uniform:0. Default: the text is that of --template.",
+        HelpName = "number",
+    };
+    private readonly Option<string?> _contextWords = new("--context-words")
+    {
+        Description = "The same, begun with the words' embeddings: as many vectors as they have tokens. Example: \"a photo of a\".",
+        HelpName = "words",
+    };
+    private readonly ChoiceOption<DplContextPosition> _contextPosition = new(
+        "--context-position",
+        "Where the class name stands: at the end, behind the context; in its middle; or in front of it. Default: end.",
+        standard: null
+    );
+    private readonly Option<bool> _contextPerClass = new("--context-per-class")
+    {
+        Description = "Every class learns vectors of its own. Such a model cannot be given new classes.",
+    };
+    private readonly Option<string[]?> _regularisers = new("--regulariser", "--regularizer")
+    {
+        Description =
+            "Keeps the prompted CLIP near to zero-shot CLIP; several add up. kgcoop: class features, with a weight; promptsrc: class "
+            + "features, image features and probabilities, with a weight for each. Defaults: kgcoop:8 and promptsrc:25,10,1.",
+        HelpName = "kgcoop|promptsrc",
+    };
+    private readonly Option<string?> _proGrad = new("--prograd")
+    {
+        Description =
+            "Takes out of every step what goes against zero-shot CLIP's probabilities (ProGrad): by what share, and at which "
+            + "temperature. Default of the numbers: 1,1.",
+        HelpName = "weight,temperature",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+    private readonly Option<string?> _average = new("--average")
+    {
+        Description =
+            "Averages the prompts of all epochs of training. gaussian: by a bell curve over them, its mean and deviation as shares of the "
+            + "epochs, gaussian:0.75,0.05; exponential: with a decay, exponential:0.9; last: of the last share of them, last:0.25.",
+        HelpName = "gaussian|exponential|last",
+    };
+    private readonly TemplatesOption _templates = new(
+        "Texts of a class whose features are averaged, for what prompts are kept near to, for zero-shot CLIP, and for the model where it "
+            + "has no text prompt."
+    );
+    private readonly Option<string?> _teacher = new("--teacher")
+    {
+        Description =
+            $"Another CLIP, such as a larger one, whose probabilities {DistillationWeight} and --prograd go by. Default: that of --clip.",
+        HelpName = "CLIP",
+    };
+
+    /// <param name="trains">Whether a training follows; a search alone averages no epochs and distils nothing.</param>
+    public DesignOptions(bool trains)
+    {
+        _regularisers.CompletionSources.Add(KgCoOp.Word, PromptSrc.Word);
+        _average.CompletionSources.Add(Gaussian.Word, Exponential.Word, Last.Word);
+        _teacher.CompletionSources.Add(BackboneArgument.Names);
+        Add(_design, (arguments, options) => options.Design.Coupled = _design.Of(arguments) == PromptDesign.Coupled);
+        Add(_context, (arguments, options) => options.Design.Context = Context(arguments));
+        foreach (Option partOfContext in new Option[] { _contextWords, _contextPosition, _contextPerClass })
+            Add(partOfContext, (_, _) => { });
+        Add(_regularisers, AddRegularisers);
+        Add(_proGrad, (arguments, options) => options.Design.ProGrad = ProGradOf(arguments));
+        if (trains)
+            Add(_average, (arguments, options) => options.Design.Average = Average(arguments));
+        Add(_templates, (arguments, options) => options.Design.Templates = _templates.Of(arguments));
+        // Opened once for several fits: see Teacher.
+        Add(_teacher, (_, _) => { });
+    }
+
+    /// <summary>Looks at what needs neither data nor CLIP.</summary>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="training">Of the same command line; null: a search alone.</param>
+    /// <param name="configuration">The lengths of the one fit; null where there are several, or a search.</param>
+    /// <exception cref="ArgumentException">A value is in no known form or out of range, or two contradict each other.</exception>
+    public void Check(ParseResult arguments, TrainingOptions? training, string? configuration = null)
+    {
+        var asked = new DplTrainer.Options();
+        Apply(arguments, asked);
+        training?.Apply(arguments, asked);
+        if (configuration is not null && ConfigurationArgument.IsZeroShot(configuration) && asked.Design.Context is not null)
+            throw new ArgumentException(
+                $"--configuration {ConfigurationArgument.ZeroShot} learns nothing, but a context does. For a context without deeper "
+                    + "prompts, which is CoOp, give --configuration uniform:0."
+            );
+        if (arguments.GetValue(_teacher) is not null && asked.Training.DistillationWeight == 0 && asked.Design.ProGrad is null)
+            throw new ArgumentException(
+                $"--teacher is given, but nothing goes by its probabilities: give {(training is null ? "" : $"{DistillationWeight} or ")}"
+                    + "--prograd with it. Regularisers compare features, and those of two CLIPs cannot be compared."
+            );
+    }
+
+    /// <summary>Sets what the command line says for a fit, or for plain CLIP, which learns nothing.</summary>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="options">Of the fit.</param>
+    /// <param name="teacher">See <see cref="Teacher"/>.</param>
+    /// <param name="configuration">The fit's lengths as the user named them.</param>
+    public void Apply(ParseResult arguments, DplTrainer.Options options, ClipBackbone? teacher, string configuration)
+    {
+        if (ConfigurationArgument.IsZeroShot(configuration))
+        {
+            options.Design.Templates = _templates.Of(arguments);
+            return;
+        }
+        Apply(arguments, options);
+        options.Design.Teacher = teacher;
+    }
+
+    /// <summary>Opens the teacher, downloading it where it is named and not in the cache; null where none is named.</summary>
+    public ClipBackbone? Teacher(ParseResult arguments, CancellationToken cancellationToken) =>
+        arguments.GetValue(_teacher) is { } named ? BackboneArgument.Resolve(named, cancellationToken: cancellationToken) : null;
+
+    private DplContext? Context(ParseResult arguments)
+    {
+        (int? length, string? words) = (arguments.GetValue(_context), arguments.GetValue(_contextWords));
+        DplContextPosition? position = _contextPosition.Find(arguments);
+        bool perClass = arguments.GetValue(_contextPerClass);
+        if (length is null && words is null)
+            return position is null && !perClass
+                ? null
+                : throw new ArgumentException(
+                    $"{(perClass ? _contextPerClass : (Option)_contextPosition).Name} says how a context stands, but there is none: give "
+                        + "--context or --context-words with it."
+                );
+        if (length is not null && words is not null)
+            throw new ArgumentException(
+                "Give either --context or --context-words: a context that begins with words has as many vectors as they have tokens."
+            );
+        if (length < 1)
+            throw new ArgumentException($"--context must be at least 1; it is {length}.");
+        if (words is not null && string.IsNullOrWhiteSpace(words.Replace('_', ' ')))
+            throw new ArgumentException("--context-words is empty: give words such as \"a photo of a\", or a number with --context.");
+        return new DplContext
+        {
+            Length = length,
+            Words = words,
+            Position = position ?? default,
+            ClassSpecific = perClass,
+        };
+    }
+
+    private void AddRegularisers(ParseResult arguments, DplTrainer.Options options)
+    {
+        foreach (string text in arguments.GetValue(_regularisers) ?? [])
+        {
+            (NumberedWord word, double[] numbers) = NumberedWord.Read(_regularisers.Name, text, [KgCoOp, PromptSrc]);
+            if (word == KgCoOp ? options.Design.KgCoOp is not null : options.Design.PromptSrc is not null)
+                throw new ArgumentException($"{_regularisers.Name} names {word.Word} twice: give it once, with the weight it is to have.");
+            if (word == KgCoOp)
+                options.Design.KgCoOp = new DplKgCoOp { Weight = numbers[0] };
+            else
+                options.Design.PromptSrc = new DplPromptSrc
+                {
+                    TextWeight = numbers[0],
+                    ImageWeight = numbers[1],
+                    LogitsWeight = numbers[2],
+                };
+        }
+    }
+
+    private DplProGrad? ProGradOf(ParseResult arguments)
+    {
+        if (arguments.GetResult(_proGrad) is null)
+            return null;
+        double[] numbers = ProGrad.ReadAlone(_proGrad.Name, arguments.GetValue(_proGrad));
+        return new DplProGrad { Weight = numbers[0], Temperature = numbers[1] };
+    }
+
+    private DplEpochAverage? Average(ParseResult arguments)
+    {
+        if (arguments.GetValue(_average) is not { } text)
+            return null;
+        (NumberedWord word, double[] numbers) = NumberedWord.Read(_average.Name, text, [Gaussian, Exponential, Last]);
+        return word == Gaussian ? DplEpochAverage.Gaussian(numbers[0], numbers[1])
+            : word == Exponential ? DplEpochAverage.Exponential(numbers[0])
+            : DplEpochAverage.Last(numbers[0]);
+    }
+}

@@ -1,0 +1,61 @@
+using Microsoft.ML.Dpl.Models;
+
+namespace Microsoft.ML.Dpl;
+
+// Learned vectors as words of CLIP's vocabulary.
+public sealed partial class DplTransformer
+{
+    /// <summary>Reads a layer's text prompt as words: for each of its rows the tokens of CLIP's vocabulary whose embeddings lie nearest, as
+    /// CoOp does (Zhou et al., IJCV 2022, arXiv 2109.01134).</summary>
+    /// <remarks>
+    /// Take it with care, as the authors of CoOp do. Only the first layer reads embeddings of tokens; the rows of deeper layers stand among
+    /// that layer's hidden states, another space of the same width, so the nearest words there mean little.
+    /// </remarks>
+    /// <param name="layer">Text layer from 0.</param>
+    /// <param name="k">Words per row, at least 1.</param>
+    /// <param name="distance">What near means.</param>
+    /// <returns>One entry per row, of a <see cref="Mixture"/> the rows of its candidates one after the other; none where the layer has no
+    /// prompt.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such layer, or <paramref name="k"/> is below 1 or above the size of the
+    /// vocabulary.</exception>
+    /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public IReadOnlyList<DplPromptRowWords> NearestWords(int layer, int k, DplWordDistance distance = DplWordDistance.Euclidean)
+    {
+        int layers = Configuration.Text.Count;
+        if (layer < 0 || layer >= layers)
+            throw new ArgumentOutOfRangeException(nameof(layer), layer, $"The text tower has layers 0 to {layers - 1}.");
+        ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
+        if (!Enum.IsDefined(distance))
+            throw new ArgumentOutOfRangeException(nameof(distance), distance, "There is no such distance.");
+        return NearestWords(_prompts.Rows.Text[layer], k, distance);
+    }
+
+    /// <summary>Reads the vectors of the <see cref="Context"/> as words. They stand in the input of the text tower, where tokens do, so
+    /// that the nearest words mean more than those of deeper prompts.</summary>
+    /// <param name="k">Words per vector, at least 1.</param>
+    /// <param name="distance">What near means.</param>
+    /// <returns>One entry per vector, of a class-specific context class by class; none without a context.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="k"/> is below 1 or above the size of the vocabulary.</exception>
+    /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public IReadOnlyList<DplPromptRowWords> NearestContextWords(int k, DplWordDistance distance = DplWordDistance.Euclidean)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
+        if (!Enum.IsDefined(distance))
+            throw new ArgumentOutOfRangeException(nameof(distance), distance, "There is no such distance.");
+        return NearestWords(_prompts.Rows.Context?.Vectors, k, distance);
+    }
+
+    private IReadOnlyList<DplPromptRowWords> NearestWords(TorchSharp.torch.Tensor? rows, int k, DplWordDistance distance)
+    {
+        var found = _scorer.Use(() => rows is null ? [] : new TextBranch(Backbone, _device).Nearest(rows, k, distance));
+        return
+        [
+            .. found.Select(
+                (words, row) =>
+                    new DplPromptRowWords(row, [.. words.Select(w => new DplNearWord(w.EndsWord ? w.Text : w.Text + "…", w.Distance))])
+            ),
+        ];
+    }
+}
