@@ -53,7 +53,8 @@ public static class DplOnnxRuntimeCatalog
             // ML.NET wraps what a component throws once for each chain around it.
             while (cause is TargetInvocationException { InnerException: { } inner })
                 cause = inner;
-            if (cause is InvalidDataException)
+            // ML.NET calls a file that is no zip so.
+            if (cause is InvalidDataException or FormatException)
                 throw new InvalidDataException($"The model zip '{shown}' cannot be loaded: {cause.Message}", cause);
             ExceptionDispatchInfo.Throw(cause);
             throw;

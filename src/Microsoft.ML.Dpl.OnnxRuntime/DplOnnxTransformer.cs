@@ -8,8 +8,8 @@ namespace Microsoft.ML.Dpl;
 /// <summary>Classifies images with a prompted CLIP, by ONNX Runtime: what a model zip with <see cref="DplModelContents.WithOnnx"/> becomes
 /// where the application has no libtorch.</summary>
 /// <remarks>
-/// <para>Columns, annotations, kinds of image columns and messages are those of the <see cref="DplTransformer"/>; scores differ by less than
-/// 1e-5. What needs CLIP itself (other classes, explanations, words of prompts, ONNX files) needs libtorch.</para>
+/// <para>Columns, annotations, kinds of image columns and messages are those of the <see cref="DplTransformer"/>; scores differ by less
+/// than 1e-5. What needs CLIP itself (other classes, explanations, words of prompts, ONNX files) needs libtorch.</para>
 /// <para>Thread-safe. Saved with <c>mlContext.Model.Save</c>, it is the zip that it was loaded from.</para>
 /// </remarks>
 public sealed class DplOnnxTransformer : ITransformer, IDisposable

@@ -28,7 +28,7 @@ internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBacke
                 );
                 using (var log = new HostLog(environment, nameof(DplOnnxTransformer), "Loading"))
                     log.Info(
-                        $"Scored by ONNX Runtime {OrtEnv.Instance().GetVersionString()}, without libtorch; CLIP: {description.Backbone.Name}."
+                        $"Scored by ONNX Runtime {OrtEnv.Instance().GetVersionString()}; CLIP: {description.Backbone.Name}."
                     );
                 return new DplOnnxTransformer(face, description, scorer, kept);
             }

@@ -45,7 +45,7 @@ internal static class CropResize
         int firstRow = down.First(crop.Y),
             rows = Math.Min(down.First(crop.Y + crop.Height - 1) + down.Taps, part.Height) - firstRow,
             bytes = crop.Width * channels,
-            stride = (bytes + Widest - 1) / Widest * Widest;
+            stride = (bytes + Widest) / Widest * Widest; // at least a byte more than a row has
         // Rows beyond the last are read with the weight 0.
         byte[] narrowed = new byte[(rows + 1 + down.Taps) * stride + 4];
         // Two rows at once, each with room to read ahead.

@@ -24,21 +24,13 @@ internal static class OnnxEntries
     {
         byte[] preprocessor = ClipJson.Serialize(preprocessing);
         byte[] digest = [];
-        return
-        [
-            (ClipEntries.Preprocessor, writer => writer.Write(preprocessor)),
-            (
-                Graph,
-                writer =>
-                {
-                    using var hash = SHA256.Create();
-                    using (var hashing = new CryptoStream(writer.BaseStream, hash, CryptoStreamMode.Write, leaveOpen: true))
-                        write(hashing);
-                    digest = hash.Hash!;
-                }
-            ),
-            (Digest, writer => writer.Write(System.Text.Encoding.ASCII.GetBytes(Sha256.Shown(digest)))),
-        ];
+        return [(ClipEntries.Preprocessor, writer => writer.Write(preprocessor)), (Graph, writer =>
+            {
+                using var hash = SHA256.Create();
+                using (var hashing = new CryptoStream(writer.BaseStream, hash, CryptoStreamMode.Write, leaveOpen: true))
+                    write(hashing);
+                digest = hash.Hash!;
+            }), (Digest, writer => writer.Write(System.Text.Encoding.ASCII.GetBytes(Sha256.Shown(digest))))];
     }
 
     /// <summary>Reads the graph.</summary>

@@ -16,8 +16,7 @@ public sealed class CropResizeTests
     public void Random_images_become_the_bytes_of_libtorch(int shortSide, int cropSize)
     {
         Random random = Seeds.Random(shortSide, "sizes of images");
-        int rounds = int.Parse(Environment.GetEnvironmentVariable("ROUNDS") ?? "60");
-        for (int round = 0; round < rounds; round++)
+        for (int round = 0; round < LongRuns.Times(60, 4000); round++)
             AssertSame(Image(random, Side(), Side(), withAlpha: round % 3 == 0), shortSide, cropSize);
 
         // As many small sides as large ones.
@@ -46,7 +45,10 @@ public sealed class CropResizeTests
     public void Edges_overshoot_and_are_cut_as_libtorch_cuts_them()
     {
         const int Side = 301;
-        byte[] pixels = [.. Enumerable.Range(0, Side * Side * 3).Select(i => (byte)(i / 3 % Side / 7 % 2 == i / 3 / Side / 5 % 2 ? 255 : 0))];
+        byte[] pixels =
+        [
+            .. Enumerable.Range(0, Side * Side * 3).Select(i => (byte)(i / 3 % Side / 7 % 2 == i / 3 / Side / 5 % 2 ? 255 : 0)),
+        ];
         foreach (int size in (int[])[32, 224, 500])
             AssertSame(new RgbImage(Side, Side, pixels), size, size);
     }
@@ -81,7 +83,8 @@ public sealed class CropResizeTests
     {
         var processor = new ClipImageProcessor(new ClipImageProcessorConfig(shortSide, cropSize, [0, 0, 0], [1, 1, 1]));
         using var scope = NewDisposeScope();
-        Tensor whole = Math.Min(image.Width, image.Height) == shortSide ? ImageResizing.Opaque(image) : ImageResizing.WeightedByAlpha(image);
+        Tensor whole =
+            Math.Min(image.Width, image.Height) == shortSide ? ImageResizing.Opaque(image) : ImageResizing.WeightedByAlpha(image);
         byte[] expected = processor.Prepare(whole).bytes.ToArray(),
             actual = processor.Prepare(image);
         int different = expected.Zip(actual).Count(pair => pair.First != pair.Second);
