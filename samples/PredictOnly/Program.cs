@@ -55,6 +55,9 @@ catch (Exception e)
 internal sealed class Row
 {
     public string ImagePath { get; set; } = "";
+
+    /// <summary>What a pipeline that begins with MapValueToKey asks for; predictions do not use it.</summary>
+    public string Label { get; set; } = "";
 }
 
 internal sealed class Answer
