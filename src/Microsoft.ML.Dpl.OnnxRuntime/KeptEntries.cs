@@ -16,12 +16,12 @@ internal sealed class KeptEntries : IDisposable
     public KeptEntries(string json, byte[] prompts, byte[] graph)
     {
         (Json, _prompts) = (json, prompts);
-        string path = Path.Combine(Path.GetTempPath(), $"dpl-{Guid.NewGuid():n}.onnx");
+        string path = Path.GetTempFileName();
         _graph = new FileStream(
             path,
             new FileStreamOptions
             {
-                Mode = FileMode.CreateNew,
+                Mode = FileMode.Open,
                 Access = FileAccess.ReadWrite,
                 Share = FileShare.Delete,
                 Options = FileOptions.DeleteOnClose,

@@ -27,9 +27,7 @@ internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBacke
                     ClipImageProcessorConfig.Parse(preprocessor, ClipEntries.Preprocessor, size)
                 );
                 using (var log = new HostLog(environment, nameof(DplOnnxTransformer), "Loading"))
-                    log.Info(
-                        $"Scored by ONNX Runtime {OrtEnv.Instance().GetVersionString()}; CLIP: {description.Backbone.Name}."
-                    );
+                    log.Info($"Scored by ONNX Runtime {OrtEnv.Instance().GetVersionString()}; CLIP: {description.Backbone.Name}.");
                 return new DplOnnxTransformer(face, description, scorer, kept);
             }
             catch
