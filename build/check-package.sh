@@ -6,7 +6,7 @@ export DOTNET_CLI_UI_LANGUAGE=en DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-for project in Microsoft.ML.Dpl Microsoft.ML.Dpl.Onnx Microsoft.ML.Dpl.TinyClip Microsoft.ML.Dpl.Tool; do dotnet pack "src/$project" -c Release -o "$work/packages"; done
+for project in Microsoft.ML.Dpl Microsoft.ML.Dpl.Onnx Microsoft.ML.Dpl.OnnxRuntime Microsoft.ML.Dpl.TinyClip Microsoft.ML.Dpl.Tool; do dotnet pack "src/$project" -c Release -o "$work/packages"; done
 version=$(basename "$work"/packages/Microsoft.ML.Dpl.[0-9]*.nupkg .nupkg)
 version=${version#Microsoft.ML.Dpl.}
 libtorch=$(sed -n 's/.*Include="libtorch-cpu-linux-x64" Version="\([^"]*\)".*/\1/p' Directory.Packages.props)
@@ -51,8 +51,10 @@ Console.WriteLine($"{PromptConfiguration.Uniform(ClipBackbone.Tiny, 1)}; {DplRun
 var prompts = new DplPrompts(new float[,]?[ClipBackbone.Tiny.Config.Text.Layers], new float[,]?[ClipBackbone.Tiny.Config.Vision.Layers]) { ClassNames = ["red", "green"], Template = "a photo of a {} thing." };
 using DplTransformer transformer = mlContext.DifferentiablePromptModel(prompts, ClipBackbone.Tiny);
 transformer.SaveAsOnnx(args[1], DplOnnxInput.Image);
+transformer.Contents = DplModelContents.WithOnnx;
+mlContext.Model.Save(transformer, null, args[2]);
 EOF
-dotnet run --project "$work/app" -- "$work/no-clip" "$work/model.onnx" | tee "$work/output"
+dotnet run --project "$work/app" -- "$work/no-clip" "$work/model.onnx" "$work/graph.zip" | tee "$work/output"
 grep -q "text 2 4 | image 0 6; There is no file or folder" "$work/output"
 grep -q "^text 1 .*; libtorch loaded" "$work/output"
 
@@ -88,6 +90,26 @@ EOF
 dotnet run --project "$work/reader" -- "$work/model.onnx" | tee "$work/read"
 grep -qx red "$work/read"
 
+# An application without libtorch loads the zip as any other, and ONNX Runtime scores it.
+mkdir "$work/light"
+sed -e '/Microsoft.ML.Dpl.Onnx"/d' -e '/TinyClip/d' -e '/libtorch/d' -e 's/"Microsoft.ML.Dpl"/"Microsoft.ML.Dpl.OnnxRuntime"/' "$work/app/app.csproj" > "$work/light/light.csproj"
+cat > "$work/light/Program.cs" <<'EOF'
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+var mlContext = new MLContext(1);
+ITransformer model = mlContext.Model.Load(args[0], out _);
+IDataView images = mlContext.Data.LoadFromEnumerable(args.Skip(1).Select(path => new Row { Image = path }));
+foreach (string label in model.Transform(images).GetColumn<string>("PredictedLabel"))
+    Console.WriteLine($"{model.GetType().Name}: {label}");
+
+class Row { public string Image { get; set; } = ""; }
+EOF
+dotnet run --project "$work/light" -- "$work/graph.zip" test/Microsoft.ML.Dpl.Tests/EndToEnd/SavedVersion1/01.png | tee "$work/lit"
+grep -q "^DplOnnxTransformer: " "$work/lit"
+test -z "$(find "$work/light/bin" -name 'libtorch_cpu*')"
+grep -q "id=\"Microsoft.ML.Dpl\" version=\"\[$version\(, $version\)\?\]\"" "$work/restored/microsoft.ml.dpl.onnxruntime/$version/microsoft.ml.dpl.onnxruntime.nuspec"
+
 # The tool brings CLIP, libtorch, plots and the licences of all that it carries.
 dotnet tool install Microsoft.ML.Dpl.Tool --version "$version" --tool-path "$work/tools" --add-source "$work/packages"
 mkdir -p "$work/photos/red" "$work/photos/green"
@@ -110,7 +132,7 @@ while read -r id number; do
     exit 1
   fi
 done < "$work/listed"
-for package in "$work/restored/microsoft.ml.dpl/$version" "$work/restored/microsoft.ml.dpl.onnx/$version" "$work/restored/microsoft.ml.dpl.tinyclip/$version" "$work"/tools/.store/microsoft.ml.dpl.tool/*/microsoft.ml.dpl.tool/*; do
+for package in "$work/restored/microsoft.ml.dpl/$version" "$work/restored/microsoft.ml.dpl.onnx/$version" "$work/restored/microsoft.ml.dpl.onnxruntime/$version" "$work/restored/microsoft.ml.dpl.tinyclip/$version" "$work"/tools/.store/microsoft.ml.dpl.tool/*/microsoft.ml.dpl.tool/*; do
   cmp THIRD-PARTY-NOTICES.md "$package/THIRD-PARTY-NOTICES.md"
 done
 echo "The packages $version work in a new application, and the tool in a new folder."

@@ -49,6 +49,8 @@ internal static class DemoModel
                         Configuration = images.Prompts,
                         Progress = progress,
                         CancellationToken = cancellationToken,
+                        // So that a server without libtorch can have it, too.
+                        ModelContents = DplModelContents.WithOnnx,
                     }
                 )
             )

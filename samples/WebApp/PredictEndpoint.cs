@@ -8,7 +8,8 @@ internal sealed record ClassProbability(string Name, double Probability);
 /// <summary>What the model says of an image.</summary>
 /// <param name="Class">The most probable class.</param>
 /// <param name="Classes">All classes, the most probable first; the probabilities sum to 1.</param>
-/// <param name="HeatMap">Where the evidence lies; null where it was not asked for.</param>
+/// <param name="HeatMap">Where the evidence lies; null where it was not asked for, or where the server has no
+/// libtorch.</param>
 internal sealed record Prediction(string Class, IReadOnlyList<ClassProbability> Classes, HeatMap? HeatMap);
 
 /// <summary>POST /predict.</summary>
@@ -53,7 +54,7 @@ internal static class PredictEndpoint
             [
                 .. model.ClassNames.Zip(scores, (name, score) => new ClassProbability(name, score)).OrderByDescending(c => c.Probability),
             ];
-            if (heatMap is not true)
+            if (heatMap is not true || !model.Explains)
                 return TypedResults.Ok(new Prediction(classes[0].Name, classes, HeatMap: null));
             HeatMap? map = await heatMaps.Draw(model, image, heatMapClass ?? classes[0].Name, cancellationToken);
             return map is null ? Problems.Busy(context) : TypedResults.Ok(new Prediction(classes[0].Name, classes, map));

@@ -11,24 +11,35 @@ internal sealed class ServedModel : IDisposable
 {
     private readonly MLContext _mlContext;
     private readonly IDisposable _owner;
-    private readonly DplTransformer _transformer;
+    private readonly ITransformer _transformer;
+    private readonly DplTransformer? _explaining; // null where ONNX Runtime scores
+    private readonly string _scoreColumn;
     private readonly SchemaDefinition _rows;
 
-    private ServedModel(MLContext mlContext, ITransformer model, DplTransformer transformer, string name)
+    private ServedModel(MLContext mlContext, ITransformer model, ITransformer transformer, string name)
     {
-        (_mlContext, _owner, _transformer, Name) = (mlContext, model as IDisposable ?? transformer, transformer, name);
+        (_mlContext, _owner, _transformer, Name) = (mlContext, (IDisposable)model, transformer, name);
+        _explaining = transformer as DplTransformer;
+        (ImageColumn, _scoreColumn, ClassNames) = transformer is DplOnnxTransformer light
+            ? (light.ImageColumnName, light.ScoreColumnName, light.ClassNames)
+            : (_explaining!.ImageColumnName, _explaining.ScoreColumnName, _explaining.ClassNames);
         _rows = SchemaDefinition.Create(typeof(Row));
-        _rows[nameof(Row.Image)].ColumnName = transformer.ImageColumnName;
+        _rows[nameof(Row.Image)].ColumnName = ImageColumn;
     }
 
     /// <summary>What people read of it.</summary>
     public string Name { get; }
 
     /// <summary>The classes in the order of the scores.</summary>
-    public IReadOnlyList<string> ClassNames => _transformer.ClassNames;
+    public IReadOnlyList<string> ClassNames { get; }
 
-    /// <param name="zip">A model that ends in a <see cref="DplTransformer"/>, whatever form its images have: samples/QuickStart and
-    /// samples/ModelBuilder make such.</param>
+    /// <summary>Whether <see cref="Explain"/> works: heat maps need libtorch.</summary>
+    public bool Explains => _explaining is not null;
+
+    private string ImageColumn { get; }
+
+    /// <param name="zip">A model with a <see cref="DplTransformer"/>, or where there is no libtorch a <see cref="DplOnnxTransformer"/>,
+    /// whatever form its images have: samples/QuickStart and samples/ModelBuilder make such.</param>
     /// <param name="clip">The CLIP it was trained on; null: the model finds it.</param>
     /// <param name="name">What people read of it; null: the file's name.</param>
     /// <exception cref="InvalidDataException">The file is no such model; the message says why.</exception>
@@ -64,17 +75,19 @@ internal sealed class ServedModel : IDisposable
     public float[][] Score(IReadOnlyList<byte[]> images)
     {
         IDataView rows = _mlContext.Data.LoadFromEnumerable(images.Select(image => new Row { Image = image }), _rows);
-        return [.. _transformer.Transform(rows).GetColumn<float[]>(_transformer.ScoreColumnName)];
+        return [.. _transformer.Transform(rows).GetColumn<float[]>(_scoreColumn)];
     }
 
     /// <summary>Which parts of an image speak for a class.</summary>
     /// <param name="image">An encoded image file.</param>
     /// <param name="className">One of <see cref="ClassNames"/>; null: the most probable.</param>
-    /// <exception cref="InvalidOperationException">The image cannot be decoded.</exception>
+    /// <exception cref="InvalidOperationException">The image cannot be decoded, or there is no libtorch.</exception>
     public HeatMap Explain(byte[] image, string? className)
     {
+        if (_explaining is null)
+            throw new InvalidOperationException("Heat maps need libtorch.");
         using MLImage shown = ShownImage.Decode(image);
-        ClassExplanation explanation = _transformer.Explain(shown, className);
+        ClassExplanation explanation = _explaining.Explain(shown, className);
         using MLImage drawn = explanation.Draw(shown);
         return new HeatMap(
             explanation.ClassName,
@@ -89,14 +102,14 @@ internal sealed class ServedModel : IDisposable
 
     private static ServedModel Inspect(MLContext mlContext, ITransformer model, DataViewSchema input, string name)
     {
-        DplTransformer transformer = Steps(model).OfType<DplTransformer>().FirstOrDefault()
+        ITransformer transformer = Steps(model).FirstOrDefault(step => step is DplTransformer or DplOnnxTransformer)
             ?? throw new InvalidDataException($"'{name}' holds no classifier trained by DifferentiablePromptLearning.");
-        string column = transformer.ImageColumnName;
-        return input.GetColumnOrNull(column) is not null
-            ? new ServedModel(mlContext, model, transformer, name)
+        var served = new ServedModel(mlContext, model, transformer, name);
+        return input.GetColumnOrNull(served.ImageColumn) is not null
+            ? served
             : throw new InvalidDataException(
-                $"'{name}' makes its images' column '{column}' from others. Serve a model whose images come as paths or bytes, as "
-                    + "samples/ModelBuilder does."
+                $"'{name}' makes its images' column '{served.ImageColumn}' from others. Serve a model whose images come as paths or "
+                    + "bytes, as samples/ModelBuilder does."
             );
     }
 

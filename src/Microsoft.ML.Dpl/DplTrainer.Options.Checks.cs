@@ -42,6 +42,8 @@ public sealed partial class DplTrainer
             OptionChecks.RequireDefined(OnCancel);
             OptionChecks.RequireDefined(OnDivergence);
             OptionChecks.RequireDefined(ModelContents);
+            if (ModelContents == DplModelContents.WithOnnx)
+                OnnxWriter.Find();
             if (Configuration is not null)
                 RequireFit(Configuration, Backbone);
         }

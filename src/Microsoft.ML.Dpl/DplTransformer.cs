@@ -5,8 +5,6 @@ using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Network;
-using Microsoft.ML.Dpl.Runtime;
-using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl;
 
@@ -27,8 +25,6 @@ namespace Microsoft.ML.Dpl;
 /// </remarks>
 public sealed partial class DplTransformer : ITransformer, IDisposable
 {
-    private const string PromptsEntry = "prompts.safetensors";
-
     private readonly ModelFace _face;
     private readonly ModelDescription _description;
     private readonly TrainedPrompts _prompts;
@@ -118,7 +114,8 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// <summary>What a zip of this model will hold; after loading, what its zip held.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such value.</exception>
     /// <exception cref="InvalidOperationException"><see cref="DplModelContents.WithClip"/> is asked for, but this model came from a zip
-    /// without the text tower.</exception>
+    /// without the text tower; or <see cref="DplModelContents.WithOnnx"/>, but the application does not reference the package
+    /// <c>Microsoft.ML.Dpl.Onnx</c>.</exception>
     public DplModelContents Contents
     {
         get => _contents;
@@ -131,6 +128,8 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
                     $"The CLIP '{Backbone.Name}' came in a model zip that carries its image tower only, so it cannot be saved whole. "
                         + $"Load a zip of this model with CLIP's folder at hand, or one saved with {nameof(DplModelContents.WithClip)}."
                 );
+            if (value == DplModelContents.WithOnnx)
+                OnnxWriter.Find();
             _contents = value;
         }
     }
@@ -253,29 +252,6 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
         new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer, TakeShare);
 
-    void ICanSaveModel.Save(ModelSaveContext ctx)
-    {
-        DplModelContents contents = Contents;
-        _scorer.Use(() =>
-        {
-            using ClipEntries clip = ClipEntries.Of(Backbone, contents, _device);
-            string json = (_description with { Contents = contents, ClassNames = ClassNames }).ToJson();
-            ModelZip.Write(
-                ctx,
-                MLNetInternals.LoaderSignature,
-                typeof(DplTransformer).Assembly,
-                _face,
-                json,
-                Context is not null || Templates is not null ? RequiredReader.KnowsTextDesigns
-                    : Mixture is not null ? RequiredReader.MixesCandidates
-                    : ApplyExifOrientation ? RequiredReader.TurnsImages
-                    : RequiredReader.Any,
-                [(PromptsEntry, writer => _prompts.Write(writer.BaseStream)), .. clip.Streams]
-            );
-            return contents;
-        });
-    }
-
     /// <summary>How images are prepared.</summary>
     internal ClipImageProcessorConfig Preprocessing => _scorer.Preprocessing;
 
@@ -313,47 +289,6 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
                 _shares++;
         }
     }
-
-    // Found by ComponentCatalog through the LoadableClass attribute in MLNetInternals.cs.
-    private static DplTransformer Create(IHostEnvironment env, ModelLoadContext ctx) =>
-        MLNetInternals.Load(env, ctx, MLNetInternals.LoaderSignature, typeof(DplTransformer).Assembly, reader =>
-        {
-            ModelFace face = ModelZip.ReadFace(reader);
-            ModelDescription description = ModelDescription.FromJson(ModelZip.ReadDescription(reader));
-            BackboneReference reference = description.Backbone;
-            using var log = new HostLog(env, nameof(DplTransformer), "Loading");
-            EnvironmentOptions options = MLNetInternals.OptionsOf(env);
-            TorchSharp.torch.Device device = ComputeDevice.Choose(null, options.GpuDeviceId, options.FallbackToCpu, log.Info, log.Warning);
-            ClipBackbone backbone =
-                description.Contents == DplModelContents.PromptsOnly
-                    ? BackboneLocator.Find(reference.Name, reference.Sha256, reference.Location, reference.Vocabulary)
-                    : ClipEntries.Read(reader, reference, description.Contents);
-            // The transformer takes a share of its own.
-            using IDisposable? untilThen = backbone.Hold();
-            log.Info($"Backbone: {backbone}.");
-            description.RequireLayers(backbone.Config.Text.Layers, backbone.Config.Vision.Layers);
-            TrainedPrompts prompts = ModelZip.ReadStream(reader, PromptsEntry, stream =>
-                TrainedPrompts.Read(
-                    stream.BaseStream,
-                    PromptsEntry,
-                    description.ImageLengths,
-                    description.TextLengths,
-                    description.Mixture?.CandidateLengths,
-                    description.ContextLayout,
-                    face.Classes.Count,
-                    backbone.Config
-                )
-            );
-            try
-            {
-                return new DplTransformer(face, description, prompts, backbone, device) { Contents = description.Contents };
-            }
-            catch
-            {
-                prompts.Dispose();
-                throw;
-            }
-        });
 
     private ImageColumn FindImages(DataViewSchema schema) => ImageColumn.Find(schema, _face.ImageColumnName, _description.Reading);
 }

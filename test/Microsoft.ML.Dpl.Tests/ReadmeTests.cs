@@ -8,6 +8,7 @@ public class ReadmeTests
     [InlineData("docs/options.md")]
     [InlineData("src/Microsoft.ML.Dpl/README.md")]
     [InlineData("src/Microsoft.ML.Dpl.Onnx/README.md")]
+    [InlineData("src/Microsoft.ML.Dpl.OnnxRuntime/README.md")]
     [InlineData("src/Microsoft.ML.Dpl.TinyClip/README.md")]
     public void The_code_example_compiles(string path) => MarkdownCode.AssertCompiles(path);
 

@@ -31,13 +31,35 @@ internal sealed class ClipImageProcessor
     /// <summary>The preprocessing of OpenAI's weights at <paramref name="imageSize"/> pixels a side.</summary>
     public static ClipImageProcessor Default(int imageSize) => new(ClipImageProcessorConfig.Default(imageSize));
 
-    /// <summary>Resizes and crops an image. Returns [3, size, size] bytes, channel first.</summary>
+    /// <summary>Resizes and crops an image. Returns [3, size, size] bytes, channel first. Needs no libtorch.</summary>
     public byte[] Prepare(RgbImage image)
     {
-        LibTorch.EnsureLoaded();
-        using var scope = NewDisposeScope();
-        bool resizes = Math.Min(image.Width, image.Height) != Config.ShortSide; // as in PIL, alpha only plays a part in resizing
-        return Prepare(resizes ? ImageResizing.WeightedByAlpha(image) : ImageResizing.Opaque(image)).bytes.ToArray();
+        int size = ImageSize,
+            partWidth = (int)MiddleLength(image.Width, image.Height),
+            partHeight = (int)MiddleLength(image.Height, image.Width),
+            shortSide = Math.Min(partWidth, partHeight),
+            width = (int)((long)partWidth * Config.ShortSide / shortSide),
+            height = (int)((long)partHeight * Config.ShortSide / shortSide);
+        var part = new PixelArea((image.Width - partWidth) / 2, (image.Height - partHeight) / 2, partWidth, partHeight);
+        (int left, int top) = (CropStart(width, size), CropStart(height, size));
+        var crop = new PixelArea(Math.Max(left, 0), Math.Max(top, 0), Math.Min(size, width), Math.Min(size, height));
+        // As in PIL, alpha only plays a part in resizing.
+        byte[] kept =
+            shortSide == Config.ShortSide ? CropResize.Cut(image, part, crop) : CropResize.Resize(image, part, width, height, crop);
+
+        byte[] prepared = new byte[3 * size * size];
+        for (int y = 0; y < crop.Height; y++)
+        {
+            ReadOnlySpan<byte> row = kept.AsSpan(y * crop.Width * 3, crop.Width * 3);
+            for (int channel = 0; channel < 3; channel++)
+            {
+                // What the crop lacks stays 0.
+                Span<byte> plane = prepared.AsSpan((channel * size + y - Math.Min(top, 0)) * size - Math.Min(left, 0), crop.Width);
+                for (int x = 0; x < plane.Length; x++)
+                    plane[x] = row[x * 3 + channel];
+            }
+        }
+        return prepared;
     }
 
     /// <summary>Resizes and crops an image held as a tensor.</summary>
@@ -120,8 +142,8 @@ internal sealed class ClipImageProcessor
     }
 
     /// <summary>The first pixel of a middle crop; negative where it is padded.</summary>
-    private static long CropStart(long length, int size) =>
-        length >= size ? (long)Math.Round((length - size) / 2.0) : -((size - length) / 2);
+    private static int CropStart(long length, int size) =>
+        length >= size ? (int)Math.Round((length - size) / 2.0) : -((size - (int)length) / 2);
 }
 
 /// <summary>Resizes images as PIL does: bicubic with a = −½, antialiased, fixed-point with bytes between the two passes; colours weighted
@@ -170,7 +192,7 @@ internal static class ImageResizing
         for (int i = 0; i < pixels.Length; i++)
         {
             (byte value, byte alpha) = (weighted[i / 3 * 4 + i % 3], weighted[i / 3 * 4 + 3]);
-            pixels[i] = alpha == 0 ? value : (byte)Math.Min(value * byte.MaxValue / alpha, byte.MaxValue);
+            pixels[i] = CropResize.WithoutAlpha(value, alpha);
         }
         return AsTensor(pixels, height, width).MoveToOuterDisposeScope();
     }

@@ -10,7 +10,8 @@ using Microsoft.ML.Runtime;
 
 // Read by ComponentCatalog.RegisterAssembly, which Model.Load calls on the assembly that the zip names.
 [assembly: LoadableClass(
-    typeof(Microsoft.ML.Dpl.DplTransformer),
+    typeof(ITransformer),
+    typeof(Microsoft.ML.Dpl.DplModelLoader),
     null,
     typeof(SignatureLoadModel),
     "Differentiable Prompt Learning",

@@ -20,7 +20,7 @@ internal sealed class ClipEntries : IDisposable
 
     private ClipEntries(ClipBackbone backbone, DplModelContents contents, Device device)
     {
-        if (contents == DplModelContents.PromptsOnly)
+        if (contents is DplModelContents.PromptsOnly or DplModelContents.WithOnnx)
             return;
         byte[] config = ClipJson.Serialize(backbone.Config),
             preprocessor = ClipJson.Serialize(backbone.CreateImageProcessor().Config);
@@ -66,23 +66,23 @@ internal sealed class ClipEntries : IDisposable
     /// <summary>Reads the CLIP into memory.</summary>
     /// <param name="reader">Our folder of the zip.</param>
     /// <param name="reference">How the model names it.</param>
-    /// <param name="contents">What is there, not <see cref="DplModelContents.PromptsOnly"/>.</param>
+    /// <param name="contents">What is there: the image tower or all of it.</param>
     /// <returns>Its weights go with the last share that <see cref="ClipBackbone.Hold"/> gives.</returns>
     /// <exception cref="InvalidDataException">An entry is missing or damaged; the message names it.</exception>
     public static ClipBackbone Read(ModelReader reader, BackboneReference reference, DplModelContents contents)
     {
-        ClipConfig config = ClipConfigReader.Parse(ReadBytes(reader, Config), Config);
+        ClipConfig config = ClipConfigReader.Parse(ModelZip.ReadBytes(reader, Config), Config);
         ClipImageProcessorConfig preprocessor = ClipImageProcessorConfig.Parse(
-            ReadBytes(reader, Preprocessor),
+            ModelZip.ReadBytes(reader, Preprocessor),
             Preprocessor,
             config.ImageSize
         );
         ClipVocabulary? vocabulary =
             contents == DplModelContents.WithClip
                 ? ClipVocabulary.ReadHuggingFace(
-                    new MemoryStream(ReadBytes(reader, Vocabulary)),
+                    new MemoryStream(ModelZip.ReadBytes(reader, Vocabulary)),
                     Vocabulary,
-                    new MemoryStream(ReadBytes(reader, Merges)),
+                    new MemoryStream(ModelZip.ReadBytes(reader, Merges)),
                     Merges
                 )
                 : null;
@@ -106,11 +106,4 @@ internal sealed class ClipEntries : IDisposable
         _vision?.Dispose();
         _text?.Dispose();
     }
-
-    private static byte[] ReadBytes(ModelReader reader, string name) => ModelZip.ReadStream(reader, name, stream =>
-        {
-            using var bytes = new MemoryStream();
-            stream.BaseStream.CopyTo(bytes);
-            return bytes.ToArray();
-        });
 }

@@ -12,4 +12,10 @@ public enum DplModelContents
 
     /// <summary>The whole CLIP, its vocabulary included: some 570 MiB for ViT-B/16. Everything works without CLIP's folder.</summary>
     WithClip,
+
+    /// <summary>The model as an ONNX graph, too, by which it predicts without libtorch and without CLIP's folder where the application
+    /// references the package <c>Microsoft.ML.Dpl.OnnxRuntime</c>: some 330 MiB for ViT-B/16. The package <c>Microsoft.ML.Dpl.Onnx</c>
+    /// writes it, and must be referenced where the model is saved. Where libtorch loads the zip, CLIP must be at hand as for
+    /// <see cref="PromptsOnly"/>.</summary>
+    WithOnnx,
 }

@@ -62,6 +62,18 @@ internal sealed record ModelDescription(
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public DplDesign? Design { get; init; }
 
+    /// <summary>The entry with the graph for ONNX Runtime; null, and left out of the text, where the zip has none.</summary>
+    [JsonPropertyName("onnx"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Onnx { get; init; }
+
+    /// <summary>What a reader of the zip must know.</summary>
+    [JsonIgnore]
+    public RequiredReader Required =>
+        Context is not null || Templates is not null ? RequiredReader.KnowsTextDesigns
+        : Mixture is not null ? RequiredReader.MixesCandidates
+        : ApplyExifOrientation ? RequiredReader.TurnsImages
+        : RequiredReader.Any;
+
     /// <summary>What CLIP reads of a class.</summary>
     [JsonIgnore]
     public TextTemplates Texts => new(Template, Templates);
@@ -169,8 +181,26 @@ internal sealed record ModelDescription(
             throw new InvalidDataException(
                 $"{ModelZip.DescriptionEntry} of the model zip holds an incomplete search. Save the model again."
             );
-        return description;
+        if (description.Onnx is not (null or OnnxEntries.Graph))
+            throw new InvalidDataException(
+                $"{ModelZip.DescriptionEntry} of the model zip names an unknown entry for its ONNX graph. Update the package, or save the "
+                    + "model again."
+            );
+        return description is { Onnx: not null, Contents: DplModelContents.PromptsOnly }
+            ? description with
+            {
+                Contents = DplModelContents.WithOnnx,
+            }
+            : description;
     }
+
+    /// <summary>The same for a zip that holds this.</summary>
+    public ModelDescription With(DplModelContents contents) =>
+        this with
+        {
+            Contents = contents,
+            Onnx = contents == DplModelContents.WithOnnx ? OnnxEntries.Graph : null,
+        };
 
     /// <summary>Checks the layers against a backbone, which the text does not contain.</summary>
     /// <exception cref="InvalidDataException">A branch has another number of layers.</exception>
@@ -191,6 +221,8 @@ internal sealed record ModelDescription(
             [DplModelContents.PromptsOnly] = "none",
             [DplModelContents.WithImageTower] = "imageTower",
             [DplModelContents.WithClip] = "clip",
+            // Nothing of CLIP: a reader that knows no graphs looks for it and predicts the same.
+            [DplModelContents.WithOnnx] = "none",
         };
 
         public override DplModelContents Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)

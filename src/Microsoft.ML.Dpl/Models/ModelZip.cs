@@ -23,9 +23,13 @@ internal static class ModelZip
     /// <summary>The entry that a person can read: method, options, chosen configuration, backbone.</summary>
     public const string DescriptionEntry = "dpl.json";
 
+    /// <summary>The entry with the prompts and the classes' features.</summary>
+    public const string PromptsEntry = "prompts.safetensors";
+
     private const long LargestText = 1 << 28,
         LargestConfiguration = 1 << 20,
-        LargestVocabulary = 1 << 28;
+        LargestVocabulary = 1 << 28,
+        LargestDigest = 1 << 10;
 
     /// <summary>The most bytes that an entry is read to, whatever it claims to hold; null where its content says that, as it does for
     /// weights.</summary>
@@ -35,6 +39,8 @@ internal static class ModelZip
             DescriptionEntry => LargestText,
             ClipEntries.Config or ClipEntries.Preprocessor => LargestConfiguration,
             ClipEntries.Vocabulary or ClipEntries.Merges => LargestVocabulary,
+            OnnxEntries.Graph => OnnxEntries.LargestGraph,
+            OnnxEntries.Digest => LargestDigest,
             _ => null,
         };
 
@@ -153,6 +159,16 @@ internal static class ModelZip
         }
         return value!;
     }
+
+    /// <summary>A whole entry.</summary>
+    /// <exception cref="InvalidDataException">The entry is missing or too large.</exception>
+    public static byte[] ReadBytes(ModelReader reader, string name) => ReadStream(reader, name, stream =>
+        {
+            using var bytes = new MemoryStream(stream.BaseStream.CanSeek ? checked((int)stream.BaseStream.Length) : 0);
+            stream.BaseStream.CopyTo(bytes);
+            // No second copy of a graph.
+            return bytes.Length == bytes.Capacity ? bytes.GetBuffer() : bytes.ToArray();
+        });
 
     private static InvalidDataException Missing(string name) =>
         new($"The model zip has no entry '{name}'. It was saved incompletely or changed afterwards; save the model again.");

@@ -28,6 +28,17 @@ internal static class LibTorch
     /// add.</exception>
     public static string EnsureLoaded() => Loaded.Value;
 
+    /// <summary>Whether libtorch lies where an application has it, or another one is named; nothing is loaded to tell.</summary>
+    public static bool IsAtHand =>
+        Loaded.IsValueCreated
+        || !string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(FolderVariable))
+        || NativeFolders().Any(folder => File.Exists(Path.Combine(folder, CpuLibraryName)));
+
+    private static string CpuLibraryName =>
+        OperatingSystem.IsWindows() ? "torch_cpu.dll"
+        : OperatingSystem.IsMacOS() ? "libtorch_cpu.dylib"
+        : "libtorch_cpu.so";
+
     /// <summary>Handle of the library with the CPU's operations; null where it was not loaded by path.</summary>
     public static nint? CpuLibrary { get; private set; }
 

@@ -21,5 +21,6 @@ internal sealed class Sha256 : IDisposable
 
     public void Dispose() => _hash.Dispose();
 
-    private static string Shown(byte[] digest) => Convert.ToHexString(digest).ToLowerInvariant();
+    /// <summary>A digest as it is shown.</summary>
+    public static string Shown(byte[] digest) => Convert.ToHexString(digest).ToLowerInvariant();
 }

@@ -1,0 +1,22 @@
+using System.Globalization;
+using Microsoft.ML.Dpl.Network;
+
+namespace Microsoft.ML.Dpl.Onnx;
+
+/// <summary>Writes the graph that a model zip holds. The library finds it by its name.</summary>
+internal sealed class OnnxEntryWriter : IOnnxWriter
+{
+    public void Write(DplTransformer transformer, FoldedClassifier classifier, Stream stream)
+    {
+        long bytes = OnnxClassifier.SizeOf(classifier);
+        if (bytes > OnnxClassifier.LargestModel)
+            throw new NotSupportedException(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"The model's ONNX graph would have about {bytes / 1e9:f1} GB, but one ONNX file can have "
+                        + $"{OnnxClassifier.LargestModel / 1e9:f1} GB. Choose other contents for its zip."
+                )
+            );
+        OnnxClassifier.Write(OnnxClassifier.Create(classifier, OnnxMetadata.Of(transformer, DplOnnxInput.Pixels)), stream);
+    }
+}

@@ -1,0 +1,63 @@
+using System.Reflection;
+using System.Runtime.ExceptionServices;
+using Microsoft.ML.Dpl;
+using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.OnnxRuntime;
+using Microsoft.ML.Dpl.Runtime;
+
+namespace Microsoft.ML;
+
+/// <summary>Loading for ONNX Runtime by name.</summary>
+public static class DplOnnxRuntimeCatalog
+{
+    /// <summary>Loads a model as <c>Model.Load</c> does, to be scored by ONNX Runtime even where libtorch is at hand, and with options of
+    /// one's own. Without either wish <c>Model.Load</c> does.</summary>
+    /// <param name="catalog">What saves and loads models: <c>mlContext.Model</c>.</param>
+    /// <param name="filePath">A zip whose models of this library were saved with <see cref="DplModelContents.WithOnnx"/>, alone or in a
+    /// pipeline.</param>
+    /// <param name="inputSchema">The columns that the model reads; null where the zip does not say.</param>
+    /// <param name="options">How ONNX Runtime is to score; null: as it does by itself.</param>
+    /// <returns>A pipeline with a <see cref="DplOnnxTransformer"/> in it, or that transformer.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The options ask for less than one thread.</exception>
+    /// <exception cref="IOException">The file is missing or cannot be read.</exception>
+    /// <exception cref="InvalidDataException">It is no model, or damaged; the message names the file and, of a part of the zip, the
+    /// entry.</exception>
+    /// <exception cref="InvalidOperationException">A model in it was saved without a graph for ONNX Runtime.</exception>
+    public static ITransformer LoadWithOnnxRuntime(
+        this ModelOperationsCatalog catalog,
+        string filePath,
+        out DataViewSchema? inputSchema,
+        DplOnnxRuntimeOptions? options = null
+    )
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentException.ThrowIfNullOrWhiteSpace(filePath);
+        if (options?.Threads < 1)
+            throw new ArgumentOutOfRangeException(nameof(options), options.Threads, "A forward pass needs at least one thread.");
+        string shown = ShownText.Escape(filePath);
+        if (!File.Exists(filePath))
+            throw new FileNotFoundException($"There is no model zip '{shown}'.", filePath);
+        GitLfsPointer.Refuse(filePath);
+        DataViewSchema? schema = null;
+        try
+        {
+            ITransformer loaded = ScoringBackend.Using(new OnnxBackend(options ?? new DplOnnxRuntimeOptions()), () =>
+                catalog.Load(filePath, out schema)
+            );
+            inputSchema = schema;
+            return loaded;
+        }
+        catch (Exception thrown)
+        {
+            Exception cause = thrown;
+            // ML.NET wraps what a component throws once for each chain around it.
+            while (cause is TargetInvocationException { InnerException: { } inner })
+                cause = inner;
+            // ML.NET calls a file that is no zip so.
+            if (cause is InvalidDataException or FormatException)
+                throw new InvalidDataException($"The model zip '{shown}' cannot be loaded: {cause.Message}", cause);
+            ExceptionDispatchInfo.Throw(cause);
+            throw;
+        }
+    }
+}

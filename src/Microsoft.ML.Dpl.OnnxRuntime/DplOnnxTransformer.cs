@@ -1,0 +1,131 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.OnnxRuntime;
+
+namespace Microsoft.ML.Dpl;
+
+/// <summary>Classifies images with a prompted CLIP, by ONNX Runtime: what a model zip with <see cref="DplModelContents.WithOnnx"/> becomes
+/// where the application has no libtorch.</summary>
+/// <remarks>
+/// <para>Columns, annotations, kinds of image columns and messages are those of the <see cref="DplTransformer"/>; scores differ by less
+/// than 1e-5. What needs CLIP itself (other classes, explanations, words of prompts, ONNX files) needs libtorch.</para>
+/// <para>Thread-safe. Saved with <c>mlContext.Model.Save</c>, it is the zip that it was loaded from.</para>
+/// </remarks>
+public sealed class DplOnnxTransformer : ITransformer, IDisposable
+{
+    private readonly ModelFace _face;
+    private readonly ModelDescription _description;
+    private readonly OnnxScorer _scorer;
+    private readonly KeptEntries _kept;
+    private readonly ScoreSchema _scores;
+    private readonly object _sharing = new();
+    private int _shares = 1; // whoever loaded the model has one, and each prediction engine another; 0: disposed
+
+    /// <summary>Takes over scorer and entries.</summary>
+    internal DplOnnxTransformer(ModelFace face, ModelDescription description, OnnxScorer scorer, KeptEntries kept)
+    {
+        (_face, _description, _scorer, _kept) = (face, description, scorer, kept);
+        _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName);
+        Configuration = new PromptConfiguration(description.TextLengths, description.ImageLengths);
+    }
+
+    /// <summary>The classes in the order of the scores.</summary>
+    public IReadOnlyList<string> ClassNames => _face.Classes.Names;
+
+    /// <summary>Name of the column that images are read from.</summary>
+    public string ImageColumnName => _face.ImageColumnName;
+
+    /// <summary>Name of the column with the best class.</summary>
+    public string PredictedLabelColumnName => _face.PredictedLabelColumnName;
+
+    /// <summary>Name of the column with the classes' probabilities.</summary>
+    public string ScoreColumnName => _face.ScoreColumnName;
+
+    /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>
+    public string Template => _description.Template;
+
+    /// <summary>Prompt lengths per layer; of a mixture, that of the largest weight.</summary>
+    public PromptConfiguration Configuration { get; }
+
+    /// <summary>The CLIP's name where the model was trained.</summary>
+    public string BackboneName => _description.Backbone.Name;
+
+    /// <summary>Pixels a side of the images that the image tower takes.</summary>
+    public int ImageSize => _scorer.Preprocessing.CropSize;
+
+    /// <summary>Whether images are turned and mirrored as their files ask; see
+    /// <see cref="DplTrainer.ImageOptions.ApplyExifOrientation"/>.</summary>
+    public bool ApplyExifOrientation => _description.ApplyExifOrientation;
+
+    /// <summary>The most pixels an image file may have; see <see cref="DplTrainer.ImageOptions.MaxPixels"/>.</summary>
+    public long MaxImagePixels => _description.Reading.MaximumPixels;
+
+    bool ITransformer.IsRowToRowMapper => true;
+
+    /// <inheritdoc/>
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        FindImages(inputSchema);
+        return _scores.AppendTo(inputSchema);
+    }
+
+    /// <summary>Adds predicted label and score. Images are read and scored in batches when one of the two columns is first asked
+    /// for.</summary>
+    public IDataView Transform(IDataView input) => Transform(input, CancellationToken.None);
+
+    /// <summary>As <see cref="Transform(IDataView)"/>, with a way to end what reads the result, such as an evaluation.</summary>
+    /// <param name="input">With the image column.</param>
+    /// <param name="cancellationToken">Ends the scoring before the next image: whoever reads a row without scores yet gets an
+    /// <see cref="OperationCanceledException"/>.</param>
+    public IDataView Transform(IDataView input, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        return new BatchedScoringDataView(input, FindImages(input.Schema), _scores, _scorer, cancellationToken);
+    }
+
+    IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
+        new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer, TakeShare);
+
+    void ICanSaveModel.Save(ModelSaveContext ctx) =>
+        _scorer.Use(() =>
+        {
+            ModelZip.Write(
+                ctx,
+                MLNetInternals.LoaderSignature,
+                typeof(DplTransformer).Assembly,
+                _face,
+                _kept.Json,
+                _description.Required,
+                [(ModelZip.PromptsEntry, _kept.WritePrompts), .. OnnxEntries.Of(_scorer.Preprocessing, _kept.WriteGraph)]
+            );
+            return true;
+        });
+
+    /// <summary>Gives back one share of the model, as <see cref="DplTransformer.Dispose"/> does: whoever loaded the model has one, and so
+    /// has each <c>PredictionEngine</c> made of it. With the last one predictions under way end first; later ones throw
+    /// <see cref="ObjectDisposedException"/>. Any thread may call it, and more than once.</summary>
+    public void Dispose()
+    {
+        lock (_sharing)
+        {
+            if (_shares == 0 || --_shares > 0)
+                return;
+        }
+        _scorer.Dispose();
+        _kept.Dispose();
+    }
+
+    /// <summary>For a prediction engine, which disposes the transformer with itself and does not say that it is one.</summary>
+    private void TakeShare()
+    {
+        lock (_sharing)
+        {
+            if (_shares > 0)
+                _shares++;
+        }
+    }
+
+    private ImageColumn FindImages(DataViewSchema schema) => ImageColumn.Find(schema, _face.ImageColumnName, _description.Reading);
+}

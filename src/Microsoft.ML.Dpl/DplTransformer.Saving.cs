@@ -1,0 +1,92 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML.Dpl;
+
+// To a model zip and back.
+public sealed partial class DplTransformer
+{
+    void ICanSaveModel.Save(ModelSaveContext ctx)
+    {
+        DplModelContents contents = Contents;
+        _scorer.Use(() =>
+        {
+            using ClipEntries clip = ClipEntries.Of(Backbone, contents, _device);
+            ModelDescription description = _description.With(contents) with { ClassNames = ClassNames };
+            ModelZip.Write(
+                ctx,
+                MLNetInternals.LoaderSignature,
+                typeof(DplTransformer).Assembly,
+                _face,
+                description.ToJson(),
+                description.Required,
+                [
+                    (ModelZip.PromptsEntry, writer => _prompts.Write(writer.BaseStream)),
+                    .. clip.Streams,
+                    .. contents == DplModelContents.WithOnnx ? GraphStreams(OnnxWriter.Find()) : [],
+                ]
+            );
+            return contents;
+        });
+    }
+
+    private IReadOnlyList<(string, Action<BinaryWriter>)> GraphStreams(IOnnxWriter writer) =>
+        OnnxEntries.Of(Preprocessing, stream => writer.Write(this, _scorer.Classifier, stream));
+
+    /// <summary>Reads the rest of a model zip, whose CLIP it carries or finds.</summary>
+    internal static DplTransformer Load(IHostEnvironment env, ModelReader reader, ModelFace face, ModelDescription description)
+    {
+        BackboneReference reference = description.Backbone;
+        using var log = new HostLog(env, nameof(DplTransformer), "Loading");
+        EnvironmentOptions options = MLNetInternals.OptionsOf(env);
+        TorchSharp.torch.Device device = ComputeDevice.Choose(null, options.GpuDeviceId, options.FallbackToCpu, log.Info, log.Warning);
+        ClipBackbone backbone = description.Contents is DplModelContents.PromptsOnly or DplModelContents.WithOnnx
+            ? BackboneLocator.Find(reference.Name, reference.Sha256, reference.Location, reference.Vocabulary)
+            : ClipEntries.Read(reader, reference, description.Contents);
+        // The transformer takes a share of its own.
+        using IDisposable? untilThen = backbone.Hold();
+        log.Info($"Backbone: {backbone}.");
+        description.RequireLayers(backbone.Config.Text.Layers, backbone.Config.Vision.Layers);
+        TrainedPrompts prompts = ModelZip.ReadStream(reader, ModelZip.PromptsEntry, stream =>
+            TrainedPrompts.Read(
+                stream.BaseStream,
+                ModelZip.PromptsEntry,
+                description.ImageLengths,
+                description.TextLengths,
+                description.Mixture?.CandidateLengths,
+                description.ContextLayout,
+                face.Classes.Count,
+                backbone.Config
+            )
+        );
+        try
+        {
+            // Whether what writes a graph is at hand matters only when it is saved again.
+            return new DplTransformer(face, description, prompts, backbone, device) { _contents = description.Contents };
+        }
+        catch
+        {
+            prompts.Dispose();
+            throw;
+        }
+    }
+}
+
+/// <summary>What ML.NET calls to load a model of this library.</summary>
+internal static class DplModelLoader
+{
+    // Found by ComponentCatalog through the LoadableClass attribute in MLNetInternals.cs.
+    private static ITransformer Create(IHostEnvironment env, ModelLoadContext ctx) =>
+        MLNetInternals.Load<ITransformer>(env, ctx, MLNetInternals.LoaderSignature, typeof(DplTransformer).Assembly, reader =>
+        {
+            ModelFace face = ModelZip.ReadFace(reader);
+            string json = ModelZip.ReadDescription(reader);
+            ModelDescription description = ModelDescription.FromJson(json);
+            return ScoringBackend.For(description.Onnx is not null) is { } backend
+                ? backend.Load(env, reader, face, json, description)
+                : DplTransformer.Load(env, reader, face, description);
+        });
+}

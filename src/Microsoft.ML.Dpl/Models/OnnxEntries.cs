@@ -1,0 +1,50 @@
+using System.Security.Cryptography;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Runtime;
+
+namespace Microsoft.ML.Dpl.Models;
+
+/// <summary>The entries of a model zip by which ONNX Runtime scores it: how images are prepared, the graph from pixels to probabilities,
+/// and the graph's SHA-256.</summary>
+internal static class OnnxEntries
+{
+    internal const string Graph = "model.onnx",
+        Digest = "model.onnx.sha256";
+
+    /// <summary>No protobuf message can be larger.</summary>
+    internal const long LargestGraph = int.MaxValue;
+
+    private const int DigestLength = 64;
+
+    /// <summary>For <see cref="ModelZip.Write"/>.</summary>
+    /// <param name="preprocessing">How images are prepared.</param>
+    /// <param name="write">Writes the graph at the stream's position and leaves it open.</param>
+    public static IReadOnlyList<(string Name, Action<BinaryWriter> Write)> Of(ClipImageProcessorConfig preprocessing, Action<Stream> write)
+    {
+        byte[] preprocessor = ClipJson.Serialize(preprocessing);
+        byte[] digest = [];
+        return [(ClipEntries.Preprocessor, writer => writer.Write(preprocessor)), (Graph, writer =>
+            {
+                using var hash = SHA256.Create();
+                using (var hashing = new CryptoStream(writer.BaseStream, hash, CryptoStreamMode.Write, leaveOpen: true))
+                    write(hashing);
+                digest = hash.Hash!;
+            }), (Digest, writer => writer.Write(System.Text.Encoding.ASCII.GetBytes(Sha256.Shown(digest))))];
+    }
+
+    /// <summary>Reads the graph.</summary>
+    /// <exception cref="InvalidDataException">It is missing or damaged; the message names the entry.</exception>
+    public static byte[] ReadGraph(ModelReader reader)
+    {
+        byte[] graph = ModelZip.ReadBytes(reader, Graph);
+        string expected = System.Text.Encoding.ASCII.GetString(ModelZip.ReadBytes(reader, Digest));
+        if (expected.Length != DigestLength)
+            throw new InvalidDataException($"The entry '{Digest}' of the model zip is no SHA-256. Copy or save the model again.");
+        if (Sha256.Compute(graph) != expected)
+            throw new InvalidDataException(
+                $"The entry '{Graph}' of the model zip has another SHA-256 than at saving, so it is damaged. Copy or save the model again."
+            );
+        return graph;
+    }
+}
