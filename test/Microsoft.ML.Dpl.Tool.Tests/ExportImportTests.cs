@@ -201,6 +201,22 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
         Assert.Contains("not empty", Assert.Single(refused.ErrorLines));
     }
 
+    [Fact]
+    public async Task A_zip_can_have_a_graph_for_applications_without_libtorch()
+    {
+        string exported = Path.Combine(_folder, "graph.safetensors"),
+            zip = Path.Combine(_folder, "graph.zip");
+        (await ToolProcess.Run("export", _model.Zip, "--output", exported)).Expect(0);
+        (await ToolProcess.Run("import", "--prompts", exported, "--clip", "tiny", "--contents", "onnx", "--output", zip)).Expect(0);
+        DplModelInfo info = DplModelInfo.Read(zip);
+        Assert.Equal(DplModelContents.WithOnnx, info.Contents);
+        Assert.Contains(info.Entries, entry => entry.Name == "model.onnx" && entry.Bytes > 1_000_000);
+        ToolProcess.Outcome inspected = (await ToolProcess.Run("inspect", zip)).Expect(0);
+        Assert.Contains("a graph with which ONNX Runtime", inspected.Output);
+        // Where libtorch is, it predicts as ever.
+        Assert.Equal(_model.Scores(_model.Zip), _model.Scores(zip));
+    }
+
     private static string Run(System.CommandLine.Command command, params string[] arguments)
     {
         using var said = new StringWriter();

@@ -83,6 +83,7 @@ internal static class InspectCommand
             {
                 DplModelContents.WithClip => "all of it",
                 DplModelContents.WithImageTower => "the image tower",
+                DplModelContents.WithOnnx => "nothing of it, but a graph with which ONNX Runtime predicts without it",
                 _ => "nothing of it",
             }
         );
@@ -101,7 +102,7 @@ internal static class InspectCommand
         Terminal.Out.Write(table);
         if (info.Search is not null)
             ConfigurationTable.Write(info.Configuration, info.Search);
-        if (info.Contents == DplModelContents.PromptsOnly && refusal is null)
+        if (info.Contents is DplModelContents.PromptsOnly or DplModelContents.WithOnnx && refusal is null)
             Terminal.Warn(
                 "The zip does not carry CLIP. It is looked for where it lay at training; elsewhere name its folder with --clip or the "
                     + "environment variable DPL_CLIP, or fit with --contents image-tower or clip."

@@ -7,15 +7,16 @@ internal sealed class ContentsOption
 {
     private const string Prompts = "prompts",
         ImageTower = "image-tower",
-        Clip = "clip";
+        Clip = "clip",
+        Onnx = "onnx";
 
     private readonly Option<string> _contents = new Option<string>("--contents")
     {
         Description =
             "What the model zip holds: prompts (a few hundred KiB; CLIP must be at hand for prediction), image-tower (predicts "
-            + "without CLIP's folder) or clip (all of it).",
+            + "without CLIP's folder), clip (all of it) or onnx (prompts and a graph, by which an application without libtorch predicts).",
         DefaultValueFactory = _ => Prompts,
-    }.AcceptOnlyFromAmong(Prompts, ImageTower, Clip);
+    }.AcceptOnlyFromAmong(Prompts, ImageTower, Clip, Onnx);
 
     public void AddTo(System.CommandLine.Command command) => command.Options.Add(_contents);
 
@@ -24,6 +25,7 @@ internal sealed class ContentsOption
         {
             ImageTower => DplModelContents.WithImageTower,
             Clip => DplModelContents.WithClip,
+            Onnx => DplModelContents.WithOnnx,
             _ => DplModelContents.PromptsOnly,
         };
 }
