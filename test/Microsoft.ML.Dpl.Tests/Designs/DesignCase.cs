@@ -1,65 +1,35 @@
 using System.Globalization;
-using System.Text.Json;
 using Microsoft.ML.Dpl.Attention;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
-using Microsoft.ML.Dpl.Runtime;
-using Microsoft.ML.Dpl.TensorFiles;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Designs;
 
-/// <summary>One file of reference values of another prompt design, computed by its authors' code, and the small CLIP that they belong
-/// to.</summary>
-internal sealed class DesignCase : IDisposable
+/// <summary>One file of a design, with both towers and what its metadata say of prompts.</summary>
+/// <param name="design">A folder of <c>designs</c>.</param>
+/// <param name="name">One of <see cref="Names"/>.</param>
+internal sealed class DesignCase(string design, string name) : GoldenDesign(design, Path.GetDirectoryName(name)!, Path.GetFileName(name))
 {
-    private readonly SafetensorsFile _clip;
-    private readonly SafetensorsFile _values;
+    private VisionWeights? _vision;
 
-    /// <param name="design">A folder of <c>designs</c>.</param>
-    /// <param name="name">One of <see cref="Names"/>.</param>
-    public DesignCase(string design, string name)
-    {
-        LibTorch.EnsureLoaded();
-        string folder = Path.Combine(GoldenFolder.Cases, "designs", design, Path.GetDirectoryName(name)!);
-        using JsonDocument json = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "config.json")));
-        string clip = json.RootElement.GetProperty("clip").GetString()!;
-        string[] places = [Path.Combine(GoldenFolder.Cases, "designs", clip), Path.Combine(GoldenFolder.Cases, clip)];
-        _clip = SafetensorsFile.Open(places.Select(place => Path.Combine(place, "clip.safetensors")).First(File.Exists));
-        _values = SafetensorsFile.Open(Path.Combine(folder, Path.GetFileName(name) + ".safetensors"));
-        ClipConfig shapes = OpenAIConfig.FromShapes(_clip);
-        // The widths of some cases do not say how many heads there are.
-        Config = shapes with
-        {
-            Text = shapes.Text with { Heads = json.RootElement.GetProperty("th").GetInt32() },
-            Vision = shapes.Vision with { Heads = json.RootElement.GetProperty("vh").GetInt32() },
-        };
-        Vision = ClipWeightsReader.ReadVision(_clip, ClipNaming.OpenAI, Config, CPU);
-        Text = ClipWeightsReader.ReadText(_clip, ClipNaming.OpenAI, Config, CPU);
-    }
+    public VisionWeights Vision => _vision ??= ClipWeightsReader.ReadVision(Clip, ClipNaming.OpenAI, Config, CPU);
 
-    public ClipConfig Config { get; }
-    public VisionWeights Vision { get; }
-    public TextWeights Text { get; }
+    /// <summary>A setting in the file's metadata.</summary>
+    public string Said(string key) => Metadata[key];
 
-    public Tensor this[string tensor] => _values.Read(tensor);
+    public int Whole(string key) => int.Parse(Said(key), CultureInfo.InvariantCulture);
 
-    public bool Has(string tensor) => _values.Entries.ContainsKey(tensor);
+    public double Real(string key) => double.Parse(Said(key), CultureInfo.InvariantCulture);
 
-    public string Setting(string name) => _values.Metadata[name];
-
-    public int Whole(string name) => int.Parse(Setting(name), CultureInfo.InvariantCulture);
-
-    public double Real(string name) => double.Parse(Setting(name), CultureInfo.InvariantCulture);
+    public string? Find(string key) => Metadata.GetValueOrDefault(key);
 
     /// <summary>The files of a design, as "case/file", whose names pass.</summary>
     public static TheoryData<string> Names(string design, Func<string, bool> accepts)
     {
-        string folder = Path.Combine(GoldenFolder.Cases, "designs", design);
-        if (!Directory.Exists(folder))
-            throw new InvalidDataException($"'{GoldenFolder.Cases}' ({GoldenFolder.Variable}) has no designs/{design}.");
+        string folder = Path.Combine(Designs, design);
         return
         [
             .. Directory
@@ -75,13 +45,10 @@ internal sealed class DesignCase : IDisposable
     /// <summary>The layout that the file's settings name; where they name no position, the context comes first.</summary>
     public ContextLayout Layout()
     {
-        bool hasPosition = _values.Metadata.TryGetValue("class_token_position", out string? position);
-        bool isSpecific = _values.Metadata.TryGetValue("class_specific", out string? specific) && specific == "true";
-        return new ContextLayout(
-            Whole("context_length"),
-            hasPosition ? Enum.Parse<DplContextPosition>(position!, ignoreCase: true) : DplContextPosition.End,
-            isSpecific
-        );
+        DplContextPosition position = Find("class_token_position") is { } said
+            ? Enum.Parse<DplContextPosition>(said, ignoreCase: true)
+            : DplContextPosition.End;
+        return new ContextLayout(Whole("context_length"), position, Find("class_specific") == "true");
     }
 
     /// <summary>The classes' texts with the context in them.</summary>
@@ -91,7 +58,7 @@ internal sealed class DesignCase : IDisposable
         long[] names = Has("input.name_lengths") ? this["input.name_lengths"].data<long>().ToArray() : [];
         return
         [
-            .. Ids(this["input.tokens"])
+            .. Rows(this["input.tokens"])
                 .Select(
                     (ids, index) =>
                         // The file's texts have placeholders where the context goes.
@@ -103,12 +70,10 @@ internal sealed class DesignCase : IDisposable
     /// <summary>A context with a tensor's values, [length, width] or [classes, length, width]. The caller owns it.</summary>
     public InputContext Context(string tensor) => new(Layout(), this[tensor].reshape(-1, Config.Text.Width), CPU);
 
-    public void Dispose()
+    public override void Dispose()
     {
-        Vision.Dispose();
-        Text.Dispose();
-        _clip.Dispose();
-        _values.Dispose();
+        _vision?.Dispose();
+        base.Dispose();
     }
 }
 
@@ -129,7 +94,7 @@ internal sealed class ContextModel : IDisposable
         _image = new ImageTower(golden.Vision);
         _texts = new ClassTexts(texts, golden.Text);
         _teacherTexts = new ClassTexts(
-            DesignCase.Ids(golden[golden.Has("input.teacher_tokens") ? "input.teacher_tokens" : "input.tokens"]),
+            GoldenDesign.Rows(golden[golden.Has("input.teacher_tokens") ? "input.teacher_tokens" : "input.tokens"]),
             golden.Text
         );
         _parts = workers == 0 ? null : new ClipParts(golden.Text, golden.Vision, texts, workers, threadsEach: 1);

@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tests.Training;
 using Microsoft.ML.Dpl.Training;
 using TorchSharp.Modules;
@@ -32,12 +33,35 @@ public class GoldenDesignTests
     {
         using var scope = NewDisposeScope();
         using var golden = new DesignCase("coop", name);
-        int[][] expected = DesignCase.Ids(golden["output.layout"]),
+        int[][] expected = GoldenDesign.Rows(golden["output.layout"]),
             actual = golden.Arranged();
         ContextLayout layout = golden.Layout();
         for (int k = 0; k < expected.Length; k++)
             // In the file each class counts its own vectors from 0.
             Assert.Equal(expected[k].Select(id => id < 0 && layout.ClassSpecific ? id - k * layout.Length : id), actual[k]);
+    }
+
+    [Theory]
+    [MemberData(nameof(CoOp))]
+    public void A_context_of_words_begins_with_their_embeddings(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var golden = new DesignCase("coop", name);
+        if (golden.Find("context_words") is not { } words)
+            return;
+        ContextLayout layout = golden.Layout();
+        Tensor embeddings = golden.Text.TokenEmbedding.index_select(0, tensor(golden.Words(words), ScalarType.Int64));
+        using Generator generator = Seeds.Generator(1, "unused");
+        using InputContext context = InputContext.Create(
+            layout,
+            GoldenDesign.Rows(golden["input.tokens"]).Length,
+            golden.Config.Text.Width,
+            embeddings,
+            PromptDistribution.Normal(1),
+            generator,
+            CPU
+        );
+        Close.Relative(golden["init.context"].reshape(context.Vectors.shape), context.Vectors, 1e-6, "words");
     }
 
     [Theory]
@@ -164,7 +188,7 @@ public class GoldenDesignTests
         {
             if (!golden.Has($"output.weights.{setting}"))
                 continue;
-            double[] given = System.Text.Json.JsonSerializer.Deserialize<double[]>(golden.Setting(setting))!;
+            double[] given = System.Text.Json.JsonSerializer.Deserialize<double[]>(golden.Said(setting))!;
             int epochs = (int)given[2];
             var weights = new EpochWeights.Gaussian(given[0] / epochs, given[1] / epochs);
             double[] all = [.. Enumerable.Range(1, epochs).Select(epoch => weights.At(epoch, epochs))];

@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Attention;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Tests.Designs;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Prompts;

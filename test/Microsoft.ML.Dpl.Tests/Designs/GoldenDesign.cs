@@ -5,11 +5,11 @@ using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
 using static TorchSharp.torch;
 
-namespace Microsoft.ML.Dpl.Tests.Prompts;
+namespace Microsoft.ML.Dpl.Tests.Designs;
 
 /// <summary>One case of another prompt design: a small CLIP, read as its config.json says, and what the design's authors computed with
 /// it.</summary>
-internal sealed partial class GoldenDesign : IDisposable
+internal partial class GoldenDesign : IDisposable
 {
     private readonly JsonDocument _config;
     private readonly SafetensorsFile _clip,
@@ -26,12 +26,23 @@ internal sealed partial class GoldenDesign : IDisposable
         _config = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "config.json")));
         _values = SafetensorsFile.Open(Path.Combine(folder, file + ".safetensors"));
         _clip = SafetensorsFile.Open(ClipOf(folder, Setting("clip").GetString()!));
-        Text = ClipWeightsReader.ReadText(_clip, ClipNaming.OpenAI, Config(), CPU);
+        Config = ReadConfig();
+        Text = ClipWeightsReader.ReadText(_clip, ClipNaming.OpenAI, Config, CPU);
     }
 
     public string FileName { get; }
 
+    public ClipConfig Config { get; }
+
     public TextWeights Text { get; }
+
+    /// <summary>CLIP's tensors as they are named in its file.</summary>
+    protected ITensorSource Clip => _clip;
+
+    /// <summary>What the file says of itself.</summary>
+    protected IReadOnlyDictionary<string, string> Metadata => _values.Metadata;
+
+    public bool Has(string tensor) => _values.Entries.ContainsKey(tensor);
 
     /// <summary>A value of config.json.</summary>
     public JsonElement Setting(string name) => _config.RootElement.GetProperty(name);
@@ -65,14 +76,17 @@ internal sealed partial class GoldenDesign : IDisposable
             .. Setting("class_names")
                 .EnumerateArray()
                 .Select(name => template.Replace("{}", name.GetString()!.Replace('_', ' '), StringComparison.Ordinal))
-                .Select(text => (int[])[vocabulary - 2, .. Word().Matches(text).SelectMany(word => Ids(word.Value)), vocabulary - 1]),
+                .Select(text => (int[])[vocabulary - 2, .. Words(text), vocabulary - 1]),
         ];
     }
+
+    /// <summary>The token ids of words in the case's own vocabulary, without start and end.</summary>
+    public int[] Words(string text) => [.. Word().Matches(text).SelectMany(word => Ids(word.Value))];
 
     /// <summary>[text][token] of [texts, 77], padding included.</summary>
     public static int[][] Rows(Tensor tokens) => [.. tokens.data<long>().ToArray().Select(id => (int)id).Chunk((int)tokens.shape[^1])];
 
-    public void Dispose()
+    public virtual void Dispose()
     {
         Text.Dispose();
         _clip.Dispose();
@@ -81,7 +95,7 @@ internal sealed partial class GoldenDesign : IDisposable
     }
 
     /// <summary>Those of <see cref="GoldenFolder.Variable"/>, or the repository's where it has no other designs.</summary>
-    private static string Designs =>
+    protected static string Designs =>
         Path.Combine(GoldenFolder.Cases, "designs") is var own && Directory.Exists(own) ? own : GoldenFolder.At("designs");
 
     private static string ClipOf(string caseFolder, string clip)
@@ -97,7 +111,7 @@ internal sealed partial class GoldenDesign : IDisposable
             ?? throw new FileNotFoundException($"There is no clip.safetensors in any of {string.Join(", ", folders)}.");
     }
 
-    private ClipConfig Config()
+    private ClipConfig ReadConfig()
     {
         int Size(string name) => Setting(name).GetInt32();
         ClipActivation activation = Setting("activation").GetString() switch
