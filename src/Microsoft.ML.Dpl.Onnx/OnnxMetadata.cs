@@ -50,8 +50,8 @@ internal static class OnnxMetadata
                 ? new[] { KeyValuePair.Create("templates", JsonSerializer.Serialize(templates, Legible)) }
                 : [],
             .. transformer.Design is { } design ? new[] { KeyValuePair.Create("design", design.ToString()) } : [],
-            new("backbone", transformer.Backbone.Name),
-            new("backbone_sha256", transformer.Backbone.Sha256),
+            new("backbone", transformer.TrainedOn.Name),
+            new("backbone_sha256", transformer.TrainedOn.Sha256),
             new("library", $"{LibraryVersion.Name} {LibraryVersion.Number}"),
         ];
     }

@@ -19,8 +19,7 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
     private readonly OnnxScorer _scorer;
     private readonly KeptEntries _kept;
     private readonly ScoreSchema _scores;
-    private readonly object _sharing = new();
-    private int _shares = 1; // whoever loaded the model has one, and each prediction engine another; 0: disposed
+    private readonly ModelShares _shares = new();
 
     /// <summary>Takes over scorer and entries.</summary>
     internal DplOnnxTransformer(ModelFace face, ModelDescription description, OnnxScorer scorer, KeptEntries kept)
@@ -86,7 +85,7 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
     }
 
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
-        new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer, TakeShare);
+        new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer, _shares.Take);
 
     void ICanSaveModel.Save(ModelSaveContext ctx) =>
         _scorer.Use(() =>
@@ -108,23 +107,10 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
     /// <see cref="ObjectDisposedException"/>. Any thread may call it, and more than once.</summary>
     public void Dispose()
     {
-        lock (_sharing)
-        {
-            if (_shares == 0 || --_shares > 0)
-                return;
-        }
+        if (!_shares.GiveBack())
+            return;
         _scorer.Dispose();
         _kept.Dispose();
-    }
-
-    /// <summary>For a prediction engine, which disposes the transformer with itself and does not say that it is one.</summary>
-    private void TakeShare()
-    {
-        lock (_sharing)
-        {
-            if (_shares > 0)
-                _shares++;
-        }
     }
 
     private ImageColumn FindImages(DataViewSchema schema) => ImageColumn.Find(schema, _face.ImageColumnName, _description.Reading);

@@ -19,9 +19,7 @@ internal sealed partial class OnnxScorer : IImageScorer, IDisposable
     private readonly int _classes;
     private readonly float[] _normalised; // [3, 256], of each channel and byte
 
-    // Readers score, the writer disposes: a dispose in use waits for the forward passes under way.
-    private readonly ReaderWriterLockSlim _use = new();
-    private bool _disposed;
+    private readonly UseGate _gate = new(typeof(DplOnnxTransformer).FullName!);
 
     /// <param name="session">Taken over once this is made.</param>
     /// <param name="face">Says how many classes there are.</param>
@@ -102,40 +100,9 @@ internal sealed partial class OnnxScorer : IImageScorer, IDisposable
 
     /// <summary>Does something that a dispose waits for.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public T Use<T>(Func<T> work)
-    {
-        _use.EnterReadLock();
-        try
-        {
-            if (_disposed)
-                throw new ObjectDisposedException(
-                    typeof(DplOnnxTransformer).FullName,
-                    "The model was disposed: by its owner, and by each PredictionEngine that was made of it. Load it again, or dispose it "
-                        + "later."
-                );
-            return work();
-        }
-        finally
-        {
-            _use.ExitReadLock();
-        }
-    }
+    public T Use<T>(Func<T> work) => _gate.Use(work);
 
-    public void Dispose()
-    {
-        _use.EnterWriteLock();
-        try
-        {
-            if (_disposed)
-                return;
-            _disposed = true;
-            _session.Dispose();
-        }
-        finally
-        {
-            _use.ExitWriteLock();
-        }
-    }
+    public void Dispose() => _gate.Dispose(_session.Dispose);
 
     // Its exceptions have one type for all that goes wrong.
     [GeneratedRegex("failed to allocate memory|bad.alloc|out of memory", RegexOptions.IgnoreCase)]

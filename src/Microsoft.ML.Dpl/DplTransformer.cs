@@ -33,8 +33,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     private readonly ScoreSchema _scores;
     private readonly IDisposable? _hold; // on a CLIP that exists in memory only
     private DplModelContents _contents;
-    private readonly object _sharing = new();
-    private int _shares = 1; // whoever made the model has one, and each prediction engine another; 0: disposed
+    private readonly ModelShares _shares = new();
 
     /// <summary>Takes over <paramref name="prompts"/>.</summary>
     internal DplTransformer(
@@ -250,7 +249,10 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     }
 
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
-        new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer, TakeShare);
+        new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer, _shares.Take);
+
+    /// <summary>The CLIP as the model names it, wherever the present one was found.</summary>
+    internal BackboneReference TrainedOn => _description.Backbone;
 
     /// <summary>How images are prepared.</summary>
     internal ClipImageProcessorConfig Preprocessing => _scorer.Preprocessing;
@@ -270,24 +272,11 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// </remarks>
     public void Dispose()
     {
-        lock (_sharing)
-        {
-            if (_shares == 0 || --_shares > 0)
-                return;
-        }
+        if (!_shares.GiveBack())
+            return;
         _scorer.Dispose();
         _hold?.Dispose();
         _prompts.Dispose();
-    }
-
-    /// <summary>For a prediction engine, which disposes the transformer with itself and does not say that it is one.</summary>
-    private void TakeShare()
-    {
-        lock (_sharing)
-        {
-            if (_shares > 0)
-                _shares++;
-        }
     }
 
     private ImageColumn FindImages(DataViewSchema schema) => ImageColumn.Find(schema, _face.ImageColumnName, _description.Reading);

@@ -19,9 +19,7 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
     private readonly Device _device;
     private readonly double _covered; // share of the crop's side that whole patches cover
 
-    // Readers score, the writer disposes: a dispose in use waits for the forward passes under way.
-    private readonly ReaderWriterLockSlim _use = new();
-    private bool _disposed;
+    private readonly UseGate _gate = new("Microsoft.ML.Dpl.DplTransformer");
 
     /// <param name="backbone">Its image tower is rented until this is disposed.</param>
     /// <param name="prompts">Not kept.</param>
@@ -92,45 +90,22 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
 
     /// <summary>Does something with the transformer's tensors, which a dispose waits for; in a dispose scope of its own.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public T Use<T>(Func<T> work)
-    {
-        _use.EnterReadLock();
-        try
+    public T Use<T>(Func<T> work) =>
+        _gate.Use(() =>
         {
-            if (_disposed)
-                throw new ObjectDisposedException(
-                    "Microsoft.ML.Dpl.DplTransformer",
-                    "The model was disposed: by its owner, and by each PredictionEngine that was made of it. Load it again, or dispose it "
-                        + "later."
-                );
             // A caller in inference mode would get tensors that no gradient passes.
             using var ordinary = inference_mode(false);
             using var scope = NewDisposeScope();
             return work();
-        }
-        finally
-        {
-            _use.ExitReadLock();
-        }
-    }
+        });
 
-    public void Dispose()
-    {
-        _use.EnterWriteLock();
-        try
+    public void Dispose() =>
+        _gate.Dispose(() =>
         {
-            if (_disposed)
-                return;
-            _disposed = true;
             _tower.Dispose();
             _classFeatures.Dispose();
             _vision.Dispose();
-        }
-        finally
-        {
-            _use.ExitWriteLock();
-        }
-    }
+        });
 
     /// <summary>[n, 3, size, size] in the caller's dispose scope.</summary>
     private Tensor Normalised(IReadOnlyList<byte[]> prepared)

@@ -12,14 +12,6 @@ namespace Microsoft.ML.Dpl.Models;
 /// <param name="LogitScale">The factor on cosine similarities.</param>
 internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, double LogitScale) : IDisposable
 {
-    /// <summary>Prompts of fixed lengths.</summary>
-    /// <param name="image">One [length, width] per image layer, null where the length is 0.</param>
-    /// <param name="text">The same for the text layers.</param>
-    /// <param name="classFeatures">[classes, embedding], unit rows</param>
-    /// <param name="logitScale">The factor on cosine similarities.</param>
-    public TrainedPrompts(IReadOnlyList<Tensor?> image, IReadOnlyList<Tensor?> text, Tensor classFeatures, double logitScale)
-        : this(new PromptRows(text, image), classFeatures, logitScale) { }
-
     private const string ContextName = "context",
         ClassFeaturesName = "class_features",
         LogitScaleName = "logit_scale";

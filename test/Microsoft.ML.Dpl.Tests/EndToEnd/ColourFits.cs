@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
@@ -44,5 +45,45 @@ public abstract class ColourFits : IClassFixture<SmallBackbone>, IClassFixture<C
         (options.Backbone, options.ImageColumnName, options.Training.BatchSize) = (Small.Backbone, "ImagePath", 6);
         change(options);
         return MLContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(View(rows ?? Images.Train));
+    }
+
+    /// <summary>The model saved and loaded again, by a context that knows the small CLIP.</summary>
+    private protected DplTransformer Reloaded(DplTransformer transformer)
+    {
+        using var zip = new MemoryStream();
+        MLContext.Model.Save(transformer, View(Images.Test).Schema, zip);
+        zip.Position = 0;
+        return (DplTransformer)new MLContext().Knowing(Small.Backbone).Model.Load(zip, out _);
+    }
+
+    /// <summary>A fit that is cancelled after one step of an epoch, and continued by another one in the same workspace.</summary>
+    private protected DplTransformer Interrupted(Action<DplTrainer.Options> change, TemporaryFolder folder, DplStage stage, int epoch)
+    {
+        using var source = new CancellationTokenSource();
+        void Kept(DplTrainer.Options o)
+        {
+            change(o);
+            (o.Compute.WorkspacePath, o.Compute.CheckpointInterval) = (folder.File("workspace"), TimeSpan.FromTicks(1));
+        }
+        Assert.Throws<OperationCanceledException>(() =>
+            Fit(o =>
+            {
+                Kept(o);
+                o.CancellationToken = source.Token;
+                o.Progress = new ProgressRecorder(report =>
+                {
+                    if (report.Stage == stage && report.Epoch == epoch && report.Step == 1)
+                        source.Cancel();
+                });
+            })
+        );
+        var reports = new ProgressRecorder();
+        DplTransformer resumed = Fit(o =>
+        {
+            Kept(o);
+            o.Progress = reports;
+        });
+        Assert.Equal((stage, epoch, 2), (reports.Seen[0].Stage, reports.Seen[0].Epoch, reports.Seen[0].Step));
+        return resumed;
     }
 }

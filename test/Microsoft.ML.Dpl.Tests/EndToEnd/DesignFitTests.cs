@@ -266,43 +266,4 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
             });
         Assert.True(Distance(kept, zeroShot) < 0.5 * Distance(free, zeroShot));
     }
-
-    private DplTransformer Reloaded(DplTransformer transformer)
-    {
-        using var zip = new MemoryStream();
-        MLContext.Model.Save(transformer, View(Images.Test).Schema, zip);
-        zip.Position = 0;
-        return (DplTransformer)new MLContext().Knowing(Small.Backbone).Model.Load(zip, out _);
-    }
-
-    /// <summary>A fit that is cancelled and then continued by another one.</summary>
-    private DplTransformer Interrupted(Action<DplTrainer.Options> change, TemporaryFolder folder, DplStage stage, int epoch)
-    {
-        using var source = new CancellationTokenSource();
-        void Kept(DplTrainer.Options o)
-        {
-            change(o);
-            (o.Compute.WorkspacePath, o.Compute.CheckpointInterval) = (folder.File("workspace"), TimeSpan.FromTicks(1));
-        }
-        Assert.Throws<OperationCanceledException>(() =>
-            Fit(o =>
-            {
-                Kept(o);
-                o.CancellationToken = source.Token;
-                o.Progress = new ProgressRecorder(report =>
-                {
-                    if (report.Stage == stage && report.Epoch == epoch && report.Step == 1)
-                        source.Cancel();
-                });
-            })
-        );
-        var reports = new ProgressRecorder();
-        DplTransformer resumed = Fit(o =>
-        {
-            Kept(o);
-            o.Progress = reports;
-        });
-        Assert.Equal((stage, epoch, 2), (reports.Seen[0].Stage, reports.Seen[0].Epoch, reports.Seen[0].Step));
-        return resumed;
-    }
 }

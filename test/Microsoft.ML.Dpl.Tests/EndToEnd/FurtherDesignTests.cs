@@ -49,10 +49,7 @@ public sealed class FurtherDesignTests(SmallBackbone small, ColourImages images)
         });
         Assert.Equal("repeated", transformer.Design!.Prompts);
         Assert.Equal(["centred features 0.5"], transformer.Design.Regularizers);
-        using var zip = new MemoryStream();
-        MLContext.Model.Save(transformer, View(Images.Test).Schema, zip);
-        zip.Position = 0;
-        using var loaded = (DplTransformer)new MLContext().Knowing(Small.Backbone).Model.Load(zip, out _);
+        using DplTransformer loaded = Reloaded(transformer);
         Assert.Equal(Scores(transformer), Scores(loaded));
     }
 

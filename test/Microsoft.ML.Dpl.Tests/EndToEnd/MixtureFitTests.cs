@@ -40,10 +40,7 @@ public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : 
         double sum = alphas.Sum(alpha => Math.Exp(alpha));
         for (int candidate = 0; candidate < Candidates.Length; candidate++)
             Assert.Equal(Math.Exp(alphas[candidate]) / sum, transformer.Mixture.TextWeights[0][candidate], 1e-3);
-        using var zip = new MemoryStream();
-        MLContext.Model.Save(transformer, View(Images.Test).Schema, zip);
-        zip.Position = 0;
-        using var loaded = (DplTransformer)new MLContext().Knowing(Small.Backbone).Model.Load(zip, out _);
+        using DplTransformer loaded = Reloaded(transformer);
         Assert.Equal(Scores(transformer), Scores(loaded));
         Assert.Equal(transformer.Context, loaded.Context);
         using DplTransformer again = transformer.WithClasses(transformer.ClassNames);
@@ -59,25 +56,7 @@ public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : 
         static void Designed(DplTrainer.Options o) => o.Design.Context = new DplContext();
         using DplTransformer whole = Fit(Designed);
         using var folder = new TemporaryFolder();
-        using var source = new CancellationTokenSource();
-        void Kept(DplTrainer.Options o)
-        {
-            Designed(o);
-            (o.Compute.WorkspacePath, o.Compute.CheckpointInterval) = (folder.File("workspace"), TimeSpan.FromTicks(1));
-        }
-        Assert.Throws<OperationCanceledException>(() =>
-            Fit(o =>
-            {
-                Kept(o);
-                o.CancellationToken = source.Token;
-                o.Progress = new ProgressRecorder(report =>
-                {
-                    if (report.Stage == stage && report.Epoch == epoch && report.Step == 1)
-                        source.Cancel();
-                });
-            })
-        );
-        using DplTransformer resumed = Fit(Kept);
+        using DplTransformer resumed = Interrupted(Designed, folder, stage, epoch);
         Assert.Equal(whole.Mixture!.ImageWeights, resumed.Mixture!.ImageWeights);
         Assert.Equal(Scores(whole), Scores(resumed));
     }

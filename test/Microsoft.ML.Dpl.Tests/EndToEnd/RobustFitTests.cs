@@ -43,10 +43,7 @@ public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : C
         using DplTransformer first = Fit(_ => { }),
             second = Fit(_ => { });
         Assert.Equal(Scores(first), Scores(second));
-        using var zip = new MemoryStream();
-        MLContext.Model.Save(first, View(Images.Test).Schema, zip);
-        zip.Position = 0;
-        using var loaded = (DplTransformer)new MLContext().Knowing(Small.Backbone).Model.Load(zip, out _);
+        using DplTransformer loaded = Reloaded(first);
         Assert.Equal(Scores(first), Scores(loaded));
         Assert.Equal(first.Finalists, loaded.Finalists);
         // The learned temperature belongs to the model: the same classes named again give the same probabilities.
@@ -63,29 +60,7 @@ public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : C
     {
         using DplTransformer whole = Fit(_ => { });
         using var folder = new TemporaryFolder();
-        using var source = new CancellationTokenSource();
-        void Kept(DplTrainer.Options o) =>
-            (o.Compute.WorkspacePath, o.Compute.CheckpointInterval) = (folder.File("workspace"), TimeSpan.FromTicks(1));
-        Assert.Throws<OperationCanceledException>(() =>
-            Fit(o =>
-            {
-                Kept(o);
-                o.CancellationToken = source.Token;
-                o.Progress = new ProgressRecorder(report =>
-                {
-                    if (report.Stage == stage && report.Epoch == epoch && report.Step == 1)
-                        source.Cancel();
-                });
-            })
-        );
-        var reports = new ProgressRecorder();
-        using DplTransformer resumed = Fit(o =>
-        {
-            Kept(o);
-            o.Progress = reports;
-        });
-        Assert.Equal(stage, reports.Seen[0].Stage);
-        Assert.Equal((epoch, 2), (reports.Seen[0].Epoch, reports.Seen[0].Step));
+        using DplTransformer resumed = Interrupted(_ => { }, folder, stage, epoch);
         Assert.Equal(whole.Finalists, resumed.Finalists);
         Assert.Equal(Scores(whole), Scores(resumed));
     }
