@@ -8,7 +8,8 @@ namespace Microsoft.ML.Dpl;
 /// <summary>Writes trained classifiers as ONNX models, which ONNX Runtime and others read without libtorch and without CLIP's
 /// files.</summary>
 /// <remarks>
-/// <para>The model is the image tower with the prompts folded in and the classes' text features; float32.</para>
+/// <para>The model is the image tower with the prompts folded in and the classes' text features, in the precision that is asked
+/// for.</para>
 /// <list type="table">
 /// <listheader><term>Value</term><description>Type</description></listheader>
 /// <item><term>pixels (input)</term><description><c>float</c> [batch, 3, size, size]: images as <see cref="DplTransformer.Pixels(string)"/>
@@ -20,8 +21,8 @@ namespace Microsoft.ML.Dpl;
 /// <item><term>probabilities (output)</term><description><c>float</c> [batch, classes]: their softmax, the transformer's
 /// scores</description></item>
 /// </list>
-/// <para>The model's metadata hold the rest as text, lists as JSON: <c>input</c>; <c>classes</c> in the order of the outputs;
-/// <c>image_size</c>, <c>resize_short_side</c>, <c>resize</c>, <c>crop</c>,
+/// <para>The model's metadata hold the rest as text, lists as JSON: <c>input</c>; <c>precision</c>; <c>classes</c> in the order of the
+/// outputs; <c>image_size</c>, <c>resize_short_side</c>, <c>resize</c>, <c>crop</c>,
 /// <c>channels</c>, <c>mean</c>, <c>std</c> and <c>apply_exif_orientation</c>, by which images are prepared; <c>max_image_pixels</c>, above
 /// which the transformer refuses to decode a file; <c>template</c>, <c>configuration</c>, <c>backbone</c>,
 /// <c>backbone_sha256</c> and <c>library</c>, from which the model comes; <c>mixture</c>, the <c>candidates</c>, <c>text_weights</c> and
@@ -42,8 +43,9 @@ public static class DplOnnx
     /// Whether the weights go into a second file, which is called as the first with .data behind it and must stay beside it under that
     /// name. A model of more than the 2 GB that one ONNX file can have is written so in any case.
     /// </param>
+    /// <param name="precision">Of its weights.</param>
     /// <param name="cancellationToken">Ends the work soon, with nothing written.</param>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such input.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such input or precision.</exception>
     /// <exception cref="NotSupportedException">The model is to take images, which its CLIP pads.</exception>
     /// <exception cref="IOException">The place cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
@@ -54,15 +56,17 @@ public static class DplOnnx
         string path,
         DplOnnxInput input = DplOnnxInput.Pixels,
         bool externalData = false,
+        DplOnnxPrecision precision = DplOnnxPrecision.Float32,
         CancellationToken cancellationToken = default
-    ) => Save(transformer, path, input, externalData, OnnxClassifier.LargestModel, cancellationToken);
+    ) => Save(transformer, path, new Form(input, precision), externalData, OnnxClassifier.LargestModel, cancellationToken);
 
     /// <summary>Writes the model to a stream at its position and leaves it open.</summary>
     /// <param name="transformer">The classifier; stays as it is.</param>
     /// <param name="stream">Need not seek.</param>
     /// <param name="input">What the model takes.</param>
+    /// <param name="precision">Of its weights.</param>
     /// <param name="cancellationToken">Ends the work soon; the stream may have a part of the model then.</param>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such input.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such input or precision.</exception>
     /// <exception cref="NotSupportedException">The model is larger than the 2 GB that one ONNX file can have, or is to take images, which
     /// its CLIP pads.</exception>
     /// <exception cref="IOException">The stream cannot be written.</exception>
@@ -72,28 +76,32 @@ public static class DplOnnx
         this DplTransformer transformer,
         Stream stream,
         DplOnnxInput input = DplOnnxInput.Pixels,
+        DplOnnxPrecision precision = DplOnnxPrecision.Float32,
         CancellationToken cancellationToken = default
     )
     {
         ArgumentNullException.ThrowIfNull(stream);
-        Save(transformer, stream, input, OnnxClassifier.LargestModel, cancellationToken);
+        Save(transformer, stream, new Form(input, precision), OnnxClassifier.LargestModel, cancellationToken);
     }
+
+    /// <summary>What of a model can be chosen.</summary>
+    internal readonly record struct Form(DplOnnxInput Input = DplOnnxInput.Pixels, DplOnnxPrecision Precision = DplOnnxPrecision.Float32);
 
     /// <summary>Writes the model with its weights in itself where it has at most <paramref name="largest"/> bytes then.</summary>
     internal static void Save(
         DplTransformer transformer,
         string path,
-        DplOnnxInput input,
+        Form form,
         bool externalData,
         long largest,
         CancellationToken cancellationToken
     )
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        Require(transformer, input);
-        if (!externalData && SizeOf(transformer) <= largest)
+        Require(transformer, form);
+        if (!externalData && SizeOf(transformer, form) <= largest)
         {
-            ModelProto model = ModelOf(transformer, input, data: null, cancellationToken);
+            ModelProto model = ModelOf(transformer, form, data: null, cancellationToken);
             WholeFile.Write(path, stream => OnnxClassifier.Write(model, stream));
             return;
         }
@@ -101,25 +109,16 @@ public static class DplOnnx
         // Both are written before either gets its name, and the weights get theirs first.
         WholeFile.Write(path, stream =>
             WholeFile.Write(beside, weights =>
-                OnnxClassifier.Write(
-                    ModelOf(transformer, input, new OnnxData(weights, Path.GetFileName(beside)), cancellationToken),
-                    stream
-                )
+                OnnxClassifier.Write(ModelOf(transformer, form, new OnnxData(weights, Path.GetFileName(beside)), cancellationToken), stream)
             )
         );
     }
 
     /// <summary>Writes the model, or refuses one of more than <paramref name="largest"/> bytes.</summary>
-    internal static void Save(
-        DplTransformer transformer,
-        Stream stream,
-        DplOnnxInput input,
-        long largest,
-        CancellationToken cancellationToken
-    )
+    internal static void Save(DplTransformer transformer, Stream stream, Form form, long largest, CancellationToken cancellationToken)
     {
-        Require(transformer, input);
-        long bytes = SizeOf(transformer);
+        Require(transformer, form);
+        long bytes = SizeOf(transformer, form);
         if (bytes > largest)
             throw new NotSupportedException(
                 string.Create(
@@ -128,29 +127,28 @@ public static class DplOnnx
                         + $"Give {nameof(SaveAsOnnx)} a path: the weights then go into a second file."
                 )
             );
-        OnnxClassifier.Write(ModelOf(transformer, input, data: null, cancellationToken), stream);
+        OnnxClassifier.Write(ModelOf(transformer, form, data: null, cancellationToken), stream);
     }
 
-    private static void Require(DplTransformer transformer, DplOnnxInput input)
+    private static void Require(DplTransformer transformer, Form form)
     {
         ArgumentNullException.ThrowIfNull(transformer);
-        if (!Enum.IsDefined(input))
-            throw new ArgumentOutOfRangeException(nameof(input), input, "There is no such input.");
+        if (!Enum.IsDefined(form.Input))
+            throw new ArgumentOutOfRangeException("input", form.Input, "There is no such input.");
+        if (!Enum.IsDefined(form.Precision))
+            throw new ArgumentOutOfRangeException("precision", form.Precision, "There is no such precision.");
     }
 
-    private static long SizeOf(DplTransformer transformer) => transformer.Use(OnnxClassifier.SizeOf);
+    private static long SizeOf(DplTransformer transformer, Form form) =>
+        transformer.Use(classifier => OnnxClassifier.SizeOf(classifier, form.Precision));
 
-    private static ModelProto ModelOf(
-        DplTransformer transformer,
-        DplOnnxInput input,
-        OnnxData? data,
-        CancellationToken cancellationToken
-    ) =>
+    private static ModelProto ModelOf(DplTransformer transformer, Form form, OnnxData? data, CancellationToken cancellationToken) =>
         transformer.Use(classifier =>
             OnnxClassifier.Create(
                 classifier,
-                OnnxMetadata.Of(transformer, input),
-                input == DplOnnxInput.Image ? transformer.Preprocessing : null,
+                OnnxMetadata.Of(transformer, form),
+                form.Input == DplOnnxInput.Image ? transformer.Preprocessing : null,
+                form.Precision,
                 data,
                 cancellationToken
             )

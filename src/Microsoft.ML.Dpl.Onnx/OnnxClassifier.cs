@@ -27,6 +27,7 @@ internal static class OnnxClassifier
     /// <param name="classifier">Only read.</param>
     /// <param name="metadata">What a reader needs besides the graph.</param>
     /// <param name="preparation">What the model does to an image; null: it takes pixels, in batches.</param>
+    /// <param name="precision">Of the weights.</param>
     /// <param name="data">Takes the large constants; null: the model has all of them in itself.</param>
     /// <param name="cancellationToken">Looked at before each constant.</param>
     /// <exception cref="NotSupportedException">The preparation has no nodes.</exception>
@@ -35,6 +36,7 @@ internal static class OnnxClassifier
         FoldedClassifier classifier,
         IReadOnlyList<KeyValuePair<string, string>> metadata,
         ClipImageProcessorConfig? preparation = null,
+        DplOnnxPrecision precision = DplOnnxPrecision.Float32,
         OnnxData? data = null,
         CancellationToken cancellationToken = default
     )
@@ -43,7 +45,8 @@ internal static class OnnxClassifier
         using var scope = NewDisposeScope();
         ClipConfig config = classifier.Tower.Weights.Config;
         long classes = classifier.ClassFeatures.shape[0];
-        var graph = new OnnxGraph("prompted_clip", data, cancellationToken);
+        int opset = preparation is null ? Opset : OnnxImage.Opset;
+        var graph = new OnnxGraph("prompted_clip", opset, precision == DplOnnxPrecision.Float16, data, cancellationToken);
         object batch = "batch";
         string images = Pixels;
         if (preparation is null)
@@ -64,7 +67,8 @@ internal static class OnnxClassifier
             graph.Input(Image, "An image, row by row: red, green, blue.", TensorProto.Types.DataType.Uint8, "height", "width", 3);
             images = OnnxImage.Prepare(graph, Image, preparation);
         }
-        string features = new OnnxTower(graph, classifier.Tower, images).Features;
+        IOnnxLinear linear = precision == DplOnnxPrecision.Int8 ? new Int8Linear(graph) : new FloatLinear(graph);
+        string features = new OnnxTower(graph, classifier.Tower, images, linear).Features;
         string unit = graph.Add("LpNormalization", "features.unit", [features], With("axis", -1), With("p", 2));
         // Unit class features as columns, times the logit scale.
         string columns = graph.Constant("class_features", classifier.ClassFeatures.t() * classifier.LogitScale);
@@ -82,7 +86,7 @@ internal static class OnnxClassifier
             ModelVersion = 1,
             Graph = graph.Graph,
         };
-        model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = preparation is null ? Opset : OnnxImage.Opset });
+        model.OpsetImport.AddRange(graph.Operators);
         model.MetadataProps.AddRange(metadata.Select(pair => new StringStringEntryProto { Key = pair.Key, Value = pair.Value }));
         return model;
     }
@@ -91,19 +95,24 @@ internal static class OnnxClassifier
     public static void Write(ModelProto model, Stream stream) => model.WriteTo(stream);
 
     /// <summary>Bytes of a model that has all constants in itself; a little more than it will have.</summary>
-    public static long SizeOf(FoldedClassifier classifier)
+    public static long SizeOf(FoldedClassifier classifier, DplOnnxPrecision precision)
     {
+        VisionWeights weights = classifier.Tower.Weights;
         IEnumerable<Tensor> prompts = classifier.Tower.Folded.SelectMany(folded =>
             folded is var (keys, values) ? new[] { keys, values } : []
         );
         // Written twice: rows to candidates and back.
         IEnumerable<Tensor> members = classifier.Tower.Mixtures.OfType<FoldedMixture>().SelectMany(m => new[] { m.Members, m.Members });
+        long numbers = weights.Tensors.Concat(prompts).Concat(members).Append(classifier.ClassFeatures).Sum(each => each.NumberOfElements);
+        long bytes = weights
+            .Blocks.SelectMany(block => new[] { block.QkvWeight, block.OutWeight, block.UpWeight, block.DownWeight })
+            .Sum(each => each.NumberOfElements);
         return RoomForNodes
-            + sizeof(float)
-                * classifier
-                    .Tower.Weights.Tensors.Concat(prompts)
-                    .Concat(members)
-                    .Append(classifier.ClassFeatures)
-                    .Sum(tensor => tensor.NumberOfElements);
+            + precision switch
+            {
+                DplOnnxPrecision.Float16 => numbers * sizeof(float) / 2,
+                DplOnnxPrecision.Int8 => bytes + (numbers - bytes) * sizeof(float),
+                _ => numbers * sizeof(float),
+            };
     }
 }

@@ -7,10 +7,32 @@ namespace Microsoft.ML.Dpl.Onnx;
 
 /// <summary>A graph that grows node by node. A value's name is that of the node that makes it; constants have names of their own.</summary>
 /// <param name="name">The graph's.</param>
+/// <param name="opset">Of ONNX's operators.</param>
+/// <param name="halvesConstants">Whether large constants of floats are kept in 16 bits, and turned into 32 by a node.</param>
 /// <param name="data">Where large constants go; null: all are kept in the graph.</param>
 /// <param name="cancellationToken">Ends its growth at the next constant.</param>
-internal sealed class OnnxGraph(string name, OnnxData? data = null, CancellationToken cancellationToken = default)
+internal sealed class OnnxGraph(
+    string name,
+    int opset,
+    bool halvesConstants = false,
+    OnnxData? data = null,
+    CancellationToken cancellationToken = default
+)
 {
+    /// <summary>Small enough to bound a divisor, and no denormal number.</summary>
+    public const float Tiny = 1e-30f;
+
+    private const string OnnxRuntime = "com.microsoft";
+
+    /// <summary>Fewer numbers than this are not worth another node.</summary>
+    private const long Large = 256;
+
+    // The largest number of 16 bits.
+    private const float LargestHalf = 65504;
+
+    // The first opset in which the axes of a maximum are an input.
+    private const int AxesAsInput = 18;
+
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
 
     public GraphProto Graph { get; } = new() { Name = name };
@@ -26,15 +48,55 @@ internal sealed class OnnxGraph(string name, OnnxData? data = null, Cancellation
         return output;
     }
 
-    /// <summary>A constant of floats.</summary>
+    /// <summary>Adds a node of an operator that ONNX Runtime alone has.</summary>
+    public string AddOfOnnxRuntime(string operation, string output, IEnumerable<string> inputs)
+    {
+        Add(operation, output, inputs);
+        Graph.Node[^1].Domain = OnnxRuntime;
+        return output;
+    }
+
+    /// <summary>Adds the maximum over an axis, which the result does not have.</summary>
+    public string Maximum(string output, string of, long axis) =>
+        opset >= AxesAsInput
+            ? Add("ReduceMax", output, [of, Integers(output + ".axis", axis)], With("keepdims", 0))
+            : Add("ReduceMax", output, [of], With("axes", [axis]), With("keepdims", 0));
+
+    /// <summary>The operators that the nodes are of.</summary>
+    public IEnumerable<OperatorSetIdProto> Operators =>
+        Graph
+            .Node.Select(node => node.Domain)
+            .Append("")
+            .Distinct()
+            .Order(StringComparer.Ordinal)
+            .Select(domain => new OperatorSetIdProto { Domain = domain, Version = domain == OnnxRuntime ? 1 : opset });
+
+    /// <summary>A constant of floats or signed bytes.</summary>
     /// <param name="name">Its name.</param>
-    /// <param name="values">float32 on any device; stays the caller's.</param>
+    /// <param name="values">float32 or int8 on any device; stays the caller's.</param>
     /// <param name="shape">What it is read as; none: as it is.</param>
     public string Constant(string name, Tensor values, params long[] shape)
     {
+        long[] read = shape.Length == 0 ? values.shape : shape;
         using Tensor flat = values.detach().cpu().contiguous();
-        return Constant(name, TensorProto.Types.DataType.Float, shape.Length == 0 ? values.shape : shape, flat.bytes);
+        if (values.dtype == ScalarType.Int8)
+            return Constant(name, TensorProto.Types.DataType.Int8, read, flat.bytes);
+        if (!halvesConstants || flat.NumberOfElements < Large || HasLarger(flat))
+            return Constant(name, TensorProto.Types.DataType.Float, read, flat.bytes);
+        using Tensor halves = flat.to(ScalarType.Float16);
+        string half = Constant(name + ".half", TensorProto.Types.DataType.Float16, read, halves.bytes);
+        return Add("Cast", name, [half], With("to", (long)TensorProto.Types.DataType.Float));
     }
+
+    private static bool HasLarger(Tensor values)
+    {
+        using Tensor absolute = values.abs(),
+            largest = absolute.max();
+        return !(largest.item<float>() <= LargestHalf);
+    }
+
+    /// <summary>A constant byte.</summary>
+    public string Byte(string name, byte value) => Constant(name, TensorProto.Types.DataType.Uint8, [], [value]);
 
     /// <summary>A constant float.</summary>
     public string Constant(string name, float value) =>

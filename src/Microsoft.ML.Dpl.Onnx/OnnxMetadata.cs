@@ -13,16 +13,26 @@ internal static class OnnxMetadata
     private static readonly JsonSerializerOptions Legible = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>In the order in which they are written. Lists are JSON.</summary>
-    public static IReadOnlyList<KeyValuePair<string, string>> Of(DplTransformer transformer, DplOnnxInput input)
+    public static IReadOnlyList<KeyValuePair<string, string>> Of(DplTransformer transformer, DplOnnx.Form form)
     {
         ClipImageProcessorConfig images = transformer.Preprocessing;
         return
         [
             new(
                 "input",
-                input == DplOnnxInput.Image
+                form.Input == DplOnnxInput.Image
                     ? "image: uint8 [height, width, 3], red, green, blue; the model prepares it"
                     : "pixels: float32 [batch, 3, image_size, image_size]; prepare images as below"
+            ),
+            new(
+                "precision",
+                form.Precision switch
+                {
+                    DplOnnxPrecision.Float16 => "float16: weights; products are of float32",
+                    DplOnnxPrecision.Int8 =>
+                        "int8: weights of the layers, one scale for each output, and their inputs, one scale for each row",
+                    _ => "float32",
+                }
             ),
             new("classes", JsonSerializer.Serialize(transformer.ClassNames, Legible)),
             new("image_size", Text(images.CropSize)),

@@ -23,13 +23,16 @@ internal sealed class OnnxTower
         _oneHeadsShape,
         _batch,
         _batchOf3;
+    private readonly IOnnxLinear _linear;
     private string? _batchOf4;
 
     /// <param name="graph">Where the nodes go.</param>
     /// <param name="tower">Only read.</param>
     /// <param name="images">Name of [batch, 3, size, size] normalised.</param>
-    public OnnxTower(OnnxGraph graph, FoldedImageTower tower, string images)
+    /// <param name="linear">Writes the layers' products with their weights.</param>
+    public OnnxTower(OnnxGraph graph, FoldedImageTower tower, string images, IOnnxLinear linear)
     {
+        _linear = linear;
         (_graph, _tower, _weights, _config) = (graph, tower, tower.Weights, tower.Weights.Config.Vision);
         long width = _config.Width,
             heads = _config.Heads,
@@ -172,13 +175,7 @@ internal sealed class OnnxTower
         return _graph.Add("Mul", name + "hidden", [_graph.Add("Mul", name + "gated", [x, gate]), _graph.Constant(name + "half", 0.5f)]);
     }
 
-    private string Linear(string name, string rows, Tensor weight, Tensor bias) =>
-        _graph.Add(
-            "Gemm",
-            name,
-            [rows, _graph.Constant(name + ".weight", weight), _graph.Constant(name + ".bias", bias)],
-            With("transB", 1)
-        );
+    private string Linear(string name, string rows, Tensor weight, Tensor bias) => _linear.Add(name, rows, weight, bias);
 
     private string Norm(string name, string rows, Tensor weight, Tensor bias) =>
         _graph.Add(

@@ -42,6 +42,7 @@ public sealed partial class DplTrainer
             OptionChecks.RequireDefined(OnCancel);
             OptionChecks.RequireDefined(OnDivergence);
             OptionChecks.RequireDefined(ModelContents);
+            OptionChecks.RequireDefined(OnnxPrecision);
             if (ModelContents == DplModelContents.WithOnnx)
                 OnnxWriter.Find();
             if (Configuration is not null)

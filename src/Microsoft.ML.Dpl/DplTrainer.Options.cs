@@ -60,6 +60,10 @@ public sealed partial class DplTrainer
         /// <summary>What a zip of the model will hold; <see cref="DplTransformer.Contents"/> can still change it.</summary>
         public DplModelContents ModelContents { get; set; }
 
+        /// <summary>What the graph of <see cref="DplModelContents.WithOnnx"/> computes with; <see cref="DplTransformer.OnnxPrecision"/> can
+        /// still change it.</summary>
+        public DplOnnxPrecision OnnxPrecision { get; set; }
+
         /// <summary>Receives every step; the log of the <c>MLContext</c> receives every epoch.</summary>
         public IProgress<DplProgress>? Progress { get; set; }
 

@@ -71,6 +71,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         var transformer = new DplTransformer(face, description, result.Prompts, _options.Backbone!, device)
         {
             Contents = _options.ModelContents,
+            OnnxPrecision = _options.OnnxPrecision,
         };
         result.ReleasePrompts();
         return transformer;

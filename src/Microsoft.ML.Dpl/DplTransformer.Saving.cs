@@ -15,7 +15,7 @@ public sealed partial class DplTransformer
         _scorer.Use(() =>
         {
             using ClipEntries clip = ClipEntries.Of(Backbone, contents, _device);
-            ModelDescription description = _description.With(contents) with { ClassNames = ClassNames };
+            ModelDescription description = _description.With(contents, OnnxPrecision) with { ClassNames = ClassNames };
             ModelZip.Write(
                 ctx,
                 MLNetInternals.LoaderSignature,
@@ -65,7 +65,11 @@ public sealed partial class DplTransformer
         try
         {
             // Whether what writes a graph is at hand matters only when it is saved again.
-            return new DplTransformer(face, description, prompts, backbone, device) { _contents = description.Contents };
+            return new DplTransformer(face, description, prompts, backbone, device)
+            {
+                _contents = description.Contents,
+                _onnxPrecision = description.OnnxPrecision,
+            };
         }
         catch
         {

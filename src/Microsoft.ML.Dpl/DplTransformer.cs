@@ -33,6 +33,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     private readonly ScoreSchema _scores;
     private readonly IDisposable? _hold; // on a CLIP that exists in memory only
     private DplModelContents _contents;
+    private DplOnnxPrecision _onnxPrecision;
     private readonly ModelShares _shares = new();
 
     /// <summary>Takes over <paramref name="prompts"/>.</summary>
@@ -130,6 +131,19 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
             if (value == DplModelContents.WithOnnx)
                 OnnxWriter.Find();
             _contents = value;
+        }
+    }
+
+    /// <summary>What the graph of a zip with <see cref="DplModelContents.WithOnnx"/> will be; after loading, what it was.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such value.</exception>
+    public DplOnnxPrecision OnnxPrecision
+    {
+        get => _onnxPrecision;
+        set
+        {
+            if (!Enum.IsDefined(value))
+                throw new ArgumentOutOfRangeException(nameof(value), value, "There is no such precision.");
+            _onnxPrecision = value;
         }
     }
 
@@ -239,6 +253,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
             )
             {
                 Contents = Contents,
+                OnnxPrecision = OnnxPrecision,
             };
         }
         catch

@@ -14,10 +14,10 @@ internal sealed class OnnxSession : IDisposable
     private readonly InferenceSession _session;
     private readonly RunOptions _run = new();
 
-    public OnnxSession(FoldedClassifier classifier)
+    public OnnxSession(FoldedClassifier classifier, DplOnnxPrecision precision = DplOnnxPrecision.Float32)
     {
         using var model = new MemoryStream();
-        OnnxClassifier.Write(OnnxClassifier.Create(classifier, []), model);
+        OnnxClassifier.Write(OnnxClassifier.Create(classifier, [], precision: precision), model);
         using var options = new SessionOptions { IntraOpNumThreads = get_num_threads(), InterOpNumThreads = 1 };
         // Its threads wait busily between operations, as usual, but not while the other works run.
         options.AddSessionConfigEntry("session.force_spinning_stop", "1");

@@ -96,6 +96,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             return made;
         }
         DplTrainer.Options options = OptionsOf(asked, lengthsFor(backbone));
+        options.OnnxPrecision = _contents.PrecisionOf(arguments);
         (options.ModelContents, options.OnCancel, options.OnDivergence) = (
             _contents.Of(arguments),
             DplInterruption.ReturnBest,

@@ -123,7 +123,15 @@ internal static class ImportCommand
                 if (arguments.GetValue(anyClip))
                     read = read with { BackboneSha256 = null };
                 return Task.FromResult(
-                    ImportPrompts(read, backbone!, arguments.GetRequiredValue(column), contents.Of(arguments), file, log, cancellationToken)
+                    ImportPrompts(
+                        read,
+                        backbone!,
+                        arguments.GetRequiredValue(column),
+                        (contents.Of(arguments), contents.PrecisionOf(arguments)),
+                        file,
+                        log,
+                        cancellationToken
+                    )
                 );
             }
         );
@@ -175,7 +183,7 @@ internal static class ImportCommand
         DplPrompts prompts,
         ClipBackbone backbone,
         string imageColumn,
-        DplModelContents contents,
+        (DplModelContents Contents, DplOnnxPrecision Precision) zip,
         OutputFile output,
         TextWriter log,
         CancellationToken cancellationToken
@@ -183,7 +191,7 @@ internal static class ImportCommand
     {
         var mlContext = new MLContext();
         using DplTransformer transformer = mlContext.DifferentiablePromptModel(prompts, backbone, imageColumn);
-        transformer.Contents = contents;
+        (transformer.Contents, transformer.OnnxPrecision) = zip;
         cancellationToken.ThrowIfCancellationRequested();
         var input = new DataViewSchema.Builder();
         input.AddColumn(imageColumn, Microsoft.ML.Data.TextDataViewType.Instance);

@@ -33,16 +33,18 @@ internal static class OnnxCommand
                 + "[height, width, 3], one image, which the model prepares itself.",
             DplOnnxInput.Pixels
         );
+        ChoiceOption<DplOnnxPrecision> precision = ContentsOption.PrecisionOption("--precision", "");
         var format = new ChoiceOption<ResultFormat>("--format", "table or json: how it is told what was written.", ResultFormat.Table);
         var clip = new ModelOptions(needsClip: false);
         var command = new ExampledCommand(
             "onnx",
             "Writes a model as ONNX, which ONNX Runtime reads without libtorch and CLIP's files.",
             "dpl onnx model.zip --output model.onnx",
-            "dpl onnx model.zip --input image --output model.onnx"
+            "dpl onnx model.zip --input image --output model.onnx",
+            "dpl onnx model.zip --precision int8 --output model.onnx"
         );
         command.Arguments.Add(model);
-        foreach (Option option in new Option[] { output, input, externalData, format })
+        foreach (Option option in new Option[] { output, input, precision, externalData, format })
             command.Options.Add(option);
         clip.AddTo(command);
         command.SetAction(
@@ -61,6 +63,7 @@ internal static class OnnxCommand
                     path,
                     file,
                     input.Of(arguments),
+                    precision.Of(arguments),
                     beside,
                     format.Of(arguments),
                     arguments.InvocationConfiguration.Output,
@@ -77,6 +80,7 @@ internal static class OnnxCommand
         string path,
         OutputFile file,
         DplOnnxInput input,
+        DplOnnxPrecision precision,
         bool externalData,
         ResultFormat format,
         TextWriter log,
@@ -92,7 +96,7 @@ internal static class OnnxCommand
             // In a folder, so that nothing is left of what the library makes where a second Ctrl-C ends the process.
             Directory.CreateDirectory(temporary);
             string model = Path.Combine(temporary, Path.GetFileName(file.FullPath));
-            transformer.SaveAsOnnx(model, input, externalData, cancellationToken);
+            transformer.SaveAsOnnx(model, input, externalData, precision, cancellationToken);
             hasData = File.Exists(model + DataExtension);
             cancellationToken.ThrowIfCancellationRequested();
         });
@@ -111,6 +115,7 @@ internal static class OnnxCommand
                         dataPath,
                         dataBytes,
                         input,
+                        precision,
                         imageSize = size,
                         transformer.ClassNames,
                         configuration = transformer.Configuration.ToString(),

@@ -32,6 +32,7 @@ internal static partial class TrainerOptionNames
         // The MLContext has it, too, without a group.
         [nameof(MLContext.FallbackToCpu)] = "--fallback-to-cpu",
         [nameof(DplTrainer.Options.ModelContents)] = "--contents",
+        [nameof(DplTrainer.Options.OnnxPrecision)] = "--onnx-precision",
         [NameOf(options => options.Compute.Precision)] = "--precision",
         [nameof(DplTrainer.Options.Seed)] = "--seed",
         [NameOf(options => options.Validation.Set)] = "--validation",

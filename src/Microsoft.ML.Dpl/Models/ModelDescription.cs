@@ -66,6 +66,10 @@ internal sealed record ModelDescription(
     [JsonPropertyName("onnx"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Onnx { get; init; }
 
+    /// <summary>What that graph computes with; left out of the text where it is float32, or where the zip has none.</summary>
+    [JsonPropertyName("onnxPrecision"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public DplOnnxPrecision OnnxPrecision { get; init; }
+
     /// <summary>What a reader of the zip must know.</summary>
     [JsonIgnore]
     public RequiredReader Required =>
@@ -86,7 +90,12 @@ internal sealed record ModelDescription(
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         WriteIndented = true,
-        Converters = { new ContentsConverter(), new JsonStringEnumConverter<DplContextPosition>(JsonNamingPolicy.CamelCase) },
+        Converters =
+        {
+            new ContentsConverter(),
+            new JsonStringEnumConverter<DplContextPosition>(JsonNamingPolicy.CamelCase),
+            new JsonStringEnumConverter<DplOnnxPrecision>(JsonNamingPolicy.CamelCase),
+        },
     };
 
     /// <summary>How the model's images are read.</summary>
@@ -186,6 +195,11 @@ internal sealed record ModelDescription(
                 $"{ModelZip.DescriptionEntry} of the model zip names an unknown entry for its ONNX graph. Update the package, or save the "
                     + "model again."
             );
+        if (!Enum.IsDefined(description.OnnxPrecision))
+            throw new InvalidDataException(
+                $"{ModelZip.DescriptionEntry} of the model zip names an unknown precision for its ONNX graph. Update the package, or save "
+                    + "the model again."
+            );
         return description is { Onnx: not null, Contents: DplModelContents.PromptsOnly }
             ? description with
             {
@@ -195,10 +209,11 @@ internal sealed record ModelDescription(
     }
 
     /// <summary>The same for a zip that holds this.</summary>
-    public ModelDescription With(DplModelContents contents) =>
+    public ModelDescription With(DplModelContents contents, DplOnnxPrecision precision) =>
         this with
         {
             Contents = contents,
+            OnnxPrecision = contents == DplModelContents.WithOnnx ? precision : default,
             Onnx = contents == DplModelContents.WithOnnx ? OnnxEntries.Graph : null,
         };
 

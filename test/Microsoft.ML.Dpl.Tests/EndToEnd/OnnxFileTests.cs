@@ -73,16 +73,16 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
         using DplTransformer trained = Fit(ClipBackbone.Tiny, PromptConfiguration.Uniform(ClipBackbone.Tiny, 1).ToString());
         string path = _folder.File("model.onnx"),
             data = path + ".data";
-        long size = trained.Use(OnnxClassifier.SizeOf);
-        DplOnnx.Save(trained, path, DplOnnxInput.Pixels, externalData: false, largest: size, default);
+        long size = trained.Use(classifier => OnnxClassifier.SizeOf(classifier, DplOnnxPrecision.Float32));
+        DplOnnx.Save(trained, path, new DplOnnx.Form(), externalData: false, largest: size, default);
         Assert.Equal([path], Directory.GetFileSystemEntries(_folder.FullPath));
         Assert.Contains(
             "Give SaveAsOnnx a path",
             Assert
-                .Throws<NotSupportedException>(() => DplOnnx.Save(trained, Stream.Null, DplOnnxInput.Pixels, largest: size - 1, default))
+                .Throws<NotSupportedException>(() => DplOnnx.Save(trained, Stream.Null, new DplOnnx.Form(), largest: size - 1, default))
                 .Message
         );
-        DplOnnx.Save(trained, path, DplOnnxInput.Pixels, externalData: false, largest: size - 1, default);
+        DplOnnx.Save(trained, path, new DplOnnx.Form(), externalData: false, largest: size - 1, default);
         Assert.True(File.Exists(data));
         using var model = new OnnxModel(path);
         Assert.Equal(trained.ClassNames, model.Classes);

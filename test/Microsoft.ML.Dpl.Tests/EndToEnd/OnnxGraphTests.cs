@@ -1,8 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Onnx;
-using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tests.Prompts;
 using Microsoft.ML.OnnxRuntime;
 using Onnx;
@@ -13,8 +11,6 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 /// <summary>The exported graph against the library's own tower, in ONNX Runtime.</summary>
 public sealed class OnnxGraphTests
 {
-    private const int Classes = 7;
-
     public static TheoryData<string, int[]> Towers =>
         new()
         {
@@ -32,7 +28,7 @@ public sealed class OnnxGraphTests
     [MemberData(nameof(Towers))]
     public void Logits_are_those_of_the_tower(string shape, int[] lengths)
     {
-        using var tower = new RandomTower(ShapeOf(shape), lengths);
+        using var tower = new RandomTower(RandomTower.ShapeOf(shape), lengths);
         RequireSameLogits(tower);
     }
 
@@ -50,7 +46,7 @@ public sealed class OnnxGraphTests
     [MemberData(nameof(Mixtures))]
     public void Logits_of_a_mixture_are_those_of_the_tower(string shape, int[] candidates)
     {
-        using var tower = RandomTower.OfMixture(ShapeOf(shape), candidates);
+        using var tower = RandomTower.OfMixture(RandomTower.ShapeOf(shape), candidates);
         RequireSameLogits(tower);
     }
 
@@ -67,7 +63,7 @@ public sealed class OnnxGraphTests
                 var (logits, probabilities) = model.Score(images.data<float>().ToArray(), images.shape);
                 RequireClose(expected, logits, 1e-5);
                 RequireClose(expected.softmax(-1), probabilities, 1e-4);
-                Assert.All(probabilities.Chunk(Classes), row => Assert.Equal(1, row.Sum(), 1e-5f));
+                Assert.All(probabilities.Chunk(RandomTower.Classes), row => Assert.Equal(1, row.Sum(), 1e-5f));
             }
         }
     }
@@ -79,7 +75,9 @@ public sealed class OnnxGraphTests
     [InlineData(true)]
     public void The_graph_is_in_order(bool mixes)
     {
-        using RandomTower tower = mixes ? RandomTower.OfMixture(ShapeOf("gelu"), [0, 1, 2]) : new(ShapeOf("gelu"), [1, 0, 2]);
+        using RandomTower tower = mixes
+            ? RandomTower.OfMixture(RandomTower.ShapeOf("gelu"), [0, 1, 2])
+            : new(RandomTower.ShapeOf("gelu"), [1, 0, 2]);
         ModelProto model = ModelProto.Parser.ParseFrom(tower.Written());
         Assert.Equal((8L, 17L), (model.IrVersion, Assert.Single(model.OpsetImport).Version));
         Assert.Equal(["logits", "probabilities"], model.Graph.Output.Select(output => output.Name));
@@ -110,9 +108,11 @@ public sealed class OnnxGraphTests
     [InlineData(true)]
     public void A_models_size_is_known_before_it_is_made(bool mixes)
     {
-        using RandomTower tower = mixes ? RandomTower.OfMixture(ShapeOf("plain"), [0, 400, 500]) : new(ShapeOf("plain"), [2, 1, 3]);
+        using RandomTower tower = mixes
+            ? RandomTower.OfMixture(RandomTower.ShapeOf("plain"), [0, 400, 500])
+            : new(RandomTower.ShapeOf("plain"), [2, 1, 3]);
         int written = tower.Written().Length;
-        Assert.InRange(OnnxClassifier.SizeOf(tower.Classifier), written, written + (16 << 20));
+        Assert.InRange(OnnxClassifier.SizeOf(tower.Classifier, DplOnnxPrecision.Float32), written, written + (16 << 20));
         Assert.Equal(int.MaxValue, OnnxClassifier.LargestModel);
     }
 
@@ -160,7 +160,7 @@ public sealed class OnnxGraphTests
     [Fact]
     public void A_cancelled_graph_ends_at_the_next_constant()
     {
-        using var tower = new RandomTower(ShapeOf("plain"), [2, 1, 3]);
+        using var tower = new RandomTower(RandomTower.ShapeOf("plain"), [2, 1, 3]);
         using var source = new CancellationTokenSource();
         source.Cancel();
         Assert.Throws<OperationCanceledException>(() => OnnxClassifier.Create(tower.Classifier, [], cancellationToken: source.Token));
@@ -169,22 +169,12 @@ public sealed class OnnxGraphTests
     [Fact]
     public void Padding_has_no_nodes()
     {
-        using var tower = new RandomTower(ShapeOf("plain"), [0, 0, 0]);
+        using var tower = new RandomTower(RandomTower.ShapeOf("plain"), [0, 0, 0]);
         var padding = new ClipImageProcessorConfig(10, 20, [0, 0, 0], [1, 1, 1]);
         string message = Assert.Throws<NotSupportedException>(() => OnnxClassifier.Create(tower.Classifier, [], padding)).Message;
         Assert.Contains("pads them to 20", message);
         Assert.Contains("--input pixels", message);
     }
-
-    private static ClipConfig ShapeOf(string name) =>
-        name switch
-        {
-            "gelu" => RandomClip.Shape(activation: ClipActivation.Gelu),
-            // Three columns of pixels fill no patch; one layer is first and last.
-            "odd" => RandomClip.Shape(imageSize: 23, patch: 5, visionLayers: 1, visionWidth: 22, visionHeads: 2),
-            "wide" => RandomClip.Shape(imageSize: 12, patch: 12, visionLayers: 2, visionWidth: 40, visionHeads: 1),
-            _ => RandomClip.Shape(),
-        };
 
     private static void RequireClose(Tensor expected, float[] actual, double tolerance)
     {
@@ -193,61 +183,5 @@ public sealed class OnnxGraphTests
         double scale = values.Max(Math.Abs),
             difference = values.Zip(actual, (a, b) => Math.Abs(a - b)).Max();
         Assert.True(difference <= tolerance * scale, $"a difference of {difference} at a scale of {scale}");
-    }
-
-    /// <summary>A random CLIP's image tower with random prompts and classes.</summary>
-    private sealed class RandomTower : IDisposable
-    {
-        private readonly IDisposable _scope;
-        private readonly RandomClip _clip;
-        private readonly Generator _generator;
-
-        public RandomTower(ClipConfig config, int[] lengths)
-            : this(config, (clip, generator) => OfLengths(lengths, clip, generator)) { }
-
-        private RandomTower(ClipConfig config, Func<RandomClip, Generator, FoldedImageTower> fold)
-        {
-            LibTorch.EnsureLoaded();
-            _scope = NewDisposeScope();
-            _clip = new RandomClip(config, seed: 3);
-            _generator = Seeds.Generator(4, "onnx");
-            Classifier = new FoldedClassifier(
-                fold(_clip, _generator),
-                PromptedClip.UnitRows(randn([Classes, config.EmbeddingWidth], generator: _generator)),
-                20
-            );
-        }
-
-        /// <summary>With random prompts and weights of the same candidates in every layer.</summary>
-        public static RandomTower OfMixture(ClipConfig config, int[] candidates) => new(config, (clip, generator) =>
-            {
-                using MixtureBranch branch = RandomMixture.Branch(candidates, config.Vision, generator);
-                return new FoldedImageTower(clip.Vision, branch.Layers());
-            });
-
-        private static FoldedImageTower OfLengths(int[] lengths, RandomClip clip, Generator generator) =>
-            new(
-                clip.Vision,
-                [.. lengths.Select(length => length == 0 ? null : randn([length, clip.Config.Vision.Width], generator: generator))]
-            );
-
-        public FoldedClassifier Classifier { get; }
-
-        public Tensor Images(int batch) => randn([batch, 3, _clip.Config.ImageSize, _clip.Config.ImageSize], generator: _generator);
-
-        public byte[] Written()
-        {
-            using var stream = new MemoryStream();
-            OnnxClassifier.Write(OnnxClassifier.Create(Classifier, []), stream);
-            return stream.ToArray();
-        }
-
-        public void Dispose()
-        {
-            Classifier.Tower.Dispose();
-            _generator.Dispose();
-            _clip.Dispose();
-            _scope.Dispose();
-        }
     }
 }

@@ -69,7 +69,7 @@ public sealed class OnnxImageTests
     [InlineData(500, 375, 24, 32)]
     public void Lines_do_not_outgrow_memory(int width, int height, int rows, int columns)
     {
-        var graph = new OnnxGraph("image");
+        var graph = new OnnxGraph("image", OnnxImage.Opset);
         graph.Input(OnnxClassifier.Image, "", TensorProto.Types.DataType.Uint8, "height", "width", 3);
         OnnxImage.Prepare(graph, OnnxClassifier.Image, ClipImageProcessorConfig.Default(24));
         var size = new TypeProto
@@ -83,7 +83,7 @@ public sealed class OnnxImageTests
 
     private static float[] Prepared(ClipImageProcessorConfig config, byte[] rgb, int width, int height)
     {
-        var graph = new OnnxGraph("image");
+        var graph = new OnnxGraph("image", OnnxImage.Opset);
         graph.Input(OnnxClassifier.Image, "", TensorProto.Types.DataType.Uint8, "height", "width", 3);
         string prepared = OnnxImage.Prepare(graph, OnnxClassifier.Image, config);
         graph.Output(prepared, "", 1, 3, config.CropSize, config.CropSize);

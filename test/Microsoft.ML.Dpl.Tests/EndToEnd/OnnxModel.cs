@@ -17,10 +17,14 @@ internal sealed class OnnxModel : IDisposable
     public OnnxModel(string path) => _session = Open(GraphOptimizationLevel.ORT_ENABLE_ALL, options => new InferenceSession(path, options));
 
     /// <summary>What SaveAsOnnx writes.</summary>
-    public static byte[] Written(DplTransformer transformer, DplOnnxInput input = DplOnnxInput.Pixels)
+    public static byte[] Written(
+        DplTransformer transformer,
+        DplOnnxInput input = DplOnnxInput.Pixels,
+        DplOnnxPrecision precision = DplOnnxPrecision.Float32
+    )
     {
         using var stream = new MemoryStream();
-        transformer.SaveAsOnnx(stream, input);
+        transformer.SaveAsOnnx(stream, input, precision);
         return stream.ToArray();
     }
 

@@ -1,0 +1,78 @@
+using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Onnx;
+
+/// <summary>How the transformer's linear layers are written.</summary>
+internal interface IOnnxLinear
+{
+    /// <param name="name">Name of the result, and what the names of other nodes begin with.</param>
+    /// <param name="rows">Name of [rows, inputs].</param>
+    /// <param name="weight">[outputs, inputs].</param>
+    /// <param name="bias">[outputs].</param>
+    /// <returns>Name of [rows, outputs].</returns>
+    string Add(string name, string rows, Tensor weight, Tensor bias);
+}
+
+/// <summary>Products of floats.</summary>
+/// <param name="graph">Where the nodes go.</param>
+internal sealed class FloatLinear(OnnxGraph graph) : IOnnxLinear
+{
+    public string Add(string name, string rows, Tensor weight, Tensor bias) =>
+        graph.Add("Gemm", name, [rows, graph.Constant(name + ".weight", weight), graph.Constant(name + ".bias", bias)], With("transB", 1));
+}
+
+/// <summary>Products of bytes, see <see cref="DplOnnxPrecision.Int8"/>.</summary>
+/// <param name="graph">Where the nodes go.</param>
+internal sealed class Int8Linear(OnnxGraph graph) : IOnnxLinear
+{
+    private const float Largest = 127;
+
+    /// <summary>The byte that stands for zero in the inputs, which ONNX Runtime multiplies fastest where they are unsigned and the weights
+    /// signed.</summary>
+    private const byte Zero = 128;
+
+    // Queries, keys and values take the same rows.
+    private readonly Dictionary<string, (string Bytes, string Scales)> _quantized = new(StringComparer.Ordinal);
+    private string? _zero,
+        _one;
+
+    public string Add(string name, string rows, Tensor weight, Tensor bias)
+    {
+        using var scope = NewDisposeScope();
+        var (bytes, scales) = Quantized(rows);
+        // An output whose weights are all zero keeps a scale above zero, so that 0 / scale is 0.
+        Tensor outputScales = weight.abs().amax([1]).clamp_min(OnnxGraph.Tiny) / Largest;
+        Tensor rounded = (weight / outputScales.unsqueeze(1)).round().t().to(ScalarType.Int8);
+        string product = graph.AddOfOnnxRuntime(
+            "MatMulIntegerToFloat",
+            name + ".product",
+            [
+                bytes,
+                graph.Constant(name + ".weight", rounded),
+                _one ??= graph.Constant("quantized.one", 1f),
+                graph.Constant(name + ".scale", outputScales),
+                ZeroByte,
+            ]
+        );
+        string scaled = graph.Add("Mul", name + ".scaled", [product, scales]);
+        return graph.Add("Add", name, [scaled, graph.Constant(name + ".bias", bias)]);
+    }
+
+    private string ZeroByte => _zero ??= graph.Byte("quantized.zero", Zero);
+
+    /// <summary>Names of [rows, inputs] bytes and of [rows, 1] scales.</summary>
+    private (string Bytes, string Scales) Quantized(string rows)
+    {
+        if (_quantized.TryGetValue(rows, out var done))
+            return done;
+        string name = rows + ".quantized";
+        string largest = graph.Maximum(name + ".largest", graph.Add("Abs", name + ".abs", [rows]), axis: -1);
+        string bounded = graph.Add("Max", name + ".bounded", [largest, graph.Constant(name + ".least", OnnxGraph.Tiny)]);
+        string scales = graph.Add("Mul", name + ".scales", [bounded, graph.Constant(name + ".step", 1 / Largest)]);
+        string zeros = graph.Add("Expand", name + ".zeros", [ZeroByte, graph.Add("Shape", name + ".shape", [scales])]);
+        string bytes = graph.Add("QuantizeLinear", name, [rows, scales, zeros], With("axis", 0L));
+        string column = graph.Add("Unsqueeze", name + ".column", [scales, graph.Integers(name + ".axis", 1)]);
+        return _quantized[rows] = (bytes, column);
+    }
+}
