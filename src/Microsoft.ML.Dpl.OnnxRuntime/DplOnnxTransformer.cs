@@ -81,11 +81,11 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
     public IDataView Transform(IDataView input, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return new BatchedScoringDataView(input, FindImages(input.Schema), _scores, _scorer, cancellationToken);
+        return new BatchedScoringDataView(input, FindImages(input.Schema).ScoredBy(_scorer), _scores, cancellationToken);
     }
 
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
-        new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer, _shares.Take);
+        new ScoringRowMapper(inputSchema, FindImages(inputSchema).ScoredBy(_scorer), _scores, _shares.Take);
 
     void ICanSaveModel.Save(ModelSaveContext ctx) =>
         _scorer.Use(() =>

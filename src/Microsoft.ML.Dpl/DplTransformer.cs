@@ -154,7 +154,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     public IDataView Transform(IDataView input, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return new BatchedScoringDataView(input, FindImages(input.Schema), _scores, _scorer, cancellationToken);
+        return new BatchedScoringDataView(input, FindImages(input.Schema).ScoredBy(_scorer), _scores, cancellationToken);
     }
 
     /// <summary>Shows which parts of an image speak for a class: a heat map over the patches that CLIP sees. Costs about three predictions
@@ -249,7 +249,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     }
 
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
-        new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer, _shares.Take);
+        new ScoringRowMapper(inputSchema, FindImages(inputSchema).ScoredBy(_scorer), _scores, _shares.Take);
 
     /// <summary>The CLIP as the model names it, wherever the present one was found.</summary>
     internal BackboneReference TrainedOn => _description.Backbone;

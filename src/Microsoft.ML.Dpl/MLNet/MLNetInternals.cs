@@ -18,6 +18,15 @@ using Microsoft.ML.Runtime;
     Microsoft.ML.Dpl.MLNet.MLNetInternals.LoaderSignature
 )]
 
+[assembly: LoadableClass(
+    typeof(ITransformer),
+    typeof(Microsoft.ML.Dpl.ClipEmbeddingLoader),
+    null,
+    typeof(SignatureLoadModel),
+    "CLIP embedding",
+    Microsoft.ML.Dpl.MLNet.MLNetInternals.EmbeddingLoaderSignature
+)]
+
 namespace Microsoft.ML.Dpl.MLNet;
 
 /// <summary>What the caller set on the <c>MLContext</c>.</summary>
@@ -51,6 +60,9 @@ internal static class MLNetInternals
     /// <summary>The name that <c>LoadableClass</c> registers and the model zip stores; at most 24 characters.</summary>
     public const string LoaderSignature = "DplTransformer";
 
+    /// <summary>The same of CLIP's embeddings.</summary>
+    public const string EmbeddingLoaderSignature = "ClipEmbedding";
+
     /// <summary>Of the format, not of the library: the assembly's version is frozen.</summary>
     /// <remarks>
     /// 1.2 adds entries that carry CLIP. A reader of 1.1 leaves them alone and looks for CLIP as ever.
@@ -69,6 +81,10 @@ internal static class MLNetInternals
 
     public static IHostEnvironment EnvironmentOf(MulticlassClassificationCatalog.MulticlassClassificationTrainers trainers) =>
         CatalogUtils.GetEnvironment(trainers);
+
+    public static IHostEnvironment EnvironmentOf(MulticlassClassificationCatalog catalog) => CatalogUtils.GetEnvironment(catalog);
+
+    public static IHostEnvironment EnvironmentOf(TransformsCatalog catalog) => CatalogUtils.GetEnvironment(catalog);
 
     public static SchemaShape ShapeOf(DataViewSchema schema) => SchemaShape.Create(schema);
 
@@ -199,8 +215,8 @@ internal abstract class UnconvertedView(IDataView source) : IDataTransform, ITra
 
     private static NotSupportedException Unconverted() =>
         new(
-            "ConvertToOnnx would leave the prompted CLIP out of the file. Call SaveAsOnnx on the DplTransformer instead; it comes with the "
-                + "package Microsoft.ML.Dpl.Onnx."
+            "ConvertToOnnx would leave CLIP out of the file. Call SaveAsOnnx on the DplTransformer instead; it comes with the package "
+                + "Microsoft.ML.Dpl.Onnx. Embeddings cannot be converted: convert what follows them alone."
         );
 }
 

@@ -15,9 +15,16 @@ internal static class ScoreGetters
             column.Name == schema.ScoreColumnName ? Score(scores)
             : schema.Classes.Kind == LabelKind.Key ? PredictedKey(scores)
             : PredictedText(scores, schema.Classes.Names);
-        return getter as ValueGetter<T>
-            ?? throw new InvalidOperationException($"Column '{column.Name}' is of type {column.Type}; it cannot be read as {typeof(T)}.");
+        return As<T>(getter, column);
     }
+
+    /// <summary>A getter of the present row's numbers as they are.</summary>
+    /// <inheritdoc cref="Create"/>
+    public static ValueGetter<T> Vector<T>(DataViewSchema.Column column, Func<float[]> scores) => As<T>(Score(scores), column);
+
+    private static ValueGetter<T> As<T>(Delegate getter, DataViewSchema.Column column) =>
+        getter as ValueGetter<T>
+        ?? throw new InvalidOperationException($"Column '{column.Name}' is of type {column.Type}; it cannot be read as {typeof(T)}.");
 
     /// <summary>The index of the highest score, the first of equals; -1 where a score is not a number, since no class is then known to be
     /// best.</summary>

@@ -5,7 +5,7 @@ namespace Microsoft.ML.Dpl.MLNet;
 
 /// <summary>The two columns that scoring adds, with the annotations that ML.NET's evaluators and mappers look for: as promised and as
 /// delivered.</summary>
-internal sealed class ScoreSchema
+internal sealed class ScoreSchema : IAddedColumns
 {
     private const string SlotNames = "SlotNames",
         TrainingLabelValues = "TrainingLabelValues";
@@ -37,8 +37,25 @@ internal sealed class ScoreSchema
     /// <exception cref="ArgumentOutOfRangeException">The label column is missing or of the wrong type.</exception>
     public static SchemaShape Promise(SchemaShape input, string labelColumnName, string predictedLabelColumnName, string scoreColumnName)
     {
-        CheckNames(predictedLabelColumnName, scoreColumnName);
         (LabelKind kind, PrimitiveDataViewType valueType) = LabelColumn.Check(input, labelColumnName);
+        return Promise(input, kind, valueType, predictedLabelColumnName, scoreColumnName);
+    }
+
+    /// <summary>The same where the kind of the classes is known without a label column.</summary>
+    /// <param name="input">The input's shape.</param>
+    /// <param name="kind">Whether the predicted label is a key or text.</param>
+    /// <param name="valueType">The type of the key's values; text for text labels.</param>
+    /// <param name="predictedLabelColumnName">Name of the predicted label's column.</param>
+    /// <param name="scoreColumnName">Name of the scores' column.</param>
+    public static SchemaShape Promise(
+        SchemaShape input,
+        LabelKind kind,
+        PrimitiveDataViewType valueType,
+        string predictedLabelColumnName,
+        string scoreColumnName
+    )
+    {
+        CheckNames(predictedLabelColumnName, scoreColumnName);
         SchemaShape.Column[] common =
         [
             MLNetInternals.ShapeColumn(ColumnSetId, VectorKind.Scalar, NumberDataViewType.UInt32, isKey: true),
@@ -92,6 +109,9 @@ internal sealed class ScoreSchema
         builder.AddColumn(ScoreColumnName, new VectorDataViewType(NumberDataViewType.Single, Classes.Count), score.ToAnnotations());
         return builder.ToSchema();
     }
+
+    public ValueGetter<T> CreateGetter<T>(DataViewSchema.Column column, Func<float[]> numbers) =>
+        ScoreGetters.Create<T>(this, column, numbers);
 
     private static void AddCommon(DataViewSchema.Annotations.Builder builder, string valueKind, uint set)
     {
