@@ -44,22 +44,6 @@ internal sealed record EmbeddingDescription(
         : Input == EmbeddedInput.Image ? DplModelContents.WithImageTower
         : DplModelContents.WithClip;
 
-    public static EmbeddingDescription Of(BackboneReference backbone, ClipEmbeddingOptions options)
-    {
-        var common = new EmbeddingDescription(options.Input, backbone, options.Normalize, options.CarryClip);
-        return options switch
-        {
-            ClipImageEmbeddingOptions image => common with
-            {
-                ImageFolder = image.ImageFolder,
-                ApplyExifOrientation = image.ApplyExifOrientation,
-                MaxImagePixels = image.MaxPixels,
-            },
-            ClipTextEmbeddingOptions text => common with { RefuseLongTexts = text.RefuseLongTexts },
-            _ => common,
-        };
-    }
-
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
     /// <exception cref="InvalidDataException">The text is not what <see cref="ToJson"/> writes.</exception>

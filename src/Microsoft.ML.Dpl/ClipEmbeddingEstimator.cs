@@ -14,7 +14,8 @@ namespace Microsoft.ML.Dpl;
 /// <listheader><term>Column</term><description>Type</description></listheader>
 /// <item><term>Input, of images</term><description><c>MLImage</c>, path as text, or the bytes of an encoded file</description></item>
 /// <item><term>Input, of texts</term><description>Text; a missing one is read as an empty one</description></item>
-/// <item><term>Output</term><description>Vector of <c>float</c>, of the known size <see cref="ClipConfig.EmbeddingWidth"/></description></item>
+/// <item><term>Output</term><description>Vector of <c>float</c>, of the known size
+/// <see cref="ClipConfig.EmbeddingWidth"/></description></item>
 /// </list>
 /// </remarks>
 public sealed class ClipEmbeddingEstimator : IEstimator<ClipEmbeddingTransformer>
@@ -70,7 +71,7 @@ public sealed class ClipEmbeddingEstimator : IEstimator<ClipEmbeddingTransformer
         return new ClipEmbeddingTransformer(
             _environment,
             new EmbeddingColumns(_inputColumnName, _outputColumnName, _options.BatchSize),
-            EmbeddingDescription.Of(BackboneReference.To(_backbone), _options),
+            _options.Describe(BackboneReference.To(_backbone)),
             _backbone,
             device
         );

@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Embedding;
 using Microsoft.ML.Dpl.Images;
+using Microsoft.ML.Dpl.Models;
 
 namespace Microsoft.ML.Dpl;
 
@@ -32,6 +33,9 @@ public abstract class ClipEmbeddingOptions
     private protected abstract void ValidateInput();
 
     internal abstract EmbeddedInput Input { get; }
+
+    /// <summary>The same as a zip keeps it.</summary>
+    internal virtual EmbeddingDescription Describe(BackboneReference backbone) => new(Input, backbone, Normalize, CarryClip);
 }
 
 /// <summary>How CLIP's embeddings of images are computed.</summary>
@@ -49,6 +53,14 @@ public sealed class ClipImageEmbeddingOptions : ClipEmbeddingOptions
 
     internal override EmbeddedInput Input => EmbeddedInput.Image;
 
+    internal override EmbeddingDescription Describe(BackboneReference backbone) =>
+        base.Describe(backbone) with
+        {
+            ImageFolder = ImageFolder,
+            ApplyExifOrientation = ApplyExifOrientation,
+            MaxImagePixels = MaxPixels,
+        };
+
     private protected override void ValidateInput() =>
         OptionChecks.RequireRange(
             MaxPixels >= 1 && MaxPixels <= ImageDecoder.LargestMaximumPixels,
@@ -65,6 +77,12 @@ public sealed class ClipTextEmbeddingOptions : ClipEmbeddingOptions
     public bool RefuseLongTexts { get; init; }
 
     internal override EmbeddedInput Input => EmbeddedInput.Text;
+
+    internal override EmbeddingDescription Describe(BackboneReference backbone) =>
+        base.Describe(backbone) with
+        {
+            RefuseLongTexts = RefuseLongTexts,
+        };
 
     private protected override void ValidateInput()
     {
