@@ -25,7 +25,7 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
     internal DplOnnxTransformer(ModelFace face, ModelDescription description, OnnxScorer scorer, KeptEntries kept)
     {
         (_face, _description, _scorer, _kept) = (face, description, scorer, kept);
-        _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName);
+        _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName, description.Threshold);
         Configuration = new PromptConfiguration(description.TextLengths, description.ImageLengths);
     }
 
@@ -43,6 +43,9 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
 
     /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>
     public string Template => _description.Template;
+
+    /// <summary>The least probability of a class that is predicted; null: any. See <see cref="DplTransformer.Threshold"/>.</summary>
+    public double? Threshold => _description.Threshold;
 
     /// <summary>Prompt lengths per layer; of a mixture, that of the largest weight.</summary>
     public PromptConfiguration Configuration { get; }

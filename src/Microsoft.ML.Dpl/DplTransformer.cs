@@ -26,11 +26,11 @@ namespace Microsoft.ML.Dpl;
 public sealed partial class DplTransformer : ITransformer, IDisposable
 {
     private readonly ModelFace _face;
-    private readonly ModelDescription _description;
+    private ModelDescription _description;
     private readonly TrainedPrompts _prompts;
     private readonly PromptScorer _scorer;
     private readonly TorchSharp.torch.Device _device;
-    private readonly ScoreSchema _scores;
+    private ScoreSchema _scores;
     private readonly IDisposable? _hold; // on a CLIP that exists in memory only
     private DplModelContents _contents;
     private readonly ModelShares _shares = new();
@@ -55,7 +55,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
             _hold?.Dispose();
             throw;
         }
-        _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName);
+        _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName, description.Threshold);
         Configuration = prompts.Rows.Configuration;
         SearchReport = description.Search;
     }
@@ -109,6 +109,24 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
 
     /// <summary>The frozen CLIP.</summary>
     public ClipBackbone Backbone { get; }
+
+    /// <summary>
+    /// The least probability of a class that is predicted, above 0 to 1: where none of the classes comes to it, the image is none of them,
+    /// and the predicted label is missing, as ML.NET has it: key 0, or an empty text. Null, as after a fit: the most probable class is
+    /// predicted, however improbable. Scores stay as they are. Kept in the zip; data views and engines that were made before it was set
+    /// keep to what was then.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not above 0 and at most 1.</exception>
+    public double? Threshold
+    {
+        get => _description.Threshold;
+        set
+        {
+            OptionChecks.RequireRange(value is null or (> 0 and <= 1), value, "above 0 and at most 1", nameof(Threshold));
+            _description = _description with { Threshold = value };
+            _scores = new ScoreSchema(_face.Classes, _face.PredictedLabelColumnName, _face.ScoreColumnName, value);
+        }
+    }
 
     /// <summary>What a zip of this model will hold; after loading, what its zip held.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such value.</exception>

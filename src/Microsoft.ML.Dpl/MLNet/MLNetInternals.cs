@@ -49,6 +49,9 @@ internal enum RequiredReader
 
     /// <summary>Class texts with a learned context, or averaged over templates.</summary>
     KnowsTextDesigns,
+
+    /// <summary>Predicting no class where none is probable enough.</summary>
+    KnowsThreshold,
 }
 
 /// <summary>The only place that touches members that ML.NET keeps internal; a test holds the list of them.</summary>
@@ -70,10 +73,12 @@ internal static class MLNetInternals
     /// models stay 1.2.
     /// 1.4 mixes candidates. A reader of 1.3 would take one whose largest weights are all those of the plain block for plain CLIP.
     /// 1.5 has a context in the classes' texts or averages them over templates. A reader of 1.4 would read new classes without them.
+    /// 1.6 has a threshold below which no class is predicted. A reader of 1.5 would predict one.
     /// </remarks>
-    public const uint FormatVersion = 0x00010005;
+    public const uint FormatVersion = 0x00010006;
 
-    private const uint VersionThatMixes = 0x00010004,
+    private const uint VersionOfTextDesigns = 0x00010005,
+        VersionThatMixes = 0x00010004,
         VersionThatTurns = 0x00010003,
         VersionWithoutTurning = 0x00010002,
         OldestReader = 0x00010001,
@@ -83,6 +88,8 @@ internal static class MLNetInternals
         CatalogUtils.GetEnvironment(trainers);
 
     public static IHostEnvironment EnvironmentOf(MulticlassClassificationCatalog catalog) => CatalogUtils.GetEnvironment(catalog);
+
+    public static IHostEnvironment EnvironmentOf(ModelOperationsCatalog catalog) => CatalogUtils.GetEnvironment(catalog);
 
     public static IHostEnvironment EnvironmentOf(TransformsCatalog catalog) => CatalogUtils.GetEnvironment(catalog);
 
@@ -125,7 +132,8 @@ internal static class MLNetInternals
         context.CheckAtModel();
         (uint written, uint oldestReader) = required switch
         {
-            RequiredReader.KnowsTextDesigns => (FormatVersion, FormatVersion),
+            RequiredReader.KnowsThreshold => (FormatVersion, FormatVersion),
+            RequiredReader.KnowsTextDesigns => (VersionOfTextDesigns, VersionOfTextDesigns),
             RequiredReader.MixesCandidates => (VersionThatMixes, VersionThatMixes),
             RequiredReader.TurnsImages => (VersionThatTurns, VersionThatTurns),
             _ => (VersionWithoutTurning, OldestReader),

@@ -13,8 +13,8 @@ internal static class ScoreGetters
     {
         Delegate getter =
             column.Name == schema.ScoreColumnName ? Score(scores)
-            : schema.Classes.Kind == LabelKind.Key ? PredictedKey(scores)
-            : PredictedText(scores, schema.Classes.Names);
+            : schema.Classes.Kind == LabelKind.Key ? PredictedKey(schema, scores)
+            : PredictedText(schema, scores);
         return As<T>(getter, column);
     }
 
@@ -51,12 +51,13 @@ internal static class ScoreGetters
         };
 
     // Keys count from 1; 0 is ML.NET's missing key.
-    private static ValueGetter<uint> PredictedKey(Func<float[]> scores) => (ref uint target) => target = (uint)(Best(scores()) + 1);
+    private static ValueGetter<uint> PredictedKey(ScoreSchema schema, Func<float[]> scores) =>
+        (ref uint target) => target = (uint)(schema.Best(scores()) + 1);
 
-    private static ValueGetter<ReadOnlyMemory<char>> PredictedText(Func<float[]> scores, IReadOnlyList<string> names) =>
+    private static ValueGetter<ReadOnlyMemory<char>> PredictedText(ScoreSchema schema, Func<float[]> scores) =>
         (ref ReadOnlyMemory<char> target) =>
         {
-            int best = Best(scores());
-            target = best < 0 ? default : names[best].AsMemory();
+            int best = schema.Best(scores());
+            target = best < 0 ? default : schema.Classes.Names[best].AsMemory();
         };
 }

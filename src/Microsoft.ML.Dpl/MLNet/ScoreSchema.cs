@@ -15,11 +15,27 @@ internal sealed class ScoreSchema : IAddedColumns
 
     private static readonly KeyDataViewType SetIdType = new(typeof(uint), int.MaxValue);
 
+    /// <param name="classes">In the order of the scores.</param>
+    /// <param name="predictedLabelColumnName">Name of the predicted label's column.</param>
+    /// <param name="scoreColumnName">Name of the scores' column.</param>
+    /// <param name="threshold">The least score of a class that is predicted, 0 to 1; null: any.</param>
     /// <exception cref="ArgumentException">A column name is empty, or both are the same.</exception>
-    public ScoreSchema(LabelClasses classes, string predictedLabelColumnName, string scoreColumnName)
+    public ScoreSchema(LabelClasses classes, string predictedLabelColumnName, string scoreColumnName, double? threshold = null)
     {
         CheckNames(predictedLabelColumnName, scoreColumnName);
         (Classes, PredictedLabelColumnName, ScoreColumnName) = (classes, predictedLabelColumnName, scoreColumnName);
+        Threshold = threshold;
+    }
+
+    /// <summary>The least score of a class that is predicted; null: any.</summary>
+    public double? Threshold { get; }
+
+    /// <summary>The index of the highest score, the first of equals; -1 where it is below the <see cref="Threshold"/>, or where a score is
+    /// not a number.</summary>
+    public int Best(ReadOnlySpan<float> scores)
+    {
+        int best = ScoreGetters.Best(scores);
+        return best >= 0 && scores[best] < Threshold ? -1 : best;
     }
 
     public LabelClasses Classes { get; }

@@ -38,7 +38,7 @@ internal static partial class PublicOperations
             );
 
     private static IEnumerable<KeyValuePair<string, Operation>> OfLibrary() =>
-        Members().Concat(FileMembers()).Concat(DesignMembers()).Concat(EmbeddingMembers());
+        Members().Concat(FileMembers()).Concat(DesignMembers()).Concat(EmbeddingMembers()).Concat(PredictionMembers());
 
     private static IEnumerable<KeyValuePair<string, Operation>> Members() =>
         new Dictionary<string, Operation>
