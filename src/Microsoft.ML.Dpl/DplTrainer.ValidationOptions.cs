@@ -40,9 +40,10 @@ public sealed partial class DplTrainer
         public bool Calibrate { get; set; }
 
         /// <summary>
-        /// Whether the configuration that the validation rows chose is trained on these rows, too. Its validation accuracy is then that of
-        /// the short training that it was chosen by. Null: yes, where configurations are compared (<see cref="SearchOptions.Compare"/>) and
-        /// neither <see cref="TrainingOptions.Patience"/> nor <see cref="Calibrate"/> needs the rows; it cannot be asked for elsewhere.
+        /// Whether what the validation rows chose is trained on these rows, too. Its validation accuracy is then that of the short training
+        /// in which it was compared to others, and unknown where nothing was compared. Null: yes, where configurations are compared
+        /// (<see cref="SearchOptions.Compare"/>) and neither <see cref="TrainingOptions.Patience"/> nor <see cref="Calibrate"/> needs the
+        /// rows. It cannot be asked for where <see cref="Options.Configuration"/> is given: put the rows into the training set instead.
         /// </summary>
         public bool? Refit { get; set; }
     }

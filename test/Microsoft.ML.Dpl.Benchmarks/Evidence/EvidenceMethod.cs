@@ -6,8 +6,9 @@ namespace Microsoft.ML.Dpl.Benchmarks.Evidence;
 /// <summary>
 /// A way to make a classifier, as text: <c>zero-shot</c>, <c>uniform:4</c>, <c>search</c> (the searched configuration alone),
 /// <c>default</c> (the trainer as it is), each with options behind it: <c>uniform:4 refit</c> (training and validation rows, none left to
-/// validate on), <c>uniform:4 paper batch=16 steps=400 crop=0.5</c>, <c>search coupled context=4 words=a_photo_of_a kgcoop=8 promptsrc
-/// prograd average=gaussian templates=imagenet-80 distillation=1</c>.
+/// validate on), <c>search search-refit</c> (what was searched is trained on the validation rows, too),
+/// <c>uniform:4 paper batch=16 steps=400 crop=0.5</c>, <c>search coupled context=4 words=a_photo_of_a kgcoop=8 promptsrc prograd
+/// average=gaussian templates=imagenet-80 distillation=1</c>.
 /// </summary>
 /// <param name="Text">As given, which is its name in the results.</param>
 internal sealed record EvidenceMethod(string Text)
@@ -54,6 +55,8 @@ internal sealed record EvidenceMethod(string Text)
                 [
                     .. parts[1].Split(',').Select(length => int.Parse(length, CultureInfo.InvariantCulture)),
                 ];
+            else if (word == "search-refit")
+                options.Validation.Refit = true;
             else if (word == "mixture")
                 options.Search.Result = DplSearchResult.Mixture;
             else if (word == "coupled")
@@ -89,7 +92,7 @@ internal sealed record EvidenceMethod(string Text)
     private FormatException Unknown(string word) =>
         new(
             $"'{word}' in '{Text}' is not known: zero-shot, uniform:N, search or default, then refit, paper, batch=, steps=, epochs=, "
-                + "search-epochs=, crop=, candidates=, mixture, coupled, context=, words=, kgcoop=, promptsrc, prograd, average=gaussian, "
+                + "search-epochs=, crop=, candidates=, search-refit, mixture, coupled, context=, words=, kgcoop=, promptsrc, prograd, average=gaussian, "
                 + "average=last, templates=, distillation=."
         );
 }
