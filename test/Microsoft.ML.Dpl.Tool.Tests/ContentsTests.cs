@@ -15,6 +15,7 @@ public sealed class ContentsTests(DrawnData data)
         ToolProcess.Outcome outcome = (await ToolProcess.Run([.. train, .. brief, "--contents", "prompts", "--output", zip])).Expect(0);
         Assert.Equal(DplModelContents.PromptsOnly, DplModelInfo.Read(zip).Contents);
         Assert.Contains("does not contain it", outcome.Output);
+        Assert.Contains("DPL_CLIP", (await ToolProcess.Run("inspect", zip)).Expect(0).Error);
     }
 
     [Fact]

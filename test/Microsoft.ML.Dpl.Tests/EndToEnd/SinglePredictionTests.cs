@@ -118,6 +118,11 @@ public sealed class SinglePredictionTests(SmallBackbone small, ColourImages imag
         _mlContext.Model.Save(model, data.Schema, zip);
         // A reader that knows no thresholds would predict otherwise.
         Assert.Equal((6, 6), Fuzzing.ZipBytes.FormatVersions(zip.ToArray()));
+        using (var folder = new TemporaryFolder())
+        {
+            File.WriteAllBytes(folder.File("model.zip"), zip.ToArray());
+            Assert.Equal(threshold, DplModelInfo.Read(folder.File("model.zip")).Threshold);
+        }
         zip.Position = 0;
         using var loaded = (DplTransformer)new MLContext().Model.Load(zip, out _);
         Assert.Equal(threshold, loaded.Threshold);
