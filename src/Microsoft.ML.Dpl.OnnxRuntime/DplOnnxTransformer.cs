@@ -1,4 +1,5 @@
 using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.OnnxRuntime;
@@ -86,6 +87,31 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
         ArgumentNullException.ThrowIfNull(input);
         return new BatchedScoringDataView(input, FindImages(input.Schema).ScoredBy(_scorer), _scores, cancellationToken);
     }
+
+    /// <summary>Classifies one image file, without a data view; as <see cref="DplTransformer.Predict(string)"/>.</summary>
+    /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file; a relative path starts at the model's image folder.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">It is no image that can be decoded, or one of too many pixels.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public DplPrediction Predict(string path)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        return Predict(_description.Reading.FromFile(_description.Reading.PathOf(path)));
+    }
+
+    /// <summary>Classifies one image; as <see cref="Predict(string)"/>. Any number of threads may call it at once.</summary>
+    /// <param name="image">Bgra32 or Rgba32, of any size; stays the caller's.</param>
+    /// <exception cref="InvalidDataException">The image has another pixel format.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public DplPrediction Predict(MLImage image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        return Predict(ImageDecoder.FromMLImage(image));
+    }
+
+    private DplPrediction Predict(RgbImage image) => DplPrediction.Of(_scores, _scorer, image);
 
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
         new ScoringRowMapper(inputSchema, FindImages(inputSchema).ScoredBy(_scorer), _scores, _shares.Take);

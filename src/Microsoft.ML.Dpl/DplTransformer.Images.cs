@@ -57,11 +57,7 @@ public sealed partial class DplTransformer
         return Predict(ImageDecoder.FromMLImage(image));
     }
 
-    private DplPrediction Predict(RgbImage image)
-    {
-        float[] scores = _scorer.Score([_scorer.Prepare(image)])[0];
-        return new DplPrediction(ClassNames, _face.Classes.IndexOf, scores, _scores.Best(scores));
-    }
+    private DplPrediction Predict(RgbImage image) => DplPrediction.Of(_scores, _scorer, image);
 
     /// <summary>Shows which parts of an image file speak for a class; as <see cref="Explain(MLImage, string?)"/>, on the image as
     /// <see cref="ReadImage"/> reads it.</summary>

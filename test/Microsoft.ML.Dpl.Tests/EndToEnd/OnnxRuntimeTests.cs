@@ -59,6 +59,15 @@ public sealed partial class OnnxRuntimeTests(SmallBackbone small, ColourImages i
         using var light = (DplOnnxTransformer)_mlContext.Model.LoadWithOnnxRuntime(Save(trained), out _);
         Assert.Equal(trained.Threshold, light.Threshold);
         RequireSame(trained, light, Test);
+        foreach (LabelledImage row in images.Test)
+        {
+            DplPrediction expected = trained.Predict(row.ImagePath),
+                found = light.Predict(row.ImagePath);
+            Assert.Equal(expected.Label, found.Label);
+            Assert.Equal(expected.Probability, found.Probability, 1e-5f);
+            using MLImage image = MLImage.CreateFromFile(row.ImagePath);
+            Assert.Equal(found.Scores, light.Predict(image).Scores);
+        }
         Assert.Equal(8, light.Transform(Test).GetColumn<string>("PredictedLabel").Count(label => label.Length == 0));
     }
 
