@@ -60,6 +60,9 @@ internal static class OnnxMetadata
                 ? new[] { KeyValuePair.Create("templates", JsonSerializer.Serialize(templates, Legible)) }
                 : [],
             .. transformer.Design is { } design ? new[] { KeyValuePair.Create("design", design.ToString()) } : [],
+            .. transformer.Threshold is double threshold
+                ? new[] { KeyValuePair.Create("threshold", threshold.ToString(CultureInfo.InvariantCulture)) }
+                : [],
             new("backbone", transformer.TrainedOn.Name),
             new("backbone_sha256", transformer.TrainedOn.Sha256),
             new("library", $"{LibraryVersion.Name} {LibraryVersion.Number}"),

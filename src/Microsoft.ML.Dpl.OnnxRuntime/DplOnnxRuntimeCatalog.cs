@@ -1,9 +1,6 @@
-using System.Reflection;
-using System.Runtime.ExceptionServices;
 using Microsoft.ML.Dpl;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.OnnxRuntime;
-using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML;
 
@@ -34,30 +31,11 @@ public static class DplOnnxRuntimeCatalog
         ArgumentException.ThrowIfNullOrWhiteSpace(filePath);
         if (options?.Threads < 1)
             throw new ArgumentOutOfRangeException(nameof(options), options.Threads, "A forward pass needs at least one thread.");
-        string shown = ShownText.Escape(filePath);
-        if (!File.Exists(filePath))
-            throw new FileNotFoundException($"There is no model zip '{shown}'.", filePath);
-        GitLfsPointer.Refuse(filePath);
         DataViewSchema? schema = null;
-        try
-        {
-            ITransformer loaded = ScoringBackend.Using(new OnnxBackend(options ?? new DplOnnxRuntimeOptions()), () =>
-                catalog.Load(filePath, out schema)
-            );
-            inputSchema = schema;
-            return loaded;
-        }
-        catch (Exception thrown)
-        {
-            Exception cause = thrown;
-            // ML.NET wraps what a component throws once for each chain around it.
-            while (cause is TargetInvocationException { InnerException: { } inner })
-                cause = inner;
-            // ML.NET calls a file that is no zip so.
-            if (cause is InvalidDataException or FormatException)
-                throw new InvalidDataException($"The model zip '{shown}' cannot be loaded: {cause.Message}", cause);
-            ExceptionDispatchInfo.Throw(cause);
-            throw;
-        }
+        ITransformer loaded = LoadedZip.Open(filePath, () =>
+            ScoringBackend.Using(new OnnxBackend(options ?? new DplOnnxRuntimeOptions()), () => catalog.Load(filePath, out schema))
+        );
+        inputSchema = schema;
+        return loaded;
     }
 }

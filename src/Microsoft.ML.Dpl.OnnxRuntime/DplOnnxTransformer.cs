@@ -1,4 +1,5 @@
 using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.OnnxRuntime;
@@ -25,7 +26,7 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
     internal DplOnnxTransformer(ModelFace face, ModelDescription description, OnnxScorer scorer, KeptEntries kept)
     {
         (_face, _description, _scorer, _kept) = (face, description, scorer, kept);
-        _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName);
+        _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName, description.Threshold);
         Configuration = new PromptConfiguration(description.TextLengths, description.ImageLengths);
     }
 
@@ -43,6 +44,9 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
 
     /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>
     public string Template => _description.Template;
+
+    /// <summary>The least probability of a class that is predicted; null: any. See <see cref="DplTransformer.Threshold"/>.</summary>
+    public double? Threshold => _description.Threshold;
 
     /// <summary>Prompt lengths per layer; of a mixture, that of the largest weight.</summary>
     public PromptConfiguration Configuration { get; }
@@ -81,11 +85,36 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
     public IDataView Transform(IDataView input, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return new BatchedScoringDataView(input, FindImages(input.Schema), _scores, _scorer, cancellationToken);
+        return new BatchedScoringDataView(input, FindImages(input.Schema).ScoredBy(_scorer), _scores, cancellationToken);
     }
 
+    /// <summary>Classifies one image file, without a data view; as <see cref="DplTransformer.Predict(string)"/>.</summary>
+    /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file; a relative path starts at the model's image folder.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">It is no image that can be decoded, or one of too many pixels.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public DplPrediction Predict(string path)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        return Predict(_description.Reading.FromFile(_description.Reading.PathOf(path)));
+    }
+
+    /// <summary>Classifies one image; as <see cref="Predict(string)"/>. Any number of threads may call it at once.</summary>
+    /// <param name="image">Bgra32 or Rgba32, of any size; stays the caller's.</param>
+    /// <exception cref="InvalidDataException">The image has another pixel format.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public DplPrediction Predict(MLImage image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        return Predict(ImageDecoder.FromMLImage(image));
+    }
+
+    private DplPrediction Predict(RgbImage image) => DplPrediction.Of(_scores, _scorer, image);
+
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
-        new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer, _shares.Take);
+        new ScoringRowMapper(inputSchema, FindImages(inputSchema).ScoredBy(_scorer), _scores, _shares.Take);
 
     void ICanSaveModel.Save(ModelSaveContext ctx) =>
         _scorer.Use(() =>

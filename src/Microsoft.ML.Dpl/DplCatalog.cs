@@ -60,6 +60,7 @@ public static class DplCatalog
 
     /// <summary>Saves a model as ML.NET's own <c>Save</c> does, but whole or not at all: beside its place, then to the disk itself, then
     /// renamed. ML.NET's own writes over the file that is there, which a full disk or a kill then costs.</summary>
+    /// <remarks>The log is told where a zip names a CLIP's folder and does not contain it.</remarks>
     /// <param name="catalog">What saves and loads models: <c>mlContext.Model</c>.</param>
     /// <param name="model">Any model, with this library's in it or not.</param>
     /// <param name="inputSchema">The columns that the model reads; null: they are not kept in the zip.</param>
@@ -74,6 +75,7 @@ public static class DplCatalog
         try
         {
             WholeFile.Write(filePath, stream => catalog.Save(model, inputSchema, stream));
+            TellOfClip(catalog, model, filePath);
         }
         // The latter is what .NET makes of the system's EFBIG.
         catch (Exception e) when (e is IOException or ArgumentOutOfRangeException { ParamName: "value" })
@@ -82,6 +84,64 @@ public static class DplCatalog
                 e is IOException ? e.Message : "a file became larger than the file system, or a limit on the size of files, allows.";
             throw new IOException($"The model could not be saved as '{ShownText.Escape(filePath)}': {why}", e);
         }
+    }
+
+    /// <summary>Says that a zip holds no CLIP, which is forgotten easily where it lies at hand.</summary>
+    private static void TellOfClip(ModelOperationsCatalog catalog, ITransformer model, string filePath)
+    {
+        IEnumerable<ClipBackbone?> named = LoadedZip
+            .Parts(model)
+            .Select(part =>
+                part switch
+                {
+                    DplTransformer { Contents: DplModelContents.PromptsOnly or DplModelContents.WithOnnx } named => named.Backbone,
+                    ClipEmbeddingTransformer { CarriesClip: false } named => named.Backbone,
+                    _ => null,
+                }
+            );
+        using var log = new HostLog(MLNetInternals.EnvironmentOf(catalog), nameof(DplCatalog), "Save");
+        foreach (
+            ClipBackbone backbone in named.OfType<ClipBackbone>().Where(clip => clip is { Location: not null, IsTiny: false }).Distinct()
+        )
+            log.Info(
+                $"The model zip '{ShownText.Escape(filePath)}' names the CLIP at '{backbone.Location}' and does not contain it. Where it "
+                    + $"is to be loaded on another machine, set {nameof(DplTransformer.Contents)}, or for an embedding "
+                    + $"{nameof(ClipEmbeddingTransformer.CarriesClip)}, before saving; or have that CLIP there, too."
+            );
+    }
+
+    /// <summary>Loads the classifier of a model zip as what it is: <c>Load</c> gives a chain where a pipeline was saved, on which only what
+    /// any model can do is at hand.</summary>
+    /// <param name="catalog">What saves and loads models: <c>mlContext.Model</c>.</param>
+    /// <param name="filePath">A zip of one model of this library, alone or in a pipeline.</param>
+    /// <returns>The classifier alone, without what stands before and after it in a pipeline: it reads its own image column, or an image
+    /// given to <see cref="DplTransformer.Predict(string)"/>. The caller disposes it.</returns>
+    /// <exception cref="IOException">The file is missing or cannot be read, or the model's CLIP was not found.</exception>
+    /// <exception cref="InvalidDataException">It is no model, damaged, or holds none or several of this library's.</exception>
+    /// <exception cref="InvalidOperationException">The application has no libtorch, so that ONNX Runtime scores the model.</exception>
+    public static DplTransformer LoadDpl(this ModelOperationsCatalog catalog, string filePath)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ITransformer loaded = LoadedZip.Open(filePath, () => catalog.Load(filePath, out _));
+        ITransformer[] parts = [.. LoadedZip.Parts(loaded)];
+        DplTransformer[] found = [.. parts.OfType<DplTransformer>()];
+        foreach (IDisposable other in parts.OfType<IDisposable>().Where(part => found.Length != 1 || part != found[0]))
+            other.Dispose();
+        if (found is [var only])
+            return only;
+        string shown = ShownText.Escape(filePath);
+        if (parts.Any(part => part.GetType().Assembly.GetName().Name == ScoringBackend.Package))
+            throw new InvalidOperationException(
+                $"The model zip '{shown}' was loaded for ONNX Runtime, since the application has no libtorch: use Model.Load, or "
+                    + "reference a libtorch package."
+            );
+        throw new InvalidDataException(
+            found.Length == 0
+                ? $"The model zip '{shown}' holds no model of Differentiable Prompt Learning; it is made of "
+                    + $"{string.Join(", ", parts.Select(part => part.GetType().Name))}. Model.Load loads it."
+                : $"The model zip '{shown}' holds {found.Length} models of Differentiable Prompt Learning: load it with Model.Load, and "
+                    + "take the one that you mean out of the chain."
+        );
     }
 
     /// <summary>Makes a classifier of exported prompts, CLIP and class names, without training: what

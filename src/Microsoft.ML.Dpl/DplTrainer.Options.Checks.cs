@@ -102,7 +102,9 @@ public sealed partial class DplTrainer
                 Comparison = Compares
                     ? new ComparisonSettings([.. candidates.Where(length => length > 0)], training with { Patience = null })
                     : null,
-                Refits = search is not null && (Validation.Refit ?? (Compares && defaults.Refits && Training.Patience is null)),
+                Refits =
+                    search is not null
+                    && (Validation.Refit ?? (Compares && defaults.Refits && Training.Patience is null && !Validation.Calibrate)),
                 Template = Template,
                 BatchSize = Training.BatchSize ?? defaults.BatchSize,
                 PredictionBatchSize = Compute.PredictionBatchSize,
@@ -120,6 +122,7 @@ public sealed partial class DplTrainer
                             : new SortedDictionary<string, double>(Training.ClassWeights.Named.ToDictionary(), StringComparer.Ordinal)
                     ),
                 Precision = Compute.Precision,
+                Calibrates = Validation.Calibrate,
                 Augment = Training.Augment,
                 SmallestCrop = Training.SmallestCrop ?? defaults.SmallestCrop,
                 Seed = seed,
@@ -228,6 +231,18 @@ public sealed partial class DplTrainer
                 throw new ArgumentException(
                     "Validation.Refit leaves no rows for Training.Patience to go by: set only one of them.",
                     "Validation.Refit"
+                );
+            if (Validation.Refit == true && Validation.Calibrate)
+                throw new ArgumentException(
+                    "Validation.Calibrate needs validation rows that nothing was trained on, and Validation.Refit trains on them: set only "
+                        + "one of them.",
+                    "Validation.Calibrate"
+                );
+            if (Validation.Calibrate && Validation.Set is null && Split is null)
+                throw new ArgumentException(
+                    $"Validation.Calibrate needs validation rows, and none are set aside where {nameof(Configuration)} is given: set "
+                        + $"{set}, {fraction} or {rowsPerClass}.",
+                    "Validation.Calibrate"
                 );
             if (Training.Patience is not null && Validation.Set is null && Split is null)
                 throw new ArgumentException(

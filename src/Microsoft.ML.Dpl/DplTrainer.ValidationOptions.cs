@@ -31,10 +31,19 @@ public sealed partial class DplTrainer
         public double? Fraction { get; set; }
 
         /// <summary>
+        /// Whether the model's probabilities are calibrated once it is trained: the temperature that divides its logits is fitted to the
+        /// validation rows, so that of the images it gives a class with 80 %, some 80 % are of that class. No image's class changes. The
+        /// temperature becomes part of the model's logit scale, in zips, exchanged prompts and ONNX alike. Needs validation rows that
+        /// nothing was trained on: not together with <see cref="Refit"/>, which is off by default with it. A few dozen rows make a rough
+        /// temperature only. A fit that is cut short is not calibrated.
+        /// </summary>
+        public bool Calibrate { get; set; }
+
+        /// <summary>
         /// Whether what the validation rows chose is trained on these rows, too. Its validation accuracy is then that of the short training
         /// in which it was compared to others, and unknown where nothing was compared. Null: yes, where configurations are compared
-        /// (<see cref="SearchOptions.Compare"/>) and no <see cref="TrainingOptions.Patience"/> needs the rows. It cannot be asked for where
-        /// <see cref="Options.Configuration"/> is given: put the rows into the training set instead.
+        /// (<see cref="SearchOptions.Compare"/>) and neither <see cref="TrainingOptions.Patience"/> nor <see cref="Calibrate"/> needs the
+        /// rows. It cannot be asked for where <see cref="Options.Configuration"/> is given: put the rows into the training set instead.
         /// </summary>
         public bool? Refit { get; set; }
     }

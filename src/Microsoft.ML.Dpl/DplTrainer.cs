@@ -55,11 +55,16 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     {
         ArgumentNullException.ThrowIfNull(input);
         _options.Validate();
+        return Fit(input, initial: (InitialPrompts?)null);
+    }
+
+    private DplTransformer Fit(IDataView input, InitialPrompts? initial)
+    {
         using var log = new HostLog(_environment, nameof(DplTrainer), "Fit");
         FitData data = FindColumns(input);
         TorchSharp.torch.Device device = ChooseDevice(log);
         using IDisposable memory = NativeAllocator.ForFit(_options.Compute.TuneAllocator);
-        using FitResult result = WithinMemory(() => CreateRun(data, device, log).Fit());
+        using FitResult result = WithinMemory(() => CreateRun(data, device, log, initial).Fit());
         var face = new ModelFace(
             _options.ImageColumnName,
             _options.PredictedLabelColumnName,
@@ -77,15 +82,15 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         return transformer;
     }
 
-    /// <summary>Searches the prompt lengths and trains nothing: the first stage of <see cref="Fit"/>, with the same images set aside for
-    /// validation and the same course.</summary>
-    /// <param name="input">As for <see cref="Fit"/>.</param>
+    /// <summary>Searches the prompt lengths and trains nothing: the first stage of <see cref="Fit(IDataView)"/>, with the same images set
+    /// aside for validation and the same course.</summary>
+    /// <param name="input">As for <see cref="Fit(IDataView)"/>.</param>
     /// <returns>
     /// The lengths. With <see cref="Options.OnCancel"/> set to return the best, a cancelled search that has ended an epoch returns the
     /// choice of the last one. A workspace keeps an interrupted search as it does an interrupted fit, but neither goes on with the other's
     /// checkpoint.
     /// </returns>
-    /// <inheritdoc cref="Fit" path="/exception"/>
+    /// <inheritdoc cref="Fit(IDataView)" path="/exception"/>
     /// <exception cref="ArgumentException">An option is out of range, or <see cref="Options.Configuration"/> is given.</exception>
     public DplSearchOutcome Search(IDataView input)
     {
@@ -137,9 +142,11 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
             _options.Images.SkipUnreadable
         );
 
-    private FitRun CreateRun(FitData data, TorchSharp.torch.Device device, HostLog log)
+    private FitRun CreateRun(FitData data, TorchSharp.torch.Device device, HostLog log, InitialPrompts? initial = null)
     {
         FitSettings settings = _options.ToSettings(_options.Seed ?? MLNetInternals.OptionsOf(_environment).Seed ?? 0);
+        if (initial is not null)
+            settings = settings.GoingOnFrom(initial, splits: _options.Validation is not { RowsPerClass: null, Fraction: null });
         var monitor = new FitMonitor(log, _options.Progress, _options.CancellationToken);
         return new FitRun(_options.Backbone!, settings, data, device, monitor, log);
     }

@@ -37,6 +37,28 @@ public sealed partial class DplTransformer
         return read;
     }
 
+    /// <summary>Classifies one image file, without a data view: read as <see cref="ReadImage"/> reads it, with the scores that
+    /// <see cref="Transform(IDataView)"/> gives of this image alone. Many images are done faster by <c>Transform</c>, in batches.</summary>
+    /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">It is no image that can be decoded, or one of too many pixels.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public DplPrediction Predict(string path) => Predict(Decode(path, out _));
+
+    /// <summary>Classifies one image; as <see cref="Predict(string)"/>. Any number of threads may call it at once.</summary>
+    /// <param name="image">Bgra32 or Rgba32, of any size; stays the caller's.</param>
+    /// <exception cref="InvalidDataException">The image has another pixel format.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public DplPrediction Predict(MLImage image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        return Predict(ImageDecoder.FromMLImage(image));
+    }
+
+    private DplPrediction Predict(RgbImage image) => DplPrediction.Of(_scores, _scorer, image);
+
     /// <summary>Shows which parts of an image file speak for a class; as <see cref="Explain(MLImage, string?)"/>, on the image as
     /// <see cref="ReadImage"/> reads it.</summary>
     /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file.</param>

@@ -43,7 +43,8 @@ public sealed partial class DplTransformer
         DplPrompts prompts,
         ClipBackbone backbone,
         Func<LabelClasses, ModelFace> face,
-        string? device
+        string? device,
+        ImageReading? reading = null
     )
     {
         if (!backbone.HasTextTower)
@@ -105,7 +106,7 @@ public sealed partial class DplTransformer
                 Context = context is null ? null : prompts.ContextDesign,
                 Templates = trained.Rows.HasPlainText ? prompts.Templates : null,
             };
-            return new DplTransformer(columns, description, trained, backbone, chosen);
+            return new DplTransformer(columns, reading is null ? description : description.With(reading), trained, backbone, chosen);
         }
         catch
         {

@@ -39,13 +39,10 @@ public sealed partial class DplTransformer
     /// <summary>Reads the rest of a model zip, whose CLIP it carries or finds.</summary>
     internal static DplTransformer Load(IHostEnvironment env, ModelReader reader, ModelFace face, ModelDescription description)
     {
-        BackboneReference reference = description.Backbone;
         using var log = new HostLog(env, nameof(DplTransformer), "Loading");
         EnvironmentOptions options = MLNetInternals.OptionsOf(env);
         TorchSharp.torch.Device device = ComputeDevice.Choose(null, options.GpuDeviceId, options.FallbackToCpu, log.Info, log.Warning);
-        ClipBackbone backbone = description.Contents is DplModelContents.PromptsOnly or DplModelContents.WithOnnx
-            ? BackboneLocator.Find(reference.Name, reference.Sha256, reference.Location, reference.Vocabulary)
-            : ClipEntries.Read(reader, reference, description.Contents);
+        ClipBackbone backbone = ClipEntries.ReadOrFind(reader, description.Backbone, description.Contents);
         // The transformer takes a share of its own.
         using IDisposable? untilThen = backbone.Hold();
         log.Info($"Backbone: {backbone}.");

@@ -26,11 +26,11 @@ namespace Microsoft.ML.Dpl;
 public sealed partial class DplTransformer : ITransformer, IDisposable
 {
     private readonly ModelFace _face;
-    private readonly ModelDescription _description;
+    private ModelDescription _description;
     private readonly TrainedPrompts _prompts;
     private readonly PromptScorer _scorer;
     private readonly TorchSharp.torch.Device _device;
-    private readonly ScoreSchema _scores;
+    private ScoreSchema _scores;
     private readonly IDisposable? _hold; // on a CLIP that exists in memory only
     private DplModelContents _contents;
     private DplOnnxPrecision _onnxPrecision;
@@ -56,7 +56,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
             _hold?.Dispose();
             throw;
         }
-        _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName);
+        _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName, description.Threshold);
         Configuration = prompts.Rows.Configuration;
         SearchReport = description.Search;
     }
@@ -110,6 +110,24 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
 
     /// <summary>The frozen CLIP.</summary>
     public ClipBackbone Backbone { get; }
+
+    /// <summary>
+    /// The least probability of a class that is predicted, above 0 to 1: where none of the classes comes to it, the image is none of them,
+    /// and the predicted label is missing, as ML.NET has it: key 0, or an empty text. Null, as after a fit: the most probable class is
+    /// predicted, however improbable. Scores stay as they are. Kept in the zip; data views and engines that were made before it was set
+    /// keep to what was then.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not above 0 and at most 1.</exception>
+    public double? Threshold
+    {
+        get => _description.Threshold;
+        set
+        {
+            OptionChecks.RequireRange(value is null or (> 0 and <= 1), value, "above 0 and at most 1", nameof(Threshold));
+            _description = _description with { Threshold = value };
+            _scores = new ScoreSchema(_face.Classes, _face.PredictedLabelColumnName, _face.ScoreColumnName, value);
+        }
+    }
 
     /// <summary>What a zip of this model will hold; after loading, what its zip held.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such value.</exception>
@@ -168,7 +186,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     public IDataView Transform(IDataView input, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return new BatchedScoringDataView(input, FindImages(input.Schema), _scores, _scorer, cancellationToken);
+        return new BatchedScoringDataView(input, FindImages(input.Schema).ScoredBy(_scorer), _scores, cancellationToken);
     }
 
     /// <summary>Shows which parts of an image speak for a class: a heat map over the patches that CLIP sees. Costs about three predictions
@@ -264,7 +282,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     }
 
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
-        new ScoringRowMapper(inputSchema, FindImages(inputSchema), _scores, _scorer, _shares.Take);
+        new ScoringRowMapper(inputSchema, FindImages(inputSchema).ScoredBy(_scorer), _scores, _shares.Take);
 
     /// <summary>The CLIP as the model names it, wherever the present one was found.</summary>
     internal BackboneReference TrainedOn => _description.Backbone;

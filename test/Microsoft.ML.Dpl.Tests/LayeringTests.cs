@@ -13,6 +13,7 @@ public class LayeringTests
     [
         Root,
         "TensorBoard",
+        "Embedding",
         "Fit",
         "Models",
         "MLNet",

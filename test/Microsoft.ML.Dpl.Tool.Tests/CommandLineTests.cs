@@ -11,7 +11,20 @@ public sealed class CommandLineTests
             Assert.Contains(part, help.Output);
         ToolProcess.Outcome root = (await ToolProcess.Run("--help")).Expect(0);
         foreach (
-            string verb in new[] { "fit", "search", "train", "evaluate", "predict", "zeroshot", "inspect", "compare", "completion", "onnx" }
+            string verb in new[]
+            {
+                "fit",
+                "search",
+                "train",
+                "evaluate",
+                "predict",
+                "zeroshot",
+                "inspect",
+                "compare",
+                "completion",
+                "onnx",
+                "embed",
+            }
         )
             Assert.Contains($"  {verb} ", root.Output);
     }
@@ -96,7 +109,7 @@ public sealed class CommandLineTests
                 .Where(line => line.StartsWith("  ", StringComparison.Ordinal) && line[2] != ' ')
                 .Select(line => line.Trim().Split(' ')[0]),
         ];
-        Assert.Equal(14, verbs.Length);
+        Assert.Equal(15, verbs.Length);
         ToolProcess.Outcome[] helps = await Task.WhenAll(verbs.Select(verb => ToolProcess.Run(verb, "--help")));
         foreach (var (verb, help) in verbs.Zip(helps))
             Assert.Contains($"  dpl {verb} ", help.Expect(0).Output.Split("Examples:")[1]);

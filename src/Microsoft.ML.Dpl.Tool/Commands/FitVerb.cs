@@ -22,7 +22,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
     private readonly CommonOptions _common = new();
     private readonly TrainingOptions _training = new();
     private readonly DesignOptions _design = new(trains: true);
-    private readonly ContentsOption _contents = new();
+    private readonly ContentsOption _contents = new(isForAnyMachine: true);
     private readonly ProgressOptions _progress = new();
     private readonly Option<string[]> _baselines = new("--baseline")
     {

@@ -66,7 +66,7 @@ internal static class ImportCommand
             Description = "The model's column with the images.",
             DefaultValueFactory = _ => nameof(ImageRow.ImagePath),
         };
-        var contents = new ContentsOption();
+        var contents = new ContentsOption(isForAnyMachine: false);
         var output = new Option<string>("--output", "-o")
         {
             HelpName = "file",

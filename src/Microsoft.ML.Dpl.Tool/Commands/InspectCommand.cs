@@ -72,6 +72,8 @@ internal static class InspectCommand
         );
         if (info.ValidationAccuracy is double accuracy)
             Row("validation accuracy", EvaluationTables.Percent(accuracy));
+        if (info.Threshold is double threshold)
+            Row("threshold", $"no class is predicted below a probability of {EvaluationTables.Percent(threshold)}");
         if (info.WasCancelled)
             Row("cancelled", "the fit was cut short; this is the best it had by then");
         if (info.HasDiverged)

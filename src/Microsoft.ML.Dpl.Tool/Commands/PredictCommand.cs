@@ -73,7 +73,7 @@ internal sealed class PredictCommand
         if (batch < 1)
             throw new ArgumentException($"--batch-size must be at least 1; it is {batch}.");
         string[] named = arguments.GetRequiredValue(_images),
-            listed = [.. named.Where(path => path != FromInput).SelectMany(path => Expand(path, cancellationToken))];
+            listed = [.. named.Where(path => path != FromInput).SelectMany(path => NamedImages.Expand(path, cancellationToken))];
         bool readsInput = named.Contains(FromInput);
         var mlContext = new MLContext();
         FitSession.Forward(mlContext, CommandLine.IsVerbose(arguments));
@@ -90,7 +90,7 @@ internal sealed class PredictCommand
         // The user's own spelling is what is written; the library is given full paths, since a model may have a folder of its own for
         // relative ones.
         IEnumerable<ImageRow> rows = (readsInput ? listed.Concat(StandardInput.Lines(cancellationToken)) : listed).Select(
-            path => new ImageRow { ImagePath = FullPath(path), Label = path }
+            NamedImages.RowOf
         );
         try
         {
@@ -99,7 +99,7 @@ internal sealed class PredictCommand
                 foreach (ScoredImage image in new ImageScores(mlContext, saved.Transformer).Of(rows, batch, cancellationToken))
                 {
                     all++;
-                    writer.Write(image.Row.Label, image.Probabilities, image.Error);
+                    writer.Write(image.Row.Label, image.Numbers, image.Error);
                     if (image.Error is not null)
                     {
                         failed++;
@@ -124,18 +124,4 @@ internal sealed class PredictCommand
         Terminal.Fail($"{failed} of {all} images could not be read.");
         return ExitCode.PartlyFailed;
     }
-
-    private static IEnumerable<string> Expand(string path, CancellationToken cancellationToken)
-    {
-        if (!Directory.Exists(path))
-            return [path];
-        var files = new ImageFiles(cancellationToken);
-        IReadOnlyList<string> found = files.In(path);
-        if (files.LeftOutNote() is { } note)
-            Terminal.Warn($"{path}: {note}");
-        return found;
-    }
-
-    // What can be no path is left to be told with the image.
-    private static string FullPath(string path) => path.Contains('\0') ? path : Path.GetFullPath(path);
 }

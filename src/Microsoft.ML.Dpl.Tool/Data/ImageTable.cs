@@ -42,20 +42,10 @@ internal static class ImageTable
     /// <exception cref="InvalidDataException">A column is missing, or a row cannot be read; the message names the line.</exception>
     public static ImageSets Read(string file, TableColumns columns, string? imageRoot)
     {
-        string text = StrictText.Read(file);
-        char delimiter = Delimiter(file, text);
-        using var parser = new TextFieldParser(new StringReader(text))
-        {
-            Delimiters = [$"{delimiter}"],
-            HasFieldsEnclosedInQuotes = delimiter != '\t',
-            TrimWhiteSpace = true,
-        };
-        string[] header = ReadFields(parser, file)
-            ?? throw new InvalidDataException(
-                $"The table '{file}' is empty. Its first line must name the columns, such as ImagePath and Label."
-            );
-        int image = Find(header, columns.Image, ImageNames, "image paths", "--image-column", file)
-            ?? throw Missing(file, header, "image paths", "--image-column", ImageNames, delimiter);
+        (TextFieldParser open, char delimiter) = Open(file);
+        using TextFieldParser parser = open;
+        string[] header = Header(parser, file);
+        int image = ImageColumn(header, columns.Image, file, delimiter);
         int label = Find(header, columns.Label, LabelNames, "classes", "--label-column", file)
             ?? throw Missing(file, header, "classes", "--label-column", LabelNames, delimiter);
         string? Named(string? column) => column is not null && (columns.NeedsAll || Index(header, column) >= 0) ? column : null;
@@ -70,14 +60,7 @@ internal static class ImageTable
             if (ReadFields(parser, file) is not { } fields)
                 break;
             string Where() => $"{file}, line {line}";
-            if (fields.Length != header.Length)
-                throw new InvalidDataException(
-                    $"{Where()}: {fields.Length} columns, but the first line names {header.Length} ({string.Join(", ", header)})."
-                );
-            if (fields[image].Length == 0)
-                throw new InvalidDataException($"{Where()}: the path is empty.");
-            if (fields[image].Contains('\0'))
-                throw new InvalidDataException($"{Where()}: the path holds a zero character. Save the table as UTF-8.");
+            RequireRow(fields, header, image, Where());
             if (fields[label].Length == 0)
                 throw new InvalidDataException($"{Where()}: the class is empty.");
             ImageSplit set = split is not int s
@@ -107,6 +90,63 @@ internal static class ImageTable
         if (rows.All(set => set.Count == 0))
             throw new InvalidDataException($"The table '{file}' has no rows after its first line.");
         return new ImageSets(file, rows[0], rows[1], rows[2]);
+    }
+
+    /// <summary>The paths alone, in the table's order, whatever else it holds.</summary>
+    /// <param name="file">The table.</param>
+    /// <param name="imageColumn">Of the paths; null: one of the usual names.</param>
+    /// <param name="imageRoot">Where relative paths start; null: the table's folder.</param>
+    /// <returns>Each path in full, and as the table has it for a label.</returns>
+    /// <exception cref="InvalidDataException">The column is missing, or a row cannot be read; the message names the line.</exception>
+    public static IReadOnlyList<ImageRow> Paths(string file, string? imageColumn, string? imageRoot)
+    {
+        (TextFieldParser open, char delimiter) = Open(file);
+        using TextFieldParser parser = open;
+        string[] header = Header(parser, file);
+        int image = ImageColumn(header, imageColumn, file, delimiter);
+        string root = imageRoot ?? Path.GetDirectoryName(Path.GetFullPath(file))!;
+        var rows = new List<ImageRow>();
+        for (long line = parser.LineNumber; ReadFields(parser, file) is { } fields; line = parser.LineNumber)
+        {
+            RequireRow(fields, header, image, $"{file}, line {line}");
+            rows.Add(new ImageRow { ImagePath = ImagePaths.Full(fields[image], root), Label = fields[image] });
+        }
+        return rows.Count > 0 ? rows : throw new InvalidDataException($"The table '{file}' has no rows after its first line.");
+    }
+
+    private static (TextFieldParser Parser, char Delimiter) Open(string file)
+    {
+        string text = StrictText.Read(file);
+        char delimiter = Delimiter(file, text);
+        var parser = new TextFieldParser(new StringReader(text))
+        {
+            Delimiters = [$"{delimiter}"],
+            HasFieldsEnclosedInQuotes = delimiter != '\t',
+            TrimWhiteSpace = true,
+        };
+        return (parser, delimiter);
+    }
+
+    private static string[] Header(TextFieldParser parser, string file) =>
+        ReadFields(parser, file)
+        ?? throw new InvalidDataException(
+            $"The table '{file}' is empty. Its first line must name the columns, such as ImagePath and Label."
+        );
+
+    private static int ImageColumn(string[] header, string? given, string file, char delimiter) =>
+        Find(header, given, ImageNames, "image paths", "--image-column", file)
+        ?? throw Missing(file, header, "image paths", "--image-column", ImageNames, delimiter);
+
+    private static void RequireRow(string[] fields, string[] header, int image, string where)
+    {
+        if (fields.Length != header.Length)
+            throw new InvalidDataException(
+                $"{where}: {fields.Length} columns, but the first line names {header.Length} ({string.Join(", ", header)})."
+            );
+        if (fields[image].Length == 0)
+            throw new InvalidDataException($"{where}: the path is empty.");
+        if (fields[image].Contains('\0'))
+            throw new InvalidDataException($"{where}: the path holds a zero character. Save the table as UTF-8.");
     }
 
     /// <summary>What the file's ending says, unless the first line has none of it and another that is usual.</summary>

@@ -41,7 +41,7 @@ internal static class Evaluator
             foreach (ScoredImage image in new ImageScores(mlContext, transformer).Of(rows, Chunk, cancellationToken))
             {
                 done++;
-                if (image.Probabilities is { } probabilities)
+                if (image.Numbers is { } probabilities)
                 {
                     int best = Array.IndexOf(probabilities, probabilities.Max());
                     var prediction = new TestPrediction(

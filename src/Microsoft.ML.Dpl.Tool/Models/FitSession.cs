@@ -120,7 +120,7 @@ internal sealed class FitSession
     public static void Forward(MLContext mlContext, bool verbose, Action<string>? warned = null) =>
         mlContext.Log += (_, e) =>
         {
-            if (!e.Source.Contains("Dpl", StringComparison.Ordinal))
+            if (!e.Source.Contains("Dpl", StringComparison.Ordinal) && !e.Source.Contains("Clip", StringComparison.Ordinal))
                 return;
             if (e.Kind == ChannelMessageKind.Warning)
             {

@@ -3,17 +3,24 @@ using Microsoft.ML.Dpl.Tool.Data;
 
 namespace Microsoft.ML.Dpl.Tool.Models;
 
-/// <summary>What a model says of an image.</summary>
+/// <summary>What a model says of an image: a class's probabilities, or CLIP's vector.</summary>
 /// <param name="Row">The image.</param>
-/// <param name="Probabilities">One per class; null where the image could not be read.</param>
+/// <param name="Numbers">Null where the image could not be read.</param>
 /// <param name="Error">Why it could not be read; else null.</param>
-internal sealed record ScoredImage(ImageRow Row, float[]? Probabilities, string? Error);
+internal sealed record ScoredImage(ImageRow Row, float[]? Numbers, string? Error);
 
 /// <summary>Scores images by their paths.</summary>
 /// <param name="mlContext">Of the model.</param>
-/// <param name="transformer">The model; not owned.</param>
-internal sealed class ImageScores(MLContext mlContext, DplTransformer transformer)
+/// <param name="transform">The model, lazily or at once.</param>
+/// <param name="imageColumn">The column that it reads paths from.</param>
+/// <param name="numbersColumn">The column that it adds.</param>
+internal sealed class ImageScores(MLContext mlContext, Func<IDataView, IDataView> transform, string imageColumn, string numbersColumn)
 {
+    /// <param name="mlContext">Of the model.</param>
+    /// <param name="transformer">The model; not owned.</param>
+    public ImageScores(MLContext mlContext, DplTransformer transformer)
+        : this(mlContext, transformer.Transform, transformer.ImageColumnName, transformer.ScoreColumnName) { }
+
     /// <summary>Scores in chunks; those in which an image cannot be read are halved until it is alone.</summary>
     /// <param name="rows">May come slowly: a chunk is scored once it is full.</param>
     /// <param name="chunk">Images at a time, at least 1.</param>
@@ -47,10 +54,9 @@ internal sealed class ImageScores(MLContext mlContext, DplTransformer transforme
     private float[][] Score(IReadOnlyList<ImageRow> rows)
     {
         SchemaDefinition schema = SchemaDefinition.Create(typeof(ImageRow));
-        schema[nameof(ImageRow.ImagePath)].ColumnName = transformer.ImageColumnName;
+        schema[nameof(ImageRow.ImagePath)].ColumnName = imageColumn;
         foreach (string other in new[] { nameof(ImageRow.Label), nameof(ImageRow.Weight) })
             schema.Remove(schema[other]);
-        IDataView scored = transformer.Transform(mlContext.Data.LoadFromEnumerable(rows, schema));
-        return [.. scored.GetColumn<float[]>(transformer.ScoreColumnName)];
+        return [.. transform(mlContext.Data.LoadFromEnumerable(rows, schema)).GetColumn<float[]>(numbersColumn)];
     }
 }

@@ -3,9 +3,7 @@ namespace Microsoft.ML.Dpl.Tool.Models;
 /// <summary>A model of the library taken out of a saved ML.NET model.</summary>
 internal sealed class SavedModel : IDisposable
 {
-    private readonly ITransformer _whole;
-
-    private SavedModel(ITransformer whole, DplTransformer transformer) => (_whole, Transformer) = (whole, transformer);
+    private SavedModel(DplTransformer transformer) => Transformer = transformer;
 
     /// <summary>The classifier alone: it reads paths of images, whatever stands before it in the pipeline.</summary>
     public DplTransformer Transformer { get; }
@@ -21,24 +19,8 @@ internal sealed class SavedModel : IDisposable
         // Looked at first: ML.NET unpacks whatever the zip claims, and its messages name neither the file nor what is wrong with it.
         DplModelZip.Check(path);
         DplModelInfo.Read(path);
-        ITransformer whole = mlContext.Model.Load(path, out _);
-        if (Find(whole) is { } transformer)
-            return new SavedModel(whole, transformer);
-        (whole as IDisposable)?.Dispose();
-        throw new InvalidDataException($"'{path}' holds no model of Differentiable Prompt Learning at its top level.");
+        return new SavedModel(mlContext.Model.LoadDpl(path));
     }
 
-    public void Dispose()
-    {
-        Transformer.Dispose();
-        (_whole as IDisposable)?.Dispose();
-    }
-
-    private static DplTransformer? Find(ITransformer transformer) =>
-        transformer switch
-        {
-            DplTransformer found => found,
-            IEnumerable<ITransformer> chain => chain.Select(Find).FirstOrDefault(found => found is not null),
-            _ => null,
-        };
+    public void Dispose() => Transformer.Dispose();
 }

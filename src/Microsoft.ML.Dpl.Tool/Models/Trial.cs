@@ -72,15 +72,17 @@ internal sealed class Trials(ImageSets sets, bool besideSearch, bool hasWeights,
             session.Forget();
     }
 
-    /// <summary>A search sets images aside by itself: what it is compared with must not train on them either, and patience needs
-    /// them.</summary>
+    /// <summary>A search sets images aside by itself: what it is compared with must not train on them either, and patience and a
+    /// calibration need them.</summary>
     private void SetAside(DplTrainer.Options options)
     {
         if (options.Configuration is not { } lengths || sets.Validation.Count > 0)
             return;
         if (lengths.IsZeroShot && options.Design.Context is null)
-            options.Training.Patience = null;
-        else if ((besideSearch || options.Training.Patience is not null) && options.Validation.Fraction is null)
+            (options.Training.Patience, options.Validation.Calibrate) = (null, false);
+        else if (
+            (besideSearch || options.Training.Patience is not null || options.Validation.Calibrate) && options.Validation.Fraction is null
+        )
             options.Validation.RowsPerClass ??= DplTrainer.ValidationOptions.DefaultRowsPerClass;
     }
 }

@@ -10,13 +10,18 @@ internal sealed class ContentsOption
         Clip = "clip",
         Onnx = "onnx";
 
-    private readonly Option<string> _contents = new Option<string>("--contents")
-    {
-        Description =
-            "What the model zip holds: prompts (a few hundred KiB; CLIP must be at hand for prediction), image-tower (predicts "
-            + "without CLIP's folder), clip (all of it) or onnx (prompts and a graph, by which an application without libtorch predicts).",
-        DefaultValueFactory = _ => Prompts,
-    }.AcceptOnlyFromAmong(Prompts, ImageTower, Clip, Onnx);
+    private readonly Option<string> _contents;
+
+    /// <param name="isForAnyMachine">Whether the zip holds what a prediction needs unless told otherwise.</param>
+    public ContentsOption(bool isForAnyMachine) =>
+        _contents = new Option<string>("--contents")
+        {
+            Description =
+                "What the model zip holds: image-tower (predicts on any machine, without CLIP's folder; some 330 MiB for ViT-B/16), "
+                + "prompts (a few hundred KiB; CLIP must be at hand for prediction), clip (all of it, so that other classes can be had "
+                + "after loading) or onnx (prompts and a graph, by which an application without libtorch predicts).",
+            DefaultValueFactory = _ => isForAnyMachine ? ImageTower : Prompts,
+        }.AcceptOnlyFromAmong(Prompts, ImageTower, Clip, Onnx);
 
     private readonly ChoiceOption<DplOnnxPrecision> _precision = PrecisionOption("--onnx-precision", " Of --contents onnx.");
 

@@ -87,6 +87,12 @@ internal sealed class CommonOptions : OptionGroup
             options => options.Validation.Fraction
         );
         AddSwitch(
+            "--calibrate",
+            "Fits the temperature of the probabilities to the validation images once all is trained; these are then not trained on. No "
+                + "image's class changes.",
+            options => options.Validation.Calibrate
+        );
+        AddSwitch(
             "--apply-exif",
             "Turns and mirrors images as their files ask, as phones write them; the model then does so, too. CLIP's own preprocessing "
                 + "does not.",
@@ -177,7 +183,7 @@ internal sealed class SearchOptions : OptionGroup
         AddSwitch(
             "--no-refit",
             "Leaves the validation images out of the training that follows a comparison. Default: it is on them, too, unless "
-                + "--training-patience needs them.",
+                + "--training-patience or --calibrate needs them.",
             options => options.Validation.Refit,
             value: false
         );

@@ -95,10 +95,16 @@ internal sealed class ModelOptions
     public void Apply(ParseResult arguments, MLContext mlContext, CancellationToken cancellationToken)
     {
         Check(arguments);
-        mlContext.GpuDeviceId = GpuOf(arguments.GetRequiredValue(_device));
-        mlContext.FallbackToCpu = arguments.GetValue(_fallback);
+        ApplyDevice(arguments, mlContext);
         if (arguments.GetValue(_clip) is not null)
             Backbone(arguments, cancellationToken).Register();
+    }
+
+    /// <summary>What transforms run on.</summary>
+    public void ApplyDevice(ParseResult arguments, MLContext mlContext)
+    {
+        mlContext.GpuDeviceId = GpuOf(arguments.GetRequiredValue(_device));
+        mlContext.FallbackToCpu = arguments.GetValue(_fallback);
     }
 
     private static int? GpuOf(string device)

@@ -24,6 +24,11 @@ internal static class FitSummary
         foreach (ComparisonRow row in results.Comparison)
             Terminal.Line($"  {row.Name}: {EvaluationTables.Percent(row.Accuracy.Accuracy)} ({EvaluationTables.Interval(row.Accuracy)})");
         Terminal.Line($"Model: {files.Main.FullPath}");
+        if (transformer is { Contents: DplModelContents.PromptsOnly or DplModelContents.WithOnnx, Backbone.Location: { } location })
+            Terminal.Line(
+                $"  It names the CLIP at {location} and does not contain it: to predict elsewhere with libtorch, have that CLIP there "
+                    + "(--clip, or DPL_CLIP), or fit with --contents image-tower."
+            );
         if (files.Results is { } written)
             Terminal.Line($"Results: {written.FullPath}");
         if (files.Report is { } page)

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tool.Display;
 using Spectre.Console;
 
@@ -122,19 +121,8 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
 
         private void Line(IEnumerable<string> fields)
         {
-            _output.WriteLine(string.Join(',', fields.Select(Field)));
+            _output.WriteLine(string.Join(',', fields.Select(field => CsvText.Field(field, _isShown, _keepFormulas))));
             _output.Flush();
-        }
-
-        private string Field(string text)
-        {
-            if (_isShown)
-                text = ShownText.Escape(text, int.MaxValue);
-            // As OWASP says of CSV injection: a spreadsheet takes such a field for a formula, unless an apostrophe comes first.
-            bool isFormula = !_keepFormulas && text is ['=' or '+' or '-' or '@' or '\t' or '\r', ..];
-            if (isFormula)
-                text = "'" + text;
-            return isFormula || text.AsSpan().ContainsAny("\",\n\r") ? $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : text;
         }
     }
 

@@ -64,6 +64,9 @@ public sealed class ClipBackbone
     /// <inheritdoc/>
     public override string ToString() => $"{Name} ({Location ?? "carried by the model zip"})";
 
+    /// <summary>Whether an application finds it by itself wherever it references the package.</summary>
+    internal bool IsTiny => Name.StartsWith(TinyAssembly, StringComparison.Ordinal);
+
     /// <summary>Makes this CLIP known to every model that this process loads, whatever its <c>MLContext</c>: a model zip names its CLIP by
     /// SHA-256 and need not contain it.</summary>
     public void Register() => BackboneLocator.Register(this);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Optimization;
@@ -133,7 +134,8 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
             rows.HasPlainText && fit.Clip.PlainFeatures is { } plain
                 ? plain()
                 : fit.Clip.Text.UnitFeatures(fit.Clip.Texts, learned.Passes.Text);
-        var prompts = new TrainedPrompts(rows, PromptRows.Copied(classFeatures)!, fit.Clip.Text.Weights.LogitScale / trained.Temperature);
+        double temperature = settings.Calibrates ? Calibrated(fit, trained) : trained.Temperature;
+        var prompts = new TrainedPrompts(rows, PromptRows.Copied(classFeatures)!, fit.Clip.Text.Weights.LogitScale / temperature);
         var description = new ModelDescription(
             fit.Reference,
             settings.Template,
@@ -152,6 +154,35 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
             Design = learned.IsEmpty ? null : DesignOf(settings),
         };
         return new FitResult(fit.Classes, description, prompts, backbone.RentVision(device));
+    }
+
+    /// <summary>The temperature that fits the validation images; that of the training where the fit was cut short.</summary>
+    private double Calibrated(PreparedFit fit, Trained trained)
+    {
+        if (trained.End != StageEnd.Whole || fit.Validation is not { } validation)
+        {
+            log.Warning("The probabilities are not calibrated, since the fit was cut short.");
+            return trained.Temperature;
+        }
+        IBatchSource images = validation.InOrder(settings.PredictionBatchSize, device);
+        Calibration calibration;
+        try
+        {
+            calibration = Calibration.Fit(fit.Clip, trained.Prompts.Passes, images, trained.Temperature, observer);
+        }
+        catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled)
+        {
+            log.Warning("Cancelled in the calibration: the model is trained to its end, but its probabilities are not calibrated.");
+            return trained.Temperature;
+        }
+        log.Info(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"Calibration: with a temperature of {calibration.Temperature:g3} instead of {trained.Temperature:g3} the validation "
+                    + $"images' mean cross-entropy is {calibration.LossAfter:g3} instead of {calibration.LossBefore:g3}."
+            )
+        );
+        return calibration.Temperature;
     }
 
     /// <summary>What the prompts were made with; null: with the plain method.</summary>

@@ -94,6 +94,28 @@ internal sealed record FitSettings
         };
     }
 
+    /// <summary>What training begins with; null: fresh prompts.</summary>
+    [JsonIgnore]
+    public InitialPrompts? Initial { get; init; }
+
+    /// <summary>The same for the fingerprint.</summary>
+    public string? InitialSha256 => Initial?.Sha256;
+
+    /// <summary>The same without a search and a comparison, from an earlier model's prompts.</summary>
+    /// <param name="initial">Not owned.</param>
+    /// <param name="splits">Whether it was asked for that training rows be set aside.</param>
+    public FitSettings GoingOnFrom(InitialPrompts initial, bool splits) =>
+        this with
+        {
+            Initial = initial,
+            Search = null,
+            TextLengths = initial.Rows.Configuration.Text,
+            ImageLengths = initial.Rows.Configuration.Image,
+            Comparison = null,
+            Refits = false,
+            Split = splits ? Split : null,
+        };
+
     /// <summary>How prompts are made; null: as in the paper.</summary>
     public DesignSettings? Design { get; init; }
 
@@ -126,6 +148,11 @@ internal sealed record FitSettings
 
     /// <summary>Whether what validation chose is trained once more, on training and validation rows.</summary>
     public bool Refits { get; init; }
+
+    /// <summary>Whether the temperature is fitted to the validation images once all is trained. Decides nothing before that, so it is not
+    /// part of the fingerprint.</summary>
+    [JsonIgnore]
+    public bool Calibrates { get; init; }
 
     public required bool Augment { get; init; }
 

@@ -109,10 +109,12 @@ internal sealed class PreparedFit : IDisposable
         advice.OfOptions(searchesOnly);
         advice.OfPrecision(Device.type == DeviceType.CPU, ProcessorFeatures.HasBFloat16Products);
         Classes = reader.ReadClasses();
+        Settings.Initial?.Require(Classes);
         Settings = Settings.For(Classes.Count);
         // Hashed first: weights that changed on disk are known before the training, not after it.
         Reference = BackboneReference.To(Backbone);
         _texts = Owned(FitTexts.Read(Backbone, Classes, Settings, Log.Warning, observer.ThrowIfCancelled));
+        Settings.Initial?.Require(ContextLayout);
         int[][] texts = _texts.Tokens;
 
         // Read before the images: weights that cannot be used are known at once.
@@ -147,11 +149,12 @@ internal sealed class PreparedFit : IDisposable
         Analysis = new DivergenceAnalysis(Settings, reader, Images?.TrainWeights, Validation?.Weights);
     }
 
-    /// <summary>Prompts as training begins with them. The caller owns them.</summary>
+    /// <summary>Prompts as training begins with them: fresh ones, unless it goes on from a model. The caller owns them.</summary>
     /// <param name="configuration">Their lengths.</param>
     /// <param name="purpose">Names the random numbers.</param>
     public PromptSet FreshPrompts(PromptConfiguration configuration, string purpose) =>
-        new(Design.CreatePrompts(configuration, Shape, Initial, purpose), FreshContext(purpose));
+        Settings.Initial?.Prompts(Device)
+        ?? new PromptSet(Design.CreatePrompts(configuration, Shape, Initial, purpose), FreshContext(purpose));
 
     /// <summary>A context as a stage begins with it; null without one. The caller owns it.</summary>
     /// <param name="purpose">Names the random numbers.</param>

@@ -61,8 +61,8 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
             if (temperature is not null)
             {
                 state.ZeroShot ??= ZeroShotStart.Measure(fit.Clip, train.Source, validation, watch);
-                // A mixture goes on where the search left it.
-                temperature.Set(keepsMixture ? searched!.Temperature : state.ZeroShot.Temperature);
+                // A mixture goes on where the search left it, and a model's prompts where their training did.
+                temperature.Set(keepsMixture ? searched!.Temperature : _settings.Initial?.Temperature ?? state.ZeroShot.Temperature);
             }
             new PromptTraining(fit.Clip, training, watch).Run(
                 branches.Prompts.Passes,

@@ -1,34 +1,24 @@
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>The input with predicted label and scores, computed in batches while a cursor is read and only when one of them is asked
-/// for.</summary>
+/// <summary>The input with columns that are computed in batches while a cursor is read, and only when one of them is asked for.</summary>
 internal sealed class BatchedScoringDataView : UnconvertedView
 {
     /// <param name="input">The rows.</param>
-    /// <param name="image">The column with the images.</param>
-    /// <param name="scores">The columns that are added.</param>
-    /// <param name="scorer">What computes them; not owned.</param>
-    /// <param name="cancellationToken">Ends what cursors compute, before the next image and before the next batch.</param>
-    public BatchedScoringDataView(
-        IDataView input,
-        ImageColumn image,
-        ScoreSchema scores,
-        IImageScorer scorer,
-        CancellationToken cancellationToken = default
-    )
+    /// <param name="column">What is computed of which column; not owned.</param>
+    /// <param name="added">The columns that are added.</param>
+    /// <param name="cancellationToken">Ends what cursors compute, before the next row and before the next batch.</param>
+    public BatchedScoringDataView(IDataView input, ScoredColumn column, IAddedColumns added, CancellationToken cancellationToken = default)
         : base(input)
     {
-        (Input, Image, Scores, Scorer, CancellationToken) = (input, image, scores, scorer, cancellationToken);
-        Schema = scores.AppendTo(input.Schema);
+        (Input, Column, Added, CancellationToken) = (input, column, added, cancellationToken);
+        Schema = added.AppendTo(input.Schema);
     }
 
     public IDataView Input { get; }
 
-    public ImageColumn Image { get; }
+    public ScoredColumn Column { get; }
 
-    public ScoreSchema Scores { get; }
-
-    public IImageScorer Scorer { get; }
+    public IAddedColumns Added { get; }
 
     public CancellationToken CancellationToken { get; }
 

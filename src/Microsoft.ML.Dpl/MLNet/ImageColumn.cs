@@ -59,6 +59,13 @@ internal sealed class ImageColumn
     /// <param name="row">A row or cursor in which the column is active.</param>
     public ImageReader CreateReader(DataViewRow row) => new(row, row.Schema[Column.Index], Form, _reading);
 
+    /// <summary>This column with what is computed of it.</summary>
+    public ScoredColumn ScoredBy(IImageScorer scorer) => new(Column, scorer.BatchSize, row =>
+        {
+            ImageReader reader = CreateReader(row);
+            return new RowBatch<byte[]>(() => scorer.Prepare(reader.Read()), scorer);
+        });
+
     private static ImageForm? FormOf(DataViewType itemType, bool isVector) =>
         (itemType, isVector) switch
         {

@@ -18,6 +18,15 @@ using Microsoft.ML.Runtime;
     Microsoft.ML.Dpl.MLNet.MLNetInternals.LoaderSignature
 )]
 
+[assembly: LoadableClass(
+    typeof(ITransformer),
+    typeof(Microsoft.ML.Dpl.ClipEmbeddingLoader),
+    null,
+    typeof(SignatureLoadModel),
+    "CLIP embedding",
+    Microsoft.ML.Dpl.MLNet.MLNetInternals.EmbeddingLoaderSignature
+)]
+
 namespace Microsoft.ML.Dpl.MLNet;
 
 /// <summary>What the caller set on the <c>MLContext</c>.</summary>
@@ -40,6 +49,9 @@ internal enum RequiredReader
 
     /// <summary>Class texts with a learned context, or averaged over templates.</summary>
     KnowsTextDesigns,
+
+    /// <summary>Predicting no class where none is probable enough.</summary>
+    KnowsThreshold,
 }
 
 /// <summary>The only place that touches members that ML.NET keeps internal; a test holds the list of them.</summary>
@@ -51,6 +63,9 @@ internal static class MLNetInternals
     /// <summary>The name that <c>LoadableClass</c> registers and the model zip stores; at most 24 characters.</summary>
     public const string LoaderSignature = "DplTransformer";
 
+    /// <summary>The same of CLIP's embeddings.</summary>
+    public const string EmbeddingLoaderSignature = "ClipEmbedding";
+
     /// <summary>Of the format, not of the library: the assembly's version is frozen.</summary>
     /// <remarks>
     /// 1.2 adds entries that carry CLIP. A reader of 1.1 leaves them alone and looks for CLIP as ever.
@@ -58,10 +73,12 @@ internal static class MLNetInternals
     /// models stay 1.2.
     /// 1.4 mixes candidates. A reader of 1.3 would take one whose largest weights are all those of the plain block for plain CLIP.
     /// 1.5 has a context in the classes' texts or averages them over templates. A reader of 1.4 would read new classes without them.
+    /// 1.6 has a threshold below which no class is predicted. A reader of 1.5 would predict one.
     /// </remarks>
-    public const uint FormatVersion = 0x00010005;
+    public const uint FormatVersion = 0x00010006;
 
-    private const uint VersionThatMixes = 0x00010004,
+    private const uint VersionOfTextDesigns = 0x00010005,
+        VersionThatMixes = 0x00010004,
         VersionThatTurns = 0x00010003,
         VersionWithoutTurning = 0x00010002,
         OldestReader = 0x00010001,
@@ -69,6 +86,12 @@ internal static class MLNetInternals
 
     public static IHostEnvironment EnvironmentOf(MulticlassClassificationCatalog.MulticlassClassificationTrainers trainers) =>
         CatalogUtils.GetEnvironment(trainers);
+
+    public static IHostEnvironment EnvironmentOf(MulticlassClassificationCatalog catalog) => CatalogUtils.GetEnvironment(catalog);
+
+    public static IHostEnvironment EnvironmentOf(ModelOperationsCatalog catalog) => CatalogUtils.GetEnvironment(catalog);
+
+    public static IHostEnvironment EnvironmentOf(TransformsCatalog catalog) => CatalogUtils.GetEnvironment(catalog);
 
     public static SchemaShape ShapeOf(DataViewSchema schema) => SchemaShape.Create(schema);
 
@@ -109,7 +132,8 @@ internal static class MLNetInternals
         context.CheckAtModel();
         (uint written, uint oldestReader) = required switch
         {
-            RequiredReader.KnowsTextDesigns => (FormatVersion, FormatVersion),
+            RequiredReader.KnowsThreshold => (FormatVersion, FormatVersion),
+            RequiredReader.KnowsTextDesigns => (VersionOfTextDesigns, VersionOfTextDesigns),
             RequiredReader.MixesCandidates => (VersionThatMixes, VersionThatMixes),
             RequiredReader.TurnsImages => (VersionThatTurns, VersionThatTurns),
             _ => (VersionWithoutTurning, OldestReader),
@@ -199,8 +223,8 @@ internal abstract class UnconvertedView(IDataView source) : IDataTransform, ITra
 
     private static NotSupportedException Unconverted() =>
         new(
-            "ConvertToOnnx would leave the prompted CLIP out of the file. Call SaveAsOnnx on the DplTransformer instead; it comes with the "
-                + "package Microsoft.ML.Dpl.Onnx."
+            "ConvertToOnnx would leave CLIP out of the file. Call SaveAsOnnx on the DplTransformer instead; it comes with the package "
+                + "Microsoft.ML.Dpl.Onnx. Embeddings cannot be converted: convert what follows them alone."
         );
 }
 

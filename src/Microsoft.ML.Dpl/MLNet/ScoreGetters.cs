@@ -13,11 +13,18 @@ internal static class ScoreGetters
     {
         Delegate getter =
             column.Name == schema.ScoreColumnName ? Score(scores)
-            : schema.Classes.Kind == LabelKind.Key ? PredictedKey(scores)
-            : PredictedText(scores, schema.Classes.Names);
-        return getter as ValueGetter<T>
-            ?? throw new InvalidOperationException($"Column '{column.Name}' is of type {column.Type}; it cannot be read as {typeof(T)}.");
+            : schema.Classes.Kind == LabelKind.Key ? PredictedKey(schema, scores)
+            : PredictedText(schema, scores);
+        return As<T>(getter, column);
     }
+
+    /// <summary>A getter of the present row's numbers as they are.</summary>
+    /// <inheritdoc cref="Create"/>
+    public static ValueGetter<T> Vector<T>(DataViewSchema.Column column, Func<float[]> scores) => As<T>(Score(scores), column);
+
+    private static ValueGetter<T> As<T>(Delegate getter, DataViewSchema.Column column) =>
+        getter as ValueGetter<T>
+        ?? throw new InvalidOperationException($"Column '{column.Name}' is of type {column.Type}; it cannot be read as {typeof(T)}.");
 
     /// <summary>The index of the highest score, the first of equals; -1 where a score is not a number, since no class is then known to be
     /// best.</summary>
@@ -44,12 +51,13 @@ internal static class ScoreGetters
         };
 
     // Keys count from 1; 0 is ML.NET's missing key.
-    private static ValueGetter<uint> PredictedKey(Func<float[]> scores) => (ref uint target) => target = (uint)(Best(scores()) + 1);
+    private static ValueGetter<uint> PredictedKey(ScoreSchema schema, Func<float[]> scores) =>
+        (ref uint target) => target = (uint)(schema.Best(scores()) + 1);
 
-    private static ValueGetter<ReadOnlyMemory<char>> PredictedText(Func<float[]> scores, IReadOnlyList<string> names) =>
+    private static ValueGetter<ReadOnlyMemory<char>> PredictedText(ScoreSchema schema, Func<float[]> scores) =>
         (ref ReadOnlyMemory<char> target) =>
         {
-            int best = Best(scores());
-            target = best < 0 ? default : names[best].AsMemory();
+            int best = schema.Best(scores());
+            target = best < 0 ? default : schema.Classes.Names[best].AsMemory();
         };
 }

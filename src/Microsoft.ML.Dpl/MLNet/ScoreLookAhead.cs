@@ -3,23 +3,23 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>Scores of ascending rows, a batch at a time, over a cursor of its own in which only the image column is active. Opened at the
+/// <summary>Scores of ascending rows, a batch at a time, over a cursor of its own in which only the scored column is active. Opened at the
 /// first request.</summary>
-internal sealed class ScoreLookAhead(IDataView input, ImageColumn image, IImageScorer scorer, CancellationToken cancellationToken)
-    : IDisposable
+internal sealed class ScoreLookAhead(IDataView input, ScoredColumn column, CancellationToken cancellationToken) : IDisposable
 {
     private readonly List<DataViewRowId> _ids = [];
     private float[][] _scores = [];
     private long _first;
     private DataViewRowCursor? _cursor;
-    private ImageReader? _reader;
+    private IRowBatch? _batch;
     private ValueGetter<DataViewRowId>? _id;
     private ExceptionDispatchInfo? _failure;
 
     /// <param name="row">Its position; never lower than that of an earlier call.</param>
     /// <param name="id">Its identity, which must be met again here.</param>
-    /// <returns>Probabilities, [classes].</returns>
+    /// <returns>What was computed of the row.</returns>
     /// <exception cref="UnreadableImageException">This row's image cannot be read.</exception>
+    /// <exception cref="TextTooLongException">This row's text is to be refused.</exception>
     /// <exception cref="InvalidOperationException">The input gave other rows than to the first cursor.</exception>
     /// <exception cref="OperationCanceledException">Cancelled before the row's batch was scored.</exception>
     public float[] At(long row, DataViewRowId id)
@@ -42,7 +42,7 @@ internal sealed class ScoreLookAhead(IDataView input, ImageColumn image, IImageS
         {
             ScoreFrom(row);
         }
-        catch (Exception e) when (e is not UnreadableImageException)
+        catch (Exception e) when (!IsOfTheRow(e))
         {
             // The cursor may stand past rows without scores; a later request starts a new one.
             Dispose();
@@ -64,27 +64,26 @@ internal sealed class ScoreLookAhead(IDataView input, ImageColumn image, IImageS
 
         (_first, _scores) = (row, []);
         _ids.Clear();
-        var prepared = new List<byte[]>();
         do
         {
             cancellationToken.ThrowIfCancellationRequested();
             // A row ahead of the one asked for fails only when it is asked for itself.
-            if (!TryPrepare(prepared))
+            if (!TryPrepare())
                 break;
-        } while (prepared.Count < scorer.BatchSize && _cursor.MoveNext());
-        if (prepared.Count == 0)
+        } while (_batch!.Count < column.BatchSize && _cursor.MoveNext());
+        if (_batch!.Count == 0)
             _failure!.Throw();
         cancellationToken.ThrowIfCancellationRequested();
-        _scores = scorer.Score(prepared);
+        _scores = _batch.Score();
     }
 
-    private bool TryPrepare(List<byte[]> prepared)
+    private bool TryPrepare()
     {
         try
         {
-            prepared.Add(scorer.Prepare(_reader!.Read()));
+            _batch!.Add();
         }
-        catch (UnreadableImageException e)
+        catch (Exception e) when (IsOfTheRow(e))
         {
             _failure = ExceptionDispatchInfo.Capture(e);
             return false;
@@ -99,10 +98,12 @@ internal sealed class ScoreLookAhead(IDataView input, ImageColumn image, IImageS
     {
         if (_cursor is not null)
             return;
-        _cursor = input.GetRowCursor([input.Schema[image.Column.Index]]);
-        _reader = image.CreateReader(_cursor);
+        _cursor = input.GetRowCursor([input.Schema[column.Column.Index]]);
+        _batch = column.Open(_cursor);
         _id = _cursor.GetIdGetter();
     }
+
+    private static bool IsOfTheRow(Exception e) => e is UnreadableImageException or TextTooLongException;
 
     private static InvalidOperationException InputChanged(long row) =>
         new(

@@ -5,7 +5,7 @@ namespace Microsoft.ML.Dpl.MLNet;
 
 /// <summary>The two columns that scoring adds, with the annotations that ML.NET's evaluators and mappers look for: as promised and as
 /// delivered.</summary>
-internal sealed class ScoreSchema
+internal sealed class ScoreSchema : IAddedColumns
 {
     private const string SlotNames = "SlotNames",
         TrainingLabelValues = "TrainingLabelValues";
@@ -15,11 +15,27 @@ internal sealed class ScoreSchema
 
     private static readonly KeyDataViewType SetIdType = new(typeof(uint), int.MaxValue);
 
+    /// <param name="classes">In the order of the scores.</param>
+    /// <param name="predictedLabelColumnName">Name of the predicted label's column.</param>
+    /// <param name="scoreColumnName">Name of the scores' column.</param>
+    /// <param name="threshold">The least score of a class that is predicted, 0 to 1; null: any.</param>
     /// <exception cref="ArgumentException">A column name is empty, or both are the same.</exception>
-    public ScoreSchema(LabelClasses classes, string predictedLabelColumnName, string scoreColumnName)
+    public ScoreSchema(LabelClasses classes, string predictedLabelColumnName, string scoreColumnName, double? threshold = null)
     {
         CheckNames(predictedLabelColumnName, scoreColumnName);
         (Classes, PredictedLabelColumnName, ScoreColumnName) = (classes, predictedLabelColumnName, scoreColumnName);
+        Threshold = threshold;
+    }
+
+    /// <summary>The least score of a class that is predicted; null: any.</summary>
+    public double? Threshold { get; }
+
+    /// <summary>The index of the highest score, the first of equals; -1 where it is below the <see cref="Threshold"/>, or where a score is
+    /// not a number.</summary>
+    public int Best(ReadOnlySpan<float> scores)
+    {
+        int best = ScoreGetters.Best(scores);
+        return best >= 0 && scores[best] < Threshold ? -1 : best;
     }
 
     public LabelClasses Classes { get; }
@@ -37,8 +53,25 @@ internal sealed class ScoreSchema
     /// <exception cref="ArgumentOutOfRangeException">The label column is missing or of the wrong type.</exception>
     public static SchemaShape Promise(SchemaShape input, string labelColumnName, string predictedLabelColumnName, string scoreColumnName)
     {
-        CheckNames(predictedLabelColumnName, scoreColumnName);
         (LabelKind kind, PrimitiveDataViewType valueType) = LabelColumn.Check(input, labelColumnName);
+        return Promise(input, kind, valueType, predictedLabelColumnName, scoreColumnName);
+    }
+
+    /// <summary>The same where the kind of the classes is known without a label column.</summary>
+    /// <param name="input">The input's shape.</param>
+    /// <param name="kind">Whether the predicted label is a key or text.</param>
+    /// <param name="valueType">The type of the key's values; text for text labels.</param>
+    /// <param name="predictedLabelColumnName">Name of the predicted label's column.</param>
+    /// <param name="scoreColumnName">Name of the scores' column.</param>
+    public static SchemaShape Promise(
+        SchemaShape input,
+        LabelKind kind,
+        PrimitiveDataViewType valueType,
+        string predictedLabelColumnName,
+        string scoreColumnName
+    )
+    {
+        CheckNames(predictedLabelColumnName, scoreColumnName);
         SchemaShape.Column[] common =
         [
             MLNetInternals.ShapeColumn(ColumnSetId, VectorKind.Scalar, NumberDataViewType.UInt32, isKey: true),
@@ -92,6 +125,9 @@ internal sealed class ScoreSchema
         builder.AddColumn(ScoreColumnName, new VectorDataViewType(NumberDataViewType.Single, Classes.Count), score.ToAnnotations());
         return builder.ToSchema();
     }
+
+    public ValueGetter<T> CreateGetter<T>(DataViewSchema.Column column, Func<float[]> numbers) =>
+        ScoreGetters.Create<T>(this, column, numbers);
 
     private static void AddCommon(DataViewSchema.Annotations.Builder builder, string valueKind, uint set)
     {

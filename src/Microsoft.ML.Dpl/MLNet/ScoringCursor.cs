@@ -17,7 +17,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
         _main = view.Input.GetRowCursor(view.Input.Schema.Where(c => active[c.Index]));
         if (!active.AsSpan(view.Input.Schema.Count).Contains(true))
             return;
-        _scores = new ScoreLookAhead(view.Input, view.Image, view.Scorer, view.CancellationToken);
+        _scores = new ScoreLookAhead(view.Input, view.Column, view.CancellationToken);
         _id = _main.GetIdGetter();
     }
 
@@ -39,7 +39,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
             throw new InvalidOperationException($"Column '{column.Name}' is not active in this cursor.");
         return column.Index < _view.Input.Schema.Count
             ? _main.GetGetter<TValue>(_view.Input.Schema[column.Index])
-            : ScoreGetters.Create<TValue>(_view.Scores, Schema[column.Index], CurrentScores);
+            : _view.Added.CreateGetter<TValue>(Schema[column.Index], CurrentScores);
     }
 
     protected override void Dispose(bool disposing)

@@ -5,20 +5,18 @@ namespace Microsoft.ML.Dpl.MLNet;
 /// <summary>Scores one row at a time; what <c>PredictionEngine</c> runs on.</summary>
 internal sealed class ScoringRowMapper : IRowToRowMapper
 {
-    private readonly ImageColumn _image;
-    private readonly ScoreSchema _scores;
-    private readonly IImageScorer _scorer;
+    private readonly ScoredColumn _column;
+    private readonly IAddedColumns _added;
     private readonly Action? _opened;
 
     /// <param name="input">The input's columns.</param>
-    /// <param name="image">The column with the images.</param>
-    /// <param name="scores">The columns that are added.</param>
-    /// <param name="scorer">What computes them; not owned.</param>
+    /// <param name="column">What is computed of which column; not owned.</param>
+    /// <param name="added">The columns that are added.</param>
     /// <param name="opened">Called for each row that is handed out, which is once for each engine.</param>
-    public ScoringRowMapper(DataViewSchema input, ImageColumn image, ScoreSchema scores, IImageScorer scorer, Action? opened = null)
+    public ScoringRowMapper(DataViewSchema input, ScoredColumn column, IAddedColumns added, Action? opened = null)
     {
-        (InputSchema, _image, _scores, _scorer, _opened) = (input, image, scores, scorer, opened);
-        OutputSchema = scores.AppendTo(input);
+        (InputSchema, _column, _added, _opened) = (input, column, added, opened);
+        OutputSchema = added.AppendTo(input);
     }
 
     public DataViewSchema InputSchema { get; }
@@ -29,7 +27,7 @@ internal sealed class ScoringRowMapper : IRowToRowMapper
     {
         bool[] needed = new bool[InputSchema.Count];
         foreach (DataViewSchema.Column column in dependingColumns)
-            needed[column.Index < InputSchema.Count ? column.Index : _image.Column.Index] = true;
+            needed[column.Index < InputSchema.Count ? column.Index : _column.Column.Index] = true;
         return InputSchema.Where(c => needed[c.Index]);
     }
 
@@ -49,7 +47,7 @@ internal sealed class ScoringRowMapper : IRowToRowMapper
     /// <summary>The input row with scores that are computed once per position.</summary>
     private sealed class ScoredRow(ScoringRowMapper mapper, DataViewRow input, bool[] active) : DataViewRow
     {
-        private ImageReader? _reader;
+        private IRowBatch? _batch;
         private float[] _scores = [];
         private long _scoredPosition = -1;
 
@@ -70,7 +68,7 @@ internal sealed class ScoringRowMapper : IRowToRowMapper
                 throw new InvalidOperationException($"Column '{column.Name}' is not active in this row.");
             return column.Index < mapper.InputSchema.Count
                 ? input.GetGetter<TValue>(mapper.InputSchema[column.Index])
-                : ScoreGetters.Create<TValue>(mapper._scores, Schema[column.Index], CurrentScores);
+                : mapper._added.CreateGetter<TValue>(Schema[column.Index], CurrentScores);
         }
 
         protected override void Dispose(bool disposing)
@@ -84,8 +82,9 @@ internal sealed class ScoringRowMapper : IRowToRowMapper
         {
             if (_scoredPosition != input.Position)
             {
-                _reader ??= mapper._image.CreateReader(input);
-                _scores = mapper._scorer.Score([mapper._scorer.Prepare(_reader.Read())])[0];
+                _batch ??= mapper._column.Open(input);
+                _batch.Add();
+                _scores = _batch.Score()[0];
                 _scoredPosition = input.Position;
             }
             return _scores;

@@ -63,6 +63,15 @@ internal sealed class ClipEntries : IDisposable
     /// <exception cref="IOException">The weights are gone or have changed.</exception>
     public static ClipEntries Of(ClipBackbone backbone, DplModelContents contents, Device device) => new(backbone, contents, device);
 
+    /// <summary>The CLIP of a model that is being loaded: of the zip where it lies there, else of this machine.</summary>
+    /// <exception cref="FileNotFoundException">It is not in the zip, and was not found; the message says how to name its
+    /// folder.</exception>
+    /// <inheritdoc cref="Read"/>
+    public static ClipBackbone ReadOrFind(ModelReader reader, BackboneReference reference, DplModelContents contents) =>
+        contents is DplModelContents.PromptsOnly or DplModelContents.WithOnnx
+            ? BackboneLocator.Find(reference.Name, reference.Sha256, reference.Location, reference.Vocabulary)
+            : Read(reader, reference, contents);
+
     /// <summary>Reads the CLIP into memory.</summary>
     /// <param name="reader">Our folder of the zip.</param>
     /// <param name="reference">How the model names it.</param>

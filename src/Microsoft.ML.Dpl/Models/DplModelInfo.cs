@@ -72,6 +72,9 @@ public sealed class DplModelInfo
     /// <summary>The templates whose mean the class features are; null: <see cref="Template"/> alone.</summary>
     public IReadOnlyList<string>? Templates { get; init; }
 
+    /// <summary>The least probability of a class that is predicted; null: any. See <see cref="DplTransformer.Threshold"/>.</summary>
+    public double? Threshold { get; init; }
+
     /// <summary>What the prompts were made and trained with; null: with the plain method, or the zip does not say.</summary>
     public DplDesign? Design { get; init; }
 
@@ -149,6 +152,7 @@ public sealed class DplModelInfo
             Context = model.Context,
             Templates = model.Templates,
             Design = model.Design,
+            Threshold = model.Threshold,
         };
 
     private static string Text(ZipArchiveEntry entry)

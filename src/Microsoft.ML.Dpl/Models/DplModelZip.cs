@@ -83,7 +83,7 @@ public static class DplModelZip
                     $"its entries up to '{name}' overlap: they claim {compressed} bytes of the {fileLength} that the file has"
                 );
         }
-        if (!zip.Entries.Any(entry => entry.Name == ModelZip.DescriptionEntry))
+        if (!zip.Entries.Any(entry => entry.Name is ModelZip.DescriptionEntry or ModelZip.EmbeddingEntry))
             throw Refused(path, $"it has no entry '{ModelZip.DescriptionEntry}', so it holds no model of this library");
     }
 

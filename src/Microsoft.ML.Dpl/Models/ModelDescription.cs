@@ -62,6 +62,10 @@ internal sealed record ModelDescription(
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public DplDesign? Design { get; init; }
 
+    /// <summary>The least probability of a class that is predicted; null, and left out of the text, where any will do.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Threshold { get; init; }
+
     /// <summary>The entry with the graph for ONNX Runtime; null, and left out of the text, where the zip has none.</summary>
     [JsonPropertyName("onnx"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Onnx { get; init; }
@@ -73,7 +77,8 @@ internal sealed record ModelDescription(
     /// <summary>What a reader of the zip must know.</summary>
     [JsonIgnore]
     public RequiredReader Required =>
-        Context is not null || Templates is not null ? RequiredReader.KnowsTextDesigns
+        Threshold is not null ? RequiredReader.KnowsThreshold
+        : Context is not null || Templates is not null ? RequiredReader.KnowsTextDesigns
         : Mixture is not null ? RequiredReader.MixesCandidates
         : ApplyExifOrientation ? RequiredReader.TurnsImages
         : RequiredReader.Any;
@@ -189,6 +194,11 @@ internal sealed record ModelDescription(
         if (description.Search is { } search && !IsComplete(search, description))
             throw new InvalidDataException(
                 $"{ModelZip.DescriptionEntry} of the model zip holds an incomplete search. Save the model again."
+            );
+        if (description.Threshold is double threshold && !(threshold > 0 && threshold <= 1))
+            throw new InvalidDataException(
+                $"{ModelZip.DescriptionEntry} of the model zip has a threshold of {threshold}, where above 0 to 1 is possible. Save the "
+                    + "model again."
             );
         if (description.Onnx is not (null or OnnxEntries.Graph))
             throw new InvalidDataException(

@@ -26,6 +26,9 @@ internal static class ModelZip
     /// <summary>The entry with the prompts and the classes' features.</summary>
     public const string PromptsEntry = "prompts.safetensors";
 
+    /// <summary>The entry of an embedding that a person can read: what is embedded, and by which CLIP.</summary>
+    public const string EmbeddingEntry = "clip-embedding.json";
+
     private const long LargestText = 1 << 28,
         LargestConfiguration = 1 << 20,
         LargestVocabulary = 1 << 28,
@@ -37,6 +40,7 @@ internal static class ModelZip
         entry switch
         {
             DescriptionEntry => LargestText,
+            EmbeddingEntry => LargestConfiguration,
             ClipEntries.Config or ClipEntries.Preprocessor => LargestConfiguration,
             ClipEntries.Vocabulary or ClipEntries.Merges => LargestVocabulary,
             OnnxEntries.Graph => OnnxEntries.LargestGraph,
@@ -130,10 +134,14 @@ internal static class ModelZip
     }
 
     /// <exception cref="InvalidDataException">The entry is missing or too large.</exception>
-    public static string ReadDescription(ModelReader reader)
+    public static string ReadDescription(ModelReader reader) => ReadText(reader, DescriptionEntry);
+
+    /// <summary>A whole entry of text.</summary>
+    /// <exception cref="InvalidDataException">The entry is missing or too large.</exception>
+    public static string ReadText(ModelReader reader, string name)
     {
-        string json = "";
-        return reader.TryReadText(DescriptionEntry, LargestText, text => json = text.ReadToEnd()) ? json : throw Missing(DescriptionEntry);
+        string read = "";
+        return reader.TryReadText(name, LargestSizeOf(name) ?? LargestText, text => read = text.ReadToEnd()) ? read : throw Missing(name);
     }
 
     /// <param name="reader">Our folder.</param>

@@ -16,10 +16,9 @@ namespace Microsoft.ML.Dpl.TensorFiles;
 internal sealed record NpyHeader(ScalarType Type, bool IsFortran, IReadOnlyList<long> Shape, int DataStart)
 {
     private const int MaximumLength = 1 << 16,
-        MaximumDimensions = 32,
-        Alignment = 64;
-    private const int MagicLength = 6,
-        VersionLength = 2;
+        MaximumDimensions = 32;
+    private const int MagicLength = NpyFormat.MagicLength,
+        VersionLength = NpyFormat.VersionLength;
 
     private static readonly (string Name, ScalarType Type, int Size)[] Known =
     [
@@ -29,8 +28,6 @@ internal sealed record NpyHeader(ScalarType Type, bool IsFortran, IReadOnlyList<
         ("<i8", ScalarType.Int64, 8),
         ("<i4", ScalarType.Int32, 4),
     ];
-
-    private static ReadOnlySpan<byte> Magic => [0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y'];
 
     /// <summary>Bytes of all elements; they are known to fit 63 bits.</summary>
     public long DataLength => Shape.Aggregate(SizeOf(Type), (bytes, size) => bytes * size);
@@ -44,7 +41,7 @@ internal sealed record NpyHeader(ScalarType Type, bool IsFortran, IReadOnlyList<
         Span<byte> prefix = stackalloc byte[MagicLength + VersionLength + sizeof(uint)];
         int available = (int)Math.Min(bytes.Length, prefix.Length);
         bytes.Read(0, prefix[..available]);
-        if (available < MagicLength + VersionLength + sizeof(ushort) || !prefix.StartsWith(Magic))
+        if (available < MagicLength + VersionLength + sizeof(ushort) || !prefix.StartsWith(NpyFormat.Magic))
             throw Fault("this is no .npy file: it does not begin as one");
         (byte major, byte minor) = (prefix[MagicLength], prefix[MagicLength + 1]);
         if (major is < 1 or > 3 || minor != 0)
@@ -75,18 +72,7 @@ internal sealed record NpyHeader(ScalarType Type, bool IsFortran, IReadOnlyList<
                 $"Arrays of type {type} cannot be written as .npy; use one of {string.Join(", ", Known.Select(known => known.Type))}.",
                 nameof(type)
             );
-        string sizes = shape.Count == 1 ? $"{shape[0]}," : string.Join(", ", shape);
-        string text = string.Create(CultureInfo.InvariantCulture, $"{{'descr': '{name}', 'fortran_order': False, 'shape': ({sizes}), }}");
-        int before = MagicLength + VersionLength + sizeof(ushort),
-            total = (before + text.Length + 1 + Alignment - 1) / Alignment * Alignment;
-        byte[] header = new byte[total];
-        Magic.CopyTo(header);
-        header[MagicLength] = 1;
-        BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan(MagicLength + VersionLength), checked((ushort)(total - before)));
-        header.AsSpan(before).Fill((byte)' ');
-        Encoding.ASCII.GetBytes(text, header.AsSpan(before));
-        header[^1] = (byte)'\n';
-        return header;
+        return NpyFormat.Header(name, shape);
     }
 
     private static NpyHeader Parse(string text, int dataStart, string location)

@@ -51,6 +51,27 @@ public sealed partial class OnnxRuntimeTests(SmallBackbone small, ColourImages i
     }
 
     [Fact]
+    public void A_threshold_and_a_calibration_hold_there_too()
+    {
+        using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => (o.Validation.Set, o.Validation.Calibrate) = (Test, true));
+        float[] highest = [.. trained.Transform(Test).GetColumn<float[]>("Score").Select(scores => scores.Max()).Order()];
+        trained.Threshold = (highest[7] + (double)highest[8]) / 2;
+        using var light = (DplOnnxTransformer)_mlContext.Model.LoadWithOnnxRuntime(Save(trained), out _);
+        Assert.Equal(trained.Threshold, light.Threshold);
+        RequireSame(trained, light, Test);
+        foreach (LabelledImage row in images.Test)
+        {
+            DplPrediction expected = trained.Predict(row.ImagePath),
+                found = light.Predict(row.ImagePath);
+            Assert.Equal(expected.Label, found.Label);
+            Assert.Equal(expected.Probability, found.Probability, 1e-5f);
+            using MLImage image = MLImage.CreateFromFile(row.ImagePath);
+            Assert.Equal(found.Scores, light.Predict(image).Scores);
+        }
+        Assert.Equal(8, light.Transform(Test).GetColumn<string>("PredictedLabel").Count(label => label.Length == 0));
+    }
+
+    [Fact]
     public void The_tiny_CLIP_says_the_same()
     {
         using DplTransformer trained = Fit(PromptConfiguration.Uniform(ClipBackbone.Tiny, 2).ToString(), o =>

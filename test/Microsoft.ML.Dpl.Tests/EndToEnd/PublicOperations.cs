@@ -13,11 +13,10 @@ internal static partial class PublicOperations
 {
     /// <summary>The operations by the names that <see cref="NamesIn"/> gives, and further ones that ML.NET calls or that end in an
     /// exception.</summary>
-    public static IReadOnlyDictionary<string, Operation> All { get; } =
-        Members().Concat(FileMembers()).Concat(DesignMembers()).Concat(Others()).ToDictionary(o => o.Key, o => o.Value);
+    public static IReadOnlyDictionary<string, Operation> All { get; } = OfLibrary().Concat(Others()).ToDictionary(o => o.Key, o => o.Value);
 
     /// <summary>The names of those members that are a table's entries for the public surface.</summary>
-    public static IEnumerable<string> OfMembers => Members().Concat(FileMembers()).Concat(DesignMembers()).Select(o => o.Key);
+    public static IEnumerable<string> OfMembers => OfLibrary().Select(o => o.Key);
 
     /// <summary>All public constructors, methods and computed properties: no enumerations, and nothing that a compiler made for records and
     /// stored properties.</summary>
@@ -37,6 +36,9 @@ internal static partial class PublicOperations
                         + $"({string.Join(", ", member.GetParameters().Select(p => p.ParameterType.Name))})"
                     )
             );
+
+    private static IEnumerable<KeyValuePair<string, Operation>> OfLibrary() =>
+        Members().Concat(FileMembers()).Concat(DesignMembers()).Concat(EmbeddingMembers()).Concat(PredictionMembers());
 
     private static IEnumerable<KeyValuePair<string, Operation>> Members() =>
         new Dictionary<string, Operation>

@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.ML.Dpl.Embedding;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Optimization;
@@ -26,6 +27,7 @@ public sealed class FuzzTargets : IDisposable
         [
             Images(),
             Description(),
+            Embedding(),
             Configuration(),
             Checkpoints(folder),
             .. _clip.All,
@@ -39,6 +41,7 @@ public sealed class FuzzTargets : IDisposable
     [
         "images",
         "dpl.json",
+        "clip-embedding.json",
         "prompt-configuration",
         "checkpoint",
         "safetensors",
@@ -113,6 +116,15 @@ public sealed class FuzzTargets : IDisposable
             $$"""{"backbone":{"name":"a","sha256":"00","location":"/a","vocabulary":null},"template":"a {}.","textLengths":[0],"imageLengths":[2],"validationAccuracy":0.5,"search":{{search}},"imageFolder":null,"wasCancelled":false,"carries":"none","applyExifOrientation":true,"maxImagePixels":1000}""";
         return Text("dpl.json", 8, whole, text => ModelDescription.FromJson(text), typeof(InvalidDataException));
     }
+
+    private static FuzzTarget Embedding() =>
+        Text(
+            "clip-embedding.json",
+            2,
+            """{"input":"text","backbone":{"name":"a","sha256":"00","location":"/a","vocabulary":null},"normalize":true,"carriesClip":false,"imageFolder":null,"applyExifOrientation":true,"maxImagePixels":1000,"refuseLongTexts":true}""",
+            text => EmbeddingDescription.FromJson(text),
+            typeof(InvalidDataException)
+        );
 
     private static FuzzTarget Configuration() =>
         Text(

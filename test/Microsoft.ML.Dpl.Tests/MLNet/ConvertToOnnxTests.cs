@@ -17,13 +17,12 @@ public sealed class ConvertToOnnxTests : IDisposable
         IDataView input = _images.View(new MLContext(), ImageForm.Path, LabelKind.Text),
             scored = new BatchedScoringDataView(
                 input,
-                ImageColumn.Find(input.Schema, "Image", new ImageReading(null)),
+                ImageColumn.Find(input.Schema, "Image", new ImageReading(null)).ScoredBy(new FakeScorer()),
                 new ScoreSchema(
                     new LabelClasses(LabelKind.Text, FakeScorer.Classes, TextDataViewType.Instance, "The test"),
                     "PredictedLabel",
                     "Score"
-                ),
-                new FakeScorer()
+                )
             );
         // A view of another kind is taken for the pipeline's input, and the file is written without what made it.
         Assert.Same(input, Assert.IsAssignableFrom<IDataTransform>(scored).Source);

@@ -45,18 +45,16 @@ internal sealed class FakeTransformer(ModelFace face, FakeScorer scorer, string?
     public IDataView Transform(IDataView input, CancellationToken cancellationToken) =>
         new BatchedScoringDataView(
             input,
-            ImageColumn.Find(input.Schema, face.ImageColumnName, new ImageReading(baseFolder)),
+            ImageColumn.Find(input.Schema, face.ImageColumnName, new ImageReading(baseFolder)).ScoredBy(scorer),
             Scores,
-            scorer,
             cancellationToken
         );
 
     public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) =>
         new ScoringRowMapper(
             inputSchema,
-            ImageColumn.Find(inputSchema, face.ImageColumnName, new ImageReading(baseFolder)),
-            Scores,
-            scorer
+            ImageColumn.Find(inputSchema, face.ImageColumnName, new ImageReading(baseFolder)).ScoredBy(scorer),
+            Scores
         );
 
     void ICanSaveModel.Save(ModelSaveContext ctx) =>

@@ -1,0 +1,103 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML.Dpl;
+
+/// <summary>Image classification by plain CLIP. Nothing is learned: <see cref="Fit"/> looks at the columns alone, and gives a
+/// <see cref="DplTransformer"/> without any prompt.</summary>
+/// <remarks>
+/// <para>To create it, use <see cref="ClipCatalog.ClipZeroShot(MulticlassClassificationCatalog, ClipBackbone, IEnumerable{string},
+/// ClipZeroShotOptions)"/>.</para>
+/// <para><c>Evaluate</c> compares the numbers of keys, so the label's key must have the classes in the same order: let
+/// <c>MapValueToKey</c> take them from a view of the names (<c>keyData</c>).</para>
+/// </remarks>
+public sealed class ClipZeroShotEstimator : IEstimator<DplTransformer>
+{
+    private readonly IHostEnvironment _environment;
+    private readonly ClipBackbone _backbone;
+    private readonly LabelClasses _classes;
+    private readonly ClipZeroShotOptions _options;
+
+    internal ClipZeroShotEstimator(IHostEnvironment environment, ClipBackbone backbone, string[] classNames, ClipZeroShotOptions options)
+    {
+        if (!backbone.HasTextTower)
+            throw new ArgumentException(
+                $"The CLIP '{backbone.Name}' came in a model zip that carries its image tower only, but class names need the text "
+                    + "tower: open CLIP's folder.",
+                nameof(backbone)
+            );
+        options.Validate();
+        if (classNames.Length < 2)
+            throw new ArgumentException(
+                $"{classNames.Length} class names are too few to choose from; give at least two.",
+                nameof(classNames)
+            );
+        try
+        {
+            _classes = new LabelClasses(
+                LabelKind.Key,
+                [.. classNames.Select(name => name is null ? "" : ComposedText.Of(name))],
+                TextDataViewType.Instance,
+                "The list of classes"
+            );
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new ArgumentException(e.Message, nameof(classNames), e);
+        }
+        (_environment, _backbone, _options) = (environment, backbone, options);
+    }
+
+    /// <summary>Checks the columns and has CLIP read the classes' names; no row is read.</summary>
+    /// <param name="input">With the image column.</param>
+    /// <returns>The classifier. The caller disposes it.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The image column is missing or of an unsuitable type.</exception>
+    /// <exception cref="ArgumentException">Of a name nothing is left for CLIP to read, or it reads two alike.</exception>
+    /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
+    public DplTransformer Fit(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        GetOutputSchema(MLNetInternals.ShapeOf(input.Schema));
+        ClipConfig config = _backbone.Config;
+        var none = new DplPrompts(new float[,]?[config.Text.Layers], new float[,]?[config.Vision.Layers])
+        {
+            ClassNames = _classes.Names,
+            Templates = _options.Templates,
+            Label = (_classes.Kind, _classes.ValueType),
+        };
+        DplTransformer transformer = DplTransformer.Of(
+            _environment,
+            _options.Templates is [var only] ? none with { Template = only, Templates = null } : none,
+            _backbone,
+            classes => new ModelFace(
+                _options.ImageColumnName,
+                _options.PredictedLabelColumnName,
+                _options.ScoreColumnName,
+                _options.BatchSize,
+                classes
+            ),
+            _options.Device,
+            _options.Reading
+        );
+        transformer.Contents = _options.ModelContents;
+        return transformer;
+    }
+
+    /// <inheritdoc/>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        ImageColumn.Check(inputSchema, _options.ImageColumnName);
+        return ScoreSchema.Promise(
+            inputSchema,
+            _classes.Kind,
+            _classes.ValueType,
+            _options.PredictedLabelColumnName,
+            _options.ScoreColumnName
+        );
+    }
+}

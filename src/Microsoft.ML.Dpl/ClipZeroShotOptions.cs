@@ -1,0 +1,66 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Images;
+using Microsoft.ML.Dpl.MLNet;
+
+namespace Microsoft.ML.Dpl;
+
+/// <summary>What <see cref="ClipZeroShotEstimator"/> reads and adds.</summary>
+public sealed class ClipZeroShotOptions
+{
+    /// <summary>Column with the images: <c>MLImage</c>, file paths as text, or encoded files as bytes.</summary>
+    public string ImageColumnName { get; init; } = "Image";
+
+    /// <summary>Name of the added column with the most probable class: a key whose values are the names.</summary>
+    public string PredictedLabelColumnName { get; init; } = DefaultColumnNames.PredictedLabel;
+
+    /// <summary>Name of the added column with the class probabilities.</summary>
+    public string ScoreColumnName { get; init; } = DefaultColumnNames.Score;
+
+    /// <summary>Texts of a class with {} for its name, underscores as spaces, whose features are averaged. Null: <c>a photo of a {}.</c>
+    /// alone.</summary>
+    public IReadOnlyList<string>? Templates { get; init; }
+
+    /// <summary>Images per forward pass, at least 1.</summary>
+    public int BatchSize { get; init; } = DplTrainer.ComputeOptions.DefaultPredictionBatchSize;
+
+    /// <summary><c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>; null: the GPU that the <c>MLContext</c> names, else the CPU. A model that is
+    /// loaded goes by its <c>MLContext</c> alone.</summary>
+    public string? Device { get; init; }
+
+    /// <summary>What a zip of the model will hold; <see cref="DplTransformer.Contents"/> can still change it.</summary>
+    public DplModelContents ModelContents { get; init; }
+
+    /// <summary>Where relative paths of images start; kept in the saved model. Null: the current folder.</summary>
+    public string? ImageFolder { get; init; }
+
+    /// <summary>Whether images given as paths or bytes are turned and mirrored as their files ask; see
+    /// <see cref="DplTrainer.ImageOptions.ApplyExifOrientation"/>.</summary>
+    public bool ApplyExifOrientation { get; init; }
+
+    /// <summary>The most pixels an image given as path or bytes may have, from 1 to 536,870,897.</summary>
+    public long MaxPixels { get; init; } = ImageDecoder.DefaultMaximumPixels;
+
+    /// <summary>How images are read.</summary>
+    internal ImageReading Reading => new(ImageFolder, MaxPixels, ApplyExifOrientation);
+
+    /// <exception cref="ArgumentException">An option is missing or out of range.</exception>
+    internal void Validate()
+    {
+        OptionChecks.RequireName(ImageColumnName);
+        OptionChecks.RequireName(PredictedLabelColumnName);
+        OptionChecks.RequireName(ScoreColumnName);
+        OptionChecks.RequireApart((PredictedLabelColumnName, nameof(PredictedLabelColumnName)), (ScoreColumnName, nameof(ScoreColumnName)));
+        if (Templates is not null)
+            ClipTemplates.Require(Templates, nameof(Templates));
+        OptionChecks.RequireAtLeast(BatchSize, 1);
+        OptionChecks.RequireDefined(ModelContents);
+        if (ModelContents == DplModelContents.WithOnnx)
+            OnnxWriter.Find();
+        OptionChecks.RequireRange(
+            MaxPixels >= 1 && MaxPixels <= ImageDecoder.LargestMaximumPixels,
+            MaxPixels,
+            $"from 1 to {ImageDecoder.LargestMaximumPixels}"
+        );
+    }
+}

@@ -1,0 +1,158 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Images;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Embedding;
+
+/// <summary>CLIP's vectors of one kind of input. Thread-safe.</summary>
+internal interface IEmbedder : IDisposable
+{
+    /// <summary>The input's column with what is computed of it.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing or of an unsuitable type.</exception>
+    ScoredColumn Find(DataViewSchema schema, string columnName);
+
+    /// <summary>Does something that a dispose waits for.</summary>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    T Use<T>(Func<T> work);
+}
+
+/// <summary>What embedders have in common.</summary>
+internal static class Embedders
+{
+    /// <summary>As the gate's exception names the transformer.</summary>
+    public const string Owner = "Microsoft.ML.Dpl.ClipEmbeddingTransformer";
+
+    /// <param name="backbone">Its tower is rented until the result is disposed.</param>
+    /// <param name="description">What is embedded, and how.</param>
+    /// <param name="batchSize">Most rows one forward pass takes.</param>
+    /// <param name="device">Where it computes.</param>
+    /// <param name="warn">Receives what is to be known of texts that are cut.</param>
+    /// <exception cref="IOException">The weights are gone or have changed.</exception>
+    public static IEmbedder Create(
+        ClipBackbone backbone,
+        EmbeddingDescription description,
+        int batchSize,
+        Device device,
+        Action<string> warn
+    )
+    {
+        using var ordinary = inference_mode(false);
+        return description.Input == EmbeddedInput.Image
+            ? new ImageEmbedder(backbone, description, batchSize, device)
+            : new TextEmbedder(backbone, description, batchSize, device, warn);
+    }
+
+    /// <summary>Rows of [n, embedding] features, of length 1 where asked for.</summary>
+    public static float[][] Rows(Tensor features, bool normalize)
+    {
+        int width = (int)features.shape[1];
+        Tensor rows = normalize ? PromptedClip.UnitRows(features) : features;
+        return [.. rows.contiguous().cpu().data<float>().ToArray().Chunk(width)];
+    }
+}
+
+/// <summary>Images through the plain image tower.</summary>
+internal sealed class ImageEmbedder : IEmbedder, IImageScorer
+{
+    private readonly ImageEncoder _encoder;
+    private readonly EmbeddingDescription _description;
+    private readonly TensorGate _gate = new(Embedders.Owner);
+
+    public ImageEmbedder(ClipBackbone backbone, EmbeddingDescription description, int batchSize, Device device)
+    {
+        using var scope = NewDisposeScope();
+        (_description, BatchSize) = (description, batchSize);
+        _encoder = new ImageEncoder(backbone, weights => new FoldedImageTower(weights, new Tensor?[weights.Blocks.Count]), device);
+    }
+
+    public int BatchSize { get; }
+
+    public ScoredColumn Find(DataViewSchema schema, string columnName) =>
+        ImageColumn.Find(schema, columnName, _description.Reading).ScoredBy(this);
+
+    public byte[] Prepare(RgbImage image) => _encoder.Prepare(image);
+
+    /// <inheritdoc/>
+    /// <exception cref="InsufficientMemoryException">There is not enough memory for a single image.</exception>
+    public float[][] Score(IReadOnlyList<byte[]> prepared) =>
+        MemoryShortage.InParts(
+            prepared,
+            images => Use(() => Embedders.Rows(_encoder.Tower.Forward(_encoder.Normalised(images)), _description.Normalize)),
+            "embedding one image",
+            "Let the process have more, end others, or use a smaller CLIP."
+        );
+
+    public T Use<T>(Func<T> work) => _gate.Use(work);
+
+    public void Dispose() => _gate.Dispose(_encoder.Dispose);
+}
+
+/// <summary>Texts through the plain text tower.</summary>
+internal sealed class TextEmbedder : IEmbedder, IBatchScorer<int[]>
+{
+    private readonly Lease<TextWeights> _weights;
+    private readonly ClipTokenizer _tokenizer;
+    private readonly EmbeddingDescription _description;
+    private readonly int _longest;
+    private readonly Action<string> _warn;
+    private readonly TensorGate _gate = new(Embedders.Owner);
+
+    public TextEmbedder(ClipBackbone backbone, EmbeddingDescription description, int batchSize, Device device, Action<string> warn)
+    {
+        (_description, BatchSize, _longest, _warn) = (description, batchSize, backbone.Config.ContextLength, warn);
+        _tokenizer = backbone.CreateTokenizer();
+        _weights = backbone.RentText(device);
+    }
+
+    public int BatchSize { get; }
+
+    public ScoredColumn Find(DataViewSchema schema, string columnName) =>
+        new(TextColumn.Find(schema, columnName), BatchSize, row => new RowBatch<int[]>(Reader(row, columnName), this));
+
+    /// <inheritdoc/>
+    /// <exception cref="InsufficientMemoryException">There is not enough memory for a single text.</exception>
+    public float[][] Score(IReadOnlyList<int[]> prepared) =>
+        MemoryShortage.InParts(
+            prepared,
+            texts =>
+                Use(() =>
+                {
+                    using var arranged = new ClassTexts(texts, _weights.Value);
+                    var plain = new PlainBranch(_weights.Value.Blocks.Count);
+                    return Embedders.Rows(new TextTower(_weights.Value).Features(arranged, plain), _description.Normalize);
+                }),
+            "embedding one text",
+            "Let the process have more, end others, or use a smaller CLIP."
+        );
+
+    public T Use<T>(Func<T> work) => _gate.Use(work);
+
+    public void Dispose() => _gate.Dispose(_weights.Dispose);
+
+    /// <summary>Tokens of the row's present text.</summary>
+    private Func<int[]> Reader(DataViewRow row, string columnName)
+    {
+        ValueGetter<ReadOnlyMemory<char>> get = row.GetGetter<ReadOnlyMemory<char>>(row.Schema[columnName]);
+        ReadOnlyMemory<char> text = default;
+        bool told = false;
+        return () =>
+        {
+            get(ref text);
+            int[] tokens = _tokenizer.Encode(text.ToString(), _longest, out bool cut);
+            if (!cut)
+                return tokens;
+            string which =
+                $"Row {row.Position} (counted from 0), text column '{columnName}': the text is longer than CLIP's {_longest} tokens";
+            if (_description.RefuseLongTexts)
+                throw new TextTooLongException($"{which}. Shorten it, or let the end of such texts go unread.", row.Position);
+            if (!told)
+                _warn($"{which}; what lies beyond them is not read. Further texts of this pass may be as long.");
+            told = true;
+            return tokens;
+        };
+    }
+}

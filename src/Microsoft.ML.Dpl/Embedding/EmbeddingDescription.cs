@@ -1,0 +1,70 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.ML.Dpl.Images;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
+
+namespace Microsoft.ML.Dpl.Embedding;
+
+/// <summary>The readable part of a saved embedding (clip-embedding.json).</summary>
+/// <param name="Input">What is embedded.</param>
+/// <param name="Backbone">The CLIP.</param>
+/// <param name="Normalize">Whether vectors have length 1.</param>
+/// <param name="CarriesClip">Whether CLIP lies in the zip: of images the image tower, of texts all of it.</param>
+/// <param name="ImageFolder">Where relative paths of images start; null: the current folder.</param>
+/// <param name="ApplyExifOrientation">Whether images are turned and mirrored as their files ask.</param>
+/// <param name="MaxImagePixels">The most pixels an image may have.</param>
+/// <param name="RefuseLongTexts">Whether a text that CLIP cannot read to its end is refused.</param>
+internal sealed record EmbeddingDescription(
+    EmbeddedInput Input,
+    BackboneReference Backbone,
+    bool Normalize,
+    bool CarriesClip = false,
+    string? ImageFolder = null,
+    bool ApplyExifOrientation = false,
+    long MaxImagePixels = ImageDecoder.DefaultMaximumPixels,
+    bool RefuseLongTexts = false
+)
+{
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        WriteIndented = true,
+        Converters = { new JsonStringEnumConverter<EmbeddedInput>(JsonNamingPolicy.CamelCase, allowIntegerValues: false) },
+    };
+
+    /// <summary>How images are read.</summary>
+    [JsonIgnore]
+    public ImageReading Reading => new(ImageFolder, MaxImagePixels, ApplyExifOrientation);
+
+    /// <summary>What of CLIP lies in the zip: there is no text tower without the image tower.</summary>
+    [JsonIgnore]
+    public DplModelContents Contents =>
+        !CarriesClip ? DplModelContents.PromptsOnly
+        : Input == EmbeddedInput.Image ? DplModelContents.WithImageTower
+        : DplModelContents.WithClip;
+
+    public string ToJson() => JsonSerializer.Serialize(this, Json);
+
+    /// <exception cref="InvalidDataException">The text is not what <see cref="ToJson"/> writes.</exception>
+    public static EmbeddingDescription FromJson(string json)
+    {
+        EmbeddingDescription? description;
+        try
+        {
+            description = JsonSerializer.Deserialize<EmbeddingDescription>(json, Json);
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or NotSupportedException)
+        {
+            throw new InvalidDataException($"{ModelZip.EmbeddingEntry} of the model zip cannot be read: {e.Message}", e);
+        }
+        if (description is not { Backbone: { Name: not null, Sha256: not null } })
+            throw new InvalidDataException($"{ModelZip.EmbeddingEntry} of the model zip lacks the backbone. Save the model again.");
+        if (description.MaxImagePixels < 1 || description.MaxImagePixels > ImageDecoder.LargestMaximumPixels)
+            throw new InvalidDataException(
+                $"{ModelZip.EmbeddingEntry} of the model zip allows images of {description.MaxImagePixels} pixels, where 1 to "
+                    + $"{ImageDecoder.LargestMaximumPixels} are possible. Save the model again."
+            );
+        return description;
+    }
+}

@@ -1,0 +1,68 @@
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
+
+namespace Microsoft.ML.Dpl.Embedding;
+
+/// <summary>The columns of an embedding.</summary>
+/// <param name="Input">Is embedded.</param>
+/// <param name="Output">Is added.</param>
+/// <param name="BatchSize">Rows a forward pass, at least 1.</param>
+internal sealed record EmbeddingColumns(string Input, string Output, int BatchSize);
+
+/// <summary>An embedding's folder in an ML.NET model zip.</summary>
+internal static class EmbeddingZip
+{
+    // *** Binary format ***
+    // main stream (Model.key):
+    //   int: id of string: input column name, not empty
+    //   int: id of string: output column name, not empty
+    //   int: batch size, at least 1
+    // text stream clip-embedding.json: JSON, UTF-8
+    // binary streams of ClipEntries, where the zip carries CLIP
+
+    /// <param name="context">As <c>ICanSaveModel.Save</c> received it.</param>
+    /// <param name="columns">Go into the main stream.</param>
+    /// <param name="description">Goes into <see cref="ModelZip.EmbeddingEntry"/>.</param>
+    /// <param name="clip">Written one after another, each through a temporary file.</param>
+    public static void Write(
+        ModelSaveContext context,
+        EmbeddingColumns columns,
+        EmbeddingDescription description,
+        IEnumerable<(string Name, Action<BinaryWriter> Write)> clip
+    )
+    {
+        ModelWriter writer = MLNetInternals.BeginSave(
+            context,
+            MLNetInternals.EmbeddingLoaderSignature,
+            typeof(EmbeddingZip).Assembly,
+            RequiredReader.Any
+        );
+        writer.Write(columns.Input);
+        writer.Write(columns.Output);
+        writer.Write(columns.BatchSize);
+        writer.WriteText(ModelZip.EmbeddingEntry, text => text.Write(description.ToJson()));
+        foreach ((string name, Action<BinaryWriter> write) in clip)
+            writer.WriteBinary(name, write);
+    }
+
+    /// <exception cref="InvalidDataException">A value is outside its range, an entry is missing, or the stream is cut short.</exception>
+    public static (EmbeddingColumns Columns, EmbeddingDescription Description) Read(ModelReader reader)
+    {
+        EmbeddingColumns columns;
+        try
+        {
+            columns = new EmbeddingColumns(reader.ReadNonEmptyString(), reader.ReadNonEmptyString(), reader.ReadInt32());
+        }
+        catch (Exception e) when (e is EndOfStreamException or FormatException or InvalidOperationException or ArgumentException)
+        {
+            // ML.NET's reader of strings speaks of other causes.
+            throw new InvalidDataException($"The columns of the model zip cannot be read: {e.Message} Copy or save the model again.", e);
+        }
+        if (columns.BatchSize < 1)
+            throw new InvalidDataException(
+                $"The model zip names a batch size of {columns.BatchSize}. It was written by a newer version, or is damaged; save the "
+                    + "model again."
+            );
+        return (columns, EmbeddingDescription.FromJson(ModelZip.ReadText(reader, ModelZip.EmbeddingEntry)));
+    }
+}

@@ -1,0 +1,74 @@
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.TensorFiles;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Fit;
+
+/// <summary>What an earlier model leaves to a training that goes on from it. Owns the rows.</summary>
+internal sealed class InitialPrompts : IDisposable
+{
+    /// <param name="rows">Of fixed lengths; taken over.</param>
+    /// <param name="classes">In the order of the model's scores.</param>
+    /// <param name="temperature">What CLIP's logits are divided by, above 0.</param>
+    public InitialPrompts(PromptRows rows, IReadOnlyList<string> classes, double temperature)
+    {
+        (Rows, Classes, Temperature) = (rows, classes, temperature);
+        Sha256 = TensorDigest.Compute(
+            Named("text", rows.Text)
+                .Concat(Named("image", rows.Image))
+                .Concat(rows.Context is { } context ? [KeyValuePair.Create("context", context.Vectors)] : [])
+        );
+    }
+
+    public PromptRows Rows { get; }
+
+    public IReadOnlyList<string> Classes { get; }
+
+    public double Temperature { get; }
+
+    /// <summary>Of all prompts, for the fingerprint.</summary>
+    public string Sha256 { get; }
+
+    /// <summary>Copies to train on. The caller owns them.</summary>
+    public PromptSet Prompts(Device device) =>
+        new(
+            new BranchPair<IFixedBranch>(Text: new FixedBranch(Rows.Text, device), Image: new FixedBranch(Rows.Image, device)),
+            Rows.Context is { } context ? new InputContext(context.Layout, context.Vectors, device) : null
+        );
+
+    /// <exception cref="InvalidOperationException">The data has other classes, or in another order.</exception>
+    public void Require(LabelClasses classes)
+    {
+        if (!classes.Names.SequenceEqual(Classes, StringComparer.Ordinal))
+            throw new InvalidOperationException(
+                $"The model to go on from has the classes {Listed(Classes)}, but the data has {Listed(classes.Names)}: they must be the "
+                    + "same in the same order. Make the label's key of the model's ClassNames (keyData of MapValueToKey), or train anew."
+            );
+    }
+
+    /// <exception cref="InvalidOperationException">The texts have another context.</exception>
+    public void Require(ContextLayout? context)
+    {
+        if (context != Rows.Context?.Layout)
+            throw new InvalidOperationException(
+                $"The model to go on from has a context of {Rows.Context?.Layout.Length ?? 0} vectors in its texts, but "
+                    + $"Design.Context asks for {context?.Length ?? 0}: give the same length."
+            );
+    }
+
+    public void Dispose() => Rows.Dispose();
+
+    private static IEnumerable<KeyValuePair<string, Tensor>> Named(string branch, IReadOnlyList<Tensor?> layers) =>
+        layers
+            .Select((rows, layer) => (rows, layer))
+            .Where(l => l.rows is not null)
+            .Select(l => KeyValuePair.Create($"{branch}.{l.layer:d4}", l.rows!));
+
+    private static string Listed(IReadOnlyList<string> names)
+    {
+        const int most = 10;
+        return string.Join(", ", names.Take(most).Select(name => $"'{name}'")) + (names.Count > most ? ", …" : "");
+    }
+}

@@ -1,0 +1,46 @@
+using Microsoft.ML.Dpl.Images;
+using Microsoft.ML.Dpl.MLNet;
+
+namespace Microsoft.ML.Dpl;
+
+/// <summary>What a model says of one image.</summary>
+public sealed class DplPrediction
+{
+    private readonly LabelClasses _classes;
+    private readonly int _best; // -1 where it is none of them
+
+    private DplPrediction(LabelClasses classes, float[] scores, int best) => (_classes, Scores, _best) = (classes, scores, best);
+
+    /// <summary>What a scorer says of an image alone.</summary>
+    internal static DplPrediction Of(ScoreSchema schema, IImageScorer scorer, RgbImage image)
+    {
+        float[] scores = scorer.Score([scorer.Prepare(image)])[0];
+        return new DplPrediction(schema.Classes, scores, schema.Best(scores));
+    }
+
+    /// <summary>The most probable class, the first of equals; null where none is as probable as
+    /// <see cref="DplTransformer.Threshold"/> asks.</summary>
+    public string? Label => _best < 0 ? null : _classes.Names[_best];
+
+    /// <summary>The probability of the most probable class, 0 to 1, also where it is below the threshold.</summary>
+    public float Probability => Scores.Max();
+
+    /// <summary>The classes' probabilities in the order of <see cref="DplTransformer.ClassNames"/>; they sum to 1.</summary>
+    public IReadOnlyList<float> Scores { get; }
+
+    /// <summary>The probability of a class, 0 to 1.</summary>
+    /// <param name="className">One of <see cref="DplTransformer.ClassNames"/>.</param>
+    /// <exception cref="ArgumentException">There is no class of this name; the message lists the classes.</exception>
+    public float this[string className] => Scores[_classes.IndexOf(className)];
+
+    /// <summary>The most probable classes, the first of equals first.</summary>
+    /// <param name="count">How many, at least 1; all where there are fewer.</param>
+    public IReadOnlyList<(string Label, float Probability)> Best(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        return [.. _classes.Names.Zip(Scores).OrderByDescending(pair => pair.Second).Take(count)];
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => FormattableString.Invariant($"{Label ?? "none of them"} ({Probability:p1})");
+}

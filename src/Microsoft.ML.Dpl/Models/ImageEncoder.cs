@@ -1,0 +1,69 @@
+using System.Drawing;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Images;
+using Microsoft.ML.Dpl.Network;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Models;
+
+/// <summary>From decoded images to the features of a folded image tower. Thread-safe, but for its disposal, which whoever uses it
+/// guards.</summary>
+internal sealed class ImageEncoder : IDisposable
+{
+    private readonly Lease<VisionWeights> _vision;
+    private readonly ClipImageProcessor _processor;
+    private readonly Device _device;
+    private readonly double _covered; // share of the crop's side that whole patches cover
+
+    /// <param name="backbone">Its image tower is rented until this is disposed.</param>
+    /// <param name="fold">Makes the tower, which this object takes over.</param>
+    /// <param name="device">Where it computes.</param>
+    public ImageEncoder(ClipBackbone backbone, Func<VisionWeights, FoldedImageTower> fold, Device device)
+    {
+        (_processor, _device) = (backbone.CreateImageProcessor(), device);
+        _covered = (double)backbone.Config.Grid * backbone.Config.PatchSize / backbone.Config.ImageSize;
+        _vision = backbone.RentVision(device);
+        try
+        {
+            Tower = fold(_vision.Value);
+        }
+        catch
+        {
+            // A lease that nobody returns would keep CLIP in memory for good.
+            _vision.Dispose();
+            throw;
+        }
+    }
+
+    public FoldedImageTower Tower { get; }
+
+    /// <summary>How images are prepared.</summary>
+    public ClipImageProcessorConfig Preprocessing => _processor.Config;
+
+    /// <summary>Resizes and crops one image. Returns [3, size, size] bytes, channel first.</summary>
+    public byte[] Prepare(RgbImage image) => _processor.Prepare(image);
+
+    /// <summary>Prepared images as the tower takes them: [n, 3, size, size] in the caller's dispose scope.</summary>
+    public Tensor Normalised(IReadOnlyList<byte[]> prepared)
+    {
+        int size = _processor.ImageSize;
+        Tensor pixels = empty([prepared.Count, 3, size, size], ScalarType.Byte);
+        for (int i = 0; i < prepared.Count; i++)
+            prepared[i].CopyTo(pixels.bytes.Slice(i * 3 * size * size, 3 * size * size));
+        return _processor.Normalise(pixels.to(_device));
+    }
+
+    /// <summary>The rectangle of an image that whole patches see, in its pixels.</summary>
+    public RectangleF Seen(int width, int height)
+    {
+        var (x, y, across, down) = _processor.CropOf(width, height);
+        // Pixels that fill no whole patch lie at the right and at the bottom.
+        return new RectangleF((float)x, (float)y, (float)(across * _covered), (float)(down * _covered));
+    }
+
+    public void Dispose()
+    {
+        Tower.Dispose();
+        _vision.Dispose();
+    }
+}
