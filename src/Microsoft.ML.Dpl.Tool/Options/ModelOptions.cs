@@ -61,8 +61,17 @@ internal sealed class ModelOptions
     public void Check(ParseResult arguments)
     {
         SetThreads(arguments);
-        string device = arguments.GetRequiredValue(_device);
-        if (GpuOf(device) is not int ordinal || arguments.GetValue(_fallback))
+        if (!arguments.GetValue(_fallback))
+            RequireDevice(arguments.GetRequiredValue(_device));
+    }
+
+    /// <summary>Makes sure of a device before anything is read or downloaded.</summary>
+    /// <param name="device">cpu, cuda or cuda:n.</param>
+    /// <exception cref="ArgumentException">It has no such name.</exception>
+    /// <exception cref="MissingDeviceException">The GPU cannot be used.</exception>
+    public static void RequireDevice(string device)
+    {
+        if (GpuOf(device) is not int ordinal)
             return;
         const string otherwise = "Or let the CPU do it, without --device or with --fallback-to-cpu.";
         if (!DplRuntime.HasCuda)

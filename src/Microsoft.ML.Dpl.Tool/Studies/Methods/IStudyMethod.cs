@@ -11,6 +11,10 @@ internal interface IStudyMethod
     /// (<see cref="IStudyClassifier.WithClasses"/>), as base-to-new and the transfers to other data need it.</summary>
     bool KnowsNewClasses { get; }
 
+    /// <summary>Whether images are learnt from: what does not is run once for all shots and seeds, and gets one image of each class, which
+    /// names it.</summary>
+    bool Learns => true;
+
     /// <summary>Looks, before the first run of a study, at what would make <see cref="Fit"/> fail whatever the images are.</summary>
     /// <param name="backbone">The study's CLIP.</param>
     /// <exception cref="ArgumentException">It cannot be used with that CLIP, or an option is out of range.</exception>

@@ -22,6 +22,7 @@ internal sealed class PromptMethod : IStudyMethod
         _lengths = PromptLengths.Read(text);
         _words = [.. text.Options.Select(word => PromptWords.Read(text, word))];
         _isSearchAlone = text.Kind == "search";
+        Learns = text.Kind != "zero-shot" || text.Options.Any(word => word.StartsWith("context=", StringComparison.Ordinal));
         _refits = text.Options.Contains(PromptWords.Refit);
     }
 
@@ -29,6 +30,8 @@ internal sealed class PromptMethod : IStudyMethod
         new(PromptLengths.Kinds, $"{PromptLengths.Usage}; behind it {PromptWords.Usage}", text => new PromptMethod(text));
 
     public bool KnowsNewClasses => true;
+
+    public bool Learns { get; }
 
     public void Check(ClipBackbone backbone)
     {
