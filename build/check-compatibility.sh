@@ -7,7 +7,8 @@ mlnet=6.0.0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-version() { sed -n "s/.*Include=\"$1\" Version=\"\([^\"]*\)\".*/\1/p" Directory.Packages.props; }
+# The lowest version that the library asks for.
+version() { sed -n "s/.*Include=\"$1\" Version=\"\[\{0,1\}\([^\",]*\).*/\1/p" Directory.Packages.props; }
 # What a release build of the samples has beside them.
 built=$PWD/samples/QuickStart/bin/Release/net10.0
 test -f "$built/Microsoft.ML.Dpl.dll" || dotnet build -c Release samples/QuickStart

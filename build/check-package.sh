@@ -10,7 +10,7 @@ for project in Microsoft.ML.Dpl Microsoft.ML.Dpl.Onnx Microsoft.ML.Dpl.OnnxRunti
 version=$(basename "$work"/packages/Microsoft.ML.Dpl.[0-9]*.nupkg .nupkg)
 version=${version#Microsoft.ML.Dpl.}
 libtorch=$(sed -n 's/.*Include="libtorch-cpu-linux-x64" Version="\([^"]*\)".*/\1/p' Directory.Packages.props)
-onnxruntime=$(sed -n 's/.*Include="Microsoft.ML.OnnxRuntime" Version="\([^"]*\)".*/\1/p' Directory.Packages.props)
+onnxruntime=$(sed -n 's/.*Include="Microsoft.ML.OnnxRuntime" Version="\[\([^,]*\),.*/\1/p' Directory.Packages.props)
 fallback=${NUGET_PACKAGES:-$HOME/.nuget/packages}
 
 mkdir "$work/app"
@@ -60,6 +60,10 @@ grep -q "^text 1 .*; libtorch loaded" "$work/output"
 
 # It reads the library's internals, so no other version of it will do.
 grep -q "id=\"Microsoft.ML.Dpl\" version=\"\[$version\(, $version\)\?\]\"" "$work/restored/microsoft.ml.dpl.onnx/$version/microsoft.ml.dpl.onnx.nuspec"
+# An application that asks for a release beyond what was tried is told so when it restores.
+for bounded in Microsoft.ML Microsoft.ML.ImageAnalytics SkiaSharp TorchSharp; do
+  grep -q "id=\"$bounded\" version=\"\[[0-9.]*, [0-9.]*)\"" "$work/restored/microsoft.ml.dpl/$version/microsoft.ml.dpl.nuspec"
+done
 
 # The model needs ONNX Runtime and nothing of ours.
 mkdir "$work/reader"

@@ -101,7 +101,7 @@ public sealed partial class DplTrainer
                 Comparison = Compares
                     ? new ComparisonSettings([.. candidates.Where(length => length > 0)], training with { Patience = null })
                     : null,
-                Refits = Compares && (Validation.Refit ?? (defaults.Refits && Training.Patience is null)),
+                Refits = search is not null && (Validation.Refit ?? (Compares && defaults.Refits && Training.Patience is null)),
                 Template = Template,
                 BatchSize = Training.BatchSize ?? defaults.BatchSize,
                 PredictionBatchSize = Compute.PredictionBatchSize,
@@ -126,10 +126,7 @@ public sealed partial class DplTrainer
             };
         }
 
-        private bool Compares =>
-            Configuration is null
-            && Search.Result == DplSearchResult.Lengths
-            && (Search.Compare ?? RecipeDefaults.Of(Training.Recipe).Compares);
+        private bool Compares => Configuration is null && (Search.Compare ?? RecipeDefaults.Of(Training.Recipe).Compares);
 
         /// <summary>What of the training rows is set aside; null: nothing.</summary>
         private ValidationSplit? Split =>
@@ -168,11 +165,6 @@ public sealed partial class DplTrainer
             OptionChecks.RequireRate(Search.AlphaLearningRate);
             OptionChecks.RequireAtLeast(Search.Patience, 1);
             OptionChecks.RequireRange(Search.Margin is >= 0 and <= 1, Search.Margin, "from 0 to 1");
-            if (Search is { Result: DplSearchResult.Mixture, Compare: true })
-                throw new ArgumentException(
-                    "Search.Result keeps the mixture, which is not compared to uniform lengths: leave out Search.Compare.",
-                    "Search.Compare"
-                );
             const string lengths = $"{nameof(Search)}.{nameof(Search.CandidateLengths)}";
             if (Search.CandidateLengths is not { } candidates)
                 return;
@@ -225,10 +217,10 @@ public sealed partial class DplTrainer
                     $"{string.Join(" and ", given)} are both given, but validation rows come from one place: set only one of them.",
                     given[1]
                 );
-            if (Validation.Refit == true && !Compares)
+            if (Validation.Refit == true && Configuration is not null)
                 throw new ArgumentException(
-                    "Validation.Refit trains the winner of a comparison once more, but nothing is compared: leave it out, or set "
-                        + "Search.Compare and no Configuration.",
+                    "Validation.Refit trains what the validation rows chose on these rows, too, but a Configuration leaves them nothing to "
+                        + "choose: leave out one of them.",
                     "Validation.Refit"
                 );
             if (Validation.Refit == true && Training.Patience is not null)

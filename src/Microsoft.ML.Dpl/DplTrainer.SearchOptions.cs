@@ -31,12 +31,12 @@ public sealed partial class DplTrainer
         public int? Patience { get; set; }
 
         /// <summary>
-        /// Whether the searched configuration is compared to uniform ones of every candidate length by short trainings, and the one with
+        /// Whether what was searched is compared to uniform prompts of every candidate length by short trainings, and the one with
         /// the lowest validation loss is trained. Null: yes; no with <see cref="DplRecipe.Paper"/>, and for a search alone.
         /// </summary>
         public bool? Compare { get; set; }
 
-        /// <summary>What becomes of the search. A <see cref="DplSearchResult.Mixture"/> is not compared to uniform lengths.</summary>
+        /// <summary>What becomes of the search, and is compared to uniform lengths where <see cref="Compare"/> asks for it.</summary>
         public DplSearchResult Result { get; set; }
 
         /// <summary>By how much of the softmax weight a layer's choice must lead the runner-up to count as decided, 0 to 1.</summary>

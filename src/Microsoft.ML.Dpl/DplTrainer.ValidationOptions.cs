@@ -31,11 +31,10 @@ public sealed partial class DplTrainer
         public double? Fraction { get; set; }
 
         /// <summary>
-        /// Whether the configuration that the validation rows chose is trained on these rows, too. Its validation accuracy is then that of
-        /// the short training that it was chosen by. Null: yes, where configurations are compared (<see cref="SearchOptions.Compare"/>) and
-        /// no
-        /// <see cref="TrainingOptions.Patience"/> needs the rows;
-        /// it cannot be asked for elsewhere.
+        /// Whether what the validation rows chose is trained on these rows, too. Its validation accuracy is then that of the short training
+        /// in which it was compared to others, and unknown where nothing was compared. Null: yes, where configurations are compared
+        /// (<see cref="SearchOptions.Compare"/>) and no <see cref="TrainingOptions.Patience"/> needs the rows. It cannot be asked for where
+        /// <see cref="Options.Configuration"/> is given: put the rows into the training set instead.
         /// </summary>
         public bool? Refit { get; set; }
     }

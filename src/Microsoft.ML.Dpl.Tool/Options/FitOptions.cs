@@ -142,8 +142,8 @@ internal sealed class SearchOptions : OptionGroup
 
     private readonly ChoiceOption<DplSearchResult> _result = new(
         "--search-result",
-        "What a fit makes of its search: lengths trains the chosen ones afresh; mixture trains the searched mixture of all candidates on "
-            + "and compares nothing.",
+        "What a fit compares to uniform lengths and trains: lengths are the chosen ones, trained afresh; mixture is the searched mixture "
+            + "of all candidates, trained on.",
         Defaults.Search.Result
     );
 

@@ -15,7 +15,7 @@ internal static class FinalistsSection
             results.Finalists.Select(finalist =>
                 Markup.Of(
                     $"""
-                    <tr class="{(finalist.WasTrained ? "own" : "")}"><th scope="row"><code>{finalist.Configuration.ToString()}</code></th><td class="number">{Written.Number(
+                    <tr class="{(finalist.WasTrained ? "own" : "")}"><th scope="row">{(finalist.IsMixture ? Markup.Of($"the searched mixture") : Markup.Of($"<code>{finalist.Configuration.ToString()}</code>"))}</th><td class="number">{Written.Number(
                         finalist.ValidationLoss
                     )}</td><td class="number">{Written.Percent(finalist.ValidationAccuracy)}</td><td class="number">{Written.Number(
                         finalist.TrainLoss

@@ -1,17 +1,19 @@
 namespace Microsoft.ML.Dpl.Tool.Results;
 
 /// <summary>How one configuration did in the comparison by short trainings.</summary>
-/// <param name="Configuration">Its prompt lengths.</param>
+/// <param name="Configuration">Its prompt lengths; of a mixture the candidate of the largest weight in each layer.</param>
 /// <param name="ValidationLoss">Mean cross-entropy of the validation rows, in nats.</param>
 /// <param name="ValidationAccuracy">Share of the validation rows classified rightly, 0 to 1.</param>
 /// <param name="TrainLoss">Mean loss of the last epoch's training batches, in nats.</param>
 /// <param name="WasTrained">Whether it had the lowest validation loss, so that the training was of its lengths.</param>
+/// <param name="IsMixture">Whether it is the searched mixture of all candidates.</param>
 internal sealed record FinalistResults(
     PromptConfiguration Configuration,
     double ValidationLoss,
     double ValidationAccuracy,
     double TrainLoss,
-    bool WasTrained
+    bool WasTrained,
+    bool IsMixture = false
 )
 {
     /// <summary>Of a model's finalists.</summary>
@@ -27,7 +29,8 @@ internal sealed record FinalistResults(
                 finalist.ValidationLoss,
                 finalist.ValidationAccuracy,
                 finalist.TrainLoss,
-                ReferenceEquals(finalist, winner)
+                ReferenceEquals(finalist, winner),
+                finalist.IsMixture
             )),
         ];
     }

@@ -6,6 +6,11 @@ using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl.Fit;
 
+/// <summary>What a comparison trains for a while.</summary>
+/// <param name="Configuration">The prompt lengths; of a mixture the candidate of the largest weight in each layer.</param>
+/// <param name="IsMixture">Whether it is the searched mixture, which is trained on instead of afresh.</param>
+internal sealed record Contender(PromptConfiguration Configuration, bool IsMixture = false);
+
 /// <summary>Compares configurations by short trainings on the training images: the lower the loss of the validation images, the better. The
 /// loss says more than the accuracy where the images are few (an accuracy of 32 images moves in steps of 3 points).</summary>
 /// <param name="fit">What it runs on.</param>
@@ -22,18 +27,18 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
     /// <returns>One for each contender.</returns>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
     /// <exception cref="DivergedException">A loss or a gradient ceased to be a number.</exception>
-    public IReadOnlyList<DplFinalist> Run(IReadOnlyList<PromptConfiguration> contenders, Searched? searched, FitCheckpoints? checkpoints)
+    public IReadOnlyList<DplFinalist> Run(IReadOnlyList<Contender> contenders, Searched? searched, FitCheckpoints? checkpoints)
     {
         List<DplFinalist> done = [.. checkpoints?.FoundFinalists() ?? []];
         using IDisposable? rounding = fit.AllowRounding();
         while (done.Count < contenders.Count)
         {
-            DplFinalist finalist = Train(contenders, done.Count, checkpoints?.ForComparison(searched, [.. done]));
+            DplFinalist finalist = Train(contenders, done.Count, searched, checkpoints?.ForComparison(searched, [.. done]));
             done.Add(finalist);
             fit.Log.Info(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"Comparison: {finalist.Configuration}: validation loss {finalist.ValidationLoss:f3}, accuracy "
+                    $"Comparison: {finalist}: validation loss {finalist.ValidationLoss:f3}, accuracy "
                         + $"{finalist.ValidationAccuracy:p1}."
                 )
             );
@@ -41,18 +46,20 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
         return done;
     }
 
-    private DplFinalist Train(IReadOnlyList<PromptConfiguration> contenders, int index, IStageCheckpoints? checkpoints)
+    private DplFinalist Train(IReadOnlyList<Contender> contenders, int index, Searched? searched, IStageCheckpoints? checkpoints)
     {
-        PromptConfiguration configuration = contenders[index];
+        Contender contender = contenders[index];
         FitSettings settings = fit.Settings;
         TrainingState state = checkpoints?.Saved is { } saved ? TrainingState.FromJson(saved.State) : new TrainingState();
-        using var prompts = new Trained(fit.FreshPrompts(configuration, "training"));
+        using var prompts = new Trained(
+            contender.IsMixture ? searched!.Prompts.CopyMixture(fit.Device) : fit.FreshPrompts(contender.Configuration, "training")
+        );
         using TrainFeed train = fit.TrainingFeed("training batches");
         using var temperature = new Temperature(1, fit.Device);
         IBatchSource validation = fit.Validation!.InOrder(settings.PredictionBatchSize, fit.Device);
         _zeroShot ??= state.ZeroShot ?? ZeroShotStart.Measure(fit.Clip, train.Source, validation: null, watch);
         state.ZeroShot = _zeroShot;
-        temperature.Set(state.ZeroShot.Temperature);
+        temperature.Set(contender.IsMixture ? searched!.Temperature : state.ZeroShot.Temperature);
         TrainingSettings training = settings.Comparison!.Training.Over(train.Source.BatchesPerEpoch);
         fit.LogResumption(checkpoints, DplStage.Comparison, state.Epochs.Count, state.Step, state.ReasonToEnd(training));
         new PromptTraining(fit.Clip, training, new Part(watch, index, contenders.Count)).Run(
@@ -67,7 +74,8 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
         Evaluation evaluation = Evaluation.Compute(fit.Clip, prompts.Prompts.Passes, validation, watch, temperature.Value);
         return new DplFinalist
         {
-            Configuration = configuration,
+            Configuration = contender.Configuration,
+            IsMixture = contender.IsMixture,
             ValidationLoss = evaluation.Loss,
             ValidationAccuracy = evaluation.Accuracy,
             TrainLoss = state.Epochs[^1].TrainLoss,

@@ -90,11 +90,11 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         return new TrainingStage(fit, _watch).Run(searched, finalists, fit.Checkpoints?.ForTraining(searched, finalists));
     }
 
-    private PromptConfiguration[] Contenders(ComparisonSettings comparison, Searched? searched) =>
+    private Contender[] Contenders(ComparisonSettings comparison, Searched? searched) =>
         [
-            .. (searched is null ? [] : new[] { searched.Report.Configuration })
-                .Concat(comparison.UniformLengths.Select(length => PromptConfiguration.Uniform(backbone, length)))
-                .Where(configuration => !configuration.IsZeroShot || settings.Design?.Context is not null)
+            .. (searched is null ? [] : new[] { searched.AsContender() })
+                .Concat(comparison.UniformLengths.Select(length => new Contender(PromptConfiguration.Uniform(backbone, length))))
+                .Where(contender => contender.IsMixture || !contender.Configuration.IsZeroShot || settings.Design?.Context is not null)
                 .Distinct(),
         ];
 

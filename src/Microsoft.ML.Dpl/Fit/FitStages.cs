@@ -37,6 +37,9 @@ internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputConte
     /// <summary>Whether nothing is learned.</summary>
     public bool IsEmpty => Passes is { Text.Parameters.Count: 0, Image.Parameters.Count: 0 };
 
+    /// <summary>Whether the layers keep all candidates.</summary>
+    public bool IsMixture => Branches.Text is MixtureBranch;
+
     /// <summary>What a model keeps, copied to the CPU. The caller owns it.</summary>
     public PromptRows ToRows()
     {
@@ -75,6 +78,9 @@ internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputConte
 /// <param name="Temperature">What the logits are divided by, above 0.</param>
 internal sealed record Searched(DplSearchReport Report, PromptSet Prompts, StageEnd End, double Temperature = 1) : IDisposable
 {
+    /// <summary>What a comparison to others trains of it.</summary>
+    public Contender AsContender() => new(Report.Configuration, Prompts.IsMixture);
+
     /// <summary>These prompts in place of trained ones; disposing twice does no harm.</summary>
     /// <param name="end">Why they are not trained.</param>
     public Trained AsTrained(StageEnd end) => new(Prompts, ValidationAccuracy: null, end, Temperature);

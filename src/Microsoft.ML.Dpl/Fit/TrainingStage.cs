@@ -35,9 +35,9 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
             ?? searched?.Report.Configuration
             ?? new PromptConfiguration(_settings.TextLengths!, _settings.ImageLengths!);
         if (winner is not null)
-            log.Info($"Comparison: {winner.Configuration} has the lowest validation loss.");
-        bool refits = winner is not null && _settings.Refits;
-        bool keepsMixture = _settings.Search is { KeepsMixture: true };
+            log.Info($"Comparison: {winner} has the lowest validation loss.");
+        bool refits = searched is not null && _settings.Refits;
+        bool keepsMixture = winner?.IsMixture ?? searched is { Prompts.IsMixture: true };
         PromptSet prompts = keepsMixture ? searched!.Prompts.CopyMixture(fit.Device) : fit.FreshPrompts(configuration, "training");
         var branches = new Trained(prompts, Finalists: finalists);
         using TrainFeed? train = branches.Prompts.IsEmpty ? null : fit.TrainingFeed("training batches", refits);
@@ -50,7 +50,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         Trained Present() =>
             branches with
             {
-                ValidationAccuracy = refits ? winner!.ValidationAccuracy : state.BestAccuracy(),
+                ValidationAccuracy = refits ? winner?.ValidationAccuracy : state.BestAccuracy(),
                 Temperature = temperature?.Value ?? 1,
             };
         try

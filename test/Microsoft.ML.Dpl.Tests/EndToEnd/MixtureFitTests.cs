@@ -15,6 +15,7 @@ public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : 
                 CandidateLengths = Candidates,
                 Epochs = 3,
                 Result = DplSearchResult.Mixture,
+                Compare = false,
             },
             Training = { Epochs = 4, LearningRate = 0.01 },
             Validation = { RowsPerClass = 2 },
@@ -90,9 +91,52 @@ public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : 
     }
 
     [Fact]
-    public void It_is_not_compared()
+    public void Compared_to_uniform_lengths_it_is_the_first_finalist_and_what_is_best_is_trained_on_all_rows()
     {
-        var e = Assert.Throws<ArgumentException>(() => Fit(o => o.Search.Compare = true));
-        Assert.Equal("Search.Compare", e.ParamName);
+        var reports = new ProgressRecorder();
+        using DplTransformer transformer = Fit(o =>
+        {
+            o.Search.Compare = true;
+            o.Progress = reports;
+        });
+        IReadOnlyList<DplFinalist> finalists = transformer.Finalists;
+        Assert.Equal([true, false, false], finalists.Select(finalist => finalist.IsMixture));
+        Assert.Equal(transformer.SearchReport!.Configuration, finalists[0].Configuration);
+        DplFinalist best = finalists.MinBy(finalist => finalist.ValidationLoss)!;
+        Assert.Equal(best.IsMixture, transformer.Mixture is not null);
+        Assert.Equal(best.Configuration, transformer.Configuration);
+        Assert.Equal(best.ValidationAccuracy, transformer.ValidationAccuracy);
+        // 12 training rows are two batches of 6 in the search and the comparison, all 18 are three in the training.
+        Assert.All(reports.Seen, report => Assert.Equal(report.Stage == DplStage.Training ? 3 : 2, report.Steps));
+        using DplTransformer loaded = Reloaded(transformer);
+        Assert.Equal(finalists, loaded.Finalists);
+        Assert.Equal(Scores(transformer), Scores(loaded));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Interrupted_in_the_comparison_it_goes_on_to_the_same_bits(int epoch)
+    {
+        static void Compared(DplTrainer.Options o) => o.Search.Compare = true;
+        using DplTransformer whole = Fit(Compared);
+        using var folder = new TemporaryFolder();
+        using DplTransformer resumed = Interrupted(Compared, folder, DplStage.Comparison, epoch);
+        Assert.Equal(whole.Finalists, resumed.Finalists);
+        Assert.Equal(Scores(whole), Scores(resumed));
+    }
+
+    [Fact]
+    public void Without_a_comparison_it_can_be_trained_on_all_rows_and_then_has_no_validation_accuracy()
+    {
+        var reports = new ProgressRecorder();
+        using DplTransformer transformer = Fit(o =>
+        {
+            o.Validation.Refit = true;
+            o.Progress = reports;
+        });
+        Assert.NotNull(transformer.Mixture);
+        Assert.Null(transformer.ValidationAccuracy);
+        Assert.All(reports.Seen, report => Assert.Equal(report.Stage == DplStage.Training ? 3 : 2, report.Steps));
     }
 }

@@ -38,6 +38,7 @@ public sealed class StudyMethodsTests(DrawnData data)
     [InlineData("uniform:4 paper batch=16 steps=400 crop=0.5", true)]
     [InlineData("search coupled context=4 words=a_photo_of_a kgcoop=8 promptsrc average=gaussian distillation=1", true)]
     [InlineData("search mixture candidates=0,2,4 search-epochs=3 epochs=4", true)]
+    [InlineData("search search-refit", true)]
     [InlineData("default prograd average=last", true)]
     [InlineData("text:4", true)]
     [InlineData("image:4", true)]

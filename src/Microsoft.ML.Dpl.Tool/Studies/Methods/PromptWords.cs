@@ -16,6 +16,7 @@ internal static class PromptWords
         new(StringComparer.Ordinal)
         {
             ["paper"] = options => options.Training.Recipe = DplRecipe.Paper,
+            ["search-refit"] = options => options.Validation.Refit = true,
             ["mixture"] = options => options.Search.Result = DplSearchResult.Mixture,
             ["coupled"] = options => options.Design.Coupled = true,
             ["promptsrc"] = options => options.Design.PromptSrc = new DplPromptSrc(),
