@@ -12,6 +12,8 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Plan;
 /// <param name="Method">What is trained.</param>
 internal sealed record StudyRun(PlanPart Part, PlanDataSet Data, int? Shots, int? Seed, PlanMethod Method)
 {
+    private const int LongestName = 60;
+
     /// <summary>Below the study's folder: readable, the same on every system, and no other run's.</summary>
     public string FileName
     {
@@ -53,9 +55,10 @@ internal sealed record StudyRun(PlanPart Part, PlanDataSet Data, int? Shots, int
         string readable = string.Concat(
             name.ToLowerInvariant().Select(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_' ? c : '-')
         );
+        if (readable == name && name[0] != '.')
+            return name;
         // Names that differ only in what a file system may not take get different files all the same.
-        return readable == name && name[0] != '.'
-            ? name
-            : $"{readable[..Math.Min(readable.Length, 60)].TrimStart('.')}~{Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(name)))[..6].ToLowerInvariant()}";
+        string hash = Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(name)))[..6].ToLowerInvariant();
+        return $"{readable[..Math.Min(readable.Length, LongestName)].TrimStart('.')}~{hash}";
     }
 }

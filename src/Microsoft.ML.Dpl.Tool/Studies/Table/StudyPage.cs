@@ -75,10 +75,17 @@ internal static class StudyPage
                 ).ToMarkup()
             );
 
-            Markup Plot(string id, string title, Func<StudySection, string, StudyCell?> cell) =>
-                Markup.Of(
-                    $"<div><h3>{title}</h3>{PlotFigure.Of(new PlotImage($"shots-{id}", $"Accuracy by training images of each class, {title}.", Shots(byShots), new PlotAxis("accuracy") { Numbers = PlotNumbers.Percent }, [.. table.Results.Methods.Select((method, i) => Series(byShots, method, i, cell))]))}</div>"
+            Markup Plot(string id, string title, Func<StudySection, string, StudyCell?> cell)
+            {
+                var image = new PlotImage(
+                    $"shots-{id}",
+                    $"Accuracy by training images of each class, {title}.",
+                    Shots(byShots),
+                    new PlotAxis("accuracy") { Numbers = PlotNumbers.Percent },
+                    [.. table.Results.Methods.Select((method, i) => Series(byShots, method, i, cell))]
                 );
+                return Markup.Of($"<div><h3>{title}</h3>{PlotFigure.Of(image)}</div>");
+            }
         }
         return Markup.Join(markups);
     }
