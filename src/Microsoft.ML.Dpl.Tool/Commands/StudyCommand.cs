@@ -51,6 +51,7 @@ internal sealed class StudyCommand
         verb._progress.AddTo(command);
         command.SetAction((arguments, cancellationToken) => Task.FromResult((int)verb.Run(arguments, cancellationToken)));
         command.Subcommands.Add(StudyTableCommand.Create());
+        command.Subcommands.Add(StudySubmitCommand.Create());
         command.Subcommands.Add(Worker());
         return command;
     }

@@ -55,8 +55,8 @@ internal sealed class PlanDataSet
         string name = node.Text();
         KnownDataSet known = KnownDataSets.Find(name)
             ?? throw node.Wrong(
-                $"names the data set '{name}', which is not known: known are {string.Join(", ", KnownDataSets.All.Select(all => all.Name))}; "
-                    + "own data is an object with name, train and test."
+                $"names the data set '{name}', which is not known: known are "
+                    + $"{string.Join(", ", KnownDataSets.All.Select(all => all.Name))}; own data is an object with name, train and test."
             );
         return root is null
             ? throw node.Wrong($"names '{name}', but the plan has no 'data': give the folder that CoOp's data sets lie in.")

@@ -33,8 +33,8 @@ internal sealed record StudyRun(PlanPart Part, PlanDataSet Data, int? Shots, int
     public override string ToString() =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"{Part.Protocol.Name} {Data.Name}{(Shots is int shots ? $", {shots} shots" : "")}{(Seed is int seed ? $", seed {seed}" : "")}, "
-                + $"{Method.Name}"
+            $"{Part.Protocol.Name} {Data.Name}{(Shots is int shots ? $", {shots} shots" : "")}"
+                + $"{(Seed is int seed ? $", seed {seed}" : "")}, {Method.Name}"
         );
 
     /// <summary>All runs of a part. What learns nothing is run once for all shots and seeds, unless each seed has test images of its

@@ -18,7 +18,7 @@ internal sealed record StudyMeasure(string Name, Func<RunResult, double> Of, Fun
         return new StudyMeasure(name, Of, columns => columns.Average(runs => runs.Average(Of)));
     }
 
-    /// <summary>The harmonic mean of base and new classes; of several runs and columns that of their means, as the papers have it.</summary>
+    /// <summary>The harmonic mean of base and new classes; of several runs and columns that of their means, as in the papers.</summary>
     public static StudyMeasure Harmonic { get; } = MakeHarmonic();
 
     private static StudyMeasure MakeHarmonic()

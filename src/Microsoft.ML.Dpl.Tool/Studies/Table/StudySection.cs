@@ -57,7 +57,7 @@ internal sealed class StudySection(
         return new StudyCell(mean, SeedInterval.HalfWidth(bySeed), all.Sum(of => of.Length));
     }
 
-    /// <summary>The method minus the baseline in points, for each run of the method that the baseline was run on the same draw of.</summary>
+    /// <summary>The method minus the baseline in points, for each run of the method whose draw the baseline was run on.</summary>
     /// <param name="method">A method.</param>
     /// <param name="baseline">Another.</param>
     /// <param name="of">The columns that count.</param>
