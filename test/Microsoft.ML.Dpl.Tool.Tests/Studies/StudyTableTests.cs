@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
+using System.Xml.Linq;
 using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tool.Studies.Runs;
 using Microsoft.ML.Dpl.Tool.Studies.Table;
@@ -6,7 +8,7 @@ using Microsoft.ML.Dpl.Tool.Studies.Table;
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
 /// <summary>Means, intervals and differences against numbers computed by hand.</summary>
-public sealed class StudyTableTests : IDisposable
+public sealed partial class StudyTableTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
     private int _files;
@@ -102,7 +104,24 @@ public sealed class StudyTableTests : IDisposable
         Assert.Contains("Accuracy against shots: few-shot", html);
         Assert.Contains("<svg", html);
         Assert.Equal(3, Table().Sections.Count);
+        foreach (int method in Enumerable.Range(1, 8))
+            Few("a", null, $"a method with a rather long name {method}", 40);
+        // Every name of the legend begins within the picture, one below the other.
+        double[] places =
+        [
+            .. XDocument
+                .Parse(SvgElement().Match(StudyPage.Html(Table(), "study")).Value)
+                .Descendants()
+                .Where(text => text.Value.StartsWith("a method with", StringComparison.Ordinal) && text.Name.LocalName == "text")
+                .Select(text => double.Parse(text.Attribute("y")!.Value, CultureInfo.InvariantCulture)),
+        ];
+        Assert.Equal(8, places.Length);
+        Assert.Equal(places.Order(), places);
+        Assert.Equal(8, places.Distinct().Count());
     }
+
+    [GeneratedRegex("<svg.*?</svg>", RegexOptions.Singleline)]
+    private static partial Regex SvgElement();
 
     [Fact]
     public void Files_that_are_no_results_are_told_and_left_out()

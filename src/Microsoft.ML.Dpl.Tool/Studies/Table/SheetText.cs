@@ -50,7 +50,7 @@ internal static class SheetText
         return Markup.Of(
             $"""
             <p>{sheet.Note}</p>
-            <div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>
+            <div class="wide"><table><thead><tr>{head}</tr></thead><tbody>
             {body}</tbody></table></div>
             """
         );
