@@ -141,7 +141,11 @@ internal sealed class StudyCommand
         DplRuntime.Threads = plan.Threads;
         try
         {
-            ModelOptions.RequireDevice(plan.Device);
+            ModelOptions.RequireDevice(
+                plan.Device,
+                $"The plan '{plan.File}', device {plan.Device}",
+                "Or let the CPU do it: \"device\": \"cpu\"."
+            );
             return BackboneArgument.Resolve(plan.Clip, cancellationToken: cancellationToken);
         }
         catch (Exception e) when (e is FileNotFoundException or ArgumentException)
@@ -161,7 +165,7 @@ internal sealed class StudyCommand
             }
             catch (ArgumentException e)
             {
-                throw method.Where.Wrong($"('{method.Text}') cannot be used: {TrainerOptionNames.InWords(e.Message)}");
+                throw method.Where.Wrong($"('{method.Text}') cannot be used: {Failure.MessageOf(e)}");
             }
         }
     }

@@ -82,6 +82,35 @@ public sealed class StudyTests(DrawnData data)
     }
 
     [Fact]
+    public async Task Methods_and_data_are_looked_at_before_the_first_run()
+    {
+        async Task<string> Refusal(string name, string rest, int code = 2)
+        {
+            ToolProcess.Outcome outcome = await ToolProcess.Run("study", Plan(name, rest), "--output", data.File(name), "--jobs", "1");
+            Assert.Single(outcome.Expect(code).ErrorLines);
+            Assert.False(Directory.Exists(data.File(name)));
+            return outcome.Error;
+        }
+        Assert.Contains(
+            "methods[1] ('uniform:4 batch=0') cannot be used: --batch-size must be at least 1; it is 0.\n",
+            await Refusal("batch", """, "methods": ["zero-shot", "uniform:4 batch=0"]""")
+        );
+        Assert.Contains(
+            "gpu.json', device cuda: there is no usable GPU here",
+            await Refusal("gpu", """, "methods": ["zero-shot"], "device": "cuda" """, code: 4)
+        );
+        string moved = data.File("moved.json");
+        File.WriteAllText(
+            moved,
+            File.ReadAllText(Plan("moved", """, "methods": ["zero-shot"]""")).Replace("train.tsv", "trian.tsv", StringComparison.Ordinal)
+        );
+        Assert.Contains(
+            "dataSets[0] cannot be read: There is no file or folder",
+            (await ToolProcess.Run("study", moved, "--output", data.File("moved"))).Expect(2).Error
+        );
+    }
+
+    [Fact]
     public async Task A_run_that_fails_leaves_the_others_alone()
     {
         string broken = data.File("broken.png"),

@@ -83,7 +83,7 @@ internal sealed class StudyJobs(StudyPlan plan, StudyFolder folder, StudyProgres
                         or OutOfMemoryException
             )
         {
-            return Failure.CauseOf(e).Message;
+            return Failure.MessageOf(Failure.CauseOf(e));
         }
     }
 
