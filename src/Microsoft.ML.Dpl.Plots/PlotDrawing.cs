@@ -18,6 +18,7 @@ public static class PlotDrawing
     {
         PlotImage image = JsonSerializer.Deserialize<PlotImage>(json, JsonForm.Options)
             ?? throw new JsonException("There is no plot to draw.");
+        image = PlotLayout.WithRoomForLegend(image);
         var across = AxisTicks.Of(image.Horizontal, image.Series.SelectMany(Places));
         var up = AxisTicks.Of(
             image.Vertical,

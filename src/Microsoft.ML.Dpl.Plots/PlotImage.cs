@@ -11,7 +11,7 @@ internal sealed record PlotImage(string Id, string Description, PlotAxis Horizon
     /// <summary>In pixels of the image's own scale, in which text is 12 high.</summary>
     public int Width { get; init; } = 440;
 
-    /// <summary>Likewise.</summary>
+    /// <summary>Likewise, with one line of legend; further lines come on top.</summary>
     public int Height { get; init; } = 280;
 
     /// <summary>Whether it is a file of its own, with colours for light and dark; else the page has them.</summary>

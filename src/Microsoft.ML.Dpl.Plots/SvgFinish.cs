@@ -81,20 +81,18 @@ internal static class SvgFinish
         yield return Text(0, PlotLayout.TitleLine, "start", "ink", image.Vertical.Label);
         if (!PlotLayout.HasLegend(image))
             yield break;
-        double x = 0;
-        foreach (PlotSeries series in image.Series)
+        foreach (var (series, (left, line)) in image.Series.Zip(PlotLayout.Legend(image)))
         {
-            foreach (XElement sample in Sample(series, x))
+            float baseline = PlotLayout.LegendLine + line * PlotLayout.Line;
+            foreach (XElement sample in Sample(series, left, baseline - 5))
                 yield return sample;
-            yield return Text(x + 20, PlotLayout.LegendLine, "start", "ink", series.Name);
-            x += 20 + series.Name.Length * PlotLayout.CharacterWidth + 18;
+            yield return Text(left + 20, baseline, "start", "ink", series.Name);
         }
     }
 
     /// <summary>A series as the legend shows it, 14 wide.</summary>
-    private static IEnumerable<XElement> Sample(PlotSeries series, double x)
+    private static IEnumerable<XElement> Sample(PlotSeries series, double x, double middle)
     {
-        const double middle = PlotLayout.LegendLine - 5;
         var fill = new XAttribute("style", $"fill:{SvgColours.Css(series.Colour)};");
         XElement Stroke(double from, double width) =>
             new(

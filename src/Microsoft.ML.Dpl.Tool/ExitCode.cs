@@ -12,7 +12,7 @@ internal enum ExitCode
     /// <summary>The command line or what it names cannot be used; the message says what to do.</summary>
     BadInput = 2,
 
-    /// <summary>Some images could not be read; the others were done.</summary>
+    /// <summary>Some images could not be read, or runs of a study failed; the others were done.</summary>
     PartlyFailed = 3,
 
     /// <summary>The GPU that was asked for is not there, or not usable.</summary>

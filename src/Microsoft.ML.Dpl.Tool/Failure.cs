@@ -58,8 +58,8 @@ internal static class Failure
             _ => ExitCode.Unexpected,
         };
 
-    /// <summary>Without the parameter's name, which is the programmer's and not the user's.</summary>
-    private static string MessageOf(Exception cause)
+    /// <summary>Its message without the parameter's name, which is the programmer's and not the user's.</summary>
+    public static string MessageOf(Exception cause)
     {
         string message = cause.Message;
         if (cause is ArgumentException { ParamName: { Length: > 0 } name })

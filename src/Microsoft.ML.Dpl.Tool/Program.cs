@@ -11,6 +11,8 @@ root.Subcommands.Add(EvaluateCommand.Create());
 root.Subcommands.Add(PredictCommand.Create());
 root.Subcommands.Add(ZeroShotCommand.Create());
 root.Subcommands.Add(EmbedCommand.Create());
+root.Subcommands.Add(StudyCommand.Create());
+root.Subcommands.Add(DataCommand.Create());
 root.Subcommands.Add(InspectCommand.Create());
 root.Subcommands.Add(ReportCommand.Create());
 root.Subcommands.Add(CompletionCommand.Create());

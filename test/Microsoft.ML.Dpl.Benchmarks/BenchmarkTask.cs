@@ -1,6 +1,8 @@
 using Drawing.Tasks;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tool.Data;
+using Microsoft.ML.Dpl.Tool.Studies.Methods;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
@@ -45,8 +47,6 @@ internal sealed class BenchmarkTask : IDisposable
     public IDataView Train => Read(_train);
 
     public IDataView Validation => Read(_validation);
-
-    public IDataView TrainAndValidation => Read(_train, _validation);
 
     public IDataView Test => Read("test.tsv");
 
@@ -101,25 +101,42 @@ internal sealed class BenchmarkTask : IDisposable
             Images = { Folder = _folder },
         };
 
+    /// <summary>The images as the methods of studies take them.</summary>
+    /// <param name="seed">Of everything random.</param>
+    /// <param name="warn">Receives what the library warns of.</param>
+    public MethodTask ForMethod(int seed, Action<string> warn) =>
+        new(Backbone, Template, [.. ClassNames().Where(name => _classes?.Contains(name) ?? true)], Rows(_train), Rows(_validation), seed)
+        {
+            Warn = warn,
+        };
+
     /// <summary>Share of the test images classified rightly, 0 to 1, and the mean of −ln of the right class's probability.</summary>
-    public (double Accuracy, double LogLoss) Evaluate(DplTransformer model)
+    public (double Accuracy, double LogLoss) Evaluate(IStudyClassifier classifier)
     {
-        IDataView scored = model.Transform(Test);
-        string[] truth = [.. scored.GetColumn<string>(nameof(Row.Label))],
-            predicted = [.. scored.GetColumn<string>("PredictedLabel")];
-        float[][] scores = [.. scored.GetColumn<float[]>("Score")];
-        Dictionary<string, int> index = model.ClassNames.Select((name, i) => (name, i)).ToDictionary(pair => pair.name, pair => pair.i);
-        double loss = truth.Zip(scores).Average(row => -Math.Log(Math.Max(row.Second[index[row.First]], 1e-12)));
-        return (truth.Zip(predicted).Count(row => row.First == row.Second) / (double)truth.Length, loss);
+        IReadOnlyList<ImageRow> rows = Rows("test.tsv");
+        Dictionary<string, int> index = classifier.Classes.Select((name, i) => (name, i)).ToDictionary(pair => pair.name, pair => pair.i);
+        (int Place, float[] Scores)[] scored =
+        [
+            .. rows.Zip(classifier.Probabilities(rows, CancellationToken.None), (row, scores) => (index[row.Label], scores)),
+        ];
+        return (
+            scored.Count(row => Array.IndexOf(row.Scores, row.Scores.Max()) == row.Place) / (double)scored.Length,
+            scored.Average(row => -Math.Log(Math.Max(row.Scores[row.Place], 1e-12)))
+        );
     }
 
     public void Dispose() => _drawn?.Delete(recursive: true);
 
-    private IDataView Read(params string[] tables)
+    private IReadOnlyList<ImageRow> Rows(string table) =>
+        [
+            .. ImageTable
+                .Read(Path.Combine(_folder, table), new TableColumns(), imageRoot: null)
+                .Train.Where(row => _classes?.Contains(row.Label) ?? true),
+        ];
+
+    private IDataView Read(string table)
     {
-        IDataView rows = Context
-            .Data.CreateTextLoader<Row>(hasHeader: true)
-            .Load(new MultiFileSource([.. tables.Select(table => Path.Combine(_folder, table))]));
+        IDataView rows = Context.Data.CreateTextLoader<Row>(hasHeader: true).Load(new MultiFileSource(Path.Combine(_folder, table)));
         return _classes is { } kept ? Context.Data.FilterByCustomPredicate<Row>(rows, row => !kept.Contains(row.Label)) : rows;
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Tool.Studies.Methods;
 using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
@@ -51,7 +52,7 @@ internal sealed class EarlyStopBenchmark(
                 using DplTransformer transformer = data
                     .Context.MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
                     .Fit(data.Train);
-                (double accuracy, _) = data.Evaluate(transformer);
+                (double accuracy, _) = data.Evaluate(new PromptClassifier(data.Context, transformer, isCoupled: false));
                 return new Outcome(
                     string.Join(' ', transformer.Configuration.Text),
                     string.Join(' ', transformer.Configuration.Image),

@@ -109,7 +109,7 @@ public sealed class CommandLineTests
                 .Where(line => line.StartsWith("  ", StringComparison.Ordinal) && line[2] != ' ')
                 .Select(line => line.Trim().Split(' ')[0]),
         ];
-        Assert.Equal(15, verbs.Length);
+        Assert.Equal(17, verbs.Length);
         ToolProcess.Outcome[] helps = await Task.WhenAll(verbs.Select(verb => ToolProcess.Run(verb, "--help")));
         foreach (var (verb, help) in verbs.Zip(helps))
             Assert.Contains($"  dpl {verb} ", help.Expect(0).Output.Split("Examples:")[1]);

@@ -21,7 +21,7 @@ internal sealed class ExampledHelp(HelpAction usual) : SynchronousCommandLineAct
         (ExitCode.Success, "all was done"),
         (ExitCode.Unexpected, "unexpected: a fault of the program or the machine"),
         (ExitCode.BadInput, "the command line, or what it names, cannot be used"),
-        (ExitCode.PartlyFailed, "some images could not be read; the others were done"),
+        (ExitCode.PartlyFailed, "some images could not be read, or runs of a study failed; the others were done"),
         (ExitCode.NoDevice, "the GPU that --device names is not there or cannot be used"),
         (ExitCode.Diverged, "a loss ceased to be a number; what was best until then is written where there was something"),
         (ExitCode.Cancelled, "cancelled by Ctrl-C or a signal; what was best until then is written where there was something"),

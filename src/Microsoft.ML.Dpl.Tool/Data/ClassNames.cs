@@ -64,7 +64,7 @@ internal static partial class ClassNames
                 $"{source}: the classes {string.Join(" and ", same.Select(name => $"'{name}'"))} would both be called '{same.Key}'. "
                     + "Give them different names with --names."
             );
-        return sets.With(
+        ImageSets renamed = sets.With(
             (_, rows) =>
                 [
                     .. rows.Select(row => new ImageRow
@@ -75,6 +75,7 @@ internal static partial class ClassNames
                     }),
                 ]
         );
+        return renamed with { ClassOrder = sets.ClassOrder?.Select(name => names.GetValueOrDefault(name, name)).ToArray() };
     }
 
     /// <summary>Whether a class is called by a number or a WordNet id, of which CLIP knows nothing.</summary>

@@ -36,6 +36,12 @@ internal sealed record ImageSets(
     /// <summary>Whether the rows come from a split file of CoOp, in its order.</summary>
     public bool IsCoOpSplit { get; init; }
 
+    /// <summary>All classes in the order of the data's own numbers; null where it has none.</summary>
+    public IReadOnlyList<string>? ClassOrder { get; init; }
+
+    /// <summary>The classes of all splits in the data's own order, or else by code point.</summary>
+    public IReadOnlyList<string> ClassesInOrder => ClassOrder ?? Classes;
+
     /// <summary>Where the validation images come from; null: from <see cref="Source"/>.</summary>
     public string? ValidationSource { get; init; }
 

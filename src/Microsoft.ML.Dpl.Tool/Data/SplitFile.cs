@@ -43,7 +43,11 @@ internal static class SplitFile
                 .. entries.EnumerateArray().Select((entry, index) => Row(file, root, $"'{split}', entry {index}", entry, names, numbers)),
             ];
         }
-        var sets = new ImageSets(file, Read("train"), Read("val"), Read("test")) { IsCoOpSplit = true };
+        var sets = new ImageSets(file, Read("train"), Read("val"), Read("test"))
+        {
+            IsCoOpSplit = true,
+            ClassOrder = [.. names.OrderBy(name => name.Key).Select(name => name.Value)],
+        };
         return sets.All.Any() ? sets : throw Malformed(file, "it has no images in 'train', 'val' or 'test'");
     }
 

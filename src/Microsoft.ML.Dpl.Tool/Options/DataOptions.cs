@@ -145,31 +145,18 @@ internal sealed class DataOptions
         string? root = arguments.GetValue(_imageRoot);
         if (root is not null && !Directory.Exists(root))
             throw new DirectoryNotFoundException($"There is no folder '{root}' (--image-root).");
-        if (Directory.Exists(path))
-        {
-            var files = new ImageFiles(cancellationToken);
-            ImageSets sets = ImageFolder.Read(path, files);
-            if (files.LeftOutNote() is { } note)
-                Terminal.Warn($"{path}: {note}");
-            return sets;
-        }
-        if (!File.Exists(path))
-            throw new FileNotFoundException($"There is no file or folder '{path}'.", path);
-        return Path.GetExtension(path).ToLowerInvariant() switch
-        {
-            ".tsv" or ".csv" or ".txt" => ImageTable.Read(
-                path,
-                new TableColumns(
-                    arguments.GetValue(_imageColumn),
-                    arguments.GetValue(_labelColumn),
-                    arguments.GetValue(_splitColumn),
-                    _learns ? arguments.GetValue(_weightColumn) : null,
-                    NeedsAll: isFirst
-                ),
-                root
+        return ImageData.Read(
+            path,
+            new TableColumns(
+                arguments.GetValue(_imageColumn),
+                arguments.GetValue(_labelColumn),
+                arguments.GetValue(_splitColumn),
+                _learns ? arguments.GetValue(_weightColumn) : null,
+                NeedsAll: isFirst
             ),
-            ".json" => SplitFile.Read(path, root),
-            _ => throw new InvalidDataException($"'{path}' is neither a folder, nor a table (.tsv, .csv), nor a split file (.json)."),
-        };
+            root,
+            Terminal.Warn,
+            cancellationToken
+        );
     }
 }

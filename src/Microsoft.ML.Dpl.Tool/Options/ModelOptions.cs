@@ -62,19 +62,30 @@ internal sealed class ModelOptions
     {
         SetThreads(arguments);
         string device = arguments.GetRequiredValue(_device);
-        if (GpuOf(device) is not int ordinal || arguments.GetValue(_fallback))
+        if (!arguments.GetValue(_fallback))
+            RequireDevice(device, $"--device {device}", "Or let the CPU do it, without --device or with --fallback-to-cpu.");
+    }
+
+    /// <summary>Makes sure of a device before anything is read or downloaded.</summary>
+    /// <param name="device">cpu, cuda or cuda:n.</param>
+    /// <param name="named">How the user named it, for messages.</param>
+    /// <param name="otherwise">How the CPU takes its place, for messages.</param>
+    /// <exception cref="ArgumentException">It has no such name.</exception>
+    /// <exception cref="MissingDeviceException">The GPU cannot be used.</exception>
+    public static void RequireDevice(string device, string named, string otherwise)
+    {
+        if (GpuOf(device) is not int ordinal)
             return;
-        const string otherwise = "Or let the CPU do it, without --device or with --fallback-to-cpu.";
         if (!DplRuntime.HasCuda)
             throw new MissingDeviceException(
-                $"--device {device}: there is no usable GPU here, because the libtorch in use has no CUDA, or there is no NVIDIA card "
+                $"{named}: there is no usable GPU here, because the libtorch in use has no CUDA, or there is no NVIDIA card "
                     + "with its driver. Set DPL_LIBTORCH to the folder of a libtorch with CUDA, such as torch/lib of an installed "
                     + $"PyTorch 2.10. {otherwise}"
             );
         int count = torch.cuda.device_count();
         if (ordinal >= count)
             throw new MissingDeviceException(
-                $"--device {device}: there "
+                $"{named}: there "
                     + $"{(count == 1 ? "is only one GPU, cuda:0" : $"are only {count} GPUs, cuda:0 to cuda:{count - 1}")}. {otherwise}"
             );
     }

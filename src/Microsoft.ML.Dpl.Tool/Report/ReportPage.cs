@@ -6,7 +6,8 @@ namespace Microsoft.ML.Dpl.Tool.Report;
 /// <summary>A fit as one HTML file that needs nothing else: no network, no script, no font.</summary>
 internal static class ReportPage
 {
-    private static readonly Lazy<Markup> Style = new(ReadStyle);
+    /// <summary>Of every page of this command.</summary>
+    internal static readonly Lazy<Markup> Style = new(ReadStyle);
 
     /// <summary>Writes the page.</summary>
     /// <param name="results">Of a fit; parts that are missing are left out of the page, with a line that says why.</param>

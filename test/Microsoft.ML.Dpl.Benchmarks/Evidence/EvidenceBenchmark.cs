@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Microsoft.ML.Runtime;
+using Microsoft.ML.Dpl.Tool.Studies.Methods;
 
 namespace Microsoft.ML.Dpl.Benchmarks.Evidence;
 
@@ -49,7 +49,7 @@ internal sealed class EvidenceBenchmark(string results, string? photographs, str
 
     /// <param name="tasks">Drawn tasks and folders of photographs.</param>
     /// <param name="seeds">Draws, and seeds of the fits.</param>
-    /// <param name="methods">As <see cref="EvidenceMethod"/> reads them.</param>
+    /// <param name="methods">As <see cref="StudyMethods"/> reads them, of prompts.</param>
     /// <param name="baseToNew">Whether the first half of the classes is trained and both halves are tested, each among itself (Zhou et al.,
     /// CVPR 2022, arXiv 2203.05557).</param>
     public void Run(IReadOnlyList<string> tasks, IReadOnlyList<int> seeds, IReadOnlyList<string> methods, bool baseToNew)
@@ -84,7 +84,7 @@ internal sealed class EvidenceBenchmark(string results, string? photographs, str
 
     private static EvidenceRun RunOfAll(BenchmarkTask task, string name, int seed, string method)
     {
-        (EvidenceRun run, DplTransformer model) = Run(task, name, seed, method);
+        (EvidenceRun run, PromptClassifier model) = Run(task, name, seed, method);
         model.Dispose();
         return run;
     }
@@ -94,9 +94,9 @@ internal sealed class EvidenceBenchmark(string results, string? photographs, str
         string[] classes = task.ClassNames();
         int half = (classes.Length + 1) / 2;
         (BenchmarkTask trained, BenchmarkTask others) = (task.Of(classes[..half]), task.Of(classes[half..]));
-        (EvidenceRun run, DplTransformer model) = Run(trained, name, seed, method);
+        (EvidenceRun run, PromptClassifier model) = Run(trained, name, seed, method);
         using (model)
-        using (DplTransformer renamed = model.WithClasses(classes[half..]))
+        using (IStudyClassifier renamed = model.WithClasses(classes[half..]))
         {
             double ofNew = others.Evaluate(renamed).Accuracy;
             return run with
@@ -109,42 +109,30 @@ internal sealed class EvidenceBenchmark(string results, string? photographs, str
     }
 
     /// <returns>The caller disposes the model.</returns>
-    private static (EvidenceRun Run, DplTransformer Model) Run(BenchmarkTask task, string name, int seed, string method)
+    private static (EvidenceRun Run, PromptClassifier Model) Run(BenchmarkTask task, string name, int seed, string method)
     {
         List<string> warnings = [];
-        void Note(object? sender, LoggingEventArgs e)
-        {
-            if (e.Kind == ChannelMessageKind.Warning)
-                warnings.Add(e.RawMessage);
-        }
-        task.Context.Log += Note;
-        try
-        {
-            long began = Stopwatch.GetTimestamp();
-            DplTransformer model = new EvidenceMethod(method).Fit(task, seed);
-            double seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
-            (double accuracy, double logLoss) = task.Evaluate(model);
-            double[] confidences = model.SearchReport is { } report
-                ? [.. report.TextConfidence.Concat(report.ImageConfidence).Order()]
-                : [];
-            var run = new EvidenceRun(
-                name,
-                seed,
-                method,
-                accuracy,
-                logLoss,
-                model.ValidationAccuracy,
-                model.Configuration.ToString(),
-                model.SearchReport?.Configuration.ToString(),
-                confidences.Length == 0 ? null : confidences[confidences.Length / 2],
-                seconds,
-                warnings
-            );
-            return (run, model);
-        }
-        finally
-        {
-            task.Context.Log -= Note;
-        }
+        if (StudyMethods.Parse(method) is not PromptMethod prompts)
+            throw new FormatException($"'{method}' makes no prompts, of which this benchmark is: dpl study runs it.");
+        long began = Stopwatch.GetTimestamp();
+        var classifier = (PromptClassifier)prompts.Fit(task.ForMethod(seed, warnings.Add));
+        DplTransformer model = classifier.Model;
+        double seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
+        (double accuracy, double logLoss) = task.Evaluate(classifier);
+        double[] confidences = model.SearchReport is { } report ? [.. report.TextConfidence.Concat(report.ImageConfidence).Order()] : [];
+        var run = new EvidenceRun(
+            name,
+            seed,
+            method,
+            accuracy,
+            logLoss,
+            model.ValidationAccuracy,
+            model.Configuration.ToString(),
+            model.SearchReport?.Configuration.ToString(),
+            confidences.Length == 0 ? null : confidences[confidences.Length / 2],
+            seconds,
+            warnings
+        );
+        return (run, classifier);
     }
 }

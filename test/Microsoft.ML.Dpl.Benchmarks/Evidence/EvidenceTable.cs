@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.Dpl.Tool.Studies.Table;
 using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Benchmarks.Evidence;
@@ -9,8 +10,6 @@ internal sealed class EvidenceTable(IReadOnlyList<EvidenceRun> runs)
 {
     /// <summary>What <see cref="WithBestUniform"/> adds.</summary>
     public const string BestUniform = "best uniform by validation";
-
-    private const int Resamples = 10_000;
 
     /// <summary>The runs, and for every task and seed with uniform prompts of several lengths the one with the best validation accuracy, of
     /// equals the shortest: what a user would take who trains all of them.</summary>
@@ -59,7 +58,7 @@ internal sealed class EvidenceTable(IReadOnlyList<EvidenceRun> runs)
             double[] pairs = Differences(method, baseline);
             if (pairs.Length == 0)
                 continue;
-            (double low, double high) = Interval(pairs);
+            (double low, double high) = Bootstrap.Interval(pairs);
             differences.AddRow(method, $"{pairs.Length}", Signed(pairs.Average()), $"{Signed(low)} to {Signed(high)}");
         }
         AnsiConsole.Write(differences);
@@ -74,19 +73,6 @@ internal sealed class EvidenceTable(IReadOnlyList<EvidenceRun> runs)
             .. runs.Where(run => run.Method == method && ofBaseline.ContainsKey((run.Task, run.Seed)))
                 .Select(run => 100 * (run.Accuracy - ofBaseline[(run.Task, run.Seed)])),
         ];
-    }
-
-    /// <summary>The middle 95 % of the means of samples drawn from the differences with replacement (percentile bootstrap, Efron
-    /// 1979).</summary>
-    /// <param name="differences">At least one.</param>
-    public static (double Low, double High) Interval(IReadOnlyList<double> differences)
-    {
-        var random = new Random(1);
-        double[] means = new double[Resamples];
-        for (int i = 0; i < Resamples; i++)
-            means[i] = Enumerable.Range(0, differences.Count).Average(_ => differences[random.Next(differences.Count)]);
-        Array.Sort(means);
-        return (means[(int)(0.025 * Resamples)], means[(int)(0.975 * Resamples) - 1]);
     }
 
     private IEnumerable<EvidenceRun> Of(string task, string method) => runs.Where(run => run.Task == task && run.Method == method);

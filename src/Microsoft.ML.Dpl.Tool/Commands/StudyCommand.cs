@@ -1,0 +1,179 @@
+using System.CommandLine;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tool.Display;
+using Microsoft.ML.Dpl.Tool.Options;
+using Microsoft.ML.Dpl.Tool.Studies.Plan;
+using Microsoft.ML.Dpl.Tool.Studies.Runs;
+
+namespace Microsoft.ML.Dpl.Tool.Commands;
+
+/// <summary><c>dpl study</c>: many runs from one plan, whose results are kept one file each.</summary>
+internal sealed class StudyCommand
+{
+    private readonly Argument<string> _plan = new("plan") { Description = "The plan, a JSON file; the guide describes it." };
+    private readonly Option<string?> _output = new("--output", "-o")
+    {
+        Description = "Folder of the results, one file a run. Default: beside the plan, named as it is with .results behind.",
+        HelpName = "folder",
+    };
+    private readonly Option<int?> _jobs = new("--jobs", "-j")
+    {
+        Description =
+            "Runs side by side, each in a process of its own with the plan's number of threads. Default: as many as there are cores for; "
+            + "one on a GPU. Results do not depend on it.",
+        HelpName = "number",
+    };
+    private readonly Option<string?> _shard = new("--shard")
+    {
+        Description =
+            "Does every n-th run only, beginning with the i-th. Default: what SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX and their "
+            + "counts say, else all. Results do not depend on it.",
+        HelpName = "i/n",
+    };
+    private readonly ProgressOptions _progress = new();
+
+    public static System.CommandLine.Command Create()
+    {
+        var verb = new StudyCommand();
+        var command = new ExampledCommand(
+            "study",
+            "Does the runs of a plan: data sets × shots × seeds × methods of one or several protocols. Runs whose results are in the "
+                + "folder are passed over, so an interrupted study goes on where it was.",
+            "dpl study paper.json",
+            "dpl study paper.json --output results --jobs 4",
+            "dpl study paper.json --shard 1/8",
+            "dpl study table results --format html --output table.html --baseline zero-shot"
+        );
+        command.Arguments.Add(verb._plan);
+        command.Options.Add(verb._output);
+        command.Options.Add(verb._jobs);
+        command.Options.Add(verb._shard);
+        verb._progress.AddTo(command);
+        command.SetAction((arguments, cancellationToken) => Task.FromResult((int)verb.Run(arguments, cancellationToken)));
+        command.Subcommands.Add(StudyTableCommand.Create());
+        command.Subcommands.Add(StudySubmitCommand.Create());
+        command.Subcommands.Add(Worker());
+        return command;
+    }
+
+    /// <summary>What <see cref="StudyJobs"/> starts; nobody types it.</summary>
+    private static System.CommandLine.Command Worker()
+    {
+        var plan = new Argument<string>("plan");
+        var output = new Option<string>("--output") { Required = true };
+        var command = new System.CommandLine.Command(StudyJobs.WorkerVerb, "Does runs for another process.") { Hidden = true };
+        command.Arguments.Add(plan);
+        command.Options.Add(output);
+        command.SetAction(
+            (arguments, cancellationToken) =>
+            {
+                Terminal.Mode = ProgressMode.None;
+                StudyPlan read = StudyPlan.Read(arguments.GetRequiredValue(plan));
+                new StudyWorker(read, new StudyFolder(arguments.GetRequiredValue(output)), token => new StudyRunner(
+                    read,
+                    Open(read, token),
+                    new StudyData(Ignore, token),
+                    token
+                )).Work(Console.In, Console.Out, cancellationToken);
+                return Task.FromResult((int)ExitCode.Success);
+            }
+        );
+        return command;
+
+        // The process that asks has said so before.
+        static void Ignore(string warning) { }
+    }
+
+    private ExitCode Run(ParseResult arguments, CancellationToken cancellationToken)
+    {
+        ProgressMode mode = _progress.Choose(arguments);
+        StudyPlan plan = StudyPlan.Read(arguments.GetRequiredValue(_plan));
+        var shard = Shard.Read(arguments.GetValue(_shard), Environment.GetEnvironmentVariable);
+        int jobs = Jobs(arguments, plan);
+        string folderPath = arguments.GetValue(_output) ?? Path.ChangeExtension(plan.File, ".results");
+        ClipBackbone backbone = Open(plan, cancellationToken);
+        var folder = new StudyFolder(folderPath);
+        Check(plan, backbone);
+        List<(StudyRun Run, double Seconds)> done = [];
+        List<int> left = [];
+        for (int place = 0; place < plan.Runs.Count; place++)
+        {
+            if (!shard.Has(place))
+                continue;
+            StudyRun run = plan.Runs[place];
+            if (folder.Find(run, StudyRunner.Settings(plan, backbone, run)) is { } result)
+                done.Add((run, result.FitSeconds + result.TestSeconds));
+            else
+                left.Add(place);
+        }
+        var data = new StudyData(Terminal.Warn, cancellationToken);
+        // What a run needs depends on its method only in what is done with it.
+        foreach (StudyRun run in left.Select(place => plan.Runs[place]).DistinctBy(run => (run.Part, run.Data, run.Shots, run.Seed)))
+            data.Check(run);
+        folder.Write(plan);
+        if (done.Count > 0)
+            Terminal.Note($"{done.Count} of {done.Count + left.Count} runs were done before.");
+        int failed = Do(mode, bar =>
+        {
+            StudyRun[] runs = [.. left.Select(place => plan.Runs[place])];
+            var progress = new StudyProgress(mode, bar, jobs, done, runs);
+            var work = new StudyJobs(plan, folder, progress, cancellationToken);
+            if (jobs == 1 || left.Count < 2)
+                work.Here(left, new StudyRunner(plan, backbone, data, cancellationToken));
+            else
+                work.SideBySide(left, jobs, Path.GetFullPath(folderPath));
+            return progress.Failed;
+        });
+        if (failed == 0)
+        {
+            Terminal.Note($"All is in '{folderPath}'; dpl study table {folderPath} makes a table of it.");
+            return ExitCode.Success;
+        }
+        Terminal.Fail($"{failed} of {left.Count} runs failed; the same command does them again.");
+        return ExitCode.PartlyFailed;
+    }
+
+    private static int Do(ProgressMode mode, Func<Spectre.Console.ProgressTask?, int> work) =>
+        mode == ProgressMode.Bars ? MovingBars.Show(context => work(context.AddTask("runs", maxValue: 1))) : work(null);
+
+    private static ClipBackbone Open(StudyPlan plan, CancellationToken cancellationToken)
+    {
+        DplRuntime.Threads = plan.Threads;
+        try
+        {
+            ModelOptions.RequireDevice(
+                plan.Device,
+                $"The plan '{plan.File}', device {plan.Device}",
+                "Or let the CPU do it: \"device\": \"cpu\"."
+            );
+            return BackboneArgument.Resolve(plan.Clip, cancellationToken: cancellationToken);
+        }
+        catch (Exception e) when (e is FileNotFoundException or ArgumentException)
+        {
+            throw new InvalidDataException($"The plan '{plan.File}': {e.Message}", e);
+        }
+    }
+
+    /// <summary>Looks at every method before the first run.</summary>
+    private static void Check(StudyPlan plan, ClipBackbone backbone)
+    {
+        foreach (PlanMethod method in plan.Parts.SelectMany(part => part.Methods).DistinctBy(method => method.Text))
+        {
+            try
+            {
+                method.Method.Check(backbone);
+            }
+            catch (ArgumentException e)
+            {
+                throw method.Where.Wrong($"('{method.Text}') cannot be used: {Failure.MessageOf(e)}");
+            }
+        }
+    }
+
+    private int Jobs(ParseResult arguments, StudyPlan plan)
+    {
+        if (arguments.GetValue(_jobs) is int given)
+            return given >= 1 ? given : throw new ArgumentException($"--jobs must be at least 1; it is {given}.");
+        return plan.Device == "cpu" ? Math.Max(1, Environment.ProcessorCount / plan.Threads) : 1;
+    }
+}

@@ -1,0 +1,61 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.ML.Dpl.Clip;
+
+namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
+
+/// <summary>Which prompt lengths a method has, given a CLIP and a seed.</summary>
+internal static class PromptLengths
+{
+    public const string Usage =
+        "zero-shot; uniform:N (N rows in every layer), text:N, image:N (in one tower's layers only); random or random:0,4,8 (each "
+        + "layer's length drawn by the seed); search (the searched lengths alone) or default (the trainer as it is)";
+
+    // Those of the robust recipe's search.
+    private static readonly int[] Candidates = [0, 4, 8, 16];
+
+    public static string[] Kinds { get; } = ["zero-shot", "uniform", "text", "image", "random", "search", "default"];
+
+    /// <returns>The lengths, given the CLIP and the seed; null for those of a search.</returns>
+    /// <exception cref="FormatException">The value behind the colon cannot be read, or is missing.</exception>
+    public static Func<ClipBackbone, int, PromptConfiguration?> Read(MethodText method)
+    {
+        string kind = method.Kind;
+        if (kind is "uniform" or "text" or "image")
+        {
+            int length = Length(method.Value ?? "");
+            return (clip, _) =>
+                new PromptConfiguration(
+                    [.. Enumerable.Repeat(kind == "image" ? 0 : length, clip.Config.Text.Layers)],
+                    [.. Enumerable.Repeat(kind == "text" ? 0 : length, clip.Config.Vision.Layers)]
+                );
+        }
+        if (kind == "random")
+        {
+            int[] candidates = method.Value is { } given ? [.. given.Split(',').Select(each => Length(each))] : Candidates;
+            return (clip, seed) => Drawn(clip, candidates, seed);
+        }
+        if (method.Value is not null)
+            throw method.Unknown($"{kind}:{method.Value}", $"{kind} without a colon");
+        return kind == "zero-shot" ? (clip, _) => PromptConfiguration.ZeroShot(clip) : (_, _) => null;
+
+        int Length(string text) =>
+            int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int length)
+            && length <= PromptConfiguration.MaximumLength
+                ? length
+                : throw method.Unknown(
+                    method.Value is null ? kind : $"{kind}:{method.Value}",
+                    $"numbers of rows behind the colon, 0 to {PromptConfiguration.MaximumLength}"
+                );
+    }
+
+    private static PromptConfiguration Drawn(ClipBackbone clip, int[] candidates, int seed)
+    {
+        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes($"prompt lengths/{seed}"));
+        var random = new Random(BitConverter.ToInt32(hash));
+        int[] Draw(int layers) => [.. Enumerable.Range(0, layers).Select(_ => candidates[random.Next(candidates.Length)])];
+        int[] text = Draw(clip.Config.Text.Layers);
+        return new PromptConfiguration(text, Draw(clip.Config.Vision.Layers));
+    }
+}

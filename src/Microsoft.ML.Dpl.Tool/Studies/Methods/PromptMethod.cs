@@ -1,0 +1,83 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tool.Data;
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
+
+/// <summary>
+/// Prompts of this library, trained or not: zero-shot CLIP, given lengths, searched ones, with options behind it, as in <c>uniform:4
+/// refit</c> (training and validation images, none left to validate on), <c>search search-refit</c> (what was searched is trained on the
+/// validation images, too), <c>uniform:4 paper batch=16 steps=400 crop=0.5</c>, <c>search
+/// coupled context=4 words=a_photo_of_a kgcoop=8 promptsrc prograd average=gaussian templates=imagenet-80 distillation=1</c>.
+/// </summary>
+internal sealed class PromptMethod : IStudyMethod
+{
+    private readonly Func<ClipBackbone, int, PromptConfiguration?> _lengths;
+    private readonly Action<DplTrainer.Options>[] _words;
+    private readonly bool _isSearchAlone,
+        _refits;
+
+    /// <exception cref="FormatException">The text is no such method.</exception>
+    public PromptMethod(MethodText text)
+    {
+        _lengths = PromptLengths.Read(text);
+        _words = [.. text.Options.Select(word => PromptWords.Read(text, word))];
+        _isSearchAlone = text.Kind == "search";
+        Learns = text.Kind != "zero-shot" || text.Options.Any(word => word.StartsWith("context=", StringComparison.Ordinal));
+        _refits = text.Options.Contains(PromptWords.Refit);
+    }
+
+    public static MethodFamily Family { get; } =
+        new(PromptLengths.Kinds, $"{PromptLengths.Usage}; behind it {PromptWords.Usage}", text => new PromptMethod(text));
+
+    public bool KnowsNewClasses => true;
+
+    public bool Learns { get; }
+
+    public void Check(ClipBackbone backbone)
+    {
+        // The trainer looks at its options when it is made.
+        var context = new MLContext(seed: 0);
+        context.MulticlassClassification.Trainers.DifferentiablePromptLearning(Options(backbone, seed: 0));
+    }
+
+    public IStudyClassifier Fit(MethodTask task)
+    {
+        var context = new MLContext(task.Seed);
+        context.Log += (_, e) =>
+        {
+            if (e.Kind == ChannelMessageKind.Warning && e.Source.Contains("Dpl", StringComparison.Ordinal))
+                task.Warn(e.RawMessage);
+        };
+        DplTrainer.Options options = Options(task.Backbone, task.Seed);
+        options.Template = task.Template;
+        options.Compute.Device = task.Device;
+        options.Progress = task.Progress;
+        options.CancellationToken = task.CancellationToken;
+        IReadOnlyList<ImageRow> train = task.Train;
+        if (_refits)
+            train = [.. task.Train, .. task.Validation];
+        else if (task.Validation.Count > 0)
+            options.Validation.Set = context.Data.LoadFromEnumerable(task.Validation);
+        DplTransformer model = context
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
+            .Fit(context.Data.LoadFromEnumerable(train));
+        return new PromptClassifier(context, model, isCoupled: options.Design.Coupled);
+    }
+
+    private DplTrainer.Options Options(ClipBackbone backbone, int seed)
+    {
+        var options = new DplTrainer.Options
+        {
+            Backbone = backbone,
+            ImageColumnName = nameof(ImageRow.ImagePath),
+            Configuration = _lengths(backbone, seed),
+            Seed = seed,
+        };
+        if (_isSearchAlone)
+            options.Search.Compare = false;
+        foreach (Action<DplTrainer.Options> word in _words)
+            word(options);
+        return options;
+    }
+}

@@ -1,0 +1,118 @@
+using System.Globalization;
+using Microsoft.ML.Dpl.Tool.Data;
+using Microsoft.ML.Dpl.Tool.Studies.DataSets;
+
+namespace Microsoft.ML.Dpl.Tool.Studies.Plan;
+
+/// <summary>A data set of a plan: one of the known ones below the plan's root, or a user's own.</summary>
+internal sealed class PlanDataSet
+{
+    private const string SeedMark = "{seed}",
+        DefaultTemplate = "a photo of a {}.";
+
+    private readonly PlanNode _node;
+    private readonly string _folder;
+    private readonly KnownDataSet? _known;
+    private readonly string? _train,
+        _validation,
+        _test,
+        _imageRoot;
+
+    private PlanDataSet(PlanNode node, KnownDataSet known, string folder) =>
+        (_node, _known, _folder, Name, Template) = (node, known, folder, known.Name, KnownDataSets.Template(known));
+
+    private PlanDataSet(PlanNode node, string folder)
+    {
+        (_node, _folder) = (node, folder);
+        Name = node.Require("name", "\"my photos\"").Text();
+        _train = node.Require("train", "a folder or table").Text();
+        _validation = node.Get("validation")?.Text();
+        _test = node.Get("test")?.Text();
+        _imageRoot = node.Get("imageRoot")?.Text();
+        Template = node.Get("template") is { } template ? TemplateOf(template) : DefaultTemplate;
+        node.RequireNoOthers();
+    }
+
+    /// <summary>In results and tables.</summary>
+    public string Name { get; }
+
+    /// <summary>The text of a class; {} stands for its name.</summary>
+    public string Template { get; }
+
+    /// <summary>Whether each seed has rows of its own, so that even what learns nothing depends on the seed.</summary>
+    public bool HasSeed => new[] { _train, _validation, _test }.Any(path => path?.Contains(SeedMark, StringComparison.Ordinal) == true);
+
+    /// <summary>Whether there are no images to train on.</summary>
+    public bool IsForTestsOnly => _known?.IsForTestsOnly ?? false;
+
+    /// <param name="node">A known name, or an object.</param>
+    /// <param name="planFolder">Where relative paths start.</param>
+    /// <param name="root">Of the known data sets, as the plan gives it; null: it names none.</param>
+    public static PlanDataSet Of(PlanNode node, string planFolder, string? root)
+    {
+        if (!node.IsText)
+            return new PlanDataSet(node, planFolder);
+        string name = node.Text();
+        KnownDataSet known = KnownDataSets.Find(name)
+            ?? throw node.Wrong(
+                $"names the data set '{name}', which is not known: known are "
+                    + $"{string.Join(", ", KnownDataSets.All.Select(all => all.Name))}; own data is an object with name, train and test."
+            );
+        return root is null
+            ? throw node.Wrong($"names '{name}', but the plan has no 'data': give the folder that CoOp's data sets lie in.")
+            : new PlanDataSet(node, known, Path.Combine(Path.GetFullPath(root, planFolder), known.Folder));
+    }
+
+    /// <summary>Reads the rows of a seed. No image is opened.</summary>
+    /// <exception cref="InvalidDataException">Something is not there or cannot be read; the message names the property.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public ImageSets Read(int seed, Action<string> warn, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return _known is null ? ReadOwn(seed, warn, cancellationToken) : ReadKnown(_known, cancellationToken);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException && !IsOurs(e))
+        {
+            throw _node.Wrong($"cannot be read: {e.Message}");
+        }
+
+        bool IsOurs(Exception e) => e.Message.StartsWith("The plan '", StringComparison.Ordinal);
+    }
+
+    private ImageSets ReadKnown(KnownDataSet known, CancellationToken cancellationToken)
+    {
+        string[] lacking = [.. known.Contents.Where(part => !Path.Exists(Path.Combine(_folder, part)))];
+        return lacking.Length == 0
+            ? known.Read(_folder, cancellationToken)
+            : throw _node.Wrong(
+                $"names '{known.Name}', but '{_folder}' {(Directory.Exists(_folder) ? $"lacks {lacking[0]}" : "is not there")}: "
+                    + "dpl data check says what belongs there."
+            );
+    }
+
+    private ImageSets ReadOwn(int seed, Action<string> warn, CancellationToken cancellationToken)
+    {
+        ImageSets Of(string path, bool isFirst) =>
+            ImageData.Read(
+                Full(path, seed),
+                new TableColumns(NeedsAll: isFirst),
+                _imageRoot is null ? null : Full(_imageRoot, seed),
+                warn,
+                cancellationToken
+            );
+        ImageSets sets = Of(_train!, isFirst: true);
+        if (_validation is not null)
+            sets = sets with { Validation = [.. Of(_validation, isFirst: false).All], ValidationSource = _validation };
+        return _test is null ? sets : sets with { Test = [.. Of(_test, isFirst: false).ToEvaluate], TestSource = _test };
+    }
+
+    private string Full(string path, int seed) =>
+        Path.GetFullPath(path.Replace(SeedMark, seed.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal), _folder);
+
+    private static string TemplateOf(PlanNode node)
+    {
+        string text = node.Text();
+        return text.Split("{}").Length == 2 ? text : throw node.Wrong("must hold {} once, where the class name goes.");
+    }
+}

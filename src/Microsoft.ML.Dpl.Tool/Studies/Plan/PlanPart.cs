@@ -1,0 +1,96 @@
+using Microsoft.ML.Dpl.Tool.Studies.Methods;
+using Microsoft.ML.Dpl.Tool.Studies.Protocols;
+
+namespace Microsoft.ML.Dpl.Tool.Studies.Plan;
+
+/// <summary>A method of a plan.</summary>
+/// <param name="Name">In results and tables.</param>
+/// <param name="Text">As <see cref="StudyMethods"/> reads it.</param>
+/// <param name="Method">Read from it.</param>
+/// <param name="Where">The property.</param>
+internal sealed record PlanMethod(string Name, string Text, IStudyMethod Method, PlanNode Where)
+{
+    /// <param name="node">The text, or an object with name and method.</param>
+    public static PlanMethod Of(PlanNode node)
+    {
+        PlanNode text = node.IsText ? node : node.Require("method", "\"uniform:4\"");
+        string name = node.IsText ? node.Text() : node.Require("name", "\"DPL\"").Text();
+        if (!node.IsText)
+            node.RequireNoOthers();
+        // Several spaces mean no other method.
+        string words = string.Join(' ', text.Text().Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        try
+        {
+            return new PlanMethod(node.IsText ? words : name, words, StudyMethods.Parse(words), node);
+        }
+        catch (FormatException e)
+        {
+            throw text.Wrong($"is no method: {e.Message}");
+        }
+    }
+}
+
+/// <summary>Data sets × shots × seeds × methods of one protocol.</summary>
+/// <param name="Protocol">What is trained, and what is tested.</param>
+/// <param name="Source">What is trained on, where that is one data set for all; null: each of <paramref name="DataSets"/>.</param>
+/// <param name="DataSets">What is tested on.</param>
+/// <param name="Shots">Training images of each class; null: all there are.</param>
+/// <param name="Seeds">Of the draws and of the fits.</param>
+/// <param name="Methods">With names of their own.</param>
+internal sealed record PlanPart(
+    IStudyProtocol Protocol,
+    PlanDataSet? Source,
+    IReadOnlyList<PlanDataSet> DataSets,
+    IReadOnlyList<int?> Shots,
+    IReadOnlyList<int> Seeds,
+    IReadOnlyList<PlanMethod> Methods
+)
+{
+    /// <param name="part">The part.</param>
+    /// <param name="whole">The plan, whose values stand for those that the part has not; the part itself where it is the plan.</param>
+    /// <param name="planFolder">Where relative paths start.</param>
+    /// <param name="root">Of the known data sets.</param>
+    public static PlanPart Of(PlanNode part, PlanNode whole, string planFolder, string? root)
+    {
+        PlanNode? Get(string name) => part.Get(name) ?? whole.Get(name);
+        PlanNode Require(string name, string example) => Get(name) ?? throw part.Wrong($"lacks '{name}': give one, such as {example}.");
+        PlanDataSet DataSet(PlanNode node) => PlanDataSet.Of(node, planFolder, root);
+
+        PlanNode named = Require("protocol", $"\"{StudyProtocols.All[0].Name}\"");
+        IStudyProtocol protocol = StudyProtocols.All.FirstOrDefault(known => known.Name == named.Text())
+            ?? throw named.Wrong(
+                $"is '{named.Text()}', which is no protocol: known are {string.Join(", ", StudyProtocols.All.Select(known => known.Name))}."
+            );
+        PlanNode? source = Get("source");
+        if (source is not null && !protocol.HasSource)
+            throw source.Wrong($"has no meaning with the protocol {protocol.Name}: leave it out.");
+        IReadOnlyList<PlanNode> methods = Require("methods", "[\"zero-shot\", \"default\"]").Items();
+        var made = new PlanPart(
+            protocol,
+            source is null ? null : DataSet(source),
+            [.. Require("dataSets", "[\"caltech101\", \"eurosat\"]").Items().Select(DataSet)],
+            Get("shots") is { } shots ? [.. shots.Items().Select(each => (int?)each.Number(least: 1))] : [null],
+            [.. Require("seeds", "[1, 2, 3]").Items().Select(each => each.Number(least: 0))],
+            [.. methods.Select(PlanMethod.Of)]
+        );
+        if (protocol.HasSource && source is null)
+            throw part.Wrong($"lacks 'source': the protocol {protocol.Name} trains on one data set, such as \"imagenet\".");
+        if (made.Methods.GroupBy(method => method.Name, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } twice)
+            throw part.Wrong($"has two methods named '{twice.Key}': give one of them another name, as {{\"name\": …, \"method\": …}}.");
+        made.RequireUsable();
+        return made;
+    }
+
+    private void RequireUsable()
+    {
+        foreach (PlanDataSet data in Source is null ? DataSets : [Source])
+            if (data.IsForTestsOnly)
+                throw Methods[0].Where.Wrong($"cannot be trained on '{data.Name}', which has test images only: test it by domain-shift.");
+        foreach (PlanMethod method in Methods)
+            if (Protocol.AsksForNewClasses && !method.Method.KnowsNewClasses)
+                throw method.Where.Wrong(
+                    $"('{method.Name}') knows only the classes that it was trained on, and the protocol {Protocol.Name} asks for others: "
+                        + "leave it out there."
+                );
+    }
+}

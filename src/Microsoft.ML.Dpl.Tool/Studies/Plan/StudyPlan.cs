@@ -1,0 +1,78 @@
+using System.Text.Json;
+using Microsoft.ML.Dpl.Tool.Data;
+
+namespace Microsoft.ML.Dpl.Tool.Studies.Plan;
+
+/// <summary>What a study runs, read from a JSON file in which // comments are allowed.</summary>
+/// <param name="File">The plan's own.</param>
+/// <param name="Clip">The CLIP as the command's --clip takes it.</param>
+/// <param name="Device">cpu, cuda or cuda:n.</param>
+/// <param name="Threads">Of each run, whatever else runs beside it: figures depend on it in their last bits.</param>
+/// <param name="Runs">All of them, in the order in which they are run.</param>
+/// <param name="Parts">What the runs were made of.</param>
+internal sealed record StudyPlan(
+    string File,
+    string Clip,
+    string Device,
+    int Threads,
+    IReadOnlyList<PlanPart> Parts,
+    IReadOnlyList<StudyRun> Runs
+)
+{
+    /// <param name="file">The plan.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">Something in it cannot be used; the message names the property.</exception>
+    public static StudyPlan Read(string file)
+    {
+        if (!System.IO.File.Exists(file))
+            throw new FileNotFoundException($"There is no plan '{file}'.", file);
+        using JsonDocument document = Parse(file);
+        var node = new PlanNode(file, "", document.RootElement);
+        string folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
+        string clip = node.Require("clip", "\"ViT-B/16\"").Text();
+        string? root = node.Get("data")?.Text();
+        string device = node.Get("device")?.Text() ?? "cpu";
+        int threads = node.Get("threads")?.Number(least: 1) ?? 1;
+        PlanNode? parts = node.Get("parts");
+        PlanPart[] made = parts is null
+            ? [PlanPart.Of(node, node, folder, root)]
+            : [.. parts.Items().Select(part => Part(part, node, folder, root))];
+        node.RequireNoOthers();
+        var plan = new StudyPlan(
+            file,
+            Path.Exists(Path.GetFullPath(clip, folder)) ? Path.GetFullPath(clip, folder) : clip,
+            device,
+            threads,
+            made,
+            [.. made.SelectMany(StudyRun.Of)]
+        );
+        if (plan.Runs.GroupBy(run => run.FileName, StringComparer.OrdinalIgnoreCase).FirstOrDefault(group => group.Count() > 1) is { } same)
+            throw node.Wrong($"has the run '{same.First()}' twice: leave it out of one part, or give the data set or method another name.");
+        return plan;
+    }
+
+    private static PlanPart Part(PlanNode part, PlanNode whole, string folder, string? root)
+    {
+        PlanPart made = PlanPart.Of(part, whole, folder, root);
+        part.RequireNoOthers();
+        return made;
+    }
+
+    private static JsonDocument Parse(string file)
+    {
+        try
+        {
+            return JsonDocument.Parse(
+                StrictText.Read(file),
+                new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true }
+            );
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidDataException(
+                $"The plan '{file}' is no JSON: {e.Message.TrimEnd('.')}. Mend line {(e.LineNumber ?? 0) + 1}.",
+                e
+            );
+        }
+    }
+}

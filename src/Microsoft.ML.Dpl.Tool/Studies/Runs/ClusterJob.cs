@@ -1,0 +1,116 @@
+using System.Globalization;
+using System.Reflection;
+using System.Text;
+using System.Text.Json;
+
+namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
+
+/// <summary>A study as a job of a cluster's own scheduler: tasks that do a shard each, by the variables that the scheduler sets.</summary>
+/// <param name="Plan">Full path, the same on every machine.</param>
+/// <param name="Folder">Of the results, likewise.</param>
+/// <param name="Tasks">At least 1.</param>
+/// <param name="Threads">Of a run; a task does one run at a time.</param>
+internal sealed record ClusterJob(string Plan, string Folder, int Tasks, int Threads)
+{
+    /// <summary>In the folder of results.</summary>
+    public const string ArrayScript = "study.sbatch",
+        TableScript = "table.sbatch";
+
+    private const string LastRestart = "3";
+
+    /// <summary>The job array. A task that a signal ended begins again, where it was.</summary>
+    /// <param name="options">Lines for sbatch, such as --partition=gpu.</param>
+    public string SlurmArray(IEnumerable<string> options) =>
+        Script(
+            [
+                string.Create(CultureInfo.InvariantCulture, $"--array=0-{Tasks - 1}"),
+                string.Create(CultureInfo.InvariantCulture, $"--cpus-per-task={Threads}"),
+                $"--output={Folder}/slurm-%A_%a.log",
+                // A task that begins again keeps what it said before.
+                "--open-mode=append",
+                "--requeue",
+                .. options,
+            ],
+            $"""
+            {Command("study", Plan, "--output", Folder, "--jobs", "1", "--progress", "lines")}
+            code=$?
+            if [ $code -gt 130 ] && [ "${"{SLURM_RESTART_COUNT:-0}"}" -lt {LastRestart} ]; then
+              scontrol requeue "$SLURM_JOB_ID"
+              sleep 60
+            fi
+            exit $code
+            """
+        );
+
+    /// <summary>The job that makes the table when all tasks have ended, well or not.</summary>
+    /// <param name="options">Lines for sbatch.</param>
+    public string SlurmTable(IEnumerable<string> options) =>
+        Script([$"--output={Folder}/slurm-table.log", .. options], Command("study", "table", Folder, "--output", $"{Folder}/table.md"));
+
+    /// <summary>An Indexed Job for kubectl apply.</summary>
+    /// <param name="image">With this command on its path.</param>
+    /// <param name="claim">The volume with plan, data and results.</param>
+    /// <param name="mount">Where it is mounted: paths of the plan begin there.</param>
+    public string Kubernetes(string image, string claim, string mount)
+    {
+        string number = Tasks.ToString(CultureInfo.InvariantCulture);
+        string command = string.Join(
+            ", ",
+            new[] { "dpl", "study", Plan, "--output", Folder, "--jobs", "1", "--progress", "lines" }.Select(Quoted)
+        );
+        return $"""
+            apiVersion: batch/v1
+            kind: Job
+            metadata:
+              generateName: dpl-study-
+            spec:
+              completionMode: Indexed
+              completions: {number}
+              parallelism: {number}
+              backoffLimit: {number}
+              template:
+                spec:
+                  restartPolicy: OnFailure
+                  containers:
+                    - name: dpl
+                      image: {Quoted(image)}
+                      command: [{command}]
+                      env:
+                        - name: JOB_COMPLETIONS
+                          value: "{number}"
+                      resources:
+                        requests:
+                          cpu: "{Threads.ToString(CultureInfo.InvariantCulture)}"
+                      volumeMounts:
+                        - name: study
+                          mountPath: {Quoted(mount)}
+                  volumes:
+                    - name: study
+                      persistentVolumeClaim:
+                        claimName: {Quoted(claim)}
+
+            """;
+
+        // JSON's texts are YAML's, too.
+        static string Quoted(string text) => JsonSerializer.Serialize(text);
+    }
+
+    private static string Script(IEnumerable<string> options, string body)
+    {
+        var text = new StringBuilder("#!/bin/bash\n#SBATCH --job-name=dpl-study\n");
+        foreach (string option in options)
+            text.Append(CultureInfo.InvariantCulture, $"#SBATCH {option}\n");
+        return text.Append(body).Append('\n').ToString();
+    }
+
+    /// <summary>This command, as a line of a shell.</summary>
+    private static string Command(params IEnumerable<string> words)
+    {
+        string program = Environment.ProcessPath!;
+        IEnumerable<string> all =
+            Path.GetFileNameWithoutExtension(program) == "dotnet"
+                ? [program, Assembly.GetExecutingAssembly().Location, .. words]
+                : [program, .. words];
+        return string.Join(' ', all.Select(word => $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'"));
+    }
+}

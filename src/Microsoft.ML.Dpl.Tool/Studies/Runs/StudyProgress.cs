@@ -1,0 +1,129 @@
+using System.Diagnostics;
+using System.Globalization;
+using Microsoft.ML.Dpl.Tool.Display;
+using Microsoft.ML.Dpl.Tool.Studies.Plan;
+using Spectre.Console;
+
+namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
+
+/// <summary>How far a study is, over all of its runs. Thread-safe.</summary>
+internal sealed class StudyProgress
+{
+    private readonly ProgressMode _mode;
+    private readonly ProgressTask? _bar;
+    private readonly int _jobs;
+    private readonly Lock _lock = new();
+    private readonly long _began = Stopwatch.GetTimestamp();
+    private readonly List<StudyRun> _left;
+    private readonly int _all;
+    private readonly List<(StudyRun Run, double Seconds)> _times;
+
+    /// <param name="mode">How it is shown.</param>
+    /// <param name="bar">That moves; null: lines are written.</param>
+    /// <param name="jobs">Runs side by side.</param>
+    /// <param name="done">Runs that were done before, and what they took.</param>
+    /// <param name="left">Runs that are to be done.</param>
+    public StudyProgress(
+        ProgressMode mode,
+        ProgressTask? bar,
+        int jobs,
+        IReadOnlyList<(StudyRun Run, double Seconds)> done,
+        IReadOnlyList<StudyRun> left
+    )
+    {
+        (_mode, _bar, _jobs, _left, _all) = (mode, bar, jobs, [.. left], done.Count + left.Count);
+        _times = [.. done];
+        Show();
+    }
+
+    /// <summary>Runs that failed, with what was wrong.</summary>
+    public int Failed { get; private set; }
+
+    /// <summary>A run's result is on the disk.</summary>
+    public void Ended(StudyRun run, RunResult result)
+    {
+        lock (_lock)
+        {
+            _left.Remove(run);
+            double seconds = result.FitSeconds + result.TestSeconds;
+            _times.Add((run, seconds));
+            string tests = string.Join(
+                ", ",
+                result.Tests.Select(test => string.Create(CultureInfo.InvariantCulture, $"{test.Name} {test.Accuracy:p1}"))
+            );
+            Say(run, $"{tests}, {seconds.ToString("f0", CultureInfo.InvariantCulture)} s", new { tests = result.Tests, seconds });
+            foreach (string warning in result.Warnings)
+                Terminal.Warn($"{run}: {warning}");
+        }
+    }
+
+    /// <summary>A run could not be done; the others go on.</summary>
+    public void Fails(StudyRun run, string message)
+    {
+        lock (_lock)
+        {
+            _left.Remove(run);
+            Failed++;
+            Terminal.Fail($"{run}: {message}");
+            Show();
+        }
+    }
+
+    /// <summary>Seconds that are left: what each run took by its method and data set, or else by its method, or else by all.</summary>
+    private double? Left()
+    {
+        if (_times.Count == 0)
+            return null;
+        double Of(StudyRun run)
+        {
+            (StudyRun Run, double Seconds)[] same = [.. _times.Where(time => time.Run.Method.Name == run.Method.Name)],
+                closer = [.. same.Where(time => time.Run.Data.Name == run.Data.Name)];
+            IReadOnlyList<(StudyRun Run, double Seconds)> known =
+                closer.Length > 0 ? closer
+                : same.Length > 0 ? same
+                : _times;
+            return known.Average(time => time.Seconds);
+        }
+        return _left.Sum(Of) / Math.Max(1, Math.Min(_jobs, _left.Count));
+    }
+
+    private void Say(StudyRun run, string figures, object values)
+    {
+        int done = _all - _left.Count;
+        double? left = Left();
+        if (_mode == ProgressMode.Json)
+            Terminal.WriteJson(
+                new
+                {
+                    run = $"{run}",
+                    done,
+                    runs = _all,
+                    values,
+                    remainingSeconds = left,
+                }
+            );
+        else if (_bar is null)
+            Terminal.Note(
+                new Figures()
+                    .Add(0, $"{done}/{_all} {run}: {figures}")
+                    .Add(1, Figures.Left(left is double s ? TimeSpan.FromSeconds(s) : null))
+                    .ToString()
+            );
+        Show();
+    }
+
+    private void Show()
+    {
+        if (_bar is null)
+            return;
+        _bar.MaxValue = Math.Max(1, _all);
+        _bar.Value = _all - _left.Count;
+        _bar.Description = Terminal.Cell(
+            new Figures()
+                .Add(0, $"{_all - _left.Count}/{_all} runs")
+                .Add(1, Figures.Left(Left() is double left ? TimeSpan.FromSeconds(left) : null))
+                .Add(2, $"{Figures.Time(Stopwatch.GetElapsedTime(_began))} so far")
+                .Within(MovingBars.TextWidth)
+        );
+    }
+}

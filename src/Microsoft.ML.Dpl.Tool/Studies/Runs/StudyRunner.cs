@@ -1,0 +1,152 @@
+using System.Diagnostics;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tool.Data;
+using Microsoft.ML.Dpl.Tool.Studies.Methods;
+using Microsoft.ML.Dpl.Tool.Studies.Plan;
+using Microsoft.ML.Dpl.Tool.Studies.Protocols;
+
+namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
+
+/// <summary>Trains and tests in this process.</summary>
+/// <param name="plan">Of the runs.</param>
+/// <param name="backbone">The plan's CLIP.</param>
+/// <param name="data">Reads the images.</param>
+/// <param name="cancellationToken">Ends a run.</param>
+internal sealed class StudyRunner(StudyPlan plan, ClipBackbone backbone, StudyData data, CancellationToken cancellationToken)
+{
+    private const double LeastProbability = 1e-15;
+
+    /// <summary>What the figures of a run depend on.</summary>
+    public static RunSettings Settings(StudyPlan plan, ClipBackbone backbone, StudyRun run)
+    {
+        IEnumerable<string> tests = run.Part.Source is { } source
+            ? run.Part.DataSets.Prepend(source).Select(test => test.Name)
+            : [run.Data.Name];
+        return new RunSettings(plan.Clip, backbone.Sha256, plan.Device, plan.Threads, run.Data.Template, string.Join(", ", tests));
+    }
+
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public RunResult Run(StudyRun run)
+    {
+        ProtocolSets sets = data.Of(run);
+        List<string> warnings = [];
+        var clock = new RunClock();
+        TestFigures[] tests;
+        long numbers = 0;
+        double? validation = null;
+        string? choice = null;
+        if (run.Method.Method.Learns)
+        {
+            using IStudyClassifier classifier = clock.Fit(() => Fit(run, sets.Classes, run.Data.Template, sets, warnings));
+            (numbers, validation, choice) = (classifier.TrainedNumbers, classifier.ValidationAccuracy, classifier.Choice);
+            tests = [.. sets.Tests.Select(test => clock.Test(() => Test(classifier, test)))];
+        }
+        else
+        {
+            tests = [.. sets.Tests.Select(test => TestWithoutLearning(run, test, clock, warnings))];
+        }
+        return new RunResult(
+            RunResult.CurrentForm,
+            run.Part.Protocol.Name,
+            run.Data.Name,
+            run.Shots,
+            run.Seed,
+            run.Method.Name,
+            run.Method.Text,
+            Settings(plan, backbone, run),
+            run.Method.Method.Learns,
+            run.Method.Method.Learns ? sets.Train.Count : 0,
+            run.Method.Method.Learns ? sets.Validation.Count : 0,
+            tests,
+            numbers,
+            validation,
+            choice,
+            clock.FitSeconds,
+            clock.TestSeconds,
+            [.. warnings.Distinct()]
+        );
+    }
+
+    private IStudyClassifier Fit(StudyRun run, IReadOnlyList<string> classes, string template, ProtocolSets sets, List<string> warnings) =>
+        run.Method.Method.Fit(
+            new MethodTask(backbone, template, classes, sets.Train, sets.Validation, run.SeedOrFirst)
+            {
+                Device = plan.Device,
+                Warn = warnings.Add,
+                CancellationToken = cancellationToken,
+            }
+        );
+
+    private TestFigures Test(IStudyClassifier classifier, ProtocolTest test)
+    {
+        if (classifier.Classes.ToHashSet(StringComparer.Ordinal).SetEquals(test.Classes))
+            return Figures(classifier, test);
+        using IStudyClassifier others = classifier.WithClasses(test.Classes);
+        return Figures(others, test);
+    }
+
+    /// <summary>What learns nothing is made anew for every test, whose classes and template it takes.</summary>
+    private TestFigures TestWithoutLearning(StudyRun run, ProtocolTest test, RunClock clock, List<string> warnings)
+    {
+        ImageRow[] names = [.. test.Rows.DistinctBy(row => row.Label)];
+        // A class without a test image is told apart from the others all the same.
+        ImageRow[] named =
+        [
+            .. test.Classes.Select(name => new ImageRow
+            {
+                ImagePath = (names.FirstOrDefault(row => row.Label == name) ?? names[0]).ImagePath,
+                Label = name,
+            }),
+        ];
+        var sets = new ProtocolSets(test.Classes, named, [], []);
+        using IStudyClassifier classifier = clock.Fit(() => Fit(run, test.Classes, test.Template, sets, warnings));
+        return clock.Test(() => Figures(classifier, test));
+    }
+
+    private TestFigures Figures(IStudyClassifier classifier, ProtocolTest test)
+    {
+        Dictionary<string, int> places = classifier
+            .Classes.Select((name, place) => (name, place))
+            .ToDictionary(pair => pair.name, pair => pair.place, StringComparer.Ordinal);
+        int right = 0;
+        double loss = 0;
+        IReadOnlyList<float[]> probabilities = classifier.Probabilities(test.Rows, cancellationToken);
+        foreach (var (row, scores) in test.Rows.Zip(probabilities))
+        {
+            int place = places[row.Label];
+            if (Array.IndexOf(scores, scores.Max()) == place)
+                right++;
+            loss -= Math.Log(Math.Max(scores[place], LeastProbability));
+        }
+        return new TestFigures(test.Name, test.Classes.Count, test.Rows.Count, right, loss / test.Rows.Count);
+    }
+
+    /// <summary>Adds up what learning and testing take.</summary>
+    private sealed class RunClock
+    {
+        public double FitSeconds { get; private set; }
+
+        public double TestSeconds { get; private set; }
+
+        public T Fit<T>(Func<T> work)
+        {
+            (T made, double seconds) = Timed(work);
+            FitSeconds += seconds;
+            return made;
+        }
+
+        public T Test<T>(Func<T> work)
+        {
+            (T made, double seconds) = Timed(work);
+            TestSeconds += seconds;
+            return made;
+        }
+
+        private static (T Made, double Seconds) Timed<T>(Func<T> work)
+        {
+            long began = Stopwatch.GetTimestamp();
+            T made = work();
+            return (made, Stopwatch.GetElapsedTime(began).TotalSeconds);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+using Microsoft.ML.Dpl.Tool.Results;
+
+namespace Microsoft.ML.Dpl.Tool.Studies.Table;
+
+/// <summary>What few seeds leave open of a mean: Student's interval (Biometrika 6, 1908) at 95 %.</summary>
+internal static class SeedInterval
+{
+    // 97.5 % points of Student's distribution with 1, 2, … degrees of freedom.
+    private static readonly double[] Points =
+    [
+        .. new[] { 12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281 },
+        .. new[] { 2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930, 2.0860 },
+        .. new[] { 2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423 },
+    ];
+
+    /// <returns>Half of the interval's width around the mean; null for fewer than two values.</returns>
+    public static double? HalfWidth(IReadOnlyList<double> values)
+    {
+        if (values.Count < 2)
+            return null;
+        double mean = values.Average(),
+            deviation = Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Count - 1));
+        return Point(values.Count - 1) * deviation / Math.Sqrt(values.Count);
+    }
+
+    private static double Point(int freedom)
+    {
+        if (freedom <= Points.Length)
+            return Points[freedom - 1];
+        // The first terms of Cornish and Fisher's expansion, right to four digits from there on.
+        const double z = AccuracyInterval.Z;
+        return z + (z * z * z + z) / (4 * freedom) + (5 * Math.Pow(z, 5) + 16 * z * z * z + 3 * z) / (96.0 * freedom * freedom);
+    }
+}

@@ -1,0 +1,111 @@
+using System.Globalization;
+using Microsoft.ML.Dpl.Plots;
+using Microsoft.ML.Dpl.Tool.Report;
+
+namespace Microsoft.ML.Dpl.Tool.Studies.Table;
+
+/// <summary>The table as one HTML file that needs nothing else, with accuracy against shots.</summary>
+internal static class StudyPage
+{
+    private const int Colours = 4;
+
+    /// <param name="table">The table.</param>
+    /// <param name="name">Of the study.</param>
+    public static string Html(StudyTable table, string name)
+    {
+        Markup sections = Markup.Join(
+            table
+                .Sheets.Select(
+                    (sheet, i) => new Section($"part-{i.ToString(CultureInfo.InvariantCulture)}", sheet.Title, SheetText.Html(sheet))
+                )
+                .Select(section => section.ToMarkup())
+        );
+        return Markup
+                .Of(
+                    $"""
+                    <!DOCTYPE html>
+                    <html lang="en">
+                    <head>
+                    <meta charset="utf-8">
+                    <meta name="viewport" content="width=device-width, initial-scale=1">
+                    <meta name="color-scheme" content="light dark">
+                    <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+                    <link rel="icon" href="data:,">
+                    <title>{name} – prompt learning study</title>
+                    <style>{ReportPage.Style.Value}</style>
+                    </head>
+                    <body>
+                    <header><p class="kind">Differentiable Prompt Learning</p><h1 dir="auto">{name}</h1></header>
+                    <main>{Pictures(table)}{sections}</main>
+                    </body>
+                    </html>
+                    """
+                )
+                .Html + "\n";
+    }
+
+    /// <summary>Accuracy against shots, of the average and of each data set; nothing where there is one number of shots only.</summary>
+    private static Markup Pictures(StudyTable table)
+    {
+        var markups = new List<Markup>();
+        foreach (
+            var sections in table
+                .Sections.Where(section => section.Shots is not null)
+                .GroupBy(section => (section.Protocol, section.Measure))
+                .Where(group => group.Count() > 1)
+        )
+        {
+            StudySection[] byShots = [.. sections];
+            string what = sections.Key.Measure.Length > 0 ? $"{sections.Key.Protocol}, {sections.Key.Measure}" : sections.Key.Protocol;
+            IEnumerable<string> names = byShots[0].Columns.Select(column => column.Name);
+            List<Markup> plots = [];
+            if (byShots[0].Columns.Count > 1)
+                plots.Add(Plot($"{markups.Count}-average", $"{what}, average", (section, method) => section.Average(method)));
+            foreach (string name in names)
+                plots.Add(
+                    Plot($"{markups.Count}-{plots.Count}", $"{what}, {name}", (section, method) =>
+                        section.Columns.FirstOrDefault(column => column.Name == name) is { } column ? section.Cell(method, column) : null
+                    )
+                );
+            markups.Add(
+                new Section(
+                    $"shots-{markups.Count.ToString(CultureInfo.InvariantCulture)}",
+                    $"Accuracy against shots: {what}",
+                    Markup.Of($"""<div class="plots">{Markup.Join(plots)}</div>""")
+                ).ToMarkup()
+            );
+
+            Markup Plot(string id, string title, Func<StudySection, string, StudyCell?> cell)
+            {
+                var image = new PlotImage(
+                    $"shots-{id}",
+                    $"Accuracy by training images of each class, {title}.",
+                    Shots(byShots),
+                    new PlotAxis("accuracy") { Numbers = PlotNumbers.Percent },
+                    [.. table.Results.Methods.Select((method, i) => Series(byShots, method, i, cell))]
+                );
+                return Markup.Of($"<div><h3>{title}</h3>{PlotFigure.Of(image)}</div>");
+            }
+        }
+        return Markup.Join(markups);
+    }
+
+    private static PlotAxis Shots(StudySection[] sections) =>
+        new("training images of each class")
+        {
+            Minimum = sections.Min(section => section.Shots!.Value),
+            Maximum = sections.Max(section => section.Shots!.Value),
+            Logarithmic = true,
+        };
+
+    private static PlotSeries Series(StudySection[] sections, string method, int place, Func<StudySection, string, StudyCell?> cell) =>
+        new(
+            method,
+            place / Colours % 2 == 0 ? PlotMark.LineAndPoints : PlotMark.Dashes,
+            [.. sections.Select(section => (double)section.Shots!.Value)],
+            [.. sections.Select(section => cell(section, method)?.Mean / 100 ?? double.NaN)]
+        )
+        {
+            Colour = 1 + place % Colours,
+        };
+}

@@ -1,0 +1,88 @@
+using Microsoft.ML.Dpl.Tool.Studies.Runs;
+
+namespace Microsoft.ML.Dpl.Tool.Studies.Table;
+
+/// <summary>Methods by columns, of one protocol, one number of shots and one figure.</summary>
+/// <param name="protocol">Its name.</param>
+/// <param name="shots">Training images of each class; null: all there are.</param>
+/// <param name="measure">The figure's name; empty where the protocol has one only.</param>
+/// <param name="columns">At least one.</param>
+/// <param name="runs">Of the protocol.</param>
+internal sealed class StudySection(
+    string protocol,
+    int? shots,
+    string measure,
+    IReadOnlyList<StudyColumn> columns,
+    IReadOnlyList<RunResult> runs
+)
+{
+    public string Protocol => protocol;
+
+    public int? Shots => shots;
+
+    public string Measure => measure;
+
+    public IReadOnlyList<StudyColumn> Columns => columns;
+
+    public string Title =>
+        $"{protocol}{(shots is int number ? FormattableString.Invariant($", {number} {(number == 1 ? "shot" : "shots")}") : "")}"
+        + (measure.Length > 0 ? $", {measure}" : "");
+
+    /// <summary>Null where the method has no run in the column.</summary>
+    public StudyCell? Cell(string method, StudyColumn column)
+    {
+        RunResult[] of = Of(method, column);
+        return of.Length == 0
+            ? null
+            : new StudyCell(column.Measure.Mean([of]), SeedInterval.HalfWidth([.. of.Select(column.Measure.Of)]), of.Length);
+    }
+
+    /// <summary>The mean over the columns, its interval over the seeds that all of them have; null where a column is empty.</summary>
+    public StudyCell? Average(string method)
+    {
+        StudyColumn[] counted = [.. columns.Where(column => column.InAverage)];
+        RunResult[][] all = [.. counted.Select(column => Of(method, column))];
+        if (all.Length < 2 || all.Any(of => of.Length == 0))
+            return null;
+        int?[] seeds = [.. all[0].Select(run => run.Seed).Where(seed => all.All(of => of.Any(run => run.Seed == seed)))];
+        double[] bySeed =
+        [
+            .. seeds.Select(seed => counted.Zip(all, (column, of) => column.Measure.Of(of.First(run => run.Seed == seed))).Average()),
+        ];
+        // All columns of a section have the same figure, of a test of their own perhaps.
+        double mean =
+            columns[0].Measure == StudyMeasure.Harmonic
+                ? StudyMeasure.Harmonic.Mean(all)
+                : counted.Zip(all, (column, of) => column.Measure.Mean([of])).Average();
+        return new StudyCell(mean, SeedInterval.HalfWidth(bySeed), all.Sum(of => of.Length));
+    }
+
+    /// <summary>The method minus the baseline in points, for each run of the method whose draw the baseline was run on.</summary>
+    /// <param name="method">A method.</param>
+    /// <param name="baseline">Another.</param>
+    /// <param name="of">The columns that count.</param>
+    public IReadOnlyList<double> Differences(string method, string baseline, IEnumerable<StudyColumn> of)
+    {
+        List<double> pairs = [];
+        foreach (StudyColumn column in of)
+        {
+            RunResult[] others = Of(baseline, column),
+                mine = Of(method, column);
+            // What learns nothing was run once for all seeds, and stands beside each run of the other.
+            bool baselineIsMany = mine.All(run => run.Seed is null) && others.Any(run => run.Seed is not null);
+            if (baselineIsMany)
+                pairs.AddRange(from other in others from run in mine select column.Measure.Of(run) - column.Measure.Of(other));
+            else
+                pairs.AddRange(
+                    from run in mine
+                    let other = others.FirstOrDefault(each => each.Seed == run.Seed || each.Seed is null)
+                    where other is not null
+                    select column.Measure.Of(run) - column.Measure.Of(other)
+                );
+        }
+        return pairs;
+    }
+
+    private RunResult[] Of(string method, StudyColumn column) =>
+        [.. runs.Where(run => run.Method == method && (run.Shots == shots || !run.Learns) && column.Has(run))];
+}

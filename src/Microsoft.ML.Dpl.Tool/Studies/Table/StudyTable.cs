@@ -1,0 +1,190 @@
+using System.Globalization;
+using Microsoft.ML.Dpl.Tool.Studies.Protocols;
+using Microsoft.ML.Dpl.Tool.Studies.Runs;
+
+namespace Microsoft.ML.Dpl.Tool.Studies.Table;
+
+/// <summary>A part of the table as text.</summary>
+/// <param name="Title">Its heading.</param>
+/// <param name="Note">What the figures are.</param>
+/// <param name="Header">Of its columns.</param>
+/// <param name="Rows">As many cells each.</param>
+internal sealed record StudySheet(string Title, string Note, IReadOnlyList<string> Header, IReadOnlyList<IReadOnlyList<string>> Rows);
+
+/// <summary>What the runs of a study came to.</summary>
+internal sealed class StudyTable
+{
+    private readonly bool _withSeconds;
+
+    /// <param name="results">The runs.</param>
+    /// <param name="baseline">The method that the others are compared to; null: the first.</param>
+    /// <param name="withSeconds">Whether times are shown, which differ from one study to its repetition.</param>
+    /// <exception cref="ArgumentException">No run has that method.</exception>
+    public StudyTable(StudyResults results, string? baseline, bool withSeconds)
+    {
+        (Results, Baseline, _withSeconds) = (results, baseline ?? results.Methods[0], withSeconds);
+        if (!results.Methods.Contains(Baseline))
+            throw new ArgumentException(
+                $"--baseline '{Baseline}' is no method of these runs: they have {string.Join(", ", results.Methods.Select(m => $"'{m}'"))}."
+            );
+        Sections = [.. StudyProtocols.All.SelectMany(protocol => SectionsOf(results, protocol))];
+    }
+
+    public StudyResults Results { get; }
+
+    public string Baseline { get; }
+
+    /// <summary>In the order of protocols, shots and figures.</summary>
+    public IReadOnlyList<StudySection> Sections { get; }
+
+    /// <summary>All of it.</summary>
+    public IReadOnlyList<StudySheet> Sheets => [.. Sections.Select(Accuracies), .. Differences(), Costs()];
+
+    /// <summary>Seconds a fit took, over all runs of a method; null where times are not shown.</summary>
+    public double? FitSeconds(string method) =>
+        _withSeconds ? Results.Runs.Where(run => run.Method == method).Average(run => run.FitSeconds) : null;
+
+    private static IEnumerable<StudySection> SectionsOf(StudyResults results, IStudyProtocol protocol)
+    {
+        RunResult[] runs = [.. results.Runs.Where(run => run.Protocol == protocol.Name)];
+        int?[] shots = [.. runs.Where(run => run.Learns).Select(run => run.Shots).Distinct().Order()];
+        foreach (int? number in shots.Length > 0 || runs.Length == 0 ? shots : [null])
+        foreach (var (name, columns) in ColumnsOf(results, protocol, runs))
+            yield return new StudySection(protocol.Name, number, name, columns, runs);
+    }
+
+    private static IEnumerable<(string Name, IReadOnlyList<StudyColumn> Columns)> ColumnsOf(
+        StudyResults results,
+        IStudyProtocol protocol,
+        RunResult[] runs
+    )
+    {
+        string[] trained = [.. results.DataSets.Where(name => runs.Any(run => run.Data == name))];
+        if (protocol.HasSource)
+        {
+            foreach (string source in trained)
+            {
+                string[] tests = [.. results.DataSets.Where(name => runs.Any(run => run.Data == source && HasTest(run, name)))];
+                yield return (
+                    $"trained on {source}",
+                    [
+                        .. tests
+                            .OrderBy(name => name != source)
+                            .Select(name => new StudyColumn(
+                                name == source ? $"{name} (source)" : name,
+                                run => run.Data == source && HasTest(run, name),
+                                StudyMeasure.Accuracy("", name),
+                                InAverage: name != source
+                            )),
+                    ]
+                );
+            }
+            yield break;
+        }
+        StudyMeasure[] measures =
+            protocol is BaseToNew
+                ?
+                [
+                    StudyMeasure.Accuracy("base classes", BaseToNew.Base),
+                    StudyMeasure.Accuracy("new classes", BaseToNew.New),
+                    StudyMeasure.Harmonic,
+                ]
+                : [StudyMeasure.Accuracy("", FewShot.Test)];
+        foreach (StudyMeasure measure in measures)
+            yield return (measure.Name, [.. trained.Select(name => new StudyColumn(name, run => run.Data == name, measure))]);
+    }
+
+    private static bool HasTest(RunResult run, string name) => run.Tests.Any(test => test.Name == name);
+
+    private StudySheet Accuracies(StudySection section)
+    {
+        bool hasAverage = section.Columns.Count(column => column.InAverage) > 1;
+        return new StudySheet(
+            section.Title,
+            "Accuracy in %, mean over seeds ± half of its 95 % interval (Student), where there are two seeds or more.",
+            ["method", .. section.Columns.Select(column => column.Name), .. hasAverage ? new[] { "average" } : []],
+            [
+                .. Results
+                    .Methods.Where(method => section.Columns.Any(column => section.Cell(method, column) is not null))
+                    .Select(method =>
+                        (string[])
+                            [
+                                method,
+                                .. section.Columns.Select(column => Written(section.Cell(method, column))),
+                                .. hasAverage ? new[] { Written(section.Average(method)) } : [],
+                            ]
+                    ),
+            ]
+        );
+    }
+
+    private IEnumerable<StudySheet> Differences()
+    {
+        string[][] rows =
+        [
+            .. from section in Sections
+            from method in Results.Methods
+            where method != Baseline
+            let difference = StudyDifference.Of(section.Differences(method, Baseline, section.Columns.Where(column => column.InAverage)))
+            where difference is not null
+            select new[]
+            {
+                section.Title,
+                method,
+                Whole(difference.Pairs),
+                Signed(difference.Mean),
+                $"{Signed(difference.Low)} to {Signed(difference.High)}",
+                $"{Whole(difference.Wins)} / {Whole(difference.Pairs - difference.Wins - difference.Losses)} / {Whole(difference.Losses)}",
+            },
+        ];
+        if (rows.Length > 0)
+            yield return new StudySheet(
+                $"Minus {Baseline}",
+                "Differences in points on the same draws, over all data sets and seeds, with their 95 % bootstrap interval; pairs that "
+                    + "were won, equal and lost.",
+                ["what", "method", "pairs", "points", "95 % interval", "won / equal / lost"],
+                rows
+            );
+    }
+
+    private StudySheet Costs()
+    {
+        string missing =
+            Results.Planned is int planned && planned > Results.Runs.Count
+                ? $" {Whole(Results.Runs.Count)} of {Whole(planned)} planned runs are there."
+                : "";
+        return new StudySheet(
+            "Cost",
+            $"Numbers that are learnt from images{(_withSeconds ? ", and seconds of wall time a run, means over all runs" : "")}.{missing}",
+            ["method", "runs", "trained numbers", .. _withSeconds ? new[] { "seconds to fit", "seconds to test" } : []],
+            [
+                .. Results.Methods.Select(method =>
+                {
+                    RunResult[] runs = [.. Results.Runs.Where(run => run.Method == method)];
+                    long least = runs.Min(run => run.TrainedNumbers),
+                        most = runs.Max(run => run.TrainedNumbers);
+                    return (string[])
+                        [
+                            method,
+                            Whole(runs.Length),
+                            least == most ? Whole(least) : $"{Whole(least)} to {Whole(most)}",
+                            .. _withSeconds
+                                ? new[] { Decimal(runs.Average(run => run.FitSeconds)), Decimal(runs.Average(run => run.TestSeconds)) }
+                                : [],
+                        ];
+                }),
+            ]
+        );
+    }
+
+    private static string Written(StudyCell? cell) =>
+        cell is null ? ""
+        : cell.HalfWidth is double half ? $"{Decimal(cell.Mean)} ± {Decimal(half)}"
+        : Decimal(cell.Mean);
+
+    private static string Decimal(double value) => value.ToString("f1", CultureInfo.InvariantCulture);
+
+    private static string Signed(double value) => value.ToString("+0.0;−0.0;0.0", CultureInfo.InvariantCulture);
+
+    private static string Whole(long value) => value.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,105 @@
+using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tool.Studies.Plan;
+using Microsoft.ML.Dpl.Tool.Studies.Protocols;
+using Microsoft.ML.Dpl.Tool.Studies.Runs;
+
+namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
+
+/// <summary>What each protocol trains and tests, on small data sets in CoOp's layout.</summary>
+public sealed class StudyDataTests : IDisposable
+{
+    private readonly TemporaryFolder _root = new();
+
+    public StudyDataTests() => CoOpLayout.Write(_root.File("data"));
+
+    public void Dispose() => _root.Dispose();
+
+    [Fact]
+    public void Few_shots_are_drawn_and_all_classes_tested()
+    {
+        ProtocolSets sets = Sets("""{ "protocol": "few-shot", "shots": [2], "dataSets": ["eurosat"] }""");
+        Assert.Equal(["Sea or Lake", "Annual Crop Land"], sets.Classes);
+        // Two of three for training, and as many for validation.
+        Assert.Equal((4, 4), (sets.Train.Count, sets.Validation.Count));
+        ProtocolTest test = Assert.Single(sets.Tests);
+        Assert.Equal(sets.Classes, test.Classes);
+        Assert.Equal(2, test.Rows.Count);
+        Assert.Equal("a centered satellite photo of {}.", test.Template);
+    }
+
+    [Fact]
+    public void The_first_half_of_the_classes_in_the_splits_order_is_the_base()
+    {
+        ProtocolSets sets = Sets("""{ "protocol": "base-to-new", "dataSets": ["food101"] }""");
+        // By name it would be apple_pie.
+        Assert.Equal(["waffles"], sets.Classes);
+        Assert.All(sets.Train.Concat(sets.Validation), row => Assert.Equal("waffles", row.Label));
+        Assert.Equal([("base", "waffles"), ("new", "apple_pie")], sets.Tests.Select(test => (test.Name, Assert.Single(test.Classes))));
+        Assert.All(sets.Tests, test => Assert.All(test.Rows, row => Assert.Equal(test.Classes[0], row.Label)));
+    }
+
+    [Fact]
+    public void Of_an_odd_number_the_base_has_one_class_more()
+    {
+        ProtocolSets sets = Sets("""{ "protocol": "base-to-new", "dataSets": ["imagenet"] }""");
+        Assert.Equal(["tench", "missile"], sets.Classes);
+        Assert.Equal([2, 1], sets.Tests.Select(test => test.Classes.Count));
+    }
+
+    [Fact]
+    public void A_transfer_tests_its_source_and_every_target_among_its_own_classes()
+    {
+        ProtocolSets sets = Sets(
+            """{ "protocol": "domain-shift", "source": "imagenet", "dataSets": ["imagenet-v2", "imagenet-r", "dtd"] }"""
+        );
+        Assert.Equal(["imagenet", "imagenet-v2", "imagenet-r", "dtd"], sets.Tests.Select(test => test.Name));
+        Assert.Equal([3, 3, 2, 2], sets.Tests.Select(test => test.Classes.Count));
+        Assert.Equal("{} texture.", sets.Tests[3].Template);
+        // Of a split only the test images.
+        Assert.Equal(2, sets.Tests[3].Rows.Count);
+    }
+
+    [Fact]
+    public void What_is_wrong_with_the_images_is_known_before_the_first_run()
+    {
+        File.Delete(_root.File("data/ucf101/UCF-101-midframes/c/0/test0.jpg"));
+        Assert.Contains(
+            "images of the test 'test' of few-shot ucf101, seed 1, default",
+            Assert.Throws<FileNotFoundException>(() => Check("""{ "protocol": "few-shot", "dataSets": ["ucf101"] }""")).Message
+        );
+        File.WriteAllText(
+            _root.File("train.tsv"),
+            "ImagePath\tLabel\ndata/dtd/images/c/0/train0.jpg\ta\ndata/dtd/images/c/0/train1.jpg\tb\n"
+        );
+        File.WriteAllText(_root.File("test.tsv"), "ImagePath\tLabel\ndata/dtd/images/c/0/test0.jpg\tc\n");
+        Assert.Contains(
+            "there are no training images of the class 'c'",
+            Assert
+                .Throws<InvalidDataException>(() =>
+                    Check("""{ "protocol": "few-shot", "dataSets": [{ "name": "own", "train": "train.tsv", "test": "test.tsv" }] }""")
+                )
+                .Message
+        );
+        Assert.Contains(
+            "has no images for its test 'test'",
+            Assert
+                .Throws<InvalidDataException>(() =>
+                    Check("""{ "protocol": "few-shot", "dataSets": [{ "name": "own", "train": "train.tsv" }] }""")
+                )
+                .Message
+        );
+    }
+
+    private ProtocolSets Sets(string part) => Data().Of(Run(part));
+
+    private void Check(string part) => Data().Check(Run(part));
+
+    private static StudyData Data() => new(warning => Assert.Fail(warning), CancellationToken.None);
+
+    private StudyRun Run(string part)
+    {
+        string file = _root.File("plan.json");
+        File.WriteAllText(file, $$"""{ "clip": "tiny", "data": "data", "seeds": [1], "methods": ["default"], "parts": [{{part}}] }""");
+        return Assert.Single(StudyPlan.Read(file).Runs);
+    }
+}

@@ -1,0 +1,204 @@
+using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tool.Studies.Plan;
+
+namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
+
+/// <summary>Plans are read whole before the first run, and what is wrong is told by file and property.</summary>
+public sealed class StudyPlanTests : IDisposable
+{
+    private const string Own = """{ "name": "own", "train": "t.tsv", "test": "t.tsv" }""";
+
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void A_part_takes_from_the_plan_what_it_does_not_say()
+    {
+        StudyPlan plan = Read(
+            $$"""
+            { // comments are allowed
+              "clip": "tiny", "seeds": [1, 2, 3], "dataSets": [{{Own}}], "methods": ["zero-shot", { "name": "four", "method": "uniform:4  refit" }],
+              "parts": [
+                { "protocol": "few-shot", "shots": [1, 16] },
+                { "protocol": "base-to-new", "shots": [16], "seeds": [1], "methods": ["default"] }, ] }
+            """
+        );
+        Assert.Equal(
+            [
+                "few-shot/own/zero-shot.json",
+                "few-shot/own/1-shot.seed-1.four.json",
+                "few-shot/own/1-shot.seed-2.four.json",
+                "few-shot/own/1-shot.seed-3.four.json",
+                "few-shot/own/16-shot.seed-1.four.json",
+                "few-shot/own/16-shot.seed-2.four.json",
+                "few-shot/own/16-shot.seed-3.four.json",
+                "base-to-new/own/16-shot.seed-1.default.json",
+            ],
+            plan.Runs.Select(run => run.FileName)
+        );
+        Assert.Equal("uniform:4 refit", plan.Runs[1].Method.Text);
+        Assert.Equal((1, "cpu"), (plan.Threads, plan.Device));
+    }
+
+    [Fact]
+    public void Files_of_runs_are_readable_and_differ_where_names_do()
+    {
+        StudyPlan plan = Read(
+            $$"""
+            { "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": [{{Own}}],
+              "methods": ["uniform:4 batch=8", "uniform:4 crop=0.8", { "name": "A", "method": "search" }, { "name": "a", "method": "search" }] }
+            """
+        );
+        Assert.Equal(4, plan.Runs.Select(run => run.FileName.ToLowerInvariant()).Distinct().Count());
+        Assert.All(plan.Runs, run => Assert.Matches("^few-shot/own/seed-1\\.[a-z0-9.~_-]+\\.json$", run.FileName));
+        Assert.StartsWith("few-shot/own/seed-1.uniform-4-batch-8~", plan.Runs[0].FileName, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Data_with_a_draw_for_each_seed_repeats_even_what_learns_nothing()
+    {
+        StudyPlan plan = Read(
+            """
+            { "clip": "tiny", "seeds": [1, 2], "protocol": "few-shot", "methods": ["zero-shot"],
+              "dataSets": [{ "name": "own", "train": "t{seed}.tsv", "test": "t.tsv" }] }
+            """
+        );
+        Assert.Equal(["few-shot/own/seed-1.zero-shot.json", "few-shot/own/seed-2.zero-shot.json"], plan.Runs.Select(run => run.FileName));
+    }
+
+    [Theory]
+    [InlineData("""{ "clip": "tiny" """, "is no JSON")]
+    [InlineData("""[]""", "must be an object in {}")]
+    [InlineData("""{ "seeds": [1] }""", "lacks 'clip'")]
+    [InlineData("""{ "clip": "tiny", "colour": 1, PART }""", "has a property 'colour', which is not known: known are clip, data")]
+    [InlineData("""{ "clip": "tiny", "threads": 0, PART }""", "threads must be a whole number of at least 1")]
+    [InlineData(
+        """{ "clip": "tiny", "protocol": "many-shot", REST }""",
+        "protocol is 'many-shot', which is no protocol: known are few-shot"
+    )]
+    [InlineData("""{ "clip": "tiny", "protocol": "few-shot" }""", "lacks 'methods'")]
+    [InlineData(
+        """{ "clip": "tiny", "seeds": [], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default"] }""",
+        "seeds must be a list"
+    )]
+    [InlineData("""{ "clip": "tiny", "clip": "tiny", PART }""", "has 'clip' twice")]
+    [InlineData("""{ "clip": "tiny", "shots": [0], PART }""", "shots[0] must be a whole number of at least 1")]
+    [InlineData(
+        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": ["mnist"], "methods": ["default"] }""",
+        "dataSets[0] names the data set 'mnist', which is not known: known are imagenet, caltech101"
+    )]
+    [InlineData(
+        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": ["eurosat"], "methods": ["default"] }""",
+        "dataSets[0] names 'eurosat', but the plan has no 'data'"
+    )]
+    [InlineData(
+        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default", "uniform:x"] }""",
+        "methods[1] is no method: 'uniform:x' in the method 'uniform:x' is not known: give numbers of rows"
+    )]
+    [InlineData(
+        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default stepz=3"] }""",
+        "methods[0] is no method: 'stepz=3' in the method 'default stepz=3' is not known: give refit, paper"
+    )]
+    [InlineData(
+        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default", "default"] }""",
+        "has two methods named 'default'"
+    )]
+    [InlineData(
+        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": [OWN, OWN], "methods": ["default"] }""",
+        "has the run 'few-shot own, seed 1, default' twice"
+    )]
+    [InlineData(
+        """{ "clip": "tiny", "seeds": [1, 1], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default"] }""",
+        "has the run 'few-shot own, seed 1, default' twice"
+    )]
+    [InlineData(
+        """{ "clip": "tiny", "seeds": [1], "protocol": "cross-data-set", "dataSets": [OWN], "methods": ["default"] }""",
+        "lacks 'source'"
+    )]
+    [InlineData(
+        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "source": OWN, "dataSets": [OWN], "methods": ["default"] }""",
+        "source has no meaning with the protocol few-shot"
+    )]
+    [InlineData(
+        """{ "clip": "tiny", "data": ".", "seeds": [1], "protocol": "few-shot", "dataSets": ["imagenet-a"], "methods": ["default"] }""",
+        "cannot be trained on 'imagenet-a'"
+    )]
+    [InlineData(
+        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": [{ "name": "own", "train": "t", "tset": "u" }], "methods": ["default"] }""",
+        "dataSets[0] has a property 'tset', which is not known: known are name, train, validation, test"
+    )]
+    [InlineData(
+        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": [{ "name": "own", "train": "t", "template": "a photo" }], "methods": ["default"] }""",
+        "dataSets[0].template must hold {} once"
+    )]
+    public void Bad_plans_are_refused_with_the_place(string json, string expected)
+    {
+        string plan = json.Replace("PART", """ "protocol": "few-shot", REST """, StringComparison.Ordinal)
+            .Replace("REST", """ "seeds": [1], "dataSets": [OWN], "methods": ["default"] """, StringComparison.Ordinal)
+            .Replace("OWN", Own, StringComparison.Ordinal);
+        string message = Assert.Throws<InvalidDataException>(() => Read(plan)).Message;
+        Assert.Contains(expected, message);
+        Assert.Contains("plan.json", message);
+        Assert.DoesNotContain('\n', message);
+    }
+
+    [Fact]
+    public void Data_that_is_not_there_is_told_by_its_property()
+    {
+        StudyPlan plan = Read(
+            $$"""
+            { "clip": "tiny", "data": "root", "seeds": [1], "protocol": "few-shot", "dataSets": ["eurosat", {{Own}}], "methods": ["default"] }
+            """
+        );
+        string Refusal(int run) =>
+            Assert.Throws<InvalidDataException>(() => plan.Runs[run].Data.Read(1, _ => { }, CancellationToken.None)).Message;
+        Assert.Contains("dataSets[0] names 'eurosat', but", Refusal(0));
+        Assert.Contains($"is not there: dpl data check says what belongs there.", Refusal(0));
+        Assert.Contains("dataSets[1] cannot be read: There is no file or folder", Refusal(1));
+    }
+
+    [Theory]
+    [InlineData("1/1", 0, 1)]
+    [InlineData("2/4", 1, 4)]
+    public void A_shard_can_be_named(string text, int index, int count) =>
+        Assert.Equal(new Shard(index, count), Shard.Read(text, _ => throw new InvalidOperationException()));
+
+    [Theory]
+    [InlineData("0/4")]
+    [InlineData("5/4")]
+    [InlineData("1")]
+    [InlineData("a/b")]
+    public void A_shard_out_of_range_is_refused(string text) =>
+        Assert.Contains("--shard", Assert.Throws<ArgumentException>(() => Shard.Read(text, _ => null)).Message);
+
+    [Fact]
+    public void Schedulers_say_which_shard_it_is()
+    {
+        static Shard Of(params (string Name, string Value)[] set) =>
+            Shard.Read(null, name => set.FirstOrDefault(variable => variable.Name == name).Value);
+        Assert.Equal(Shard.Whole, Of());
+        Assert.Equal(new Shard(2, 4), Of(("SLURM_ARRAY_TASK_ID", "12"), ("SLURM_ARRAY_TASK_MIN", "10"), ("SLURM_ARRAY_TASK_COUNT", "4")));
+        Assert.Equal(new Shard(3, 8), Of(("JOB_COMPLETION_INDEX", "3"), ("JOB_PARALLELISM", "8")));
+        Assert.Equal(new Shard(3, 16), Of(("JOB_COMPLETION_INDEX", "3"), ("JOB_PARALLELISM", "8"), ("JOB_COMPLETIONS", "16")));
+        Assert.Contains(
+            "SLURM_ARRAY_TASK_ID names shard 5 of 4",
+            Assert.Throws<ArgumentException>(() => Of(("SLURM_ARRAY_TASK_ID", "4"), ("SLURM_ARRAY_TASK_COUNT", "4"))).Message
+        );
+        Assert.Contains("JOB_COMPLETIONS", Assert.Throws<ArgumentException>(() => Of(("JOB_COMPLETION_INDEX", "0"))).Message);
+    }
+
+    [Fact]
+    public void Shards_share_all_runs()
+    {
+        Shard[] shards = [new(0, 3), new(1, 3), new(2, 3)];
+        Assert.All(Enumerable.Range(0, 20), place => Assert.Single(shards, shard => shard.Has(place)));
+    }
+
+    private StudyPlan Read(string json)
+    {
+        string file = _folder.File("plan.json");
+        File.WriteAllText(file, json);
+        return StudyPlan.Read(file);
+    }
+}
