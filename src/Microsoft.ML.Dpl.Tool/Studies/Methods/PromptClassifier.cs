@@ -41,7 +41,7 @@ internal sealed class PromptClassifier(MLContext context, DplTransformer model, 
         [
             .. new ImageScores(context, model)
                 .Of(rows, Chunk, cancellationToken)
-                .Select(image => image.Probabilities ?? throw new InvalidDataException($"{image.Row.ImagePath}: {image.Error}")),
+                .Select(image => image.Numbers ?? throw new InvalidDataException($"{image.Row.ImagePath}: {image.Error}")),
         ];
 
     public IStudyClassifier WithClasses(IReadOnlyList<string> names) => new PromptClassifier(context, model.WithClasses(names), isCoupled);
