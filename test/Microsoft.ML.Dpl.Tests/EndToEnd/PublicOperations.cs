@@ -92,6 +92,19 @@ internal static partial class PublicOperations
                     w.Trained.Transform(w.Train, new CancellationToken(canceled: true)).GetColumn<float[]>("Score").Count()
                 )
             ),
+            ["DplFinalist.ToString()"] = new(w =>
+                Assert.Equal(
+                    "the searched mixture",
+                    new DplFinalist
+                    {
+                        Configuration = w.Trained.Configuration,
+                        IsMixture = true,
+                        ValidationLoss = 1,
+                        ValidationAccuracy = 1,
+                        TrainLoss = 1,
+                    }.ToString()
+                )
+            ),
             ["DplTransformer.get_Finalists()"] = new(w => Assert.Empty(w.Trained.Finalists)),
             ["DplTrainer.TrainingOptions.DefaultBatchSize(DplRecipe)"] = new(_ =>
                 Assert.Equal(4, DplTrainer.TrainingOptions.DefaultBatchSize(DplRecipe.Paper))
