@@ -14,6 +14,19 @@ internal static partial class PublicOperations
             ["DplEpochAverage.Gaussian(Double, Double)"] = new(_ => Assert.NotNull(DplEpochAverage.Gaussian(0.9, 0.1))),
             ["DplEpochAverage.Exponential(Double)"] = new(_ => Assert.NotNull(DplEpochAverage.Exponential(0.5))),
             ["DplEpochAverage.Last(Double)"] = new(_ => Assert.NotNull(DplEpochAverage.Last(0.5))),
+            ["DplFinalist.ToString()"] = new(w =>
+                Assert.Equal(
+                    "the searched mixture",
+                    new DplFinalist
+                    {
+                        Configuration = w.Trained.Configuration,
+                        IsMixture = true,
+                        ValidationLoss = 1,
+                        ValidationAccuracy = 1,
+                        TrainLoss = 1,
+                    }.ToString()
+                )
+            ),
             ["DplEpochAverage.ToString()"] = new(_ => Assert.Equal("last 0.5", DplEpochAverage.Last(0.5).ToString())),
             ["DplTrainer.DesignOptions.get_Coupled()"] = new(_ => Assert.False(new DplTrainer.Options().Design.Coupled)),
             ["DplTrainer.DesignOptions.set_Coupled(Boolean)"] = new(_ =>

@@ -97,11 +97,11 @@ internal static partial class PublicOperations
             ["DplTransformer.get_ScoreColumnName()"] = new(w => Assert.Equal("Score", w.Trained.ScoreColumnName)),
             ["DplTransformer.get_ApplyExifOrientation()"] = new(w => Assert.False(w.Trained.ApplyExifOrientation)),
             ["DplTransformer.get_MaxImagePixels()"] = new(w => Assert.Equal(178_956_970, w.Trained.MaxImagePixels)),
-            ["DplOnnx.SaveAsOnnx(DplTransformer, String, DplOnnxInput, Boolean, CancellationToken)"] = new(w =>
+            ["DplOnnx.SaveAsOnnx(DplTransformer, String, DplOnnxInput, Boolean, DplOnnxPrecision, CancellationToken)"] = new(w =>
                 InFolder(folder => w.Trained.SaveAsOnnx(Path.Combine(folder, "model.onnx")))
             ),
-            ["DplOnnx.SaveAsOnnx(DplTransformer, Stream, DplOnnxInput, CancellationToken)"] = new(w =>
-                w.Trained.SaveAsOnnx(Stream.Null, DplOnnxInput.Image)
+            ["DplOnnx.SaveAsOnnx(DplTransformer, Stream, DplOnnxInput, DplOnnxPrecision, CancellationToken)"] = new(w =>
+                w.Trained.SaveAsOnnx(Stream.Null, DplOnnxInput.Image, DplOnnxPrecision.Int8)
             ),
             ["DplTransformer.Pixels(String)"] = new(w => Assert.Equal(3 * 24 * 24, w.Trained.Pixels(w.Images.Test[0].ImagePath).Length)),
             ["DplTransformer.Pixels(MLImage)"] = new(w => Assert.Equal(3 * 24 * 24, w.Trained.Pixels(w.Image).Length)),

@@ -92,19 +92,6 @@ internal static partial class PublicOperations
                     w.Trained.Transform(w.Train, new CancellationToken(canceled: true)).GetColumn<float[]>("Score").Count()
                 )
             ),
-            ["DplFinalist.ToString()"] = new(w =>
-                Assert.Equal(
-                    "the searched mixture",
-                    new DplFinalist
-                    {
-                        Configuration = w.Trained.Configuration,
-                        IsMixture = true,
-                        ValidationLoss = 1,
-                        ValidationAccuracy = 1,
-                        TrainLoss = 1,
-                    }.ToString()
-                )
-            ),
             ["DplTransformer.get_Finalists()"] = new(w => Assert.Empty(w.Trained.Finalists)),
             ["DplTrainer.TrainingOptions.DefaultBatchSize(DplRecipe)"] = new(_ =>
                 Assert.Equal(4, DplTrainer.TrainingOptions.DefaultBatchSize(DplRecipe.Paper))
@@ -131,6 +118,8 @@ internal static partial class PublicOperations
             ["DplTransformer.get_Mixture()"] = new(w => Assert.Null(w.Trained.Mixture)),
             ["DplTransformer.get_Template()"] = new(w => Assert.NotEmpty(w.Trained.Template)),
             ["DplTransformer.get_Contents()"] = new(w => Assert.Equal(DplModelContents.PromptsOnly, w.Trained.Contents)),
+            ["DplTransformer.get_OnnxPrecision()"] = new(w => Assert.Equal(DplOnnxPrecision.Float32, w.Trained.OnnxPrecision)),
+            ["DplTransformer.set_OnnxPrecision(DplOnnxPrecision)"] = new(w => w.Trained.OnnxPrecision = DplOnnxPrecision.Float32),
             ["DplTransformer.set_Contents(DplModelContents)"] = new(w => w.Trained.Contents = DplModelContents.PromptsOnly),
             ["DplTransformer.GetOutputSchema(DataViewSchema)"] = new(w => w.Trained.GetOutputSchema(w.Train.Schema)),
             ["DplTransformer.Transform(IDataView)"] = new(w =>
