@@ -106,7 +106,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         TorchSharp.torch.Device device = ChooseDevice(log);
         using IDisposable memory = NativeAllocator.ForFit(_options.Compute.TuneAllocator);
         (DplSearchReport report, StageEnd end) = WithinMemory(() => CreateRun(data, device, log).Search());
-        return new DplSearchOutcome(report.Configuration, report, end == StageEnd.Cancelled, end == StageEnd.Diverged);
+        return new DplSearchOutcome(report, end == StageEnd.Cancelled, end == StageEnd.Diverged);
     }
 
     private T WithinMemory<T>(Func<T> run)

@@ -80,11 +80,19 @@ public static class ClipHub
 }
 
 /// <summary>A published CLIP that has a name.</summary>
-/// <param name="Name">OpenAI's short name; of others, the repository's.</param>
-/// <param name="Repository">Its repository on Hugging Face's hub.</param>
-/// <param name="Config">Its shape.</param>
-public sealed record KnownClip(string Name, string Repository, ClipConfig Config)
+public sealed record KnownClip
 {
+    internal KnownClip(string name, string repository, ClipConfig config) => (Name, Repository, Config) = (name, repository, config);
+
+    /// <summary>OpenAI's short name; of others, the repository's.</summary>
+    public string Name { get; }
+
+    /// <summary>Its repository on Hugging Face's hub.</summary>
+    public string Repository { get; }
+
+    /// <summary>Its shape.</summary>
+    public ClipConfig Config { get; }
+
     /// <summary>Tokens of OpenAI's vocabulary, which all of <see cref="All"/> share.</summary>
     internal const int OpenAITokens = 49408;
 

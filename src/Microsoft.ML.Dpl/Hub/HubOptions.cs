@@ -61,10 +61,19 @@ public sealed record HubOptions
 }
 
 /// <summary>How far the download of one file is.</summary>
-/// <param name="File">Its name in the repository.</param>
-/// <param name="Bytes">Bytes downloaded so far, those of an earlier attempt included.</param>
-/// <param name="TotalBytes">Bytes of the whole file.</param>
-public readonly record struct HubProgress(string File, long Bytes, long TotalBytes);
+public sealed record HubProgress
+{
+    internal HubProgress(string file, long bytes, long totalBytes) => (File, Bytes, TotalBytes) = (file, bytes, totalBytes);
+
+    /// <summary>Its name in the repository.</summary>
+    public string File { get; }
+
+    /// <summary>Bytes downloaded so far, those of an earlier attempt included.</summary>
+    public long Bytes { get; }
+
+    /// <summary>Bytes of the whole file.</summary>
+    public long TotalBytes { get; }
+}
 
 /// <summary><see cref="HubOptions"/> with every gap filled from the environment, checked.</summary>
 /// <param name="Options">As they were given.</param>

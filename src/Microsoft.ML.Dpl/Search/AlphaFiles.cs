@@ -8,13 +8,21 @@ namespace Microsoft.ML.Dpl;
 /// That code writes <c>alpha_e*_img.npy</c> and <c>alpha_e*_txt.npy</c> with the names exchanged: the file called <c>img</c> holds the text
 /// branch's alphas, and the other way round.
 /// </remarks>
-/// <param name="TextPath">The text tower's alphas, for <see cref="AlphaHistory.Load(string, string, IReadOnlyList{int})"/>.</param>
-/// <param name="ImagePath">The image tower's alphas.</param>
-/// <param name="Reason">Why, as a sentence.</param>
-public sealed record AlphaFiles(string TextPath, string ImagePath, string Reason)
+public sealed record AlphaFiles
 {
     private const string ImageMark = "_img",
         TextMark = "_txt";
+
+    private AlphaFiles(string textPath, string imagePath, string reason) => (TextPath, ImagePath, Reason) = (textPath, imagePath, reason);
+
+    /// <summary>The text tower's alphas, for <see cref="AlphaHistory.Load(string, string, IReadOnlyList{int})"/>.</summary>
+    public string TextPath { get; }
+
+    /// <summary>The image tower's alphas.</summary>
+    public string ImagePath { get; }
+
+    /// <summary>Why, as a sentence.</summary>
+    public string Reason { get; private init; }
 
     /// <summary>Takes the names as the authors' code exchanges them, unless the numbers of layers show that they are right.</summary>
     /// <param name="imgPath">The file called <c>img</c>. Where the two names hold <c>_img</c> and <c>_txt</c> the other way round, they are

@@ -5,10 +5,18 @@ using Microsoft.ML.Dpl.Search;
 namespace Microsoft.ML.Dpl;
 
 /// <summary>The course of a search: the alphas of both branches at the end of every epoch.</summary>
-/// <param name="CandidateLengths">Candidate prompt lengths, increasing from 0.</param>
-/// <param name="Epochs">The first epoch first.</param>
-public sealed record DplSearchReport(IReadOnlyList<int> CandidateLengths, IReadOnlyList<DplSearchEpoch> Epochs)
+public sealed record DplSearchReport
 {
+    [JsonConstructor]
+    internal DplSearchReport(IReadOnlyList<int> candidateLengths, IReadOnlyList<DplSearchEpoch> epochs) =>
+        (CandidateLengths, Epochs) = (candidateLengths, epochs);
+
+    /// <summary>Candidate prompt lengths, increasing from 0.</summary>
+    public IReadOnlyList<int> CandidateLengths { get; }
+
+    /// <summary>The first epoch first.</summary>
+    public IReadOnlyList<DplSearchEpoch> Epochs { get; }
+
     /// <summary>How sure the search is of each text layer: the softmax weight of the chosen candidate, 1 / candidates to 1.</summary>
     [JsonIgnore]
     public IReadOnlyList<double> TextConfidence => [.. Epochs[^1].TextAlphas.Select(AlphaWeights.Confidence)];
@@ -22,28 +30,57 @@ public sealed record DplSearchReport(IReadOnlyList<int> CandidateLengths, IReadO
 }
 
 /// <summary>One epoch of a search.</summary>
-/// <param name="LearningRate">The prompts' learning rate.</param>
-/// <param name="TrainLoss">Mean cross-entropy of the training batches, in nats.</param>
-/// <param name="ValidationLoss">Mean cross-entropy of the validation batches, in nats.</param>
-/// <param name="TextAlphas">[layer][candidate], before the softmax</param>
-/// <param name="ImageAlphas">[layer][candidate], before the softmax</param>
-public sealed record DplSearchEpoch(
-    double LearningRate,
-    double TrainLoss,
-    double ValidationLoss,
-    IReadOnlyList<IReadOnlyList<float>> TextAlphas,
-    IReadOnlyList<IReadOnlyList<float>> ImageAlphas
-)
+public sealed record DplSearchEpoch
 {
+    [JsonConstructor]
+    internal DplSearchEpoch(
+        double learningRate,
+        double trainLoss,
+        double validationLoss,
+        IReadOnlyList<IReadOnlyList<float>> textAlphas,
+        IReadOnlyList<IReadOnlyList<float>> imageAlphas
+    )
+    {
+        (LearningRate, TrainLoss, ValidationLoss) = (learningRate, trainLoss, validationLoss);
+        (TextAlphas, ImageAlphas) = (textAlphas, imageAlphas);
+    }
+
+    /// <summary>The prompts' learning rate.</summary>
+    public double LearningRate { get; }
+
+    /// <summary>Mean cross-entropy of the training batches, in nats.</summary>
+    public double TrainLoss { get; }
+
+    /// <summary>Mean cross-entropy of the validation batches, in nats.</summary>
+    public double ValidationLoss { get; }
+
+    /// <summary>[layer][candidate], before the softmax</summary>
+    public IReadOnlyList<IReadOnlyList<float>> TextAlphas { get; }
+
+    /// <summary>[layer][candidate], before the softmax</summary>
+    public IReadOnlyList<IReadOnlyList<float>> ImageAlphas { get; }
+
     /// <summary>The alphas of both branches.</summary>
     internal BranchPair<IReadOnlyList<IReadOnlyList<float>>> Alphas => new(TextAlphas, ImageAlphas);
 }
 
 /// <summary>What <see cref="DplTrainer.Search"/> found.</summary>
-/// <param name="Configuration">The prompt lengths; set them as <see cref="DplTrainer.Options.Configuration"/> to train with them.</param>
-/// <param name="Report">The alphas that led to them.</param>
-/// <param name="WasCancelled">Whether the search was cut short, and this is the choice after its last whole epoch; see
-/// <see cref="DplInterruption.ReturnBest"/>.</param>
-/// <param name="HasDiverged">Whether the search's numbers went wrong, and this is the choice after its last good epoch; see
-/// <see cref="DplInterruption.ReturnBest"/>.</param>
-public sealed record DplSearchOutcome(PromptConfiguration Configuration, DplSearchReport Report, bool WasCancelled, bool HasDiverged);
+public sealed record DplSearchOutcome
+{
+    internal DplSearchOutcome(DplSearchReport report, bool wasCancelled, bool hasDiverged) =>
+        (Report, WasCancelled, HasDiverged) = (report, wasCancelled, hasDiverged);
+
+    /// <summary>The prompt lengths; set them as <see cref="DplTrainer.Options.Configuration"/> to train with them.</summary>
+    public PromptConfiguration Configuration => Report.Configuration;
+
+    /// <summary>The alphas that led to them.</summary>
+    public DplSearchReport Report { get; }
+
+    /// <summary>Whether the search was cut short, and this is the choice after its last whole epoch; see
+    /// <see cref="DplInterruption.ReturnBest"/>.</summary>
+    public bool WasCancelled { get; }
+
+    /// <summary>Whether the search's numbers went wrong, and this is the choice after its last good epoch; see
+    /// <see cref="DplInterruption.ReturnBest"/>.</summary>
+    public bool HasDiverged { get; }
+}

@@ -111,7 +111,6 @@ internal static partial class PublicOperations
             ["HubException..ctor(HubFailure, String, Exception)"] = new(_ =>
                 Assert.Equal(HubFailure.Offline, new HubException(HubFailure.Offline, "off").Failure)
             ),
-            ["HubProgress..ctor(String, Int64, Int64)"] = new(_ => Assert.Equal(1, new HubProgress("config.json", 1, 2).Bytes)),
             ["KnownClip.get_Parameters()"] = new(_ => Assert.All(KnownClip.All, known => Assert.True(known.Parameters > 0))),
             ["KnownClip.get_Bytes()"] = new(_ => Assert.All(KnownClip.All, known => Assert.True(known.Bytes > 0))),
             ["KnownClip.Find(String)"] = new(_ => Assert.NotNull(KnownClip.Find("ViT-B/16"))),

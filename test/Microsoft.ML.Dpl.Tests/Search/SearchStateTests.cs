@@ -86,8 +86,8 @@ public sealed class SearchStateTests
                     1,
                     1,
                     1,
-                    TextAlphas: [new float[] { 0, 9, 0 }],
-                    ImageAlphas:
+                    textAlphas: [new float[] { 0, 9, 0 }],
+                    imageAlphas:
                     [
                         [.. Enumerable.Range(0, 3).Select(c => c == e.Choice ? e.Alpha : 0)],
                     ]

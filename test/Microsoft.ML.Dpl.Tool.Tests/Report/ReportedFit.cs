@@ -175,9 +175,9 @@ internal sealed class ReportedFit : IDisposable
 
     private static SearchResults Searched(int epochs) =>
         SearchResults.Of(
-            new DplSearchReport(
+            MadeReport.Of(
                 [0, 2, 4, 6],
-                [.. Enumerable.Range(1, epochs).Select(e => new DplSearchEpoch(0.0035, 2.0 / e, 2.4 / e, Alphas(3, e), Alphas(6, e)))]
+                [.. Enumerable.Range(1, epochs).Select(e => new MadeReport.Epoch(0.0035, 2.0 / e, 2.4 / e, Alphas(3, e), Alphas(6, e)))]
             ),
             0.1
         );

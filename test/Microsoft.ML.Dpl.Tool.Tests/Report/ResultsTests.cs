@@ -180,32 +180,30 @@ public class ResultsTests
     public void Decided_layers_and_changes_follow_from_the_alphas()
     {
         var search = SearchResults.Of(
-            new DplSearchReport(
+            MadeReport.Of(
                 [0, 2],
-                [
-                    new(
-                        1,
-                        1,
-                        1,
-                        [
-                            [0f, 0f],
-                        ],
-                        [
-                            [0f, 0.1f],
-                        ]
-                    ),
-                    new(
-                        1,
-                        1,
-                        1,
-                        [
-                            [0f, 1f],
-                        ],
-                        [
-                            [0f, 0.1f],
-                        ]
-                    ),
-                ]
+                new MadeReport.Epoch(
+                    1,
+                    1,
+                    1,
+                    [
+                        [0f, 0f],
+                    ],
+                    [
+                        [0f, 0.1f],
+                    ]
+                ),
+                new MadeReport.Epoch(
+                    1,
+                    1,
+                    1,
+                    [
+                        [0f, 1f],
+                    ],
+                    [
+                        [0f, 0.1f],
+                    ]
+                )
             ),
             0.1
         );

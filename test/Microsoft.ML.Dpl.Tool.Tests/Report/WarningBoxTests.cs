@@ -108,5 +108,5 @@ public sealed class WarningBoxTests : IDisposable
     private static string Box(FitResults results) => WarningBox.Of(results).Html;
 
     private static SearchResults Searched(float[][] text, float[][] image) =>
-        SearchResults.Of(new DplSearchReport([0, 2, 4, 6], [new DplSearchEpoch(0.1, 1, 1, text, image)]), 0.1);
+        SearchResults.Of(MadeReport.Of([0, 2, 4, 6], new MadeReport.Epoch(0.1, 1, 1, text, image)), 0.1);
 }
