@@ -44,7 +44,7 @@ internal sealed record MethodFamily(IReadOnlyList<string> Kinds, string Usage, F
 /// <summary>All methods that a study can run, by their text.</summary>
 internal static class StudyMethods
 {
-    private static readonly MethodFamily[] Families = [PromptMethod.Family];
+    private static readonly MethodFamily[] Families = [PromptMethod.Family, LinearProbe.Family, NearestMean.Family, TipAdapter.Family];
 
     /// <param name="text">As a plan writes it.</param>
     /// <exception cref="FormatException">The text is no method; the message says what can be given.</exception>
