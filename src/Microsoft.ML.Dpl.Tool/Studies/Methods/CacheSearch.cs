@@ -2,16 +2,23 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>Chooses Tip-Adapter's two weights by validation images, on the grid that its authors' code has for ImageNet: 20 alphas from 0.1
-/// to below 3, 200 betas from 0.1 to below 7.</summary>
+/// <summary>Chooses Tip-Adapter's two weights by validation images. Its authors' code has grids of 20 alphas and 200 betas, whose ends
+/// differ by data set: alphas end below 3, 10, 13 or 30, betas below 7, 12, 13 or 30. Here all these alphas are tried, with the betas that
+/// end below 30, so that no data set needs a grid of its own.</summary>
 internal static class CacheSearch
 {
     // Bounds what is computed at once, for all alphas.
     private const int Chunk = 128;
 
-    public static IReadOnlyList<double> Alphas { get; } = Grid(20, 3);
+    public static IReadOnlyList<double> Alphas { get; } =
+    [
+        .. new double[] { 3, 10, 13, 30 }
+            .SelectMany(end => Grid(20, end))
+            .Distinct()
+            .Order(),
+    ];
 
-    public static IReadOnlyList<double> Betas { get; } = Grid(200, 7);
+    public static IReadOnlyList<double> Betas { get; } = Grid(200, 30);
 
     /// <param name="model">With its keys as they are to be used.</param>
     /// <param name="images">[image][width], at least one.</param>
