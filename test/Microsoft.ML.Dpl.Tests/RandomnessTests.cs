@@ -20,8 +20,8 @@ public class RandomnessTests
         ["Microsoft.ML.Dpl.Tool/Display/OutputFile.cs"] = ["Guid.NewGuid"],
         // Seeded by a hash of the seed and a class's name.
         ["Microsoft.ML.Dpl.Tool/Data/FewShotDraw.cs"] = ["a generator made outside Seeds"],
-        // Seeded by a hash of the run's seed.
-        ["Microsoft.ML.Dpl.Tool/Studies/Methods/PromptLengths.cs"] = ["a generator made outside Seeds"],
+        // Seeded by a hash of the run's seed and a purpose.
+        ["Microsoft.ML.Dpl.Tool/Studies/Methods/StudySeeds.cs"] = ["a generator made outside Seeds"],
         // One fixed seed: equal figures have equal intervals.
         ["Microsoft.ML.Dpl.Tool/Studies/Table/Bootstrap.cs"] = ["a generator made outside Seeds"],
     };

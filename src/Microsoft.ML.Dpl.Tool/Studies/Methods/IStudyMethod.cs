@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tool.Data;
+using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
@@ -83,4 +84,30 @@ internal sealed record MethodTask(
 
     /// <summary>Ends the fit.</summary>
     public CancellationToken CancellationToken { get; init; }
+
+    /// <summary>A context of the task's seed, which hands on what this library warns of.</summary>
+    public MLContext CreateContext()
+    {
+        var context = new MLContext(Seed);
+        context.Log += (_, e) =>
+        {
+            if (e.Kind == ChannelMessageKind.Warning && e.Source.Contains("Dpl", StringComparison.Ordinal))
+                Warn(e.RawMessage);
+        };
+        return context;
+    }
+
+    /// <summary>Each row's class as a place among <see cref="Classes"/>.</summary>
+    public int[] Places(IReadOnlyList<ImageRow> rows)
+    {
+        Dictionary<string, int> places = Classes
+            .Select((name, place) => (name, place))
+            .ToDictionary(pair => pair.name, pair => pair.place, StringComparer.Ordinal);
+        return [.. rows.Select(row => places[row.Label])];
+    }
+
+    /// <summary>The share of validation images that are right, 0 to 1; null where there are none.</summary>
+    /// <param name="probabilities">[validation image][class].</param>
+    public double? Accuracy(IReadOnlyList<float[]> probabilities) =>
+        Validation.Count == 0 ? null : (double)ValidationScore.Of(probabilities, Places(Validation)).Right / Validation.Count;
 }

@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
@@ -36,8 +34,7 @@ internal static class PromptLengths
             int[] candidates = method.Value is { } given ? [.. given.Split(',').Select(each => Length(each))] : Candidates;
             return (clip, seed) => Drawn(clip, candidates, seed);
         }
-        if (method.Value is not null)
-            throw method.Unknown($"{kind}:{method.Value}", $"{kind} without a colon");
+        method.RefuseValue();
         return kind == "zero-shot" ? (clip, _) => PromptConfiguration.ZeroShot(clip) : (_, _) => null;
 
         int Length(string text) =>
@@ -52,8 +49,7 @@ internal static class PromptLengths
 
     private static PromptConfiguration Drawn(ClipBackbone clip, int[] candidates, int seed)
     {
-        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes($"prompt lengths/{seed}"));
-        var random = new Random(BitConverter.ToInt32(hash));
+        Random random = StudySeeds.Random("prompt lengths", seed);
         int[] Draw(int layers) => [.. Enumerable.Range(0, layers).Select(_ => candidates[random.Next(candidates.Length)])];
         int[] text = Draw(clip.Config.Text.Layers);
         return new PromptConfiguration(text, Draw(clip.Config.Vision.Layers));

@@ -1,6 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tool.Data;
-using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
@@ -43,12 +42,7 @@ internal sealed class PromptMethod : IStudyMethod
 
     public IStudyClassifier Fit(MethodTask task)
     {
-        var context = new MLContext(task.Seed);
-        context.Log += (_, e) =>
-        {
-            if (e.Kind == ChannelMessageKind.Warning && e.Source.Contains("Dpl", StringComparison.Ordinal))
-                task.Warn(e.RawMessage);
-        };
+        MLContext context = task.CreateContext();
         DplTrainer.Options options = Options(task.Backbone, task.Seed);
         options.Template = task.Template;
         options.Compute.Device = task.Device;

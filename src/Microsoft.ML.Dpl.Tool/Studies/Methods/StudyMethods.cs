@@ -15,6 +15,20 @@ internal sealed record MethodText(string Text)
     /// <summary>The words behind the first.</summary>
     public IReadOnlyList<string> Options => _words.Skip(1).ToArray();
 
+    /// <exception cref="FormatException">There is a colon behind the kind, which takes none.</exception>
+    public void RefuseValue()
+    {
+        if (Value is not null)
+            throw Unknown($"{Kind}:{Value}", $"{Kind} without a colon");
+    }
+
+    /// <exception cref="FormatException">There are words behind the kind, which takes none.</exception>
+    public void RefuseOptions()
+    {
+        if (Options is [var word, ..])
+            throw Unknown(word, $"{Kind} alone");
+    }
+
     /// <summary>That a word of it cannot be read.</summary>
     /// <param name="word">The word.</param>
     /// <param name="expected">What can stand there.</param>
@@ -30,7 +44,7 @@ internal sealed record MethodFamily(IReadOnlyList<string> Kinds, string Usage, F
 /// <summary>All methods that a study can run, by their text.</summary>
 internal static class StudyMethods
 {
-    private static readonly MethodFamily[] Families = [PromptMethod.Family];
+    private static readonly MethodFamily[] Families = [PromptMethod.Family, LinearProbe.Family, NearestMean.Family, TipAdapter.Family];
 
     /// <param name="text">As a plan writes it.</param>
     /// <exception cref="FormatException">The text is no method; the message says what can be given.</exception>

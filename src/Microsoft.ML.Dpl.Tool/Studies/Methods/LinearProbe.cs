@@ -1,0 +1,166 @@
+using System.Globalization;
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Trainers;
+
+namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
+
+/// <summary>
+/// ML.NET's logistic regression (<c>LbfgsMaximumEntropy</c>) on CLIP's image vectors, as in CLIP's paper (Radford et al., ICML 2021, arXiv
+/// 2103.00020, appendix A.3): at most 1,000 iterations, and the L2 regularisation by accuracy on the validation images, from 10⁻⁶ to 10⁶ in
+/// eighths of a power of ten, of which the neighbours of the best are tried ever more finely.
+/// </summary>
+/// <param name="refits">Whether it is trained on the validation images, too, once the regularisation is chosen, as in that paper.</param>
+internal sealed class LinearProbe(bool refits) : IStudyMethod
+{
+    private const string Kind = "linear-probe";
+    private const string ScoreColumn = "Score"; // ML.NET's own name
+    private const int MostIterations = 1000;
+
+    // The regularisation is 10 to the power of so many eighths.
+    private const int StepsPerDecade = 8,
+        FarthestStep = 6 * StepsPerDecade,
+        FirstStride = 2 * StepsPerDecade;
+
+    // ML.NET's own default, for want of images to choose by.
+    private const int DefaultStep = 0;
+
+    public static MethodFamily Family { get; } =
+        new(
+            [Kind],
+            $"{Kind} (logistic regression on image vectors), behind it {PromptWords.Refit} (at the chosen regularisation on validation "
+                + "images, too)",
+            Read
+        );
+
+    public bool KnowsNewClasses => false;
+
+    public void Check(ClipBackbone backbone)
+    {
+        // It takes any CLIP.
+    }
+
+    public IStudyClassifier Fit(MethodTask task)
+    {
+        MLContext context = task.CreateContext();
+        var features = new ClipFeatures(task, context);
+        try
+        {
+            IReadOnlyList<FeatureRow> train = Rows(task, features, task.Train),
+                validation = Rows(task, features, task.Validation);
+            var trials = new Trials(context, task, train, validation);
+            int step = validation.Count > 0 ? trials.Best() : DefaultStep;
+            if (validation.Count == 0)
+                task.Warn($"{Kind}: there are no validation images to choose the L2 regularisation by, so it is 1, ML.NET's default.");
+            Probe probe = refits && validation.Count > 0 ? trials.Train(step, [.. train, .. validation]) : trials.At(step);
+            return new FeatureClassifier(task.Classes, features, probe.Score)
+            {
+                TrainedNumbers = (long)task.Classes.Count * (train[0].Features.Length + 1),
+                ValidationAccuracy = validation.Count > 0 ? (double)trials.ScoreAt(step).Right / validation.Count : null,
+                Choice = $"L2 {Weight(step).ToString("0.###E+0", CultureInfo.InvariantCulture)}",
+            };
+        }
+        catch
+        {
+            features.Dispose();
+            throw;
+        }
+    }
+
+    private static LinearProbe Read(MethodText text)
+    {
+        text.RefuseValue();
+        if (text.Options.FirstOrDefault(word => word != PromptWords.Refit) is { } unknown)
+            throw text.Unknown(unknown, PromptWords.Refit);
+        return new LinearProbe(text.Options.Count > 0);
+    }
+
+    private static double Weight(int step) => Math.Pow(10, (double)step / StepsPerDecade);
+
+    private static IReadOnlyList<FeatureRow> Rows(MethodTask task, ClipFeatures features, IReadOnlyList<Data.ImageRow> rows) =>
+        [
+            .. features
+                .Images(rows, task.CancellationToken)
+                .Zip(task.Places(rows), (vector, place) => new FeatureRow { Features = vector, Label = (uint)place }),
+        ];
+
+    private sealed class FeatureRow
+    {
+        public float[] Features { get; set; } = [];
+
+        // Counted from 0 here; the data view makes keys of it, which count from 1.
+        public uint Label { get; set; }
+    }
+
+    /// <summary>A trained probe.</summary>
+    private sealed class Probe(MLContext context, ITransformer model, SchemaDefinition schema)
+    {
+        public float[][] Score(float[][] vectors) =>
+            [
+                .. model
+                    .Transform(context.Data.LoadFromEnumerable(vectors.Select(vector => new FeatureRow { Features = vector }), schema))
+                    .GetColumn<float[]>(ScoreColumn),
+            ];
+    }
+
+    /// <summary>Probes by their regularisation, each trained once.</summary>
+    private sealed class Trials(MLContext context, MethodTask task, IReadOnlyList<FeatureRow> train, IReadOnlyList<FeatureRow> validation)
+    {
+        private readonly Dictionary<int, Probe> _probes = [];
+        private readonly Dictionary<int, ValidationScore> _scores = [];
+        private readonly SchemaDefinition _schema = Schema(train[0].Features.Length, task.Classes.Count);
+
+        public int Best()
+        {
+            int best = -FarthestStep;
+            for (int step = -FarthestStep; step <= FarthestStep; step += FirstStride)
+                best = Better(best, step);
+            for (int stride = FirstStride / 2; stride >= 1; stride /= 2)
+            {
+                int middle = best;
+                foreach (int step in new[] { middle - stride, middle + stride })
+                    best = Math.Abs(step) <= FarthestStep ? Better(best, step) : best;
+            }
+            return best;
+        }
+
+        public Probe At(int step) => _probes.TryGetValue(step, out Probe? known) ? known : _probes[step] = Train(step, train);
+
+        public ValidationScore ScoreAt(int step) =>
+            _scores.TryGetValue(step, out ValidationScore known)
+                ? known
+                : _scores[step] = ValidationScore.Of(
+                    At(step).Score([.. validation.Select(row => row.Features)]),
+                    [.. validation.Select(row => (int)row.Label)]
+                );
+
+        public Probe Train(int step, IReadOnlyList<FeatureRow> rows)
+        {
+            task.CancellationToken.ThrowIfCancellationRequested();
+            var trainer = context.MulticlassClassification.Trainers.LbfgsMaximumEntropy(
+                new LbfgsMaximumEntropyMulticlassTrainer.Options
+                {
+                    LabelColumnName = nameof(FeatureRow.Label),
+                    FeatureColumnName = nameof(FeatureRow.Features),
+                    L1Regularization = 0,
+                    L2Regularization = (float)Weight(step),
+                    MaximumNumberOfIterations = MostIterations,
+                    // Several threads would add in another order.
+                    NumberOfThreads = 1,
+                }
+            );
+            IDataView view = context.Data.Cache(context.Data.LoadFromEnumerable(rows, _schema));
+            return new Probe(context, trainer.Fit(view), _schema);
+        }
+
+        private int Better(int best, int step) => ScoreAt(step).IsBetterThan(ScoreAt(best)) ? step : best;
+
+        private static SchemaDefinition Schema(int width, int classes)
+        {
+            SchemaDefinition schema = SchemaDefinition.Create(typeof(FeatureRow));
+            schema[nameof(FeatureRow.Features)].ColumnType = new VectorDataViewType(NumberDataViewType.Single, width);
+            schema[nameof(FeatureRow.Label)].ColumnType = new KeyDataViewType(typeof(uint), classes);
+            return schema;
+        }
+    }
+}

@@ -1,0 +1,70 @@
+using Microsoft.ML.Dpl.Clip;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
+
+/// <summary>The class whose images lie nearest in the mean (nearest class mean, or prototypes): the cosine of an image's vector to the mean
+/// of a class's vectors, times CLIP's factor, through a softmax. Validation images are not looked at, but for an accuracy.</summary>
+internal sealed class NearestMean : IStudyMethod
+{
+    private const string Kind = "nearest-mean";
+
+    public static MethodFamily Family { get; } = new([Kind], "nearest-mean (the nearest mean of a class's image vectors)", Read);
+
+    public bool KnowsNewClasses => false;
+
+    public void Check(ClipBackbone backbone) => ClipFeatures.RequireTexts(backbone, Kind);
+
+    public IStudyClassifier Fit(MethodTask task)
+    {
+        MLContext context = task.CreateContext();
+        var features = new ClipFeatures(task, context);
+        try
+        {
+            float[][] means = Means(features.Images(task.Train, task.CancellationToken), task.Places(task.Train), task.Classes.Count);
+            double scale = features.LogitScale();
+            float[][] Score(float[][] images) => Probabilities(images, means, scale);
+            return new FeatureClassifier(task.Classes, features, Score)
+            {
+                TrainedNumbers = means.Sum(mean => (long)mean.Length),
+                ValidationAccuracy = task.Accuracy(Score(features.Images(task.Validation, task.CancellationToken))),
+            };
+        }
+        catch
+        {
+            features.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Of each class the mean of its vectors, of length 1.</summary>
+    /// <param name="vectors">[image][width], of length 1.</param>
+    /// <param name="places">Each image's class; every class has one at least.</param>
+    /// <param name="classes">How many there are.</param>
+    internal static float[][] Means(IReadOnlyList<float[]> vectors, IReadOnlyList<int> places, int classes)
+    {
+        ILookup<int, float[]> byClass = vectors.Zip(places).ToLookup(pair => pair.Second, pair => pair.First);
+        return [.. Enumerable.Range(0, classes).Select(place => ClipFeatures.MeanDirection([.. byClass[place]]))];
+    }
+
+    /// <param name="images">[image][width], of length 1.</param>
+    /// <param name="means">[class][width], of length 1.</param>
+    /// <param name="logitScale">The factor on cosines.</param>
+    /// <returns>[image][class].</returns>
+    internal static float[][] Probabilities(IReadOnlyList<float[]> images, IReadOnlyList<float[]> means, double logitScale)
+    {
+        if (images.Count == 0)
+            return [];
+        using var scope = NewDisposeScope();
+        using var still = no_grad();
+        Tensor cosines = FeatureTensors.Of(images).matmul(FeatureTensors.Of(means).t());
+        return FeatureTensors.Rows(cosines.mul(logitScale).softmax(1));
+    }
+
+    private static NearestMean Read(MethodText text)
+    {
+        text.RefuseValue();
+        text.RefuseOptions();
+        return new NearestMean();
+    }
+}
