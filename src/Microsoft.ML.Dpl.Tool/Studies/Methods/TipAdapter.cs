@@ -5,9 +5,9 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
 /// <summary>
 /// Tip-Adapter (Zhang et al., ECCV 2022, arXiv 2207.09519): training images say their class, the more the nearer they are, beside CLIP's
-/// texts (<see cref="CacheModel"/>); as Tip-Adapter-F their vectors are trained on (<see cref="CacheTraining"/>). Two things differ from the
-/// authors' code: an image's vector is that of one centre crop and not of ten random ones, and what the last epoch left is kept, not the
-/// epoch that is best on the test images.
+/// texts (<see cref="CacheModel"/>); as Tip-Adapter-F their vectors are trained on (<see cref="CacheTraining"/>). Three things differ from
+/// the authors' code: an image's vector is that of one centre crop and not of ten random ones, what the last epoch left is kept, not the
+/// epoch that is best on the test images, and all data sets have one grid of weights (<see cref="CacheSearch"/>).
 /// </summary>
 /// <param name="kind">Its name.</param>
 /// <param name="templates">Of the texts; null: the data set's own.</param>
@@ -20,7 +20,8 @@ internal sealed class TipAdapter(string kind, IReadOnlyList<string>? templates, 
     public static MethodFamily Family { get; } =
         new(
             [TrainingFree, Trained],
-            $"{TrainingFree} (a cache of image vectors), {Trained} (whose vectors are trained), behind them templates=, epochs= (of {Trained})",
+            $"{TrainingFree} (a cache of image vectors), {Trained} (whose vectors are trained), behind them templates=, epochs= "
+                + $"(of {Trained})",
             Read
         );
 
