@@ -35,6 +35,7 @@ public class ShownNamesTests
         [
             .. new[] { "Commands", "Display", "Models", "Options", "Results" }
                 .SelectMany(name => Directory.GetFiles(Path.Combine(folder, name), "*.cs"))
+                .Concat(Directory.GetFiles(Path.Combine(folder, "Studies"), "*.cs", SearchOption.AllDirectories))
                 .Concat(Directory.GetFiles(folder, "*.cs")),
         ];
         Assert.True(sources.Length > 50);

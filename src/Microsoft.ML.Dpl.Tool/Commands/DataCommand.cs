@@ -70,21 +70,19 @@ internal static class DataCommand
         Terminal.Out.Write(table);
     }
 
-    private static void WriteJson(IReadOnlyList<DataFinding> findings) =>
-        Console.Out.WriteLine(
-            JsonSerializer.Serialize(
-                findings.Select(finding => new
-                {
-                    name = finding.DataSet.Name,
-                    folder = finding.DataSet.Folder,
-                    finding.State,
-                    finding.Found,
-                    published = finding.DataSet.Size,
-                    finding.Notes,
-                }),
-                ToolJson.Indented
-            )
-        );
+    private static void WriteJson(IReadOnlyList<DataFinding> findings)
+    {
+        var told = findings.Select(finding => new
+        {
+            name = finding.DataSet.Name,
+            folder = finding.DataSet.Folder,
+            finding.State,
+            finding.Found,
+            published = finding.DataSet.Size,
+            finding.Notes,
+        });
+        Console.Out.WriteLine(JsonSerializer.Serialize(told, ToolJson.Indented));
+    }
 
     private static string InWords(DataState state) =>
         state switch

@@ -60,7 +60,7 @@ internal static class StudyTableCommand
                 _ => SheetText.Markdown(table.Sheets),
             };
             if (file is null)
-                Console.Out.Write(text);
+                Terminal.Text(text);
             else
                 file.Write(unfinished => File.WriteAllText(unfinished, text, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false)));
             return Task.FromResult((int)ExitCode.Success);

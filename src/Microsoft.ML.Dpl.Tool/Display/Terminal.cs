@@ -31,6 +31,9 @@ internal static class Terminal
     /// <summary>A line of results for people.</summary>
     public static void Line(string text) => Console.Out.WriteLine(ShownText.EscapeLines(text));
 
+    /// <summary>Writes text of several lines as it is, made safe to show.</summary>
+    public static void Text(string text) => Console.Out.Write(ShownText.EscapeLines(text));
+
     /// <summary>Lines of the error stream that are no message.</summary>
     public static void ErrorLines(string text) => Console.Error.WriteLine(ShownText.EscapeLines(text));
 

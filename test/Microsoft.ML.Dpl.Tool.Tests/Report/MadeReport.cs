@@ -1,14 +1,20 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Report;
 
 /// <summary>Reports of searches that never ran; the library has no public way to make one.</summary>
 internal static class MadeReport
 {
+    private static readonly JsonSerializerOptions WithNaN = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+
     /// <param name="candidates">Prompt lengths, increasing from 0.</param>
     /// <param name="epochs">With the alphas of both branches, [layer][candidate].</param>
     public static DplSearchReport Of(int[] candidates, params Epoch[] epochs) =>
-        JsonSerializer.Deserialize<DplSearchReport>(JsonSerializer.Serialize(new { CandidateLengths = candidates, Epochs = epochs }))!;
+        JsonSerializer.Deserialize<DplSearchReport>(
+            JsonSerializer.Serialize(new { CandidateLengths = candidates, Epochs = epochs }, WithNaN),
+            WithNaN
+        )!;
 
     /// <summary>One epoch, see <see cref="DplSearchEpoch"/>.</summary>
     internal sealed record Epoch(double LearningRate, double TrainLoss, double ValidationLoss, float[][] TextAlphas, float[][] ImageAlphas);

@@ -84,7 +84,16 @@ internal sealed record RunResult(
 /// <param name="Threads">Of libtorch.</param>
 /// <param name="Template">The text of a class.</param>
 /// <param name="Tests">Their names.</param>
-internal sealed record RunSettings(string Clip, string ClipSha256, string Device, int Threads, string Template, string Tests)
+/// <param name="Paths">Where the images of all data sets are, as the plan says it; null in results from before it was kept.</param>
+internal sealed record RunSettings(
+    string Clip,
+    string ClipSha256,
+    string Device,
+    int Threads,
+    string Template,
+    string Tests,
+    string? Paths = null
+)
 {
     /// <summary>What makes another run of it, in words; null: nothing. The CLIP's name does not: a folder may have moved.</summary>
     /// <param name="text">The method here.</param>
@@ -100,6 +109,7 @@ internal sealed record RunSettings(string Clip, string ClipSha256, string Device
             ("number of threads", $"{Threads}", $"{other.Threads}"),
             ("template", Template, other.Template),
             ("list of tests", Tests, other.Tests),
+            ("place of its images", Paths ?? "", other.Paths ?? Paths ?? ""),
         ];
         foreach (var (what, here, there) in all)
             if (here != there)

@@ -19,10 +19,16 @@ internal sealed class StudyRunner(StudyPlan plan, ClipBackbone backbone, StudyDa
     /// <summary>What the figures of a run depend on.</summary>
     public static RunSettings Settings(StudyPlan plan, ClipBackbone backbone, StudyRun run)
     {
-        IEnumerable<string> tests = run.Part.Source is { } source
-            ? run.Part.DataSets.Prepend(source).Select(test => test.Name)
-            : [run.Data.Name];
-        return new RunSettings(plan.Clip, backbone.Sha256, plan.Device, plan.Threads, run.Data.Template, string.Join(", ", tests));
+        PlanDataSet[] tests = run.Part.Source is { } source ? [source, .. run.Part.DataSets] : [run.Data];
+        return new RunSettings(
+            plan.Clip,
+            backbone.Sha256,
+            plan.Device,
+            plan.Threads,
+            run.Data.Template,
+            string.Join(", ", tests.Select(test => test.Name)),
+            string.Join("; ", tests.Select(test => test.Paths))
+        );
     }
 
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
