@@ -90,7 +90,7 @@ internal sealed class StudySubmitCommand
         );
         if (arguments.GetValue(_kubernetes))
         {
-            Console.Out.Write(
+            Terminal.Text(
                 job.Kubernetes(arguments.GetRequiredValue(_image), arguments.GetRequiredValue(_claim), Path.GetDirectoryName(file)!)
             );
             return ExitCode.Success;

@@ -79,6 +79,33 @@ public sealed class StudyTests(DrawnData data)
         File.WriteAllText(plan, File.ReadAllText(plan).Replace("\"threads\": 1", "\"threads\": 2", StringComparison.Ordinal));
         ToolProcess.Outcome refused = (await ToolProcess.Run(Study(plan))).Expect(2);
         Assert.Contains("was made with another number of threads: '1' instead of '2'. Name another folder with --output", refused.Error);
+        File.WriteAllText(
+            plan,
+            File.ReadAllText(plan)
+                .Replace("\"threads\": 2", "\"threads\": 1", StringComparison.Ordinal)
+                .Replace(Json(data.Table("test")), Json(data.Table("validation")), StringComparison.Ordinal)
+        );
+        Assert.Contains("was made with another place of its images: ", (await ToolProcess.Run(Study(plan))).Expect(2).Error);
+    }
+
+    [Fact]
+    public async Task A_half_of_one_class_is_refused_before_the_first_run()
+    {
+        string[] rows = File.ReadAllLines(data.Table("train"));
+        string[] labels = [.. rows.Skip(1).Select(row => row.Split('\t')[1]).Distinct().Take(3)];
+        string three = Path.Combine(Path.GetDirectoryName(data.Table("train"))!, "three.tsv");
+        File.WriteAllLines(three, rows.Where((row, i) => i == 0 || labels.Contains(row.Split('\t')[1])));
+        string plan = data.File("three.json");
+        File.WriteAllText(
+            plan,
+            $$"""
+            { "clip": "tiny", "threads": 1, "seeds": [1], "shots": [1], "protocol": "base-to-new", "methods": ["uniform:1 steps=1"],
+              "dataSets": [{ "name": "three", "train": {{Json(three)}}, "test": {{Json(three)}} }] }
+            """
+        );
+        string error = (await ToolProcess.Run("study", plan, "--output", data.File("three"), "--jobs", "1")).Expect(2).Error;
+        Assert.Contains("has a single class in its test", error);
+        Assert.False(Directory.Exists(data.File("three")));
     }
 
     [Fact]

@@ -40,8 +40,7 @@ internal sealed class PlanDataSet
     public string Template { get; }
 
     /// <summary>Where its images are, as the plan says it; of a known data set its name.</summary>
-    public string Paths =>
-        _known?.Name ?? string.Join(" + ", new[] { _train, _validation, _test, _imageRoot }.Select(path => path ?? "-"));
+    public string Paths => _known?.Name ?? string.Join(" + ", new[] { _train, _validation, _test, _imageRoot }.Select(path => path ?? "-"));
 
     /// <summary>Whether each seed has rows of its own, so that even what learns nothing depends on the seed.</summary>
     public bool HasSeed => new[] { _train, _validation, _test }.Any(path => path?.Contains(SeedMark, StringComparison.Ordinal) == true);
