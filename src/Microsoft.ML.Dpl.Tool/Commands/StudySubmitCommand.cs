@@ -107,7 +107,7 @@ internal sealed class StudySubmitCommand
         string id = Submit(array);
         // Also where a task failed: the table says what is missing.
         string tableId = Submit($"--dependency=afterany:{id}", table);
-        Console.Out.WriteLine($"{id} {tableId}");
+        Terminal.Line($"{id} {tableId}");
         Terminal.Note($"Job {id} does the {plan.Runs.Count} runs, job {tableId} then writes '{Path.Combine(job.Folder, "table.md")}'.");
         return ExitCode.Success;
     }
