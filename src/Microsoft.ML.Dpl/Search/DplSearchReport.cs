@@ -68,10 +68,10 @@ public sealed record DplSearchEpoch
 public sealed record DplSearchOutcome
 {
     internal DplSearchOutcome(DplSearchReport report, bool wasCancelled, bool hasDiverged) =>
-        (Report, WasCancelled, HasDiverged) = (report, wasCancelled, hasDiverged);
+        (Configuration, Report, WasCancelled, HasDiverged) = (report.Configuration, report, wasCancelled, hasDiverged);
 
     /// <summary>The prompt lengths; set them as <see cref="DplTrainer.Options.Configuration"/> to train with them.</summary>
-    public PromptConfiguration Configuration => Report.Configuration;
+    public PromptConfiguration Configuration { get; }
 
     /// <summary>The alphas that led to them.</summary>
     public DplSearchReport Report { get; }
