@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A study of 40 runs over 4 tasks of a real Slurm on this machine, one task killed with -9 and requeued: its table is that of one process, bit for bit.
+# A study of 40 runs over 4 tasks of a real Slurm on this machine, one task killed with -9 and requeued: its table is that of one process,
+# bit for bit.
 #   build/check-slurm.sh        builds the command, starts munge and Slurm for itself, and stops them again
 # Needs root and Debian's packages slurm-wlm and munge (apt-get install slurm-wlm munge); without them it is skipped and says so.
 set -euo pipefail
@@ -88,7 +89,9 @@ EOF
 dpl study "$work/plan.json" --output "$work/one" --jobs 1 --quiet
 dpl study table "$work/one" --no-seconds > "$work/one.md"
 
-read -r job table < <(dpl study submit "$work/plan.json" --output "$work/slurm" --slurm --tasks 4 2> "$work/log/submit" || { cat "$work/log/submit" >&2; echo; })
+read -r job table < <(
+  dpl study submit "$work/plan.json" --output "$work/slurm" --slurm --tasks 4 2> "$work/log/submit" || { cat "$work/log/submit" >&2; echo; }
+)
 [ -n "$job" ] || exit 1
 results() { find "$work/slurm" -name '*shot*.json' 2> /dev/null | wc -l; }
 for try in $(seq 300); do [ "$(results)" -ge 4 ] && break; sleep 0.2; done
@@ -102,7 +105,8 @@ for try in $(seq 300); do
   sleep 2
 done
 [ -z "$(squeue -h -o %i)" ] || { squeue; tail -n 20 "$work"/log/* "$work"/slurm/*.log; exit 1; }
-grep -h "runs were done before" "$work"/slurm/slurm-*.log || { echo "no task went on where it was"; tail -n 20 "$work"/slurm/*.log; exit 1; }
+grep -h "runs were done before" "$work"/slurm/slurm-*.log ||
+  { echo "no task went on where it was"; tail -n 20 "$work"/slurm/*.log; exit 1; }
 [ "$(results)" = 40 ] || { echo "only $(results) of 40 runs"; tail -n 20 "$work"/slurm/*.log; exit 1; }
 test -s "$work/slurm/table.md" || { echo "the job $table wrote no table"; cat "$work"/slurm/slurm-table.log; exit 1; }
 dpl study table "$work/slurm" --no-seconds > "$work/four.md"

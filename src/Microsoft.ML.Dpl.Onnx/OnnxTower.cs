@@ -112,16 +112,21 @@ internal sealed class OnnxTower
             : Attend();
         string attended = Transpose(name + "attended.tokens", heads, 0, 2, 1, 3);
         attended = Reshape(name + "attended", attended, _rowsShape);
-        rows = _graph.Add("Add", name + "attention.out", [Linear(name + "out", attended, block.OutWeight, block.OutBias), rows]);
+        rows = _graph.Add("Add", name + "attention.out", [_linear.Add(name + "out", attended, block.OutWeight, block.OutBias), rows]);
 
-        string hidden = Linear(name + "up", Norm(name + "norm2", rows, block.Norm2Weight, block.Norm2Bias), block.UpWeight, block.UpBias);
+        string hidden = _linear.Add(
+            name + "up",
+            Norm(name + "norm2", rows, block.Norm2Weight, block.Norm2Bias),
+            block.UpWeight,
+            block.UpBias
+        );
         hidden = _config.Activation == ClipActivation.QuickGelu ? Silu(name, hidden) : Gelu(name, hidden);
-        return _graph.Add("Add", name + "mlp.out", [Linear(name + "down", hidden, block.DownWeight, block.DownBias), rows]);
+        return _graph.Add("Add", name + "mlp.out", [_linear.Add(name + "down", hidden, block.DownWeight, block.DownBias), rows]);
 
         string Projected(string what, int part, string from)
         {
             long width = _config.Width;
-            return Linear(
+            return _linear.Add(
                 $"{name}{what}.rows",
                 from,
                 block.QkvWeight.narrow(0, part * width, width),
@@ -174,8 +179,6 @@ internal sealed class OnnxTower
         string gate = _graph.Add("Add", name + "gate", [erf, _graph.Constant(name + "one", 1f)]);
         return _graph.Add("Mul", name + "hidden", [_graph.Add("Mul", name + "gated", [x, gate]), _graph.Constant(name + "half", 0.5f)]);
     }
-
-    private string Linear(string name, string rows, Tensor weight, Tensor bias) => _linear.Add(name, rows, weight, bias);
 
     private string Norm(string name, string rows, Tensor weight, Tensor bias) =>
         _graph.Add(

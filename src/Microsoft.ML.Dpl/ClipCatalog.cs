@@ -27,17 +27,7 @@ public static class ClipCatalog
         string? inputColumnName,
         ClipBackbone backbone,
         ClipImageEmbeddingOptions? options = null
-    )
-    {
-        ArgumentNullException.ThrowIfNull(catalog);
-        return new ClipEmbeddingEstimator(
-            MLNetInternals.EnvironmentOf(catalog),
-            outputColumnName,
-            inputColumnName,
-            backbone,
-            options ?? new ClipImageEmbeddingOptions()
-        );
-    }
+    ) => Embedding(catalog, outputColumnName, inputColumnName, backbone, options ?? new ClipImageEmbeddingOptions());
 
     /// <summary>CLIP's embeddings of texts, in the same space as those of images.</summary>
     /// <param name="catalog">The transforms.</param>
@@ -52,17 +42,7 @@ public static class ClipCatalog
         string? inputColumnName,
         ClipBackbone backbone,
         ClipTextEmbeddingOptions? options = null
-    )
-    {
-        ArgumentNullException.ThrowIfNull(catalog);
-        return new ClipEmbeddingEstimator(
-            MLNetInternals.EnvironmentOf(catalog),
-            outputColumnName,
-            inputColumnName,
-            backbone,
-            options ?? new ClipTextEmbeddingOptions()
-        );
-    }
+    ) => Embedding(catalog, outputColumnName, inputColumnName, backbone, options ?? new ClipTextEmbeddingOptions());
 
     /// <summary>Image classification by plain CLIP: the classes' names in a text, without any training.</summary>
     /// <param name="catalog">The multiclass catalog.</param>
@@ -109,5 +89,17 @@ public static class ClipCatalog
         ArgumentNullException.ThrowIfNull(classNames);
         ArgumentNullException.ThrowIfNull(options);
         return new ClipZeroShotEstimator(MLNetInternals.EnvironmentOf(catalog), backbone, [.. classNames], options);
+    }
+
+    private static ClipEmbeddingEstimator Embedding(
+        TransformsCatalog catalog,
+        string outputColumnName,
+        string? inputColumnName,
+        ClipBackbone backbone,
+        ClipEmbeddingOptions options
+    )
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return new ClipEmbeddingEstimator(MLNetInternals.EnvironmentOf(catalog), outputColumnName, inputColumnName, backbone, options);
     }
 }

@@ -52,7 +52,9 @@ internal sealed class EarlyStopBenchmark(
                 using DplTransformer transformer = data
                     .Context.MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
                     .Fit(data.Train);
-                (double accuracy, _) = data.Evaluate(new PromptClassifier(data.Context, transformer, isCoupled: false));
+                (double accuracy, _) = data.Evaluate(
+                    new PromptClassifier(data.Context, transformer, isCoupled: false, learnsTemperature: false)
+                );
                 return new Outcome(
                     string.Join(' ', transformer.Configuration.Text),
                     string.Join(' ', transformer.Configuration.Image),

@@ -33,6 +33,15 @@ public sealed class EmbedCommandTests(DrawnData data) : IDisposable
     }
 
     [Fact]
+    public async Task Where_no_image_can_be_read_nothing_is_written()
+    {
+        string npy = Path.Combine(_folder, "none.npy");
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("embed", "nowhere.png", "--clip", "tiny", "-o", npy, "--quiet")).Expect(2);
+        Assert.Contains("None of 1 images could be read, so no vectors are written.", outcome.ErrorLines[^1]);
+        Assert.False(File.Exists(npy));
+    }
+
+    [Fact]
     public async Task Images_that_cannot_be_read_are_named_and_the_others_done()
     {
         string bad = Path.Combine(_folder, "bad.png");

@@ -175,6 +175,8 @@ internal sealed class EmbedCommand
                     }
                     progress.Report(new ImageProgress(all));
                 }
+                if (all > 0 && failed == all)
+                    throw new InvalidDataException($"None of {all} images could be read, so no vectors are written.");
             });
             return all;
         });

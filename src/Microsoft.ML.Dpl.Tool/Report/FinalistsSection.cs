@@ -11,11 +11,13 @@ internal static class FinalistsSection
             title = "Which lengths were trained";
         if (results.Finalists.Count == 0)
             return Section.Missing(id, title, "The searched or given lengths were not compared to others.");
+        static Markup Name(FinalistResults finalist) =>
+            finalist.IsMixture ? Markup.Of($"the searched mixture") : Markup.Of($"<code>{finalist.Configuration.ToString()}</code>");
         Markup rows = Markup.Join(
             results.Finalists.Select(finalist =>
                 Markup.Of(
                     $"""
-                    <tr class="{(finalist.WasTrained ? "own" : "")}"><th scope="row">{(finalist.IsMixture ? Markup.Of($"the searched mixture") : Markup.Of($"<code>{finalist.Configuration.ToString()}</code>"))}</th><td class="number">{Written.Number(
+                    <tr class="{(finalist.WasTrained ? "own" : "")}"><th scope="row">{Name(finalist)}</th><td class="number">{Written.Number(
                         finalist.ValidationLoss
                     )}</td><td class="number">{Written.Percent(finalist.ValidationAccuracy)}</td><td class="number">{Written.Number(
                         finalist.TrainLoss

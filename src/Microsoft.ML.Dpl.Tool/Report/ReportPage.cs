@@ -1,4 +1,3 @@
-using System.Reflection;
 using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
@@ -6,9 +5,6 @@ namespace Microsoft.ML.Dpl.Tool.Report;
 /// <summary>A fit as one HTML file that needs nothing else: no network, no script, no font.</summary>
 internal static class ReportPage
 {
-    /// <summary>Of every page of this command.</summary>
-    internal static readonly Lazy<Markup> Style = new(ReadStyle);
-
     /// <summary>Writes the page.</summary>
     /// <param name="results">Of a fit; parts that are missing are left out of the page, with a line that says why.</param>
     /// <param name="path">Of the file, which is replaced.</param>
@@ -45,33 +41,13 @@ internal static class ReportPage
         Markup cancelled = results.WasCancelled
             ? Markup.Of($"""<p class="notice">The fit was cancelled; this is the best it had by then.</p>""")
             : Markup.Empty;
-        return Markup
-                .Of(
-                    $"""
-                    <!DOCTYPE html>
-                    <html lang="en">
-                    <head>
-                    <meta charset="utf-8">
-                    <meta name="viewport" content="width=device-width, initial-scale=1">
-                    <meta name="color-scheme" content="light dark">
-                    <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-                    <link rel="icon" href="data:,">
-                    <title>{results.Asked.Task} – prompt learning report</title>
-                    <style>{Style.Value}</style>
-                    </head>
-                    <body>
-                    <header><p class="kind">Differentiable Prompt Learning</p><h1 dir="auto">{results.Asked.Task}</h1>{cancelled}{WarningBox.Of(results)}{Figures(
-                        results
-                    )}
-                    <nav aria-label="Parts of this page">{Markup.Join(
-                        sections.Select(section => Markup.Of($"""<a href="#{section.Id}">{section.Title}</a>"""))
-                    )}</nav></header>
-                    <main>{Markup.Join(sections.Select(section => section.ToMarkup()))}</main>
-                    </body>
-                    </html>
-                    """
-                )
-                .Html + "\n";
+        Markup links = Markup.Join(sections.Select(section => Markup.Of($"""<a href="#{section.Id}">{section.Title}</a>""")));
+        return HtmlPage.Of(
+            results.Asked.Task,
+            "report",
+            Markup.Of($"""{cancelled}{WarningBox.Of(results)}{Figures(results)}<nav aria-label="Parts of this page">{links}</nav>"""),
+            Markup.Join(sections.Select(section => section.ToMarkup()))
+        );
     }
 
     /// <summary>The few numbers that most people come for.</summary>
@@ -94,13 +70,5 @@ internal static class ReportPage
             figures.Add(("time", Written.Time(results.Stages.Sum(stage => stage.Seconds))));
         Markup named = Markup.Join(figures.Select(figure => Markup.Of($"<div><dt>{figure.Name}</dt><dd>{figure.Value}</dd></div>")));
         return Markup.Of($"""<dl>{tested}{named}<div><dt>CLIP</dt><dd class="words">{results.Backbone.Name}</dd></div></dl>""");
-    }
-
-    private static Markup ReadStyle()
-    {
-        using Stream stream = Assembly.GetExecutingAssembly().GetManifestResourceStream("report.css")
-            ?? throw new InvalidOperationException("The application lacks its report.css.");
-        using var reader = new StreamReader(stream);
-        return new Markup(reader.ReadToEnd());
     }
 }

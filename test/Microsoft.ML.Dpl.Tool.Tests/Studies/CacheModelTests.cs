@@ -65,9 +65,9 @@ public sealed class CacheModelTests
             [-0.6f, 0.8f],
         ];
         int[] places = [0, 1, 0, 1, 0];
-        (CacheWeights weights, ValidationScore score) = CacheSearch.Best(model, images, places, CancellationToken.None);
+        (CacheWeights weights, LabelScore score) = CacheSearch.Best(model, images, places, CancellationToken.None);
         // One setting after another, by the formula.
-        ValidationScore highest = new(-1, 0);
+        LabelScore highest = new(-1, 0);
         foreach (double beta in CacheSearch.Betas)
         foreach (double alpha in CacheSearch.Alphas)
             highest = Plain(alpha, beta).IsBetterThan(highest) ? Plain(alpha, beta) : highest;
@@ -75,8 +75,8 @@ public sealed class CacheModelTests
         Assert.Equal(highest.Loss, score.Loss, 1e-4);
         Assert.Equal(highest.Loss, Plain(weights.Alpha, weights.Beta).Loss, 1e-4);
 
-        ValidationScore Plain(double alpha, double beta) =>
-            ValidationScore.Of([.. images.Select(image => Probabilities(image, alpha, beta))], places);
+        LabelScore Plain(double alpha, double beta) =>
+            LabelScore.Of([.. images.Select(image => Probabilities(image, alpha, beta))], places);
 
         static float[] Probabilities(float[] image, double alpha, double beta)
         {
@@ -128,7 +128,7 @@ public sealed class CacheModelTests
             using var model = new CacheModel(images, places, Texts, logitScale: 2);
             if (epochs > 0)
                 CacheTraining.Train(model, epochs, seed, CancellationToken.None);
-            return (FeatureTensors.Rows(model.Keys), ValidationScore.Of(model.Probabilities(images, CacheWeights.Default), places).Loss);
+            return (FeatureTensors.Rows(model.Keys), LabelScore.Of(model.Probabilities(images, CacheWeights.Default), places).Loss);
         }
         Assert.Equal(Trained(3, 1).Keys, Trained(3, 1).Keys);
         Assert.NotEqual(Trained(3, 1).Keys, Trained(3, 2).Keys);
@@ -160,7 +160,7 @@ public sealed class CacheModelTests
     [Fact]
     public void A_score_counts_images_first_and_then_losses()
     {
-        ValidationScore score = ValidationScore.Of(
+        LabelScore score = LabelScore.Of(
             [
                 [0.75f, 0.25f],
                 [0.5f, 0.5f],
@@ -171,8 +171,8 @@ public sealed class CacheModelTests
         // The first of equals is predicted.
         Assert.Equal(1, score.Right);
         Assert.Equal(-Math.Log(0.75) - Math.Log(0.5) - Math.Log(1e-15), score.Loss, 1e-9);
-        Assert.True(new ValidationScore(2, 9).IsBetterThan(score));
-        Assert.True(new ValidationScore(1, 0.5).IsBetterThan(score));
+        Assert.True(new LabelScore(2, 9).IsBetterThan(score));
+        Assert.True(new LabelScore(1, 0.5).IsBetterThan(score));
         Assert.False(score.IsBetterThan(score));
     }
 

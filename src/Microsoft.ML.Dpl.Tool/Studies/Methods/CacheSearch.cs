@@ -26,14 +26,14 @@ internal static class CacheSearch
     /// <param name="cancellationToken">Looked at between betas.</param>
     /// <returns>The best, of equals the one with the smallest beta and then alpha, and how it does.</returns>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public static (CacheWeights Weights, ValidationScore Score) Best(
+    public static (CacheWeights Weights, LabelScore Score) Best(
         CacheModel model,
         IReadOnlyList<float[]> images,
         IReadOnlyList<int> places,
         CancellationToken cancellationToken
     )
     {
-        var scores = new ValidationScore[Betas.Count * Alphas.Count];
+        var scores = new LabelScore[Betas.Count * Alphas.Count];
         using var still = no_grad();
         for (int start = 0; start < images.Count; start += Chunk)
         {
@@ -47,7 +47,7 @@ internal static class CacheSearch
     }
 
     private static void Add(
-        ValidationScore[] scores,
+        LabelScore[] scores,
         CacheModel model,
         IReadOnlyList<float[]> images,
         long[] places,
@@ -74,8 +74,8 @@ internal static class CacheSearch
             float[] losses = [.. (-logits.log_softmax(2).gather(2, picks)).sum([1, 2]).data<float>()];
             for (int a = 0; a < Alphas.Count; a++)
             {
-                ref ValidationScore score = ref scores[b * Alphas.Count + a];
-                score = new ValidationScore(score.Right + right[a], score.Loss + losses[a]);
+                ref LabelScore score = ref scores[b * Alphas.Count + a];
+                score = new LabelScore(score.Right + right[a], score.Loss + losses[a]);
             }
         }
     }

@@ -107,7 +107,7 @@ internal sealed class LinearProbe(bool refits) : IStudyMethod
     private sealed class Trials(MLContext context, MethodTask task, IReadOnlyList<FeatureRow> train, IReadOnlyList<FeatureRow> validation)
     {
         private readonly Dictionary<int, Probe> _probes = [];
-        private readonly Dictionary<int, ValidationScore> _scores = [];
+        private readonly Dictionary<int, LabelScore> _scores = [];
         private readonly SchemaDefinition _schema = Schema(train[0].Features.Length, task.Classes.Count);
 
         public int Best()
@@ -126,10 +126,10 @@ internal sealed class LinearProbe(bool refits) : IStudyMethod
 
         public Probe At(int step) => _probes.TryGetValue(step, out Probe? known) ? known : _probes[step] = Train(step, train);
 
-        public ValidationScore ScoreAt(int step) =>
-            _scores.TryGetValue(step, out ValidationScore known)
+        public LabelScore ScoreAt(int step) =>
+            _scores.TryGetValue(step, out LabelScore known)
                 ? known
-                : _scores[step] = ValidationScore.Of(
+                : _scores[step] = LabelScore.Of(
                     At(step).Score([.. validation.Select(row => row.Features)]),
                     [.. validation.Select(row => (int)row.Label)]
                 );

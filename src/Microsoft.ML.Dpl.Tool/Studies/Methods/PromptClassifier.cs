@@ -7,7 +7,8 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 /// <param name="context">Of the model.</param>
 /// <param name="model">Owned.</param>
 /// <param name="isCoupled">Whether its image prompts were made of the text's by learned maps.</param>
-internal sealed class PromptClassifier(MLContext context, DplTransformer model, bool isCoupled) : IStudyClassifier
+/// <param name="learnsTemperature">Whether the factor on the similarities was learned, too.</param>
+internal sealed class PromptClassifier(MLContext context, DplTransformer model, bool isCoupled, bool learnsTemperature) : IStudyClassifier
 {
     private const int Chunk = 32;
 
@@ -19,7 +20,7 @@ internal sealed class PromptClassifier(MLContext context, DplTransformer model, 
 
     public string? Choice => model.Configuration.IsZeroShot ? null : model.Configuration.ToString();
 
-    /// <summary>Rows of prompts and context with the factor on the similarities; of coupled ones the maps instead of the image rows; of a
+    /// <summary>Rows of prompts and context with the factor on the similarities where it is learned; of coupled ones the maps instead of the image rows; of a
     /// mixture every candidate's rows and weights.</summary>
     public long TrainedNumbers
     {
@@ -33,7 +34,7 @@ internal sealed class PromptClassifier(MLContext context, DplTransformer model, 
                 .Sum();
             long weights = prompts.Mixture is { } mixture ? mixture.TextWeights.Concat(mixture.ImageWeights).Sum(layer => layer.Count) : 0;
             long all = text + image + context + weights;
-            return all > 0 && prompts.LogitScale is not null ? all + 1 : all;
+            return all > 0 && learnsTemperature ? all + 1 : all;
         }
     }
 
@@ -44,7 +45,8 @@ internal sealed class PromptClassifier(MLContext context, DplTransformer model, 
                 .Select(image => image.Numbers ?? throw new InvalidDataException($"{image.Row.ImagePath}: {image.Error}")),
         ];
 
-    public IStudyClassifier WithClasses(IReadOnlyList<string> names) => new PromptClassifier(context, model.WithClasses(names), isCoupled);
+    public IStudyClassifier WithClasses(IReadOnlyList<string> names) =>
+        new PromptClassifier(context, model.WithClasses(names), isCoupled, learnsTemperature);
 
     public void Dispose() => model.Dispose();
 

@@ -56,7 +56,12 @@ internal sealed class PromptMethod : IStudyMethod
         DplTransformer model = context
             .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
             .Fit(context.Data.LoadFromEnumerable(train));
-        return new PromptClassifier(context, model, isCoupled: options.Design.Coupled);
+        return new PromptClassifier(
+            context,
+            model,
+            isCoupled: options.Design.Coupled,
+            learnsTemperature: options.Training.Recipe == DplRecipe.Robust
+        );
     }
 
     private DplTrainer.Options Options(ClipBackbone backbone, int seed)

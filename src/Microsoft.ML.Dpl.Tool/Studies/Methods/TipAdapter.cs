@@ -72,12 +72,7 @@ internal sealed class TipAdapter(string kind, IReadOnlyList<string>? templates, 
             return (CacheWeights.Default, null);
         }
         float[][] images = features.Images(task.Validation, task.CancellationToken);
-        (CacheWeights weights, ValidationScore score) = CacheSearch.Best(
-            model,
-            images,
-            task.Places(task.Validation),
-            task.CancellationToken
-        );
+        (CacheWeights weights, LabelScore score) = CacheSearch.Best(model, images, task.Places(task.Validation), task.CancellationToken);
         return (weights, (double)score.Right / images.Length);
     }
 

@@ -14,8 +14,6 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
 /// <param name="cancellationToken">Ends a run.</param>
 internal sealed class StudyRunner(StudyPlan plan, ClipBackbone backbone, StudyData data, CancellationToken cancellationToken)
 {
-    private const double LeastProbability = 1e-15;
-
     /// <summary>What the figures of a run depend on.</summary>
     public static RunSettings Settings(StudyPlan plan, ClipBackbone backbone, StudyRun run)
     {
@@ -114,17 +112,11 @@ internal sealed class StudyRunner(StudyPlan plan, ClipBackbone backbone, StudyDa
         Dictionary<string, int> places = classifier
             .Classes.Select((name, place) => (name, place))
             .ToDictionary(pair => pair.name, pair => pair.place, StringComparer.Ordinal);
-        int right = 0;
-        double loss = 0;
-        IReadOnlyList<float[]> probabilities = classifier.Probabilities(test.Rows, cancellationToken);
-        foreach (var (row, scores) in test.Rows.Zip(probabilities))
-        {
-            int place = places[row.Label];
-            if (Array.IndexOf(scores, scores.Max()) == place)
-                right++;
-            loss -= Math.Log(Math.Max(scores[place], LeastProbability));
-        }
-        return new TestFigures(test.Name, test.Classes.Count, test.Rows.Count, right, loss / test.Rows.Count);
+        LabelScore score = LabelScore.Of(
+            classifier.Probabilities(test.Rows, cancellationToken),
+            [.. test.Rows.Select(row => places[row.Label])]
+        );
+        return new TestFigures(test.Name, test.Classes.Count, test.Rows.Count, (int)score.Right, score.Loss / test.Rows.Count);
     }
 
     /// <summary>Adds up what learning and testing take.</summary>

@@ -20,28 +20,7 @@ internal static class StudyPage
                 )
                 .Select(section => section.ToMarkup())
         );
-        return Markup
-                .Of(
-                    $"""
-                    <!DOCTYPE html>
-                    <html lang="en">
-                    <head>
-                    <meta charset="utf-8">
-                    <meta name="viewport" content="width=device-width, initial-scale=1">
-                    <meta name="color-scheme" content="light dark">
-                    <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-                    <link rel="icon" href="data:,">
-                    <title>{name} – prompt learning study</title>
-                    <style>{ReportPage.Style.Value}</style>
-                    </head>
-                    <body>
-                    <header><p class="kind">Differentiable Prompt Learning</p><h1 dir="auto">{name}</h1></header>
-                    <main>{Pictures(table)}{sections}</main>
-                    </body>
-                    </html>
-                    """
-                )
-                .Html + "\n";
+        return HtmlPage.Of(name, "study", Markup.Empty, Markup.Of($"{Pictures(table)}{sections}"));
     }
 
     /// <summary>Accuracy against shots, of the average and of each data set; nothing where there is one number of shots only.</summary>
