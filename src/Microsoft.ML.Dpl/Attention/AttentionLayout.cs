@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Attention;
@@ -87,7 +88,7 @@ internal sealed class RowPacking : IDisposable
     public Tensor Sum(Tensor slots)
     {
         Tensor rows = Gather(slots);
-        return _repeatedSlots is null ? rows : rows.index_add_(0, _repeatedRows!, slots.index_select(0, _repeatedSlots), 1);
+        return _repeatedSlots is null ? rows : rows.index_add_(0, _repeatedRows!, slots.index_select(0, _repeatedSlots), HeldScalar.One);
     }
 
     /// <summary>[rows, n] to [slots, n] with zeros in padding and in repeated slots: the gradient of <see cref="Gather"/>.</summary>

@@ -141,7 +141,7 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
             }
             PathKernel.Forward(Pass(output, promptWeights));
             if (promptWeights is not null)
-                ByHead(output, 0, 1).add_(bmm(promptWeights, Prompt(1)));
+                ByHead(output, 0, 1).PlusInPlace(bmm(promptWeights, Prompt(1)));
         }
 
         /// <param name="gradient">[queries, width]</param>
@@ -197,7 +197,7 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
             back.ScoreGradients = KernelTensor.Pointer(scores);
             PathKernel.Backward(Pass(output: null, promptWeights), back);
             if (scores is not null && NeedsTokens)
-                (toAsked is null ? ByHead(toProjected!, 0, Parts) : ByHead(toAsked, 0, 1)).add_(bmm(scores, Prompt(0)));
+                (toAsked is null ? ByHead(toProjected!, 0, Parts) : ByHead(toAsked, 0, 1)).PlusInPlace(bmm(scores, Prompt(0)));
             if (promptWeights is null)
                 return null;
             Tensor toKeys = bmm(scores!.transpose(1, 2), Asked),

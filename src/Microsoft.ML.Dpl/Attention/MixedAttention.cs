@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Attention;
@@ -57,7 +58,7 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
 
         Tensor scores = Product(Flat(q), Flat(k).transpose(1, 2)); // [heads · sequences, queries, shared + keys]
         if (layout.Mask is not null)
-            scores.view(layout.Heads, layout.Sequences, layout.Queries, -1).add_(layout.Mask);
+            scores.view(layout.Heads, layout.Sequences, layout.Queries, -1).PlusInPlace(layout.Mask);
         Tensor attention = scores.softmax(-1);
         Tensor factor = As(attention, v.dtype);
         Tensor tokensOnly = Product(factor, Flat(v)); // [heads · sequences, queries, headWidth]
@@ -88,9 +89,9 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
             Tensor kept = (logTokens - logTotals).exp_();
             Tensor shares = (promptScores - logTotals.unsqueeze(-1)).exp_(); // exp(s_j) / (Z + Z_c)
             Tensor mixture = weights!.narrow(0, 1, groups.Count);
-            Tensor keptInAll = kept.mv(mixture).add_(weights[0]).view(tokensOnly.shape[0], -1, 1);
+            Tensor keptInAll = kept.mv(mixture).PlusInPlace(weights[0]).view(tokensOnly.shape[0], -1, 1);
             Tensor promptWeights = (shares * mixture.unsqueeze(-1)).view(layout.Heads, -1, groups.Count * groups.Longest);
-            output = (tokensOnly * keptInAll).add_(Product(promptWeights, promptV).view_as(tokensOnly));
+            output = (tokensOnly * keptInAll).PlusInPlace(Product(promptWeights, promptV).view_as(tokensOnly));
             (saved.PromptK, saved.PromptV, saved.Kept, saved.Shares, saved.KeptInAll, saved.Weights) = (
                 promptK,
                 promptV,

@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Attention;
@@ -116,11 +117,11 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
             Tensor a = ownProduct.view(-1, 1);
             Tensor dByHead = factorO.view(heads, -1, headWidth);
             Tensor d = MixedAttention.Product(dByHead, PromptV!.transpose(1, 2)).view(-1, Groups.Count, Groups.Longest); // D_j
-            Tensor b = (Shares! * d).sum(-1).add_(Kept! * a); // B_c
+            Tensor b = (Shares! * d).sum(-1).PlusInPlace(Kept! * a); // B_c
             if (NeedsWeights)
                 dWeights = cat([a.sum().view(1), b.sum(0L)]);
             Tensor weightedKept = Kept! * mixture;
-            subtrahend = (weightedKept * b).sum(-1, keepdim: true).add_(a * Weights[0]).view_as(ownProduct);
+            subtrahend = (weightedKept * b).sum(-1, keepdim: true).PlusInPlace(a * Weights[0]).view_as(ownProduct);
             tokenGradient = dOFlat * KeptInAll!;
 
             Tensor promptWeights = (Shares! * mixture.unsqueeze(-1)); // a_c share_j
@@ -146,7 +147,7 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
             type
         );
         Tensor dQTokens = MixedAttention.Product(dTokenScores, MixedAttention.Flat(K!)).view_as(dO);
-        dQ = dQ is null ? dQTokens : dQTokens.add_(dQ);
+        dQ = dQ is null ? dQTokens : dQTokens.PlusInPlace(dQ);
         Tensor dKeys = WithoutSharedKeys(MixedAttention.Product(dTokenScores.transpose(1, 2), MixedAttention.Flat(Q)).view_as(K!));
         Tensor dValues = WithoutSharedKeys(MixedAttention.Product(Attention!.transpose(1, 2), tokenFactor).view_as(V!));
 
@@ -167,7 +168,7 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
             return gradient;
         Tensor shared = gradient.narrow(2, 0, Layout.SharedKeys).sum(1); // [heads, shared, headWidth]
         Tensor own = gradient.narrow(2, Layout.SharedKeys, Layout.Keys);
-        own.select(1, 0).narrow(1, 0, Layout.SharedKeys).add_(shared);
+        own.select(1, 0).narrow(1, 0, Layout.SharedKeys).PlusInPlace(shared);
         return own;
     }
 }

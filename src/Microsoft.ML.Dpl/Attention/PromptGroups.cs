@@ -63,7 +63,7 @@ internal sealed class PromptGroups : IDisposable
     public Tensor Gather(Tensor slots) => _slotOfRow is null ? slots : slots.index_select(0, _slotOfRow);
 
     /// <summary>Sets the scores [.., candidates · longest] of padding slots to −∞, in place.</summary>
-    public Tensor MaskPadding(Tensor scores) => _mask is null ? scores : scores.add_(_mask);
+    public Tensor MaskPadding(Tensor scores) => _mask is null ? scores : scores.PlusInPlace(_mask);
 
     public void Dispose()
     {

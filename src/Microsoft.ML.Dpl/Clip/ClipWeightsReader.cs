@@ -101,11 +101,11 @@ internal static class ClipWeightsReader
         Tensor upWeight = Take("mlp.c_fc.weight"),
             upBias = Take("mlp.c_fc.bias"),
             downWeight = Take("mlp.c_proj.weight");
-        qkvWeight.narrow(0, 0, config.Width).div_(queryDivisor);
-        qkvBias.narrow(0, 0, config.Width).div_(queryDivisor);
-        upWeight.mul_(factor);
-        upBias.mul_(factor);
-        downWeight.div_(factor);
+        qkvWeight.narrow(0, 0, config.Width).OverInPlace(queryDivisor);
+        qkvBias.narrow(0, 0, config.Width).OverInPlace(queryDivisor);
+        upWeight.TimesInPlace(factor);
+        upBias.TimesInPlace(factor);
+        downWeight.OverInPlace(factor);
         return new BlockWeights(
             Take("ln_1.weight").to(device),
             Take("ln_1.bias").to(device),

@@ -81,7 +81,7 @@ internal sealed class ClipImageProcessor
         using var scope = NewDisposeScope();
         Tensor mean = NativeTensor.From(Config.Mean, [1, 3, 1, 1], bytes.device),
             deviation = NativeTensor.From(Config.Deviation, [1, 3, 1, 1], bytes.device);
-        return bytes.to(ScalarType.Float32).div_(255f).sub_(mean).div_(deviation).MoveToOuterDisposeScope();
+        return bytes.to(ScalarType.Float32).OverInPlace(255).sub_(mean).div_(deviation).MoveToOuterDisposeScope();
     }
 
     /// <summary>The part of an image that <see cref="Prepare(RgbImage)"/> keeps, in the image's pixels. It reaches beyond the image where

@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
@@ -22,7 +23,7 @@ internal static class NearestTokens
             measure == DplWordDistance.Euclidean
                 // the fast route loses digits where distances are small
                 ? cdist(rows, candidates, compute_mode: TorchSharp.compute_mode.donot_use_mm_for_euclid_dist)
-                : 1 - PromptedClip.UnitRows(rows).matmul(PromptedClip.UnitRows(candidates).t());
+                : PromptedClip.UnitRows(rows).matmul(PromptedClip.UnitRows(candidates).t()).OneMinus();
         (Tensor nearest, Tensor indices) = distances.topk(count, 1, largest: false, sorted: true);
         float[] values = nearest.cpu().data<float>().ToArray();
         long[] places = indices.cpu().data<long>().ToArray();

@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
@@ -34,8 +35,8 @@ internal sealed record PatchRelevance(int Class, float Probability, float[] Patc
         Tensor relevance = eye(tokens, dtype: ScalarType.Float32, device: image.device); // [tokens, tokens]
         for (int layer = 0; layer < attention.Count; layer++)
         {
-            Tensor weighted = (attention[layer] * gradients[layer]).narrow(3, 0, tokens).clamp_min_(0).mean([0, 1]); // [queries, tokens]
-            relevance = relevance.narrow(0, 0, weighted.shape[0]) + weighted.matmul(relevance);
+            Tensor weighted = (attention[layer] * gradients[layer]).narrow(3, 0, tokens).relu_().mean([0, 1]); // [queries, tokens]
+            relevance = relevance.narrow(0, 0, weighted.shape[0]).Plus(weighted.matmul(relevance));
         }
         return new PatchRelevance(
             index,

@@ -195,8 +195,8 @@ internal sealed class ClassTexts : IDisposable
         using var scope = NewDisposeScope();
         Tensor tokens = _weights.TokenEmbedding.index_select(0, _tokens);
         if (context is not null)
-            tokens = (tokens * _tokenMask!).index_add(0, _contextRows!, context.index_select(0, _contextVectors!), 1);
-        return (tokens + _weights.PositionEmbedding.index_select(0, _positions)).MoveToOuterDisposeScope();
+            tokens = (tokens * _tokenMask!).index_add(0, _contextRows!, context.index_select(0, _contextVectors!), HeldScalar.One);
+        return tokens.Plus(_weights.PositionEmbedding.index_select(0, _positions)).MoveToOuterDisposeScope();
     }
 
     private static int[] Live(int[] ids, int index, ClipConfig config)

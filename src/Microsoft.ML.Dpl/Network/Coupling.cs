@@ -1,3 +1,5 @@
+using Microsoft.ML.Dpl.Runtime;
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -42,7 +44,8 @@ internal sealed class Coupling : IDisposable
     {
         using var scope = NewDisposeScope();
         double bound = 1 / Math.Sqrt(textWidth);
-        Tensor Draw(params long[] shape) => rand(shape, ScalarType.Float32, generator: generator).mul_(2 * bound).sub_(bound);
+        using Scalar held = bound;
+        Tensor Draw(params long[] shape) => rand(shape, ScalarType.Float32, generator: generator).TimesInPlace(2 * bound).sub_(held);
         (Tensor Weight, Tensor Bias) first = (Draw(imageWidth, textWidth), Draw(imageWidth)),
             deeper = (Draw(imageWidth, textWidth), Draw(imageWidth));
         return new Coupling([.. used.Select((isUsed, layer) => isUsed ? (layer == 0 ? first : deeper) : ((Tensor, Tensor)?)null)], device);

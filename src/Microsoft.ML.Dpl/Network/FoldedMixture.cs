@@ -54,9 +54,9 @@ internal sealed class FoldedMixture : IDisposable
         using var scope = NewDisposeScope();
         Tensor tokenScores = scores.narrow(-1, 0, tokens),
             rowScores = scores.narrow(-1, tokens, Members.shape[0]);
-        Tensor ratios = (rowScores - tokenScores.logsumexp(-1, keepdim: true)).clamp(max: LargestLead).exp(); // exp(s_j) / Z
-        Tensor shares = Weights / (1 + ratios.matmul(Members)); // a_c · Z / (Z + Z_c)
-        Tensor kept = Plain + shares.sum(-1, keepdim: true);
+        Tensor ratios = (rowScores - tokenScores.logsumexp(-1, keepdim: true)).AtMost(LargestLead).exp(); // exp(s_j) / Z
+        Tensor shares = Weights / ratios.matmul(Members).PlusOne(); // a_c · Z / (Z + Z_c)
+        Tensor kept = Plain.Plus(shares.sum(-1, keepdim: true));
         return cat([tokenScores.softmax(-1) * kept, ratios * shares.matmul(Members.t())], -1).MoveToOuterDisposeScope();
     }
 

@@ -1,5 +1,7 @@
 using Microsoft.ML.Dpl.Attention;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
+using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
@@ -66,7 +68,7 @@ internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null
             .permute(0, 2, 4, 1, 3, 5)
             .reshape(batch * grid * grid, 3 * patch * patch);
         Tensor embedded = F.linear(patches, weights.PatchWeight).view(batch, grid * grid, width);
-        Tensor tokens = cat([weights.ClassEmbedding.expand(batch, 1, width), embedded], 1).add_(weights.PositionEmbedding);
+        Tensor tokens = cat([weights.ClassEmbedding.expand(batch, 1, width), embedded], 1).PlusInPlace(weights.PositionEmbedding);
         return PromptedBlock.Norm(tokens.view(-1, width), weights.PreNormWeight, weights.PreNormBias, config.Vision);
     }
 
@@ -81,7 +83,10 @@ internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null
         if (_layouts.TryGetValue(batch, out var layouts))
             return layouts;
         long tokens = 1 + (long)weights.Config.Grid * weights.Config.Grid;
-        Tensor classRows = arange(0, batch * tokens, tokens, ScalarType.Int64, device: weights.Device).DetachFromDisposeScope();
+        using Scalar first = 0,
+            end = batch * tokens,
+            step = tokens;
+        Tensor classRows = arange(first, end, step, ScalarType.Int64, device: weights.Device).DetachFromDisposeScope();
         bool byHead = onOneThread && Sgemm.IsAvailable;
         return _layouts[batch] = (
             new AttentionLayout(Shape.Heads, batch, tokens, tokens) { ByHead = byHead },

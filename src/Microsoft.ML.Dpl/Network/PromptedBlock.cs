@@ -77,9 +77,7 @@ internal static class PromptedBlock
     /// <summary>Rows plus a projection of what a layer computed from them, in the rows' type. A product of that type is added where it is
     /// made, which saves a pass over memory.</summary>
     private static Tensor Added(Tensor rows, Tensor computed, Tensor weight, Tensor bias) =>
-        weight.dtype == rows.dtype
-            ? rows.add(bias, HeldScalar.One).addmm_(computed, weight.t())
-            : rows.add(F.linear(computed, weight, bias), HeldScalar.One);
+        weight.dtype == rows.dtype ? rows.Plus(bias).addmm_(computed, weight.t()) : rows.Plus(F.linear(computed, weight, bias));
 
     public static Tensor Norm(Tensor rows, Tensor weight, Tensor bias, ClipTransformerConfig config) =>
         F.layer_norm(rows, [rows.shape[^1]], weight, bias, config.NormEpsilon);

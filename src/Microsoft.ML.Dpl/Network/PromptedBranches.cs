@@ -165,6 +165,6 @@ internal sealed class PromptDistribution
     /// <summary>[rows, width] on the CPU, in the caller's dispose scope.</summary>
     public Tensor Draw(int rows, int width, Generator generator) =>
         _standardDeviation is double sigma
-            ? randn(rows, width, ScalarType.Float32, generator: generator).mul_(sigma)
+            ? randn(rows, width, ScalarType.Float32, generator: generator).TimesInPlace(sigma)
             : rand(rows, width, ScalarType.Float32, generator: generator);
 }

@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Attention;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Network;
@@ -61,7 +62,7 @@ internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts 
             imageFeatures = UnitRows(image.Forward(images, prompts.Image.Layers(), backward));
             textFeatures = plain ?? UnitRows(text.Forward(texts, prompts.Text.Layers(), backward, prompts.Text.Context()));
         }
-        Tensor logits = imageFeatures.matmul(textFeatures.t()).mul_(text.Weights.LogitScale);
+        Tensor logits = imageFeatures.matmul(textFeatures.t()).TimesInPlace(text.Weights.LogitScale);
         return new ClipOutputs(
             // What is not this step's stays its owner's.
             (plain is null ? textFeatures : textFeatures.alias()).MoveToOuterDisposeScope(),
@@ -95,7 +96,7 @@ internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts 
 
     /// <summary>[batch, embedding] features against [classes, embedding] unit rows: [batch, classes].</summary>
     public static Tensor Logits(Tensor imageFeatures, Tensor unitClassFeatures, double logitScale) =>
-        UnitRows(imageFeatures).matmul(unitClassFeatures.t()).mul_(logitScale);
+        UnitRows(imageFeatures).matmul(unitClassFeatures.t()).TimesInPlace(logitScale);
 
     /// <summary>The class features [classes, embedding], unit length, without gradients. The caller owns them.</summary>
     public Tensor ClassFeatures(IPromptedBranch textPrompts)

@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Attention;
+using Microsoft.ML.Dpl.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -117,7 +118,7 @@ internal sealed class SplitPass : IDisposable
             return null;
         Tensor sum = gradients[0].clone();
         foreach (Tensor further in gradients.Skip(1))
-            sum.add_(further);
+            sum.PlusInPlace(further);
         return sum.MoveToOuterDisposeScope();
     }
 

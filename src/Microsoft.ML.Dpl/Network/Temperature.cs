@@ -1,3 +1,4 @@
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -32,7 +33,8 @@ internal sealed class Temperature : IDisposable
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        Logarithm.fill_((float)Math.Log(value));
+        using Scalar held = (float)Math.Log(value);
+        Logarithm.fill_(held);
     }
 
     /// <summary>Logits divided by the temperature, differentiable in both; in the caller's dispose scope.</summary>

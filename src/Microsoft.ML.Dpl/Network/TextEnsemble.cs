@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Network;
@@ -46,8 +47,8 @@ internal static class TextEnsemble
             if (sum is null)
                 sum = features.MoveToOuterDisposeScope();
             else
-                sum.add_(features);
+                sum.PlusInPlace(features);
         }
-        return PromptedClip.UnitRows(sum! / texts.Count).MoveToOuterDisposeScope();
+        return PromptedClip.UnitRows(sum!.Over(texts.Count)).MoveToOuterDisposeScope();
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.Dpl.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -89,7 +90,7 @@ internal sealed class EpochAverage(IReadOnlyList<Parameter> parameters, EpochWei
         for (int i = 0; i < _mean.Length; i++)
         {
             using var scope = NewDisposeScope();
-            _mean[i].add_((parameters[i] - _mean[i]) * share);
+            _mean[i].PlusInPlace((parameters[i] - _mean[i]).Times(share));
         }
     }
 

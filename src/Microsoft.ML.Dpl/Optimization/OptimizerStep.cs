@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Attention;
 using Microsoft.ML.Dpl.Data;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Optimization;
@@ -93,7 +94,7 @@ internal static class GradientNorm
             return;
         Tensor norm = Norm(gradients); // []
         // A norm of 0 makes this infinite, and the smaller of it and 1 is 1: nothing changes.
-        Tensor factor = (bound / norm).clamp(max: 1);
+        Tensor factor = norm.reciprocal().Times(bound).AtMost(1);
         foreach (Tensor gradient in gradients)
             gradient.mul_(factor.to_type(gradient.dtype));
     }

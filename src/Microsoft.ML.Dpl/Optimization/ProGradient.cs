@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Attention;
+using Microsoft.ML.Dpl.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -36,7 +37,7 @@ internal sealed class ProGradient(double weight, IReadOnlyList<Parameter> parame
         using var scope = NewDisposeScope();
         foreach (var (parameter, direction) in parameters.Zip(knownGradients))
             if (parameter.grad is { } gradient && direction is not null)
-                gradient.sub_(Conflict(gradient, direction) * weight);
+                gradient.sub_(Conflict(gradient, direction).Times(weight));
     }
 
     /// <summary>The part of a gradient that goes against a direction; zeros where it does not, and where the direction is zero. Nothing is
@@ -45,7 +46,7 @@ internal sealed class ProGradient(double weight, IReadOnlyList<Parameter> parame
     {
         using var scope = NewDisposeScope();
         Tensor square = direction.square().sum(),
-            product = (gradient * direction).sum().clamp(max: 0);
-        return (direction * where(square > 0, product / square, zeros_like(square))).MoveToOuterDisposeScope();
+            product = (gradient * direction).sum().AtMost(0);
+        return (direction * where(square.greater(zeros_like(square)), product / square, zeros_like(square))).MoveToOuterDisposeScope();
     }
 }

@@ -1,14 +1,62 @@
 using TorchSharp;
+using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Runtime;
 
 /// <summary>
-/// Scalars that live as long as the process. An operator such as <c>a + b</c> makes one of its own for each call, which nothing keeps alive
-/// while libtorch reads it: a garbage collection in that moment frees it under libtorch's hands. Where every step passes, these are used
-/// instead.
+/// Tensors with numbers, and sums of tensors, whose second term has the factor 1. TorchSharp's operators make a <see cref="Scalar"/> for
+/// the number that nothing keeps alive while libtorch reads it: a garbage collection in that moment frees it, and the process fails or
+/// computes with what lies there now. These keep it until libtorch is done. The results are those of the operators to the bit.
 /// </summary>
 internal static class HeldScalar
 {
-    /// <summary>1, the factor of a sum's second term. First asked for beside a tensor, so libtorch is loaded by then.</summary>
+    /// <summary>Lives as long as the process. First asked for beside a tensor, so libtorch is loaded by then.</summary>
     public static Scalar One { get; } = 1;
+
+    /// <summary>a + b.</summary>
+    public static Tensor Plus(this Tensor a, Tensor b) => a.add(b, One);
+
+    /// <summary>a += b, in place.</summary>
+    public static Tensor PlusInPlace(this Tensor a, Tensor b) => a.add_(b, One);
+
+    /// <summary>1 + a.</summary>
+    public static Tensor PlusOne(this Tensor a) => a.add(One, One);
+
+    /// <summary>1 − a.</summary>
+    public static Tensor OneMinus(this Tensor a) => a.neg().add(One, One);
+
+    /// <summary>a · factor.</summary>
+    public static Tensor Times(this Tensor a, double factor)
+    {
+        using Scalar held = factor;
+        return a.mul(held);
+    }
+
+    /// <summary>a · factor, in place.</summary>
+    public static Tensor TimesInPlace(this Tensor a, double factor)
+    {
+        using Scalar held = factor;
+        return a.mul_(held);
+    }
+
+    /// <summary>a / divisor.</summary>
+    public static Tensor Over(this Tensor a, double divisor)
+    {
+        using Scalar held = divisor;
+        return a.div(held);
+    }
+
+    /// <summary>a / divisor, in place.</summary>
+    public static Tensor OverInPlace(this Tensor a, double divisor)
+    {
+        using Scalar held = divisor;
+        return a.div_(held);
+    }
+
+    /// <summary>min(a, most).</summary>
+    public static Tensor AtMost(this Tensor a, double most)
+    {
+        using Scalar held = most;
+        return a.clamp(max: held);
+    }
 }

@@ -139,7 +139,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         Tensor alphas = branch.AllAlphas();
-        float[] values = (alphas * branch.Sharpness).cpu().data<float>().ToArray();
+        float[] values = alphas.Times(branch.Sharpness).cpu().data<float>().ToArray();
         return values.Chunk((int)alphas.shape[1]).ToArray();
     }
 }

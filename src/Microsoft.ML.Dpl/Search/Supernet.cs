@@ -140,7 +140,7 @@ internal class SupernetBranch : IPromptedBranch, IDisposable
         using var scope = NewDisposeScope();
         CheckCandidates(candidates);
         // Drawn on the CPU whatever the device, so that a seed means the same numbers everywhere.
-        Tensor alphas = (randn(layers, candidates.Count, ScalarType.Float32, generator: generator) * 1e-3).to(device);
+        Tensor alphas = randn(layers, candidates.Count, ScalarType.Float32, generator: generator).Times(1e-3).to(device);
         Tensor[] rows =
         [
             .. Enumerable.Range(0, layers).Select(_ => distribution.Draw(RowsOf(candidates, nested), width, generator).to(device)),
@@ -168,10 +168,10 @@ internal class SupernetBranch : IPromptedBranch, IDisposable
     public virtual IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand)
     {
         Tensor alphas = stand(Alphas),
-            weights = (Sharpness == 1 ? alphas : alphas * Sharpness).softmax(-1);
+            weights = (Sharpness == 1 ? alphas : alphas.Times(Sharpness)).softmax(-1);
         if (Path is { } path)
             // Equal to the drawn candidates' weights, with the gradients of the mixture's.
-            weights = OneHot(path, weights) + (weights - weights.detach());
+            weights = OneHot(path, weights).Plus(weights - weights.detach());
         return [.. _rows.Select((rows, layer) => new LayerPrompt(Unfolded(stand(rows)), weights.select(0, layer), _groups))];
     }
 
@@ -183,7 +183,7 @@ internal class SupernetBranch : IPromptedBranch, IDisposable
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        float[] weights = (Alphas * Sharpness).softmax(-1).cpu().data<float>().ToArray();
+        float[] weights = Alphas.Times(Sharpness).softmax(-1).cpu().data<float>().ToArray();
         Path = [.. weights.Chunk(Candidates.Count).Select(layer => Drawn(layer, random.NextDouble()))];
     }
 

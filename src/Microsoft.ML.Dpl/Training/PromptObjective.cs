@@ -3,6 +3,7 @@ using Microsoft.ML.Dpl.Attention;
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
@@ -70,11 +71,13 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
             temperature is null ? outputs : outputs with { Logits = temperature.Cool(outputs.Logits) };
         ProGradient? proGradient = settings.ProGrad is { } proGrad
             ? new ProGradient(proGrad.Weight, optimizer.Prompts, backward =>
-                Losses.Distillation(
-                    Taught(teachers!.OfLogits, temperature, batch).Logits / proGrad.Temperature,
-                    Cooled(pass(backward)).Logits / proGrad.Temperature,
-                    batch.Weights
-                ) * (proGrad.Temperature * proGrad.Temperature)
+                Losses
+                    .Distillation(
+                        Taught(teachers!.OfLogits, temperature, batch).Logits.Over(proGrad.Temperature),
+                        Cooled(pass(backward)).Logits.Over(proGrad.Temperature),
+                        batch.Weights
+                    )
+                    .Times(proGrad.Temperature * proGrad.Temperature)
             )
             : null;
         return OptimizerStep.Take(
@@ -91,7 +94,7 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
                     ClipOutputs taught = regularizer.ComparesFeatures
                         ? ofFeatures ??= Taught(teachers!.OfFeatures, temperature, batch)
                         : ofLogits ??= Taught(teachers!.OfLogits, temperature, batch);
-                    loss = loss + regularizer.Loss(outputs, taught, batch.Weights);
+                    loss = loss.Plus(regularizer.Loss(outputs, taught, batch.Weights));
                 }
                 return new StepLoss(loss, crossEntropy);
             },

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
@@ -41,7 +42,7 @@ internal sealed record DistillationLoss(double Weight) : IRegularizer
     public bool ComparesFeatures => false;
 
     public Tensor Loss(ClipOutputs student, ClipOutputs teacher, Tensor? weights) =>
-        Losses.Distillation(teacher.Logits, student.Logits, weights) * Weight;
+        Losses.Distillation(teacher.Logits, student.Logits, weights).Times(Weight);
 }
 
 /// <summary>KgCoOp (Yao, Zhang, Xu, CVPR 2023, arXiv 2303.13283): weight · (1 − mean cosine of each class's text feature and the
@@ -58,7 +59,7 @@ internal sealed record KgCoOpLoss(double Weight) : IRegularizer
     public bool ComparesFeatures => true;
 
     public Tensor Loss(ClipOutputs student, ClipOutputs teacher, Tensor? weights) =>
-        (1 - (student.Text * teacher.Text).sum(-1).mean()) * Weight;
+        (student.Text * teacher.Text).sum(-1).mean().OneMinus().Times(Weight);
 }
 
 /// <summary>
@@ -80,14 +81,14 @@ internal sealed record PromptSrcLoss(double TextWeight, double ImageWeight, doub
 
     public Tensor Loss(ClipOutputs student, ClipOutputs teacher, Tensor? weights)
     {
-        Tensor loss = (student.Text - teacher.Text).abs().mean() * TextWeight;
+        Tensor loss = (student.Text - teacher.Text).abs().mean().Times(TextWeight);
         if (ImageWeight > 0)
         {
             Tensor distances = (student.Image - teacher.Image).abs();
-            loss = loss + (weights is null ? distances : distances * weights.unsqueeze(-1)).mean() * ImageWeight;
+            loss = loss.Plus((weights is null ? distances : distances * weights.unsqueeze(-1)).mean().Times(ImageWeight));
         }
         if (LogitsWeight > 0)
-            loss = loss + Losses.Distillation(teacher.Logits, student.Logits, weights) * (LogitsWeight / student.Logits.shape[1]);
+            loss = loss.Plus(Losses.Distillation(teacher.Logits, student.Logits, weights).Times(LogitsWeight / student.Logits.shape[1]));
         return loss;
     }
 }

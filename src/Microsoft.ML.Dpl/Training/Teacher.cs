@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
@@ -74,7 +75,7 @@ internal sealed class Teacher : IDisposable
         return new ClipOutputs(
             _text.alias().MoveToOuterDisposeScope(),
             image.MoveToOuterDisposeScope(),
-            image.matmul(_text.t()).mul_(_logitScale).MoveToOuterDisposeScope()
+            image.matmul(_text.t()).TimesInPlace(_logitScale).MoveToOuterDisposeScope()
         );
     }
 

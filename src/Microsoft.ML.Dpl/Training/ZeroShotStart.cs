@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
@@ -43,7 +44,7 @@ internal sealed record ZeroShotStart(double Temperature, double Loss, double? Va
         double LossAt(double temperature)
         {
             using var each = NewDisposeScope();
-            return Losses.CrossEntropy(all / temperature, classes, counts).item<float>();
+            return Losses.CrossEntropy(all.Over(temperature), classes, counts).item<float>();
         }
         double lowest = Network.Temperature.LowestOf(LossAt);
         var plain = new BranchPair<PlainBranch>(

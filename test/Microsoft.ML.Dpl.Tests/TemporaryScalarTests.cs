@@ -1,0 +1,80 @@
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+
+namespace Microsoft.ML.Dpl.Tests;
+
+/// <summary>
+/// No number is handed to libtorch in a scalar that nothing keeps alive meanwhile, as TorchSharp's operators make it: a garbage collection
+/// in that moment ends in "Expected false to be true" or takes the process down. <c>HeldScalar</c> has what is to be used instead.
+/// </summary>
+public sealed class TemporaryScalarTests
+{
+    [Fact]
+    public void The_library_makes_none() =>
+        Assert.Empty(
+            SourceCompilation
+                .Of("src/Microsoft.ML.Dpl")
+                .SelectMany(file =>
+                    file.Tree.GetRoot()
+                        .DescendantNodes()
+                        .OfType<ExpressionSyntax>()
+                        .Where(expression => IsTemporary(file.Model, expression))
+                        .Select(expression =>
+                            $"{file.Tree.FilePath}:{expression.GetLocation().GetLineSpan().StartLinePosition.Line + 1}: {expression}"
+                        )
+                )
+        );
+
+    [Theory]
+    [InlineData("x + x", true)]
+    [InlineData("x.add(x)", true)]
+    [InlineData("x.add_(x)", true)]
+    [InlineData("x * 2.5", true)]
+    [InlineData("1 - x", true)]
+    [InlineData("x > 0", true)]
+    [InlineData("x.mul_(3)", true)]
+    [InlineData("x.clamp(max: 1)", true)]
+    [InlineData("x.add(x, one)", false)]
+    [InlineData("x.mul_(one)", false)]
+    [InlineData("x * x", false)]
+    [InlineData("x - x", false)]
+    [InlineData("x.sub_(x)", false)]
+    [InlineData("x.sum(0)", false)]
+    public void One_is_recognised(string expression, bool expected)
+    {
+        CSharpCompilation compilation = SourceCompilation.Compile(
+            "Example",
+            [
+                (
+                    "Example.cs",
+                    "using TorchSharp; class Example { object Of(torch.Tensor x) { using Scalar one = 1; return " + expression + "; } }"
+                ),
+            ]
+        );
+        SyntaxTree tree = compilation.SyntaxTrees.First();
+        SemanticModel model = compilation.GetSemanticModel(tree);
+        Assert.Empty(model.GetDiagnostics().Where(diagnostic => diagnostic.Severity == DiagnosticSeverity.Error));
+        Assert.Equal(expected, tree.GetRoot().DescendantNodes().OfType<ExpressionSyntax>().Any(node => IsTemporary(model, node)));
+    }
+
+    private static bool IsTemporary(SemanticModel model, ExpressionSyntax expression) =>
+        IsConverted(model, expression) || IsOfNumber(model, expression);
+
+    /// <summary>A number that becomes a scalar where no variable holds it.</summary>
+    private static bool IsConverted(SemanticModel model, ExpressionSyntax expression)
+    {
+        TypeInfo type = model.GetTypeInfo(expression);
+        return type is { Type.Name: not "Scalar", ConvertedType.Name: "Scalar" } && expression.Parent is not EqualsValueClauseSyntax;
+    }
+
+    /// <summary>An operation that makes a scalar in TorchSharp: with a number, or a sum with its factor of 1.</summary>
+    private static bool IsOfNumber(SemanticModel model, ExpressionSyntax expression) =>
+        model.GetSymbolInfo(expression).Symbol is IMethodSymbol { ContainingType.Name: "Tensor" } method
+        && expression switch
+        {
+            BinaryExpressionSyntax binary => binary.IsKind(SyntaxKind.AddExpression) || method.Parameters.Any(p => p.Type.Name != "Tensor"),
+            InvocationExpressionSyntax => method.Name is "add" or "add_" && method.Parameters.Length == 1,
+            _ => false,
+        };
+}
