@@ -18,13 +18,13 @@ internal static class Checkpoint
         StepName = "step",
         SecondsName = "seconds";
 
-    public static void Save(string path, LearnedClip clip, AdamW optimizer, RunPosition position)
+    public static void Save(string path, IReadOnlyDictionary<string, Parameter> values, AdamW optimizer, RunPosition position)
     {
         using var scope = NewDisposeScope();
         using var state = new MemoryStream();
         using (var writer = new BinaryWriter(state, System.Text.Encoding.UTF8, leaveOpen: true))
             optimizer.save_state_dict(writer);
-        var tensors = clip.Values.ToDictionary(v => v.Key, v => (Tensor)v.Value);
+        var tensors = values.ToDictionary(v => v.Key, v => (Tensor)v.Value);
         tensors.Add(OptimizerName, tensor(state.ToArray()));
         var metadata = new Dictionary<string, string>
         {
@@ -36,7 +36,7 @@ internal static class Checkpoint
 
     /// <summary>Restores weights and optimizer in place.</summary>
     /// <exception cref="InvalidDataException">The file is no checkpoint of this shape.</exception>
-    public static RunPosition Load(string path, LearnedClip clip, AdamW optimizer)
+    public static RunPosition Load(string path, IReadOnlyDictionary<string, Parameter> values, AdamW optimizer)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -47,7 +47,7 @@ internal static class Checkpoint
             || !file.Entries.ContainsKey(OptimizerName)
         )
             throw new InvalidDataException($"'{path}' is no checkpoint of this program: choose another file for --checkpoint.");
-        foreach (var (name, value) in clip.Values)
+        foreach (var (name, value) in values)
         {
             if (!file.Entries.TryGetValue(name, out TensorEntry? entry) || !entry.Shape.SequenceEqual(value.shape))
                 throw new InvalidDataException(

@@ -17,10 +17,12 @@ internal sealed class ContrastiveModel(LearnedClip clip)
     /// question (labels as texts: UniCL, Yang et al. 2022, arXiv 2204.03610): a batch's captions alone tell rare attributes apart too
     /// seldom.
     /// </summary>
+    /// <param name="images">[images, embedding] of unit length, of the batch's images.</param>
+    /// <param name="batch">What they are asked.</param>
+    /// <param name="resources">Kept until the step ends.</param>
     /// <returns>[] loss and [] its least possible value, in the caller's dispose scope.</returns>
-    public (Tensor Loss, Tensor Floor) Loss(CaptionedBatch batch, StepResources resources)
+    public (Tensor Loss, Tensor Floor) Loss(Tensor images, CaptionedBatch batch, StepResources resources)
     {
-        Tensor images = UnitImages(batch.Planes, batch.Count, resources);
         Tensor texts = UnitTexts([.. batch.Texts, .. batch.Questions.SelectMany(q => q.Texts)], resources);
         Tensor similarities = images.matmul(texts.t()) * clip.LogitScale.exp(); // [images, captions and answers]
         Tensor logits = similarities.narrow(1, 0, batch.Texts.Count);

@@ -4,9 +4,11 @@ using static TorchSharp.torch;
 namespace PretrainTinyClip;
 
 /// <summary>The distributions that OpenAI's CLIP starts from.</summary>
-internal sealed class InitialValues(ClipConfig config, Generator generator)
+internal sealed class InitialValues(ClipConfig config, Generator generator, bool likeTrained = false)
 {
     private const double Temperature = 0.07;
+
+    private readonly Dictionary<string, Tensor> _outputs = []; // made with the values that go before them
 
     /// <summary>A tensor's value before training.</summary>
     public Tensor Of(ExpectedTensor tensor)
@@ -21,6 +23,14 @@ internal sealed class InitialValues(ClipConfig config, Generator generator)
             return name.EndsWith("weight", StringComparison.Ordinal) ? ones(shape) : zeros(shape);
         if (name.EndsWith("bias", StringComparison.Ordinal))
             return zeros(shape);
+        if (likeTrained && name == "visual.positional_embedding")
+            return Waves(shape);
+        if (
+            likeTrained
+            && name.StartsWith(ClipLayout.VisionBlocks, StringComparison.Ordinal)
+            && name.Contains(".attn.", StringComparison.Ordinal)
+        )
+            return name.EndsWith("in_proj_weight", StringComparison.Ordinal) ? Stacked(branch, name) : Output(name, shape);
         double deviation = name switch
         {
             "token_embedding.weight" => 0.02,
@@ -31,5 +41,50 @@ internal sealed class InitialValues(ClipConfig config, Generator generator)
             _ => Math.Pow(width, -0.5),
         };
         return randn(shape, generator: generator) * deviation;
+    }
+
+    private Tensor Output(string name, long[] shape) => name.EndsWith("bias", StringComparison.Ordinal) ? zeros(shape) : _outputs[name];
+
+    /// <summary>Queries, keys and values of a layer whose products look as they do in trained transformers: queries by keys near the
+    /// identity, values by outputs near its negative (Trockman, Kolter 2023, "Mimetic Initialization", arXiv 2305.09828).</summary>
+    private Tensor Stacked(ClipTransformerConfig tower, string name)
+    {
+        const double likeness = 0.7,
+            opposition = 0.4;
+        long width = tower.Width,
+            headWidth = width / tower.Heads;
+        Tensor noise() => randn([width, width], generator: generator) * Math.Pow(width, -0.5);
+        var queries = new List<Tensor>();
+        var keys = new List<Tensor>();
+        for (int head = 0; head < tower.Heads; head++)
+        {
+            var (left, sizes, right) = linalg.svd(noise() * likeness + eye(width) * likeness);
+            Tensor roots = sizes.narrow(0, 0, headWidth).sqrt().unsqueeze(1);
+            queries.Add(left.t().narrow(0, 0, headWidth) * roots);
+            keys.Add(right.narrow(0, 0, headWidth) * roots);
+        }
+        var (values, spread, outputs) = linalg.svd(noise() * opposition - eye(width) * opposition);
+        Tensor root = spread.sqrt().unsqueeze(1);
+        _outputs[name.Replace("in_proj_weight", "out_proj.weight")] = (outputs * root).t().contiguous();
+        return cat([.. queries, .. keys, values.t() * root], 0);
+    }
+
+    /// <summary>Sines and cosines of row and column in several frequencies; nothing for the class token.</summary>
+    private static Tensor Waves(long[] shape)
+    {
+        int grid = (int)Math.Round(Math.Sqrt(shape[0] - 1)),
+            width = (int)shape[1],
+            frequencies = width / 4;
+        var waves = new float[shape[0] * width];
+        for (int place = 0; place < grid * grid; place++)
+        for (int f = 0; f < frequencies; f++)
+        {
+            double frequency = Math.Pow(10_000, -(double)f / frequencies),
+                row = place / grid * frequency,
+                column = place % grid * frequency;
+            Span<float> at = waves.AsSpan((place + 1) * width + 4 * f, 4);
+            (at[0], at[1], at[2], at[3]) = ((float)Math.Sin(row), (float)Math.Cos(row), (float)Math.Sin(column), (float)Math.Cos(column));
+        }
+        return TorchSharp.torch.tensor(waves, shape) * 0.3f;
     }
 }

@@ -45,17 +45,23 @@ internal sealed class PairVocabulary
     /// <param name="images">Where the captions come from.</param>
     /// <param name="captions">How many are read.</param>
     /// <param name="mostTokens">At most this many tokens, at least 515.</param>
-    public static PairVocabulary Learn(DrawnImages images, int captions = 20_000, int mostTokens = 2000)
+    public static PairVocabulary Learn(DrawnImages images, int captions = 20_000, int mostTokens = 2000) =>
+        new(Count(Enumerable.Range(0, captions).Select(i => images[i].Caption.Text)), mostTokens);
+
+    /// <summary>Learns from words.</summary>
+    /// <param name="wordCounts">How often each occurs; ASCII alone.</param>
+    /// <param name="mostTokens">At most this many tokens, at least 515.</param>
+    public static PairVocabulary Learn(Dictionary<string, int> wordCounts, int mostTokens) => new(wordCounts, mostTokens);
+
+    /// <summary>How often each word occurs in texts, as CLIP cuts them.</summary>
+    public static Dictionary<string, int> Count(IEnumerable<string> texts)
     {
         var counts = new Dictionary<string, int>();
         var cut = new ClipPreTokenizer();
-        for (int i = 0; i < captions; i++)
-        {
-            string text = ClipText.Clean(images[i].Caption.Text);
-            foreach (var (offset, length) in cut.PreTokenize(text))
-                counts[text.Substring(offset, length)] = counts.GetValueOrDefault(text.Substring(offset, length)) + 1;
-        }
-        return new PairVocabulary(counts, mostTokens);
+        foreach (string text in texts.Select(ClipText.Clean))
+        foreach (var (offset, length) in cut.PreTokenize(text))
+            counts[text.Substring(offset, length)] = counts.GetValueOrDefault(text.Substring(offset, length)) + 1;
+        return counts;
     }
 
     /// <summary>Writes vocab.json and merges.txt.</summary>

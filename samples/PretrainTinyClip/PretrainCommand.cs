@@ -89,15 +89,21 @@ internal sealed class PretrainCommand(
     {
         IReadOnlyList<ZeroShotResult> results = training.Evaluate(images);
         Write(results);
+        WriteSummary(outputs.Folder.FullName, position, settings.Batch, settings.Seed, results);
+    }
+
+    /// <summary>evaluation.json beside the model.</summary>
+    public static void WriteSummary(string folder, RunPosition position, int batch, int seed, IReadOnlyList<ZeroShotResult> results)
+    {
         var summary = new
         {
             steps = position.Step,
-            batch = settings.Batch,
+            batch,
             seconds = Math.Round(position.Elapsed.TotalSeconds),
-            seed = settings.Seed,
+            seed,
             results,
         };
-        AtomicFile.Write(Path.Combine(outputs.Folder.FullName, "evaluation.json"), stream =>
+        AtomicFile.Write(Path.Combine(folder, "evaluation.json"), stream =>
             JsonSerializer.Serialize(
                 stream,
                 summary,

@@ -87,14 +87,14 @@ internal sealed class Pretraining : IDisposable
 
     /// <summary>Continues where a checkpoint ends.</summary>
     /// <exception cref="InvalidDataException">It is no checkpoint of this shape.</exception>
-    public void Resume(string checkpoint) => _position = Checkpoint.Load(checkpoint, Clip, _optimizer);
+    public void Resume(string checkpoint) => _position = Checkpoint.Load(checkpoint, Clip.Values, _optimizer);
 
     /// <summary>Saves the folder and, if one is named, the checkpoint.</summary>
     public void Save(string? checkpoint)
     {
         HuggingFaceFolder.Save(Folder, Clip, Vocabulary);
         if (checkpoint is not null)
-            Checkpoint.Save(checkpoint, Clip, _optimizer, _position);
+            Checkpoint.Save(checkpoint, Clip.Values, _optimizer, _position);
     }
 
     /// <summary>Zero-shot accuracies on held-out draws.</summary>
@@ -159,7 +159,7 @@ internal sealed class Pretraining : IDisposable
         using var resources = new StepResources();
         foreach (var group in _optimizer.ParamGroups)
             group.LearningRate = learningRate;
-        var (loss, floor) = Model.Loss(batch, resources);
+        var (loss, floor) = Model.Loss(Model.UnitImages(batch.Planes, batch.Count, resources), batch, resources);
         double number = loss.item<float>();
         if (!double.IsFinite(number))
             throw new InvalidOperationException($"The loss became {number} in step {_position.Step + 1}: lower --learning-rate.");

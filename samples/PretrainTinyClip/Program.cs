@@ -1,6 +1,8 @@
 using System.CommandLine;
+using Microsoft.ML.Dpl;
 using Microsoft.ML.Dpl.Runtime;
 using PretrainTinyClip;
+using PretrainTinyClip.Photographs;
 using Spectre.Console;
 using TorchSharp;
 
@@ -60,6 +62,29 @@ var images = new Option<int>("--evaluation-images")
 };
 var evaluate = new Option<DirectoryInfo?>("--evaluate") { Description = "Evaluates a folder that this program saved, and trains nothing." };
 
+var photographs = new Option<DirectoryInfo?>("--photographs")
+{
+    Description = "Trains on photographs: the folder that holds tiny-imagenet-200 and caltech101.",
+};
+var cache = new Option<DirectoryInfo>("--cache")
+{
+    Description = "Where decoded photographs and the teacher's features are kept.",
+    DefaultValueFactory = _ => new DirectoryInfo("photograph-cache"),
+};
+var teacher = new Option<FileInfo?>("--teacher") { Description = "ResNet18.onnx of the package Microsoft.ML.DnnImageFeaturizer.ResNet18." };
+var heldOut = new Option<DirectoryInfo?>("--held-out") { Description = "Folder of tables whose images of Caltech101 are left out." };
+var wordNet = new Option<DirectoryInfo>("--wordnet")
+{
+    Description = "Folder with WordNet's data.noun and index.noun.",
+    DefaultValueFactory = _ => new DirectoryInfo("/usr/share/wordnet"),
+};
+var products = new Option<DplPrecision>("--precision")
+{
+    Description = "Of the image tower's matrix products: Float32 or BFloat16.",
+    DefaultValueFactory = _ => DplPrecision.Float32,
+};
+var prepareOnly = new Option<bool>("--prepare-only") { Description = "Ends when the cache is complete." };
+
 var root = new RootCommand("Trains a small CLIP from scratch on drawn images and saves it in Hugging Face's layout.")
 {
     output,
@@ -81,6 +106,13 @@ var root = new RootCommand("Trains a small CLIP from scratch on drawn images and
     reportEvery,
     images,
     evaluate,
+    photographs,
+    cache,
+    teacher,
+    heldOut,
+    wordNet,
+    products,
+    prepareOnly,
 };
 root.SetAction(
     (arguments, cancellationToken) =>
@@ -99,6 +131,33 @@ root.SetAction(
                     PretrainCommand.Write(SavedClip.Evaluate(folder.FullName, arguments.GetValue(seed), arguments.GetValue(images), where));
                     return 0;
                 }
+                var outputs = new PretrainOutputs(
+                    arguments.GetRequiredValue(output),
+                    arguments.GetValue(checkpoint),
+                    TimeSpan.FromMinutes(arguments.GetValue(saveMinutes)),
+                    Math.Max(1, arguments.GetValue(reportEvery)),
+                    arguments.GetValue(images)
+                );
+                if (arguments.GetValue(photographs) is { } data)
+                {
+                    var inputs = new PhotographInputs(
+                        data.FullName,
+                        arguments.GetRequiredValue(cache).FullName,
+                        arguments.GetValue(teacher)?.FullName,
+                        arguments.GetValue(heldOut)?.FullName,
+                        arguments.GetRequiredValue(wordNet).FullName
+                    );
+                    var photographed = new PhotographSettings(
+                        arguments.GetValue(steps) ?? new PhotographSettings().Steps,
+                        arguments.GetValue(seed),
+                        LearningRate: arguments.GetValue(learningRate)
+                    );
+                    torch.ScalarType rounded =
+                        arguments.GetValue(products) == DplPrecision.Float32 ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16;
+                    return new PhotographCommand(inputs, photographed, outputs, rounded, cancellationToken).Run(
+                        arguments.GetValue(prepareOnly)
+                    );
+                }
                 var settings = new PretrainSettings(
                     arguments.GetValue(imageSize),
                     arguments.GetValue(patchSize),
@@ -114,13 +173,6 @@ root.SetAction(
                     TimeSpan.FromMinutes(arguments.GetValue(minutes)),
                     arguments.GetValue(seed),
                     arguments.GetValue(easy)
-                );
-                var outputs = new PretrainOutputs(
-                    arguments.GetRequiredValue(output),
-                    arguments.GetValue(checkpoint),
-                    TimeSpan.FromMinutes(arguments.GetValue(saveMinutes)),
-                    Math.Max(1, arguments.GetValue(reportEvery)),
-                    arguments.GetValue(images)
                 );
                 return new PretrainCommand(settings, outputs, where, cancellationToken).Run();
             })

@@ -1,0 +1,211 @@
+using System.Collections.Concurrent;
+using Microsoft.ML.Dpl.Images;
+using Microsoft.ML.Dpl.Runtime;
+
+namespace PretrainTinyClip.Photographs;
+
+/// <summary>Crops of photographs with what the teacher saw in the same places.</summary>
+/// <param name="Pixels">[images, size, size, 3]</param>
+/// <param name="Classes">[images] −1 where nothing is said of the image.</param>
+/// <param name="Kept">[images, kept] the patches that are looked at.</param>
+/// <param name="Cells">[images, kept, components] of the teacher's map at these patches.</param>
+/// <param name="Pooled">[images, 512] of the teacher, of the whole photograph.</param>
+internal sealed record PhotographBatch(byte[] Pixels, long[] Classes, long[] Kept, float[] Cells, float[] Pooled);
+
+/// <summary>Makes batches ahead on a thread of its own, which never touches libtorch. A batch depends on the seed and its number only.</summary>
+internal sealed class PhotographBatches : IDisposable
+{
+    private const double LeastArea = 0.35,
+        LongestSide = 4.0 / 3,
+        Jitter = 0.25;
+    private const int Grid = TeacherNetwork.Grid;
+
+    private readonly PhotographCache _cache;
+    private readonly IReadOnlyList<Photograph> _photographs;
+    private readonly PixelStore _pixels;
+    private readonly HalfRows _pooled,
+        _maps;
+    private readonly int[] _order;
+    private readonly int _count,
+        _size,
+        _seed;
+    private readonly Func<long, int> _kept;
+    private readonly BlockingCollection<PhotographBatch> _ready = new(boundedCapacity: 3);
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _making;
+
+    /// <param name="cache">Prepared.</param>
+    /// <param name="photographs">What the cache is of.</param>
+    /// <param name="count">Images of a batch.</param>
+    /// <param name="size">Pixels a side.</param>
+    /// <param name="kept">How many patches of an image are looked at in each step, of 49.</param>
+    /// <param name="firstBatch">How many batches were taken before, in an earlier run.</param>
+    /// <param name="seed">Of choice, crops and patches.</param>
+    public PhotographBatches(
+        PhotographCache cache,
+        IReadOnlyList<Photograph> photographs,
+        int count,
+        int size,
+        Func<long, int> kept,
+        long firstBatch,
+        int seed
+    )
+    {
+        (_cache, _photographs, _count, _size, _kept, _seed) = (cache, photographs, count, size, kept, seed);
+        (_pixels, _pooled, _maps) = (cache.OpenPixels(), cache.OpenPooled(), cache.OpenMaps());
+        _order = PhotographCache.Order(photographs.Count);
+        _making = Task.Factory.StartNew(
+            () => Make(firstBatch),
+            CancellationToken.None,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default
+        );
+    }
+
+    /// <summary>Waits for the next batch.</summary>
+    public PhotographBatch Next(CancellationToken cancellationToken)
+    {
+        if (_ready.TryTake(out PhotographBatch? batch, Timeout.Infinite, cancellationToken))
+            return batch;
+        _making.GetAwaiter().GetResult(); // throws what ended the making
+        throw new ObjectDisposedException(nameof(PhotographBatches));
+    }
+
+    public void Dispose()
+    {
+        _stop.Cancel();
+        _making.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
+        _pooled.Dispose();
+        _maps.Dispose();
+        _ready.Dispose();
+        _stop.Dispose();
+    }
+
+    private void Make(long batch)
+    {
+        try
+        {
+            for (; ; batch++)
+                _ready.Add(Batch(batch), _stop.Token);
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // Nobody waits any more.
+        }
+        finally
+        {
+            _ready.CompleteAdding();
+        }
+    }
+
+    private PhotographBatch Batch(long batch)
+    {
+        int kept = _kept(batch);
+        var made = new PhotographBatch(
+            new byte[_count * _size * _size * 3],
+            new long[_count],
+            new long[_count * kept],
+            new float[_count * kept * PhotographCache.Components],
+            new float[_count * TeacherNetwork.Width]
+        );
+        var random = new Random(unchecked((int)(Seeds.Derive(_seed, $"photographs {batch}") >> 33)));
+        int taught = Math.Min(_pooled.Count, _maps.Count);
+        var map = new Half[Grid * Grid * PhotographCache.Components];
+        var pooled = new Half[TeacherNetwork.Width];
+        int[] patches = [.. Enumerable.Range(0, Grid * Grid)];
+        for (int i = 0; i < _count; i++)
+        {
+            int row = Row(batch * _count + i, taught);
+            Photograph photograph = _photographs[_order[row]];
+            PixelArea crop = Crop(photograph.Side, random);
+            bool mirrored = random.Next(2) == 1;
+            Paint(
+                _pixels.Of(_order[row]),
+                photograph.Side,
+                crop,
+                mirrored,
+                random,
+                made.Pixels.AsSpan(i * _size * _size * 3, _size * _size * 3)
+            );
+            made.Classes[i] = photograph.Class;
+            random.Shuffle(patches);
+            for (int k = 0; k < kept; k++)
+                made.Kept[i * kept + k] = patches[k];
+            _maps.Read(row, map);
+            for (int k = 0; k < kept; k++)
+                Sample(
+                    map,
+                    photograph.Side,
+                    crop,
+                    mirrored,
+                    patches[k],
+                    made.Cells.AsSpan((i * kept + k) * PhotographCache.Components, PhotographCache.Components)
+                );
+            _pooled.Read(row, pooled);
+            System.Numerics.Tensors.TensorPrimitives.ConvertToSingle(pooled, made.Pooled.AsSpan(i * pooled.Length, pooled.Length));
+        }
+        return made;
+    }
+
+    /// <summary>Each row once in every pass over all of them; the rows lie in a mixed order already, and a pass goes through them in steps
+    /// of its own.</summary>
+    private int Row(long sample, int count)
+    {
+        long pass = sample / count;
+        var random = new Random(unchecked((int)(Seeds.Derive(_seed, $"pass {pass}") >> 33)));
+        long stride = random.Next(count / 3, count / 2),
+            start = random.Next(count);
+        while (GreatestCommonDivisor(stride, count) != 1)
+            stride++;
+        return (int)((sample % count * stride + start) % count);
+    }
+
+    private static long GreatestCommonDivisor(long a, long b) => b == 0 ? a : GreatestCommonDivisor(b, a % b);
+
+    private static PixelArea Crop(int side, Random random)
+    {
+        double area = LeastArea + (1 - LeastArea) * random.NextDouble(),
+            ratio = Math.Exp((2 * random.NextDouble() - 1) * Math.Log(LongestSide));
+        int width = Math.Clamp((int)Math.Round(side * Math.Sqrt(area * ratio)), 1, side),
+            height = Math.Clamp((int)Math.Round(side * Math.Sqrt(area / ratio)), 1, side);
+        return new PixelArea(random.Next(side - width + 1), random.Next(side - height + 1), width, height);
+    }
+
+    private void Paint(byte[] pixels, int side, PixelArea crop, bool mirrored, Random random, Span<byte> into)
+    {
+        byte[] resized = CropResize.Resize(new RgbImage(side, side, pixels), crop, _size, _size, new PixelArea(0, 0, _size, _size));
+        float gain = 1 + (float)((2 * random.NextDouble() - 1) * Jitter),
+            offset = (float)((2 * random.NextDouble() - 1) * Jitter * 64);
+        Span<byte> levels = stackalloc byte[256];
+        for (int level = 0; level < levels.Length; level++)
+            levels[level] = (byte)Math.Clamp(level * gain + offset, 0, byte.MaxValue);
+        for (int y = 0; y < _size; y++)
+        for (int x = 0; x < _size; x++)
+        {
+            int from = (y * _size + (mirrored ? _size - 1 - x : x)) * 3,
+                to = (y * _size + x) * 3;
+            (into[to], into[to + 1], into[to + 2]) = (levels[resized[from]], levels[resized[from + 1]], levels[resized[from + 2]]);
+        }
+    }
+
+    /// <summary>The teacher's map at the middle of a patch of the crop, between its cells.</summary>
+    private static void Sample(Half[] map, int side, PixelArea crop, bool mirrored, int patch, Span<float> into)
+    {
+        int column = mirrored ? Grid - 1 - patch % Grid : patch % Grid;
+        float x = (crop.X + (column + 0.5f) / Grid * crop.Width) / side * Grid - 0.5f,
+            y = (crop.Y + (patch / Grid + 0.5f) / Grid * crop.Height) / side * Grid - 0.5f;
+        int left = (int)Math.Clamp(MathF.Floor(x), 0, Grid - 2),
+            top = (int)Math.Clamp(MathF.Floor(y), 0, Grid - 2);
+        float right = Math.Clamp(x - left, 0, 1),
+            down = Math.Clamp(y - top, 0, 1);
+        Span<float> cell = stackalloc float[PhotographCache.Components];
+        into.Clear();
+        for (int corner = 0; corner < 4; corner++)
+        {
+            int at = (top + corner / 2) * Grid + left + corner % 2;
+            float weight = (corner / 2 == 1 ? down : 1 - down) * (corner % 2 == 1 ? right : 1 - right);
+            System.Numerics.Tensors.TensorPrimitives.ConvertToSingle(map.AsSpan(at * cell.Length, cell.Length), cell);
+            System.Numerics.Tensors.TensorPrimitives.MultiplyAdd(cell, weight, into, into);
+        }
+    }
+}

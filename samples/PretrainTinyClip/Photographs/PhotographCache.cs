@@ -1,0 +1,247 @@
+using System.Diagnostics;
+using static TorchSharp.torch;
+
+namespace PretrainTinyClip.Photographs;
+
+/// <summary>
+/// Decoded photographs and what the teacher sees in them, made once and kept in files: pixels.bin, pooled.bin ([512] float16 each) and
+/// maps.bin ([49, 128] float16 each, in the principal components of basis.bin). What is there already is kept, so that an interrupted
+/// preparation continues.
+/// </summary>
+internal sealed class PhotographCache
+{
+    /// <summary>Principal components that are kept of the teacher's features.</summary>
+    public const int Components = 128;
+
+    private const int Chunk = 512,
+        BasisImages = 2048;
+    private const int Cells = TeacherNetwork.Grid * TeacherNetwork.Grid;
+
+    private readonly string _folder;
+    private readonly IReadOnlyList<Photograph> _photographs;
+
+    public PhotographCache(string folder, IReadOnlyList<Photograph> photographs)
+    {
+        (_folder, _photographs) = (folder, photographs);
+        Directory.CreateDirectory(folder);
+        // A list of other photographs would take these files for its own.
+        string list = Path.Combine(folder, "photographs.txt");
+        string text = string.Join('\n', photographs.Select(p => $"{p.Class}\t{p.Side}\t{p.Path}"));
+        if (File.Exists(list) && File.ReadAllText(list) != text)
+            throw new InvalidDataException(
+                $"'{folder}' was prepared for other photographs: name another folder with --cache, or empty it."
+            );
+        if (!File.Exists(list))
+            AtomicFile.Write(list, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
+    }
+
+    private string PixelFile => Path.Combine(_folder, "pixels.bin");
+
+    private string PooledFile => Path.Combine(_folder, "pooled.bin");
+
+    private string MapFile => Path.Combine(_folder, "maps.bin");
+
+    private string BasisFile => Path.Combine(_folder, "basis.bin");
+
+    /// <summary>Decodes what is not decoded and asks the teacher about what it was not asked.</summary>
+    /// <param name="teacher">Path of ResNet18.onnx.</param>
+    /// <param name="say">Hears of progress.</param>
+    /// <param name="cancellationToken">Ends it after the chunk in hand.</param>
+    public void Prepare(string teacher, Action<string> say, CancellationToken cancellationToken)
+    {
+        Decode(say, cancellationToken);
+        byte[] onnx = File.ReadAllBytes(teacher);
+        using var networks = new ThreadLocal<TeacherNetwork>(() => new TeacherNetwork(onnx), trackAllValues: true);
+        try
+        {
+            if (!File.Exists(BasisFile))
+                LearnBasis(networks, say);
+            Teach(networks, say, cancellationToken);
+        }
+        finally
+        {
+            foreach (TeacherNetwork network in networks.Values)
+                network.Dispose();
+        }
+    }
+
+    /// <summary>All pixels, one photograph after the other.</summary>
+    public PixelStore OpenPixels() => new(PixelFile, _photographs);
+
+    /// <summary>[photographs taught, 512]</summary>
+    public HalfRows OpenPooled() => new(PooledFile, TeacherNetwork.Width);
+
+    /// <summary>[photographs taught, 49 · 128]</summary>
+    public HalfRows OpenMaps() => new(MapFile, Cells * Components);
+
+    private void Decode(Action<string> say, CancellationToken cancellationToken)
+    {
+        long[] ends = PixelStore.Ends(_photographs);
+        using FileStream file = new(PixelFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+        int first = Array.FindLastIndex(ends, end => end <= file.Length) + 1;
+        file.SetLength(first == 0 ? 0 : ends[first - 1]);
+        file.Position = file.Length;
+        var clock = Stopwatch.StartNew();
+        for (int start = first; start < _photographs.Count && !cancellationToken.IsCancellationRequested; start += Chunk)
+        {
+            int count = Math.Min(Chunk, _photographs.Count - start);
+            var pixels = new byte[count][];
+            Parallel.For(0, count, i => pixels[i] = PhotographFolders.Square(_photographs[start + i]));
+            foreach (byte[] image in pixels)
+                file.Write(image);
+            if (start / Chunk % 20 == 0)
+                say(Line("decoded", start + count, start + count - first, clock.Elapsed));
+        }
+    }
+
+    private void LearnBasis(ThreadLocal<TeacherNetwork> networks, Action<string> say)
+    {
+        say("learning the principal components of the teacher's features");
+        PixelStore pixels = OpenPixels();
+        var maps = new float[BasisImages][];
+        Parallel.For(0, BasisImages, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, i =>
+        {
+            int image = (int)((long)i * _photographs.Count / BasisImages);
+            maps[i] = networks.Value!.Features(pixels.Of(image), _photographs[image].Side);
+        });
+        using var scope = NewDisposeScope();
+        Tensor rows = tensor(maps.SelectMany(m => m).ToArray()).view(-1, TeacherNetwork.Width).to(ScalarType.Float64);
+        Tensor mean = rows.mean([0]);
+        Tensor centred = rows - mean;
+        var (values, vectors) = linalg.eigh(centred.t().matmul(centred) / rows.shape[0]);
+        Tensor basis = vectors.flip(1).narrow(1, 0, Components); // [512, components], the largest first
+        say(
+            $"{Components} components keep {values.flip(0).narrow(0, 0, Components).sum().item<double>() / values.sum().item<double>():p1} of the variance"
+        );
+        float[] numbers = [.. mean.to(ScalarType.Float32).data<float>(), .. basis.contiguous().to(ScalarType.Float32).data<float>()];
+        AtomicFile.Write(BasisFile, stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes(numbers.AsSpan())));
+    }
+
+    private void Teach(ThreadLocal<TeacherNetwork> networks, Action<string> say, CancellationToken cancellationToken)
+    {
+        float[] numbers = new float[TeacherNetwork.Width * (1 + Components)];
+        File.ReadAllBytes(BasisFile).CopyTo(System.Runtime.InteropServices.MemoryMarshal.AsBytes(numbers.AsSpan()));
+        PixelStore pixels = OpenPixels();
+        using FileStream pooled = new(PooledFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read),
+            mapped = new(MapFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+        int pooledBytes = TeacherNetwork.Width * 2,
+            mapBytes = Cells * Components * 2;
+        int first = (int)Math.Min(pooled.Length / pooledBytes, mapped.Length / mapBytes);
+        pooled.SetLength(pooled.Position = (long)first * pooledBytes);
+        mapped.SetLength(mapped.Position = (long)first * mapBytes);
+        int[] order = Order(_photographs.Count);
+        var clock = Stopwatch.StartNew();
+        for (int start = first; start < _photographs.Count && !cancellationToken.IsCancellationRequested; start += Chunk)
+        {
+            int count = Math.Min(Chunk, _photographs.Count - start);
+            var rows = new (byte[] Pooled, byte[] Map)[count];
+            Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, i =>
+            {
+                int image = order[start + i];
+                rows[i] = Reduce(networks.Value!.Features(pixels.Of(image), _photographs[image].Side), numbers);
+            });
+            foreach (var (pool, map) in rows)
+            {
+                pooled.Write(pool);
+                mapped.Write(map);
+            }
+            pooled.Flush();
+            mapped.Flush();
+            if (start / Chunk % 4 == 0)
+                say(Line("taught", start + count, start + count - first, clock.Elapsed));
+        }
+    }
+
+    /// <summary>The order in which the teacher is asked: mixed, so that what is taught so far is of all classes.</summary>
+    public static int[] Order(int count)
+    {
+        int[] order = [.. Enumerable.Range(0, count)];
+        new Random(1).Shuffle(order);
+        return order;
+    }
+
+    private static (byte[] Pooled, byte[] Map) Reduce(float[] map, float[] numbers)
+    {
+        const int width = TeacherNetwork.Width;
+        var pooled = new Half[width];
+        var reduced = new Half[Cells * Components];
+        var sums = new float[Components];
+        var mean = new float[width];
+        for (int cell = 0; cell < Cells; cell++)
+        {
+            Array.Clear(sums);
+            for (int c = 0; c < width; c++)
+            {
+                float value = map[cell * width + c];
+                mean[c] += value / Cells;
+                value -= numbers[c];
+                ReadOnlySpan<float> row = numbers.AsSpan(width + c * Components, Components);
+                System.Numerics.Tensors.TensorPrimitives.MultiplyAdd(row, value, sums, sums);
+            }
+            for (int k = 0; k < Components; k++)
+                reduced[cell * Components + k] = (Half)sums[k];
+        }
+        for (int c = 0; c < width; c++)
+            pooled[c] = (Half)mean[c];
+        return (
+            System.Runtime.InteropServices.MemoryMarshal.AsBytes(pooled.AsSpan()).ToArray(),
+            System.Runtime.InteropServices.MemoryMarshal.AsBytes(reduced.AsSpan()).ToArray()
+        );
+    }
+
+    private string Line(string what, int done, int since, TimeSpan elapsed) =>
+        $"{what} {done} of {_photographs.Count} photographs, {since / elapsed.TotalSeconds:f0} a second, "
+        + $"{elapsed / since * (_photographs.Count - done):hh\\:mm\\:ss} left";
+}
+
+/// <summary>Pixels of all photographs in one array of the process.</summary>
+internal sealed class PixelStore
+{
+    private readonly byte[][] _images;
+
+    public PixelStore(string file, IReadOnlyList<Photograph> photographs)
+    {
+        using FileStream stream = File.OpenRead(file);
+        _images = new byte[photographs.Count][];
+        for (int i = 0; i < _images.Length; i++)
+            stream.ReadExactly(_images[i] = new byte[Bytes(photographs[i])]);
+    }
+
+    /// <summary>[side, side, 3]; not to be changed.</summary>
+    public byte[] Of(int image) => _images[image];
+
+    public static long[] Ends(IReadOnlyList<Photograph> photographs)
+    {
+        var ends = new long[photographs.Count];
+        long end = 0;
+        for (int i = 0; i < ends.Length; i++)
+            ends[i] = end += Bytes(photographs[i]);
+        return ends;
+    }
+
+    private static int Bytes(Photograph photograph) => 3 * photograph.Side * photograph.Side;
+}
+
+/// <summary>Rows of float16 numbers in one file, read as they are asked for.</summary>
+internal sealed class HalfRows : IDisposable
+{
+    private readonly FileStream _file;
+    private readonly int _width;
+
+    public HalfRows(string file, int width)
+    {
+        (_file, _width) = (new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1), width);
+    }
+
+    /// <summary>How many there are by now: another process may still add to them.</summary>
+    public int Count => (int)(RandomAccess.GetLength(_file.SafeFileHandle) / (2L * _width));
+
+    public void Read(int row, Span<Half> into) =>
+        RandomAccess.Read(
+            _file.SafeFileHandle,
+            System.Runtime.InteropServices.MemoryMarshal.AsBytes(into[.._width]),
+            (long)row * _width * 2
+        );
+
+    public void Dispose() => _file.Dispose();
+}

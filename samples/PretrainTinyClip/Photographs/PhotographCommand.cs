@@ -1,0 +1,109 @@
+using Spectre.Console;
+using static TorchSharp.torch;
+
+namespace PretrainTinyClip.Photographs;
+
+/// <summary>Where a run on photographs finds its things.</summary>
+/// <param name="Data">Holds tiny-imagenet-200 and caltech101.</param>
+/// <param name="Cache">Decoded photographs and the teacher's features.</param>
+/// <param name="Teacher">ResNet18.onnx; not needed where the cache is complete.</param>
+/// <param name="HeldOut">Tables of Caltech101 whose images are left out, test.tsv among them.</param>
+/// <param name="WordNet">data.noun and index.noun.</param>
+internal sealed record PhotographInputs(string Data, string Cache, string? Teacher, string? HeldOut, string WordNet);
+
+/// <summary>A run on photographs as a person sees it.</summary>
+internal sealed class PhotographCommand(
+    PhotographInputs inputs,
+    PhotographSettings settings,
+    PretrainOutputs outputs,
+    ScalarType products,
+    CancellationToken cancellationToken
+)
+{
+    private const int ImagesAtSaves = 1000;
+
+    public int Run(bool prepareOnly)
+    {
+        var folders = new PhotographFolders(inputs.Data, inputs.HeldOut);
+        var cache = new PhotographCache(inputs.Cache, folders.Photographs);
+        if (inputs.Teacher is not null)
+            cache.Prepare(inputs.Teacher, Console.WriteLine, cancellationToken);
+        if (prepareOnly || cancellationToken.IsCancellationRequested)
+            return cancellationToken.IsCancellationRequested ? 2 : 0;
+
+        using var training = new PhotographTraining(
+            settings,
+            folders,
+            cache,
+            new WordNet(inputs.WordNet),
+            outputs.Folder.FullName,
+            products
+        );
+        string? checkpoint = outputs.Checkpoint?.FullName;
+        if (checkpoint is not null && File.Exists(checkpoint))
+        {
+            training.Resume(checkpoint);
+            Console.WriteLine($"Resumed at step {training.Position.Step}, after {training.Position.Elapsed:hh\\:mm\\:ss}.");
+        }
+        var config = training.Clip.Config;
+        Console.WriteLine(
+            $"{folders.Photographs.Count} photographs of {folders.Classes.Count} classes; {config.Vision.Layers} image layers of "
+                + $"{config.Vision.Width}, {config.Text.Layers} text layers of {config.Text.Width}, {config.VocabularySize} tokens, "
+                + $"{training.Clip.Values.Values.Sum(v => v.NumberOfElements):n0} parameters"
+        );
+        string? test = inputs.HeldOut is null ? null : Path.Combine(inputs.HeldOut, "test.tsv");
+        var evaluation = new PhotographEvaluation(folders.Validation(inputs.Data), test);
+        IReadOnlyList<ZeroShotResult> Evaluate(int photographs, int drawings) =>
+            [
+                .. evaluation.Run(training, folders.BySynset.Count, photographs),
+                .. ZeroShotEvaluation.Run(
+                    training.Model,
+                    training.Clip.Config,
+                    training.Tokenizer,
+                    ZeroShotEvaluation.HeldOut(settings.Seed),
+                    drawings
+                ),
+            ];
+        void Save()
+        {
+            if (checkpoint is not null)
+            {
+                training.SaveCheckpoint(checkpoint);
+                // From here a run can be made longer.
+                if (settings.IsPlateau(training.Position.Step))
+                    File.Copy(checkpoint, checkpoint + ".plateau", overwrite: true);
+            }
+            training.SaveModel();
+        }
+        training.Run(
+            (at, losses, scale, speed) =>
+                Console.WriteLine(
+                    $"{at.Elapsed:hh\\:mm\\:ss} step {at.Step} of {settings.Steps}: classes {losses.Classes:f3}, drawings {losses.Drawings:f3}, "
+                        + $"pooled {losses.Pooled:f3}, cells {losses.Cells:f3}, scale {scale:f1}, lr {settings.LearningRateAt(at.Step):g2}, "
+                        + $"{speed:f0} images/s, {at.Elapsed / at.Step * (settings.Steps - at.Step):hh\\:mm\\:ss} left"
+                ),
+            outputs.ReportEvery,
+            () =>
+            {
+                Save();
+                Console.WriteLine(
+                    $"saved at step {training.Position.Step}: "
+                        + string.Join(", ", Evaluate(ImagesAtSaves, ImagesAtSaves / 2).Select(r => $"{r.Task} {r.Accuracy:p1}"))
+                );
+            },
+            outputs.SaveEvery,
+            cancellationToken
+        );
+        Save();
+        IReadOnlyList<ZeroShotResult> results = Evaluate(int.MaxValue, outputs.EvaluationImages);
+        PretrainCommand.Write(results);
+        PretrainCommand.WriteSummary(
+            outputs.Folder.FullName,
+            training.Position,
+            settings.Photographs + settings.Drawings,
+            settings.Seed,
+            results
+        );
+        return cancellationToken.IsCancellationRequested ? 2 : 0;
+    }
+}

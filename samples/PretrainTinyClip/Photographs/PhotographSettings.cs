@@ -1,0 +1,67 @@
+using Microsoft.ML.Dpl.Clip;
+
+namespace PretrainTinyClip.Photographs;
+
+/// <summary>The shape that is trained on photographs and how.</summary>
+/// <param name="Steps">Length of the run. A finished run goes on where it is made longer.</param>
+/// <param name="Seed">Of images and initial values.</param>
+/// <param name="Photographs">Of a step.</param>
+/// <param name="Drawings">Of a step.</param>
+/// <param name="LearningRate">At its highest.</param>
+/// <param name="WeightDecay">For matrices alone.</param>
+internal sealed record PhotographSettings(
+    int Steps = 20_000,
+    int Seed = 1,
+    int Photographs = 128,
+    int Drawings = 32,
+    double LearningRate = 1.5e-3,
+    double WeightDecay = 0.05
+)
+{
+    public const int ImageSize = 112,
+        PatchSize = 16,
+        Patches = 49;
+
+    private const int Width = 192,
+        Layers = 8,
+        TextWidth = 128,
+        TextLayers = 4,
+        HeadWidth = 64,
+        ContextLength = 48,
+        WarmUpSteps = 250,
+        KeptPatches = 24;
+
+    /// <summary>The share of the run in which the learning rate falls.</summary>
+    private const double Falling = 0.25;
+
+    /// <summary>The share of the run, at its end, in which every patch is looked at.</summary>
+    private const double Whole = 0.12;
+
+    public static ClipConfig Shape(int vocabularySize, int endOfTextId)
+    {
+        static ClipTransformerConfig Tower(int layers, int width) =>
+            new(layers, width, width / HeadWidth, 4 * width, ClipActivation.QuickGelu, 1e-5);
+        return new ClipConfig(
+            Width,
+            ImageSize,
+            PatchSize,
+            Tower(Layers, Width),
+            ContextLength,
+            vocabularySize,
+            endOfTextId,
+            Tower(TextLayers, TextWidth)
+        );
+    }
+
+    /// <summary>A rise, a long plateau, and a straight fall at the end: a run of any length begins alike and can be made longer.</summary>
+    public double LearningRateAt(long step)
+    {
+        double rise = Math.Min(1, (step + 1.0) / WarmUpSteps),
+            fall = Math.Min(1, (Steps - step) / (Falling * Steps));
+        return LearningRate * Math.Min(rise, Math.Max(fall, 0.01));
+    }
+
+    public bool IsPlateau(long step) => step < (1 - Falling) * Steps;
+
+    public int KeptAt(long step) => step < (1 - Whole) * Steps ? KeptPatches : Patches;
+}

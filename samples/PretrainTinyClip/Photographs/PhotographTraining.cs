@@ -1,0 +1,300 @@
+using System.Diagnostics;
+using Drawing;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace PretrainTinyClip.Photographs;
+
+/// <summary>Means of the losses since the last report.</summary>
+internal sealed record PhotographLosses(double Classes, double Drawings, double Pooled, double Cells);
+
+/// <summary>
+/// Trains a CLIP on photographs whose classes are named and which a teacher has seen, and on drawings. Each step adds the cross-entropy of
+/// the photographs' classes among captions of all classes (UniCL: Yang et al. 2022, arXiv 2204.03610), what drawings are trained with, and
+/// two distances to the teacher by cosine, through linear maps that are thrown away: of the embedding to its pooled features, and of each
+/// patch to its feature map at that place (Romero et al. 2015, "FitNets", arXiv 1412.6550).
+/// </summary>
+internal sealed class PhotographTraining : IDisposable
+{
+    private const double PooledWeight = 8,
+        CellWeight = 8,
+        Smoothing = 0.05;
+    private const long EasyDrawings = 150_000;
+    private const int VocabularyImages = 5000,
+        VocabularySize = 4096;
+
+    private static readonly double MaximumLogitScale = Math.Log(100);
+
+    private readonly PhotographSettings _settings;
+    private readonly PhotographCache _cache;
+    private readonly IReadOnlyList<Photograph> _photographs;
+    private readonly PhotographCaptions _captions;
+    private readonly AdamW _optimizer;
+    private readonly Dictionary<string, Parameter> _maps = [];
+    private readonly StudentTower _tower;
+    private readonly Tensor _mean,
+        _deviation,
+        _pooledMean,
+        _pooledDeviation,
+        _cellScale;
+    private RunPosition _position = new(0, TimeSpan.Zero);
+
+    public PhotographTraining(
+        PhotographSettings settings,
+        PhotographFolders folders,
+        PhotographCache cache,
+        WordNet words,
+        string folder,
+        ScalarType products
+    )
+    {
+        (_settings, _cache, _photographs, Folder) = (settings, cache, folders.Photographs, folder);
+        _captions = new PhotographCaptions(folders.Classes, words);
+        Directory.CreateDirectory(folder);
+        Vocabulary = PairVocabulary.Learn(Counts(words), VocabularySize);
+        Vocabulary.Save(folder);
+        Tokenizer = ClipTokenizer.FromHuggingFace(Path.Combine(folder, "vocab.json"), Path.Combine(folder, "merges.txt"));
+        ClipConfig config = PhotographSettings.Shape(Vocabulary.Size, Vocabulary.EndId);
+        using Generator generator = Seeds.Generator(settings.Seed, "initial values");
+        Clip = new LearnedClip(config, new InitialValues(config, generator, likeTrained: true).Of, CPU);
+        Model = new ContrastiveModel(Clip);
+        _tower = new StudentTower(Clip.Values, config, products);
+        Parameter Map(long outputs, long inputs) =>
+            new((randn([outputs, inputs], generator: generator) * Math.Pow(inputs, -0.5)).DetachFromDisposeScope(), requires_grad: true);
+        using (NewDisposeScope())
+        {
+            _maps.Add("map.pooled", Map(TeacherNetwork.Width, config.EmbeddingWidth));
+            _maps.Add("map.cells", Map(PhotographCache.Components, config.Vision.Width));
+            foreach (Parameter map in _maps.Values)
+                map.DetachFromDisposeScope();
+            ClipImageProcessorConfig processor = ClipImageProcessorConfig.Default(config.ImageSize);
+            _mean = tensor(processor.Mean, [1, 3, 1, 1]).DetachFromDisposeScope();
+            _deviation = tensor(processor.Deviation, [1, 3, 1, 1]).DetachFromDisposeScope();
+            (_pooledMean, _pooledDeviation, _cellScale) = TeacherScales();
+        }
+        bool Decays(string name) => Clip.Values[name].shape.Length > 1 && !name.Contains("embedding", StringComparison.Ordinal);
+        AdamW.ParamGroup Group(IEnumerable<Parameter> parameters, double decay) =>
+            new(
+                parameters,
+                new AdamW.Options
+                {
+                    LearningRate = settings.LearningRate,
+                    beta1 = 0.9,
+                    beta2 = 0.98,
+                    eps = 1e-8,
+                    weight_decay = decay,
+                }
+            );
+        _optimizer = new AdamW(
+            [
+                Group(Clip.Values.Where(v => Decays(v.Key)).Select(v => v.Value), settings.WeightDecay),
+                Group(Clip.Values.Where(v => !Decays(v.Key)).Select(v => v.Value).Concat(_maps.Values), 0),
+            ],
+            settings.LearningRate,
+            0.9,
+            0.98,
+            1e-8
+        );
+    }
+
+    public string Folder { get; }
+
+    public LearnedClip Clip { get; }
+
+    public ContrastiveModel Model { get; }
+
+    public PairVocabulary Vocabulary { get; }
+
+    public ClipTokenizer Tokenizer { get; }
+
+    public PhotographCaptions Captions => _captions;
+
+    public RunPosition Position => _position;
+
+    public void Resume(string checkpoint) => _position = Checkpoint.Load(checkpoint, Trained, _optimizer);
+
+    public void SaveCheckpoint(string checkpoint) => Checkpoint.Save(checkpoint, Trained, _optimizer, _position);
+
+    public void SaveModel() => HuggingFaceFolder.Save(Folder, Clip, Vocabulary);
+
+    private Dictionary<string, Parameter> Trained => new([.. Clip.Values, .. _maps]);
+
+    /// <summary>[images, embedding] of unit length, of all patches.</summary>
+    /// <param name="pixels">[images, size, size, 3]</param>
+    /// <param name="count">Images.</param>
+    public Tensor UnitImages(byte[] pixels, int count) => PromptedClip.UnitRows(_tower.Forward(Normalised(pixels, count), null).Embedding);
+
+    public void Run(
+        Action<RunPosition, PhotographLosses, double, double> report,
+        int reportEvery,
+        Action save,
+        TimeSpan saveEvery,
+        CancellationToken cancellationToken
+    )
+    {
+        int size = PhotographSettings.ImageSize;
+        using var photographs = new PhotographBatches(
+            _cache,
+            _photographs,
+            _settings.Photographs,
+            size,
+            _settings.KeptAt,
+            _position.Step,
+            _settings.Seed
+        );
+        using var drawings = new CaptionedBatches(
+            new DrawnImages(_settings.Seed, EasyDrawings),
+            Tokenizer,
+            Clip.Config,
+            _settings.Drawings,
+            _position.Step,
+            _settings.Seed
+        );
+        long began = Stopwatch.GetTimestamp(),
+            saved = began,
+            reported = began;
+        TimeSpan before = _position.Elapsed;
+        double[] sums = new double[4];
+        int since = 0;
+        while (_position.Step < _settings.Steps && !cancellationToken.IsCancellationRequested)
+        {
+            double[] losses = Step(photographs.Next(CancellationToken.None), drawings.Next(CancellationToken.None));
+            for (int i = 0; i < sums.Length; i++)
+                sums[i] += losses[i];
+            since++;
+            _position = new RunPosition(_position.Step + 1, before + Stopwatch.GetElapsedTime(began));
+            if (_position.Step % reportEvery == 0 || _position.Step == _settings.Steps)
+            {
+                double speed = since * (_settings.Photographs + _settings.Drawings) / Stopwatch.GetElapsedTime(reported).TotalSeconds;
+                report(
+                    _position,
+                    new PhotographLosses(sums[0] / since, sums[1] / since, sums[2] / since, sums[3] / since),
+                    Math.Exp(Clip.LogitScale.item<float>()),
+                    speed
+                );
+                (sums, since, reported) = (new double[4], 0, Stopwatch.GetTimestamp());
+            }
+            if (Stopwatch.GetElapsedTime(saved) < saveEvery)
+                continue;
+            save();
+            saved = Stopwatch.GetTimestamp();
+        }
+    }
+
+    public void Dispose()
+    {
+        _optimizer.Dispose();
+        Clip.Dispose();
+        foreach (Parameter map in _maps.Values)
+            map.Dispose();
+        _mean.Dispose();
+        _deviation.Dispose();
+        _pooledMean.Dispose();
+        _pooledDeviation.Dispose();
+        _cellScale.Dispose();
+    }
+
+    private double[] Step(PhotographBatch photographs, CaptionedBatch drawings)
+    {
+        using var scope = NewDisposeScope();
+        using var resources = new StepResources();
+        double learningRate = _settings.LearningRateAt(_position.Step);
+        foreach (var group in _optimizer.ParamGroups)
+            group.LearningRate = learningRate;
+        int count = _settings.Photographs,
+            kept = photographs.Kept.Length / count,
+            size = PhotographSettings.ImageSize;
+        Tensor images = cat(
+            [
+                Normalised(photographs.Pixels, count),
+                (tensor(drawings.Planes, [drawings.Count, 3, size, size]).to(ScalarType.Float32) / 255 - _mean) / _deviation,
+            ],
+            0
+        );
+        Tensor places = tensor(photographs.Kept, [count, kept]);
+        // Drawings look at the patches that the photographs of their step do.
+        Tensor all = cat([places, places.narrow(0, 0, drawings.Count)], 0);
+        var (embedding, patches) = _tower.Forward(images, kept == PhotographSettings.Patches ? null : all);
+        Tensor units = PromptedClip.UnitRows(embedding);
+
+        var random = new Random(unchecked((int)(Seeds.Derive(_settings.Seed, $"captions {_position.Step}") >> 33)));
+        string[] captions = _captions.Draw(random);
+        Tensor texts = Model.UnitTexts([.. captions.Select(c => Tokenizer.Encode(c, Clip.Config.ContextLength, out _))], resources);
+        Tensor logits = units.narrow(0, 0, count).matmul(texts.t()) * Clip.LogitScale.exp();
+        Tensor classes = F.cross_entropy(logits, tensor(photographs.Classes), ignore_index: -1, label_smoothing: Smoothing);
+
+        var (drawn, floor) = Model.Loss(units.narrow(0, count, drawings.Count), drawings, resources);
+
+        Tensor pooledTarget = (tensor(photographs.Pooled, [count, TeacherNetwork.Width]) - _pooledMean) / _pooledDeviation;
+        Tensor pooled = Distance(F.linear(embedding.narrow(0, 0, count), _maps["map.pooled"]), pooledTarget);
+        Tensor cellTarget = tensor(photographs.Cells, [count, kept, PhotographCache.Components]) * _cellScale;
+        Tensor seen = patches.narrow(0, 0, count);
+        if (kept == PhotographSettings.Patches)
+            seen = seen.gather(1, places.unsqueeze(2).expand(-1, -1, seen.shape[2]));
+        Tensor cells = Distance(F.linear(seen, _maps["map.cells"]), cellTarget);
+
+        Tensor loss = classes + drawn + pooled * PooledWeight + cells * CellWeight;
+        double number = loss.item<float>();
+        if (!double.IsFinite(number))
+            throw new InvalidOperationException($"The loss became {number} in step {_position.Step + 1}: lower --learning-rate.");
+        _optimizer.zero_grad();
+        loss.backward();
+        nn.utils.clip_grad_norm_(Trained.Values, 5.0);
+        _optimizer.step();
+        using (no_grad())
+            Clip.LogitScale.clamp_(0, MaximumLogitScale);
+        return [classes.item<float>(), drawn.item<float>() - floor.item<float>(), pooled.item<float>(), cells.item<float>()];
+    }
+
+    private static Tensor Distance(Tensor guess, Tensor target) => 1 - F.cosine_similarity(guess, target, dim: -1).mean();
+
+    private Tensor Normalised(byte[] pixels, int count)
+    {
+        int size = PhotographSettings.ImageSize;
+        return (tensor(pixels, [count, size, size, 3]).permute(0, 3, 1, 2).to(ScalarType.Float32) / 255 - _mean) / _deviation;
+    }
+
+    /// <summary>What makes the teacher's numbers comparable: each pooled feature by its own spread; the map's components by the root of
+    /// theirs, which keeps the largest ones the largest without drowning the others.</summary>
+    private (Tensor PooledMean, Tensor PooledDeviation, Tensor CellScale) TeacherScales()
+    {
+        const int rows = 2048;
+        using HalfRows pooled = _cache.OpenPooled(),
+            maps = _cache.OpenMaps();
+        int count = Math.Min(rows, Math.Min(pooled.Count, maps.Count));
+        var pooledRow = new Half[TeacherNetwork.Width];
+        var mapRow = new Half[PhotographSettings.Patches * PhotographCache.Components];
+        var pooledAll = new float[count * pooledRow.Length];
+        var mapAll = new float[count * mapRow.Length];
+        for (int i = 0; i < count; i++)
+        {
+            pooled.Read(i, pooledRow);
+            maps.Read(i, mapRow);
+            System.Numerics.Tensors.TensorPrimitives.ConvertToSingle(pooledRow, pooledAll.AsSpan(i * pooledRow.Length, pooledRow.Length));
+            System.Numerics.Tensors.TensorPrimitives.ConvertToSingle(mapRow, mapAll.AsSpan(i * mapRow.Length, mapRow.Length));
+        }
+        Tensor pooledRows = tensor(pooledAll, [count, pooledRow.Length]),
+            cells = tensor(mapAll).view(-1, PhotographCache.Components);
+        return (
+            pooledRows.mean([0]).DetachFromDisposeScope(),
+            (pooledRows.std(0) + 1e-3).DetachFromDisposeScope(),
+            cells.std(0).clamp_min(1e-3).pow(-0.5).DetachFromDisposeScope()
+        );
+    }
+
+    private Dictionary<string, int> Counts(WordNet words)
+    {
+        const int rare = 4,
+            weight = 20;
+        var counts = words.WordCounts.Where(w => w.Value >= rare).ToDictionary();
+        var drawings = new DrawnImages(_settings.Seed);
+        IEnumerable<string> texts = _captions.Texts.Concat(Enumerable.Range(0, VocabularyImages).Select(i => drawings[i].Caption.Text));
+        foreach (var (word, count) in PairVocabulary.Count(texts))
+            counts[word] = counts.GetValueOrDefault(word) + weight * count;
+        return counts;
+    }
+}

@@ -1,0 +1,64 @@
+using Microsoft.ML.Dpl.Images;
+using Microsoft.ML.OnnxRuntime;
+
+namespace PretrainTinyClip.Photographs;
+
+/// <summary>
+/// ResNet-18 (He et al. 2016, arXiv 1512.03385) as the package Microsoft.ML.DnnImageFeaturizer.ResNet18 carries it, run by ONNX Runtime on
+/// one thread, giving the feature map before its pooling too. Not thread-safe: one for each thread.
+/// </summary>
+internal sealed class TeacherNetwork : IDisposable
+{
+    public const int Side = 224,
+        Grid = 7,
+        Width = 512;
+
+    private const string Input = "Input247",
+        Map = "ReLU393_Output_0";
+
+    // The mean image of the package's own preprocessing has nearly the same value everywhere.
+    private static readonly float[] MeanOfBlueGreenRed = [114.4f, 110.6f, 104.6f];
+
+    private readonly InferenceSession _session;
+    private readonly float[] _input = new float[3 * Side * Side];
+
+    /// <param name="onnx">The bytes of ResNet18.onnx.</param>
+    public TeacherNetwork(byte[] onnx)
+    {
+        using var options = new SessionOptions { IntraOpNumThreads = 1, InterOpNumThreads = 1 };
+        _session = new InferenceSession([.. onnx, .. MapAsOutput()], options);
+    }
+
+    /// <summary>The feature map [grid², width] of an image of any square size.</summary>
+    /// <param name="pixels">[side, side, 3] red, green, blue.</param>
+    /// <param name="side">Pixels a side.</param>
+    public float[] Features(byte[] pixels, int side)
+    {
+        var whole = new PixelArea(0, 0, Side, Side);
+        byte[] resized = CropResize.Resize(new RgbImage(side, side, pixels), new PixelArea(0, 0, side, side), Side, Side, whole);
+        for (int channel = 0; channel < 3; channel++)
+        for (int i = 0; i < Side * Side; i++)
+            _input[channel * Side * Side + i] = resized[i * 3 + 2 - channel] - MeanOfBlueGreenRed[channel];
+        using OrtValue input = OrtValue.CreateTensorValueFromMemory(_input, [1, 3, Side, Side]);
+        using var run = new RunOptions();
+        using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(run, [Input], [input], [Map]);
+        ReadOnlySpan<float> planes = outputs[0].GetTensorDataAsSpan<float>(); // [width, grid²]
+        var map = new float[Grid * Grid * Width];
+        for (int i = 0; i < Grid * Grid; i++)
+        for (int c = 0; c < Width; c++)
+            map[i * Width + c] = planes[c * Grid * Grid + i];
+        return map;
+    }
+
+    public void Dispose() => _session.Dispose();
+
+    /// <summary>A model whose graph has nothing but one more output: protocol buffers that follow each other are merged.</summary>
+    private static byte[] MapAsOutput()
+    {
+        byte[] name = System.Text.Encoding.ASCII.GetBytes(Map);
+        static byte[] Field(int number, byte[] content) => [(byte)(number << 3 | 2), (byte)content.Length, .. content];
+        byte[] tensor = [0x08, 0x01]; // elem_type: float
+        byte[] value = [.. Field(1, name), .. Field(2, Field(1, tensor))];
+        return Field(7, Field(12, value));
+    }
+}
