@@ -18,13 +18,13 @@ internal static class Checkpoint
         StepName = "step",
         SecondsName = "seconds";
 
-    public static void Save(string path, IReadOnlyDictionary<string, Parameter> values, AdamW optimizer, RunPosition position)
+    public static void Save(string path, IReadOnlyDictionary<string, Tensor> values, AdamW optimizer, RunPosition position)
     {
         using var scope = NewDisposeScope();
         using var state = new MemoryStream();
         using (var writer = new BinaryWriter(state, System.Text.Encoding.UTF8, leaveOpen: true))
             optimizer.save_state_dict(writer);
-        var tensors = values.ToDictionary(v => v.Key, v => (Tensor)v.Value);
+        var tensors = values.ToDictionary(v => v.Key, v => v.Value);
         tensors.Add(OptimizerName, tensor(state.ToArray()));
         var metadata = new Dictionary<string, string>
         {
@@ -36,7 +36,7 @@ internal static class Checkpoint
 
     /// <summary>Restores weights and optimizer in place.</summary>
     /// <exception cref="InvalidDataException">The file is no checkpoint of this shape.</exception>
-    public static RunPosition Load(string path, IReadOnlyDictionary<string, Parameter> values, AdamW optimizer)
+    public static RunPosition Load(string path, IReadOnlyDictionary<string, Tensor> values, AdamW optimizer)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();

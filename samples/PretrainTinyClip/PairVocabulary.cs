@@ -25,12 +25,12 @@ internal sealed class PairVocabulary
                 (Parts: w.Key.Select((c, i) => i == w.Key.Length - 1 ? c + ClipVocabulary.EndOfWord : $"{c}").ToList(), Count: w.Value)
             )
             .ToList();
-        while (_ids.Count + 2 < mostTokens && MostFrequentPair(words) is var (left, right))
+        var pairs = new PairCounts(words);
+        while (_ids.Count + 2 < mostTokens && pairs.MostFrequent() is var (left, right))
         {
             _merges.Add($"{left} {right}");
             _ids.TryAdd(left + right, _ids.Count);
-            foreach (var (parts, _) in words)
-                Merge(parts, left, right);
+            pairs.Merge(left, right);
         }
         _ids.Add(ClipVocabulary.StartToken, _ids.Count);
         EndId = _ids.Count;
@@ -73,30 +73,72 @@ internal sealed class PairVocabulary
         );
     }
 
-    private static (string Left, string Right)? MostFrequentPair(List<(List<string> Parts, int Count)> words)
+    /// <summary>How often each pair of neighbours occurs in words, kept up to date while pairs are merged.</summary>
+    private sealed class PairCounts
     {
-        var counts = new Dictionary<(string Left, string Right), long>();
-        foreach (var (parts, count) in words)
-            for (int i = 1; i < parts.Count; i++)
-                counts[(parts[i - 1], parts[i])] = counts.GetValueOrDefault((parts[i - 1], parts[i])) + count;
-        if (counts.Count == 0)
-            return null;
-        return counts
-            .OrderByDescending(p => p.Value)
-            .ThenBy(p => p.Key.Left, StringComparer.Ordinal)
-            .ThenBy(p => p.Key.Right, StringComparer.Ordinal)
-            .First()
-            .Key;
-    }
+        private readonly List<(List<string> Parts, int Count)> _words;
+        private readonly Dictionary<(string Left, string Right), long> _counts = [];
+        private readonly Dictionary<(string Left, string Right), HashSet<int>> _wordsWith = [];
 
-    private static void Merge(List<string> parts, string left, string right)
-    {
-        for (int i = 1; i < parts.Count; i++)
+        public PairCounts(List<(List<string> Parts, int Count)> words)
         {
-            if (parts[i - 1] != left || parts[i] != right)
-                continue;
-            parts[i - 1] = left + right;
-            parts.RemoveAt(i);
+            _words = words;
+            for (int word = 0; word < words.Count; word++)
+                Add(word, 1);
+        }
+
+        /// <summary>Of equally frequent pairs the first in the alphabet.</summary>
+        public (string Left, string Right)? MostFrequent()
+        {
+            (string Left, string Right)? best = null;
+            long most = 0;
+            foreach (var (pair, count) in _counts)
+                if (count > most || (count == most && count > 0 && Compare(pair, best!.Value) < 0))
+                    (best, most) = (pair, count);
+            return best;
+        }
+
+        public void Merge(string left, string right)
+        {
+            foreach (int word in _wordsWith[(left, right)].ToArray())
+            {
+                Add(word, -1);
+                List<string> parts = _words[word].Parts;
+                for (int i = 1; i < parts.Count; i++)
+                {
+                    if (parts[i - 1] != left || parts[i] != right)
+                        continue;
+                    parts[i - 1] = left + right;
+                    parts.RemoveAt(i);
+                }
+                Add(word, 1);
+            }
+        }
+
+        private void Add(int word, int sign)
+        {
+            var (parts, count) = _words[word];
+            for (int i = 1; i < parts.Count; i++)
+            {
+                var pair = (parts[i - 1], parts[i]);
+                long now = _counts.GetValueOrDefault(pair) + sign * count;
+                if (now == 0)
+                    _counts.Remove(pair);
+                else
+                    _counts[pair] = now;
+                if (!_wordsWith.TryGetValue(pair, out HashSet<int>? with))
+                    _wordsWith.Add(pair, with = []);
+                if (sign > 0)
+                    with.Add(word);
+                else
+                    with.Remove(word);
+            }
+        }
+
+        private static int Compare((string Left, string Right) a, (string Left, string Right) b)
+        {
+            int left = string.CompareOrdinal(a.Left, b.Left);
+            return left != 0 ? left : string.CompareOrdinal(a.Right, b.Right);
         }
     }
 }

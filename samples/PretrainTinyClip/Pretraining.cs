@@ -85,16 +85,18 @@ internal sealed class Pretraining : IDisposable
     public double Share =>
         Math.Clamp(_settings.Steps is int steps ? (double)_position.Step / steps : _position.Elapsed / _settings.Length, 0, 1);
 
+    private Dictionary<string, Tensor> Tensors => Clip.Values.ToDictionary(v => v.Key, v => (Tensor)v.Value);
+
     /// <summary>Continues where a checkpoint ends.</summary>
     /// <exception cref="InvalidDataException">It is no checkpoint of this shape.</exception>
-    public void Resume(string checkpoint) => _position = Checkpoint.Load(checkpoint, Clip.Values, _optimizer);
+    public void Resume(string checkpoint) => _position = Checkpoint.Load(checkpoint, Tensors, _optimizer);
 
     /// <summary>Saves the folder and, if one is named, the checkpoint.</summary>
     public void Save(string? checkpoint)
     {
         HuggingFaceFolder.Save(Folder, Clip, Vocabulary);
         if (checkpoint is not null)
-            Checkpoint.Save(checkpoint, Clip.Values, _optimizer, _position);
+            Checkpoint.Save(checkpoint, Tensors, _optimizer, _position);
     }
 
     /// <summary>Zero-shot accuracies on held-out draws.</summary>

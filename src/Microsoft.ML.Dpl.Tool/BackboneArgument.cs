@@ -13,7 +13,7 @@ internal static class BackboneArgument
         + "downloaded once.";
 
     /// <summary>Names that are known, for completion.</summary>
-    public static string[] Names { get; } = [ClipBackbone.TinyName, .. KnownClip.All.Select(known => known.Name)];
+    public static string[] Names { get; } = [ClipBackbone.TinyName, ClipBackbone.TinyDrawnName, .. KnownClip.All.Select(known => known.Name)];
 
     /// <summary>Opens the CLIP, downloading it where it is named and not in the cache; files and folders come before names.</summary>
     /// <param name="nameOrPath">As <see cref="Description"/> says.</param>
@@ -26,7 +26,7 @@ internal static class BackboneArgument
     {
         if (File.Exists(nameOrPath))
             return OpenFile(nameOrPath, options, cancellationToken);
-        if (Directory.Exists(nameOrPath) || nameOrPath == ClipBackbone.TinyName)
+        if (Directory.Exists(nameOrPath) || nameOrPath is ClipBackbone.TinyName or ClipBackbone.TinyDrawnName)
             return ClipBackbone.Open(nameOrPath);
         if (!IsName(nameOrPath))
             throw new FileNotFoundException(

@@ -80,7 +80,7 @@ internal sealed class BenchmarkTask : IDisposable
         DrawnTask task = DrawnTasks.Named(name);
         DirectoryInfo drawn = Directory.CreateTempSubdirectory("dpl-evidence-");
         DrawnTaskFiles.Write(task, drawn.FullName, trainPerClass: 16, validationPerClass: 4, testPerClass, seed);
-        return new BenchmarkTask(drawn, drawn.FullName, ("train.tsv", "validation.tsv"), ClipBackbone.Tiny, task.Template);
+        return new BenchmarkTask(drawn, drawn.FullName, ("train.tsv", "validation.tsv"), ClipBackbone.TinyDrawn, task.Template);
     }
 
     /// <summary>The names of all classes, in the order of code points.</summary>

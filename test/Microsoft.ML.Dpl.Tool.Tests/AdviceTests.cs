@@ -12,7 +12,7 @@ public sealed class AdviceTests(DrawnData data)
             "train",
             table,
             "--clip",
-            "tiny",
+            "tiny-drawn",
             "--configuration",
             "uniform:1",
             "--training-epochs",
@@ -68,7 +68,7 @@ public sealed class AdviceTests(DrawnData data)
     {
         using var folder = new TemporaryFolder();
         string clip = Directory.CreateDirectory(folder.File("clip")).FullName;
-        foreach (string path in Directory.GetFiles(ClipBackbone.Tiny.Location!))
+        foreach (string path in Directory.GetFiles(ClipBackbone.TinyDrawn.Location!))
             File.Copy(path, Path.Combine(clip, Path.GetFileName(path)));
         // Other weights than those of the CLIP that the command brings, which would be found by itself.
         string weights = Path.Combine(clip, "model.safetensors");
@@ -76,7 +76,7 @@ public sealed class AdviceTests(DrawnData data)
         bytes[^2] ^= 1;
         File.WriteAllBytes(weights, bytes);
         string[] train = [.. Train(data.Table("train"), "orphan.zip"), "--contents", "prompts"];
-        train[Array.IndexOf(train, "tiny")] = clip;
+        train[Array.IndexOf(train, "tiny-drawn")] = clip;
         Assert.Contains($"It names the CLIP at {clip} and does not contain it", (await ToolProcess.Run(train)).Expect(0).Output);
         Directory.Move(clip, folder.File("moved"));
 

@@ -12,7 +12,7 @@ public sealed class BackboneCommandTests : IDisposable
 {
     private readonly TemporaryFolder _home = new();
     private readonly HubServer _hub = new();
-    private readonly string _tiny = ClipBackbone.Tiny.Location!;
+    private readonly string _tiny = ClipBackbone.TinyDrawn.Location!;
 
     public BackboneCommandTests()
     {
@@ -41,9 +41,9 @@ public sealed class BackboneCommandTests : IDisposable
         var info = await Dpl("backbone", "info", HubServer.Repository, "--json");
         Assert.Equal((0, ""), (info.Code, info.Error));
         JsonElement described = JsonDocument.Parse(info.Output).RootElement;
-        Assert.Equal(ClipBackbone.Tiny.Sha256, described.GetProperty("sha256").GetString());
+        Assert.Equal(ClipBackbone.TinyDrawn.Sha256, described.GetProperty("sha256").GetString());
         Assert.Equal(
-            ClipBackbone.Tiny.Config.Vision.Layers,
+            ClipBackbone.TinyDrawn.Config.Vision.Layers,
             described.GetProperty("shape").GetProperty("vision").GetProperty("layers").GetInt32()
         );
         Assert.Equal(3, described.GetProperty("preprocessing").GetProperty("mean").GetArrayLength());
@@ -100,7 +100,7 @@ public sealed class BackboneCommandTests : IDisposable
             Token = "",
             Offline = false,
         };
-        Assert.Equal(_tiny, BackboneArgument.Resolve("tiny").Location);
+        Assert.Equal(_tiny, BackboneArgument.Resolve("tiny-drawn").Location);
         Assert.Equal(_tiny, BackboneArgument.Resolve(_tiny).Location);
         Assert.Equal(HubServer.Repository, BackboneArgument.Resolve(HubServer.Repository, options).Name);
         _hub.Requests.Clear();

@@ -41,7 +41,7 @@ public sealed class CommandLineTests
 
     [Theory]
     [InlineData("--clip", "fit", "photos")]
-    [InlineData("'nowhere'", "zeroshot", "nowhere", "--clip", "tiny")]
+    [InlineData("'nowhere'", "zeroshot", "nowhere", "--clip", "tiny-drawn")]
     [InlineData("nowhere.zip", "predict", "nowhere.zip", "image.png")]
     [InlineData("fitt", "fitt")]
     public async Task Wrong_use_ends_with_code_2_and_no_stack_trace(string part, params string[] arguments)
@@ -53,14 +53,14 @@ public sealed class CommandLineTests
 
     /// <summary>A mistake is told in few lines and in the user's words, before anything is written.</summary>
     [Theory]
-    [InlineData("Cannot parse argument 'x' for option '--seed' as a whole number.", "fit", "photos", "--clip", "tiny", "--seed", "x")]
-    [InlineData("for option '--search-margin' as a number.", "search", "photos", "--clip", "tiny", "--search-margin", "much")]
+    [InlineData("Cannot parse argument 'x' for option '--seed' as a whole number.", "fit", "photos", "--clip", "tiny-drawn", "--seed", "x")]
+    [InlineData("for option '--search-margin' as a number.", "search", "photos", "--clip", "tiny-drawn", "--search-margin", "much")]
     [InlineData(
         "--progress 'bar' is unknown: give one of auto, bars, lines, json, none.",
         "train",
         "photos",
         "--clip",
-        "tiny",
+        "tiny-drawn",
         "--configuration",
         "uniform:2",
         "--progress",
@@ -71,12 +71,12 @@ public sealed class CommandLineTests
         "fit",
         "photos",
         "--clip",
-        "tiny",
+        "tiny-drawn",
         "--precision",
         "half"
     )]
-    [InlineData("--contents", "fit", "photos", "--clip", "tiny", "--contents")]
-    [InlineData("There is no file or folder 'photos'.", "compare", "photos", "--clip", "tiny")]
+    [InlineData("--contents", "fit", "photos", "--clip", "tiny-drawn", "--contents")]
+    [InlineData("There is no file or folder 'photos'.", "compare", "photos", "--clip", "tiny-drawn")]
     [InlineData("There is no file or folder 'photos'.", "evaluate", "model.zip", "photos")]
     [InlineData("There is no model 'nowhere.zip'.", "inspect", "nowhere.zip")]
     [InlineData("There is no model 'nowhere.zip'.", "export", "nowhere.zip", "-o", "prompts")]
@@ -157,5 +157,5 @@ public sealed class CommandLineTests
 
     [Fact]
     public async Task Verbose_shows_where_it_failed() =>
-        Assert.Contains("   at ", (await ToolProcess.Run("zeroshot", "nowhere", "--clip", "tiny", "--verbose")).Expect(2).Error);
+        Assert.Contains("   at ", (await ToolProcess.Run("zeroshot", "nowhere", "--clip", "tiny-drawn", "--verbose")).Expect(2).Error);
 }

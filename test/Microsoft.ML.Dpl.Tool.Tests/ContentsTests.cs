@@ -9,7 +9,7 @@ public sealed class ContentsTests(DrawnData data)
     {
         (await data.Fit()).Expect(0);
         Assert.Equal(DplModelContents.WithImageTower, DplModelInfo.Read(data.Model).Contents);
-        string[] train = ["train", data.Table("train"), "--clip", "tiny", "--configuration", "uniform:1", "--quiet"],
+        string[] train = ["train", data.Table("train"), "--clip", "tiny-drawn", "--configuration", "uniform:1", "--quiet"],
             brief = ["--training-epochs", "1", "--batch-size", "8", "--threads", "2", "--report", "none", "--json", "none"];
         string zip = data.File("named.zip");
         ToolProcess.Outcome outcome = (await ToolProcess.Run([.. train, .. brief, "--contents", "prompts", "--output", zip])).Expect(0);
@@ -21,7 +21,7 @@ public sealed class ContentsTests(DrawnData data)
     [Fact]
     public async Task A_calibration_needs_validation_images_and_changes_the_logit_scale()
     {
-        string[] train = ["train", data.Table("train"), "--clip", "tiny", "--configuration", "uniform:1", "--verbose"],
+        string[] train = ["train", data.Table("train"), "--clip", "tiny-drawn", "--configuration", "uniform:1", "--verbose"],
             brief = ["--training-epochs", "1", "--batch-size", "8", "--threads", "2", "--report", "none", "--json", "none"];
         string zip = data.File("calibrated.zip");
         string refused = (await ToolProcess.Run([.. train, .. brief, "--calibrate", "--output", zip])).Expect(2).Error;

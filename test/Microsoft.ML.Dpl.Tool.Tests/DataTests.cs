@@ -186,7 +186,7 @@ public sealed class DataTests : IDisposable
     [Fact]
     public async Task Satellite_tiles_in_folders_are_evaluated_zero_shot()
     {
-        string[] command = ["zeroshot", EuroSatTiles.Folder, "--clip", "tiny", "--template", EuroSatTiles.Template];
+        string[] command = ["zeroshot", EuroSatTiles.Folder, "--clip", "tiny-drawn", "--template", EuroSatTiles.Template];
         ToolProcess.Outcome outcome = (await ToolProcess.Run(command)).Expect(0);
         Assert.Contains("300", outcome.Output);
         Assert.Contains("herbaceous_vegetation_land", outcome.Output);

@@ -27,7 +27,7 @@ public sealed class DesignFitTests(DrawnData data)
         "--templates",
         "promptsrc-60",
         "--teacher",
-        "tiny",
+        "tiny-drawn",
         "--distillation-weight",
         "0.1",
     ];
@@ -43,7 +43,7 @@ public sealed class DesignFitTests(DrawnData data)
                 "--test",
                 data.Table("test"),
                 "--clip",
-                "tiny",
+                "tiny-drawn",
                 "--recipe",
                 "paper",
                 "--output",
@@ -107,7 +107,7 @@ public sealed class DesignFitTests(DrawnData data)
                 "search",
                 data.Table("train"),
                 "--clip",
-                "tiny",
+                "tiny-drawn",
                 "--output",
                 configuration,
                 "--search-epochs",
@@ -144,7 +144,7 @@ public sealed class DesignFitTests(DrawnData data)
                 "--test",
                 data.Table("test"),
                 "--clip",
-                "tiny",
+                "tiny-drawn",
                 "--recipe",
                 "paper",
                 "--training-learning-rate",
@@ -178,7 +178,7 @@ public sealed class DesignFitTests(DrawnData data)
                 "train",
                 data.Table("train"),
                 "--clip",
-                "tiny",
+                "tiny-drawn",
                 "--output",
                 data.File("never.zip"),
                 "--design",
@@ -196,12 +196,15 @@ public sealed class DesignFitTests(DrawnData data)
         string[] images = [.. data.Rows("test").Select(row => row.Path)];
         string[] classes = [.. data.Rows("test").Select(row => row.Label).Distinct().Order(StringComparer.Ordinal)];
         using DplTransformer ensemble = new MLContext().DifferentiablePromptModel(
-            new DplPrompts(new float[,]?[ClipBackbone.Tiny.Config.Text.Layers], new float[,]?[ClipBackbone.Tiny.Config.Vision.Layers])
+            new DplPrompts(
+                new float[,]?[ClipBackbone.TinyDrawn.Config.Text.Layers],
+                new float[,]?[ClipBackbone.TinyDrawn.Config.Vision.Layers]
+            )
             {
                 ClassNames = classes,
                 Templates = ClipTemplates.ImageNet,
             },
-            ClipBackbone.Tiny,
+            ClipBackbone.TinyDrawn,
             "ImagePath"
         );
         Assert.Equal(ClipTemplates.ImageNet, ensemble.Templates);
@@ -209,7 +212,18 @@ public sealed class DesignFitTests(DrawnData data)
         IDataView scored = ensemble.Transform(mlContext.Data.LoadFromEnumerable(images.Select(path => new Row { ImagePath = path })));
         string[] expected = [.. scored.GetColumn<string>("PredictedLabel")];
         using JsonDocument told = JsonDocument.Parse(
-            (await ToolProcess.Run("zeroshot", data.Table("test"), "--clip", "tiny", "--templates", "imagenet-80", "--format", "json"))
+            (
+                await ToolProcess.Run(
+                    "zeroshot",
+                    data.Table("test"),
+                    "--clip",
+                    "tiny-drawn",
+                    "--templates",
+                    "imagenet-80",
+                    "--format",
+                    "json"
+                )
+            )
                 .Expect(0)
                 .Output
         );
@@ -224,12 +238,12 @@ public sealed class DesignFitTests(DrawnData data)
     public async Task Inspect_shows_hostile_words_and_templates_with_their_escapes()
     {
         using var folder = new TemporaryFolder();
-        ClipConfig config = ClipBackbone.Tiny.Config;
+        ClipConfig config = ClipBackbone.TinyDrawn.Config;
         DplPrompts Plain() => new(new float[,]?[config.Text.Layers], new float[,]?[config.Vision.Layers]) { ClassNames = ["red", "blue"] };
         string Saved(string name, DplPrompts prompts)
         {
             var mlContext = new MLContext();
-            using DplTransformer model = mlContext.DifferentiablePromptModel(prompts, ClipBackbone.Tiny, "ImagePath");
+            using DplTransformer model = mlContext.DifferentiablePromptModel(prompts, ClipBackbone.TinyDrawn, "ImagePath");
             var input = new DataViewSchema.Builder();
             input.AddColumn("ImagePath", TextDataViewType.Instance);
             mlContext.Model.Save(model, input.ToSchema(), folder.File(name));
@@ -271,7 +285,7 @@ public sealed class DesignFitTests(DrawnData data)
                 "zeroshot",
                 data.Table("test"),
                 "--clip",
-                "tiny",
+                "tiny-drawn",
                 "--format",
                 "json",
                 .. templates is null ? [] : new[] { "--templates", templates },

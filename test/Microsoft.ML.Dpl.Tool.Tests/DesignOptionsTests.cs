@@ -111,14 +111,14 @@ public sealed class DesignOptionsTests
         string[] words = ["--design", "coupled", "--context", "4", "--regulariser", "kgcoop", "--prograd", "--templates", "eurosat"];
         (DesignOptions group, ParseResult arguments) = Parse(words);
         var options = new DplTrainer.Options();
-        group.Apply(arguments, options, ClipBackbone.Tiny, " zero-shot ");
+        group.Apply(arguments, options, ClipBackbone.TinyDrawn, " zero-shot ");
         Assert.Equal(ClipTemplates.Named("eurosat"), options.Design.Templates);
         Assert.False(options.Design.Coupled);
         Assert.Null(options.Design.Context);
         Assert.Null(options.Design.KgCoOp);
         Assert.Null(options.Design.ProGrad);
         Assert.Null(options.Design.Teacher);
-        ClipBackbone teacher = ClipBackbone.Tiny;
+        ClipBackbone teacher = ClipBackbone.TinyDrawn;
         group.Apply(arguments, options, teacher, "uniform:0");
         Assert.Equal(new DplContext { Length = 4 }, options.Design.Context);
         Assert.Same(teacher, options.Design.Teacher);
@@ -127,9 +127,9 @@ public sealed class DesignOptionsTests
     [Fact]
     public void A_teacher_is_opened_as_the_CLIP_is()
     {
-        (DesignOptions group, ParseResult arguments) = Parse("--teacher", "tiny", "--distillation-weight", "0.5");
+        (DesignOptions group, ParseResult arguments) = Parse("--teacher", "tiny-drawn", "--distillation-weight", "0.5");
         Check(group, arguments);
-        Assert.Equal(ClipBackbone.Tiny.Sha256, group.Teacher(arguments, CancellationToken.None)!.Sha256);
+        Assert.Equal(ClipBackbone.TinyDrawn.Sha256, group.Teacher(arguments, CancellationToken.None)!.Sha256);
         (group, arguments) = Parse("--prograd");
         Assert.Null(group.Teacher(arguments, CancellationToken.None));
     }
@@ -162,8 +162,8 @@ public sealed class DesignOptionsTests
     [InlineData("--context-words is empty", "--context-words", " _ ")]
     [InlineData("--context-position says how a context stands, but there is none", "--context-position", "end")]
     [InlineData("--context-per-class says how a context stands, but there is none", "--context-per-class")]
-    [InlineData("--teacher is given, but nothing goes by its probabilities", "--teacher", "tiny", "--regulariser", "kgcoop")]
-    [InlineData("give --distillation-weight or --prograd with it", "--teacher", "tiny", "--distillation-weight", "0")]
+    [InlineData("--teacher is given, but nothing goes by its probabilities", "--teacher", "tiny-drawn", "--regulariser", "kgcoop")]
+    [InlineData("give --distillation-weight or --prograd with it", "--teacher", "tiny-drawn", "--distillation-weight", "0")]
     public void What_is_wrong_is_told_with_the_way_out(string part, params string[] words)
     {
         (DesignOptions group, ParseResult arguments) = Parse(words);
@@ -185,7 +185,7 @@ public sealed class DesignOptionsTests
         var command = new RootCommand();
         group.AddTo(command);
         Assert.NotEmpty(command.Parse(["--average", "last"]).Errors);
-        ParseResult arguments = command.Parse(["--teacher", "tiny"]);
+        ParseResult arguments = command.Parse(["--teacher", "tiny-drawn"]);
         Assert.Contains("give --prograd with it", Assert.Throws<ArgumentException>(() => group.Check(arguments, training: null)).Message);
     }
 
@@ -212,7 +212,7 @@ public sealed class DesignOptionsTests
     [InlineData("Give either --template or --templates", "zeroshot", "--templates", "eurosat", "--template", "a {}")]
     public async Task Every_verb_refuses_bad_values_first(string part, string verb, params string[] words)
     {
-        ToolProcess.Outcome outcome = (await ToolProcess.Run([verb, "nowhere", "--clip", "tiny", .. words])).Expect(2);
+        ToolProcess.Outcome outcome = (await ToolProcess.Run([verb, "nowhere", "--clip", "tiny-drawn", .. words])).Expect(2);
         Assert.Contains(part, outcome.Error);
         Assert.DoesNotContain("nowhere", outcome.Error);
         Assert.Empty(outcome.Output);

@@ -37,7 +37,7 @@ public sealed class DrawnData : IDisposable
             seed: 1
         );
         _fit = new Lazy<Task<ToolProcess.Outcome>>(() =>
-            ToolProcess.Run(["fit", Table("train"), "--test", Table("test"), "--clip", "tiny", "--output", Model, .. Short])
+            ToolProcess.Run(["fit", Table("train"), "--test", Table("test"), "--clip", "tiny-drawn", "--output", Model, .. Short])
         );
     }
 

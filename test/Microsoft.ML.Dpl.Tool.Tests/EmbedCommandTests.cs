@@ -21,12 +21,12 @@ public sealed class EmbedCommandTests(DrawnData data) : IDisposable
         string output = Path.Combine(_folder, "new", "vectors.npy"),
             rows = Path.Combine(_folder, "rows.txt");
         ToolProcess.Outcome outcome = (
-            await ToolProcess.Run("embed", data.Table("test"), "--clip", "tiny", "-o", output, "--rows", rows, "--json", "--quiet")
+            await ToolProcess.Run("embed", data.Table("test"), "--clip", "tiny-drawn", "-o", output, "--rows", rows, "--json", "--quiet")
         ).Expect(0);
         JsonElement told = JsonSerializer.Deserialize<JsonElement>(outcome.Output);
         string[] paths = [.. data.Rows("test").Select(row => row.Path)];
         Assert.Equal(paths.Length, told.GetProperty("rows").GetInt32());
-        Assert.Equal(ClipBackbone.Tiny.Sha256, told.GetProperty("backboneSha256").GetString());
+        Assert.Equal(ClipBackbone.TinyDrawn.Sha256, told.GetProperty("backboneSha256").GetString());
         Assert.Equal(File.ReadLines(data.Table("test")).Skip(1).Select(line => line.Split('\t')[0]), File.ReadLines(rows));
         AssertClose(Vectors(paths), Read(output));
         Assert.Equal([output], Directory.GetFiles(Path.GetDirectoryName(output)!));
@@ -36,7 +36,9 @@ public sealed class EmbedCommandTests(DrawnData data) : IDisposable
     public async Task Where_no_image_can_be_read_nothing_is_written()
     {
         string npy = Path.Combine(_folder, "none.npy");
-        ToolProcess.Outcome outcome = (await ToolProcess.Run("embed", "nowhere.png", "--clip", "tiny", "-o", npy, "--quiet")).Expect(2);
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("embed", "nowhere.png", "--clip", "tiny-drawn", "-o", npy, "--quiet")).Expect(
+            2
+        );
         Assert.Contains("None of 1 images could be read, so no vectors are written.", outcome.ErrorLines[^1]);
         Assert.False(File.Exists(npy));
     }
@@ -51,7 +53,7 @@ public sealed class EmbedCommandTests(DrawnData data) : IDisposable
         float[][] expected = Vectors([good[2], good[0], good[1], good[3]]);
 
         string npy = Path.Combine(_folder, "v.npy");
-        ToolProcess.Outcome outcome = (await ToolProcess.Run(["embed", .. all, "--clip", "tiny", "-o", npy, "--quiet"])).Expect(3);
+        ToolProcess.Outcome outcome = (await ToolProcess.Run(["embed", .. all, "--clip", "tiny-drawn", "-o", npy, "--quiet"])).Expect(3);
         Assert.Equal(2, outcome.ErrorLines.Length);
         Assert.StartsWith($"{bad}: ", outcome.ErrorLines[0]);
         Assert.Contains("1 of 5 images could not be read; their rows are NaN", outcome.ErrorLines[1]);
@@ -60,7 +62,7 @@ public sealed class EmbedCommandTests(DrawnData data) : IDisposable
         AssertClose(expected, [rows[0], .. rows[2..]]);
 
         string csv = Path.Combine(_folder, "v.csv");
-        (await ToolProcess.Run(["embed", .. all, "--clip", "tiny", "-o", csv, "--quiet"])).Expect(3);
+        (await ToolProcess.Run(["embed", .. all, "--clip", "tiny-drawn", "-o", csv, "--quiet"])).Expect(3);
         string[][] fields = [.. File.ReadLines(csv).Select(line => line.Split(','))];
         Assert.Equal(["path", "0", "1"], fields[0][..3]);
         Assert.Equal([all[0], all[2], all[3], all[4]], fields[1..].Select(row => row[0]));
@@ -68,7 +70,10 @@ public sealed class EmbedCommandTests(DrawnData data) : IDisposable
 
         string jsonl = Path.Combine(_folder, "v.jsonl");
         (
-            await ToolProcess.Run(string.Join('\n', all), ["embed", "-", "--clip", "tiny", "-o", jsonl, "--quiet", "--batch-size", "2"])
+            await ToolProcess.Run(
+                string.Join('\n', all),
+                ["embed", "-", "--clip", "tiny-drawn", "-o", jsonl, "--quiet", "--batch-size", "2"]
+            )
         ).Expect(3);
         JsonElement[] lines = [.. File.ReadLines(jsonl).Select(line => JsonSerializer.Deserialize<JsonElement>(line))];
         Assert.Equal(all, lines.Select(line => line.GetProperty("path").GetString()));
@@ -86,13 +91,13 @@ public sealed class EmbedCommandTests(DrawnData data) : IDisposable
         string[] texts = ["a red thing", "", "a blue thing", string.Concat(Enumerable.Repeat("very ", 100))];
         File.WriteAllLines(questions, texts);
         ToolProcess.Outcome outcome = (
-            await ToolProcess.Run("embed", "--text", questions, "--clip", "tiny", "--raw", "-o", output, "--quiet")
+            await ToolProcess.Run("embed", "--text", questions, "--clip", "tiny-drawn", "--raw", "-o", output, "--quiet")
         ).Expect(0);
         Assert.Contains("Row 3 (counted from 0)", Assert.Single(outcome.ErrorLines));
         var mlContext = new MLContext();
         IDataView rows = mlContext.Data.LoadFromEnumerable(texts.Select(text => new Sentence { Text = text }));
         using ClipEmbeddingTransformer transformer = mlContext
-            .Transforms.ClipTextEmbedding("Vector", "Text", ClipBackbone.Tiny, new ClipTextEmbeddingOptions { Normalize = false })
+            .Transforms.ClipTextEmbedding("Vector", "Text", ClipBackbone.TinyDrawn, new ClipTextEmbeddingOptions { Normalize = false })
             .Fit(rows);
         float[][] expected = [.. transformer.Transform(rows).GetColumn<float[]>("Vector")];
         AssertClose(expected, Read(output));
@@ -112,7 +117,7 @@ public sealed class EmbedCommandTests(DrawnData data) : IDisposable
         [
             .. arguments.Select(word => word.StartsWith("vectors", StringComparison.Ordinal) ? Path.Combine(_folder, word) : word),
         ];
-        ToolProcess.Outcome outcome = (await ToolProcess.Run(["embed", .. placed, "--clip", "tiny"])).Expect(2);
+        ToolProcess.Outcome outcome = (await ToolProcess.Run(["embed", .. placed, "--clip", "tiny-drawn"])).Expect(2);
         Assert.Contains(part, Assert.Single(outcome.ErrorLines));
         Assert.Empty(Directory.GetFileSystemEntries(_folder));
     }
@@ -122,7 +127,7 @@ public sealed class EmbedCommandTests(DrawnData data) : IDisposable
         var mlContext = new MLContext();
         IDataView rows = mlContext.Data.LoadFromEnumerable(paths.Select(path => new Photo { ImagePath = path }));
         using ClipEmbeddingTransformer transformer = mlContext
-            .Transforms.ClipImageEmbedding("Vector", "ImagePath", ClipBackbone.Tiny)
+            .Transforms.ClipImageEmbedding("Vector", "ImagePath", ClipBackbone.TinyDrawn)
             .Fit(rows);
         return [.. transformer.Transform(rows).GetColumn<float[]>("Vector")];
     }

@@ -35,7 +35,7 @@ public sealed class EuroSatFitTests(DrawnData data)
             tiles,
             .. more,
             "--clip",
-            "tiny",
+            "tiny-drawn",
             "--template",
             EuroSatTiles.Template,
             "--output",

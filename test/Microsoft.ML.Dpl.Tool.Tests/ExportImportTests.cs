@@ -31,7 +31,7 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
         );
         Assert.Contains(_model.Configuration.ToString(), said);
         Assert.Contains("class_features", said);
-        said = Run(ImportCommand.Create(), "--prompts", exported, "--clip", "tiny", "--output", zip);
+        said = Run(ImportCommand.Create(), "--prompts", exported, "--clip", "tiny-drawn", "--output", zip);
         Assert.Contains("3 classes", said);
         Assert.Equal(_model.Scores(_model.Zip), _model.Scores(zip));
     }
@@ -42,14 +42,24 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
         string written = Path.Combine(_folder, "mixture.safetensors"),
             zip = Path.Combine(_folder, "mixture.zip"),
             again = Path.Combine(_folder, "again");
-        ClipConfig config = ClipBackbone.Tiny.Config;
+        ClipConfig config = ClipBackbone.TinyDrawn.Config;
         new DplPrompts(Rows(config.Text), Rows(config.Vision))
         {
             Mixture = new DplMixture([0, 1, 2], Weights(config.Text), Weights(config.Vision)),
             ClassNames = ["red", "green", "blue"],
         }.Save(written);
-        string said = Run(ImportCommand.Create(), "--prompts", written, "--clip", "tiny", "--image-column", "ImagePath", "--output", zip);
-        Assert.Contains(PromptConfiguration.Uniform(ClipBackbone.Tiny, 2).ToString(), said);
+        string said = Run(
+            ImportCommand.Create(),
+            "--prompts",
+            written,
+            "--clip",
+            "tiny-drawn",
+            "--image-column",
+            "ImagePath",
+            "--output",
+            zip
+        );
+        Assert.Contains(PromptConfiguration.Uniform(ClipBackbone.TinyDrawn, 2).ToString(), said);
         said = Run(ExportCommand.Create(), zip, "--output", again, "--format", "npy");
         Assert.Contains("text_mixture.0", said);
         Assert.Contains("image_weights.0", said);
@@ -73,7 +83,7 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
         string exported = Path.Combine(_folder, "prompts"),
             json = Path.Combine(_folder, "configuration.json");
         Run(ExportCommand.Create(), _model.Zip, "--output", exported);
-        Run(ImportCommand.Create(), "--alphas", exported, "--clip", "tiny", "--output", json);
+        Run(ImportCommand.Create(), "--alphas", exported, "--clip", "tiny-drawn", "--output", json);
         Assert.Equal(_model.Configuration, PromptConfiguration.FromJson(File.ReadAllText(json)));
 
         // The same as two files: under the authors' exchanged names the other branch comes first.
@@ -115,7 +125,7 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
                 "--prompts",
                 exported,
                 "--clip",
-                "tiny",
+                "tiny-drawn",
                 "--classes",
                 "a circle",
                 "a square",
@@ -191,11 +201,11 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
         string text = Path.Combine(exported, "alphas.text.npy"),
             image = Path.Combine(exported, "alphas.image.npy");
         ToolProcess.Outcome configured = (
-            await ToolProcess.Run("import", "--alphas", text, image, "--lengths", "0", "1", "2", "--clip", "tiny", "--output", json)
+            await ToolProcess.Run("import", "--alphas", text, image, "--lengths", "0", "1", "2", "--clip", "tiny-drawn", "--output", json)
         ).Expect(0);
         Assert.Contains(_model.Configuration.ToString(), configured.Output);
         Assert.Equal(_model.Configuration, PromptConfiguration.FromJson(File.ReadAllText(json)));
-        (await ToolProcess.Run("import", "--prompts", exported, "--clip", "tiny", "--output", zip)).Expect(0);
+        (await ToolProcess.Run("import", "--prompts", exported, "--clip", "tiny-drawn", "--output", zip)).Expect(0);
         Assert.Equal(_model.Scores(_model.Zip), _model.Scores(zip));
         ToolProcess.Outcome refused = (await ToolProcess.Run("export", _model.Zip, "--output", exported)).Expect(2);
         Assert.Contains("not empty", Assert.Single(refused.ErrorLines));
@@ -207,7 +217,7 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
         string exported = Path.Combine(_folder, "graph.safetensors"),
             zip = Path.Combine(_folder, "graph.zip");
         (await ToolProcess.Run("export", _model.Zip, "--output", exported)).Expect(0);
-        (await ToolProcess.Run("import", "--prompts", exported, "--clip", "tiny", "--contents", "onnx", "--output", zip)).Expect(0);
+        (await ToolProcess.Run("import", "--prompts", exported, "--clip", "tiny-drawn", "--contents", "onnx", "--output", zip)).Expect(0);
         DplModelInfo info = DplModelInfo.Read(zip);
         Assert.Equal(DplModelContents.WithOnnx, info.Contents);
         Assert.Contains(info.Entries, entry => entry.Name == "model.onnx" && entry.Bytes > 1_000_000);
@@ -272,7 +282,7 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
                 .MulticlassClassification.Trainers.DifferentiablePromptLearning(
                     new DplTrainer.Options
                     {
-                        Backbone = ClipBackbone.Tiny,
+                        Backbone = ClipBackbone.TinyDrawn,
                         ImageColumnName = nameof(Row.ImagePath),
                         Search = { CandidateLengths = [0, 1, 2], Epochs = 2 },
                         Training = { Recipe = DplRecipe.Paper, Epochs = 1 },

@@ -58,7 +58,7 @@ public sealed class FitTests(DrawnData data)
             "search",
             data.Table("train"),
             "--clip",
-            "tiny",
+            "tiny-drawn",
             "--output",
             configuration,
             "--search-epochs",
@@ -99,7 +99,7 @@ public sealed class FitTests(DrawnData data)
                 "train",
                 data.Table("train"),
                 "--clip",
-                "tiny",
+                "tiny-drawn",
                 "--configuration",
                 configuration,
                 "--output",
@@ -132,7 +132,7 @@ public sealed class FitTests(DrawnData data)
                 "--test",
                 data.Table("test"),
                 "--clip",
-                "tiny",
+                "tiny-drawn",
                 "--configuration",
                 "zero-shot",
                 "uniform:2",
@@ -148,7 +148,9 @@ public sealed class FitTests(DrawnData data)
             ["zero-shot", "uniform:2", "search"],
             table.RootElement.EnumerateArray().Select(row => row.GetProperty("name").GetString()!)
         );
-        ToolProcess.Outcome alone = (await ToolProcess.Run("zeroshot", data.Table("test"), "--clip", "tiny", "--format", "json")).Expect(0);
+        ToolProcess.Outcome alone = (
+            await ToolProcess.Run("zeroshot", data.Table("test"), "--clip", "tiny-drawn", "--format", "json")
+        ).Expect(0);
         using JsonDocument zeroShot = JsonDocument.Parse(alone.Output);
         Assert.Equal(
             zeroShot.RootElement.GetProperty("accuracy").GetProperty("accuracy").GetDouble(),
@@ -172,7 +174,7 @@ public sealed class FitTests(DrawnData data)
                 "--test",
                 data.Table("test"),
                 "--clip",
-                "tiny",
+                "tiny-drawn",
                 "--output",
                 model,
                 "--report",
@@ -220,7 +222,7 @@ public sealed class FitTests(DrawnData data)
             "train",
             data.Table("train"),
             "--clip",
-            "tiny",
+            "tiny-drawn",
             "--configuration",
             "uniform:2",
             "--output",
@@ -259,7 +261,7 @@ public sealed class FitTests(DrawnData data)
         string blocked = data.File("file");
         File.WriteAllText(blocked, "in the way");
         ToolProcess.Outcome outcome = (
-            await ToolProcess.Run("fit", data.Table("train"), "--clip", "tiny", "--output", Path.Combine(blocked, "model.zip"))
+            await ToolProcess.Run("fit", data.Table("train"), "--clip", "tiny-drawn", "--output", Path.Combine(blocked, "model.zip"))
         ).Expect(2);
         Assert.Contains("--output", Assert.Single(outcome.ErrorLines));
     }

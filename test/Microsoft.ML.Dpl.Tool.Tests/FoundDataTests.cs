@@ -115,7 +115,7 @@ public sealed class FoundDataTests : IDisposable
         {
             Skip.If(made.ExitCode != 0, $"the file system takes no such name: {made.Error}");
             ToolProcess.Outcome fit = (
-                await ToolProcess.Run("fit", _folder.FullPath, "--clip", "tiny", "--output", _folder.File("m.zip"))
+                await ToolProcess.Run("fit", _folder.FullPath, "--clip", "tiny-drawn", "--output", _folder.File("m.zip"))
             ).Expect(2);
             string line = Assert.Single(fit.ErrorLines);
             Assert.Contains("is not in UTF-8, so it cannot be opened. Rename it; convmv -f latin1 -t utf8 -r --notest", line);

@@ -23,7 +23,7 @@ public sealed class InterruptionTests(DrawnData data)
                 "fit",
                 data.Table("train"),
                 "--clip",
-                "tiny",
+                "tiny-drawn",
                 "--output",
                 model,
                 "--search-epochs",
@@ -57,7 +57,7 @@ public sealed class InterruptionTests(DrawnData data)
                 "--test",
                 data.Table("test"),
                 "--clip",
-                "tiny",
+                "tiny-drawn",
                 "--configuration",
                 "zero-shot",
                 "--configuration",
@@ -102,7 +102,7 @@ public sealed class InterruptionTests(DrawnData data)
         using var held = new ManualResetEventSlim();
         try
         {
-            foreach (string path in Directory.GetFiles(ClipBackbone.Tiny.Location!))
+            foreach (string path in Directory.GetFiles(ClipBackbone.TinyDrawn.Location!))
                 hub.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
             // The first answer breaks off, the second does not come.
             int asked = 0;
@@ -236,7 +236,7 @@ public sealed class InterruptionTests(DrawnData data)
                     "train",
                     data.Table("train"),
                     "--clip",
-                    "tiny",
+                    "tiny-drawn",
                     "--configuration",
                     "uniform:2",
                     "--output",

@@ -64,7 +64,7 @@ public sealed class KilledCommandTests(DrawnData data)
             "--test",
             data.Table("test"),
             "--clip",
-            "tiny",
+            "tiny-drawn",
             "--output",
             data.File(model),
             "--report",

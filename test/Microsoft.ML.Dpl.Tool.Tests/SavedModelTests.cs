@@ -150,7 +150,7 @@ public sealed class SavedModelTests(DrawnData data)
                 "train",
                 data.Table("train"),
                 "--clip",
-                "tiny",
+                "tiny-drawn",
                 "--configuration",
                 "uniform:1",
                 "--training-epochs",

@@ -49,7 +49,7 @@ public sealed partial class ScriptingTests(DrawnData data)
                     "--seed",
                     "1",
                     "--clip",
-                    "tiny",
+                    "tiny-drawn",
                     "--configuration",
                     "uniform:1",
                     "--training-epochs",
@@ -108,7 +108,7 @@ public sealed partial class ScriptingTests(DrawnData data)
                 "--image-root",
                 data.Folder,
                 "--clip",
-                "tiny",
+                "tiny-drawn",
                 "--configuration",
                 "uniform:1",
                 "--momentum",
@@ -159,7 +159,7 @@ public sealed partial class ScriptingTests(DrawnData data)
             "train",
             data.Table("train"),
             "--clip",
-            "tiny",
+            "tiny-drawn",
             "--recipe",
             "paper",
             "--batch-size",
@@ -193,7 +193,7 @@ public sealed partial class ScriptingTests(DrawnData data)
             "train",
             data.Table("train"),
             "--clip",
-            "tiny",
+            "tiny-drawn",
             "--configuration",
             "uniform:1",
             "--test",
@@ -239,7 +239,7 @@ public sealed partial class ScriptingTests(DrawnData data)
         Skip.If(!File.Exists("/usr/bin/script") || !OperatingSystem.IsLinux(), "there is no script command that makes a pseudo-terminal");
         string command =
             $"stty cols 60 rows 24; unset CI GITHUB_ACTIONS NO_COLOR; {(noColor.Length > 0 ? $"export NO_COLOR={noColor};" : "")} "
-            + $"dotnet '{ToolProcess.Program}' train '{data.Table("train")}' --clip tiny --configuration uniform:2 "
+            + $"dotnet '{ToolProcess.Program}' train '{data.Table("train")}' --clip tiny-drawn --configuration uniform:2 "
             + $"--training-epochs 2 --batch-size 8 --validation-per-class 1 --report none --output '{data.File("terminal.zip")}'";
         ToolProcess.Outcome outcome = (
             await ToolProcess.RunProgram("script", ["-qec", command, "/dev/null"], ("TERM", "xterm-256color"))

@@ -20,12 +20,16 @@ internal sealed class PhotographBatches : IDisposable
         Jitter = 0.25;
     private const int Grid = TeacherNetwork.Grid;
 
+    // Every so manieth image is one of the few sharp ones, Caltech101's.
+    private const int RareEvery = 12;
+
     private readonly PhotographCache _cache;
     private readonly IReadOnlyList<Photograph> _photographs;
     private readonly PixelStore _pixels;
     private readonly HalfRows _pooled,
         _maps;
-    private readonly int[] _order;
+    private readonly int[] _order,
+        _rare;
     private readonly int _count,
         _size,
         _seed;
@@ -54,6 +58,7 @@ internal sealed class PhotographBatches : IDisposable
         (_cache, _photographs, _count, _size, _kept, _seed) = (cache, photographs, count, size, kept, seed);
         (_pixels, _pooled, _maps) = (cache.OpenPixels(), cache.OpenPooled(), cache.OpenMaps());
         _order = PhotographCache.Order(photographs.Count);
+        _rare = [.. Enumerable.Range(0, _order.Length).Where(row => photographs[_order[row]].Side == PhotographFolders.CaltechSide)];
         _making = Task.Factory.StartNew(
             () => Make(firstBatch),
             CancellationToken.None,
@@ -110,12 +115,15 @@ internal sealed class PhotographBatches : IDisposable
         );
         var random = new Random(unchecked((int)(Seeds.Derive(_seed, $"photographs {batch}") >> 33)));
         int taught = Math.Min(_pooled.Count, _maps.Count);
+        int[] rare = [.. _rare.TakeWhile(row => row < taught)];
+        if (rare.Length == 0)
+            rare = [0];
         var map = new Half[Grid * Grid * PhotographCache.Components];
         var pooled = new Half[TeacherNetwork.Width];
         int[] patches = [.. Enumerable.Range(0, Grid * Grid)];
         for (int i = 0; i < _count; i++)
         {
-            int row = Row(batch * _count + i, taught);
+            int row = i % RareEvery == 0 ? rare[random.Next(rare.Length)] : Row(batch * _count + i, taught);
             Photograph photograph = _photographs[_order[row]];
             PixelArea crop = Crop(photograph.Side, random);
             bool mirrored = random.Next(2) == 1;

@@ -22,7 +22,8 @@ internal sealed class PhotographTraining : IDisposable
 {
     private const double PooledWeight = 8,
         CellWeight = 8,
-        Smoothing = 0.05;
+        Smoothing = 0.05,
+        MuonRate = 3;
     private const long EasyDrawings = 150_000;
     private const int VocabularyImages = 5000,
         VocabularySize = 4096;
@@ -34,6 +35,7 @@ internal sealed class PhotographTraining : IDisposable
     private readonly IReadOnlyList<Photograph> _photographs;
     private readonly PhotographCaptions _captions;
     private readonly AdamW _optimizer;
+    private readonly Muon _muon;
     private readonly Dictionary<string, Parameter> _maps = [];
     private readonly StudentTower _tower;
     private readonly Tensor _mean,
@@ -76,8 +78,15 @@ internal sealed class PhotographTraining : IDisposable
             _deviation = tensor(processor.Deviation, [1, 3, 1, 1]).DetachFromDisposeScope();
             (_pooledMean, _pooledDeviation, _cellScale) = TeacherScales();
         }
-        bool Decays(string name) => Clip.Values[name].shape.Length > 1 && !name.Contains("embedding", StringComparison.Ordinal);
-        AdamW.ParamGroup Group(IEnumerable<Parameter> parameters, double decay) =>
+        // The matrices of the blocks are Muon's, everything else AdamW's; decay pulls matrices only.
+        bool IsHidden(string name) => name.Contains("resblocks", StringComparison.Ordinal) && Clip.Values[name].shape.Length > 1;
+        _muon = new Muon(
+            Clip.Values.Where(v => IsHidden(v.Key))
+                .Select(v => (v.Value, v.Key.EndsWith("in_proj_weight", StringComparison.Ordinal) ? 3 : 1)),
+            settings.WeightDecay,
+            products
+        );
+        AdamW.ParamGroup Group(IEnumerable<Parameter> parameters) =>
             new(
                 parameters,
                 new AdamW.Options
@@ -86,14 +95,11 @@ internal sealed class PhotographTraining : IDisposable
                     beta1 = 0.9,
                     beta2 = 0.98,
                     eps = 1e-8,
-                    weight_decay = decay,
+                    weight_decay = 0,
                 }
             );
         _optimizer = new AdamW(
-            [
-                Group(Clip.Values.Where(v => Decays(v.Key)).Select(v => v.Value), settings.WeightDecay),
-                Group(Clip.Values.Where(v => !Decays(v.Key)).Select(v => v.Value).Concat(_maps.Values), 0),
-            ],
+            [Group(Clip.Values.Where(v => !IsHidden(v.Key)).Select(v => v.Value).Concat(_maps.Values))],
             settings.LearningRate,
             0.9,
             0.98,
@@ -115,11 +121,17 @@ internal sealed class PhotographTraining : IDisposable
 
     public RunPosition Position => _position;
 
-    public void Resume(string checkpoint) => _position = Checkpoint.Load(checkpoint, Trained, _optimizer);
+    public void Resume(string checkpoint) => _position = Checkpoint.Load(checkpoint, State, _optimizer);
 
-    public void SaveCheckpoint(string checkpoint) => Checkpoint.Save(checkpoint, Trained, _optimizer, _position);
+    public void SaveCheckpoint(string checkpoint) => Checkpoint.Save(checkpoint, State, _optimizer, _position);
 
     public void SaveModel() => HuggingFaceFolder.Save(Folder, Clip, Vocabulary);
+
+    private Dictionary<string, Tensor> State =>
+        new([
+            .. Trained.Select(t => KeyValuePair.Create(t.Key, (Tensor)t.Value)),
+            .. _muon.State.Select((momentum, i) => KeyValuePair.Create($"momentum.{i}", momentum)),
+        ]);
 
     private Dictionary<string, Parameter> Trained => new([.. Clip.Values, .. _maps]);
 
@@ -188,6 +200,7 @@ internal sealed class PhotographTraining : IDisposable
     public void Dispose()
     {
         _optimizer.Dispose();
+        _muon.Dispose();
         Clip.Dispose();
         foreach (Parameter map in _maps.Values)
             map.Dispose();
@@ -211,7 +224,7 @@ internal sealed class PhotographTraining : IDisposable
         Tensor images = cat(
             [
                 Normalised(photographs.Pixels, count),
-                (tensor(drawings.Planes, [drawings.Count, 3, size, size]).to(ScalarType.Float32) / 255 - _mean) / _deviation,
+                (tensor(drawings.Planes, [drawings.Count, 3, size, size]).to(ScalarType.Float32).Over(255) - _mean) / _deviation,
             ],
             0
         );
@@ -237,25 +250,27 @@ internal sealed class PhotographTraining : IDisposable
             seen = seen.gather(1, places.unsqueeze(2).expand(-1, -1, seen.shape[2]));
         Tensor cells = Distance(F.linear(seen, _maps["map.cells"]), cellTarget);
 
-        Tensor loss = classes + drawn + pooled * PooledWeight + cells * CellWeight;
+        Tensor loss = classes.Plus(drawn).Plus(pooled.Times(PooledWeight)).Plus(cells.Times(CellWeight));
         double number = loss.item<float>();
         if (!double.IsFinite(number))
             throw new InvalidOperationException($"The loss became {number} in step {_position.Step + 1}: lower --learning-rate.");
-        _optimizer.zero_grad();
+        foreach (Parameter parameter in Trained.Values)
+            parameter.grad?.zero_();
         loss.backward();
         nn.utils.clip_grad_norm_(Trained.Values, 5.0);
         _optimizer.step();
+        _muon.Step(learningRate * MuonRate);
         using (no_grad())
             Clip.LogitScale.clamp_(0, MaximumLogitScale);
         return [classes.item<float>(), drawn.item<float>() - floor.item<float>(), pooled.item<float>(), cells.item<float>()];
     }
 
-    private static Tensor Distance(Tensor guess, Tensor target) => 1 - F.cosine_similarity(guess, target, dim: -1).mean();
+    private static Tensor Distance(Tensor guess, Tensor target) => F.cosine_similarity(guess, target, dim: -1).mean().OneMinus();
 
     private Tensor Normalised(byte[] pixels, int count)
     {
         int size = PhotographSettings.ImageSize;
-        return (tensor(pixels, [count, size, size, 3]).permute(0, 3, 1, 2).to(ScalarType.Float32) / 255 - _mean) / _deviation;
+        return (tensor(pixels, [count, size, size, 3]).permute(0, 3, 1, 2).to(ScalarType.Float32).Over(255) - _mean) / _deviation;
     }
 
     /// <summary>What makes the teacher's numbers comparable: each pooled feature by its own spread; the map's components by the root of

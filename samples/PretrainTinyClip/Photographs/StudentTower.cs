@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -16,7 +17,7 @@ namespace PretrainTinyClip.Photographs;
 internal sealed class StudentTower(IReadOnlyDictionary<string, Parameter> values, ClipConfig config, ScalarType products)
 {
     private const double NormEpsilon = 1e-5;
-    private const float QuickGeluFactor = 1.702f;
+    private const double QuickGeluFactor = 1.702;
 
     /// <param name="images">[batch, 3, size, size] normalised</param>
     /// <param name="kept">[batch, patches] which patches are looked at, of type int64; null: all.</param>
@@ -39,8 +40,8 @@ internal sealed class StudentTower(IReadOnlyDictionary<string, Parameter> values
             patches = patches.gather(1, kept.unsqueeze(2).expand(-1, -1, patches.shape[2]));
             places = places.expand(batch, -1, -1).gather(1, kept.unsqueeze(2).expand(-1, -1, width));
         }
-        Tensor embedded = Linear(patches, values["visual.conv1.weight"].view(width, -1), null) + places;
-        Tensor first = (values["visual.class_embedding"] + positions.narrow(0, 0, 1)).expand(batch, 1, width);
+        Tensor embedded = Linear(patches, values["visual.conv1.weight"].view(width, -1), null).Plus(places);
+        Tensor first = values["visual.class_embedding"].Plus(positions.narrow(0, 0, 1)).expand(batch, 1, width);
         Tensor rows = Norm(cat([first, embedded], 1), "visual.ln_pre");
         for (int layer = 0; layer < config.Vision.Layers; layer++)
             rows = Block(rows, $"{ClipLayout.VisionBlocks}{layer}.", config.Vision.Heads);
@@ -58,10 +59,10 @@ internal sealed class StudentTower(IReadOnlyDictionary<string, Parameter> values
             .view(batch, tokens, 3, heads, width / heads)
             .permute(2, 0, 3, 1, 4); // [query key value, batch, heads, tokens, head width]
         Tensor attended = F.scaled_dot_product_attention(stacked[0], stacked[1], stacked[2]).transpose(1, 2).reshape(batch, tokens, width);
-        rows = rows + Linear(attended, Of("attn.out_proj.weight"), Of("attn.out_proj.bias"));
+        rows = rows.Plus(Linear(attended, Of("attn.out_proj.weight"), Of("attn.out_proj.bias")));
         Tensor hidden = Product(Norm(rows, prefix + "ln_2"), Of("mlp.c_fc.weight"), Of("mlp.c_fc.bias"));
-        hidden = hidden * (hidden * QuickGeluFactor).sigmoid();
-        return rows + Linear(hidden, Of("mlp.c_proj.weight"), Of("mlp.c_proj.bias"));
+        hidden = hidden * hidden.Times(QuickGeluFactor).sigmoid();
+        return rows.Plus(Linear(hidden, Of("mlp.c_proj.weight"), Of("mlp.c_proj.bias")));
     }
 
     private Tensor Norm(Tensor rows, string name) =>

@@ -59,7 +59,7 @@ internal static class BackboneLocator
                 looked.Add($"{path} ({source}): {e.Message}");
             }
         }
-        if (ClipBackbone.TryTiny() is { } tiny && Matches(tiny, sha256))
+        if (ClipBackbone.Embedded().FirstOrDefault(embedded => Matches(embedded, sha256)) is { } tiny)
             return tiny;
         throw new FileNotFoundException(
             $"This model was trained on the CLIP '{name}' (weights' SHA-256 {sha256}), which the model zip does not contain and which "
@@ -113,17 +113,18 @@ internal static class BackboneLocator
         string.Equals(backbone.Sha256, sha256, StringComparison.OrdinalIgnoreCase);
 }
 
-/// <summary>A CLIP that a package carries as resources named <c>model/…</c>; unpacked into the user's cache once, under a name made of its
-/// content.</summary>
+/// <summary>A CLIP that a package carries as resources named <c>model/…</c>, or another folder where it carries several; unpacked into the
+/// user's cache once, under a name made of its content.</summary>
 internal static class EmbeddedBackbone
 {
-    private const string Prefix = "model/";
+    public const string DefaultFolder = "model";
 
     /// <param name="assemblyName">The package's assembly.</param>
+    /// <param name="model">The folder that the resources' names begin with.</param>
     /// <returns>Null where the application does not reference the package.</returns>
     /// <exception cref="InvalidDataException">The assembly carries no model.</exception>
     /// <exception cref="IOException">There is no place to unpack to.</exception>
-    public static ClipBackbone? TryOpen(string assemblyName)
+    public static ClipBackbone? TryOpen(string assemblyName, string model = DefaultFolder)
     {
         Assembly assembly;
         try
@@ -134,16 +135,17 @@ internal static class EmbeddedBackbone
         {
             return null;
         }
-        return Open(assembly);
+        return Open(assembly, model);
     }
 
-    internal static ClipBackbone Open(Assembly assembly)
+    internal static ClipBackbone Open(Assembly assembly, string model = DefaultFolder)
     {
+        string prefix = model + '/';
         string[] resources =
         [
             .. assembly
                 .GetManifestResourceNames()
-                .Where(name => name.StartsWith(Prefix, StringComparison.Ordinal))
+                .Where(name => name.StartsWith(prefix, StringComparison.Ordinal))
                 .Order(StringComparer.Ordinal),
         ];
         if (resources.Length == 0)
@@ -153,12 +155,12 @@ internal static class EmbeddedBackbone
         {
             string folder = Path.Combine(root, $"{assembly.GetName().Name}-{hash[..16]}");
             if (!Directory.Exists(folder))
-                Unpack(assembly, resources, folder);
+                Unpack(assembly, resources, prefix.Length, folder);
             return ClipBackbone.FromFolder(folder);
         });
     }
 
-    private static void Unpack(Assembly assembly, string[] resources, string folder)
+    private static void Unpack(Assembly assembly, string[] resources, int prefixLength, string folder)
     {
         try
         {
@@ -167,7 +169,7 @@ internal static class EmbeddedBackbone
                 foreach (string resource in resources)
                 {
                     using Stream content = assembly.GetManifestResourceStream(resource)!;
-                    using FileStream file = File.Create(Path.Combine(unfinished, resource[Prefix.Length..]));
+                    using FileStream file = File.Create(Path.Combine(unfinished, resource[prefixLength..]));
                     content.CopyTo(file);
                 }
             });

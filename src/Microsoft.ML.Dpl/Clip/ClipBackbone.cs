@@ -80,17 +80,29 @@ public sealed class ClipBackbone
     /// <summary>The name by which <see cref="Open"/> knows <see cref="Tiny"/>.</summary>
     public const string TinyName = "tiny";
 
-    /// <summary>The small CLIP of the package Microsoft.ML.Dpl.TinyClip: trained on drawn images only, for trying things out and for
-    /// tests.</summary>
-    /// <exception cref="FileNotFoundException">The application does not reference that package.</exception>
-    public static ClipBackbone Tiny =>
-        EmbeddedBackbone.TryOpen(TinyAssembly)
-        ?? throw new FileNotFoundException(
-            $"ClipBackbone.Tiny comes with the NuGet package {TinyAssembly}: add it to the application's project."
-        );
+    /// <summary>The name by which <see cref="Open"/> knows <see cref="TinyDrawn"/>.</summary>
+    public const string TinyDrawnName = "tiny-drawn";
 
-    /// <summary><see cref="Tiny"/>, or null where the application does not reference its package.</summary>
-    internal static ClipBackbone? TryTiny() => EmbeddedBackbone.TryOpen(TinyAssembly);
+    private const string DrawnFolder = "model-drawn";
+
+    /// <summary>The small CLIP of the package Microsoft.ML.Dpl.TinyClip: for photographs and drawings where nothing may be downloaded, and
+    /// for trying things out. Its card, the package's README, says what it has seen and how well it knows it.</summary>
+    /// <exception cref="FileNotFoundException">The application does not reference that package.</exception>
+    public static ClipBackbone Tiny => EmbeddedBackbone.TryOpen(TinyAssembly) ?? throw NoTinyAssembly(nameof(Tiny));
+
+    /// <summary>The still smaller CLIP of the same package, which was trained on drawn images only: for tests, and for models that were
+    /// trained on it when it was <see cref="Tiny"/>.</summary>
+    /// <exception cref="FileNotFoundException">The application does not reference that package.</exception>
+    public static ClipBackbone TinyDrawn => EmbeddedBackbone.TryOpen(TinyAssembly, DrawnFolder) ?? throw NoTinyAssembly(nameof(TinyDrawn));
+
+    /// <summary>The CLIPs that the application has by a package; none where it does not reference that.</summary>
+    internal static IEnumerable<ClipBackbone> Embedded() =>
+        new[] { EmbeddedBackbone.DefaultFolder, DrawnFolder }
+            .Select(model => EmbeddedBackbone.TryOpen(TinyAssembly, model))
+            .OfType<ClipBackbone>();
+
+    private static FileNotFoundException NoTinyAssembly(string name) =>
+        new($"ClipBackbone.{name} comes with the NuGet package {TinyAssembly}: add it to the application's project.");
 
     /// <summary>
     /// Opens a CLIP by its name on Hugging Face's hub, and downloads it first where the cache does not have it.
@@ -187,8 +199,8 @@ public sealed class ClipBackbone
     /// <summary>Opens what lies on this machine: a folder as <see cref="FromFolder"/> does, or a single file as <see cref="FromOpenAI"/>
     /// does with the vocabulary beside it; one of open_clip's with its configuration beside it stands for its folder. Never asks the hub;
     /// <see cref="FromPretrained"/> does.</summary>
-    /// <param name="path">The folder, or a .safetensors or .pt file; or <c>tiny</c> for <see cref="Tiny"/>, where no folder has that
-    /// name.</param>
+    /// <param name="path">The folder, or a .safetensors or .pt file; or <c>tiny</c> for <see cref="Tiny"/> and <c>tiny-drawn</c> for
+    /// <see cref="TinyDrawn"/>, where no folder has that name.</param>
     /// <returns>The reference.</returns>
     /// <exception cref="FileNotFoundException">There is nothing at <paramref name="path"/>, or a file that belongs to it is
     /// missing.</exception>
@@ -201,6 +213,8 @@ public sealed class ClipBackbone
             return FromFolder(path);
         if (path == TinyName)
             return Tiny;
+        if (path == TinyDrawnName)
+            return TinyDrawn;
         if (!File.Exists(path))
             throw new FileNotFoundException($"There is no file or folder '{path}'.", path);
         if (Path.GetExtension(path).ToUpperInvariant() is not (".SAFETENSORS" or ".PT" or ".PTH" or ".BIN"))

@@ -58,7 +58,7 @@ public sealed class EmbeddingPipelineTests : IClassFixture<EmbeddingPipelineTest
         using var images = new ColourImages();
         LabelledPath[] rows = [.. images.Train.Concat(images.Test).Select(row => new LabelledPath(row.ImagePath, row.Label))];
         var pipeline = _mlContext
-            .Transforms.ClipImageEmbedding("Features", "ImagePath", ClipBackbone.Tiny)
+            .Transforms.ClipImageEmbedding("Features", "ImagePath", ClipBackbone.TinyDrawn)
             .AppendCacheCheckpoint(_mlContext)
             .Append(_mlContext.Clustering.Trainers.KMeans("Features", numberOfClusters: 6));
         using TransformerChain<ClusteringPredictionTransformer<KMeansModelParameters>> model = pipeline.Fit(Load(rows));
@@ -76,7 +76,7 @@ public sealed class EmbeddingPipelineTests : IClassFixture<EmbeddingPipelineTest
     public void The_nearest_neighbours_of_an_image_are_of_its_class()
     {
         using ClipEmbeddingTransformer embedding = _mlContext
-            .Transforms.ClipImageEmbedding("Features", "ImagePath", ClipBackbone.Tiny)
+            .Transforms.ClipImageEmbedding("Features", "ImagePath", ClipBackbone.TinyDrawn)
             .Fit(Load(_task.Train));
         float[][] known = [.. embedding.Transform(Load(_task.Train)).GetColumn<float[]>("Features")],
             asked = [.. embedding.Transform(Load(_task.Test)).GetColumn<float[]>("Features")];
@@ -98,9 +98,9 @@ public sealed class EmbeddingPipelineTests : IClassFixture<EmbeddingPipelineTest
     public void Words_find_images()
     {
         using ClipEmbeddingTransformer ofImages = _mlContext
-                .Transforms.ClipImageEmbedding("Features", "ImagePath", ClipBackbone.Tiny)
+                .Transforms.ClipImageEmbedding("Features", "ImagePath", ClipBackbone.TinyDrawn)
                 .Fit(Load(_task.Test)),
-            ofTexts = _mlContext.Transforms.ClipTextEmbedding("Features", "Label", ClipBackbone.Tiny).Fit(Load(_task.Test));
+            ofTexts = _mlContext.Transforms.ClipTextEmbedding("Features", "Label", ClipBackbone.TinyDrawn).Fit(Load(_task.Test));
         float[][] gallery = [.. ofImages.Transform(Load(_task.Test)).GetColumn<float[]>("Features")];
         string[] classes = [.. _task.Test.Select(row => row.Label).Distinct()];
         string template = DrawnTasks.Named("lighting").Template;
@@ -126,7 +126,7 @@ public sealed class EmbeddingPipelineTests : IClassFixture<EmbeddingPipelineTest
         ITransformer keys = _mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(Load(train));
         using DplTransformer zeroShot = _mlContext
             .MulticlassClassification.ClipZeroShot(
-                ClipBackbone.Tiny,
+                ClipBackbone.TinyDrawn,
                 train.Select(row => row.Label).Distinct(),
                 [template],
                 nameof(LabelledPath.ImagePath)
@@ -146,7 +146,7 @@ public sealed class EmbeddingPipelineTests : IClassFixture<EmbeddingPipelineTest
     private EstimatorChain<MulticlassPredictionTransformer<MaximumEntropyModelParameters>> ProbePipeline() =>
         _mlContext
             .Transforms.Conversion.MapValueToKey("Label")
-            .Append(_mlContext.Transforms.ClipImageEmbedding("Features", nameof(LabelledPath.ImagePath), ClipBackbone.Tiny))
+            .Append(_mlContext.Transforms.ClipImageEmbedding("Features", nameof(LabelledPath.ImagePath), ClipBackbone.TinyDrawn))
             .AppendCacheCheckpoint(_mlContext)
             .Append(
                 _mlContext.MulticlassClassification.Trainers.LbfgsMaximumEntropy(

@@ -183,10 +183,10 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
                 .MulticlassClassification.Trainers.DifferentiablePromptLearning(
                     new DplTrainer.Options
                     {
-                        Backbone = ClipBackbone.Tiny,
+                        Backbone = ClipBackbone.TinyDrawn,
                         ImageColumnName = "Path",
                         Template = Caption.Plain(colour: 0).Replace(Words.Colours[0][0], "{}", StringComparison.Ordinal),
-                        Configuration = PromptConfiguration.ZeroShot(ClipBackbone.Tiny),
+                        Configuration = PromptConfiguration.ZeroShot(ClipBackbone.TinyDrawn),
                     }
                 )
                 .Fit(mlContext.Data.LoadFromEnumerable(Words.Colours.Select(names => new Row { Label = names[0] })));

@@ -41,7 +41,7 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
     [InlineData(DplOnnxInput.Image)]
     public void Weights_can_lie_beside_the_model(DplOnnxInput input)
     {
-        using DplTransformer trained = Fit(ClipBackbone.Tiny, PromptConfiguration.Uniform(ClipBackbone.Tiny, 2).ToString());
+        using DplTransformer trained = Fit(ClipBackbone.TinyDrawn, PromptConfiguration.Uniform(ClipBackbone.TinyDrawn, 2).ToString());
         string path = _folder.File("with blank.onnx"),
             data = path + ".data";
         trained.SaveAsOnnx(path, input, externalData: true);
@@ -51,7 +51,7 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
         Assert.InRange(new FileInfo(data).Length, whole.Length / 2, whole.Length + (4 << 20));
         using OnnxModel expected = new(whole),
             actual = new(path);
-        int size = ClipBackbone.Tiny.Config.ImageSize;
+        int size = ClipBackbone.TinyDrawn.Config.ImageSize;
         (float[] Logits, float[] Probabilities) Score(OnnxModel model) =>
             input == DplOnnxInput.Pixels
                 ? model.Score(trained.Pixels(Images.Test[0].ImagePath), 1, 3, size, size)
@@ -70,7 +70,7 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
     [Fact]
     public void What_is_too_large_for_one_file_becomes_two()
     {
-        using DplTransformer trained = Fit(ClipBackbone.Tiny, PromptConfiguration.Uniform(ClipBackbone.Tiny, 1).ToString());
+        using DplTransformer trained = Fit(ClipBackbone.TinyDrawn, PromptConfiguration.Uniform(ClipBackbone.TinyDrawn, 1).ToString());
         string path = _folder.File("model.onnx"),
             data = path + ".data";
         long size = trained.Use(classifier => OnnxClassifier.SizeOf(classifier, DplOnnxPrecision.Float32));

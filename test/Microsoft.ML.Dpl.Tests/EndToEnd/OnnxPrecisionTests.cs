@@ -144,10 +144,10 @@ public sealed class OnnxPrecisionTests : IDisposable
             .MulticlassClassification.Trainers.DifferentiablePromptLearning(
                 new DplTrainer.Options
                 {
-                    Backbone = ClipBackbone.Tiny,
+                    Backbone = ClipBackbone.TinyDrawn,
                     ImageColumnName = "ImagePath",
                     Template = task.Template,
-                    Configuration = PromptConfiguration.ZeroShot(ClipBackbone.Tiny),
+                    Configuration = PromptConfiguration.ZeroShot(ClipBackbone.TinyDrawn),
                 }
             )
             .Fit(Rows("train.tsv"));

@@ -74,8 +74,8 @@ public sealed partial class OnnxRuntimeTests(SmallBackbone small, ColourImages i
     [Fact]
     public void The_tiny_CLIP_says_the_same()
     {
-        using DplTransformer trained = Fit(PromptConfiguration.Uniform(ClipBackbone.Tiny, 2).ToString(), o =>
-            o.Backbone = ClipBackbone.Tiny
+        using DplTransformer trained = Fit(PromptConfiguration.Uniform(ClipBackbone.TinyDrawn, 2).ToString(), o =>
+            o.Backbone = ClipBackbone.TinyDrawn
         );
         using var light = (DplOnnxTransformer)_mlContext.Model.LoadWithOnnxRuntime(Save(trained), out _);
         RequireSame(trained, light, Test);

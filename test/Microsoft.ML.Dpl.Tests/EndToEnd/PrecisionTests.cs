@@ -97,13 +97,13 @@ public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : C
                 .MulticlassClassification.Trainers.DifferentiablePromptLearning(
                     new DplTrainer.Options
                     {
-                        Backbone = ClipBackbone.Tiny,
+                        Backbone = ClipBackbone.TinyDrawn,
                         ImageColumnName = "ImagePath",
                         Images = { Folder = folder.FullPath },
                         Template = task.Template,
                         Validation = { Set = Read("validation.tsv") },
                         Training = { BatchSize = 16, Epochs = Math.Max(trainingEpochs, 1) },
-                        Configuration = PromptConfiguration.Uniform(ClipBackbone.Tiny, trainingEpochs == 0 ? 0 : 4),
+                        Configuration = PromptConfiguration.Uniform(ClipBackbone.TinyDrawn, trainingEpochs == 0 ? 0 : 4),
                         Compute = { Precision = precision },
                     }
                 )

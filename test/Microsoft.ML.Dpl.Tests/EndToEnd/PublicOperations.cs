@@ -48,6 +48,7 @@ internal static partial class PublicOperations
             ["ClipBackbone.ToString()"] = new(w => Assert.NotEmpty(w.Small.Backbone.ToString())),
             ["ClipBackbone.get_HasTextTower()"] = new(w => Assert.True(w.Small.Backbone.HasTextTower)),
             ["ClipBackbone.get_Tiny()"] = new(_ => Assert.NotNull(ClipBackbone.Tiny)),
+            ["ClipBackbone.get_TinyDrawn()"] = new(_ => Assert.NotNull(ClipBackbone.TinyDrawn)),
             ["ClipBackbone.FromFolder(String)"] = new(w => ClipBackbone.FromFolder(w.Small.Folder)),
             ["ClipBackbone.FromOpenAI(String, String)"] = new(w =>
                 Assert.ThrowsAny<InvalidDataException>(() =>

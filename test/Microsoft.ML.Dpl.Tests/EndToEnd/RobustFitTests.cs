@@ -101,8 +101,8 @@ public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : C
         using DplTransformer transformer = Fit(
             o =>
             {
-                o.Backbone = ClipBackbone.Tiny;
-                (o.Template, o.Configuration) = (task.Template, PromptConfiguration.Uniform(ClipBackbone.Tiny, 2));
+                o.Backbone = ClipBackbone.TinyDrawn;
+                (o.Template, o.Configuration) = (task.Template, PromptConfiguration.Uniform(ClipBackbone.TinyDrawn, 2));
                 (o.Validation.RowsPerClass, o.Training.LearningRate) = (null, 1000);
             },
             rows

@@ -74,9 +74,9 @@ public sealed partial class EuroSatTilesTests
             if (e.Message.Contains("not read", StringComparison.Ordinal))
                 warnings.Add(e.Message);
         };
-        Fit(mlContext, PromptConfiguration.ZeroShot(ClipBackbone.Tiny), EuroSatTiles.Template, epochs: 1).Dispose();
+        Fit(mlContext, PromptConfiguration.ZeroShot(ClipBackbone.TinyDrawn), EuroSatTiles.Template, epochs: 1).Dispose();
         Assert.Empty(warnings);
-        Fit(mlContext, PromptConfiguration.ZeroShot(ClipBackbone.Tiny), "a centered satellite photo of {}.", epochs: 1).Dispose();
+        Fit(mlContext, PromptConfiguration.ZeroShot(ClipBackbone.TinyDrawn), "a centered satellite photo of {}.", epochs: 1).Dispose();
         Assert.Contains("herbaceous vegetation land", Assert.Single(warnings));
     }
 
@@ -84,7 +84,12 @@ public sealed partial class EuroSatTilesTests
     public void Prompts_learn_photographs_through_the_pipeline()
     {
         var mlContext = new MLContext(1);
-        using DplTransformer zeroShot = Fit(mlContext, PromptConfiguration.ZeroShot(ClipBackbone.Tiny), EuroSatTiles.Template, epochs: 1);
+        using DplTransformer zeroShot = Fit(
+            mlContext,
+            PromptConfiguration.ZeroShot(ClipBackbone.TinyDrawn),
+            EuroSatTiles.Template,
+            epochs: 1
+        );
         var searched = PromptConfiguration.Parse("text 6 0 2 | image 6 4 0 6 0");
         using DplTransformer trained = Fit(mlContext, searched, EuroSatTiles.Template, epochs: 12);
         MulticlassClassificationMetrics before = Evaluate(mlContext, zeroShot),
@@ -176,7 +181,7 @@ public sealed partial class EuroSatTilesTests
             .MulticlassClassification.Trainers.DifferentiablePromptLearning(
                 new DplTrainer.Options
                 {
-                    Backbone = ClipBackbone.Tiny,
+                    Backbone = ClipBackbone.TinyDrawn,
                     ImageColumnName = nameof(EuroSatTile.ImagePath),
                     Template = template,
                     Configuration = configuration,

@@ -28,10 +28,10 @@ public sealed class ServedImages : IDisposable
                 mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(
                     new DplTrainer.Options
                     {
-                        Backbone = ClipBackbone.Tiny,
+                        Backbone = ClipBackbone.TinyDrawn,
                         ImageColumnName = nameof(Row.ImageSource),
                         Template = task.Template,
-                        Configuration = PromptConfiguration.ZeroShot(ClipBackbone.Tiny),
+                        Configuration = PromptConfiguration.ZeroShot(ClipBackbone.TinyDrawn),
                     }
                 )
             )

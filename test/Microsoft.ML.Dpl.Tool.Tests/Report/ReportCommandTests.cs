@@ -52,7 +52,7 @@ public sealed class ReportCommandTests(DrawnData data)
                 "train",
                 data.Table("train"),
                 "--clip",
-                "tiny",
+                "tiny-drawn",
                 "--configuration",
                 "zero-shot",
                 "--output",

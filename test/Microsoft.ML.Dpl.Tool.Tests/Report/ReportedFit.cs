@@ -148,7 +148,7 @@ internal sealed class ReportedFit : IDisposable
                 new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero)
             ),
             new VersionResults("1.0.0", "5.0.1", "0.107.0", "2.10.0", "10.0.1", "Linux", "A processor", 2, 2, "cpu"),
-            new BackboneResults("tiny", new string('a', 64), null, 48, 8, 128, new BranchShape(3, 128, 2), new BranchShape(6, 192, 3))
+            new BackboneResults("tiny-drawn", new string('a', 64), null, 48, 8, 128, new BranchShape(3, 128, 2), new BranchShape(6, 192, 3))
         );
 
     /// <summary>104 predictions, every sixth or so wrong.</summary>

@@ -11,7 +11,7 @@ namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 public sealed class FeatureMethodsTests(DrawnData data)
 {
     private static readonly string[] Classes = ["black", "blue", "green", "orange", "purple", "red", "white", "yellow"];
-    private static readonly int Width = ClipBackbone.Tiny.Config.EmbeddingWidth;
+    private static readonly int Width = ClipBackbone.TinyDrawn.Config.EmbeddingWidth;
 
     [Theory]
     [InlineData("linear-probe")]
@@ -24,7 +24,7 @@ public sealed class FeatureMethodsTests(DrawnData data)
     public void All_words_are_read_and_fit_the_CLIP(string text)
     {
         IStudyMethod method = StudyMethods.Parse(text);
-        method.Check(ClipBackbone.Tiny);
+        method.Check(ClipBackbone.TinyDrawn);
         Assert.True(method.Learns);
         Assert.False(method.KnowsNewClasses);
     }
@@ -145,7 +145,7 @@ public sealed class FeatureMethodsTests(DrawnData data)
         File.WriteAllText(
             plan,
             $$"""
-            { "clip": "tiny", "threads": 1, "seeds": [1], "shots": [2], "protocol": "few-shot",
+            { "clip": "tiny-drawn", "threads": 1, "seeds": [1], "shots": [2], "protocol": "few-shot",
               "methods": ["zero-shot", "linear-probe", "nearest-mean", "tip-adapter", "tip-adapter-f"],
               "dataSets": [{ "name": "lighting", "train": {{Json(data.Table("train"))}}, "validation": {{Json(data.Table("validation"))}},
                 "test": {{Json(data.Table("test"))}} }] }
@@ -170,7 +170,7 @@ public sealed class FeatureMethodsTests(DrawnData data)
         File.WriteAllText(
             plan,
             $$"""
-            { "clip": "tiny", "seeds": [1], "shots": [1], "protocol": "base-to-new", "methods": ["linear-probe"],
+            { "clip": "tiny-drawn", "seeds": [1], "shots": [1], "protocol": "base-to-new", "methods": ["linear-probe"],
               "dataSets": [{ "name": "lighting", "train": {{JsonSerializer.Serialize(data.Table("train"))}},
                 "test": {{JsonSerializer.Serialize(data.Table("test"))}} }] }
             """
@@ -184,7 +184,7 @@ public sealed class FeatureMethodsTests(DrawnData data)
         Rows("train").Take(3).Zip(["black_cat", "blue", "green"], (row, name) => new ImageRow { ImagePath = row.ImagePath, Label = name });
 
     private MethodTask Task(List<string> warnings) =>
-        new(ClipBackbone.Tiny, "a photo of a {}.", Classes, Rows("train"), Rows("validation"), Seed: 1) { Warn = warnings.Add };
+        new(ClipBackbone.TinyDrawn, "a photo of a {}.", Classes, Rows("train"), Rows("validation"), Seed: 1) { Warn = warnings.Add };
 
     private ImageRow[] Rows(string split) => [.. data.Rows(split).Select(row => new ImageRow { ImagePath = row.Path, Label = row.Label })];
 }

@@ -19,7 +19,7 @@ public sealed class SamplePlanTests
         var plan = StudyPlan.Read(Path.Combine(SharedData.RepositoryRoot, "samples", "studies", name));
         Assert.Equal(runs, plan.Runs.Count);
         foreach (PlanMethod method in plan.Parts.SelectMany(part => part.Methods))
-            method.Method.Check(ClipBackbone.Tiny);
+            method.Method.Check(ClipBackbone.TinyDrawn);
     }
 
     [SkippableFact]

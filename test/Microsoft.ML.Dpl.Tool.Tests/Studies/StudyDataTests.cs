@@ -99,7 +99,10 @@ public sealed class StudyDataTests : IDisposable
     private StudyRun Run(string part)
     {
         string file = _root.File("plan.json");
-        File.WriteAllText(file, $$"""{ "clip": "tiny", "data": "data", "seeds": [1], "methods": ["default"], "parts": [{{part}}] }""");
+        File.WriteAllText(
+            file,
+            $$"""{ "clip": "tiny-drawn", "data": "data", "seeds": [1], "methods": ["default"], "parts": [{{part}}] }"""
+        );
         return Assert.Single(StudyPlan.Read(file).Runs);
     }
 }

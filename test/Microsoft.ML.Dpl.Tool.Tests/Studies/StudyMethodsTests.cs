@@ -46,14 +46,14 @@ public sealed class StudyMethodsTests(DrawnData data)
     public void All_words_are_read_and_fit_the_CLIP(string text, bool learns)
     {
         IStudyMethod method = StudyMethods.Parse(text);
-        method.Check(ClipBackbone.Tiny);
+        method.Check(ClipBackbone.TinyDrawn);
         Assert.Equal(learns, method.Learns);
         Assert.True(method.KnowsNewClasses);
     }
 
     [Fact]
     public void What_does_not_fit_the_CLIP_is_known_before_the_fit() =>
-        Assert.ThrowsAny<ArgumentException>(() => StudyMethods.Parse("uniform:4 batch=0").Check(ClipBackbone.Tiny));
+        Assert.ThrowsAny<ArgumentException>(() => StudyMethods.Parse("uniform:4 batch=0").Check(ClipBackbone.TinyDrawn));
 
     [Theory]
     [InlineData("text:3", "text 3 3 3 | image 0 0 0 0 0")]
@@ -81,7 +81,7 @@ public sealed class StudyMethodsTests(DrawnData data)
             Assert.Equal(Classes, classifier.Classes.Order(StringComparer.Ordinal));
             return classifier.TrainedNumbers;
         }
-        (int text, int image) = (ClipBackbone.Tiny.Config.Text.Width, ClipBackbone.Tiny.Config.Vision.Width);
+        (int text, int image) = (ClipBackbone.TinyDrawn.Config.Text.Width, ClipBackbone.TinyDrawn.Config.Vision.Width);
         Assert.Equal(0, Trained("zero-shot"));
         // Three text layers, five image layers, and the factor on the similarities.
         Assert.Equal(2 * (3 * text + 5 * image) + 1, Trained("uniform:2 refit steps=2"));
@@ -98,9 +98,10 @@ public sealed class StudyMethodsTests(DrawnData data)
         Assert.Equal(2, others.Probabilities(Rows("test").Take(1).ToArray(), CancellationToken.None)[0].Length);
     }
 
-    private static string Lengths(string text, int seed) => PromptLengths.Read(new MethodText(text))(ClipBackbone.Tiny, seed)!.ToString();
+    private static string Lengths(string text, int seed) =>
+        PromptLengths.Read(new MethodText(text))(ClipBackbone.TinyDrawn, seed)!.ToString();
 
-    private MethodTask Task() => new(ClipBackbone.Tiny, "a photo of a {}.", Classes, Rows("train"), Rows("validation"), Seed: 1);
+    private MethodTask Task() => new(ClipBackbone.TinyDrawn, "a photo of a {}.", Classes, Rows("train"), Rows("validation"), Seed: 1);
 
     private ImageRow[] Rows(string split) => [.. data.Rows(split).Select(row => new ImageRow { ImagePath = row.Path, Label = row.Label })];
 }

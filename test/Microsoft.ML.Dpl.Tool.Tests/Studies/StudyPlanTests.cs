@@ -18,7 +18,7 @@ public sealed class StudyPlanTests : IDisposable
         StudyPlan plan = Read(
             $$"""
             { // comments are allowed
-              "clip": "tiny", "seeds": [1, 2, 3], "dataSets": [{{Own}}], "methods": ["zero-shot", { "name": "four", "method": "uniform:4  refit" }],
+              "clip": "tiny-drawn", "seeds": [1, 2, 3], "dataSets": [{{Own}}], "methods": ["zero-shot", { "name": "four", "method": "uniform:4  refit" }],
               "parts": [
                 { "protocol": "few-shot", "shots": [1, 16] },
                 { "protocol": "base-to-new", "shots": [16], "seeds": [1], "methods": ["default"] }, ] }
@@ -46,7 +46,7 @@ public sealed class StudyPlanTests : IDisposable
     {
         StudyPlan plan = Read(
             $$"""
-            { "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": [{{Own}}],
+            { "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "dataSets": [{{Own}}],
               "methods": ["uniform:4 batch=8", "uniform:4 crop=0.8", { "name": "A", "method": "search" }, { "name": "a", "method": "search" }] }
             """
         );
@@ -60,7 +60,7 @@ public sealed class StudyPlanTests : IDisposable
     {
         StudyPlan plan = Read(
             """
-            { "clip": "tiny", "seeds": [1, 2], "protocol": "few-shot", "methods": ["zero-shot"],
+            { "clip": "tiny-drawn", "seeds": [1, 2], "protocol": "few-shot", "methods": ["zero-shot"],
               "dataSets": [{ "name": "own", "train": "t{seed}.tsv", "test": "t.tsv" }] }
             """
         );
@@ -68,68 +68,68 @@ public sealed class StudyPlanTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{ "clip": "tiny" """, "is no JSON")]
+    [InlineData("""{ "clip": "tiny-drawn" """, "is no JSON")]
     [InlineData("""[]""", "must be an object in {}")]
     [InlineData("""{ "seeds": [1] }""", "lacks 'clip'")]
-    [InlineData("""{ "clip": "tiny", "colour": 1, PART }""", "has a property 'colour', which is not known: known are clip, data")]
-    [InlineData("""{ "clip": "tiny", "threads": 0, PART }""", "threads must be a whole number of at least 1")]
+    [InlineData("""{ "clip": "tiny-drawn", "colour": 1, PART }""", "has a property 'colour', which is not known: known are clip, data")]
+    [InlineData("""{ "clip": "tiny-drawn", "threads": 0, PART }""", "threads must be a whole number of at least 1")]
     [InlineData(
-        """{ "clip": "tiny", "protocol": "many-shot", REST }""",
+        """{ "clip": "tiny-drawn", "protocol": "many-shot", REST }""",
         "protocol is 'many-shot', which is no protocol: known are few-shot"
     )]
-    [InlineData("""{ "clip": "tiny", "protocol": "few-shot" }""", "lacks 'methods'")]
+    [InlineData("""{ "clip": "tiny-drawn", "protocol": "few-shot" }""", "lacks 'methods'")]
     [InlineData(
-        """{ "clip": "tiny", "seeds": [], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default"] }""",
+        """{ "clip": "tiny-drawn", "seeds": [], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default"] }""",
         "seeds must be a list"
     )]
-    [InlineData("""{ "clip": "tiny", "clip": "tiny", PART }""", "has 'clip' twice")]
-    [InlineData("""{ "clip": "tiny", "shots": [0], PART }""", "shots[0] must be a whole number of at least 1")]
+    [InlineData("""{ "clip": "tiny-drawn", "clip": "tiny-drawn", PART }""", "has 'clip' twice")]
+    [InlineData("""{ "clip": "tiny-drawn", "shots": [0], PART }""", "shots[0] must be a whole number of at least 1")]
     [InlineData(
-        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": ["mnist"], "methods": ["default"] }""",
+        """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "dataSets": ["mnist"], "methods": ["default"] }""",
         "dataSets[0] names the data set 'mnist', which is not known: known are imagenet, caltech101"
     )]
     [InlineData(
-        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": ["eurosat"], "methods": ["default"] }""",
+        """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "dataSets": ["eurosat"], "methods": ["default"] }""",
         "dataSets[0] names 'eurosat', but the plan has no 'data'"
     )]
     [InlineData(
-        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default", "uniform:x"] }""",
+        """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default", "uniform:x"] }""",
         "methods[1] is no method: 'uniform:x' in the method 'uniform:x' is not known: give numbers of rows"
     )]
     [InlineData(
-        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default stepz=3"] }""",
+        """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default stepz=3"] }""",
         "methods[0] is no method: 'stepz=3' in the method 'default stepz=3' is not known: give refit, paper"
     )]
     [InlineData(
-        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default", "default"] }""",
+        """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default", "default"] }""",
         "has two methods named 'default'"
     )]
     [InlineData(
-        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": [OWN, OWN], "methods": ["default"] }""",
+        """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "dataSets": [OWN, OWN], "methods": ["default"] }""",
         "has the run 'few-shot own, seed 1, default' twice"
     )]
     [InlineData(
-        """{ "clip": "tiny", "seeds": [1, 1], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default"] }""",
+        """{ "clip": "tiny-drawn", "seeds": [1, 1], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default"] }""",
         "has the run 'few-shot own, seed 1, default' twice"
     )]
     [InlineData(
-        """{ "clip": "tiny", "seeds": [1], "protocol": "cross-data-set", "dataSets": [OWN], "methods": ["default"] }""",
+        """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "cross-data-set", "dataSets": [OWN], "methods": ["default"] }""",
         "lacks 'source'"
     )]
     [InlineData(
-        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "source": OWN, "dataSets": [OWN], "methods": ["default"] }""",
+        """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "source": OWN, "dataSets": [OWN], "methods": ["default"] }""",
         "source has no meaning with the protocol few-shot"
     )]
     [InlineData(
-        """{ "clip": "tiny", "data": ".", "seeds": [1], "protocol": "few-shot", "dataSets": ["imagenet-a"], "methods": ["default"] }""",
+        """{ "clip": "tiny-drawn", "data": ".", "seeds": [1], "protocol": "few-shot", "dataSets": ["imagenet-a"], "methods": ["default"] }""",
         "cannot be trained on 'imagenet-a'"
     )]
     [InlineData(
-        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": [{ "name": "own", "train": "t", "tset": "u" }], "methods": ["default"] }""",
+        """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "dataSets": [{ "name": "own", "train": "t", "tset": "u" }], "methods": ["default"] }""",
         "dataSets[0] has a property 'tset', which is not known: known are name, train, validation, test"
     )]
     [InlineData(
-        """{ "clip": "tiny", "seeds": [1], "protocol": "few-shot", "dataSets": [{ "name": "own", "train": "t", "template": "a photo" }], "methods": ["default"] }""",
+        """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "dataSets": [{ "name": "own", "train": "t", "template": "a photo" }], "methods": ["default"] }""",
         "dataSets[0].template must hold {} once"
     )]
     public void Bad_plans_are_refused_with_the_place(string json, string expected)
@@ -148,7 +148,7 @@ public sealed class StudyPlanTests : IDisposable
     {
         StudyPlan plan = Read(
             $$"""
-            { "clip": "tiny", "data": "root", "seeds": [1], "protocol": "few-shot", "dataSets": ["eurosat", {{Own}}], "methods": ["default"] }
+            { "clip": "tiny-drawn", "data": "root", "seeds": [1], "protocol": "few-shot", "dataSets": ["eurosat", {{Own}}], "methods": ["default"] }
             """
         );
         string Refusal(int run) =>

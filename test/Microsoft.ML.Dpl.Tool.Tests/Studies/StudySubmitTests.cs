@@ -14,7 +14,7 @@ public sealed class StudySubmitTests : IDisposable
         File.WriteAllText(
             _plan,
             """
-            { "clip": "tiny", "threads": 3, "protocol": "few-shot", "seeds": [1, 2], "methods": ["default"],
+            { "clip": "tiny-drawn", "threads": 3, "protocol": "few-shot", "seeds": [1, 2], "methods": ["default"],
               "dataSets": [{ "name": "own", "train": "t.tsv" }] }
             """
         );

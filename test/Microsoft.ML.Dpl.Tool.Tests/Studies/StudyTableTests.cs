@@ -169,7 +169,7 @@ public sealed partial class StudyTableTests : IDisposable
             seed,
             method,
             method,
-            new RunSettings("tiny", "00", "cpu", 1, "{}", data),
+            new RunSettings("tiny-drawn", "00", "cpu", 1, "{}", data),
             Learns: seed is not null,
             8,
             2,

@@ -99,7 +99,7 @@ public sealed class StudyTests(DrawnData data)
         File.WriteAllText(
             plan,
             $$"""
-            { "clip": "tiny", "threads": 1, "seeds": [1], "shots": [1], "protocol": "base-to-new", "methods": ["uniform:1 steps=1"],
+            { "clip": "tiny-drawn", "threads": 1, "seeds": [1], "shots": [1], "protocol": "base-to-new", "methods": ["uniform:1 steps=1"],
               "dataSets": [{ "name": "three", "train": {{Json(three)}}, "test": {{Json(three)}} }] }
             """
         );
@@ -151,7 +151,7 @@ public sealed class StudyTests(DrawnData data)
         File.WriteAllText(
             plan,
             $$"""
-            { "clip": "tiny", "protocol": "few-shot", "seeds": [1], "methods": ["zero-shot"], "dataSets": [
+            { "clip": "tiny-drawn", "protocol": "few-shot", "seeds": [1], "methods": ["zero-shot"], "dataSets": [
               { "name": "broken", "train": {{Json(data.Table("train"))}}, "test": {{Json(table)}} },
               { "name": "good", "train": {{Json(data.Table("train"))}}, "test": {{Json(data.Table("test"))}} } ] }
             """
@@ -190,7 +190,7 @@ public sealed class StudyTests(DrawnData data)
         File.WriteAllText(
             file,
             $$"""
-            { "clip": "tiny", "threads": 1, "dataSets": [{{drawn}}], "seeds": [1] {{(
+            { "clip": "tiny-drawn", "threads": 1, "dataSets": [{{drawn}}], "seeds": [1] {{(
                 only is null ? parts : $"{only}, \"protocol\": \"few-shot\""
             )}} }
             """

@@ -1,0 +1,73 @@
+using Microsoft.ML.Dpl.Runtime;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace PretrainTinyClip.Photographs;
+
+/// <summary>
+/// Momentum whose matrix is made orthogonal before each step (Jordan et al. 2024, "Muon"), scaled so that an entry moves about as far as
+/// with AdamW, whose learning rate and weight decay therefore fit (Liu et al. 2025, arXiv 2502.16982). For matrices of hidden layers;
+/// stacked query, key and value matrices are taken apart.
+/// </summary>
+internal sealed class Muon : IDisposable
+{
+    private const double Momentum = 0.95,
+        LikeAdam = 0.2;
+    private const int Iterations = 5;
+
+    private static readonly Scalar Least = 1e-7f.ToScalar();
+
+    private readonly (Parameter Value, Tensor Momentum, int Parts)[] _matrices;
+    private readonly double _weightDecay;
+    private readonly ScalarType _products;
+
+    /// <param name="matrices">Of two or more axes, the later ones taken together, with the number of equal parts along the first.</param>
+    /// <param name="weightDecay">Share of a value that a learning rate of 1 takes off.</param>
+    /// <param name="products">Type of the matrix products.</param>
+    public Muon(IEnumerable<(Parameter Value, int Parts)> matrices, double weightDecay, ScalarType products)
+    {
+        (_weightDecay, _products) = (weightDecay, products);
+        _matrices = [.. matrices.Select(m => (m.Value, zeros_like(m.Value).DetachFromDisposeScope(), m.Parts))];
+    }
+
+    /// <summary>The momenta, in the matrices' order; owned by this object.</summary>
+    public IReadOnlyList<Tensor> State => [.. _matrices.Select(m => m.Momentum)];
+
+    public void Step(double learningRate)
+    {
+        using var noGrad = no_grad();
+        foreach (var (value, momentum, parts) in _matrices)
+        {
+            using var scope = NewDisposeScope();
+            if (value.grad is not { } gradient)
+                continue;
+            momentum.TimesInPlace(Momentum).PlusInPlace(gradient);
+            Tensor update = gradient.Plus(momentum.Times(Momentum)).view(parts, value.shape[0] / parts, -1);
+            Tensor orthogonal = Orthogonal(update).view(value.shape);
+            double scale = LikeAdam * Math.Sqrt(Math.Max(update.shape[1], update.shape[2]));
+            value.TimesInPlace(1 - learningRate * _weightDecay).sub_(orthogonal.Times(learningRate * scale));
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var (_, momentum, _) in _matrices)
+            momentum.Dispose();
+    }
+
+    /// <summary>[parts, rows, columns] nearly with all singular values 1, by Newton and Schulz's iteration of fifth degree.</summary>
+    private Tensor Orthogonal(Tensor matrices)
+    {
+        bool tall = matrices.shape[1] > matrices.shape[2];
+        Tensor x = tall ? matrices.transpose(1, 2) : matrices;
+        x = (x / x.square().sum([1, 2], keepdim: true).sqrt().clamp_min(Least)).to(_products);
+        for (int i = 0; i < Iterations; i++)
+        {
+            Tensor square = x.matmul(x.transpose(1, 2));
+            x = x.Times(3.4445).Plus(square.Times(-4.7750).Plus(square.matmul(square).Times(2.0315)).matmul(x));
+        }
+        x = x.to(ScalarType.Float32);
+        return tall ? x.transpose(1, 2).contiguous() : x;
+    }
+}
