@@ -18,7 +18,7 @@ internal sealed class PhotographBatches : IDisposable
     private const double LeastArea = 0.35,
         LongestSide = 4.0 / 3,
         Jitter = 0.25;
-    private const int Grid = TeacherNetwork.Grid;
+    private const int Grid = ITeacher.Grid;
 
     // Every so manieth image is one of the few sharp ones, Caltech101's.
     private const int RareEvery = 12;
@@ -111,7 +111,7 @@ internal sealed class PhotographBatches : IDisposable
             new long[_count],
             new long[_count * kept],
             new float[_count * kept * PhotographCache.Components],
-            new float[_count * TeacherNetwork.Width]
+            new float[_count * ITeacher.Width]
         );
         var random = new Random(unchecked((int)(Seeds.Derive(_seed, $"photographs {batch}") >> 33)));
         int taught = Math.Min(_pooled.Count, _maps.Count);
@@ -119,7 +119,7 @@ internal sealed class PhotographBatches : IDisposable
         if (rare.Length == 0)
             rare = [0];
         var map = new Half[Grid * Grid * PhotographCache.Components];
-        var pooled = new Half[TeacherNetwork.Width];
+        var pooled = new Half[ITeacher.Width];
         int[] patches = [.. Enumerable.Range(0, Grid * Grid)];
         for (int i = 0; i < _count; i++)
         {

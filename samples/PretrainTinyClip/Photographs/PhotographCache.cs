@@ -15,7 +15,7 @@ internal sealed class PhotographCache
 
     private const int Chunk = 512,
         BasisImages = 2048;
-    private const int Cells = TeacherNetwork.Grid * TeacherNetwork.Grid;
+    private const int Cells = ITeacher.Grid * ITeacher.Grid;
 
     private readonly string _folder;
     private readonly IReadOnlyList<Photograph> _photographs;
@@ -44,14 +44,13 @@ internal sealed class PhotographCache
     private string BasisFile => Path.Combine(_folder, "basis.bin");
 
     /// <summary>Decodes what is not decoded and asks the teacher about what it was not asked.</summary>
-    /// <param name="teacher">Path of ResNet18.onnx.</param>
+    /// <param name="teacher">Makes the teacher of a thread.</param>
     /// <param name="say">Hears of progress.</param>
     /// <param name="cancellationToken">Ends it after the chunk in hand.</param>
-    public void Prepare(string teacher, Action<string> say, CancellationToken cancellationToken)
+    public void Prepare(Func<ITeacher> teacher, Action<string> say, CancellationToken cancellationToken)
     {
         Decode(say, cancellationToken);
-        byte[] onnx = File.ReadAllBytes(teacher);
-        using var networks = new ThreadLocal<TeacherNetwork>(() => new TeacherNetwork(onnx), trackAllValues: true);
+        using var networks = new ThreadLocal<ITeacher>(teacher, trackAllValues: true);
         try
         {
             if (!File.Exists(BasisFile))
@@ -60,7 +59,7 @@ internal sealed class PhotographCache
         }
         finally
         {
-            foreach (TeacherNetwork network in networks.Values)
+            foreach (ITeacher network in networks.Values)
                 network.Dispose();
         }
     }
@@ -69,7 +68,7 @@ internal sealed class PhotographCache
     public PixelStore OpenPixels() => new(PixelFile, _photographs);
 
     /// <summary>[photographs taught, 512]</summary>
-    public HalfRows OpenPooled() => new(PooledFile, TeacherNetwork.Width);
+    public HalfRows OpenPooled() => new(PooledFile, ITeacher.Width);
 
     /// <summary>[photographs taught, 49 · 128]</summary>
     public HalfRows OpenMaps() => new(MapFile, Cells * Components);
@@ -94,18 +93,19 @@ internal sealed class PhotographCache
         }
     }
 
-    private void LearnBasis(ThreadLocal<TeacherNetwork> networks, Action<string> say)
+    private void LearnBasis(ThreadLocal<ITeacher> networks, Action<string> say)
     {
+        int images = Math.Min(BasisImages, _photographs.Count);
         say("learning the principal components of the teacher's features");
         PixelStore pixels = OpenPixels();
-        var maps = new float[BasisImages][];
-        Parallel.For(0, BasisImages, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, i =>
+        var maps = new float[images][];
+        Parallel.For(0, images, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, i =>
         {
-            int image = (int)((long)i * _photographs.Count / BasisImages);
+            int image = (int)((long)i * _photographs.Count / images);
             maps[i] = networks.Value!.Features(pixels.Of(image), _photographs[image].Side);
         });
         using var scope = NewDisposeScope();
-        Tensor rows = tensor(maps.SelectMany(m => m).ToArray()).view(-1, TeacherNetwork.Width).to(ScalarType.Float64);
+        Tensor rows = tensor(maps.SelectMany(m => m).ToArray()).view(-1, ITeacher.Width).to(ScalarType.Float64);
         Tensor mean = rows.mean([0]);
         Tensor centred = rows - mean;
         var (values, vectors) = linalg.eigh(centred.t().matmul(centred) / rows.shape[0]);
@@ -117,14 +117,14 @@ internal sealed class PhotographCache
         AtomicFile.Write(BasisFile, stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes(numbers.AsSpan())));
     }
 
-    private void Teach(ThreadLocal<TeacherNetwork> networks, Action<string> say, CancellationToken cancellationToken)
+    private void Teach(ThreadLocal<ITeacher> networks, Action<string> say, CancellationToken cancellationToken)
     {
-        float[] numbers = new float[TeacherNetwork.Width * (1 + Components)];
+        float[] numbers = new float[ITeacher.Width * (1 + Components)];
         File.ReadAllBytes(BasisFile).CopyTo(System.Runtime.InteropServices.MemoryMarshal.AsBytes(numbers.AsSpan()));
         PixelStore pixels = OpenPixels();
         using FileStream pooled = new(PooledFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read),
             mapped = new(MapFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
-        int pooledBytes = TeacherNetwork.Width * 2,
+        int pooledBytes = ITeacher.Width * 2,
             mapBytes = Cells * Components * 2;
         int first = (int)Math.Min(pooled.Length / pooledBytes, mapped.Length / mapBytes);
         pooled.SetLength(pooled.Position = (long)first * pooledBytes);
@@ -162,7 +162,7 @@ internal sealed class PhotographCache
 
     private static (byte[] Pooled, byte[] Map) Reduce(float[] map, float[] numbers)
     {
-        const int width = TeacherNetwork.Width;
+        const int width = ITeacher.Width;
         var pooled = new Half[width];
         var reduced = new Half[Cells * Components];
         var sums = new float[Components];

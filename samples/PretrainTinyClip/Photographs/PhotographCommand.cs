@@ -26,8 +26,11 @@ internal sealed class PhotographCommand(
     {
         var folders = new PhotographFolders(inputs.Data, inputs.HeldOut);
         var cache = new PhotographCache(inputs.Cache, folders.Photographs);
-        if (inputs.Teacher is not null)
-            cache.Prepare(inputs.Teacher, Console.WriteLine, cancellationToken);
+        if (inputs.Teacher is { } path)
+        {
+            byte[] onnx = File.ReadAllBytes(path);
+            cache.Prepare(() => new TeacherNetwork(onnx), Console.WriteLine, cancellationToken);
+        }
         if (prepareOnly || cancellationToken.IsCancellationRequested)
             return cancellationToken.IsCancellationRequested ? 2 : 0;
 

@@ -69,7 +69,7 @@ internal sealed class PhotographTraining : IDisposable
             new((randn([outputs, inputs], generator: generator) * Math.Pow(inputs, -0.5)).DetachFromDisposeScope(), requires_grad: true);
         using (NewDisposeScope())
         {
-            _maps.Add("map.pooled", Map(TeacherNetwork.Width, config.EmbeddingWidth));
+            _maps.Add("map.pooled", Map(ITeacher.Width, config.EmbeddingWidth));
             _maps.Add("map.cells", Map(PhotographCache.Components, config.Vision.Width));
             foreach (Parameter map in _maps.Values)
                 map.DetachFromDisposeScope();
@@ -242,7 +242,7 @@ internal sealed class PhotographTraining : IDisposable
 
         var (drawn, floor) = Model.Loss(units.narrow(0, count, drawings.Count), drawings, resources);
 
-        Tensor pooledTarget = (tensor(photographs.Pooled, [count, TeacherNetwork.Width]) - _pooledMean) / _pooledDeviation;
+        Tensor pooledTarget = (tensor(photographs.Pooled, [count, ITeacher.Width]) - _pooledMean) / _pooledDeviation;
         Tensor pooled = Distance(F.linear(embedding.narrow(0, 0, count), _maps["map.pooled"]), pooledTarget);
         Tensor cellTarget = tensor(photographs.Cells, [count, kept, PhotographCache.Components]) * _cellScale;
         Tensor seen = patches.narrow(0, 0, count);
@@ -281,7 +281,7 @@ internal sealed class PhotographTraining : IDisposable
         using HalfRows pooled = _cache.OpenPooled(),
             maps = _cache.OpenMaps();
         int count = Math.Min(rows, Math.Min(pooled.Count, maps.Count));
-        var pooledRow = new Half[TeacherNetwork.Width];
+        var pooledRow = new Half[ITeacher.Width];
         var mapRow = new Half[PhotographSettings.Patches * PhotographCache.Components];
         var pooledAll = new float[count * pooledRow.Length];
         var mapAll = new float[count * mapRow.Length];

@@ -3,15 +3,31 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace PretrainTinyClip.Photographs;
 
+/// <summary>What an image tower is drawn towards: a network that gives a feature map of an image. Not thread-safe: one for each
+/// thread.</summary>
+internal interface ITeacher : IDisposable
+{
+    /// <summary>Cells a side of its map.</summary>
+    const int Grid = 7;
+
+    /// <summary>Features of a cell.</summary>
+    const int Width = 512;
+
+    /// <param name="pixels">[side, side, 3] red, green, blue.</param>
+    /// <param name="side">Pixels a side, at least 1.</param>
+    /// <returns>[grid², width]</returns>
+    float[] Features(byte[] pixels, int side);
+}
+
 /// <summary>
 /// ResNet-18 (He et al. 2016, arXiv 1512.03385) as the package Microsoft.ML.DnnImageFeaturizer.ResNet18 carries it, run by ONNX Runtime on
-/// one thread, giving the feature map before its pooling too. Not thread-safe: one for each thread.
+/// one thread; its features are those before the pooling.
 /// </summary>
-internal sealed class TeacherNetwork : IDisposable
+internal sealed class TeacherNetwork : ITeacher
 {
-    public const int Side = 224,
-        Grid = 7,
-        Width = 512;
+    private const int Side = 224,
+        Grid = ITeacher.Grid,
+        Width = ITeacher.Width;
 
     private const string Input = "Input247",
         Map = "ReLU393_Output_0";
@@ -29,9 +45,7 @@ internal sealed class TeacherNetwork : IDisposable
         _session = new InferenceSession([.. onnx, .. MapAsOutput()], options);
     }
 
-    /// <summary>The feature map [grid², width] of an image of any square size.</summary>
-    /// <param name="pixels">[side, side, 3] red, green, blue.</param>
-    /// <param name="side">Pixels a side.</param>
+    /// <inheritdoc/>
     public float[] Features(byte[] pixels, int side)
     {
         var whole = new PixelArea(0, 0, Side, Side);

@@ -1,0 +1,322 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Clip;
+using PretrainTinyClip.Photographs;
+using SkiaSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Tests.Samples;
+
+/// <summary>The sample's training on photographs, on a few images in the layouts of its sources and with a teacher of one line.</summary>
+[Collection(RunsAlone.Name)]
+public sealed class PhotographTrainingTests : IDisposable
+{
+    private static readonly PhotographSettings Few = new(Steps: 6, Photographs: 12, Drawings: 4);
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("dpl-photographs-");
+    private readonly int _threads = get_num_threads();
+
+    public PhotographTrainingTests()
+    {
+        set_num_threads(1);
+        WriteTinyImageNet();
+        WriteCaltech();
+        WriteWordNet();
+    }
+
+    private string Data => Path.Combine(_folder.FullName, "data");
+
+    private string HeldOut => Path.Combine(_folder.FullName, "held-out");
+
+    public void Dispose()
+    {
+        set_num_threads(_threads);
+        _folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public void Images_of_the_tables_are_left_out_and_classes_have_their_names()
+    {
+        var folders = new PhotographFolders(Data, HeldOut);
+        Assert.Equal(["tabby", "sports car", "airplane", "wild cat"], folders.Classes.Select(c => c.Name));
+        Assert.DoesNotContain(folders.Photographs, p => p.Path.EndsWith("airplanes/image_0002.jpg", StringComparison.Ordinal));
+        Assert.Equal(4 + 4 + 2 + 3 + 1, folders.Photographs.Count);
+        Assert.Equal(-1, Assert.Single(folders.Photographs, p => p.Path.Contains("BACKGROUND", StringComparison.Ordinal)).Class);
+        Assert.Equal([1], folders.Validation(Data).Select(v => v.Class));
+
+        var missing = Assert.Throws<DirectoryNotFoundException>(() => new PhotographFolders(HeldOut, null));
+        Assert.Contains("--photographs", missing.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Captions_name_synonyms_and_kinds()
+    {
+        var words = new WordNet(_folder.FullName);
+        Assert.Equal(["tabby", "tabby cat"], words.Names("n00000003", ""));
+        Assert.Equal(["cat", "animal"], words.Above("n00000003", ""));
+        Assert.Equal(["animal"], words.Above("", "cat"));
+        Assert.Empty(words.Above("", "unheard of"));
+
+        var captions = new PhotographCaptions(new PhotographFolders(Data, HeldOut).Classes, words);
+        Assert.Equal("a photo of a tabby.", captions.Plain(0));
+        string[] drawn = [.. Enumerable.Range(0, 200).Select(i => captions.Draw(new Random(i))[0])];
+        Assert.All(drawn, caption => Assert.Contains("tabby", caption, StringComparison.Ordinal));
+        Assert.Contains(drawn, caption => caption.Contains("tabby cat", StringComparison.Ordinal));
+        Assert.Contains(drawn, caption => caption.Contains("kind of animal", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_preparation_that_is_cut_short_ends_with_the_files_of_one_that_is_not()
+    {
+        Prepare("whole");
+        Prepare("cut");
+        foreach (string name in new[] { "pixels.bin", "pooled.bin", "maps.bin" })
+        {
+            string path = Path.Combine(_folder.FullName, "cut", name);
+            using FileStream file = File.OpenWrite(path);
+            file.SetLength(file.Length * 2 / 3); // in the middle of a row
+        }
+        Prepare("cut");
+        foreach (string name in new[] { "pixels.bin", "pooled.bin", "maps.bin", "basis.bin" })
+            Assert.Equal(
+                File.ReadAllBytes(Path.Combine(_folder.FullName, "whole", name)),
+                File.ReadAllBytes(Path.Combine(_folder.FullName, "cut", name))
+            );
+
+        File.Delete(Path.Combine(Data, "caltech101", "101_ObjectCategories", "airplanes", "image_0001.jpg"));
+        var other = Assert.Throws<InvalidDataException>(() => Prepare("cut"));
+        Assert.Contains("--cache", other.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The teacher sees the mean of a third of each colour; a mirrored crop of a picture with one bright side must say so on the
+    /// mirrored side.</summary>
+    [Fact]
+    public void What_the_teacher_saw_stays_at_its_place_in_crops_and_mirrored_images()
+    {
+        PhotographCache cache = Prepare("cache");
+        var folders = new PhotographFolders(Data, HeldOut);
+        using var batches = new PhotographBatches(cache, folders.Photographs, 48, 112, _ => 49, firstBatch: 0, seed: 3);
+        PhotographBatch batch = batches.Next(CancellationToken.None);
+        int bright = 0;
+        for (int i = 0; i < 48; i++)
+        {
+            // Brightness that the student sees in a patch and the teacher's first component there must go together.
+            var seen = new double[49];
+            var told = new double[49];
+            for (int k = 0; k < 49; k++)
+            {
+                int patch = (int)batch.Kept[i * 49 + k];
+                told[patch] = batch.Cells[(i * 49 + k) * PhotographCache.Components];
+                for (int y = 0; y < 16; y++)
+                for (int x = 0; x < 16; x++)
+                    seen[patch] += batch.Pixels[((i * 112 + patch / 7 * 16 + y) * 112 + patch % 7 * 16 + x) * 3];
+            }
+            double correlation = Correlation(seen, told);
+            if (!double.IsNaN(correlation))
+                Assert.True(Math.Abs(correlation) > 0.8, $"image {i}: {correlation}");
+            bright += double.IsNaN(correlation) ? 0 : 1;
+        }
+        Assert.True(bright > 24, $"{bright}");
+    }
+
+    [Fact]
+    public void A_run_that_is_resumed_ends_with_the_bits_of_one_that_is_not()
+    {
+        PhotographCache cache = Prepare("cache");
+        using PhotographTraining whole = Begin(cache, "whole-model");
+        Run(whole, int.MaxValue);
+        Assert.Equal(6, whole.Position.Step);
+
+        string checkpoint = Path.Combine(_folder.FullName, "run.checkpoint");
+        using (PhotographTraining half = Begin(cache, "half-model"))
+        {
+            Run(half, 3);
+            Assert.Equal(3, half.Position.Step);
+            half.SaveCheckpoint(checkpoint);
+        }
+        using PhotographTraining rest = Begin(cache, "rest-model");
+        rest.Resume(checkpoint);
+        Run(rest, int.MaxValue);
+        using var scope = NewDisposeScope();
+        foreach (var (name, value) in whole.Clip.Values)
+            Assert.Equal(value.data<float>().ToArray(), rest.Clip.Values[name].data<float>().ToArray());
+    }
+
+    [Fact]
+    public void The_saved_folder_computes_what_was_trained()
+    {
+        PhotographCache cache = Prepare("cache");
+        using PhotographTraining training = Begin(cache, "model");
+        Run(training, 2);
+        training.SaveModel();
+        ClipBackbone saved = ClipBackbone.FromFolder(training.Folder);
+        Assert.Equal(training.Clip.Config, saved.Config);
+
+        var photograph = new PhotographFolders(Data, HeldOut).Photographs[^1];
+        byte[] pixels = PhotographFolders.Square(photograph with { Side = 112 });
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        float[] trained = [.. training.UnitImages(pixels, 1).data<float>()];
+
+        var mlContext = new MLContext(1);
+        IDataView rows = mlContext.Data.LoadFromEnumerable([new Shown { ImagePath = photograph.Path }]);
+        using var embedding = mlContext.Transforms.ClipImageEmbedding("Features", "ImagePath", saved).Fit(rows);
+        float[] loaded = mlContext.Data.CreateEnumerable<Shown>(embedding.Transform(rows), reuseRowObject: false).Single().Features!;
+        for (int i = 0; i < trained.Length; i++)
+            Assert.Equal(trained[i], loaded[i], 5e-3); // weights are saved in float16
+    }
+
+    [Fact]
+    public void Muons_steps_are_nearly_orthogonal_and_as_large_as_said()
+    {
+        using var scope = NewDisposeScope();
+        using Generator generator = Dpl.Runtime.Seeds.Generator(5, "matrix");
+        foreach (long[] shape in new long[][] { [24, 8], [8, 24], [24, 24] })
+        {
+            using var value = new TorchSharp.Modules.Parameter(zeros(shape), requires_grad: true);
+            using var muon = new Muon([(value, 1)], weightDecay: 0, ScalarType.Float32);
+            (value * randn(shape, generator: generator)).sum().backward();
+            muon.Step(0.1);
+            Tensor singular = linalg.svdvals(value.detach()) / (0.1 * 0.2 * Math.Sqrt(shape.Max()));
+            Assert.All(singular.data<float>(), s => Assert.InRange(s, 0.5f, 1.4f));
+        }
+    }
+
+    private PhotographCache Prepare(string name)
+    {
+        var folders = new PhotographFolders(Data, HeldOut);
+        var cache = new PhotographCache(Path.Combine(_folder.FullName, name), folders.Photographs);
+        cache.Prepare(() => new Brightness(), _ => { }, CancellationToken.None);
+        return cache;
+    }
+
+    private PhotographTraining Begin(PhotographCache cache, string folder) =>
+        new(
+            Few,
+            new PhotographFolders(Data, HeldOut),
+            cache,
+            new WordNet(_folder.FullName),
+            Path.Combine(_folder.FullName, folder),
+            ScalarType.Float32
+        );
+
+    private static void Run(PhotographTraining training, int steps)
+    {
+        using var stop = new CancellationTokenSource();
+        training.Run(
+            (at, _, _, _) =>
+            {
+                if (at.Step >= steps)
+                    stop.Cancel();
+            },
+            1,
+            () => { },
+            TimeSpan.MaxValue,
+            stop.Token
+        );
+    }
+
+    private static double Correlation(double[] a, double[] b)
+    {
+        double meanA = a.Average(),
+            meanB = b.Average(),
+            both = a.Zip(b, (x, y) => (x - meanA) * (y - meanB)).Sum(),
+            ownA = a.Sum(x => (x - meanA) * (x - meanA)),
+            ownB = b.Sum(y => (y - meanB) * (y - meanB));
+        // A crop of one brightness says nothing.
+        return ownA < 1e6 || ownB < 1e-2 ? double.NaN : both / Math.Sqrt(ownA * ownB);
+    }
+
+    private void WriteTinyImageNet()
+    {
+        string folder = Path.Combine(Data, "tiny-imagenet-200");
+        Directory.CreateDirectory(Path.Combine(folder, "val", "images"));
+        File.WriteAllText(Path.Combine(folder, "wnids.txt"), "n00000004\nn00000003\n");
+        File.WriteAllText(Path.Combine(folder, "words.txt"), "n00000003\ttabby, tabby cat\nn00000004\tsports car, sport car\n");
+        foreach (string synset in new[] { "n00000003", "n00000004" })
+            for (int i = 0; i < 4; i++)
+                Paint(Path.Combine(folder, "train", synset, "images", $"{synset}_{i}.JPEG"), 64, 64, i);
+        Paint(Path.Combine(folder, "val", "images", "val_0.JPEG"), 64, 64, 1);
+        File.WriteAllText(Path.Combine(folder, "val", "val_annotations.txt"), "val_0.JPEG\tn00000004\t0\t32\t44\t62\n");
+    }
+
+    private void WriteCaltech()
+    {
+        string folder = Path.Combine(Data, "caltech101", "101_ObjectCategories");
+        foreach (var (name, count) in new[] { ("airplanes", 3), ("wild_cat", 3), ("BACKGROUND_Google", 1), ("Faces_easy", 2) })
+            for (int i = 1; i <= count; i++)
+                Paint(Path.Combine(folder, name, $"image_000{i}.jpg"), 150, 100, i);
+        Directory.CreateDirectory(HeldOut);
+        File.WriteAllText(Path.Combine(HeldOut, "test.tsv"), "ImagePath\tLabel\nimages/airplanes/image_0002.jpg\tairplane\n");
+    }
+
+    /// <summary>Four entries in WordNet's format: a tabby is a cat is an animal is an organism; a sports car is nothing.</summary>
+    private void WriteWordNet()
+    {
+        File.WriteAllLines(
+            Path.Combine(_folder.FullName, "data.noun"),
+            [
+                "  1 This is the licence.",
+                "00000001 05 n 02 cat 0 true_cat 0 001 @ 00000002 n 0000 | feline mammal; \"cats sleep\"",
+                "00000002 05 n 01 animal 0 001 @ 00000005 n 0000 | a living organism",
+                "00000003 05 n 02 tabby 0 tabby_cat 0 002 %p 00000002 n 0000 @ 00000001 n 0000 | a cat with a striped coat",
+                "00000004 06 n 02 sports_car 0 sport_car 0 000 | a small low car with a high-powered engine",
+                "00000005 03 n 01 organism 0 000 | a living thing",
+            ]
+        );
+        File.WriteAllLines(
+            Path.Combine(_folder.FullName, "index.noun"),
+            ["  1 This is the licence.", "cat n 2 1 @ 2 1 00000001 00000004", "tabby n 1 1 @ 1 0 00000003"]
+        );
+    }
+
+    /// <summary>Dark, with a bright half on one of the four sides.</summary>
+    private static void Paint(string path, int width, int height, int side)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        using var bitmap = new SKBitmap(width, height);
+        bitmap.Erase(new SKColor(30, 40, 50));
+        using (var canvas = new SKCanvas(bitmap))
+        using (var paint = new SKPaint { Color = new SKColor(230, 220, 210) })
+            canvas.DrawRect(
+                side % 4 == 1 ? width / 2f : 0,
+                side % 4 == 3 ? height / 2f : 0,
+                side % 2 == 1 ? width / 2f : width,
+                side % 2 == 0 ? height / 2f : height,
+                paint
+            );
+        using SKData data = bitmap.Encode(SKEncodedImageFormat.Jpeg, 95);
+        File.WriteAllBytes(path, data.ToArray());
+    }
+
+    private sealed class Shown
+    {
+        public string ImagePath { get; set; } = "";
+
+        [VectorType]
+        public float[]? Features { get; set; }
+    }
+
+    /// <summary>Sees nothing but how bright a cell is, in features that differ by their factor, and a little of the red.</summary>
+    private sealed class Brightness : ITeacher
+    {
+        public float[] Features(byte[] pixels, int side)
+        {
+            var map = new float[ITeacher.Grid * ITeacher.Grid * ITeacher.Width];
+            for (int cell = 0; cell < ITeacher.Grid * ITeacher.Grid; cell++)
+            {
+                int top = cell / ITeacher.Grid * side / ITeacher.Grid,
+                    left = cell % ITeacher.Grid * side / ITeacher.Grid;
+                float bright = 0;
+                for (int y = 0; y < side / ITeacher.Grid; y++)
+                for (int x = 0; x < side / ITeacher.Grid; x++)
+                    bright += pixels[((top + y) * side + left + x) * 3] / 255f;
+                bright /= side / ITeacher.Grid * (side / ITeacher.Grid);
+                for (int c = 0; c < ITeacher.Width; c++)
+                    map[cell * ITeacher.Width + c] = bright * (1 + c % 7);
+            }
+            return map;
+        }
+
+        public void Dispose() { }
+    }
+}
