@@ -82,7 +82,7 @@ done
 # --- the study
 dotnet samples/DrawTasks/bin/Release/net10.0/DrawTasks.dll --output "$work" --task lighting --train 3 --validation 1 --test 2 > /dev/null
 cat > "$work/plan.json" <<EOF
-{ "clip": "tiny", "threads": 1, "protocol": "few-shot", "shots": [1, 2], "seeds": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+{ "clip": "tiny-drawn", "threads": 1, "protocol": "few-shot", "shots": [1, 2], "seeds": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
   "methods": ["uniform:1 steps=4", "text:1 steps=4"],
   "dataSets": [{ "name": "lighting", "train": "lighting/train.tsv", "test": "lighting/test.tsv" }] }
 EOF

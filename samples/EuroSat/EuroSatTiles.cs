@@ -14,8 +14,8 @@ public static class EuroSatTiles
     public const string Name = "eurosat";
 
     /// <summary>
-    /// The text of a class; {} stands for its name. With the longest name it fits into the 32 tokens of the CLIP that comes along,
-    /// which CoOp's "a centered satellite photo of {}." does not.
+    /// The text of a class; {} stands for its name. With the longest name it fits into the 32 tokens of the embedded CLIP of drawings
+    /// too, which CoOp's "a centered satellite photo of {}." does not.
     /// </summary>
     public const string Template = "a satellite photo of {}.";
 

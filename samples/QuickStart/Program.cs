@@ -1,14 +1,16 @@
 using System.CommandLine;
 using System.Reflection;
+using EuroSat;
 using Microsoft.ML.Dpl;
 using Microsoft.ML.Dpl.Clip;
 using QuickStart;
 using Spectre.Console;
 
-var clip = new Option<string>("--clip")
+var clip = new Option<string?>("--clip")
 {
-    Description = "Folder of a CLIP in Hugging Face layout, a .safetensors file with OpenAI's names, or tiny: the one that comes along.",
-    DefaultValueFactory = _ => "tiny",
+    Description =
+        "Folder of a CLIP in Hugging Face layout, a .safetensors file with OpenAI's names, or one of those that come along: tiny, which knows "
+        + "photographs, and tiny-drawn, which knows drawings alone. Default: tiny, and tiny-drawn for a drawn --task.",
 };
 var task = new Option<string>("--task")
 {
@@ -16,7 +18,7 @@ var task = new Option<string>("--task")
     Description =
         $"The images where no --train is given: {string.Join(", ", ImageTables.Tasks)}. "
         + "eurosat are satellite photographs that come along, the others are drawn.",
-    DefaultValueFactory = _ => "lighting",
+    DefaultValueFactory = _ => EuroSatTiles.Name,
 };
 task.AcceptOnlyFromAmong([.. ImageTables.Tasks]);
 var train = new Option<FileInfo>("--train")
@@ -79,7 +81,9 @@ root.SetAction(
             FileInfo zip = arguments.GetRequiredValue(output);
             bool ownTables = arguments.GetValue(train) is not null;
             // Before anything is drawn or read: a wrong path is known at once and leaves nothing behind.
-            ClipBackbone.Open(arguments.GetRequiredValue(clip));
+            bool drawn = !ownTables && arguments.GetRequiredValue(task) != EuroSatTiles.Name;
+            string chosen = arguments.GetValue(clip) ?? (drawn ? ClipBackbone.TinyDrawnName : ClipBackbone.TinyName);
+            ClipBackbone.Open(chosen);
             if (ownTables != arguments.GetValue(test) is not null)
                 throw new ArgumentException("--train and --test go together.");
             Directory.CreateDirectory(zip.DirectoryName!);
@@ -88,7 +92,7 @@ root.SetAction(
                 : ImageTables.Of(arguments.GetRequiredValue(task), zip.Directory!, arguments.GetValue(seed));
             return new Experiment(
                 new ExperimentSettings(
-                    arguments.GetRequiredValue(clip),
+                    chosen,
                     images with
                     {
                         Template = arguments.GetValue(template) ?? images.Template,

@@ -6,11 +6,13 @@ using Microsoft.ML.Dpl.Clip;
 namespace WebApp;
 
 /// <summary>What a small model is made of, and what it is tried on.</summary>
+/// <param name="Backbone">The CLIP, one of those that come along.</param>
 /// <param name="Template">The text of a class.</param>
 /// <param name="Prompts">Prompt rows of each layer: no search, because the visitor waits.</param>
 /// <param name="Train">Files and classes.</param>
 /// <param name="Examples">One image of each class that the model was not trained on.</param>
 internal sealed record DemoImages(
+    ClipBackbone Backbone,
     string Template,
     PromptConfiguration Prompts,
     IReadOnlyList<(string Path, string Label)> Train,
@@ -39,9 +41,9 @@ internal sealed record DemoImages(
 
     private static DemoImages Satellite() =>
         new(
+            ClipBackbone.Tiny,
             EuroSatTiles.Template,
-            // What the search of samples/QuickStart found: uniform lengths get half as many tiles right.
-            PromptConfiguration.Parse("text 6 0 2 | image 6 4 0 6 0"),
+            PromptConfiguration.Uniform(ClipBackbone.Tiny, 4),
             [.. EuroSatTiles.Train.Select(tile => (tile.ImagePath, tile.Label))],
             [.. EuroSatTiles.Test.DistinctBy(tile => tile.Label).Select(tile => (tile.ImagePath, tile.Label))]
         );
@@ -61,7 +63,13 @@ internal sealed record DemoImages(
             cancellationToken.ThrowIfCancellationRequested
         );
         // Uniform lengths do as well here as a search.
-        return new DemoImages(task.Template, PromptConfiguration.Uniform(ClipBackbone.Tiny, 6), Rows("train"), Rows("test"));
+        return new DemoImages(
+            ClipBackbone.TinyDrawn,
+            task.Template,
+            PromptConfiguration.Uniform(ClipBackbone.TinyDrawn, 6),
+            Rows("train"),
+            Rows("test")
+        );
 
         (string, string)[] Rows(string split) =>
             [

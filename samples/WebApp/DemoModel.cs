@@ -1,6 +1,5 @@
 using Microsoft.ML;
 using Microsoft.ML.Dpl;
-using Microsoft.ML.Dpl.Clip;
 
 namespace WebApp;
 
@@ -43,7 +42,7 @@ internal static class DemoModel
                 mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(
                     new DplTrainer.Options
                     {
-                        Backbone = ClipBackbone.Tiny,
+                        Backbone = images.Backbone,
                         ImageColumnName = nameof(LabelledImage.ImageSource),
                         Template = images.Template,
                         Configuration = images.Prompts,

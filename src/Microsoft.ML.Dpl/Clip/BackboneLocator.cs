@@ -150,7 +150,7 @@ internal static class EmbeddedBackbone
         ];
         if (resources.Length == 0)
             throw new InvalidDataException($"{assembly.GetName().Name} carries no CLIP.");
-        string hash = Hash(assembly, resources);
+        string hash = Hash(assembly, resources, prefix.Length);
         return CacheFolders.InFirstWritable(root =>
         {
             string folder = Path.Combine(root, $"{assembly.GetName().Name}-{hash[..16]}");
@@ -180,13 +180,14 @@ internal static class EmbeddedBackbone
         }
     }
 
-    private static string Hash(Assembly assembly, string[] resources)
+    private static string Hash(Assembly assembly, string[] resources, int prefixLength)
     {
         using var hash = new Sha256();
         foreach (string resource in resources)
         {
             using Stream content = assembly.GetManifestResourceStream(resource)!;
-            hash.Append(Encoding.UTF8.GetBytes(resource));
+            // The same content has the same name in whichever folder it is carried.
+            hash.Append(Encoding.UTF8.GetBytes($"{DefaultFolder}/{resource[prefixLength..]}"));
             hash.Append(Convert.FromHexString(Sha256.Compute(content)));
         }
         return hash.Finish();
