@@ -98,7 +98,8 @@ internal sealed class PhotographCommand(
             cancellationToken
         );
         Save();
-        IReadOnlyList<ZeroShotResult> results = Evaluate(int.MaxValue, outputs.EvaluationImages);
+        bool cancelled = cancellationToken.IsCancellationRequested;
+        IReadOnlyList<ZeroShotResult> results = Evaluate(cancelled ? ImagesAtSaves : int.MaxValue, outputs.EvaluationImages);
         PretrainCommand.Write(results);
         PretrainCommand.WriteSummary(
             outputs.Folder.FullName,
@@ -107,6 +108,6 @@ internal sealed class PhotographCommand(
             settings.Seed,
             results
         );
-        return cancellationToken.IsCancellationRequested ? 2 : 0;
+        return cancelled ? 2 : 0;
     }
 }
