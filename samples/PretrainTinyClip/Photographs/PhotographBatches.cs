@@ -17,10 +17,11 @@ internal sealed class PhotographBatches : IDisposable
 {
     private const double LeastArea = 0.35,
         LongestSide = 4.0 / 3,
-        Jitter = 0.25;
+        Jitter = 0.25,
+        WithoutColour = 0.15;
     private const int Grid = ITeacher.Grid;
 
-    // Every so manieth image is one of the few sharp ones, Caltech101's.
+    // One of so many images is of the few sharp ones, Caltech101's.
     private const int RareEvery = 12;
 
     private readonly PhotographCache _cache;
@@ -187,12 +188,16 @@ internal sealed class PhotographBatches : IDisposable
         Span<byte> levels = stackalloc byte[256];
         for (int level = 0; level < levels.Length; level++)
             levels[level] = (byte)Math.Clamp(level * gain + offset, 0, byte.MaxValue);
+        bool grey = random.NextDouble() < WithoutColour;
         for (int y = 0; y < _size; y++)
         for (int x = 0; x < _size; x++)
         {
             int from = (y * _size + (mirrored ? _size - 1 - x : x)) * 3,
                 to = (y * _size + x) * 3;
-            (into[to], into[to + 1], into[to + 2]) = (levels[resized[from]], levels[resized[from + 1]], levels[resized[from + 2]]);
+            var (red, green, blue) = (resized[from], resized[from + 1], resized[from + 2]);
+            if (grey)
+                red = green = blue = (byte)((299 * red + 587 * green + 114 * blue) / 1000); // luma of ITU-R BT.601
+            (into[to], into[to + 1], into[to + 2]) = (levels[red], levels[green], levels[blue]);
         }
     }
 

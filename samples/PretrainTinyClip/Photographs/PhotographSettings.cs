@@ -32,10 +32,10 @@ internal sealed record PhotographSettings(
         KeptPatches = 24;
 
     /// <summary>The share of the run in which the learning rate falls.</summary>
-    private const double Falling = 0.25;
+    private const double Falling = 0.5;
 
     /// <summary>The share of the run, at its end, in which every patch is looked at.</summary>
-    private const double Whole = 0.12;
+    private const double Whole = 0.06;
 
     public static ClipConfig Shape(int vocabularySize, int endOfTextId)
     {

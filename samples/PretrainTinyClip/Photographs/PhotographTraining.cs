@@ -20,7 +20,7 @@ internal sealed record PhotographLosses(double Classes, double Drawings, double 
 /// </summary>
 internal sealed class PhotographTraining : IDisposable
 {
-    private const double PooledWeight = 8,
+    private const double PooledWeight = 16,
         CellWeight = 8,
         Smoothing = 0.05,
         MuonRate = 3;
