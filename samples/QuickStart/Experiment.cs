@@ -12,6 +12,7 @@ internal sealed record ExperimentSettings(
     string Clip,
     ImageTables Images,
     FileInfo Output,
+    int? Steps,
     int? SearchEpochs,
     int? TrainingEpochs,
     int? BatchSize,
@@ -88,11 +89,13 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
         }
 
         Compare("zero-shot CLIP", PromptConfiguration.ZeroShot(backbone)).Dispose();
-        foreach (int length in settings.Candidates.Where(length => length > 0))
-            Compare($"uniform, length {length}", PromptConfiguration.Uniform(backbone, length)).Dispose();
+        // The other lengths compete within the fit.
+        int length = settings.Candidates.First(length => length > 0);
+        Compare($"uniform, length {length}", PromptConfiguration.Uniform(backbone, length)).Dispose();
         DplTransformer searched = Compare("searched and compared (DPL)", null);
 
         AnsiConsole.Write(table);
+        WriteFinalists(searched);
         WriteConfiguration(searched);
         ITransformer model = new TransformerChain<ITransformer>(toKey, searched, KeyToText(toKey.Transform(train), searched));
         _mlContext.Model.SaveWhole(model, train.Schema, settings.Output.FullName);
@@ -131,6 +134,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
             {
                 BatchSize = settings.BatchSize,
                 Epochs = settings.TrainingEpochs,
+                Steps = settings.Steps,
                 LearningRate = settings.LearningRate,
                 DistillationWeight = settings.Distillation,
             },
@@ -142,6 +146,21 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
 
     private ITransformer KeyToText(IDataView keyed, DplTransformer searched) =>
         _mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel").Fit(searched.Transform(keyed));
+
+    /// <summary>What the fit compared before it trained the best of them: lengths of its own search and uniform ones.</summary>
+    private static void WriteFinalists(DplTransformer transformer)
+    {
+        if (transformer.Finalists is not { Count: > 0 } finalists)
+            return;
+        var rows = new Table()
+            .Border(TableBorder.Simple)
+            .AddColumn("compared by short trainings")
+            .AddColumn(new TableColumn("validation loss").RightAligned())
+            .AddColumn(new TableColumn("validation accuracy").RightAligned());
+        foreach (DplFinalist finalist in finalists)
+            rows.AddRow(Markup.Escape($"{finalist}"), $"{finalist.ValidationLoss:f3}", $"{finalist.ValidationAccuracy:p1}");
+        AnsiConsole.Write(rows);
+    }
 
     private static void WriteConfiguration(DplTransformer transformer)
     {

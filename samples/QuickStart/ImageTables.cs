@@ -7,6 +7,9 @@ namespace QuickStart;
 /// <summary>Tables of images, and how a class is put into words.</summary>
 internal sealed record ImageTables(FileInfo Train, FileInfo? Validation, FileInfo Test, string Template)
 {
+    /// <summary>Steps of training on the tiles, so that all is done within three minutes on two cores.</summary>
+    public const int TileSteps = 600;
+
     private const int TrainPerClass = 16,
         ValidationPerClass = 4,
         TestPerClass = 50;

@@ -36,6 +36,10 @@ var output = new Option<FileInfo>("--output")
     DefaultValueFactory = _ => new FileInfo("quickstart/model.zip"),
 };
 var searchEpochs = new Option<int?>("--search-epochs") { Description = "Epochs of search. Default: the trainer's." };
+var steps = new Option<int?>("--steps")
+{
+    Description = $"Steps of training. Default: {ImageTables.TileSteps} for the satellite tiles, else the trainer's.",
+};
 var trainingEpochs = new Option<int?>("--training-epochs") { Description = "Epochs of training. Default: the trainer's." };
 var batch = new Option<int?>("--batch") { Description = "Images per step. Default: the trainer's." };
 var learningRate = new Option<double?>("--learning-rate") { Description = "Of the prompts. Default: the trainer's." };
@@ -64,6 +68,7 @@ var root = new RootCommand(
     validation,
     test,
     output,
+    steps,
     searchEpochs,
     trainingEpochs,
     batch,
@@ -98,6 +103,7 @@ root.SetAction(
                         Template = arguments.GetValue(template) ?? images.Template,
                     },
                     zip,
+                    Steps(arguments.GetValue(steps), arguments.GetValue(trainingEpochs), drawn || ownTables),
                     arguments.GetValue(searchEpochs),
                     arguments.GetValue(trainingEpochs),
                     arguments.GetValue(batch),
@@ -121,6 +127,9 @@ predict.SetAction(
 );
 root.Subcommands.Add(predict);
 return await root.Parse(args).InvokeAsync();
+
+// The trainer's own number takes the tiles longer than a first look should.
+static int? Steps(int? given, int? epochs, bool usual) => given ?? (usual || epochs is not null ? null : ImageTables.TileSteps);
 
 // Wrong input is the user's to mend: one line, no stack trace.
 static async Task<int> Guarded(Func<Task<int>> run)
