@@ -9,8 +9,8 @@ using Spectre.Console;
 var clip = new Option<string?>("--clip")
 {
     Description =
-        "Folder of a CLIP in Hugging Face layout, a .safetensors file with OpenAI's names, or one of those that come along: tiny, which knows "
-        + "photographs, and tiny-drawn, which knows drawings alone. Default: tiny, and tiny-drawn for a drawn --task.",
+        "Folder of a CLIP in Hugging Face layout, a .safetensors file with OpenAI's names, or one of those that come along: tiny, which "
+        + "knows photographs, and tiny-drawn, which knows drawings alone. Default: tiny, and tiny-drawn for a drawn --task.",
 };
 var task = new Option<string>("--task")
 {

@@ -9,11 +9,12 @@ internal static class BackboneArgument
 {
     /// <summary>For the help of options and arguments that take a CLIP.</summary>
     public const string Description =
-        "The CLIP: 'tiny', a folder, a .safetensors or .pt file, or a name such as ViT-B/16 or openai/clip-vit-base-patch16, which is "
-        + "downloaded once.";
+        "The CLIP: 'tiny', 'tiny-drawn', a folder, a .safetensors or .pt file, or a name such as ViT-B/16 or openai/clip-vit-base-patch16, "
+        + "which is downloaded once.";
 
     /// <summary>Names that are known, for completion.</summary>
-    public static string[] Names { get; } = [ClipBackbone.TinyName, ClipBackbone.TinyDrawnName, .. KnownClip.All.Select(known => known.Name)];
+    public static string[] Names { get; } =
+    [ClipBackbone.TinyName, ClipBackbone.TinyDrawnName, .. KnownClip.All.Select(known => known.Name)];
 
     /// <summary>Opens the CLIP, downloading it where it is named and not in the cache; files and folders come before names.</summary>
     /// <param name="nameOrPath">As <see cref="Description"/> says.</param>

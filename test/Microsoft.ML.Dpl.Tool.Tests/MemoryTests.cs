@@ -45,8 +45,8 @@ public sealed class MemoryTests(DrawnData data)
             ["Path\tClass", .. Enumerable.Range(0, images).Select(i => $"{rows[i % rows.Count].Path}\t{rows[i % rows.Count].Label}")]
         );
         string command =
-            $"ulimit -v 5000000; exec dotnet '{ToolProcess.Program}' train '{table}' --clip tiny-drawn --configuration uniform:1 --threads 2 "
-            + $"--training-steps 1 --batch-size {images.ToString(CultureInfo.InvariantCulture)} --report none --json none "
+            $"ulimit -v 5000000; exec dotnet '{ToolProcess.Program}' train '{table}' --clip tiny-drawn --configuration uniform:1 "
+            + $"--threads 2 --training-steps 1 --batch-size {images.ToString(CultureInfo.InvariantCulture)} --report none --json none "
             + $"--output '{model}'";
         ToolProcess.Outcome outcome = (await ToolProcess.RunProgram("bash", ["-c", command], SmallHeap)).Expect(1);
         Assert.Matches(

@@ -12,7 +12,8 @@ namespace PretrainTinyClip.Photographs;
 /// <param name="Pooled">[images, 512] of the teacher, of the whole photograph.</param>
 internal sealed record PhotographBatch(byte[] Pixels, long[] Classes, long[] Kept, float[] Cells, float[] Pooled);
 
-/// <summary>Makes batches ahead on a thread of its own, which never touches libtorch. A batch depends on the seed and its number only.</summary>
+/// <summary>Makes batches ahead on a thread of its own, which never touches libtorch. A batch depends on the seed and its number
+/// only.</summary>
 internal sealed class PhotographBatches : IDisposable
 {
     private const double LeastArea = 0.35,

@@ -110,9 +110,8 @@ internal sealed class PhotographCache
         Tensor centred = rows - mean;
         var (values, vectors) = linalg.eigh(centred.t().matmul(centred) / rows.shape[0]);
         Tensor basis = vectors.flip(1).narrow(1, 0, Components); // [512, components], the largest first
-        say(
-            $"{Components} components keep {values.flip(0).narrow(0, 0, Components).sum().item<double>() / values.sum().item<double>():p1} of the variance"
-        );
+        double kept = values.flip(0).narrow(0, 0, Components).sum().item<double>() / values.sum().item<double>();
+        say($"{Components} components keep {kept:p1} of the variance");
         float[] numbers = [.. mean.to(ScalarType.Float32).data<float>(), .. basis.contiguous().to(ScalarType.Float32).data<float>()];
         AtomicFile.Write(BasisFile, stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes(numbers.AsSpan())));
     }

@@ -81,9 +81,10 @@ internal sealed class PhotographCommand(
         training.Run(
             (at, losses, scale, speed) =>
                 Console.WriteLine(
-                    $"{at.Elapsed:hh\\:mm\\:ss} step {at.Step} of {settings.Steps}: classes {losses.Classes:f3}, drawings {losses.Drawings:f3}, "
-                        + $"pooled {losses.Pooled:f3}, cells {losses.Cells:f3}, scale {scale:f1}, lr {settings.LearningRateAt(at.Step):g2}, "
-                        + $"{speed:f0} images/s, {at.Elapsed / at.Step * (settings.Steps - at.Step):hh\\:mm\\:ss} left"
+                    $"{at.Elapsed:hh\\:mm\\:ss} step {at.Step} of {settings.Steps}: classes {losses.Classes:f3}, "
+                        + $"drawings {losses.Drawings:f3}, pooled {losses.Pooled:f3}, cells {losses.Cells:f3}, scale {scale:f1}, "
+                        + $"lr {settings.LearningRateAt(at.Step):g2}, {speed:f0} images/s, "
+                        + $"{at.Elapsed / at.Step * (settings.Steps - at.Step):hh\\:mm\\:ss} left"
                 ),
             outputs.ReportEvery,
             () =>

@@ -14,8 +14,8 @@ internal readonly record struct Photograph(string Path, int Class, int Side);
 internal sealed record PhotographClass(string Name, string Synset);
 
 /// <summary>
-/// What a CLIP of photographs learns from: Tiny ImageNet (tiny-imagenet-200/train) and Caltech101 (caltech101/101_ObjectCategories), less the
-/// images that are named by a folder of tables, since those measure it.
+/// What a CLIP of photographs learns from: Tiny ImageNet (tiny-imagenet-200/train) and Caltech101 (caltech101/101_ObjectCategories), less
+/// the images that are named by a folder of tables, since those measure it.
 /// </summary>
 internal sealed class PhotographFolders
 {

@@ -113,8 +113,8 @@ internal static class BackboneLocator
         string.Equals(backbone.Sha256, sha256, StringComparison.OrdinalIgnoreCase);
 }
 
-/// <summary>A CLIP that a package carries as resources named <c>model/…</c>, or another folder where it carries several; unpacked into the
-/// user's cache once, under a name made of its content.</summary>
+/// <summary>A CLIP that a package carries as resources named <c>model/…</c>, or another folder where it carries several; unpacked into
+/// the user's cache once, under a name made of its content.</summary>
 internal static class EmbeddedBackbone
 {
     public const string DefaultFolder = "model";
