@@ -51,7 +51,7 @@ ITransformer model = mlContext.Transforms.Conversion.MapValueToKey("Label")
     .Append(mlContext.Transforms.LoadImages("Image", null, "ImagePath"))
     .Append(mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(new DplTrainer.Options
     {
-        Backbone = ClipBackbone.Tiny, Search = { CandidateLengths = [0, 2], Epochs = 1 }, Validation = { RowsPerClass = 2 }, Training = { Steps = 2 },
+        Backbone = ClipBackbone.TinyDrawn, Search = { CandidateLengths = [0, 2], Epochs = 1 }, Validation = { RowsPerClass = 2 }, Training = { Steps = 2 },
     }))
     .Append(mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel")).Fit(rows);
 mlContext.Model.SaveWhole(model, rows.Schema, args[1]);
