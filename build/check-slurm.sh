@@ -89,26 +89,27 @@ EOF
 dpl study "$work/plan.json" --output "$work/one" --jobs 1 --quiet
 dpl study table "$work/one" --no-seconds > "$work/one.md"
 
+results="$work/slurm results"  # a space, which the scripts have to get past sbatch
 read -r job table < <(
-  dpl study submit "$work/plan.json" --output "$work/slurm" --slurm --tasks 4 2> "$work/log/submit" || { cat "$work/log/submit" >&2; echo; }
+  dpl study submit "$work/plan.json" --output "$results" --slurm --tasks 4 2> "$work/log/submit" || { cat "$work/log/submit" >&2; echo; }
 )
 [ -n "$job" ] || exit 1
-results() { find "$work/slurm" -name '*shot*.json' 2> /dev/null | wc -l; }
-for try in $(seq 300); do [ "$(results)" -ge 4 ] && break; sleep 0.2; done
-victim=$(pgrep -f "dpl.dll study $work/plan.json --output $work/slurm" | head -n 1)
+done_runs() { find "$results" -name '*shot*.json' 2> /dev/null | wc -l; }
+for try in $(seq 300); do [ "$(done_runs)" -ge 4 ] && break; sleep 0.2; done
+victim=$(pgrep -f "dpl.dll study $work/plan.json --output $results" | head -n 1)
 kill -9 "$victim"
-echo "killed process $victim of job $job after $(results) of 40 runs"
+echo "killed process $victim of job $job after $(done_runs) of 40 runs"
 for try in $(seq 300); do
   # Slurm waits a while before it begins a requeued task again; a test need not.
   { squeue -h -t PD -o %i | grep "^${job}_" || true; } | while read -r task; do scontrol update JobId="$task" StartTime=now; done
   [ -z "$(squeue -h -o %i)" ] && break
   sleep 2
 done
-[ -z "$(squeue -h -o %i)" ] || { squeue; tail -n 20 "$work"/log/* "$work"/slurm/*.log; exit 1; }
-grep -h "runs were done before" "$work"/slurm/slurm-*.log ||
-  { echo "no task went on where it was"; tail -n 20 "$work"/slurm/*.log; exit 1; }
-[ "$(results)" = 40 ] || { echo "only $(results) of 40 runs"; tail -n 20 "$work"/slurm/*.log; exit 1; }
-test -s "$work/slurm/table.md" || { echo "the job $table wrote no table"; cat "$work"/slurm/slurm-table.log; exit 1; }
-dpl study table "$work/slurm" --no-seconds > "$work/four.md"
+[ -z "$(squeue -h -o %i)" ] || { squeue; tail -n 20 "$work"/log/* "$results"/*.log; exit 1; }
+grep -h "runs were done before" "$results"/slurm-*.log ||
+  { echo "no task went on where it was"; tail -n 20 "$results"/*.log; exit 1; }
+[ "$(done_runs)" = 40 ] || { echo "only $(done_runs) of 40 runs"; tail -n 20 "$results"/*.log; exit 1; }
+test -s "$results/table.md" || { echo "the job $table wrote no table"; cat "$results"/slurm-table.log; exit 1; }
+dpl study table "$results" --no-seconds > "$work/four.md"
 cmp "$work/one.md" "$work/four.md"
 echo "40 runs over 4 tasks, one killed and requeued: the same table as from one process, bit for bit"

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Security.Cryptography;
 using Microsoft.ML.Dpl.Tool.Data;
 using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Dpl.Tool.Models;
@@ -41,6 +42,7 @@ internal sealed class PredictCommand
         HelpName = "number",
         DefaultValueFactory = _ => 32,
     };
+    private readonly PartsOptions _parts = new();
     private readonly ModelOptions _clip = new(needsClip: false);
     private readonly ProgressOptions _progress = new();
 
@@ -52,12 +54,14 @@ internal sealed class PredictCommand
             "Classifies images with a saved model. Files that cannot be read are named on the error stream, and the others are done.",
             "dpl predict model.zip holiday.jpg",
             "dpl predict model.zip photos --top 3 --format csv > classes.csv",
-            "find . -name '*.png' | dpl predict model.zip - --format jsonl"
+            "find . -name '*.png' | dpl predict model.zip - --format jsonl",
+            "dpl predict model.zip - --format jsonl --output classes --shard 3/64 --resume < all.txt"
         );
         command.Arguments.Add(verb._model);
         command.Arguments.Add(verb._images);
         foreach (Option option in new Option[] { verb._format, verb._keepFormulas, verb._top, verb._batch })
             command.Options.Add(option);
+        verb._parts.AddTo(command);
         verb._clip.AddTo(command);
         verb._progress.AddTo(command);
         command.SetAction((arguments, cancellationToken) => Task.FromResult((int)verb.Run(arguments, cancellationToken)));
@@ -72,39 +76,65 @@ internal sealed class PredictCommand
             throw new ArgumentException($"--top must be at least 1; it is {top}.");
         if (batch < 1)
             throw new ArgumentException($"--batch-size must be at least 1; it is {batch}.");
+        PartsRequest? parts = _parts.Read(arguments, format);
         string[] named = arguments.GetRequiredValue(_images),
             listed = [.. named.Where(path => path != FromInput).SelectMany(path => NamedImages.Expand(path, cancellationToken))];
         bool readsInput = named.Contains(FromInput);
         var mlContext = new MLContext();
         FitSession.Forward(mlContext, CommandLine.IsVerbose(arguments));
         _clip.Apply(arguments, mlContext, cancellationToken);
-        using SavedModel saved = SavedModel.Load(mlContext, arguments.GetRequiredValue(_model));
+        string model = arguments.GetRequiredValue(_model);
+        using SavedModel saved = SavedModel.Load(mlContext, model);
+        IEnumerable<string> images = readsInput ? listed.Concat(StandardInput.Lines(cancellationToken)) : listed;
+        var scores = new ImageScores(mlContext, saved.Transformer);
+        // The user's own spelling is what is written; the library is given full paths, since a model may have a folder of its own for
+        // relative ones.
+        IEnumerable<ScoredImage> Score(IEnumerable<string> paths) => scores.Of(paths.Select(NamedImages.RowOf), batch, cancellationToken);
+        if (parts is null)
+            return Print(arguments, mode, saved, Score(images), readsInput ? null : listed.Length);
+        // Where a stretch begins depends on how many there are.
+        if (parts.Shard.Count > 1)
+            (images, readsInput) = (listed = [.. images], false);
+        var settings = new PartSettings(
+            Sha256(model),
+            format,
+            top,
+            arguments.GetValue(_keepFormulas),
+            batch,
+            parts.PartSize,
+            parts.Shard.Count > 1 ? listed.Length : null
+        );
+        var folder = new PredictionParts(parts, settings);
+        string[]? own = readsInput ? null : [.. folder.Of(images)];
+        return Write(mode, folder, own ?? images, own?.Length, Score, saved.Transformer.ClassNames, parts);
+    }
+
+    /// <summary>To the standard output.</summary>
+    private ExitCode Print(ParseResult arguments, ProgressMode mode, SavedModel saved, IEnumerable<ScoredImage> scored, int? count)
+    {
+        PredictionFormat format = _format.Of(arguments);
         using TextWriter output = StandardOutput.Open();
-        var writer = PredictionWriter.Create(format, saved.Transformer.ClassNames, top, output, arguments.GetValue(_keepFormulas));
+        var writer = PredictionWriter.Create(
+            format,
+            saved.Transformer.ClassNames,
+            arguments.GetValue(_top),
+            output,
+            arguments.GetValue(_keepFormulas)
+        );
         // Where answers appear on the terminal as they come, they are progress enough.
         if (mode == ProgressMode.Bars && format != PredictionFormat.Table && !Console.IsOutputRedirected)
             mode = ProgressMode.None;
-
         int failed = 0,
             all = 0;
-        // The user's own spelling is what is written; the library is given full paths, since a model may have a folder of its own for
-        // relative ones.
-        IEnumerable<ImageRow> rows = (readsInput ? listed.Concat(StandardInput.Lines(cancellationToken)) : listed).Select(
-            NamedImages.RowOf
-        );
         try
         {
-            ImageDisplay.Show(mode, "predict", readsInput ? null : listed.Length, progress =>
+            ImageDisplay.Show(mode, "predict", count, progress =>
             {
-                foreach (ScoredImage image in new ImageScores(mlContext, saved.Transformer).Of(rows, batch, cancellationToken))
+                foreach (ScoredImage image in scored)
                 {
                     all++;
                     writer.Write(image.Row.Label, image.Numbers, image.Error);
-                    if (image.Error is not null)
-                    {
-                        failed++;
-                        Terminal.Fail($"{image.Row.Label}: {image.Error}");
-                    }
+                    failed += Tell(image);
                     progress.Report(new ImageProgress(all));
                 }
                 return all;
@@ -119,9 +149,70 @@ internal sealed class PredictCommand
         writer.End();
         if (all == 0)
             Terminal.Warn("There were no images to classify.");
+        return End(all, failed);
+    }
+
+    /// <summary>As parts in a folder.</summary>
+    private static ExitCode Write(
+        ProgressMode mode,
+        PredictionParts folder,
+        IEnumerable<string> images,
+        int? count,
+        Func<IEnumerable<string>, IEnumerable<ScoredImage>> score,
+        IReadOnlyList<string> classes,
+        PartsRequest request
+    )
+    {
+        int done = 0;
+        try
+        {
+            (int all, int failed) = ImageDisplay.Show(mode, "predict", count, progress =>
+                folder.Write(images, score, classes, (number, image) =>
+                {
+                    done += number;
+                    if (image is not null)
+                        Tell(image);
+                    progress.Report(new ImageProgress(done));
+                })
+            );
+            string shard = request.Shard.Count > 1 ? $" of shard {request.Shard.Index + 1}/{request.Shard.Count}" : "";
+            if (all == 0)
+                Terminal.Warn(
+                    request.Shard.Count > 1
+                        ? $"There are no images for shard {request.Shard.Index + 1}/{request.Shard.Count}: a part has {request.PartSize} "
+                            + "images (--part-size), and there are fewer parts than shards."
+                        : "There were no images to classify."
+                );
+            else
+                Terminal.Note($"All {all} images{shard} are in '{request.Folder}'; cat {folder.Pattern} puts the shards together.");
+            return End(all, failed);
+        }
+        catch (OperationCanceledException)
+        {
+            Terminal.Fail($"Cancelled after {done} images; the same command with --resume goes on at the last whole part.");
+            return ExitCode.Cancelled;
+        }
+    }
+
+    private static int Tell(ScoredImage image)
+    {
+        if (image.Error is null)
+            return 0;
+        Terminal.Fail($"{image.Row.Label}: {image.Error}");
+        return 1;
+    }
+
+    private static ExitCode End(int all, int failed)
+    {
         if (failed == 0)
             return ExitCode.Success;
         Terminal.Fail($"{failed} of {all} images could not be read.");
         return ExitCode.PartlyFailed;
+    }
+
+    private static string Sha256(string file)
+    {
+        using FileStream stream = File.OpenRead(file);
+        return Convert.ToHexString(SHA256.HashData(stream)).ToLowerInvariant();
     }
 }

@@ -121,7 +121,7 @@ internal sealed class StudyCommand
             if (jobs == 1 || left.Count < 2)
                 work.Here(left, new StudyRunner(plan, backbone, data, cancellationToken));
             else
-                work.SideBySide(left, jobs, Path.GetFullPath(folderPath));
+                work.SideBySide(left, jobs, () => WorkerProcess.Command(Path.GetFullPath(plan.File), Path.GetFullPath(folderPath)));
             return progress.Failed;
         });
         if (failed == 0)

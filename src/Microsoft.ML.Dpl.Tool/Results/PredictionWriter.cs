@@ -35,9 +35,31 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
     ) =>
         format switch
         {
-            PredictionFormat.Csv => new Csv(classes, top, output, keepFormulas),
+            PredictionFormat.Csv => new Csv(classes, top, output, keepFormulas, isShown: !Console.IsOutputRedirected, hasHeader: true),
             PredictionFormat.Jsonl => new JsonLines(classes, top, output),
             _ => new Tabular(classes, top),
+        };
+
+    /// <summary>For a file that is one of several: only the first has a header, so that one after another they are one file.</summary>
+    /// <param name="format">csv or jsonl.</param>
+    /// <param name="classes">In the order of the scores.</param>
+    /// <param name="top">Most probable classes of each image, at least 1.</param>
+    /// <param name="output">The file.</param>
+    /// <param name="keepFormulas">Whether a field of csv may begin as a formula of a spreadsheet does.</param>
+    /// <param name="isFirst">Whether it is the first.</param>
+    public static PredictionWriter CreateForPart(
+        PredictionFormat format,
+        IReadOnlyList<string> classes,
+        int top,
+        TextWriter output,
+        bool keepFormulas,
+        bool isFirst
+    ) =>
+        format switch
+        {
+            PredictionFormat.Csv => new Csv(classes, top, output, keepFormulas, isShown: false, hasHeader: isFirst),
+            PredictionFormat.Jsonl => new JsonLines(classes, top, output),
+            _ => throw new ArgumentException($"{format} is for a terminal."),
         };
 
     /// <param name="path">As the user named the image.</param>
@@ -97,10 +119,12 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
         private readonly bool _keepFormulas,
             _isShown;
 
-        public Csv(IReadOnlyList<string> classes, int top, TextWriter output, bool keepFormulas)
+        public Csv(IReadOnlyList<string> classes, int top, TextWriter output, bool keepFormulas, bool isShown, bool hasHeader)
             : base(classes, top)
         {
-            (_output, _keepFormulas, _isShown) = (output, keepFormulas, !Console.IsOutputRedirected);
+            (_output, _keepFormulas, _isShown) = (output, keepFormulas, isShown);
+            if (!hasHeader)
+                return;
             Line([
                 "path",
                 .. Enumerable

@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tool.Options;
 using Microsoft.ML.Dpl.Tool.Studies.Plan;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;

@@ -47,19 +47,19 @@ public sealed class StudySubmitTests : IDisposable
     {
         // A scheduler that writes down what it is given.
         string sbatch = _folder.File("sbatch"),
-            calls = _folder.File("calls");
+            calls = _folder.File("calls"),
+            results = _folder.File("results of 100%");
         File.WriteAllText(sbatch, $"#!/bin/sh\necho \"$@\" >> '{calls}'\necho '7;cluster'\n");
         if (!OperatingSystem.IsWindows())
             File.SetUnixFileMode(sbatch, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         // No more tasks than runs.
         ToolProcess.Outcome outcome = await ToolProcess.Run(
             null,
-            ["study", "submit", _plan, "--slurm", "--tasks", "40", "--sbatch=--partition=gpu"],
+            ["study", "submit", _plan, "--output", results, "--slurm", "--tasks", "40", "--sbatch=--partition=gpu"],
             ("PATH", $"{_folder.FullPath}:{Environment.GetEnvironmentVariable("PATH")}")
         );
         outcome.Expect(0);
         Assert.Equal("7 7", outcome.Output.Trim());
-        string results = _folder.File("plan.results");
         Assert.Equal(
             [$"--parsable {results}/study.sbatch", $"--parsable --dependency=afterany:7 {results}/table.sbatch"],
             File.ReadAllLines(calls)
@@ -68,6 +68,8 @@ public sealed class StudySubmitTests : IDisposable
         Assert.StartsWith("#!/bin/bash\n#SBATCH", array, StringComparison.Ordinal);
         Assert.Contains("#SBATCH --array=0-1\n#SBATCH --cpus-per-task=3\n", array);
         Assert.Contains("#SBATCH --partition=gpu\n", array);
+        // sbatch takes an option up to a space that is not quoted, and a percent sign for one of its own.
+        Assert.Contains($"#SBATCH --output=\"{_folder.File("results of 100%%")}/slurm-%A_%a.log\"\n", array);
         Assert.Contains($"'study' '{_plan}' '--output' '{results}' '--jobs' '1'", array);
         Assert.Contains("\"${SLURM_RESTART_COUNT:-0}\" -lt 3", array);
         Assert.Contains($"'study' 'table' '{results}'", File.ReadAllText(Path.Combine(results, "table.sbatch")));

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -37,15 +38,12 @@ public sealed class StudyTests(DrawnData data)
         // The scheduler's variables and the option say the same.
         (await ToolProcess.Run(Study("shards", "--shard", "2/2", "--jobs", "1"))).Expect(0);
         Assert.Equal(Runs / 2, Results("shards").Length);
-        (
-            await ToolProcess.Run(
-                null,
-                Study("shards", "--jobs", "2"),
-                ("SLURM_ARRAY_TASK_ID", "5"),
-                ("SLURM_ARRAY_TASK_MIN", "5"),
-                ("SLURM_ARRAY_TASK_COUNT", "2")
-            )
-        ).Expect(0);
+        await RunAndKillAWorker(
+            Study("shards", "--jobs", "2"),
+            ("SLURM_ARRAY_TASK_ID", "5"),
+            ("SLURM_ARRAY_TASK_MIN", "5"),
+            ("SLURM_ARRAY_TASK_COUNT", "2")
+        );
         Assert.Equal(expected, await Table("shards"));
 
         ToolProcess.Outcome again = (await ToolProcess.Run(killed)).Expect(0);
@@ -196,6 +194,34 @@ public sealed class StudyTests(DrawnData data)
             """
         );
         return file;
+    }
+
+    /// <summary>Runs a study with processes side by side, one of which is killed, and expects that nothing is missing.</summary>
+    private static async Task RunAndKillAWorker(string[] command, params (string Name, string Value)[] environment)
+    {
+        using Process process = ToolProcess.Start(command, environment);
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        var lines = new List<string>();
+        while (await process.StandardError.ReadLineAsync(limit.Token) is { } line)
+        {
+            lines.Add(line);
+            if (OperatingSystem.IsLinux() && lines.Count == 1)
+            {
+                // Whichever of its threads started it.
+                string children = string.Concat(
+                    Directory.GetDirectories($"/proc/{process.Id}/task").Select(task => File.ReadAllText(Path.Combine(task, "children")))
+                );
+                using var worker = Process.GetProcessById(
+                    int.Parse(children.Split(' ', StringSplitOptions.RemoveEmptyEntries)[0], CultureInfo.InvariantCulture)
+                );
+                worker.Kill();
+            }
+        }
+        await process.WaitForExitAsync(limit.Token);
+        string said = string.Join('\n', lines);
+        Assert.True(process.ExitCode == 0, said);
+        if (OperatingSystem.IsLinux())
+            Assert.Contains("the process that did it ended with code 137; it is done once more.", said);
     }
 
     private static string Json(string text) => JsonSerializer.Serialize(text);

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
 /// <summary>CLIP's vectors, of length 1, for methods that learn on them and leave the towers as they are. Images are resized and cropped
 /// as for prediction, also those that are learnt from.</summary>
-internal sealed class ClipFeatures : IDisposable
+internal sealed class ClipFeatures : IImageFeatures
 {
     private const int Chunk = 32;
     private const string Vector = "Vector";

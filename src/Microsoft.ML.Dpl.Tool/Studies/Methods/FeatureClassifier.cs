@@ -2,14 +2,22 @@ using Microsoft.ML.Dpl.Tool.Data;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>A classifier of CLIP's image vectors. It knows the classes that it was made of, and no others.</summary>
+/// <summary>Vectors of images by a network that stays as it is.</summary>
+internal interface IImageFeatures : IDisposable
+{
+    /// <returns>[image][width].</returns>
+    /// <exception cref="InvalidDataException">An image cannot be read; the message names the file.</exception>
+    float[][] Images(IReadOnlyList<ImageRow> rows, CancellationToken cancellationToken);
+}
+
+/// <summary>A classifier of image vectors. It knows the classes that it was made of, and no others.</summary>
 /// <param name="classes">In the order of the probabilities.</param>
 /// <param name="features">Owned.</param>
 /// <param name="score">Makes [image][class] probabilities of [image][width] vectors.</param>
 /// <param name="owned">Disposed with it; null: nothing.</param>
 internal sealed class FeatureClassifier(
     IReadOnlyList<string> classes,
-    ClipFeatures features,
+    IImageFeatures features,
     Func<float[][], float[][]> score,
     IDisposable? owned = null
 ) : IStudyClassifier

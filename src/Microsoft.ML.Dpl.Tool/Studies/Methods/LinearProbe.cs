@@ -1,7 +1,5 @@
 using System.Globalization;
-using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Trainers;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
@@ -14,7 +12,6 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 internal sealed class LinearProbe(bool refits) : IStudyMethod
 {
     private const string Kind = "linear-probe";
-    private const string ScoreColumn = "Score"; // ML.NET's own name
     private const int MostIterations = 1000;
 
     // The regularisation is 10 to the power of so many eighths.
@@ -43,16 +40,26 @@ internal sealed class LinearProbe(bool refits) : IStudyMethod
     public IStudyClassifier Fit(MethodTask task)
     {
         MLContext context = task.CreateContext();
-        var features = new ClipFeatures(task, context);
+        return Fit(task, context, new ClipFeatures(task, context), Kind, refits);
+    }
+
+    /// <summary>The same on vectors of another network.</summary>
+    /// <param name="task">The images.</param>
+    /// <param name="context">Of the trainer.</param>
+    /// <param name="features">Taken over.</param>
+    /// <param name="kind">The method's, for warnings.</param>
+    /// <param name="refits">As above.</param>
+    public static IStudyClassifier Fit(MethodTask task, MLContext context, IImageFeatures features, string kind, bool refits)
+    {
         try
         {
-            IReadOnlyList<FeatureRow> train = Rows(task, features, task.Train),
+            IReadOnlyList<LabelledVector> train = Rows(task, features, task.Train),
                 validation = Rows(task, features, task.Validation);
             var trials = new Trials(context, task, train, validation);
             int step = validation.Count > 0 ? trials.Best() : DefaultStep;
             if (validation.Count == 0)
-                task.Warn($"{Kind}: there are no validation images to choose the L2 regularisation by, so it is 1, ML.NET's default.");
-            Probe probe = refits && validation.Count > 0 ? trials.Train(step, [.. train, .. validation]) : trials.At(step);
+                task.Warn($"{kind}: there are no validation images to choose the L2 regularisation by, so it is 1, ML.NET's default.");
+            LogisticRegression probe = refits && validation.Count > 0 ? trials.Train(step, [.. train, .. validation]) : trials.At(step);
             return new FeatureClassifier(task.Classes, features, probe.Score)
             {
                 TrainedNumbers = (long)task.Classes.Count * (train[0].Features.Length + 1),
@@ -77,38 +84,19 @@ internal sealed class LinearProbe(bool refits) : IStudyMethod
 
     private static double Weight(int step) => Math.Pow(10, (double)step / StepsPerDecade);
 
-    private static IReadOnlyList<FeatureRow> Rows(MethodTask task, ClipFeatures features, IReadOnlyList<Data.ImageRow> rows) =>
-        [
-            .. features
-                .Images(rows, task.CancellationToken)
-                .Zip(task.Places(rows), (vector, place) => new FeatureRow { Features = vector, Label = (uint)place }),
-        ];
-
-    private sealed class FeatureRow
-    {
-        public float[] Features { get; set; } = [];
-
-        // Counted from 0 here; the data view makes keys of it, which count from 1.
-        public uint Label { get; set; }
-    }
-
-    /// <summary>A trained probe.</summary>
-    private sealed class Probe(MLContext context, ITransformer model, SchemaDefinition schema)
-    {
-        public float[][] Score(float[][] vectors) =>
-            [
-                .. model
-                    .Transform(context.Data.LoadFromEnumerable(vectors.Select(vector => new FeatureRow { Features = vector }), schema))
-                    .GetColumn<float[]>(ScoreColumn),
-            ];
-    }
+    private static IReadOnlyList<LabelledVector> Rows(MethodTask task, IImageFeatures features, IReadOnlyList<Data.ImageRow> rows) =>
+        LogisticRegression.Rows(features.Images(rows, task.CancellationToken), task.Places(rows));
 
     /// <summary>Probes by their regularisation, each trained once.</summary>
-    private sealed class Trials(MLContext context, MethodTask task, IReadOnlyList<FeatureRow> train, IReadOnlyList<FeatureRow> validation)
+    private sealed class Trials(
+        MLContext context,
+        MethodTask task,
+        IReadOnlyList<LabelledVector> train,
+        IReadOnlyList<LabelledVector> validation
+    )
     {
-        private readonly Dictionary<int, Probe> _probes = [];
+        private readonly Dictionary<int, LogisticRegression> _probes = [];
         private readonly Dictionary<int, LabelScore> _scores = [];
-        private readonly SchemaDefinition _schema = Schema(train[0].Features.Length, task.Classes.Count);
 
         public int Best()
         {
@@ -124,7 +112,8 @@ internal sealed class LinearProbe(bool refits) : IStudyMethod
             return best;
         }
 
-        public Probe At(int step) => _probes.TryGetValue(step, out Probe? known) ? known : _probes[step] = Train(step, train);
+        public LogisticRegression At(int step) =>
+            _probes.TryGetValue(step, out LogisticRegression? known) ? known : _probes[step] = Train(step, train);
 
         public LabelScore ScoreAt(int step) =>
             _scores.TryGetValue(step, out LabelScore known)
@@ -134,33 +123,17 @@ internal sealed class LinearProbe(bool refits) : IStudyMethod
                     [.. validation.Select(row => (int)row.Label)]
                 );
 
-        public Probe Train(int step, IReadOnlyList<FeatureRow> rows)
+        public LogisticRegression Train(int step, IReadOnlyList<LabelledVector> rows)
         {
             task.CancellationToken.ThrowIfCancellationRequested();
-            var trainer = context.MulticlassClassification.Trainers.LbfgsMaximumEntropy(
-                new LbfgsMaximumEntropyMulticlassTrainer.Options
-                {
-                    LabelColumnName = nameof(FeatureRow.Label),
-                    FeatureColumnName = nameof(FeatureRow.Features),
-                    L1Regularization = 0,
-                    L2Regularization = (float)Weight(step),
-                    MaximumNumberOfIterations = MostIterations,
-                    // Several threads would add in another order.
-                    NumberOfThreads = 1,
-                }
-            );
-            IDataView view = context.Data.Cache(context.Data.LoadFromEnumerable(rows, _schema));
-            return new Probe(context, trainer.Fit(view), _schema);
+            return LogisticRegression.Train(context, rows, task.Classes.Count, options =>
+            {
+                options.L1Regularization = 0;
+                options.L2Regularization = (float)Weight(step);
+                options.MaximumNumberOfIterations = MostIterations;
+            });
         }
 
         private int Better(int best, int step) => ScoreAt(step).IsBetterThan(ScoreAt(best)) ? step : best;
-
-        private static SchemaDefinition Schema(int width, int classes)
-        {
-            SchemaDefinition schema = SchemaDefinition.Create(typeof(FeatureRow));
-            schema[nameof(FeatureRow.Features)].ColumnType = new VectorDataViewType(NumberDataViewType.Single, width);
-            schema[nameof(FeatureRow.Label)].ColumnType = new KeyDataViewType(typeof(uint), classes);
-            return schema;
-        }
     }
 }

@@ -4,6 +4,9 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 /// <param name="Text">Such as <c>uniform:4 paper batch=16</c>.</param>
 internal sealed record MethodText(string Text)
 {
+    /// <summary>Where the plan says that ML.NET's ResNet-18 lies; null: it does not.</summary>
+    public string? ResNet18 { get; init; }
+
     private readonly string[] _words = Text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>The first word up to its colon; empty where there is no word.</summary>
@@ -44,13 +47,21 @@ internal sealed record MethodFamily(IReadOnlyList<string> Kinds, string Usage, F
 /// <summary>All methods that a study can run, by their text.</summary>
 internal static class StudyMethods
 {
-    private static readonly MethodFamily[] Families = [PromptMethod.Family, LinearProbe.Family, NearestMean.Family, TipAdapter.Family];
+    private static readonly MethodFamily[] Families =
+    [
+        PromptMethod.Family,
+        LinearProbe.Family,
+        NearestMean.Family,
+        TipAdapter.Family,
+        ResNet18.Family,
+    ];
 
     /// <param name="text">As a plan writes it.</param>
+    /// <param name="resNet18">Where the plan says that ML.NET's ResNet-18 lies; null: it does not.</param>
     /// <exception cref="FormatException">The text is no method; the message says what can be given.</exception>
-    public static IStudyMethod Parse(string text)
+    public static IStudyMethod Parse(string text, string? resNet18 = null)
     {
-        var method = new MethodText(text);
+        var method = new MethodText(text) { ResNet18 = resNet18 };
         MethodFamily family = Families.FirstOrDefault(family => family.Kinds.Contains(method.Kind))
             ?? throw method.Unknown(method.Kind, string.Join("; ", Families.Select(known => known.Usage)));
         return family.Read(method);

@@ -11,7 +11,8 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Plan;
 internal sealed record PlanMethod(string Name, string Text, IStudyMethod Method, PlanNode Where)
 {
     /// <param name="node">The text, or an object with name and method.</param>
-    public static PlanMethod Of(PlanNode node)
+    /// <param name="resNet18">Where ML.NET's ResNet-18 lies; null: the plan does not say it.</param>
+    public static PlanMethod Of(PlanNode node, string? resNet18)
     {
         PlanNode text = node.IsText ? node : node.Require("method", "\"uniform:4\"");
         string name = node.IsText ? node.Text() : node.Require("name", "\"DPL\"").Text();
@@ -21,7 +22,7 @@ internal sealed record PlanMethod(string Name, string Text, IStudyMethod Method,
         string words = string.Join(' ', text.Text().Split(' ', StringSplitOptions.RemoveEmptyEntries));
         try
         {
-            return new PlanMethod(node.IsText ? words : name, words, StudyMethods.Parse(words), node);
+            return new PlanMethod(node.IsText ? words : name, words, StudyMethods.Parse(words, resNet18), node);
         }
         catch (FormatException e)
         {
@@ -64,6 +65,7 @@ internal sealed record PlanPart(
         PlanNode? source = Get("source");
         if (source is not null && !protocol.HasSource)
             throw source.Wrong($"has no meaning with the protocol {protocol.Name}: leave it out.");
+        string? resNet18 = Get("resnet18") is { } network ? Path.GetFullPath(network.Text(), planFolder) : null;
         IReadOnlyList<PlanNode> methods = Require("methods", "[\"zero-shot\", \"default\"]").Items();
         var made = new PlanPart(
             protocol,
@@ -71,7 +73,7 @@ internal sealed record PlanPart(
             [.. Require("dataSets", "[\"caltech101\", \"eurosat\"]").Items().Select(DataSet)],
             Get("shots") is { } shots ? [.. shots.Items().Select(each => (int?)each.Number(least: 1))] : [null],
             [.. Require("seeds", "[1, 2, 3]").Items().Select(each => each.Number(least: 0))],
-            [.. methods.Select(PlanMethod.Of)]
+            [.. methods.Select(method => PlanMethod.Of(method, resNet18))]
         );
         if (protocol.HasSource && source is null)
             throw part.Wrong($"lacks 'source': the protocol {protocol.Name} trains on one data set, such as \"imagenet\".");

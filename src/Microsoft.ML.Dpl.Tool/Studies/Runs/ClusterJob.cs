@@ -25,7 +25,7 @@ internal sealed record ClusterJob(string Plan, string Folder, int Tasks, int Thr
             [
                 string.Create(CultureInfo.InvariantCulture, $"--array=0-{Tasks - 1}"),
                 string.Create(CultureInfo.InvariantCulture, $"--cpus-per-task={Threads}"),
-                $"--output={Folder}/slurm-%A_%a.log",
+                Log("slurm-%A_%a.log"),
                 // A task that begins again keeps what it said before.
                 "--open-mode=append",
                 "--requeue",
@@ -45,7 +45,7 @@ internal sealed record ClusterJob(string Plan, string Folder, int Tasks, int Thr
     /// <summary>The job that makes the table when all tasks have ended, well or not.</summary>
     /// <param name="options">Lines for sbatch.</param>
     public string SlurmTable(IEnumerable<string> options) =>
-        Script([$"--output={Folder}/slurm-table.log", .. options], Command("study", "table", Folder, "--output", $"{Folder}/table.md"));
+        Script([Log("slurm-table.log"), .. options], Command("study", "table", Folder, "--output", $"{Folder}/table.md"));
 
     /// <summary>An Indexed Job for kubectl apply.</summary>
     /// <param name="image">With this command on its path.</param>
@@ -101,6 +101,17 @@ internal sealed record ClusterJob(string Plan, string Folder, int Tasks, int Thr
         foreach (string option in options)
             text.Append(CultureInfo.InvariantCulture, $"#SBATCH {option}\n");
         return text.Append(body).Append('\n').ToString();
+    }
+
+    /// <summary>The option for a log, whose path may have spaces: sbatch reads quotes and backslashes, and %% for a percent sign.</summary>
+    /// <param name="name">Of the file; its percent signs are sbatch's.</param>
+    private string Log(string name)
+    {
+        string folder = Folder
+            .Replace("\\", "\\\\", StringComparison.Ordinal)
+            .Replace("\"", "\\\"", StringComparison.Ordinal)
+            .Replace("%", "%%", StringComparison.Ordinal);
+        return $"--output=\"{folder}/{name}\"";
     }
 
     /// <summary>This command, as a line of a shell.</summary>

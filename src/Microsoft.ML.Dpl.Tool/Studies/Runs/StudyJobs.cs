@@ -1,9 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Globalization;
-using System.Reflection;
-using System.Text.Json;
-using Microsoft.ML.Dpl.Tool.Results;
 using Microsoft.ML.Dpl.Tool.Studies.Plan;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
@@ -20,6 +16,8 @@ internal sealed class StudyJobs(StudyPlan plan, StudyFolder folder, StudyProgres
 {
     /// <summary>The verb of a worker, after which plan and folder follow.</summary>
     public const string WorkerVerb = "worker";
+
+    private const int Attempts = 2;
 
     /// <summary>One after another, in this process.</summary>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
@@ -41,17 +39,14 @@ internal sealed class StudyJobs(StudyPlan plan, StudyFolder folder, StudyProgres
     /// <summary>Side by side in processes of their own, which take the next run as they come free.</summary>
     /// <param name="places">Of the runs in the plan.</param>
     /// <param name="jobs">Processes.</param>
-    /// <param name="folderPath">Where results go.</param>
+    /// <param name="command">Starts a process, which is a <see cref="StudyWorker"/>.</param>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    /// <exception cref="InvalidOperationException">A process ended before its time.</exception>
-    public void SideBySide(IReadOnlyList<int> places, int jobs, string folderPath)
+    /// <exception cref="System.ComponentModel.Win32Exception">The system starts no more processes.</exception>
+    public void SideBySide(IReadOnlyList<int> places, int jobs, Func<ProcessStartInfo> command)
     {
         var queue = new ConcurrentQueue<int>(places);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task[] workers =
-        [
-            .. Enumerable.Range(0, Math.Min(jobs, places.Count)).Select(_ => Task.Run(() => Serve(queue, folderPath, ending))),
-        ];
+        Task[] workers = [.. Enumerable.Range(0, Math.Min(jobs, places.Count)).Select(_ => Task.Run(() => Serve(queue, command, ending)))];
         try
         {
             Task.WaitAll(workers);
@@ -87,32 +82,35 @@ internal sealed class StudyJobs(StudyPlan plan, StudyFolder folder, StudyProgres
         }
     }
 
-    private async Task Serve(ConcurrentQueue<int> queue, string folderPath, CancellationTokenSource ending)
+    /// <summary>Does runs by one process at a time. One that ends before its time costs the run that it was in, which is done once more;
+    /// the others are not touched.</summary>
+    private async Task Serve(ConcurrentQueue<int> queue, Func<ProcessStartInfo> command, CancellationTokenSource ending)
     {
-        using Process worker = Start(folderPath);
-        Task<string> said = worker.StandardError.ReadToEndAsync(CancellationToken.None);
+        WorkerProcess? worker = null;
         try
         {
             while (!ending.IsCancellationRequested && queue.TryDequeue(out int place))
             {
                 StudyRun run = plan.Runs[place];
-                string? answer = null;
-                try
+                for (int attempt = 1; ; attempt++)
                 {
-                    await worker.StandardInput.WriteLineAsync(place.ToString(CultureInfo.InvariantCulture));
-                    await worker.StandardInput.FlushAsync(ending.Token);
-                    answer = await worker.StandardOutput.ReadLineAsync(ending.Token);
+                    worker ??= WorkerProcess.Start(command());
+                    if (await worker.Do(place, ending.Token) is { } answer)
+                    {
+                        Tell(run, answer);
+                        break;
+                    }
+                    string end = await worker.End(ending.Token);
+                    await worker.DisposeAsync();
+                    worker = null;
+                    if (attempt < Attempts)
+                    {
+                        progress.Repeats(run, $"{end}; it is done once more.");
+                        continue;
+                    }
+                    progress.Fails(run, $"{end}, for the second time. Give the command again, with fewer --jobs where memory was short.");
+                    break;
                 }
-                catch (IOException)
-                {
-                    // Its end says more than the pipe's.
-                }
-                if (answer is null)
-                    throw new InvalidOperationException(await Ended(worker, run, said, ending.Token));
-                if (JsonSerializer.Deserialize<WorkerAnswer>(answer, ToolJson.Line)!.Error is { } error)
-                    progress.Fails(run, error);
-                else
-                    progress.Ended(run, RunResult.TryRead(folder.FileOf(run))!);
             }
         }
         catch
@@ -122,37 +120,16 @@ internal sealed class StudyJobs(StudyPlan plan, StudyFolder folder, StudyProgres
         }
         finally
         {
-            // The end of its input ends a worker, in the middle of a run after the step.
-            worker.StandardInput.Close();
-            await worker.WaitForExitAsync(CancellationToken.None);
+            if (worker is not null)
+                await worker.DisposeAsync();
         }
     }
 
-    private static async Task<string> Ended(Process worker, StudyRun run, Task<string> said, CancellationToken cancellationToken)
+    private void Tell(StudyRun run, WorkerAnswer answer)
     {
-        await worker.WaitForExitAsync(cancellationToken);
-        string last = (await said).Trim();
-        return $"The process that did the run '{run}' ended with code {worker.ExitCode.ToString(CultureInfo.InvariantCulture)}"
-            + $"{(last.Length > 0 ? $": {last}" : ".")} What had ended is kept: give the command again, with fewer --jobs where memory "
-            + "was short.";
-    }
-
-    private Process Start(string folderPath)
-    {
-        string program = Environment.ProcessPath!,
-            assembly = Assembly.GetExecutingAssembly().Location;
-        bool isHost = Path.GetFileNameWithoutExtension(program) == "dotnet";
-        return Process.Start(
-            new ProcessStartInfo(
-                program,
-                [.. isHost ? new[] { assembly } : [], "study", WorkerVerb, Path.GetFullPath(plan.File), "--output", folderPath]
-            )
-            {
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-                UseShellExecute = false,
-            }
-        )!;
+        if (answer.Error is { } error)
+            progress.Fails(run, error);
+        else
+            progress.Ended(run, RunResult.TryRead(folder.FileOf(run))!);
     }
 }

@@ -57,6 +57,13 @@ internal sealed class StudyProgress
         }
     }
 
+    /// <summary>A run is begun once more.</summary>
+    public void Repeats(StudyRun run, string message)
+    {
+        lock (_lock)
+            Terminal.Warn($"{run}: {message}");
+    }
+
     /// <summary>A run could not be done; the others go on.</summary>
     public void Fails(StudyRun run, string message)
     {

@@ -1,8 +1,8 @@
 using System.Globalization;
 
-namespace Microsoft.ML.Dpl.Tool.Studies.Plan;
+namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>Which part of a study this process runs: every <paramref name="Count"/>th run.</summary>
+/// <summary>Which share of a work this process does: of a study every <paramref name="Count"/>th run, of a list of images a stretch.</summary>
 /// <param name="Index">From 0.</param>
 /// <param name="Count">At least 1.</param>
 internal sealed record Shard(int Index, int Count)
@@ -12,6 +12,10 @@ internal sealed record Shard(int Index, int Count)
     /// <summary>Whether a run belongs to it.</summary>
     /// <param name="place">Of the run in its plan, from 0.</param>
     public bool Has(int place) => place % Count == Index;
+
+    /// <summary>The stretch of a list that belongs to it; those of all shards, one after another, are the list.</summary>
+    /// <param name="length">Of the list.</param>
+    public (int First, int End) StretchOf(int length) => ((int)((long)length * Index / Count), (int)((long)length * (Index + 1) / Count));
 
     /// <param name="option">i/n with i from 1, as --shard gives it; null: the scheduler's variables say it.</param>
     /// <param name="variable">Reads an environment variable.</param>
@@ -28,7 +32,7 @@ internal sealed record Shard(int Index, int Count)
                 && index >= 1
                 && index <= count
                 ? new Shard(index - 1, count)
-                : throw new ArgumentException($"--shard '{option}' is none: write 1/4 to 4/4 for the four quarters of a study.");
+                : throw new ArgumentException($"--shard '{option}' is none: write 1/4 to 4/4 for the four quarters of the whole.");
         }
         int? Number(string name) =>
             variable(name) is not { Length: > 0 } text ? null

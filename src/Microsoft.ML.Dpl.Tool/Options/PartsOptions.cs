@@ -1,0 +1,70 @@
+using System.CommandLine;
+using Microsoft.ML.Dpl.Tool.Results;
+
+namespace Microsoft.ML.Dpl.Tool.Options;
+
+/// <summary>Where predictions of many images go, and which of them this process makes.</summary>
+/// <param name="Folder">Of the parts.</param>
+/// <param name="Shard">Its stretch of the parts.</param>
+/// <param name="PartSize">Images of a part, at least 1.</param>
+/// <param name="Resumes">Whether parts that are there are kept.</param>
+internal sealed record PartsRequest(string Folder, Shard Shard, int PartSize, bool Resumes);
+
+/// <summary>The options that say so.</summary>
+internal sealed class PartsOptions
+{
+    private const int StandardSize = 1024;
+
+    private readonly Option<string?> _output = new("--output", "-o")
+    {
+        Description =
+            "A folder for the predictions, as files of --part-size images in the order of the input, each written whole. One after "
+            + "another, by name, they are what would have been written to the standard output.",
+        HelpName = "folder",
+    };
+    private readonly Option<string?> _shard = new("--shard")
+    {
+        Description =
+            "With --output: does the i-th of n stretches of the input only. Default: what SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX and "
+            + "their counts say, else all. The files do not depend on it.",
+        HelpName = "i/n",
+    };
+    private readonly Option<int> _size = new("--part-size")
+    {
+        Description = "With --output: images of a file, and what a process that is killed loses at most.",
+        HelpName = "number",
+        DefaultValueFactory = _ => StandardSize,
+    };
+    private readonly Option<bool> _resume = new("--resume")
+    {
+        Description = "With --output: goes on where an earlier process was ended, and begins where there was none.",
+    };
+
+    public void AddTo(System.CommandLine.Command command)
+    {
+        foreach (Option option in new Option[] { _output, _shard, _size, _resume })
+            command.Options.Add(option);
+    }
+
+    /// <returns>Null where predictions go to the standard output.</returns>
+    /// <exception cref="ArgumentException">The options do not fit each other, or there is no such shard.</exception>
+    public PartsRequest? Read(ParseResult arguments, PredictionFormat format)
+    {
+        if (arguments.GetValue(_output) is not { } folder)
+        {
+            foreach (Option option in new Option[] { _shard, _size, _resume })
+                if (arguments.GetResult(option) is { Implicit: false })
+                    throw new ArgumentException($"{option.Name} is for files: name a folder for them with --output.");
+            return null;
+        }
+        if (string.IsNullOrWhiteSpace(folder))
+            throw new ArgumentException("--output is empty: name a folder.");
+        if (format == PredictionFormat.Table)
+            throw new ArgumentException("--output takes no tables: give --format jsonl or csv.");
+        int size = arguments.GetValue(_size);
+        if (size < 1)
+            throw new ArgumentException($"--part-size must be at least 1; it is {size}.");
+        var shard = Shard.Read(arguments.GetValue(_shard), Environment.GetEnvironmentVariable);
+        return new PartsRequest(folder, shard, size, arguments.GetValue(_resume));
+    }
+}

@@ -1,0 +1,196 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.ML.Dpl.Tool.Display;
+using Microsoft.ML.Dpl.Tool.Models;
+using Microsoft.ML.Dpl.Tool.Options;
+
+namespace Microsoft.ML.Dpl.Tool.Results;
+
+/// <summary>
+/// Predictions as files of equally many images, each written whole, numbered over the whole input. A shard makes a stretch of them, so that
+/// neither the number of shards nor an interruption changes a byte of any.
+/// </summary>
+internal sealed class PredictionParts
+{
+    private readonly PartsRequest _request;
+    private readonly PartSettings _settings;
+    private readonly string _extension;
+    private readonly int _first,
+        _end;
+    private readonly OutputFile _journal;
+    private readonly Dictionary<int, DonePart> _before = [];
+    private readonly List<DonePart> _done = [];
+
+    /// <param name="request">Folder and shard.</param>
+    /// <param name="settings">What the parts depend on.</param>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
+    /// <exception cref="ArgumentException">It holds parts already, and they are not to be kept.</exception>
+    /// <exception cref="InvalidDataException">It holds parts that were made in another way.</exception>
+    public PredictionParts(PartsRequest request, PartSettings settings)
+    {
+        (_request, _settings) = (request, settings);
+        _extension = settings.Format == PredictionFormat.Csv ? "csv" : "jsonl";
+        (_first, _end) = settings.Images is int images
+            ? request.Shard.StretchOf((int)(((long)images + settings.PartSize - 1) / settings.PartSize))
+            : (0, int.MaxValue);
+        string count = request.Shard.Count.ToString(CultureInfo.InvariantCulture),
+            index = (request.Shard.Index + 1).ToString(CultureInfo.InvariantCulture).PadLeft(count.Length, '0');
+        _journal = OutputFile.Check(Path.Combine(request.Folder, $"shard-{index}-of-{count}.json"), "--output");
+        RequireOneKind();
+        if (request.Resumes)
+            Keep();
+        else if (File.Exists(_journal.FullPath) || Mine("part-*." + _extension).Any())
+            throw new ArgumentException(
+                $"'{request.Folder}' holds parts of this shard: give --resume to go on with them, or name another folder with --output."
+            );
+    }
+
+    /// <summary>Images of this shard.</summary>
+    public IEnumerable<string> Of(IEnumerable<string> images) =>
+        _settings.Images is null
+            ? images
+            : images
+                .Skip((int)Math.Min(int.MaxValue, (long)_first * _settings.PartSize))
+                .Take((int)Math.Min(int.MaxValue, (long)(_end - _first) * _settings.PartSize));
+
+    /// <summary>What the user calls all of them.</summary>
+    public string Pattern => Path.Combine(_request.Folder, $"part-*.{_extension}");
+
+    /// <summary>Makes the parts that are not there.</summary>
+    /// <param name="images">Of this shard, as the user named them.</param>
+    /// <param name="score">Scores the images of a part.</param>
+    /// <param name="classes">In the order of the scores.</param>
+    /// <param name="report">Told of images that were done before, all at once, and of each that is done.</param>
+    /// <returns>Images of this shard, and those among them that could not be read, those of an earlier process included.</returns>
+    /// <exception cref="InvalidDataException">An earlier process had another list of images.</exception>
+    /// <exception cref="IOException">A part cannot be written.</exception>
+    public (int Images, int Unreadable) Write(
+        IEnumerable<string> images,
+        Func<IReadOnlyList<string>, IEnumerable<ScoredImage>> score,
+        IReadOnlyList<string> classes,
+        Action<int, ScoredImage?> report
+    )
+    {
+        int part = _first;
+        foreach (string[] names in images.Chunk(_settings.PartSize))
+        {
+            string digest = Digest(names);
+            if (_before.Remove(part, out DonePart? before))
+            {
+                RequireSame(before.Paths == digest, part);
+                _done.Add(before);
+                report(names.Length, null);
+            }
+            else
+            {
+                _done.Add(Write(part, names, digest, score(names), classes, report));
+                WriteJournal(isComplete: false);
+            }
+            part++;
+        }
+        RequireSame(_before.Count == 0, part);
+        WriteJournal(isComplete: true);
+        return (_done.Sum(done => done.Images), _done.Sum(done => done.Unreadable));
+    }
+
+    private DonePart Write(
+        int part,
+        string[] names,
+        string digest,
+        IEnumerable<ScoredImage> scored,
+        IReadOnlyList<string> classes,
+        Action<int, ScoredImage?> report
+    )
+    {
+        string file = FileOf(part);
+        int unreadable = 0;
+        OutputFile
+            .Check(file, "--output")
+            .Write(unfinished =>
+            {
+                using var output = new StreamWriter(unfinished, append: false, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false))
+                {
+                    NewLine = "\n",
+                };
+                var writer = PredictionWriter.CreateForPart(
+                    _settings.Format,
+                    classes,
+                    _settings.Top,
+                    output,
+                    _settings.KeepFormulas,
+                    isFirst: part == 0
+                );
+                foreach (ScoredImage image in scored)
+                {
+                    writer.Write(image.Row.Label, image.Numbers, image.Error);
+                    unreadable += image.Error is null ? 0 : 1;
+                    report(1, image);
+                }
+                writer.End();
+            });
+        return new DonePart(part, names.Length, unreadable, new FileInfo(file).Length, digest);
+    }
+
+    private void WriteJournal(bool isComplete)
+    {
+        var journal = new PartsJournal(PartsJournal.CurrentForm, _settings, _done, isComplete);
+        _journal.Write(unfinished => File.WriteAllBytes(unfinished, journal.ToJson()));
+    }
+
+    /// <summary>Parts of one folder are put together, whichever shard made them.</summary>
+    private void RequireOneKind()
+    {
+        foreach (string file in Directory.EnumerateFiles(_request.Folder, "shard-*-of-*.json").Order(StringComparer.Ordinal))
+            if (PartsJournal.TryRead(file) is { } journal && _settings.Difference(journal.Settings) is { } difference)
+                throw new InvalidDataException(
+                    $"The parts of '{file}' were made with {difference}. Give what they were made with, or name another folder with "
+                        + "--output."
+                );
+    }
+
+    private void Keep()
+    {
+        // What a process that was killed had not finished has a name of its own and would stay.
+        foreach (string unfinished in Mine(".part-*.partial"))
+            File.Delete(unfinished);
+        if (!File.Exists(_journal.FullPath))
+            return;
+        if (PartsJournal.TryRead(_journal.FullPath) is not { } journal)
+        {
+            Terminal.Warn($"'{_journal.FullPath}' cannot be read, so its parts are made again.");
+            return;
+        }
+        foreach (DonePart part in journal.Parts)
+            if (new FileInfo(FileOf(part.Part)) is { Exists: true } file && file.Length == part.Bytes)
+                _before[part.Part] = part;
+            else
+                Terminal.Warn($"'{FileOf(part.Part)}' is gone or has another length, so it is made again.");
+    }
+
+    private void RequireSame(bool isSame, int part)
+    {
+        if (!isSame)
+            throw new InvalidDataException(
+                $"The images of '{FileOf(part)}' are others than before, or in another order. Give the list that '{_request.Folder}' was "
+                    + "begun with, or name another folder with --output."
+            );
+    }
+
+    private IEnumerable<string> Mine(string pattern) =>
+        Directory
+            .EnumerateFiles(_request.Folder, pattern)
+            .Where(file =>
+                Path.GetFileName(file).TrimStart('.').Split('-', '.') is [_, var number, ..]
+                && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int part)
+                && part >= _first
+                && part < _end
+            );
+
+    // Wide enough that names sort as numbers do.
+    private string FileOf(int part) =>
+        Path.Combine(_request.Folder, string.Create(CultureInfo.InvariantCulture, $"part-{part:d8}.{_extension}"));
+
+    private static string Digest(string[] names) =>
+        Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', names)))).ToLowerInvariant();
+}

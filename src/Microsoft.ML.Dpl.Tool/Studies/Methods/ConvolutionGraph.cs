@@ -1,0 +1,136 @@
+using System.Runtime.InteropServices;
+using Google.Protobuf;
+using Onnx;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
+
+/// <summary>
+/// A convolutional network out of an ONNX file, computed by libtorch, which this command carries already; ONNX Runtime would be tens of
+/// megabytes more for one method. It knows the few operators that a network such as ResNet is made of.
+/// </summary>
+internal sealed class ConvolutionGraph : IDisposable
+{
+    // A temporary one may be freed while libtorch reads it.
+    private static readonly Scalar One = 1;
+
+    private static readonly Dictionary<string, Func<NodeProto, Tensor[], Tensor>> Operators = new(StringComparer.Ordinal)
+    {
+        ["Conv"] = Convolution,
+        ["BatchNormalization"] = (node, x) =>
+            nn.functional.batch_norm(x[0], x[3], x[4], x[1], x[2], eps: node.Attribute.Single(a => a.Name == "epsilon").F),
+        ["Relu"] = (_, x) => x[0].relu(),
+        ["Add"] = (_, x) => x[0].add(x[1], One),
+        ["MaxPool"] = (node, x) =>
+        {
+            using Tensor padded = Padded(node, x[0], double.NegativeInfinity);
+            return nn.functional.max_pool2d(padded, Numbers(node, "kernel_shape"), Numbers(node, "strides"));
+        },
+        ["AveragePool"] = (node, x) =>
+            Numbers(node, "pads").Any(pad => pad != 0)
+                ? throw new InvalidDataException($"The operator {node.OpType} has a padding, which is not known here.")
+                : nn.functional.avg_pool2d(x[0], Numbers(node, "kernel_shape"), Numbers(node, "strides")),
+    };
+
+    private readonly Dictionary<string, Tensor> _constants;
+    private readonly IReadOnlyList<NodeProto> _nodes;
+    private readonly string _input,
+        _output;
+
+    private ConvolutionGraph(GraphProto graph, Device device)
+    {
+        string[] inputs =
+        [
+            .. graph.Input.Select(input => input.Name).Except(graph.Initializer.Select(constant => constant.Name), StringComparer.Ordinal),
+        ];
+        if (inputs.Length != 1 || graph.Output.Count != 1)
+            throw new InvalidDataException($"It has {inputs.Length} inputs and {graph.Output.Count} outputs instead of one each.");
+        if (graph.Node.FirstOrDefault(node => !Operators.ContainsKey(node.OpType)) is { } unknown)
+            throw new InvalidDataException($"It has the operator {unknown.OpType}, which is not known here.");
+        (_input, _output, _nodes) = (inputs[0], graph.Output[0].Name, [.. graph.Node]);
+        _constants = graph.Initializer.ToDictionary(
+            constant => constant.Name,
+            constant => Constant(constant, device),
+            StringComparer.Ordinal
+        );
+    }
+
+    /// <param name="onnx">Weights are float32.</param>
+    /// <param name="device">That it runs on.</param>
+    /// <exception cref="InvalidDataException">It is no ONNX file, or is made of more than is known here.</exception>
+    public static ConvolutionGraph Read(byte[] onnx, Device device)
+    {
+        try
+        {
+            return new ConvolutionGraph(ModelProto.Parser.ParseFrom(onnx).Graph ?? new GraphProto(), device);
+        }
+        catch (InvalidProtocolBufferException e)
+        {
+            throw new InvalidDataException($"It is no ONNX file: {e.Message}", e);
+        }
+    }
+
+    /// <param name="input">As the file says it, but for the number of images.</param>
+    /// <returns>The output, owned by the caller or the present dispose scope.</returns>
+    public Tensor Run(Tensor input)
+    {
+        using var scope = NewDisposeScope();
+        using var still = no_grad();
+        var values = new Dictionary<string, Tensor>(_constants, StringComparer.Ordinal) { [_input] = input };
+        Dictionary<string, int> uses = _nodes
+            .SelectMany(node => node.Input)
+            .GroupBy(name => name, StringComparer.Ordinal)
+            .ToDictionary(group => group.Key, group => group.Count(), StringComparer.Ordinal);
+        foreach (NodeProto node in _nodes)
+        {
+            values[node.Output[0]] = Operators[node.OpType](node, [.. node.Input.Select(name => values[name])]);
+            // Activations of all layers together would be thirty times as large as an image.
+            foreach (string name in node.Input)
+                if (--uses[name] == 0 && name != _input && name != _output && !_constants.ContainsKey(name))
+                    values[name].Dispose();
+        }
+        return values[_output].MoveToOuterDisposeScope();
+    }
+
+    public void Dispose()
+    {
+        foreach (Tensor constant in _constants.Values)
+            constant.Dispose();
+    }
+
+    private static Tensor Convolution(NodeProto node, Tensor[] x)
+    {
+        using Tensor padded = Padded(node, x[0], 0);
+        return nn.functional.conv2d(
+            padded,
+            x[1],
+            x.Length > 2 ? x[2] : null,
+            Numbers(node, "strides"),
+            padding: [0, 0],
+            Numbers(node, "dilations"),
+            node.Attribute.Single(a => a.Name == "group").I
+        );
+    }
+
+    /// <summary>Sides may have paddings of their own, which libtorch's own operators do not take.</summary>
+    private static Tensor Padded(NodeProto node, Tensor x, double value)
+    {
+        long[] pads = Numbers(node, "pads"); // top, left, bottom, right
+        return pads.All(pad => pad == 0) ? x.alias() : nn.functional.pad(x, [pads[1], pads[3], pads[0], pads[2]], value: value);
+    }
+
+    private static long[] Numbers(NodeProto node, string attribute) => [.. node.Attribute.Single(a => a.Name == attribute).Ints];
+
+    private static Tensor Constant(TensorProto constant, Device device)
+    {
+        if (constant.DataType != (int)TensorProto.Types.DataType.Float)
+            throw new InvalidDataException($"'{constant.Name}' is not of float32, which is all that is known here.");
+        float[] values = constant.RawData.IsEmpty
+            ? [.. constant.FloatData]
+            : MemoryMarshal.Cast<byte, float>(constant.RawData.Span).ToArray();
+        using Tensor made = empty([.. constant.Dims], ScalarType.Float32, CPU);
+        values.CopyTo(MemoryMarshal.Cast<byte, float>(made.bytes));
+        return made.to(device, copy: true).DetachFromDisposeScope();
+    }
+}
