@@ -136,7 +136,7 @@ public sealed class ResNet18Tests : IDisposable
         File.WriteAllText(
             plan,
             $$"""
-            { "clip": "tiny", "threads": 1, "protocol": "few-shot", "seeds": [1], "methods": {{methods}}{{more}},
+            { "clip": "tiny-drawn", "threads": 1, "protocol": "few-shot", "seeds": [1], "methods": {{methods}}{{more}},
               "dataSets": [{ "name": "eurosat", {{sets}} }] }
             """
         );

@@ -21,7 +21,7 @@ public sealed class StudyJobsTests : IDisposable
         File.WriteAllText(
             file,
             """
-            { "clip": "tiny", "protocol": "few-shot", "seeds": [1, 2, 3, 4, 5, 6], "methods": ["default"],
+            { "clip": "tiny-drawn", "protocol": "few-shot", "seeds": [1, 2, 3, 4, 5, 6], "methods": ["default"],
               "dataSets": [{ "name": "own", "train": "t.tsv", "test": "t.tsv" }] }
             """
         );
@@ -74,7 +74,7 @@ public sealed class StudyJobsTests : IDisposable
             run.Seed,
             run.Method.Name,
             run.Method.Text,
-            new RunSettings("tiny", "", "cpu", 1, "{}", "own", ""),
+            new RunSettings("tiny-drawn", "", "cpu", 1, "{}", "own", ""),
             true,
             1,
             0,
