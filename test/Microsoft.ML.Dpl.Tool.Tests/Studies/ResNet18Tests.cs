@@ -132,7 +132,8 @@ public sealed class ResNet18Tests : IDisposable
         }
         string sets = at is null
             ? $"\"train\": {Table("t.tsv")}, \"test\": {Table("t.tsv")}"
-            : $"\"train\": {Table("shot16-seed1.train.tsv")}, \"validation\": {Table("shot16-seed1.val.tsv")}, \"test\": {Table("test.tsv")}";
+            : $"\"train\": {Table("shot16-seed1.train.tsv")}, \"validation\": {Table("shot16-seed1.val.tsv")}, "
+                + $"\"test\": {Table("test.tsv")}";
         File.WriteAllText(
             plan,
             $$"""
