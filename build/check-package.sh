@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Packs everything, then builds and runs a new application that has nothing but the library's packages, and installs and runs the tool: what a user of NuGet gets.
+#   build/check-package.sh [prefix]      with another prefix for the packages' ids (the property PackagePrefix)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export DOTNET_CLI_UI_LANGUAGE=en DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
+prefix=${1:-Microsoft.ML.Dpl}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-for project in Microsoft.ML.Dpl Microsoft.ML.Dpl.Onnx Microsoft.ML.Dpl.OnnxRuntime Microsoft.ML.Dpl.TinyClip Microsoft.ML.Dpl.Tool; do dotnet pack "src/$project" -c Release -o "$work/packages"; done
-version=$(basename "$work"/packages/Microsoft.ML.Dpl.[0-9]*.nupkg .nupkg)
-version=${version#Microsoft.ML.Dpl.}
+for project in Microsoft.ML.Dpl Microsoft.ML.Dpl.Onnx Microsoft.ML.Dpl.OnnxRuntime Microsoft.ML.Dpl.TinyClip Microsoft.ML.Dpl.Tool; do dotnet pack "src/$project" -c Release -p:PackagePrefix="$prefix" -o "$work/packages"; done
+version=$(basename "$work/packages/$prefix".[0-9]*.nupkg .nupkg)
+version=${version#"$prefix".}
 libtorch=$(sed -n 's/.*Include="libtorch-cpu-linux-x64" Version="\([^"]*\)".*/\1/p' Directory.Packages.props)
 onnxruntime=$(sed -n 's/.*Include="Microsoft.ML.OnnxRuntime" Version="\[\([^,]*\),.*/\1/p' Directory.Packages.props)
 fallback=${NUGET_PACKAGES:-$HOME/.nuget/packages}
@@ -26,9 +28,9 @@ cat > "$work/app/app.csproj" <<EOF
     <RestoreFallbackFolders>$fallback</RestoreFallbackFolders>
   </PropertyGroup>
   <ItemGroup>
-    <PackageReference Include="Microsoft.ML.Dpl" Version="$version" />
-    <PackageReference Include="Microsoft.ML.Dpl.Onnx" Version="$version" />
-    <PackageReference Include="Microsoft.ML.Dpl.TinyClip" Version="$version" />
+    <PackageReference Include="$prefix" Version="$version" />
+    <PackageReference Include="$prefix.Onnx" Version="$version" />
+    <PackageReference Include="$prefix.TinyClip" Version="$version" />
     <PackageReference Include="libtorch-cpu-linux-x64" Version="$libtorch" />
   </ItemGroup>
 </Project>
@@ -59,10 +61,10 @@ grep -q "text 2 4 | image 0 6; There is no file or folder" "$work/output"
 grep -q "^text 1 .*; libtorch loaded" "$work/output"
 
 # It reads the library's internals, so no other version of it will do.
-grep -q "id=\"Microsoft.ML.Dpl\" version=\"\[$version\(, $version\)\?\]\"" "$work/restored/microsoft.ml.dpl.onnx/$version/microsoft.ml.dpl.onnx.nuspec"
+grep -q "id=\"$prefix\" version=\"\[$version\(, $version\)\?\]\"" "$work/restored/${prefix,,}.onnx/$version/${prefix,,}.onnx.nuspec"
 # An application that asks for a release beyond what was tried is told so when it restores.
 for bounded in Microsoft.ML Microsoft.ML.ImageAnalytics SkiaSharp TorchSharp; do
-  grep -q "id=\"$bounded\" version=\"\[[0-9.]*, [0-9.]*)\"" "$work/restored/microsoft.ml.dpl/$version/microsoft.ml.dpl.nuspec"
+  grep -q "id=\"$bounded\" version=\"\[[0-9.]*, [0-9.]*)\"" "$work/restored/${prefix,,}/$version/${prefix,,}.nuspec"
 done
 
 # The model needs ONNX Runtime and nothing of ours.
@@ -96,7 +98,7 @@ grep -qx red "$work/read"
 
 # An application without libtorch loads the zip as any other, and ONNX Runtime scores it.
 mkdir "$work/light"
-sed -e '/Microsoft.ML.Dpl.Onnx"/d' -e '/TinyClip/d' -e '/libtorch/d' -e 's/"Microsoft.ML.Dpl"/"Microsoft.ML.Dpl.OnnxRuntime"/' "$work/app/app.csproj" > "$work/light/light.csproj"
+sed -e "/$prefix.Onnx\"/d" -e '/TinyClip/d' -e '/libtorch/d' -e "s/\"$prefix\"/\"$prefix.OnnxRuntime\"/" "$work/app/app.csproj" > "$work/light/light.csproj"
 cat > "$work/light/Program.cs" <<'EOF'
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -112,10 +114,10 @@ EOF
 dotnet run --project "$work/light" -- "$work/graph.zip" test/Microsoft.ML.Dpl.Tests/EndToEnd/SavedVersion1/01.png | tee "$work/lit"
 grep -q "^DplOnnxTransformer: " "$work/lit"
 test -z "$(find "$work/light/bin" -name 'libtorch_cpu*')"
-grep -q "id=\"Microsoft.ML.Dpl\" version=\"\[$version\(, $version\)\?\]\"" "$work/restored/microsoft.ml.dpl.onnxruntime/$version/microsoft.ml.dpl.onnxruntime.nuspec"
+grep -q "id=\"$prefix\" version=\"\[$version\(, $version\)\?\]\"" "$work/restored/${prefix,,}.onnxruntime/$version/${prefix,,}.onnxruntime.nuspec"
 
 # The tool brings CLIP, libtorch, plots and the licences of all that it carries.
-dotnet tool install Microsoft.ML.Dpl.Tool --version "$version" --tool-path "$work/tools" --add-source "$work/packages"
+dotnet tool install "$prefix.Tool" --version "$version" --tool-path "$work/tools" --add-source "$work/packages"
 mkdir -p "$work/photos/red" "$work/photos/green"
 for copy in 1 2; do
   cp test/Microsoft.ML.Dpl.Tests/EndToEnd/SavedVersion1/01.png "$work/photos/red/$copy.png"
@@ -136,7 +138,7 @@ while read -r id number; do
     exit 1
   fi
 done < "$work/listed"
-for package in "$work/restored/microsoft.ml.dpl/$version" "$work/restored/microsoft.ml.dpl.onnx/$version" "$work/restored/microsoft.ml.dpl.onnxruntime/$version" "$work/restored/microsoft.ml.dpl.tinyclip/$version" "$work"/tools/.store/microsoft.ml.dpl.tool/*/microsoft.ml.dpl.tool/*; do
+for package in "$work/restored/${prefix,,}/$version" "$work/restored/${prefix,,}.onnx/$version" "$work/restored/${prefix,,}.onnxruntime/$version" "$work/restored/${prefix,,}.tinyclip/$version" "$work/tools/.store/${prefix,,}.tool"/*/"${prefix,,}.tool"/*; do
   cmp THIRD-PARTY-NOTICES.md "$package/THIRD-PARTY-NOTICES.md"
 done
-echo "The packages $version work in a new application, and the tool in a new folder."
+echo "The packages $prefix $version work in a new application, and the tool in a new folder."

@@ -1,3 +1,4 @@
+using System.Reflection;
 using Microsoft.ML.Dpl;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.OnnxRuntime;
@@ -8,7 +9,7 @@ namespace Microsoft.ML;
 public static class DplOnnxRuntimeCatalog
 {
     /// <summary>Loads a model as <c>Model.Load</c> does, to be scored by ONNX Runtime even where libtorch is at hand, and with options of
-    /// one's own. Without either wish <c>Model.Load</c> does.</summary>
+    /// one's own, also beside another version of TorchSharp or none. Without such a wish <c>Model.Load</c> does.</summary>
     /// <param name="catalog">What saves and loads models: <c>mlContext.Model</c>.</param>
     /// <param name="filePath">A zip whose models of this library were saved with <see cref="DplModelContents.WithOnnx"/>, alone or in a
     /// pipeline.</param>
@@ -33,9 +34,23 @@ public static class DplOnnxRuntimeCatalog
             throw new ArgumentOutOfRangeException(nameof(options), options.Threads, "A forward pass needs at least one thread.");
         DataViewSchema? schema = null;
         ITransformer loaded = LoadedZip.Open(filePath, () =>
-            ScoringBackend.Using(new OnnxBackend(options ?? new DplOnnxRuntimeOptions()), () => catalog.Load(filePath, out schema))
+            ScoringBackend.Using(new OnnxBackend(options ?? new DplOnnxRuntimeOptions()), () => Load(catalog, filePath, out schema))
         );
         inputSchema = schema;
         return loaded;
+    }
+
+    private static ITransformer Load(ModelOperationsCatalog catalog, string filePath, out DataViewSchema? schema)
+    {
+        try
+        {
+            return catalog.Load(filePath, out schema);
+        }
+        catch (Exception e) when (e.GetBaseException() is ReflectionTypeLoadException)
+        {
+            // ML.NET registers the library's components and then goes over all of its types, those of training too, which TorchSharp
+            // belongs to. Once registered they are not looked at again, so where its version is another the second time succeeds.
+            return catalog.Load(filePath, out schema);
+        }
     }
 }

@@ -2,8 +2,8 @@ using System.Globalization;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>Which share of a work this process does: of a study every <paramref name="Count"/>th run, of a list of images a
-/// stretch.</summary>
+/// <summary>Which share of the work this process does: every <paramref name="Count"/>th run of a study, a stretch of a list of
+/// images.</summary>
 /// <param name="Index">From 0.</param>
 /// <param name="Count">At least 1.</param>
 internal sealed record Shard(int Index, int Count)

@@ -33,8 +33,8 @@ internal sealed record ResNet18Files(string Network, string Preparation)
         ];
         if (places.FirstOrDefault(place => File.Exists(NetworkIn(place))) is not { } found)
             throw new ArgumentException(
-                $"there is no ResNet18Onnx/ResNet18.onnx in '{folder ?? standard}'. Restore the package {Package} {Version} once "
-                    + "(dotnet add package in any project does), or name its folder as \"resnet18\" in the plan."
+                $"there is no ResNet18Onnx/ResNet18.onnx in '{folder ?? standard}'. Restore the package {Package} {Version} once (dotnet "
+                    + "add package in any project does), or name its folder as \"resnet18\" in the plan."
             );
         var files = new ResNet18Files(NetworkIn(found), Path.Combine(found, "ResNetPrepOnnx", "ResNetPreprocess.onnx"));
         RequireHash(files.Network, NetworkSha256);
