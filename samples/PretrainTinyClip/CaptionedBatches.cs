@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Drawing;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Runtime;
@@ -32,9 +31,7 @@ internal sealed class CaptionedBatches : IDisposable
     private readonly ClipConfig _config;
     private readonly int _count,
         _questionSeed;
-    private readonly BlockingCollection<CaptionedBatch> _ready = new(boundedCapacity: 4);
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Task _drawing;
+    private readonly BatchesAhead<CaptionedBatch> _ahead;
 
     /// <param name="images">The series.</param>
     /// <param name="tokenizer">Of the model's vocabulary.</param>
@@ -46,47 +43,19 @@ internal sealed class CaptionedBatches : IDisposable
     {
         (_images, _tokenizer, _config, _count) = (images, tokenizer, config, count);
         _questionSeed = unchecked((int)(Seeds.Derive(seed, "questions") >> 33));
-        _drawing = Task.Factory.StartNew(
-            () => Draw(firstBatch),
-            CancellationToken.None,
-            TaskCreationOptions.LongRunning,
-            TaskScheduler.Default
-        );
+        _ahead = new BatchesAhead<CaptionedBatch>(Draw(firstBatch), capacity: 4);
     }
 
     /// <summary>Waits for the next batch.</summary>
-    public CaptionedBatch Next(CancellationToken cancellationToken)
-    {
-        if (_ready.TryTake(out CaptionedBatch? batch, Timeout.Infinite, cancellationToken))
-            return batch;
-        _drawing.GetAwaiter().GetResult(); // throws what ended the drawing
-        throw new ObjectDisposedException(nameof(CaptionedBatches));
-    }
+    public CaptionedBatch Next(CancellationToken cancellationToken) => _ahead.Next(cancellationToken);
 
-    public void Dispose()
-    {
-        _stop.Cancel();
-        _drawing.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
-        _ready.Dispose();
-        _stop.Dispose();
-    }
+    public void Dispose() => _ahead.Dispose();
 
-    private void Draw(long batch)
+    private IEnumerable<CaptionedBatch> Draw(long batch)
     {
-        try
-        {
-            using var painter = new ScenePainter(_config.ImageSize);
-            for (; ; batch++)
-                _ready.Add(Draw(painter, batch), _stop.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            // Nobody wants further batches.
-        }
-        finally
-        {
-            _ready.CompleteAdding();
-        }
+        using var painter = new ScenePainter(_config.ImageSize);
+        for (; ; batch++)
+            yield return Draw(painter, batch);
     }
 
     private CaptionedBatch Draw(ScenePainter painter, long batch)

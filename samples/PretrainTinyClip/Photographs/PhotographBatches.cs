@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Runtime;
 
@@ -25,7 +24,6 @@ internal sealed class PhotographBatches : IDisposable
     // One of so many images is of the few sharp ones, Caltech101's.
     private const int RareEvery = 12;
 
-    private readonly PhotographCache _cache;
     private readonly IReadOnlyList<Photograph> _photographs;
     private readonly PixelStore _pixels;
     private readonly HalfRows _pooled,
@@ -36,9 +34,7 @@ internal sealed class PhotographBatches : IDisposable
         _size,
         _seed;
     private readonly Func<long, int> _kept;
-    private readonly BlockingCollection<PhotographBatch> _ready = new(boundedCapacity: 3);
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Task _making;
+    private readonly BatchesAhead<PhotographBatch> _ahead;
 
     /// <param name="cache">Prepared.</param>
     /// <param name="photographs">What the cache is of.</param>
@@ -57,52 +53,27 @@ internal sealed class PhotographBatches : IDisposable
         int seed
     )
     {
-        (_cache, _photographs, _count, _size, _kept, _seed) = (cache, photographs, count, size, kept, seed);
+        (_photographs, _count, _size, _kept, _seed) = (photographs, count, size, kept, seed);
         (_pixels, _pooled, _maps) = (cache.OpenPixels(), cache.OpenPooled(), cache.OpenMaps());
         _order = PhotographCache.Order(photographs.Count);
         _rare = [.. Enumerable.Range(0, _order.Length).Where(row => photographs[_order[row]].Side == PhotographFolders.CaltechSide)];
-        _making = Task.Factory.StartNew(
-            () => Make(firstBatch),
-            CancellationToken.None,
-            TaskCreationOptions.LongRunning,
-            TaskScheduler.Default
-        );
+        _ahead = new BatchesAhead<PhotographBatch>(Make(firstBatch), capacity: 3);
     }
 
     /// <summary>Waits for the next batch.</summary>
-    public PhotographBatch Next(CancellationToken cancellationToken)
-    {
-        if (_ready.TryTake(out PhotographBatch? batch, Timeout.Infinite, cancellationToken))
-            return batch;
-        _making.GetAwaiter().GetResult(); // throws what ended the making
-        throw new ObjectDisposedException(nameof(PhotographBatches));
-    }
+    public PhotographBatch Next(CancellationToken cancellationToken) => _ahead.Next(cancellationToken);
 
     public void Dispose()
     {
-        _stop.Cancel();
-        _making.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
+        _ahead.Dispose();
         _pooled.Dispose();
         _maps.Dispose();
-        _ready.Dispose();
-        _stop.Dispose();
     }
 
-    private void Make(long batch)
+    private IEnumerable<PhotographBatch> Make(long batch)
     {
-        try
-        {
-            for (; ; batch++)
-                _ready.Add(Batch(batch), _stop.Token);
-        }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-            // Nobody waits any more.
-        }
-        finally
-        {
-            _ready.CompleteAdding();
-        }
+        for (; ; batch++)
+            yield return Batch(batch);
     }
 
     private PhotographBatch Batch(long batch)
