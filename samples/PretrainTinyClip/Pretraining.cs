@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Drawing;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Runtime;
@@ -112,41 +111,32 @@ internal sealed class Pretraining : IDisposable
     public void Run(Action<PretrainReport> report, int reportEvery, Action save, TimeSpan saveEvery, CancellationToken cancellationToken)
     {
         using var batches = new CaptionedBatches(_images, Tokenizer, Clip.Config, _settings.Batch, _position.Step, _settings.Seed);
-        long began = Stopwatch.GetTimestamp(),
-            saved = began,
-            reported = began;
-        TimeSpan before = _position.Elapsed;
-        double losses = 0,
-            floors = 0;
-        int since = 0;
-        while (Share < 1 && !cancellationToken.IsCancellationRequested)
-        {
-            double learningRate = _settings.LearningRateAt(Share);
-            var (loss, floor) = Step(batches.Next(CancellationToken.None), learningRate);
-            (losses, floors, since) = (losses + loss, floors + floor, since + 1);
-            _position = new RunPosition(_position.Step + 1, before + Stopwatch.GetElapsedTime(began));
-            if (_position.Step % reportEvery == 0 || Share >= 1)
+        if (Share < 1)
+            new TrainingLoop
             {
-                double speed = since * _settings.Batch / Stopwatch.GetElapsedTime(reported).TotalSeconds;
-                report(
-                    new PretrainReport(
-                        _position.Step,
-                        Share,
-                        losses / since,
-                        floors / since,
-                        learningRate,
-                        Math.Exp(Clip.LogitScale.item<float>()),
-                        speed,
-                        _position.Elapsed
-                    )
-                );
-                (losses, floors, since, reported) = (0, 0, 0, Stopwatch.GetTimestamp());
-            }
-            if (Stopwatch.GetElapsedTime(saved) < saveEvery)
-                continue;
-            save();
-            saved = Stopwatch.GetTimestamp();
-        }
+                Step = () => Step(batches.Next(CancellationToken.None), _settings.LearningRateAt(Share)),
+                IsLast = position =>
+                {
+                    _position = position;
+                    return Share >= 1;
+                },
+                Report = (means, speed) =>
+                    report(
+                        new PretrainReport(
+                            _position.Step,
+                            Share,
+                            means[0],
+                            means[1],
+                            _settings.LearningRateAt(Share),
+                            Math.Exp(Clip.LogitScale.item<float>()),
+                            speed * _settings.Batch,
+                            _position.Elapsed
+                        )
+                    ),
+                ReportEvery = reportEvery,
+                Save = save,
+                SaveEvery = saveEvery,
+            }.Run(_position, cancellationToken);
     }
 
     public void Dispose()
@@ -155,7 +145,7 @@ internal sealed class Pretraining : IDisposable
         Clip.Dispose();
     }
 
-    private (double Loss, double Floor) Step(CaptionedBatch batch, double learningRate)
+    private double[] Step(CaptionedBatch batch, double learningRate)
     {
         using var scope = NewDisposeScope();
         using var resources = new StepResources();
@@ -171,6 +161,6 @@ internal sealed class Pretraining : IDisposable
         _optimizer.step();
         using (no_grad())
             Clip.LogitScale.clamp_(0, MaximumLogitScale);
-        return (number, floor.item<float>());
+        return [number, floor.item<float>()];
     }
 }

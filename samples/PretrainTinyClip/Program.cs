@@ -21,10 +21,9 @@ var steps = new Option<int?>("--steps") { Description = "Length of the run in st
 var seed = new Option<int>("--seed") { Description = "Of images and initial values.", DefaultValueFactory = _ => defaults.Seed };
 var device = new Option<string?>("--device") { Description = "cpu, cuda or cuda:n." };
 var batch = new Option<int>("--batch") { Description = "Images per step.", DefaultValueFactory = _ => defaults.Batch };
-var learningRate = new Option<double>("--learning-rate")
+var learningRate = new Option<double?>("--learning-rate")
 {
-    Description = "At its highest.",
-    DefaultValueFactory = _ => defaults.LearningRate,
+    Description = $"At its highest. Default: {defaults.LearningRate}; with --photographs {new PhotographSettings().LearningRate}.",
 };
 var imageSize = new Option<int>("--image-size") { Description = "Pixels a side.", DefaultValueFactory = _ => defaults.ImageSize };
 var patchSize = new Option<int>("--patch-size")
@@ -83,9 +82,12 @@ var products = new Option<DplPrecision>("--precision")
     Description = "Of the image tower's matrix products: Float32 or BFloat16.",
     DefaultValueFactory = _ => DplPrecision.Float32,
 };
+products.AcceptOnlyFromAmong(nameof(DplPrecision.Float32), nameof(DplPrecision.BFloat16));
 var prepareOnly = new Option<bool>("--prepare-only") { Description = "Ends when the cache is complete." };
 
-var root = new RootCommand("Trains a small CLIP from scratch on drawn images and saves it in Hugging Face's layout.")
+var root = new RootCommand(
+    "Trains a small CLIP from scratch on drawn images, or on photographs and drawn images, and saves it in Hugging Face's layout."
+)
 {
     output,
     minutes,
@@ -138,6 +140,14 @@ root.SetAction(
                     Math.Max(1, arguments.GetValue(reportEvery)),
                     arguments.GetValue(images)
                 );
+                Option[] ofDrawings = [minutes, device, batch, imageSize, patchSize, width, layers, textWidth, textLayers, easy],
+                    ofPhotographs = [cache, teacher, heldOut, wordNet, products, prepareOnly];
+                bool onPhotographs = arguments.GetValue(photographs) is not null;
+                foreach (Option option in onPhotographs ? ofDrawings : ofPhotographs)
+                    if (arguments.GetResult(option) is { Implicit: false })
+                        throw new ArgumentException(
+                            $"{option.Name} is for a run {(onPhotographs ? "without" : "with")} --photographs only."
+                        );
                 if (arguments.GetValue(photographs) is { } data)
                 {
                     var inputs = new PhotographInputs(
@@ -147,10 +157,11 @@ root.SetAction(
                         arguments.GetValue(heldOut)?.FullName,
                         arguments.GetRequiredValue(wordNet).FullName
                     );
+                    var usual = new PhotographSettings();
                     var photographed = new PhotographSettings(
-                        arguments.GetValue(steps) ?? new PhotographSettings().Steps,
+                        arguments.GetValue(steps) ?? usual.Steps,
                         arguments.GetValue(seed),
-                        LearningRate: arguments.GetValue(learningRate)
+                        LearningRate: arguments.GetValue(learningRate) ?? usual.LearningRate
                     );
                     torch.ScalarType rounded =
                         arguments.GetValue(products) == DplPrecision.Float32 ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16;
@@ -167,7 +178,7 @@ root.SetAction(
                     arguments.GetValue(textLayers),
                     defaults.EmbeddingWidth,
                     arguments.GetValue(batch),
-                    arguments.GetValue(learningRate),
+                    arguments.GetValue(learningRate) ?? defaults.LearningRate,
                     defaults.WeightDecay,
                     arguments.GetValue(steps),
                     TimeSpan.FromMinutes(arguments.GetValue(minutes)),

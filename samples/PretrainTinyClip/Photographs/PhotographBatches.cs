@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Runtime;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace PretrainTinyClip.Photographs;
 
@@ -86,17 +87,15 @@ internal sealed class PhotographBatches : IDisposable
             new float[_count * kept * PhotographCache.Components],
             new float[_count * ITeacher.Width]
         );
-        var random = new Random(unchecked((int)(Seeds.Derive(_seed, $"photographs {batch}") >> 33)));
+        Random random = Seeds.Random(_seed, "photographs", batch);
         int taught = Math.Min(_pooled.Count, _maps.Count);
         int[] rare = [.. _rare.TakeWhile(row => row < taught)];
-        if (rare.Length == 0)
-            rare = [0];
         var map = new Half[Grid * Grid * PhotographCache.Components];
         var pooled = new Half[ITeacher.Width];
         int[] patches = [.. Enumerable.Range(0, Grid * Grid)];
         for (int i = 0; i < _count; i++)
         {
-            int row = i % RareEvery == 0 ? rare[random.Next(rare.Length)] : Row(batch * _count + i, taught);
+            int row = i % RareEvery == 0 && rare.Length > 0 ? rare[random.Next(rare.Length)] : Row(batch * _count + i, taught);
             Photograph photograph = _photographs[_order[row]];
             PixelArea crop = Crop(photograph.Side, random);
             bool mirrored = random.Next(2) == 1;
@@ -123,7 +122,7 @@ internal sealed class PhotographBatches : IDisposable
                     made.Cells.AsSpan((i * kept + k) * PhotographCache.Components, PhotographCache.Components)
                 );
             _pooled.Read(row, pooled);
-            System.Numerics.Tensors.TensorPrimitives.ConvertToSingle(pooled, made.Pooled.AsSpan(i * pooled.Length, pooled.Length));
+            TensorPrimitives.ConvertToSingle(pooled, made.Pooled.AsSpan(i * pooled.Length, pooled.Length));
         }
         return made;
     }
@@ -133,7 +132,7 @@ internal sealed class PhotographBatches : IDisposable
     private int Row(long sample, int count)
     {
         long pass = sample / count;
-        var random = new Random(unchecked((int)(Seeds.Derive(_seed, $"pass {pass}") >> 33)));
+        Random random = Seeds.Random(_seed, "pass", pass);
         long stride = random.Next(count / 3, count / 2),
             start = random.Next(count);
         while (GreatestCommonDivisor(stride, count) != 1)
@@ -189,8 +188,8 @@ internal sealed class PhotographBatches : IDisposable
         {
             int at = (top + corner / 2) * Grid + left + corner % 2;
             float weight = (corner / 2 == 1 ? down : 1 - down) * (corner % 2 == 1 ? right : 1 - right);
-            System.Numerics.Tensors.TensorPrimitives.ConvertToSingle(map.AsSpan(at * cell.Length, cell.Length), cell);
-            System.Numerics.Tensors.TensorPrimitives.MultiplyAdd(cell, weight, into, into);
+            TensorPrimitives.ConvertToSingle(map.AsSpan(at * cell.Length, cell.Length), cell);
+            TensorPrimitives.MultiplyAdd(cell, weight, into, into);
         }
     }
 }

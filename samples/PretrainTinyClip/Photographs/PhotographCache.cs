@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using static TorchSharp.torch;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace PretrainTinyClip.Photographs;
 
@@ -50,12 +52,15 @@ internal sealed class PhotographCache
     public void Prepare(Func<ITeacher> teacher, Action<string> say, CancellationToken cancellationToken)
     {
         Decode(say, cancellationToken);
+        if (cancellationToken.IsCancellationRequested)
+            return;
+        PixelStore pixels = OpenPixels();
         using var networks = new ThreadLocal<ITeacher>(teacher, trackAllValues: true);
         try
         {
             if (!File.Exists(BasisFile))
-                LearnBasis(networks, say);
-            Teach(networks, say, cancellationToken);
+                LearnBasis(networks, pixels, say);
+            Teach(networks, pixels, say, cancellationToken);
         }
         finally
         {
@@ -63,6 +68,10 @@ internal sealed class PhotographCache
                 network.Dispose();
         }
     }
+
+    /// <summary>Whether there is enough to train with: every photograph is decoded and the teacher has seen some.</summary>
+    public bool HasBegun =>
+        File.Exists(MapFile) && new FileInfo(MapFile).Length > 0 && new FileInfo(PixelFile).Length == PixelStore.Ends(_photographs)[^1];
 
     /// <summary>All pixels, one photograph after the other.</summary>
     public PixelStore OpenPixels() => new(PixelFile, _photographs);
@@ -93,11 +102,10 @@ internal sealed class PhotographCache
         }
     }
 
-    private void LearnBasis(ThreadLocal<ITeacher> networks, Action<string> say)
+    private void LearnBasis(ThreadLocal<ITeacher> networks, PixelStore pixels, Action<string> say)
     {
         int images = Math.Min(BasisImages, _photographs.Count);
         say("learning the principal components of the teacher's features");
-        PixelStore pixels = OpenPixels();
         var maps = new float[images][];
         Parallel.For(0, images, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, i =>
         {
@@ -113,14 +121,13 @@ internal sealed class PhotographCache
         double kept = values.flip(0).narrow(0, 0, Components).sum().item<double>() / values.sum().item<double>();
         say($"{Components} components keep {kept:p1} of the variance");
         float[] numbers = [.. mean.to(ScalarType.Float32).data<float>(), .. basis.contiguous().to(ScalarType.Float32).data<float>()];
-        AtomicFile.Write(BasisFile, stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes(numbers.AsSpan())));
+        AtomicFile.Write(BasisFile, stream => stream.Write(MemoryMarshal.AsBytes(numbers.AsSpan())));
     }
 
-    private void Teach(ThreadLocal<ITeacher> networks, Action<string> say, CancellationToken cancellationToken)
+    private void Teach(ThreadLocal<ITeacher> networks, PixelStore pixels, Action<string> say, CancellationToken cancellationToken)
     {
         float[] numbers = new float[ITeacher.Width * (1 + Components)];
-        File.ReadAllBytes(BasisFile).CopyTo(System.Runtime.InteropServices.MemoryMarshal.AsBytes(numbers.AsSpan()));
-        PixelStore pixels = OpenPixels();
+        File.ReadAllBytes(BasisFile).CopyTo(MemoryMarshal.AsBytes(numbers.AsSpan()));
         using FileStream pooled = new(PooledFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read),
             mapped = new(MapFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
         int pooledBytes = ITeacher.Width * 2,
@@ -175,17 +182,14 @@ internal sealed class PhotographCache
                 mean[c] += value / Cells;
                 value -= numbers[c];
                 ReadOnlySpan<float> row = numbers.AsSpan(width + c * Components, Components);
-                System.Numerics.Tensors.TensorPrimitives.MultiplyAdd(row, value, sums, sums);
+                TensorPrimitives.MultiplyAdd(row, value, sums, sums);
             }
             for (int k = 0; k < Components; k++)
                 reduced[cell * Components + k] = (Half)sums[k];
         }
         for (int c = 0; c < width; c++)
             pooled[c] = (Half)mean[c];
-        return (
-            System.Runtime.InteropServices.MemoryMarshal.AsBytes(pooled.AsSpan()).ToArray(),
-            System.Runtime.InteropServices.MemoryMarshal.AsBytes(reduced.AsSpan()).ToArray()
-        );
+        return (MemoryMarshal.AsBytes(pooled.AsSpan()).ToArray(), MemoryMarshal.AsBytes(reduced.AsSpan()).ToArray());
     }
 
     private string Line(string what, int done, int since, TimeSpan elapsed) =>
@@ -225,22 +229,18 @@ internal sealed class PixelStore
 internal sealed class HalfRows : IDisposable
 {
     private readonly FileStream _file;
-    private readonly int _width;
 
-    public HalfRows(string file, int width)
-    {
-        (_file, _width) = (new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1), width);
-    }
+    public HalfRows(string file, int width) =>
+        (_file, Width) = (new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1), width);
+
+    /// <summary>Numbers of a row.</summary>
+    public int Width { get; }
 
     /// <summary>How many there are by now: another process may still add to them.</summary>
-    public int Count => (int)(RandomAccess.GetLength(_file.SafeFileHandle) / (2L * _width));
+    public int Count => (int)(RandomAccess.GetLength(_file.SafeFileHandle) / (2L * Width));
 
     public void Read(int row, Span<Half> into) =>
-        RandomAccess.Read(
-            _file.SafeFileHandle,
-            System.Runtime.InteropServices.MemoryMarshal.AsBytes(into[.._width]),
-            (long)row * _width * 2
-        );
+        RandomAccess.Read(_file.SafeFileHandle, MemoryMarshal.AsBytes(into[..Width]), (long)row * Width * 2);
 
     public void Dispose() => _file.Dispose();
 }

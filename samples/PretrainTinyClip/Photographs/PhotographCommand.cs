@@ -25,6 +25,7 @@ internal sealed class PhotographCommand(
     public int Run(bool prepareOnly)
     {
         var folders = new PhotographFolders(inputs.Data, inputs.HeldOut);
+        var words = new WordNet(inputs.WordNet);
         var cache = new PhotographCache(inputs.Cache, folders.Photographs);
         if (inputs.Teacher is { } path)
         {
@@ -33,15 +34,10 @@ internal sealed class PhotographCommand(
         }
         if (prepareOnly || cancellationToken.IsCancellationRequested)
             return cancellationToken.IsCancellationRequested ? 2 : 0;
+        if (!cache.HasBegun)
+            throw new ArgumentException($"'{inputs.Cache}' holds no prepared photographs yet: name ResNet18.onnx with --teacher.");
 
-        using var training = new PhotographTraining(
-            settings,
-            folders,
-            cache,
-            new WordNet(inputs.WordNet),
-            outputs.Folder.FullName,
-            products
-        );
+        using var training = new PhotographTraining(settings, folders, cache, words, outputs.Folder.FullName, products);
         string? checkpoint = outputs.Checkpoint?.FullName;
         if (checkpoint is not null && File.Exists(checkpoint))
         {

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Drawing;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Network;
@@ -15,8 +14,7 @@ internal sealed record PhotographLosses(double Classes, double Drawings, double 
 /// <summary>
 /// Trains a CLIP on photographs whose classes are named and which a teacher has seen, and on drawings. Each step adds the cross-entropy of
 /// the photographs' classes among captions of all classes (UniCL: Yang et al. 2022, arXiv 2204.03610), what drawings are trained with, and
-/// two distances to the teacher by cosine, through linear maps that are thrown away: of the embedding to its pooled features, and of each
-/// patch to its feature map at that place (Romero et al. 2015, "FitNets", arXiv 1412.6550).
+/// how far away the teacher is (<see cref="Distillation"/>).
 /// </summary>
 internal sealed class PhotographTraining : IDisposable
 {
@@ -36,13 +34,11 @@ internal sealed class PhotographTraining : IDisposable
     private readonly PhotographCaptions _captions;
     private readonly AdamW _optimizer;
     private readonly Muon _muon;
-    private readonly Dictionary<string, Parameter> _maps = [];
+    private readonly Distillation _distillation;
+    private readonly Dictionary<string, Parameter> _trained;
     private readonly StudentTower _tower;
     private readonly Tensor _mean,
-        _deviation,
-        _pooledMean,
-        _pooledDeviation,
-        _cellScale;
+        _deviation;
     private RunPosition _position = new(0, TimeSpan.Zero);
 
     public PhotographTraining(
@@ -65,45 +61,26 @@ internal sealed class PhotographTraining : IDisposable
         Clip = new LearnedClip(config, new InitialValues(config, generator, likeTrained: true).Of, CPU);
         Model = new ContrastiveModel(Clip);
         _tower = new StudentTower(Clip.Values, config, products);
-        Parameter Map(long outputs, long inputs) =>
-            new((randn([outputs, inputs], generator: generator) * Math.Pow(inputs, -0.5)).DetachFromDisposeScope(), requires_grad: true);
-        using (NewDisposeScope())
-        {
-            _maps.Add("map.pooled", Map(ITeacher.Width, config.EmbeddingWidth));
-            _maps.Add("map.cells", Map(PhotographCache.Components, config.Vision.Width));
-            foreach (Parameter map in _maps.Values)
-                map.DetachFromDisposeScope();
-            ClipImageProcessorConfig processor = ClipImageProcessorConfig.Default(config.ImageSize);
-            _mean = tensor(processor.Mean, [1, 3, 1, 1]).DetachFromDisposeScope();
-            _deviation = tensor(processor.Deviation, [1, 3, 1, 1]).DetachFromDisposeScope();
-            (_pooledMean, _pooledDeviation, _cellScale) = TeacherScales();
-        }
+        _distillation = new Distillation(cache, config.EmbeddingWidth, config.Vision.Width, generator);
+        _trained = new([.. Clip.Values, .. _distillation.Maps]);
+        ClipImageProcessorConfig processor = ClipImageProcessorConfig.Default(config.ImageSize);
+        _mean = tensor(processor.Mean, [1, 3, 1, 1]).DetachFromDisposeScope();
+        _deviation = tensor(processor.Deviation, [1, 3, 1, 1]).DetachFromDisposeScope();
         // The matrices of the blocks are Muon's, everything else AdamW's; decay pulls matrices only.
-        bool IsHidden(string name) => name.Contains("resblocks", StringComparison.Ordinal) && Clip.Values[name].shape.Length > 1;
+        bool IsHidden(string name) => name.Contains("resblocks", StringComparison.Ordinal) && _trained[name].shape.Length > 1;
         _muon = new Muon(
             Clip.Values.Where(v => IsHidden(v.Key))
                 .Select(v => (v.Value, v.Key.EndsWith("in_proj_weight", StringComparison.Ordinal) ? 3 : 1)),
             settings.WeightDecay,
             products
         );
-        AdamW.ParamGroup Group(IEnumerable<Parameter> parameters) =>
-            new(
-                parameters,
-                new AdamW.Options
-                {
-                    LearningRate = settings.LearningRate,
-                    beta1 = 0.9,
-                    beta2 = 0.98,
-                    eps = 1e-8,
-                    weight_decay = 0,
-                }
-            );
         _optimizer = new AdamW(
-            [Group(Clip.Values.Where(v => !IsHidden(v.Key)).Select(v => v.Value).Concat(_maps.Values))],
+            _trained.Where(v => !IsHidden(v.Key)).Select(v => v.Value),
             settings.LearningRate,
-            0.9,
-            0.98,
-            1e-8
+            beta1: 0.9,
+            beta2: 0.98,
+            eps: 1e-8,
+            weight_decay: 0
         );
     }
 
@@ -129,11 +106,9 @@ internal sealed class PhotographTraining : IDisposable
 
     private Dictionary<string, Tensor> State =>
         new([
-            .. Trained.Select(t => KeyValuePair.Create(t.Key, (Tensor)t.Value)),
+            .. _trained.Select(t => KeyValuePair.Create(t.Key, (Tensor)t.Value)),
             .. _muon.State.Select((momentum, i) => KeyValuePair.Create($"momentum.{i}", momentum)),
         ]);
-
-    private Dictionary<string, Parameter> Trained => new([.. Clip.Values, .. _maps]);
 
     /// <summary>[images, embedding] of unit length, of all patches.</summary>
     /// <param name="pixels">[images, size, size, 3]</param>
@@ -166,35 +141,22 @@ internal sealed class PhotographTraining : IDisposable
             _position.Step,
             _settings.Seed
         );
-        long began = Stopwatch.GetTimestamp(),
-            saved = began,
-            reported = began;
-        TimeSpan before = _position.Elapsed;
-        double[] sums = new double[4];
-        int since = 0;
-        while (_position.Step < _settings.Steps && !cancellationToken.IsCancellationRequested)
-        {
-            double[] losses = Step(photographs.Next(CancellationToken.None), drawings.Next(CancellationToken.None));
-            for (int i = 0; i < sums.Length; i++)
-                sums[i] += losses[i];
-            since++;
-            _position = new RunPosition(_position.Step + 1, before + Stopwatch.GetElapsedTime(began));
-            if (_position.Step % reportEvery == 0 || _position.Step == _settings.Steps)
+        if (_position.Step < _settings.Steps)
+            new TrainingLoop
             {
-                double speed = since * (_settings.Photographs + _settings.Drawings) / Stopwatch.GetElapsedTime(reported).TotalSeconds;
-                report(
-                    _position,
-                    new PhotographLosses(sums[0] / since, sums[1] / since, sums[2] / since, sums[3] / since),
-                    Math.Exp(Clip.LogitScale.item<float>()),
-                    speed
-                );
-                (sums, since, reported) = (new double[4], 0, Stopwatch.GetTimestamp());
-            }
-            if (Stopwatch.GetElapsedTime(saved) < saveEvery)
-                continue;
-            save();
-            saved = Stopwatch.GetTimestamp();
-        }
+                Step = () => Step(photographs.Next(CancellationToken.None), drawings.Next(CancellationToken.None)),
+                IsLast = position => (_position = position).Step == _settings.Steps,
+                Report = (means, speed) =>
+                    report(
+                        _position,
+                        new PhotographLosses(means[0], means[1], means[2], means[3]),
+                        Math.Exp(Clip.LogitScale.item<float>()),
+                        speed * (_settings.Photographs + _settings.Drawings)
+                    ),
+                ReportEvery = reportEvery,
+                Save = save,
+                SaveEvery = saveEvery,
+            }.Run(_position, cancellationToken);
     }
 
     public void Dispose()
@@ -202,13 +164,9 @@ internal sealed class PhotographTraining : IDisposable
         _optimizer.Dispose();
         _muon.Dispose();
         Clip.Dispose();
-        foreach (Parameter map in _maps.Values)
-            map.Dispose();
+        _distillation.Dispose();
         _mean.Dispose();
         _deviation.Dispose();
-        _pooledMean.Dispose();
-        _pooledDeviation.Dispose();
-        _cellScale.Dispose();
     }
 
     private double[] Step(PhotographBatch photographs, CaptionedBatch drawings)
@@ -222,10 +180,7 @@ internal sealed class PhotographTraining : IDisposable
             kept = photographs.Kept.Length / count,
             size = PhotographSettings.ImageSize;
         Tensor images = cat(
-            [
-                Normalised(photographs.Pixels, count),
-                (tensor(drawings.Planes, [drawings.Count, 3, size, size]).to(ScalarType.Float32).Over(255) - _mean) / _deviation,
-            ],
+            [Normalised(photographs.Pixels, count), Normalised(tensor(drawings.Planes, [drawings.Count, 3, size, size]))],
             0
         );
         Tensor places = tensor(photographs.Kept, [count, kept]);
@@ -234,30 +189,26 @@ internal sealed class PhotographTraining : IDisposable
         var (embedding, patches) = _tower.Forward(images, kept == PhotographSettings.Patches ? null : all);
         Tensor units = PromptedClip.UnitRows(embedding);
 
-        var random = new Random(unchecked((int)(Seeds.Derive(_settings.Seed, $"captions {_position.Step}") >> 33)));
-        string[] captions = _captions.Draw(random);
+        string[] captions = _captions.Draw(Seeds.Random(_settings.Seed, "captions", _position.Step));
         Tensor texts = Model.UnitTexts([.. captions.Select(c => Tokenizer.Encode(c, Clip.Config.ContextLength, out _))], resources);
         Tensor logits = units.narrow(0, 0, count).matmul(texts.t()) * Clip.LogitScale.exp();
         Tensor classes = F.cross_entropy(logits, tensor(photographs.Classes), ignore_index: -1, label_smoothing: Smoothing);
 
         var (drawn, floor) = Model.Loss(units.narrow(0, count, drawings.Count), drawings, resources);
 
-        Tensor pooledTarget = (tensor(photographs.Pooled, [count, ITeacher.Width]) - _pooledMean) / _pooledDeviation;
-        Tensor pooled = Distance(F.linear(embedding.narrow(0, 0, count), _maps["map.pooled"]), pooledTarget);
-        Tensor cellTarget = tensor(photographs.Cells, [count, kept, PhotographCache.Components]) * _cellScale;
         Tensor seen = patches.narrow(0, 0, count);
         if (kept == PhotographSettings.Patches)
             seen = seen.gather(1, places.unsqueeze(2).expand(-1, -1, seen.shape[2]));
-        Tensor cells = Distance(F.linear(seen, _maps["map.cells"]), cellTarget);
+        var (pooled, cells) = _distillation.Distances(embedding.narrow(0, 0, count), seen, photographs);
 
         Tensor loss = classes.Plus(drawn).Plus(pooled.Times(PooledWeight)).Plus(cells.Times(CellWeight));
         double number = loss.item<float>();
         if (!double.IsFinite(number))
             throw new InvalidOperationException($"The loss became {number} in step {_position.Step + 1}: lower --learning-rate.");
-        foreach (Parameter parameter in Trained.Values)
+        foreach (Parameter parameter in _trained.Values)
             parameter.grad?.zero_();
         loss.backward();
-        nn.utils.clip_grad_norm_(Trained.Values, 5.0);
+        nn.utils.clip_grad_norm_(_trained.Values, 5.0);
         _optimizer.step();
         _muon.Step(learningRate * MuonRate);
         using (no_grad())
@@ -265,41 +216,13 @@ internal sealed class PhotographTraining : IDisposable
         return [classes.item<float>(), drawn.item<float>() - floor.item<float>(), pooled.item<float>(), cells.item<float>()];
     }
 
-    private static Tensor Distance(Tensor guess, Tensor target) => F.cosine_similarity(guess, target, dim: -1).mean().OneMinus();
-
     private Tensor Normalised(byte[] pixels, int count)
     {
         int size = PhotographSettings.ImageSize;
-        return (tensor(pixels, [count, size, size, 3]).permute(0, 3, 1, 2).to(ScalarType.Float32).Over(255) - _mean) / _deviation;
+        return Normalised(tensor(pixels, [count, size, size, 3]).permute(0, 3, 1, 2));
     }
 
-    /// <summary>What makes the teacher's numbers comparable: each pooled feature by its own spread; the map's components by the root of
-    /// theirs, which keeps the largest ones the largest without drowning the others.</summary>
-    private (Tensor PooledMean, Tensor PooledDeviation, Tensor CellScale) TeacherScales()
-    {
-        const int rows = 2048;
-        using HalfRows pooled = _cache.OpenPooled(),
-            maps = _cache.OpenMaps();
-        int count = Math.Min(rows, Math.Min(pooled.Count, maps.Count));
-        var pooledRow = new Half[ITeacher.Width];
-        var mapRow = new Half[PhotographSettings.Patches * PhotographCache.Components];
-        var pooledAll = new float[count * pooledRow.Length];
-        var mapAll = new float[count * mapRow.Length];
-        for (int i = 0; i < count; i++)
-        {
-            pooled.Read(i, pooledRow);
-            maps.Read(i, mapRow);
-            System.Numerics.Tensors.TensorPrimitives.ConvertToSingle(pooledRow, pooledAll.AsSpan(i * pooledRow.Length, pooledRow.Length));
-            System.Numerics.Tensors.TensorPrimitives.ConvertToSingle(mapRow, mapAll.AsSpan(i * mapRow.Length, mapRow.Length));
-        }
-        Tensor pooledRows = tensor(pooledAll, [count, pooledRow.Length]),
-            cells = tensor(mapAll).view(-1, PhotographCache.Components);
-        return (
-            pooledRows.mean([0]).DetachFromDisposeScope(),
-            (pooledRows.std(0) + 1e-3).DetachFromDisposeScope(),
-            cells.std(0).clamp_min(1e-3).pow(-0.5).DetachFromDisposeScope()
-        );
-    }
+    private Tensor Normalised(Tensor levels) => (levels.to(ScalarType.Float32).Over(255) - _mean) / _deviation;
 
     private Dictionary<string, int> Counts(WordNet words)
     {

@@ -35,6 +35,11 @@ internal sealed class WordNet
     /// <exception cref="FileNotFoundException">They are not there.</exception>
     public WordNet(string folder)
     {
+        if (!File.Exists(Path.Combine(folder, "data.noun")) || !File.Exists(Path.Combine(folder, "index.noun")))
+            throw new FileNotFoundException(
+                $"'{folder}' does not hold WordNet's data.noun and index.noun: name their folder with --wordnet, or install Debian's "
+                    + "wordnet-base."
+            );
         foreach (string line in File.ReadLines(Path.Combine(folder, "data.noun")).Where(IsEntry))
             ReadNoun(line);
         foreach (string line in File.ReadLines(Path.Combine(folder, "index.noun")).Where(IsEntry))
