@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace PretrainTinyClip;
@@ -7,6 +8,8 @@ namespace PretrainTinyClip;
 /// <summary>The two towers over a <see cref="LearnedClip"/> and what they are trained with.</summary>
 internal sealed class ContrastiveModel(LearnedClip clip)
 {
+    private const double Least = 1e-9; // so that 0 · log 0 is 0
+
     private readonly PlainBranch _imageBranch = new(clip.Config.Vision.Layers),
         _textBranch = new(clip.Config.Text.Layers);
     private readonly ClipImageProcessorConfig _processor = ClipImageProcessorConfig.Default(clip.Config.ImageSize);
@@ -29,19 +32,18 @@ internal sealed class ContrastiveModel(LearnedClip clip)
         Tensor truth = tensor(batch.Truth, [batch.Count, batch.Texts.Count], device: clip.LogitScale.device);
         Tensor toTexts = truth / truth.sum(1, keepdim: true),
             toImages = truth / truth.sum(0, keepdim: true);
-        Tensor loss =
-            ((logits.log_softmax(1) * toTexts).sum() / batch.Count + (logits.log_softmax(0) * toImages).sum() / batch.Texts.Count) * -0.5;
-        Tensor floor =
-            (
-                (toTexts.clamp_min(1e-9f).log() * toTexts).sum() / batch.Count
-                + (toImages.clamp_min(1e-9f).log() * toImages).sum() / batch.Texts.Count
-            ) * -0.5;
+        Tensor CrossEntropy(Tensor logOfTexts, Tensor logOfImages) =>
+            (logOfTexts * toTexts).sum().Over(batch.Count).Plus((logOfImages * toImages).sum().Over(batch.Texts.Count)).Times(-0.5);
+        Tensor loss = CrossEntropy(logits.log_softmax(1), logits.log_softmax(0)),
+            floor = CrossEntropy(toTexts.AtLeast(Least).log(), toImages.AtLeast(Least).log());
         long first = batch.Texts.Count;
         foreach (ImageQuestion question in batch.Questions)
         {
-            loss += nn.functional.cross_entropy(
-                similarities.narrow(1, first, question.Texts.Count),
-                tensor(question.Answers, device: clip.LogitScale.device)
+            loss = loss.Plus(
+                nn.functional.cross_entropy(
+                    similarities.narrow(1, first, question.Texts.Count),
+                    tensor(question.Answers, device: clip.LogitScale.device)
+                )
             );
             first += question.Texts.Count;
         }
@@ -55,7 +57,11 @@ internal sealed class ContrastiveModel(LearnedClip clip)
         Device device = clip.LogitScale.device;
         Tensor mean = tensor(_processor.Mean, [3, 1, 1], device: device),
             deviation = tensor(_processor.Deviation, [3, 1, 1], device: device);
-        Tensor images = tensor(planes, [count, 3, side, side], device: device).to(ScalarType.Float32).div_(255).sub_(mean).div_(deviation);
+        Tensor images = tensor(planes, [count, 3, side, side], device: device)
+            .to(ScalarType.Float32)
+            .OverInPlace(255)
+            .sub_(mean)
+            .div_(deviation);
         ImageTower tower = resources.Keep(new ImageTower(clip.FoldVision()));
         return PromptedClip.UnitRows(tower.Forward(images, _imageBranch.Layers(), resources.Backward));
     }

@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace PretrainTinyClip;
@@ -40,7 +41,7 @@ internal sealed class InitialValues(ClipConfig config, Generator generator, bool
             _ when name.EndsWith("_proj.weight", StringComparison.Ordinal) => Math.Pow(width, -0.5) * Math.Pow(2 * branch.Layers, -0.5),
             _ => Math.Pow(width, -0.5),
         };
-        return randn(shape, generator: generator) * deviation;
+        return randn(shape, generator: generator).Times(deviation);
     }
 
     private Tensor Output(string name, long[] shape) => name.EndsWith("bias", StringComparison.Ordinal) ? zeros(shape) : _outputs[name];
@@ -53,17 +54,17 @@ internal sealed class InitialValues(ClipConfig config, Generator generator, bool
             opposition = 0.4;
         long width = tower.Width,
             headWidth = width / tower.Heads;
-        Tensor noise() => randn([width, width], generator: generator) * Math.Pow(width, -0.5);
+        Tensor noise() => randn([width, width], generator: generator).Times(Math.Pow(width, -0.5));
         var queries = new List<Tensor>();
         var keys = new List<Tensor>();
         for (int head = 0; head < tower.Heads; head++)
         {
-            var (left, sizes, right) = linalg.svd(noise() * likeness + eye(width) * likeness);
+            var (left, sizes, right) = linalg.svd(noise().Plus(eye(width)).Times(likeness));
             Tensor roots = sizes.narrow(0, 0, headWidth).sqrt().unsqueeze(1);
             queries.Add(left.t().narrow(0, 0, headWidth) * roots);
             keys.Add(right.narrow(0, 0, headWidth) * roots);
         }
-        var (values, spread, outputs) = linalg.svd(noise() * opposition - eye(width) * opposition);
+        var (values, spread, outputs) = linalg.svd((noise() - eye(width)).Times(opposition));
         Tensor root = spread.sqrt().unsqueeze(1);
         _outputs[name.Replace("in_proj_weight", "out_proj.weight")] = (outputs * root).t().contiguous();
         return cat([.. queries, .. keys, values.t() * root], 0);
@@ -85,6 +86,6 @@ internal sealed class InitialValues(ClipConfig config, Generator generator, bool
             Span<float> at = waves.AsSpan((place + 1) * width + 4 * f, 4);
             (at[0], at[1], at[2], at[3]) = ((float)Math.Sin(row), (float)Math.Cos(row), (float)Math.Sin(column), (float)Math.Cos(column));
         }
-        return TorchSharp.torch.tensor(waves, shape) * 0.3f;
+        return TorchSharp.torch.tensor(waves, shape).Times(0.3);
     }
 }

@@ -160,7 +160,7 @@ internal sealed class Pretraining : IDisposable
         nn.utils.clip_grad_norm_(Clip.Values.Values, 1.0);
         _optimizer.step();
         using (no_grad())
-            Clip.LogitScale.clamp_(0, MaximumLogitScale);
+            Clip.LogitScale.BoundInPlace(0, MaximumLogitScale);
         return [number, floor.item<float>()];
     }
 }

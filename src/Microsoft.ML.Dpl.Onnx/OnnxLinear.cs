@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Runtime;
 using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
 using static TorchSharp.torch;
 
@@ -42,7 +43,7 @@ internal sealed class Int8Linear(OnnxGraph graph) : IOnnxLinear
         using var scope = NewDisposeScope();
         var (bytes, scales) = Quantized(rows);
         // An output whose weights are all zero keeps a scale above zero, so that 0 / scale is 0.
-        Tensor outputScales = weight.abs().amax([1]).clamp_min(OnnxGraph.Tiny) / Largest;
+        Tensor outputScales = weight.abs().amax([1]).AtLeast(OnnxGraph.Tiny).Over(Largest);
         Tensor rounded = (weight / outputScales.unsqueeze(1)).round().t().to(ScalarType.Int8);
         string product = graph.AddOfOnnxRuntime(
             "MatMulIntegerToFloat",

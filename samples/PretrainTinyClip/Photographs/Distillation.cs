@@ -30,7 +30,7 @@ internal sealed class Distillation : IDisposable
         using var scope = NewDisposeScope();
         Parameter Map(long outputs, long inputs)
         {
-            var map = new Parameter(randn([outputs, inputs], generator: generator) * Math.Pow(inputs, -0.5), requires_grad: true);
+            var map = new Parameter(randn([outputs, inputs], generator: generator).Times(Math.Pow(inputs, -0.5)), requires_grad: true);
             map.DetachFromDisposeScope();
             return map;
         }
@@ -42,8 +42,8 @@ internal sealed class Distillation : IDisposable
         Tensor pooled = First(pooledRows, ITeacher.Width),
             cells = First(mapRows, PhotographCache.Components);
         _mean = pooled.mean([0]).DetachFromDisposeScope();
-        _deviation = (pooled.std(0) + LeastDeviation).DetachFromDisposeScope();
-        _cellScale = cells.std(0).clamp_min(LeastDeviation).pow(-0.5).DetachFromDisposeScope();
+        _deviation = pooled.std(0).AtLeast(LeastDeviation).DetachFromDisposeScope();
+        _cellScale = cells.std(0).AtLeast(LeastDeviation).rsqrt().DetachFromDisposeScope();
     }
 
     /// <summary>The maps by name.</summary>

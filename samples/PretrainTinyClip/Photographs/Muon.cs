@@ -1,5 +1,4 @@
 using Microsoft.ML.Dpl.Runtime;
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -16,7 +15,7 @@ internal sealed class Muon : IDisposable
         LikeAdam = 0.2;
     private const int Iterations = 5;
 
-    private static readonly Scalar Least = 1e-7f.ToScalar();
+    private const double Least = 1e-7;
 
     private readonly (Parameter Value, Tensor Momentum, int Parts)[] _matrices;
     private readonly double _weightDecay;
@@ -61,7 +60,7 @@ internal sealed class Muon : IDisposable
     {
         bool tall = matrices.shape[1] > matrices.shape[2];
         Tensor x = tall ? matrices.transpose(1, 2) : matrices;
-        x = (x / x.square().sum([1, 2], keepdim: true).sqrt().clamp_min(Least)).to(_products);
+        x = (x / x.square().sum([1, 2], keepdim: true).sqrt().AtLeast(Least)).to(_products);
         for (int i = 0; i < Iterations; i++)
         {
             Tensor square = x.matmul(x.transpose(1, 2));

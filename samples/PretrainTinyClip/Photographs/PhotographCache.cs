@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
@@ -116,7 +117,7 @@ internal sealed class PhotographCache
         Tensor rows = tensor(maps.SelectMany(m => m).ToArray()).view(-1, ITeacher.Width).to(ScalarType.Float64);
         Tensor mean = rows.mean([0]);
         Tensor centred = rows - mean;
-        var (values, vectors) = linalg.eigh(centred.t().matmul(centred) / rows.shape[0]);
+        var (values, vectors) = linalg.eigh(centred.t().matmul(centred).Over(rows.shape[0]));
         Tensor basis = vectors.flip(1).narrow(1, 0, Components); // [512, components], the largest first
         double kept = values.flip(0).narrow(0, 0, Components).sum().item<double>() / values.sum().item<double>();
         say($"{Components} components keep {kept:p1} of the variance");

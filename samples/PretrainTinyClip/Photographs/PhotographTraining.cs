@@ -212,7 +212,7 @@ internal sealed class PhotographTraining : IDisposable
         _optimizer.step();
         _muon.Step(learningRate * MuonRate);
         using (no_grad())
-            Clip.LogitScale.clamp_(0, MaximumLogitScale);
+            Clip.LogitScale.BoundInPlace(0, MaximumLogitScale);
         return [classes.item<float>(), drawn.item<float>() - floor.item<float>(), pooled.item<float>(), cells.item<float>()];
     }
 

@@ -53,10 +53,25 @@ internal static class HeldScalar
         return a.div_(held);
     }
 
+    /// <summary>max(a, least).</summary>
+    public static Tensor AtLeast(this Tensor a, double least)
+    {
+        using Scalar held = least;
+        return a.clamp_min(held);
+    }
+
     /// <summary>min(a, most).</summary>
     public static Tensor AtMost(this Tensor a, double most)
     {
         using Scalar held = most;
         return a.clamp(max: held);
+    }
+
+    /// <summary>max(least, min(a, most)), in place.</summary>
+    public static Tensor BoundInPlace(this Tensor a, double least, double most)
+    {
+        using Scalar low = least,
+            high = most;
+        return a.clamp_(low, high);
     }
 }

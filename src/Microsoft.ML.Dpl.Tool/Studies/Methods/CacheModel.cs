@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
@@ -42,16 +43,16 @@ internal sealed class CacheModel : IDisposable
     private Tensor Texts { get; }
 
     /// <summary>[images, classes] logits of CLIP's texts alone.</summary>
-    public Tensor TextLogits(Tensor features) => features.matmul(Texts.t()).mul(LogitScale);
+    public Tensor TextLogits(Tensor features) => features.matmul(Texts.t()).Times(LogitScale);
 
     /// <summary>[images, classes]: what the cache adds at an alpha of 1.</summary>
     /// <param name="affinity">[images, cached images] products with the keys.</param>
     /// <param name="beta">See <see cref="CacheWeights"/>.</param>
-    public Tensor CacheLogits(Tensor affinity, double beta) => affinity.sub(1).mul(beta).exp().matmul(Values);
+    public Tensor CacheLogits(Tensor affinity, double beta) => affinity.OneMinus().Times(-beta).exp().matmul(Values);
 
     /// <summary>Their sum.</summary>
     public Tensor Logits(Tensor features, Tensor keys, CacheWeights weights) =>
-        TextLogits(features) + CacheLogits(features.matmul(keys.t()), weights.Beta).mul(weights.Alpha);
+        TextLogits(features).Plus(CacheLogits(features.matmul(keys.t()), weights.Beta).Times(weights.Alpha));
 
     /// <param name="images">[image][width].</param>
     /// <param name="weights">Of the cache.</param>

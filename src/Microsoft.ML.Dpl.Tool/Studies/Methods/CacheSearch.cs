@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
@@ -69,7 +70,7 @@ internal static class CacheSearch
         {
             cancellationToken.ThrowIfCancellationRequested();
             using var step = NewDisposeScope();
-            Tensor logits = alphas * model.CacheLogits(affinity, Betas[b]) + texts; // [alphas, images, classes]
+            Tensor logits = (alphas * model.CacheLogits(affinity, Betas[b])).Plus(texts); // [alphas, images, classes]
             long[] right = [.. logits.argmax(2).eq(labels).sum(1).data<long>()];
             float[] losses = [.. (-logits.log_softmax(2).gather(2, picks)).sum([1, 2]).data<float>()];
             for (int a = 0; a < Alphas.Count; a++)

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using Google.Protobuf;
+using Microsoft.ML.Dpl.Runtime;
 using Onnx;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
@@ -12,16 +12,13 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 /// </summary>
 internal sealed class ConvolutionGraph : IDisposable
 {
-    // A temporary one may be freed while libtorch reads it.
-    private static readonly Scalar One = 1;
-
     private static readonly Dictionary<string, Func<NodeProto, Tensor[], Tensor>> Operators = new(StringComparer.Ordinal)
     {
         ["Conv"] = Convolution,
         ["BatchNormalization"] = (node, x) =>
             nn.functional.batch_norm(x[0], x[3], x[4], x[1], x[2], eps: node.Attribute.Single(a => a.Name == "epsilon").F),
         ["Relu"] = (_, x) => x[0].relu(),
-        ["Add"] = (_, x) => x[0].add(x[1], One),
+        ["Add"] = (_, x) => x[0].Plus(x[1]),
         ["MaxPool"] = (node, x) =>
         {
             using Tensor padded = Padded(node, x[0], double.NegativeInfinity);

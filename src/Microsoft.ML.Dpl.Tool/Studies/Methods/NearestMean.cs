@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
@@ -58,7 +59,7 @@ internal sealed class NearestMean : IStudyMethod
         using var scope = NewDisposeScope();
         using var still = no_grad();
         Tensor cosines = FeatureTensors.Of(images).matmul(FeatureTensors.Of(means).t());
-        return FeatureTensors.Rows(cosines.mul(logitScale).softmax(1));
+        return FeatureTensors.Rows(cosines.Times(logitScale).softmax(1));
     }
 
     private static NearestMean Read(MethodText text)
