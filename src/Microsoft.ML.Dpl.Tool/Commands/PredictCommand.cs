@@ -213,6 +213,6 @@ internal sealed class PredictCommand
     private static string Sha256(string file)
     {
         using FileStream stream = File.OpenRead(file);
-        return Convert.ToHexString(SHA256.HashData(stream)).ToLowerInvariant();
+        return Convert.ToHexStringLower(SHA256.HashData(stream));
     }
 }

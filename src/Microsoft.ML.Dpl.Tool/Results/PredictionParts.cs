@@ -192,5 +192,5 @@ internal sealed class PredictionParts
         Path.Combine(_request.Folder, string.Create(CultureInfo.InvariantCulture, $"part-{part:d8}.{_extension}"));
 
     private static string Digest(string[] names) =>
-        Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', names)))).ToLowerInvariant();
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', names))));
 }
