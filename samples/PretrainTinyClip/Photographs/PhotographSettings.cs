@@ -35,7 +35,7 @@ internal sealed record PhotographSettings(
     private const double Falling = 0.5;
 
     /// <summary>The share of the run, at its end, in which every patch is looked at.</summary>
-    private const double Whole = 0.06;
+    private const double Whole = 0.15;
 
     public static ClipConfig Shape(int vocabularySize, int endOfTextId)
     {
