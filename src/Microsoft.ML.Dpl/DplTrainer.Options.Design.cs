@@ -32,7 +32,7 @@ public sealed partial class DplTrainer
 
         /// <summary>How prompts are made; null: as in the paper.</summary>
         private DesignSettings? DesignSettings =>
-            Design is { Prompts: IndependentPrompts, Context: null, Templates: null, Teacher: null }
+            Design is { Prompts: IndependentPrompts, Context: null, Templates: null, Teacher: null } && TaskResidual is null
                 ? null
                 : new DesignSettings
                 {
@@ -40,7 +40,20 @@ public sealed partial class DplTrainer
                     Context = Design.Context,
                     Templates = Design.Templates,
                     Teacher = Design.Teacher,
+                    TaskResidual = TaskResidual,
                 };
+
+        /// <summary>α of the residual beside the class features; null: there is none.</summary>
+        internal double? TaskResidual
+        {
+            get
+            {
+                // Zero-shot CLIP, and CoOp, stay what they are.
+                bool hasPrompts = Configuration is not { IsZeroShot: true };
+                double scale = Design.TaskResidual ?? (hasPrompts ? RecipeDefaults.Of(Training.Recipe).TaskResidual : 0);
+                return scale > 0 ? scale : null;
+            }
+        }
 
         private void RequireDesign(ClipBackbone backbone)
         {
@@ -48,6 +61,8 @@ public sealed partial class DplTrainer
                 OptionChecks.RequireContext(context, backbone.Config, $"{nameof(Design)}.{nameof(Design.Context)}");
             if (Design.Templates is not null)
                 ClipTemplates.Require(Design.Templates, $"{nameof(Design)}.{nameof(Design.Templates)}");
+            if (Design.TaskResidual is double residual)
+                OptionChecks.RequireSingle(residual >= 0, residual, "at least 0", $"{nameof(Design)}.{nameof(Design.TaskResidual)}");
             if (Design.KgCoOp is not null)
                 OptionChecks.RequireSingle(Design.KgCoOp.Weight > 0, Design.KgCoOp.Weight, "above 0");
             if (Design.PromptSrc is not null)

@@ -34,8 +34,10 @@ public sealed partial class DplTrainer
             );
         if (initial.Mixture is not null)
             throw Refused("its layers mix candidates (Search.Result = Mixture), which only a search goes on with");
-        if (initial.Configuration.IsZeroShot && initial.Context is null)
+        if (initial.Configuration.IsZeroShot && initial.Context is null && _options.TaskResidual is null)
             throw Refused("it is zero-shot CLIP and has no prompts");
+        if (initial.HasTaskResidual && _options.TaskResidual is null)
+            throw Refused("it has a task residual, but Design.TaskResidual is 0");
         if (_options.Configuration is { } given && !given.Equals(initial.Configuration))
             throw Refused($"its prompt lengths are {initial.Configuration}, but {nameof(Options.Configuration)} asks for {given}");
         if (_options.Design.Coupled)
@@ -70,6 +72,9 @@ public sealed partial class DplTrainer
 
 public sealed partial class DplTransformer
 {
+    /// <summary>Whether something is added to the features of the classes' texts.</summary>
+    internal bool HasTaskResidual => _prompts.Rows.ClassOffsets is not null;
+
     /// <summary>What a training goes on from, copied. The caller owns it.</summary>
     internal InitialPrompts ToInitial(Clip.ClipBackbone backbone) =>
         _scorer.Use(() =>

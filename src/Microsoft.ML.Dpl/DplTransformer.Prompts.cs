@@ -23,6 +23,8 @@ public sealed partial class DplTransformer
                 Mixture = Mixture,
                 Context = Rows(_prompts.Rows.Context?.Vectors),
                 ContextDesign = Context,
+                TaskResidual = Rows(_prompts.Rows.ClassOffsets),
+                ResidualClassNames = _prompts.Rows.ClassOffsets is null ? null : [.. ClassNames],
                 Templates = Templates,
                 ClassNames = [.. ClassNames],
                 Template = Template,
@@ -70,6 +72,8 @@ public sealed partial class DplTransformer
         prompts.RequireMixtureFits();
         ModelFace columns = face(ClassesOf(prompts));
         ContextLayout? context = ContextOf(prompts, columns.Classes.Count, backbone.Config);
+        float[,]? residual = prompts.PlacedResidual();
+        RequireFits(prompts, residual, columns.Classes.Count, backbone.Config);
         if (prompts.Templates is { } templates)
             ClipTemplates.Require(templates, nameof(DplPrompts.Templates));
         IReadOnlyList<float[,]?> text = Fitted(prompts.Text, "text", backbone.Config.Text, prompts.LayersAreCounted),
@@ -92,7 +96,8 @@ public sealed partial class DplTransformer
                 [.. text.Select(ToTensor)],
                 [.. image.Select(ToTensor)],
                 prompts.Mixture,
-                context is null ? null : new ContextRows(context, ToTensor(prompts.Context)!)
+                context is null ? null : new ContextRows(context, ToTensor(prompts.Context)!),
+                ToTensor(residual)
             ),
             columns.Classes,
             new TextTemplates(prompts.Template, prompts.Templates),
@@ -141,6 +146,21 @@ public sealed partial class DplTransformer
             if (!float.IsFinite(value))
                 throw new ArgumentException($"The context holds {value}; every number must be finite.", nameof(prompts));
         return layout;
+    }
+
+    private static void RequireFits(DplPrompts prompts, float[,]? residual, int classes, ClipConfig config)
+    {
+        if (residual is null)
+            return;
+        if (residual.GetLength(0) != classes || residual.GetLength(1) != config.EmbeddingWidth)
+            throw new ArgumentException(
+                $"The task residual is [{residual.GetLength(0)}, {residual.GetLength(1)}], but {classes} classes and this CLIP ask for "
+                    + $"[{classes}, {config.EmbeddingWidth}].",
+                nameof(prompts)
+            );
+        foreach (float value in residual)
+            if (!float.IsFinite(value))
+                throw new ArgumentException($"The task residual holds {value}; every number must be finite.", nameof(prompts));
     }
 
     private static LabelClasses ClassesOf(DplPrompts prompts)

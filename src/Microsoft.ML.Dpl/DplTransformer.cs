@@ -222,7 +222,8 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// <summary>A classifier for other classes, without training: the trained prompts around other names, as in base-to-new generalisation
     /// (Zhou et al., CVPR 2022, arXiv 2203.05557).</summary>
     /// <param name="names">The new classes in the order of the scores, at least two. They go into <see cref="Template"/>; underscores
-    /// become spaces.</param>
+    /// become spaces. A name that the model was trained with keeps its task residual (<see cref="DplTrainer.DesignOptions.TaskResidual"/>),
+    /// others have none.</param>
     /// <returns>
     /// A transformer with the same columns, prompts and template. Where the predicted label is a key it stays a key, whose values are the
     /// new names; they are text where the old ones were numbers and a new one is none. Where it is text it stays text. Validation accuracy,
@@ -253,7 +254,9 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
                 "The model's context is class-specific: its vectors were learned for its own classes, so it cannot read others. Train with "
                     + $"{nameof(DplContext)}.{nameof(DplContext.ClassSpecific)} = false for new classes."
             );
-        TrainedPrompts prompts = _scorer.Use(() => new TextBranch(Backbone, _device).Encode(_prompts, classes, _description.Texts));
+        TrainedPrompts prompts = _scorer.Use(() =>
+            new TextBranch(Backbone, _device).Encode(_prompts, ClassNames, classes, _description.Texts)
+        );
         try
         {
             return new DplTransformer(

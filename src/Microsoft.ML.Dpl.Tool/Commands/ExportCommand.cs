@@ -111,6 +111,8 @@ internal static class ExportCommand
         }
         if (prompts.Context is { } context)
             Line("context", context);
+        if (prompts.TaskResidual is { } residual)
+            Line("task_residual", residual);
         if (prompts.ClassFeatures is { } features)
             Line("class_features", features);
         if (prompts.Alphas is not { } alphas)

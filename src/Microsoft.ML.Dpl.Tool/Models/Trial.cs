@@ -78,7 +78,7 @@ internal sealed class Trials(ImageSets sets, bool besideSearch, bool hasWeights,
     {
         if (options.Configuration is not { } lengths || sets.Validation.Count > 0)
             return;
-        if (lengths.IsZeroShot && options.Design.Context is null)
+        if (lengths.IsZeroShot && options.Design.Context is null && options.Design.TaskResidual is not > 0)
             (options.Training.Patience, options.Validation.Calibrate) = (null, false);
         else if (
             (besideSearch || options.Training.Patience is not null || options.Validation.Calibrate) && options.Validation.Fraction is null

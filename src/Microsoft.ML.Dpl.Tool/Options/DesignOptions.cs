@@ -106,6 +106,12 @@ internal sealed class DesignOptions : OptionGroup
         Add(_context, (arguments, options) => options.Design.Context = Context(arguments));
         foreach (Option partOfContext in new Option[] { _contextWords, _contextPosition, _contextPerClass })
             Add(partOfContext, (_, _) => { });
+        AddOptional(
+            "--task-residual",
+            "Factor, at least 0, of a learned vector beside the text feature of each class (TaskRes); 0: none. TaskRes alone: with "
+                + "--configuration uniform:0. Default: 4; 0 with --recipe paper, and where no layer has a prompt.",
+            options => options.Design.TaskResidual
+        );
         Add(_regularisers, AddRegularisers);
         Add(_proGrad, (arguments, options) => options.Design.ProGrad = ProGradOf(arguments));
         if (trains)
@@ -129,6 +135,11 @@ internal sealed class DesignOptions : OptionGroup
             throw new ArgumentException(
                 $"--configuration {ConfigurationArgument.ZeroShot} learns nothing, but a context does. For a context without deeper "
                     + "prompts, which is CoOp, give --configuration uniform:0."
+            );
+        if (configuration is not null && ConfigurationArgument.IsZeroShot(configuration) && asked.Design.TaskResidual > 0)
+            throw new ArgumentException(
+                $"--configuration {ConfigurationArgument.ZeroShot} learns nothing, but a task residual does. For a residual without "
+                    + "prompts, which is TaskRes, give --configuration uniform:0."
             );
         if (arguments.GetValue(_teacher) is not null && asked.Training.DistillationWeight == 0 && asked.Design.ProGrad is null)
             throw new ArgumentException(

@@ -45,7 +45,7 @@ internal static class WarningBox
 
     private static IEnumerable<(string What, string Next)> Untrained(FitResults results)
     {
-        if (results is { Configuration.IsZeroShot: true, Training: not null } && results.Design?.Context is null)
+        if (results is { Configuration.IsZeroShot: true, Training: not null } && results.Design is not { LearnsBesidePrompts: true })
             yield return (
                 "Training did not beat zero-shot CLIP, so the model is zero-shot CLIP without prompts.",
                 "see that --template and the classes' names say what the images show, and give each class more images."
@@ -69,7 +69,7 @@ internal static class WarningBox
     {
         if (
             results is { Test.Accuracy.Accuracy: var accuracy, Configuration: { } lengths }
-            && (!lengths.IsZeroShot || results.Design?.Context is not null)
+            && (!lengths.IsZeroShot || results.Design is { LearnsBesidePrompts: true })
             && results.Comparison.FirstOrDefault(row => row.Configuration?.IsZeroShot == true) is { Accuracy.Accuracy: var zeroShot }
             && accuracy <= zeroShot
         )

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
@@ -8,13 +9,19 @@ namespace Microsoft.ML.Dpl.Tool.Results;
 /// <param name="Context">The learned context in the texts of the classes; null without one.</param>
 /// <param name="Templates">The texts whose mean the class features are; null: one template, or the context.</param>
 /// <param name="TeacherTemplates">The texts whose mean the teacher's were; null: one template, or there was no teacher.</param>
+/// <param name="TaskResidual">The factor of the task residual; null: there is none.</param>
 internal sealed record DesignResults(
     string Summary,
     ContextResults? Context,
     IReadOnlyList<string>? Templates,
-    IReadOnlyList<string>? TeacherTemplates
+    IReadOnlyList<string>? TeacherTemplates,
+    double? TaskResidual
 )
 {
+    /// <summary>Whether something is learned where no layer has a prompt.</summary>
+    [JsonIgnore]
+    public bool LearnsBesidePrompts => Context is not null || TaskResidual is not null;
+
     /// <summary>Of a model: null where nothing differs from the plain method.</summary>
     /// <param name="model">With CLIP's text tower.</param>
     public static DesignResults? Of(DplTransformer model) =>
@@ -33,7 +40,8 @@ internal sealed record DesignResults(
                 SummaryOf(design, context, templates),
                 context is null ? null : ContextResults.Of(context),
                 templates,
-                design?.TeacherTemplates
+                design?.TeacherTemplates,
+                design?.TaskResidual
             );
 
     /// <summary>As it was asked for, of a search.</summary>
@@ -42,6 +50,7 @@ internal sealed record DesignResults(
         string[] parts =
         [
             .. asked.Coupled ? new[] { "coupled prompts" } : [],
+            .. asked.TaskResidual is double scale ? new[] { FormattableString.Invariant($"task residual {scale}") } : [],
             .. asked.KgCoOp is { } kgCoOp ? new[] { FormattableString.Invariant($"KgCoOp {kgCoOp.Weight}") } : [],
             .. asked.PromptSrc is { } source
                 ? new[] { FormattableString.Invariant($"PromptSRC {source.TextWeight} {source.ImageWeight} {source.LogitsWeight}") }
@@ -57,7 +66,8 @@ internal sealed record DesignResults(
                 string.Join(", ", parts),
                 asked.Context is null ? null : ContextResults.Of(asked.Context),
                 null,
-                asked.Templates
+                asked.Templates,
+                asked.TaskResidual
             );
     }
 

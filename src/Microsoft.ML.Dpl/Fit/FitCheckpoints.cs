@@ -28,6 +28,7 @@ internal sealed class FitCheckpoints : IDisposable
     private const string SearchedImage = "searched.image",
         SearchedText = "searched.text",
         SearchedContext = "searched.context",
+        SearchedResidual = "searched.residual",
         MixtureName = "searched.mixture";
 
     private readonly CheckpointFolder _folder;
@@ -87,7 +88,8 @@ internal sealed class FitCheckpoints : IDisposable
     /// <summary>The search as an earlier fit ended it, or null where none did. The caller owns it.</summary>
     /// <param name="device">Where the prompts are used.</param>
     /// <param name="context">Where their context stands in a text; null without one.</param>
-    public Searched? FoundSearch(Device device, ContextLayout? context)
+    /// <param name="residualScale">α of their residual; null without one.</param>
+    public Searched? FoundSearch(Device device, ContextLayout? context, double? residualScale)
     {
         if (_found is null || !_found.Texts.TryGetValue(SearchedName, out string? json))
             return null;
@@ -95,14 +97,16 @@ internal sealed class FitCheckpoints : IDisposable
         FixedBranch Branch(string prefix, IReadOnlyList<int> lengths) =>
             new([.. lengths.Select((length, layer) => length == 0 ? null : _found.Tensors[$"{prefix}.{layer}"])], device);
         InputContext? learned = context is null ? null : new InputContext(context, _found.Tensors[SearchedContext], device);
+        TaskResidual? residual = residualScale is double scale ? new TaskResidual(_found.Tensors[SearchedResidual], scale, device) : null;
         PromptSet prompts = _found.Texts.TryGetValue(MixtureName, out string? mixture)
-            ? new PromptSet(Mixed(JsonSerializer.Deserialize<MixtureWeights>(mixture, CheckpointFile.Json)!, device), learned)
+            ? new PromptSet(Mixed(JsonSerializer.Deserialize<MixtureWeights>(mixture, CheckpointFile.Json)!, device), learned, residual)
             : new PromptSet(
                 new BranchPair<IFixedBranch>(
                     Text: Branch(SearchedText, report.Configuration.Text),
                     Image: Branch(SearchedImage, report.Configuration.Image)
                 ),
-                learned
+                learned,
+                residual
             );
         double temperature = double.Parse(_found.Texts[TemperatureName], CultureInfo.InvariantCulture);
         return new Searched(report, prompts, StageEnd.Whole, temperature);
@@ -209,6 +213,8 @@ internal sealed class FitCheckpoints : IDisposable
                 SavedParameters.Add(tensors, SearchedText, rows.Text);
                 if (rows.Context is { } context)
                     tensors[SearchedContext] = context.Vectors;
+                if (_searched.Prompts.Residual is { } residual)
+                    tensors[SearchedResidual] = residual.Values;
                 if (rows.Mixture is { } mixture)
                     texts[MixtureName] = JsonSerializer.Serialize(
                         new MixtureWeights(mixture.CandidateLengths, mixture.TextWeights, mixture.ImageWeights),

@@ -3,6 +3,7 @@ using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Training;
 using static TorchSharp.torch;
@@ -56,7 +57,8 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         {
             FitCheckpoints? checkpoints = fit.Checkpoints;
             using Searched? searched = fit.Settings.Search is { } search
-                ? checkpoints?.FoundSearch(device, fit.ContextLayout) ?? new SearchStage(fit, _watch).Run(search, checkpoints?.ForSearch())
+                ? checkpoints?.FoundSearch(device, fit.ContextLayout, settings.ResidualScale)
+                    ?? new SearchStage(fit, _watch).Run(search, checkpoints?.ForSearch())
                 : null;
             using Trained trained = searched is { End: not StageEnd.Whole } ? searched.AsTrained(searched.End) : Train(fit, searched);
             FitResult result = ResultOf(fit, searched, trained);
@@ -95,7 +97,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         [
             .. (searched is null ? [] : new[] { searched.AsContender() })
                 .Concat(comparison.UniformLengths.Select(length => new Contender(PromptConfiguration.Uniform(backbone, length))))
-                .Where(contender => contender.IsMixture || !contender.Configuration.IsZeroShot || settings.Design?.Context is not null)
+                .Where(contender => contender.IsMixture || !contender.Configuration.IsZeroShot || settings.LearnsBesidePrompts)
                 .Distinct(),
         ];
 
@@ -134,6 +136,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
             rows.HasPlainText && fit.Clip.PlainFeatures is { } plain
                 ? plain()
                 : fit.Clip.Text.UnitFeatures(fit.Clip.Texts, learned.Passes.Text);
+        classFeatures = TaskResidual.Add(classFeatures, rows.ClassOffsets?.to(device));
         double temperature = settings.Calibrates ? Calibrated(fit, trained) : trained.Temperature;
         var prompts = new TrainedPrompts(rows, PromptRows.Copied(classFeatures)!, fit.Clip.Text.Weights.LogitScale / temperature);
         var description = new ModelDescription(
@@ -195,6 +198,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         return new DplDesign
         {
             Prompts = design.Prompts.Name,
+            TaskResidual = design.TaskResidual,
             Regularizers = [.. beside.Regularizers.Select(regularizer => $"{regularizer.Name} {regularizer.Numbers}")],
             ProGrad = beside.ProGrad is { } proGrad
                 ? string.Create(CultureInfo.InvariantCulture, $"{proGrad.Weight} {proGrad.Temperature}")

@@ -41,6 +41,10 @@ internal sealed record DesignSettings
     /// <summary>Texts of a class that are averaged; null: the template alone.</summary>
     public IReadOnlyList<string>? Templates { get; init; }
 
+    /// <summary>α of the residual beside the class features; null: there is none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? TaskResidual { get; init; }
+
     /// <summary>Whose probabilities are learned from; null: zero-shot CLIP's.</summary>
     [JsonIgnore]
     public ClipBackbone? Teacher { get; init; }
@@ -118,6 +122,14 @@ internal sealed record FitSettings
 
     /// <summary>How prompts are made; null: as in the paper.</summary>
     public DesignSettings? Design { get; init; }
+
+    /// <inheritdoc cref="DesignSettings.TaskResidual"/>
+    [JsonIgnore]
+    public double? ResidualScale => Design?.TaskResidual;
+
+    /// <summary>Whether something is learned where no layer has a prompt.</summary>
+    [JsonIgnore]
+    public bool LearnsBesidePrompts => Design is { Context: not null } or { TaskResidual: not null };
 
     /// <summary>A class's text, with {} for its name.</summary>
     public required string Template { get; init; }

@@ -17,22 +17,23 @@ internal enum StageEnd
     Diverged,
 }
 
-/// <summary>The prompts of both towers with their lengths decided, and the context in the texts. Owns them.</summary>
+/// <summary>The prompts of both towers with their lengths decided, and what is learned beside them. Owns it all.</summary>
 /// <param name="Branches">The prompts of the layers.</param>
 /// <param name="Context">In the input of the text tower; null: none.</param>
-internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputContext? Context = null) : IDisposable
+/// <param name="Residual">Beside the class features; null: none.</param>
+internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputContext? Context = null, TaskResidual? Residual = null)
+    : IDisposable
 {
     /// <summary>Of fixed lengths.</summary>
-    public PromptSet(BranchPair<IFixedBranch> branches, InputContext? context = null)
-        : this(branches.Select<ITrainedBranch>(branch => branch), context) { }
+    public PromptSet(BranchPair<IFixedBranch> branches, InputContext? context = null, TaskResidual? residual = null)
+        : this(branches.Select<ITrainedBranch>(branch => branch), context, residual) { }
 
     /// <summary>Of a mixture.</summary>
-    public PromptSet(BranchPair<MixtureBranch> branches, InputContext? context = null)
-        : this(branches.Select<ITrainedBranch>(branch => branch), context) { }
+    public PromptSet(BranchPair<MixtureBranch> branches, InputContext? context = null, TaskResidual? residual = null)
+        : this(branches.Select<ITrainedBranch>(branch => branch), context, residual) { }
 
     /// <summary>The branches as the towers take them.</summary>
-    public BranchPair<IPromptedBranch> Passes =>
-        new(Text: Context is null ? Branches.Text : new ContextBranch(Branches.Text, Context), Image: Branches.Image);
+    public BranchPair<IPromptedBranch> Passes => new(Text: TextPass.Of(Branches.Text, Context, Residual), Image: Branches.Image);
 
     /// <summary>Whether nothing is learned.</summary>
     public bool IsEmpty => Passes is { Text.Parameters.Count: 0, Image.Parameters.Count: 0 };
@@ -45,10 +46,11 @@ internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputConte
     {
         using var scope = NewDisposeScope();
         ContextRows? context = Context is null ? null : new ContextRows(Context.Layout, PromptRows.Copied(Context.Vectors)!);
+        Tensor? offsets = PromptRows.Copied(Residual?.Offsets());
         if (Branches is { Text: MixtureBranch text, Image: MixtureBranch image })
-            return PromptRows.From(new BranchPair<MixtureBranch>(text, image)) with { Context = context };
+            return PromptRows.From(new BranchPair<MixtureBranch>(text, image)) with { Context = context, ClassOffsets = offsets };
         static Tensor?[] Rows(ITrainedBranch branch) => [.. ((IFixedBranch)branch).ConstantRows().Select(PromptRows.Copied)];
-        return new PromptRows(Rows(Branches.Text), Rows(Branches.Image), Context: context);
+        return new PromptRows(Rows(Branches.Text), Rows(Branches.Image), Context: context, ClassOffsets: offsets);
     }
 
     /// <summary>The same prompts again, to train on. The caller owns them.</summary>
@@ -57,7 +59,8 @@ internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputConte
         using PromptRows rows = ToRows();
         return new PromptSet(
             rows.Mixture!.Branches(rows, device),
-            Context is null ? null : new InputContext(Context.Layout, Context.Vectors, device)
+            Context is null ? null : new InputContext(Context.Layout, Context.Vectors, device),
+            Residual is null ? null : new TaskResidual(Residual.Values, Residual.Scale, device)
         );
     }
 
@@ -67,6 +70,7 @@ internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputConte
         Branches.Image.Dispose();
         Branches.Text.Dispose();
         Context?.Dispose();
+        Residual?.Dispose();
     }
 }
 

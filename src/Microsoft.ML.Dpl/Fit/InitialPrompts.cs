@@ -19,6 +19,7 @@ internal sealed class InitialPrompts : IDisposable
             Named("text", rows.Text)
                 .Concat(Named("image", rows.Image))
                 .Concat(rows.Context is { } context ? [KeyValuePair.Create("context", context.Vectors)] : [])
+                .Concat(rows.ClassOffsets is { } offsets ? [KeyValuePair.Create("task_residual", offsets)] : [])
         );
     }
 
@@ -32,10 +33,17 @@ internal sealed class InitialPrompts : IDisposable
     public string Sha256 { get; }
 
     /// <summary>Copies to train on. The caller owns them.</summary>
-    public PromptSet Prompts(Device device) =>
+    /// <param name="device">Where they are trained.</param>
+    /// <param name="residualScale">α of the residual that is trained, which begins with the model's or adds nothing yet; null: none
+    /// is.</param>
+    /// <param name="embeddingWidth">Of CLIP.</param>
+    public PromptSet Prompts(Device device, double? residualScale, int embeddingWidth) =>
         new(
             new BranchPair<IFixedBranch>(Text: new FixedBranch(Rows.Text, device), Image: new FixedBranch(Rows.Image, device)),
-            Rows.Context is { } context ? new InputContext(context.Layout, context.Vectors, device) : null
+            Rows.Context is { } context ? new InputContext(context.Layout, context.Vectors, device) : null,
+            residualScale is not double scale ? null
+                : Rows.ClassOffsets is { } offsets ? TaskResidual.From(offsets, scale, device)
+                : TaskResidual.Create(Classes.Count, embeddingWidth, scale, device)
         );
 
     /// <exception cref="InvalidOperationException">The data has other classes, or in another order.</exception>

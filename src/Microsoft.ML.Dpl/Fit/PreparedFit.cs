@@ -122,7 +122,7 @@ internal sealed class PreparedFit : IDisposable
         VisionWeights vision = Owned(Backbone.RentVision(Device)).Value;
 
         // Zero-shot CLIP learns nothing from the training images: only validation images are looked at.
-        bool isZeroShot = Settings.Lengths is { } lengths && lengths.All(length => length == 0) && ContextLayout is null;
+        bool isZeroShot = Settings.Lengths is { } lengths && lengths.All(length => length == 0) && !Settings.LearnsBesidePrompts;
         if (!isZeroShot || reader.Splits)
             Images = Owned(reader.Read(Classes));
         if (Images is not null && !isZeroShot)
@@ -153,12 +153,16 @@ internal sealed class PreparedFit : IDisposable
     /// <param name="configuration">Their lengths.</param>
     /// <param name="purpose">Names the random numbers.</param>
     public PromptSet FreshPrompts(PromptConfiguration configuration, string purpose) =>
-        Settings.Initial?.Prompts(Device)
-        ?? new PromptSet(Design.CreatePrompts(configuration, Shape, Initial, purpose), FreshContext(purpose));
+        Settings.Initial?.Prompts(Device, Settings.ResidualScale, Backbone.Config.EmbeddingWidth)
+        ?? new PromptSet(Design.CreatePrompts(configuration, Shape, Initial, purpose), FreshContext(purpose), FreshResidual());
 
     /// <summary>A context as a stage begins with it; null without one. The caller owns it.</summary>
     /// <param name="purpose">Names the random numbers.</param>
     public InputContext? FreshContext(string purpose) => _texts.Fresh(Shape, Initial, purpose);
+
+    /// <summary>A residual as a stage begins with it; null without one. The caller owns it.</summary>
+    public TaskResidual? FreshResidual() =>
+        Settings.ResidualScale is double scale ? TaskResidual.Create(Classes.Count, Backbone.Config.EmbeddingWidth, scale, Device) : null;
 
     /// <summary>Who a stage's regularisers compare to; null where it has none.</summary>
     /// <param name="objective">What the stage does beside its cross-entropy; null: nothing.</param>

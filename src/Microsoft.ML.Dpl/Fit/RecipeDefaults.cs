@@ -14,6 +14,7 @@ namespace Microsoft.ML.Dpl.Fit;
 /// <param name="AlphaWarmUp">Share of the search in which the alphas' rate rises.</param>
 /// <param name="Compares">Whether the searched configuration is compared to uniform ones.</param>
 /// <param name="Refits">Whether the winner is trained on the validation rows, too.</param>
+/// <param name="TaskResidual">α of the residual beside the class features; 0: there is none.</param>
 internal sealed record RecipeDefaults(
     double TrainingLearningRate,
     double SearchLearningRate,
@@ -27,7 +28,8 @@ internal sealed record RecipeDefaults(
     double FinalSharpness,
     double AlphaWarmUp,
     bool Compares,
-    bool Refits
+    bool Refits,
+    double TaskResidual
 )
 {
     private static readonly RecipeDefaults Paper = new(
@@ -43,7 +45,8 @@ internal sealed record RecipeDefaults(
         FinalSharpness: 1,
         AlphaWarmUp: 0,
         Compares: false,
-        Refits: false
+        Refits: false,
+        TaskResidual: 0
     );
 
     private static readonly RecipeDefaults Robust = new(
@@ -59,7 +62,8 @@ internal sealed record RecipeDefaults(
         FinalSharpness: 10,
         AlphaWarmUp: 0.5,
         Compares: true,
-        Refits: true
+        Refits: true,
+        TaskResidual: 4
     );
 
     public static RecipeDefaults Of(DplRecipe recipe) => recipe == DplRecipe.Paper ? Paper : Robust;

@@ -35,7 +35,8 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
                 "search"
             ),
             isRobust ? new Temperature(1, device) : null,
-            fit.FreshContext("search")
+            fit.FreshContext("search"),
+            fit.FreshResidual()
         );
         IBatchSource validation = images.Validation!.Shuffled(settings.BatchSize, settings.Seed, device);
         using IDisposable? rounding = fit.AllowRounding();
@@ -80,14 +81,16 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
         PromptConfiguration choice = report.Configuration;
         log.Info($"Search: {choice}.");
         InputContext? context = supernet.Context is { } learned ? new InputContext(learned.Layout, learned.Vectors, device) : null;
+        TaskResidual? residual = supernet.Residual is { } found ? new TaskResidual(found.Values, found.Scale, device) : null;
         PromptSet prompts = search.KeepsMixture
-            ? new PromptSet(supernet.ToMixture(), context)
+            ? new PromptSet(supernet.ToMixture(), context, residual)
             : new PromptSet(
                 new BranchPair<IFixedBranch>(
                     Text: supernet.Branches.Text.Choose(choice.Text),
                     Image: supernet.Branches.Image.Choose(choice.Image)
                 ),
-                context
+                context,
+                residual
             );
         return new Searched(report, prompts, end, supernet.Temperature?.Value ?? 1);
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.Dpl;
@@ -12,6 +13,11 @@ public sealed record DplDesign
     /// <summary>How the prompts of the layers were made: <c>independent</c> or <c>coupled</c>.</summary>
     [JsonInclude]
     public string Prompts { get; internal init; } = "independent";
+
+    /// <summary>The factor α of the task residual; null: there is none.</summary>
+    [JsonInclude]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? TaskResidual { get; internal init; }
 
     /// <summary>What was added to the loss, by name with its weights, such as <c>KgCoOp 8</c>.</summary>
     [JsonInclude]
@@ -43,6 +49,7 @@ public sealed record DplDesign
             ", ",
             [
                 $"{Prompts} prompts",
+                .. TaskResidual is double scale ? new[] { string.Create(CultureInfo.InvariantCulture, $"task residual {scale}") } : [],
                 .. Regularizers,
                 .. ProGrad is null ? [] : new[] { $"ProGrad {ProGrad}" },
                 .. Average is null ? [] : new[] { $"average {Average}" },

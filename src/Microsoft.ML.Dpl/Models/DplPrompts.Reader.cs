@@ -18,6 +18,7 @@ public sealed partial record DplPrompts
         TextWeightsPrefix = "text_weights.",
         ImageWeightsPrefix = "image_weights.",
         OptionalPrefix = "prompts.",
+        TaskResidualName = "task_residual",
         ClassFeaturesName = "class_features";
     private const string ConfigurationName = "configuration",
         MixtureName = "mixture",
@@ -55,6 +56,7 @@ public sealed partial record DplPrompts
                 ContextDesign = source.Metadata.TryGetValue(ContextName, out string? context)
                     ? Understood(ContextName, () => JsonSerializer.Deserialize<DplContext>(context, Readable))
                     : null,
+                TaskResidual = source.Entries.ContainsKey(TaskResidualName) ? Matrix(TaskResidualName) : null,
                 Templates = source.Metadata.TryGetValue(TemplatesName, out string? templates)
                     ? Understood(TemplatesName, () => JsonSerializer.Deserialize<string[]>(templates))
                     : null,
@@ -67,6 +69,8 @@ public sealed partial record DplPrompts
                 Alphas = AlphaHistory.ReadFrom(source, candidateLengths: null),
                 Label = source.Metadata.TryGetValue(LabelName, out string? label) ? Understood(LabelName, () => LabelOf(label)) : null,
             };
+            if (prompts.TaskResidual?.GetLength(0) == prompts.ClassNames?.Count)
+                prompts = prompts with { ResidualClassNames = prompts.ClassNames };
             return source.Metadata.TryGetValue(TemplateName, out string? template) ? prompts with { Template = template } : prompts;
         }
 

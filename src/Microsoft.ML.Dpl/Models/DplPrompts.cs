@@ -17,7 +17,7 @@ namespace Microsoft.ML.Dpl;
 /// <para>Arrays, by name: <c>text.{layer}</c> and <c>image.{layer}</c>, [length, width], layers from 0, none where the length is 0;
 /// of a mixture instead, for every layer, <c>text_mixture.{layer}</c> and <c>image_mixture.{layer}</c>, [Σ candidates, width], candidate by
 /// candidate, with <c>text_weights.{layer}</c> and <c>image_weights.{layer}</c>, [1 + candidates], which sum to 1, the block without a
-/// prompt first; <c>context</c>, [vectors, width], of a learned context; <c>class_features</c>, [classes, embedding];
+/// prompt first; <c>context</c>, [vectors, width], of a learned context; <c>task_residual</c> and <c>class_features</c>, [classes, embedding];
 /// <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers, candidates].</para>
 /// <para>Texts: <c>configuration</c> (<c>text 6 4 0 | image 0 2 6</c>; none of a mixture), <c>mixture</c> (its candidate
 /// lengths as a JSON list, <c>[0, 2, 4, 6]</c>), <c>classes</c> (a JSON list), <c>template</c>, <c>templates</c> (a JSON list),
@@ -31,6 +31,8 @@ namespace Microsoft.ML.Dpl;
 /// <param name="Image">The same for the image layers.</param>
 public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnlyList<float[,]?> Image)
 {
+    private readonly float[,]? _taskResidual;
+
     /// <summary>Prompt rows per layer; with a <see cref="Mixture"/> those of the candidate with the largest weight, the shorter of equals.
     /// Where a file does not say how many layers there are, it ends with the last layer that has a prompt.</summary>
     /// <exception cref="ArgumentException">A branch has no layer, or a length is out of range.</exception>
@@ -45,6 +47,16 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
 
     /// <summary>How the <see cref="Context"/> stands in a text; null without one.</summary>
     public DplContext? ContextDesign { get; init; }
+
+    /// <summary>[classes, embedding] what is added to the unit text feature of each class before it becomes a unit vector again; null:
+    /// nothing. See <see cref="DplTrainer.DesignOptions.TaskResidual"/>.</summary>
+    /// <remarks>Its rows belong to the <see cref="ClassNames"/> that it came with. Where others take their place, names that are still there
+    /// keep their rows and new ones have none.</remarks>
+    public float[,]? TaskResidual
+    {
+        get => _taskResidual;
+        init => (_taskResidual, ResidualClassNames) = (value, null);
+    }
 
     /// <summary>Templates whose mean the class features are, where no text prompt is; null: <see cref="Template"/> alone.</summary>
     public IReadOnlyList<string>? Templates { get; init; }
@@ -74,6 +86,26 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
 
     /// <summary>The search's alphas; null without a search.</summary>
     public AlphaHistory? Alphas { get; init; }
+
+    /// <summary>Whose rows <see cref="TaskResidual"/> has, as it was exported or read; null: those of <see cref="ClassNames"/>.</summary>
+    internal IReadOnlyList<string>? ResidualClassNames { get; init; }
+
+    /// <summary><see cref="TaskResidual"/> in the order of <see cref="ClassNames"/>; null where none of them has a row.</summary>
+    internal float[,]? PlacedResidual()
+    {
+        if (TaskResidual is not { } residual || ResidualClassNames is not { } own || ClassNames is null || own.SequenceEqual(ClassNames))
+            return TaskResidual;
+        if (!ClassNames.Any(own.Contains))
+            return null;
+        var placed = new float[ClassNames.Count, residual.GetLength(1)];
+        for (int row = 0; row < placed.GetLength(0); row++)
+        {
+            int from = own.TakeWhile(name => name != ClassNames[row]).Count();
+            for (int column = 0; from < own.Count && column < placed.GetLength(1); column++)
+                placed[row, column] = residual[from, column];
+        }
+        return placed;
+    }
 
     /// <summary>Whether the layers were counted from the arrays, so that later ones without a prompt may be missing.</summary>
     internal bool LayersAreCounted { get; init; }
@@ -115,6 +147,8 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
             tensors[ContextName] = NativeTensor.From(Context);
             texts[ContextName] = JsonSerializer.Serialize(ContextDesign, Readable);
         }
+        if (PlacedResidual() is { } residual)
+            tensors[TaskResidualName] = NativeTensor.From(residual);
         if (ClassFeatures is not null)
             tensors[ClassFeaturesName] = NativeTensor.From(ClassFeatures);
         if (Alphas is not null)

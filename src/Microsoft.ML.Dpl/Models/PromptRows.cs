@@ -10,11 +10,14 @@ namespace Microsoft.ML.Dpl.Models;
 /// <param name="Image">The same for the image layers.</param>
 /// <param name="Mixture">The candidates and their weights; null: fixed lengths.</param>
 /// <param name="Context">In the input of the text tower; null: there is none.</param>
+/// <param name="ClassOffsets">[classes, embedding] what the task residual adds to the unit features of the classes; null: there is
+/// none.</param>
 internal sealed record PromptRows(
     IReadOnlyList<Tensor?> Text,
     IReadOnlyList<Tensor?> Image,
     DplMixture? Mixture = null,
-    ContextRows? Context = null
+    ContextRows? Context = null,
+    Tensor? ClassOffsets = null
 ) : IDisposable
 {
     /// <summary>Whether the text tower is CLIP's own.</summary>
@@ -63,11 +66,29 @@ internal sealed record PromptRows(
             Text = [.. Text.Select(Copied)],
             Image = [.. Image.Select(Copied)],
             Context = Context is null ? null : Context with { Vectors = Copied(Context.Vectors)! },
+            ClassOffsets = Copied(ClassOffsets),
         };
+
+    /// <summary>Copies on the CPU, for other classes: those that the prompts were trained with keep their offsets, others have none.</summary>
+    /// <param name="trained">The classes of <see cref="ClassOffsets"/>, in its order.</param>
+    /// <param name="asked">The other classes.</param>
+    public PromptRows CopyFor(IReadOnlyList<string> trained, IReadOnlyList<string> asked)
+    {
+        if (ClassOffsets is null || trained.SequenceEqual(asked))
+            return Copy();
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        Dictionary<string, int> rows = trained.Select((name, row) => (name, row)).ToDictionary(each => each.name, each => each.row);
+        Tensor none = zeros_like(ClassOffsets[0]);
+        Tensor? offsets = asked.Any(rows.ContainsKey)
+            ? stack(asked.Select(name => rows.TryGetValue(name, out int row) ? ClassOffsets[row] : none))
+            : null;
+        return (this with { ClassOffsets = null }).Copy() with { ClassOffsets = Copied(offsets) };
+    }
 
     public void Dispose()
     {
-        foreach (Tensor? rows in Text.Concat(Image).Append(Context?.Vectors))
+        foreach (Tensor? rows in Text.Concat(Image).Append(Context?.Vectors).Append(ClassOffsets))
             rows?.Dispose();
     }
 

@@ -11,15 +11,19 @@ namespace Microsoft.ML.Dpl.Models;
 internal sealed class TextBranch(ClipBackbone backbone, Device device)
 {
     /// <summary>The trained prompts around other class names.</summary>
-    /// <param name="trained">Copied; stays the caller's.</param>
+    /// <param name="trained">Copied; stays the caller's. Of its task residual there is what belongs to names that it was trained with.</param>
+    /// <param name="trainedClasses">Its classes.</param>
     /// <param name="classes">The new classes.</param>
     /// <param name="texts">What CLIP reads of a class.</param>
     /// <returns>The same prompts with the new classes' features. The caller owns it.</returns>
     /// <exception cref="ArgumentException">A name's text is too long for CLIP, or CLIP reads two names alike.</exception>
     /// <exception cref="InvalidOperationException">The text tower cannot be read.</exception>
-    public TrainedPrompts Encode(TrainedPrompts trained, LabelClasses classes, TextTemplates texts) =>
+    public TrainedPrompts Encode(TrainedPrompts trained, IReadOnlyList<string> trainedClasses, LabelClasses classes, TextTemplates texts)
+    {
+        using PromptRows rows = trained.Rows.CopyFor(trainedClasses, classes.Names);
         // Whoever gives names by hand can mend them at once, so what a fit only warns of is refused too.
-        Encode(trained.Rows, classes, texts, trained.LogitScale, problem => throw new InvalidOperationException(problem));
+        return Encode(rows, classes, texts, trained.LogitScale, problem => throw new InvalidOperationException(problem));
+    }
 
     /// <summary>Prompts around class names.</summary>
     /// <param name="prompts">Copied; they stay the caller's.</param>
@@ -34,7 +38,8 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     {
         using var scope = NewDisposeScope();
         using Lease<TextWeights> weights = Rent("New classes need");
-        Tensor features = Features(weights.Value, prompts, classes, texts, warn);
+        using var noGrad = no_grad();
+        Tensor features = TaskResidual.Add(Features(weights.Value, prompts, classes, texts, warn), prompts.ClassOffsets?.to(device));
         return new TrainedPrompts(prompts.Copy(), PromptRows.Copied(features)!, logitScale ?? weights.Value.LogitScale);
     }
 

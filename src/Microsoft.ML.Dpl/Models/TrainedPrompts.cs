@@ -13,6 +13,7 @@ namespace Microsoft.ML.Dpl.Models;
 internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, double LogitScale) : IDisposable
 {
     private const string ContextName = "context",
+        ClassOffsetsName = "task_residual",
         ClassFeaturesName = "class_features",
         LogitScaleName = "logit_scale";
     private const string ImageName = "image",
@@ -26,7 +27,7 @@ internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, dou
     public static TrainedPrompts From(BranchPair<MixtureBranch> branches, Tensor classFeatures, double logitScale) =>
         new(PromptRows.From(branches), PromptRows.Copied(classFeatures)!, logitScale);
 
-    /// <summary>Writes a safetensors stream: image.{layer}, text.{layer}, context, class_features, logit_scale; of a mixture
+    /// <summary>Writes a safetensors stream: image.{layer}, text.{layer}, context, task_residual, class_features, logit_scale; of a mixture
     /// image_mixture.{layer} with the rows of all candidates and image_weights.{layer}, and the same of the text. The metadata keep their
     /// SHA-256.</summary>
     /// <remarks>A mixture has no image.{layer} and text.{layer}, so that no reader takes it for prompts of fixed lengths.</remarks>
@@ -38,6 +39,8 @@ internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, dou
         Add(TextName, Rows.Text, Rows.Mixture?.TextWeights);
         if (Rows.Context is { } context)
             tensors[ContextName] = context.Vectors;
+        if (Rows.ClassOffsets is { } offsets)
+            tensors[ClassOffsetsName] = offsets;
         tensors[LogitScaleName] = tensor(LogitScale, ScalarType.Float64);
         SafetensorsWriter.Write(stream, tensors, new Dictionary<string, string> { [TensorDigest.Name] = TensorDigest.Compute(tensors) });
 
@@ -87,7 +90,7 @@ internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, dou
             name,
             Numbers(imageLengths, config.Vision.Width)
                 + Numbers(textLengths, config.Text.Width)
-                + ((long)classes * config.EmbeddingWidth)
+                + (2L * classes * config.EmbeddingWidth)
                 + (long)(context?.VectorCount(classes) ?? 0) * config.Text.Width
                 + 1
         );
@@ -146,7 +149,8 @@ internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, dou
                 Layers(TextName, textLengths, config.Text.Width),
                 Layers(ImageName, imageLengths, config.Vision.Width),
                 mixture,
-                context is null ? null : new ContextRows(context, ReadFloats(ContextName, context.VectorCount(classes), config.Text.Width))
+                context is null ? null : new ContextRows(context, ReadFloats(ContextName, context.VectorCount(classes), config.Text.Width)),
+                file.Entries.ContainsKey(ClassOffsetsName) ? ReadFloats(ClassOffsetsName, classes, config.EmbeddingWidth) : null
             ),
             ReadFloats(ClassFeaturesName, classes, config.EmbeddingWidth),
             scale
@@ -155,6 +159,7 @@ internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, dou
             Tensor? tensor in prompts
                 .Rows.Image.Concat(prompts.Rows.Text)
                 .Append(prompts.Rows.Context?.Vectors)
+                .Append(prompts.Rows.ClassOffsets)
                 .Append(prompts.ClassFeatures)
         )
             tensor?.DetachFromDisposeScope();

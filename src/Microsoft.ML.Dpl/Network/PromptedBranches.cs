@@ -34,6 +34,12 @@ internal interface IPromptedBranch
     /// <summary>[vectors, width] the context in the input of the text tower; null without one.</summary>
     /// <inheritdoc cref="Layers"/>
     Tensor? Context(Func<Parameter, Tensor> stand) => null;
+
+    /// <summary>[classes, embedding] what is added to the unit features of the classes, in the caller's dispose scope; null: nothing.</summary>
+    Tensor? ClassOffsets() => null;
+
+    /// <summary>Whether the tower is CLIP's own.</summary>
+    bool IsPlain => Parameters.Count == 0;
 }
 
 /// <summary>Prompts with all but their rows decided: what training steps and prediction keeps.</summary>

@@ -62,10 +62,12 @@ internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts 
             imageFeatures = UnitRows(image.Forward(images, prompts.Image.Layers(), backward));
             textFeatures = plain ?? UnitRows(text.Forward(texts, prompts.Text.Layers(), backward, prompts.Text.Context()));
         }
+        // What is not this step's stays its owner's.
+        textFeatures = plain is null ? textFeatures : textFeatures.alias();
+        textFeatures = TaskResidual.Add(textFeatures, prompts.Text.ClassOffsets());
         Tensor logits = imageFeatures.matmul(textFeatures.t()).TimesInPlace(text.Weights.LogitScale);
         return new ClipOutputs(
-            // What is not this step's stays its owner's.
-            (plain is null ? textFeatures : textFeatures.alias()).MoveToOuterDisposeScope(),
+            textFeatures.MoveToOuterDisposeScope(),
             imageFeatures.MoveToOuterDisposeScope(),
             logits.MoveToOuterDisposeScope()
         );
@@ -101,15 +103,18 @@ internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts 
     /// <summary>The class features [classes, embedding], unit length, without gradients. The caller owns them.</summary>
     public Tensor ClassFeatures(IPromptedBranch textPrompts)
     {
-        if (PlainOf(textPrompts) is { } plain)
-            return plain.clone().DetachFromDisposeScope();
-        Tensor features = parts is null
-            ? text.UnitFeatures(texts, textPrompts)
-            : FromWorkers(parts, i => parts.Texts(i) is { } own ? parts.Text.UnitFeatures(own, textPrompts) : null);
-        return features.DetachFromDisposeScope();
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor features = PlainOf(textPrompts)?.clone()
+            ?? (
+                parts is null
+                    ? text.UnitFeatures(texts, textPrompts)
+                    : FromWorkers(parts, i => parts.Texts(i) is { } own ? parts.Text.UnitFeatures(own, textPrompts) : null)
+            );
+        return TaskResidual.Add(features, textPrompts.ClassOffsets()).DetachFromDisposeScope();
     }
 
-    private Tensor? PlainOf(IPromptedBranch textPrompts) => textPrompts.Parameters.Count == 0 ? PlainFeatures?.Invoke() : null;
+    private Tensor? PlainOf(IPromptedBranch textPrompts) => textPrompts.IsPlain ? PlainFeatures?.Invoke() : null;
 
     /// <summary>Divides every row by its length.</summary>
     public static Tensor UnitRows(Tensor features) => features / features.norm(-1, keepdim: true, p: 2.0f);

@@ -10,20 +10,28 @@ namespace Microsoft.ML.Dpl.Search;
 /// <param name="Branches">The alphas and candidate prompts of both branches; owned by this object.</param>
 /// <param name="Temperature">Learned with the prompts, owned by this object; null: the logits are CLIP's own.</param>
 /// <param name="Context">Learned vectors in the input of the text tower, owned by this object; null: there are none.</param>
-internal sealed record Supernet(BranchPair<SupernetBranch> Branches, Temperature? Temperature = null, InputContext? Context = null)
-    : IDisposable
+/// <param name="Residual">Learned vectors beside the class features, owned by this object; null: there are none.</param>
+internal sealed record Supernet(
+    BranchPair<SupernetBranch> Branches,
+    Temperature? Temperature = null,
+    InputContext? Context = null,
+    TaskResidual? Residual = null
+) : IDisposable
 {
     /// <summary>[layers, candidates] for each branch that has alphas of its own, in the order of
     /// <see cref="BranchPair{T}.ImageFirst"/>.</summary>
     public IEnumerable<Parameter> Alphas => Branches.ImageFirst.Select(branch => branch.Alphas).Where(alphas => alphas.numel() > 0);
 
-    /// <summary>What the prompts of both branches are made of, in the same order of branches, and the context behind them.</summary>
+    /// <summary>What the prompts of both branches are made of, in the same order of branches, the context and the residual behind them.</summary>
     public IEnumerable<Parameter> Prompts =>
-        [.. Branches.ImageFirst.SelectMany(branch => branch.PromptParameters), .. Context is null ? [] : new[] { Context.Vectors }];
+        [
+            .. Branches.ImageFirst.SelectMany(branch => branch.PromptParameters),
+            .. Context is null ? [] : new[] { Context.Vectors },
+            .. Residual is null ? [] : new[] { Residual.Values },
+        ];
 
     /// <summary>The branches as the towers take them.</summary>
-    public BranchPair<IPromptedBranch> Passes =>
-        new(Text: Context is null ? Branches.Text : new ContextBranch(Branches.Text, Context), Image: Branches.Image);
+    public BranchPair<IPromptedBranch> Passes => new(Text: TextPass.Of(Branches.Text, Context, Residual), Image: Branches.Image);
 
     /// <summary>The prompts, and the temperature behind them.</summary>
     public IEnumerable<Parameter> PromptsAndTemperature => [.. Prompts, .. Temperature is null ? [] : new[] { Temperature.Logarithm }];
@@ -33,6 +41,7 @@ internal sealed record Supernet(BranchPair<SupernetBranch> Branches, Temperature
         Branches.Text.RequireGradients(ofAlphas, ofPrompts);
         Branches.Image.RequireGradients(ofAlphas, ofPrompts);
         Context?.Vectors.requires_grad_(ofPrompts);
+        Residual?.Values.requires_grad_(ofPrompts);
         Temperature?.Logarithm.requires_grad_(ofPrompts);
     }
 
@@ -77,6 +86,7 @@ internal sealed record Supernet(BranchPair<SupernetBranch> Branches, Temperature
         Branches.Text.Dispose();
         Branches.Image.Dispose();
         Context?.Dispose();
+        Residual?.Dispose();
         Temperature?.Dispose();
     }
 }

@@ -26,6 +26,7 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
         ["Gaussian average"] = o => o.Design.Average = DplEpochAverage.Gaussian(),
         ["moving average"] = o => o.Design.Average = DplEpochAverage.Exponential(),
         ["templates"] = o => o.Design.Templates = ["a {}.", "the {}.", "{}"],
+        ["task residual"] = o => o.Design.TaskResidual = 4,
         ["distillation"] = o => o.Training.DistillationWeight = 0.5,
     };
 

@@ -20,7 +20,7 @@ internal sealed class PromptClassifier(MLContext context, DplTransformer model, 
 
     public string? Choice => model.Configuration.IsZeroShot ? null : model.Configuration.ToString();
 
-    /// <summary>Rows of prompts and context, with the factor on the similarities where it is learned; of coupled prompts the maps instead
+    /// <summary>Rows of prompts, context and task residual, with the factor on the similarities where it is learned; of coupled prompts the maps instead
     /// of the image rows; of a mixture every candidate's rows and weights.</summary>
     public long TrainedNumbers
     {
@@ -28,12 +28,12 @@ internal sealed class PromptClassifier(MLContext context, DplTransformer model, 
         {
             DplPrompts prompts = model.ExportPrompts();
             long text = prompts.Text.Sum(Count),
-                context = Count(prompts.Context);
+                beside = Count(prompts.Context) + Count(prompts.TaskResidual);
             long image = prompts
                 .Image.Select((rows, layer) => isCoupled && layer < prompts.Text.Count ? Map(prompts.Text[layer], rows) : Count(rows))
                 .Sum();
             long weights = prompts.Mixture is { } mixture ? mixture.TextWeights.Concat(mixture.ImageWeights).Sum(layer => layer.Count) : 0;
-            long all = text + image + context + weights;
+            long all = text + image + beside + weights;
             return all > 0 && learnsTemperature ? all + 1 : all;
         }
     }

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 /// Prompts of this library, trained or not: zero-shot CLIP, given lengths, searched ones, with options behind it, as in <c>uniform:4
 /// refit</c> (training and validation images, none left to validate on), <c>search search-refit</c> (what was searched is trained on the
 /// validation images, too), <c>uniform:4 paper batch=16 steps=400 crop=0.5</c>, <c>search
-/// coupled context=4 words=a_photo_of_a kgcoop=8 promptsrc prograd average=gaussian templates=imagenet-80 distillation=1</c>.
+/// coupled context=4 words=a_photo_of_a residual=0 kgcoop=8 promptsrc prograd average=gaussian templates=imagenet-80 distillation=1</c>.
 /// </summary>
 internal sealed class PromptMethod : IStudyMethod
 {
@@ -22,7 +22,11 @@ internal sealed class PromptMethod : IStudyMethod
         _lengths = PromptLengths.Read(text);
         _words = [.. text.Options.Select(word => PromptWords.Read(text, word))];
         _isSearchAlone = text.Kind == "search";
-        Learns = text.Kind != "zero-shot" || text.Options.Any(word => word.StartsWith("context=", StringComparison.Ordinal));
+        Learns =
+            text.Kind != "zero-shot"
+            || text.Options.Any(word =>
+                word.StartsWith("context=", StringComparison.Ordinal) || word.StartsWith("residual=", StringComparison.Ordinal)
+            );
         _refits = text.Options.Contains(PromptWords.Refit);
     }
 

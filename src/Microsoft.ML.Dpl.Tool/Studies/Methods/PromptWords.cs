@@ -37,6 +37,7 @@ internal static class PromptWords
             ["context"] = (options, value) =>
                 options.Design.Context = (options.Design.Context ?? new DplContext()) with { Length = Count(value) },
             ["words"] = (options, value) => options.Design.Context = (options.Design.Context ?? new DplContext()) with { Words = value },
+            ["residual"] = (options, value) => options.Design.TaskResidual = Number(value),
             ["kgcoop"] = (options, value) => options.Design.KgCoOp = new DplKgCoOp { Weight = Number(value) },
             ["templates"] = (options, value) => options.Design.Templates = ClipTemplates.Named(value),
             ["distillation"] = (options, value) => options.Training.DistillationWeight = Number(value),
