@@ -57,6 +57,23 @@ public sealed partial class OnnxRuntimeTests
         Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
 
+    [Theory]
+    [InlineData(false, "save it with CarriesClip = true (the option CarryClip), and add the package Microsoft.ML.Dpl.OnnxRuntime here")]
+    [InlineData(true, "Texts are embedded by libtorch alone.")]
+    public async Task A_process_without_libtorch_says_which_embeddings_it_has_no_way_with(bool ofTexts, string said)
+    {
+        using ClipEmbeddingTransformer trained = ofTexts
+            ? _mlContext
+                .Transforms.ClipTextEmbedding("Features", "Label", small.Backbone, new ClipTextEmbeddingOptions { CarryClip = true })
+                .Fit(Test)
+            : _mlContext.Transforms.ClipImageEmbedding("Features", "ImagePath", small.Backbone).Fit(Test);
+        SampleProcess.Outcome ended = await Predict([Save(trained), images.Test[0].ImagePath]);
+        Assert.Equal(1, ended.ExitCode);
+        Assert.Contains("libtorch was not found beside the application", ended.Error);
+        Assert.Contains(said, ended.Error);
+        Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
     /// <summary>The application without the package that scores, as if nobody had referenced it.</summary>
     [Theory]
     [InlineData(DplModelContents.WithImageTower)]
