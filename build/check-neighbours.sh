@@ -81,6 +81,8 @@ ITransformer model = mlContext.Transforms.Conversion.MapValueToKey("Label")
     .Append(mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel"))
     .Fit(rows);
 mlContext.Model.Save(model, rows.Schema, args[1]);
+((IEnumerable<ITransformer>)model).OfType<DplTransformer>().Single().Contents = DplModelContents.WithImageTower;
+mlContext.Model.Save(model, rows.Schema, args[2]);
 mlContext.MulticlassClassification.Trainers.TextClassification();
 mlContext.MulticlassClassification.Trainers.ObjectDetection();
 Console.WriteLine("beside it: a fit works, its trainers are constructed");
@@ -114,7 +116,7 @@ class Tile
     public string Label { get; set; } = "";
 }
 EOF
-run "beside it: a fit works, its trainers are constructed" dotnet run -c Release --project "$work/maker" -- samples/data/eurosat "$work/graph.zip"
+run "beside it: a fit works, its trainers are constructed" dotnet run -c Release --project "$work/maker" -- samples/data/eurosat "$work/graph.zip" "$work/tower.zip"
 # Which is why ObjectDetection cannot be trained. Another answer means another TorchSharp: then the guide has to be read again.
 grep -qx "missing for it: functional.interpolate" "$work/said"
 
@@ -138,15 +140,15 @@ EOF
 light="light: 1 labels"
 project light "Microsoft.ML.Dpl.OnnxRuntime@$ours" "Microsoft.ML.TorchSharp@$neighbour"
 sed 's/Model.Load(/Model.LoadWithOnnxRuntime(/' "$work/Predict.cs" > "$work/light/Program.cs"
-run "$light" dotnet run -c Release --project "$work/light" -- "$work/graph.zip" "$tile"
+for zip in graph tower; do run "$light" dotnet run -c Release --project "$work/light" -- "$work/$zip.zip" "$tile"; done
 mkdir "$work/other"
 echo '<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup><OutputType>Library</OutputType><AssemblyName>TorchSharp</AssemblyName><Version>0.102.7</Version></PropertyGroup></Project>' > "$work/other/other.csproj"
 dotnet build "$work/other" -c Release -v quiet
 built=$work/light/bin/Release/net10.0
 cp "$work/other/bin/Release/net10.0/TorchSharp.dll" "$built/TorchSharp.dll"
-run "$light" dotnet "$built/light.dll" "$work/graph.zip" "$tile"
+for zip in graph tower; do run "$light" dotnet "$built/light.dll" "$work/$zip.zip" "$tile"; done
 rm "$built/TorchSharp.dll"
-run "$light" dotnet "$built/light.dll" "$work/graph.zip" "$tile"
+for zip in graph tower; do run "$light" dotnet "$built/light.dll" "$work/$zip.zip" "$tile"; done
 
 # --- F#
 mkdir "$work/fsharp"
@@ -189,6 +191,6 @@ publish one --no-self-contained -p:IncludeNativeLibrariesForSelfExtract=true
 run "$light" "$work/one/single" "$work/graph.zip" "$tile"
 publish trimmed --self-contained -p:PublishTrimmed=true -p:TrimMode=partial -p:JsonSerializerIsReflectionEnabledByDefault=true \
   -p:SuppressTrimAnalysisWarnings=true
-run "$light" "$work/trimmed/single" "$work/graph.zip" "$tile"
+for zip in graph tower; do run "$light" "$work/trimmed/single" "$work/$zip.zip" "$tile"; done
 du -sm "$work/one" "$work/trimmed" | sed "s|$work/||"
 echo "The packages work beside Microsoft.ML.TorchSharp, in F#, in a file of C#, in a single file and trimmed."

@@ -89,12 +89,14 @@ public static partial class FlowerClassifier
             .Append(mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options))
             .Append(mlContext.Transforms.Conversion.MapKeyToValue(outputColumnName: "PredictedLabel", inputColumnName: "PredictedLabel"));
 
-    /// <summary>The CLIP that comes along, on the columns of <see cref="ModelInput"/>.</summary>
+    /// <summary>The CLIP that comes along, on the columns of <see cref="ModelInput"/>. Its image tower goes into the model, which then
+    /// predicts on any machine, and without libtorch.</summary>
     public static DplTrainer.Options DefaultOptions() =>
         new()
         {
             Backbone = ClipBackbone.Tiny,
             LabelColumnName = "Label",
             ImageColumnName = "ImageSource",
+            ModelContents = DplModelContents.WithImageTower,
         };
 }

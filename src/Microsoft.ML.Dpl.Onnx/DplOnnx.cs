@@ -1,15 +1,13 @@
-using System.Globalization;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Onnx;
-using Microsoft.ML.Dpl.Runtime;
-using Onnx;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>Writes trained classifiers as ONNX models, which ONNX Runtime and others read without libtorch and without CLIP's
-/// files.</summary>
+/// <summary>Writes trained classifiers, and embeddings of images, as ONNX models, which ONNX Runtime and others read without libtorch
+/// and without CLIP's files.</summary>
 /// <remarks>
-/// <para>The model is the image tower with the prompts folded in and the classes' text features, in the precision that is asked
-/// for.</para>
+/// <para>The model of a classifier is the image tower with the prompts folded in and the classes' text features, in the precision that is
+/// asked for.</para>
 /// <list type="table">
 /// <listheader><term>Value</term><description>Type</description></listheader>
 /// <item><term>pixels (input)</term><description><c>float</c> [batch, 3, size, size]: images as <see cref="DplTransformer.Pixels(string)"/>
@@ -30,11 +28,8 @@ namespace Microsoft.ML.Dpl;
 /// it has these, which the class features contain already. The same transformer gives the same bytes each
 /// time.</para>
 /// </remarks>
-public static class DplOnnx
+public static partial class DplOnnx
 {
-    /// <summary>What stands behind the model's name in that of the file with its weights.</summary>
-    private const string DataExtension = ".data";
-
     /// <summary>Writes the model to a file, whole or not at all.</summary>
     /// <param name="transformer">The classifier; stays as it is.</param>
     /// <param name="path">Where it goes, usually named .onnx; a file there is replaced once the new one is whole.</param>
@@ -58,7 +53,7 @@ public static class DplOnnx
         bool externalData = false,
         DplOnnxPrecision precision = DplOnnxPrecision.Float32,
         CancellationToken cancellationToken = default
-    ) => Save(transformer, path, new Form(input, precision), externalData, OnnxClassifier.LargestModel, cancellationToken);
+    ) => Save(transformer, path, new Form(input, precision), externalData, OnnxImageModel.LargestModel, cancellationToken);
 
     /// <summary>Writes the model to a stream at its position and leaves it open.</summary>
     /// <param name="transformer">The classifier; stays as it is.</param>
@@ -81,13 +76,22 @@ public static class DplOnnx
     )
     {
         ArgumentNullException.ThrowIfNull(stream);
-        Save(transformer, stream, new Form(input, precision), OnnxClassifier.LargestModel, cancellationToken);
+        Save(transformer, stream, new Form(input, precision), OnnxImageModel.LargestModel, cancellationToken);
     }
 
     /// <summary>What of a model can be chosen.</summary>
-    internal readonly record struct Form(DplOnnxInput Input = DplOnnxInput.Pixels, DplOnnxPrecision Precision = DplOnnxPrecision.Float32);
+    internal readonly record struct Form(DplOnnxInput Input = DplOnnxInput.Pixels, DplOnnxPrecision Precision = DplOnnxPrecision.Float32)
+    {
+        /// <exception cref="ArgumentOutOfRangeException">There is no such input or precision.</exception>
+        public void Require()
+        {
+            if (!Enum.IsDefined(Input))
+                throw new ArgumentOutOfRangeException("input", Input, "There is no such input.");
+            if (!Enum.IsDefined(Precision))
+                throw new ArgumentOutOfRangeException("precision", Precision, "There is no such precision.");
+        }
+    }
 
-    /// <summary>Writes the model with its weights in itself where it has at most <paramref name="largest"/> bytes then.</summary>
     internal static void Save(
         DplTransformer transformer,
         string path,
@@ -98,59 +102,29 @@ public static class DplOnnx
     )
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        Require(transformer, form);
-        if (!externalData && SizeOf(transformer, form) <= largest)
-        {
-            ModelProto model = ModelOf(transformer, form, data: null, cancellationToken);
-            WholeFile.Write(path, stream => OnnxClassifier.Write(model, stream));
-            return;
-        }
-        string beside = path + DataExtension;
-        // Both are written before either gets its name, and the weights get theirs first.
-        WholeFile.Write(path, stream =>
-            WholeFile.Write(beside, weights =>
-                OnnxClassifier.Write(ModelOf(transformer, form, new OnnxData(weights, Path.GetFileName(beside)), cancellationToken), stream)
-            )
-        );
+        FileOf(transformer, form, cancellationToken).Write(path, externalData, largest);
     }
 
-    /// <summary>Writes the model, or refuses one of more than <paramref name="largest"/> bytes.</summary>
-    internal static void Save(DplTransformer transformer, Stream stream, Form form, long largest, CancellationToken cancellationToken)
-    {
-        Require(transformer, form);
-        long bytes = SizeOf(transformer, form);
-        if (bytes > largest)
-            throw new NotSupportedException(
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"In one piece this model would have about {bytes / 1e9:f1} GB, but ONNX allows {largest / 1e9:f1} GB at most. "
-                        + $"Give {nameof(SaveAsOnnx)} a path: the weights then go into a second file."
-                )
-            );
-        OnnxClassifier.Write(ModelOf(transformer, form, data: null, cancellationToken), stream);
-    }
+    internal static void Save(DplTransformer transformer, Stream stream, Form form, long largest, CancellationToken cancellationToken) =>
+        FileOf(transformer, form, cancellationToken).Write(stream, largest);
 
-    private static void Require(DplTransformer transformer, Form form)
+    private static OnnxModelFile FileOf(DplTransformer transformer, Form form, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(transformer);
-        if (!Enum.IsDefined(form.Input))
-            throw new ArgumentOutOfRangeException("input", form.Input, "There is no such input.");
-        if (!Enum.IsDefined(form.Precision))
-            throw new ArgumentOutOfRangeException("precision", form.Precision, "There is no such precision.");
-    }
-
-    private static long SizeOf(DplTransformer transformer, Form form) =>
-        transformer.Use(classifier => OnnxClassifier.SizeOf(classifier, form.Precision));
-
-    private static ModelProto ModelOf(DplTransformer transformer, Form form, OnnxData? data, CancellationToken cancellationToken) =>
-        transformer.Use(classifier =>
-            OnnxClassifier.Create(
-                classifier,
-                OnnxMetadata.Of(transformer, form),
-                form.Input == DplOnnxInput.Image ? transformer.Preprocessing : null,
-                form.Precision,
-                data,
-                cancellationToken
-            )
+        form.Require();
+        return new OnnxModelFile(
+            transformer.Use(classifier => OnnxClassifier.SizeOf(ClassifierArrays.Of(classifier), form.Precision)),
+            data =>
+                transformer.Use(classifier =>
+                    OnnxClassifier.Create(
+                        ClassifierArrays.Of(classifier),
+                        OnnxMetadata.Of(transformer, form),
+                        form.Input == DplOnnxInput.Image ? transformer.Preprocessing : null,
+                        form.Precision,
+                        data,
+                        cancellationToken
+                    )
+                )
         );
+    }
 }

@@ -9,16 +9,17 @@ internal sealed class OnnxEntryWriter : IOnnxWriter
     public void Write(DplTransformer transformer, FoldedClassifier classifier, Stream stream)
     {
         var form = new DplOnnx.Form(Precision: transformer.OnnxPrecision);
-        long bytes = OnnxClassifier.SizeOf(classifier, form.Precision);
-        if (bytes > OnnxClassifier.LargestModel)
+        ClassifierArrays arrays = ClassifierArrays.Of(classifier);
+        long bytes = OnnxClassifier.SizeOf(arrays, form.Precision);
+        if (bytes > OnnxImageModel.LargestModel)
             throw new NotSupportedException(
                 string.Create(
                     CultureInfo.InvariantCulture,
                     $"The model's ONNX graph would have about {bytes / 1e9:f1} GB, but one ONNX file can have "
-                        + $"{OnnxClassifier.LargestModel / 1e9:f1} GB. Choose other contents for its zip, or another "
+                        + $"{OnnxImageModel.LargestModel / 1e9:f1} GB. Choose other contents for its zip, or another "
                         + $"{nameof(DplTransformer.OnnxPrecision)}."
                 )
             );
-        OnnxClassifier.Write(OnnxClassifier.Create(classifier, OnnxMetadata.Of(transformer, form), precision: form.Precision), stream);
+        OnnxImageModel.Write(OnnxClassifier.Create(arrays, OnnxMetadata.Of(transformer, form), precision: form.Precision), stream);
     }
 }

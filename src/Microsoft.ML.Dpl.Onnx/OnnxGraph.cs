@@ -1,7 +1,8 @@
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Google.Protobuf;
+using Microsoft.ML.Dpl.TensorFiles;
 using Onnx;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
@@ -71,44 +72,39 @@ internal sealed class OnnxGraph(
             .Order(StringComparer.Ordinal)
             .Select(domain => new OperatorSetIdProto { Domain = domain, Version = domain == OnnxRuntime ? 1 : opset });
 
-    /// <summary>A constant of floats or signed bytes.</summary>
+    /// <summary>A constant of floats.</summary>
     /// <param name="name">Its name.</param>
-    /// <param name="values">float32 or int8 on any device; stays the caller's.</param>
+    /// <param name="values">Kept, not copied.</param>
     /// <param name="shape">What it is read as; none: as it is.</param>
-    public string Constant(string name, Tensor values, params long[] shape)
+    public string Constant(string name, FloatArray values, params long[] shape)
     {
-        long[] read = shape.Length == 0 ? values.shape : shape;
-        using Tensor flat = values.detach().cpu().contiguous();
-        if (values.dtype == ScalarType.Int8)
-            return Constant(name, TensorProto.Types.DataType.Int8, read, flat.bytes);
-        if (!halvesConstants || flat.NumberOfElements < Large || HasLarger(flat))
-            return Constant(name, TensorProto.Types.DataType.Float, read, flat.bytes);
-        using Tensor halves = flat.to(ScalarType.Float16);
-        string half = Constant(name + ".half", TensorProto.Types.DataType.Float16, read, halves.bytes);
+        long[] read = shape.Length == 0 ? values.Shape : shape;
+        if (!halvesConstants || values.Values.Length < Large || !(MathF.Abs(TensorPrimitives.MaxMagnitude(values.Values)) <= LargestHalf))
+            return Constant(name, TensorProto.Types.DataType.Float, read, values.Bytes);
+        byte[] halves = new byte[values.Values.Length * sizeof(ushort)];
+        TensorPrimitives.ConvertToHalf(values.Values, MemoryMarshal.Cast<byte, Half>(halves));
+        string half = Constant(name + ".half", TensorProto.Types.DataType.Float16, read, halves);
         return Add("Cast", name, [half], With("to", (long)TensorProto.Types.DataType.Float));
     }
 
-    private static bool HasLarger(Tensor values)
-    {
-        using Tensor absolute = values.abs(),
-            largest = absolute.max();
-        return !(largest.item<float>() <= LargestHalf);
-    }
+    /// <summary>A constant of signed bytes, which is kept and not copied.</summary>
+    public string SignedBytes(string name, byte[] values, params long[] shape) =>
+        Constant(name, TensorProto.Types.DataType.Int8, shape, values);
 
     /// <summary>A constant byte.</summary>
-    public string Byte(string name, byte value) => Constant(name, TensorProto.Types.DataType.Uint8, [], [value]);
+    public string Byte(string name, byte value) => Constant(name, TensorProto.Types.DataType.Uint8, [], new[] { value });
 
     /// <summary>A constant float.</summary>
     public string Constant(string name, float value) =>
-        Constant(name, TensorProto.Types.DataType.Float, [], MemoryMarshal.AsBytes<float>([value]));
+        Constant(name, TensorProto.Types.DataType.Float, [], MemoryMarshal.AsBytes<float>([value]).ToArray());
 
     /// <summary>A constant vector of integers.</summary>
     public string Integers(string name, params long[] values) =>
-        Constant(name, TensorProto.Types.DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values));
+        Constant(name, TensorProto.Types.DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values).ToArray());
 
     /// <summary>A constant integer.</summary>
     public string Scalar(string name, long value) =>
-        Constant(name, TensorProto.Types.DataType.Int64, [], MemoryMarshal.AsBytes<long>([value]));
+        Constant(name, TensorProto.Types.DataType.Int64, [], MemoryMarshal.AsBytes<long>([value]).ToArray());
 
     /// <summary>Declares an input; a dimension is a number, or the name of one that is not fixed.</summary>
     public void Input(string name, string description, TensorProto.Types.DataType type, params object[] shape) =>
@@ -150,15 +146,15 @@ internal sealed class OnnxGraph(
         return attribute;
     }
 
-    private string Constant(string name, TensorProto.Types.DataType type, IEnumerable<long> shape, ReadOnlySpan<byte> bytes)
+    private string Constant(string name, TensorProto.Types.DataType type, IEnumerable<long> shape, ReadOnlyMemory<byte> bytes)
     {
         cancellationToken.ThrowIfCancellationRequested();
         var tensor = new TensorProto { Name = Unused(name), DataType = (int)type };
         tensor.Dims.AddRange(shape);
         if (data is not null && bytes.Length >= OnnxData.Alignment)
-            data.Append(tensor, bytes);
+            data.Append(tensor, bytes.Span);
         else
-            tensor.RawData = ByteString.CopyFrom(bytes);
+            tensor.RawData = UnsafeByteOperations.UnsafeWrap(bytes);
         Graph.Initializer.Add(tensor);
         return name;
     }

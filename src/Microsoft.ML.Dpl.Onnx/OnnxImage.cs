@@ -1,9 +1,8 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Images;
-using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.TensorFiles;
 using Onnx;
 using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
@@ -69,11 +68,7 @@ internal static class OnnxImage
         pixels = graph.Add("Sub", "image.centred", [pixels, Channels("image.mean", config.Mean)]);
         return graph.Add("Div", "image.normalised", [pixels, Channels("image.std", config.Deviation)]);
 
-        string Channels(string name, float[] values)
-        {
-            using Tensor channels = NativeTensor.From(values);
-            return graph.Constant(name, channels, 1, 3, 1, 1);
-        }
+        string Channels(string name, float[] values) => graph.Constant(name, FloatArray.From(values), 1, 3, 1, 1);
     }
 
     /// <summary>What is kept of an image that is longer than <see cref="ClipImageProcessor.LongestShape"/> times its short side, whose

@@ -1,6 +1,6 @@
-using Microsoft.ML.Dpl.Runtime;
+using System.Numerics.Tensors;
+using Microsoft.ML.Dpl.TensorFiles;
 using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
@@ -12,14 +12,14 @@ internal interface IOnnxLinear
     /// <param name="weight">[outputs, inputs].</param>
     /// <param name="bias">[outputs].</param>
     /// <returns>Name of [rows, outputs].</returns>
-    string Add(string name, string rows, Tensor weight, Tensor bias);
+    string Add(string name, string rows, FloatArray weight, FloatArray bias);
 }
 
 /// <summary>Products of floats.</summary>
 /// <param name="graph">Where the nodes go.</param>
 internal sealed class FloatLinear(OnnxGraph graph) : IOnnxLinear
 {
-    public string Add(string name, string rows, Tensor weight, Tensor bias) =>
+    public string Add(string name, string rows, FloatArray weight, FloatArray bias) =>
         graph.Add("Gemm", name, [rows, graph.Constant(name + ".weight", weight), graph.Constant(name + ".bias", bias)], With("transB", 1));
 }
 
@@ -38,19 +38,29 @@ internal sealed class Int8Linear(OnnxGraph graph) : IOnnxLinear
     private string? _zero,
         _one;
 
-    public string Add(string name, string rows, Tensor weight, Tensor bias)
+    public string Add(string name, string rows, FloatArray weight, FloatArray bias)
     {
-        using var scope = NewDisposeScope();
         var (bytes, scales) = Quantized(rows);
-        // An output whose weights are all zero keeps a scale above zero, so that 0 / scale is 0.
-        Tensor outputScales = weight.abs().amax([1]).AtLeast(OnnxGraph.Tiny).Over(Largest);
-        Tensor rounded = (weight / outputScales.unsqueeze(1)).round().t().to(ScalarType.Int8);
+        int outputs = (int)weight.Shape[0],
+            inputs = (int)weight.Shape[1];
+        byte[] rounded = new byte[outputs * inputs]; // [inputs, outputs]
+        FloatArray outputScales = FloatArray.Filled([outputs], to =>
+        {
+            for (int output = 0; output < outputs; output++)
+            {
+                ReadOnlySpan<float> from = weight.Values.Slice(output * inputs, inputs);
+                // An output whose weights are all zero keeps a scale above zero, so that 0 / scale is 0.
+                to[output] = MathF.Max(MathF.Abs(TensorPrimitives.MaxMagnitude(from)), OnnxGraph.Tiny) / Largest;
+                for (int input = 0; input < inputs; input++)
+                    rounded[input * outputs + output] = (byte)(sbyte)MathF.Round(from[input] / to[output]);
+            }
+        });
         string product = graph.AddOfOnnxRuntime(
             "MatMulIntegerToFloat",
             name + ".product",
             [
                 bytes,
-                graph.Constant(name + ".weight", rounded),
+                graph.SignedBytes(name + ".weight", rounded, inputs, outputs),
                 _one ??= graph.Constant("quantized.one", 1f),
                 graph.Constant(name + ".scale", outputScales),
                 ZeroByte,

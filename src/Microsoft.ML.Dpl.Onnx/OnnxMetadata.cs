@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Embedding;
+using Microsoft.ML.Dpl.Models;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
@@ -15,8 +17,44 @@ internal static class OnnxMetadata
     /// <summary>In the order in which they are written. Lists are JSON.</summary>
     public static IReadOnlyList<KeyValuePair<string, string>> Of(DplTransformer transformer, DplOnnx.Form form)
     {
-        ClipImageProcessorConfig images = transformer.Preprocessing;
         return
+        [
+            .. Form(form),
+            new("classes", JsonSerializer.Serialize(transformer.ClassNames, Legible)),
+            .. Images(transformer.Preprocessing, transformer.ApplyExifOrientation, transformer.MaxImagePixels),
+            new("template", transformer.Template),
+            new("configuration", transformer.Configuration.ToString()),
+            .. transformer.Mixture is { } mixture ? new[] { Mixture(mixture) } : [],
+            .. transformer.Context is { } context ? new[] { Context(context) } : [],
+            .. transformer.Templates is { } templates
+                ? new[] { KeyValuePair.Create("templates", JsonSerializer.Serialize(templates, Legible)) }
+                : [],
+            .. transformer.Design is { } design ? new[] { KeyValuePair.Create("design", design.ToString()) } : [],
+            .. transformer.Threshold is double threshold
+                ? new[] { KeyValuePair.Create("threshold", threshold.ToString(CultureInfo.InvariantCulture)) }
+                : [],
+            .. Origin(transformer.TrainedOn),
+        ];
+    }
+
+    /// <summary>Of an embedding of images.</summary>
+    public static IReadOnlyList<KeyValuePair<string, string>> Of(
+        ClipEmbeddingTransformer transformer,
+        ClipImageProcessorConfig images,
+        DplOnnx.Form form
+    )
+    {
+        EmbeddingDescription description = transformer.Description;
+        return
+        [
+            .. Form(form),
+            new("normalized", description.Normalize ? "true" : "false"),
+            .. Images(images, description.ApplyExifOrientation, description.MaxImagePixels),
+            .. Origin(description.Backbone),
+        ];
+    }
+
+    private static IEnumerable<KeyValuePair<string, string>> Form(DplOnnx.Form form) =>
         [
             new(
                 "input",
@@ -34,7 +72,14 @@ internal static class OnnxMetadata
                     _ => "float32",
                 }
             ),
-            new("classes", JsonSerializer.Serialize(transformer.ClassNames, Legible)),
+        ];
+
+    private static IEnumerable<KeyValuePair<string, string>> Images(
+        ClipImageProcessorConfig images,
+        bool applyExifOrientation,
+        long maxImagePixels
+    ) =>
+        [
             new("image_size", Text(images.CropSize)),
             new("resize_short_side", Text(images.ShortSide)),
             new(
@@ -50,24 +95,16 @@ internal static class OnnxMetadata
             new("channels", "red, green, blue, each row by row: (value / 255 - mean) / std"),
             new("mean", JsonSerializer.Serialize(images.Mean)),
             new("std", JsonSerializer.Serialize(images.Deviation)),
-            new("apply_exif_orientation", transformer.ApplyExifOrientation ? "true" : "false"),
-            new("max_image_pixels", transformer.MaxImagePixels.ToString(CultureInfo.InvariantCulture)),
-            new("template", transformer.Template),
-            new("configuration", transformer.Configuration.ToString()),
-            .. transformer.Mixture is { } mixture ? new[] { Mixture(mixture) } : [],
-            .. transformer.Context is { } context ? new[] { Context(context) } : [],
-            .. transformer.Templates is { } templates
-                ? new[] { KeyValuePair.Create("templates", JsonSerializer.Serialize(templates, Legible)) }
-                : [],
-            .. transformer.Design is { } design ? new[] { KeyValuePair.Create("design", design.ToString()) } : [],
-            .. transformer.Threshold is double threshold
-                ? new[] { KeyValuePair.Create("threshold", threshold.ToString(CultureInfo.InvariantCulture)) }
-                : [],
-            new("backbone", transformer.TrainedOn.Name),
-            new("backbone_sha256", transformer.TrainedOn.Sha256),
+            new("apply_exif_orientation", applyExifOrientation ? "true" : "false"),
+            new("max_image_pixels", maxImagePixels.ToString(CultureInfo.InvariantCulture)),
+        ];
+
+    private static IEnumerable<KeyValuePair<string, string>> Origin(BackboneReference backbone) =>
+        [
+            new("backbone", backbone.Name),
+            new("backbone_sha256", backbone.Sha256),
             new("library", $"{LibraryVersion.Name} {LibraryVersion.Number}"),
         ];
-    }
 
     private static KeyValuePair<string, string> Mixture(DplMixture mixture) =>
         new(

@@ -1,6 +1,5 @@
 using Microsoft.ML.Dpl.Network;
 using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
@@ -12,7 +11,7 @@ internal static class OnnxMixture
     /// <param name="queries">Name of [batch, heads, queries, headWidth], scaled.</param>
     /// <param name="keys">Name of [batch, heads, headWidth, tokens].</param>
     /// <param name="values">Name of [batch, heads, tokens, headWidth].</param>
-    /// <param name="prompt">[1, heads, rows, headWidth] each, the candidates' keys and values.</param>
+    /// <param name="prompt">The candidates' keys and values.</param>
     /// <param name="mixture">The candidates' weights.</param>
     /// <returns>Name of [batch, heads, queries, headWidth].</returns>
     public static string Attend(
@@ -21,8 +20,8 @@ internal static class OnnxMixture
         string queries,
         string keys,
         string values,
-        (Tensor K, Tensor V) prompt,
-        FoldedMixture mixture
+        PromptArrays prompt,
+        MixtureArrays mixture
     )
     {
         string lastAxis = graph.Integers(name + "mixture.axis", -1);
@@ -30,7 +29,7 @@ internal static class OnnxMixture
         string rowScores = graph.Add(
             "MatMul",
             name + "prompt.scores",
-            [queries, graph.Constant(name + "k.prompt", prompt.K.transpose(-2, -1))]
+            [queries, graph.Constant(name + "k.prompt", prompt.Keys.Transposed())]
         );
 
         // The reductions that could give log Z have another form from opset 18 on; a score minus its log-softmax is log Z in any.
@@ -63,7 +62,7 @@ internal static class OnnxMixture
         string ofRows = graph.Add(
             "MatMul",
             name + "prompt.shares",
-            [shares, graph.Constant(name + "candidates.rows", mixture.Members.t())]
+            [shares, graph.Constant(name + "candidates.rows", mixture.Members.Transposed())]
         );
         string rowAttention = graph.Add("Mul", name + "prompt.attention", [ratios, ofRows]);
         string kept = graph.Add("ReduceSum", name + "candidates.kept", [shares, lastAxis], With("keepdims", 1));
@@ -72,7 +71,7 @@ internal static class OnnxMixture
         string tokenAttention = graph.Add("Mul", name + "attention", [alone, kept]);
 
         string fromTokens = graph.Add("MatMul", name + "attended.alone", [tokenAttention, values]);
-        string fromRows = graph.Add("MatMul", name + "attended.prompt", [rowAttention, graph.Constant(name + "v.prompt", prompt.V)]);
+        string fromRows = graph.Add("MatMul", name + "attended.prompt", [rowAttention, graph.Constant(name + "v.prompt", prompt.Values)]);
         return graph.Add("Add", name + "attended.heads", [fromTokens, fromRows]);
     }
 }

@@ -1,7 +1,7 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.TensorFiles;
 using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
@@ -14,8 +14,7 @@ namespace Microsoft.ML.Dpl.Onnx;
 internal sealed class OnnxTower
 {
     private readonly OnnxGraph _graph;
-    private readonly FoldedImageTower _tower;
-    private readonly VisionWeights _weights;
+    private readonly TowerArrays _tower;
     private readonly ClipTransformerConfig _config;
     private readonly string _rowsShape,
         _headsShape,
@@ -30,10 +29,10 @@ internal sealed class OnnxTower
     /// <param name="tower">Only read.</param>
     /// <param name="images">Name of [batch, 3, size, size] normalised.</param>
     /// <param name="linear">Writes the layers' products with their weights.</param>
-    public OnnxTower(OnnxGraph graph, FoldedImageTower tower, string images, IOnnxLinear linear)
+    public OnnxTower(OnnxGraph graph, TowerArrays tower, string images, IOnnxLinear linear)
     {
         _linear = linear;
-        (_graph, _tower, _weights, _config) = (graph, tower, tower.Weights, tower.Weights.Config.Vision);
+        (_graph, _tower, _config) = (graph, tower, tower.Config.Vision);
         long width = _config.Width,
             heads = _config.Heads,
             headWidth = width / heads;
@@ -51,13 +50,13 @@ internal sealed class OnnxTower
 
     private string Embed(string images)
     {
-        long patch = _weights.Config.PatchSize,
+        long patch = _tower.Config.PatchSize,
             width = _config.Width;
         // Without padding the convolution leaves out what fills no whole patch.
         string patches = _graph.Add(
             "Conv",
             "patches.grid",
-            [images, _graph.Constant("patches.weight", _weights.PatchWeight, width, 3, patch, patch)],
+            [images, _graph.Constant("patches.weight", _tower.Weight("visual.conv1.weight"), width, 3, patch, patch)],
             With("kernel_shape", patch, patch),
             With("strides", patch, patch)
         );
@@ -66,16 +65,16 @@ internal sealed class OnnxTower
         string classToken = _graph.Add(
             "Expand",
             "class_token",
-            [_graph.Constant("class_embedding", _weights.ClassEmbedding, 1, 1, width), _batchOf3]
+            [_graph.Constant("class_embedding", _tower.Weight("visual.class_embedding"), 1, 1, width), _batchOf3]
         );
         string tokens = _graph.Add("Concat", "tokens", [classToken, patches], With("axis", 1));
-        tokens = _graph.Add("Add", "tokens.placed", [tokens, _graph.Constant("positions", _weights.PositionEmbedding)]);
-        return Reshape("embedded", Norm("embedded.norm", tokens, _weights.PreNormWeight, _weights.PreNormBias), _rowsShape);
+        tokens = _graph.Add("Add", "tokens.placed", [tokens, _graph.Constant("positions", _tower.Weight("visual.positional_embedding"))]);
+        return Reshape("embedded", Norm("embedded.norm", tokens, "visual.ln_pre"), _rowsShape);
     }
 
     private string Blocks(string rows)
     {
-        for (int layer = 0; layer < _weights.Blocks.Count; layer++)
+        for (int layer = 0; layer < _config.Layers; layer++)
             rows = Block(layer, rows);
         return rows;
     }
@@ -84,22 +83,21 @@ internal sealed class OnnxTower
         _graph.Add(
             "MatMul",
             "features",
-            [
-                Norm("post_norm", classRows, _weights.PostNormWeight, _weights.PostNormBias),
-                _graph.Constant("projection", _weights.Projection),
-            ]
+            [Norm("post_norm", classRows, "visual.ln_post"), _graph.Constant("projection", _tower.Weight("visual.proj"))]
         );
 
     private string Block(int layer, string rows)
     {
-        BlockWeights block = _weights.Blocks[layer];
-        string name = $"block.{layer}.";
-        string normed = Norm(name + "norm1", rows, block.Norm1Weight, block.Norm1Bias);
+        string name = $"block.{layer}.",
+            block = $"{ClipLayout.VisionBlocks}{layer}.";
+        FloatArray inWeight = _tower.Weight(block + "attn.in_proj_weight"),
+            inBias = _tower.Weight(block + "attn.in_proj_bias");
+        string normed = Norm(name + "norm1", rows, block + "ln_1");
         // [batch, heads, headWidth, tokens]
         string keys = Transpose(name + "k", Reshape(name + "k.heads", Projected("k", 1, normed), _headsShape), 0, 2, 3, 1);
         string values = Transpose(name + "v", Reshape(name + "v.heads", Projected("v", 2, normed), _headsShape), 0, 2, 1, 3);
         string queriesShape = _headsShape;
-        if (layer == _weights.Blocks.Count - 1)
+        if (layer == _config.Layers - 1)
         {
             // Only the class token is read behind the last block.
             normed = ClassRows(name + "norm1", normed);
@@ -107,53 +105,39 @@ internal sealed class OnnxTower
             queriesShape = _oneHeadsShape;
         }
         string queries = Transpose(name + "q", Reshape(name + "q.heads", Projected("q", 0, normed), queriesShape), 0, 2, 1, 3);
-        string heads = _tower.Mixtures[layer] is { } mixture
-            ? OnnxMixture.Attend(_graph, name, queries, keys, values, _tower.Folded[layer]!.Value, mixture)
+        string heads = _tower.Prompts[layer] is { Mixture: { } mixture } prompt
+            ? OnnxMixture.Attend(_graph, name, queries, keys, values, prompt, mixture)
             : Attend();
         string attended = Transpose(name + "attended.tokens", heads, 0, 2, 1, 3);
         attended = Reshape(name + "attended", attended, _rowsShape);
-        rows = _graph.Add("Add", name + "attention.out", [_linear.Add(name + "out", attended, block.OutWeight, block.OutBias), rows]);
+        rows = _graph.Add("Add", name + "attention.out", [Linear(name + "out", attended, block + "attn.out_proj"), rows]);
 
-        string hidden = _linear.Add(
-            name + "up",
-            Norm(name + "norm2", rows, block.Norm2Weight, block.Norm2Bias),
-            block.UpWeight,
-            block.UpBias
-        );
+        string hidden = Linear(name + "up", Norm(name + "norm2", rows, block + "ln_2"), block + "mlp.c_fc");
         hidden = _config.Activation == ClipActivation.QuickGelu ? Silu(name, hidden) : Gelu(name, hidden);
-        return _graph.Add("Add", name + "mlp.out", [_linear.Add(name + "down", hidden, block.DownWeight, block.DownBias), rows]);
+        return _graph.Add("Add", name + "mlp.out", [Linear(name + "down", hidden, block + "mlp.c_proj"), rows]);
 
         string Projected(string what, int part, string from)
         {
             long width = _config.Width;
-            return _linear.Add(
-                $"{name}{what}.rows",
-                from,
-                block.QkvWeight.narrow(0, part * width, width),
-                block.QkvBias.narrow(0, part * width, width)
-            );
+            return _linear.Add($"{name}{what}.rows", from, inWeight.Rows(part * width, width), inBias.Rows(part * width, width));
         }
 
         string Attend()
         {
-            if (_tower.Folded[layer] is var (promptKeys, promptValues))
+            if (_tower.Prompts[layer] is { } constant)
             {
-                keys = WithPrompt("k", keys, promptKeys.transpose(-2, -1), axis: 3);
-                values = WithPrompt("v", values, promptValues, axis: 2);
+                keys = WithPrompt("k", keys, constant.Keys.Transposed(), axis: 3);
+                values = WithPrompt("v", values, constant.Values, axis: 2);
             }
             string scores = _graph.Add("MatMul", name + "scores", [queries, keys]);
             string attention = _graph.Add("Softmax", name + "attention", [scores], With("axis", -1));
             return _graph.Add("MatMul", name + "attended.heads", [attention, values]);
         }
 
-        string WithPrompt(string what, string own, Tensor prompt, int axis)
+        string WithPrompt(string what, string own, FloatArray rows, int axis)
         {
             _batchOf4 ??= _graph.Add("Concat", "batch.4", [_batch, _graph.Integers("ones.3", 1, 1, 1)], With("axis", 0));
-            string expanded = _graph.Add(
-                "Expand",
-                $"{name}{what}.prompt",
-                [_graph.Constant($"{name}{what}.prompt.row", prompt), _batchOf4]
-            );
+            string expanded = _graph.Add("Expand", $"{name}{what}.prompt", [_graph.Constant($"{name}{what}.prompt.row", rows), _batchOf4]);
             return _graph.Add("Concat", $"{name}{what}.all", [own, expanded], With("axis", axis));
         }
     }
@@ -180,14 +164,21 @@ internal sealed class OnnxTower
         return _graph.Add("Mul", name + "hidden", [_graph.Add("Mul", name + "gated", [x, gate]), _graph.Constant(name + "half", 0.5f)]);
     }
 
-    private string Norm(string name, string rows, Tensor weight, Tensor bias) =>
+    private string Norm(string name, string rows, string parameters) =>
         _graph.Add(
             "LayerNormalization",
             name,
-            [rows, _graph.Constant(name + ".weight", weight), _graph.Constant(name + ".bias", bias)],
+            [
+                rows,
+                _graph.Constant(name + ".weight", _tower.Weight(parameters + ".weight")),
+                _graph.Constant(name + ".bias", _tower.Weight(parameters + ".bias")),
+            ],
             With("axis", -1),
             With("epsilon", (float)_config.NormEpsilon)
         );
+
+    private string Linear(string name, string rows, string parameters) =>
+        _linear.Add(name, rows, _tower.Weight(parameters + ".weight"), _tower.Weight(parameters + ".bias"));
 
     private string Reshape(string name, string value, string shape) => _graph.Add("Reshape", name, [value, shape]);
 

@@ -6,8 +6,9 @@ using Microsoft.ML.Dpl.OnnxRuntime;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>Classifies images with a prompted CLIP, by ONNX Runtime: what a model zip with <see cref="DplModelContents.WithOnnx"/> becomes
-/// where the application has no libtorch.</summary>
+/// <summary>Classifies images with a prompted CLIP, by ONNX Runtime: what a model zip that has CLIP's image tower
+/// (<see cref="DplModelContents.WithImageTower"/>, <see cref="DplModelContents.WithClip"/>) or a graph
+/// (<see cref="DplModelContents.WithOnnx"/>) becomes where the application has no libtorch.</summary>
 /// <remarks>
 /// <para>Columns, annotations, kinds of image columns and messages are those of the <see cref="DplTransformer"/>; scores differ by less
 /// than 1e-5. What needs CLIP itself (other classes, explanations, words of prompts, ONNX files) needs libtorch.</para>
@@ -17,15 +18,16 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
 {
     private readonly ModelFace _face;
     private readonly ModelDescription _description;
+    private readonly string _json;
     private readonly OnnxScorer _scorer;
     private readonly KeptEntries _kept;
     private readonly ScoreSchema _scores;
     private readonly ModelShares _shares = new();
 
     /// <summary>Takes over scorer and entries.</summary>
-    internal DplOnnxTransformer(ModelFace face, ModelDescription description, OnnxScorer scorer, KeptEntries kept)
+    internal DplOnnxTransformer(ModelFace face, ModelDescription description, string json, OnnxScorer scorer, KeptEntries kept)
     {
-        (_face, _description, _scorer, _kept) = (face, description, scorer, kept);
+        (_face, _description, _json, _scorer, _kept) = (face, description, json, scorer, kept);
         _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName, description.Threshold);
         Configuration = new PromptConfiguration(description.TextLengths, description.ImageLengths);
     }
@@ -124,9 +126,9 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
                 MLNetInternals.LoaderSignature,
                 typeof(DplTransformer).Assembly,
                 _face,
-                _kept.Json,
+                _json,
                 _description.Required,
-                [(ModelZip.PromptsEntry, _kept.WritePrompts), .. OnnxEntries.Of(_scorer.Preprocessing, _kept.WriteGraph)]
+                _kept.Streams
             );
             return true;
         });

@@ -1,23 +1,80 @@
+using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
 
 namespace Microsoft.ML.Dpl.OnnxRuntime;
 
-/// <summary>What a loaded model needs to be saved again as it was. The graph, as large as the image tower, lies in a temporary file: ONNX
-/// Runtime has its weights in memory already. Thread-safe.</summary>
+/// <summary>The entries of a loaded model, for saving it again as it was. They lie in temporary files: ONNX Runtime has the weights in
+/// memory already. Thread-safe.</summary>
 internal sealed class KeptEntries : IDisposable
 {
-    private readonly byte[] _prompts;
-    private readonly FileStream _graph;
+    private readonly List<(string Name, FileStream File)> _entries = [];
 
-    /// <param name="json">The zip's <see cref="ModelZip.DescriptionEntry"/>.</param>
-    /// <param name="prompts">Its <see cref="ModelZip.PromptsEntry"/>.</param>
-    /// <param name="graph">Its <see cref="OnnxEntries.Graph"/>; not kept.</param>
-    /// <exception cref="IOException">The temporary file cannot be written.</exception>
-    public KeptEntries(string json, byte[] prompts, byte[] graph)
+    /// <summary>Copies entries.</summary>
+    /// <param name="reader">Our folder of the zip.</param>
+    /// <param name="names">Theirs, in the order in which they are saved again.</param>
+    /// <exception cref="InvalidDataException">One is missing or too large.</exception>
+    /// <exception cref="IOException">A temporary file cannot be written.</exception>
+    public KeptEntries(ModelReader reader, IEnumerable<string> names)
     {
-        (Json, _prompts) = (json, prompts);
+        try
+        {
+            foreach (string name in names)
+            {
+                FileStream file = Temporary();
+                _entries.Add((name, file));
+                ModelZip.ReadStream(reader, name, from =>
+                {
+                    from.BaseStream.CopyTo(file);
+                    return true;
+                });
+                file.Flush();
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>For <see cref="ModelZip.Write"/>.</summary>
+    public (string Name, Action<BinaryWriter> Write)[] Streams =>
+        [.. _entries.Select(entry => (entry.Name, (Action<BinaryWriter>)(writer => Read(entry.Name, from =>
+                            {
+                                from.CopyTo(writer.BaseStream);
+                                return true;
+                            }))))];
+
+    /// <summary>Reads something of an entry, from its beginning; what goes wrong names the entry.</summary>
+    /// <exception cref="InvalidDataException">The entry is damaged.</exception>
+    public T Read<T>(string name, Func<Stream, T> read)
+    {
+        FileStream file = _entries.Single(entry => entry.Name == name).File;
+        lock (file)
+        {
+            file.Position = 0;
+            return ModelZip.Named(name, () => read(file));
+        }
+    }
+
+    /// <summary>A whole entry.</summary>
+    public byte[] ReadBytes(string name) => Read(name, from =>
+        {
+            byte[] bytes = new byte[from.Length];
+            from.ReadExactly(bytes);
+            return bytes;
+        });
+
+    public void Dispose()
+    {
+        foreach (var (_, file) in _entries)
+            file.Dispose();
+    }
+
+    private static FileStream Temporary()
+    {
         string path = Path.GetTempFileName();
-        _graph = new FileStream(
+        var file = new FileStream(
             path,
             new FileStreamOptions
             {
@@ -27,34 +84,9 @@ internal sealed class KeptEntries : IDisposable
                 Options = FileOptions.DeleteOnClose,
             }
         );
-        try
-        {
-            // Where a file can be used without a name, nothing stays behind a process that is killed.
-            if (!OperatingSystem.IsWindows())
-                File.Delete(path);
-            _graph.Write(graph);
-            _graph.Flush();
-        }
-        catch
-        {
-            _graph.Dispose();
-            throw;
-        }
+        // Where a file can be used without a name, nothing stays behind a process that is killed.
+        if (!OperatingSystem.IsWindows())
+            File.Delete(path);
+        return file;
     }
-
-    /// <summary>The readable part of the model.</summary>
-    public string Json { get; }
-
-    public void WritePrompts(BinaryWriter writer) => writer.Write(_prompts);
-
-    public void WriteGraph(Stream stream)
-    {
-        lock (_graph)
-        {
-            _graph.Position = 0;
-            _graph.CopyTo(stream);
-        }
-    }
-
-    public void Dispose() => _graph.Dispose();
 }

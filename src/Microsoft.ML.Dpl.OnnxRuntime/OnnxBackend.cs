@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Embedding;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.OnnxRuntime;
@@ -6,29 +7,69 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.OnnxRuntime;
 
-/// <summary>Loads models for ONNX Runtime. The library finds it by its name.</summary>
-internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBackend
+/// <summary>Loads models for ONNX Runtime: by the graph in their zip, or by one that is made of the image tower there. The library finds
+/// it by its name.</summary>
+internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBackend, IEmbeddingBackend
 {
     public OnnxBackend()
         : this(new DplOnnxRuntimeOptions()) { }
 
     public ITransformer Load(IHostEnvironment environment, ModelReader reader, ModelFace face, string json, ModelDescription description)
     {
-        byte[] prompts = ModelZip.ReadBytes(reader, ModelZip.PromptsEntry),
-            preprocessor = ModelZip.ReadBytes(reader, ClipEntries.Preprocessor),
-            graph = OnnxEntries.ReadGraph(reader);
-        var kept = new KeptEntries(json, prompts, graph);
+        IReadOnlyList<string> entries = description.Onnx is null ? ClipEntries.NamesOf(description.Contents) : OnnxEntries.Names;
+        return Load(
+            environment,
+            reader,
+            [ModelZip.PromptsEntry, .. entries],
+            nameof(DplOnnxTransformer),
+            description.Backbone,
+            description.Onnx is null ? kept => TowerGraph.Of(kept, face, description) : kept => OnnxEntries.ReadGraph(kept.ReadBytes),
+            new ScorerOutput("probabilities", face.Classes.Count, face.BatchSize, "classifying one image", typeof(DplOnnxTransformer)),
+            (scorer, kept) => new DplOnnxTransformer(face, description, json, scorer, kept)
+        );
+    }
+
+    public ITransformer Load(
+        IHostEnvironment environment,
+        ModelReader reader,
+        EmbeddingColumns columns,
+        EmbeddingDescription description
+    ) =>
+        Load(
+            environment,
+            reader,
+            ClipEntries.NamesOf(description.Contents),
+            nameof(ClipOnnxEmbeddingTransformer),
+            description.Backbone,
+            kept => TowerGraph.OfEmbedding(kept, description.Normalize),
+            new ScorerOutput("embedding", Size: null, columns.BatchSize, "embedding one image", typeof(ClipOnnxEmbeddingTransformer)),
+            (scorer, kept) => new ClipOnnxEmbeddingTransformer(columns, description, scorer, kept)
+        );
+
+    private ITransformer Load(
+        IHostEnvironment environment,
+        ModelReader reader,
+        IReadOnlyList<string> entries,
+        string component,
+        BackboneReference backbone,
+        Func<KeptEntries, byte[]> graph,
+        ScorerOutput output,
+        Func<OnnxScorer, KeptEntries, ITransformer> create
+    )
+    {
+        var kept = new KeptEntries(reader, entries);
         try
         {
-            InferenceSession session = Open(graph);
+            InferenceSession session = Open(graph(kept));
             try
             {
-                var scorer = new OnnxScorer(session, face, size =>
+                byte[] preprocessor = kept.ReadBytes(ClipEntries.Preprocessor);
+                var scorer = new OnnxScorer(session, output, size =>
                     ClipImageProcessorConfig.Parse(preprocessor, ClipEntries.Preprocessor, size)
                 );
-                using (var log = new HostLog(environment, nameof(DplOnnxTransformer), "Loading"))
-                    log.Info($"Scored by ONNX Runtime {OrtEnv.Instance().GetVersionString()}; CLIP: {description.Backbone.Name}.");
-                return new DplOnnxTransformer(face, description, scorer, kept);
+                using (var log = new HostLog(environment, component, "Loading"))
+                    log.Info($"Scored by ONNX Runtime {OrtEnv.Instance().GetVersionString()}; CLIP: {backbone.Name}.");
+                return create(scorer, kept);
             }
             catch
             {

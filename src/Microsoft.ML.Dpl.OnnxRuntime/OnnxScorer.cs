@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Images;
@@ -8,26 +9,33 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Microsoft.ML.Dpl.OnnxRuntime;
 
-/// <summary>The graph of a model zip in ONNX Runtime: pixels in, probabilities out. Thread-safe.</summary>
+/// <summary>What a graph is run for.</summary>
+/// <param name="Name">The output's.</param>
+/// <param name="Size">Numbers of an image; null: whatever the graph says.</param>
+/// <param name="BatchSize">Most images of one run.</param>
+/// <param name="Work">What a run for one image is, for messages.</param>
+/// <param name="Transformer">Whose graph it is.</param>
+internal sealed record ScorerOutput(string Name, int? Size, int BatchSize, string Work, Type Transformer);
+
+/// <summary>The graph of a model in ONNX Runtime: pixels in, probabilities or a vector out. Thread-safe.</summary>
 internal sealed partial class OnnxScorer : IImageScorer, IDisposable
 {
-    private const string Pixels = "pixels",
-        Probabilities = "probabilities";
+    private const string Pixels = "pixels";
 
     private readonly InferenceSession _session;
     private readonly ClipImageProcessor _processor;
-    private readonly int _classes;
+    private readonly ScorerOutput _output;
     private readonly float[] _normalised; // [3, 256], of each channel and byte
 
-    private readonly UseGate _gate = new(typeof(DplOnnxTransformer).FullName!);
+    private readonly UseGate _gate;
 
     /// <param name="session">Taken over once this is made.</param>
-    /// <param name="face">Says how many classes there are.</param>
+    /// <param name="output">What the graph is run for.</param>
     /// <param name="preprocessing">How images are prepared, given the side of the graph's input in pixels.</param>
     /// <exception cref="InvalidDataException">The graph takes or gives something else.</exception>
-    public OnnxScorer(InferenceSession session, ModelFace face, Func<int, ClipImageProcessorConfig> preprocessing)
+    public OnnxScorer(InferenceSession session, ScorerOutput output, Func<int, ClipImageProcessorConfig> preprocessing)
     {
-        (_session, _classes, BatchSize) = (session, face.Classes.Count, face.BatchSize);
+        (_session, _output, _gate) = (session, output, new UseGate(output.Transformer.FullName!));
         if (
             !session.InputMetadata.TryGetValue(Pixels, out NodeMetadata? input)
             || input.ElementType != typeof(float)
@@ -37,19 +45,23 @@ internal sealed partial class OnnxScorer : IImageScorer, IDisposable
         )
             throw Unfit($"takes no '{Pixels}' of [batch, 3, size, size]");
         if (
-            !session.OutputMetadata.TryGetValue(Probabilities, out NodeMetadata? output)
-            || output.ElementType != typeof(float)
-            || output.Dimensions is not [< 0, int classes]
-            || classes != _classes
+            !session.OutputMetadata.TryGetValue(output.Name, out NodeMetadata? given)
+            || given.ElementType != typeof(float)
+            || given.Dimensions is not [< 0, >= 1 and int size]
+            || size != (output.Size ?? size)
         )
-            throw Unfit($"gives no '{Probabilities}' of [batch, {_classes}], one for each class");
+            throw Unfit($"gives no '{output.Name}' of [batch, {output.Size?.ToString(CultureInfo.InvariantCulture) ?? "width"}]");
+        Size = size;
         _processor = new ClipImageProcessor(preprocessing(height));
         _normalised = new float[3 * 256];
         for (int i = 0; i < _normalised.Length; i++)
             _normalised[i] = (i % 256 / 255f - Preprocessing.Mean[i / 256]) / Preprocessing.Deviation[i / 256];
     }
 
-    public int BatchSize { get; }
+    public int BatchSize => _output.BatchSize;
+
+    /// <summary>Numbers of an image.</summary>
+    public int Size { get; }
 
     /// <summary>How images are prepared.</summary>
     public ClipImageProcessorConfig Preprocessing => _processor.Config;
@@ -62,7 +74,7 @@ internal sealed partial class OnnxScorer : IImageScorer, IDisposable
         MemoryShortage.InParts(
             prepared,
             ScoreAtOnce,
-            "classifying one image",
+            _output.Work,
             "Let the process have more, end others, or use a model of a smaller CLIP."
         );
 
@@ -88,8 +100,8 @@ internal sealed partial class OnnxScorer : IImageScorer, IDisposable
             using OrtValue input = OrtValue.CreateTensorValueFromMemory(pixels, [prepared.Count, 3, size, size]);
             try
             {
-                using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(run, [Pixels], [input], [Probabilities]);
-                return outputs[0].GetTensorDataAsSpan<float>().ToArray().Chunk(_classes).ToArray();
+                using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(run, [Pixels], [input], [_output.Name]);
+                return outputs[0].GetTensorDataAsSpan<float>().ToArray().Chunk(Size).ToArray();
             }
             catch (OnnxRuntimeException e) when (NoMemory().IsMatch(e.Message))
             {

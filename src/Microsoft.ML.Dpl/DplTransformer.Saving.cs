@@ -86,7 +86,7 @@ internal static class DplModelLoader
             ModelFace face = ModelZip.ReadFace(reader);
             string json = ModelZip.ReadDescription(reader);
             ModelDescription description = ModelDescription.FromJson(json);
-            return ScoringBackend.For(description.Onnx is not null) is { } backend
+            return ScoringBackend.For(description.Light) is { } backend
                 ? backend.Load(env, reader, face, json, description)
                 : DplTransformer.Load(env, reader, face, description);
         });

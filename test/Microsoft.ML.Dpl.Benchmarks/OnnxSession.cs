@@ -8,7 +8,7 @@ namespace Microsoft.ML.Dpl.Benchmarks;
 /// <summary>A classifier's exported graph in ONNX Runtime, with as many threads as libtorch has.</summary>
 internal sealed class OnnxSession : IDisposable
 {
-    private static readonly string[] Inputs = [OnnxClassifier.Pixels],
+    private static readonly string[] Inputs = [OnnxImageModel.Pixels],
         Outputs = [OnnxClassifier.Logits];
 
     private readonly InferenceSession _session;
@@ -17,7 +17,7 @@ internal sealed class OnnxSession : IDisposable
     public OnnxSession(FoldedClassifier classifier, DplOnnxPrecision precision = DplOnnxPrecision.Float32)
     {
         using var model = new MemoryStream();
-        OnnxClassifier.Write(OnnxClassifier.Create(classifier, [], precision: precision), model);
+        OnnxImageModel.Write(OnnxClassifier.Create(ClassifierArrays.Of(classifier), [], precision: precision), model);
         using var options = new SessionOptions { IntraOpNumThreads = get_num_threads(), InterOpNumThreads = 1 };
         // Its threads wait busily between operations, as usual, but not while the other works run.
         options.AddSessionConfigEntry("session.force_spinning_stop", "1");

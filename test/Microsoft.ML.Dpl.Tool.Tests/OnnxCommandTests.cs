@@ -35,6 +35,27 @@ public sealed class OnnxCommandTests(ExportImportTests.SavedModel model) : IClas
     }
 
     [Fact]
+    public async Task Without_a_model_the_image_tower_of_a_CLIP_is_written()
+    {
+        string path = Path.Combine(_folder, "clip.onnx");
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("onnx", "--clip", "tiny-drawn", "--output", path)).Expect(0);
+        Assert.Empty(outcome.Error);
+        Assert.Contains($"Written: {path}", outcome.Output);
+        Assert.Matches(@"embedding +float \[batch, \d+\]", outcome.Output);
+        ModelProto written = ModelProto.Parser.ParseFrom(File.ReadAllBytes(path));
+        Assert.Equal("embedding", Assert.Single(written.Graph.Output).Name);
+        Assert.Equal("true", written.MetadataProps.Single(pair => pair.Key == "normalized").Value);
+
+        outcome = (await ToolProcess.Run("onnx", "--clip", "tiny-drawn", "-o", path, "--format", "json")).Expect(0);
+        JsonElement described = JsonSerializer.Deserialize<JsonElement>(outcome.Output);
+        Assert.Equal(JsonValueKind.Null, described.GetProperty("classNames").ValueKind);
+        Assert.Contains(
+            "Name a saved model, or with --clip a CLIP",
+            Assert.Single((await ToolProcess.Run("onnx", "--output", path)).Expect(2).ErrorLines)
+        );
+    }
+
+    [Fact]
     public async Task Weights_go_beside_the_model_where_that_is_asked_for()
     {
         string path = Path.Combine(_folder, "model.onnx"),

@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tool.Data;
 using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Dpl.Tool.Models;
 using Microsoft.ML.Dpl.Tool.Options;
@@ -7,14 +9,19 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl onnx</c>: a model as ONNX, for programs that have ONNX Runtime and no libtorch.</summary>
+/// <summary><c>dpl onnx</c>: a model, or plain CLIP's vectors of images, as ONNX, for programs that have ONNX Runtime and no
+/// libtorch.</summary>
 internal static class OnnxCommand
 {
     private const string DataExtension = ".data";
 
     public static System.CommandLine.Command Create()
     {
-        var model = new Argument<string>("model") { Description = "A saved model." };
+        var model = new Argument<string?>("model")
+        {
+            Description = "A saved model. Without one, the image tower of the CLIP that --clip names.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
         var output = new Option<string>("--output", "-o")
         {
             HelpName = "file",
@@ -38,10 +45,12 @@ internal static class OnnxCommand
         var clip = new ModelOptions(needsClip: false);
         var command = new ExampledCommand(
             "onnx",
-            "Writes a model as ONNX, which ONNX Runtime reads without libtorch and CLIP's files.",
+            "Writes a model as ONNX, which ONNX Runtime reads without libtorch and CLIP's files; or plain CLIP, whose vectors of images "
+                + "are its output then.",
             "dpl onnx model.zip --output model.onnx",
             "dpl onnx model.zip --input image --output model.onnx",
-            "dpl onnx model.zip --precision int8 --output model.onnx"
+            "dpl onnx model.zip --precision int8 --output model.onnx",
+            "dpl onnx --clip ViT-B/16 --output clip.onnx"
         );
         command.Arguments.Add(model);
         foreach (Option option in new Option[] { output, input, precision, externalData, format })
@@ -50,45 +59,90 @@ internal static class OnnxCommand
         command.SetAction(
             (arguments, cancellationToken) =>
             {
-                string path = arguments.GetRequiredValue(model);
+                string? path = arguments.GetValue(model);
+                if (path is null && !clip.IsNamed(arguments))
+                    throw new ArgumentException("Name a saved model, or with --clip a CLIP whose image tower is to be written.");
                 var mlContext = new MLContext();
                 string written = arguments.GetRequiredValue(output);
                 bool beside = arguments.GetValue(externalData);
-                OutputFile file = OutputFile.Check(written, output.Name, path);
+                string[] inputs = path is null ? [] : [path];
+                OutputFile file = OutputFile.Check(written, output.Name, inputs);
                 if (beside)
-                    OutputFile.Check(written + DataExtension, output.Name, path);
+                    OutputFile.Check(written + DataExtension, output.Name, inputs);
                 clip.Apply(arguments, mlContext, cancellationToken);
-                Write(
-                    mlContext,
-                    path,
-                    file,
-                    input.Of(arguments),
-                    precision.Of(arguments),
-                    beside,
-                    format.Of(arguments),
-                    arguments.InvocationConfiguration.Output,
-                    cancellationToken
-                );
+                var form = new Form(input.Of(arguments), precision.Of(arguments), beside);
+                using Source source = path is null
+                    ? OfClip(mlContext, clip.Backbone(arguments, cancellationToken))
+                    : OfModel(SavedModel.Load(mlContext, path));
+                Write(source, file, form, format.Of(arguments), arguments.InvocationConfiguration.Output, cancellationToken);
                 return Task.FromResult((int)ExitCode.Success);
             }
         );
         return command;
     }
 
+    /// <summary>How it is written.</summary>
+    private sealed record Form(DplOnnxInput Input, DplOnnxPrecision Precision, bool ExternalData);
+
+    /// <summary>What is written.</summary>
+    /// <param name="Owner">Disposed with this.</param>
+    /// <param name="Save">Writes it to a path.</param>
+    /// <param name="Clip">Its CLIP.</param>
+    /// <param name="Outputs">What the graph gives of an image, and how many numbers each has.</param>
+    /// <param name="ClassNames">Of a classifier; null: it is none.</param>
+    /// <param name="Configuration">Its prompts; null: it has none.</param>
+    private sealed record Source(
+        IDisposable Owner,
+        Action<string, Form, CancellationToken> Save,
+        ClipBackbone Clip,
+        IReadOnlyList<(string Name, int Width)> Outputs,
+        IReadOnlyList<string>? ClassNames,
+        string? Configuration
+    ) : IDisposable
+    {
+        public void Dispose() => Owner.Dispose();
+    }
+
+    private static Source OfModel(SavedModel loaded)
+    {
+        DplTransformer transformer = loaded.Transformer;
+        int classes = transformer.ClassNames.Count;
+        return new Source(
+            loaded,
+            (path, form, cancellationToken) =>
+                transformer.SaveAsOnnx(path, form.Input, form.ExternalData, form.Precision, cancellationToken),
+            transformer.Backbone,
+            [("logits", classes), ("probabilities", classes)],
+            transformer.ClassNames,
+            transformer.Configuration.ToString()
+        );
+    }
+
+    private static Source OfClip(MLContext mlContext, ClipBackbone clip)
+    {
+        ClipEmbeddingTransformer transformer = mlContext
+            .Transforms.ClipImageEmbedding("Features", nameof(ImageRow.ImagePath), clip)
+            .Fit(mlContext.Data.LoadFromEnumerable(Array.Empty<ImageRow>()));
+        return new Source(
+            transformer,
+            (path, form, cancellationToken) =>
+                transformer.SaveAsOnnx(path, form.Input, form.ExternalData, form.Precision, cancellationToken),
+            clip,
+            [("embedding", clip.Config.EmbeddingWidth)],
+            ClassNames: null,
+            Configuration: null
+        );
+    }
+
     private static void Write(
-        MLContext mlContext,
-        string path,
+        Source source,
         OutputFile file,
-        DplOnnxInput input,
-        DplOnnxPrecision precision,
-        bool externalData,
+        Form form,
         ResultFormat format,
         TextWriter log,
         CancellationToken cancellationToken
     )
     {
-        using SavedModel loaded = SavedModel.Load(mlContext, path);
-        DplTransformer transformer = loaded.Transformer;
         bool hasData = false;
         file.Write(temporary =>
         {
@@ -96,14 +150,14 @@ internal static class OnnxCommand
             // In a folder, so that nothing is left of what the library makes where a second Ctrl-C ends the process.
             Directory.CreateDirectory(temporary);
             string model = Path.Combine(temporary, Path.GetFileName(file.FullPath));
-            transformer.SaveAsOnnx(model, input, externalData, precision, cancellationToken);
+            source.Save(model, form, cancellationToken);
             hasData = File.Exists(model + DataExtension);
             cancellationToken.ThrowIfCancellationRequested();
         });
         string? dataPath = hasData ? file.FullPath + DataExtension : null;
         long bytes = new FileInfo(file.FullPath).Length;
         long? dataBytes = dataPath is null ? null : new FileInfo(dataPath).Length;
-        int size = transformer.Backbone.Config.ImageSize;
+        int size = source.Clip.Config.ImageSize;
         if (format == ResultFormat.Json)
         {
             log.WriteLine(
@@ -114,12 +168,12 @@ internal static class OnnxCommand
                         bytes,
                         dataPath,
                         dataBytes,
-                        input,
-                        precision,
+                        form.Input,
+                        form.Precision,
                         imageSize = size,
-                        transformer.ClassNames,
-                        configuration = transformer.Configuration.ToString(),
-                        backbone = transformer.Backbone.Name,
+                        source.ClassNames,
+                        source.Configuration,
+                        backbone = source.Clip.Name,
                     },
                     ToolJson.Indented
                 )
@@ -130,12 +184,16 @@ internal static class OnnxCommand
         if (dataPath is not null)
             log.WriteLine($"Weights, to stay beside it: {dataPath}, {ByteSize.Text(dataBytes!.Value)}");
         log.WriteLine(
-            input == DplOnnxInput.Image
+            form.Input == DplOnnxInput.Image
                 ? "  image          uint8 [height, width, 3]"
                 : $"  pixels           float [batch, 3, {size}, {size}]"
         );
-        foreach (string name in new[] { "logits", "probabilities" })
-            log.WriteLine($"  {name, -16} float [{(input == DplOnnxInput.Image ? "1" : "batch")}, {transformer.ClassNames.Count}]");
-        log.WriteLine("Class names and how images are prepared are in its metadata.");
+        foreach ((string name, int width) in source.Outputs)
+            log.WriteLine($"  {name, -16} float [{(form.Input == DplOnnxInput.Image ? "1" : "batch")}, {width}]");
+        log.WriteLine(
+            source.ClassNames is null
+                ? "Vectors have length 1. How images are prepared is in its metadata."
+                : "Class names and how images are prepared are in its metadata."
+        );
     }
 }

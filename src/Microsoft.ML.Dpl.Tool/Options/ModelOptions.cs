@@ -49,6 +49,9 @@ internal sealed class ModelOptions
             command.Options.Add(option);
     }
 
+    /// <summary>Whether a CLIP was named.</summary>
+    public bool IsNamed(ParseResult arguments) => arguments.GetValue(_clip) is not null;
+
     /// <summary>Opens the CLIP that was named.</summary>
     /// <param name="arguments">The command line.</param>
     /// <param name="cancellationToken">Ends a download.</param>

@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
 using static TorchSharp.torch;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace Microsoft.ML.Dpl.Clip;
 
@@ -196,7 +197,7 @@ internal sealed class ClipCheckpoint
         StoredTensor stored = _naming.Locate(expected);
         foreach (TensorEntry entry in stored.Names.Select(n => _source.Entries[n]))
         {
-            if (entry.Type is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16))
+            if (entry.Type is not (ElementType.Float32 or ElementType.Float16 or ElementType.BFloat16))
                 throw new InvalidDataException(
                     $"{_source.Location}: tensor '{entry.Name}' is {SafetensorsType.NameOf(entry.Type)}; weights must be F32, F16 or BF16."
                 );
@@ -228,11 +229,33 @@ internal static class FiniteWeights
             return;
         long notNumbers = values.isnan().sum().item<long>(),
             infinite = values.isinf().sum().item<long>();
+        Refuse(location, name, notNumbers, infinite, values.NumberOfElements);
+    }
+
+    /// <inheritdoc cref="Require(string, string, Tensor)"/>
+    public static void Require(string location, string name, ReadOnlySpan<float> values)
+    {
+        if (float.IsFinite(TensorPrimitives.Sum(values)))
+            return;
+        long notNumbers = 0,
+            infinite = 0;
+        foreach (float value in values)
+        {
+            if (float.IsNaN(value))
+                notNumbers++;
+            else if (float.IsInfinity(value))
+                infinite++;
+        }
+        Refuse(location, name, notNumbers, infinite, values.Length);
+    }
+
+    private static void Refuse(string location, string name, long notNumbers, long infinite, long count)
+    {
         if (notNumbers + infinite == 0)
             return;
         throw new InvalidDataException(
             $"{location}: tensor '{name}' has {notNumbers} values that are not numbers (NaN) and {infinite} that are infinite, of "
-                + $"{values.NumberOfElements}. "
+                + $"{count}. "
                 + "The file is damaged, or its weights overflowed when they were converted to half precision (F16 ends at 65504): get "
                 + "it again, or convert it anew from float32 weights."
         );

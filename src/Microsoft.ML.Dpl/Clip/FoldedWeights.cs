@@ -36,8 +36,11 @@ internal static class FoldedWeights
     ];
 
     /// <summary>Writes without a copy of all weights; they may lie on any device.</summary>
-    public static void Write(Stream stream, VisionWeights weights) =>
-        Write(stream, VisionNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create));
+    public static void Write(Stream stream, VisionWeights weights) => Write(stream, Named(weights));
+
+    /// <summary>The image tower's tensors by their names here; they stay the tower's.</summary>
+    public static IEnumerable<KeyValuePair<string, Tensor>> Named(VisionWeights weights) =>
+        VisionNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create);
 
     /// <inheritdoc cref="Write(Stream, VisionWeights)"/>
     public static void Write(Stream stream, TextWeights weights)
@@ -65,7 +68,7 @@ internal static class FoldedWeights
             stream,
             location,
             ClipLayout.Text(config).Where(t => t.Name != LogitScale),
-            [new TensorEntry(LogitFactor, ScalarType.Float64, [])]
+            [new TensorEntry(LogitFactor, ElementType.Float64, [])]
         );
         using Tensor factor = tensors[LogitFactor];
         var weights = TextWeights.FromTensors(config, [.. TextNames(config).Select(name => tensors[name])], factor.item<double>());
@@ -85,40 +88,36 @@ internal static class FoldedWeights
         );
     }
 
+    /// <summary>The image tower without libtorch.</summary>
+    /// <returns>Arrays by <see cref="ClipLayout.Vision"/>'s names; the patch convolution is a matrix.</returns>
+    /// <inheritdoc cref="ReadVision"/>
+    public static IReadOnlyDictionary<string, FloatArray> ReadVisionArrays(Stream stream, string location, ClipConfig config)
+    {
+        TensorEntry[] expected = Expected(ClipLayout.Vision(config));
+        string digest = "";
+        Dictionary<string, byte[]> numbers = SafetensorsStream.ReadBytes(stream, location, header =>
+            digest = Check(header, location, expected)
+        );
+        RequireDigest(location, TensorDigest.Compute(numbers), digest);
+        var arrays = new Dictionary<string, FloatArray>(StringComparer.Ordinal);
+        foreach (TensorEntry tensor in expected)
+        {
+            var array = new FloatArray(numbers[tensor.Name], [.. tensor.Shape]);
+            FiniteWeights.Require(location, tensor.Name, array.Values);
+            arrays.Add(tensor.Name, array);
+        }
+        return arrays;
+    }
+
     private static Dictionary<string, Tensor> Read(Stream stream, string location, IEnumerable<ExpectedTensor> layout, TensorEntry[] more)
     {
         LibTorch.EnsureLoaded();
-        TensorEntry[] expected = [.. layout.Select(t => new TensorEntry(t.Name, ScalarType.Float32, StoredShape(t))), .. more];
+        TensorEntry[] expected = [.. Expected(layout), .. more];
         string digest = "";
-        Dictionary<string, Tensor> tensors = SafetensorsStream.Read(stream, location, header =>
-        {
-            if (!header.Metadata.ContainsKey(Mark) || !header.Metadata.TryGetValue(TensorDigest.Name, out digest!))
-                throw new InvalidDataException(
-                    $"{location}: the metadata lack '{Mark}' or '{TensorDigest.Name}', so these are not the weights that a model zip "
-                        + "carries."
-                );
-            foreach (TensorEntry tensor in expected)
-            {
-                if (!header.Entries.TryGetValue(tensor.Name, out TensorEntry? entry))
-                    throw new InvalidDataException($"{location}: there is no tensor '{tensor.Name}'.");
-                if (entry.Type != tensor.Type || !entry.Shape.SequenceEqual(tensor.Shape))
-                    throw new InvalidDataException(
-                        $"{location}: tensor '{tensor.Name}' is {SafetensorsType.NameOf(entry.Type)} "
-                            + $"[{string.Join(", ", entry.Shape)}], but the configuration asks for "
-                            + $"{SafetensorsType.NameOf(tensor.Type)} [{string.Join(", ", tensor.Shape)}]."
-                    );
-            }
-            if (header.Entries.Count != expected.Length)
-                throw new InvalidDataException(
-                    $"{location}: there are {header.Entries.Count} tensors where the configuration asks for {expected.Length}."
-                );
-        });
+        Dictionary<string, Tensor> tensors = SafetensorsStream.Read(stream, location, header => digest = Check(header, location, expected));
         try
         {
-            if (TensorDigest.Compute(tensors) != digest)
-                throw new InvalidDataException(
-                    $"{location}: the weights have another SHA-256 than at saving, so they are damaged. Copy or save the model again."
-                );
+            RequireDigest(location, TensorDigest.Compute(tensors), digest);
             foreach (var (name, values) in tensors)
                 FiniteWeights.Require(location, name, values);
             return tensors;
@@ -129,6 +128,43 @@ internal static class FoldedWeights
                 tensor.Dispose();
             throw;
         }
+    }
+
+    private static TensorEntry[] Expected(IEnumerable<ExpectedTensor> layout) =>
+        [.. layout.Select(t => new TensorEntry(t.Name, ElementType.Float32, StoredShape(t)))];
+
+    /// <returns>The digest that the header keeps.</returns>
+    private static string Check(SafetensorsHeader header, string location, TensorEntry[] expected)
+    {
+        if (!header.Metadata.ContainsKey(Mark) || !header.Metadata.TryGetValue(TensorDigest.Name, out string? digest))
+            throw new InvalidDataException(
+                $"{location}: the metadata lack '{Mark}' or '{TensorDigest.Name}', so these are not the weights that a model zip "
+                    + "carries."
+            );
+        foreach (TensorEntry tensor in expected)
+        {
+            if (!header.Entries.TryGetValue(tensor.Name, out TensorEntry? entry))
+                throw new InvalidDataException($"{location}: there is no tensor '{tensor.Name}'.");
+            if (entry.Type != tensor.Type || !entry.Shape.SequenceEqual(tensor.Shape))
+                throw new InvalidDataException(
+                    $"{location}: tensor '{tensor.Name}' is {SafetensorsType.NameOf(entry.Type)} "
+                        + $"[{string.Join(", ", entry.Shape)}], but the configuration asks for "
+                        + $"{SafetensorsType.NameOf(tensor.Type)} [{string.Join(", ", tensor.Shape)}]."
+                );
+        }
+        return header.Entries.Count == expected.Length
+            ? digest
+            : throw new InvalidDataException(
+                $"{location}: there are {header.Entries.Count} tensors where the configuration asks for {expected.Length}."
+            );
+    }
+
+    private static void RequireDigest(string location, string computed, string kept)
+    {
+        if (computed != kept)
+            throw new InvalidDataException(
+                $"{location}: the weights have another SHA-256 than at saving, so they are damaged. Copy or save the model again."
+            );
     }
 
     // The patch convolution is kept as a matrix.

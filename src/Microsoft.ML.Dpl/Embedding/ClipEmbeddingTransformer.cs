@@ -3,6 +3,7 @@ using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Embedding;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Runtime;
 
@@ -113,10 +114,28 @@ public sealed class ClipEmbeddingTransformer : ITransformer, IDisposable
         });
     }
 
+    /// <summary>What is embedded, and how.</summary>
+    internal EmbeddingDescription Description => _description;
+
+    /// <summary>Does something with the image tower, which a dispose waits for, and how images are prepared for it.</summary>
+    /// <exception cref="NotSupportedException">Texts are embedded.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    internal T UseTower<T>(Func<FoldedImageTower, ClipImageProcessorConfig, T> work) =>
+        _embedder is ImageEmbedder images
+            ? images.Use(() => work(images.Tower, images.Preprocessing))
+            : throw new NotSupportedException(
+                $"The column '{OutputColumnName}' embeds texts, whose tokens ONNX has no operators for. Only embeddings of images can be "
+                    + "written as ONNX."
+            );
+
     /// <summary>Reads an embedding, whose CLIP the zip carries or names.</summary>
-    internal static ClipEmbeddingTransformer Load(IHostEnvironment environment, ModelReader reader)
+    internal static ClipEmbeddingTransformer Load(
+        IHostEnvironment environment,
+        ModelReader reader,
+        EmbeddingColumns columns,
+        EmbeddingDescription description
+    )
     {
-        (EmbeddingColumns columns, EmbeddingDescription description) = EmbeddingZip.Read(reader);
         using var log = new HostLog(environment, nameof(ClipEmbeddingTransformer), "Loading");
         EnvironmentOptions options = MLNetInternals.OptionsOf(environment);
         TorchSharp.torch.Device device = ComputeDevice.Choose(null, options.GpuDeviceId, options.FallbackToCpu, log.Info, log.Warning);
@@ -151,6 +170,12 @@ internal static class ClipEmbeddingLoader
             ctx,
             MLNetInternals.EmbeddingLoaderSignature,
             typeof(ClipEmbeddingTransformer).Assembly,
-            reader => ClipEmbeddingTransformer.Load(env, reader)
+            reader =>
+            {
+                (EmbeddingColumns columns, EmbeddingDescription description) = EmbeddingZip.Read(reader);
+                return ScoringBackend.For(description.Light) is { } backend
+                    ? ((IEmbeddingBackend)backend).Load(env, reader, columns, description)
+                    : ClipEmbeddingTransformer.Load(env, reader, columns, description);
+            }
         );
 }

@@ -71,6 +71,12 @@ internal sealed class ImageEmbedder : IEmbedder, IImageScorer
 
     public int BatchSize { get; }
 
+    /// <summary>Valid within <see cref="Use"/>.</summary>
+    public FoldedImageTower Tower => _encoder.Tower;
+
+    /// <summary>How images are prepared.</summary>
+    public ClipImageProcessorConfig Preprocessing => _encoder.Preprocessing;
+
     public ScoredColumn Find(DataViewSchema schema, string columnName) =>
         ImageColumn.Find(schema, columnName, _description.Reading).ScoredBy(this);
 

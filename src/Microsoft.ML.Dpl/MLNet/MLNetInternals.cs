@@ -223,8 +223,9 @@ internal abstract class UnconvertedView(IDataView source) : IDataTransform, ITra
 
     private static NotSupportedException Unconverted() =>
         new(
-            "ConvertToOnnx would leave CLIP out of the file. Call SaveAsOnnx on the DplTransformer instead; it comes with the package "
-                + "Microsoft.ML.Dpl.Onnx. Embeddings cannot be converted: convert what follows them alone."
+            "ConvertToOnnx would leave CLIP out of the file. Call SaveAsOnnx on the DplTransformer or, of images, on the "
+                + "ClipEmbeddingTransformer instead; it comes with the package Microsoft.ML.Dpl.Onnx. What follows an embedding is "
+                + "converted alone, from its vectors on."
         );
 }
 

@@ -52,6 +52,15 @@ internal sealed class ClipEntries : IDisposable
         }
     }
 
+    /// <summary>The names of the entries that a zip of these contents has, in the order in which they are written.</summary>
+    public static IReadOnlyList<string> NamesOf(DplModelContents contents) =>
+        contents switch
+        {
+            DplModelContents.WithImageTower => [Config, Preprocessor, Image],
+            DplModelContents.WithClip => [Config, Preprocessor, Image, Vocabulary, Merges, Text],
+            _ => [],
+        };
+
     /// <summary>For <see cref="ModelZip.Write"/>.</summary>
     public IReadOnlyList<(string Name, Action<BinaryWriter> Write)> Streams { get; } = [];
 

@@ -4,17 +4,23 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>Makes a transformer of a model zip's graph without libtorch; the package <c>Microsoft.ML.Dpl.OnnxRuntime</c> has one.</summary>
+/// <summary>Makes transformers of model zips without libtorch, classifiers here; the package <c>Microsoft.ML.Dpl.OnnxRuntime</c> has
+/// one.</summary>
 internal interface IScoringBackend
 {
     /// <param name="environment">The caller's.</param>
     /// <param name="reader">Our folder of the zip.</param>
     /// <param name="face">What its main stream says.</param>
     /// <param name="json">Its <see cref="ModelZip.DescriptionEntry"/>, from which <paramref name="description"/> comes.</param>
-    /// <param name="description">It has a graph.</param>
+    /// <param name="description">It has a graph or CLIP's image tower.</param>
     /// <exception cref="InvalidDataException">An entry is missing or damaged; the message names it.</exception>
     ITransformer Load(IHostEnvironment environment, ModelReader reader, ModelFace face, string json, ModelDescription description);
 }
+
+/// <summary>Whether a model zip can be scored without libtorch.</summary>
+/// <param name="Obstacle">Why it cannot, as a whole sentence; null: it can.</param>
+/// <param name="Remedy">What to do about that where the model is saved, as a part of a sentence; null: nothing.</param>
+internal sealed record LightScoring(string? Obstacle, string? Remedy);
 
 /// <summary>Which backend scores a model that is being loaded.</summary>
 internal static class ScoringBackend
@@ -41,22 +47,21 @@ internal static class ScoringBackend
     }
 
     /// <summary>What is to score a model; null: libtorch.</summary>
-    /// <param name="hasGraph">Whether the zip has a graph for ONNX Runtime.</param>
-    /// <exception cref="InvalidOperationException">ONNX Runtime is asked for, but the zip has no graph.</exception>
+    /// <param name="light">Whether the zip can be scored without.</param>
+    /// <exception cref="InvalidOperationException">ONNX Runtime is asked for, but cannot score the zip.</exception>
     /// <exception cref="DllNotFoundException">There is neither libtorch nor what ONNX Runtime needs; the message has the ways
     /// out.</exception>
-    public static IScoringBackend? For(bool hasGraph)
+    public static IScoringBackend? For(LightScoring light)
     {
         if (Asked.Value is { } asked)
-            return hasGraph
+            return light.Obstacle is null
                 ? asked
                 : throw new InvalidOperationException(
-                    "The model zip has no graph for ONNX Runtime. Save the model again with "
-                        + $"Contents = {nameof(DplModelContents)}.{nameof(DplModelContents.WithOnnx)}."
+                    light.Remedy is null ? light.Obstacle : $"{light.Obstacle} To score it by ONNX Runtime, {light.Remedy}."
                 );
         if (LibTorch.IsAtHand)
             return null;
-        if (hasGraph && Companion.Find<IScoringBackend>(Package, TypeName) is { } found)
+        if (light.Obstacle is null && Companion.Find<IScoringBackend>(Package, TypeName) is { } found)
             return found;
         try
         {
@@ -65,17 +70,11 @@ internal static class ScoringBackend
         }
         catch (DllNotFoundException e)
         {
-            throw new DllNotFoundException(
-                $"{e.Message} Or go without libtorch: "
-                    + (
-                        hasGraph
-                            ? $"add the package {Package}, by which ONNX Runtime scores this model."
-                            : "where the model was trained, save it with "
-                                + $"Contents = {nameof(DplModelContents)}.{nameof(DplModelContents.WithOnnx)}, and "
-                                + $"add the package {Package} here."
-                    ),
-                e
-            );
+            string way =
+                light.Obstacle is null ? $"Or go without libtorch: add the package {Package}, by which ONNX Runtime scores this model."
+                : light.Remedy is null ? light.Obstacle
+                : $"Or go without libtorch: {light.Remedy}, and add the package {Package} here.";
+            throw new DllNotFoundException($"{e.Message} {way}", e);
         }
     }
 }

@@ -83,6 +83,17 @@ internal sealed record ModelDescription(
         : ApplyExifOrientation ? RequiredReader.TurnsImages
         : RequiredReader.Any;
 
+    /// <summary>Whether the zip can be scored without libtorch.</summary>
+    [JsonIgnore]
+    public LightScoring Light =>
+        Contents != DplModelContents.PromptsOnly
+            ? new(null, null)
+            : new(
+                "The model zip has neither CLIP's image tower nor a graph for ONNX Runtime.",
+                "where the model was trained, save it with Contents = DplModelContents.WithImageTower or Contents = "
+                    + "DplModelContents.WithOnnx (dpl fit --contents image-tower, the default, or --contents onnx)"
+            );
+
     /// <summary>What CLIP reads of a class.</summary>
     [JsonIgnore]
     public TextTemplates Texts => new(Template, Templates);

@@ -151,10 +151,19 @@ internal static class ModelZip
     public static T ReadStream<T>(ModelReader reader, string name, Func<BinaryReader, T> read)
     {
         T? value = default;
+        Named(name, () =>
+            reader.TryReadBinary(name, LargestSizeOf(name) ?? long.MaxValue, stream => value = read(stream)) ? value : throw Missing(name)
+        );
+        return value!;
+    }
+
+    /// <summary>Reads something of an entry; what goes wrong names the entry.</summary>
+    /// <exception cref="InvalidDataException">The entry is damaged or ends too early.</exception>
+    public static T Named<T>(string name, Func<T> read)
+    {
         try
         {
-            if (!reader.TryReadBinary(name, LargestSizeOf(name) ?? long.MaxValue, stream => value = read(stream)))
-                throw Missing(name);
+            return read();
         }
         catch (EndOfStreamException e)
         {
@@ -165,7 +174,6 @@ internal static class ModelZip
             // What decompression says names no entry.
             throw new InvalidDataException($"The entry '{name}' of the model zip is damaged: {e.Message} Copy or save the model again.", e);
         }
-        return value!;
     }
 
     /// <summary>A whole entry.</summary>

@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Models;
@@ -11,6 +10,9 @@ internal static class OnnxEntries
 {
     internal const string Graph = "model.onnx",
         Digest = "model.onnx.sha256";
+
+    /// <summary>All entries, in the order in which they are written.</summary>
+    public static IReadOnlyList<string> Names { get; } = [ClipEntries.Preprocessor, Graph, Digest];
 
     /// <summary>No protobuf message can be larger.</summary>
     internal const long LargestGraph = int.MaxValue;
@@ -34,11 +36,12 @@ internal static class OnnxEntries
     }
 
     /// <summary>Reads the graph.</summary>
-    /// <exception cref="InvalidDataException">It is missing or damaged; the message names the entry.</exception>
-    public static byte[] ReadGraph(ModelReader reader)
+    /// <param name="read">Reads a whole entry by its name.</param>
+    /// <exception cref="InvalidDataException">It is damaged; the message names the entry.</exception>
+    public static byte[] ReadGraph(Func<string, byte[]> read)
     {
-        byte[] graph = ModelZip.ReadBytes(reader, Graph);
-        string expected = System.Text.Encoding.ASCII.GetString(ModelZip.ReadBytes(reader, Digest));
+        byte[] graph = read(Graph);
+        string expected = System.Text.Encoding.ASCII.GetString(read(Digest));
         if (expected.Length != DigestLength)
             throw new InvalidDataException($"The entry '{Digest}' of the model zip is no SHA-256. Copy or save the model again.");
         if (Sha256.Compute(graph) != expected)

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.TensorFiles;
 
 /// <summary>What a checkpoint says of one tensor.</summary>
-internal sealed record TensorEntry(string Name, ScalarType Type, IReadOnlyList<long> Shape);
+internal sealed record TensorEntry(string Name, ElementType Type, IReadOnlyList<long> Shape);
 
 /// <summary>Named tensors of a checkpoint, in whatever file or files.</summary>
 internal interface ITensorSource : IDisposable
@@ -107,6 +107,15 @@ internal static class TensorDigest
             using var scope = NewDisposeScope();
             hash.Append(tensor.detach().cpu().contiguous().bytes);
         }
+        return hash.Finish();
+    }
+
+    /// <summary>The same of numbers as they are stored.</summary>
+    public static string Compute(IEnumerable<KeyValuePair<string, byte[]>> numbers)
+    {
+        using var hash = new Sha256();
+        foreach (byte[] bytes in numbers.OrderBy(each => each.Key, StringComparer.Ordinal).Select(each => each.Value))
+            hash.Append(bytes);
         return hash.Finish();
     }
 }

@@ -28,7 +28,7 @@ internal sealed class NpyFile : IDisposable
             );
     }
 
-    public ScalarType Type => _header.Type;
+    public ElementType Type => _header.Type;
 
     public IReadOnlyList<long> Shape => _header.Shape;
 
@@ -54,7 +54,7 @@ internal sealed class NpyFile : IDisposable
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
         long[] shape = [.. Shape];
-        Tensor tensor = empty(_header.IsFortran ? [.. shape.Reverse()] : shape, Type, CPU);
+        Tensor tensor = empty(_header.IsFortran ? [.. shape.Reverse()] : shape, Type.OfTensor(), CPU);
         if (_header.DataLength > 0)
             _bytes.Read(_header.DataStart, tensor.bytes);
         if (_header.IsFortran && shape.Length > 1)
@@ -68,7 +68,7 @@ internal sealed class NpyFile : IDisposable
     /// <exception cref="ArgumentException">The array's type is not one of the format's.</exception>
     public static void Write(Stream stream, Tensor array)
     {
-        stream.Write(NpyHeader.Write(array.dtype, array.shape));
+        stream.Write(NpyHeader.Write(array.dtype.InFile(), array.shape));
         if (array.NumberOfElements == 0)
             return;
         using var scope = NewDisposeScope();

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.TensorFiles;
 
@@ -13,20 +12,20 @@ namespace Microsoft.ML.Dpl.TensorFiles;
 /// <param name="IsFortran">Whether the first index runs fastest.</param>
 /// <param name="Shape">The sizes; empty for a single number.</param>
 /// <param name="DataStart">The first byte after the header.</param>
-internal sealed record NpyHeader(ScalarType Type, bool IsFortran, IReadOnlyList<long> Shape, int DataStart)
+internal sealed record NpyHeader(ElementType Type, bool IsFortran, IReadOnlyList<long> Shape, int DataStart)
 {
     private const int MaximumLength = 1 << 16,
         MaximumDimensions = 32;
     private const int MagicLength = NpyFormat.MagicLength,
         VersionLength = NpyFormat.VersionLength;
 
-    private static readonly (string Name, ScalarType Type, int Size)[] Known =
+    private static readonly (string Name, ElementType Type, int Size)[] Known =
     [
-        ("<f4", ScalarType.Float32, 4),
-        ("<f8", ScalarType.Float64, 8),
-        ("<f2", ScalarType.Float16, 2),
-        ("<i8", ScalarType.Int64, 8),
-        ("<i4", ScalarType.Int32, 4),
+        ("<f4", ElementType.Float32, 4),
+        ("<f8", ElementType.Float64, 8),
+        ("<f2", ElementType.Float16, 2),
+        ("<i8", ElementType.Int64, 8),
+        ("<i4", ElementType.Int32, 4),
     ];
 
     /// <summary>Bytes of all elements; they are known to fit 63 bits.</summary>
@@ -65,7 +64,7 @@ internal sealed record NpyHeader(ScalarType Type, bool IsFortran, IReadOnlyList<
 
     /// <summary>The header of an array in C order, version 1.0, padded so that the data begins at a multiple of 64 bytes.</summary>
     /// <exception cref="ArgumentException">The format, or this library's part of it, has no such type.</exception>
-    public static byte[] Write(ScalarType type, IReadOnlyList<long> shape)
+    public static byte[] Write(ElementType type, IReadOnlyList<long> shape)
     {
         string name = Known.Where(known => known.Type == type).Select(known => known.Name).FirstOrDefault()
             ?? throw new ArgumentException(
@@ -104,7 +103,7 @@ internal sealed record NpyHeader(ScalarType Type, bool IsFortran, IReadOnlyList<
         );
     }
 
-    private static long SizeOf(ScalarType type) => Known.First(known => known.Type == type).Size;
+    private static long SizeOf(ElementType type) => Known.First(known => known.Type == type).Size;
 }
 
 /// <summary>The Python dictionary in the header of a .npy file, read by a grammar of just what NumPy writes there.</summary>

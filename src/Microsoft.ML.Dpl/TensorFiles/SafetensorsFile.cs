@@ -81,12 +81,12 @@ internal sealed class SafetensorsFile : ITensorSource
         if (length > int.MaxValue)
             throw new InvalidDataException($"{Location}: tensor '{name}' has {length} bytes; one tensor can have at most {int.MaxValue}.");
         LibTorch.EnsureLoaded();
-        Tensor tensor = empty([.. entry.Shape], entry.Type, CPU);
+        Tensor tensor = empty([.. entry.Shape], entry.Type.OfTensor(), CPU);
         try
         {
             if (length > 0)
                 _bytes.Read(_dataStart + offset, tensor.bytes);
-            if (entry.Type == ScalarType.Bool && tensor.bytes.ContainsAnyExceptInRange((byte)0, (byte)1))
+            if (entry.Type == ElementType.Bool && tensor.bytes.ContainsAnyExceptInRange((byte)0, (byte)1))
                 throw new InvalidDataException($"{Location}: tensor '{name}' holds booleans other than 0 and 1.");
             return tensor;
         }
@@ -126,32 +126,17 @@ internal static class SafetensorsStream
     /// <exception cref="EndOfStreamException">The stream ends too early.</exception>
     public static Dictionary<string, Tensor> Read(Stream stream, string location, Action<SafetensorsHeader> check)
     {
-        SafetensorsHeader header = ReadHeader(stream, location);
-        check(header);
-        // Where the stream knows its length, no memory is taken for bytes that it does not have.
-        if (stream.CanSeek && header.DataLength > stream.Length - stream.Position)
-            throw new EndOfStreamException(
-                $"{location}: the tensors end at byte {header.DataLength}, but {stream.Length - stream.Position} bytes follow the header."
-            );
-        using var ordinary = inference_mode(false);
         var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
         try
         {
-            foreach (string name in header.NamesInOrder())
+            ReadEach(stream, location, check, (entry, length) =>
             {
-                long length = header.PlaceOf(name).Length;
-                if (length > int.MaxValue)
-                    throw new InvalidDataException(
-                        $"{location}: tensor '{name}' has {length} bytes; one tensor can have at most {int.MaxValue}."
-                    );
-                TensorEntry entry = header.Entries[name];
-                Tensor tensor = empty([.. entry.Shape], entry.Type, CPU).DetachFromDisposeScope();
-                tensors.Add(name, tensor);
+                using var ordinary = inference_mode(false);
+                Tensor tensor = empty([.. entry.Shape], entry.Type.OfTensor(), CPU).DetachFromDisposeScope();
+                tensors.Add(entry.Name, tensor);
                 if (length > 0)
                     stream.ReadExactly(tensor.bytes);
-            }
-            if (stream.ReadByte() >= 0)
-                throw new InvalidDataException($"{location}: more bytes follow the last tensor.");
+            });
             return tensors;
         }
         catch
@@ -160,6 +145,41 @@ internal static class SafetensorsStream
                 tensor.Dispose();
             throw;
         }
+    }
+
+    /// <summary>As <see cref="Read"/>, without libtorch: the numbers as they are stored, in little-endian order.</summary>
+    public static Dictionary<string, byte[]> ReadBytes(Stream stream, string location, Action<SafetensorsHeader> check)
+    {
+        var numbers = new Dictionary<string, byte[]>(StringComparer.Ordinal);
+        ReadEach(stream, location, check, (entry, length) =>
+        {
+            byte[] bytes = GC.AllocateUninitializedArray<byte>(length);
+            stream.ReadExactly(bytes);
+            numbers.Add(entry.Name, bytes);
+        });
+        return numbers;
+    }
+
+    private static void ReadEach(Stream stream, string location, Action<SafetensorsHeader> check, Action<TensorEntry, int> read)
+    {
+        SafetensorsHeader header = ReadHeader(stream, location);
+        check(header);
+        // Where the stream knows its length, no memory is taken for bytes that it does not have.
+        if (stream.CanSeek && header.DataLength > stream.Length - stream.Position)
+            throw new EndOfStreamException(
+                $"{location}: the tensors end at byte {header.DataLength}, but {stream.Length - stream.Position} bytes follow the header."
+            );
+        foreach (string name in header.NamesInOrder())
+        {
+            long length = header.PlaceOf(name).Length;
+            if (length > int.MaxValue)
+                throw new InvalidDataException(
+                    $"{location}: tensor '{name}' has {length} bytes; one tensor can have at most {int.MaxValue}."
+                );
+            read(header.Entries[name], (int)length);
+        }
+        if (stream.ReadByte() >= 0)
+            throw new InvalidDataException($"{location}: more bytes follow the last tensor.");
     }
 
     private static SafetensorsHeader ReadHeader(Stream stream, string location)
@@ -198,7 +218,7 @@ internal static class SafetensorsWriter
         // Wide elements first keep every tensor aligned to its own element size.
         KeyValuePair<string, Tensor>[] ordered =
         [
-            .. tensors.OrderByDescending(t => SafetensorsType.SizeOf(t.Value.dtype)).ThenBy(t => t.Key, StringComparer.Ordinal),
+            .. tensors.OrderByDescending(t => SafetensorsType.SizeOf(t.Value.dtype.InFile())).ThenBy(t => t.Key, StringComparer.Ordinal),
         ];
         var names = new HashSet<string>(StringComparer.Ordinal) { SafetensorsHeader.MetadataName };
         foreach (string name in ordered.Select(t => t.Key))
@@ -230,9 +250,9 @@ internal static class SafetensorsWriter
             long offset = 0;
             foreach (var (name, tensor) in tensors)
             {
-                long end = offset + tensor.NumberOfElements * SafetensorsType.SizeOf(tensor.dtype);
+                long end = offset + tensor.NumberOfElements * SafetensorsType.SizeOf(tensor.dtype.InFile());
                 json.WriteStartObject(name);
-                json.WriteString("dtype", SafetensorsType.NameOf(tensor.dtype));
+                json.WriteString("dtype", SafetensorsType.NameOf(tensor.dtype.InFile()));
                 WriteNumbers(json, "shape", tensor.shape);
                 WriteNumbers(json, "data_offsets", offset, end);
                 json.WriteEndObject();

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.TensorFiles;
 
@@ -118,7 +117,7 @@ internal sealed class SafetensorsHeader
             if (header._entries.ContainsKey(name))
                 throw Fault($"{owner} occurs twice");
             Enter(JsonTokenType.StartObject, owner);
-            ScalarType? type = null;
+            ElementType? type = null;
             List<long>? shape = null,
                 offsets = null;
             while (NextProperty(owner, out string field))
@@ -156,7 +155,7 @@ internal sealed class SafetensorsHeader
             header._places.Add(name, (offsets[0], offsets[1]));
         }
 
-        private readonly long Bytes(string owner, ScalarType type, List<long> shape)
+        private readonly long Bytes(string owner, ElementType type, List<long> shape)
         {
             // Counted without the zeros: strides of an empty tensor must not overflow either.
             long bytes = SafetensorsType.SizeOf(type);
@@ -171,7 +170,7 @@ internal sealed class SafetensorsHeader
             return shape.Contains(0) ? 0 : bytes;
         }
 
-        private ScalarType Type(string owner)
+        private ElementType Type(string owner)
         {
             string name = String($"the dtype of {owner}");
             return SafetensorsType.FromName(name) ?? throw Fault($"{owner} has dtype '{name}'; only {SafetensorsType.Names} can be read");
@@ -224,25 +223,25 @@ internal sealed class SafetensorsHeader
 /// <summary>The element types that this library shares with the safetensors format.</summary>
 internal static class SafetensorsType
 {
-    private static readonly (string Name, ScalarType Type, int Size)[] Known =
+    private static readonly (string Name, ElementType Type, int Size)[] Known =
     [
-        ("F64", ScalarType.Float64, 8),
-        ("F32", ScalarType.Float32, 4),
-        ("F16", ScalarType.Float16, 2),
-        ("BF16", ScalarType.BFloat16, 2),
-        ("I64", ScalarType.Int64, 8),
-        ("I32", ScalarType.Int32, 4),
-        ("I16", ScalarType.Int16, 2),
-        ("I8", ScalarType.Int8, 1),
-        ("U8", ScalarType.Byte, 1),
-        ("BOOL", ScalarType.Bool, 1),
+        ("F64", ElementType.Float64, 8),
+        ("F32", ElementType.Float32, 4),
+        ("F16", ElementType.Float16, 2),
+        ("BF16", ElementType.BFloat16, 2),
+        ("I64", ElementType.Int64, 8),
+        ("I32", ElementType.Int32, 4),
+        ("I16", ElementType.Int16, 2),
+        ("I8", ElementType.Int8, 1),
+        ("U8", ElementType.Byte, 1),
+        ("BOOL", ElementType.Bool, 1),
     ];
 
     /// <summary>All names, for messages.</summary>
     public static string Names { get; } = string.Join(", ", Known.Select(k => k.Name));
 
     /// <summary>The type of the format's name, or <c>null</c> where this library has none.</summary>
-    public static ScalarType? FromName(string name)
+    public static ElementType? FromName(string name)
     {
         foreach (var known in Known)
             if (known.Name == name)
@@ -252,13 +251,13 @@ internal static class SafetensorsType
 
     /// <summary>The format's name of a type.</summary>
     /// <exception cref="ArgumentException">The format, or this library's part of it, has no such type.</exception>
-    public static string NameOf(ScalarType type) => Find(type).Name;
+    public static string NameOf(ElementType type) => Find(type).Name;
 
     /// <summary>Bytes of one element.</summary>
     /// <exception cref="ArgumentException">The format, or this library's part of it, has no such type.</exception>
-    public static int SizeOf(ScalarType type) => Find(type).Size;
+    public static int SizeOf(ElementType type) => Find(type).Size;
 
-    private static (string Name, ScalarType Type, int Size) Find(ScalarType type)
+    private static (string Name, ElementType Type, int Size) Find(ElementType type)
     {
         foreach (var known in Known)
             if (known.Type == type)

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Text;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.TensorFiles;
 
@@ -294,7 +293,7 @@ internal sealed class PickledModule
 /// <param name="Type">The type of each number.</param>
 /// <param name="Key">The file's name below <c>data/</c>.</param>
 /// <param name="Count">Numbers in it.</param>
-internal sealed record PickledStorage(ScalarType Type, string Key, long Count);
+internal sealed record PickledStorage(ElementType Type, string Key, long Count);
 
 /// <summary>A tensor as a part of a storage.</summary>
 /// <param name="Storage">The storage of its numbers.</param>
@@ -306,7 +305,7 @@ internal sealed record PickledTensor(PickledStorage Storage, long Offset, IReadO
 /// <summary>What a pickle may name: a closed list, and the types of TorchScript modules, which are read as bags of attributes.</summary>
 /// <param name="Kind">The kind of value that is made of it.</param>
 /// <param name="Type">The element type, of a storage.</param>
-internal sealed record PickledGlobal(PickledGlobal.Use Kind, ScalarType? Type = null)
+internal sealed record PickledGlobal(PickledGlobal.Use Kind, ElementType? Type = null)
 {
     private static readonly Dictionary<string, PickledGlobal> Known = new(StringComparer.Ordinal)
     {
@@ -320,16 +319,16 @@ internal sealed record PickledGlobal(PickledGlobal.Use Kind, ScalarType? Type = 
         ["torch.jit._pickle.build_tensorlist"] = new(Use.First),
         ["torch.jit._pickle.restore_type_tag"] = new(Use.First),
         ["torch.Size"] = new(Use.First),
-        ["torch.DoubleStorage"] = new(Use.Storage, ScalarType.Float64),
-        ["torch.FloatStorage"] = new(Use.Storage, ScalarType.Float32),
-        ["torch.HalfStorage"] = new(Use.Storage, ScalarType.Float16),
-        ["torch.BFloat16Storage"] = new(Use.Storage, ScalarType.BFloat16),
-        ["torch.LongStorage"] = new(Use.Storage, ScalarType.Int64),
-        ["torch.IntStorage"] = new(Use.Storage, ScalarType.Int32),
-        ["torch.ShortStorage"] = new(Use.Storage, ScalarType.Int16),
-        ["torch.CharStorage"] = new(Use.Storage, ScalarType.Int8),
-        ["torch.ByteStorage"] = new(Use.Storage, ScalarType.Byte),
-        ["torch.BoolStorage"] = new(Use.Storage, ScalarType.Bool),
+        ["torch.DoubleStorage"] = new(Use.Storage, ElementType.Float64),
+        ["torch.FloatStorage"] = new(Use.Storage, ElementType.Float32),
+        ["torch.HalfStorage"] = new(Use.Storage, ElementType.Float16),
+        ["torch.BFloat16Storage"] = new(Use.Storage, ElementType.BFloat16),
+        ["torch.LongStorage"] = new(Use.Storage, ElementType.Int64),
+        ["torch.IntStorage"] = new(Use.Storage, ElementType.Int32),
+        ["torch.ShortStorage"] = new(Use.Storage, ElementType.Int16),
+        ["torch.CharStorage"] = new(Use.Storage, ElementType.Int8),
+        ["torch.ByteStorage"] = new(Use.Storage, ElementType.Byte),
+        ["torch.BoolStorage"] = new(Use.Storage, ElementType.Bool),
     };
 
     /// <summary>What a name is read as.</summary>

@@ -93,10 +93,10 @@ internal sealed class TorchArchive : ITensorSource
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
         long span = TorchTensors.Span(tensor);
-        Tensor flat = empty([span], tensor.Storage.Type, CPU);
+        Tensor flat = empty([span], tensor.Storage.Type.OfTensor(), CPU);
         if (span > 0)
             ReadNumbers(tensor, flat.bytes);
-        if (tensor.Storage.Type == ScalarType.Bool && flat.bytes.ContainsAnyExceptInRange((byte)0, (byte)1))
+        if (tensor.Storage.Type == ElementType.Bool && flat.bytes.ContainsAnyExceptInRange((byte)0, (byte)1))
             throw new InvalidDataException($"{Location}: tensor '{name}' holds booleans other than 0 and 1.");
         Tensor shaped = TorchTensors.IsContiguous(tensor)
             ? flat.reshape([.. tensor.Shape])

@@ -106,7 +106,7 @@ public sealed class TorchArchiveTests : IDisposable
         );
         using TorchArchive archive = TorchArchive.Open(path);
         Assert.Equal(["columns", "half", "numbers", "one", "rows"], archive.Entries.Keys.Order());
-        Assert.Equal((ScalarType.Float16, "2,3"), (archive.Entries["half"].Type, string.Join(',', archive.Entries["half"].Shape)));
+        Assert.Equal((ElementType.Float16, "2,3"), (archive.Entries["half"].Type, string.Join(',', archive.Entries["half"].Shape)));
         Assert.Equal([0, 1, 2, 3, 4, 5], archive.Read("rows").data<float>());
         Assert.Equal([0, 3, 1, 4, 2, 5], archive.Read("columns").contiguous().data<float>());
         Assert.Equal([3L, 2], archive.Read("columns").shape);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Onnx;
 using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.OnnxRuntime;
@@ -73,7 +74,7 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
         using DplTransformer trained = Fit(ClipBackbone.TinyDrawn, PromptConfiguration.Uniform(ClipBackbone.TinyDrawn, 1).ToString());
         string path = _folder.File("model.onnx"),
             data = path + ".data";
-        long size = trained.Use(classifier => OnnxClassifier.SizeOf(classifier, DplOnnxPrecision.Float32));
+        long size = trained.Use(classifier => OnnxClassifier.SizeOf(ClassifierArrays.Of(classifier), DplOnnxPrecision.Float32));
         DplOnnx.Save(trained, path, new DplOnnx.Form(), externalData: false, largest: size, default);
         Assert.Equal([path], Directory.GetFileSystemEntries(_folder.FullPath));
         Assert.Contains(

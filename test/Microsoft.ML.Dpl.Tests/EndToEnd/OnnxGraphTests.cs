@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Onnx;
 using Microsoft.ML.Dpl.Tests.Prompts;
 using Microsoft.ML.OnnxRuntime;
@@ -112,8 +113,12 @@ public sealed class OnnxGraphTests
             ? RandomTower.OfMixture(RandomTower.ShapeOf("plain"), [0, 400, 500])
             : new(RandomTower.ShapeOf("plain"), [2, 1, 3]);
         int written = tower.Written().Length;
-        Assert.InRange(OnnxClassifier.SizeOf(tower.Classifier, DplOnnxPrecision.Float32), written, written + (16 << 20));
-        Assert.Equal(int.MaxValue, OnnxClassifier.LargestModel);
+        Assert.InRange(
+            OnnxClassifier.SizeOf(ClassifierArrays.Of(tower.Classifier), DplOnnxPrecision.Float32),
+            written,
+            written + (16 << 20)
+        );
+        Assert.Equal(int.MaxValue, OnnxImageModel.LargestModel);
     }
 
     /// <summary>What ONNX's specification asks of data beside a model: the file by its name, places that can be mapped, nothing twice and
@@ -123,8 +128,12 @@ public sealed class OnnxGraphTests
     {
         using var tower = new RandomTower(RandomClip.Shape(visionWidth: 160, visionHeads: 4), [2, 1, 3]);
         using var stream = new MemoryStream();
-        ModelProto outside = OnnxClassifier.Create(tower.Classifier, [], data: new OnnxData(stream, "model.onnx.data")),
-            inside = OnnxClassifier.Create(tower.Classifier, []);
+        ModelProto outside = OnnxClassifier.Create(
+                ClassifierArrays.Of(tower.Classifier),
+                [],
+                data: new OnnxData(stream, "model.onnx.data")
+            ),
+            inside = OnnxClassifier.Create(ClassifierArrays.Of(tower.Classifier), []);
         byte[] data = stream.ToArray();
         long end = 0;
         int moved = 0;
@@ -163,7 +172,9 @@ public sealed class OnnxGraphTests
         using var tower = new RandomTower(RandomTower.ShapeOf("plain"), [2, 1, 3]);
         using var source = new CancellationTokenSource();
         source.Cancel();
-        Assert.Throws<OperationCanceledException>(() => OnnxClassifier.Create(tower.Classifier, [], cancellationToken: source.Token));
+        Assert.Throws<OperationCanceledException>(() =>
+            OnnxClassifier.Create(ClassifierArrays.Of(tower.Classifier), [], cancellationToken: source.Token)
+        );
     }
 
     [Fact]
@@ -171,7 +182,9 @@ public sealed class OnnxGraphTests
     {
         using var tower = new RandomTower(RandomTower.ShapeOf("plain"), [0, 0, 0]);
         var padding = new ClipImageProcessorConfig(10, 20, [0, 0, 0], [1, 1, 1]);
-        string message = Assert.Throws<NotSupportedException>(() => OnnxClassifier.Create(tower.Classifier, [], padding)).Message;
+        string message = Assert
+            .Throws<NotSupportedException>(() => OnnxClassifier.Create(ClassifierArrays.Of(tower.Classifier), [], padding))
+            .Message;
         Assert.Contains("pads them to 20", message);
         Assert.Contains("--input pixels", message);
     }

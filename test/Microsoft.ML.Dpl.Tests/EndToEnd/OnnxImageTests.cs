@@ -70,8 +70,8 @@ public sealed class OnnxImageTests
     public void Lines_do_not_outgrow_memory(int width, int height, int rows, int columns)
     {
         var graph = new OnnxGraph("image", OnnxImage.Opset);
-        graph.Input(OnnxClassifier.Image, "", TensorProto.Types.DataType.Uint8, "height", "width", 3);
-        OnnxImage.Prepare(graph, OnnxClassifier.Image, ClipImageProcessorConfig.Default(24));
+        graph.Input(OnnxImageModel.Image, "", TensorProto.Types.DataType.Uint8, "height", "width", 3);
+        OnnxImage.Prepare(graph, OnnxImageModel.Image, ClipImageProcessorConfig.Default(24));
         var size = new TypeProto
         {
             TensorType = new TypeProto.Types.Tensor { ElemType = (int)TensorProto.Types.DataType.Int64, Shape = new TensorShapeProto() },
@@ -84,8 +84,8 @@ public sealed class OnnxImageTests
     private static float[] Prepared(ClipImageProcessorConfig config, byte[] rgb, int width, int height)
     {
         var graph = new OnnxGraph("image", OnnxImage.Opset);
-        graph.Input(OnnxClassifier.Image, "", TensorProto.Types.DataType.Uint8, "height", "width", 3);
-        string prepared = OnnxImage.Prepare(graph, OnnxClassifier.Image, config);
+        graph.Input(OnnxImageModel.Image, "", TensorProto.Types.DataType.Uint8, "height", "width", 3);
+        string prepared = OnnxImage.Prepare(graph, OnnxImageModel.Image, config);
         graph.Output(prepared, "", 1, 3, config.CropSize, config.CropSize);
         return Run<float>(graph, rgb, width, height, prepared);
     }
@@ -93,12 +93,12 @@ public sealed class OnnxImageTests
     private static T[] Run<T>(OnnxGraph graph, byte[] rgb, int width, int height, string value)
         where T : unmanaged
     {
-        var model = new ModelProto { IrVersion = OnnxClassifier.IrVersion, Graph = graph.Graph };
+        var model = new ModelProto { IrVersion = OnnxImageModel.IrVersion, Graph = graph.Graph };
         model.OpsetImport.Add(new OperatorSetIdProto { Version = OnnxImage.Opset });
         using var session = new InferenceSession(model.ToByteArray());
         using var run = new RunOptions();
         using OrtValue input = OrtValue.CreateTensorValueFromMemory(rgb, [height, width, 3]);
-        using IDisposableReadOnlyCollection<OrtValue> outputs = session.Run(run, [OnnxClassifier.Image], [input], [value]);
+        using IDisposableReadOnlyCollection<OrtValue> outputs = session.Run(run, [OnnxImageModel.Image], [input], [value]);
         return outputs[0].GetTensorDataAsSpan<T>().ToArray();
     }
 

@@ -41,7 +41,7 @@ internal sealed class OnnxModel : IDisposable
     public (float[] Logits, float[] Probabilities) Score(float[] pixels, params long[] shape)
     {
         using OrtValue input = OrtValue.CreateTensorValueFromMemory(pixels, shape);
-        return Run(OnnxClassifier.Pixels, input, shape[0]);
+        return Run(OnnxImageModel.Pixels, input, shape[0]);
     }
 
     /// <param name="image">[height, width, 3]</param>
@@ -50,7 +50,7 @@ internal sealed class OnnxModel : IDisposable
     public (float[] Logits, float[] Probabilities) Score(byte[] image, int height, int width)
     {
         using OrtValue input = OrtValue.CreateTensorValueFromMemory(image, [height, width, 3]);
-        return Run(OnnxClassifier.Image, input, 1);
+        return Run(OnnxImageModel.Image, input, 1);
     }
 
     public void Dispose()

@@ -1,6 +1,7 @@
 using Drawing.Tasks;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Onnx;
 using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.OnnxRuntime;
@@ -84,7 +85,11 @@ public sealed class OnnxPrecisionTests : IDisposable
         int whole = OnnxModel.Written(model).Length;
         byte[] small = OnnxModel.Written(model, precision: precision);
         Assert.InRange(small.Length, 0.2 * whole, share * whole);
-        Assert.InRange(model.Use(classifier => OnnxClassifier.SizeOf(classifier, precision)), small.Length, small.Length + (17 << 20));
+        Assert.InRange(
+            model.Use(classifier => OnnxClassifier.SizeOf(ClassifierArrays.Of(classifier), precision)),
+            small.Length,
+            small.Length + (17 << 20)
+        );
         using var read = new OnnxModel(small);
         Assert.StartsWith(precision.ToString().ToLowerInvariant(), read.Metadata["precision"]);
         // Only the products of bytes are an operator of ONNX Runtime's own.

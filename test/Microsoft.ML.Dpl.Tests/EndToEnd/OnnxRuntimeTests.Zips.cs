@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
+using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tests.Fuzzing;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
@@ -18,6 +19,67 @@ public sealed partial class OnnxRuntimeTests
         Assert.Equal(Entries(zip), Entries(again));
         using var heavy = (DplTransformer)_mlContext.Model.Load(again, out _);
         Assert.Equal(Scores(trained, Test), Scores(heavy, Test));
+    }
+
+    [Theory]
+    [InlineData(DplModelContents.WithImageTower, "text 1 1 | image 2 0 1")]
+    [InlineData(DplModelContents.WithImageTower, "text 0 0 | image 0 0 0")]
+    [InlineData(DplModelContents.WithClip, "text 0 1 | image 0 3 1")]
+    public void The_image_tower_in_a_zip_is_enough(DplModelContents contents, string configuration)
+    {
+        using DplTransformer trained = Fit(configuration, o => o.ModelContents = contents);
+        string zip = Save(trained);
+        using var light = (DplOnnxTransformer)_mlContext.Model.LoadWithOnnxRuntime(zip, out _);
+        RequireSame(trained, light, Test);
+        Assert.Equal((trained.Configuration, 24), (light.Configuration, light.ImageSize));
+        string again = Save(light);
+        Assert.Equal(Entries(zip), Entries(again));
+        using var heavy = (DplTransformer)_mlContext.Model.Load(again, out _);
+        Assert.Equal(contents, heavy.Contents);
+        Assert.Equal(Scores(trained, Test), Scores(heavy, Test));
+    }
+
+    [Fact]
+    public void The_image_tower_is_enough_for_a_mixture()
+    {
+        using var mixture = new MixtureModel(small.Backbone, [0, 1, 3]);
+        mixture.Transformer.Contents = DplModelContents.WithImageTower;
+        using var light = (DplOnnxTransformer)_mlContext.Model.LoadWithOnnxRuntime(Save(mixture.Transformer), out _);
+        RequireSame(mixture.Transformer, light, Test);
+    }
+
+    [Fact]
+    public void The_image_tower_of_the_tiny_CLIP_is_enough()
+    {
+        using DplTransformer trained = Fit(PromptConfiguration.Uniform(ClipBackbone.Tiny, 3).ToString(), o =>
+            (o.Backbone, o.ModelContents) = (ClipBackbone.Tiny, DplModelContents.WithImageTower)
+        );
+        using var light = (DplOnnxTransformer)_mlContext.Model.LoadWithOnnxRuntime(Save(trained), out _);
+        RequireSame(trained, light, Test);
+    }
+
+    [Theory]
+    [InlineData("clip.image.safetensors", "flip", "clip.image.safetensors: the weights have another SHA-256 than at saving")]
+    [InlineData("clip.image.safetensors", "short", "'clip.image.safetensors' of the model zip ends too early")]
+    [InlineData("clip.image.safetensors", "drop", "has no entry 'clip.image.safetensors'")]
+    [InlineData("clip.config.json", "short", "clip.config.json")]
+    [InlineData("clip.config.json", "drop", "has no entry 'clip.config.json'")]
+    [InlineData("prompts.safetensors", "flip", "prompts.safetensors: the values have another SHA-256 than at saving")]
+    [InlineData("prompts.safetensors", "short", "'prompts.safetensors' of the model zip ends too early")]
+    public void A_damaged_image_tower_is_named_with_its_entry(string entry, string how, string reason)
+    {
+        using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.ModelContents = DplModelContents.WithImageTower);
+        string zip = Save(trained);
+        Change(zip, entry, bytes => how switch
+            {
+                "drop" => null,
+                "short" => bytes[..^5],
+                // Behind the header, in a number's least bits.
+                _ => [.. bytes[..^8], (byte)(bytes[^8] ^ 1), .. bytes[^7..]],
+            });
+        string message = Assert.Throws<InvalidDataException>(() => _mlContext.Model.LoadWithOnnxRuntime(zip, out _)).Message;
+        Assert.Contains(zip, message);
+        Assert.Contains(reason, message);
     }
 
     [Fact]
@@ -86,10 +148,9 @@ public sealed partial class OnnxRuntimeTests
     {
         using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.ModelContents = DplModelContents.PromptsOnly);
         string zip = Save(trained);
-        Assert.Contains(
-            "DplModelContents.WithOnnx",
-            Assert.Throws<InvalidOperationException>(() => _mlContext.Model.LoadWithOnnxRuntime(zip, out _)).Message
-        );
+        string refusal = Assert.Throws<InvalidOperationException>(() => _mlContext.Model.LoadWithOnnxRuntime(zip, out _)).Message;
+        Assert.Contains("neither CLIP's image tower nor a graph for ONNX Runtime", refusal);
+        Assert.Contains("Contents = DplModelContents.WithImageTower or Contents = DplModelContents.WithOnnx", refusal);
         Assert.Throws<FileNotFoundException>(() => _mlContext.Model.LoadWithOnnxRuntime(_folder.File("none.zip"), out _));
         Assert.Throws<ArgumentOutOfRangeException>(() =>
             _mlContext.Model.LoadWithOnnxRuntime(zip, out _, new DplOnnxRuntimeOptions { Threads = 0 })

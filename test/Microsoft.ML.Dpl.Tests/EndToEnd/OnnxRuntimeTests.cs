@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tests.Clip;
@@ -228,49 +227,6 @@ public sealed partial class OnnxRuntimeTests(SmallBackbone small, ColourImages i
             );
         Assert.Equal(2, threads);
     }
-
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task A_process_without_libtorch_says_the_same(bool oneByOne)
-    {
-        string application = Path.GetDirectoryName(SampleProcess.ProgramOf("PredictOnly"))!;
-        Assert.DoesNotContain(Directory.EnumerateFiles(application, "*", SearchOption.AllDirectories), file =>
-            Path.GetFileName(file).Contains("torch_c", StringComparison.Ordinal)
-        );
-        using DplTransformer trained = Fit("text 1 1 | image 2 0 1");
-        string[] arguments = [Save(trained), .. images.Test.Select(row => row.ImagePath)];
-        SampleProcess.Outcome ended = await Predict(oneByOne ? ["--engine", .. arguments] : arguments);
-        Assert.Equal("", ended.Error);
-        Assert.Equal(0, ended.ExitCode);
-        JsonElement[] lines =
-        [
-            .. ended.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement),
-        ];
-        RequireClose(
-            Scores(trained, Test),
-            [.. lines.Select(line => line.GetProperty("score").EnumerateArray().Select(score => score.GetSingle()).ToArray())]
-        );
-        Assert.Equal(
-            trained.Transform(Test).GetColumn<string>("PredictedLabel"),
-            lines.Select(line => line.GetProperty("label").GetString())
-        );
-    }
-
-    [Fact]
-    public async Task A_process_without_libtorch_says_how_a_zip_without_graph_could_be_used()
-    {
-        using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.ModelContents = DplModelContents.WithClip);
-        SampleProcess.Outcome ended = await Predict([Save(trained), images.Test[0].ImagePath]);
-        Assert.Equal(1, ended.ExitCode);
-        Assert.Contains("add the NuGet package libtorch-cpu-", ended.Error);
-        Assert.Contains("Contents = DplModelContents.WithOnnx", ended.Error);
-        Assert.Contains("Microsoft.ML.Dpl.OnnxRuntime", ended.Error);
-        Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
-    }
-
-    private static Task<SampleProcess.Outcome> Predict(string[] arguments) =>
-        SampleProcess.Run("PredictOnly", new Dictionary<string, string?> { ["DPL_LIBTORCH"] = null }, arguments);
 
     private DplTrainer.Options Options(string configuration, Action<DplTrainer.Options>? set = null)
     {

@@ -189,7 +189,7 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images)
         IDataView rows = _mlContext.Data.LoadFromEnumerable(
             images.Test.Select(row => new PixelRow { Pixels = trained.Pixels(row.ImagePath) })
         );
-        using var applied = _mlContext.Transforms.ApplyOnnxModel([OnnxClassifier.Probabilities], [OnnxClassifier.Pixels], path).Fit(rows);
+        using var applied = _mlContext.Transforms.ApplyOnnxModel([OnnxClassifier.Probabilities], [OnnxImageModel.Pixels], path).Fit(rows);
         RequireClose(
             [.. Scores(trained).SelectMany(row => row)],
             [.. applied.Transform(rows).GetColumn<float[]>(OnnxClassifier.Probabilities).SelectMany(row => row)]
@@ -202,7 +202,7 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images)
     private void Compare(DplTransformer transformer)
     {
         byte[] written = OnnxModel.Written(transformer);
-        Assert.Equal(OnnxClassifier.Opset, ModelProto.Parser.ParseFrom(written).OpsetImport.Single().Version);
+        Assert.Equal(OnnxImageModel.Opset, ModelProto.Parser.ParseFrom(written).OpsetImport.Single().Version);
         using var model = new OnnxModel(written);
         int size = transformer.Backbone.Config.ImageSize;
         string[] labels = [.. transformer.Transform(Test).GetColumn<string>("PredictedLabel")];
@@ -248,7 +248,7 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images)
 
     private sealed class PixelRow
     {
-        [ColumnName(OnnxClassifier.Pixels), VectorType(1, 3, 24, 24)]
+        [ColumnName(OnnxImageModel.Pixels), VectorType(1, 3, 24, 24)]
         public float[] Pixels { get; set; } = [];
     }
 }

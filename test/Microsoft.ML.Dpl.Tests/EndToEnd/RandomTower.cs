@@ -63,7 +63,7 @@ internal sealed class RandomTower : IDisposable
     public byte[] Written(DplOnnxPrecision precision = DplOnnxPrecision.Float32)
     {
         using var stream = new MemoryStream();
-        OnnxClassifier.Write(OnnxClassifier.Create(Classifier, [], precision: precision), stream);
+        OnnxImageModel.Write(OnnxClassifier.Create(ClassifierArrays.Of(Classifier), [], precision: precision), stream);
         return stream.ToArray();
     }
 

@@ -63,7 +63,8 @@ internal sealed partial class ClipTargets
                         config
                     )
                     .Dispose(),
-            typeof(InvalidDataException)
+            typeof(InvalidDataException),
+            typeof(EndOfStreamException)
         )
         {
             Whole = [whole],

@@ -40,6 +40,7 @@ internal sealed partial class ClipTargets : IDisposable
             Folder(clip),
             OpenAIWeights(),
             CarriedWeights(),
+            CarriedArrays(),
             Prompts(),
             Mixture(),
             Context(),
@@ -318,16 +319,22 @@ internal sealed partial class ClipTargets : IDisposable
         };
     }
 
-    private FuzzTarget CarriedWeights()
+    private FuzzTarget CarriedWeights() =>
+        CarriedWeights("carried-weights", stream => FoldedWeights.ReadVision(stream, "fuzzed", _clip.Config).Dispose());
+
+    private FuzzTarget CarriedArrays() =>
+        CarriedWeights("carried-arrays", stream => FoldedWeights.ReadVisionArrays(stream, "fuzzed", _clip.Config));
+
+    private FuzzTarget CarriedWeights(string name, Action<Stream> read)
     {
         using var stream = new MemoryStream();
         FoldedWeights.Write(stream, _clip.Vision);
         byte[] whole = stream.ToArray();
         return new FuzzTarget(
-            "carried-weights",
+            name,
             4,
             DamagedSafetensors(whole),
-            bytes => FoldedWeights.ReadVision(new MemoryStream(bytes), "fuzzed", _clip.Config).Dispose(),
+            bytes => read(new MemoryStream(bytes)),
             typeof(InvalidDataException),
             typeof(EndOfStreamException)
         )

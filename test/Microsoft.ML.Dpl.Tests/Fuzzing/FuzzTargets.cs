@@ -54,6 +54,7 @@ public sealed class FuzzTargets : IDisposable
         "openai-vocabulary",
         "clip-folder",
         "openai-weights",
+        "carried-arrays",
         "carried-weights",
         "prompts",
         "mixture",

@@ -58,7 +58,7 @@ internal sealed class RandomClip : ITensorSource
         Add("text_projection", 1 / Math.Sqrt(text), 0, text, config.EmbeddingWidth);
         Add("logit_scale", 0, 2);
 
-        Entries = _tensors.ToDictionary(t => t.Key, t => new TensorEntry(t.Key, t.Value.dtype, t.Value.shape));
+        Entries = _tensors.ToDictionary(t => t.Key, t => new TensorEntry(t.Key, t.Value.dtype.InFile(), t.Value.shape));
         Vision = ClipWeightsReader.ReadVision(this, ClipNaming.OpenAI, config, CPU);
         Text = ClipWeightsReader.ReadText(this, ClipNaming.OpenAI, config, CPU);
     }

@@ -47,6 +47,20 @@ public sealed partial class ModelBuilderTests
             Assert.Equal(task.ClassNames.Order(StringComparer.Ordinal), answer.Labels.Order(StringComparer.Ordinal))
         );
 
+        // The same code and the same model in an application without libtorch.
+        string consumer = SampleProcess.ProgramOf("ModelBuilderConsumer");
+        Assert.DoesNotContain(Directory.EnumerateFiles(Path.GetDirectoryName(consumer)!, "*", SearchOption.AllDirectories), file =>
+            Path.GetFileName(file).Contains("torch_c", StringComparison.Ordinal)
+        );
+        IReadOnlyList<Answer> light = Answers(await SampleProcess.Start(consumer, Nothing, [zip, .. images]));
+        Assert.Equal(answers.Count, light.Count);
+        foreach (var (heavy, same) in answers.Zip(light))
+        {
+            Assert.Equal(heavy.Labels, same.Labels);
+            // Each is printed with four digits.
+            Assert.All(heavy.Probabilities.Zip(same.Probabilities), pair => Assert.InRange(pair.First - pair.Second, -0.00011, 0.00011));
+        }
+
         // The same model as a class: what an application that copies the sample calls.
         FlowerClassifier.MLNetModelPath = zip;
         using (FlowerClassifier.PredictEngine.Value)

@@ -1,0 +1,71 @@
+using System.Globalization;
+using Google.Protobuf;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Onnx;
+using Microsoft.ML.Dpl.TensorFiles;
+using Onnx;
+
+namespace Microsoft.ML.Dpl.OnnxRuntime;
+
+/// <summary>The graph of a model zip that has CLIP's image tower instead of one, made when it is loaded.</summary>
+internal static class TowerGraph
+{
+    /// <summary>The graph of a classifier.</summary>
+    /// <exception cref="InvalidDataException">An entry is damaged or does not fit the others.</exception>
+    /// <exception cref="NotSupportedException">The graph is larger than one can be.</exception>
+    public static byte[] Of(KeptEntries kept, ModelFace face, ModelDescription description)
+    {
+        ClipConfig config = ReadConfig(kept);
+        description.RequireLayers(config.Text.Layers, config.Vision.Layers);
+        StoredPrompts prompts = kept.Read(ModelZip.PromptsEntry, from =>
+            StoredPrompts.Read(
+                from,
+                ModelZip.PromptsEntry,
+                description.ImageLengths,
+                description.TextLengths,
+                description.Mixture?.CandidateLengths,
+                description.ContextLayout,
+                face.Classes.Count,
+                config
+            )
+        );
+        MixtureArrays[]? mixtures = prompts.Mixture is { } mixture
+            ? [.. mixture.ImageWeights.Select(weights => MixtureArrays.Of(mixture.CandidateLengths, weights))]
+            : null;
+        var classifier = new ClassifierArrays(
+            TowerArrays.Fold(config, ReadWeights(kept, config), prompts.Image, mixtures),
+            prompts.ClassFeatures,
+            prompts.LogitScale
+        );
+        return Written(OnnxClassifier.SizeOf(classifier, DplOnnxPrecision.Float32), () => OnnxClassifier.Create(classifier, []));
+    }
+
+    /// <summary>The graph of plain CLIP's vectors.</summary>
+    /// <inheritdoc cref="Of"/>
+    public static byte[] OfEmbedding(KeptEntries kept, bool normalize)
+    {
+        ClipConfig config = ReadConfig(kept);
+        TowerArrays tower = TowerArrays.Fold(config, ReadWeights(kept, config), new FloatArray?[config.Vision.Layers], mixtures: null);
+        return Written(OnnxEmbedding.SizeOf(tower, DplOnnxPrecision.Float32), () => OnnxEmbedding.Create(tower, normalize, []));
+    }
+
+    private static ClipConfig ReadConfig(KeptEntries kept) =>
+        ClipConfigReader.Parse(kept.ReadBytes(ClipEntries.Config), ClipEntries.Config);
+
+    private static IReadOnlyDictionary<string, FloatArray> ReadWeights(KeptEntries kept, ClipConfig config) =>
+        kept.Read(ClipEntries.Image, from => FoldedWeights.ReadVisionArrays(from, ClipEntries.Image, config));
+
+    private static byte[] Written(long bytes, Func<ModelProto> create) =>
+        bytes <= OnnxImageModel.LargestModel
+            ? create().ToByteArray()
+            : throw new NotSupportedException(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"This model's ONNX graph would have about {bytes / 1e9:f1} GB, but one can have "
+                        + $"{OnnxImageModel.LargestModel / 1e9:f1} GB at most. Score it by libtorch, or save it where it was trained with "
+                        + $"Contents = {nameof(DplModelContents)}.{nameof(DplModelContents.WithOnnx)} and OnnxPrecision = Float16."
+                )
+            );
+}

@@ -1,0 +1,162 @@
+using System.Runtime.InteropServices;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.TensorFiles;
+
+namespace Microsoft.ML.Dpl.Models;
+
+/// <summary>What <see cref="TrainedPrompts.Write"/> wrote, read without libtorch.</summary>
+/// <param name="Text">One [length, width] per text layer, null where the length is 0; of a mixture [Σ candidates, width].</param>
+/// <param name="Image">The same for the image layers.</param>
+/// <param name="Mixture">The candidates and their weights; null: fixed lengths.</param>
+/// <param name="Context">[vectors, text width]; null: there is none.</param>
+/// <param name="TaskResidual">[classes, embedding] what is added to the unit features of the texts; null: nothing.</param>
+/// <param name="ClassFeatures">[classes, embedding], unit rows</param>
+/// <param name="LogitScale">The factor on cosine similarities.</param>
+internal sealed record StoredPrompts(
+    IReadOnlyList<FloatArray?> Text,
+    IReadOnlyList<FloatArray?> Image,
+    DplMixture? Mixture,
+    FloatArray? Context,
+    FloatArray? TaskResidual,
+    FloatArray ClassFeatures,
+    double LogitScale
+)
+{
+    public const string ContextName = "context",
+        TaskResidualName = "task_residual",
+        ClassFeaturesName = "class_features",
+        LogitScaleName = "logit_scale",
+        ImageName = "image",
+        TextName = "text";
+
+    /// <summary>Reads the prompts, and checks every shape against what the model and the backbone say, and the SHA-256 where there is one:
+    /// zips of earlier versions have none.</summary>
+    /// <param name="stream">The entry of the model zip.</param>
+    /// <param name="name">For messages.</param>
+    /// <param name="imageLengths">Prompt length per image layer; of a mixture, that of the largest weight.</param>
+    /// <param name="textLengths">The same for the text layers.</param>
+    /// <param name="candidates">The mixture's candidates, increasing from 0; null: fixed lengths.</param>
+    /// <param name="context">Of a context in the texts' input; null: there is none.</param>
+    /// <param name="classes">How many there are.</param>
+    /// <param name="config">The backbone's shape.</param>
+    /// <exception cref="InvalidDataException">The stream is larger than such tensors can be or damaged, a tensor is missing, has another
+    /// shape or type or holds values that are no finite numbers, weights are no mixture or contradict the lengths, or the SHA-256 is
+    /// another.</exception>
+    /// <exception cref="EndOfStreamException">The stream ends too early.</exception>
+    public static StoredPrompts Read(
+        Stream stream,
+        string name,
+        IReadOnlyList<int> imageLengths,
+        IReadOnlyList<int> textLengths,
+        IReadOnlyList<int>? candidates,
+        ContextLayout? context,
+        int classes,
+        ClipConfig config
+    )
+    {
+        long Numbers(IReadOnlyList<int> lengths, int width) =>
+            candidates is null
+                ? lengths.Sum(l => (long)l) * width
+                : lengths.Count * (candidates.Sum(l => (long)l) * width + candidates.Count);
+        RequireSize(
+            stream,
+            name,
+            Numbers(imageLengths, config.Vision.Width)
+                + Numbers(textLengths, config.Text.Width)
+                + (2L * classes * config.EmbeddingWidth)
+                + (long)(context?.VectorCount(classes) ?? 0) * config.Text.Width
+                + 1
+        );
+        SafetensorsHeader? header = null;
+        Dictionary<string, byte[]> numbers = SafetensorsStream.ReadBytes(stream, name, read => header = read);
+        if (header!.Metadata.TryGetValue(TensorDigest.Name, out string? digest) && TensorDigest.Compute(numbers) != digest)
+            throw new InvalidDataException(
+                $"{name}: the values have another SHA-256 than at saving, so they are damaged. Copy or save the model again."
+            );
+        TensorEntry Require(string tensorName, params long[] shape)
+        {
+            if (!header.Entries.TryGetValue(tensorName, out TensorEntry? entry))
+                throw new InvalidDataException($"{name} has no tensor '{tensorName}'. Save the model again.");
+            if (!entry.Shape.SequenceEqual(shape))
+                throw new InvalidDataException(
+                    $"{name}: tensor '{tensorName}' is [{string.Join(", ", entry.Shape)}], but the model's description and backbone "
+                        + $"ask for [{string.Join(", ", shape)}]."
+                );
+            if (entry.Type is not (ElementType.Float64 or ElementType.Float32 or ElementType.Float16 or ElementType.BFloat16))
+                throw new InvalidDataException(
+                    $"{name}: tensor '{tensorName}' is {SafetensorsType.NameOf(entry.Type)}, but holds floating-point numbers in "
+                        + "every model."
+                );
+            return entry;
+        }
+        FloatArray Floats(string tensorName, params long[] shape)
+        {
+            var floats = FloatArray.Stored(Require(tensorName, shape).Type, numbers[tensorName], shape);
+            FiniteWeights.Require(name, tensorName, floats.Values);
+            return floats;
+        }
+        FloatArray?[] Layers(string branch, IReadOnlyList<int> lengths, int width) =>
+            [
+                .. lengths.Select(
+                    (length, layer) =>
+                        candidates is not null ? Floats(MixtureName(branch, layer), candidates.Sum(), width)
+                        : length == 0 ? null
+                        : Floats($"{branch}.{layer}", length, width)
+                ),
+            ];
+        float[][] Weights(string branch, IReadOnlyList<int> lengths) =>
+            [.. lengths.Select((_, layer) => Floats(WeightsName(branch, layer), candidates!.Count).Values.ToArray())];
+
+        double scale =
+            Require(LogitScaleName).Type == ElementType.Float64
+                ? MemoryMarshal.Read<double>(numbers[LogitScaleName])
+                : Floats(LogitScaleName).Values[0];
+        if (!(scale > 0 && double.IsFinite(scale)))
+            throw new InvalidDataException($"{name}: tensor '{LogitScaleName}' is {scale}, which cannot scale logits.");
+        DplMixture? mixture = candidates is null
+            ? null
+            : Mixed(name, candidates, Weights(TextName, textLengths), Weights(ImageName, imageLengths));
+        if (mixture is not null && !mixture.Largest.Equals(new PromptConfiguration(textLengths, imageLengths)))
+            throw new InvalidDataException(
+                $"{name}: the largest weights of the mixture are those of {mixture.Largest}, but the model's description says otherwise. "
+                    + "Copy or save the model again."
+            );
+        return new StoredPrompts(
+            Layers(TextName, textLengths, config.Text.Width),
+            Layers(ImageName, imageLengths, config.Vision.Width),
+            mixture,
+            context is null ? null : Floats(ContextName, context.VectorCount(classes), config.Text.Width),
+            header.Entries.ContainsKey(TaskResidualName) ? Floats(TaskResidualName, classes, config.EmbeddingWidth) : null,
+            Floats(ClassFeaturesName, classes, config.EmbeddingWidth),
+            scale
+        );
+    }
+
+    public static string MixtureName(string branch, int layer) => $"{branch}_mixture.{layer}";
+
+    public static string WeightsName(string branch, int layer) => $"{branch}_weights.{layer}";
+
+    private static DplMixture Mixed(string name, IReadOnlyList<int> candidates, float[][] text, float[][] image)
+    {
+        try
+        {
+            return new DplMixture(candidates, text, image);
+        }
+        catch (ArgumentException e)
+        {
+            throw new InvalidDataException($"{name}: {e.Message} Copy or save the model again.", e);
+        }
+    }
+
+    // Sixteen bytes a number are twice what the widest type needs; the rest is for the header.
+    private static void RequireSize(Stream stream, string name, long numbers)
+    {
+        const long header = 1 << 20;
+        if (stream.CanSeek && stream.Length > header + 16 * numbers)
+            throw new InvalidDataException(
+                $"{name} of the model zip has {stream.Length} bytes, far more than the {numbers} numbers of this model take. Copy or "
+                    + "save the model again."
+            );
+    }
+}
