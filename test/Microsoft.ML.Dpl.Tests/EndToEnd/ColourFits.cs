@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.ML.Data;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Fit;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;

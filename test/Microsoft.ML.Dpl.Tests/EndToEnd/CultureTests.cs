@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 

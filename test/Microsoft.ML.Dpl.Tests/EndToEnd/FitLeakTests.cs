@@ -1,5 +1,4 @@
 using Microsoft.ML.Data;
-using Microsoft.ML.Dpl.Tests.Clip;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;

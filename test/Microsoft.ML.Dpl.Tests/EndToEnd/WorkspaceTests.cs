@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Runtime;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 

@@ -3,7 +3,7 @@ using System.IO.Compression;
 using System.Text.Json;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.TensorFiles;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.TensorFiles;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;

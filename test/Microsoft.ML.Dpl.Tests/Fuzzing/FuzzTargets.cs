@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Embedding;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Optimization;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Images;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;

@@ -2,6 +2,7 @@ using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Hub;
 using Microsoft.ML.Dpl.TensorFiles;
 using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.TensorFiles;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Hub;

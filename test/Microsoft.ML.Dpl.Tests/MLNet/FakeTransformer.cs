@@ -2,8 +2,8 @@ using System.Runtime.CompilerServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.MLNet;
-using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Tests.MLNet;
+using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Runtime;
 
 [assembly: IgnoresAccessChecksTo("Microsoft.ML.Core")]

@@ -1,8 +1,8 @@
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Search;
-using Microsoft.ML.Dpl.Tests.Prompts;
-using Microsoft.ML.Dpl.Tests.Training;
+using Microsoft.ML.Dpl.Tests.Network;
+using Microsoft.ML.Dpl.Tests.Optimization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Search;

@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
+using Microsoft.ML.Dpl.Tests.Optimization;
 using Microsoft.ML.Dpl.Tests.Training;
 using static TorchSharp.torch;
 

@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Search;
+using Microsoft.ML.Dpl.Tests.Optimization;
 using Microsoft.ML.Dpl.Training;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

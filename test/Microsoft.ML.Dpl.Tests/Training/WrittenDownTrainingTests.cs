@@ -1,7 +1,8 @@
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
-using Microsoft.ML.Dpl.Tests.Prompts;
+using Microsoft.ML.Dpl.Tests.Network;
+using Microsoft.ML.Dpl.Tests.Optimization;
 using Microsoft.ML.Dpl.Training;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Xml.Linq;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Plots;
+using Microsoft.ML.Dpl.Tests;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Report;
 

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests;
 using Microsoft.ML.Dpl.Tool.Data;
 using Microsoft.ML.Dpl.Tool.Studies.DataSets;
 

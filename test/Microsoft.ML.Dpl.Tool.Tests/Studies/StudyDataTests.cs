@@ -1,4 +1,4 @@
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests;
 using Microsoft.ML.Dpl.Tool.Studies.Plan;
 using Microsoft.ML.Dpl.Tool.Studies.Protocols;
 using Microsoft.ML.Dpl.Tool.Studies.Runs;

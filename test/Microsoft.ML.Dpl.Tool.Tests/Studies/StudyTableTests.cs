@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests;
 using Microsoft.ML.Dpl.Tool.Studies.Runs;
 using Microsoft.ML.Dpl.Tool.Studies.Table;
 
