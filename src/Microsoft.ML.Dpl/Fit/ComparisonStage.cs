@@ -87,13 +87,13 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
     {
         public void ThrowIfCancelled() => observer.ThrowIfCancelled();
 
-        public void Report(StepReport report) =>
+        public void Report(DplProgress now) =>
             observer.Report(
-                report with
+                now with
                 {
                     Stage = DplStage.Comparison,
-                    Epoch = index * report.Epochs + report.Epoch,
-                    Epochs = count * report.Epochs,
+                    Epoch = index * now.Epochs + now.Epoch,
+                    Epochs = count * now.Epochs,
                 }
             );
     }

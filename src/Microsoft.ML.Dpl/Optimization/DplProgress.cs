@@ -1,3 +1,5 @@
+using Microsoft.ML.Dpl.Optimization;
+
 namespace Microsoft.ML.Dpl;
 
 /// <summary>What an epoch came to.</summary>
@@ -24,10 +26,16 @@ public sealed class DplEpochMetrics
 
     /// <summary>The same for the image layers.</summary>
     public IReadOnlyList<IReadOnlyList<float>>? ImageAlphas { get; init; }
+
+    /// <summary>The mean loss of the stage's first epoch, the warm-up.</summary>
+    internal double FirstTrainLoss { get; init; }
+
+    /// <summary>What is wrong with the training losses of the epochs so far.</summary>
+    internal LossTrouble Trouble { get; init; }
 }
 
 /// <summary>Where a fit stands after one step.</summary>
-public sealed class DplProgress
+public sealed record DplProgress
 {
     /// <summary>Search or training.</summary>
     public required DplStage Stage { get; init; }

@@ -79,23 +79,37 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             good.Confirm();
             state.GoodEpochs = good.Epochs;
             state.Add(lower, upper);
-            EpochReport? ended = null;
+            DplEpochMetrics? ended = null;
             if (state.Step == steps)
             {
                 DplSearchEpoch now = state.EndEpoch(rate, Read(supernet));
-                ended = new EpochReport(
-                    now.TrainLoss,
-                    state.Epochs[0].TrainLoss,
-                    state.Trouble(clip.Texts.Count),
-                    now.ValidationLoss,
-                    null,
-                    AlphaWeights.Leads(now.Alphas).Count(lead => lead >= settings.Margin),
-                    AlphaWeights.LargestChange(before, now.Alphas),
-                    now.Alphas
-                );
+                ended = new DplEpochMetrics
+                {
+                    TrainLoss = now.TrainLoss,
+                    FirstTrainLoss = state.Epochs[0].TrainLoss,
+                    Trouble = state.Trouble(clip.Texts.Count),
+                    ValidationLoss = now.ValidationLoss,
+                    DecidedLayers = AlphaWeights.Leads(now.Alphas).Count(lead => lead >= settings.Margin),
+                    LargestAlphaChange = AlphaWeights.LargestChange(before, now.Alphas),
+                    TextAlphas = now.TextAlphas,
+                    ImageAlphas = now.ImageAlphas,
+                };
                 before = now.Alphas;
             }
-            observer.Report(new StepReport(DplStage.Search, epoch, settings.Epochs, step, steps, rate, lower, upper, null, ended));
+            observer.Report(
+                new DplProgress
+                {
+                    Stage = DplStage.Search,
+                    Epoch = epoch + 1,
+                    Epochs = settings.Epochs,
+                    Step = step + 1,
+                    Steps = steps,
+                    LearningRate = rate,
+                    TrainLoss = lower,
+                    ValidationLoss = upper,
+                    EndedEpoch = ended,
+                }
+            );
         }
     }
 

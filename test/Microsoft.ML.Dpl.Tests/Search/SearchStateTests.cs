@@ -54,7 +54,7 @@ public sealed class SearchStateTests
             Margin = margin,
         };
         new BilevelSearch(trainable.Clip, settings, steps).Run(supernet, trainable.Train, trainable.Validation, new SearchState());
-        Assert.Equal(decided, steps.Reports[^1].Ended!.DecidedLayers);
+        Assert.Equal(decided, steps.Reports[^1].EndedEpoch!.DecidedLayers);
     }
 
     [Fact]
