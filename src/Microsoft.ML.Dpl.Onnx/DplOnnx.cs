@@ -146,7 +146,7 @@ public static class DplOnnx
         transformer.Use(classifier =>
             OnnxClassifier.Create(
                 classifier,
-                OnnxMetadata.Of(transformer, form),
+                OnnxMetadata.Create(transformer, form),
                 form.Input == DplOnnxInput.Image ? transformer.Preprocessing : null,
                 form.Precision,
                 data,

@@ -19,6 +19,6 @@ internal sealed class OnnxEntryWriter : IOnnxWriter
                         + $"{nameof(DplTransformer.OnnxPrecision)}."
                 )
             );
-        OnnxClassifier.Write(OnnxClassifier.Create(classifier, OnnxMetadata.Of(transformer, form), precision: form.Precision), stream);
+        OnnxClassifier.Write(OnnxClassifier.Create(classifier, OnnxMetadata.Create(transformer, form), precision: form.Precision), stream);
     }
 }

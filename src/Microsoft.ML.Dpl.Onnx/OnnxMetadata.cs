@@ -13,7 +13,7 @@ internal static class OnnxMetadata
     private static readonly JsonSerializerOptions Legible = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>In the order in which they are written. Lists are JSON.</summary>
-    public static IReadOnlyList<KeyValuePair<string, string>> Of(DplTransformer transformer, DplOnnx.Form form)
+    public static IReadOnlyList<KeyValuePair<string, string>> Create(DplTransformer transformer, DplOnnx.Form form)
     {
         ClipImageProcessorConfig images = transformer.Preprocessing;
         return

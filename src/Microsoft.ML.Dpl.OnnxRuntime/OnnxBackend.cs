@@ -12,7 +12,13 @@ internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBacke
     public OnnxBackend()
         : this(new DplOnnxRuntimeOptions()) { }
 
-    public ITransformer Load(IHostEnvironment environment, ModelReader reader, ModelFace face, string json, ModelDescription description)
+    public ITransformer Load(
+        IHostEnvironment environment,
+        ModelReader reader,
+        ModelColumns columns,
+        string json,
+        StoredDescription description
+    )
     {
         byte[] prompts = ModelZip.ReadBytes(reader, ModelZip.PromptsEntry),
             preprocessor = ModelZip.ReadBytes(reader, ClipEntries.Preprocessor),
@@ -23,12 +29,12 @@ internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBacke
             InferenceSession session = Open(graph);
             try
             {
-                var scorer = new OnnxScorer(session, face, size =>
+                var scorer = new OnnxScorer(session, columns, size =>
                     ClipImageProcessorConfig.Parse(preprocessor, ClipEntries.Preprocessor, size)
                 );
                 using (var log = new HostLog(environment, nameof(DplOnnxTransformer), "Loading"))
                     log.Info($"Scored by ONNX Runtime {OrtEnv.Instance().GetVersionString()}; CLIP: {description.Backbone.Name}.");
-                return new DplOnnxTransformer(face, description, scorer, kept);
+                return new DplOnnxTransformer(columns, description, scorer, kept);
             }
             catch
             {

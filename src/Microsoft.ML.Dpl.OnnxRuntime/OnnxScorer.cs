@@ -22,12 +22,12 @@ internal sealed partial class OnnxScorer : IImageScorer, IDisposable
     private readonly UseGate _gate = new(typeof(DplOnnxTransformer).FullName!);
 
     /// <param name="session">Taken over once this is made.</param>
-    /// <param name="face">Says how many classes there are.</param>
+    /// <param name="columns">Says how many classes there are.</param>
     /// <param name="preprocessing">How images are prepared, given the side of the graph's input in pixels.</param>
     /// <exception cref="InvalidDataException">The graph takes or gives something else.</exception>
-    public OnnxScorer(InferenceSession session, ModelFace face, Func<int, ClipImageProcessorConfig> preprocessing)
+    public OnnxScorer(InferenceSession session, ModelColumns columns, Func<int, ClipImageProcessorConfig> preprocessing)
     {
-        (_session, _classes, BatchSize) = (session, face.Classes.Count, face.BatchSize);
+        (_session, _classes, BatchSize) = (session, columns.Classes.Count, columns.BatchSize);
         if (
             !session.InputMetadata.TryGetValue(Pixels, out NodeMetadata? input)
             || input.ElementType != typeof(float)

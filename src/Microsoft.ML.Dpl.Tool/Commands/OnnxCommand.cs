@@ -62,10 +62,10 @@ internal static class OnnxCommand
                     mlContext,
                     path,
                     file,
-                    input.Of(arguments),
-                    precision.Of(arguments),
+                    input.Read(arguments),
+                    precision.Read(arguments),
                     beside,
-                    format.Of(arguments),
+                    format.Read(arguments),
                     arguments.InvocationConfiguration.Output,
                     cancellationToken
                 );

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Optimization;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>Adds times to the progress of the engine, hands it to the caller, logs the epochs, and watches both ways of cancelling.</summary>
+/// <summary>Adds times to the engine's progress, hands it to the caller, logs the epochs, and watches both ways of cancelling.</summary>
 internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, CancellationToken cancellationToken) : IRunObserver
 {
     private DplStage? _stage;
@@ -29,7 +29,7 @@ internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, 
             _began = Stopwatch.GetTimestamp();
         }
         TimeSpan elapsed = Stopwatch.GetElapsedTime(_began);
-        DplProgress timed = now with
+        var timed = new DplProgress(now)
         {
             Elapsed = elapsed,
             Remaining = done > _before ? elapsed * ((double)(all - done) / (done - _before)) : null,

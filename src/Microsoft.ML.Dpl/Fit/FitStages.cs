@@ -76,14 +76,14 @@ internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputConte
 /// ended.</param>
 /// <param name="End">Training follows only a search that ended by itself.</param>
 /// <param name="Temperature">What the logits are divided by, above 0.</param>
-internal sealed record Searched(DplSearchReport Report, PromptSet Prompts, StageEnd End, double Temperature = 1) : IDisposable
+internal sealed record SearchStageResult(DplSearchReport Report, PromptSet Prompts, StageEnd End, double Temperature = 1) : IDisposable
 {
     /// <summary>What a comparison to others trains of it.</summary>
     public Contender AsContender() => new(Report.Configuration, Prompts.IsMixture);
 
     /// <summary>These prompts in place of trained ones; disposing twice does no harm.</summary>
     /// <param name="end">Why they are not trained.</param>
-    public Trained AsTrained(StageEnd end) => new(Prompts, ValidationAccuracy: null, end, Temperature);
+    public TrainingStageResult AsTrained(StageEnd end) => new(Prompts, ValidationAccuracy: null, end, Temperature);
 
     public void Dispose() => Prompts.Dispose();
 }
@@ -94,7 +94,7 @@ internal sealed record Searched(DplSearchReport Report, PromptSet Prompts, Stage
 /// <param name="End">How the fit came to its end.</param>
 /// <param name="Temperature">What the logits are divided by, above 0.</param>
 /// <param name="Finalists">What was compared before; null or empty where nothing was.</param>
-internal sealed record Trained(
+internal sealed record TrainingStageResult(
     PromptSet Prompts,
     double? ValidationAccuracy = null,
     StageEnd End = StageEnd.Whole,

@@ -62,7 +62,7 @@ internal sealed record RecipeDefaults(
         Refits: true
     );
 
-    public static RecipeDefaults Of(DplRecipe recipe) => recipe == DplRecipe.Paper ? Paper : Robust;
+    public static RecipeDefaults For(DplRecipe recipe) => recipe == DplRecipe.Paper ? Paper : Robust;
 }
 
 /// <summary>How many steps the robust recipe takes where neither steps nor epochs are given.</summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.ML.Dpl.Optimization;
 
 namespace Microsoft.ML.Dpl;
@@ -35,8 +36,21 @@ public sealed class DplEpochMetrics
 }
 
 /// <summary>Where a fit stands after one step.</summary>
-public sealed record DplProgress
+public sealed class DplProgress
 {
+    /// <summary>Where a fit stands, as its members say; a fit makes them itself.</summary>
+    public DplProgress() { }
+
+    /// <summary>The same, of which the initializer changes some members: an observer's addition on the way to the caller.</summary>
+    [SetsRequiredMembers]
+    internal DplProgress(DplProgress other)
+    {
+        (Stage, Epoch, Epochs, Step, Steps) = (other.Stage, other.Epoch, other.Epochs, other.Step, other.Steps);
+        (LearningRate, TrainLoss) = (other.LearningRate, other.TrainLoss);
+        (ValidationLoss, ValidationAccuracy) = (other.ValidationLoss, other.ValidationAccuracy);
+        (Elapsed, Remaining, EndedEpoch) = (other.Elapsed, other.Remaining, other.EndedEpoch);
+    }
+
     /// <summary>Search or training.</summary>
     public required DplStage Stage { get; init; }
 

@@ -39,7 +39,8 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
         using var alphaStep = new AlphaStep(clip, supernet, settings);
         using var promptStep = new PromptStep(clip, supernet, settings, teachers);
         using var good = new GoodValues([.. supernet.Alphas, .. supernet.PromptsAndTemperature]);
-        BranchPair<IReadOnlyList<IReadOnlyList<float>>> before = state.Epochs.Count > 0 ? state.Epochs[^1].Alphas : Read(supernet);
+        var initial = Read(supernet);
+        IEnumerable<IReadOnlyList<float>> before = state.Epochs.Count > 0 ? state.Epochs[^1].Layers : initial.Text.Concat(initial.Image);
         if (checkpoints?.Saved is { } saved)
             Restore(saved, supernet, alphaStep, promptStep, good, state);
         var schedule = new CheckpointSchedule(observer, checkpoints);
@@ -89,12 +90,12 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
                     FirstTrainLoss = state.Epochs[0].TrainLoss,
                     Trouble = state.Trouble(clip.Texts.Count),
                     ValidationLoss = now.ValidationLoss,
-                    DecidedLayers = AlphaWeights.Leads(now.Alphas).Count(lead => lead >= settings.Margin),
-                    LargestAlphaChange = AlphaWeights.LargestChange(before, now.Alphas),
+                    DecidedLayers = AlphaWeights.Leads(now.Layers).Count(lead => lead >= settings.Margin),
+                    LargestAlphaChange = AlphaWeights.LargestChange(before, now.Layers),
                     TextAlphas = now.TextAlphas,
                     ImageAlphas = now.ImageAlphas,
                 };
-                before = now.Alphas;
+                before = now.Layers;
             }
             observer.Report(
                 new DplProgress

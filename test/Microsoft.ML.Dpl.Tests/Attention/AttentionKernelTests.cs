@@ -15,7 +15,7 @@ public class AttentionKernelTests
         HeadWidth = 5,
         Width = Heads * HeadWidth;
 
-    // 0 1 2, then 3 and 4 behind 2, 5 behind 3; 6 begins anew.
+    // 0 1 2, then 3 and 4 behind 2, 5 behind 3; 6 starts over.
     private static readonly int[] Before = [-1, 0, 1, 2, 2, 3, -1];
 
     /// <summary>Which rows see which.</summary>

@@ -69,7 +69,7 @@ public class PathAttentionTests
     [Fact]
     public void A_path_leads_from_the_first_token_to_the_query()
     {
-        // 0 1 2 | 3 and 4 behind 2, 5 behind 3, 6 begins anew.
+        // 0 1 2 | 3 and 4 behind 2, 5 behind 3, 6 starts over.
         int[] before = [-1, 0, 1, 2, 2, 3, -1];
         var all = new RowPaths(before);
         Assert.Equal((7, 5), (all.Count, all.Longest));

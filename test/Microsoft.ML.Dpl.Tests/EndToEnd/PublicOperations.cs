@@ -79,6 +79,7 @@ internal static partial class PublicOperations
                 Assert.NotNull((DplClassWeights)new Dictionary<string, double> { ["a"] = 1 })
             ),
             ["DplEpochMetrics..ctor()"] = new(_ => Assert.Null(new DplEpochMetrics { TrainLoss = 1 }.ValidationLoss)),
+            ["DplProgress..ctor()"] = new(_ => Assert.Null(World.Progress.EndedEpoch)),
             ["DplProgress.get_Fraction()"] = new(_ => Assert.Equal(1, World.Progress.Fraction)),
             ["DplProgress.ToString()"] = new(_ => Assert.NotEmpty(World.Progress.ToString())),
             ["DplSearchReport.get_TextConfidence()"] = new(w => Assert.NotEmpty(w.Searched.TextConfidence)),

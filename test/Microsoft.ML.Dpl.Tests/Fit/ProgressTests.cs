@@ -104,6 +104,33 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
             }.ToString()
         );
 
+    /// <summary>On its way to the caller a report is copied; a member that is added must come along.</summary>
+    [Fact]
+    public void A_copy_has_every_member()
+    {
+        var report = new DplProgress
+        {
+            Stage = DplStage.Training,
+            Epoch = 1,
+            Epochs = 2,
+            Step = 3,
+            Steps = 4,
+            LearningRate = 5,
+            TrainLoss = 6,
+            ValidationLoss = 7,
+            ValidationAccuracy = 0.8,
+            Elapsed = TimeSpan.FromSeconds(9),
+            Remaining = TimeSpan.FromSeconds(10),
+            EndedEpoch = new DplEpochMetrics { TrainLoss = 11 },
+        };
+        Assert.All(typeof(DplProgress).GetProperties(), property =>
+        {
+            object? value = property.GetValue(report);
+            Assert.NotEqual(property.PropertyType.IsValueType ? Activator.CreateInstance(property.PropertyType) : null, value);
+            Assert.Equal(value, property.GetValue(new DplProgress(report)));
+        });
+    }
+
     [Theory]
     [InlineData(DplStage.Search)]
     [InlineData(DplStage.Training)]

@@ -88,7 +88,7 @@ public sealed class HostileZipTests : IDisposable
     [InlineData("TransformerChain\\Transform_001\\DPL.json", "occurs twice")]
     public void An_entry_of_a_hostile_name_is_named_and_written_nowhere(string name, string reason)
     {
-        byte[] zip = ZipBytes.Of([.. ZipBytes.Entries(_prompts), (name, "hostile"u8.ToArray())]);
+        byte[] zip = ZipBytes.Create([.. ZipBytes.Entries(_prompts), (name, "hostile"u8.ToArray())]);
         string message = Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(zip))).Message;
         Assert.Contains(_folder.File("model.zip"), message);
         Assert.Contains($"'{name}'", message);
@@ -103,7 +103,7 @@ public sealed class HostileZipTests : IDisposable
     [Fact]
     public void A_size_that_is_only_claimed_is_refused()
     {
-        byte[] zip = ZipBytes.Claiming(ZipBytes.Of(ZipBytes.Entries(_prompts)), Description, 3_000_000_000);
+        byte[] zip = ZipBytes.Claiming(ZipBytes.Create(ZipBytes.Entries(_prompts)), Description, 3_000_000_000);
         Assert.Contains($"'{Description}'", Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(zip))).Message);
     }
 
@@ -111,7 +111,7 @@ public sealed class HostileZipTests : IDisposable
     [Fact]
     public void Entries_that_overlap_are_refused()
     {
-        byte[] zip = ZipBytes.Of(ZipBytes.Entries(_prompts));
+        byte[] zip = ZipBytes.Create(ZipBytes.Entries(_prompts));
         DplModelZip.Check(Written(zip));
         string overlapping = Written(ZipBytes.Overlapping(zip, Prompts, times: 10));
         string message = Assert.Throws<InvalidDataException>(() => DplModelZip.Check(overlapping)).Message;
@@ -123,7 +123,7 @@ public sealed class HostileZipTests : IDisposable
     public void A_bomb_is_refused_before_and_while_loading()
     {
         // 20 MiB of spaces in 20 KiB: valid JSON, but far beyond any configuration.
-        byte[] bomb = ZipBytes.Of(
+        byte[] bomb = ZipBytes.Create(
             ZipBytes
                 .Entries(_whole)
                 .Select(e => e.Name == Config ? (e.Name, (byte[])[.. e.Content, .. Enumerable.Repeat((byte)' ', 20 << 20)]) : e)
@@ -134,7 +134,7 @@ public sealed class HostileZipTests : IDisposable
         Assert.Contains("'clip.config.json' of the model zip has", Assert.IsType<InvalidDataException>(LoadError(bomb)).Message);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8 << 20);
 
-        byte[] prompts = ZipBytes.Of(
+        byte[] prompts = ZipBytes.Create(
             ZipBytes.Entries(_prompts).Select(e => e.Name == Prompts ? (e.Name, (byte[])[.. e.Content, .. new byte[20 << 20]]) : e)
         );
         before = GC.GetAllocatedBytesForCurrentThread();
@@ -147,7 +147,7 @@ public sealed class HostileZipTests : IDisposable
     public void An_entry_of_any_name_that_unpacks_to_far_more_than_it_takes_is_refused()
     {
         string With(int bytes) =>
-            Written(ZipBytes.Of([.. ZipBytes.Entries(_prompts), ("Other/values.bin", new byte[bytes])], CompressionLevel.SmallestSize));
+            Written(ZipBytes.Create([.. ZipBytes.Entries(_prompts), ("Other/values.bin", new byte[bytes])], CompressionLevel.SmallestSize));
         DplModelZip.Check(With(1 << 24));
         string larger = With((1 << 24) + 1);
         Assert.Contains("'Other/values.bin' would unpack", Assert.Throws<InvalidDataException>(() => DplModelZip.Check(larger)).Message);
@@ -160,7 +160,7 @@ public sealed class HostileZipTests : IDisposable
         byte[] json = Encoding.UTF8.GetBytes(
             """{"model_type":"clip","projection_dim":8,"vision_config":{"hidden_size":65536,"num_attention_heads":1,"num_hidden_layers":1,"intermediate_size":4096,"image_size":8,"patch_size":8},"text_config":{"hidden_size":8,"num_attention_heads":1,"num_hidden_layers":2,"intermediate_size":8,"vocab_size":515,"eos_token_id":2}}"""
         );
-        byte[] zip = ZipBytes.Of(ZipBytes.Entries(_whole).Select(e => e.Name == Config ? (e.Name, json) : e));
+        byte[] zip = ZipBytes.Create(ZipBytes.Entries(_whole).Select(e => e.Name == Config ? (e.Name, json) : e));
         long before = Environment.WorkingSet;
         Assert.IsType<InvalidDataException>(LoadError(zip));
         Assert.InRange(Environment.WorkingSet - before, long.MinValue, 256 << 20);
@@ -172,14 +172,14 @@ public sealed class HostileZipTests : IDisposable
     [InlineData(Vocabulary, "clip.vocab.json")]
     public void A_missing_entry_is_named(string entry, string named)
     {
-        byte[] zip = ZipBytes.Of(ZipBytes.Entries(_whole).Where(e => e.Name != entry));
+        byte[] zip = ZipBytes.Create(ZipBytes.Entries(_whole).Where(e => e.Name != entry));
         Assert.Contains($"no entry '{named}'", Assert.IsType<InvalidDataException>(LoadError(zip)).Message);
     }
 
     [Fact]
     public void A_changed_bit_in_the_prompts_is_found()
     {
-        byte[] zip = ZipBytes.Of(
+        byte[] zip = ZipBytes.Create(
             ZipBytes
                 .Entries(_prompts)
                 .Select(e => e.Name == Prompts ? (e.Name, (byte[])[.. e.Content[..^1], (byte)(e.Content[^1] ^ 1)]) : e)
@@ -216,7 +216,7 @@ public sealed class HostileZipTests : IDisposable
     {
         Assert.Contains(
             "no model of this library",
-            Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(ZipBytes.Of([("a.txt", [1])])))).Message
+            Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(ZipBytes.Create([("a.txt", [1])])))).Message
         );
         Assert.Contains("absent.zip", Assert.Throws<FileNotFoundException>(() => DplModelZip.Check(_folder.File("absent.zip"))).Message);
     }
@@ -227,7 +227,7 @@ public sealed class HostileZipTests : IDisposable
     [InlineData("\"maxImagePixels\": ", "\"maxImagePixels\": -", "images of -")]
     public void A_description_out_of_range_is_refused(string text, string changed, string named)
     {
-        byte[] zip = ZipBytes.Of(
+        byte[] zip = ZipBytes.Create(
             ZipBytes
                 .Entries(_prompts)
                 .Select(e =>

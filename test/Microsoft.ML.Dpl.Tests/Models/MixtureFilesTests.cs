@@ -198,7 +198,7 @@ public sealed partial class MixtureFilesTests : IClassFixture<SmallBackbone>, IC
 
     /// <summary>The model's zip with another content of one entry.</summary>
     private byte[] With(string name, Func<byte[], byte[]> change) =>
-        ZipBytes.Of(
+        ZipBytes.Create(
             ZipBytes
                 .Entries(Saved(_model.Transformer))
                 .Select(entry => entry.Name.EndsWith(name, StringComparison.Ordinal) ? (entry.Name, change(entry.Content)) : entry)

@@ -31,20 +31,26 @@ internal sealed class MixtureModel : IDisposable
         _generator = Seeds.Generator(12, "mixture model");
         (_text, _vision) = (backbone.RentText(CPU), backbone.RentVision(CPU));
         Branches = weights is null
-            ? RandomMixture.Of(candidates, backbone.Config, _generator)
+            ? RandomMixture.Create(candidates, backbone.Config, _generator)
             : new(Text: Given(backbone.Config.Text), Image: Given(backbone.Config.Vision));
         var classes = new LabelClasses(LabelKind.Text, ["red", "green", "blue"], TextDataViewType.Instance, "The test");
         _texts = new ClassTexts(
-            ClassTokens.Of(classes, Template, backbone, problem => throw new InvalidOperationException(problem)),
+            ClassTokens.Create(classes, Template, backbone, problem => throw new InvalidOperationException(problem)),
             _text.Value
         );
         _tower = new ImageTower(_vision.Value);
         Clip = new PromptedClip(new TextTower(_text.Value), _tower, _texts);
 
         TrainedPrompts prompts = TrainedPrompts.From(Branches, Clip.Text.UnitFeatures(_texts, Branches.Text), _text.Value.LogitScale);
-        ModelDescription description = ModelDescription.Of(BackboneReference.To(backbone), Template, prompts.Rows);
-        var face = new ModelFace("ImagePath", "PredictedLabel", "Score", DplTrainer.ComputeOptions.DefaultPredictionBatchSize, classes);
-        Transformer = new DplTransformer(face, description, prompts, backbone, CPU);
+        StoredDescription description = StoredDescription.From(BackboneReference.To(backbone), Template, prompts.Rows);
+        var columns = new ModelColumns(
+            "ImagePath",
+            "PredictedLabel",
+            "Score",
+            DplTrainer.ComputeOptions.DefaultPredictionBatchSize,
+            classes
+        );
+        Transformer = new DplTransformer(columns, description, prompts, backbone, CPU);
 
         MixtureBranch Given(ClipTransformerConfig shape)
         {

@@ -54,12 +54,12 @@ public sealed class ModelInfoTests(ColourImages images) : IClassFixture<ColourIm
         [
             whole[..(whole.Length / 2)],
             whole[..^30],
-            ZipBytes.Of(
+            ZipBytes.Create(
                 entries.Select(entry =>
                     entry.Name.EndsWith("dpl.json", StringComparison.Ordinal) ? (entry.Name, entry.Content[..^2]) : entry
                 )
             ),
-            ZipBytes.Of(
+            ZipBytes.Create(
                 entries.Select(entry => entry.Name.EndsWith("dpl.json", StringComparison.Ordinal) ? (entry.Name, "{}"u8.ToArray()) : entry)
             ),
         ];

@@ -22,7 +22,7 @@ public sealed class ModelZipTests(ImageFixture images) : IClassFixture<ImageFixt
         FakeTransformer saved = new FakeEstimator(new FakeScorer(5)).Fit(view);
         var loaded = Assert.IsType<FakeTransformer>(Load(Save(saved, view.Schema)));
         Assert.Equal(saved.Payload, loaded.Payload);
-        Assert.Equal(5, loaded.Face.BatchSize);
+        Assert.Equal(5, loaded.Columns.BatchSize);
         SchemaAssert.Equal(saved.GetOutputSchema(view.Schema), loaded.GetOutputSchema(view.Schema));
         Assert.Equal(saved.Transform(view).GetColumn<float[]>("Score"), loaded.Transform(view).GetColumn<float[]>("Score"));
     }
@@ -57,7 +57,7 @@ public sealed class ModelZipTests(ImageFixture images) : IClassFixture<ImageFixt
         IDataView scored = loaded.Transform(view);
         IDataView values = _context.Transforms.Conversion.MapKeyToValue("PredictedLabel").Fit(scored).Transform(scored);
         Assert.Equal([7.5f, -1f, 0.1f], values.GetColumn<float>("PredictedLabel").Take(3));
-        Assert.Equal(["7.5", "-1", "0.1"], loaded.Face.Classes.Names);
+        Assert.Equal(["7.5", "-1", "0.1"], loaded.Columns.Classes.Names);
     }
 
     [Theory]

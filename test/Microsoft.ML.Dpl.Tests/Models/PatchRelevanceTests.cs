@@ -40,11 +40,11 @@ public sealed class PatchRelevanceTests
         Tensor image = randn([1, 3, 20, 20], generator: generator),
             classes = PromptedClip.UnitRows(randn([5, clip.Config.EmbeddingWidth], generator: generator));
         float[] probabilities = PromptedClip.Logits(tower.Forward(image), classes, 20).softmax(-1).data<float>().ToArray();
-        PatchRelevance likely = PatchRelevance.Of(tower, image, classes, 20, chosen: null);
+        PatchRelevance likely = PatchRelevance.Compute(tower, image, classes, 20, chosen: null);
         Assert.Equal(Array.IndexOf(probabilities, probabilities.Max()), likely.Class);
         for (int c = 0; c < probabilities.Length; c++)
         {
-            PatchRelevance one = PatchRelevance.Of(tower, image, classes, 20, c);
+            PatchRelevance one = PatchRelevance.Compute(tower, image, classes, 20, c);
             Assert.Equal((c, probabilities[c]), (one.Class, one.Probability));
             Assert.All(one.Patches, value => Assert.InRange(value, 0, float.MaxValue));
             Assert.Equal(c == likely.Class, one.Patches.SequenceEqual(likely.Patches));

@@ -29,7 +29,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
         Assert.Equal(trained.Configuration, prompts.Configuration);
         Assert.Equal(trained.Template, prompts.Template);
         Assert.Equal(small.Backbone.Sha256, prompts.BackboneSha256);
-        Assert.Equal(AlphaHistory.Of(trained.SearchReport!).ToTextArray(), prompts.Alphas!.ToTextArray());
+        Assert.Equal(AlphaHistory.From(trained.SearchReport!).ToTextArray(), prompts.Alphas!.ToTextArray());
         Assert.Equal(trained.Configuration, prompts.Alphas.Configuration());
 
         using DplTransformer rebuilt = _mlContext.DifferentiablePromptModel(prompts, small.Backbone, "ImagePath");

@@ -50,7 +50,7 @@ public class TensorLeakTests
         using var tower = new FoldedImageTower(clip.Vision, [prompt, null, prompt]);
         Tensor image = randn([1, 3, 20, 20], generator: generator),
             classes = PromptedClip.UnitRows(randn([4, clip.Config.EmbeddingWidth], generator: generator));
-        void Explain() => Assert.Equal(16, PatchRelevance.Of(tower, image, classes, 10, chosen: null).Patches.Length);
+        void Explain() => Assert.Equal(16, PatchRelevance.Compute(tower, image, classes, 10, chosen: null).Patches.Length);
         Explain();
         GC.Collect();
         GC.WaitForPendingFinalizers();

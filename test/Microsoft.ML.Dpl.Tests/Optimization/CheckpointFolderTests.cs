@@ -101,7 +101,7 @@ public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposabl
 
     /// <summary>What a kill leaves between the new one's name and the removal of the oldest, and in the middle of a write.</summary>
     [Fact]
-    public void Three_generations_and_a_part_of_a_fourth_are_gone_on_from()
+    public void After_three_generations_and_a_part_of_a_fourth_the_run_continues()
     {
         using (CheckpointFolder folder = CheckpointFolder.Open(_folder.FullPath, 1))
         {

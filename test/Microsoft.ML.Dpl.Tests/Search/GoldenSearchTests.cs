@@ -13,7 +13,7 @@ public class GoldenSearchTests
 {
     [Theory]
     [MemberData(nameof(GoldenCase.Names), MemberType = typeof(GoldenCase))]
-    public void Search_takes_the_reference_course(string caseName)
+    public void Search_takes_the_steps_of_the_reference(string caseName)
     {
         using var golden = new GoldenCase(caseName);
         using var scope = NewDisposeScope();

@@ -52,7 +52,7 @@ public sealed class KilledCommandTests(DrawnData data)
         );
         Assert.Equal(["Search", "Training", "Test"], results.Stages.Select(stage => stage.Name));
         Assert.All(results.Stages, stage => Assert.True(stage.Seconds > 0, stage.Name));
-        // Done, and so the next one begins anew.
+        // Done, and so the next one starts over.
         Assert.Empty(Directory.GetFileSystemEntries(workspace));
     }
 

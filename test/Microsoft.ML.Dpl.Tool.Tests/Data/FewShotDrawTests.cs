@@ -129,7 +129,7 @@ public sealed class FewShotDrawTests
     public void Samples_are_those_of_Python(int seed, int count, int[] expected) =>
         Assert.Equal(expected, new PythonRandom(seed).Sample(count, expected.Length));
 
-    /// <summary>The generator is made anew after 624 words.</summary>
+    /// <summary>The generator is made again after 624 words.</summary>
     [Fact]
     public void One_generator_goes_on_from_class_to_class()
     {

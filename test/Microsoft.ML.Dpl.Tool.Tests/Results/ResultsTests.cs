@@ -48,7 +48,7 @@ public class ResultsTests
     [Fact]
     public void Tests_are_counted()
     {
-        TestResults test = TestResults.Of(
+        TestResults test = TestResults.From(
             ["a", "b", "c"],
             [P("a", "a", 0.9, 0.9), P("a", "b", 0.6, 0.3), P("b", "b", 0.7, 0.7), P("b", "b", 1, 1)]
         );
@@ -69,7 +69,7 @@ public class ResultsTests
         Assert.Equal(4, test.Calibration.Bins.Sum(bin => bin.Images));
         Assert.Contains(
             "'z.png'",
-            Assert.Throws<ArgumentException>(() => TestResults.Of(["a"], [new TestPrediction("z.png", "q", "a", 1, 0)])).Message
+            Assert.Throws<ArgumentException>(() => TestResults.From(["a"], [new TestPrediction("z.png", "q", "a", 1, 0)])).Message
         );
 
         static TestPrediction P(string truth, string predicted, double probability, double trueProbability) =>
@@ -90,7 +90,7 @@ public class ResultsTests
 
         static int BinOf(double probability)
         {
-            CalibrationBin[] bins = [.. CalibrationResults.Of([new TestPrediction("p.png", "a", "a", probability, probability)]).Bins];
+            CalibrationBin[] bins = [.. CalibrationResults.From([new TestPrediction("p.png", "a", "a", probability, probability)]).Bins];
             Assert.Equal(15, bins.Length);
             return Array.IndexOf(bins, new CalibrationBin(1, probability, 1));
         }
@@ -102,7 +102,7 @@ public class ResultsTests
     [InlineData(10, 10, 0.7224672, 1)]
     public void Intervals_are_Wilsons(int right, int count, double lower, double upper)
     {
-        var interval = AccuracyInterval.Of(right, count);
+        var interval = AccuracyInterval.Create(right, count);
         Assert.Equal(lower, interval.Lower, 5);
         Assert.Equal(upper, interval.Upper, 5);
     }
@@ -111,20 +111,20 @@ public class ResultsTests
     [Fact]
     public void Leads_are_of_matched_pairs()
     {
-        PairedDifference lead = PairedDifference.Of(10, 4, 100);
+        PairedDifference lead = PairedDifference.From(10, 4, 100);
         Assert.Equal((0.06, -0.0147164, 0.1323634), (lead.Difference, Math.Round(lead.Lower, 7), Math.Round(lead.Upper, 7)));
-        Assert.Equal((0.0, -1.0), (PairedDifference.Of(0, 0, 50).Difference, Math.Sign(PairedDifference.Of(0, 0, 50).Lower)));
-        Assert.InRange(PairedDifference.Of(1, 0, 1).Upper, 1, 1);
-        Assert.Throws<ArgumentOutOfRangeException>(() => PairedDifference.Of(3, 3, 5));
+        Assert.Equal((0.0, -1.0), (PairedDifference.From(0, 0, 50).Difference, Math.Sign(PairedDifference.From(0, 0, 50).Lower)));
+        Assert.InRange(PairedDifference.From(1, 0, 1).Upper, 1, 1);
+        Assert.Throws<ArgumentOutOfRangeException>(() => PairedDifference.From(3, 3, 5));
 
         TestPrediction[] model = [P("1", "a"), P("2", "a"), P("3", "b")],
             other = [P("1", "b"), P("2", "a"), P("3", "a")];
-        Assert.Equal(PairedDifference.Of(1, 1, 3), PairedDifference.Of(model, other));
+        Assert.Equal(PairedDifference.From(1, 1, 3), PairedDifference.From(model, other));
         Assert.Contains(
             "'4'",
-            Assert.Throws<ArgumentException>(() => PairedDifference.Of(model, [P("1", "a"), P("2", "a"), P("4", "a")])).Message
+            Assert.Throws<ArgumentException>(() => PairedDifference.From(model, [P("1", "a"), P("2", "a"), P("4", "a")])).Message
         );
-        Assert.Contains("3 images", Assert.Throws<ArgumentException>(() => PairedDifference.Of(model, other[..2])).Message);
+        Assert.Contains("3 images", Assert.Throws<ArgumentException>(() => PairedDifference.From(model, other[..2])).Message);
 
         static TestPrediction P(string file, string predicted) => new(file, "a", predicted, 1, 1);
     }
@@ -159,8 +159,8 @@ public class ResultsTests
                 ValidationAccuracy = 0.5,
                 TrainLoss = 1,
             };
-        Assert.Equal([false, true, false], FinalistResults.Of([Of(1, 0.9), Of(2, 0.7), Of(3, 0.8)]).Select(f => f.WasTrained));
-        Assert.Empty(FinalistResults.Of([]));
+        Assert.Equal([false, true, false], FinalistResults.From([Of(1, 0.9), Of(2, 0.7), Of(3, 0.8)]).Select(f => f.WasTrained));
+        Assert.Empty(FinalistResults.From([]));
     }
 
     [Fact]
@@ -180,8 +180,8 @@ public class ResultsTests
     [Fact]
     public void Decided_layers_and_changes_follow_from_the_alphas()
     {
-        var search = SearchResults.Of(
-            MadeReport.Of(
+        var search = SearchResults.From(
+            MadeReport.Create(
                 [0, 2],
                 new MadeReport.Epoch(
                     1,

@@ -90,7 +90,7 @@ public sealed class StudyDataTests : IDisposable
         );
     }
 
-    private ProtocolSets Sets(string part) => Data().Of(Run(part));
+    private ProtocolSets Sets(string part) => Data().SetsFor(Run(part));
 
     private void Check(string part) => Data().Check(Run(part));
 

@@ -8,7 +8,8 @@ using Microsoft.ML.Dpl.Search;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>The readable part of a saved model (dpl.json).</summary>
+/// <summary>The readable part of a saved model, dpl.json, as it stands in zips of all versions: its names are the file's. What a caller
+/// reads of it is a <see cref="DplModelInfo"/>, which has the zip's entries too and no defaults of older formats.</summary>
 /// <param name="Backbone">The CLIP it was trained on.</param>
 /// <param name="Template">A class's text, with {} for its name.</param>
 /// <param name="TextLengths">Prompt length per text layer; of a mixture, that of the largest weight.</param>
@@ -25,7 +26,7 @@ namespace Microsoft.ML.Dpl.Models;
 /// <param name="MaxImagePixels">The most pixels an image may have; null in zips from before it was kept: the default.</param>
 /// <param name="ClassNames">The classes, for whoever reads this text alone; the main stream has them for loading. Null in zips from before
 /// they were kept here.</param>
-internal sealed record ModelDescription(
+internal sealed record StoredDescription(
     BackboneReference Backbone,
     string Template,
     IReadOnlyList<int> TextLengths,
@@ -111,17 +112,17 @@ internal sealed record ModelDescription(
     /// <param name="backbone">The CLIP they were trained on.</param>
     /// <param name="template">A class's text, with {} for its name.</param>
     /// <param name="prompts">Of fixed lengths or a mixture.</param>
-    public static ModelDescription Of(BackboneReference backbone, string template, PromptRows prompts)
+    public static StoredDescription From(BackboneReference backbone, string template, PromptRows prompts)
     {
         PromptConfiguration lengths = prompts.Configuration;
-        return new ModelDescription(backbone, template, lengths.Text, lengths.Image, ValidationAccuracy: null, Search: null)
+        return new StoredDescription(backbone, template, lengths.Text, lengths.Image, ValidationAccuracy: null, Search: null)
         {
             Mixture = prompts.Mixture is { } mixture ? new MixtureDescription(mixture.CandidateLengths) : null,
         };
     }
 
     /// <summary>The same with images read that way.</summary>
-    public ModelDescription With(ImageReading reading) =>
+    public StoredDescription With(ImageReading reading) =>
         this with
         {
             ImageFolder = reading.BaseFolder,
@@ -132,12 +133,12 @@ internal sealed record ModelDescription(
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
     /// <exception cref="InvalidDataException">The text is not what <see cref="ToJson"/> writes.</exception>
-    public static ModelDescription FromJson(string json)
+    public static StoredDescription FromJson(string json)
     {
-        ModelDescription? description;
+        StoredDescription? description;
         try
         {
-            description = JsonSerializer.Deserialize<ModelDescription>(json, Json);
+            description = JsonSerializer.Deserialize<StoredDescription>(json, Json);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or NotSupportedException)
         {
@@ -219,7 +220,7 @@ internal sealed record ModelDescription(
     }
 
     /// <summary>The same for a zip that holds this.</summary>
-    public ModelDescription With(DplModelContents contents, DplOnnxPrecision precision) =>
+    public StoredDescription With(DplModelContents contents, DplOnnxPrecision precision) =>
         this with
         {
             Contents = contents,
@@ -267,7 +268,7 @@ internal sealed record ModelDescription(
             writer.WriteStringValue(Names[value]);
     }
 
-    private static bool IsComplete(DplSearchReport search, ModelDescription description) =>
+    private static bool IsComplete(DplSearchReport search, StoredDescription description) =>
         search is { CandidateLengths.Count: > 0, Epochs.Count: > 0 }
         && search.Epochs.All(epoch =>
             IsComplete(epoch?.TextAlphas, description.TextLengths.Count, search.CandidateLengths.Count)

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 namespace Microsoft.ML.Dpl.Tool.Report;
 
 /// <summary>How the search and the training went, epoch by epoch.</summary>
-internal static class CourseSections
+internal static class EpochSections
 {
     private static readonly PlotAxis Epochs = new("epoch") { Numbers = PlotNumbers.Whole };
 
@@ -23,7 +23,7 @@ internal static class CourseSections
         // The first epoch has none before it: one epoch alone shows no movement.
         Markup movement =
             search.Epochs.Count > 1
-                ? PlotFigure.Of(
+                ? PlotFigure.Create(
                     new PlotImage(
                         "change",
                         $"Largest change of an alpha, by epoch: {FromTo(changes)}.",
@@ -32,18 +32,18 @@ internal static class CourseSections
                         [new PlotSeries("change", PlotMark.Line, places, changes) { Colour = 3 }]
                     )
                 )
-                : Markup.Of($"""<p class="missing">One epoch shows no movement of the alphas.</p>""");
+                : Markup.Format($"""<p class="missing">One epoch shows no movement of the alphas.</p>""");
         return new Section(
             id,
             title,
-            Markup.Of(
+            Markup.Format(
                 $"""
             <p>A layer counts as decided when its choice leads the next by {Written.Percent(search.Margin)} of the weight. After the last epoch {last.DecidedLayers} of {layers} were.</p>
             <div class="plots">
-            {PlotFigure.Of(new PlotImage("decided", $"Layers decided, by epoch: from {search.Epochs[0].DecidedLayers} to {last.DecidedLayers} of {layers}.", Epochs, new PlotAxis($"layers decided, of {layers}") { Minimum = 0, Maximum = layers, Numbers = PlotNumbers.Whole },
+            {PlotFigure.Create(new PlotImage("decided", $"Layers decided, by epoch: from {search.Epochs[0].DecidedLayers} to {last.DecidedLayers} of {layers}.", Epochs, new PlotAxis($"layers decided, of {layers}") { Minimum = 0, Maximum = layers, Numbers = PlotNumbers.Whole },
                 [new PlotSeries("decided", PlotMark.Line, places, [.. search.Epochs.Select(e => (double)e.DecidedLayers)])]))}
             {movement}
-            {PlotFigure.Of(new PlotImage("search-loss", $"Losses of the search in nats, by epoch: training {FromTo(train)}; validation {FromTo(validation)}{Guessing.LossInWords(results)}.", Epochs, new PlotAxis("cross-entropy in nats"),
+            {PlotFigure.Create(new PlotImage("search-loss", $"Losses of the search in nats, by epoch: training {FromTo(train)}; validation {FromTo(validation)}{Guessing.LossInWords(results)}.", Epochs, new PlotAxis("cross-entropy in nats"),
                 [new PlotSeries("training", PlotMark.Line, places, train), new PlotSeries("validation", PlotMark.Line, places, validation) { Colour = 2 }, .. Guessing.Loss(results, places)]))}
             </div>
             """
@@ -56,7 +56,7 @@ internal static class CourseSections
         const string id = "training",
             title = "How the training went";
         if (results.Training is not { Epochs.Count: > 0 } training)
-            return Section.Missing(id, title, "There was no training, or its course was not kept.");
+            return Section.Missing(id, title, "There was no training, or its epochs were not kept.");
         double[] places = [.. training.Epochs.Select((epoch, i) => (double)(epoch.Epoch ?? i + 1))];
         double[] losses = [.. training.Epochs.Select(e => e.TrainLoss)],
             validation = [.. training.Epochs.Select(e => e.ValidationLoss ?? double.NaN)],
@@ -65,7 +65,7 @@ internal static class CourseSections
         // Of epochs that are equally good the training keeps the last.
         int kept = training.ValidationAccuracy is double best ? Array.LastIndexOf(accuracies, best) : -1;
         Markup accuracy = validated
-            ? PlotFigure.Of(
+            ? PlotFigure.Create(
                 new PlotImage(
                     "accuracy",
                     $"Validation accuracy, by epoch: {FromTo(accuracies, Written.Percent)}{Guessing.AccuracyInWords(results)}.",
@@ -80,17 +80,17 @@ internal static class CourseSections
                     ]
                 )
             )
-            : Markup.Of(
+            : Markup.Format(
                 $"""<p class="missing">{(results.WasRefitted ? "The validation rows were trained on, too" : "There were no validation rows")}, so there is no accuracy by epoch.</p>"""
             );
         return new Section(
             id,
             title,
-            Markup.Of(
+            Markup.Format(
                 $"""
             {(results.WasRefitted ? Refitted(training) : Kept(training, kept < 0 ? null : (int)places[kept]))}{Before((int)places[0] - 1)}
             <div class="plots">
-            {PlotFigure.Of(new PlotImage("training-loss", $"Losses of the training in nats, by epoch: training {FromTo(losses)}{(validated ? $"; validation {FromTo(validation)}" : "")}{Guessing.LossInWords(results)}.", Epochs, new PlotAxis("loss in nats"),
+            {PlotFigure.Create(new PlotImage("training-loss", $"Losses of the training in nats, by epoch: training {FromTo(losses)}{(validated ? $"; validation {FromTo(validation)}" : "")}{Guessing.LossInWords(results)}.", Epochs, new PlotAxis("loss in nats"),
                 [new PlotSeries("training", PlotMark.Line, places, losses), .. validated ? new[] { new PlotSeries("validation", PlotMark.Line, places, validation) { Colour = 2 } } : [], .. Guessing.Loss(results, places)]))}
             {accuracy}
             </div>
@@ -100,7 +100,7 @@ internal static class CourseSections
     }
 
     private static Markup Refitted(TrainingResults training) =>
-        Markup.Of(
+        Markup.Format(
             $"""
             <p>The training was on the validation rows, too. The validation accuracy of
             {Written.Percent(training.ValidationAccuracy!.Value)} is that of the short training by which these lengths were chosen.</p>
@@ -112,18 +112,18 @@ internal static class CourseSections
         if (training.ValidationAccuracy is not double accuracy)
             return Markup.Empty;
         return epoch is int number
-            ? Markup.Of(
+            ? Markup.Format(
                 $"<p>The prompts that were kept are those after epoch {number}: they classify {Written.Percent(accuracy)} of the "
                     + $"validation rows rightly.</p>"
             )
-            : Markup.Of($"<p>The prompts that were kept classify {Written.Percent(accuracy)} of the validation rows rightly.</p>");
+            : Markup.Format($"<p>The prompts that were kept classify {Written.Percent(accuracy)} of the validation rows rightly.</p>");
     }
 
     /// <summary>A run that went on from a checkpoint has seen its own epochs only.</summary>
     private static Markup Before(int epochs) =>
         epochs < 1
             ? Markup.Empty
-            : Markup.Of(
+            : Markup.Format(
                 $"<p>{(epochs == 1 ? "Epoch 1 was" : $"Epochs 1 to {epochs} were")} run before an interruption; the curves begin "
                     + $"after it.</p>"
             );

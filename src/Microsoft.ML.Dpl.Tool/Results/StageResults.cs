@@ -1,25 +1,26 @@
+using Microsoft.ML.Dpl.Search;
+
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>The course of a search.</summary>
+/// <summary>The epochs of a search as results.json keeps them. A file that others read: unlike <see cref="DplSearchReport"/> it also says
+/// what follows from the run's margin, and its names stay when the library's change.</summary>
 /// <param name="CandidateLengths">Candidate prompt lengths, increasing from 0.</param>
 /// <param name="Margin">By how much of softmax weight a choice must lead to count as decided, 0 to 1.</param>
 /// <param name="Epochs">The first epoch first.</param>
 internal sealed record SearchResults(IReadOnlyList<int> CandidateLengths, double Margin, IReadOnlyList<SearchEpochResults> Epochs)
 {
-    /// <summary>Of the library's report: decided layers and changes are computed from the alphas.</summary>
+    /// <summary>From the library's report: decided layers and changes are computed from the alphas.</summary>
     /// <param name="report">Of a transformer or of a search alone.</param>
     /// <param name="margin">The run's <c>Search.Margin</c>.</param>
-    public static SearchResults Of(DplSearchReport report, double margin)
+    public static SearchResults From(DplSearchReport report, double margin)
     {
         ArgumentNullException.ThrowIfNull(report);
         var epochs = new List<SearchEpochResults>();
         DplSearchEpoch? before = null;
         foreach (DplSearchEpoch epoch in report.Epochs)
         {
-            int decided = Layers(epoch).Count(layer => AlphaWeights.Lead(layer) >= margin);
-            double? change = before is null
-                ? null
-                : Layers(before).Zip(Layers(epoch), (old, now) => old.Zip(now, (a, b) => Math.Abs((double)b - a)).Max()).Max();
+            int decided = AlphaWeights.Leads(Layers(epoch)).Count(lead => lead >= margin);
+            double? change = before is null ? null : AlphaWeights.LargestChange(Layers(before), Layers(epoch));
             epochs.Add(
                 new SearchEpochResults(
                     epoch.LearningRate,
@@ -39,7 +40,7 @@ internal sealed record SearchResults(IReadOnlyList<int> CandidateLengths, double
     private static IEnumerable<IReadOnlyList<float>> Layers(DplSearchEpoch epoch) => epoch.TextAlphas.Concat(epoch.ImageAlphas);
 }
 
-/// <summary>One epoch of a search.</summary>
+/// <summary>One epoch of a search: a <see cref="DplSearchEpoch"/> and what follows from the margin.</summary>
 /// <param name="LearningRate">Of the prompts.</param>
 /// <param name="TrainLoss">Mean cross-entropy of the training batches, in nats.</param>
 /// <param name="ValidationLoss">Mean cross-entropy of the validation batches, in nats.</param>
@@ -57,7 +58,7 @@ internal sealed record SearchEpochResults(
     double? LargestAlphaChange
 );
 
-/// <summary>The course of the training.</summary>
+/// <summary>The epochs of the training as results.json keeps them.</summary>
 /// <param name="Epochs">The first epoch first.</param>
 /// <param name="ValidationAccuracy">Of the prompts that were kept, 0 to 1; null without validation rows.</param>
 internal sealed record TrainingResults(IReadOnlyList<TrainingEpochResults> Epochs, double? ValidationAccuracy);
