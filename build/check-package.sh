@@ -11,6 +11,23 @@ trap 'rm -rf "$work"' EXIT
 for project in Microsoft.ML.Dpl Microsoft.ML.Dpl.Onnx Microsoft.ML.Dpl.OnnxRuntime Microsoft.ML.Dpl.TinyClip Microsoft.ML.Dpl.Tool; do dotnet pack "src/$project" -c Release -p:PackagePrefix="$prefix" -o "$work/packages"; done
 version=$(basename "$work/packages/$prefix".[0-9]*.nupkg .nupkg)
 version=${version#"$prefix".}
+# What a gallery of packages shows of each: its icon, what changed, and how to begin.
+for package in "$work/packages/"*.nupkg; do
+  unzip -p "$package" '*.nuspec' > "$work/nuspec"
+  for shown in '<icon>icon.png</icon>' '<readme>README.md</readme>' '<releaseNotes>CHANGELOG.md'; do
+    grep -q "$shown" "$work/nuspec" || { echo "$(basename "$package") does not say $shown." >&2; exit 1; }
+  done
+  for file in icon.png README.md CHANGELOG.md; do unzip -p "$package" "$file" | cmp -s - /dev/null && { echo "$(basename "$package") lacks $file." >&2; exit 1; }; done
+done
+# No address is made up; the one property gives it to all.
+for address in '' https://example.org/dpl; do
+  for property in PackageProjectUrl RepositoryUrl; do
+    for project in src/*/; do
+      said=$(dotnet msbuild "$project" -getProperty:$property -p:ProjectUrl="$address")
+      [ "$said" = "$address" ] || { echo "$project says the $property '$said' where ProjectUrl is '$address'." >&2; exit 1; }
+    done
+  done
+done
 libtorch=$(sed -n 's/.*Include="libtorch-cpu-linux-x64" Version="\([^"]*\)".*/\1/p' Directory.Packages.props)
 onnxruntime=$(sed -n 's/.*Include="Microsoft.ML.OnnxRuntime" Version="\[\([^,]*\),.*/\1/p' Directory.Packages.props)
 fallback=${NUGET_PACKAGES:-$HOME/.nuget/packages}

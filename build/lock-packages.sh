@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes the package locks anew, after a version or a reference changed: for CPU on every system and for no libtorch. Then restores for this system.
+# Writes the package locks again, after a version or a reference changed: for CPU on every system and for no libtorch. Then restores for this system.
 #   build/lock-packages.sh                    all (the other systems' libtorch packages are downloaded for their hashes, once)
 #   build/lock-packages.sh linux none         these alone; linux, windows, macos, none
 set -euo pipefail

@@ -40,7 +40,7 @@ public sealed class ScenePainter : IDisposable
         float radius = scene.Radius * _side,
             stretch = MathF.Sqrt(scene.Stretch);
         _canvas.Scale(radius * stretch, radius / stretch);
-        Fill.Draw(_canvas, _paint, ShapeOutlines.Of(scene.Shape), scene.Texture, main, second, ref random);
+        Fill.Draw(_canvas, _paint, ShapeOutlines.Get(scene.Shape), scene.Texture, main, second, ref random);
         _canvas.Restore();
         _canvas.Flush();
         Light(scene, planes, ref random);

@@ -122,7 +122,7 @@ internal static class ShapeOutlines
     private static readonly SKPath[] Paths = [.. Words.Shapes.Select(names => Build(names[0]))];
 
     /// <summary>The outline of a shape; shared, not to be changed or disposed.</summary>
-    public static SKPath Of(int shape) => Paths[shape];
+    public static SKPath Get(int shape) => Paths[shape];
 
     private static SKPath Build(string name)
     {

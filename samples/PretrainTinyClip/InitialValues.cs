@@ -12,7 +12,7 @@ internal sealed class InitialValues(ClipConfig config, Generator generator, bool
     private readonly Dictionary<string, Tensor> _outputs = []; // made with the values that go before them
 
     /// <summary>A tensor's value before training.</summary>
-    public Tensor Of(ExpectedTensor tensor)
+    public Tensor Draw(ExpectedTensor tensor)
     {
         string name = tensor.Name;
         long[] shape = [.. tensor.Shape];

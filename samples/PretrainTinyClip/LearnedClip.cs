@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace PretrainTinyClip;
 
-/// <summary>The parameters of a CLIP while it is trained, unfolded, under OpenAI's names; folded anew for every step, so that gradients
+/// <summary>The parameters of a CLIP while it is trained, unfolded, under OpenAI's names; folded again for every step, so that gradients
 /// flow through the folding.</summary>
 internal sealed class LearnedClip : IDisposable
 {
@@ -76,23 +76,23 @@ internal sealed class LearnedClip : IDisposable
                 .Range(0, branch.Layers)
                 .Select(layer =>
                 {
-                    Tensor Of(string part) => _values[$"{prefix}{layer}.{part}"];
+                    Tensor Part(string part) => _values[$"{prefix}{layer}.{part}"];
                     double divisor = Math.Sqrt((double)branch.Width / branch.Heads);
                     Tensor FoldQuery(Tensor stacked) =>
                         cat([stacked.narrow(0, 0, branch.Width) / divisor, stacked.narrow(0, branch.Width, 2 * branch.Width)], 0);
                     return new BlockWeights(
-                        Of("ln_1.weight"),
-                        Of("ln_1.bias"),
-                        FoldQuery(Of("attn.in_proj_weight")),
-                        FoldQuery(Of("attn.in_proj_bias")),
-                        Of("attn.out_proj.weight"),
-                        Of("attn.out_proj.bias"),
-                        Of("ln_2.weight"),
-                        Of("ln_2.bias"),
-                        Of("mlp.c_fc.weight") * BlockWeights.QuickGeluFactor,
-                        Of("mlp.c_fc.bias") * BlockWeights.QuickGeluFactor,
-                        Of("mlp.c_proj.weight") / BlockWeights.QuickGeluFactor,
-                        Of("mlp.c_proj.bias")
+                        Part("ln_1.weight"),
+                        Part("ln_1.bias"),
+                        FoldQuery(Part("attn.in_proj_weight")),
+                        FoldQuery(Part("attn.in_proj_bias")),
+                        Part("attn.out_proj.weight"),
+                        Part("attn.out_proj.bias"),
+                        Part("ln_2.weight"),
+                        Part("ln_2.bias"),
+                        Part("mlp.c_fc.weight") * BlockWeights.QuickGeluFactor,
+                        Part("mlp.c_fc.bias") * BlockWeights.QuickGeluFactor,
+                        Part("mlp.c_proj.weight") / BlockWeights.QuickGeluFactor,
+                        Part("mlp.c_proj.bias")
                     );
                 }),
         ];

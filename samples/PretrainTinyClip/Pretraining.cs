@@ -49,7 +49,7 @@ internal sealed class Pretraining : IDisposable
         Tokenizer = ClipTokenizer.FromHuggingFace(Path.Combine(folder, "vocab.json"), Path.Combine(folder, "merges.txt"));
         ClipConfig config = settings.Shape(Vocabulary.Size, Vocabulary.EndId);
         using Generator generator = Seeds.Generator(settings.Seed, "initial values");
-        Clip = new LearnedClip(config, new InitialValues(config, generator).Of, device);
+        Clip = new LearnedClip(config, new InitialValues(config, generator).Draw, device);
         Model = new ContrastiveModel(Clip);
         // Decay pulls matrices only: norms, biases, positions and the logit scale have no scale to lose.
         bool Decays(string name) => Clip.Values[name].shape.Length > 1 && !name.Contains("embedding", StringComparison.Ordinal);

@@ -8,7 +8,7 @@ internal sealed class TrainingLoop
     /// <summary>Takes a step and returns its losses, always as many.</summary>
     public required Func<double[]> Step { get; init; }
 
-    /// <summary>Hears of every step's end, and says whether it was the last one.</summary>
+    /// <summary>Is told of the end of every step, and says whether it was the last one.</summary>
     public required Func<RunPosition, bool> IsLast { get; init; }
 
     /// <summary>Hears the losses' means and steps a second since it was called last.</summary>

@@ -21,7 +21,7 @@ internal sealed record ImageTables(FileInfo Train, FileInfo? Validation, FileInf
     /// <param name="name">One of <see cref="Tasks"/>.</param>
     /// <param name="folder">Drawn images go into a folder of the task's name in it.</param>
     /// <param name="seed">Of drawn images.</param>
-    public static ImageTables Of(string name, DirectoryInfo folder, int seed) =>
+    public static ImageTables Find(string name, DirectoryInfo folder, int seed) =>
         name == EuroSatTiles.Name ? Tiles() : Draw(name, folder, seed);
 
     private static ImageTables Tiles()

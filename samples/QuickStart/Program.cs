@@ -94,7 +94,7 @@ root.SetAction(
             Directory.CreateDirectory(zip.DirectoryName!);
             ImageTables images = ownTables
                 ? new ImageTables(arguments.GetValue(train)!, arguments.GetValue(validation), arguments.GetValue(test)!, "a photo of a {}.")
-                : ImageTables.Of(arguments.GetRequiredValue(task), zip.Directory!, arguments.GetValue(seed));
+                : ImageTables.Find(arguments.GetRequiredValue(task), zip.Directory!, arguments.GetValue(seed));
             return new Experiment(
                 new ExperimentSettings(
                     chosen,

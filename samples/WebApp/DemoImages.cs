@@ -36,7 +36,7 @@ internal sealed record DemoImages(
     /// <param name="demo"><see cref="Drawn"/> or <see cref="Tiles"/>.</param>
     /// <param name="folder">Drawn images go there.</param>
     /// <param name="cancellationToken">Ends the drawing, which takes seconds.</param>
-    public static DemoImages Of(string demo, string folder, CancellationToken cancellationToken) =>
+    public static DemoImages Create(string demo, string folder, CancellationToken cancellationToken) =>
         demo == Tiles ? Satellite() : Draw(folder, cancellationToken);
 
     private static DemoImages Satellite() =>

@@ -12,13 +12,13 @@ internal static class DemoModel
     /// <summary>Loads the model of a folder, or makes it there: half a minute on two cores.</summary>
     /// <param name="demo">Of which images: see <see cref="DemoImages"/>.</param>
     /// <param name="folder">Made if missing.</param>
-    /// <param name="progress">Hears of every step of training.</param>
+    /// <param name="progress">Receives every step of training.</param>
     /// <param name="cancellationToken">Ends drawing and training.</param>
     public static ServedModel LoadOrMake(string demo, string folder, IProgress<DplProgress> progress, CancellationToken cancellationToken)
     {
         string zip = Path.Combine(folder, "model.zip");
         if (!File.Exists(zip))
-            Make(DemoImages.Of(demo, folder, cancellationToken), folder, zip, progress, cancellationToken);
+            Make(DemoImages.Create(demo, folder, cancellationToken), folder, zip, progress, cancellationToken);
         return ServedModel.Load(zip, clip: null, DemoImages.Title(demo));
     }
 

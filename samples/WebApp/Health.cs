@@ -23,7 +23,7 @@ internal sealed record Health(
 )
 {
     /// <summary>Status 200 when images can be classified, 503 while the model is being loaded or made.</summary>
-    public static IResult Of(ModelHost host, PredictionQueue queue, IOptions<ClassifierOptions> options)
+    public static IResult Report(ModelHost host, PredictionQueue queue, IOptions<ClassifierOptions> options)
     {
         ServedModel? model = host.Model;
         var health = new Health(

@@ -67,7 +67,7 @@ internal static class Problems
         Problem(
             StatusCodes.Status422UnprocessableEntity,
             "The image cannot be decoded",
-            "The file begins like an image, but is damaged or cut short. Save the image anew and send that."
+            "The file begins like an image, but is damaged or cut short. Save the image again and send that."
         );
 
     public static ProblemHttpResult UnknownClass(string name, IEnumerable<string> known) =>

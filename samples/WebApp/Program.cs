@@ -76,7 +76,7 @@ static void Map(WebApplication app)
         .ProducesProblem(StatusCodes.Status415UnsupportedMediaType)
         .ProducesProblem(StatusCodes.Status422UnprocessableEntity)
         .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
-    app.MapGet("/health", Health.Of)
+    app.MapGet("/health", Health.Report)
         .WithName("health")
         .WithSummary("Whether images can be classified now, and with which model.")
         .Produces<Health>()

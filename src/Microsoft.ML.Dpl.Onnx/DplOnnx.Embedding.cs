@@ -67,13 +67,13 @@ public static partial class DplOnnx
     {
         ArgumentNullException.ThrowIfNull(transformer);
         form.Require();
-        return new OnnxModelFile(transformer.UseTower((tower, _) => OnnxEmbedding.SizeOf(TowerArrays.Of(tower), form.Precision)), data =>
+        return new OnnxModelFile(transformer.UseTower((tower, _) => OnnxEmbedding.SizeOf(TowerArrays.From(tower), form.Precision)), data =>
             transformer.UseTower(
                 (tower, preprocessing) =>
                     OnnxEmbedding.Create(
-                        TowerArrays.Of(tower),
+                        TowerArrays.From(tower),
                         transformer.IsNormalized,
-                        OnnxMetadata.Of(transformer, preprocessing, form),
+                        OnnxMetadata.Create(transformer, preprocessing, form),
                         form.Input == DplOnnxInput.Image ? preprocessing : null,
                         form.Precision,
                         data,

@@ -113,12 +113,12 @@ public static partial class DplOnnx
         ArgumentNullException.ThrowIfNull(transformer);
         form.Require();
         return new OnnxModelFile(
-            transformer.Use(classifier => OnnxClassifier.SizeOf(ClassifierArrays.Of(classifier), form.Precision)),
+            transformer.Use(classifier => OnnxClassifier.SizeOf(ClassifierArrays.From(classifier), form.Precision)),
             data =>
                 transformer.Use(classifier =>
                     OnnxClassifier.Create(
-                        ClassifierArrays.Of(classifier),
-                        OnnxMetadata.Of(transformer, form),
+                        ClassifierArrays.From(classifier),
+                        OnnxMetadata.Create(transformer, form),
                         form.Input == DplOnnxInput.Image ? transformer.Preprocessing : null,
                         form.Precision,
                         data,

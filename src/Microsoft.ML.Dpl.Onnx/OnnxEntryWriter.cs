@@ -9,7 +9,7 @@ internal sealed class OnnxEntryWriter : IOnnxWriter
     public void Write(DplTransformer transformer, FoldedClassifier classifier, Stream stream)
     {
         var form = new DplOnnx.Form(Precision: transformer.OnnxPrecision);
-        ClassifierArrays arrays = ClassifierArrays.Of(classifier);
+        ClassifierArrays arrays = ClassifierArrays.From(classifier);
         long bytes = OnnxClassifier.SizeOf(arrays, form.Precision);
         if (bytes > OnnxImageModel.LargestModel)
             throw new NotSupportedException(
@@ -20,6 +20,6 @@ internal sealed class OnnxEntryWriter : IOnnxWriter
                         + $"{nameof(DplTransformer.OnnxPrecision)}."
                 )
             );
-        OnnxImageModel.Write(OnnxClassifier.Create(arrays, OnnxMetadata.Of(transformer, form), precision: form.Precision), stream);
+        OnnxImageModel.Write(OnnxClassifier.Create(arrays, OnnxMetadata.Create(transformer, form), precision: form.Precision), stream);
     }
 }

@@ -15,7 +15,7 @@ internal static class OnnxMetadata
     private static readonly JsonSerializerOptions Legible = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>In the order in which they are written. Lists are JSON.</summary>
-    public static IReadOnlyList<KeyValuePair<string, string>> Of(DplTransformer transformer, DplOnnx.Form form)
+    public static IReadOnlyList<KeyValuePair<string, string>> Create(DplTransformer transformer, DplOnnx.Form form)
     {
         return
         [
@@ -38,7 +38,7 @@ internal static class OnnxMetadata
     }
 
     /// <summary>Of an embedding of images.</summary>
-    public static IReadOnlyList<KeyValuePair<string, string>> Of(
+    public static IReadOnlyList<KeyValuePair<string, string>> Create(
         ClipEmbeddingTransformer transformer,
         ClipImageProcessorConfig images,
         DplOnnx.Form form

@@ -16,8 +16,8 @@ namespace Microsoft.ML.Dpl;
 /// </remarks>
 public sealed class DplOnnxTransformer : ITransformer, IDisposable
 {
-    private readonly ModelFace _face;
-    private readonly ModelDescription _description;
+    private readonly ModelColumns _columns;
+    private readonly StoredDescription _description;
     private readonly string _json;
     private readonly OnnxScorer _scorer;
     private readonly KeptEntries _kept;
@@ -25,24 +25,24 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
     private readonly ModelShares _shares = new();
 
     /// <summary>Takes over scorer and entries.</summary>
-    internal DplOnnxTransformer(ModelFace face, ModelDescription description, string json, OnnxScorer scorer, KeptEntries kept)
+    internal DplOnnxTransformer(ModelColumns columns, StoredDescription description, string json, OnnxScorer scorer, KeptEntries kept)
     {
-        (_face, _description, _json, _scorer, _kept) = (face, description, json, scorer, kept);
-        _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName, description.Threshold);
+        (_columns, _description, _json, _scorer, _kept) = (columns, description, json, scorer, kept);
+        _scores = new ScoreSchema(columns.Classes, columns.PredictedLabelColumnName, columns.ScoreColumnName, description.Threshold);
         Configuration = new PromptConfiguration(description.TextLengths, description.ImageLengths);
     }
 
     /// <summary>The classes in the order of the scores.</summary>
-    public IReadOnlyList<string> ClassNames => _face.Classes.Names;
+    public IReadOnlyList<string> ClassNames => _columns.Classes.Names;
 
     /// <summary>Name of the column that images are read from.</summary>
-    public string ImageColumnName => _face.ImageColumnName;
+    public string ImageColumnName => _columns.ImageColumnName;
 
     /// <summary>Name of the column with the best class.</summary>
-    public string PredictedLabelColumnName => _face.PredictedLabelColumnName;
+    public string PredictedLabelColumnName => _columns.PredictedLabelColumnName;
 
     /// <summary>Name of the column with the classes' probabilities.</summary>
-    public string ScoreColumnName => _face.ScoreColumnName;
+    public string ScoreColumnName => _columns.ScoreColumnName;
 
     /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>
     public string Template => _description.Template;
@@ -113,7 +113,7 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
         return Predict(ImageDecoder.FromMLImage(image));
     }
 
-    private DplPrediction Predict(RgbImage image) => DplPrediction.Of(_scores, _scorer, image);
+    private DplPrediction Predict(RgbImage image) => DplPrediction.Create(_scores, _scorer, image);
 
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
         new ScoringRowMapper(inputSchema, FindImages(inputSchema).ScoredBy(_scorer), _scores, _shares.Take);
@@ -125,7 +125,7 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
                 ctx,
                 MLNetInternals.LoaderSignature,
                 typeof(DplTransformer).Assembly,
-                _face,
+                _columns,
                 _json,
                 _description.Required,
                 _kept.Streams
@@ -144,5 +144,5 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
         _kept.Dispose();
     }
 
-    private ImageColumn FindImages(DataViewSchema schema) => ImageColumn.Find(schema, _face.ImageColumnName, _description.Reading);
+    private ImageColumn FindImages(DataViewSchema schema) => ImageColumn.Find(schema, _columns.ImageColumnName, _description.Reading);
 }

@@ -14,7 +14,13 @@ internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBacke
     public OnnxBackend()
         : this(new DplOnnxRuntimeOptions()) { }
 
-    public ITransformer Load(IHostEnvironment environment, ModelReader reader, ModelFace face, string json, ModelDescription description)
+    public ITransformer Load(
+        IHostEnvironment environment,
+        ModelReader reader,
+        ModelColumns columns,
+        string json,
+        StoredDescription description
+    )
     {
         IReadOnlyList<string> entries = description.Onnx is null ? ClipEntries.NamesOf(description.Contents) : OnnxEntries.Names;
         return Load(
@@ -23,9 +29,17 @@ internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBacke
             [ModelZip.PromptsEntry, .. entries],
             nameof(DplOnnxTransformer),
             description.Backbone,
-            description.Onnx is null ? kept => TowerGraph.Of(kept, face, description) : kept => OnnxEntries.ReadGraph(kept.ReadBytes),
-            new ScorerOutput("probabilities", face.Classes.Count, face.BatchSize, "classifying one image", typeof(DplOnnxTransformer)),
-            (scorer, kept) => new DplOnnxTransformer(face, description, json, scorer, kept)
+            description.Onnx is null
+                ? kept => TowerGraph.Create(kept, columns, description)
+                : kept => OnnxEntries.ReadGraph(kept.ReadBytes),
+            new ScorerOutput(
+                "probabilities",
+                columns.Classes.Count,
+                columns.BatchSize,
+                "classifying one image",
+                typeof(DplOnnxTransformer)
+            ),
+            (scorer, kept) => new DplOnnxTransformer(columns, description, json, scorer, kept)
         );
     }
 
@@ -41,7 +55,7 @@ internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBacke
             ClipEntries.NamesOf(description.Contents),
             nameof(ClipOnnxEmbeddingTransformer),
             description.Backbone,
-            kept => TowerGraph.OfEmbedding(kept, description.Normalize),
+            kept => TowerGraph.CreateEmbedding(kept, description.Normalize),
             new ScorerOutput("embedding", Size: null, columns.BatchSize, "embedding one image", typeof(ClipOnnxEmbeddingTransformer)),
             (scorer, kept) => new ClipOnnxEmbeddingTransformer(columns, description, scorer, kept)
         );

@@ -15,7 +15,7 @@ internal static class TowerGraph
     /// <summary>The graph of a classifier.</summary>
     /// <exception cref="InvalidDataException">An entry is damaged or does not fit the others.</exception>
     /// <exception cref="NotSupportedException">The graph is larger than one can be.</exception>
-    public static byte[] Of(KeptEntries kept, ModelFace face, ModelDescription description)
+    public static byte[] Create(KeptEntries kept, ModelColumns columns, StoredDescription description)
     {
         ClipConfig config = ReadConfig(kept);
         description.RequireLayers(config.Text.Layers, config.Vision.Layers);
@@ -27,12 +27,12 @@ internal static class TowerGraph
                 description.TextLengths,
                 description.Mixture?.CandidateLengths,
                 description.ContextLayout,
-                face.Classes.Count,
+                columns.Classes.Count,
                 config
             )
         );
         MixtureArrays[]? mixtures = prompts.Mixture is { } mixture
-            ? [.. mixture.ImageWeights.Select(weights => MixtureArrays.Of(mixture.CandidateLengths, weights))]
+            ? [.. mixture.ImageWeights.Select(weights => MixtureArrays.From(mixture.CandidateLengths, weights))]
             : null;
         var classifier = new ClassifierArrays(
             TowerArrays.Fold(config, ReadWeights(kept, config), prompts.Image, mixtures),
@@ -43,8 +43,8 @@ internal static class TowerGraph
     }
 
     /// <summary>The graph of plain CLIP's vectors.</summary>
-    /// <inheritdoc cref="Of"/>
-    public static byte[] OfEmbedding(KeptEntries kept, bool normalize)
+    /// <inheritdoc cref="Create"/>
+    public static byte[] CreateEmbedding(KeptEntries kept, bool normalize)
     {
         ClipConfig config = ReadConfig(kept);
         TowerArrays tower = TowerArrays.Fold(config, ReadWeights(kept, config), new FloatArray?[config.Vision.Layers], mixtures: null);

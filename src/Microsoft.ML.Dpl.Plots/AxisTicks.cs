@@ -17,7 +17,7 @@ internal sealed record AxisTicks(double Low, double High, IReadOnlyList<(double 
 
     /// <param name="axis">May fix an end.</param>
     /// <param name="values">Of all series, in the axis's own units; what is no finite number is passed over.</param>
-    public static AxisTicks Of(PlotAxis axis, IEnumerable<double> values)
+    public static AxisTicks Create(PlotAxis axis, IEnumerable<double> values)
     {
         double[] finite = [.. values.Where(value => double.IsFinite(value) && (!axis.Logarithmic || value > 0))];
         if (finite.Length == 0)

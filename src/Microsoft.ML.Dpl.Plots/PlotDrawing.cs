@@ -19,18 +19,18 @@ public static class PlotDrawing
         PlotImage image = JsonSerializer.Deserialize<PlotImage>(json, JsonForm.Options)
             ?? throw new JsonException("There is no plot to draw.");
         image = PlotLayout.WithRoomForLegend(image);
-        var across = AxisTicks.Of(image.Horizontal, image.Series.SelectMany(Places));
-        var up = AxisTicks.Of(
+        var across = AxisTicks.Create(image.Horizontal, image.Series.SelectMany(Places));
+        var up = AxisTicks.Create(
             image.Vertical,
             image.Series.SelectMany(series => series.Mark == PlotMark.Bars && !image.Vertical.Logarithmic ? series.Y.Append(0) : series.Y)
         );
-        var layout = PlotLayout.Of(image, up);
+        var layout = PlotLayout.Create(image, up);
         using var plot = new Plot();
         DrawFrame(plot, across, up, layout);
         foreach (PlotSeries series in image.Series)
             Draw(plot, image, series, up);
         plot.Axes.SetLimits(across.Low, across.High, up.Low, up.High);
-        return SvgFinish.Of(plot.GetSvgXml(image.Width, image.Height), image, layout, across, up);
+        return SvgFinish.Apply(plot.GetSvgXml(image.Width, image.Height), image, layout, across, up);
     }
 
     private static void DrawFrame(Plot plot, AxisTicks across, AxisTicks up, PlotLayout layout)

@@ -47,7 +47,7 @@ internal sealed record PlotLayout(float Left, float Top, float Right, float Bott
     public static PlotImage WithRoomForLegend(PlotImage image) =>
         HasLegend(image) ? image with { Height = image.Height + (int)Line * Legend(image)[^1].Line } : image;
 
-    public static PlotLayout Of(PlotImage image, AxisTicks up)
+    public static PlotLayout Create(PlotImage image, AxisTicks up)
     {
         float labels = up.Ticks.Select(tick => tick.Label.Length).DefaultIfEmpty(0).Max() * CharacterWidth;
         return new PlotLayout(labels + 10, TitleLine + (HasLegend(image) ? Line * (1 + Legend(image)[^1].Line) : 0) + 12, 20, 2 * Line + 4);

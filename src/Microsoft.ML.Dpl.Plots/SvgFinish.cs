@@ -14,7 +14,7 @@ internal static class SvgFinish
     /// <param name="layout">As it was drawn with.</param>
     /// <param name="across">The horizontal axis.</param>
     /// <param name="up">The vertical axis.</param>
-    public static string Of(string drawn, PlotImage image, PlotLayout layout, AxisTicks across, AxisTicks up)
+    public static string Apply(string drawn, PlotImage image, PlotLayout layout, AxisTicks across, AxisTicks up)
     {
         XElement svg = XDocument.Parse(drawn).Root!;
         foreach (string size in new[] { "width", "height", "viewBox" })

@@ -40,7 +40,7 @@ public sealed class ClipZeroShotEstimator : IEstimator<DplTransformer>
         {
             _classes = new LabelClasses(
                 LabelKind.Key,
-                [.. classNames.Select(name => name is null ? "" : ComposedText.Of(name))],
+                [.. classNames.Select(name => name is null ? "" : ComposedText.Compose(name))],
                 TextDataViewType.Instance,
                 "The list of classes"
             );
@@ -69,11 +69,11 @@ public sealed class ClipZeroShotEstimator : IEstimator<DplTransformer>
             Templates = _options.Templates,
             Label = (_classes.Kind, _classes.ValueType),
         };
-        DplTransformer transformer = DplTransformer.Of(
+        DplTransformer transformer = DplTransformer.FromPrompts(
             _environment,
             _options.Templates is [var only] ? none with { Template = only, Templates = null } : none,
             _backbone,
-            classes => new ModelFace(
+            classes => new ModelColumns(
                 _options.ImageColumnName,
                 _options.PredictedLabelColumnName,
                 _options.ScoreColumnName,

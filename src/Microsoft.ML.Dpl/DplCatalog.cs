@@ -174,11 +174,11 @@ public static class DplCatalog
         ArgumentException.ThrowIfNullOrWhiteSpace(imageColumnName);
         ArgumentException.ThrowIfNullOrWhiteSpace(predictedLabelColumnName);
         ArgumentException.ThrowIfNullOrWhiteSpace(scoreColumnName);
-        return DplTransformer.Of(
+        return DplTransformer.FromPrompts(
             mlContext,
             prompts,
             backbone,
-            classes => new ModelFace(
+            classes => new ModelColumns(
                 imageColumnName,
                 predictedLabelColumnName,
                 scoreColumnName,

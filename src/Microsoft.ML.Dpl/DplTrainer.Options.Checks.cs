@@ -55,7 +55,7 @@ public sealed partial class DplTrainer
         /// <summary>The same in the engine's terms.</summary>
         internal FitSettings ToSettings(int seed)
         {
-            RecipeDefaults defaults = RecipeDefaults.Of(Training.Recipe);
+            RecipeDefaults defaults = RecipeDefaults.For(Training.Recipe);
             IReadOnlyList<int> candidates = Search.CandidateLengths ?? defaults.CandidateLengths;
             SearchSettings? search = Configuration is not null
                 ? null
@@ -130,7 +130,7 @@ public sealed partial class DplTrainer
             };
         }
 
-        private bool Compares => Configuration is null && (Search.Compare ?? RecipeDefaults.Of(Training.Recipe).Compares);
+        private bool Compares => Configuration is null && (Search.Compare ?? RecipeDefaults.For(Training.Recipe).Compares);
 
         /// <summary>What of the training rows is set aside; null: nothing.</summary>
         private ValidationSplit? Split =>

@@ -50,7 +50,7 @@ public sealed partial class DplTrainer
             {
                 // Zero-shot CLIP, and CoOp, stay what they are.
                 bool hasPrompts = Configuration is not { IsZeroShot: true };
-                double scale = Design.TaskResidual ?? (hasPrompts ? RecipeDefaults.Of(Training.Recipe).TaskResidual : 0);
+                double scale = Design.TaskResidual ?? (hasPrompts ? RecipeDefaults.For(Training.Recipe).TaskResidual : 0);
                 return scale > 0 ? scale : null;
             }
         }

@@ -31,7 +31,7 @@ public sealed partial class DplTrainer
         public double? LearningRate { get; set; }
 
         /// <summary>Images per step where <see cref="BatchSize"/> is null.</summary>
-        public static int DefaultBatchSize(DplRecipe recipe) => Microsoft.ML.Dpl.Fit.RecipeDefaults.Of(recipe).BatchSize;
+        public static int DefaultBatchSize(DplRecipe recipe) => Microsoft.ML.Dpl.Fit.RecipeDefaults.For(recipe).BatchSize;
 
         /// <summary>Images per step of all stages, at least 1. Null: 8; 4 with <see cref="DplRecipe.Paper"/>.</summary>
         public int? BatchSize { get; set; }

@@ -65,15 +65,15 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         TorchSharp.torch.Device device = ChooseDevice(log);
         using IDisposable memory = NativeAllocator.ForFit(_options.Compute.TuneAllocator);
         using FitResult result = WithinMemory(() => CreateRun(data, device, log, initial).Fit());
-        var face = new ModelFace(
+        var columns = new ModelColumns(
             _options.ImageColumnName,
             _options.PredictedLabelColumnName,
             _options.ScoreColumnName,
             _options.Compute.PredictionBatchSize,
             result.Classes
         );
-        ModelDescription description = result.Description.With(_options.Reading);
-        var transformer = new DplTransformer(face, description, result.Prompts, _options.Backbone!, device)
+        StoredDescription description = result.Description.With(_options.Reading);
+        var transformer = new DplTransformer(columns, description, result.Prompts, _options.Backbone!, device)
         {
             Contents = _options.ModelContents,
             OnnxPrecision = _options.OnnxPrecision,

@@ -57,7 +57,7 @@ public sealed partial class DplTransformer
         return Predict(ImageDecoder.FromMLImage(image));
     }
 
-    private DplPrediction Predict(RgbImage image) => DplPrediction.Of(_scores, _scorer, image);
+    private DplPrediction Predict(RgbImage image) => DplPrediction.Create(_scores, _scorer, image);
 
     /// <summary>Shows which parts of an image file speak for a class; as <see cref="Explain(MLImage, string?)"/>, on the image as
     /// <see cref="ReadImage"/> reads it.</summary>
@@ -71,7 +71,7 @@ public sealed partial class DplTransformer
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public ClassExplanation Explain(string path, string? className = null)
     {
-        int? chosen = className is null ? null : _face.Classes.IndexOf(className);
+        int? chosen = className is null ? null : _columns.Classes.IndexOf(className);
         return Explain(Decode(path, out _), chosen);
     }
 

@@ -32,19 +32,19 @@ public sealed partial class DplTransformer
                 BackboneSha256 = Backbone.Sha256,
                 ClassFeatures = Rows(_prompts.ClassFeatures),
                 LogitScale = _prompts.LogitScale,
-                Alphas = SearchReport is null ? null : AlphaHistory.Of(SearchReport),
-                Label = (_face.Classes.Kind, _face.Classes.ValueType),
+                Alphas = SearchReport is null ? null : AlphaHistory.From(SearchReport),
+                Label = (_columns.Classes.Kind, _columns.Classes.ValueType),
             }
         );
 
-    /// <summary>Makes a model of prompts; the classes' text features are computed anew.</summary>
+    /// <summary>Makes a model of prompts; the classes' text features are computed again.</summary>
     /// <exception cref="ArgumentException">The prompts do not fit the backbone, lack classes, or have some that CLIP cannot read or tell
     /// apart.</exception>
-    internal static DplTransformer Of(
+    internal static DplTransformer FromPrompts(
         IHostEnvironment environment,
         DplPrompts prompts,
         ClipBackbone backbone,
-        Func<LabelClasses, ModelFace> face,
+        Func<LabelClasses, ModelColumns> columnsOf,
         string? device,
         ImageReading? reading = null
     )
@@ -70,7 +70,7 @@ public sealed partial class DplTransformer
                 nameof(prompts)
             );
         prompts.RequireMixtureFits();
-        ModelFace columns = face(ClassesOf(prompts));
+        ModelColumns columns = columnsOf(ClassesOf(prompts));
         ContextLayout? context = ContextOf(prompts, columns.Classes.Count, backbone.Config);
         float[,]? residual = prompts.PlacedResidual();
         RequireFits(prompts, residual, columns.Classes.Count, backbone.Config);
@@ -106,7 +106,7 @@ public sealed partial class DplTransformer
         );
         try
         {
-            ModelDescription description = ModelDescription.Of(BackboneReference.To(backbone), prompts.Template, trained.Rows) with
+            StoredDescription description = StoredDescription.From(BackboneReference.To(backbone), prompts.Template, trained.Rows) with
             {
                 Context = context is null ? null : prompts.ContextDesign,
                 Templates = trained.Rows.HasPlainText ? prompts.Templates : null,

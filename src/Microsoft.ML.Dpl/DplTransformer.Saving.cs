@@ -14,13 +14,13 @@ public sealed partial class DplTransformer
         DplModelContents contents = Contents;
         _scorer.Use(() =>
         {
-            using ClipEntries clip = ClipEntries.Of(Backbone, contents, _device);
-            ModelDescription description = _description.With(contents, OnnxPrecision) with { ClassNames = ClassNames };
+            using ClipEntries clip = ClipEntries.From(Backbone, contents, _device);
+            StoredDescription description = _description.With(contents, OnnxPrecision) with { ClassNames = ClassNames };
             ModelZip.Write(
                 ctx,
                 MLNetInternals.LoaderSignature,
                 typeof(DplTransformer).Assembly,
-                _face,
+                _columns,
                 description.ToJson(),
                 description.Required,
                 [
@@ -34,10 +34,10 @@ public sealed partial class DplTransformer
     }
 
     private IReadOnlyList<(string, Action<BinaryWriter>)> GraphStreams(IOnnxWriter writer) =>
-        OnnxEntries.Of(Preprocessing, stream => writer.Write(this, _scorer.Classifier, stream));
+        OnnxEntries.Create(Preprocessing, stream => writer.Write(this, _scorer.Classifier, stream));
 
     /// <summary>Reads the rest of a model zip, whose CLIP it carries or finds.</summary>
-    internal static DplTransformer Load(IHostEnvironment env, ModelReader reader, ModelFace face, ModelDescription description)
+    internal static DplTransformer Load(IHostEnvironment env, ModelReader reader, ModelColumns columns, StoredDescription description)
     {
         using var log = new HostLog(env, nameof(DplTransformer), "Loading");
         EnvironmentOptions options = MLNetInternals.OptionsOf(env);
@@ -55,14 +55,14 @@ public sealed partial class DplTransformer
                 description.TextLengths,
                 description.Mixture?.CandidateLengths,
                 description.ContextLayout,
-                face.Classes.Count,
+                columns.Classes.Count,
                 backbone.Config
             )
         );
         try
         {
             // Whether what writes a graph is at hand matters only when it is saved again.
-            return new DplTransformer(face, description, prompts, backbone, device)
+            return new DplTransformer(columns, description, prompts, backbone, device)
             {
                 _contents = description.Contents,
                 _onnxPrecision = description.OnnxPrecision,
@@ -83,11 +83,11 @@ internal static class DplModelLoader
     private static ITransformer Create(IHostEnvironment env, ModelLoadContext ctx) =>
         MLNetInternals.Load<ITransformer>(env, ctx, MLNetInternals.LoaderSignature, typeof(DplTransformer).Assembly, reader =>
         {
-            ModelFace face = ModelZip.ReadFace(reader);
+            ModelColumns columns = ModelZip.ReadColumns(reader);
             string json = ModelZip.ReadDescription(reader);
-            ModelDescription description = ModelDescription.FromJson(json);
+            StoredDescription description = StoredDescription.FromJson(json);
             return ScoringBackend.For(description.Light) is { } backend
-                ? backend.Load(env, reader, face, json, description)
-                : DplTransformer.Load(env, reader, face, description);
+                ? backend.Load(env, reader, columns, json, description)
+                : DplTransformer.Load(env, reader, columns, description);
         });
 }

@@ -25,8 +25,8 @@ namespace Microsoft.ML.Dpl;
 /// </remarks>
 public sealed partial class DplTransformer : ITransformer, IDisposable
 {
-    private readonly ModelFace _face;
-    private ModelDescription _description;
+    private readonly ModelColumns _columns;
+    private StoredDescription _description;
     private readonly TrainedPrompts _prompts;
     private readonly PromptScorer _scorer;
     private readonly TorchSharp.torch.Device _device;
@@ -38,37 +38,37 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
 
     /// <summary>Takes over <paramref name="prompts"/>.</summary>
     internal DplTransformer(
-        ModelFace face,
-        ModelDescription description,
+        ModelColumns columns,
+        StoredDescription description,
         TrainedPrompts prompts,
         ClipBackbone backbone,
         TorchSharp.torch.Device device
     )
     {
-        (_face, _description, _prompts, Backbone, _device) = (face, description, prompts, backbone, device);
+        (_columns, _description, _prompts, Backbone, _device) = (columns, description, prompts, backbone, device);
         _hold = backbone.Hold();
         try
         {
-            _scorer = new PromptScorer(backbone, prompts, face.BatchSize, device);
+            _scorer = new PromptScorer(backbone, prompts, columns.BatchSize, device);
         }
         catch
         {
             _hold?.Dispose();
             throw;
         }
-        _scores = new ScoreSchema(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName, description.Threshold);
+        _scores = new ScoreSchema(columns.Classes, columns.PredictedLabelColumnName, columns.ScoreColumnName, description.Threshold);
         Configuration = prompts.Rows.Configuration;
         SearchReport = description.Search;
     }
 
     /// <summary>The classes in the order of the scores.</summary>
-    public IReadOnlyList<string> ClassNames => _face.Classes.Names;
+    public IReadOnlyList<string> ClassNames => _columns.Classes.Names;
 
     /// <summary>Name of the column that images are read from.</summary>
-    public string ImageColumnName => _face.ImageColumnName;
+    public string ImageColumnName => _columns.ImageColumnName;
 
     /// <summary>Name of the column with the classes' probabilities.</summary>
-    public string ScoreColumnName => _face.ScoreColumnName;
+    public string ScoreColumnName => _columns.ScoreColumnName;
 
     /// <summary>Prompt lengths per layer; where <see cref="Mixture"/> has several, that of the largest weight in each layer, the shorter
     /// of equals.</summary>
@@ -125,7 +125,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         {
             OptionChecks.RequireRange(value is null or (> 0 and <= 1), value, "above 0 and at most 1", nameof(Threshold));
             _description = _description with { Threshold = value };
-            _scores = new ScoreSchema(_face.Classes, _face.PredictedLabelColumnName, _face.ScoreColumnName, value);
+            _scores = new ScoreSchema(_columns.Classes, _columns.PredictedLabelColumnName, _columns.ScoreColumnName, value);
         }
     }
 
@@ -199,7 +199,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     public ClassExplanation Explain(MLImage image, string? className = null)
     {
         ArgumentNullException.ThrowIfNull(image);
-        int? chosen = className is null ? null : _face.Classes.IndexOf(className);
+        int? chosen = className is null ? null : _columns.Classes.IndexOf(className);
         return Explain(ImageDecoder.FromMLImage(image), chosen);
     }
 
@@ -243,7 +243,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         LabelClasses classes;
         try
         {
-            classes = _face.Classes.WithNames(listed);
+            classes = _columns.Classes.WithNames(listed);
         }
         catch (InvalidOperationException e)
         {
@@ -260,7 +260,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         try
         {
             return new DplTransformer(
-                _face with
+                _columns with
                 {
                     Classes = classes,
                 },
@@ -315,5 +315,5 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         _prompts.Dispose();
     }
 
-    private ImageColumn FindImages(DataViewSchema schema) => ImageColumn.Find(schema, _face.ImageColumnName, _description.Reading);
+    private ImageColumn FindImages(DataViewSchema schema) => ImageColumn.Find(schema, _columns.ImageColumnName, _description.Reading);
 }

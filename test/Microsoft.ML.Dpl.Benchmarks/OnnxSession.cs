@@ -17,7 +17,7 @@ internal sealed class OnnxSession : IDisposable
     public OnnxSession(FoldedClassifier classifier, DplOnnxPrecision precision = DplOnnxPrecision.Float32)
     {
         using var model = new MemoryStream();
-        OnnxImageModel.Write(OnnxClassifier.Create(ClassifierArrays.Of(classifier), [], precision: precision), model);
+        OnnxImageModel.Write(OnnxClassifier.Create(ClassifierArrays.From(classifier), [], precision: precision), model);
         using var options = new SessionOptions { IntraOpNumThreads = get_num_threads(), InterOpNumThreads = 1 };
         // Its threads wait busily between operations, as usual, but not while the other works run.
         options.AddSessionConfigEntry("session.force_spinning_stop", "1");

@@ -2,7 +2,7 @@ using System.Text.Json;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
-using Microsoft.ML.Dpl.Tests.Prompts;
+using Microsoft.ML.Dpl.Tests.Network;
 using Spectre.Console;
 using static TorchSharp.torch;
 

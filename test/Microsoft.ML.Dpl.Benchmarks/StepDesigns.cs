@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
-using Microsoft.ML.Dpl.Tests.Prompts;
+using Microsoft.ML.Dpl.Tests.Network;
 using Microsoft.ML.Dpl.Training;
 using static TorchSharp.torch;
 

@@ -28,6 +28,45 @@ public partial class DocumentationTests
     }
 
     [Fact]
+    public void Source_files_named_alone_exist()
+    {
+        HashSet<string> files =
+        [
+            .. new[] { "src", "test", "samples" }.SelectMany(SourceCompilation.Files).Select(path => Path.GetFileName(path)),
+        ];
+        (string Document, string Name)[] named =
+        [
+            .. Documents()
+                .SelectMany(document => FileAlone().Matches(File.ReadAllText(document)).Select(match => (document, match.Groups[1].Value))),
+        ];
+        Assert.NotEmpty(named);
+        Assert.Empty(named.Where(name => !files.Contains(name.Name)).Select(Told));
+    }
+
+    /// <summary>Names in the tables and walks of the architecture, so that what is renamed is renamed there.</summary>
+    [Fact]
+    public void Names_in_the_architecture_stand_in_the_sources()
+    {
+        string text = CodeFence().Replace(File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "docs", "ARCHITECTURE.md")), "");
+        HashSet<string> words =
+        [
+            .. new[] { "src", "test" }
+                .SelectMany(SourceCompilation.Files)
+                .SelectMany(path => Word().Matches(File.ReadAllText(path)).Select(match => match.Value)),
+        ];
+        string[] named =
+        [
+            .. NameInCode()
+                .Matches(text)
+                .Select(match => match.Groups[1].Value)
+                .Where(name => !name.EndsWith(".cs", StringComparison.Ordinal))
+                .Distinct(),
+        ];
+        Assert.True(named.Length >= 25, $"The architecture names only {named.Length} things.");
+        Assert.DoesNotContain(named, name => !name.Split('.').All(words.Contains));
+    }
+
+    [Fact]
     public void Paths_from_the_top_folder_exist()
     {
         (string Document, string Path)[] named =
@@ -89,6 +128,18 @@ public partial class DocumentationTests
 
     [GeneratedRegex(@"`([A-Z][A-Za-z]+/[A-Za-z.]+\.cs)`")]
     private static partial Regex FileOfLibrary();
+
+    [GeneratedRegex(@"`([A-Z][A-Za-z.]+\.cs)`")]
+    private static partial Regex FileAlone();
+
+    [GeneratedRegex(@"`([A-Z][\w.]*)(?:<T>|\(\))?`")]
+    private static partial Regex NameInCode();
+
+    [GeneratedRegex(@"^```.*?^```", RegexOptions.Singleline | RegexOptions.Multiline)]
+    private static partial Regex CodeFence();
+
+    [GeneratedRegex(@"\w+")]
+    private static partial Regex Word();
 
     [GeneratedRegex(@"(?<![\w./])((?:src|samples|test|build|eng|docs)/[\w./-]+)")]
     private static partial Regex PathFromTop();

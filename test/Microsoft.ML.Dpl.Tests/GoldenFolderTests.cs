@@ -1,6 +1,5 @@
 using System.IO.Compression;
 using Microsoft.ML.Dpl.TensorFiles;
-using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests;
 

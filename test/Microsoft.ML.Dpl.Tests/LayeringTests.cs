@@ -73,6 +73,41 @@ public class LayeringTests
         );
     }
 
+    /// <summary>A public type has the namespace that its users know, whatever its folder; every other one that of its folder.</summary>
+    [Fact]
+    public void Namespaces_say_who_a_type_is_for()
+    {
+        string[] open = ["Microsoft.ML", Root, $"{Root}.Clip", $"{Root}.Hub"];
+        var others = new List<string>();
+        foreach (string path in Sources())
+        {
+            SyntaxNode root = CSharpSyntaxTree.ParseText(File.ReadAllText(path)).GetRoot();
+            foreach (BaseNamespaceDeclarationSyntax space in root.DescendantNodes().OfType<BaseNamespaceDeclarationSyntax>())
+            {
+                string name = space.Name.ToString(),
+                    folder = FolderOf(path);
+                bool isPublic = space.Members.OfType<BaseTypeDeclarationSyntax>().Any(type => type.Modifiers.Any(SyntaxKind.PublicKeyword));
+                // ML.NET and the compiler look for one each by its name.
+                bool isLookedUp = name == "System.Runtime.CompilerServices";
+                if (!(isPublic ? open.Contains(name) : isLookedUp || name == (folder == Root ? Root : $"{Root}.{folder}")))
+                    others.Add($"{Path.GetRelativePath(SharedData.RepositoryRoot, path)}: {name}");
+            }
+        }
+        Assert.Empty(others);
+    }
+
+    [Fact]
+    public void The_picture_of_the_layers_is_theirs()
+    {
+        string document = File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "docs", "ARCHITECTURE.md"));
+        string chain = document.Split('\n').Single(line => line.TrimStart().StartsWith("root --> ", StringComparison.Ordinal));
+        string[] shown =
+        [
+            .. chain.Split("-->", StringSplitOptions.TrimEntries).Skip(1).Select(node => document.Split($"{node}[\"")[1].Split("\"]")[0]),
+        ];
+        Assert.Equal(Layers[1..], shown);
+    }
+
     private static string LibraryFolder => Path.Combine(SharedData.RepositoryRoot, "src", Root);
 
     private static IEnumerable<string> Sources() => SourceCompilation.Files(Path.Combine("src", Root));

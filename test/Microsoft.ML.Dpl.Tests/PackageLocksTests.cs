@@ -5,7 +5,7 @@ namespace Microsoft.ML.Dpl.Tests;
 
 /// <summary>
 /// eng/locks: a restore on this system looks at this system's locks alone, so the others' are compared with them here.
-/// <c>build/lock-packages.sh</c> writes all anew.
+/// <c>build/lock-packages.sh</c> writes all of them again.
 /// </summary>
 public class PackageLocksTests
 {

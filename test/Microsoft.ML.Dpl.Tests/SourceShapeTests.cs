@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
@@ -52,6 +53,44 @@ public class SourceShapeTests
         }
         Assert.Empty(wide);
     }
+
+    /// <summary>Words that say too little, or another thing than the field's, in names of the library, the tool and the samples.</summary>
+    [Theory]
+    [InlineData("^Of$", "Create, From, Read, or what it does")]
+    [InlineData("^Course|Course$", "epochs, stage, history")]
+    [InlineData("Anew", "again")]
+    [InlineData("Pictures?(?![a-z])", "image")]
+    [InlineData("^(StepGate|ModelFace|Searched|Ready)$", "what it is")]
+    public void Names_are_the_fields_words(string word, string instead)
+    {
+        var regex = new Regex(word, RegexOptions.CultureInvariant);
+        string[] named =
+        [
+            .. new[] { "src", "samples" }
+                .SelectMany(SourceCompilation.Files)
+                .SelectMany(path =>
+                    Declared(File.ReadAllText(path)).Where(name => regex.IsMatch(name)).Select(name => $"{Shown(path)}: {name}")
+                ),
+        ];
+        Assert.True(named.Length == 0, $"Better {instead}: {string.Join(", ", named)}");
+    }
+
+    /// <summary>The names of types, methods, local functions and properties.</summary>
+    private static IEnumerable<string> Declared(string text) =>
+        CSharpSyntaxTree
+            .ParseText(text)
+            .GetRoot()
+            .DescendantNodes()
+            .Select(node =>
+                node switch
+                {
+                    BaseTypeDeclarationSyntax type => type.Identifier.ValueText,
+                    MethodDeclarationSyntax method => method.Identifier.ValueText,
+                    LocalFunctionStatementSyntax local => local.Identifier.ValueText,
+                    PropertyDeclarationSyntax property => property.Identifier.ValueText,
+                    _ => "",
+                }
+            );
 
     private static string Shown(string path) => Path.GetRelativePath(SharedData.RepositoryRoot, path);
 

@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Tests;
 
 namespace Microsoft.ML.Dpl.Tool.Tests;
 
-/// <summary>What is shipped is named with its licence. <c>build/write-notices.sh</c> writes the list anew.</summary>
+/// <summary>What is shipped is named with its licence. <c>build/write-notices.sh</c> writes the list again.</summary>
 public sealed class ThirdPartyNoticesTests
 {
     /// <summary>Environment variable: write the file instead of comparing with it.</summary>

@@ -100,7 +100,7 @@ internal sealed class PhotographBatches : IDisposable
             PixelArea crop = Crop(photograph.Side, random);
             bool mirrored = random.Next(2) == 1;
             Paint(
-                _pixels.Of(_order[row]),
+                _pixels.Read(_order[row]),
                 photograph.Side,
                 crop,
                 mirrored,

@@ -48,7 +48,7 @@ internal sealed class PhotographCache
 
     /// <summary>Decodes what is not decoded and asks the teacher about what it was not asked.</summary>
     /// <param name="teacher">Makes the teacher of a thread.</param>
-    /// <param name="say">Hears of progress.</param>
+    /// <param name="say">Receives lines about the progress.</param>
     /// <param name="cancellationToken">Ends it after the chunk in hand.</param>
     public void Prepare(Func<ITeacher> teacher, Action<string> say, CancellationToken cancellationToken)
     {
@@ -111,7 +111,7 @@ internal sealed class PhotographCache
         Parallel.For(0, images, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, i =>
         {
             int image = (int)((long)i * _photographs.Count / images);
-            maps[i] = networks.Value!.Features(pixels.Of(image), _photographs[image].Side);
+            maps[i] = networks.Value!.Features(pixels.Read(image), _photographs[image].Side);
         });
         using var scope = NewDisposeScope();
         Tensor rows = tensor(maps.SelectMany(m => m).ToArray()).view(-1, ITeacher.Width).to(ScalarType.Float64);
@@ -145,7 +145,7 @@ internal sealed class PhotographCache
             Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, i =>
             {
                 int image = order[start + i];
-                rows[i] = Reduce(networks.Value!.Features(pixels.Of(image), _photographs[image].Side), numbers);
+                rows[i] = Reduce(networks.Value!.Features(pixels.Read(image), _photographs[image].Side), numbers);
             });
             foreach (var (pool, map) in rows)
             {
@@ -212,7 +212,7 @@ internal sealed class PixelStore
     }
 
     /// <summary>[side, side, 3]; not to be changed.</summary>
-    public byte[] Of(int image) => _images[image];
+    public byte[] Read(int image) => _images[image];
 
     public static long[] Ends(IReadOnlyList<Photograph> photographs)
     {

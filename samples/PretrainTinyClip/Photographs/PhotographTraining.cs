@@ -58,7 +58,7 @@ internal sealed class PhotographTraining : IDisposable
         Tokenizer = ClipTokenizer.FromHuggingFace(Path.Combine(folder, "vocab.json"), Path.Combine(folder, "merges.txt"));
         ClipConfig config = PhotographSettings.Shape(Vocabulary.Size, Vocabulary.EndId);
         using Generator generator = Seeds.Generator(settings.Seed, "initial values");
-        Clip = new LearnedClip(config, new InitialValues(config, generator, likeTrained: true).Of, CPU);
+        Clip = new LearnedClip(config, new InitialValues(config, generator, likeTrained: true).Draw, CPU);
         Model = new ContrastiveModel(Clip);
         _tower = new StudentTower(Clip.Values, config, products);
         _distillation = new Distillation(cache, config.EmbeddingWidth, config.Vision.Width, generator);

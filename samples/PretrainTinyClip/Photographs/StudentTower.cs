@@ -54,15 +54,15 @@ internal sealed class StudentTower(IReadOnlyDictionary<string, Parameter> values
         long batch = rows.shape[0],
             tokens = rows.shape[1],
             width = rows.shape[2];
-        Tensor Of(string part) => values[prefix + part];
-        Tensor stacked = Linear(Norm(rows, prefix + "ln_1"), Of("attn.in_proj_weight"), Of("attn.in_proj_bias"))
+        Tensor Part(string part) => values[prefix + part];
+        Tensor stacked = Linear(Norm(rows, prefix + "ln_1"), Part("attn.in_proj_weight"), Part("attn.in_proj_bias"))
             .view(batch, tokens, 3, heads, width / heads)
             .permute(2, 0, 3, 1, 4); // [query key value, batch, heads, tokens, head width]
         Tensor attended = F.scaled_dot_product_attention(stacked[0], stacked[1], stacked[2]).transpose(1, 2).reshape(batch, tokens, width);
-        rows = rows.Plus(Linear(attended, Of("attn.out_proj.weight"), Of("attn.out_proj.bias")));
-        Tensor hidden = Product(Norm(rows, prefix + "ln_2"), Of("mlp.c_fc.weight"), Of("mlp.c_fc.bias"));
+        rows = rows.Plus(Linear(attended, Part("attn.out_proj.weight"), Part("attn.out_proj.bias")));
+        Tensor hidden = Product(Norm(rows, prefix + "ln_2"), Part("mlp.c_fc.weight"), Part("mlp.c_fc.bias"));
         hidden = hidden * hidden.Times(QuickGeluFactor).sigmoid();
-        return rows.Plus(Linear(hidden, Of("mlp.c_proj.weight"), Of("mlp.c_proj.bias")));
+        return rows.Plus(Linear(hidden, Part("mlp.c_proj.weight"), Part("mlp.c_proj.bias")));
     }
 
     private Tensor Norm(Tensor rows, string name) =>

@@ -50,7 +50,7 @@ internal static class BackboneCommand
         var command = new ExampledCommand("list", "Lists CLIPs that have names, and which of them are in the cache.", "dpl backbone list");
         AddOptions(command);
         command.SetAction(arguments =>
-            Write(arguments, KnownClip.All.Select(known => Listed.Of(known, OptionsOf(arguments))).ToArray(), clips =>
+            Write(arguments, KnownClip.All.Select(known => Listed.From(known, OptionsOf(arguments))).ToArray(), clips =>
             {
                 Table table = new Table()
                     .Border(TableBorder.Simple)
@@ -174,7 +174,7 @@ internal static class BackboneCommand
         command.SetAction(
             (arguments, cancellationToken) =>
             {
-                Described described = Described.Of(
+                Described described = Described.From(
                     BackboneArgument.Resolve(arguments.GetRequiredValue(clip), OptionsOf(arguments), cancellationToken)
                 );
                 return Task.FromResult(Write(arguments, described, WriteTable));
@@ -251,7 +251,7 @@ internal static class BackboneCommand
         IReadOnlyList<DescribedFile> Files
     )
     {
-        public static Described Of(ClipBackbone clip) =>
+        public static Described From(ClipBackbone clip) =>
             new(
                 clip.Name,
                 clip.Location,
@@ -292,7 +292,7 @@ internal static class BackboneCommand
         string? Folder
     )
     {
-        public static Listed Of(KnownClip known, HubOptions options)
+        public static Listed From(KnownClip known, HubOptions options)
         {
             string? folder = null;
             string state;

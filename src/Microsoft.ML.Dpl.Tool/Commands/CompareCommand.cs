@@ -27,7 +27,7 @@ internal sealed class CompareCommand
         HelpName = "lengths",
         AllowMultipleArgumentsPerToken = true,
     };
-    private readonly JsonOption _json = new("the results (the table, written anew after each configuration)", "none");
+    private readonly JsonOption _json = new("the results (the table, rewritten after each configuration)", "none");
 
     /// <summary>One configuration's outcome.</summary>
     private sealed record Compared(
@@ -41,7 +41,7 @@ internal sealed class CompareCommand
         double Seconds
     )
     {
-        public static Compared Of(Trial trial) =>
+        public static Compared From(Trial trial) =>
             new(
                 trial.Name,
                 trial.Configuration,
@@ -129,7 +129,7 @@ internal sealed class CompareCommand
         {
             for (int i = 0; i < chosen.Length; i++)
             {
-                compared.Add(Compared.Of(trials.Run(chosen[i].Name, OptionsOf(chosen[i].Name, lengths[i]))));
+                compared.Add(Compared.From(trials.Run(chosen[i].Name, OptionsOf(chosen[i].Name, lengths[i]))));
                 file?.Write(written => File.WriteAllText(written, JsonSerializer.Serialize(compared, ToolJson.Indented)));
             }
         }

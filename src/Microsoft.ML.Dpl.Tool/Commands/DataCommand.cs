@@ -38,8 +38,8 @@ internal static class DataCommand
                 string folder = arguments.GetRequiredValue(root);
                 if (!Directory.Exists(folder))
                     throw new DirectoryNotFoundException($"There is no folder '{folder}'.");
-                DataFinding[] findings = [.. KnownDataSets.All.Select(known => DataCheck.Of(known, folder, cancellationToken))];
-                if (format.Of(arguments) == ResultFormat.Json)
+                DataFinding[] findings = [.. KnownDataSets.All.Select(known => DataCheck.Run(known, folder, cancellationToken))];
+                if (format.Read(arguments) == ResultFormat.Json)
                     WriteJson(findings);
                 else
                     WriteTable(findings);

@@ -240,7 +240,7 @@ internal sealed class EmbedCommand
         CancellationToken cancellationToken
     ) =>
         new ImageScores(mlContext, transformer.Transform, transformer.InputColumnName, Vector)
-            .Of(rows, batch, cancellationToken)
+            .Score(rows, batch, cancellationToken)
             .Select(image => new Embedded(image.Row.Label, image.Numbers, image.Error));
 
     private static IEnumerable<Embedded> Texts(

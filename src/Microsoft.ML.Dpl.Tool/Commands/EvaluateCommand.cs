@@ -43,7 +43,7 @@ internal static class EvaluateCommand
                         arguments.GetRequiredValue(model),
                         data,
                         clip,
-                        format.Of(arguments),
+                        format.Read(arguments),
                         arguments.GetValue(skip),
                         progress.Choose(arguments),
                         cancellationToken

@@ -96,9 +96,9 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             return made;
         }
         DplTrainer.Options options = OptionsOf(asked, lengthsFor(backbone));
-        options.OnnxPrecision = _contents.PrecisionOf(arguments);
+        options.OnnxPrecision = _contents.ReadPrecision(arguments);
         (options.ModelContents, options.OnCancel, options.OnDivergence) = (
-            _contents.Of(arguments),
+            _contents.Read(arguments),
             DplInterruption.ReturnBest,
             DplInterruption.ReturnBest
         );
@@ -122,19 +122,19 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             CommandLine.IsVerbose(arguments),
             _common.TensorBoard(arguments)
         );
-        FitResults results = RunRecord.Of(arguments, options, sets, started);
+        FitResults results = RunRecord.Create(arguments, options, sets, started);
 
         using DplTransformer transformer = session.Fit(arguments.CommandResult.Command.Name);
         // Saved before anything else can go wrong.
         bool isInPlace = files.Main.WriteSomewhere(path => session.MLContext.Model.Save(transformer, session.Train.Schema, path));
         results = results with
         {
-            Search = transformer.SearchReport is { } report ? SearchResults.Of(report, options.Search.Margin) : null,
-            Finalists = FinalistResults.Of(transformer.Finalists),
+            Search = transformer.SearchReport is { } report ? SearchResults.From(report, options.Search.Margin) : null,
+            Finalists = FinalistResults.From(transformer.Finalists),
             FinalistEpochs = RunRecord.FinalistEpochs(session.Epochs),
             Training = RunRecord.Training(session.Epochs, transformer.ValidationAccuracy),
             Configuration = transformer.Configuration,
-            Design = DesignResults.Of(transformer),
+            Design = DesignResults.From(transformer),
             Stages = [.. RunRecord.Stages(session.Epochs)],
             ModelPath = files.Main.FullPath,
             WasCancelled = transformer.WasCancelled,
@@ -142,13 +142,13 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         };
         // Tests and baselines warn, too.
         FitResults Warned(FitResults now) => now with { Warnings = [.. session.Warnings, .. trials.Warnings] };
-        // Whatever becomes of the tests, the course of the fit is kept.
+        // Whatever becomes of the tests, the epochs of the fit are kept.
         void Keep(FitResults now) =>
             isInPlace &= files.Results?.WriteSomewhere(path => File.WriteAllText(path, ResultsJson.Write(Warned(now)))) ?? true;
         Keep(results);
         var tests = new TestStage(sets, trials, mode, cancellationToken);
         if (sets.Test.Count > 0)
-            results = tests.Of(results, session.MLContext, transformer, options.Images.SkipUnreadable, baselines, OptionsOf, Keep);
+            results = tests.Run(results, session.MLContext, transformer, options.Images.SkipUnreadable, baselines, OptionsOf, Keep);
         results = Warned(results);
         try
         {
@@ -156,7 +156,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         }
         catch (IOException e)
         {
-            Terminal.Fail($"{e.Message} dpl report draws the page anew from the results.");
+            Terminal.Fail($"{e.Message} dpl report draws the page again from the results.");
             (isInPlace, files) = (false, files with { Report = null });
         }
 

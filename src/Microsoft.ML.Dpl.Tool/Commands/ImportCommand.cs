@@ -107,7 +107,7 @@ internal static class ImportCommand
                         ImportAlphas(
                             alphaPaths,
                             given.Length == 0 ? null : given,
-                            names.Of(arguments),
+                            names.Read(arguments),
                             arguments.GetValue(epoch),
                             backbone,
                             file,
@@ -127,7 +127,7 @@ internal static class ImportCommand
                         read,
                         backbone!,
                         arguments.GetRequiredValue(column),
-                        (contents.Of(arguments), contents.PrecisionOf(arguments)),
+                        (contents.Read(arguments), contents.ReadPrecision(arguments)),
                         file,
                         log,
                         cancellationToken

@@ -23,7 +23,7 @@ internal static class InspectCommand
         );
         command.Arguments.Add(model);
         command.Options.Add(format);
-        command.SetAction(arguments => (int)Run(arguments.GetRequiredValue(model), format.Of(arguments)));
+        command.SetAction(arguments => (int)Run(arguments.GetRequiredValue(model), format.Read(arguments)));
         return command;
     }
 

@@ -70,11 +70,11 @@ internal static class OnnxCommand
                 if (beside)
                     OutputFile.Check(written + DataExtension, output.Name, inputs);
                 clip.Apply(arguments, mlContext, cancellationToken);
-                var form = new Form(input.Of(arguments), precision.Of(arguments), beside);
+                var form = new Form(input.Read(arguments), precision.Read(arguments), beside);
                 using Source source = path is null
                     ? OfClip(mlContext, clip.Backbone(arguments, cancellationToken))
                     : OfModel(SavedModel.Load(mlContext, path));
-                Write(source, file, form, format.Of(arguments), arguments.InvocationConfiguration.Output, cancellationToken);
+                Write(source, file, form, format.Read(arguments), arguments.InvocationConfiguration.Output, cancellationToken);
                 return Task.FromResult((int)ExitCode.Success);
             }
         );

@@ -71,7 +71,7 @@ internal sealed class PredictCommand
     private ExitCode Run(ParseResult arguments, CancellationToken cancellationToken)
     {
         ProgressMode mode = _progress.Choose(arguments);
-        (int top, int batch, PredictionFormat format) = (arguments.GetValue(_top), arguments.GetValue(_batch), _format.Of(arguments));
+        (int top, int batch, PredictionFormat format) = (arguments.GetValue(_top), arguments.GetValue(_batch), _format.Read(arguments));
         if (top < 1)
             throw new ArgumentException($"--top must be at least 1; it is {top}.");
         if (batch < 1)
@@ -89,7 +89,8 @@ internal sealed class PredictCommand
         var scores = new ImageScores(mlContext, saved.Transformer);
         // The user's own spelling is what is written; the library is given full paths, since a model may have a folder of its own for
         // relative ones.
-        IEnumerable<ScoredImage> Score(IEnumerable<string> paths) => scores.Of(paths.Select(NamedImages.RowOf), batch, cancellationToken);
+        IEnumerable<ScoredImage> Score(IEnumerable<string> paths) =>
+            scores.Score(paths.Select(NamedImages.RowOf), batch, cancellationToken);
         if (parts is null)
             return Print(arguments, mode, saved, Score(images), readsInput ? null : listed.Length);
         // Where a stretch begins depends on how many there are.
@@ -105,14 +106,14 @@ internal sealed class PredictCommand
             parts.Shard.Count > 1 ? listed.Length : null
         );
         var folder = new PredictionParts(parts, settings);
-        string[]? own = readsInput ? null : [.. folder.Of(images)];
+        string[]? own = readsInput ? null : [.. folder.Select(images)];
         return Write(mode, folder, own ?? images, own?.Length, Score, saved.Transformer.ClassNames, parts);
     }
 
     /// <summary>To the standard output.</summary>
     private ExitCode Print(ParseResult arguments, ProgressMode mode, SavedModel saved, IEnumerable<ScoredImage> scored, int? count)
     {
-        PredictionFormat format = _format.Of(arguments);
+        PredictionFormat format = _format.Read(arguments);
         using TextWriter output = StandardOutput.Open();
         var writer = PredictionWriter.Create(
             format,

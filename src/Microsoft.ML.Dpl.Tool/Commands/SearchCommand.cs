@@ -78,7 +78,7 @@ internal static class SearchCommand
             CommandLine.IsVerbose(arguments),
             common.TensorBoard(arguments)
         );
-        FitResults results = RunRecord.Of(arguments, options, sets, started);
+        FitResults results = RunRecord.Create(arguments, options, sets, started);
 
         DplSearchOutcome found = session.Search("search");
         bool isInPlace = files.Main.WriteSomewhere(path =>
@@ -100,9 +100,9 @@ internal static class SearchCommand
         );
         results = results with
         {
-            Search = SearchResults.Of(found.Report, options.Search.Margin),
+            Search = SearchResults.From(found.Report, options.Search.Margin),
             Configuration = found.Configuration,
-            Design = DesignResults.Of(options.Design),
+            Design = DesignResults.From(options.Design),
             Stages = [.. RunRecord.Stages(session.Epochs)],
             Warnings = session.Warnings,
             WasCancelled = found.WasCancelled,

@@ -23,7 +23,7 @@ internal static class StudyTableCommand
         var folder = new Argument<string>("folder") { Description = "The results of dpl study." };
         var format = new ChoiceOption<StudyTableFormat>(
             "--format",
-            "markdown; csv, one line for each figure; latex, tabulars; html, one page with pictures.",
+            "markdown; csv, one line for each figure; latex, tabulars; html, one page with plots.",
             StudyTableFormat.Markdown
         );
         var output = new Option<string?>("--output", "-o") { Description = "Where it goes. Default: the output.", HelpName = "file" };
@@ -52,7 +52,7 @@ internal static class StudyTableCommand
             OutputFile? file = arguments.GetValue(output) is { } named ? OutputFile.Check(named, output.Name) : null;
             StudyResults results = StudyResults.Read(path, Terminal.Warn);
             var table = new StudyTable(results, arguments.GetValue(baseline), withSeconds: !arguments.GetValue(noSeconds));
-            string text = format.Of(arguments) switch
+            string text = format.Read(arguments) switch
             {
                 StudyTableFormat.Csv => StudyCsv.Write(table),
                 StudyTableFormat.Latex => SheetText.Latex(table.Sheets),

@@ -45,7 +45,7 @@ internal static class ZeroShotCommand
         command.SetAction(
             (arguments, cancellationToken) =>
             {
-                IReadOnlyList<string>? several = templates.Of(arguments);
+                IReadOnlyList<string>? several = templates.Read(arguments);
                 if (several is not null && arguments.GetResult(template) is { Implicit: false })
                     throw new ArgumentException(
                         "Give either --template or --templates: plain CLIP reads one text of a class, or the mean."
@@ -57,7 +57,7 @@ internal static class ZeroShotCommand
                         clip,
                         arguments.GetRequiredValue(template),
                         several,
-                        format.Of(arguments),
+                        format.Read(arguments),
                         arguments.GetValue(skip),
                         progress.Choose(arguments),
                         cancellationToken

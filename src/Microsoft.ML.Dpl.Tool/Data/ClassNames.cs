@@ -40,7 +40,7 @@ internal static partial class ClassNames
         while (!parser.EndOfData)
         {
             long line = parser.LineNumber;
-            if (parser.ReadFields()?.Select(ComposedText.Of).ToArray() is not [{ Length: > 0 } from, { Length: > 0 } to])
+            if (parser.ReadFields()?.Select(ComposedText.Compose).ToArray() is not [{ Length: > 0 } from, { Length: > 0 } to])
                 throw new InvalidDataException($"{file}, line {line}: expected a class, a tab and the words for it.");
             if (!known.Contains(from))
                 throw new InvalidDataException(

@@ -25,13 +25,13 @@ internal static class FewShotDraw
             (split, rows) =>
                 split switch
                 {
-                    ImageSplit.Train => Of(rows, shots, split),
-                    ImageSplit.Validation => Of(rows, Math.Min(shots, MostForValidation), split),
+                    ImageSplit.Train => Draw(rows, shots, split),
+                    ImageSplit.Validation => Draw(rows, Math.Min(shots, MostForValidation), split),
                     _ => rows,
                 }
         );
 
-        ImageRow[] Of(IReadOnlyList<ImageRow> rows, int most, ImageSplit split) =>
+        ImageRow[] Draw(IReadOnlyList<ImageRow> rows, int most, ImageSplit split) =>
             python is null ? InAnyOrder(rows, most, seed, split) : AsCoOp(rows, most, python);
     }
 

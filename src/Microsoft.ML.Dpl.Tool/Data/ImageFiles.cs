@@ -20,7 +20,7 @@ internal sealed class ImageFiles(CancellationToken cancellationToken = default)
 
     /// <summary>Keeps a folder for a later <see cref="In"/>: links to it from elsewhere are not followed.</summary>
     /// <returns>Whether it was not kept before.</returns>
-    public bool Claim(string folder) => RealPath.Of(folder) is { } real && _seen.Add(real);
+    public bool Claim(string folder) => RealPath.Resolve(folder) is { } real && _seen.Add(real);
 
     /// <summary>Image files in a folder and those below it, ordered by code point.</summary>
     /// <param name="folder">An existing one; looked into even where it was claimed.</param>
@@ -29,7 +29,7 @@ internal sealed class ImageFiles(CancellationToken cancellationToken = default)
     public IReadOnlyList<string> In(string folder)
     {
         var found = new List<string>();
-        if (RealPath.Of(folder) is not { } start)
+        if (RealPath.Resolve(folder) is not { } start)
             return found;
         _seen.Add(start);
         var pending = new Stack<(string Shown, string Real)>([(folder, start)]);
@@ -46,7 +46,7 @@ internal sealed class ImageFiles(CancellationToken cancellationToken = default)
                 RequireUsable(path, Directory.Exists(path));
                 string? real = new DirectoryInfo(path).LinkTarget is null
                     ? Path.Combine(at.Real, Path.GetFileName(path))
-                    : RealPath.Of(path);
+                    : RealPath.Resolve(path);
                 if (real is not null && !IsWithin(at.Real, real) && _seen.Add(real))
                     pending.Push((path, real));
             }
@@ -110,7 +110,7 @@ internal static class RealPath
     private const int MostLinks = 40;
 
     /// <returns>The full path with every link in it followed; null where links lead round in a circle.</returns>
-    public static string? Of(string path)
+    public static string? Resolve(string path)
     {
         string full = Path.GetFullPath(path),
             real = Path.GetPathRoot(full)!;

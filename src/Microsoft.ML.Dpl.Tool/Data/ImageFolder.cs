@@ -21,8 +21,8 @@ internal static class ImageFolder
         if (inside.Length > 0 && !splits[null].Any())
         {
             RequireClassesIn(folder, below);
-            IReadOnlyList<ImageRow> Of(ImageSplit split) => [.. splits[split].SelectMany(path => Classes(path, below[path], files))];
-            return new ImageSets(folder, Of(ImageSplit.Train), Of(ImageSplit.Validation), Of(ImageSplit.Test));
+            IReadOnlyList<ImageRow> Rows(ImageSplit split) => [.. splits[split].SelectMany(path => Classes(path, below[path], files))];
+            return new ImageSets(folder, Rows(ImageSplit.Train), Rows(ImageSplit.Validation), Rows(ImageSplit.Test));
         }
         RequireNoSplits(folder, below);
         RequireNotAbove(below, files);
@@ -92,7 +92,9 @@ internal static class ImageFolder
         {
             int before = rows.Count;
             rows.AddRange(
-                files.In(path).Select(image => new ImageRow { ImagePath = Path.GetFullPath(image), Label = ComposedText.Of(Name(path)) })
+                files
+                    .In(path)
+                    .Select(image => new ImageRow { ImagePath = Path.GetFullPath(image), Label = ComposedText.Compose(Name(path)) })
             );
             if (rows.Count == before)
                 throw new InvalidDataException(

@@ -82,7 +82,7 @@ internal static class ImageTable
                     new ImageRow
                     {
                         ImagePath = ImagePaths.Full(fields[image], root),
-                        Label = ComposedText.Of(fields[label]),
+                        Label = ComposedText.Compose(fields[label]),
                         Weight = counts,
                     }
                 );

@@ -72,7 +72,7 @@ internal static class SplitFile
             || string.IsNullOrWhiteSpace(name.GetString())
         )
             throw Malformed(file, $"{where} is not of the form [\"path\", number, \"class\"]");
-        string label = ComposedText.Of(name.GetString()!);
+        string label = ComposedText.Compose(name.GetString()!);
         if (!names.TryAdd(index, label) && names[index] != label)
             throw Malformed(file, $"{where} calls class {index} '{label}', but it was '{names[index]}' before");
         if (!numbers.TryAdd(label, index) && numbers[label] != index)

@@ -77,7 +77,7 @@ internal static class FitDisplay
             }
             // The last accuracy stays in sight while the next epoch runs.
             _accuracy = value.ValidationAccuracy ?? _accuracy;
-            task.Description = Terminal.Cell(FiguresOf(_name, value, _rate.Of(value), _accuracy).Within(MovingBars.TextWidth));
+            task.Description = Terminal.Cell(FiguresOf(_name, value, _rate.Update(value), _accuracy).Within(MovingBars.TextWidth));
             task.Value = value.Fraction;
         }
     }
@@ -88,7 +88,7 @@ internal static class FitDisplay
 
         public void Report(DplProgress value)
         {
-            double? rate = _rate.Of(value);
+            double? rate = _rate.Update(value);
             if (value.EndedEpoch is not null)
                 Terminal.Note(FiguresOf(name, value, rate, value.ValidationAccuracy).ToString());
         }
@@ -103,7 +103,7 @@ internal static class FitDisplay
 
         public void Report(DplProgress value)
         {
-            double? rate = _rate.Of(value);
+            double? rate = _rate.Update(value);
             if (value.EndedEpoch is null && (value.Elapsed - _last).Duration() < Interval)
                 return;
             _last = value.Elapsed;

@@ -18,18 +18,18 @@ internal static class ImageDisplay
     /// <param name="run">Given where to report to.</param>
     public static T Show<T>(ProgressMode mode, string name, int? all, Func<IProgress<ImageProgress>, T> run)
     {
-        var figures = new Course(name, all);
+        var clock = new ImageClock(name, all);
         return mode switch
         {
-            ProgressMode.Bars => MovingBars.Show(context => run(new Bars(figures, context))),
-            ProgressMode.Lines => run(new Lines(figures)),
-            ProgressMode.Json => run(new JsonLines(figures)),
+            ProgressMode.Bars => MovingBars.Show(context => run(new Bars(clock, context))),
+            ProgressMode.Lines => run(new Lines(clock)),
+            ProgressMode.Json => run(new JsonLines(clock)),
             _ => run(new Silence()),
         };
     }
 
     /// <summary>Counts images a second and the time that is left.</summary>
-    private sealed class Course(string name, int? all)
+    private sealed class ImageClock(string name, int? all)
     {
         private readonly Stopwatch _time = Stopwatch.StartNew();
 
@@ -44,7 +44,7 @@ internal static class ImageDisplay
         public TimeSpan? Remaining(ImageProgress now) =>
             all is int count && now.Done > 0 ? _time.Elapsed * ((count - now.Done) / (double)now.Done) : null;
 
-        public Figures Of(ImageProgress now) =>
+        public Figures FiguresAt(ImageProgress now) =>
             new Figures()
                 .Add(0, string.Create(CultureInfo.InvariantCulture, $"{name}: {now.Done}{(all is int count ? $"/{count}" : "")} images"))
                 .Add(2, now.Accuracy is double share ? string.Create(CultureInfo.InvariantCulture, $"accuracy so far {share:p1}") : null)
@@ -62,26 +62,26 @@ internal static class ImageDisplay
 
     private sealed class Bars : IProgress<ImageProgress>
     {
-        private readonly Course _course;
+        private readonly ImageClock _clock;
         private readonly ProgressTask _task;
 
-        public Bars(Course course, ProgressContext context)
+        public Bars(ImageClock clock, ProgressContext context)
         {
-            _course = course;
-            _task = context.AddTask(Terminal.Cell(course.Name), maxValue: course.All ?? 1);
-            _task.IsIndeterminate = course.All is null;
+            _clock = clock;
+            _task = context.AddTask(Terminal.Cell(clock.Name), maxValue: clock.All ?? 1);
+            _task.IsIndeterminate = clock.All is null;
         }
 
         public void Report(ImageProgress value)
         {
-            _task.Description = Terminal.Cell(_course.Of(value).Within(MovingBars.TextWidth));
-            if (_course.All is not null)
+            _task.Description = Terminal.Cell(_clock.FiguresAt(value).Within(MovingBars.TextWidth));
+            if (_clock.All is not null)
                 _task.Value = value.Done;
         }
     }
 
     /// <summary>Now and then a line; nothing of what is soon over.</summary>
-    private sealed class Lines(Course course) : IProgress<ImageProgress>
+    private sealed class Lines(ImageClock clock) : IProgress<ImageProgress>
     {
         private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
@@ -89,15 +89,15 @@ internal static class ImageDisplay
 
         public void Report(ImageProgress value)
         {
-            if (course.Elapsed - _last < Interval)
+            if (clock.Elapsed - _last < Interval)
                 return;
-            _last = course.Elapsed;
-            Terminal.Note(course.Of(value).ToString());
+            _last = clock.Elapsed;
+            Terminal.Note(clock.FiguresAt(value).ToString());
         }
     }
 
     /// <summary>About one object a second, and one at the end.</summary>
-    private sealed class JsonLines(Course course) : IProgress<ImageProgress>
+    private sealed class JsonLines(ImageClock clock) : IProgress<ImageProgress>
     {
         private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
@@ -105,20 +105,20 @@ internal static class ImageDisplay
 
         public void Report(ImageProgress value)
         {
-            if (value.Done != course.All && course.Elapsed - _last < Interval)
+            if (value.Done != clock.All && clock.Elapsed - _last < Interval)
                 return;
-            _last = course.Elapsed;
+            _last = clock.Elapsed;
             Terminal.WriteJson(
                 new
                 {
-                    name = course.Name,
+                    name = clock.Name,
                     stage = "images",
                     done = value.Done,
-                    all = course.All,
+                    all = clock.All,
                     accuracy = value.Accuracy,
-                    imagesPerSecond = course.Rate(value),
-                    elapsedSeconds = course.Elapsed.TotalSeconds,
-                    remainingSeconds = course.Remaining(value)?.TotalSeconds,
+                    imagesPerSecond = clock.Rate(value),
+                    elapsedSeconds = clock.Elapsed.TotalSeconds,
+                    remainingSeconds = clock.Remaining(value)?.TotalSeconds,
                 }
             );
         }

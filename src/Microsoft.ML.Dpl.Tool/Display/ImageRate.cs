@@ -8,7 +8,7 @@ internal sealed class ImageRate(int batchSize)
     private long _before;
 
     /// <returns>Null at the first step seen of a stage, whose time is not known.</returns>
-    public double? Of(DplProgress now)
+    public double? Update(DplProgress now)
     {
         long done = (now.Epoch - 1L) * now.Steps + now.Step;
         if (_stage != now.Stage)

@@ -49,7 +49,7 @@ internal sealed class ProgressOptions
     public ProgressMode Choose(ParseResult arguments) =>
         Terminal.Mode = arguments.GetValue(_quiet)
             ? ProgressMode.None
-            : _mode.Of(arguments) switch
+            : _mode.Read(arguments) switch
             {
                 ProgressMode.Auto => Terminal.HasMovingError ? ProgressMode.Bars : ProgressMode.Lines,
                 var mode => mode,

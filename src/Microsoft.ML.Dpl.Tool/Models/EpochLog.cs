@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 namespace Microsoft.ML.Dpl.Tool.Models;
 
 /// <summary>
-/// The epochs that ended, kept beside the fit's checkpoints where it has a workspace: a run that goes on there has the whole course for its
+/// The epochs that ended, kept beside the fit's checkpoints where it has a workspace: a run that goes on there has all epochs for its
 /// results. One JSON object a line; an epoch takes the place of those from it on, since a killed run goes on a little before where it was.
 /// </summary>
 internal sealed class EpochLog
@@ -17,7 +17,7 @@ internal sealed class EpochLog
     private readonly List<FittedEpoch> _epochs = [];
     private DplStage? _stage;
     private TimeSpan _before;
-    private bool _beginsAnew,
+    private bool _startsOver,
         _fails;
 
     private EpochLog(string? path) => _path = path;
@@ -31,9 +31,9 @@ internal sealed class EpochLog
         var log = new EpochLog(workspace is null ? null : Path.Combine(workspace, FileName));
         if (log._path is null || !File.Exists(log._path))
             return log;
-        // Without a checkpoint the fit begins anew, and the course with it.
-        log._beginsAnew = !Directory.EnumerateFiles(workspace!, Checkpoints, SearchOption.AllDirectories).Any();
-        if (log._beginsAnew)
+        // Without a checkpoint the fit starts over, and the log with it.
+        log._startsOver = !Directory.EnumerateFiles(workspace!, Checkpoints, SearchOption.AllDirectories).Any();
+        if (log._startsOver)
             return log;
         foreach (FittedEpoch epoch in File.ReadLines(log._path).Select(Read).OfType<FittedEpoch>())
             log.Put(epoch);
@@ -64,9 +64,9 @@ internal sealed class EpochLog
             return;
         try
         {
-            if (_beginsAnew)
+            if (_startsOver)
                 File.Delete(_path);
-            _beginsAnew = false;
+            _startsOver = false;
             // The line break comes first: it ends a line that a kill cut off.
             File.AppendAllText(_path, "\n" + JsonSerializer.Serialize(ended, ToolJson.Line));
         }
@@ -74,7 +74,7 @@ internal sealed class EpochLog
         {
             _fails = true;
             Terminal.Warn(
-                $"The course of the epochs could not be kept in '{_path}': {e.Message.TrimEnd('.')}. The fit goes on; interrupted "
+                $"The figures of the epochs could not be kept in '{_path}': {e.Message.TrimEnd('.')}. The fit goes on; interrupted "
                     + "now, its results would lack the epochs until then."
             );
         }

@@ -38,7 +38,7 @@ internal static class Evaluator
         {
             int done = 0,
                 right = 0;
-            foreach (ScoredImage image in new ImageScores(mlContext, transformer).Of(rows, Chunk, cancellationToken))
+            foreach (ScoredImage image in new ImageScores(mlContext, transformer).Score(rows, Chunk, cancellationToken))
             {
                 done++;
                 if (image.Numbers is { } probabilities)
@@ -68,6 +68,6 @@ internal static class Evaluator
         });
         if (predictions.Count == 0)
             throw new InvalidDataException("None of the images can be read.");
-        return (TestResults.Of(classes, predictions), rows.Count - predictions.Count);
+        return (TestResults.From(classes, predictions), rows.Count - predictions.Count);
     }
 }

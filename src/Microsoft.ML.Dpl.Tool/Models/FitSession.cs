@@ -23,7 +23,7 @@ internal sealed record FittedEpoch(
     long PeakBytes
 );
 
-/// <summary>Fits on one data set, with progress for the user and the course of epochs for the results.</summary>
+/// <summary>Fits on one data set, with progress for the user and the epochs for the results.</summary>
 internal sealed class FitSession
 {
     private readonly DplTrainer.Options _options;
@@ -95,7 +95,7 @@ internal sealed class FitSession
     /// <param name="name">What progress calls it.</param>
     public DplSearchOutcome Search(string name) => Run(name, trainer => trainer.Search(Train));
 
-    /// <summary>Removes what the workspace keeps of the last fit: once its results are written, the same command begins anew.</summary>
+    /// <summary>Removes what the workspace keeps of the last fit: once its results are written, the same command starts over.</summary>
     public void Forget()
     {
         if (string.IsNullOrWhiteSpace(_workspace) || !Directory.Exists(_options.Compute.WorkspacePath))

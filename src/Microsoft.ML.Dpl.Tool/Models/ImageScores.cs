@@ -25,17 +25,17 @@ internal sealed class ImageScores(MLContext mlContext, Func<IDataView, IDataView
     /// <param name="rows">May come slowly: a chunk is scored once it is full.</param>
     /// <param name="chunk">Images at a time, at least 1.</param>
     /// <param name="cancellationToken">Looked at between chunks.</param>
-    public IEnumerable<ScoredImage> Of(IEnumerable<ImageRow> rows, int chunk, CancellationToken cancellationToken)
+    public IEnumerable<ScoredImage> Score(IEnumerable<ImageRow> rows, int chunk, CancellationToken cancellationToken)
     {
         foreach (ImageRow[] some in rows.Chunk(chunk))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            foreach (ScoredImage scored in Of(some))
+            foreach (ScoredImage scored in ScoreOrHalve(some))
                 yield return scored;
         }
     }
 
-    private IReadOnlyList<ScoredImage> Of(IReadOnlyList<ImageRow> rows)
+    private IReadOnlyList<ScoredImage> ScoreOrHalve(IReadOnlyList<ImageRow> rows)
     {
         try
         {
@@ -47,7 +47,7 @@ internal sealed class ImageScores(MLContext mlContext, Func<IDataView, IDataView
             if (rows.Count == 1)
                 return [new ScoredImage(rows[0], null, (e.InnerException ?? e).Message)];
             int half = rows.Count / 2;
-            return [.. Of([.. rows.Take(half)]), .. Of([.. rows.Skip(half)])];
+            return [.. ScoreOrHalve([.. rows.Take(half)]), .. ScoreOrHalve([.. rows.Skip(half)])];
         }
     }
 

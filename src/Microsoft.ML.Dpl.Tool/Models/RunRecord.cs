@@ -20,7 +20,7 @@ internal static class RunRecord
     /// <param name="options">As they were set.</param>
     /// <param name="sets">The images.</param>
     /// <param name="started">When the run began.</param>
-    public static FitResults Of(ParseResult arguments, DplTrainer.Options options, ImageSets sets, DateTimeOffset started) =>
+    public static FitResults Create(ParseResult arguments, DplTrainer.Options options, ImageSets sets, DateTimeOffset started) =>
         new(
             new AskedResults(
                 TaskOf(sets.Source),
@@ -31,7 +31,7 @@ internal static class RunRecord
                 started
             ),
             Versions(options),
-            BackboneResults.Of(options.Backbone!)
+            BackboneResults.From(options.Backbone!)
         )
         {
             Data = DataOf(sets) with { SetAside = SetAside(options) },

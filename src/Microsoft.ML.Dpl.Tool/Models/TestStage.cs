@@ -28,7 +28,7 @@ internal sealed class TestStage(ImageSets sets, Trials trials, ProgressMode mode
     /// <param name="optionsOf">The options of a fit, by the name and the lengths of a baseline.</param>
     /// <param name="keep">Given the results after each test.</param>
     /// <returns>The results with as much as there is of the tests.</returns>
-    public FitResults Of(
+    public FitResults Run(
         FitResults results,
         MLContext mlContext,
         DplTransformer transformer,
@@ -60,7 +60,7 @@ internal sealed class TestStage(ImageSets sets, Trials trials, ProgressMode mode
             foreach (var (name, lengths) in baselines)
             {
                 Trial trial = trials.Run(name, optionsOf(name, lengths));
-                PairedDifference difference = PairedDifference.Of(figures.Predictions, trial.Test.Predictions);
+                PairedDifference difference = PairedDifference.From(figures.Predictions, trial.Test.Predictions);
                 var row = new ComparisonRow(
                     name,
                     trial.Test.Accuracy,

@@ -35,5 +35,5 @@ internal sealed class ChoiceOption<T> : Option<string?>
     public T? Find(ParseResult arguments) => arguments.GetValue(this) is { } word ? Enum.Parse<T>(word, ignoreCase: true) : _standard;
 
     /// <summary>The same where there is a standard.</summary>
-    public T Of(ParseResult arguments) => Find(arguments)!.Value;
+    public T Read(ParseResult arguments) => Find(arguments)!.Value;
 }

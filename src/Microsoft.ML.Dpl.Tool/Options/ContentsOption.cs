@@ -32,7 +32,7 @@ internal sealed class ContentsOption
     }
 
     /// <summary>What the graph computes with.</summary>
-    public DplOnnxPrecision PrecisionOf(ParseResult arguments) => _precision.Of(arguments);
+    public DplOnnxPrecision ReadPrecision(ParseResult arguments) => _precision.Read(arguments);
 
     /// <summary>An option of what a graph computes with.</summary>
     /// <param name="name">The option's.</param>
@@ -46,7 +46,7 @@ internal sealed class ContentsOption
             DplOnnxPrecision.Float32
         );
 
-    public DplModelContents Of(ParseResult arguments) =>
+    public DplModelContents Read(ParseResult arguments) =>
         arguments.GetRequiredValue(_contents) switch
         {
             ImageTower => DplModelContents.WithImageTower,

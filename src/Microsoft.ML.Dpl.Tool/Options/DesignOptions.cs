@@ -102,7 +102,7 @@ internal sealed class DesignOptions : OptionGroup
         _regularisers.CompletionSources.Add(KgCoOp.Word, PromptSrc.Word);
         _average.CompletionSources.Add(Gaussian.Word, Exponential.Word, Last.Word);
         _teacher.CompletionSources.Add(BackboneArgument.Names);
-        Add(_design, (arguments, options) => options.Design.Coupled = _design.Of(arguments) == PromptDesign.Coupled);
+        Add(_design, (arguments, options) => options.Design.Coupled = _design.Read(arguments) == PromptDesign.Coupled);
         Add(_context, (arguments, options) => options.Design.Context = Context(arguments));
         foreach (Option partOfContext in new Option[] { _contextWords, _contextPosition, _contextPerClass })
             Add(partOfContext, (_, _) => { });
@@ -116,7 +116,7 @@ internal sealed class DesignOptions : OptionGroup
         Add(_proGrad, (arguments, options) => options.Design.ProGrad = ProGradOf(arguments));
         if (trains)
             Add(_average, (arguments, options) => options.Design.Average = Average(arguments));
-        Add(_templates, (arguments, options) => options.Design.Templates = _templates.Of(arguments));
+        Add(_templates, (arguments, options) => options.Design.Templates = _templates.Read(arguments));
         // Opened once for several fits: see Teacher.
         Add(_teacher, (_, _) => { });
     }
@@ -157,7 +157,7 @@ internal sealed class DesignOptions : OptionGroup
     {
         if (ConfigurationArgument.IsZeroShot(configuration))
         {
-            options.Design.Templates = _templates.Of(arguments);
+            options.Design.Templates = _templates.Read(arguments);
             return;
         }
         Apply(arguments, options);

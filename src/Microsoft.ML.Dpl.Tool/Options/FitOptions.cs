@@ -53,13 +53,13 @@ internal sealed class CommonOptions : OptionGroup
         Add(_seed, (arguments, options) => options.Seed = Seed(arguments));
         Add("--momentum", "Momentum of SGD with --recipe paper, 0 to below 1.", options => options.Training.Momentum);
         Add("--weight-decay", "Weight decay in all stages, at least 0.", options => options.Training.WeightDecay);
-        Add(_recipe, (arguments, options) => options.Training.Recipe = _recipe.Of(arguments));
+        Add(_recipe, (arguments, options) => options.Training.Recipe = _recipe.Read(arguments));
         AddOptional(
             "--smallest-crop",
             "Least part of an image's area that a random crop keeps, up to 1. Default: 0.8; 0.08 with --recipe paper.",
             options => options.Training.SmallestCrop
         );
-        Add(_precision, (arguments, options) => options.Compute.Precision = _precision.Of(arguments));
+        Add(_precision, (arguments, options) => options.Compute.Precision = _precision.Read(arguments));
         AddSwitch(
             "--no-augment",
             "Leaves training images as they are, neither cropped nor flipped at random.",
@@ -173,7 +173,7 @@ internal sealed class SearchOptions : OptionGroup
             "Highest learning rate of the alphas (Adam). Default: 0.01; 0.0035 with --recipe paper.",
             options => options.Search.AlphaLearningRate
         );
-        Add(_result, (arguments, options) => options.Search.Result = _result.Of(arguments));
+        Add(_result, (arguments, options) => options.Search.Result = _result.Read(arguments));
         AddSwitch(
             "--no-comparison",
             "Trains what the search found without comparing it to uniform lengths by short trainings, as --recipe paper does.",

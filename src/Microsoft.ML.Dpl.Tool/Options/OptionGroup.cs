@@ -94,7 +94,7 @@ internal abstract class OptionGroup
 
     private static TrainerOption Target(string name, LambdaExpression property)
     {
-        var target = TrainerOption.Of(property);
+        var target = TrainerOption.From(property);
         TrainerOptionNames.Add(target.Name, name);
         return target;
     }

@@ -21,7 +21,7 @@ internal sealed class TemplatesOption : Option<string[]?>
 
     /// <returns>Null where none was given.</returns>
     /// <exception cref="ArgumentException">One is neither a text with {} once nor a known name, or CLIP reads two alike.</exception>
-    public IReadOnlyList<string>? Of(ParseResult arguments)
+    public IReadOnlyList<string>? Read(ParseResult arguments)
     {
         if (arguments.GetValue(this) is not { Length: > 0 } given)
             return null;

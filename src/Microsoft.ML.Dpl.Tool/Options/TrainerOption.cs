@@ -14,7 +14,7 @@ internal sealed class TrainerOption
     public string Name => string.Join('.', _path.Select(property => property.Name));
 
     /// <param name="property">Takes the options and reads the property, as in <c>options =&gt; options.Training.Epochs</c>.</param>
-    public static TrainerOption Of(LambdaExpression property)
+    public static TrainerOption From(LambdaExpression property)
     {
         var path = new Stack<PropertyInfo>();
         // A value type read as an object is converted first.

@@ -59,7 +59,7 @@ internal static partial class TrainerOptionNames
                 Names.TryGetValue(match.Value, out string? option) ? option : match.Value
             );
 
-    private static string NameOf(Expression<Func<DplTrainer.Options, object?>> property) => TrainerOption.Of(property).Name;
+    private static string NameOf(Expression<Func<DplTrainer.Options, object?>> property) => TrainerOption.From(property).Name;
 
     [GeneratedRegex(@"(?<![\w'""/.\\-])(?:[A-Z][A-Za-z]+\.){0,2}[A-Z][A-Za-z]+(?![\w'""/\\-]|\.\w)")]
     private static partial Regex Word();

@@ -14,7 +14,7 @@ internal static class ConfusionMap
     private const double LeastCell = 4,
         LeastOpacity = 0.25; // below that a single confusion is not seen
 
-    public static Markup Of(TestResults test)
+    public static Markup Create(TestResults test)
     {
         int classes = test.Classes.Count;
         double cell = Math.Max(LeastCell, Math.Floor(2.0 * WantedSide / classes) / 2);
@@ -37,7 +37,7 @@ internal static class ConfusionMap
                 .Where(number => number == 1 || number % TickEvery == 0)
                 .Select(number => Tick(number, Margin + (number - 0.5) * cell, Margin + side))
         );
-        return Markup.Of(
+        return Markup.Format(
             $"""
             <p>A row for each true class from top to bottom, a column for each predicted one from left to right, by their numbers: right answers lie on the diagonal; the stronger the colour, the larger the share of the row. Point at a cell to see its classes.</p>
             <div class="wide"><svg class="map" viewBox="0 0 {Text(whole)} {Text(
@@ -49,7 +49,7 @@ internal static class ConfusionMap
     }
 
     private static Markup Cell(TestResults test, int truth, int predicted, double share, double cell) =>
-        Markup.Of(
+        Markup.Format(
             $"""
             <rect class="{(truth == predicted ? "right" : "wrong")}" x="{Text(Margin + predicted * cell)}" y="{Text(
                 Margin + truth * cell
@@ -60,7 +60,7 @@ internal static class ConfusionMap
 
     /// <summary>A class's number on both sides, and a fine line across.</summary>
     private static Markup Tick(int number, double place, double end) =>
-        Markup.Of(
+        Markup.Format(
             $"""
             <path d="M{Margin - 4} {Text(place)}H{Text(end)}M{Text(place)} {Margin - 4}V{Text(end)}"/><text x="{Margin - 7}" y="{Text(
                 place + 4

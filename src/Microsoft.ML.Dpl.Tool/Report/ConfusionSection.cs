@@ -12,7 +12,7 @@ internal static class ConfusionSection
         LargestMap = 200,
         ShownConfusions = 20;
 
-    public static Section Of(FitResults results)
+    public static Section Create(FitResults results)
     {
         const string id = "confusion",
             title = "What is taken for what";
@@ -21,15 +21,15 @@ internal static class ConfusionSection
         Markup whole = test.Classes.Count switch
         {
             <= LargestMatrix => Matrix(test),
-            <= LargestMap => Markup.Of($"{ConfusionMap.Of(test)}{Commonest(test)}"),
-            _ => Markup.Of($"<p>{test.Classes.Count} classes are too many for a matrix.</p>{Commonest(test)}"),
+            <= LargestMap => Markup.Format($"{ConfusionMap.Create(test)}{Commonest(test)}"),
+            _ => Markup.Format($"<p>{test.Classes.Count} classes are too many for a matrix.</p>{Commonest(test)}"),
         };
-        return new Section(id, title, Markup.Of($"{whole}{Classes(test)}"));
+        return new Section(id, title, Markup.Format($"{whole}{Classes(test)}"));
     }
 
     private static Markup Matrix(TestResults test)
     {
-        Markup head = Markup.Join(test.Classes.Select((name, i) => Markup.Of($"""<th scope="col" title="{name}">{i + 1}</th>""")));
+        Markup head = Markup.Join(test.Classes.Select((name, i) => Markup.Format($"""<th scope="col" title="{name}">{i + 1}</th>""")));
         Markup rows = Markup.Join(
             test.Confusion.Select(
                 (row, i) =>
@@ -38,13 +38,13 @@ internal static class ConfusionSection
                     Markup cells = Markup.Join(
                         row.Select((count, j) => Cell(count, sum == 0 ? 0 : (double)count / sum, i == j, Words(test, i, j)))
                     );
-                    return Markup.Of(
+                    return Markup.Format(
                         $"""<tr><th scope="row" title="{test.Classes[i]}"><span class="name">{test.Classes[i]}</span> {i + 1}</th>{cells}<td class="number">{(sum == 0 ? "–" : Written.Percent((double)row[i] / sum))}</td></tr>"""
                     );
                 }
             )
         );
-        return Markup.Of(
+        return Markup.Format(
             $"""
             <p>A row for each true class, a column for each predicted one, under the number of its row; the stronger the colour, the larger the share of the row.</p>
             <div class="wide"><table class="grid matrix{(
@@ -55,7 +55,7 @@ internal static class ConfusionSection
     }
 
     private static Markup Cell(int count, double share, bool right, string words) =>
-        Markup.Of(
+        Markup.Format(
             $"""<td class="{(right ? "right" : "wrong")}" style="--share:{share:0.000}" title="{words}">{(count == 0 ? "" : Written.Number(count, "0"))}</td>"""
         );
 
@@ -77,12 +77,12 @@ internal static class ConfusionSection
             .OrderByDescending(pair => pair.Count)
             .ToArray();
         if (pairs.Length == 0)
-            return Markup.Of($"<p>Nothing is taken for anything else.</p>");
+            return Markup.Format($"<p>Nothing is taken for anything else.</p>");
         Markup rows = Markup.Join(
             pairs
                 .Take(ShownConfusions)
                 .Select(pair =>
-                    Markup.Of(
+                    Markup.Format(
                         $"""<tr><td>{test.Classes[pair.True]}</td><td>{test.Classes[pair.Predicted]}</td><td class="number">{pair.Count} of {test.PerClass[pair.True].Images}</td></tr>"""
                     )
                 )
@@ -91,7 +91,7 @@ internal static class ConfusionSection
             pairs.Length > ShownConfusions
                 ? $"The {ShownConfusions} commonest of {pairs.Length} confusions"
                 : "All confusions, the commonest first";
-        return Markup.Of(
+        return Markup.Format(
             $"""
             <h3>{which}</h3>
             <div class="wide"><table class="named"><thead><tr><th scope="col">true class</th><th scope="col">taken for</th><th scope="col" class="number">images</th></tr></thead><tbody>{rows}</tbody></table></div>
@@ -107,7 +107,7 @@ internal static class ConfusionSection
             .OrderBy(pair => pair.single.Images == 0 ? 2 : (double)pair.single.Right / pair.single.Images);
         Markup rows = Markup.Join(
             ordered.Select(pair =>
-                Markup.Of(
+                Markup.Format(
                     $"""
                     <tr><td class="number">{pair.i
                         + 1}</td><th scope="row">{pair.single.Name}</th><td class="number">{pair.single.Images}</td><td class="number">{Share(
@@ -118,7 +118,7 @@ internal static class ConfusionSection
                 )
             )
         );
-        return Markup.Of(
+        return Markup.Format(
             $"""
             <details><summary>All {test.Classes.Count} classes, the least recognised first</summary>
             <p>Recognised: of its images, those taken for it (recall). Rightly: of the images taken for it, its own (precision).</p>

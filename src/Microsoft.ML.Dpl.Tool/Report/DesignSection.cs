@@ -6,14 +6,14 @@ namespace Microsoft.ML.Dpl.Tool.Report;
 internal static class DesignSection
 {
     /// <summary>Null where there is nothing to say.</summary>
-    public static Section? Of(FitResults results)
+    public static Section? Create(FitResults results)
     {
         if (results.Design is not { } design)
             return null;
         return new Section(
             "design",
             "How the prompts were made",
-            Markup.Of(
+            Markup.Format(
                 $"""<p>{design.Summary}.</p>{Templates("Class features are the mean of", design.Templates)}{Templates("The teacher read", design.TeacherTemplates)}{(design.Context is { } context ? Words(context) : Markup.Empty)}"""
             )
         );
@@ -22,8 +22,8 @@ internal static class DesignSection
     private static Markup Templates(string what, IReadOnlyList<string>? templates) =>
         templates is null
             ? Markup.Empty
-            : Markup.Of(
-                $"""<details><summary>{what} {TemplatesText.Named(templates)}</summary><ul class="plain">{Markup.Join(templates.Select(text => Markup.Of($"<li><code>{text}</code></li>")))}</ul></details>"""
+            : Markup.Format(
+                $"""<details><summary>{what} {TemplatesText.Named(templates)}</summary><ul class="plain">{Markup.Join(templates.Select(text => Markup.Format($"<li><code>{text}</code></li>")))}</ul></details>"""
             );
 
     private static Markup Words(ContextResults context)
@@ -32,23 +32,23 @@ internal static class DesignSection
             return Markup.Empty;
         Markup rest =
             context.VectorCount > context.Vectors.Count
-                ? Markup.Of($"<p>The first {context.Vectors.Count} of {context.VectorCount} vectors are shown.</p>")
+                ? Markup.Format($"<p>The first {context.Vectors.Count} of {context.VectorCount} vectors are shown.</p>")
                 : Markup.Empty;
-        Markup owner = context.ClassSpecific ? Markup.Of($"""<th scope="col">class</th>""") : Markup.Empty;
+        Markup owner = context.ClassSpecific ? Markup.Format($"""<th scope="col">class</th>""") : Markup.Empty;
         Markup rows = Markup.Join(
             context.Vectors.Select(vector =>
-                Markup.Of(
+                Markup.Format(
                     $"""
                     <tr>{(
-                        vector.Class is { } name ? Markup.Of($"""<th scope="row">{name}</th>""") : Markup.Empty
+                        vector.Class is { } name ? Markup.Format($"""<th scope="row">{name}</th>""") : Markup.Empty
                     )}<td class="number">{vector.Number}</td><td class="value">{Markup.Join(
-                        vector.Words.Select((word, i) => Markup.Of($"""{(i > 0 ? ", " : "")}<span title="distance {word.Distance:0.000}">{word.Text}</span>"""))
+                        vector.Words.Select((word, i) => Markup.Format($"""{(i > 0 ? ", " : "")}<span title="distance {word.Distance:0.000}">{word.Text}</span>"""))
                     )}</td></tr>
                     """
                 )
             )
         );
-        return Markup.Of(
+        return Markup.Format(
             $"""
             <h3>The context as words</h3>
             <p>For each vector the tokens of CLIP's vocabulary whose embeddings lie nearest. A hint at most: what lies nearest may still be far.</p>{rest}

@@ -5,17 +5,19 @@ namespace Microsoft.ML.Dpl.Tool.Report;
 /// <summary>What short trainings compared before the training.</summary>
 internal static class FinalistsSection
 {
-    public static Section Of(FitResults results)
+    public static Section Create(FitResults results)
     {
         const string id = "finalists",
             title = "Which lengths were trained";
         if (results.Finalists.Count == 0)
             return Section.Missing(id, title, "The searched or given lengths were not compared to others.");
         static Markup Name(FinalistResults finalist) =>
-            finalist.IsMixture ? Markup.Of($"the searched mixture") : Markup.Of($"<code>{finalist.Configuration.ToString()}</code>");
+            finalist.IsMixture
+                ? Markup.Format($"the searched mixture")
+                : Markup.Format($"<code>{finalist.Configuration.ToString()}</code>");
         Markup rows = Markup.Join(
             results.Finalists.Select(finalist =>
-                Markup.Of(
+                Markup.Format(
                     $"""
                     <tr class="{(finalist.WasTrained ? "own" : "")}"><th scope="row">{Name(finalist)}</th><td class="number">{Written.Number(
                         finalist.ValidationLoss
@@ -29,7 +31,7 @@ internal static class FinalistsSection
         return new Section(
             id,
             title,
-            Markup.Of(
+            Markup.Format(
                 $"""
                 <p>A short training of each; the lowest validation loss decided. The same validation rows chose among {Written.Count(
                     results.Finalists.Count,

@@ -11,9 +11,9 @@ internal static class HtmlPage
     /// <param name="kind">What it is of prompt learning, as its title says.</param>
     /// <param name="header">What stands below the heading.</param>
     /// <param name="main">The rest.</param>
-    public static string Of(string name, string kind, Markup header, Markup main) =>
+    public static string Create(string name, string kind, Markup header, Markup main) =>
         Markup
-            .Of(
+            .Format(
                 $"""
                 <!DOCTYPE html>
                 <html lang="en">

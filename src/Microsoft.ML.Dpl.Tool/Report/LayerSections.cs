@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
@@ -18,7 +19,7 @@ internal static class LayerSections
         return new Section(
             id,
             title,
-            Markup.Of(
+            Markup.Format(
                 $"""
                 <p>The softmax weight of every candidate prompt length in every layer, in per cent, after {Written.Count(
                     search.Epochs.Count,
@@ -43,7 +44,7 @@ internal static class LayerSections
         return new Section(
             id,
             title,
-            Markup.Of(
+            Markup.Format(
                 $"""
                 <p>Every block is one prompt row; layers from the first, which reads words or patches, to the last. <code>{configuration.ToString()}</code></p>
                 <div class="{Pair(configuration.Text.Count, configuration.Image.Count)}">{Tower("Text tower", configuration.Text)}{Tower(
@@ -60,9 +61,9 @@ internal static class LayerSections
     private static Markup Tower(string name, IReadOnlyList<int> lengths)
     {
         const int mostBlocks = 16;
-        return Markup.Of(
+        return Markup.Format(
             $"""
-            <div><h3>{name}</h3><div class="wide"><div class="tower" role="img" aria-label="{name}: prompt rows by layer {string.Join(", ", lengths)}">{Markup.Join(lengths.Select((length, layer) => Markup.Of($"""
+            <div><h3>{name}</h3><div class="wide"><div class="tower" role="img" aria-label="{name}: prompt rows by layer {string.Join(", ", lengths)}">{Markup.Join(lengths.Select((length, layer) => Markup.Format($"""
                 <div class="layer" title="layer {layer + 1}: {length}"><div class="rows">{Markup.Join(Enumerable.Repeat(new Markup("<i></i>"), Math.Min(length, mostBlocks)))}</div><b>{length}</b><small>{layer + 1}</small></div>
                 """)))}</div></div><p class="under">rows, and below them the layer</p></div>
             """
@@ -74,11 +75,11 @@ internal static class LayerSections
     {
         double[][] weights = [.. alphas.Select(AlphaWeights.Softmax)];
         int[] choices = [.. alphas.Select(AlphaWeights.Choice)];
-        Markup head = Markup.Join(weights.Select((_, layer) => Markup.Of($"""<th scope="col">{layer + 1}</th>""")));
+        Markup head = Markup.Join(weights.Select((_, layer) => Markup.Format($"""<th scope="col">{layer + 1}</th>""")));
         Markup rows = Markup.Join(
             candidates.Select(
                 (length, c) =>
-                    Markup.Of(
+                    Markup.Format(
                         $"""
                         <tr><th scope="row">{length}</th>{Markup.Join(
                             weights.Select((layer, l) => Cell(layer[c], choices[l] == c, $"layer {l + 1}, length {length}"))
@@ -87,7 +88,7 @@ internal static class LayerSections
                     )
             )
         );
-        return Markup.Of(
+        return Markup.Format(
             $"""<div><h3>{name}</h3><div class="wide plate"><table class="grid"><thead><tr><th scope="col">length \ layer</th>{head}</tr></thead><tbody>{rows}</tbody></table></div></div>"""
         );
     }
@@ -97,9 +98,9 @@ internal static class LayerSections
         // From there on white is read more easily than black.
         const double dark = 0.55;
         return double.IsFinite(weight)
-            ? Markup.Of(
+            ? Markup.Format(
                 $"""<td class="{(weight > dark ? "dark " : "")}{(chosen ? "chosen" : "")}" style="--weight:{100 * weight:0.0}%" title="{place}: {Written.Percent(weight)}{(chosen ? ", chosen" : "")}">{100 * weight:0}</td>"""
             )
-            : Markup.Of($"""<td title="{place}: no number">–</td>""");
+            : Markup.Format($"""<td title="{place}: no number">–</td>""");
     }
 }

@@ -12,7 +12,7 @@ internal readonly record struct Markup(string Html)
     public static Markup Empty { get; } = new("");
 
     /// <summary>Takes an interpolated string: its own text is markup, what is set in is escaped.</summary>
-    public static Markup Of(MarkupHandler handler) => new(handler.Html);
+    public static Markup Format(MarkupHandler handler) => new(handler.Html);
 
     /// <summary>One after the other.</summary>
     public static Markup Join(IEnumerable<Markup> parts) => new(string.Concat(parts.Select(part => part.Html)));

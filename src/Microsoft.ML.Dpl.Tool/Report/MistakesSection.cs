@@ -11,7 +11,7 @@ internal static class MistakesSection
     /// <param name="results">With a test.</param>
     /// <param name="locate">Makes an image's path one that can be opened.</param>
     /// <param name="model">Draws heat maps; null: there are none.</param>
-    public static Section Of(FitResults results, Func<string, string> locate, DplTransformer? model)
+    public static Section Create(FitResults results, Func<string, string> locate, DplTransformer? model)
     {
         const string id = "mistakes",
             title = "Most wrong about";
@@ -32,7 +32,7 @@ internal static class MistakesSection
         return new Section(
             id,
             title,
-            Markup.Of(
+            Markup.Format(
                 $"""
                 <p>{wrong.Length} of {test.Predictions.Count} test images are classified wrongly; these are the ones whose true class was given the least probability. {maps}</p>
                 <div class="cards">{Markup.Join(
@@ -52,7 +52,7 @@ internal static class MistakesSection
                 Thumbnail.HeatMap(path, Side, model, prediction.Predicted),
                 $"what speaks for {Written.Isolated(prediction.Predicted)}"
             );
-        return Markup.Of(
+        return Markup.Format(
             $"""
             <div class="card"><div class="views">{image}{map}</div>
             <p><bdi>{prediction.True}</bdi> {Written.Percent(
@@ -65,5 +65,7 @@ internal static class MistakesSection
     }
 
     private static Markup Image(string? address, string words) =>
-        address is null ? Markup.Of($"""<span class="gone">no image</span>""") : Markup.Of($"""<img src="{address}" alt="{words}">""");
+        address is null
+            ? Markup.Format($"""<span class="gone">no image</span>""")
+            : Markup.Format($"""<img src="{address}" alt="{words}">""");
 }

@@ -10,6 +10,6 @@ internal static class PlotFigure
         Height = 250;
 
     /// <param name="image">Its own size is not asked.</param>
-    public static Markup Of(PlotImage image) =>
-        Markup.Of($"<figure>{new Markup(PlotHost.Svg(image with { Width = Width, Height = Height }))}</figure>");
+    public static Markup Create(PlotImage image) =>
+        Markup.Format($"<figure>{new Markup(PlotHost.Svg(image with { Width = Width, Height = Height }))}</figure>");
 }

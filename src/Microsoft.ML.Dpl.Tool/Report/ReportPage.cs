@@ -25,13 +25,13 @@ internal static class ReportPage
         [
             TestSections.Accuracy(results),
             LayerSections.Lengths(results),
-            .. DesignSection.Of(results) is { } design ? new[] { design } : [],
+            .. DesignSection.Create(results) is { } design ? new[] { design } : [],
             LayerSections.Alphas(results),
-            CourseSections.Settling(results),
-            FinalistsSection.Of(results),
-            CourseSections.Training(results),
-            ConfusionSection.Of(results),
-            MistakesSection.Of(results, Locate, model),
+            EpochSections.Settling(results),
+            FinalistsSection.Create(results),
+            EpochSections.Training(results),
+            ConfusionSection.Create(results),
+            MistakesSection.Create(results, Locate, model),
             TestSections.Calibration(results),
             RunSections.Data(results, Locate),
             RunSections.Asked(results),
@@ -39,13 +39,15 @@ internal static class ReportPage
             RunSections.Versions(results),
         ];
         Markup cancelled = results.WasCancelled
-            ? Markup.Of($"""<p class="notice">The fit was cancelled; this is the best it had by then.</p>""")
+            ? Markup.Format($"""<p class="notice">The fit was cancelled; this is the best it had by then.</p>""")
             : Markup.Empty;
-        Markup links = Markup.Join(sections.Select(section => Markup.Of($"""<a href="#{section.Id}">{section.Title}</a>""")));
-        return HtmlPage.Of(
+        Markup links = Markup.Join(sections.Select(section => Markup.Format($"""<a href="#{section.Id}">{section.Title}</a>""")));
+        return HtmlPage.Create(
             results.Asked.Task,
             "report",
-            Markup.Of($"""{cancelled}{WarningBox.Of(results)}{Figures(results)}<nav aria-label="Parts of this page">{links}</nav>"""),
+            Markup.Format(
+                $"""{cancelled}{WarningBox.Create(results)}{Figures(results)}<nav aria-label="Parts of this page">{links}</nav>"""
+            ),
             Markup.Join(sections.Select(section => section.ToMarkup()))
         );
     }
@@ -56,7 +58,7 @@ internal static class ReportPage
         List<(string Name, string Value)> figures = [];
         Markup tested = results.Test is not { Accuracy: var accuracy }
             ? Markup.Empty
-            : Markup.Of(
+            : Markup.Format(
                 $"<div><dt>test accuracy</dt><dd>{Written.Percent(accuracy.Accuracy)} <small>{Written.Percent(accuracy.Lower)} to "
                     + $"{Written.Percent(accuracy.Upper)}</small></dd></div>"
             );
@@ -68,7 +70,7 @@ internal static class ReportPage
             figures.Add(("prompt rows", Written.Number(configuration.Text.Sum() + configuration.Image.Sum(), "0")));
         if (results.Stages.Count > 0)
             figures.Add(("time", Written.Time(results.Stages.Sum(stage => stage.Seconds))));
-        Markup named = Markup.Join(figures.Select(figure => Markup.Of($"<div><dt>{figure.Name}</dt><dd>{figure.Value}</dd></div>")));
-        return Markup.Of($"""<dl>{tested}{named}<div><dt>CLIP</dt><dd class="words">{results.Backbone.Name}</dd></div></dl>""");
+        Markup named = Markup.Join(figures.Select(figure => Markup.Format($"<div><dt>{figure.Name}</dt><dd>{figure.Value}</dd></div>")));
+        return Markup.Format($"""<dl>{tested}{named}<div><dt>CLIP</dt><dd class="words">{results.Backbone.Name}</dd></div></dl>""");
     }
 }

@@ -16,13 +16,13 @@ internal static class RunSections
         return new Section(
             "asked",
             "What was asked",
-            Markup.Of(
+            Markup.Format(
                 $"""
                 <p>This command repeats the run{(asked.WorkingFolder is null ? "" : " in ")}{(
-                    asked.WorkingFolder is string folder ? Markup.Of($"<code>{folder}</code>") : Markup.Empty
+                    asked.WorkingFolder is string folder ? Markup.Format($"<code>{folder}</code>") : Markup.Empty
                 )}:</p>
                 <pre><code>{asked.CommandLine}</code></pre>
-                {(results.ModelPath is string model ? Markup.Of($"<p>The model is in <code>{model}</code>.</p>") : Markup.Empty)}
+                {(results.ModelPath is string model ? Markup.Format($"<p>The model is in <code>{model}</code>.</p>") : Markup.Empty)}
                 <details><summary>All {asked.Options.Count} options</summary><div class="wide">{Pairs(
                     asked.Options.Select(option => (option.Name, option.Value.Length > 0 ? option.Value : "–"))
                 )}</div></details>
@@ -38,30 +38,34 @@ internal static class RunSections
         if (results.Data is not { Classes.Count: > 0 } data)
             return Section.Missing(id, title, "The results do not say which images there were.");
         int samples = Math.Clamp(MostSamples / data.Classes.Count, 1, SamplesPerClass);
-        Markup head = Markup.Join(data.Splits.Select(split => Markup.Of($"""<th scope="col" class="number">{split.Name}</th>""")));
-        Markup sources = Markup.Join(data.Splits.Select(split => Markup.Of($"<li>{split.Name}: <code>{split.Source}</code></li>")));
+        Markup head = Markup.Join(data.Splits.Select(split => Markup.Format($"""<th scope="col" class="number">{split.Name}</th>""")));
+        Markup sources = Markup.Join(data.Splits.Select(split => Markup.Format($"<li>{split.Name}: <code>{split.Source}</code></li>")));
         Markup rows = Markup.Join(
             data.Classes.Select(
                 (shown, i) =>
-                    Markup.Of(
+                    Markup.Format(
                         $"""
                         <tr><th scope="row">{shown.Name}</th>{Markup.Join(
-                            shown.Counts.Select(count => Markup.Of($"""<td class="number">{count}</td>"""))
+                            shown.Counts.Select(count => Markup.Format($"""<td class="number">{count}</td>"""))
                         )}<td class="samples">{(i < MostSamples ? Samples(shown, samples, locate) : Markup.Empty)}</td></tr>
                         """
                     )
             )
         );
         Markup sum = Markup.Join(
-            data.Splits.Select((_, i) => Markup.Of($"""<td class="number">{data.Classes.Sum(c => c.Counts.ElementAtOrDefault(i))}</td>"""))
+            data.Splits.Select(
+                (_, i) => Markup.Format($"""<td class="number">{data.Classes.Sum(c => c.Counts.ElementAtOrDefault(i))}</td>""")
+            )
         );
         Markup note =
-            data.Classes.Count > MostSamples ? Markup.Of($"<p>The first {MostSamples} classes are shown with images.</p>") : Markup.Empty;
-        Markup setAside = data.SetAside is string sentence ? Markup.Of($"<p>{sentence}</p>") : Markup.Empty;
+            data.Classes.Count > MostSamples
+                ? Markup.Format($"<p>The first {MostSamples} classes are shown with images.</p>")
+                : Markup.Empty;
+        Markup setAside = data.SetAside is string sentence ? Markup.Format($"<p>{sentence}</p>") : Markup.Empty;
         return new Section(
             id,
             title,
-            Markup.Of(
+            Markup.Format(
                 $"""
                 <ul class="plain">{sources}</ul>{setAside}{note}
                 <div class="wide tall"><table><thead><tr><th scope="col">class</th>{head}<th scope="col">samples of training</th></tr></thead><tbody>{rows}</tbody><tfoot><tr><th scope="row">all {data.Classes.Count}</th>{sum}<td></td></tr></tfoot></table></div>
@@ -80,7 +84,7 @@ internal static class RunSections
             longest = results.Stages.Select(stage => stage.Seconds).Concat(results.Comparison.Select(row => row.Seconds ?? 0)).Max();
         Markup rows = Markup.Join(
             results.Stages.Select(stage =>
-                Markup.Of(
+                Markup.Format(
                     $"""
                     <tr><th scope="row">{stage.Name}</th><td class="number">{Written.Time(
                         stage.Seconds
@@ -95,7 +99,7 @@ internal static class RunSections
             results
                 .Comparison.Where(row => row.Seconds is not null)
                 .Select(row =>
-                    Markup.Of(
+                    Markup.Format(
                         $"""
                         <tr><th scope="row">for comparison: {row.Name}</th><td class="number">{Written.Time(
                             row.Seconds!.Value
@@ -109,7 +113,7 @@ internal static class RunSections
         return new Section(
             id,
             title,
-            Markup.Of(
+            Markup.Format(
                 $"""
                 <p>Wall time of the steps; reading CLIP and the images before them is not counted. Memory is the process's largest resident set until the stage's end.</p>
                 <div class="wide"><table><thead><tr><th scope="col">stage</th><th scope="col" class="number">time</th><td></td><th scope="col" class="number">peak memory so far</th></tr></thead><tbody>{rows}
@@ -127,7 +131,7 @@ internal static class RunSections
         return new Section(
             "versions",
             "What it ran on",
-            Markup.Of(
+            Markup.Format(
                 $"""
             <div class="wide">{Pairs([
                 ("seed", results.Asked.Seed is int seed ? Written.Number(seed, "0") : "none was given"),
@@ -151,13 +155,13 @@ internal static class RunSections
                 .Samples.Take(most)
                 .Select(file =>
                     Thumbnail.Address(locate(file), SampleSide) is string address
-                        ? Markup.Of($"""<img src="{address}" alt="{Path.GetFileName(file)}" title="{file}">""")
-                        : Markup.Of($"""<span class="gone" title="{file}">no image</span>""")
+                        ? Markup.Format($"""<img src="{address}" alt="{Path.GetFileName(file)}" title="{file}">""")
+                        : Markup.Format($"""<span class="gone" title="{file}">no image</span>""")
                 )
         );
 
     private static Markup Pairs(IEnumerable<(string Name, string Value)> pairs) =>
-        Markup.Of(
-            $"<table><tbody>{Markup.Join(pairs.Select(pair => Markup.Of($"""<tr><th scope="row">{pair.Name}</th><td class="value">{pair.Value}</td></tr>""")))}</tbody></table>"
+        Markup.Format(
+            $"<table><tbody>{Markup.Join(pairs.Select(pair => Markup.Format($"""<tr><th scope="row">{pair.Name}</th><td class="value">{pair.Value}</td></tr>""")))}</tbody></table>"
         );
 }

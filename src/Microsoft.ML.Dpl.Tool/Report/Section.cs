@@ -11,7 +11,7 @@ internal sealed record Section(string Id, string Title, Markup Body)
     /// <param name="title">Its heading.</param>
     /// <param name="reason">One sentence.</param>
     public static Section Missing(string id, string title, string reason) =>
-        new(id, title, Markup.Of($"""<p class="missing">{reason}</p>"""));
+        new(id, title, Markup.Format($"""<p class="missing">{reason}</p>"""));
 
-    public Markup ToMarkup() => Markup.Of($"""<section id="{Id}"><h2>{Title}</h2>{Body}</section>""");
+    public Markup ToMarkup() => Markup.Format($"""<section id="{Id}"><h2>{Title}</h2>{Body}</section>""");
 }

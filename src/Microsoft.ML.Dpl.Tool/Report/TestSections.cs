@@ -28,10 +28,10 @@ internal static class TestSections
         Markup body = Markup.Join(
             rows.Select(
                 (row, i) =>
-                    Markup.Of(
+                    Markup.Format(
                         $"""
                         <tr class="{(i == 0 ? "own" : "")}"><th scope="row">{row.Name}{(
-                            row.Configuration is null ? Markup.Empty : Markup.Of($"<code>{row.Configuration.ToString()}</code>")
+                            row.Configuration is null ? Markup.Empty : Markup.Format($"<code>{row.Configuration.ToString()}</code>")
                         )}</th><td class="number">{Written.Percent(row.Accuracy.Accuracy)}</td>
                         <td class="whisker"><i style="--at:{row.Accuracy.Accuracy:0.0000};--from:{row.Accuracy.Lower:0.0000};--to:{row.Accuracy.Upper:0.0000}"></i></td>
                         <td class="number">{Written.Percent(row.Accuracy.Lower)} to {Written.Percent(row.Accuracy.Upper)}</td>{(
@@ -43,17 +43,17 @@ internal static class TestSections
         );
         Markup alone =
             results.Comparison.Count == 0
-                ? Markup.Of($"""<p class="missing">Nothing else was run on these images to compare with.</p>""")
+                ? Markup.Format($"""<p class="missing">Nothing else was run on these images to compare with.</p>""")
                 : Markup.Empty;
         string leads = paired
             ? " This model's lead is the difference on the same images in percentage points (95 %, Agresti and Min 2005); it can tell "
                 + "models apart whose intervals overlap."
             : "";
-        Markup leadHead = paired ? Markup.Of($"""<th scope="col" class="number">this model's lead</th>""") : Markup.Empty;
+        Markup leadHead = paired ? Markup.Format($"""<th scope="col" class="number">this model's lead</th>""") : Markup.Empty;
         return new Section(
             id,
             title,
-            Markup.Of(
+            Markup.Format(
                 $"""
                 <p>{Written.Count(
                     test.Predictions.Count,
@@ -89,16 +89,16 @@ internal static class TestSections
         return new Section(
             id,
             title,
-            Markup.Of(
+            Markup.Format(
                 $"""
             <p>Where it says 80 %, 80 % should be right. The expected calibration error (Guo et al. 2017, {test.Calibration.Bins.Count} bins) is {Written.Percent(test.Calibration.ExpectedError)}; 0 is best. Bars of few images say little: the second plot counts them.</p>
             <div class="plots">
-            {PlotFigure.Of(new PlotImage("reliability", $"Accuracy by predicted probability; the expected calibration error is {Written.Percent(test.Calibration.ExpectedError)}.", Share("predicted probability"), Share("accuracy"),
+            {PlotFigure.Create(new PlotImage("reliability", $"Accuracy by predicted probability; the expected calibration error is {Written.Percent(test.Calibration.ExpectedError)}.", Share("predicted probability"), Share("accuracy"),
                 [
                     new PlotSeries("right", PlotMark.Bars, middles, [.. filled.Select(bin => bin.Accuracy ?? double.NaN)]) { BarWidth = 0.88 * width },
                     new PlotSeries("ideal", PlotMark.Dashes, [0, 1], [0, 1]) { Colour = 0 },
                 ]))}
-            {PlotFigure.Of(new PlotImage("confidence", "Test images by predicted probability.", Share("predicted probability"), new PlotAxis("test images") { Minimum = 0, Numbers = PlotNumbers.Whole },
+            {PlotFigure.Create(new PlotImage("confidence", "Test images by predicted probability.", Share("predicted probability"), new PlotAxis("test images") { Minimum = 0, Numbers = PlotNumbers.Whole },
                 [new PlotSeries("images", PlotMark.Bars, middles, [.. filled.Select(bin => (double)bin.Images)]) { BarWidth = 0.88 * width, Colour = 3 }]))}
             </div>
             """
@@ -108,8 +108,8 @@ internal static class TestSections
 
     private static Markup Lead(PairedDifference? difference) =>
         difference is null
-            ? Markup.Of($"""<td class="number">–</td>""")
-            : Markup.Of(
+            ? Markup.Format($"""<td class="number">–</td>""")
+            : Markup.Format(
                 $"""<td class="number" title="only this model right: {difference.OnlyModel}; only the other: {difference.OnlyOther}">{Written.Points(difference.Difference)} ({Written.Points(difference.Lower)} to {Written.Points(difference.Upper)})</td>"""
             );
 }

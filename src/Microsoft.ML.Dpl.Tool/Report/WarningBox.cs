@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
@@ -13,7 +14,7 @@ internal static class WarningBox
     private const double LeastConfidence = 1.5;
 
     /// <summary>Empty where nothing went wrong.</summary>
-    public static Markup Of(FitResults results)
+    public static Markup Create(FitResults results)
     {
         (string What, string Next)[] findings =
         [
@@ -24,20 +25,22 @@ internal static class WarningBox
         ];
         if (findings.Length == 0 && results.Warnings.Count == 0)
             return Markup.Empty;
-        Markup found = Markup.Join(findings.Select(finding => Markup.Of($"<li>{finding.What} <strong>Next:</strong> {finding.Next}</li>")));
+        Markup found = Markup.Join(
+            findings.Select(finding => Markup.Format($"<li>{finding.What} <strong>Next:</strong> {finding.Next}</li>"))
+        );
         Markup log =
             results.Warnings.Count == 0
                 ? Markup.Empty
-                : Markup.Of(
+                : Markup.Format(
                     $"""
-                    <h3>The log</h3><ul>{Markup.Join(results.Warnings.Select(warning => Markup.Of($"<li>{warning}</li>")))}</ul>
+                    <h3>The log</h3><ul>{Markup.Join(results.Warnings.Select(warning => Markup.Format($"<li>{warning}</li>")))}</ul>
                     <p><strong>Next:</strong> change what a warning names, that alone, and fit again with the same seed.</p>
                     """
                 );
-        return Markup.Of(
+        return Markup.Format(
             $"""
             <aside class="warnings" aria-labelledby="warnings"><h2 id="warnings">Warnings</h2>{(
-                findings.Length == 0 ? Markup.Empty : Markup.Of($"<ul>{found}</ul>")
+                findings.Length == 0 ? Markup.Empty : Markup.Format($"<ul>{found}</ul>")
             )}{log}</aside>
             """
         );

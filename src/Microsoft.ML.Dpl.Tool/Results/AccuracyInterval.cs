@@ -12,7 +12,7 @@ internal sealed record AccuracyInterval(double Accuracy, double Lower, double Up
     /// <param name="right">Images classified rightly, 0 to <paramref name="count"/>.</param>
     /// <param name="count">Images, at least 1.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of its range.</exception>
-    public static AccuracyInterval Of(int right, int count)
+    public static AccuracyInterval Create(int right, int count)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         ArgumentOutOfRangeException.ThrowIfNegative(right);

@@ -11,7 +11,7 @@ internal sealed record CalibrationResults(double ExpectedError, IReadOnlyList<Ca
     public const int BinCount = 15;
 
     /// <param name="predictions">At least one.</param>
-    public static CalibrationResults Of(IReadOnlyList<TestPrediction> predictions)
+    public static CalibrationResults From(IReadOnlyList<TestPrediction> predictions)
     {
         ArgumentNullException.ThrowIfNull(predictions);
         var bins = new CalibrationBin[BinCount];

@@ -19,16 +19,16 @@ internal static class ConfigurationTable
             table.AddColumn(new TableColumn(column).RightAligned());
         for (int layer = 0; layer < Math.Max(configuration.Text.Count, configuration.Image.Count); layer++)
         {
-            string Of<T>(IReadOnlyList<T>? values, string format)
+            string Cell<T>(IReadOnlyList<T>? values, string format)
                 where T : IFormattable =>
                 values is not null && layer < values.Count ? values[layer].ToString(format, CultureInfo.InvariantCulture) : "";
-            string text = Of(configuration.Text, "d"),
-                image = Of(configuration.Image, "d"),
+            string text = Cell(configuration.Text, "d"),
+                image = Cell(configuration.Image, "d"),
                 number = (layer + 1).ToString(CultureInfo.InvariantCulture);
             table.AddRow(
                 search is null
                     ? [number, text, image]
-                    : new[] { number, text, Of(search.TextConfidence, "f2"), image, Of(search.ImageConfidence, "f2") }
+                    : new[] { number, text, Cell(search.TextConfidence, "f2"), image, Cell(search.ImageConfidence, "f2") }
             );
         }
         Terminal.Out.Write(table);

@@ -15,7 +15,7 @@ internal sealed record DesignResults(
     ContextResults? Context,
     IReadOnlyList<string>? Templates,
     IReadOnlyList<string>? TeacherTemplates,
-    double? TaskResidual
+    double? TaskResidual = null
 )
 {
     /// <summary>Whether something is learned where no layer has a prompt.</summary>
@@ -24,28 +24,28 @@ internal sealed record DesignResults(
 
     /// <summary>Of a model: null where nothing differs from the plain method.</summary>
     /// <param name="model">With CLIP's text tower.</param>
-    public static DesignResults? Of(DplTransformer model) =>
-        Of(model.Design, model.Context, model.Templates) is { } design
+    public static DesignResults? From(DplTransformer model) =>
+        From(model.Design, model.Context, model.Templates) is { } design
             ? design with
             {
-                Context = model.Context is { } context ? ContextResults.Of(context, model) : null,
+                Context = model.Context is { } context ? ContextResults.From(context, model) : null,
             }
             : null;
 
     /// <summary>The same without a context's words.</summary>
-    public static DesignResults? Of(DplDesign? design, DplContext? context, IReadOnlyList<string>? templates) =>
+    public static DesignResults? From(DplDesign? design, DplContext? context, IReadOnlyList<string>? templates) =>
         design is null && context is null && templates is null
             ? null
             : new DesignResults(
                 SummaryOf(design, context, templates),
-                context is null ? null : ContextResults.Of(context),
+                context is null ? null : ContextResults.From(context),
                 templates,
                 design?.TeacherTemplates,
                 design?.TaskResidual
             );
 
     /// <summary>As it was asked for, of a search.</summary>
-    public static DesignResults? Of(DplTrainer.DesignOptions asked)
+    public static DesignResults? From(DplTrainer.DesignOptions asked)
     {
         string[] parts =
         [
@@ -64,7 +64,7 @@ internal sealed record DesignResults(
             ? null
             : new DesignResults(
                 string.Join(", ", parts),
-                asked.Context is null ? null : ContextResults.Of(asked.Context),
+                asked.Context is null ? null : ContextResults.From(asked.Context),
                 null,
                 asked.Templates,
                 asked.TaskResidual
@@ -102,15 +102,15 @@ internal sealed record ContextResults(
         WordsEach = 5;
 
     /// <summary>As it was asked for.</summary>
-    public static ContextResults Of(DplContext context) =>
+    public static ContextResults From(DplContext context) =>
         new(context.Length, context.Position.ToString().ToLowerInvariant(), context.ClassSpecific, context.Words, 0, []);
 
     /// <summary>As it was learned.</summary>
-    public static ContextResults Of(DplContext context, DplTransformer model)
+    public static ContextResults From(DplContext context, DplTransformer model)
     {
         IReadOnlyList<DplPromptRowWords> rows = model.NearestContextWords(WordsEach);
         int length = context.Length ?? rows.Count;
-        return Of(context) with
+        return From(context) with
         {
             VectorCount = rows.Count,
             Vectors =

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>How one configuration did in the comparison by short trainings.</summary>
+/// <summary>A <see cref="DplFinalist"/> as results.json keeps it, under names that stay when the library's change.</summary>
 /// <param name="Configuration">Its prompt lengths; of a mixture the candidate of the largest weight in each layer.</param>
 /// <param name="ValidationLoss">Mean cross-entropy of the validation rows, in nats.</param>
 /// <param name="ValidationAccuracy">Share of the validation rows classified rightly, 0 to 1.</param>
@@ -16,9 +16,9 @@ internal sealed record FinalistResults(
     bool IsMixture = false
 )
 {
-    /// <summary>Of a model's finalists.</summary>
+    /// <summary>From a model's finalists.</summary>
     /// <param name="finalists">In the order of comparison; empty where nothing was compared.</param>
-    public static IReadOnlyList<FinalistResults> Of(IReadOnlyList<DplFinalist> finalists)
+    public static IReadOnlyList<FinalistResults> From(IReadOnlyList<DplFinalist> finalists)
     {
         ArgumentNullException.ThrowIfNull(finalists);
         DplFinalist? winner = finalists.MinBy(finalist => finalist.ValidationLoss);

@@ -18,7 +18,7 @@ internal sealed record FitResults(AskedResults Asked, VersionResults Versions, B
     /// <summary>The images; null where they are not known.</summary>
     public DataResults? Data { get; init; }
 
-    /// <summary>The course of the search; null where the configuration was given.</summary>
+    /// <summary>The epochs of the search; null where the configuration was given.</summary>
     public SearchResults? Search { get; init; }
 
     /// <summary>What short trainings compared, in the order of comparison; empty where nothing was compared.</summary>
@@ -27,7 +27,7 @@ internal sealed record FitResults(AskedResults Asked, VersionResults Versions, B
     /// <summary>The epochs of these short trainings, counted through all finalists; empty where nothing was compared.</summary>
     public IReadOnlyList<TrainingEpochResults> FinalistEpochs { get; init; } = [];
 
-    /// <summary>The course of the training; null where only a search was run.</summary>
+    /// <summary>The epochs of the training; null where only a search was run.</summary>
     public TrainingResults? Training { get; init; }
 
     /// <summary>The prompt lengths that were searched or given.</summary>

@@ -13,7 +13,7 @@ internal sealed record PairedDifference(int OnlyModel, int OnlyOther, double Dif
     /// <param name="onlyOther">At least 0.</param>
     /// <param name="count">All images, at least 1 and at least the two together.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of its range.</exception>
-    public static PairedDifference Of(int onlyModel, int onlyOther, int count)
+    public static PairedDifference From(int onlyModel, int onlyOther, int count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(onlyModel);
         ArgumentOutOfRangeException.ThrowIfNegative(onlyOther);
@@ -34,7 +34,7 @@ internal sealed record PairedDifference(int OnlyModel, int OnlyOther, double Dif
     /// <param name="model">Of the first model, at least one.</param>
     /// <param name="other">Of the other, on the same images in the same order.</param>
     /// <exception cref="ArgumentException">The images differ; the message names the first that does.</exception>
-    public static PairedDifference Of(IReadOnlyList<TestPrediction> model, IReadOnlyList<TestPrediction> other)
+    public static PairedDifference From(IReadOnlyList<TestPrediction> model, IReadOnlyList<TestPrediction> other)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(other);
@@ -56,6 +56,6 @@ internal sealed record PairedDifference(int OnlyModel, int OnlyOther, double Dif
             if (itsRight && !mineRight)
                 onlyOther++;
         }
-        return Of(onlyModel, onlyOther, model.Count);
+        return From(onlyModel, onlyOther, model.Count);
     }
 }

@@ -47,7 +47,7 @@ internal sealed class PredictionParts
     }
 
     /// <summary>Images of this shard.</summary>
-    public IEnumerable<string> Of(IEnumerable<string> images) =>
+    public IEnumerable<string> Select(IEnumerable<string> images) =>
         _settings.Images is null
             ? images
             : images

@@ -69,7 +69,7 @@ internal sealed record BackboneResults(
 )
 {
     /// <summary>Of an open CLIP.</summary>
-    public static BackboneResults Of(ClipBackbone backbone)
+    public static BackboneResults From(ClipBackbone backbone)
     {
         ArgumentNullException.ThrowIfNull(backbone);
         ClipConfig config = backbone.Config;
@@ -80,8 +80,8 @@ internal sealed record BackboneResults(
             config.ImageSize,
             config.PatchSize,
             config.EmbeddingWidth,
-            BranchShape.Of(config.Text),
-            BranchShape.Of(config.Vision)
+            BranchShape.From(config.Text),
+            BranchShape.From(config.Vision)
         );
     }
 }
@@ -93,7 +93,7 @@ internal sealed record BackboneResults(
 internal sealed record BranchShape(int Layers, int Width, int Heads)
 {
     /// <summary>Of a branch.</summary>
-    public static BranchShape Of(ClipTransformerConfig branch)
+    public static BranchShape From(ClipTransformerConfig branch)
     {
         ArgumentNullException.ThrowIfNull(branch);
         return new BranchShape(branch.Layers, branch.Width, branch.Heads);

@@ -26,7 +26,7 @@ internal sealed record TestResults(
     /// <param name="classes">In the order of the scores.</param>
     /// <param name="predictions">At least one; their classes are among <paramref name="classes"/>.</param>
     /// <exception cref="ArgumentException">There is no prediction, or one has an unknown class; the message names its file.</exception>
-    public static TestResults Of(IReadOnlyList<string> classes, IReadOnlyList<TestPrediction> predictions)
+    public static TestResults From(IReadOnlyList<string> classes, IReadOnlyList<TestPrediction> predictions)
     {
         ArgumentNullException.ThrowIfNull(classes);
         ArgumentNullException.ThrowIfNull(predictions);
@@ -44,10 +44,10 @@ internal sealed record TestResults(
         ];
         int right = perClass.Sum(c => c.Right);
         return new TestResults(
-            AccuracyInterval.Of(right, predictions.Count),
+            AccuracyInterval.Create(right, predictions.Count),
             perClass.Where(c => c.Images > 0).Average(c => (double)c.Right / c.Images),
             predictions.Average(p => -Math.Log(Math.Max(p.TrueProbability, LeastProbability))),
-            CalibrationResults.Of(predictions),
+            CalibrationResults.From(predictions),
             classes,
             confusion,
             perClass,

@@ -106,7 +106,7 @@ internal static class ClipText
     public static string Clean(string text)
     {
         string resolved = WebUtility.HtmlDecode(WebUtility.HtmlDecode(text));
-        string composed = ComposedText.Of(WithoutLoneSurrogates(resolved));
+        string composed = ComposedText.Compose(WithoutLoneSurrogates(resolved));
         var clean = new StringBuilder(composed.Length);
         foreach (char c in composed)
         {

@@ -257,7 +257,7 @@ internal static class FiniteWeights
             $"{location}: tensor '{name}' has {notNumbers} values that are not numbers (NaN) and {infinite} that are infinite, of "
                 + $"{count}. "
                 + "The file is damaged, or its weights overflowed when they were converted to half precision (F16 ends at 65504): get "
-                + "it again, or convert it anew from float32 weights."
+                + "it again, or convert it again from float32 weights."
         );
     }
 }

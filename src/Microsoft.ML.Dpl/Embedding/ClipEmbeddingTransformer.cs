@@ -108,7 +108,7 @@ public sealed class ClipEmbeddingTransformer : ITransformer, IDisposable
         EmbeddingDescription description = _description with { CarriesClip = CarriesClip };
         _embedder.Use(() =>
         {
-            using ClipEntries clip = ClipEntries.Of(Backbone, description.Contents, _device);
+            using ClipEntries clip = ClipEntries.From(Backbone, description.Contents, _device);
             EmbeddingZip.Write(ctx, _columns, description, clip.Streams);
             return true;
         });

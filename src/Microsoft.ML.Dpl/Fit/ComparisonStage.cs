@@ -27,7 +27,7 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
     /// <returns>One for each contender.</returns>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
     /// <exception cref="DivergedException">A loss or a gradient ceased to be a number.</exception>
-    public IReadOnlyList<DplFinalist> Run(IReadOnlyList<Contender> contenders, Searched? searched, FitCheckpoints? checkpoints)
+    public IReadOnlyList<DplFinalist> Run(IReadOnlyList<Contender> contenders, SearchStageResult? searched, FitCheckpoints? checkpoints)
     {
         List<DplFinalist> done = [.. checkpoints?.FoundFinalists() ?? []];
         using IDisposable? rounding = fit.AllowRounding();
@@ -46,12 +46,12 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
         return done;
     }
 
-    private DplFinalist Train(IReadOnlyList<Contender> contenders, int index, Searched? searched, IStageCheckpoints? checkpoints)
+    private DplFinalist Train(IReadOnlyList<Contender> contenders, int index, SearchStageResult? searched, IStageCheckpoints? checkpoints)
     {
         Contender contender = contenders[index];
         FitSettings settings = fit.Settings;
         TrainingState state = checkpoints?.Saved is { } saved ? TrainingState.FromJson(saved.State) : new TrainingState();
-        using var prompts = new Trained(
+        using var prompts = new TrainingStageResult(
             contender.IsMixture ? searched!.Prompts.CopyMixture(fit.Device) : fit.FreshPrompts(contender.Configuration, "training")
         );
         using TrainFeed train = fit.TrainingFeed("training batches");
@@ -87,13 +87,13 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
     {
         public void ThrowIfCancelled() => observer.ThrowIfCancelled();
 
-        public void Report(StepReport report) =>
+        public void Report(DplProgress now) =>
             observer.Report(
-                report with
+                new DplProgress(now)
                 {
                     Stage = DplStage.Comparison,
-                    Epoch = index * report.Epochs + report.Epoch,
-                    Epochs = count * report.Epochs,
+                    Epoch = index * now.Epochs + now.Epoch,
+                    Epochs = count * now.Epochs,
                 }
             );
     }

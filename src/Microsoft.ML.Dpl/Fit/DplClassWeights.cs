@@ -30,7 +30,7 @@ public sealed class DplClassWeights
         }
         var named = new Dictionary<string, double>(StringComparer.Ordinal);
         foreach (var (name, weight) in weights)
-            if (!named.TryAdd(ComposedText.Of(name), weight))
+            if (!named.TryAdd(ComposedText.Compose(name), weight))
                 throw new ArgumentException($"The class '{name}' has two weights, in two forms of Unicode.", nameof(weights));
         Named = named;
     }

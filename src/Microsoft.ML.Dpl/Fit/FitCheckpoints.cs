@@ -74,8 +74,8 @@ internal sealed class FitCheckpoints : IDisposable
                 : "";
             throw new InvalidOperationException(
                 $"The workspace '{_folder.FullPath}' holds the checkpoint of another fit: {string.Join("; ", differences)}. Fit as "
-                    + $"before to go on with it, choose another Compute.WorkspacePath, or delete the folder's checkpoints to begin "
-                    + $"anew.{folds}"
+                    + $"before to continue it, choose another Compute.WorkspacePath, or delete the folder's checkpoints to start "
+                    + $"over.{folds}"
             );
         }
         if (fingerprint.OtherThreads(earlier) is var (before, now))
@@ -89,7 +89,7 @@ internal sealed class FitCheckpoints : IDisposable
     /// <param name="device">Where the prompts are used.</param>
     /// <param name="context">Where their context stands in a text; null without one.</param>
     /// <param name="residualScale">α of their residual; null without one.</param>
-    public Searched? FoundSearch(Device device, ContextLayout? context, double? residualScale)
+    public SearchStageResult? FoundSearch(Device device, ContextLayout? context, double? residualScale)
     {
         if (_found is null || !_found.Texts.TryGetValue(SearchedName, out string? json))
             return null;
@@ -109,7 +109,7 @@ internal sealed class FitCheckpoints : IDisposable
                 residual
             );
         double temperature = double.Parse(_found.Texts[TemperatureName], CultureInfo.InvariantCulture);
-        return new Searched(report, prompts, StageEnd.Whole, temperature);
+        return new SearchStageResult(report, prompts, StageEnd.Whole, temperature);
     }
 
     private BranchPair<MixtureBranch> Mixed(MixtureWeights mixture, Device device)
@@ -137,11 +137,11 @@ internal sealed class FitCheckpoints : IDisposable
     /// <param name="searched">What the search left; kept with the state, so that the search need not be kept. Null without a
     /// search.</param>
     /// <param name="done">The contenders that need not be trained again.</param>
-    public IStageCheckpoints ForComparison(Searched? searched, IReadOnlyList<DplFinalist> done) =>
+    public IStageCheckpoints ForComparison(SearchStageResult? searched, IReadOnlyList<DplFinalist> done) =>
         new Stage(this, DplStage.Comparison, searched, done);
 
     /// <inheritdoc cref="ForComparison"/>
-    public IStageCheckpoints ForTraining(Searched? searched, IReadOnlyList<DplFinalist> done) =>
+    public IStageCheckpoints ForTraining(SearchStageResult? searched, IReadOnlyList<DplFinalist> done) =>
         new Stage(this, DplStage.Training, searched, done);
 
     /// <summary>Removes the checkpoints of a fit that is done, unless the workspace keeps fits by their data.</summary>
@@ -171,11 +171,11 @@ internal sealed class FitCheckpoints : IDisposable
     {
         private readonly FitCheckpoints _all;
         private readonly DplStage _stage;
-        private readonly Searched? _searched;
+        private readonly SearchStageResult? _searched;
         private readonly string _finalists;
         private long _latest = Stopwatch.GetTimestamp();
 
-        public Stage(FitCheckpoints all, DplStage stage, Searched? searched, IReadOnlyList<DplFinalist> finalists)
+        public Stage(FitCheckpoints all, DplStage stage, SearchStageResult? searched, IReadOnlyList<DplFinalist> finalists)
         {
             (_all, _stage, _searched) = (all, stage, searched);
             _finalists = JsonSerializer.Serialize(finalists, CheckpointFile.Json);

@@ -47,7 +47,7 @@ internal sealed class DivergenceAnalysis(
 
     /// <param name="e">What happened.</param>
     /// <param name="returns">Whether the fit returns the best it had.</param>
-    public FitDivergence Of(DivergedException e, bool returns)
+    public FitDivergence Explain(DivergedException e, bool returns)
     {
         bool ofValidationSet = e.OfValidation && !reader.Splits;
         IReadOnlyList<ImageOrigin> origins = e.OfValidation ? reader.ValidationOrigins : reader.Origins;

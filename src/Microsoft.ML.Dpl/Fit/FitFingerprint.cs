@@ -29,7 +29,7 @@ internal sealed class FitFingerprint
 
     private FitFingerprint(SortedDictionary<string, string> parts) => _parts = parts;
 
-    public static FitFingerprint Of(
+    public static FitFingerprint Create(
         FitSettings settings,
         ClipBackbone backbone,
         LabelClasses classes,

@@ -16,7 +16,7 @@ namespace Microsoft.ML.Dpl.Fit;
 /// <param name="Prompts">What was learnt.</param>
 /// <param name="Vision">Holds the image tower in memory until the model has a share of its own, so that a CLIP that is gone by now costs
 /// nothing.</param>
-internal sealed record FitResult(LabelClasses Classes, ModelDescription Description, TrainedPrompts Prompts, Lease<VisionWeights> Vision)
+internal sealed record FitResult(LabelClasses Classes, StoredDescription Description, TrainedPrompts Prompts, Lease<VisionWeights> Vision)
     : IDisposable
 {
     private bool _released;
@@ -56,23 +56,25 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         try
         {
             FitCheckpoints? checkpoints = fit.Checkpoints;
-            using Searched? searched = fit.Settings.Search is { } search
+            using SearchStageResult? searched = fit.Settings.Search is { } search
                 ? checkpoints?.FoundSearch(device, fit.ContextLayout, settings.ResidualScale)
                     ?? new SearchStage(fit, _watch).Run(search, checkpoints?.ForSearch())
                 : null;
-            using Trained trained = searched is { End: not StageEnd.Whole } ? searched.AsTrained(searched.End) : Train(fit, searched);
+            using TrainingStageResult trained = searched is { End: not StageEnd.Whole }
+                ? searched.AsTrained(searched.End)
+                : Train(fit, searched);
             FitResult result = ResultOf(fit, searched, trained);
             Finish(checkpoints, trained.End);
             return result;
         }
         catch (DivergedException e)
         {
-            throw new DplDivergedException(fit.Analysis.Of(e, returns: false), e);
+            throw new DplDivergedException(fit.Analysis.Explain(e, returns: false), e);
         }
     }
 
     /// <summary>Compares what was searched to uniform lengths where the settings ask for it, and trains what is best.</summary>
-    private Trained Train(PreparedFit fit, Searched? searched)
+    private TrainingStageResult Train(PreparedFit fit, SearchStageResult? searched)
     {
         IReadOnlyList<DplFinalist> finalists = [];
         try
@@ -87,13 +89,13 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         }
         catch (DivergedException e) when (settings.ReturnBestWhenDiverged && searched is not null)
         {
-            log.Warning($"{fit.Analysis.Of(e, returns: true).Message} The prompts that the search has for its choice are returned.");
+            log.Warning($"{fit.Analysis.Explain(e, returns: true).Message} The prompts that the search has for its choice are returned.");
             return searched.AsTrained(StageEnd.Diverged);
         }
         return new TrainingStage(fit, _watch).Run(searched, finalists, fit.Checkpoints?.ForTraining(searched, finalists));
     }
 
-    private Contender[] Contenders(ComparisonSettings comparison, Searched? searched) =>
+    private Contender[] Contenders(ComparisonSettings comparison, SearchStageResult? searched) =>
         [
             .. (searched is null ? [] : new[] { searched.AsContender() })
                 .Concat(comparison.UniformLengths.Select(length => new Contender(PromptConfiguration.Uniform(backbone, length))))
@@ -109,13 +111,13 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         using PreparedFit fit = PreparedFit.Create(backbone, settings, data, device, observer, log, searchesOnly: true);
         try
         {
-            using Searched searched = new SearchStage(fit, _watch).Run(fit.Settings.Search!, fit.Checkpoints?.ForSearch());
+            using SearchStageResult searched = new SearchStage(fit, _watch).Run(fit.Settings.Search!, fit.Checkpoints?.ForSearch());
             Finish(fit.Checkpoints, searched.End);
             return (searched.Report, searched.End);
         }
         catch (DivergedException e)
         {
-            throw new DplDivergedException(fit.Analysis.Of(e, returns: false), e);
+            throw new DplDivergedException(fit.Analysis.Explain(e, returns: false), e);
         }
     }
 
@@ -126,7 +128,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
             checkpoints?.Finish();
     }
 
-    private FitResult ResultOf(PreparedFit fit, Searched? searched, Trained trained)
+    private FitResult ResultOf(PreparedFit fit, SearchStageResult? searched, TrainingStageResult trained)
     {
         using var scope = NewDisposeScope();
         PromptSet learned = trained.Prompts;
@@ -139,7 +141,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         classFeatures = TaskResidual.Add(classFeatures, rows.ClassOffsets?.to(device));
         double temperature = settings.Calibrates ? Calibrated(fit, trained) : trained.Temperature;
         var prompts = new TrainedPrompts(rows, PromptRows.Copied(classFeatures)!, fit.Clip.Text.Weights.LogitScale / temperature);
-        var description = new ModelDescription(
+        var description = new StoredDescription(
             fit.Reference,
             settings.Template,
             rows.Configuration.Text,
@@ -160,7 +162,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
     }
 
     /// <summary>The temperature that fits the validation images; that of the training where the fit was cut short.</summary>
-    private double Calibrated(PreparedFit fit, Trained trained)
+    private double Calibrated(PreparedFit fit, TrainingStageResult trained)
     {
         if (trained.End != StageEnd.Whole || fit.Validation is not { } validation)
         {

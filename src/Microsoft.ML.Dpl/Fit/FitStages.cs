@@ -33,7 +33,7 @@ internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputConte
         : this(branches.Select<ITrainedBranch>(branch => branch), context, residual) { }
 
     /// <summary>The branches as the towers take them.</summary>
-    public BranchPair<IPromptedBranch> Passes => new(Text: TextPass.Of(Branches.Text, Context, Residual), Image: Branches.Image);
+    public BranchPair<IPromptedBranch> Passes => new(Text: TextPass.Create(Branches.Text, Context, Residual), Image: Branches.Image);
 
     /// <summary>Whether nothing is learned.</summary>
     public bool IsEmpty => Passes is { Text.Parameters.Count: 0, Image.Parameters.Count: 0 };
@@ -80,14 +80,14 @@ internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputConte
 /// ended.</param>
 /// <param name="End">Training follows only a search that ended by itself.</param>
 /// <param name="Temperature">What the logits are divided by, above 0.</param>
-internal sealed record Searched(DplSearchReport Report, PromptSet Prompts, StageEnd End, double Temperature = 1) : IDisposable
+internal sealed record SearchStageResult(DplSearchReport Report, PromptSet Prompts, StageEnd End, double Temperature = 1) : IDisposable
 {
     /// <summary>What a comparison to others trains of it.</summary>
     public Contender AsContender() => new(Report.Configuration, Prompts.IsMixture);
 
     /// <summary>These prompts in place of trained ones; disposing twice does no harm.</summary>
     /// <param name="end">Why they are not trained.</param>
-    public Trained AsTrained(StageEnd end) => new(Prompts, ValidationAccuracy: null, end, Temperature);
+    public TrainingStageResult AsTrained(StageEnd end) => new(Prompts, ValidationAccuracy: null, end, Temperature);
 
     public void Dispose() => Prompts.Dispose();
 }
@@ -98,7 +98,7 @@ internal sealed record Searched(DplSearchReport Report, PromptSet Prompts, Stage
 /// <param name="End">How the fit came to its end.</param>
 /// <param name="Temperature">What the logits are divided by, above 0.</param>
 /// <param name="Finalists">What was compared before; null or empty where nothing was.</param>
-internal sealed record Trained(
+internal sealed record TrainingStageResult(
     PromptSet Prompts,
     double? ValidationAccuracy = null,
     StageEnd End = StageEnd.Whole,

@@ -21,7 +21,7 @@ internal sealed class FitTeachers(PreparedFit fit, FitTexts texts, IRunObserver 
     /// <summary>Who is asked for, made when first asked for; null where nothing is compared.</summary>
     /// <param name="objective">What a stage does beside its cross-entropy; null: nothing.</param>
     /// <exception cref="OperationCanceledException">The observer ended it.</exception>
-    public Teachers? Of(ObjectiveSettings? objective)
+    public Teachers? For(ObjectiveSettings? objective)
     {
         if (objective is null or { IsPlain: true })
             return null;

@@ -60,7 +60,16 @@ internal sealed class FitTexts : IDisposable
     public static FitTexts Read(ClipBackbone backbone, LabelClasses classes, FitSettings settings, Action<string> warn, Action beforeEach)
     {
         if (settings.Design?.Context is not { } asked)
-            return new(backbone, classes, settings, ClassTokens.Of(classes, settings.Template, backbone, warn), [], null, warn, beforeEach);
+            return new(
+                backbone,
+                classes,
+                settings,
+                ClassTokens.Create(classes, settings.Template, backbone, warn),
+                [],
+                null,
+                warn,
+                beforeEach
+            );
         int[] words = asked.Words is { } given ? ClassTokens.OfWords(given, backbone) : [];
         if (asked.Words is not null && words.Length == 0)
             throw new InvalidOperationException(

@@ -52,7 +52,8 @@ internal sealed class InitialPrompts : IDisposable
         if (!classes.Names.SequenceEqual(Classes, StringComparer.Ordinal))
             throw new InvalidOperationException(
                 $"The model to go on from has the classes {Listed(Classes)}, but the data has {Listed(classes.Names)}: they must be the "
-                    + "same in the same order. Make the label's key of the model's ClassNames (keyData of MapValueToKey), or train anew."
+                    + "same in the same order. Make the label's key of the model's ClassNames (keyData of MapValueToKey), or "
+                    + "train from scratch."
             );
     }
 

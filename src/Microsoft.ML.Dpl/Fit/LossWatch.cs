@@ -18,29 +18,29 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
 
     public void ThrowIfCancelled() => observer.ThrowIfCancelled();
 
-    public void Report(StepReport report)
+    public void Report(DplProgress now)
     {
-        observer.Report(report);
-        if (report.Ended is not { Trouble: not LossTrouble.None } epoch || _warned == report.Stage)
+        observer.Report(now);
+        if (now.EndedEpoch is not { Trouble: not LossTrouble.None } epoch || _warned == now.Stage)
             return;
         // With a learned temperature a loss that is that of guessing for a while is left again; only an end there is a failure.
-        if (settings.Training.Recipe == DplRecipe.Robust && report.Epoch + 1 < report.Epochs)
+        if (settings.Training.Recipe == DplRecipe.Robust && now.Epoch < now.Epochs)
             return;
-        _warned = report.Stage;
+        _warned = now.Stage;
         string what =
             epoch.Trouble == LossTrouble.Chance
                 ? string.Create(
                     CultureInfo.InvariantCulture,
-                    $"of epochs {report.Epoch} and {report.Epoch + 1} is {epoch.TrainLoss:g3}, that of guessing: the prompts drown "
+                    $"of epochs {now.Epoch - 1} and {now.Epoch} is {epoch.TrainLoss:g3}, that of guessing: the prompts drown "
                         + $"images or class names, and no gradient leads back"
                 )
                 : string.Create(
                     CultureInfo.InvariantCulture,
-                    $"of epoch {report.Epoch + 1} is {epoch.TrainLoss:g3}, after {epoch.FirstTrainLoss:g3} in the first: the prompts "
+                    $"of epoch {now.Epoch} is {epoch.TrainLoss:g3}, after {epoch.FirstTrainLoss:g3} in the first: the prompts "
                         + $"have become worse than untrained ones"
                 );
         (string option, double rate, double? bound) =
-            report.Stage == DplStage.Search
+            now.Stage == DplStage.Search
                 ? ("Search.LearningRate", settings.Search!.LearningRate, settings.Search.MaxGradientNorm)
                 : ("Training.LearningRate", settings.Training.LearningRate, settings.Training.MaxGradientNorm);
         string other = bound is null
@@ -49,7 +49,7 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
         log.Warning(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{report.Stage}: the mean training loss {what}. Steps are too long for this CLIP and these images: set {option} to "
+                $"{now.Stage}: the mean training loss {what}. Steps are too long for this CLIP and these images: set {option} to "
                     + $"{rate / 3:g2} or less (it is {rate:g2}), or {other}."
             )
         );

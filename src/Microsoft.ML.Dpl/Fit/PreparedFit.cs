@@ -128,7 +128,7 @@ internal sealed class PreparedFit : IDisposable
         if (Images is not null && !isZeroShot)
             advice.OfData(Images, Classes, reader);
         Validation = Images is null ? reader.ReadValidation(Classes) : Images.Validation;
-        Checkpoints?.Find(FitFingerprint.Of(Settings, Backbone, Classes, Images, Validation, Device, searchesOnly));
+        Checkpoints?.Find(FitFingerprint.Create(Settings, Backbone, Classes, Images, Validation, Device, searchesOnly));
 
         StepBlocks? steps = Settings.Precision == DplPrecision.BFloat16 ? Owned(new StepBlocks(text, vision)) : null;
         ImageTower imageTower = Owned(new ImageTower(vision, steps));
@@ -166,7 +166,7 @@ internal sealed class PreparedFit : IDisposable
 
     /// <summary>Who a stage's regularisers compare to; null where it has none.</summary>
     /// <param name="objective">What the stage does beside its cross-entropy; null: nothing.</param>
-    public Teachers? TeachersOf(ObjectiveSettings? objective) => _teachers.Of(objective);
+    public Teachers? TeachersOf(ObjectiveSettings? objective) => _teachers.For(objective);
 
     private PromptDistribution Initial => PromptDistribution.Normal(Settings.Training.InitialDeviation);
 
@@ -228,9 +228,9 @@ internal sealed class PreparedFit : IDisposable
     private static long MostParameters(ClipConfig config, FitSettings settings)
     {
         long rows = settings.Search?.Candidates.Sum() ?? 0;
-        long Of(ClipTransformerConfig branch, IReadOnlyList<int>? lengths) =>
+        long Numbers(ClipTransformerConfig branch, IReadOnlyList<int>? lengths) =>
             lengths is null ? branch.Layers * rows * branch.Width : lengths.Sum(length => (long)length) * branch.Width;
         long beside = settings.Design?.Prompts.ParametersBeside(config) ?? 0;
-        return Of(config.Text, settings.TextLengths) + Of(config.Vision, settings.ImageLengths) + beside;
+        return Numbers(config.Text, settings.TextLengths) + Numbers(config.Vision, settings.ImageLengths) + beside;
     }
 }

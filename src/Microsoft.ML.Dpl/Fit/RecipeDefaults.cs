@@ -66,7 +66,7 @@ internal sealed record RecipeDefaults(
         TaskResidual: 4
     );
 
-    public static RecipeDefaults Of(DplRecipe recipe) => recipe == DplRecipe.Paper ? Paper : Robust;
+    public static RecipeDefaults For(DplRecipe recipe) => recipe == DplRecipe.Paper ? Paper : Robust;
 }
 
 /// <summary>How many steps the robust recipe takes where neither steps nor epochs are given.</summary>

@@ -18,7 +18,7 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
     /// <exception cref="DivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or
     /// there is none.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run, likewise.</exception>
-    public Searched Run(SearchSettings given, IStageCheckpoints? checkpoints)
+    public SearchStageResult Run(SearchSettings given, IStageCheckpoints? checkpoints)
     {
         (PromptedClip clip, FitImages images) = (fit.Clip, fit.Images!);
         (FitSettings settings, Device device, HostLog log) = (fit.Settings, fit.Device, fit.Log);
@@ -73,7 +73,7 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
         {
             (end, epochs) = (StageEnd.Diverged, state.GoodEpochs);
             log.Warning(
-                $"{fit.Analysis.Of(e, returns: true).Message} The choice after {epochs} of {search.Epochs} epochs is returned, with "
+                $"{fit.Analysis.Explain(e, returns: true).Message} The choice after {epochs} of {search.Epochs} epochs is returned, with "
                     + "the prompts that the search had for it."
             );
         }
@@ -92,6 +92,6 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
                 context,
                 residual
             );
-        return new Searched(report, prompts, end, supernet.Temperature?.Value ?? 1);
+        return new SearchStageResult(report, prompts, end, supernet.Temperature?.Value ?? 1);
     }
 }

@@ -27,7 +27,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
     /// <exception cref="DivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or
     /// there is none.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run, likewise.</exception>
-    public Trained Run(Searched? searched, IReadOnlyList<DplFinalist> finalists, IStageCheckpoints? checkpoints)
+    public TrainingStageResult Run(SearchStageResult? searched, IReadOnlyList<DplFinalist> finalists, IStageCheckpoints? checkpoints)
     {
         HostLog log = fit.Log;
         DplFinalist? winner = finalists.MinBy(finalist => finalist.ValidationLoss);
@@ -39,7 +39,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         bool refits = searched is not null && _settings.Refits;
         bool keepsMixture = winner?.IsMixture ?? searched is { Prompts.IsMixture: true };
         PromptSet prompts = keepsMixture ? searched!.Prompts.CopyMixture(fit.Device) : fit.FreshPrompts(configuration, "training");
-        var branches = new Trained(prompts, Finalists: finalists);
+        var branches = new TrainingStageResult(prompts, Finalists: finalists);
         using TrainFeed? train = branches.Prompts.IsEmpty ? null : fit.TrainingFeed("training batches", refits);
         TrainingSettings training = train is null ? _settings.Training : _settings.Training.Over(train.Source.BatchesPerEpoch);
         using IDisposable? rounding = fit.AllowRounding();
@@ -47,7 +47,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         fit.LogResumption(checkpoints, DplStage.Training, state.Epochs.Count, state.Step, state.ReasonToEnd(training));
         using Temperature? temperature = _settings.Training.Recipe == DplRecipe.Robust ? new Temperature(1, fit.Device) : null;
         // After a refit no image is left to validate on: what the winner came to before it is the estimate.
-        Trained Present() =>
+        TrainingStageResult Present() =>
             branches with
             {
                 ValidationAccuracy = refits ? winner?.ValidationAccuracy : state.BestAccuracy(),
@@ -99,13 +99,13 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         catch (DivergedException e) when (_settings.ReturnBestWhenDiverged && e.HasGoodValues)
         {
             string which = fit.Validation is null ? $"The prompts after {state.GoodEpochs}" : $"The best prompts of {state.Epochs.Count}";
-            log.Warning($"{fit.Analysis.Of(e, returns: true).Message} {which} of {training.Epochs} epochs are returned.");
+            log.Warning($"{fit.Analysis.Explain(e, returns: true).Message} {which} of {training.Epochs} epochs are returned.");
             return Present() with { End = StageEnd.Diverged };
         }
         catch (DivergedException e) when (_settings.ReturnBestWhenDiverged && searched is not null)
         {
             branches.Dispose();
-            log.Warning($"{fit.Analysis.Of(e, returns: true).Message} The prompts that the search has for its choice are returned.");
+            log.Warning($"{fit.Analysis.Explain(e, returns: true).Message} The prompts that the search has for its choice are returned.");
             return searched.AsTrained(StageEnd.Diverged);
         }
         catch
@@ -152,7 +152,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
     }
 
     /// <summary>No layer has a prompt: there is nothing to train, only to evaluate.</summary>
-    private Trained ZeroShot(Trained branches)
+    private TrainingStageResult ZeroShot(TrainingStageResult branches)
     {
         fit.Log.Info("Training: no layer has a prompt, so there is nothing to train; the model is zero-shot CLIP.");
         if (fit.Validation?.InOrder(_settings.PredictionBatchSize, fit.Device) is not { } validation)
@@ -162,13 +162,13 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         return branches with { ValidationAccuracy = evaluation.Accuracy };
     }
 
-    private Trained ZeroShotInstead(TrainingState state, IReadOnlyList<DplFinalist> finalists)
+    private TrainingStageResult ZeroShotInstead(TrainingState state, IReadOnlyList<DplFinalist> finalists)
     {
         static FixedBranch Plain(int layers, Device device) => new(new Tensor?[layers], device);
         ClipConfig config = fit.Backbone.Config;
         var prompts = new PromptSet(
             new BranchPair<IFixedBranch>(Plain(config.Text.Layers, fit.Device), Plain(config.Vision.Layers, fit.Device))
         );
-        return new Trained(prompts, state.ZeroShot!.ValidationAccuracy, StageEnd.Whole, state.ZeroShot.Temperature, finalists);
+        return new TrainingStageResult(prompts, state.ZeroShot!.ValidationAccuracy, StageEnd.Whole, state.ZeroShot.Temperature, finalists);
     }
 }

@@ -37,7 +37,7 @@ internal sealed class HubClient : IDisposable
         if (settings.Token is { } token && !token.All(c => c is > ' ' and <= '~'))
             throw new ArgumentException(
                 "The access token (HF_TOKEN, the token file, or HubOptions.Token) holds a blank or a character that no token has. Set "
-                    + "it anew, or to nothing: public models need none.",
+                    + "it again, or to nothing: public models need none.",
                 nameof(settings)
             );
         (_settings, _questionRetries) = (settings, hasAnswer ? 0 : settings.Options.Retries);

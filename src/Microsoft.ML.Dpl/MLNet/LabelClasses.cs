@@ -55,7 +55,7 @@ internal sealed class LabelClasses
     public LabelClasses WithNames(IReadOnlyList<string> names)
     {
         bool areNamed = names.All(name => !string.IsNullOrWhiteSpace(name));
-        string[] composed = [.. names.Select(name => areNamed ? ComposedText.Of(name) : name)];
+        string[] composed = [.. names.Select(name => areNamed ? ComposedText.Compose(name) : name)];
         return new(
             Kind,
             composed,
@@ -72,7 +72,7 @@ internal sealed class LabelClasses
             indices.Add(Names[i], i);
         // Models of earlier versions may hold names that are not composed, even two forms of one name.
         for (int i = 0; i < Count; i++)
-            indices.TryAdd(ComposedText.Of(Names[i]), i);
+            indices.TryAdd(ComposedText.Compose(Names[i]), i);
         return indices;
     }
 
@@ -81,7 +81,7 @@ internal sealed class LabelClasses
     public int IndexOf(string name)
     {
         IReadOnlyDictionary<string, int> indices = Indices();
-        if (indices.TryGetValue(name, out int index) || indices.TryGetValue(ComposedText.Of(name), out index))
+        if (indices.TryGetValue(name, out int index) || indices.TryGetValue(ComposedText.Compose(name), out index))
             return index;
         throw new ArgumentException($"There is no class '{name}'. The classes are {string.Join(", ", Names.Select(n => $"'{n}'"))}.");
     }

@@ -72,7 +72,7 @@ internal sealed class LabelColumn
             if ((ulong)names.Length != type.Count)
                 throw new InvalidOperationException($"{source} is a key of {type.Count} values but {names.Length} are named.");
             var values = (VectorDataViewType)Column.Annotations.Schema[KeyValueAnnotation.Name].Type;
-            return new LabelClasses(Kind, [.. names.Select(ComposedText.Of)], KeyValueAnnotation.TypeToKeep(values.ItemType), source);
+            return new LabelClasses(Kind, [.. names.Select(ComposedText.Compose)], KeyValueAnnotation.TypeToKeep(values.ItemType), source);
         }
         if (type.Count > MostUnnamedClasses)
             throw new InvalidOperationException(
@@ -99,7 +99,7 @@ internal sealed class LabelColumn
         return () =>
         {
             string found = name();
-            if (indices.TryGetValue(found, out int index) || indices.TryGetValue(ComposedText.Of(found), out index))
+            if (indices.TryGetValue(found, out int index) || indices.TryGetValue(ComposedText.Compose(found), out index))
                 return index;
             throw new InvalidOperationException(
                 $"Row {row.Position} (counted from 0): label '{found}' is not among the {classes.Count} classes of the training data."
@@ -159,7 +159,7 @@ internal sealed class LabelColumn
         while (cursor.MoveNext())
         {
             checkAlive?.Invoke();
-            names.Add(ComposedText.Of(name()));
+            names.Add(ComposedText.Compose(name()));
         }
         return names.Count > 0 ? [.. names] : throw NoRows();
     }

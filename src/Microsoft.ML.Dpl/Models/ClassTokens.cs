@@ -17,12 +17,12 @@ internal static class ClassTokens
     /// <returns>[class][token], with start and end</returns>
     /// <exception cref="InvalidOperationException">Of a name nothing is left for CLIP to read, or it reads two alike, so that no prompt
     /// could tell them apart.</exception>
-    public static int[][] Of(LabelClasses classes, string template, ClipBackbone backbone, Action<string> warn) =>
+    public static int[][] Create(LabelClasses classes, string template, ClipBackbone backbone, Action<string> warn) =>
         Encode(classes, template, backbone.CreateTokenizer(), backbone, 0, warn);
 
     /// <summary>The texts of each template, for their average.</summary>
     /// <returns>[template][class][token], with start and end</returns>
-    /// <inheritdoc cref="Of"/>
+    /// <inheritdoc cref="Create"/>
     public static int[][][] OfEach(LabelClasses classes, IEnumerable<string> templates, ClipBackbone backbone, Action<string> warn)
     {
         ClipTokenizer tokenizer = backbone.CreateTokenizer();
@@ -41,7 +41,7 @@ internal static class ClassTokens
     /// <param name="backbone">Knows the vocabulary and the longest text.</param>
     /// <param name="warn">Receives warnings of texts that are cut and of names with control characters.</param>
     /// <returns>[class][token or vector], as <see cref="ContextLayout.Arrange"/> numbers them, with start and end</returns>
-    /// <exception cref="InvalidOperationException">As of <see cref="Of"/>.</exception>
+    /// <exception cref="InvalidOperationException">As of <see cref="Create"/>.</exception>
     public static int[][] WithContext(LabelClasses classes, ContextLayout layout, ClipBackbone backbone, Action<string> warn)
     {
         ClipTokenizer tokenizer = backbone.CreateTokenizer();

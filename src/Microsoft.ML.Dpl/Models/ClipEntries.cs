@@ -70,7 +70,7 @@ internal sealed class ClipEntries : IDisposable
     /// <param name="contents">What of it.</param>
     /// <param name="device">Where the image tower is in use.</param>
     /// <exception cref="IOException">The weights are gone or have changed.</exception>
-    public static ClipEntries Of(ClipBackbone backbone, DplModelContents contents, Device device) => new(backbone, contents, device);
+    public static ClipEntries From(ClipBackbone backbone, DplModelContents contents, Device device) => new(backbone, contents, device);
 
     /// <summary>The CLIP of a model that is being loaded: of the zip where it lies there, else of this machine.</summary>
     /// <exception cref="FileNotFoundException">It is not in the zip, and was not found; the message says how to name its

@@ -116,8 +116,8 @@ public sealed class DplModelInfo
                     + "save the model again."
             );
         string folder = description.FullName[..^description.Name.Length];
-        return Of(
-            ModelDescription.FromJson(Text(description)),
+        return From(
+            StoredDescription.FromJson(Text(description)),
             zip.Entries.FirstOrDefault(entry => entry.Name == VersionEntry) is { Length: < LongestVersion } version
                 ? ShownText.Escape(Text(version).Trim())
                 : null,
@@ -129,7 +129,7 @@ public sealed class DplModelInfo
         );
     }
 
-    private static DplModelInfo Of(ModelDescription model, string? version, IReadOnlyList<DplModelEntry> entries) =>
+    private static DplModelInfo From(StoredDescription model, string? version, IReadOnlyList<DplModelEntry> entries) =>
         new()
         {
             ClassNames = model.ClassNames,

@@ -12,7 +12,7 @@ public sealed class DplPrediction
     private DplPrediction(LabelClasses classes, float[] scores, int best) => (_classes, Scores, _best) = (classes, scores, best);
 
     /// <summary>What a scorer says of an image alone.</summary>
-    internal static DplPrediction Of(ScoreSchema schema, IImageScorer scorer, RgbImage image)
+    internal static DplPrediction Create(ScoreSchema schema, IImageScorer scorer, RgbImage image)
     {
         float[] scores = scorer.Score([scorer.Prepare(image)])[0];
         return new DplPrediction(schema.Classes, scores, schema.Best(scores));

@@ -76,7 +76,7 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
 
     /// <summary>
     /// [classes, embedding]: the classes' text features with these prompts, as unit rows. To look at only: a model made of the prompts
-    /// computes them anew. Null where there are none.
+    /// computes them again. Null where there are none.
     /// </summary>
     public float[,]? ClassFeatures { get; init; }
 

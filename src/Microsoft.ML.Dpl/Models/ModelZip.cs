@@ -9,7 +9,7 @@ namespace Microsoft.ML.Dpl.Models;
 /// <param name="ScoreColumnName">The added column with the probabilities.</param>
 /// <param name="BatchSize">Images a forward pass, at least 1.</param>
 /// <param name="Classes">The classes, in score order.</param>
-internal sealed record ModelFace(
+internal sealed record ModelColumns(
     string ImageColumnName,
     string PredictedLabelColumnName,
     string ScoreColumnName,
@@ -64,7 +64,7 @@ internal static class ModelZip
     /// <param name="context">As <c>ICanSaveModel.Save</c> received it.</param>
     /// <param name="loaderSignature">The name under which <paramref name="loaderAssembly"/> registers the loader.</param>
     /// <param name="loaderAssembly">The assembly that <c>Model.Load</c> looks into.</param>
-    /// <param name="face">Goes into the main stream.</param>
+    /// <param name="columns">Goes into the main stream.</param>
     /// <param name="json">Goes into <see cref="DescriptionEntry"/>.</param>
     /// <param name="required">What its readers must know.</param>
     /// <param name="streams">Written one after another, each through a temporary file.</param>
@@ -72,21 +72,21 @@ internal static class ModelZip
         ModelSaveContext context,
         string loaderSignature,
         Assembly loaderAssembly,
-        ModelFace face,
+        ModelColumns columns,
         string json,
         RequiredReader required,
         params (string Name, Action<BinaryWriter> Write)[] streams
     )
     {
         ModelWriter writer = MLNetInternals.BeginSave(context, loaderSignature, loaderAssembly, required);
-        writer.Write(face.ImageColumnName);
-        writer.Write(face.PredictedLabelColumnName);
-        writer.Write(face.ScoreColumnName);
-        writer.Write(face.BatchSize);
-        writer.Write((int)face.Classes.Kind);
-        writer.Write(KeyValueAnnotation.CodeOf(face.Classes.ValueType));
-        writer.Write(face.Classes.Count);
-        foreach (string name in face.Classes.Names)
+        writer.Write(columns.ImageColumnName);
+        writer.Write(columns.PredictedLabelColumnName);
+        writer.Write(columns.ScoreColumnName);
+        writer.Write(columns.BatchSize);
+        writer.Write((int)columns.Classes.Kind);
+        writer.Write(KeyValueAnnotation.CodeOf(columns.Classes.ValueType));
+        writer.Write(columns.Classes.Count);
+        foreach (string name in columns.Classes.Names)
             writer.Write(name);
         writer.WriteText(DescriptionEntry, text => text.Write(json));
         foreach ((string name, Action<BinaryWriter> write) in streams)
@@ -94,11 +94,11 @@ internal static class ModelZip
     }
 
     /// <exception cref="InvalidDataException">A value is outside its range, or the stream is cut short.</exception>
-    public static ModelFace ReadFace(ModelReader reader)
+    public static ModelColumns ReadColumns(ModelReader reader)
     {
         try
         {
-            return ReadCheckedFace(reader);
+            return ReadCheckedColumns(reader);
         }
         catch (Exception e) when (e is EndOfStreamException or FormatException or InvalidOperationException or ArgumentException)
         {
@@ -110,7 +110,7 @@ internal static class ModelZip
         }
     }
 
-    private static ModelFace ReadCheckedFace(ModelReader reader)
+    private static ModelColumns ReadCheckedColumns(ModelReader reader)
     {
         string image = reader.ReadNonEmptyString(),
             predicted = reader.ReadNonEmptyString(),
@@ -130,7 +130,7 @@ internal static class ModelZip
             names.Add(reader.ReadNonEmptyString());
         if (!KeyValueAnnotation.Fit(names, valueType))
             throw Damaged($"classes that are not of its type {valueType}");
-        return new ModelFace(image, predicted, score, batchSize, new LabelClasses(kind, names, valueType, "The model zip"));
+        return new ModelColumns(image, predicted, score, batchSize, new LabelClasses(kind, names, valueType, "The model zip"));
     }
 
     /// <exception cref="InvalidDataException">The entry is missing or too large.</exception>

@@ -14,7 +14,7 @@ internal static class NearestTokens
     /// <param name="count">How many for each row, at most as many as there are.</param>
     /// <param name="measure">What near means.</param>
     /// <returns>[length][count], the nearest first.</returns>
-    public static (int Id, float Distance)[][] Of(Tensor rows, Tensor embeddings, int[] ids, int count, DplWordDistance measure)
+    public static (int Id, float Distance)[][] Find(Tensor rows, Tensor embeddings, int[] ids, int count, DplWordDistance measure)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();

@@ -22,7 +22,10 @@ internal static class OnnxEntries
     /// <summary>For <see cref="ModelZip.Write"/>.</summary>
     /// <param name="preprocessing">How images are prepared.</param>
     /// <param name="write">Writes the graph at the stream's position and leaves it open.</param>
-    public static IReadOnlyList<(string Name, Action<BinaryWriter> Write)> Of(ClipImageProcessorConfig preprocessing, Action<Stream> write)
+    public static IReadOnlyList<(string Name, Action<BinaryWriter> Write)> Create(
+        ClipImageProcessorConfig preprocessing,
+        Action<Stream> write
+    )
     {
         byte[] preprocessor = ClipJson.Serialize(preprocessing);
         byte[] digest = [];

@@ -21,7 +21,7 @@ internal sealed record PatchRelevance(int Class, float Probability, float[] Patc
     /// <param name="classFeatures">[classes, embedding], unit rows</param>
     /// <param name="logitScale">The factor on cosine similarities.</param>
     /// <param name="chosen">The class; null: the most probable one.</param>
-    public static PatchRelevance Of(FoldedImageTower tower, Tensor image, Tensor classFeatures, double logitScale, int? chosen)
+    public static PatchRelevance Compute(FoldedImageTower tower, Tensor image, Tensor classFeatures, double logitScale, int? chosen)
     {
         using var scope = NewDisposeScope();
         using var grad = enable_grad();

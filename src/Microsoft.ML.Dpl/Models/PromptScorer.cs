@@ -75,7 +75,7 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
     public (PatchRelevance Relevance, RectangleF Seen) Explain(RgbImage image, int? chosen)
     {
         PatchRelevance relevance = Use(() =>
-            PatchRelevance.Of(_encoder.Tower, _encoder.Normalised([Prepare(image)]), _classFeatures, _logitScale, chosen)
+            PatchRelevance.Compute(_encoder.Tower, _encoder.Normalised([Prepare(image)]), _classFeatures, _logitScale, chosen)
         );
         return (relevance, _encoder.Seen(image.Width, image.Height));
     }

@@ -56,7 +56,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
         int[][] tokens = Read(() =>
             prompts.Context is { Layout: { } layout }
                 ? ClassTokens.WithContext(classes, layout, backbone, warn)
-                : ClassTokens.Of(classes, texts.Template, backbone, warn)
+                : ClassTokens.Create(classes, texts.Template, backbone, warn)
         );
         using var arranged = new ClassTexts(tokens, weights);
         using ITrainedBranch branch = prompts.TextBranch(device);
@@ -85,7 +85,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
         return
         [
             .. NearestTokens
-                .Of(rows.to(device), weights.Value.TokenEmbedding, ids, count, measure)
+                .Find(rows.to(device), weights.Value.TokenEmbedding, ids, count, measure)
                 .Select(row => row.Select(near => Word(tokenizer, near)).ToArray()),
         ];
     }

@@ -102,7 +102,7 @@ internal static class TextPass
     /// <param name="context">In the tower's input; null: none.</param>
     /// <param name="residual">Beside the class features; null: none.</param>
     /// <returns>The branch itself where there is neither; owns nothing.</returns>
-    public static IPromptedBranch Of(IPromptedBranch branch, InputContext? context, TaskResidual? residual)
+    public static IPromptedBranch Create(IPromptedBranch branch, InputContext? context, TaskResidual? residual)
     {
         if (context is not null)
             branch = new ContextBranch(branch, context);

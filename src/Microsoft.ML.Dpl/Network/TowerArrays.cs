@@ -18,7 +18,7 @@ internal sealed record MixtureArrays(FloatArray Plain, FloatArray Weights, Float
 {
     /// <param name="candidates">Prompt lengths, the first 0.</param>
     /// <param name="weights">One for each.</param>
-    public static MixtureArrays Of(IReadOnlyList<int> candidates, IReadOnlyList<float> weights)
+    public static MixtureArrays From(IReadOnlyList<int> candidates, IReadOnlyList<float> weights)
     {
         int count = candidates.Count - 1;
         return new MixtureArrays(
@@ -46,7 +46,7 @@ internal sealed record TowerArrays(ClipConfig Config, Func<string, FloatArray> W
     public long Tokens => 1 + (long)Config.Grid * Config.Grid;
 
     /// <summary>Reads from a tower, which must not be disposed while this is used.</summary>
-    public static TowerArrays Of(FoldedImageTower tower)
+    public static TowerArrays From(FoldedImageTower tower)
     {
         var tensors = FoldedWeights.Named(tower.Weights).ToDictionary(StringComparer.Ordinal);
         return new TowerArrays(
@@ -150,7 +150,7 @@ internal sealed record TowerArrays(ClipConfig Config, Func<string, FloatArray> W
 /// <param name="LogitScale">The factor on cosine similarities.</param>
 internal sealed record ClassifierArrays(TowerArrays Tower, FloatArray ClassFeatures, double LogitScale)
 {
-    /// <inheritdoc cref="TowerArrays.Of"/>
-    public static ClassifierArrays Of(FoldedClassifier classifier) =>
-        new(TowerArrays.Of(classifier.Tower), FloatArray.CopyOf(classifier.ClassFeatures), classifier.LogitScale);
+    /// <inheritdoc cref="TowerArrays.From"/>
+    public static ClassifierArrays From(FoldedClassifier classifier) =>
+        new(TowerArrays.From(classifier.Tower), FloatArray.CopyOf(classifier.ClassFeatures), classifier.LogitScale);
 }

@@ -100,7 +100,7 @@ internal sealed partial class CheckpointFolder : IDisposable
             throw new InvalidDataException(
                 $"The workspace '{FullPath}' holds an interrupted fit, and none of its checkpoints can be read. Nothing was changed. "
                     + "Put the files back from a copy, choose another Compute.WorkspacePath, or delete "
-                    + "the folder's checkpoint-*.safetensors to begin anew. "
+                    + "the folder's checkpoint-*.safetensors to start over. "
                     + $"{string.Join("; ", failures.Select(failure => $"'{failure.Path}': {failure.Reason.Message.TrimEnd('.')}"))}.",
                 new AggregateException(failures.Select(failure => failure.Reason))
             );

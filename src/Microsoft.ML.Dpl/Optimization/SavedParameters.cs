@@ -40,7 +40,7 @@ internal static class SavedParameters
                     tensors.TryGetValue($"{prefix}.{i}", out Tensor? value)
                         ? value
                         : throw new InvalidDataException(
-                            $"The checkpoint has no tensor '{prefix}.{i}'. Delete the workspace's checkpoints to begin anew."
+                            $"The checkpoint has no tensor '{prefix}.{i}'. Delete the workspace's checkpoints to start over."
                         )
                 ),
         ];
@@ -55,7 +55,7 @@ internal static class SavedParameters
             if (!tensors.TryGetValue($"{prefix}.{i}", out Tensor? value) || !value.shape.SequenceEqual(parameters[i].shape))
                 throw new InvalidDataException(
                     $"The checkpoint has no tensor '{prefix}.{i}' of shape [{string.Join(", ", parameters[i].shape)}]. Delete the "
-                        + "workspace's checkpoints to begin anew."
+                        + "workspace's checkpoints to start over."
                 );
             parameters[i].copy_(value);
         }

@@ -62,7 +62,7 @@ internal static class CacheFolders
         Directory.CreateDirectory(folder, mine);
         if (new DirectoryInfo(folder).LinkTarget is not null)
             throw new IOException($"'{folder}' is a link, which someone else may have made.");
-        if (FileOwner.Of(folder) is { } owner && owner != FileOwner.Self())
+        if (FileOwner.Get(folder) is { } owner && owner != FileOwner.Self())
             throw new IOException($"'{folder}' belongs to another user ({owner}).");
         // One that was there may be open to others. Only its owner may do this.
         if (File.GetUnixFileMode(folder) != mine)
@@ -82,7 +82,7 @@ internal static class FileOwner
     public static uint Self() => GetEffectiveUser();
 
     /// <summary>The number of a file's owner, of a link's own; null where the system has no such question.</summary>
-    public static uint? Of(string path)
+    public static uint? Get(string path)
     {
         if (!OperatingSystem.IsLinux())
             return null;

@@ -24,7 +24,7 @@ internal static class ComposedText
 
     /// <param name="text">Any text; lone surrogates become U+FFFD where it has a character that may change.</param>
     /// <returns>The same letters, composed.</returns>
-    public static string Of(string text)
+    public static string Compose(string text)
     {
         if (text.AsSpan().IndexOfAnyInRange(FirstThatMayChange, char.MaxValue) < 0)
             return text;

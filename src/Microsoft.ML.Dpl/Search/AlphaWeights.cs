@@ -1,9 +1,7 @@
-using Microsoft.ML.Dpl.Network;
-
 namespace Microsoft.ML.Dpl.Search;
 
 /// <summary>What alphas mean: the softmax weights of a layer's candidates, the candidate they choose, and how decided that choice
-/// is.</summary>
+/// is. The tool compiles this file too.</summary>
 internal static class AlphaWeights
 {
     /// <summary>The weight of each candidate in the mixture.</summary>
@@ -24,29 +22,23 @@ internal static class AlphaWeights
     /// <param name="alphas">The alphas of one layer, one per candidate.</param>
     public static double Confidence(IReadOnlyList<float> alphas) => Softmax(alphas).Max();
 
-    /// <summary>The weight of the chosen candidate minus that of the runner-up, 0 to 1.</summary>
-    /// <param name="alphas">The alphas of one layer, one per candidate, at least 2.</param>
+    /// <summary>The weight of the chosen candidate minus that of the runner-up, 0 to 1; 0 where there is only one.</summary>
+    /// <param name="alphas">The alphas of one layer, one per candidate.</param>
     public static double Lead(IReadOnlyList<float> alphas)
     {
         double[] exponentials = [.. Exponentials(alphas).OrderDescending()];
-        return (exponentials[0] - exponentials[1]) / exponentials.Sum();
+        return exponentials.Length < 2 ? 0 : (exponentials[0] - exponentials[1]) / exponentials.Sum();
     }
 
-    /// <summary>The lead of every layer, text layers first.</summary>
-    /// <param name="alphas">[layer][candidate] of each branch.</param>
-    public static IEnumerable<double> Leads(BranchPair<IReadOnlyList<IReadOnlyList<float>>> alphas) => Layers(alphas).Select(Lead);
+    /// <summary>The lead of every layer.</summary>
+    /// <param name="layers">[layer][candidate], the layers of both branches.</param>
+    public static IEnumerable<double> Leads(IEnumerable<IReadOnlyList<float>> layers) => layers.Select(Lead);
 
     /// <summary>The largest difference between one alpha before and after.</summary>
-    /// <param name="before">[layer][candidate] of each branch.</param>
+    /// <param name="before">[layer][candidate], the layers of both branches.</param>
     /// <param name="after">Alphas of the same shape.</param>
-    public static double LargestChange(
-        BranchPair<IReadOnlyList<IReadOnlyList<float>>> before,
-        BranchPair<IReadOnlyList<IReadOnlyList<float>>> after
-    ) =>
-        Layers(before)
-            .Zip(Layers(after))
-            .SelectMany(layer => layer.First.Zip(layer.Second))
-            .Max(alpha => Math.Abs((double)alpha.First - alpha.Second));
+    public static double LargestChange(IEnumerable<IReadOnlyList<float>> before, IEnumerable<IReadOnlyList<float>> after) =>
+        before.Zip(after).SelectMany(layer => layer.First.Zip(layer.Second)).Max(alpha => Math.Abs((double)alpha.First - alpha.Second));
 
     /// <summary>exp(alpha − the largest alpha), which cannot overflow.</summary>
     private static double[] Exponentials(IReadOnlyList<float> alphas)
@@ -54,7 +46,4 @@ internal static class AlphaWeights
         double largest = alphas.Max();
         return [.. alphas.Select(alpha => Math.Exp(alpha - largest))];
     }
-
-    private static IEnumerable<IReadOnlyList<float>> Layers(BranchPair<IReadOnlyList<IReadOnlyList<float>>> alphas) =>
-        alphas.Text.Concat(alphas.Image);
 }

@@ -39,7 +39,8 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
         using var alphaStep = new AlphaStep(clip, supernet, settings);
         using var promptStep = new PromptStep(clip, supernet, settings, teachers);
         using var good = new GoodValues([.. supernet.Alphas, .. supernet.PromptsAndTemperature]);
-        BranchPair<IReadOnlyList<IReadOnlyList<float>>> before = state.Epochs.Count > 0 ? state.Epochs[^1].Alphas : Read(supernet);
+        var initial = Read(supernet);
+        IEnumerable<IReadOnlyList<float>> before = state.Epochs.Count > 0 ? state.Epochs[^1].Layers : initial.Text.Concat(initial.Image);
         if (checkpoints?.Saved is { } saved)
             Restore(saved, supernet, alphaStep, promptStep, good, state);
         var schedule = new CheckpointSchedule(observer, checkpoints);
@@ -79,23 +80,37 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             good.Confirm();
             state.GoodEpochs = good.Epochs;
             state.Add(lower, upper);
-            EpochReport? ended = null;
+            DplEpochMetrics? ended = null;
             if (state.Step == steps)
             {
                 DplSearchEpoch now = state.EndEpoch(rate, Read(supernet));
-                ended = new EpochReport(
-                    now.TrainLoss,
-                    state.Epochs[0].TrainLoss,
-                    state.Trouble(clip.Texts.Count),
-                    now.ValidationLoss,
-                    null,
-                    AlphaWeights.Leads(now.Alphas).Count(lead => lead >= settings.Margin),
-                    AlphaWeights.LargestChange(before, now.Alphas),
-                    now.Alphas
-                );
-                before = now.Alphas;
+                ended = new DplEpochMetrics
+                {
+                    TrainLoss = now.TrainLoss,
+                    FirstTrainLoss = state.Epochs[0].TrainLoss,
+                    Trouble = state.Trouble(clip.Texts.Count),
+                    ValidationLoss = now.ValidationLoss,
+                    DecidedLayers = AlphaWeights.Leads(now.Layers).Count(lead => lead >= settings.Margin),
+                    LargestAlphaChange = AlphaWeights.LargestChange(before, now.Layers),
+                    TextAlphas = now.TextAlphas,
+                    ImageAlphas = now.ImageAlphas,
+                };
+                before = now.Layers;
             }
-            observer.Report(new StepReport(DplStage.Search, epoch, settings.Epochs, step, steps, rate, lower, upper, null, ended));
+            observer.Report(
+                new DplProgress
+                {
+                    Stage = DplStage.Search,
+                    Epoch = epoch + 1,
+                    Epochs = settings.Epochs,
+                    Step = step + 1,
+                    Steps = steps,
+                    LearningRate = rate,
+                    TrainLoss = lower,
+                    ValidationLoss = upper,
+                    EndedEpoch = ended,
+                }
+            );
         }
     }
 

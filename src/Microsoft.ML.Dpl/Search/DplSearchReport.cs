@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Search;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>The course of a search: the alphas of both branches at the end of every epoch.</summary>
+/// <summary>How a search went: the alphas of both branches at the end of every epoch.</summary>
 public sealed record DplSearchReport
 {
     [JsonConstructor]
@@ -62,6 +62,9 @@ public sealed record DplSearchEpoch
 
     /// <summary>The alphas of both branches.</summary>
     internal BranchPair<IReadOnlyList<IReadOnlyList<float>>> Alphas => new(TextAlphas, ImageAlphas);
+
+    /// <summary>The alphas of all layers, those of the text tower first.</summary>
+    internal IEnumerable<IReadOnlyList<float>> Layers => TextAlphas.Concat(ImageAlphas);
 }
 
 /// <summary>What <see cref="DplTrainer.Search"/> found.</summary>

@@ -49,7 +49,7 @@ internal sealed class SearchState : StageState<DplSearchEpoch>
         PromptConfiguration Choice(DplSearchEpoch epoch) => PromptConfiguration.FromAlphas(settings.Candidates, epoch.Alphas);
         if (Epochs.Count <= patience || Epochs.TakeLast(patience + 1).Select(Choice).Distinct().Count() > 1)
             return null;
-        double least = AlphaWeights.Leads(Epochs[^1].Alphas).Min();
+        double least = AlphaWeights.Leads(Epochs[^1].Layers).Min();
         return least < settings.Margin
             ? null
             : string.Create(

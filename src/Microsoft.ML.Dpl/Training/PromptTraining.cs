@@ -93,7 +93,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                     if (state.Step == steps)
                         average?.Add(epoch);
                 }
-                EpochReport? ended = null;
+                DplEpochMetrics? ended = null;
                 if (state.Step == steps)
                 {
                     Evaluation Evaluate() => Evaluation.Compute(clip, prompts, validation!, observer, temperature?.Value ?? 1);
@@ -109,30 +109,28 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                     TrainingEpoch now = state.EndEpoch(rate, evaluation);
                     if (epoch > 0 && good is not null && !LossTroubles.IsChance(now.TrainLoss, clip.Texts.Count))
                         lowest!.Offer(-now.TrainLoss, good.Values);
-                    ended = new EpochReport(
-                        now.TrainLoss,
-                        state.Epochs[0].TrainLoss,
-                        state.Trouble(clip.Texts.Count),
-                        now.ValidationLoss,
-                        now.ValidationAccuracy,
-                        DecidedLayers: null,
-                        LargestAlphaChange: null,
-                        Alphas: null
-                    );
+                    ended = new DplEpochMetrics
+                    {
+                        TrainLoss = now.TrainLoss,
+                        FirstTrainLoss = state.Epochs[0].TrainLoss,
+                        Trouble = state.Trouble(clip.Texts.Count),
+                        ValidationLoss = now.ValidationLoss,
+                        ValidationAccuracy = now.ValidationAccuracy,
+                    };
                 }
                 observer.Report(
-                    new StepReport(
-                        DplStage.Training,
-                        epoch,
-                        settings.Epochs,
-                        Math.Min(step, steps - 1),
-                        steps,
-                        rate,
-                        loss,
-                        null,
-                        ended?.ValidationAccuracy,
-                        ended
-                    )
+                    new DplProgress
+                    {
+                        Stage = DplStage.Training,
+                        Epoch = epoch + 1,
+                        Epochs = settings.Epochs,
+                        Step = Math.Min(step + 1, steps),
+                        Steps = steps,
+                        LearningRate = rate,
+                        TrainLoss = loss,
+                        ValidationAccuracy = ended?.ValidationAccuracy,
+                        EndedEpoch = ended,
+                    }
                 );
             }
             average?.Apply();

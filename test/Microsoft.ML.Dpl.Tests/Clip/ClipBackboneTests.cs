@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Tests.TensorFiles;
 using TorchSharp;
 using static TorchSharp.torch;
 

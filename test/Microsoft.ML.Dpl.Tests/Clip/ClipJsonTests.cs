@@ -1,5 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Tests.Prompts;
+using Microsoft.ML.Dpl.Tests.Network;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 

@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
+using Microsoft.ML.Dpl.Tests.TensorFiles;
 using TorchSharp;
 using static TorchSharp.torch;
 

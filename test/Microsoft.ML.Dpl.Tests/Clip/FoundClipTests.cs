@@ -3,6 +3,7 @@ using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
+using Microsoft.ML.Dpl.Tests.TensorFiles;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;

@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.TensorFiles;
+using Microsoft.ML.Dpl.Tests.TensorFiles;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 

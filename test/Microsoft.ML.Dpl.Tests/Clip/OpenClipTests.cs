@@ -3,7 +3,8 @@ using System.Text.Json.Nodes;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
 using Microsoft.ML.Dpl.Tests.Hub;
-using Microsoft.ML.Dpl.Tests.Prompts;
+using Microsoft.ML.Dpl.Tests.Network;
+using Microsoft.ML.Dpl.Tests.TensorFiles;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;

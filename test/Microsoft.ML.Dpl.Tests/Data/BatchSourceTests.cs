@@ -103,7 +103,7 @@ public sealed class BatchSourceTests : IDisposable
     }
 
     [Fact]
-    public void AugmentsEachImageAnewInEveryEpoch()
+    public void AugmentsEachImageAfreshInEveryEpoch()
     {
         IBatchSource source = new TrainingBatches(_cache, Labels, [4], 1, 1, _processor, new TrainingAugmentation(Size), torch.CPU);
         string[] views = [.. Enumerable.Range(0, 20).Select(e => string.Join(' ', TestImages.Values(source.Read(e, 0)).Images))];

@@ -2,7 +2,6 @@ using Drawing.Tasks;
 using EuroSat;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
 using Microsoft.ML.Trainers;
 

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
 using Microsoft.ML.Dpl.Tests.MLNet;
-using Microsoft.ML.Dpl.Tests.Prompts;
+using Microsoft.ML.Dpl.Tests.Network;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Embedding;

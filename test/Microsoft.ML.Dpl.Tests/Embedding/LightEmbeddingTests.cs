@@ -1,6 +1,5 @@
 using System.IO.Compression;
 using Microsoft.ML.Data;
-using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
 using Microsoft.ML.Dpl.Tests.MLNet;
 using Microsoft.ML.OnnxRuntime;

@@ -94,7 +94,7 @@ public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture
     public void Braces_in_a_name_are_text()
     {
         var classes = new LabelClasses(LabelKind.Text, ["{}", "a_{}_b"], TextDataViewType.Instance, "test");
-        int[][] tokens = ClassTokens.Of(classes, "see {}!", _small.Backbone, warning => Assert.Fail(warning));
+        int[][] tokens = ClassTokens.Create(classes, "see {}!", _small.Backbone, warning => Assert.Fail(warning));
         ClipTokenizer tokenizer = _small.Backbone.CreateTokenizer();
         Assert.Equal(tokenizer.Encode("see {}!", 48, out _), tokens[0]);
         Assert.Equal(tokenizer.Encode("see a {} b!", 48, out _), tokens[1]);

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.ML.Data;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Fit;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
@@ -29,7 +29,7 @@ public abstract class ColourFits : IClassFixture<SmallBackbone>, IClassFixture<C
 
     private protected ColourImages Images { get; }
 
-    /// <summary>What a class's fits have in common, besides CLIP, the column of paths and batches of 6; made anew for each.</summary>
+    /// <summary>What a class's fits have in common, besides CLIP, the column of paths and batches of 6; made again for each.</summary>
     private protected virtual DplTrainer.Options Common => new();
 
     private protected IDataView View(IEnumerable<LabelledImage> rows) => MLContext.Data.LoadFromEnumerable(rows);

@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Fit;
 using Xunit.Abstractions;
 using CrossValidated = System.Collections.Generic.IReadOnlyList<Microsoft.ML.TrainCatalogBase.CrossValidationResult<Microsoft.ML.Data.MulticlassClassificationMetrics>>;
 

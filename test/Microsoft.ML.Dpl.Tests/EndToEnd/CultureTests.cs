@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
@@ -32,7 +32,7 @@ public sealed class CultureTests(SmallBackbone small, ColourImages images) : ICl
         }
     }
 
-    /// <summary>Interrupted in the search and gone on with: what is learnt, and the epochs' lines without their times.</summary>
+    /// <summary>Interrupted in the search and continued: what is learnt, and the epochs' lines without their times.</summary>
     private (string Content, string[] Log) Fit()
     {
         using var folder = new TemporaryFolder();

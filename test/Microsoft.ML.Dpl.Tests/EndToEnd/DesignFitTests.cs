@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Network;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 
@@ -238,7 +239,7 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
     {
         using var folder = new TemporaryFolder();
         // Of another shape in everything.
-        SmallBackbone.Write(folder.FullPath, seed: 9, Prompts.RandomClip.Shape(imageSize: 32, patch: 8));
+        SmallBackbone.Write(folder.FullPath, seed: 9, RandomClip.Shape(imageSize: 32, patch: 8));
         HuggingFaceFolder.WritePreprocessor(folder.FullPath, 32);
         ClipBackbone teacher = ClipBackbone.FromFolder(folder.FullPath);
         using DplTransformer own = Fit(o => o.Training.DistillationWeight = 1),

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 

@@ -1,5 +1,4 @@
 using Microsoft.ML.Data;
-using Microsoft.ML.Dpl.Tests.Clip;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
@@ -8,7 +7,7 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 [Collection(RunsAlone.Name)]
 public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
-    public enum Course
+    public enum Kind
     {
         Finished,
         Cancelled,
@@ -18,41 +17,41 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
     }
 
     [Theory]
-    [InlineData(Course.Finished)]
-    [InlineData(Course.Cancelled)]
-    [InlineData(Course.Resumed)]
-    [InlineData(Course.Unvalidated)]
-    [InlineData(Course.Designed)]
-    public void A_fit_leaves_no_tensor_behind(Course course)
+    [InlineData(Kind.Finished)]
+    [InlineData(Kind.Cancelled)]
+    [InlineData(Kind.Resumed)]
+    [InlineData(Kind.Unvalidated)]
+    [InlineData(Kind.Designed)]
+    public void A_fit_leaves_no_tensor_behind(Kind kind)
     {
-        Run(course);
+        Run(kind);
         GC.Collect();
         GC.WaitForPendingFinalizers();
         long before = Tensor.TotalCount;
         for (int i = 0; i < 2; i++)
-            Run(course);
+            Run(kind);
         // TorchSharp counts a Parameter once more than it frees: it takes over a tensor's handle without counting that one down.
         // A fit has alphas and, in every layer, the search's prompts, those of its choice, of three contenders and those that are trained,
         // and a temperature in each training.
         int layers = small.Backbone.Config.Vision.Layers + small.Backbone.Config.Text.Layers,
-            parametersPerFit = course == Course.Unvalidated ? 1 + layers : 7 + 6 * layers;
+            parametersPerFit = kind == Kind.Unvalidated ? 1 + layers : 7 + 6 * layers;
         // Each set of prompts has two parameters a coupled layer and a context beside its rows.
-        if (course == Course.Designed)
+        if (kind == Kind.Designed)
             parametersPerFit += 6 * (2 * layers + 1);
-        Assert.InRange(Tensor.TotalCount - before, long.MinValue, (course == Course.Resumed ? 2 : 1) * 2 * parametersPerFit);
+        Assert.InRange(Tensor.TotalCount - before, long.MinValue, (kind == Kind.Resumed ? 2 : 1) * 2 * parametersPerFit);
     }
 
-    private void Run(Course course)
+    private void Run(Kind kind)
     {
         using var workspace = new TemporaryFolder();
-        if (course is Course.Cancelled or Course.Resumed)
+        if (kind is Kind.Cancelled or Kind.Resumed)
             FitAndPredict(workspace, cancelled: true);
-        if (course != Course.Cancelled)
+        if (kind != Kind.Cancelled)
             FitAndPredict(
                 workspace,
                 cancelled: false,
-                course == Course.Unvalidated ? PromptConfiguration.Uniform(small.Backbone, 1) : null,
-                course == Course.Designed
+                kind == Kind.Unvalidated ? PromptConfiguration.Uniform(small.Backbone, 1) : null,
+                kind == Kind.Designed
             );
     }
 

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Globalization;
-using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 

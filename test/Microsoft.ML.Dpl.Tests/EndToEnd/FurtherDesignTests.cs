@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Search;
+using Microsoft.ML.Dpl.Tests.Fit;
 using Microsoft.ML.Dpl.Training;
 using static TorchSharp.torch;
 

@@ -1,6 +1,6 @@
 using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Runtime;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Fit;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

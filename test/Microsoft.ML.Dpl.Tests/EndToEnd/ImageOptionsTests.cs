@@ -1,8 +1,7 @@
 using Microsoft.ML.Data;
-using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.Fuzzing;
 using SkiaSharp;
-using static Microsoft.ML.Dpl.Tests.Clip.ImageBytes;
+using static Microsoft.ML.Dpl.Tests.Images.ImageBytes;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Fit;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;

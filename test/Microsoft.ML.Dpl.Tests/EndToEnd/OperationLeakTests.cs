@@ -1,3 +1,5 @@
+using Microsoft.ML.Dpl.Tests.Models;
+using Microsoft.ML.Dpl.Tests.Onnx;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;

@@ -24,7 +24,7 @@ internal static partial class PublicOperations
             ["AlphaHistory.ToTextArray()"] = new(w => Assert.NotEmpty(History(w).ToTextArray())),
             ["AlphaHistory.ToImageArray()"] = new(w => Assert.NotEmpty(History(w).ToImageArray())),
             ["AlphaHistory.Configuration(Nullable`1)"] = new(w => Assert.NotNull(History(w).Configuration())),
-            ["AlphaHistory.Of(DplSearchReport)"] = new(w => AlphaHistory.Of(w.Searched)),
+            ["AlphaHistory.From(DplSearchReport)"] = new(w => AlphaHistory.From(w.Searched)),
             ["AlphaHistory.Save(String)"] = new(w => InFolder(folder => History(w).Save(Path.Combine(folder, "alphas")))),
             ["AlphaHistory.Load(String, IReadOnlyList`1)"] = new(w =>
                 InFolder(folder =>
@@ -120,7 +120,7 @@ internal static partial class PublicOperations
             ["TensorBoardProgress.Dispose()"] = new(_ => WithBoard(board => board.Dispose())),
         };
 
-    private static AlphaHistory History(World world) => AlphaHistory.Of(world.Searched);
+    private static AlphaHistory History(World world) => AlphaHistory.From(world.Searched);
 
     private static HubOptions Offline(string folder) => new() { CacheFolder = folder, Offline = true };
 

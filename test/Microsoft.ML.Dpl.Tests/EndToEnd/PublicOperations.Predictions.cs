@@ -1,5 +1,3 @@
-using Microsoft.ML.Dpl.Tests.Clip;
-
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>One image at a time.</summary>

@@ -1,5 +1,4 @@
 using Microsoft.ML.Data;
-using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 

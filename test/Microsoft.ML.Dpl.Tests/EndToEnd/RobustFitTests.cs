@@ -1,6 +1,6 @@
 using Drawing.Tasks;
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 

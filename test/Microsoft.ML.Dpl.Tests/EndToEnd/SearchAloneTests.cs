@@ -1,4 +1,4 @@
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
@@ -8,7 +8,7 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
     private readonly MLContext _mlContext = new(1);
 
     [Fact]
-    public void It_takes_the_course_of_a_fits_search()
+    public void It_takes_the_steps_of_a_fits_search()
     {
         var reports = new ProgressRecorder();
         DplSearchOutcome alone = Search(o => o.Progress = reports);

@@ -1,6 +1,6 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tests.Clip;
-using Microsoft.ML.Dpl.Tests.Prompts;
+using Microsoft.ML.Dpl.Tests.Network;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 

@@ -41,7 +41,7 @@ public sealed class TaskResidualFitTests(SmallBackbone small, ColourImages image
     [Fact]
     public void It_goes_into_files_of_prompts_and_back_to_the_same_bits()
     {
-        using var folder = new Clip.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         using DplTransformer trained = Fit(_ => { });
         trained.ExportPrompts().Save(folder.File("prompts.safetensors"));
         DplPrompts read = DplPrompts.Load(folder.File("prompts.safetensors"));
@@ -90,7 +90,7 @@ public sealed class TaskResidualFitTests(SmallBackbone small, ColourImages image
     [Fact]
     public void Files_keep_the_rows_of_the_names_that_they_name()
     {
-        using var folder = new Clip.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         using DplTransformer trained = Fit(_ => { });
         DplPrompts prompts = trained.ExportPrompts();
         (prompts with { ClassNames = [trained.ClassNames[2], "grey"] }).Save(folder.File("some.safetensors"));

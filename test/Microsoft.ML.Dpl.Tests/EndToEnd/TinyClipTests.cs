@@ -2,7 +2,6 @@ using Drawing;
 using Drawing.Tasks;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 

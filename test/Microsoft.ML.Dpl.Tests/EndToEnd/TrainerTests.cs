@@ -1,7 +1,6 @@
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
-using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.MLNet;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;

@@ -5,7 +5,7 @@ namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>
 /// A model zip in format version 1, with the small random CLIP it was trained on, three images and the scores it gave then. It is never
-/// made anew: whatever the format becomes, this zip loads and gives these scores.
+/// made again: whatever the format becomes, this zip loads and gives these scores.
 /// </summary>
 public sealed class Version1ModelTests
 {

@@ -1,5 +1,6 @@
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
@@ -81,7 +82,7 @@ public sealed class WarmStartTests(SmallBackbone small, ColourImages images) : I
     [Fact]
     public void A_checkpoint_of_another_start_is_refused()
     {
-        using var folder = new Clip.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         using DplTransformer first = Trainer(_ => { }).Fit(Load(images.Train)),
             other = Trainer(o => o.Seed = 9).Fit(Load(images.Train));
         using var source = new CancellationTokenSource();
@@ -110,7 +111,7 @@ public sealed class WarmStartTests(SmallBackbone small, ColourImages images) : I
     public void Models_that_do_not_fit_are_refused_with_the_reason()
     {
         using DplTransformer first = Trainer(_ => { }).Fit(Load(images.Train));
-        using var otherClip = new Clip.TemporaryFolder();
+        using var otherClip = new TemporaryFolder();
         SmallBackbone.Write(otherClip.FullPath, seed: 8);
         Clip.HuggingFaceFolder.WritePreprocessor(otherClip.FullPath, small.Backbone.Config.ImageSize);
         Refused(o => o.Backbone = ClipBackbone.FromFolder(otherClip.FullPath), "was trained on the CLIP");

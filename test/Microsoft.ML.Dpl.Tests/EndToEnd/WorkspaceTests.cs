@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Runtime;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
@@ -84,7 +84,7 @@ public sealed class WorkspaceTests
         byte[][] content = [.. before.Select(File.ReadAllBytes)];
         string message = Assert.Throws<InvalidDataException>(() => Try(99, byToken: false)).Message;
         Assert.All(before, path => Assert.Contains(path, message));
-        Assert.Contains("delete the folder's checkpoint-*.safetensors to begin anew", message);
+        Assert.Contains("delete the folder's checkpoint-*.safetensors to start over", message);
         Assert.Equal(before, Checkpoints);
         Assert.Equal(content, Checkpoints.Select(File.ReadAllBytes));
         // Doing as the message says.
@@ -117,7 +117,7 @@ public sealed class WorkspaceTests
     }
 
     [Fact]
-    public void A_fit_that_ended_is_begun_anew()
+    public void A_fit_that_ended_starts_over()
     {
         var reports = new ProgressRecorder();
         Assert.NotNull(Try(99, byToken: false));
@@ -127,7 +127,7 @@ public sealed class WorkspaceTests
     }
 
     [Fact]
-    public void A_cancelled_fit_that_returned_its_best_can_be_gone_on_with()
+    public void A_cancelled_fit_that_returned_its_best_can_be_continued()
     {
         using var source = new CancellationTokenSource();
         DplTrainer.Options options = ResumableFit.Options(_small.Backbone, Workspace);

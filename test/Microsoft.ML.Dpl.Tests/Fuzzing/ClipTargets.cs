@@ -4,9 +4,9 @@ using System.Text;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.TensorFiles;
-using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
-using Microsoft.ML.Dpl.Tests.Prompts;
+using Microsoft.ML.Dpl.Tests.Network;
+using Microsoft.ML.Dpl.Tests.TensorFiles;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;

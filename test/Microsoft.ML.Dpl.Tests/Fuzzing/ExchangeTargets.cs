@@ -3,7 +3,7 @@ using System.IO.Compression;
 using System.Text.Json;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.TensorFiles;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.TensorFiles;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
@@ -42,7 +42,7 @@ internal sealed class ExchangeTargets(string folder)
                 int pickle = chosen.FindIndex(entry => entry.Name.EndsWith("data.pkl", StringComparison.Ordinal)),
                     which = random.Next(4) == 0 ? random.Next(chosen.Count) : pickle;
                 chosen[which] = (chosen[which].Name, new Mutator(chosen[which].Content).Next(random));
-                return ZipBytes.Of(chosen, CompressionLevel.NoCompression);
+                return ZipBytes.Create(chosen, CompressionLevel.NoCompression);
             },
             bytes =>
             {
@@ -54,7 +54,7 @@ internal sealed class ExchangeTargets(string folder)
             typeof(InvalidDataException)
         )
         {
-            Whole = [.. seeds, ZipBytes.Of(entries[0], CompressionLevel.NoCompression)],
+            Whole = [.. seeds, ZipBytes.Create(entries[0], CompressionLevel.NoCompression)],
         };
     }
 

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Embedding;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Optimization;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Images;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
@@ -115,7 +115,7 @@ public sealed class FuzzTargets : IDisposable
             """{"candidates":[0,2],"epochs":[{"learningRate":0.1,"trainLoss":1,"validationLoss":2,"alphas":{"image":[[0.5,1]],"text":[[0,1]]}}]}""";
         string whole =
             $$"""{"backbone":{"name":"a","sha256":"00","location":"/a","vocabulary":null},"template":"a {}.","textLengths":[0],"imageLengths":[2],"validationAccuracy":0.5,"search":{{search}},"imageFolder":null,"wasCancelled":false,"carries":"none","applyExifOrientation":true,"maxImagePixels":1000}""";
-        return Text("dpl.json", 8, whole, text => ModelDescription.FromJson(text), typeof(InvalidDataException));
+        return Text("dpl.json", 8, whole, text => StoredDescription.FromJson(text), typeof(InvalidDataException));
     }
 
     private static FuzzTarget Embedding() =>

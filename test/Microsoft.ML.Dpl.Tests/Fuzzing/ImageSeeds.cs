@@ -1,5 +1,5 @@
 using SkiaSharp;
-using static Microsoft.ML.Dpl.Tests.Clip.ImageBytes;
+using static Microsoft.ML.Dpl.Tests.Images.ImageBytes;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 

@@ -63,7 +63,7 @@ internal sealed class ModelZipTargets
                     entries.RemoveAt(changed);
                 else
                     entries[changed] = (entries[changed].Name, new Mutator(entries[changed].Content).Next(random));
-                return ZipBytes.Of(entries);
+                return ZipBytes.Create(entries);
             },
             bytes =>
             {
@@ -115,8 +115,8 @@ internal sealed class ModelZipTargets
                 else
                     entries[changed] = (name, content);
                 return random.Next(4) == 0
-                    ? ZipBytes.Claiming(ZipBytes.Of(entries), name, (uint)random.NextInt64(1L << 26))
-                    : ZipBytes.Of(entries);
+                    ? ZipBytes.Claiming(ZipBytes.Create(entries), name, (uint)random.NextInt64(1L << 26))
+                    : ZipBytes.Create(entries);
             },
             bytes =>
             {
@@ -158,7 +158,7 @@ internal sealed class ModelZipTargets
                     return whole.Next(random);
                 List<(string Name, byte[] Content)> changed = [.. entries];
                 changed[description] = (changed[description].Name, text.Next(random));
-                return ZipBytes.Of(changed);
+                return ZipBytes.Create(changed);
             },
             bytes =>
             {

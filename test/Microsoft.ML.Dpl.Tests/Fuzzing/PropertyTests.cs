@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.TensorFiles;
 using SkiaSharp;
 using static TorchSharp.torch;
 

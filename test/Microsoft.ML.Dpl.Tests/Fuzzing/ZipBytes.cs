@@ -12,7 +12,7 @@ internal static class ZipBytes
         return [.. archive.Entries.Select(entry => (entry.FullName, Content(entry)))];
     }
 
-    public static byte[] Of(IEnumerable<(string Name, byte[] Content)> entries, CompressionLevel compression = CompressionLevel.Fastest)
+    public static byte[] Create(IEnumerable<(string Name, byte[] Content)> entries, CompressionLevel compression = CompressionLevel.Fastest)
     {
         using var zip = new MemoryStream();
         using (var archive = new ZipArchive(zip, ZipArchiveMode.Create, leaveOpen: true))
@@ -27,7 +27,7 @@ internal static class ZipBytes
     }
 
     /// <summary>The zip with other sizes in its directory and before the entry: what it claims, not what it holds.</summary>
-    /// <param name="zip">Written by <see cref="Of"/>.</param>
+    /// <param name="zip">Written by <see cref="Create"/>.</param>
     /// <param name="name">The entry.</param>
     /// <param name="size">The unpacked size that is claimed.</param>
     public static byte[] Claiming(byte[] zip, string name, uint size)
@@ -49,7 +49,7 @@ internal static class ZipBytes
     /// The zip with further names for an entry's bytes: its directory has the entry again and again,
     /// each time with another capital for its last letter.
     /// </summary>
-    /// <param name="zip">Written by <see cref="Of"/>.</param>
+    /// <param name="zip">Written by <see cref="Create"/>.</param>
     /// <param name="name">The entry.</param>
     /// <param name="times">How many names are added, at most 18, since S would be an entry's own s.</param>
     public static byte[] Overlapping(byte[] zip, string name, int times)

@@ -7,7 +7,6 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Hub;
-using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.Hub;
 

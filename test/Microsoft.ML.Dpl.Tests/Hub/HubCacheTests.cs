@@ -1,6 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Hub;
-using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.Hub;
 

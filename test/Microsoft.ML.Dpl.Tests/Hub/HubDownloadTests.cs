@@ -2,6 +2,7 @@ using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Hub;
 using Microsoft.ML.Dpl.TensorFiles;
 using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.TensorFiles;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Hub;
@@ -121,7 +122,7 @@ public sealed class HubDownloadTests : IDisposable
     {
         int length = _hub.Server.Files[file].Length;
         int cut = length / 3;
-        // More breaks than retries: every one that got further counts anew.
+        // More breaks than retries: every one that got further counts again.
         _hub.ChangeFirst(3, r => r.Method == "GET" && IsContent(r, file), a => a with { CutAfter = Math.Min(cut, a.Body.Length / 2) });
         _hub.Open(_hub.Options with { Retries = 1 });
         Assert.Equal(_hub.Server.Files[file], File.ReadAllBytes(_hub.Blob(file)));
@@ -133,7 +134,7 @@ public sealed class HubDownloadTests : IDisposable
     }
 
     [Fact]
-    public void A_cancelled_download_is_gone_on_with_by_the_next_call()
+    public void A_cancelled_download_is_continued_by_the_next_call()
     {
         using var cancellationToken = new CancellationTokenSource();
         int half = _hub.Server.Files[HubFixture.Weights].Length / 2;

@@ -1,6 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Hub;
-using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
 
 namespace Microsoft.ML.Dpl.Tests.Hub;

@@ -13,7 +13,7 @@ using Microsoft.ML.Runtime;
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
 /// <summary>A transformer of the folder's parts around the fake scorer, saved and loaded like the real one.</summary>
-internal sealed class FakeTransformer(ModelFace face, FakeScorer scorer, string? baseFolder = null) : ITransformer
+internal sealed class FakeTransformer(ModelColumns columns, FakeScorer scorer, string? baseFolder = null) : ITransformer
 {
     public const string LoaderSignature = "DplFakeTransformer",
         Stream = "Payload";
@@ -26,17 +26,17 @@ internal sealed class FakeTransformer(ModelFace face, FakeScorer scorer, string?
     [ThreadStatic]
     private static Action<ModelReader>? _onLoad;
 
-    private ScoreSchema Scores { get; } = new(face.Classes, face.PredictedLabelColumnName, face.ScoreColumnName);
+    private ScoreSchema Scores { get; } = new(columns.Classes, columns.PredictedLabelColumnName, columns.ScoreColumnName);
 
     public bool IsRowToRowMapper => true;
 
-    public ModelFace Face => face;
+    public ModelColumns Columns => columns;
 
     public static void OnLoad(Action<ModelReader>? action) => _onLoad = action;
 
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema)
     {
-        ImageColumn.Find(inputSchema, face.ImageColumnName, new ImageReading(baseFolder));
+        ImageColumn.Find(inputSchema, columns.ImageColumnName, new ImageReading(baseFolder));
         return Scores.AppendTo(inputSchema);
     }
 
@@ -45,7 +45,7 @@ internal sealed class FakeTransformer(ModelFace face, FakeScorer scorer, string?
     public IDataView Transform(IDataView input, CancellationToken cancellationToken) =>
         new BatchedScoringDataView(
             input,
-            ImageColumn.Find(input.Schema, face.ImageColumnName, new ImageReading(baseFolder)).ScoredBy(scorer),
+            ImageColumn.Find(input.Schema, columns.ImageColumnName, new ImageReading(baseFolder)).ScoredBy(scorer),
             Scores,
             cancellationToken
         );
@@ -53,7 +53,7 @@ internal sealed class FakeTransformer(ModelFace face, FakeScorer scorer, string?
     public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) =>
         new ScoringRowMapper(
             inputSchema,
-            ImageColumn.Find(inputSchema, face.ImageColumnName, new ImageReading(baseFolder)).ScoredBy(scorer),
+            ImageColumn.Find(inputSchema, columns.ImageColumnName, new ImageReading(baseFolder)).ScoredBy(scorer),
             Scores
         );
 
@@ -62,7 +62,7 @@ internal sealed class FakeTransformer(ModelFace face, FakeScorer scorer, string?
             ctx,
             LoaderSignature,
             typeof(FakeTransformer).Assembly,
-            face,
+            columns,
             """{"fake":true}""",
             RequiredReader.Any,
             (Stream, w => w.Write(Payload))
@@ -71,10 +71,10 @@ internal sealed class FakeTransformer(ModelFace face, FakeScorer scorer, string?
     private static FakeTransformer Create(IHostEnvironment env, ModelLoadContext ctx) =>
         MLNetInternals.Load(env, ctx, LoaderSignature, typeof(FakeTransformer).Assembly, reader =>
         {
-            ModelFace face = ModelZip.ReadFace(reader);
+            ModelColumns columns = ModelZip.ReadColumns(reader);
             Assert.Equal("""{"fake":true}""", ModelZip.ReadDescription(reader));
             _onLoad?.Invoke(reader);
-            return new FakeTransformer(face, new FakeScorer(face.BatchSize) { Order = face.Classes.Names })
+            return new FakeTransformer(columns, new FakeScorer(columns.BatchSize) { Order = columns.Classes.Names })
             {
                 Payload = ModelZip.ReadStream(reader, Stream, r => r.ReadBytes(100)),
             };
@@ -91,7 +91,7 @@ internal sealed class FakeEstimator(FakeScorer scorer) : IEstimator<FakeTransfor
         GetOutputSchema(MLNetInternals.ShapeOf(input.Schema));
         LabelClasses classes = LabelColumn.Find(input.Schema, "Label").ReadClasses(input);
         scorer.Order = classes.Names;
-        return new FakeTransformer(new ModelFace(ImageColumnName, "PredictedLabel", "Score", scorer.BatchSize, classes), scorer);
+        return new FakeTransformer(new ModelColumns(ImageColumnName, "PredictedLabel", "Score", scorer.BatchSize, classes), scorer);
     }
 
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)

@@ -195,7 +195,7 @@ public sealed class LookAheadTests(ImageFixture images) : IClassFixture<ImageFix
 
     private static FakeTransformer Transformer(FakeScorer scorer) =>
         new(
-            new ModelFace(
+            new ModelColumns(
                 "Image",
                 "PredictedLabel",
                 "Score",

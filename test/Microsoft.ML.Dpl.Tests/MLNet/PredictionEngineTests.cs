@@ -77,7 +77,7 @@ public sealed class PredictionEngineTests(ImageFixture images) : IClassFixture<I
 
     private FakeTransformer Transformer(LabelKind kind) =>
         new(
-            new ModelFace(
+            new ModelColumns(
                 "Image",
                 "PredictedLabel",
                 "Score",

@@ -1,5 +1,4 @@
 using Microsoft.ML.Dpl.Runtime;
-using Microsoft.ML.Dpl.Tests.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.Runtime;
 
@@ -57,8 +56,8 @@ public sealed class CacheFoldersTests : IDisposable
     {
         if (!OperatingSystem.IsLinux())
             return; // asked on Linux only
-        Assert.Equal(FileOwner.Self(), FileOwner.Of(_folder.FullPath));
+        Assert.Equal(FileOwner.Self(), FileOwner.Get(_folder.FullPath));
         if (FileOwner.Self() != 0)
-            Assert.Equal(0u, FileOwner.Of("/"));
+            Assert.Equal(0u, FileOwner.Get("/"));
     }
 }

@@ -18,8 +18,8 @@ public class ComposedTextTests
     [InlineData("a\u0301\ud83d\ude00", "\u00e1\ud83d\ude00")]
     public void Letters_and_their_marks_become_one(string text, string composed)
     {
-        Assert.Equal(composed, ComposedText.Of(text));
-        Assert.Equal(composed, ComposedText.Of(composed));
+        Assert.Equal(composed, ComposedText.Compose(text));
+        Assert.Equal(composed, ComposedText.Compose(composed));
     }
 
     /// <summary>The value is of Python's unicodedata, which reads the same tables.</summary>
@@ -30,7 +30,7 @@ public class ComposedTextTests
         for (int point = 0; point <= 0x10FFFF; point++)
             if (Rune.IsValid(point))
                 foreach (string behind in (string[])["", "\u0301", "\u0307\u0323", "\u1161\u11a8"])
-                    hash.AppendData(Encoding.UTF8.GetBytes(ComposedText.Of(char.ConvertFromUtf32(point) + behind) + "\n"));
+                    hash.AppendData(Encoding.UTF8.GetBytes(ComposedText.Compose(char.ConvertFromUtf32(point) + behind) + "\n"));
         Assert.Equal("4152535303a62d62979c21a1c8acd5d4da7b9f3c660ccec72de81dbb4a10d0c3", Convert.ToHexStringLower(hash.GetHashAndReset()));
     }
 }

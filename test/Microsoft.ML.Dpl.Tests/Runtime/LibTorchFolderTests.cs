@@ -1,5 +1,4 @@
 using Microsoft.ML.Dpl.Runtime;
-using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
 
 namespace Microsoft.ML.Dpl.Tests.Runtime;

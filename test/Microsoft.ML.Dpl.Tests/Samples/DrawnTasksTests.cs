@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using Drawing.Tasks;
-using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
 using SkiaSharp;
 

@@ -87,7 +87,7 @@ public sealed class PhotographTrainingTests : IDisposable
         Assert.Contains("--cache", other.Message, StringComparison.Ordinal);
     }
 
-    /// <summary>The teacher sees the mean of a third of each colour; a mirrored crop of a picture with one bright side must say so on the
+    /// <summary>The teacher sees the mean of a third of each colour; a mirrored crop of an image with one bright side must say so on the
     /// mirrored side.</summary>
     [Fact]
     public void What_the_teacher_saw_stays_at_its_place_in_crops_and_mirrored_images()

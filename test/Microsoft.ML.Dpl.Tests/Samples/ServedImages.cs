@@ -1,6 +1,5 @@
 using Drawing.Tasks;
 using Microsoft.ML.Dpl.Clip;
-using Microsoft.ML.Dpl.Tests.Clip;
 using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;

@@ -1,6 +1,5 @@
 using System.Net.Http.Json;
 using EuroSat;
-using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;

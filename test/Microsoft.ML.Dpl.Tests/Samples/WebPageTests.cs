@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Microsoft.ML.Dpl.Tests.Clip;
 using PuppeteerSharp;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;

@@ -1,4 +1,3 @@
-using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Search;
 
 namespace Microsoft.ML.Dpl.Tests.Search;
@@ -35,7 +34,13 @@ public sealed class AlphaWeightsTests
     {
         Assert.Equal((Math.Exp(3) - Math.Exp(2)) / Sum, AlphaWeights.Lead(Alphas), 1e-12);
         Assert.Equal(0, AlphaWeights.Lead([0, 0, -50]), 1e-12);
-        Assert.Equal([0, AlphaWeights.Lead(Alphas)], AlphaWeights.Leads(Pair(text: [0, 0, -50], image: Alphas)));
+        Assert.Equal(
+            [0, AlphaWeights.Lead(Alphas)],
+            AlphaWeights.Leads([
+                [0, 0, -50],
+                Alphas,
+            ])
+        );
     }
 
     [Theory]
@@ -45,12 +50,22 @@ public sealed class AlphaWeightsTests
         Assert.Equal(
             expected,
             AlphaWeights.LargestChange(
-                Pair(text: Alphas, image: [0, 0, -50]),
-                Pair(text: [1, 3, lastOfText], image: [firstOfImage, 0, -50])
+                [Alphas, [0, 0, -50]],
+                [
+                    [1, 3, lastOfText],
+                    [firstOfImage, 0, -50],
+                ]
             ),
             1e-6
         );
 
-    /// <summary>One layer in each branch.</summary>
-    private static BranchPair<IReadOnlyList<IReadOnlyList<float>>> Pair(float[] text, float[] image) => new([text], [image]);
+    [Fact]
+    public void One_candidate_leads_by_nothing() => Assert.Equal(0, AlphaWeights.Lead([3]));
+
+    [Fact]
+    public void Alphas_that_are_no_numbers_decide_nothing()
+    {
+        Assert.All(AlphaWeights.Softmax([1, float.NaN, 0]), weight => Assert.Equal(double.NaN, weight));
+        Assert.Equal(double.NaN, AlphaWeights.Lead([1, float.NaN, 0]));
+    }
 }

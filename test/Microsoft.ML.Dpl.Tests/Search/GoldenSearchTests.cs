@@ -1,8 +1,8 @@
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Search;
-using Microsoft.ML.Dpl.Tests.Prompts;
-using Microsoft.ML.Dpl.Tests.Training;
+using Microsoft.ML.Dpl.Tests.Network;
+using Microsoft.ML.Dpl.Tests.Optimization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Search;
@@ -13,7 +13,7 @@ public class GoldenSearchTests
 {
     [Theory]
     [MemberData(nameof(GoldenCase.Names), MemberType = typeof(GoldenCase))]
-    public void Search_takes_the_reference_course(string caseName)
+    public void Search_takes_the_steps_of_the_reference(string caseName)
     {
         using var golden = new GoldenCase(caseName);
         using var scope = NewDisposeScope();

@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
+using Microsoft.ML.Dpl.Tests.Optimization;
 using Microsoft.ML.Dpl.Tests.Training;
 using static TorchSharp.torch;
 
@@ -19,16 +20,16 @@ public sealed class SearchStateTests
     [Fact]
     public void Choices_must_rest_for_the_patience_and_lead_by_the_margin()
     {
-        Assert.Null(Course((1, 2), (1, 2)).ReasonToEnd(Patient));
-        Assert.Contains("2 epochs", Course((1, 2), (1, 2), (1, 2)).ReasonToEnd(Patient));
-        Assert.Null(Course((0, 2), (1, 2), (1, 2)).ReasonToEnd(Patient));
-        Assert.Contains("4 of 9", Course((0, 2), (1, 2), (1, 2), (1, 2)).ReasonToEnd(Patient));
-        Assert.Null(Course((1, 2), (1, 2), (1, 0.2f)).ReasonToEnd(Patient));
-        Assert.NotNull(Course((1, 2), (1, 2), (1, 0.2f)).ReasonToEnd(Patient with { Margin = 0.05 }));
+        Assert.Null(After((1, 2), (1, 2)).ReasonToEnd(Patient));
+        Assert.Contains("2 epochs", After((1, 2), (1, 2), (1, 2)).ReasonToEnd(Patient));
+        Assert.Null(After((0, 2), (1, 2), (1, 2)).ReasonToEnd(Patient));
+        Assert.Contains("4 of 9", After((0, 2), (1, 2), (1, 2), (1, 2)).ReasonToEnd(Patient));
+        Assert.Null(After((1, 2), (1, 2), (1, 0.2f)).ReasonToEnd(Patient));
+        Assert.NotNull(After((1, 2), (1, 2), (1, 0.2f)).ReasonToEnd(Patient with { Margin = 0.05 }));
         // A lead of just the margin is one: none at all, where none is asked for.
-        Assert.NotNull(Course((0, 0), (0, 0), (0, 0)).ReasonToEnd(Patient with { Margin = 0 }));
-        Assert.Null(Course((1, 2), (1, 2), (1, 2)).ReasonToEnd(Patient with { Patience = null }));
-        Assert.Contains("all 3", Course((1, 2), (0, 2), (1, 2)).ReasonToEnd(Patient with { Epochs = 3 }));
+        Assert.NotNull(After((0, 0), (0, 0), (0, 0)).ReasonToEnd(Patient with { Margin = 0 }));
+        Assert.Null(After((1, 2), (1, 2), (1, 2)).ReasonToEnd(Patient with { Patience = null }));
+        Assert.Contains("all 3", After((1, 2), (0, 2), (1, 2)).ReasonToEnd(Patient with { Epochs = 3 }));
     }
 
     /// <summary>Alphas that are all alike lead by nothing.</summary>
@@ -53,7 +54,7 @@ public sealed class SearchStateTests
             Margin = margin,
         };
         new BilevelSearch(trainable.Clip, settings, steps).Run(supernet, trainable.Train, trainable.Validation, new SearchState());
-        Assert.Equal(decided, steps.Reports[^1].Ended!.DecidedLayers);
+        Assert.Equal(decided, steps.Reports[^1].EndedEpoch!.DecidedLayers);
     }
 
     [Fact]
@@ -77,7 +78,7 @@ public sealed class SearchStateTests
     }
 
     /// <summary>Epochs in which one layer chooses as given with a lead of the given alpha, and another always leads by far.</summary>
-    private static SearchState Course(params (int Choice, float Alpha)[] epochs) =>
+    private static SearchState After(params (int Choice, float Alpha)[] epochs) =>
         new()
         {
             Epochs =

@@ -3,6 +3,7 @@ using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
+using Microsoft.ML.Dpl.Tests.Optimization;
 using Microsoft.ML.Dpl.Tests.Training;
 using Microsoft.ML.Dpl.Training;
 using static TorchSharp.torch;
@@ -143,7 +144,7 @@ public sealed class SinglePathTests
                     Text: Branch(Trainable.Clip.Text.Weights.Blocks.Count, Trainable.Clip.Text.Weights.Config.Text.Width),
                     Image: Branch(Trainable.Clip.Image.Weights.Blocks.Count, Trainable.Clip.Image.Weights.Config.Vision.Width)
                 ),
-                new Network.Temperature(Temperature, CPU)
+                new Dpl.Network.Temperature(Temperature, CPU)
             );
         }
 

@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Attention;
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Tests.Optimization;
 using Microsoft.ML.Dpl.Training;
 using static TorchSharp.torch;
 

@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Tests.Optimization;
 using Microsoft.ML.Dpl.Training;
 using static TorchSharp.torch;
 

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Tests.Training;
 
 /// <summary>
-/// Two batches of three random images of five classes, the same in every epoch, for a <see cref="Prompts.RandomClip"/> of the usual shape.
+/// Two batches of three random images of five classes, the same in every epoch, for a <see cref="Network.RandomClip"/> of the usual shape.
 /// </summary>
 internal sealed class RandomBatches(Generator generator, bool weighted = false) : IBatchSource
 {

@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Tests.Optimization;
 using Microsoft.ML.Dpl.Training;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -31,7 +32,7 @@ public sealed class RobustRecipeTests
             {
                 After = report =>
                 {
-                    double share = LearningRateSchedule.ShareAt((long)report.Epoch * 2 + report.Step, All);
+                    double share = LearningRateSchedule.ShareAt((report.Epoch - 1L) * 2 + report.Step - 1, All);
                     byHand.Follow(parameter =>
                         ReferenceEquals(parameter, temperature.Logarithm) ? (share * TemperatureRate, 0) : (share * Rate, Decay)
                     );

@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Search;
+using Microsoft.ML.Dpl.Tests.Optimization;
 using Microsoft.ML.Dpl.Training;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -32,7 +33,7 @@ public sealed class StepsByHandTests
                 WeightDecay = Decay,
             };
             // The first epoch is the warm-up; the second begins at the full rate.
-            var steps = new StepRecorder { After = report => byHand.Follow(report.Epoch == 0 ? 1e-5 : Rate) };
+            var steps = new StepRecorder { After = report => byHand.Follow(report.Epoch == 1 ? 1e-5 : Rate) };
             new PromptTraining(trainable.Clip, settings, steps).Run(prompts, trainable.Train, validation: null, new TrainingState());
             Assert.Equal(4, steps.Reports.Count);
         }

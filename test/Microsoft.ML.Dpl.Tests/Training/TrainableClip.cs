@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
-using Microsoft.ML.Dpl.Tests.Prompts;
+using Microsoft.ML.Dpl.Tests.Network;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Training;

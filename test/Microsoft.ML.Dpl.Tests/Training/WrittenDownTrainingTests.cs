@@ -1,7 +1,8 @@
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Runtime;
-using Microsoft.ML.Dpl.Tests.Prompts;
+using Microsoft.ML.Dpl.Tests.Network;
+using Microsoft.ML.Dpl.Tests.Optimization;
 using Microsoft.ML.Dpl.Training;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -24,7 +25,7 @@ public class WrittenDownTrainingTests
     [InlineData(0, false)]
     [InlineData(0.7, false)]
     [InlineData(0.7, true)]
-    public void Training_takes_the_course_that_is_written_down(double distillation, bool weighted)
+    public void Training_takes_the_steps_that_are_written_down(double distillation, bool weighted)
     {
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();

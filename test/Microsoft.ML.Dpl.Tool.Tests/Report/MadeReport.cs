@@ -10,7 +10,7 @@ internal static class MadeReport
 
     /// <param name="candidates">Prompt lengths, increasing from 0.</param>
     /// <param name="epochs">With the alphas of both branches, [layer][candidate].</param>
-    public static DplSearchReport Of(int[] candidates, params Epoch[] epochs) =>
+    public static DplSearchReport Create(int[] candidates, params Epoch[] epochs) =>
         JsonSerializer.Deserialize<DplSearchReport>(
             JsonSerializer.Serialize(new { CandidateLengths = candidates, Epochs = epochs }, WithNaN),
             WithNaN

@@ -30,11 +30,11 @@ public sealed class ReportCommandTests(DrawnData data)
 
     /// <summary>The results hold all that the page shows; the heat maps come from the saved model, to the bit.</summary>
     [Fact]
-    public async Task The_page_drawn_anew_is_the_fits_own()
+    public async Task The_page_drawn_again_is_the_fits_own()
     {
         (await data.Fit()).Expect(0);
         string results = Path.ChangeExtension(data.Model, ".results.json"),
-            page = data.File("anew.html");
+            page = data.File("again.html");
         (await ToolProcess.Run("report", results, "--output", page, "--threads", "2")).Expect(0);
         Assert.Equal(File.ReadAllText(Path.ChangeExtension(data.Model, ".report.html")), File.ReadAllText(page));
     }

@@ -178,7 +178,7 @@ public class ReportPageTests
     public void Finalists_are_listed_and_the_trained_one_is_told_from_the_others()
     {
         using var fit = new ReportedFit();
-        string section = FinalistsSection.Of(fit.Full).Body.Html;
+        string section = FinalistsSection.Create(fit.Full).Body.Html;
         string[] rows = section.Split("<tr class=")[1..];
         Assert.Equal(2, rows.Length);
         Assert.StartsWith("\"own\"", rows[0], StringComparison.Ordinal);
@@ -204,12 +204,12 @@ public class ReportPageTests
     {
         using var fit = new ReportedFit();
         FitResults refitted = fit.Full with { Training = new TrainingResults([new TrainingEpochResults(0.01, 0.5, null, null)], 0.875) };
-        string section = CourseSections.Training(refitted).Body.Html;
+        string section = EpochSections.Training(refitted).Body.Html;
         Assert.Contains("87.5 % is that of the short training", section, StringComparison.Ordinal);
         Assert.Contains("The validation rows were trained on, too, so", section, StringComparison.Ordinal);
         Assert.Contains(
             "There were no validation rows",
-            CourseSections.Training(refitted with { Finalists = [] }).Body.Html,
+            EpochSections.Training(refitted with { Finalists = [] }).Body.Html,
             StringComparison.Ordinal
         );
     }
@@ -229,7 +229,7 @@ public class ReportPageTests
     public void A_design_is_told_with_a_contexts_nearest_words_and_nothing_in_it_is_markup()
     {
         using var fit = new ReportedFit();
-        string section = DesignSection.Of(fit.Full)!.Body.Html;
+        string section = DesignSection.Create(fit.Full)!.Body.Html;
         Assert.StartsWith("<p>coupled prompts, KgCoOp 8, teacher &lt;/td&gt;", section, StringComparison.Ordinal);
         Assert.Equal(2 * ReportedFit.Classes.Length, section.Split("title=\"distance 0.250\">photo</span>").Length - 1);
         Assert.Contains("&lt;|endoftext|&gt;", section, StringComparison.Ordinal);
@@ -239,7 +239,7 @@ public class ReportPageTests
         ContextResults some = ReportedFit.Designed.Context! with { VectorCount = 1000 };
         Assert.Contains(
             "The first 8 of 1000 vectors are shown.",
-            DesignSection.Of(fit.Full with { Design = ReportedFit.Designed with { Context = some } })!.Body.Html,
+            DesignSection.Create(fit.Full with { Design = ReportedFit.Designed with { Context = some } })!.Body.Html,
             StringComparison.Ordinal
         );
         Assert.DoesNotContain("<section id=\"design\">", ReportPage.Html(fit.Bare), StringComparison.Ordinal);
@@ -250,8 +250,8 @@ public class ReportPageTests
     {
         using var fit = new ReportedFit();
         FitResults zero = fit.Full with { Configuration = new PromptConfiguration([0, 0, 0], [0, 0, 0, 0, 0, 0]) };
-        Assert.DoesNotContain("did not beat zero-shot", WarningBox.Of(zero).Html, StringComparison.Ordinal);
-        Assert.Contains("did not beat zero-shot", WarningBox.Of(zero with { Design = null }).Html, StringComparison.Ordinal);
+        Assert.DoesNotContain("did not beat zero-shot", WarningBox.Create(zero).Html, StringComparison.Ordinal);
+        Assert.Contains("did not beat zero-shot", WarningBox.Create(zero with { Design = null }).Html, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -259,7 +259,7 @@ public class ReportPageTests
     {
         using var fit = new ReportedFit();
         string[] classes = [.. Enumerable.Range(0, 40).Select(i => $"class {i}")];
-        TestResults test = TestResults.Of(
+        TestResults test = TestResults.From(
             classes,
             [new TestPrediction("0.png", classes[3], classes[5], 0.9, 0.1), new TestPrediction("0.png", classes[3], classes[3], 0.9, 0.9)]
         );

@@ -48,18 +48,18 @@ internal sealed class ReportedFit : IDisposable
             ),
             Configuration = new PromptConfiguration([2, 4, 6], [0, 4, 6, 2, 6, 4]),
             Design = Designed,
-            Test = TestResults.Of(Classes, Predictions),
+            Test = TestResults.From(Classes, Predictions),
             Comparison =
             [
                 new ComparisonRow(
                     "zero-shot CLIP",
-                    AccuracyInterval.Of(52, 104),
+                    AccuracyInterval.Create(52, 104),
                     0.48,
                     new PromptConfiguration([0, 0, 0], [0, 0, 0, 0, 0, 0]),
-                    PairedDifference.Of(41, 6, 104),
+                    PairedDifference.From(41, 6, 104),
                     3.5
                 ),
-                new ComparisonRow("uniform 4", AccuracyInterval.Of(70, 104)),
+                new ComparisonRow("uniform 4", AccuracyInterval.Create(70, 104)),
             ],
             Stages = [new StageCost("search", 83.4, 900L << 20), new StageCost("training", 41, 1200L << 20), new StageCost("test", 2.5)],
             ModelPath = "model.zip",
@@ -119,7 +119,7 @@ internal sealed class ReportedFit : IDisposable
             {
                 SetAside = "4 were set aside.",
             },
-            Test = TestResults.Of(
+            Test = TestResults.From(
                 names,
                 [
                     .. Enumerable
@@ -174,8 +174,8 @@ internal sealed class ReportedFit : IDisposable
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 
     private static SearchResults Searched(int epochs) =>
-        SearchResults.Of(
-            MadeReport.Of(
+        SearchResults.From(
+            MadeReport.Create(
                 [0, 2, 4, 6],
                 [.. Enumerable.Range(1, epochs).Select(e => new MadeReport.Epoch(0.0035, 2.0 / e, 2.4 / e, Alphas(3, e), Alphas(6, e)))]
             ),

@@ -77,10 +77,10 @@ public sealed class WarningBoxTests : IDisposable
         Assert.Contains("--distillation-weight", equal, StringComparison.Ordinal);
         Assert.Equal(
             "",
-            Box(Decided with { Comparison = [new ComparisonRow("zero-shot", AccuracyInterval.Of(1, 104), Configuration: lengths)] })
+            Box(Decided with { Comparison = [new ComparisonRow("zero-shot", AccuracyInterval.Create(1, 104), Configuration: lengths)] })
         );
         // Other baselines may well be better.
-        Assert.Equal("", Box(Decided with { Comparison = [new ComparisonRow("uniform:4", AccuracyInterval.Of(104, 104))] }));
+        Assert.Equal("", Box(Decided with { Comparison = [new ComparisonRow("uniform:4", AccuracyInterval.Create(104, 104))] }));
     }
 
     [Fact]
@@ -105,8 +105,8 @@ public sealed class WarningBoxTests : IDisposable
             ),
         };
 
-    private static string Box(FitResults results) => WarningBox.Of(results).Html;
+    private static string Box(FitResults results) => WarningBox.Create(results).Html;
 
     private static SearchResults Searched(float[][] text, float[][] image) =>
-        SearchResults.Of(MadeReport.Of([0, 2, 4, 6], new MadeReport.Epoch(0.1, 1, 1, text, image)), 0.1);
+        SearchResults.From(MadeReport.Create([0, 2, 4, 6], new MadeReport.Epoch(0.1, 1, 1, text, image)), 0.1);
 }

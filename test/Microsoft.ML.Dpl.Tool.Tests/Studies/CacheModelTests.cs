@@ -76,7 +76,7 @@ public sealed class CacheModelTests
         Assert.Equal(highest.Loss, Plain(weights.Alpha, weights.Beta).Loss, 1e-4);
 
         LabelScore Plain(double alpha, double beta) =>
-            LabelScore.Of([.. images.Select(image => Probabilities(image, alpha, beta))], places);
+            LabelScore.Compute([.. images.Select(image => Probabilities(image, alpha, beta))], places);
 
         static float[] Probabilities(float[] image, double alpha, double beta)
         {
@@ -128,7 +128,7 @@ public sealed class CacheModelTests
             using var model = new CacheModel(images, places, Texts, logitScale: 2);
             if (epochs > 0)
                 CacheTraining.Train(model, epochs, seed, CancellationToken.None);
-            return (FeatureTensors.Rows(model.Keys), LabelScore.Of(model.Probabilities(images, CacheWeights.Default), places).Loss);
+            return (FeatureTensors.Rows(model.Keys), LabelScore.Compute(model.Probabilities(images, CacheWeights.Default), places).Loss);
         }
         Assert.Equal(Trained(3, 1).Keys, Trained(3, 1).Keys);
         Assert.NotEqual(Trained(3, 1).Keys, Trained(3, 2).Keys);
@@ -160,7 +160,7 @@ public sealed class CacheModelTests
     [Fact]
     public void A_score_counts_images_first_and_then_losses()
     {
-        LabelScore score = LabelScore.Of(
+        LabelScore score = LabelScore.Compute(
             [
                 [0.75f, 0.25f],
                 [0.5f, 0.5f],

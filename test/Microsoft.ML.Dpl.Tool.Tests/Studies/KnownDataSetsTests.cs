@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests;
 using Microsoft.ML.Dpl.Tool.Data;
 using Microsoft.ML.Dpl.Tool.Studies.DataSets;
 
@@ -98,7 +98,7 @@ public sealed class KnownDataSetsTests : IDisposable
     public void A_whole_one_is_told()
     {
         KnownDataSet small = KnownDataSets.Find("food101")! with { Size = new DataSetSize(2, 6, 4, 2) };
-        DataFinding found = DataCheck.Of(small, _root.FullPath, CancellationToken.None);
+        DataFinding found = DataCheck.Run(small, _root.FullPath, CancellationToken.None);
         Assert.Equal(DataState.Whole, found.State);
         Assert.Empty(found.Notes);
     }

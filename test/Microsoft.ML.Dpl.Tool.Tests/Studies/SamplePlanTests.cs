@@ -3,7 +3,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tests;
-using Microsoft.ML.Dpl.Tests.Clip;
 using Microsoft.ML.Dpl.Tool.Studies.Plan;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;

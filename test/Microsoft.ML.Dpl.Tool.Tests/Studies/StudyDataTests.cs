@@ -1,4 +1,4 @@
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests;
 using Microsoft.ML.Dpl.Tool.Studies.Plan;
 using Microsoft.ML.Dpl.Tool.Studies.Protocols;
 using Microsoft.ML.Dpl.Tool.Studies.Runs;
@@ -90,7 +90,7 @@ public sealed class StudyDataTests : IDisposable
         );
     }
 
-    private ProtocolSets Sets(string part) => Data().Of(Run(part));
+    private ProtocolSets Sets(string part) => Data().SetsFor(Run(part));
 
     private void Check(string part) => Data().Check(Run(part));
 

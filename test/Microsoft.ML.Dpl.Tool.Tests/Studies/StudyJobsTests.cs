@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests;
 using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Dpl.Tool.Studies.Plan;
 using Microsoft.ML.Dpl.Tool.Studies.Runs;

@@ -1,4 +1,4 @@
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests;
 using Microsoft.ML.Dpl.Tool.Options;
 using Microsoft.ML.Dpl.Tool.Studies.Plan;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
-using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests;
 using Microsoft.ML.Dpl.Tool.Studies.Runs;
 using Microsoft.ML.Dpl.Tool.Studies.Table;
 
@@ -47,11 +47,11 @@ public sealed partial class StudyTableTests : IDisposable
         Assert.Equal([10.0, -10.0], section.Differences("m", "zero", section.Columns).Select(Rounded));
         Assert.Equal([-10.0, 10.0], section.Differences("zero", "m", section.Columns).Select(Rounded));
         Assert.Equal([5.0], section.Differences("n", "m", section.Columns).Select(Rounded));
-        var difference = StudyDifference.Of([10, -10, 0, 10])!;
+        var difference = StudyDifference.From([10, -10, 0, 10])!;
         Assert.Equal((4, 2.5, 2, 1), (difference.Pairs, difference.Mean, difference.Wins, difference.Losses));
         Assert.InRange(difference.Low, -10, 0);
         Assert.InRange(difference.High, 5, 10);
-        Assert.Null(StudyDifference.Of([]));
+        Assert.Null(StudyDifference.From([]));
     }
 
     [Fact]
@@ -106,7 +106,7 @@ public sealed partial class StudyTableTests : IDisposable
         Assert.Equal(3, Table().Sections.Count);
         foreach (int method in Enumerable.Range(1, 8))
             Few("a", null, $"a method with a rather long name {method}", 40);
-        // Every name of the legend begins within the picture, one below the other.
+        // Every name of the legend begins within the plot, one below the other.
         double[] places =
         [
             .. XDocument

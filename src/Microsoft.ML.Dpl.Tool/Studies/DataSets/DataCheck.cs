@@ -32,7 +32,7 @@ internal static class DataCheck
     /// <param name="root">An existing folder.</param>
     /// <param name="cancellationToken">Ends the search for images.</param>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public static DataFinding Of(KnownDataSet known, string root, CancellationToken cancellationToken)
+    public static DataFinding Run(KnownDataSet known, string root, CancellationToken cancellationToken)
     {
         string folder = Path.Combine(root, known.Folder);
         if (!Directory.Exists(folder))
@@ -50,7 +50,7 @@ internal static class DataCheck
             return Broken(e.Message);
         }
         ImageRow[] missing = [.. sets.All.Where(row => !File.Exists(row.ImagePath))];
-        DataSetSize found = DataSetSize.Of(sets);
+        DataSetSize found = DataSetSize.From(sets);
         List<string> notes = [];
         if (missing.Length > 0)
             notes.Add($"{missing.Length} of {sets.All.Count()} images are missing, the first is '{missing[0].ImagePath}'");

@@ -38,5 +38,5 @@ internal static class FgvcAircraft
     }
 
     private static string[] Lines(string file) =>
-        [.. StrictText.Read(file).Split('\n').Select(line => ComposedText.Of(line.Trim())).Where(line => line.Length > 0)];
+        [.. StrictText.Read(file).Split('\n').Select(line => ComposedText.Compose(line.Trim())).Where(line => line.Length > 0)];
 }

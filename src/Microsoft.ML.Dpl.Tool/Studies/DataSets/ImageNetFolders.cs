@@ -45,7 +45,7 @@ internal static class ImageNetFolders
                 throw new InvalidDataException(
                     $"'{file}' has the line '{line}': each must be a folder's name, a space and the class's name."
                 );
-            string name = ComposedText.Of(words.Trim());
+            string name = ComposedText.Compose(words.Trim());
             // OpenAI's list has names twice, which no text tells apart: the second gets its WordNet id.
             names.Add((id, taken.Add(name) ? name : $"{name} ({id})"));
         }

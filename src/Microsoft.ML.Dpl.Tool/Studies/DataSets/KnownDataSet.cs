@@ -27,7 +27,7 @@ internal sealed record KnownDataSet(
 /// <summary>Numbers of classes and images.</summary>
 internal sealed record DataSetSize(int Classes, int Train, int Validation, int Test)
 {
-    public static DataSetSize Of(ImageSets sets) => new(sets.Classes.Count, sets.Train.Count, sets.Validation.Count, sets.Test.Count);
+    public static DataSetSize From(ImageSets sets) => new(sets.Classes.Count, sets.Train.Count, sets.Validation.Count, sets.Test.Count);
 
     public override string ToString() =>
         FormattableString.Invariant($"{Classes} classes; {Train} training, {Validation} validation and {Test} test images");

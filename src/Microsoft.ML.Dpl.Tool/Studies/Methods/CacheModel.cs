@@ -26,9 +26,9 @@ internal sealed class CacheModel : IDisposable
     public CacheModel(IReadOnlyList<float[]> keys, IReadOnlyList<int> places, IReadOnlyList<float[]> texts, double logitScale)
     {
         using var scope = NewDisposeScope();
-        Keys = FeatureTensors.Of(keys).DetachFromDisposeScope();
+        Keys = FeatureTensors.Create(keys).DetachFromDisposeScope();
         Values = OneHot(places, texts.Count).DetachFromDisposeScope();
-        Texts = FeatureTensors.Of(texts).DetachFromDisposeScope();
+        Texts = FeatureTensors.Create(texts).DetachFromDisposeScope();
         LogitScale = logitScale;
     }
 
@@ -63,7 +63,7 @@ internal sealed class CacheModel : IDisposable
             return [];
         using var scope = NewDisposeScope();
         using var still = no_grad();
-        return FeatureTensors.Rows(Logits(FeatureTensors.Of(images), Keys, weights).softmax(1));
+        return FeatureTensors.Rows(Logits(FeatureTensors.Create(images), Keys, weights).softmax(1));
     }
 
     public void Dispose()
@@ -74,7 +74,7 @@ internal sealed class CacheModel : IDisposable
     }
 
     private static Tensor OneHot(IReadOnlyList<int> places, int classes) =>
-        FeatureTensors.Of([
+        FeatureTensors.Create([
             .. places.Select(place =>
             {
                 var row = new float[classes];

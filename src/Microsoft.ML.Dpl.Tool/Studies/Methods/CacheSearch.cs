@@ -56,12 +56,12 @@ internal static class CacheSearch
     )
     {
         using var scope = NewDisposeScope();
-        Tensor features = FeatureTensors.Of(images);
+        Tensor features = FeatureTensors.Create(images);
         Tensor texts = model.TextLogits(features),
             affinity = features.matmul(model.Keys.t());
         Tensor labels = tensor(places);
         Tensor alphas = FeatureTensors
-            .Of([
+            .Create([
                 [.. Alphas.Select(alpha => (float)alpha)],
             ])
             .reshape(Alphas.Count, 1, 1);

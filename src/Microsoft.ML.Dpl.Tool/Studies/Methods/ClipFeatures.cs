@@ -45,7 +45,7 @@ internal sealed class ClipFeatures : IImageFeatures
     public float[][] Images(IReadOnlyList<ImageRow> rows, CancellationToken cancellationToken) =>
         [
             .. new ImageScores(_context, _images.Transform, nameof(ImageRow.ImagePath), Vector)
-                .Of(rows, Chunk, cancellationToken)
+                .Score(rows, Chunk, cancellationToken)
                 .Select(image => image.Numbers ?? throw new InvalidDataException($"{image.Row.ImagePath}: {image.Error}")),
         ];
 

@@ -11,7 +11,7 @@ internal static class FeatureTensors
     /// lies.</summary>
     /// <param name="rows">At least one, all of one width.</param>
     /// <returns>[rows, width], owned by the caller or the present dispose scope.</returns>
-    public static Tensor Of(IReadOnlyList<float[]> rows)
+    public static Tensor Create(IReadOnlyList<float[]> rows)
     {
         int width = rows[0].Length;
         Tensor made = empty([rows.Count, width], ScalarType.Float32, CPU);

@@ -109,5 +109,5 @@ internal sealed record MethodTask(
     /// <summary>The share of validation images that are right, 0 to 1; null where there are none.</summary>
     /// <param name="probabilities">[validation image][class].</param>
     public double? Accuracy(IReadOnlyList<float[]> probabilities) =>
-        Validation.Count == 0 ? null : (double)LabelScore.Of(probabilities, Places(Validation)).Right / Validation.Count;
+        Validation.Count == 0 ? null : (double)LabelScore.Compute(probabilities, Places(Validation)).Right / Validation.Count;
 }

@@ -11,7 +11,7 @@ internal readonly record struct LabelScore(long Right, double Loss)
 
     /// <param name="probabilities">[image][class].</param>
     /// <param name="labels">The place of each image's class.</param>
-    public static LabelScore Of(IReadOnlyList<float[]> probabilities, IReadOnlyList<int> labels)
+    public static LabelScore Compute(IReadOnlyList<float[]> probabilities, IReadOnlyList<int> labels)
     {
         long right = 0;
         double loss = 0;

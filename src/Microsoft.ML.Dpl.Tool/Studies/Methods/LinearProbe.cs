@@ -118,7 +118,7 @@ internal sealed class LinearProbe(bool refits) : IStudyMethod
         public LabelScore ScoreAt(int step) =>
             _scores.TryGetValue(step, out LabelScore known)
                 ? known
-                : _scores[step] = LabelScore.Of(
+                : _scores[step] = LabelScore.Compute(
                     At(step).Score([.. validation.Select(row => row.Features)]),
                     [.. validation.Select(row => (int)row.Label)]
                 );

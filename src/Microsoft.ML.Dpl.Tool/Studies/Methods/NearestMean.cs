@@ -58,7 +58,7 @@ internal sealed class NearestMean : IStudyMethod
             return [];
         using var scope = NewDisposeScope();
         using var still = no_grad();
-        Tensor cosines = FeatureTensors.Of(images).matmul(FeatureTensors.Of(means).t());
+        Tensor cosines = FeatureTensors.Create(images).matmul(FeatureTensors.Create(means).t());
         return FeatureTensors.Rows(cosines.Times(logitScale).softmax(1));
     }
 

@@ -41,7 +41,7 @@ internal sealed class PromptClassifier(MLContext context, DplTransformer model, 
     public IReadOnlyList<float[]> Probabilities(IReadOnlyList<ImageRow> rows, CancellationToken cancellationToken) =>
         [
             .. new ImageScores(context, model)
-                .Of(rows, Chunk, cancellationToken)
+                .Score(rows, Chunk, cancellationToken)
                 .Select(image => image.Numbers ?? throw new InvalidDataException($"{image.Row.ImagePath}: {image.Error}")),
         ];
 

@@ -34,7 +34,7 @@ internal sealed class ResNet18Features : IImageFeatures
             .Append(context.Transforms.ExtractPixels(nameof(PixelRow.Pixels)));
         _network = ConvolutionGraph.Read(File.ReadAllBytes(files.Network), _device);
         TensorProto mean = ModelProto.Parser.ParseFrom(File.ReadAllBytes(files.Preparation)).Graph.Initializer.Single();
-        using Tensor row = FeatureTensors.Of([
+        using Tensor row = FeatureTensors.Create([
             [.. mean.FloatData],
         ]);
         using Tensor image = row.reshape(1, 3, Side, Side);
@@ -64,7 +64,7 @@ internal sealed class ResNet18Features : IImageFeatures
         using var scope = NewDisposeScope();
         using var still = no_grad();
         // As the package's own preparation: the channels the other way round, less the mean image.
-        Tensor images = FeatureTensors.Of(pixels).to(_device).reshape(pixels.Length, 3, Side, Side).flip(1).add(_lessMean, _one);
+        Tensor images = FeatureTensors.Create(pixels).to(_device).reshape(pixels.Length, 3, Side, Side).flip(1).add(_lessMean, _one);
         return FeatureTensors.Rows(_network.Run(images).flatten(1).cpu());
     }
 

@@ -51,7 +51,7 @@ internal sealed class PlanDataSet
     /// <param name="node">A known name, or an object.</param>
     /// <param name="planFolder">Where relative paths start.</param>
     /// <param name="root">Of the known data sets, as the plan gives it; null: it names none.</param>
-    public static PlanDataSet Of(PlanNode node, string planFolder, string? root)
+    public static PlanDataSet Read(PlanNode node, string planFolder, string? root)
     {
         if (!node.IsText)
             return new PlanDataSet(node, planFolder);
@@ -96,7 +96,7 @@ internal sealed class PlanDataSet
 
     private ImageSets ReadOwn(int seed, Action<string> warn, CancellationToken cancellationToken)
     {
-        ImageSets Of(string path, bool isFirst) =>
+        ImageSets Open(string path, bool isFirst) =>
             ImageData.Read(
                 Full(path, seed),
                 new TableColumns(NeedsAll: isFirst),
@@ -104,10 +104,10 @@ internal sealed class PlanDataSet
                 warn,
                 cancellationToken
             );
-        ImageSets sets = Of(_train!, isFirst: true);
+        ImageSets sets = Open(_train!, isFirst: true);
         if (_validation is not null)
-            sets = sets with { Validation = [.. Of(_validation, isFirst: false).All], ValidationSource = _validation };
-        return _test is null ? sets : sets with { Test = [.. Of(_test, isFirst: false).ToEvaluate], TestSource = _test };
+            sets = sets with { Validation = [.. Open(_validation, isFirst: false).All], ValidationSource = _validation };
+        return _test is null ? sets : sets with { Test = [.. Open(_test, isFirst: false).ToEvaluate], TestSource = _test };
     }
 
     private string Full(string path, int seed) =>

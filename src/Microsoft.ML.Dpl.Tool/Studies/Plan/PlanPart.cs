@@ -12,7 +12,7 @@ internal sealed record PlanMethod(string Name, string Text, IStudyMethod Method,
 {
     /// <param name="node">The text, or an object with name and method.</param>
     /// <param name="resNet18">Where ML.NET's ResNet-18 lies; null: the plan does not say it.</param>
-    public static PlanMethod Of(PlanNode node, string? resNet18)
+    public static PlanMethod Read(PlanNode node, string? resNet18)
     {
         PlanNode text = node.IsText ? node : node.Require("method", "\"uniform:4\"");
         string name = node.IsText ? node.Text() : node.Require("name", "\"DPL\"").Text();
@@ -51,11 +51,11 @@ internal sealed record PlanPart(
     /// <param name="whole">The plan, whose values stand for those that the part has not; the part itself where it is the plan.</param>
     /// <param name="planFolder">Where relative paths start.</param>
     /// <param name="root">Of the known data sets.</param>
-    public static PlanPart Of(PlanNode part, PlanNode whole, string planFolder, string? root)
+    public static PlanPart Read(PlanNode part, PlanNode whole, string planFolder, string? root)
     {
         PlanNode? Get(string name) => part.Get(name) ?? whole.Get(name);
         PlanNode Require(string name, string example) => Get(name) ?? throw part.Wrong($"lacks '{name}': give one, such as {example}.");
-        PlanDataSet DataSet(PlanNode node) => PlanDataSet.Of(node, planFolder, root);
+        PlanDataSet DataSet(PlanNode node) => PlanDataSet.Read(node, planFolder, root);
 
         PlanNode named = Require("protocol", $"\"{StudyProtocols.All[0].Name}\"");
         IStudyProtocol protocol = StudyProtocols.All.FirstOrDefault(known => known.Name == named.Text())
@@ -73,7 +73,7 @@ internal sealed record PlanPart(
             [.. Require("dataSets", "[\"caltech101\", \"eurosat\"]").Items().Select(DataSet)],
             Get("shots") is { } shots ? [.. shots.Items().Select(each => (int?)each.Number(least: 1))] : [null],
             [.. Require("seeds", "[1, 2, 3]").Items().Select(each => each.Number(least: 0))],
-            [.. methods.Select(method => PlanMethod.Of(method, resNet18))]
+            [.. methods.Select(method => PlanMethod.Read(method, resNet18))]
         );
         if (protocol.HasSource && source is null)
             throw part.Wrong($"lacks 'source': the protocol {protocol.Name} trains on one data set, such as \"imagenet\".");

@@ -35,7 +35,7 @@ internal sealed record StudyPlan(
         int threads = node.Get("threads")?.Number(least: 1) ?? 1;
         PlanNode? parts = node.Get("parts");
         PlanPart[] made = parts is null
-            ? [PlanPart.Of(node, node, folder, root)]
+            ? [PlanPart.Read(node, node, folder, root)]
             : [.. parts.Items().Select(part => Part(part, node, folder, root))];
         node.RequireNoOthers();
         var plan = new StudyPlan(
@@ -44,7 +44,7 @@ internal sealed record StudyPlan(
             device,
             threads,
             made,
-            [.. made.SelectMany(StudyRun.Of)]
+            [.. made.SelectMany(StudyRun.From)]
         );
         if (plan.Runs.GroupBy(run => run.FileName, StringComparer.OrdinalIgnoreCase).FirstOrDefault(group => group.Count() > 1) is { } same)
             throw node.Wrong($"has the run '{same.First()}' twice: leave it out of one part, or give the data set or method another name.");
@@ -53,7 +53,7 @@ internal sealed record StudyPlan(
 
     private static PlanPart Part(PlanNode part, PlanNode whole, string folder, string? root)
     {
-        PlanPart made = PlanPart.Of(part, whole, folder, root);
+        PlanPart made = PlanPart.Read(part, whole, folder, root);
         part.RequireNoOthers();
         return made;
     }

@@ -39,7 +39,7 @@ internal sealed record StudyRun(PlanPart Part, PlanDataSet Data, int? Shots, int
 
     /// <summary>All runs of a part. What learns nothing is run once for all shots and seeds, unless each seed has test images of its
     /// own.</summary>
-    public static IEnumerable<StudyRun> Of(PlanPart part) =>
+    public static IEnumerable<StudyRun> From(PlanPart part) =>
         (
             from data in part.Source is { } source ? [source] : part.DataSets
             from shots in part.Shots

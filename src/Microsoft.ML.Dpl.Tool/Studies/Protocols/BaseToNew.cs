@@ -22,16 +22,16 @@ internal sealed class BaseToNew : IStudyProtocol
         int half = (classes.Count + 1) / 2;
         string[] trained = [.. classes.Take(half)],
             others = [.. classes.Skip(half)];
-        ProtocolTest Test(string name, string[] of) => new(name, data.Data.Template, of, Of(data.Sets.Test, of));
+        ProtocolTest Test(string name, string[] of) => new(name, data.Data.Template, of, RowsOf(data.Sets.Test, of));
         return new ProtocolSets(
             trained,
-            Of(data.Sets.Train, trained),
-            Of(data.Sets.Validation, trained),
+            RowsOf(data.Sets.Train, trained),
+            RowsOf(data.Sets.Validation, trained),
             [Test(Base, trained), Test(New, others)]
         );
     }
 
-    private static IReadOnlyList<ImageRow> Of(IReadOnlyList<ImageRow> rows, string[] classes)
+    private static IReadOnlyList<ImageRow> RowsOf(IReadOnlyList<ImageRow> rows, string[] classes)
     {
         var kept = classes.ToHashSet(StringComparer.Ordinal);
         return [.. rows.Where(row => kept.Contains(row.Label))];

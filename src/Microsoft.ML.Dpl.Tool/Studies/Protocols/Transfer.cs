@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Tool.Studies.Protocols;
 
-/// <summary>One data set is trained on, and it and the others are tested, each among its own classes: other data sets, or other pictures of
+/// <summary>One data set is trained on, and it and the others are tested, each among its own classes: other data sets, or other images of
 /// the same classes as of ImageNet (Zhou et al., CVPR 2022, arXiv 2203.05557).</summary>
 /// <param name="name">As a plan writes it.</param>
 internal sealed class Transfer(string name) : IStudyProtocol

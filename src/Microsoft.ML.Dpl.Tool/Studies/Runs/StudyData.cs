@@ -15,7 +15,7 @@ internal sealed class StudyData(Action<string> warn, CancellationToken cancellat
 
     /// <exception cref="InvalidDataException">Something is not there or cannot be read; the message names the plan's property.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public ProtocolSets Of(StudyRun run)
+    public ProtocolSets SetsFor(StudyRun run)
     {
         ImageSets sets = Read(run.Data, run.SeedOrFirst);
         if (run.Shots is int shots)
@@ -32,7 +32,7 @@ internal sealed class StudyData(Action<string> warn, CancellationToken cancellat
     /// <exception cref="FileNotFoundException">An image is missing.</exception>
     public void Check(StudyRun run)
     {
-        ProtocolSets sets = Of(run);
+        ProtocolSets sets = SetsFor(run);
         string where = $"The run '{run}'";
         if (sets.Classes.Count < 2)
             throw new InvalidDataException($"{where} has {sets.Classes.Count} classes to train on: give images of at least two.");

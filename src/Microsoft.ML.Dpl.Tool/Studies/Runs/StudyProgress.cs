@@ -81,7 +81,7 @@ internal sealed class StudyProgress
     {
         if (_times.Count == 0)
             return null;
-        double Of(StudyRun run)
+        double Expected(StudyRun run)
         {
             (StudyRun Run, double Seconds)[] same = [.. _times.Where(time => time.Run.Method.Name == run.Method.Name)],
                 closer = [.. same.Where(time => time.Run.Data.Name == run.Data.Name)];
@@ -91,7 +91,7 @@ internal sealed class StudyProgress
                 : _times;
             return known.Average(time => time.Seconds);
         }
-        return _left.Sum(Of) / Math.Max(1, Math.Min(_jobs, _left.Count));
+        return _left.Sum(Expected) / Math.Max(1, Math.Min(_jobs, _left.Count));
     }
 
     private void Say(StudyRun run, string figures, object values)

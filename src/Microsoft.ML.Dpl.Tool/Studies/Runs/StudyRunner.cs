@@ -32,7 +32,7 @@ internal sealed class StudyRunner(StudyPlan plan, ClipBackbone backbone, StudyDa
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public RunResult Run(StudyRun run)
     {
-        ProtocolSets sets = data.Of(run);
+        ProtocolSets sets = data.SetsFor(run);
         List<string> warnings = [];
         var clock = new RunClock();
         TestFigures[] tests;
@@ -89,7 +89,7 @@ internal sealed class StudyRunner(StudyPlan plan, ClipBackbone backbone, StudyDa
         return Figures(others, test);
     }
 
-    /// <summary>What learns nothing is made anew for every test, whose classes and template it takes.</summary>
+    /// <summary>What learns nothing is made again for every test, whose classes and template it takes.</summary>
     private TestFigures TestWithoutLearning(StudyRun run, ProtocolTest test, RunClock clock, List<string> warnings)
     {
         ImageRow[] names = [.. test.Rows.DistinctBy(row => row.Label)];
@@ -112,7 +112,7 @@ internal sealed class StudyRunner(StudyPlan plan, ClipBackbone backbone, StudyDa
         Dictionary<string, int> places = classifier
             .Classes.Select((name, place) => (name, place))
             .ToDictionary(pair => pair.name, pair => pair.place, StringComparer.Ordinal);
-        LabelScore score = LabelScore.Of(
+        LabelScore score = LabelScore.Compute(
             classifier.Probabilities(test.Rows, cancellationToken),
             [.. test.Rows.Select(row => places[row.Label])]
         );

@@ -44,10 +44,12 @@ internal static class SheetText
     public static Markup Html(StudySheet sheet)
     {
         Markup Cells(IEnumerable<string> cells) =>
-            Markup.Join(cells.Select((cell, i) => i == 0 ? Markup.Of($"""<th scope="row">{cell}</th>""") : Markup.Of($"<td>{cell}</td>")));
-        Markup head = Markup.Join(sheet.Header.Select(cell => Markup.Of($"""<th scope="col">{cell}</th>"""))),
-            body = Markup.Join(sheet.Rows.Select(row => Markup.Of($"<tr>{Cells(row)}</tr>\n")));
-        return Markup.Of(
+            Markup.Join(
+                cells.Select((cell, i) => i == 0 ? Markup.Format($"""<th scope="row">{cell}</th>""") : Markup.Format($"<td>{cell}</td>"))
+            );
+        Markup head = Markup.Join(sheet.Header.Select(cell => Markup.Format($"""<th scope="col">{cell}</th>"""))),
+            body = Markup.Join(sheet.Rows.Select(row => Markup.Format($"<tr>{Cells(row)}</tr>\n")));
+        return Markup.Format(
             $"""
             <p>{sheet.Note}</p>
             <div class="wide"><table><thead><tr>{head}</tr></thead><tbody>

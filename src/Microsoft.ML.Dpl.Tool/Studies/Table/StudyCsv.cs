@@ -32,7 +32,7 @@ internal static class StudyCsv
             void Add(string data, StudyCell cell, IEnumerable<StudyColumn> of)
             {
                 StudyDifference? difference =
-                    method == table.Baseline ? null : StudyDifference.Of(section.Differences(method, table.Baseline, of));
+                    method == table.Baseline ? null : StudyDifference.From(section.Differences(method, table.Baseline, of));
                 string[] cells =
                 [
                     section.Protocol,

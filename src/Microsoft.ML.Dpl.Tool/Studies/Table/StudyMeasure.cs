@@ -5,17 +5,17 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Table;
 
 /// <summary>A figure of runs, in percent.</summary>
 /// <param name="Name">For titles; empty where the protocol has one figure only.</param>
-/// <param name="Of">Of one run.</param>
+/// <param name="Value">Of one run.</param>
 /// <param name="Mean">Of the runs of several columns: the mean over the columns of the mean over each one's runs.</param>
-internal sealed record StudyMeasure(string Name, Func<RunResult, double> Of, Func<IReadOnlyList<IReadOnlyList<RunResult>>, double> Mean)
+internal sealed record StudyMeasure(string Name, Func<RunResult, double> Value, Func<IReadOnlyList<IReadOnlyList<RunResult>>, double> Mean)
 {
     /// <summary>The accuracy of a test.</summary>
     /// <param name="name">For titles.</param>
     /// <param name="test">Of every run.</param>
     public static StudyMeasure Accuracy(string name, string test)
     {
-        double Of(RunResult run) => 100 * run.Tests.First(each => each.Name == test).Accuracy;
-        return new StudyMeasure(name, Of, columns => columns.Average(runs => runs.Average(Of)));
+        double Percent(RunResult run) => 100 * run.Tests.First(each => each.Name == test).Accuracy;
+        return new StudyMeasure(name, Percent, columns => columns.Average(runs => runs.Average(Percent)));
     }
 
     /// <summary>The harmonic mean of base and new classes; of several runs and columns that of their means, as in the papers.</summary>
@@ -27,7 +27,7 @@ internal sealed record StudyMeasure(string Name, Func<RunResult, double> Of, Fun
             other = Accuracy("", BaseToNew.New);
         return new StudyMeasure(
             "harmonic mean of base and new classes",
-            run => Harmonic2(old.Of(run), other.Of(run)),
+            run => Harmonic2(old.Value(run), other.Value(run)),
             columns => Harmonic2(old.Mean(columns), other.Mean(columns))
         );
     }
@@ -57,7 +57,7 @@ internal sealed record StudyCell(double Mean, double? HalfWidth, int Runs);
 /// <param name="Losses">Pairs in which the baseline is.</param>
 internal sealed record StudyDifference(int Pairs, double Mean, double Low, double High, int Wins, int Losses)
 {
-    public static StudyDifference? Of(IReadOnlyList<double> pairs)
+    public static StudyDifference? From(IReadOnlyList<double> pairs)
     {
         if (pairs.Count == 0)
             return null;

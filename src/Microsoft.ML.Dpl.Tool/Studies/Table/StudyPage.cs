@@ -20,11 +20,11 @@ internal static class StudyPage
                 )
                 .Select(section => section.ToMarkup())
         );
-        return HtmlPage.Of(name, "study", Markup.Empty, Markup.Of($"{Pictures(table)}{sections}"));
+        return HtmlPage.Create(name, "study", Markup.Empty, Markup.Format($"{Plots(table)}{sections}"));
     }
 
     /// <summary>Accuracy against shots, of the average and of each data set; nothing where there is one number of shots only.</summary>
-    private static Markup Pictures(StudyTable table)
+    private static Markup Plots(StudyTable table)
     {
         var markups = new List<Markup>();
         foreach (
@@ -50,7 +50,7 @@ internal static class StudyPage
                 new Section(
                     $"shots-{markups.Count.ToString(CultureInfo.InvariantCulture)}",
                     $"Accuracy against shots: {what}",
-                    Markup.Of($"""<div class="plots">{Markup.Join(plots)}</div>""")
+                    Markup.Format($"""<div class="plots">{Markup.Join(plots)}</div>""")
                 ).ToMarkup()
             );
 
@@ -63,7 +63,7 @@ internal static class StudyPage
                     new PlotAxis("accuracy") { Numbers = PlotNumbers.Percent },
                     [.. table.Results.Methods.Select((method, i) => Series(byShots, method, i, cell))]
                 );
-                return Markup.Of($"<div><h3>{title}</h3>{PlotFigure.Of(image)}</div>");
+                return Markup.Format($"<div><h3>{title}</h3>{PlotFigure.Create(image)}</div>");
             }
         }
         return Markup.Join(markups);

@@ -31,23 +31,23 @@ internal sealed class StudySection(
     /// <summary>Null where the method has no run in the column.</summary>
     public StudyCell? Cell(string method, StudyColumn column)
     {
-        RunResult[] of = Of(method, column);
+        RunResult[] of = RunsOf(method, column);
         return of.Length == 0
             ? null
-            : new StudyCell(column.Measure.Mean([of]), SeedInterval.HalfWidth([.. of.Select(column.Measure.Of)]), of.Length);
+            : new StudyCell(column.Measure.Mean([of]), SeedInterval.HalfWidth([.. of.Select(column.Measure.Value)]), of.Length);
     }
 
     /// <summary>The mean over the columns, its interval over the seeds that all of them have; null where a column is empty.</summary>
     public StudyCell? Average(string method)
     {
         StudyColumn[] counted = [.. columns.Where(column => column.InAverage)];
-        RunResult[][] all = [.. counted.Select(column => Of(method, column))];
+        RunResult[][] all = [.. counted.Select(column => RunsOf(method, column))];
         if (all.Length < 2 || all.Any(of => of.Length == 0))
             return null;
         int?[] seeds = [.. all[0].Select(run => run.Seed).Where(seed => all.All(of => of.Any(run => run.Seed == seed)))];
         double[] bySeed =
         [
-            .. seeds.Select(seed => counted.Zip(all, (column, of) => column.Measure.Of(of.First(run => run.Seed == seed))).Average()),
+            .. seeds.Select(seed => counted.Zip(all, (column, of) => column.Measure.Value(of.First(run => run.Seed == seed))).Average()),
         ];
         // All columns of a section have the same figure, of a test of their own perhaps.
         double mean =
@@ -66,23 +66,23 @@ internal sealed class StudySection(
         List<double> pairs = [];
         foreach (StudyColumn column in of)
         {
-            RunResult[] others = Of(baseline, column),
-                mine = Of(method, column);
+            RunResult[] others = RunsOf(baseline, column),
+                mine = RunsOf(method, column);
             // What learns nothing was run once for all seeds, and stands beside each run of the other.
             bool baselineIsMany = mine.All(run => run.Seed is null) && others.Any(run => run.Seed is not null);
             if (baselineIsMany)
-                pairs.AddRange(from other in others from run in mine select column.Measure.Of(run) - column.Measure.Of(other));
+                pairs.AddRange(from other in others from run in mine select column.Measure.Value(run) - column.Measure.Value(other));
             else
                 pairs.AddRange(
                     from run in mine
                     let other = others.FirstOrDefault(each => each.Seed == run.Seed || each.Seed is null)
                     where other is not null
-                    select column.Measure.Of(run) - column.Measure.Of(other)
+                    select column.Measure.Value(run) - column.Measure.Value(other)
                 );
         }
         return pairs;
     }
 
-    private RunResult[] Of(string method, StudyColumn column) =>
+    private RunResult[] RunsOf(string method, StudyColumn column) =>
         [.. runs.Where(run => run.Method == method && (run.Shots == shots || !run.Learns) && column.Has(run))];
 }

@@ -125,7 +125,7 @@ internal sealed class StudyTable
             .. from section in Sections
             from method in Results.Methods
             where method != Baseline
-            let difference = StudyDifference.Of(section.Differences(method, Baseline, section.Columns.Where(column => column.InAverage)))
+            let difference = StudyDifference.From(section.Differences(method, Baseline, section.Columns.Where(column => column.InAverage)))
             where difference is not null
             select new[]
             {

@@ -1,0 +1,78 @@
+using Microsoft.ML.Dpl.Search;
+
+namespace Microsoft.ML.Dpl.Tool.Results;
+
+/// <summary>The epochs of a search as results.json keeps them. A file that others read: unlike <see cref="DplSearchReport"/> it also says
+/// what follows from the run's margin, and its names stay when the library's change.</summary>
+/// <param name="CandidateLengths">Candidate prompt lengths, increasing from 0.</param>
+/// <param name="Margin">By how much of softmax weight a choice must lead to count as decided, 0 to 1.</param>
+/// <param name="Epochs">The first epoch first.</param>
+internal sealed record SearchResults(IReadOnlyList<int> CandidateLengths, double Margin, IReadOnlyList<SearchEpochResults> Epochs)
+{
+    /// <summary>From the library's report: decided layers and changes are computed from the alphas.</summary>
+    /// <param name="report">Of a transformer or of a search alone.</param>
+    /// <param name="margin">The run's <c>Search.Margin</c>.</param>
+    public static SearchResults From(DplSearchReport report, double margin)
+    {
+        ArgumentNullException.ThrowIfNull(report);
+        var epochs = new List<SearchEpochResults>();
+        DplSearchEpoch? before = null;
+        foreach (DplSearchEpoch epoch in report.Epochs)
+        {
+            int decided = AlphaWeights.Leads(Layers(epoch)).Count(lead => lead >= margin);
+            double? change = before is null ? null : AlphaWeights.LargestChange(Layers(before), Layers(epoch));
+            epochs.Add(
+                new SearchEpochResults(
+                    epoch.LearningRate,
+                    epoch.TrainLoss,
+                    epoch.ValidationLoss,
+                    epoch.TextAlphas,
+                    epoch.ImageAlphas,
+                    decided,
+                    change
+                )
+            );
+            before = epoch;
+        }
+        return new SearchResults(report.CandidateLengths, margin, epochs);
+    }
+
+    private static IEnumerable<IReadOnlyList<float>> Layers(DplSearchEpoch epoch) => epoch.TextAlphas.Concat(epoch.ImageAlphas);
+}
+
+/// <summary>One epoch of a search: a <see cref="DplSearchEpoch"/> and what follows from the margin.</summary>
+/// <param name="LearningRate">Of the prompts.</param>
+/// <param name="TrainLoss">Mean cross-entropy of the training batches, in nats.</param>
+/// <param name="ValidationLoss">Mean cross-entropy of the validation batches, in nats.</param>
+/// <param name="TextAlphas">[layer][candidate], before the softmax.</param>
+/// <param name="ImageAlphas">[layer][candidate], before the softmax.</param>
+/// <param name="DecidedLayers">Layers of both branches whose choice leads by the margin.</param>
+/// <param name="LargestAlphaChange">The largest change of one alpha since the epoch before; null where that is not known.</param>
+internal sealed record SearchEpochResults(
+    double LearningRate,
+    double TrainLoss,
+    double ValidationLoss,
+    IReadOnlyList<IReadOnlyList<float>> TextAlphas,
+    IReadOnlyList<IReadOnlyList<float>> ImageAlphas,
+    int DecidedLayers,
+    double? LargestAlphaChange
+);
+
+/// <summary>The epochs of the training as results.json keeps them.</summary>
+/// <param name="Epochs">The first epoch first.</param>
+/// <param name="ValidationAccuracy">Of the prompts that were kept, 0 to 1; null without validation rows.</param>
+internal sealed record TrainingResults(IReadOnlyList<TrainingEpochResults> Epochs, double? ValidationAccuracy);
+
+/// <summary>One epoch of training.</summary>
+/// <param name="LearningRate">Of the prompts.</param>
+/// <param name="TrainLoss">Mean loss of the training batches, in nats.</param>
+/// <param name="ValidationLoss">Mean cross-entropy of all validation rows, in nats; null without them.</param>
+/// <param name="ValidationAccuracy">Share of validation rows classified rightly, 0 to 1; null without them.</param>
+/// <param name="Epoch">From 1: a run that went on from a checkpoint begins later. Null in older files: by its place.</param>
+internal sealed record TrainingEpochResults(
+    double LearningRate,
+    double TrainLoss,
+    double? ValidationLoss,
+    double? ValidationAccuracy,
+    int? Epoch = null
+);

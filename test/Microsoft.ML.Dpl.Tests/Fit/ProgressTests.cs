@@ -1,0 +1,192 @@
+using System.Collections.Concurrent;
+using Microsoft.ML.Dpl.Tests.EndToEnd;
+
+namespace Microsoft.ML.Dpl.Tests.Fit;
+
+public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
+{
+    [Fact]
+    public void Every_step_is_reported_and_every_epoch_logged()
+    {
+        var mlContext = new MLContext(1);
+        var log = new ConcurrentQueue<string>();
+        mlContext.Log += (_, e) => log.Enqueue(e.Message);
+        var reports = new ProgressRecorder();
+        using DplTransformer transformer = Trainer(mlContext, reports).Fit(Rows(mlContext));
+
+        // 18 rows, 2 of each class set aside: 12 for training, 3 batches of 4; 6 for validation.
+        Assert.Equal(3 * 3 + 2 * 3, reports.Seen.Count);
+        Assert.Equal(
+            Enumerable.Repeat(DplStage.Search, 9).Concat(Enumerable.Repeat(DplStage.Training, 6)),
+            reports.Seen.Select(r => r.Stage)
+        );
+        Assert.All(reports.Seen, r => Assert.Equal(r.Stage == DplStage.Search, r.ValidationLoss is not null));
+        Assert.Equal(2, reports.Seen.Count(r => r.ValidationAccuracy is not null));
+        foreach (var stage in reports.Seen.GroupBy(r => r.Stage))
+        {
+            Assert.Equal(stage.Select(r => r.Fraction).Order(), stage.Select(r => r.Fraction));
+            Assert.Equal(1, stage.Last().Fraction);
+            Assert.Equal(TimeSpan.Zero, stage.Last().Remaining);
+        }
+        Assert.Equal(transformer.ValidationAccuracy, reports.Seen.Max(r => r.ValidationAccuracy));
+        Assert.Equal(3, log.Count(line => line.Contains("Search epoch", StringComparison.Ordinal)));
+        Assert.Equal(2, log.Count(line => line.Contains("Training epoch", StringComparison.Ordinal)));
+        Assert.Single(log, line => line.Contains("Device: cpu", StringComparison.Ordinal));
+        Assert.Equal(3, transformer.SearchReport!.Epochs.Count);
+        Assert.All(transformer.SearchReport.TextConfidence.Concat(transformer.SearchReport.ImageConfidence), c =>
+            Assert.InRange(c, 1.0 / 3, 1)
+        );
+    }
+
+    [Fact]
+    public void Every_epoch_ends_with_its_figures()
+    {
+        var mlContext = new MLContext(1);
+        var reports = new ProgressRecorder();
+        using DplTransformer transformer = Trainer(mlContext, reports).Fit(Rows(mlContext));
+        Assert.All(reports.Seen, r => Assert.Equal(r.Step == r.Steps, r.EndedEpoch is not null));
+        foreach (var epoch in reports.Seen.GroupBy(r => (r.Stage, r.Epoch)))
+        {
+            DplEpochMetrics ended = epoch.Last().EndedEpoch!;
+            Assert.Equal(epoch.Average(r => r.TrainLoss), ended.TrainLoss, 1e-12);
+            Assert.Equal(epoch.Last().ValidationAccuracy, ended.ValidationAccuracy);
+            Assert.NotNull(ended.ValidationLoss);
+            Assert.Equal(epoch.Key.Stage == DplStage.Search, ended.DecidedLayers is not null);
+            Assert.Equal(epoch.Key.Stage == DplStage.Search, ended.LargestAlphaChange is not null);
+        }
+        DplEpochMetrics[] searched =
+        [
+            .. reports.Seen.Where(r => r.Stage == DplStage.Search).Select(r => r.EndedEpoch).OfType<DplEpochMetrics>(),
+        ];
+        Assert.Equal(
+            transformer.SearchReport!.Epochs.Select(e => (e.TrainLoss, e.ValidationLoss)),
+            searched.Select(e => (e.TrainLoss, e.ValidationLoss!.Value))
+        );
+        Assert.Equal(
+            LargestChange(transformer.SearchReport.Epochs[0], transformer.SearchReport.Epochs[1]),
+            searched[1].LargestAlphaChange!.Value,
+            1e-7
+        );
+        Assert.True(searched[0].LargestAlphaChange > 0);
+    }
+
+    [Theory]
+    [InlineData(0, true)]
+    [InlineData(1, false)]
+    public void The_margin_says_what_counts_as_decided(double margin, bool decided)
+    {
+        var mlContext = new MLContext(1);
+        var reports = new ProgressRecorder();
+        using DplTransformer transformer = Trainer(mlContext, reports, change: o => o.Search.Margin = margin).Fit(Rows(mlContext));
+        int layers = transformer.Configuration.Text.Count + transformer.Configuration.Image.Count;
+        Assert.All(reports.Seen.Where(r => r.EndedEpoch?.DecidedLayers is not null), r =>
+            Assert.Equal(decided ? layers : 0, r.EndedEpoch!.DecidedLayers)
+        );
+    }
+
+    [Theory]
+    [InlineData(0.5, "00:30:00 left")]
+    [InlineData(30.25, "30:15:00 left")]
+    [InlineData(172, "172:00:00 left")]
+    public void A_line_tells_days_in_hours(double hours, string expected) =>
+        Assert.EndsWith(
+            expected,
+            new DplProgress
+            {
+                Stage = DplStage.Search,
+                Epoch = 1,
+                Epochs = 2,
+                Step = 3,
+                Steps = 4,
+                LearningRate = 1e-5,
+                TrainLoss = 1.25,
+                Remaining = TimeSpan.FromHours(hours),
+            }.ToString()
+        );
+
+    /// <summary>On its way to the caller a report is copied; a member that is added must come along.</summary>
+    [Fact]
+    public void A_copy_has_every_member()
+    {
+        var report = new DplProgress
+        {
+            Stage = DplStage.Training,
+            Epoch = 1,
+            Epochs = 2,
+            Step = 3,
+            Steps = 4,
+            LearningRate = 5,
+            TrainLoss = 6,
+            ValidationLoss = 7,
+            ValidationAccuracy = 0.8,
+            Elapsed = TimeSpan.FromSeconds(9),
+            Remaining = TimeSpan.FromSeconds(10),
+            EndedEpoch = new DplEpochMetrics { TrainLoss = 11 },
+        };
+        Assert.All(typeof(DplProgress).GetProperties(), property =>
+        {
+            object? value = property.GetValue(report);
+            Assert.NotEqual(property.PropertyType.IsValueType ? Activator.CreateInstance(property.PropertyType) : null, value);
+            Assert.Equal(value, property.GetValue(new DplProgress(report)));
+        });
+    }
+
+    [Theory]
+    [InlineData(DplStage.Search)]
+    [InlineData(DplStage.Training)]
+    public void A_cancelled_token_ends_the_fit_before_the_next_step(DplStage stage)
+    {
+        var mlContext = new MLContext(1);
+        using var source = new CancellationTokenSource();
+        var reports = new ProgressRecorder(r =>
+        {
+            if (r.Stage == stage && r.Step == 2)
+                source.Cancel();
+        });
+        Assert.Throws<OperationCanceledException>(() => Trainer(mlContext, reports, source.Token).Fit(Rows(mlContext)));
+        Assert.Equal((stage, 2), (reports.Seen[^1].Stage, reports.Seen[^1].Step));
+    }
+
+    [Fact]
+    public void Cancelling_the_context_ends_the_fit_before_the_next_step()
+    {
+        var mlContext = new MLContext(1);
+        var reports = new ProgressRecorder(r =>
+        {
+            if (r.Step == 2)
+                mlContext.CancelExecution();
+        });
+        Assert.Throws<OperationCanceledException>(() => Trainer(mlContext, reports).Fit(Rows(mlContext)));
+        Assert.Equal(2, reports.Seen.Count);
+    }
+
+    private DplTrainer Trainer(
+        MLContext mlContext,
+        IProgress<DplProgress> progress,
+        CancellationToken cancellationToken = default,
+        Action<DplTrainer.Options>? change = null
+    )
+    {
+        var options = new DplTrainer.Options
+        {
+            Backbone = small.Backbone,
+            ImageColumnName = "ImagePath",
+            Search = { CandidateLengths = [0, 1, 3], Epochs = 3 },
+            Training = { Recipe = DplRecipe.Paper, Epochs = 2 },
+            Validation = { RowsPerClass = 2 },
+            Progress = progress,
+            CancellationToken = cancellationToken,
+        };
+        change?.Invoke(options);
+        return mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
+    }
+
+    private static double LargestChange(DplSearchEpoch before, DplSearchEpoch after) =>
+        before
+            .TextAlphas.Concat(before.ImageAlphas)
+            .SelectMany(a => a)
+            .Zip(after.TextAlphas.Concat(after.ImageAlphas).SelectMany(a => a))
+            .Max(pair => Math.Abs(pair.First - pair.Second));
+
+    private IDataView Rows(MLContext mlContext) => mlContext.Data.LoadFromEnumerable(images.Train);
+}

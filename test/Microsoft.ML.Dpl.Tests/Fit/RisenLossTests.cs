@@ -1,0 +1,61 @@
+using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Tests.EndToEnd;
+
+namespace Microsoft.ML.Dpl.Tests.Fit;
+
+/// <summary>Steps so long that prompts become worse than untrained ones, while every number stays finite.</summary>
+public sealed class RisenLossTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
+{
+    private const double TooHigh = 300;
+
+    private protected override DplTrainer.Options Common =>
+        new()
+        {
+            Configuration = PromptConfiguration.Uniform(Small.Backbone, 2),
+            Training =
+            {
+                Recipe = DplRecipe.Paper,
+                Epochs = 5,
+                LearningRate = TooHigh,
+            },
+        };
+
+    [Fact]
+    public void Training_that_ends_so_returns_the_prompts_with_which_the_loss_was_lowest()
+    {
+        var reports = new ProgressRecorder();
+        using DplTransformer transformer = Fit(o => o.Progress = reports);
+        List<double> losses = [.. reports.Seen.Select(r => r.EndedEpoch?.TrainLoss).OfType<double>()];
+        Assert.True(LossTroubles.Find(losses, classes: 3) == LossTrouble.Risen, string.Join(' ', losses));
+        int lowest = losses.LastIndexOf(losses.Skip(1).Min());
+        Assert.Contains(
+            "Training: the mean training loss of epoch ",
+            Assert.Single(Warnings, line => line.Contains("Steps are too long", StringComparison.Ordinal))
+        );
+        Assert.Single(Warnings, line =>
+            line.Contains(
+                "set Training.LearningRate to 1e+02 or less (it is 3e+02), or bound the gradient (Training.MaxGradientNorm",
+                StringComparison.Ordinal
+            )
+        );
+        Assert.Single(Warnings, line =>
+            line.Contains($"Instead of the last prompts those after {lowest} epochs are returned", StringComparison.Ordinal)
+        );
+
+        // A fit that is cancelled there returns the prompts as they are then.
+        using var source = new CancellationTokenSource();
+        using DplTransformer there = Fit(o =>
+            (o.OnCancel, o.CancellationToken, o.Progress) = (
+                DplInterruption.ReturnBest,
+                source.Token,
+                new ProgressRecorder(r =>
+                {
+                    if (r.EndedEpoch is not null && r.Epoch == lowest)
+                        source.Cancel();
+                })
+            )
+        );
+        Assert.True(there.WasCancelled);
+        Assert.Equal(Scores(there), Scores(transformer));
+    }
+}

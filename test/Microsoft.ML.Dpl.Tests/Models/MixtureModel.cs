@@ -1,0 +1,83 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Tests.Network;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Tests.Models;
+
+/// <summary>A classifier as a fit leaves it where the mixture itself is trained.</summary>
+internal sealed class MixtureModel : IDisposable
+{
+    public const string Template = "a photo of a {}.";
+
+    private readonly IDisposable _scope;
+    private readonly Generator _generator;
+    private readonly Lease<TextWeights> _text;
+    private readonly Lease<VisionWeights> _vision;
+    private readonly ClassTexts _texts;
+    private readonly ImageTower _tower;
+
+    /// <param name="backbone">The CLIP.</param>
+    /// <param name="candidates">Increasing from 0.</param>
+    /// <param name="weights">Of every layer, one per candidate; null: drawn for each layer.</param>
+    public MixtureModel(ClipBackbone backbone, int[] candidates, float[]? weights = null)
+    {
+        LibTorch.EnsureLoaded();
+        _scope = NewDisposeScope();
+        _generator = Seeds.Generator(12, "mixture model");
+        (_text, _vision) = (backbone.RentText(CPU), backbone.RentVision(CPU));
+        Branches = weights is null
+            ? RandomMixture.Create(candidates, backbone.Config, _generator)
+            : new(Text: Given(backbone.Config.Text), Image: Given(backbone.Config.Vision));
+        var classes = new LabelClasses(LabelKind.Text, ["red", "green", "blue"], TextDataViewType.Instance, "The test");
+        _texts = new ClassTexts(
+            ClassTokens.Create(classes, Template, backbone, problem => throw new InvalidOperationException(problem)),
+            _text.Value
+        );
+        _tower = new ImageTower(_vision.Value);
+        Clip = new PromptedClip(new TextTower(_text.Value), _tower, _texts);
+
+        TrainedPrompts prompts = TrainedPrompts.From(Branches, Clip.Text.UnitFeatures(_texts, Branches.Text), _text.Value.LogitScale);
+        StoredDescription description = StoredDescription.From(BackboneReference.To(backbone), Template, prompts.Rows);
+        var columns = new ModelColumns(
+            "ImagePath",
+            "PredictedLabel",
+            "Score",
+            DplTrainer.ComputeOptions.DefaultPredictionBatchSize,
+            classes
+        );
+        Transformer = new DplTransformer(columns, description, prompts, backbone, CPU);
+
+        MixtureBranch Given(ClipTransformerConfig shape)
+        {
+            Tensor layers = tensor(weights!).expand(shape.Layers, -1);
+            return RandomMixture.Branch(candidates, shape, layers, _generator);
+        }
+    }
+
+    /// <summary>What was trained.</summary>
+    public BranchPair<MixtureBranch> Branches { get; }
+
+    /// <summary>What it was trained with.</summary>
+    public PromptedClip Clip { get; }
+
+    /// <summary>The model that was made of it.</summary>
+    public DplTransformer Transformer { get; }
+
+    public void Dispose()
+    {
+        Transformer.Dispose();
+        Branches.Text.Dispose();
+        Branches.Image.Dispose();
+        _tower.Dispose();
+        _texts.Dispose();
+        _vision.Dispose();
+        _text.Dispose();
+        _generator.Dispose();
+        _scope.Dispose();
+    }
+}

@@ -1,0 +1,133 @@
+using System.Text.Json;
+using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Tests.EndToEnd;
+using Microsoft.ML.Transforms;
+
+namespace Microsoft.ML.Dpl.Tests.Onnx;
+
+// Applications without libtorch.
+public sealed partial class OnnxRuntimeTests
+{
+    [Theory]
+    [InlineData(DplModelContents.WithOnnx, false)]
+    [InlineData(DplModelContents.WithOnnx, true)]
+    [InlineData(DplModelContents.WithImageTower, false)]
+    [InlineData(DplModelContents.WithClip, true)]
+    public async Task A_process_without_libtorch_says_the_same(DplModelContents contents, bool oneByOne)
+    {
+        string application = Path.GetDirectoryName(SampleProcess.ProgramOf("PredictOnly"))!;
+        Assert.DoesNotContain(Directory.EnumerateFiles(application, "*", SearchOption.AllDirectories), file =>
+            Path.GetFileName(file).Contains("torch_c", StringComparison.Ordinal)
+        );
+        using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.ModelContents = contents);
+        await RequireSameFromProcess(trained, oneByOne);
+    }
+
+    /// <summary>CLIP's vectors and ML.NET's own trainer on them.</summary>
+    [Fact]
+    public async Task A_process_without_libtorch_runs_a_pipeline_with_an_embedding()
+    {
+        IDataView train = _mlContext.Data.LoadFromEnumerable(images.Train);
+        using TransformerChain<KeyToValueMappingTransformer> trained = _mlContext
+            .Transforms.Conversion.MapValueToKey("Label")
+            .Append(
+                _mlContext.Transforms.ClipImageEmbedding(
+                    "Features",
+                    "ImagePath",
+                    small.Backbone,
+                    new ClipImageEmbeddingOptions { CarryClip = true }
+                )
+            )
+            .AppendCacheCheckpoint(_mlContext)
+            .Append(_mlContext.MulticlassClassification.Trainers.LbfgsMaximumEntropy())
+            .Append(_mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel"))
+            .Fit(train);
+        await RequireSameFromProcess(trained, oneByOne: false);
+    }
+
+    [Fact]
+    public async Task A_process_without_libtorch_says_how_a_zip_of_prompts_could_be_used()
+    {
+        using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.ModelContents = DplModelContents.PromptsOnly);
+        SampleProcess.Outcome ended = await Predict([Save(trained), images.Test[0].ImagePath]);
+        Assert.Equal(1, ended.ExitCode);
+        Assert.Contains("add the NuGet package libtorch-cpu-", ended.Error);
+        Assert.Contains("Contents = DplModelContents.WithImageTower or Contents = DplModelContents.WithOnnx", ended.Error);
+        Assert.Contains("dpl fit --contents image-tower", ended.Error);
+        Assert.Contains("add the package Microsoft.ML.Dpl.OnnxRuntime here", ended.Error);
+        Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    [Theory]
+    [InlineData(false, "save it with CarriesClip = true (the option CarryClip), and add the package Microsoft.ML.Dpl.OnnxRuntime here")]
+    [InlineData(true, "Texts are embedded by libtorch alone.")]
+    public async Task A_process_without_libtorch_says_which_embeddings_it_has_no_way_with(bool ofTexts, string said)
+    {
+        using ClipEmbeddingTransformer trained = ofTexts
+            ? _mlContext
+                .Transforms.ClipTextEmbedding("Features", "Label", small.Backbone, new ClipTextEmbeddingOptions { CarryClip = true })
+                .Fit(Test)
+            : _mlContext.Transforms.ClipImageEmbedding("Features", "ImagePath", small.Backbone).Fit(Test);
+        SampleProcess.Outcome ended = await Predict([Save(trained), images.Test[0].ImagePath]);
+        Assert.Equal(1, ended.ExitCode);
+        Assert.Contains("libtorch was not found beside the application", ended.Error);
+        Assert.Contains(said, ended.Error);
+        Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    /// <summary>The application without the package that scores, as if nobody had referenced it.</summary>
+    [Theory]
+    [InlineData(DplModelContents.WithImageTower)]
+    [InlineData(DplModelContents.WithOnnx)]
+    public async Task A_process_without_the_package_says_which_one_to_add(DplModelContents contents)
+    {
+        using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.ModelContents = contents);
+        string program = ProgramWithout("Microsoft.ML.Dpl.OnnxRuntime.dll", "Microsoft.ML.Dpl.Onnx.dll");
+        SampleProcess.Outcome ended = await SampleProcess.Start(program, WithoutLibTorch, Save(trained), images.Test[0].ImagePath);
+        Assert.Equal(1, ended.ExitCode);
+        Assert.Contains("libtorch was not found beside the application", ended.Error);
+        Assert.Contains("add the package Microsoft.ML.Dpl.OnnxRuntime, by which ONNX Runtime scores this model", ended.Error);
+        Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    private static Dictionary<string, string?> WithoutLibTorch => new() { ["DPL_LIBTORCH"] = null };
+
+    private static Task<SampleProcess.Outcome> Predict(string[] arguments) => SampleProcess.Run("PredictOnly", WithoutLibTorch, arguments);
+
+    /// <summary>A copy of the sample without some of its assemblies, and without the list of them that the host would insist on.</summary>
+    private string ProgramWithout(params string[] assemblies)
+    {
+        string built = SampleProcess.ProgramOf("PredictOnly");
+        Directory.CreateDirectory(_folder.File("copy"));
+        foreach (string file in Directory.EnumerateFiles(Path.GetDirectoryName(built)!))
+        {
+            string name = Path.GetFileName(file);
+            if (
+                !assemblies.Contains(name)
+                && (name.EndsWith(".dll", StringComparison.Ordinal) || name.EndsWith(".runtimeconfig.json", StringComparison.Ordinal))
+            )
+                _folder.Copy(file, $"copy/{name}");
+        }
+        return _folder.File($"copy/{Path.GetFileName(built)}");
+    }
+
+    private async Task RequireSameFromProcess(ITransformer trained, bool oneByOne)
+    {
+        string[] arguments = [Save(trained), .. images.Test.Select(row => row.ImagePath)];
+        SampleProcess.Outcome ended = await Predict(oneByOne ? ["--engine", .. arguments] : arguments);
+        Assert.Equal("", ended.Error);
+        Assert.Equal(0, ended.ExitCode);
+        JsonElement[] lines =
+        [
+            .. ended.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement),
+        ];
+        RequireClose(
+            Scores(trained, Test),
+            [.. lines.Select(line => line.GetProperty("score").EnumerateArray().Select(score => score.GetSingle()).ToArray())]
+        );
+        Assert.Equal(
+            trained.Transform(Test).GetColumn<string>("PredictedLabel"),
+            lines.Select(line => line.GetProperty("label").GetString())
+        );
+    }
+}

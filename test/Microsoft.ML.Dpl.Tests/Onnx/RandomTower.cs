@@ -1,0 +1,77 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Onnx;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Tests.Network;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Tests.Onnx;
+
+/// <summary>A random CLIP's image tower with random prompts and classes.</summary>
+internal sealed class RandomTower : IDisposable
+{
+    public const int Classes = 7;
+
+    private readonly IDisposable _scope;
+    private readonly RandomClip _clip;
+    private readonly Generator _generator;
+
+    public RandomTower(ClipConfig config, int[] lengths)
+        : this(config, (clip, generator) => OfLengths(lengths, clip, generator)) { }
+
+    private RandomTower(ClipConfig config, Func<RandomClip, Generator, FoldedImageTower> fold)
+    {
+        LibTorch.EnsureLoaded();
+        _scope = NewDisposeScope();
+        _clip = new RandomClip(config, seed: 3);
+        _generator = Seeds.Generator(4, "onnx");
+        Classifier = new FoldedClassifier(
+            fold(_clip, _generator),
+            PromptedClip.UnitRows(randn([Classes, config.EmbeddingWidth], generator: _generator)),
+            20
+        );
+    }
+
+    /// <summary>With random prompts and weights of the same candidates in every layer.</summary>
+    public static RandomTower OfMixture(ClipConfig config, int[] candidates) => new(config, (clip, generator) =>
+        {
+            using MixtureBranch branch = RandomMixture.Branch(candidates, config.Vision, generator);
+            return new FoldedImageTower(clip.Vision, branch.Layers());
+        });
+
+    /// <summary>A small CLIP by what is special about it.</summary>
+    public static ClipConfig ShapeOf(string name) =>
+        name switch
+        {
+            "gelu" => RandomClip.Shape(activation: ClipActivation.Gelu),
+            // Three columns of pixels fill no patch; one layer is first and last.
+            "odd" => RandomClip.Shape(imageSize: 23, patch: 5, visionLayers: 1, visionWidth: 22, visionHeads: 2),
+            "wide" => RandomClip.Shape(imageSize: 12, patch: 12, visionLayers: 2, visionWidth: 40, visionHeads: 1),
+            _ => RandomClip.Shape(),
+        };
+
+    private static FoldedImageTower OfLengths(int[] lengths, RandomClip clip, Generator generator) =>
+        new(
+            clip.Vision,
+            [.. lengths.Select(length => length == 0 ? null : randn([length, clip.Config.Vision.Width], generator: generator))]
+        );
+
+    public FoldedClassifier Classifier { get; }
+
+    public Tensor Images(int batch) => randn([batch, 3, _clip.Config.ImageSize, _clip.Config.ImageSize], generator: _generator);
+
+    public byte[] Written(DplOnnxPrecision precision = DplOnnxPrecision.Float32)
+    {
+        using var stream = new MemoryStream();
+        OnnxImageModel.Write(OnnxClassifier.Create(ClassifierArrays.From(Classifier), [], precision: precision), stream);
+        return stream.ToArray();
+    }
+
+    public void Dispose()
+    {
+        Classifier.Tower.Dispose();
+        _generator.Dispose();
+        _clip.Dispose();
+        _scope.Dispose();
+    }
+}

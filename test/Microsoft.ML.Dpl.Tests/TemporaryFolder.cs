@@ -1,0 +1,19 @@
+namespace Microsoft.ML.Dpl.Tests;
+
+/// <summary>A folder of its own for one test, deleted with it.</summary>
+internal sealed class TemporaryFolder : IDisposable
+{
+    public string FullPath { get; } = Directory.CreateTempSubdirectory("dpl-test-").FullName;
+
+    public string File(string name) => Path.Combine(FullPath, name);
+
+    /// <summary>Copies a file in; the copy may be written even where the original may not.</summary>
+    public string Copy(string source, string? name = null)
+    {
+        string copy = File(name ?? Path.GetFileName(source));
+        System.IO.File.WriteAllBytes(copy, System.IO.File.ReadAllBytes(source));
+        return copy;
+    }
+
+    public void Dispose() => Directory.Delete(FullPath, recursive: true);
+}

@@ -1,0 +1,148 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.TensorFiles;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Dpl.Tests.Training;
+
+/// <summary>One case of another prompt design: a small CLIP, read as its config.json says, and what the design's authors computed with
+/// it.</summary>
+internal partial class GoldenDesign : IDisposable
+{
+    private readonly JsonDocument _config;
+    private readonly SafetensorsFile _clip,
+        _values;
+
+    /// <param name="design">A folder below designs, such as promptsrc.</param>
+    /// <param name="name">A case of it, such as tiny-a.</param>
+    /// <param name="file">The name of one of its files, without the ending.</param>
+    public GoldenDesign(string design, string name, string file)
+    {
+        LibTorch.EnsureLoaded();
+        string folder = Path.Combine(Designs, design, name);
+        FileName = file;
+        _config = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "config.json")));
+        _values = SafetensorsFile.Open(Path.Combine(folder, file + ".safetensors"));
+        _clip = SafetensorsFile.Open(ClipOf(folder, Setting("clip").GetString()!));
+        Config = ReadConfig();
+        Text = ClipWeightsReader.ReadText(_clip, ClipNaming.OpenAI, Config, CPU);
+    }
+
+    public string FileName { get; }
+
+    public ClipConfig Config { get; }
+
+    public TextWeights Text { get; }
+
+    /// <summary>CLIP's tensors as they are named in its file.</summary>
+    protected ITensorSource Clip => _clip;
+
+    /// <summary>What the file says of itself.</summary>
+    protected IReadOnlyDictionary<string, string> Metadata => _values.Metadata;
+
+    public bool Has(string tensor) => _values.Entries.ContainsKey(tensor);
+
+    /// <summary>A value of config.json.</summary>
+    public JsonElement Setting(string name) => _config.RootElement.GetProperty(name);
+
+    /// <summary>What config.json says of the file.</summary>
+    public JsonElement OfFile => Setting("files").GetProperty(FileName);
+
+    public Tensor this[string tensor] => _values.Read(tensor);
+
+    /// <summary>The design's files, as design, case and file, that hold a tensor.</summary>
+    /// <exception cref="InvalidDataException">There is none.</exception>
+    public static TheoryData<string, string, string> FilesWith(string design, string tensor)
+    {
+        var files = new TheoryData<string, string, string>();
+        foreach (string path in Directory.GetFiles(Path.Combine(Designs, design), "*.safetensors", SearchOption.AllDirectories).Order())
+        {
+            using SafetensorsFile file = SafetensorsFile.Open(path);
+            if (file.Entries.ContainsKey(tensor))
+                files.Add(design, Path.GetFileName(Path.GetDirectoryName(path))!, Path.GetFileNameWithoutExtension(path));
+        }
+        return files.Count > 0 ? files : throw new InvalidDataException($"'{Designs}' has no file of {design} with a tensor '{tensor}'.");
+    }
+
+    /// <summary>[class][token] of a template: the classes' names, underscores as spaces, in the words of the case's own vocabulary; neither
+    /// padded nor cut.</summary>
+    public int[][] Encode(string template)
+    {
+        int vocabulary = Setting("vocab").GetInt32();
+        return
+        [
+            .. Setting("class_names")
+                .EnumerateArray()
+                .Select(name => template.Replace("{}", name.GetString()!.Replace('_', ' '), StringComparison.Ordinal))
+                .Select(text => (int[])[vocabulary - 2, .. Words(text), vocabulary - 1]),
+        ];
+    }
+
+    /// <summary>The token ids of words in the case's own vocabulary, without start and end.</summary>
+    public int[] Words(string text) => [.. Word().Matches(text).SelectMany(word => Ids(word.Value))];
+
+    /// <summary>[text][token] of [texts, 77], padding included.</summary>
+    public static int[][] Rows(Tensor tokens) => [.. tokens.data<long>().ToArray().Select(id => (int)id).Chunk((int)tokens.shape[^1])];
+
+    public virtual void Dispose()
+    {
+        Text.Dispose();
+        _clip.Dispose();
+        _values.Dispose();
+        _config.Dispose();
+    }
+
+    /// <summary>Those of <see cref="GoldenFolder.Variable"/>, or the repository's where it has no other designs.</summary>
+    protected static string Designs =>
+        Path.Combine(GoldenFolder.Cases, "designs") is var own && Directory.Exists(own) ? own : GoldenFolder.At("designs");
+
+    private static string ClipOf(string caseFolder, string clip)
+    {
+        string[] folders =
+        [
+            caseFolder,
+            Path.Combine(Designs, clip),
+            Path.Combine(GoldenFolder.Cases, clip),
+            Path.Combine(GoldenFolder.At("."), clip),
+        ];
+        return folders.Select(folder => Path.Combine(folder, "clip.safetensors")).FirstOrDefault(File.Exists)
+            ?? throw new FileNotFoundException($"There is no clip.safetensors in any of {string.Join(", ", folders)}.");
+    }
+
+    private ClipConfig ReadConfig()
+    {
+        int Size(string name) => Setting(name).GetInt32();
+        ClipActivation activation = Setting("activation").GetString() switch
+        {
+            "quick_gelu" => ClipActivation.QuickGelu,
+            "gelu" => ClipActivation.Gelu,
+            var other => throw new InvalidDataException($"The activation '{other}' is not known."),
+        };
+        ClipTransformerConfig Tower(string prefix, char letter) =>
+            new(
+                Size($"{letter}l"),
+                Size($"{letter}w"),
+                Size($"{letter}h"),
+                (int)_clip.Entries[$"{prefix}resblocks.0.mlp.c_fc.weight"].Shape[0],
+                activation,
+                1e-5
+            );
+        return new ClipConfig(
+            Size("embed"),
+            Size("res"),
+            Size("patch"),
+            Tower("visual.transformer.", 'v'),
+            (int)_clip.Entries["positional_embedding"].Shape[0],
+            Size("vocab"),
+            null,
+            Tower("transformer.", 't')
+        );
+    }
+
+    private IEnumerable<int> Ids(string word) => Setting("words").GetProperty(word).EnumerateArray().Select(id => id.GetInt32());
+
+    [GeneratedRegex(@"[a-zA-Z]+|[^\sa-zA-Z]")]
+    private static partial Regex Word();
+}

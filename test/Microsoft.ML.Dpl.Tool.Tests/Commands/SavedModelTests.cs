@@ -1,0 +1,185 @@
+using System.Globalization;
+using System.IO.Compression;
+using System.Text.Json;
+using Microsoft.ML.Data;
+
+namespace Microsoft.ML.Dpl.Tool.Tests.Commands;
+
+/// <summary>dpl evaluate, predict and inspect on a fitted model.</summary>
+[Collection(DrawnDataCollection.Name)]
+public sealed class SavedModelTests(DrawnData data)
+{
+    private sealed class Row
+    {
+        public string ImagePath { get; set; } = "";
+
+        public string Label { get; set; } = "";
+    }
+
+    /// <summary>ML.NET's own figures on the same images.</summary>
+    [Fact]
+    public async Task Evaluate_agrees_with_ML_NET()
+    {
+        (await data.Fit()).Expect(0);
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("evaluate", data.Model, data.Table("test"), "--format", "json")).Expect(0);
+        using JsonDocument figures = JsonDocument.Parse(outcome.Output);
+        var mlContext = new MLContext(1);
+        IDataView rows = mlContext.Data.LoadFromEnumerable(
+            data.Rows("test").Select(row => new Row { ImagePath = row.Path, Label = row.Label })
+        );
+        ITransformer model = mlContext.Model.Load(data.Model, out _);
+        IDataView keyed = mlContext
+            .Transforms.Conversion.MapValueToKey("Label", keyOrdinality: Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
+            .Append(
+                mlContext.Transforms.Conversion.MapValueToKey(
+                    "PredictedLabel",
+                    keyOrdinality: Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue
+                )
+            )
+            .Fit(model.Transform(rows))
+            .Transform(model.Transform(rows));
+        MulticlassClassificationMetrics expected = mlContext.MulticlassClassification.Evaluate(keyed);
+        Assert.Equal(expected.MicroAccuracy, figures.RootElement.GetProperty("accuracy").GetProperty("accuracy").GetDouble(), 6);
+        Assert.Equal(expected.MacroAccuracy, figures.RootElement.GetProperty("macroAccuracy").GetDouble(), 6);
+        Assert.Equal(expected.LogLoss, figures.RootElement.GetProperty("logLoss").GetDouble(), 4);
+        (model as IDisposable)?.Dispose();
+
+        ToolProcess.Outcome table = (await ToolProcess.Run("evaluate", data.Model, data.Table("test"))).Expect(0);
+        foreach (string part in new[] { "calibration error", "log-loss", "taken for", data.Rows("test")[0].Label })
+            Assert.Contains(part, table.Output);
+    }
+
+    [Fact]
+    public async Task Predict_answers_in_every_form_and_goes_on_after_a_broken_file()
+    {
+        (await data.Fit()).Expect(0);
+        string[] paths = [.. data.Rows("test").Select(row => row.Path)];
+        string broken = data.File("broken.png"),
+            missing = data.File("missing.png");
+        File.WriteAllText(broken, "no image");
+        string input = string.Join('\n', [paths[0], broken, "", paths[1], missing, paths[2]]);
+        ToolProcess.Outcome lines = (await ToolProcess.Run(input, ["predict", data.Model, "-", "--format", "jsonl", "--top", "2"])).Expect(
+            3
+        );
+        JsonElement[] answers =
+        [
+            .. lines
+                .Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                .Select(line => JsonSerializer.Deserialize<JsonElement>(line)),
+        ];
+        Assert.Equal([paths[0], broken, paths[1], missing, paths[2]], answers.Select(answer => answer.GetProperty("path").GetString()!));
+        Assert.Equal([false, true, false, true, false], answers.Select(answer => answer.TryGetProperty("error", out _)));
+        Assert.Contains(lines.ErrorLines, line => line.StartsWith(broken, StringComparison.Ordinal));
+        Assert.Equal(2, answers[0].GetProperty("top").GetArrayLength());
+
+        ToolProcess.Outcome csv = (await ToolProcess.Run("predict", data.Model, data.File("lighting/test"), "--format", "csv")).Expect(0);
+        string[] rows = csv.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal("path,class,probability", rows[0]);
+        Assert.Equal(paths.Length, rows.Length - 1);
+        string first = Assert.Single(rows, row => row.StartsWith(paths[0], StringComparison.Ordinal));
+        Assert.Equal(answers[0].GetProperty("class").GetString(), first.Split(',')[1]);
+        Assert.InRange(double.Parse(first.Split(',')[2], CultureInfo.InvariantCulture), 0, 1);
+
+        Assert.Contains("probability", (await ToolProcess.Run("predict", data.Model, paths[0])).Expect(0).Output);
+    }
+
+    [Fact]
+    public async Task Predict_counts_every_image_once_the_broken_too()
+    {
+        (await data.Fit()).Expect(0);
+        string broken = data.File("uncounted.png");
+        File.WriteAllText(broken, "no image");
+        string[] paths = [data.Rows("test")[0].Path, broken, data.Rows("test")[1].Path];
+        string[] command = ["predict", data.Model, .. paths, "--format", "jsonl", "--progress", "json"];
+        ToolProcess.Outcome outcome = (await ToolProcess.Run(command)).Expect(3);
+        JsonElement[] counts =
+        [
+            .. outcome
+                .ErrorLines.Select(line => JsonSerializer.Deserialize<JsonElement>(line))
+                .Where(line => line.TryGetProperty("stage", out JsonElement stage) && stage.GetString() == "images"),
+        ];
+        // The first is told at once, and the last as the last.
+        Assert.Equal((1, 3), (counts[0].GetProperty("done").GetInt32(), counts[^1].GetProperty("done").GetInt32()));
+        Assert.All(counts, count => Assert.Equal("predict", count.GetProperty("name").GetString()));
+        Assert.All(counts, count => Assert.Equal(3, count.GetProperty("all").GetInt32()));
+        Assert.Contains("1 of 3 images could not be read", outcome.Error);
+    }
+
+    [Fact]
+    public async Task Inspect_shows_the_zip()
+    {
+        (await data.Fit()).Expect(0);
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("inspect", data.Model)).Expect(0);
+        foreach (string part in new[] { "a search of 1 epochs among 0 2", "SHA-256", "prompts.safetensors", data.Rows("test")[0].Label })
+            Assert.Contains(part, outcome.Output);
+        Assert.Empty(outcome.Error);
+        string other = data.File("other.zip");
+        File.WriteAllText(other, "no zip");
+        Assert.Contains("no zip", Assert.Single((await ToolProcess.Run("inspect", other)).Expect(2).ErrorLines));
+    }
+
+    /// <summary>The zip is only looked at, so it can be told what is wrong with it.</summary>
+    [Fact]
+    public async Task Inspect_says_that_no_other_verb_would_open_a_zip()
+    {
+        (await data.Fit()).Expect(0);
+        string zip = data.File("leads-out.zip");
+        File.Copy(data.Model, zip, overwrite: true);
+        using (ZipArchive archive = ZipFile.Open(zip, ZipArchiveMode.Update))
+            archive.CreateEntry("../outside.txt");
+
+        ToolProcess.Outcome table = (await ToolProcess.Run("inspect", zip)).Expect(0);
+        Assert.Contains("REFUSED: no other verb opens it", table.Output);
+        string reason = Assert.Single(table.ErrorLines);
+        Assert.Contains("is refused: the name of its entry '../outside.txt' leads out of the zip.", reason);
+        ToolProcess.Outcome predict = (await ToolProcess.Run("predict", zip, data.Rows("test")[0].Path)).Expect(2);
+        Assert.Contains(Assert.Single(predict.ErrorLines), reason);
+
+        JsonElement json = JsonSerializer.Deserialize<JsonElement>((await ToolProcess.Run("inspect", zip, "--format", "json")).Output);
+        Assert.Contains("leads out of the zip", json.GetProperty("refusal").GetString());
+        json = JsonSerializer.Deserialize<JsonElement>((await ToolProcess.Run("inspect", data.Model, "--format", "json")).Output);
+        Assert.Equal(JsonValueKind.Null, json.GetProperty("refusal").ValueKind);
+    }
+
+    [Fact]
+    public async Task Inspect_says_each_thing_once()
+    {
+        string zip = data.File("turned.zip");
+        (
+            await ToolProcess.Run(
+                "train",
+                data.Table("train"),
+                "--clip",
+                "tiny-drawn",
+                "--configuration",
+                "uniform:1",
+                "--training-epochs",
+                "1",
+                "--apply-exif",
+                "--output",
+                zip,
+                "--report",
+                "none",
+                "--baseline",
+                "none"
+            )
+        ).Expect(0);
+        string[] lines = (await ToolProcess.Run("inspect", zip)).Expect(0).Output.Split('\n');
+        Assert.Contains(
+            "turned as their files ask (EXIF)",
+            Assert.Single(lines, line => line.TrimStart().StartsWith("images ", StringComparison.Ordinal))
+        );
+        string[] names = [.. lines.Select(line => line.Trim().Split("  ")[0]).Where(name => name.Length > 0)];
+        Assert.Equal(names.Distinct(), names);
+    }
+
+    [Fact]
+    public async Task A_class_that_the_model_does_not_know_is_named()
+    {
+        (await data.Fit()).Expect(0);
+        string table = data.File("other.csv");
+        File.WriteAllText(table, $"path,category\n\"{data.Rows("test")[0].Path}\",\"blue, light\"\n");
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("evaluate", data.Model, table)).Expect(2);
+        Assert.Contains("'blue, light'", Assert.Single(outcome.ErrorLines));
+    }
+}
