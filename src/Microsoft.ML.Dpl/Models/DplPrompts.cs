@@ -17,7 +17,8 @@ namespace Microsoft.ML.Dpl;
 /// <para>Arrays, by name: <c>text.{layer}</c> and <c>image.{layer}</c>, [length, width], layers from 0, none where the length is 0;
 /// of a mixture instead, for every layer, <c>text_mixture.{layer}</c> and <c>image_mixture.{layer}</c>, [Σ candidates, width], candidate by
 /// candidate, with <c>text_weights.{layer}</c> and <c>image_weights.{layer}</c>, [1 + candidates], which sum to 1, the block without a
-/// prompt first; <c>context</c>, [vectors, width], of a learned context; <c>task_residual</c> and <c>class_features</c>, [classes, embedding];
+/// prompt first; <c>context</c>, [vectors, width], of a learned context; <c>task_residual</c> and <c>class_features</c>,
+/// [classes, embedding];
 /// <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers, candidates].</para>
 /// <para>Texts: <c>configuration</c> (<c>text 6 4 0 | image 0 2 6</c>; none of a mixture), <c>mixture</c> (its candidate
 /// lengths as a JSON list, <c>[0, 2, 4, 6]</c>), <c>classes</c> (a JSON list), <c>template</c>, <c>templates</c> (a JSON list),
@@ -50,8 +51,8 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
 
     /// <summary>[classes, embedding] what is added to the unit text feature of each class before it becomes a unit vector again; null:
     /// nothing. See <see cref="DplTrainer.DesignOptions.TaskResidual"/>.</summary>
-    /// <remarks>Its rows belong to the <see cref="ClassNames"/> that it came with. Where others take their place, names that are still there
-    /// keep their rows and new ones have none.</remarks>
+    /// <remarks>Its rows belong to the <see cref="ClassNames"/> that it came with. Where others take their place, names that are still
+    /// there keep their rows and new ones have none.</remarks>
     public float[,]? TaskResidual
     {
         get => _taskResidual;

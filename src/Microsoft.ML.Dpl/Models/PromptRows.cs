@@ -69,7 +69,8 @@ internal sealed record PromptRows(
             ClassOffsets = Copied(ClassOffsets),
         };
 
-    /// <summary>Copies on the CPU, for other classes: those that the prompts were trained with keep their offsets, others have none.</summary>
+    /// <summary>Copies on the CPU, for other classes: those that the prompts were trained with keep their offsets, others have
+    /// none.</summary>
     /// <param name="trained">The classes of <see cref="ClassOffsets"/>, in its order.</param>
     /// <param name="asked">The other classes.</param>
     public PromptRows CopyFor(IReadOnlyList<string> trained, IReadOnlyList<string> asked)

@@ -11,7 +11,8 @@ namespace Microsoft.ML.Dpl.Models;
 internal sealed class TextBranch(ClipBackbone backbone, Device device)
 {
     /// <summary>The trained prompts around other class names.</summary>
-    /// <param name="trained">Copied; stays the caller's. Of its task residual there is what belongs to names that it was trained with.</param>
+    /// <param name="trained">Copied; stays the caller's. Of its task residual there is what belongs to names that it was trained
+    /// with.</param>
     /// <param name="trainedClasses">Its classes.</param>
     /// <param name="classes">The new classes.</param>
     /// <param name="texts">What CLIP reads of a class.</param>

@@ -35,7 +35,8 @@ internal interface IPromptedBranch
     /// <inheritdoc cref="Layers"/>
     Tensor? Context(Func<Parameter, Tensor> stand) => null;
 
-    /// <summary>[classes, embedding] what is added to the unit features of the classes, in the caller's dispose scope; null: nothing.</summary>
+    /// <summary>[classes, embedding] what is added to the unit features of the classes, in the caller's dispose scope; null:
+    /// nothing.</summary>
     Tensor? ClassOffsets() => null;
 
     /// <summary>Whether the tower is CLIP's own.</summary>

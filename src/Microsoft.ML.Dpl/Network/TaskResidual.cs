@@ -59,7 +59,7 @@ internal sealed class TaskResidual : IDisposable
     /// <param name="unitFeatures">[classes, embedding] of the texts.</param>
     /// <param name="offsets">[classes, embedding]; null: the features are returned as they are.</param>
     public static Tensor Add(Tensor unitFeatures, Tensor? offsets) =>
-        offsets is null ? unitFeatures : PromptedClip.UnitRows(unitFeatures + offsets);
+        offsets is null ? unitFeatures : PromptedClip.UnitRows(unitFeatures.Plus(offsets));
 
     public void Dispose() => Values.Dispose();
 }

@@ -92,13 +92,13 @@ internal sealed record TowerArrays(ClipConfig Config, Func<string, FloatArray> W
                     {
                         if (rows is null)
                             return null;
-                        FloatArray Of(string part) => weights[$"{ClipLayout.VisionBlocks}{layer}.{part}"];
-                        FloatArray normed = Norm(rows, Of("ln_1.weight"), Of("ln_1.bias"), config.Vision.NormEpsilon);
+                        FloatArray Weight(string part) => weights[$"{ClipLayout.VisionBlocks}{layer}.{part}"];
+                        FloatArray normed = Norm(rows, Weight("ln_1.weight"), Weight("ln_1.bias"), config.Vision.NormEpsilon);
                         FloatArray Part(int part) =>
                             Heads(
                                 normed,
-                                Of("attn.in_proj_weight").Rows(part * config.Vision.Width, config.Vision.Width),
-                                Of("attn.in_proj_bias").Rows(part * config.Vision.Width, config.Vision.Width),
+                                Weight("attn.in_proj_weight").Rows(part * config.Vision.Width, config.Vision.Width),
+                                Weight("attn.in_proj_bias").Rows(part * config.Vision.Width, config.Vision.Width),
                                 config.Vision.Heads
                             );
                         return new PromptArrays(Part(1), Part(2), mixtures?[layer]);

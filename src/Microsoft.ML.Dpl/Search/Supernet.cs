@@ -22,7 +22,8 @@ internal sealed record Supernet(
     /// <see cref="BranchPair{T}.ImageFirst"/>.</summary>
     public IEnumerable<Parameter> Alphas => Branches.ImageFirst.Select(branch => branch.Alphas).Where(alphas => alphas.numel() > 0);
 
-    /// <summary>What the prompts of both branches are made of, in the same order of branches, the context and the residual behind them.</summary>
+    /// <summary>What the prompts of both branches are made of, in the same order of branches, the context and the residual behind
+    /// them.</summary>
     public IEnumerable<Parameter> Prompts =>
         [
             .. Branches.ImageFirst.SelectMany(branch => branch.PromptParameters),

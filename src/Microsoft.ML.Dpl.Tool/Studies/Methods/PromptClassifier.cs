@@ -20,8 +20,8 @@ internal sealed class PromptClassifier(MLContext context, DplTransformer model, 
 
     public string? Choice => model.Configuration.IsZeroShot ? null : model.Configuration.ToString();
 
-    /// <summary>Rows of prompts, context and task residual, with the factor on the similarities where it is learned; of coupled prompts the maps instead
-    /// of the image rows; of a mixture every candidate's rows and weights.</summary>
+    /// <summary>Rows of prompts, context and task residual, with the factor on the similarities where it is learned; of coupled prompts
+    /// the maps instead of the image rows; of a mixture every candidate's rows and weights.</summary>
     public long TrainedNumbers
     {
         get
