@@ -5,8 +5,9 @@ namespace Microsoft.ML.Dpl;
 // Training that goes on from an earlier model.
 public sealed partial class DplTrainer
 {
-    /// <summary>Trains on from an earlier model, on more images of the same classes for instance: its prompts, its context and its
-    /// temperature are where the training begins. Nothing is searched or compared; the prompt lengths are the model's.</summary>
+    /// <summary>Trains on from an earlier model, on more images of the same classes for instance: its prompts, its context, its
+    /// task residual and its temperature are where the training begins; without a residual it gets one only where
+    /// <see cref="DesignOptions.TaskResidual"/> is set. Nothing is searched or compared; the prompt lengths are the model's.</summary>
     /// <param name="input">As for <see cref="Fit(IDataView)"/>, with the model's classes in the model's order.</param>
     /// <param name="initial">Of the same <see cref="Options.Backbone"/>; stays the caller's, as it is.</param>
     /// <returns>A new classifier. The caller disposes it.</returns>
@@ -34,10 +35,11 @@ public sealed partial class DplTrainer
             );
         if (initial.Mixture is not null)
             throw Refused("its layers mix candidates (Search.Result = Mixture), which only a search goes on with");
-        if (initial.Configuration.IsZeroShot && initial.Context is null && _options.TaskResidual is null)
+        bool learnsBeside = initial.Context is not null || initial.HasTaskResidual || _options.Design.TaskResidual > 0;
+        if (initial.Configuration.IsZeroShot && !learnsBeside)
             throw Refused("it is zero-shot CLIP and has no prompts");
         if (initial.HasTaskResidual && _options.TaskResidual is null)
-            throw Refused("it has a task residual, but Design.TaskResidual is 0");
+            throw Refused("it has a task residual, and with these options there is none: set Design.TaskResidual above 0");
         if (_options.Configuration is { } given && !given.Equals(initial.Configuration))
             throw Refused($"its prompt lengths are {initial.Configuration}, but {nameof(Options.Configuration)} asks for {given}");
         if (_options.Design.Coupled)

@@ -146,7 +146,11 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     {
         FitSettings settings = _options.ToSettings(_options.Seed ?? MLNetInternals.OptionsOf(_environment).Seed ?? 0);
         if (initial is not null)
-            settings = settings.GoingOnFrom(initial, splits: _options.Validation is not { RowsPerClass: null, Fraction: null });
+            settings = settings.GoingOnFrom(
+                initial,
+                splits: _options.Validation is not { RowsPerClass: null, Fraction: null },
+                asksForResidual: _options.Design.TaskResidual > 0
+            );
         var monitor = new FitMonitor(log, _options.Progress, _options.CancellationToken);
         return new FitRun(_options.Backbone!, settings, data, device, monitor, log);
     }

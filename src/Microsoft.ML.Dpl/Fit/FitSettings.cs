@@ -108,7 +108,8 @@ internal sealed record FitSettings
     /// <summary>The same without a search and a comparison, from an earlier model's prompts.</summary>
     /// <param name="initial">Not owned.</param>
     /// <param name="splits">Whether it was asked for that training rows be set aside.</param>
-    public FitSettings GoingOnFrom(InitialPrompts initial, bool splits) =>
+    /// <param name="asksForResidual">Whether a model without a task residual shall get one.</param>
+    public FitSettings GoingOnFrom(InitialPrompts initial, bool splits, bool asksForResidual) =>
         this with
         {
             Initial = initial,
@@ -118,6 +119,13 @@ internal sealed record FitSettings
             Comparison = null,
             Refits = false,
             Split = splits ? Split : null,
+            Design =
+                initial.Rows.ClassOffsets is null && !asksForResidual && Design is { } design
+                    ? design with
+                    {
+                        TaskResidual = null,
+                    }
+                    : Design,
         };
 
     /// <summary>How prompts are made; null: as in the paper.</summary>

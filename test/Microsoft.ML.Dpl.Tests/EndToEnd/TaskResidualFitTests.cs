@@ -128,6 +128,11 @@ public sealed class TaskResidualFitTests(SmallBackbone small, ColourImages image
             Trainer(o => (o.Configuration, o.Design.TaskResidual) = (null, 0)).Fit(View(Images.Train), first)
         );
         Assert.Contains("task residual", e.Message, StringComparison.Ordinal);
+        using DplTransformer plain = Fit(o => o.Design.TaskResidual = 0),
+            stays = Trainer(o => o.Configuration = null).Fit(View(Images.Train), plain),
+            gets = Trainer(o => (o.Configuration, o.Design.TaskResidual) = (null, 2)).Fit(View(Images.Train), plain);
+        Assert.Null(stays.ExportPrompts().TaskResidual);
+        Assert.NotNull(gets.ExportPrompts().TaskResidual);
     }
 
     [Fact]
