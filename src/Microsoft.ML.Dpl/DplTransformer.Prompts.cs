@@ -72,8 +72,6 @@ public sealed partial class DplTransformer
         prompts.RequireMixtureFits();
         ModelColumns columns = columnsOf(ClassesOf(prompts));
         ContextLayout? context = ContextOf(prompts, columns.Classes.Count, backbone.Config);
-        float[,]? residual = prompts.PlacedResidual();
-        RequireFits(prompts, residual, columns.Classes.Count, backbone.Config);
         if (prompts.Templates is { } templates)
             ClipTemplates.Require(templates, nameof(DplPrompts.Templates));
         IReadOnlyList<float[,]?> text = Fitted(prompts.Text, "text", backbone.Config.Text, prompts.LayersAreCounted),
@@ -90,6 +88,8 @@ public sealed partial class DplTransformer
         );
         using var scope = NewDisposeScope();
         using var ordinary = inference_mode(false);
+        Tensor? residual = prompts.PlacedResidual();
+        RequireFits(prompts, residual, columns.Classes.Count, backbone.Config);
         // Names that CLIP cuts are only warned of, as in a fit.
         TrainedPrompts trained = new TextBranch(backbone, chosen).Encode(
             new PromptRows(
@@ -97,7 +97,7 @@ public sealed partial class DplTransformer
                 [.. image.Select(ToTensor)],
                 prompts.Mixture,
                 context is null ? null : new ContextRows(context, ToTensor(prompts.Context)!),
-                ToTensor(residual)
+                residual
             ),
             columns.Classes,
             new TextTemplates(prompts.Template, prompts.Templates),
@@ -148,19 +148,16 @@ public sealed partial class DplTransformer
         return layout;
     }
 
-    private static void RequireFits(DplPrompts prompts, float[,]? residual, int classes, ClipConfig config)
+    private static void RequireFits(DplPrompts prompts, Tensor? residual, int classes, ClipConfig config)
     {
-        if (residual is null)
-            return;
-        if (residual.GetLength(0) != classes || residual.GetLength(1) != config.EmbeddingWidth)
+        if (residual is not null && !residual.shape.SequenceEqual([classes, config.EmbeddingWidth]))
             throw new ArgumentException(
-                $"The task residual is [{residual.GetLength(0)}, {residual.GetLength(1)}], but {classes} classes and this CLIP ask for "
+                $"The task residual is [{string.Join(", ", residual.shape)}], but {classes} classes and this CLIP ask for "
                     + $"[{classes}, {config.EmbeddingWidth}].",
                 nameof(prompts)
             );
-        foreach (float value in residual)
-            if (!float.IsFinite(value))
-                throw new ArgumentException($"The task residual holds {value}; every number must be finite.", nameof(prompts));
+        if (residual is not null && !residual.isfinite().all().item<bool>())
+            throw new ArgumentException("The task residual holds a value that is not finite; every number must be.", nameof(prompts));
     }
 
     private static LabelClasses ClassesOf(DplPrompts prompts)

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
+using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
 using static TorchSharp.torch;
@@ -91,21 +92,16 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
     /// <summary>Whose rows <see cref="TaskResidual"/> has, as it was exported or read; null: those of <see cref="ClassNames"/>.</summary>
     internal IReadOnlyList<string>? ResidualClassNames { get; init; }
 
-    /// <summary><see cref="TaskResidual"/> in the order of <see cref="ClassNames"/>; null where none of them has a row.</summary>
-    internal float[,]? PlacedResidual()
+    /// <summary><see cref="TaskResidual"/> in the order of <see cref="ClassNames"/>; null where none of them has a row. In the caller's
+    /// dispose scope.</summary>
+    internal Tensor? PlacedResidual()
     {
-        if (TaskResidual is not { } residual || ResidualClassNames is not { } own || ClassNames is null || own.SequenceEqual(ClassNames))
-            return TaskResidual;
-        if (!ClassNames.Any(own.Contains))
+        if (TaskResidual is null)
             return null;
-        var placed = new float[ClassNames.Count, residual.GetLength(1)];
-        for (int row = 0; row < placed.GetLength(0); row++)
-        {
-            int from = own.TakeWhile(name => name != ClassNames[row]).Count();
-            for (int column = 0; from < own.Count && column < placed.GetLength(1); column++)
-                placed[row, column] = residual[from, column];
-        }
-        return placed;
+        Tensor residual = NativeTensor.From(TaskResidual);
+        return ResidualClassNames is null || ClassNames is null
+            ? residual
+            : PromptRows.OffsetsFor(residual, ResidualClassNames, ClassNames);
     }
 
     /// <summary>Whether the layers were counted from the arrays, so that later ones without a prompt may be missing.</summary>
@@ -149,7 +145,7 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
             texts[ContextName] = JsonSerializer.Serialize(ContextDesign, Readable);
         }
         if (PlacedResidual() is { } residual)
-            tensors[TaskResidualName] = NativeTensor.From(residual);
+            tensors[TaskResidualName] = residual;
         if (ClassFeatures is not null)
             tensors[ClassFeaturesName] = NativeTensor.From(ClassFeatures);
         if (Alphas is not null)

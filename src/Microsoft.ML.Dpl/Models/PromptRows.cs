@@ -69,22 +69,33 @@ internal sealed record PromptRows(
             ClassOffsets = Copied(ClassOffsets),
         };
 
-    /// <summary>Copies on the CPU, for other classes: those that the prompts were trained with keep their offsets, others have
-    /// none.</summary>
+    /// <summary>Copies on the CPU, for other classes, see <see cref="OffsetsFor"/>.</summary>
     /// <param name="trained">The classes of <see cref="ClassOffsets"/>, in its order.</param>
     /// <param name="asked">The other classes.</param>
     public PromptRows CopyFor(IReadOnlyList<string> trained, IReadOnlyList<string> asked)
     {
-        if (ClassOffsets is null || trained.SequenceEqual(asked))
-            return Copy();
+        using var scope = NewDisposeScope();
+        Tensor? offsets = ClassOffsets is null ? null : OffsetsFor(ClassOffsets, trained, asked);
+        return (this with { ClassOffsets = offsets }).Copy();
+    }
+
+    /// <summary>Offsets in the order of other classes: those that were trained keep theirs, others have none.</summary>
+    /// <param name="offsets">[trained classes, embedding]</param>
+    /// <param name="trained">Whose rows these are.</param>
+    /// <param name="asked">The other classes.</param>
+    /// <returns>[asked classes, embedding], or the same tensor where the classes are; null where none of them was trained. In the caller's
+    /// dispose scope.</returns>
+    public static Tensor? OffsetsFor(Tensor offsets, IReadOnlyList<string> trained, IReadOnlyList<string> asked)
+    {
+        if (trained.SequenceEqual(asked))
+            return offsets;
+        if (!asked.Any(trained.Contains))
+            return null;
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         Dictionary<string, int> rows = trained.Select((name, row) => (name, row)).ToDictionary(each => each.name, each => each.row);
-        Tensor none = zeros_like(ClassOffsets[0]);
-        Tensor? offsets = asked.Any(rows.ContainsKey)
-            ? stack(asked.Select(name => rows.TryGetValue(name, out int row) ? ClassOffsets[row] : none))
-            : null;
-        return (this with { ClassOffsets = null }).Copy() with { ClassOffsets = Copied(offsets) };
+        Tensor none = zeros_like(offsets[0]);
+        return stack(asked.Select(name => rows.TryGetValue(name, out int row) ? offsets[row] : none)).MoveToOuterDisposeScope();
     }
 
     public void Dispose()

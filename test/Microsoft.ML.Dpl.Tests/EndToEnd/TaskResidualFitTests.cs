@@ -107,7 +107,7 @@ public sealed class TaskResidualFitTests(SmallBackbone small, ColourImages image
         int width = (int)Small.Backbone.Config.EmbeddingWidth;
         var infinite = new float[3, width];
         infinite[1, 1] = float.PositiveInfinity;
-        foreach (var (residual, part) in new[] { (new float[2, width], $"[2, {width}]"), (infinite, "must be finite") })
+        foreach (var (residual, part) in new[] { (new float[2, width], $"[2, {width}]"), (infinite, "is not finite") })
         {
             ArgumentException e = Assert.Throws<ArgumentException>(() =>
                 MLContext.DifferentiablePromptModel(prompts with { TaskResidual = residual }, Small.Backbone, "ImagePath")
