@@ -71,6 +71,10 @@ internal static partial class PublicOperations
             ),
             ["DplModelZip.Check(String, Int64)"] = new(w => WithZip(w, path => DplModelZip.Check(path))),
             ["DplPrompts.get_Configuration()"] = new(w => Assert.Equal(w.Trained.Configuration, w.Trained.ExportPrompts().Configuration)),
+            ["DplPrompts.get_TaskResidual()"] = new(w => Assert.NotNull(w.Trained.ExportPrompts().TaskResidual)),
+            ["DplPrompts.set_TaskResidual(Single[,])"] = new(w =>
+                Assert.Null((w.Trained.ExportPrompts() with { TaskResidual = null }).TaskResidual)
+            ),
             ["DplPrompts.Save(String)"] = new(w => InFolder(folder => w.Trained.ExportPrompts().Save(Path.Combine(folder, "prompts")))),
             ["DplPrompts.Load(String)"] = new(w =>
                 InFolder(folder =>

@@ -293,17 +293,17 @@ internal static partial class PublicOperations
 
         public MulticlassClassificationCatalog.MulticlassClassificationTrainers Trainers => Context.MulticlassClassification.Trainers;
 
-        /// <summary>A prompt for every layer, and the temperature.</summary>
-        public static int GivenLengths(World world) => 1 + Layers(world);
+        /// <summary>A prompt for every layer, the task residual, and the temperature.</summary>
+        public static int GivenLengths(World world) => 2 + Layers(world);
 
-        /// <summary>Alphas of two branches, the temperature, and prompts for every layer.</summary>
-        public static int SearchOnly(World world) => 3 + Layers(world);
+        /// <summary>Alphas of two branches, the task residual, the temperature, and prompts for every layer.</summary>
+        public static int SearchOnly(World world) => 4 + Layers(world);
 
         /// <summary>Those of the search and its choice, which nothing is trained from.</summary>
-        public static int SearchAlone(World world) => 3 + 2 * Layers(world);
+        public static int SearchAlone(World world) => 5 + 2 * Layers(world);
 
         /// <summary>Those of the search, its choice, and what is trained.</summary>
-        public static int BothStages(World world) => 4 + 3 * Layers(world);
+        public static int BothStages(World world) => 7 + 3 * Layers(world);
 
         public static int TextLayers(World world) => world.Small.Backbone.Config.Text.Layers;
 
