@@ -33,7 +33,7 @@ internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputConte
         : this(branches.Select<ITrainedBranch>(branch => branch), context, residual) { }
 
     /// <summary>The branches as the towers take them.</summary>
-    public BranchPair<IPromptedBranch> Passes => new(Text: TextPass.Create(Branches.Text, Context, Residual), Image: Branches.Image);
+    public BranchPair<IPromptedBranch> Passes => new(Text: Branches.Text.With(Context, Residual), Image: Branches.Image);
 
     /// <summary>Whether nothing is learned.</summary>
     public bool IsEmpty => Passes is { Text.Parameters.Count: 0, Image.Parameters.Count: 0 };

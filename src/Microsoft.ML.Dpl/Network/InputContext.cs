@@ -94,18 +94,3 @@ internal sealed class ContextBranch(IPromptedBranch branch, InputContext context
 
     public Tensor Context(Func<Parameter, Tensor> stand) => stand(context.Vectors);
 }
-
-/// <summary>The text branch of a pass.</summary>
-internal static class TextPass
-{
-    /// <param name="branch">The prompts of the layers.</param>
-    /// <param name="context">In the tower's input; null: none.</param>
-    /// <param name="residual">Beside the class features; null: none.</param>
-    /// <returns>The branch itself where there is neither; owns nothing.</returns>
-    public static IPromptedBranch Create(IPromptedBranch branch, InputContext? context, TaskResidual? residual)
-    {
-        if (context is not null)
-            branch = new ContextBranch(branch, context);
-        return residual is null ? branch : new ResidualBranch(branch, residual);
-    }
-}

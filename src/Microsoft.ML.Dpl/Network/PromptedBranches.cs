@@ -70,6 +70,17 @@ internal static class PromptedBranches
     /// <summary>The context with the parameters standing for themselves.</summary>
     public static Tensor? Context(this IPromptedBranch branch) => branch.Context(parameter => parameter);
 
+    /// <summary>The text branch with what is learned beside the prompts of its layers; owns nothing.</summary>
+    /// <param name="branch">The prompts of the layers.</param>
+    /// <param name="context">In the tower's input; null: none.</param>
+    /// <param name="residual">Beside the class features; null: none.</param>
+    public static IPromptedBranch With(this IPromptedBranch branch, InputContext? context, TaskResidual? residual)
+    {
+        if (context is not null)
+            branch = new ContextBranch(branch, context);
+        return residual is null ? branch : new ResidualBranch(branch, residual);
+    }
+
     /// <summary>A parameter with a copy of the values, which no dispose scope owns; gradients are asked for later.</summary>
     public static Parameter Learned(Tensor values)
     {

@@ -32,7 +32,7 @@ internal sealed record Supernet(
         ];
 
     /// <summary>The branches as the towers take them.</summary>
-    public BranchPair<IPromptedBranch> Passes => new(Text: TextPass.Create(Branches.Text, Context, Residual), Image: Branches.Image);
+    public BranchPair<IPromptedBranch> Passes => new(Text: Branches.Text.With(Context, Residual), Image: Branches.Image);
 
     /// <summary>The prompts, and the temperature behind them.</summary>
     public IEnumerable<Parameter> PromptsAndTemperature => [.. Prompts, .. Temperature is null ? [] : new[] { Temperature.Logarithm }];

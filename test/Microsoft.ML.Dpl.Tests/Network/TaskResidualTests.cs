@@ -106,7 +106,7 @@ public sealed class TaskResidualTests : IDisposable
         Tensor images = randn(Batch, 3, size, size, generator: pixels);
         return new PromptedClip(new TextTower(_clip.Text), tower, texts).Logits(
             images,
-            new BranchPair<IPromptedBranch>(Text: TextPass.Create(_text, context: null, residual), Image: _image),
+            new BranchPair<IPromptedBranch>(Text: _text.With(context: null, residual), Image: _image),
             backward
         );
     }
