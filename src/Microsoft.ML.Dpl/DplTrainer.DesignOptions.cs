@@ -37,7 +37,7 @@ public sealed partial class DplTrainer
         /// <summary>
         /// Factor α, at least 0, of a learned vector beside the text feature of each class (TaskRes, Yu et al., CVPR 2023, arXiv
         /// 2211.10277): a class feature is unit(t + α · r / √embedding), t being the unit feature of its text with all prompts. It learns
-        /// what the images show of a class and no text says, and costs a step nothing. 0: there is none. Null: 4; 0 with
+        /// what the images show of a class and no text says, and costs a step nothing. 0: there is none. Null: 16; 0 with
         /// <see cref="DplRecipe.Paper"/>, and where all lengths of a <see cref="Options.Configuration"/> are 0, which is zero-shot CLIP, or
         /// with a <see cref="Context"/> CoOp. With such lengths and a value above 0 this is TaskRes alone.
         /// </summary>

@@ -99,9 +99,7 @@ public sealed partial class DplTrainer
                 ImageLengths = Configuration?.Image,
                 Training = training,
                 Design = DesignSettings,
-                Comparison = Compares
-                    ? new ComparisonSettings([.. candidates.Where(length => length > 0)], training with { Patience = null })
-                    : null,
+                Comparison = Compares ? ComparisonSettings.For(candidates, Design.Coupled, training with { Patience = null }) : null,
                 Refits =
                     search is not null
                     && (Validation.Refit ?? (Compares && defaults.Refits && Training.Patience is null && !Validation.Calibrate)),

@@ -109,7 +109,7 @@ internal sealed class DesignOptions : OptionGroup
         AddOptional(
             "--task-residual",
             "Factor, at least 0, of a learned vector beside the text feature of each class (TaskRes); 0: none. TaskRes alone: with "
-                + "--configuration uniform:0. Default: 4; 0 with --recipe paper, and where no layer has a prompt.",
+                + "--configuration uniform:0. Default: 16; 0 with --recipe paper, and where no layer has a prompt.",
             options => options.Design.TaskResidual
         );
         Add(_regularisers, AddRegularisers);

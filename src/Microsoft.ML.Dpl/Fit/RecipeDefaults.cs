@@ -63,7 +63,7 @@ internal sealed record RecipeDefaults(
         AlphaWarmUp: 0.5,
         Compares: true,
         Refits: true,
-        TaskResidual: 4
+        TaskResidual: 16
     );
 
     public static RecipeDefaults For(DplRecipe recipe) => recipe == DplRecipe.Paper ? Paper : Robust;

@@ -13,7 +13,7 @@ public sealed class TaskResidualFitTests(SmallBackbone small, ColourImages image
             without = Fit(o => o.Design.TaskResidual = 0),
             paper = Fit(o => o.Training.Recipe = DplRecipe.Paper);
         Assert.Equal(4, robust.Design!.TaskResidual);
-        Assert.Contains("task residual 4", robust.Design.ToString(), StringComparison.Ordinal);
+        Assert.Contains("task residual 16", robust.Design.ToString(), StringComparison.Ordinal);
         float[,] residual = robust.ExportPrompts().TaskResidual!;
         Assert.Equal((3, (int)Small.Backbone.Config.EmbeddingWidth), (residual.GetLength(0), residual.GetLength(1)));
         Assert.NotEqual(0, residual.Cast<float>().Max());

@@ -25,7 +25,7 @@ public sealed class FitTests(DrawnData data)
         );
         Assert.Single(results.Search!.Epochs);
         Assert.Single(results.Training!.Epochs);
-        // Two finalists at most, one epoch of each; the searched lengths may be the uniform ones.
+        // One epoch of each; the searched lengths may be those of another.
         Assert.Equal(results.Finalists.Count, results.FinalistEpochs.Count);
         Assert.Single(results.Finalists, finalist => finalist.WasTrained);
         Assert.Equal(
