@@ -197,6 +197,7 @@ public sealed partial class DplTrainer
             OptionChecks.RequireSingle(Training.WeightDecay >= 0, Training.WeightDecay, "at least 0");
             OptionChecks.RequireSingle(Training.MaxGradientNorm is null or > 0, Training.MaxGradientNorm, "above 0");
             OptionChecks.RequireSingle(Training.DistillationWeight >= 0, Training.DistillationWeight, "at least 0");
+            OptionChecks.RequireRange(Training.LabelSmoothing is null or (>= 0 and < 1), Training.LabelSmoothing, "from 0 to below 1");
             OptionChecks.RequireAtLeast(Training.Patience, 1);
         }
 

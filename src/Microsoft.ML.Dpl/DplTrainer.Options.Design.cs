@@ -10,7 +10,7 @@ public sealed partial class DplTrainer
     // The design's part of the checks, and what it means to the engine.
     public sealed partial class Options
     {
-        /// <summary>What is done beside the cross-entropy; null: nothing.</summary>
+        /// <summary>What is done to the cross-entropy and beside it; null: nothing.</summary>
         private ObjectiveSettings? Objective
         {
             get
@@ -24,9 +24,15 @@ public sealed partial class DplTrainer
                     .. Design.Regularizers,
                 ];
                 ProGradSettings? proGrad = Design.ProGrad is { } given ? new ProGradSettings(given.Weight, given.Temperature) : null;
-                return regularizers.Length == 0 && proGrad is null
+                double smoothing = Training.LabelSmoothing ?? RecipeDefaults.For(Training.Recipe).LabelSmoothing;
+                return regularizers.Length == 0 && proGrad is null && smoothing == 0
                     ? null
-                    : new ObjectiveSettings { Regularizers = regularizers, ProGrad = proGrad };
+                    : new ObjectiveSettings
+                    {
+                        Regularizers = regularizers,
+                        ProGrad = proGrad,
+                        LabelSmoothing = smoothing,
+                    };
             }
         }
 

@@ -49,6 +49,13 @@ public sealed partial class DplTrainer
         /// </summary>
         public double? MaxGradientNorm { get; set; }
 
+        /// <summary>
+        /// Part ε of each label that is spread over all classes in the prompt steps of all stages, 0 to below 1 (Szegedy et al., CVPR 2016,
+        /// arXiv 1512.00567): probabilities then stay near to how often they are right where the training images are learned by heart.
+        /// Losses are shown, and the alphas are stepped, without it. Null: 0.1; 0 with <see cref="DplRecipe.Paper"/>.
+        /// </summary>
+        public double? LabelSmoothing { get; set; }
+
         /// <summary>Weight λ of KL(zero-shot CLIP ‖ prompted CLIP) in training, at least 0 and within float32; 0 leaves it out.</summary>
         public double DistillationWeight { get; set; }
 

@@ -59,6 +59,12 @@ internal sealed class CommonOptions : OptionGroup
             "Least part of an image's area that a random crop keeps, up to 1. Default: 0.8; 0.08 with --recipe paper.",
             options => options.Training.SmallestCrop
         );
+        AddOptional(
+            "--label-smoothing",
+            "Part of each label that is spread over all classes in the steps of the prompts, 0 to below 1. Default: 0.1; 0 with --recipe "
+                + "paper.",
+            options => options.Training.LabelSmoothing
+        );
         Add(_precision, (arguments, options) => options.Compute.Precision = _precision.Read(arguments));
         AddSwitch(
             "--no-augment",

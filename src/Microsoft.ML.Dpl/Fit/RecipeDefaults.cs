@@ -14,6 +14,7 @@ namespace Microsoft.ML.Dpl.Fit;
 /// <param name="AlphaWarmUp">Share of the search in which the alphas' rate rises.</param>
 /// <param name="Compares">Whether the searched configuration is compared to uniform ones.</param>
 /// <param name="Refits">Whether the winner is trained on the validation rows, too.</param>
+/// <param name="LabelSmoothing">The part of a label that is spread over all classes.</param>
 /// <param name="TaskResidual">α of the residual beside the class features; 0: there is none.</param>
 internal sealed record RecipeDefaults(
     double TrainingLearningRate,
@@ -29,6 +30,7 @@ internal sealed record RecipeDefaults(
     double AlphaWarmUp,
     bool Compares,
     bool Refits,
+    double LabelSmoothing,
     double TaskResidual
 )
 {
@@ -46,6 +48,7 @@ internal sealed record RecipeDefaults(
         AlphaWarmUp: 0,
         Compares: false,
         Refits: false,
+        LabelSmoothing: 0,
         TaskResidual: 0
     );
 
@@ -63,6 +66,7 @@ internal sealed record RecipeDefaults(
         AlphaWarmUp: 0.5,
         Compares: true,
         Refits: true,
+        LabelSmoothing: 0.1,
         TaskResidual: 16
     );
 

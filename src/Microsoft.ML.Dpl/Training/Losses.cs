@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
@@ -14,6 +15,21 @@ internal static class Losses
         weights is null
             ? F.cross_entropy(logits, labels)
             : (F.cross_entropy(logits, labels, reduction: nn.Reduction.None) * weights).mean();
+
+    /// <summary>Mean of weight · cross-entropy, in nats, to labels of which a part is spread over all classes (Szegedy et al., CVPR 2016,
+    /// arXiv 1512.00567, section 7): what asks for no certainty, so that logits do not grow once all images are learned.</summary>
+    /// <param name="logits">[batch, classes]</param>
+    /// <param name="labels">[batch] class indices</param>
+    /// <param name="smoothing">The part ε, 0 to below 1: the target is 1 − ε + ε / classes for the label and ε / classes for others.</param>
+    /// <param name="weights">[batch], 1 on average over all batches; null: all 1</param>
+    public static Tensor SmoothedCrossEntropy(Tensor logits, Tensor labels, double smoothing, Tensor? weights = null)
+    {
+        Tensor logProbabilities = F.log_softmax(logits, -1),
+            ofLabels = F.nll_loss(logProbabilities, labels, reduction: nn.Reduction.None),
+            ofAll = logProbabilities.mean([-1]).neg(),
+            each = ofLabels.Times(1 - smoothing).Plus(ofAll.Times(smoothing));
+        return (weights is null ? each : each * weights).mean();
+    }
 
     /// <summary>Mean of weight · KL(teacher ‖ student) at temperature 1.</summary>
     /// <param name="teacherLogits">[batch, classes]</param>

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
 
-/// <summary>What is done beside the cross-entropy in the prompt steps of all stages; the default is nothing.</summary>
+/// <summary>What is done to the cross-entropy and beside it in the prompt steps of all stages; the default is nothing.</summary>
 internal sealed record ObjectiveSettings
 {
     /// <summary>Added to the cross-entropy, in this order.</summary>
@@ -22,6 +22,10 @@ internal sealed record ObjectiveSettings
     /// <summary>Null: gradients are taken as they are.</summary>
     public ProGradSettings? ProGrad { get; init; }
 
+    /// <summary>The part of a label that is spread over all classes, 0 to below 1.</summary>
+    public double LabelSmoothing { get; init; }
+
+    /// <summary>Whether nothing is compared to a teacher.</summary>
     [JsonIgnore]
     public bool IsPlain => Regularizers.Count == 0 && ProGrad is null;
 
@@ -54,7 +58,7 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
     /// <param name="epoch">The epoch, from 0.</param>
     /// <param name="step">The step within the epoch, from 0.</param>
     /// <param name="maxGradientNorm">Longest gradient of all stepped parameters together, above 0; null: any.</param>
-    /// <returns>The cross-entropy before the step, without the regularisers.</returns>
+    /// <returns>The cross-entropy to the labels as they are before the step, without the regularisers.</returns>
     /// <exception cref="DivergedException">The loss or a gradient is infinite or not a number; nothing was stepped.</exception>
     public double Step(
         PromptOptimizer optimizer,
@@ -86,7 +90,9 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
             {
                 ClipOutputs outputs = Cooled(pass(backward));
                 Tensor crossEntropy = Losses.CrossEntropy(outputs.Logits, batch.Labels, batch.Weights),
-                    loss = crossEntropy;
+                    loss = settings.LabelSmoothing is > 0 and var smoothing
+                        ? Losses.SmoothedCrossEntropy(outputs.Logits, batch.Labels, smoothing, batch.Weights)
+                        : crossEntropy;
                 ClipOutputs? ofFeatures = null,
                     ofLogits = null;
                 foreach (IRegularizer regularizer in settings.Regularizers)

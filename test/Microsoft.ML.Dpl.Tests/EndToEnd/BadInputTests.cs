@@ -158,6 +158,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
     [InlineData("Training.Momentum")]
     [InlineData("Training.WeightDecay")]
     [InlineData("Training.DistillationWeight")]
+    [InlineData("Training.LabelSmoothing")]
     [InlineData("Validation.RowsPerClass")]
     [InlineData("Validation.Fraction")]
     [InlineData("Search.Patience")]
@@ -214,6 +215,8 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
     [InlineData("Validation.Fraction", 1e-9, 0.0)]
     [InlineData("Validation.Fraction", 0.999999, 1.0)]
     [InlineData("Training.DistillationWeight", 0.0, -1e-9)]
+    [InlineData("Training.LabelSmoothing", 0.0, -1e-9)]
+    [InlineData("Training.LabelSmoothing", 0.999999, 1.0)]
     [InlineData("Training.MaxGradientNorm", 1e-9, 0.0)]
     [InlineData("Training.LearningRate", 1e-9, 0.0)]
     [InlineData("Training.LearningRate", 1e37, 1e38)] // what float32 cannot hold

@@ -29,6 +29,7 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
         ["templates"] = o => o.Design.Templates = ["a {}.", "the {}.", "{}"],
         ["task residual"] = o => o.Design.TaskResidual = 4,
         ["distillation"] = o => o.Training.DistillationWeight = 0.5,
+        ["label smoothing"] = o => o.Training.LabelSmoothing = 0.2,
     };
 
     public static TheoryData<string, string> Pairs

@@ -36,4 +36,29 @@ public sealed class LossesTests
         Assert.Equal(distilled, Losses.Distillation(teacher, logits, tensor(weights)).item<float>(), 1e-6);
         Assert.Equal(Losses.CrossEntropy(logits, labels).item<float>(), Losses.CrossEntropy(logits, labels, ones(3)).item<float>(), 1e-6);
     }
+
+    /// <summary>−Σ q ln p with q = 1 − ε + ε / 3 for the label and ε / 3 for the two others.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(0.1)]
+    [InlineData(0.9)]
+    public void Smoothed_labels_are_spread_over_all_classes(double smoothing)
+    {
+        using var scope = NewDisposeScope();
+        float[] logits = [1, 0, -1, 0.5f, 2, 0];
+        long[] labels = [0, 2];
+        float[] weights = [0.5f, 1.5f];
+        double expected = 0;
+        for (int i = 0; i < 2; i++)
+        {
+            double[] exponentials = [.. logits[(3 * i)..(3 * i + 3)].Select(logit => Math.Exp(logit))];
+            for (int j = 0; j < 3; j++)
+            {
+                double target = smoothing / 3 + (j == labels[i] ? 1 - smoothing : 0);
+                expected -= weights[i] * target * Math.Log(exponentials[j] / exponentials.Sum()) / 2;
+            }
+        }
+        Tensor loss = Losses.SmoothedCrossEntropy(tensor(logits, [2, 3]), tensor(labels), smoothing, tensor(weights));
+        Assert.Equal(expected, loss.item<float>(), 1e-6);
+    }
 }

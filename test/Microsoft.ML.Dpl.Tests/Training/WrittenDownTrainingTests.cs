@@ -22,16 +22,22 @@ public class WrittenDownTrainingTests
     };
 
     [Theory]
-    [InlineData(0, false)]
-    [InlineData(0.7, false)]
-    [InlineData(0.7, true)]
-    public void Training_takes_the_steps_that_are_written_down(double distillation, bool weighted)
+    [InlineData(0, 0, false)]
+    [InlineData(0.7, 0, false)]
+    [InlineData(0.7, 0, true)]
+    [InlineData(0, 0.2, false)]
+    [InlineData(0.7, 0.2, true)]
+    public void Training_takes_the_steps_that_are_written_down(double distillation, double smoothing, bool weighted)
     {
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 11);
         using Generator generator = Seeds.Generator(12, "written down");
-        TrainingSettings settings = Settings with { DistillationWeight = distillation };
+        TrainingSettings settings = Settings with
+        {
+            DistillationWeight = distillation,
+            Objective = smoothing > 0 ? new ObjectiveSettings { LabelSmoothing = smoothing } : null,
+        };
         int[][] texts = clip.RandomTexts(5, 3, 4, seed: 2);
         var batches = new RandomBatches(generator, weighted);
         using FixedBranch image = FixedBranch.Create([2, 0, 3], clip.Config.Vision.Width, PromptDistribution.Normal(1), generator, CPU);
@@ -81,8 +87,12 @@ public class WrittenDownTrainingTests
                 Tensor student = F.log_softmax(naive.Logits(batch.Images, texts, NaiveLayer.From(image), NaiveLayer.From(text)), -1);
                 Tensor teacher = F.log_softmax(naive.Logits(batch.Images, texts, Plain(image), Plain(text)), -1).detach();
                 Tensor Mean(Tensor ofRows) => (batch.Weights is null ? ofRows : ofRows * batch.Weights).mean();
+                double smoothing = settings.Objective?.LabelSmoothing ?? 0;
                 Tensor crossEntropy = Mean(-student.gather(1, batch.Labels.unsqueeze(1)).squeeze(1)),
-                    loss = crossEntropy + settings.DistillationWeight * Mean((teacher.exp() * (teacher - student)).sum(-1));
+                    loss =
+                        (1 - smoothing) * crossEntropy
+                        + smoothing * Mean(-student.mean([1]))
+                        + settings.DistillationWeight * Mean((teacher.exp() * (teacher - student)).sum(-1));
                 foreach (Parameter parameter in parameters)
                     parameter.grad = null;
                 loss.backward();

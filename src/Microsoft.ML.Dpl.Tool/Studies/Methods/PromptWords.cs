@@ -33,6 +33,7 @@ internal static class PromptWords
             ["epochs"] = (options, value) => options.Training.Epochs = Count(value),
             ["search-epochs"] = (options, value) => options.Search.Epochs = Count(value),
             ["crop"] = (options, value) => options.Training.SmallestCrop = Number(value),
+            ["smoothing"] = (options, value) => options.Training.LabelSmoothing = Number(value),
             ["candidates"] = (options, value) => options.Search.CandidateLengths = [.. value.Split(',').Select(Count)],
             ["context"] = (options, value) =>
                 options.Design.Context = (options.Design.Context ?? new DplContext()) with { Length = Count(value) },
