@@ -16,11 +16,13 @@ internal static class Losses
             ? F.cross_entropy(logits, labels)
             : (F.cross_entropy(logits, labels, reduction: nn.Reduction.None) * weights).mean();
 
-    /// <summary>Mean of weight · cross-entropy, in nats, to labels of which a part is spread over all classes (Szegedy et al., CVPR 2016,
-    /// arXiv 1512.00567, section 7): what asks for no certainty, so that logits do not grow once all images are learned.</summary>
+    /// <summary>
+    /// Mean of weight · cross-entropy, in nats, to labels of which a part is spread over all classes (Szegedy et al., CVPR 2016, arXiv
+    /// 1512.00567, section 7). It asks for no certainty, so that logits do not grow once all images are learned.
+    /// </summary>
     /// <param name="logits">[batch, classes]</param>
     /// <param name="labels">[batch] class indices</param>
-    /// <param name="smoothing">The part ε, 0 to below 1: the target is 1 − ε + ε / classes for the label and ε / classes for others.</param>
+    /// <param name="smoothing">The part ε, 0 to below 1: the target of the label is 1 − ε + ε / classes, of others ε / classes.</param>
     /// <param name="weights">[batch], 1 on average over all batches; null: all 1</param>
     public static Tensor SmoothedCrossEntropy(Tensor logits, Tensor labels, double smoothing, Tensor? weights = null)
     {

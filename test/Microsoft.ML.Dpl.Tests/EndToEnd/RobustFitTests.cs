@@ -52,6 +52,19 @@ public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : C
         Assert.Equal(Scores(first), Scores(again));
     }
 
+    [Fact]
+    public void Labels_are_smoothed_by_a_tenth_unless_another_part_or_the_paper_s_recipe_is_asked_for()
+    {
+        using DplTransformer asItIs = Fit(_ => { }),
+            tenth = Fit(o => o.Training.LabelSmoothing = 0.1),
+            none = Fit(o => o.Training.LabelSmoothing = 0),
+            paper = Fit(o => o.Training.Recipe = DplRecipe.Paper),
+            paperWithout = Fit(o => (o.Training.Recipe, o.Training.LabelSmoothing) = (DplRecipe.Paper, 0));
+        Assert.Equal(Scores(tenth), Scores(asItIs));
+        Assert.NotEqual(Scores(none), Scores(asItIs));
+        Assert.Equal(Scores(paperWithout), Scores(paper));
+    }
+
     [Theory]
     [InlineData(DplStage.Search, 2)]
     [InlineData(DplStage.Comparison, 1)]

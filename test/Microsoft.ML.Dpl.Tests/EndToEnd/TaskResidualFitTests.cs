@@ -12,7 +12,7 @@ public sealed class TaskResidualFitTests(SmallBackbone small, ColourImages image
         using DplTransformer robust = Fit(_ => { }),
             without = Fit(o => o.Design.TaskResidual = 0),
             paper = Fit(o => o.Training.Recipe = DplRecipe.Paper);
-        Assert.Equal(4, robust.Design!.TaskResidual);
+        Assert.Equal(16, robust.Design!.TaskResidual);
         Assert.Contains("task residual 16", robust.Design.ToString(), StringComparison.Ordinal);
         float[,] residual = robust.ExportPrompts().TaskResidual!;
         Assert.Equal((3, (int)Small.Backbone.Config.EmbeddingWidth), (residual.GetLength(0), residual.GetLength(1)));
