@@ -158,8 +158,19 @@ public sealed class StudyTests(DrawnData data)
         Assert.Contains("few-shot broken, zero-shot: ", partly.Error);
         Assert.Contains(broken, partly.Error);
         Assert.Contains("1 of 2 runs failed", partly.Error);
-        Assert.Single(Results("partly"));
+        string good = Assert.Single(Results("partly"));
         Assert.Contains("1 of 2 planned runs are there", await Table("partly"));
+
+        // What it was made with is in its file, and one of another version is kept, with a word of it before others are added.
+        JsonNode result = JsonNode.Parse(File.ReadAllText(good))!;
+        Assert.Matches("^[0-9]+\\.[0-9]+\\.[0-9]+", (string)result["library"]!);
+        Assert.Matches("^[0-9a-f]{64}$", (string)result["settings"]!["clipSha256"]!);
+        Assert.DoesNotContain("version", partly.Error);
+        result["library"] = "0.0.1";
+        File.WriteAllText(good, result.ToJsonString());
+        ToolProcess.Outcome again = (await ToolProcess.Run("study", plan, "--output", data.File("partly"), "--jobs", "1")).Expect(3);
+        Assert.Contains("1 of 2 runs were done before, 1 of them by another version of the library than ", again.Error);
+        Assert.Equal("0.0.1", (string)JsonNode.Parse(File.ReadAllText(good))!["library"]!);
     }
 
     private async Task<string> Table(string folder, string format = "markdown") =>
