@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.ML.Dpl.Tests;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
@@ -60,7 +61,7 @@ public sealed class StudyTests(DrawnData data)
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         while (await process.StandardError.ReadLineAsync(limit.Token) is { } line && !line.StartsWith("2/12 ", StringComparison.Ordinal))
         { }
-        Signals.Interrupt(process);
+        Signals.Send(process, Signals.Interrupt);
         await process.WaitForExitAsync(limit.Token);
         Assert.Equal(130, process.ExitCode);
         string[] there = Results("interrupted");
