@@ -158,9 +158,9 @@ internal static class RunRecord
 
     private static VersionResults Versions(DplTrainer.Options options) =>
         new(
-            VersionResults.Of(typeof(DplTrainer)),
-            VersionResults.Of(typeof(MLContext)),
-            VersionResults.Of(typeof(TorchSharp.torch)),
+            VersionResults.From(typeof(DplTrainer)),
+            VersionResults.From(typeof(MLContext)),
+            VersionResults.From(typeof(TorchSharp.torch)),
             DplRuntime.Load(),
             RuntimeInformation.FrameworkDescription,
             RuntimeInformation.OSDescription,

@@ -50,7 +50,7 @@ internal sealed record VersionResults(
 )
 {
     /// <summary>The version of the assembly that a type is in, with its commit where the build knew that.</summary>
-    public static string Of(Type type) =>
+    public static string From(Type type) =>
         type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
         ?? type.Assembly.GetName().Version?.ToString()
         ?? "";

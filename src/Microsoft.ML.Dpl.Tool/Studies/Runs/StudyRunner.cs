@@ -16,7 +16,7 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
 internal sealed class StudyRunner(StudyPlan plan, ClipBackbone backbone, StudyData data, CancellationToken cancellationToken)
 {
     /// <summary>The version that results of this process say.</summary>
-    public static string Library { get; } = VersionResults.Of(typeof(DplTrainer));
+    public static string Library { get; } = VersionResults.From(typeof(DplTrainer));
 
     /// <summary>What the figures of a run depend on.</summary>
     public static RunSettings Settings(StudyPlan plan, ClipBackbone backbone, StudyRun run)
