@@ -6,6 +6,7 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Runtime;
 using ModelBuilder;
 
@@ -108,7 +109,7 @@ root.SetAction(
             );
         })
 );
-return await root.Parse(args).InvokeAsync();
+return await Interruption.Run(root.Parse(args));
 
 DplTrainer.Options Options(ParseResult arguments, string classTemplate, CancellationToken cancellationToken)
 {
@@ -123,7 +124,7 @@ DplTrainer.Options Options(ParseResult arguments, string classTemplate, Cancella
         options.Search.Epochs = arguments.GetValue(searchEpochs);
     options.Compute.Device = arguments.GetValue(device);
     options.Progress = new EpochLines();
-    options.CancellationToken = cancellationToken;
+    (options.CancellationToken, options.OnCancel) = (cancellationToken, DplInterruption.ReturnBest);
     return options;
 }
 
@@ -131,7 +132,7 @@ static void TrainOnFolder(DirectoryInfo images, DirectoryInfo? others, FileInfo 
 {
     MLContext mlContext = NewContext();
     FlowerClassifier.Train(mlContext, zip.FullName, FlowerClassifier.LoadImageFromFolder(mlContext, images.FullName), options);
-    Saved(zip);
+    Saved(zip, options.CancellationToken);
     if (others is not null)
         Measure(zip, context => FlowerClassifier.LoadImageFromFolder(context, others.FullName), others.FullName);
 }
@@ -143,7 +144,7 @@ static void TrainOnTiles(FileInfo zip, DplTrainer.Options options)
     Console.WriteLine($"Satellite tiles in {EuroSatTiles.Folder}.");
     MLContext mlContext = NewContext();
     FlowerClassifier.Train(mlContext, zip.FullName, Load(mlContext, EuroSatTiles.Train), options);
-    Saved(zip);
+    Saved(zip, options.CancellationToken);
     Measure(zip, context => Load(context, EuroSatTiles.Test), EuroSatTiles.TestTable);
     Predict(zip, [new FileInfo(EuroSatTiles.Test[0].ImagePath)]);
 }
@@ -160,10 +161,12 @@ static MLContext NewContext()
     return mlContext;
 }
 
-static void Saved(FileInfo zip)
+static void Saved(FileInfo zip, CancellationToken cancellationToken)
 {
     zip.Refresh();
-    Console.WriteLine($"Saved {zip.FullName} ({zip.Length / 1024} KiB).");
+    string best = cancellationToken.IsCancellationRequested ? ", the best there was when it was cancelled" : "";
+    Console.WriteLine($"Saved {zip.FullName} ({zip.Length / 1024} KiB){best}.");
+    cancellationToken.ThrowIfCancellationRequested();
 }
 
 static void Measure(FileInfo zip, Func<MLContext, IDataView> load, string others)
@@ -205,7 +208,7 @@ static Task<int> Guarded(Action run)
     catch (OperationCanceledException)
     {
         Console.Error.WriteLine("Cancelled.");
-        return Task.FromResult(2);
+        return Task.FromResult(Interruption.ExitCode);
     }
     catch (Exception e)
         when (Cause(e)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tool.Display;
 using Spectre.Console;
 using static TorchSharp.torch;
 
@@ -64,7 +65,7 @@ internal sealed class PretrainCommand(
 
         training.Save(checkpoint);
         Evaluate(training, outputs.EvaluationImages, training.Position);
-        return cancellationToken.IsCancellationRequested ? 2 : 0;
+        return cancellationToken.IsCancellationRequested ? Interruption.ExitCode : 0;
     }
 
     private void Train(Pretraining training, string? checkpoint, Action<PretrainReport> report) =>

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Microsoft.ML.Dpl;
 using Microsoft.ML.Dpl.Runtime;
+using Microsoft.ML.Dpl.Tool.Display;
 using PretrainTinyClip;
 using PretrainTinyClip.Photographs;
 using Spectre.Console;
@@ -191,7 +192,7 @@ root.SetAction(
 );
 
 // A cancelled run still saves and evaluates what it has.
-return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromMinutes(2) });
+return await Interruption.Run(root.Parse(args));
 
 // Wrong input is the user's to mend: one line, no stack trace.
 static int Guarded(Func<int> run)

@@ -3,6 +3,7 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tool.Display;
 using Spectre.Console;
 
 namespace QuickStart;
@@ -91,17 +92,28 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
         Compare("zero-shot CLIP", PromptConfiguration.ZeroShot(backbone)).Dispose();
         // The other lengths compete within the fit.
         int length = settings.Candidates.First(length => length > 0);
-        Compare($"uniform, length {length}", PromptConfiguration.Uniform(backbone, length)).Dispose();
-        DplTransformer searched = Compare("searched and compared (DPL)", null);
+        DplTransformer last = Compare($"uniform, length {length}", PromptConfiguration.Uniform(backbone, length));
+        if (!cancellationToken.IsCancellationRequested)
+        {
+            last.Dispose();
+            last = Compare("searched and compared (DPL)", null);
+        }
 
         AnsiConsole.Write(table);
-        WriteFinalists(searched);
-        WriteConfiguration(searched);
-        ITransformer model = new TransformerChain<ITransformer>(toKey, searched, KeyToText(toKey.Transform(train), searched));
+        WriteFinalists(last);
+        WriteConfiguration(last);
+        ITransformer model = new TransformerChain<ITransformer>(toKey, last, KeyToText(toKey.Transform(train), last));
         _mlContext.Model.SaveWhole(model, train.Schema, settings.Output.FullName);
         double size = new FileInfo(settings.Output.FullName).Length / 1024.0;
+        last.Dispose();
+        if (cancellationToken.IsCancellationRequested)
+        {
+            AnsiConsole.MarkupLineInterpolated(
+                $"[yellow]Cancelled.[/] The best there was by then is saved as {settings.Output.FullName} ({size:f0} KiB)."
+            );
+            return Interruption.ExitCode;
+        }
         AnsiConsole.MarkupLineInterpolated($"Saved as {settings.Output.FullName} ({size:f0} KiB). Loaded again by a fresh process:");
-        searched.Dispose();
 
         IEnumerable<string> examples = testRows
             .GroupBy(p => p.Label)
@@ -142,6 +154,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
             Compute = { Device = settings.Device },
             Progress = progress,
             CancellationToken = cancellationToken,
+            OnCancel = DplInterruption.ReturnBest,
         };
 
     private ITransformer KeyToText(IDataView keyed, DplTransformer searched) =>

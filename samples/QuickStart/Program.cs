@@ -3,6 +3,7 @@ using System.Reflection;
 using EuroSat;
 using Microsoft.ML.Dpl;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tool.Display;
 using QuickStart;
 using Spectre.Console;
 
@@ -126,7 +127,7 @@ predict.SetAction(
         Guarded(() => Task.FromResult(SavedModel.Classify(arguments.GetRequiredValue(zip), arguments.GetRequiredValue(images))))
 );
 root.Subcommands.Add(predict);
-return await root.Parse(args).InvokeAsync();
+return await Interruption.Run(root.Parse(args));
 
 // The trainer's own number takes the tiles longer than a first look should.
 static int? Steps(int? given, int? epochs, bool usual) => given ?? (usual || epochs is not null ? null : ImageTables.TileSteps);
@@ -143,7 +144,7 @@ static async Task<int> Guarded(Func<Task<int>> run)
     catch (OperationCanceledException)
     {
         AnsiConsole.MarkupLine("[yellow]Cancelled.[/]");
-        return 2;
+        return Interruption.ExitCode;
     }
     catch (Exception e)
         when (Cause(e)

@@ -29,20 +29,21 @@ internal static class CommandLine
         ParseResult arguments = root.Parse(words);
         if (arguments.Action is ParseErrorAction refusal)
             return (int)ParseFailure.Report(arguments, refusal);
-        Interruption interruption = Interruption.OfProcess;
         try
         {
-            // Signals are handled here: a fit may need longer to end well than the two seconds that are usual.
-            var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
-            return await arguments.InvokeAsync(configuration, interruption.Token);
+            return await Interruption.Run(arguments, showsExceptions: false, Terminal.Note, EndAtOnce);
         }
         catch (Exception e)
         {
             return (int)Failure.Report(e, IsVerbose(arguments));
         }
-        finally
-        {
-            interruption.WorkHasEnded();
-        }
+    }
+
+    private static void EndAtOnce(Action end)
+    {
+        // A progress display hides the cursor.
+        if (Terminal.HasMovingError)
+            Console.Error.Write("\u001b[?25h");
+        OutputFile.Abandon(end);
     }
 }

@@ -1,3 +1,5 @@
+using Microsoft.ML.Dpl.Tool.Display;
+
 namespace Microsoft.ML.Dpl.Tool;
 
 /// <summary>What a run of the command ends with.</summary>
@@ -22,7 +24,7 @@ internal enum ExitCode
     Diverged = 5,
 
     /// <summary>Ended by Ctrl-C or a signal; what was best until then is written where there was something.</summary>
-    Cancelled = 130,
+    Cancelled = Interruption.ExitCode,
 
     /// <summary>Whoever read the output stopped reading: 128 and the number of SIGPIPE, as of commands that this signal ends.</summary>
     OutputClosed = 141,

@@ -1,3 +1,4 @@
+using Microsoft.ML.Dpl.Tool.Display;
 using Spectre.Console;
 using static TorchSharp.torch;
 
@@ -33,7 +34,7 @@ internal sealed class PhotographCommand(
             cache.Prepare(() => new TeacherNetwork(onnx), Console.WriteLine, cancellationToken);
         }
         if (prepareOnly || cancellationToken.IsCancellationRequested)
-            return cancellationToken.IsCancellationRequested ? 2 : 0;
+            return cancellationToken.IsCancellationRequested ? Interruption.ExitCode : 0;
         if (!cache.HasBegun)
             throw new ArgumentException($"'{inputs.Cache}' holds no prepared photographs yet: name ResNet18.onnx with --teacher.");
 
@@ -105,6 +106,6 @@ internal sealed class PhotographCommand(
             settings.Seed,
             results
         );
-        return cancelled ? 2 : 0;
+        return cancelled ? Interruption.ExitCode : 0;
     }
 }

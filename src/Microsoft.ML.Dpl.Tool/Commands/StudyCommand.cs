@@ -95,6 +95,7 @@ internal sealed class StudyCommand
         var folder = new StudyFolder(folderPath);
         Check(plan, backbone);
         List<(StudyRun Run, double Seconds)> done = [];
+        int ofOthers = 0;
         List<int> left = [];
         for (int place = 0; place < plan.Runs.Count; place++)
         {
@@ -102,7 +103,10 @@ internal sealed class StudyCommand
                 continue;
             StudyRun run = plan.Runs[place];
             if (folder.Find(run, StudyRunner.Settings(plan, backbone, run)) is { } result)
+            {
                 done.Add((run, result.FitSeconds + result.TestSeconds));
+                ofOthers += result.Library == StudyRunner.Library ? 0 : 1;
+            }
             else
                 left.Add(place);
         }
@@ -112,7 +116,7 @@ internal sealed class StudyCommand
             data.Check(run);
         folder.Write(plan);
         if (done.Count > 0)
-            Terminal.Note($"{done.Count} of {done.Count + left.Count} runs were done before.");
+            Note(done.Count, done.Count + left.Count, ofOthers);
         int failed = Do(mode, bar =>
         {
             StudyRun[] runs = [.. left.Select(place => plan.Runs[place])];
@@ -131,6 +135,18 @@ internal sealed class StudyCommand
         }
         Terminal.Fail($"{failed} of {left.Count} runs failed; the same command does them again.");
         return ExitCode.PartlyFailed;
+    }
+
+    /// <summary>Says what was there before, and warns where what is added to it comes of another version.</summary>
+    private static void Note(int done, int all, int ofOthers)
+    {
+        if (ofOthers == 0 || done == all)
+            Terminal.Note($"{done} of {all} runs were done before.");
+        else
+            Terminal.Warn(
+                $"{done} of {all} runs were done before, {ofOthers} of them by another version of the library than {StudyRunner.Library}, "
+                    + "which does the others: name another folder with --output where that must not be."
+            );
     }
 
     private static int Do(ProgressMode mode, Func<Spectre.Console.ProgressTask?, int> work) =>

@@ -51,6 +51,8 @@ internal static class StudyTableCommand
             string path = arguments.GetRequiredValue(folder);
             OutputFile? file = arguments.GetValue(output) is { } named ? OutputFile.Check(named, output.Name) : null;
             StudyResults results = StudyResults.Read(path, Terminal.Warn);
+            if (results.MixedVersions is { } mixed)
+                Terminal.Warn($"{mixed} A folder of its own for each version (dpl study --output) keeps them apart.");
             var table = new StudyTable(results, arguments.GetValue(baseline), withSeconds: !arguments.GetValue(noSeconds));
             string text = format.Read(arguments) switch
             {

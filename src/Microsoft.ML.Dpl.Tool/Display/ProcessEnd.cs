@@ -11,13 +11,13 @@ internal static class ProcessEnd
     private const nint ThisProcess = -1; // GetCurrentProcess
 
     /// <summary>Does not return.</summary>
-    public static void At(ExitCode code)
+    public static void At(int code)
     {
         Console.Error.Flush();
         if (OperatingSystem.IsWindows())
             TerminateProcess(ThisProcess, (uint)code);
         else
-            ExitNow((int)code);
+            ExitNow(code);
     }
 
     [DllImport("libc", EntryPoint = "_exit")]

@@ -158,9 +158,9 @@ internal static class RunRecord
 
     private static VersionResults Versions(DplTrainer.Options options) =>
         new(
-            VersionOf(typeof(DplTrainer)),
-            VersionOf(typeof(MLContext)),
-            VersionOf(typeof(TorchSharp.torch)),
+            VersionResults.From(typeof(DplTrainer)),
+            VersionResults.From(typeof(MLContext)),
+            VersionResults.From(typeof(TorchSharp.torch)),
             DplRuntime.Load(),
             RuntimeInformation.FrameworkDescription,
             RuntimeInformation.OSDescription,
@@ -169,11 +169,6 @@ internal static class RunRecord
             DplRuntime.Threads,
             options.Compute.Device ?? "cpu"
         );
-
-    private static string VersionOf(Type type) =>
-        type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
-        ?? type.Assembly.GetName().Version?.ToString()
-        ?? "";
 
     private static string Processor()
     {

@@ -18,7 +18,7 @@ internal sealed class PredictionParts
     private readonly string _extension;
     private readonly int _first,
         _end;
-    private readonly OutputFile _journal;
+    private readonly PartsLog _log;
     private readonly Dictionary<int, DonePart> _before = [];
     private readonly List<DonePart> _done = [];
 
@@ -36,11 +36,11 @@ internal sealed class PredictionParts
             : (0, int.MaxValue);
         string count = request.Shard.Count.ToString(CultureInfo.InvariantCulture),
             index = (request.Shard.Index + 1).ToString(CultureInfo.InvariantCulture).PadLeft(count.Length, '0');
-        _journal = OutputFile.Check(Path.Combine(request.Folder, $"shard-{index}-of-{count}.json"), "--output");
+        _log = new PartsLog(OutputFile.Check(Path.Combine(request.Folder, $"shard-{index}-of-{count}.json"), "--output"), settings);
         RequireOneKind();
         if (request.Resumes)
             Keep();
-        else if (File.Exists(_journal.FullPath) || Mine("part-*." + _extension).Any())
+        else if (_log.Exists || Mine("part-*." + _extension).Any())
             throw new ArgumentException(
                 $"'{request.Folder}' holds parts of this shard: give --resume to go on with them, or name another folder with --output."
             );
@@ -72,6 +72,7 @@ internal sealed class PredictionParts
         Action<int, ScoredImage?> report
     )
     {
+        using PartsLog log = _log;
         int part = _first;
         foreach (string[] names in images.Chunk(_settings.PartSize))
         {
@@ -84,13 +85,14 @@ internal sealed class PredictionParts
             }
             else
             {
-                _done.Add(Write(part, names, digest, score(names), classes, report));
-                WriteJournal(isComplete: false);
+                DonePart made = Write(part, names, digest, score(names), classes, report);
+                log.Add(made, others: () => _done.Concat(_before.Values));
+                _done.Add(made);
             }
             part++;
         }
         RequireSame(_before.Count == 0, part);
-        WriteJournal(isComplete: true);
+        log.Complete(_done);
         return (_done.Sum(done => done.Images), _done.Sum(done => done.Unreadable));
     }
 
@@ -132,12 +134,6 @@ internal sealed class PredictionParts
         return new DonePart(part, names.Length, unreadable, new FileInfo(file).Length, digest);
     }
 
-    private void WriteJournal(bool isComplete)
-    {
-        var journal = new PartsJournal(PartsJournal.CurrentForm, _settings, _done, isComplete);
-        _journal.Write(unfinished => File.WriteAllBytes(unfinished, journal.ToJson()));
-    }
-
     /// <summary>Parts of one folder are put together, whichever shard made them.</summary>
     private void RequireOneKind()
     {
@@ -154,14 +150,7 @@ internal sealed class PredictionParts
         // What a process that was killed had not finished has a name of its own and would stay.
         foreach (string unfinished in Mine(".part-*.partial"))
             File.Delete(unfinished);
-        if (!File.Exists(_journal.FullPath))
-            return;
-        if (PartsJournal.TryRead(_journal.FullPath) is not { } journal)
-        {
-            Terminal.Warn($"'{_journal.FullPath}' cannot be read, so its parts are made again.");
-            return;
-        }
-        foreach (DonePart part in journal.Parts)
+        foreach (DonePart part in _log.Read(Terminal.Warn))
             if (new FileInfo(FileOf(part.Part)) is { Exists: true } file && file.Length == part.Bytes)
                 _before[part.Part] = part;
             else

@@ -1,3 +1,4 @@
+using System.Reflection;
 using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
@@ -46,7 +47,14 @@ internal sealed record VersionResults(
     int Processors,
     int Threads,
     string Device
-);
+)
+{
+    /// <summary>The version of the assembly that a type is in, with its commit where the build knew that.</summary>
+    public static string From(Type type) =>
+        type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
+        ?? type.Assembly.GetName().Version?.ToString()
+        ?? "";
+}
 
 /// <summary>The frozen CLIP.</summary>
 /// <param name="Name">Folder or file name.</param>

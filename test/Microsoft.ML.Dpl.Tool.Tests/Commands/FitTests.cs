@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Microsoft.ML.Dpl.Tests;
 using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Commands;
@@ -240,7 +241,7 @@ public sealed class FitTests(DrawnData data)
             do line = await process.StandardError.ReadLineAsync(limit.Token);
             while (line?.Contains("epoch 1/", StringComparison.Ordinal) == false);
             Assert.NotNull(line);
-            Signals.Interrupt(process);
+            Signals.Send(process, Signals.Interrupt);
             string rest = await process.StandardError.ReadToEndAsync(limit.Token);
             await process.WaitForExitAsync(limit.Token);
             Assert.True(process.ExitCode == 130, rest);

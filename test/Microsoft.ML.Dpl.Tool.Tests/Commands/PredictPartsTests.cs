@@ -72,6 +72,8 @@ public sealed class PredictPartsTests(DrawnData data)
         }
         string[] there = Parts("killed-parts");
         Assert.InRange(there.Length, 2, paths.Length / 2 / 8 - 1);
+        string lines = Path.Combine(data.File("killed-parts"), "shard-1-of-2.unfinished");
+        Assert.InRange(File.ReadAllLines(lines).Length, there.Length - 1, there.Length);
         // One of them is lost, and something unfinished stays behind.
         File.Delete(there[0]);
         string unfinished = Path.Combine(data.File("killed-parts"), ".part-00000003.jsonl.0123.partial");
@@ -79,6 +81,7 @@ public sealed class PredictPartsTests(DrawnData data)
         ToolProcess.Outcome resumed = (await ToolProcess.Run(list, killed)).Expect(0);
         Assert.Contains($"'{there[0]}' is gone or has another length, so it is made again.", resumed.Error);
         Assert.False(File.Exists(unfinished));
+        Assert.False(File.Exists(lines));
         Assert.Equal(Parts("never-killed").Select(Name), Parts("killed-parts").Select(Name));
         Assert.Equal(Together("never-killed"), Together("killed-parts"));
         string journal = File.ReadAllText(Path.Combine(data.File("killed-parts"), "shard-1-of-2.json"));

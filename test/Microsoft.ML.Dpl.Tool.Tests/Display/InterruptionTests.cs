@@ -139,7 +139,7 @@ public sealed class InterruptionTests(DrawnData data)
                 using var limit = new CancellationTokenSource(Limit);
                 while (Volatile.Read(ref asked) < 2)
                     await Task.Delay(20, limit.Token);
-                Signals.Interrupt(process);
+                Signals.Send(process, Signals.Interrupt);
                 string error = await process.StandardError.ReadToEndAsync(limit.Token);
                 await process.WaitForExitAsync(limit.Token);
                 Assert.True(process.ExitCode == Cancelled, error);
@@ -192,7 +192,7 @@ public sealed class InterruptionTests(DrawnData data)
                     return process.ExitCode == 0 ? false : throw new InvalidOperationException(await output + await error);
                 await Task.Delay(5, limit.Token);
             }
-            Signals.Interrupt(process);
+            Signals.Send(process, Signals.Interrupt);
             await process.WaitForExitAsync(limit.Token);
             if (process.ExitCode == 0)
                 return false;
@@ -253,12 +253,33 @@ public sealed class InterruptionTests(DrawnData data)
         Assert.DoesNotContain(Directory.GetFiles(data.Folder), path => path.EndsWith(".partial", StringComparison.Ordinal));
     }
 
+    /// <summary>As timeout(1) sends it, to its child and then to the child's group.</summary>
+    [SkippableFact]
+    public async Task A_request_to_end_that_comes_twice_keeps_the_best_so_far()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "there are no signals");
+        string model = data.File("terminated.zip");
+        ToolProcess.Outcome outcome = await Interrupted(
+            line => line.Contains("training: epoch 1/", StringComparison.Ordinal),
+            [
+                .. new[] { "train", data.Table("train"), "--clip", "tiny-drawn", "--configuration", "uniform:2" },
+                .. new[] { "--output", model, "--training-epochs", "100000", "--batch-size", "8" },
+            ],
+            times: 2,
+            signal: Signals.Terminate
+        );
+        Assert.Equal(Cancelled, outcome.ExitCode);
+        Assert.Contains("the model is the best there was by then", outcome.Error);
+        Assert.True(DplModelInfo.Read(model).WasCancelled);
+    }
+
     /// <summary>Runs the command until a line on its error stream, and interrupts it there.</summary>
     private static async Task<ToolProcess.Outcome> Interrupted(
         Func<string, bool> isTime,
         string[] arguments,
         string? input = null,
-        int times = 1
+        int times = 1,
+        int signal = Signals.Interrupt
     )
     {
         using Process process = ToolProcess.Start(arguments);
@@ -283,7 +304,7 @@ public sealed class InterruptionTests(DrawnData data)
                 if (i > 0)
                     await Task.Delay(100, limit.Token);
                 if (!process.HasExited)
-                    Signals.Interrupt(process);
+                    Signals.Send(process, signal);
             }
             said.Add(await process.StandardError.ReadToEndAsync(limit.Token));
             await process.WaitForExitAsync(limit.Token);

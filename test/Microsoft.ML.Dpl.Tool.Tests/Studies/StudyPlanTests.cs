@@ -43,6 +43,46 @@ public sealed class StudyPlanTests : IDisposable
     }
 
     [Fact]
+    public void A_part_may_say_otherwise_whatever_the_plan_says()
+    {
+        StudyPlan plan = Read(
+            $$"""
+            { "clip": "tiny-drawn", "protocol": "few-shot", "seeds": [1, 2], "shots": [4], "dataSets": [{{Own}}], "methods": ["search"],
+              "source": {{Own}}, "resnet18": "nowhere",
+              "parts": [
+                { "protocol": "few-shot", "seeds": [7], "shots": [1], "methods": ["default"], "resnet18": "a",
+                  "dataSets": [{ "name": "first", "train": "t.tsv", "test": "t.tsv" }] },
+                { "protocol": "domain-shift", "seeds": [8], "shots": null, "methods": ["uniform:4"], "resnet18": "b",
+                  "dataSets": [{ "name": "second", "train": "t.tsv", "test": "t.tsv" }],
+                  "source": { "name": "third", "train": "t.tsv", "test": "t.tsv" } }] }
+            """
+        );
+        // Without a number of shots, though the plan has one for all.
+        Assert.Equal(
+            ["few-shot/first/1-shot.seed-7.default.json", $"domain-shift/third/{plan.Runs[1].FileName.Split('/')[2]}"],
+            plan.Runs.Select(run => run.FileName)
+        );
+        Assert.Null(plan.Runs[1].Shots);
+        Assert.Null(plan.Parts[0].Source);
+    }
+
+    [Fact]
+    public void A_source_of_the_plan_is_for_the_parts_that_train_on_one_data_set()
+    {
+        StudyPlan plan = Read(
+            $$"""
+            { "clip": "tiny-drawn", "seeds": [1], "dataSets": [{{Own}}], "methods": ["default"],
+              "source": { "name": "source", "train": "t.tsv", "test": "t.tsv" },
+              "parts": [{ "protocol": "few-shot" }, { "protocol": "cross-data-set" }] }
+            """
+        );
+        Assert.Equal(
+            ["few-shot/own/seed-1.default.json", "cross-data-set/source/seed-1.default.json"],
+            plan.Runs.Select(run => run.FileName)
+        );
+    }
+
+    [Fact]
     public void Files_of_runs_are_readable_and_differ_where_names_do()
     {
         StudyPlan plan = Read(
@@ -121,6 +161,16 @@ public sealed class StudyPlanTests : IDisposable
         """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "source": OWN, "dataSets": [OWN], "methods": ["default"] }""",
         "source has no meaning with the protocol few-shot"
     )]
+    [InlineData(
+        """{ "clip": "tiny-drawn", "seeds": [1], "source": OWN, "dataSets": [OWN], "methods": ["default"], "parts": [{ "protocol": "few-shot" }] }""",
+        "source has no meaning with the protocol of any part: leave it out"
+    )]
+    [InlineData(
+        """{ "clip": "tiny-drawn", "seeds": [1], "dataSets": [OWN], "methods": ["default"], "parts": [{ "protocol": "few-shot", "source": OWN }] }""",
+        "parts[0].source has no meaning with the protocol few-shot: leave it out"
+    )]
+    [InlineData("""{ "clip": "tiny-drawn", REST, "parts": [{ "protocol": "few-shot", "seeds": null }] }""", "parts[0] lacks 'seeds'")]
+    [InlineData("""{ "clip": "tiny-drawn", REST, "colour": 1, "parts": [{ "protocol": "few-shot" }] }""", "has a property 'colour'")]
     [InlineData(
         """{ "clip": "tiny-drawn", "data": ".", "seeds": [1], "protocol": "few-shot", "dataSets": ["imagenet-a"], "methods": ["default"] }""",
         "cannot be trained on 'imagenet-a'"

@@ -142,6 +142,50 @@ public sealed partial class StudyTableTests : IDisposable
     }
 
     [Fact]
+    public void Runs_of_different_versions_are_told_beside_their_figures()
+    {
+        Few("a", 1, "m", 60, library: "0.2.0");
+        Few("a", 2, "m", 70, library: "0.2.0");
+        Assert.Null(Table().Results.MixedVersions);
+        Assert.DoesNotContain("version", SheetText.Markdown(Table().Sheets));
+        Few("a", 1, "n", 80, library: "0.3.0");
+        // As results were before they named a version.
+        Few("a", 2, "n", 80, library: null);
+        string old = Directory.GetFiles(_folder.FullPath).Order(StringComparer.Ordinal).Last(),
+            text = File.ReadAllText(old);
+        Assert.Contains("\"library\": null", text);
+        File.WriteAllText(old, LibraryProperty().Replace(text, ""));
+        Assert.DoesNotContain("library", File.ReadAllText(old));
+        string mixed =
+            "The runs were made by different versions of the library, whose figures may differ: "
+            + "1 of a version that they do not name, 2 of 0.2.0, 1 of 0.3.0.";
+        Assert.Equal(mixed, Table().Results.MixedVersions);
+        Assert.Contains(mixed, SheetText.Markdown(Table().Sheets));
+        Assert.Equal(["n", "80.0 ± 0.0"], Table().Sheets[0].Rows[1]);
+    }
+
+    [Fact]
+    public void Results_that_name_no_version_are_not_mixed()
+    {
+        Few("a", 1, "m", 60, library: null);
+        Few("a", 2, "m", 70, library: null);
+        Assert.Null(Table().Results.MixedVersions);
+    }
+
+    [Fact]
+    public async Task The_command_warns_of_different_versions_and_makes_the_table()
+    {
+        Few("a", 1, "m", 60, library: "0.2.0");
+        Few("a", 2, "m", 70, library: "0.3.0");
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("study", "table", _folder.FullPath)).Expect(0);
+        Assert.Contains("different versions of the library, whose figures may differ: 1 of 0.2.0, 1 of 0.3.0.", outcome.Error);
+        Assert.Contains("| m | 65.0 ± 63.5 |", outcome.Output);
+    }
+
+    [GeneratedRegex(",\\s*\"library\": null")]
+    private static partial Regex LibraryProperty();
+
+    [Fact]
     public void Intervals_widen_as_Students_distribution_says()
     {
         Assert.Null(SeedInterval.HalfWidth([1]));
@@ -153,13 +197,13 @@ public sealed partial class StudyTableTests : IDisposable
 
     private static double Rounded(double value) => Math.Round(value, 9);
 
-    private void Few(string data, int? seed, string method, int right, int shots = 4) =>
-        Write("few-shot", data, seed, method, shots, new TestFigures("test", 2, 100, right, 1));
+    private void Few(string data, int? seed, string method, int right, int shots = 4, string? library = "0.1.0") =>
+        Write("few-shot", data, seed, method, shots, library, new TestFigures("test", 2, 100, right, 1));
 
     private void Write(string protocol, string data, int? seed, string method, params TestFigures[] tests) =>
-        Write(protocol, data, seed, method, 4, tests);
+        Write(protocol, data, seed, method, 4, "0.1.0", tests);
 
-    private void Write(string protocol, string data, int? seed, string method, int shots, params TestFigures[] tests)
+    private void Write(string protocol, string data, int? seed, string method, int shots, string? library, params TestFigures[] tests)
     {
         var result = new RunResult(
             RunResult.CurrentForm,
@@ -179,7 +223,8 @@ public sealed partial class StudyTableTests : IDisposable
             null,
             3,
             1,
-            []
+            [],
+            library
         );
         File.WriteAllBytes(_folder.File($"{_files++.ToString(CultureInfo.InvariantCulture)}.json"), result.ToJson());
     }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.ML.Dpl.Tests;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
@@ -60,7 +61,7 @@ public sealed class StudyTests(DrawnData data)
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         while (await process.StandardError.ReadLineAsync(limit.Token) is { } line && !line.StartsWith("2/12 ", StringComparison.Ordinal))
         { }
-        Signals.Interrupt(process);
+        Signals.Send(process, Signals.Interrupt);
         await process.WaitForExitAsync(limit.Token);
         Assert.Equal(130, process.ExitCode);
         string[] there = Results("interrupted");
@@ -158,8 +159,19 @@ public sealed class StudyTests(DrawnData data)
         Assert.Contains("few-shot broken, zero-shot: ", partly.Error);
         Assert.Contains(broken, partly.Error);
         Assert.Contains("1 of 2 runs failed", partly.Error);
-        Assert.Single(Results("partly"));
+        string good = Assert.Single(Results("partly"));
         Assert.Contains("1 of 2 planned runs are there", await Table("partly"));
+
+        // What it was made with is in its file, and one of another version is kept, with a word of it before others are added.
+        JsonNode result = JsonNode.Parse(File.ReadAllText(good))!;
+        Assert.Matches("^[0-9]+\\.[0-9]+\\.[0-9]+", (string)result["library"]!);
+        Assert.Matches("^[0-9a-f]{64}$", (string)result["settings"]!["clipSha256"]!);
+        Assert.DoesNotContain("version", partly.Error);
+        result["library"] = "0.0.1";
+        File.WriteAllText(good, result.ToJsonString());
+        ToolProcess.Outcome again = (await ToolProcess.Run("study", plan, "--output", data.File("partly"), "--jobs", "1")).Expect(3);
+        Assert.Contains("1 of 2 runs were done before, 1 of them by another version of the library than ", again.Error);
+        Assert.Equal("0.0.1", (string)JsonNode.Parse(File.ReadAllText(good))!["library"]!);
     }
 
     private async Task<string> Table(string folder, string format = "markdown") =>

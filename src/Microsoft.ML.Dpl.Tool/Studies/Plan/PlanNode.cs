@@ -32,6 +32,13 @@ internal sealed class PlanNode(string file, string path, JsonElement element)
         return found is [{ Value.ValueKind: not JsonValueKind.Null } property] ? new PlanNode(file, at, property.Value) : null;
     }
 
+    /// <summary>Whether the property is there, be it null.</summary>
+    public bool Has(string name)
+    {
+        RequireObject();
+        return element.EnumerateObject().Any(property => property.Name == name);
+    }
+
     /// <summary>A property that must be there.</summary>
     public PlanNode Require(string name, string example) => Get(name) ?? throw Wrong($"lacks '{name}': give one, such as {example}.");
 

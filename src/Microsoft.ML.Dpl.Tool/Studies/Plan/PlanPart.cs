@@ -48,12 +48,20 @@ internal sealed record PlanPart(
 )
 {
     /// <param name="part">The part.</param>
-    /// <param name="whole">The plan, whose values stand for those that the part has not; the part itself where it is the plan.</param>
+    /// <param name="whole">The plan, whose values stand for those that the part does not give, be it as null; the part itself where it is
+    /// the plan.</param>
     /// <param name="planFolder">Where relative paths start.</param>
     /// <param name="root">Of the known data sets.</param>
     public static PlanPart Read(PlanNode part, PlanNode whole, string planFolder, string? root)
     {
-        PlanNode? Get(string name) => part.Get(name) ?? whole.Get(name);
+        PlanNode? Get(string name)
+        {
+            // Asked for in any case: the plan may say what each of its parts says otherwise.
+            PlanNode? ofAll = whole.Get(name);
+            return part.Get(name) is { } own ? own
+                : part.Has(name) ? null
+                : ofAll;
+        }
         PlanNode Require(string name, string example) => Get(name) ?? throw part.Wrong($"lacks '{name}': give one, such as {example}.");
         PlanDataSet DataSet(PlanNode node) => PlanDataSet.Read(node, planFolder, root);
 
@@ -64,7 +72,8 @@ internal sealed record PlanPart(
             );
         PlanNode? source = Get("source");
         if (source is not null && !protocol.HasSource)
-            throw source.Wrong($"has no meaning with the protocol {protocol.Name}: leave it out.");
+            // That of the whole plan is for the parts that can use it.
+            source = part.Has("source") ? throw source.Wrong($"has no meaning with the protocol {protocol.Name}: leave it out.") : null;
         string? resNet18 = Get("resnet18") is { } network ? Path.GetFullPath(network.Text(), planFolder) : null;
         IReadOnlyList<PlanNode> methods = Require("methods", "[\"zero-shot\", \"default\"]").Items();
         var made = new PlanPart(

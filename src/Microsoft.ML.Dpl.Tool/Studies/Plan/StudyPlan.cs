@@ -38,6 +38,8 @@ internal sealed record StudyPlan(
             ? [PlanPart.Read(node, node, folder, root)]
             : [.. parts.Items().Select(part => Part(part, node, folder, root))];
         node.RequireNoOthers();
+        if (node.Get("source") is { } source && !made.Any(part => part.Protocol.HasSource))
+            throw source.Wrong("has no meaning with the protocol of any part: leave it out.");
         var plan = new StudyPlan(
             file,
             Path.Exists(Path.GetFullPath(clip, folder)) ? Path.GetFullPath(clip, folder) : clip,

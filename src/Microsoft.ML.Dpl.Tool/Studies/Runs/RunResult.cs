@@ -23,6 +23,8 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
 /// <param name="FitSeconds">Wall time of learning.</param>
 /// <param name="TestSeconds">Wall time of all tests.</param>
 /// <param name="Warnings">What should be known beside the figures.</param>
+/// <param name="Library">Version of Microsoft.ML.Dpl, with its commit where the build knew that; null in results from before it was kept.
+/// </param>
 internal sealed record RunResult(
     int Form,
     string Protocol,
@@ -41,7 +43,8 @@ internal sealed record RunResult(
     string? Choice,
     double FitSeconds,
     double TestSeconds,
-    IReadOnlyList<string> Warnings
+    IReadOnlyList<string> Warnings,
+    string? Library = null
 )
 {
     /// <summary>What this version writes.</summary>

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tool.Data;
+using Microsoft.ML.Dpl.Tool.Results;
 using Microsoft.ML.Dpl.Tool.Studies.Methods;
 using Microsoft.ML.Dpl.Tool.Studies.Plan;
 using Microsoft.ML.Dpl.Tool.Studies.Protocols;
@@ -14,6 +15,9 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
 /// <param name="cancellationToken">Ends a run.</param>
 internal sealed class StudyRunner(StudyPlan plan, ClipBackbone backbone, StudyData data, CancellationToken cancellationToken)
 {
+    /// <summary>The version that results of this process say.</summary>
+    public static string Library { get; } = VersionResults.From(typeof(DplTrainer));
+
     /// <summary>What the figures of a run depend on.</summary>
     public static RunSettings Settings(StudyPlan plan, ClipBackbone backbone, StudyRun run)
     {
@@ -67,7 +71,8 @@ internal sealed class StudyRunner(StudyPlan plan, ClipBackbone backbone, StudyDa
             choice,
             clock.FitSeconds,
             clock.TestSeconds,
-            [.. warnings.Distinct()]
+            [.. warnings.Distinct()],
+            Library
         );
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Dpl.Tool.Studies.Plan;
 using Microsoft.ML.Dpl.Tool.Studies.Runs;
 
@@ -15,6 +16,26 @@ internal sealed record StudyResults(
     int? Planned
 )
 {
+    /// <summary>That runs of several versions of the library are among them, in a sentence; null: they are all of one.</summary>
+    public string? MixedVersions
+    {
+        get
+        {
+            // Results from before the version was kept are of one version, as far as anyone can tell.
+            string[] versions =
+            [
+                .. Runs.GroupBy(run => run.Library)
+                    .OrderBy(group => group.Key, StringComparer.Ordinal)
+                    .Select(group =>
+                        string.Create(CultureInfo.InvariantCulture, $"{group.Count()} of {group.Key ?? "a version that they do not name"}")
+                    ),
+            ];
+            return versions.Length > 1
+                ? $"The runs were made by different versions of the library, whose figures may differ: {string.Join(", ", versions)}."
+                : null;
+        }
+    }
+
     /// <param name="folder">Of the results.</param>
     /// <param name="warn">Is told of files that cannot be read.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>

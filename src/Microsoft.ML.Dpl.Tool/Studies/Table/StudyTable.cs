@@ -149,13 +149,15 @@ internal sealed class StudyTable
 
     private StudySheet Costs()
     {
-        string missing =
+        string known =
             Results.Planned is int planned && planned > Results.Runs.Count
                 ? $" {Whole(Results.Runs.Count)} of {Whole(planned)} planned runs are there."
                 : "";
+        if (Results.MixedVersions is { } mixed)
+            known += $" {mixed}";
         return new StudySheet(
             "Cost",
-            $"Numbers that are learnt from images{(_withSeconds ? ", and seconds of wall time a run, means over all runs" : "")}.{missing}",
+            $"Numbers that are learnt from images{(_withSeconds ? ", and seconds of wall time a run, means over all runs" : "")}.{known}",
             ["method", "runs", "trained numbers", .. _withSeconds ? new[] { "seconds to fit", "seconds to test" } : []],
             [
                 .. Results.Methods.Select(method =>

@@ -1,0 +1,116 @@
+using System.Text.Json;
+using Microsoft.ML.Dpl.Tool.Display;
+
+namespace Microsoft.ML.Dpl.Tool.Results;
+
+/// <summary>
+/// The journal of a shard in the making. As a whole it is written when the first part is added and when there are no more; in between each
+/// part is a line of a file beside it, so that a part costs the same however many there are.
+/// </summary>
+/// <param name="journal">Where the whole journal goes.</param>
+/// <param name="settings">Of the parts.</param>
+internal sealed class PartsLog(OutputFile journal, PartSettings settings) : IDisposable
+{
+    private const byte LineEnd = (byte)'\n';
+
+    private FileStream? _lines;
+
+    /// <summary>Of the lines; not there once the journal is complete.</summary>
+    public string LinesPath { get; } = Path.ChangeExtension(journal.FullPath, ".unfinished");
+
+    /// <summary>Whether an earlier process left a journal.</summary>
+    public bool Exists => File.Exists(journal.FullPath);
+
+    /// <summary>What earlier processes finished, those that were killed included; nothing where there is no journal that can be read.</summary>
+    /// <param name="warn">Told of what cannot be read.</param>
+    /// <exception cref="IOException">A file is there and cannot be read.</exception>
+    public IReadOnlyList<DonePart> Read(Action<string> warn)
+    {
+        if (!Exists)
+            return [];
+        if (PartsJournal.TryRead(journal.FullPath) is not { } whole)
+        {
+            warn($"'{journal.FullPath}' cannot be read, so its parts are made again.");
+            return [];
+        }
+        return [.. whole.Parts, .. ReadLines(warn)];
+    }
+
+    /// <summary>Adds a part whose file is whole, and returns once that is on the disk.</summary>
+    /// <param name="part">The part.</param>
+    /// <param name="others">All others that are whole; asked for at the first part only.</param>
+    /// <exception cref="IOException">It cannot be written.</exception>
+    public void Add(DonePart part, Func<IEnumerable<DonePart>> others)
+    {
+        try
+        {
+            _lines ??= Begin(others());
+            // One write, so that a process that is killed leaves at most one line without its end.
+            _lines.Write([.. JsonSerializer.SerializeToUtf8Bytes(part, ToolJson.Line), LineEnd]);
+            _lines.Flush(flushToDisk: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"'{LinesPath}' cannot be written: {e.Message.TrimEnd('.')}.", e);
+        }
+    }
+
+    /// <summary>Writes the whole journal of a shard that has no more parts.</summary>
+    /// <param name="parts">All of them, in their order.</param>
+    /// <exception cref="IOException">It cannot be written.</exception>
+    public void Complete(IReadOnlyList<DonePart> parts)
+    {
+        Write(parts, isComplete: true);
+        Dispose();
+        File.Delete(LinesPath);
+    }
+
+    public void Dispose()
+    {
+        _lines?.Dispose();
+        _lines = null;
+    }
+
+    private FileStream Begin(IEnumerable<DonePart> others)
+    {
+        // In this order: until the journal has them, the lines of the process before are the only ones to know its parts.
+        Write([.. others.OrderBy(part => part.Part)], isComplete: false);
+        return new FileStream(LinesPath, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
+    }
+
+    private void Write(IReadOnlyList<DonePart> parts, bool isComplete)
+    {
+        var whole = new PartsJournal(PartsJournal.CurrentForm, settings, parts, isComplete);
+        journal.Write(unfinished => File.WriteAllBytes(unfinished, whole.ToJson()));
+    }
+
+    private IEnumerable<DonePart> ReadLines(Action<string> warn)
+    {
+        if (!File.Exists(LinesPath))
+            yield break;
+        byte[] all = File.ReadAllBytes(LinesPath);
+        int number = 0;
+        for (int start = 0, end; (end = Array.IndexOf(all, LineEnd, start)) >= 0; start = end + 1)
+        {
+            number++;
+            if (TryParse(all.AsSpan(start, end - start)) is { } part)
+                yield return part;
+            else
+                warn($"Line {number} of '{LinesPath}' cannot be read, so the part that it tells of is made again.");
+        }
+        // What has no end was being written when the process ended, and its part is made again.
+    }
+
+    private static DonePart? TryParse(ReadOnlySpan<byte> line)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<DonePart>(line, ToolJson.Line) is { Paths: not null } part ? part : null;
+        }
+        catch (JsonException)
+        {
+            // The caller says so.
+            return null;
+        }
+    }
+}
