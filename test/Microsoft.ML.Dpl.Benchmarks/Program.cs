@@ -284,6 +284,35 @@ evidence.SetAction(arguments =>
         );
     new EvidenceTable(EvidenceTable.WithBestUniform(EvidenceBenchmark.Read(files))).Print(arguments.GetValue(baseline));
 });
+var precisionTasks = new Option<string[]>("--tasks")
+{
+    Description = "Drawn tasks and data sets of photographs.",
+    AllowMultipleArgumentsPerToken = true,
+    Required = true,
+};
+var trainingSteps = new Option<int>("--steps") { Description = "Steps of training.", DefaultValueFactory = _ => 200 };
+var uniform = new Option<int>("--length") { Description = "Prompt rows of every layer.", DefaultValueFactory = _ => 4 };
+var graphs = new Command("precision", "Accuracy of ONNX graphs of float16 and int8 against float32, on the same test images.")
+{
+    precisionTasks,
+    seeds,
+    uniform,
+    trainingSteps,
+    photographs,
+    photographsClip,
+    threads,
+    json,
+};
+graphs.SetAction(arguments =>
+{
+    UseThreads(arguments);
+    new PrecisionBenchmark(
+        arguments.GetValue(photographs),
+        arguments.GetValue(photographsClip),
+        arguments.GetValue(uniform),
+        arguments.GetValue(trainingSteps)
+    ).Run(arguments.GetRequiredValue(precisionTasks), arguments.GetRequiredValue(seeds), arguments.GetValue(json));
+});
 
 return await new RootCommand("Ratios within one run; absolute times say little about other machines.")
 {
@@ -291,6 +320,7 @@ return await new RootCommand("Ratios within one run; absolute times say little a
     designs,
     scaling,
     predict,
+    graphs,
     data,
     endToEnd,
     earlyStop,
