@@ -292,6 +292,11 @@ var precisionTasks = new Option<string[]>("--tasks")
 };
 var trainingSteps = new Option<int>("--steps") { Description = "Steps of training.", DefaultValueFactory = _ => 200 };
 var uniform = new Option<int>("--length") { Description = "Prompt rows of every layer.", DefaultValueFactory = _ => 4 };
+var precisionResults = new Option<string>("--results")
+{
+    Description = "File with a line of JSON for each model and precision; what it holds is not run again.",
+    Required = true,
+};
 var graphs = new Command("precision", "Accuracy of ONNX graphs of float16 and int8 against float32, on the same test images.")
 {
     precisionTasks,
@@ -301,17 +306,20 @@ var graphs = new Command("precision", "Accuracy of ONNX graphs of float16 and in
     photographs,
     photographsClip,
     threads,
-    json,
+    precisionResults,
 };
 graphs.SetAction(arguments =>
 {
     UseThreads(arguments);
-    new PrecisionBenchmark(
+    var benchmark = new PrecisionBenchmark(
+        arguments.GetRequiredValue(precisionResults),
         arguments.GetValue(photographs),
         arguments.GetValue(photographsClip),
         arguments.GetValue(uniform),
         arguments.GetValue(trainingSteps)
-    ).Run(arguments.GetRequiredValue(precisionTasks), arguments.GetRequiredValue(seeds), arguments.GetValue(json));
+    );
+    benchmark.Run(arguments.GetRequiredValue(precisionTasks), arguments.GetRequiredValue(seeds));
+    benchmark.Print();
 });
 
 return await new RootCommand("Ratios within one run; absolute times say little about other machines.")
