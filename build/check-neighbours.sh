@@ -83,6 +83,11 @@ ITransformer model = mlContext.Transforms.Conversion.MapValueToKey("Label")
 mlContext.Model.Save(model, rows.Schema, args[1]);
 ((IEnumerable<ITransformer>)model).OfType<DplTransformer>().Single().Contents = DplModelContents.WithImageTower;
 mlContext.Model.Save(model, rows.Schema, args[2]);
+IDataView texts = mlContext.Data.LoadFromEnumerable(new[] { new { Text = "" } });
+using ClipEmbeddingTransformer words = mlContext.Transforms
+    .ClipTextEmbedding("Words", "Text", ClipBackbone.Tiny, new ClipTextEmbeddingOptions { CarryClip = true })
+    .Fit(texts);
+mlContext.Model.Save(words, texts.Schema, args[3]);
 mlContext.MulticlassClassification.Trainers.TextClassification();
 mlContext.MulticlassClassification.Trainers.ObjectDetection();
 Console.WriteLine("beside it: a fit works, its trainers are constructed");
@@ -116,7 +121,7 @@ class Tile
     public string Label { get; set; } = "";
 }
 EOF
-run "beside it: a fit works, its trainers are constructed" dotnet run -c Release --project "$work/maker" -- samples/data/eurosat "$work/graph.zip" "$work/tower.zip"
+run "beside it: a fit works, its trainers are constructed" dotnet run -c Release --project "$work/maker" -- samples/data/eurosat "$work/graph.zip" "$work/tower.zip" "$work/words.zip"
 # Which is why ObjectDetection cannot be trained. Another answer means another TorchSharp: then the guide has to be read again.
 grep -qx "missing for it: functional.interpolate" "$work/said"
 
@@ -127,6 +132,12 @@ using Microsoft.ML.Data;
 
 var mlContext = new MLContext(1);
 ITransformer model = mlContext.Model.Load(args[0], out _);
+if (args.Length == 1)
+{
+    IDataView texts = mlContext.Data.LoadFromEnumerable(new[] { new Words { Text = "a photo of a river." } });
+    Console.WriteLine($"light: {model.Transform(texts).GetColumn<float[]>("Words").Count()} texts");
+    return;
+}
 IDataView images = mlContext.Data.LoadFromEnumerable(args.Skip(1).Select(path => new Row { ImagePath = path }));
 string[] labels = [.. model.Transform(images).GetColumn<string>("PredictedLabel")];
 Console.WriteLine($"light: {labels.Length} labels");
@@ -136,19 +147,28 @@ class Row
     public string ImagePath { get; set; } = "";
     public string Label { get; set; } = "";
 }
+
+class Words
+{
+    public string Text { get; set; } = "";
+}
 EOF
 light="light: 1 labels"
+words="light: 1 texts" # of the program without images
 project light "Microsoft.ML.Dpl.OnnxRuntime@$ours" "Microsoft.ML.TorchSharp@$neighbour"
 sed 's/Model.Load(/Model.LoadWithOnnxRuntime(/' "$work/Predict.cs" > "$work/light/Program.cs"
 for zip in graph tower; do run "$light" dotnet run -c Release --project "$work/light" -- "$work/$zip.zip" "$tile"; done
+run "$words" dotnet run -c Release --project "$work/light" -- "$work/words.zip"
 mkdir "$work/other"
 echo '<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup><OutputType>Library</OutputType><AssemblyName>TorchSharp</AssemblyName><Version>0.102.7</Version></PropertyGroup></Project>' > "$work/other/other.csproj"
 dotnet build "$work/other" -c Release -v quiet
 built=$work/light/bin/Release/net10.0
 cp "$work/other/bin/Release/net10.0/TorchSharp.dll" "$built/TorchSharp.dll"
 for zip in graph tower; do run "$light" dotnet "$built/light.dll" "$work/$zip.zip" "$tile"; done
+run "$words" dotnet "$built/light.dll" "$work/words.zip"
 rm "$built/TorchSharp.dll"
 for zip in graph tower; do run "$light" dotnet "$built/light.dll" "$work/$zip.zip" "$tile"; done
+run "$words" dotnet "$built/light.dll" "$work/words.zip"
 
 # --- F#
 mkdir "$work/fsharp"
@@ -192,5 +212,6 @@ run "$light" "$work/one/single" "$work/graph.zip" "$tile"
 publish trimmed --self-contained -p:PublishTrimmed=true -p:TrimMode=partial -p:JsonSerializerIsReflectionEnabledByDefault=true \
   -p:SuppressTrimAnalysisWarnings=true
 for zip in graph tower; do run "$light" "$work/trimmed/single" "$work/$zip.zip" "$tile"; done
+run "$words" "$work/trimmed/single" "$work/words.zip"
 du -sm "$work/one" "$work/trimmed" | sed "s|$work/||"
 echo "The packages work beside Microsoft.ML.TorchSharp, in F#, in a file of C#, in a single file and trimmed."

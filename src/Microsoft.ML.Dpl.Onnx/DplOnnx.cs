@@ -3,8 +3,8 @@ using Microsoft.ML.Dpl.Onnx;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>Writes trained classifiers, and embeddings of images, as ONNX models, which ONNX Runtime and others read without libtorch
-/// and without CLIP's files.</summary>
+/// <summary>Writes trained classifiers, and embeddings of images and texts, as ONNX models, which ONNX Runtime and others read without
+/// libtorch and without CLIP's files.</summary>
 /// <remarks>
 /// <para>The model of a classifier is the image tower with the prompts folded in and the classes' text features, in the precision that is
 /// asked for.</para>

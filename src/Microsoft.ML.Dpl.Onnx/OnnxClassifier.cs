@@ -31,7 +31,7 @@ internal static class OnnxClassifier
             cancellationToken
         );
 
-    /// <inheritdoc cref="OnnxImageModel.SizeOf"/>
+    /// <inheritdoc cref="OnnxImageModel.SizeOf(TowerArrays, long, DplOnnxPrecision)"/>
     public static long SizeOf(ClassifierArrays classifier, DplOnnxPrecision precision) =>
         OnnxImageModel.SizeOf(classifier.Tower, classifier.ClassFeatures.Values.Length, precision);
 
@@ -73,21 +73,24 @@ internal static class OnnxEmbedding
         OnnxImageModel.Create(
             "clip_image_embedding",
             tower,
-            (graph, features, batch) =>
-            {
-                if (normalize)
-                    OnnxImageModel.Unit(graph, Embedding, features);
-                else
-                    graph.Add("Identity", Embedding, [features]);
-                string what = normalize ? "CLIP's vector of the image, of length 1." : "CLIP's vector of the image.";
-                graph.Output(Embedding, what, batch, tower.Config.EmbeddingWidth);
-            },
+            (graph, features, batch) => AddOutput(graph, features, normalize, "image", batch, tower.Config),
             metadata,
             preparation,
             precision,
             data,
             cancellationToken
         );
+
+    /// <summary>Adds the vector of an image or a text as the output.</summary>
+    public static void AddOutput(OnnxGraph graph, string features, bool normalize, string kind, object batch, ClipConfig config)
+    {
+        if (normalize)
+            OnnxImageModel.Unit(graph, Embedding, features);
+        else
+            graph.Add("Identity", Embedding, [features]);
+        string what = $"CLIP's vector of the {kind}{(normalize ? ", of length 1" : "")}.";
+        graph.Output(Embedding, what, batch, config.EmbeddingWidth);
+    }
 
     /// <summary>Bytes of a model that has all constants in itself; a little more than it will have.</summary>
     public static long SizeOf(TowerArrays tower, DplOnnxPrecision precision) => OnnxImageModel.SizeOf(tower, 0, precision);

@@ -80,7 +80,12 @@ internal static class OnnxImageModel
         }
         IOnnxLinear linear = precision == DplOnnxPrecision.Int8 ? new Int8Linear(graph) : new FloatLinear(graph);
         head(graph, new OnnxTower(graph, tower, images, linear).Features, batch);
+        return Finish(graph, metadata);
+    }
 
+    /// <summary>The model of a graph.</summary>
+    public static ModelProto Finish(OnnxGraph graph, IReadOnlyList<KeyValuePair<string, string>> metadata)
+    {
         var model = new ModelProto
         {
             IrVersion = IrVersion,
@@ -108,20 +113,29 @@ internal static class OnnxImageModel
     /// <param name="precision">Of the weights.</param>
     public static long SizeOf(TowerArrays tower, long ofHead, DplOnnxPrecision precision)
     {
-        long numbers = ofHead,
+        long more = ofHead;
+        foreach (PromptArrays? prompt in tower.Prompts)
+        {
+            more += (prompt?.Keys.Values.Length ?? 0) + (prompt?.Values.Values.Length ?? 0);
+            // Written twice: rows to candidates and back.
+            more += 2 * (prompt?.Mixture?.Members.Values.Length ?? 0);
+        }
+        return SizeOf(ClipLayout.Vision(tower.Config), more, precision);
+    }
+
+    /// <param name="tensors">Those of the tower.</param>
+    /// <param name="more">Numbers beside them.</param>
+    /// <param name="precision">Of the weights.</param>
+    public static long SizeOf(IEnumerable<ExpectedTensor> tensors, long more, DplOnnxPrecision precision)
+    {
+        long numbers = more,
             bytes = 0;
-        foreach (ExpectedTensor tensor in ClipLayout.Vision(tower.Config))
+        foreach (ExpectedTensor tensor in tensors)
         {
             long count = tensor.Shape.Aggregate(1L, (product, size) => product * size);
             numbers += count;
             if (LayerMatrices.Any(matrix => tensor.Name.EndsWith(matrix, StringComparison.Ordinal)))
                 bytes += count;
-        }
-        foreach (PromptArrays? prompt in tower.Prompts)
-        {
-            numbers += (prompt?.Keys.Values.Length ?? 0) + (prompt?.Values.Values.Length ?? 0);
-            // Written twice: rows to candidates and back.
-            numbers += 2 * (prompt?.Mixture?.Members.Values.Length ?? 0);
         }
         return RoomForNodes
             + precision switch

@@ -54,6 +54,31 @@ internal static class OnnxMetadata
         ];
     }
 
+    /// <summary>Of an embedding of texts.</summary>
+    public static IReadOnlyList<KeyValuePair<string, string>> Create(
+        ClipEmbeddingTransformer transformer,
+        ClipConfig config,
+        ClipTokenizer tokenizer,
+        DplOnnxPrecision precision
+    ) =>
+        [
+            new(
+                "input",
+                "tokens: int64 [batch, length], length at most context_length; texts as below, zeros behind the end of shorter ones"
+            ),
+            Precision(precision),
+            new("normalized", transformer.IsNormalized ? "true" : "false"),
+            new("context_length", Text(config.ContextLength)),
+            new("start_of_text", Text(tokenizer.StartId)),
+            new("end_of_text", Text(tokenizer.EndId)),
+            new(
+                "tokens",
+                "start_of_text, CLIP's byte-pair tokens of the text (HTML entities resolved, NFC, white space collapsed, lower case; "
+                    + "vocab.json and merges.txt of the CLIP), at most context_length - 2 of them, end_of_text"
+            ),
+            .. Origin(transformer.Description.Backbone),
+        ];
+
     private static IEnumerable<KeyValuePair<string, string>> Form(DplOnnx.Form form) =>
         [
             new(
@@ -62,17 +87,19 @@ internal static class OnnxMetadata
                     ? "image: uint8 [height, width, 3], red, green, blue; the model prepares it"
                     : "pixels: float32 [batch, 3, image_size, image_size]; prepare images as below"
             ),
-            new(
-                "precision",
-                form.Precision switch
-                {
-                    DplOnnxPrecision.Float16 => "float16: weights; products are of float32",
-                    DplOnnxPrecision.Int8 =>
-                        "int8: weights of the layers, one scale for each output, and their inputs, one scale for each row",
-                    _ => "float32",
-                }
-            ),
+            Precision(form.Precision),
         ];
+
+    private static KeyValuePair<string, string> Precision(DplOnnxPrecision precision) =>
+        new(
+            "precision",
+            precision switch
+            {
+                DplOnnxPrecision.Float16 => "float16: weights; products are of float32",
+                DplOnnxPrecision.Int8 => "int8: weights of the layers, one scale for each output, and their inputs, one scale for each row",
+                _ => "float32",
+            }
+        );
 
     private static IEnumerable<KeyValuePair<string, string>> Images(
         ClipImageProcessorConfig images,

@@ -5,11 +5,11 @@ using Microsoft.ML.Dpl.OnnxRuntime;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>Adds CLIP's embedding of a column of images, by ONNX Runtime: what a zip of a <see cref="ClipEmbeddingTransformer"/> that
-/// carries CLIP becomes where the application has no libtorch.</summary>
+/// <summary>Adds CLIP's embedding of a column of images or texts, by ONNX Runtime: what a zip of a
+/// <see cref="ClipEmbeddingTransformer"/> that carries CLIP becomes where the application has no libtorch.</summary>
 /// <remarks>
 /// <para>Columns, kinds of image columns and messages are those of the <see cref="ClipEmbeddingTransformer"/>; of vectors of length 1 no
-/// number differs by more than 1e-5. Texts are embedded by libtorch alone.</para>
+/// number differs by more than 1e-5.</para>
 /// <para>Thread-safe. Saved with <c>mlContext.Model.Save</c>, it is the zip that it was loaded from. Rows are embedded in batches when the
 /// output column is first asked for.</para>
 /// </remarks>
@@ -17,16 +17,21 @@ public sealed class ClipOnnxEmbeddingTransformer : ITransformer, IDisposable
 {
     private readonly EmbeddingColumns _columns;
     private readonly EmbeddingDescription _description;
-    private readonly OnnxScorer _scorer;
+    private readonly IEmbedder _embedder;
     private readonly KeptEntries _kept;
     private readonly EmbeddingSchema _schema;
     private readonly ModelShares _shares = new();
 
-    /// <summary>Takes over scorer and entries.</summary>
-    internal ClipOnnxEmbeddingTransformer(EmbeddingColumns columns, EmbeddingDescription description, OnnxScorer scorer, KeptEntries kept)
+    /// <summary>Takes over embedder and entries.</summary>
+    internal ClipOnnxEmbeddingTransformer(
+        EmbeddingColumns columns,
+        EmbeddingDescription description,
+        (IEmbedder Embedder, int Width) embedding,
+        KeptEntries kept
+    )
     {
-        (_columns, _description, _scorer, _kept) = (columns, description, scorer, kept);
-        _schema = new EmbeddingSchema(columns.Output, scorer.Size);
+        (_columns, _description, _embedder, _kept) = (columns, description, embedding.Embedder, kept);
+        _schema = new EmbeddingSchema(columns.Output, embedding.Width);
     }
 
     /// <summary>Name of the column that is embedded.</summary>
@@ -52,15 +57,15 @@ public sealed class ClipOnnxEmbeddingTransformer : ITransformer, IDisposable
     }
 
     /// <summary>Adds the vectors. Rows are read and embedded in batches when the column is first asked for.</summary>
-    /// <param name="input">With the image column.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The image column is missing or of an unsuitable type.</exception>
+    /// <param name="input">With the input column.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The input column is missing or of an unsuitable type.</exception>
     public IDataView Transform(IDataView input) => Transform(input, CancellationToken.None);
 
     /// <summary>As <see cref="Transform(IDataView)"/>, with a way to end what reads the result.</summary>
-    /// <param name="input">With the image column.</param>
+    /// <param name="input">With the input column.</param>
     /// <param name="cancellationToken">Ends the work before the next row: whoever reads a row without a vector yet gets an
     /// <see cref="OperationCanceledException"/>.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The image column is missing or of an unsuitable type.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The input column is missing or of an unsuitable type.</exception>
     public IDataView Transform(IDataView input, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -71,7 +76,7 @@ public sealed class ClipOnnxEmbeddingTransformer : ITransformer, IDisposable
         new ScoringRowMapper(inputSchema, Find(inputSchema), _schema, _shares.Take);
 
     void ICanSaveModel.Save(ModelSaveContext ctx) =>
-        _scorer.Use(() =>
+        _embedder.Use(() =>
         {
             EmbeddingZip.Write(ctx, _columns, _description, _kept.Streams);
             return true;
@@ -82,9 +87,9 @@ public sealed class ClipOnnxEmbeddingTransformer : ITransformer, IDisposable
     {
         if (!_shares.GiveBack())
             return;
-        _scorer.Dispose();
+        _embedder.Dispose();
         _kept.Dispose();
     }
 
-    private ScoredColumn Find(DataViewSchema schema) => ImageColumn.Find(schema, _columns.Input, _description.Reading).ScoredBy(_scorer);
+    private ScoredColumn Find(DataViewSchema schema) => _embedder.Find(schema, _columns.Input);
 }

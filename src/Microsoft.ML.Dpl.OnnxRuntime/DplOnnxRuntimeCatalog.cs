@@ -12,7 +12,7 @@ public static class DplOnnxRuntimeCatalog
     /// one's own, also beside another version of TorchSharp or none. Without such a wish <c>Model.Load</c> does.</summary>
     /// <param name="catalog">What saves and loads models: <c>mlContext.Model</c>.</param>
     /// <param name="filePath">A zip whose models of this library were saved with CLIP's image tower or a graph
-    /// (<see cref="DplModelContents.WithImageTower"/>, <see cref="DplModelContents.WithOnnx"/>; of an embedding of images
+    /// (<see cref="DplModelContents.WithImageTower"/>, <see cref="DplModelContents.WithOnnx"/>; of an embedding
     /// <see cref="ClipEmbeddingTransformer.CarriesClip"/>), alone or in a pipeline.</param>
     /// <param name="inputSchema">The columns that the model reads; null where the zip does not say.</param>
     /// <param name="options">How ONNX Runtime is to score; null: as it does by itself.</param>
@@ -22,8 +22,8 @@ public static class DplOnnxRuntimeCatalog
     /// <exception cref="IOException">The file is missing or cannot be read.</exception>
     /// <exception cref="InvalidDataException">It is no model, or damaged; the message names the file and, of a part of the zip, the
     /// entry.</exception>
-    /// <exception cref="InvalidOperationException">A model in it was saved with neither, or embeds texts.</exception>
-    /// <exception cref="NotSupportedException">Its image tower is larger than the 2 GB that a graph can have.</exception>
+    /// <exception cref="InvalidOperationException">A model in it was saved with neither.</exception>
+    /// <exception cref="NotSupportedException">Its tower is larger than the 2 GB that a graph can have.</exception>
     public static ITransformer LoadWithOnnxRuntime(
         this ModelOperationsCatalog catalog,
         string filePath,

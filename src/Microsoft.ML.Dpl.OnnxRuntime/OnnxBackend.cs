@@ -23,77 +23,115 @@ internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBacke
     )
     {
         IReadOnlyList<string> entries = description.Onnx is null ? ClipEntries.NamesOf(description.Contents) : OnnxEntries.Names;
+        var output = new ScorerOutput(
+            "probabilities",
+            columns.Classes.Count,
+            columns.BatchSize,
+            "classifying one image",
+            typeof(DplOnnxTransformer)
+        );
+        return Load(environment, reader, [ModelZip.PromptsEntry, .. entries], description.Backbone, output.Transformer, kept =>
+        {
+            byte[] graph = description.Onnx is null ? TowerGraph.Create(kept, columns, description) : OnnxEntries.ReadGraph(kept.ReadBytes);
+            OnnxScorer scorer = Scorer(graph, output, kept);
+            return new DplOnnxTransformer(columns, description, json, scorer, kept);
+        });
+    }
+
+    public ITransformer Load(IHostEnvironment environment, ModelReader reader, EmbeddingColumns columns, EmbeddingDescription description)
+    {
+        bool ofImages = description.Input == EmbeddedInput.Image;
+        var output = new ScorerOutput(
+            "embedding",
+            Size: null,
+            columns.BatchSize,
+            ofImages ? "embedding one image" : "embedding one text",
+            typeof(ClipOnnxEmbeddingTransformer)
+        );
         return Load(
             environment,
             reader,
-            [ModelZip.PromptsEntry, .. entries],
-            nameof(DplOnnxTransformer),
+            ClipEntries.NamesOf(description.Contents),
             description.Backbone,
-            description.Onnx is null
-                ? kept => TowerGraph.Create(kept, columns, description)
-                : kept => OnnxEntries.ReadGraph(kept.ReadBytes),
-            new ScorerOutput(
-                "probabilities",
-                columns.Classes.Count,
-                columns.BatchSize,
-                "classifying one image",
-                typeof(DplOnnxTransformer)
-            ),
-            (scorer, kept) => new DplOnnxTransformer(columns, description, json, scorer, kept)
+            output.Transformer,
+            kept => new ClipOnnxEmbeddingTransformer(
+                columns,
+                description,
+                ofImages ? ImageEmbedder(kept, description, output) : TextEmbedder(environment, kept, description, output),
+                kept
+            )
         );
     }
 
-    public ITransformer Load(
-        IHostEnvironment environment,
-        ModelReader reader,
-        EmbeddingColumns columns,
-        EmbeddingDescription description
-    ) =>
-        Load(
-            environment,
-            reader,
-            ClipEntries.NamesOf(description.Contents),
-            nameof(ClipOnnxEmbeddingTransformer),
-            description.Backbone,
-            kept => TowerGraph.CreateEmbedding(kept, description.Normalize),
-            new ScorerOutput("embedding", Size: null, columns.BatchSize, "embedding one image", typeof(ClipOnnxEmbeddingTransformer)),
-            (scorer, kept) => new ClipOnnxEmbeddingTransformer(columns, description, scorer, kept)
-        );
+    private (IEmbedder, int) ImageEmbedder(KeptEntries kept, EmbeddingDescription description, ScorerOutput output)
+    {
+        OnnxScorer scorer = Scorer(TowerGraph.CreateEmbedding(kept, description.Normalize), output, kept);
+        return (new OnnxImageEmbedder(scorer, description.Reading), scorer.Size);
+    }
 
-    private ITransformer Load(
+    private (IEmbedder, int) TextEmbedder(
+        IHostEnvironment environment,
+        KeptEntries kept,
+        EmbeddingDescription description,
+        ScorerOutput output
+    )
+    {
+        ClipConfig config = TowerGraph.ReadConfig(kept);
+        ClipVocabulary vocabulary = kept.Read(ClipEntries.Vocabulary, ids =>
+            kept.Read(ClipEntries.Merges, merges => ClipVocabulary.ReadHuggingFace(ids, ClipEntries.Vocabulary, merges, ClipEntries.Merges))
+        );
+        var tokens = new TokenReader(new ClipTokenizer(vocabulary), config.ContextLength, description.RefuseLongTexts, problem =>
+        {
+            using var log = new HostLog(environment, output.Transformer.Name, "Transform");
+            log.Warning(problem);
+        });
+        OnnxTextEmbedder embedder = Opened(
+            TowerGraph.CreateTextEmbedding(kept, config, description.Normalize),
+            session => new OnnxTextEmbedder(session, output, config, tokens)
+        );
+        return (embedder, embedder.Size);
+    }
+
+    private OnnxScorer Scorer(byte[] graph, ScorerOutput output, KeptEntries kept) => Opened(graph, session =>
+        {
+            byte[] preprocessor = kept.ReadBytes(ClipEntries.Preprocessor);
+            return new OnnxScorer(session, output, size => ClipImageProcessorConfig.Parse(preprocessor, ClipEntries.Preprocessor, size));
+        });
+
+    private static ITransformer Load(
         IHostEnvironment environment,
         ModelReader reader,
         IReadOnlyList<string> entries,
-        string component,
         BackboneReference backbone,
-        Func<KeptEntries, byte[]> graph,
-        ScorerOutput output,
-        Func<OnnxScorer, KeptEntries, ITransformer> create
+        Type component,
+        Func<KeptEntries, ITransformer> create
     )
     {
         var kept = new KeptEntries(reader, entries);
         try
         {
-            InferenceSession session = Open(graph(kept));
-            try
-            {
-                byte[] preprocessor = kept.ReadBytes(ClipEntries.Preprocessor);
-                var scorer = new OnnxScorer(session, output, size =>
-                    ClipImageProcessorConfig.Parse(preprocessor, ClipEntries.Preprocessor, size)
-                );
-                using (var log = new HostLog(environment, component, "Loading"))
-                    log.Info($"Scored by ONNX Runtime {OrtEnv.Instance().GetVersionString()}; CLIP: {backbone.Name}.");
-                return create(scorer, kept);
-            }
-            catch
-            {
-                session.Dispose();
-                throw;
-            }
+            ITransformer transformer = create(kept);
+            using (var log = new HostLog(environment, component.Name, "Loading"))
+                log.Info($"Scored by ONNX Runtime {OrtEnv.Instance().GetVersionString()}; CLIP: {backbone.Name}.");
+            return transformer;
         }
         catch
         {
             kept.Dispose();
+            throw;
+        }
+    }
+
+    private T Opened<T>(byte[] graph, Func<InferenceSession, T> create)
+    {
+        InferenceSession session = Open(graph);
+        try
+        {
+            return create(session);
+        }
+        catch
+        {
+            session.Dispose();
             throw;
         }
     }

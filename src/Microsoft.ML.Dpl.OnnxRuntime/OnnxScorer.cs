@@ -1,33 +1,18 @@
-using System.Globalization;
-using System.Text.RegularExpressions;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.MLNet;
-using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.OnnxRuntime;
 
 namespace Microsoft.ML.Dpl.OnnxRuntime;
 
-/// <summary>What a graph is run for.</summary>
-/// <param name="Name">The output's.</param>
-/// <param name="Size">Numbers of an image; null: whatever the graph says.</param>
-/// <param name="BatchSize">Most images of one run.</param>
-/// <param name="Work">What a run for one image is, for messages.</param>
-/// <param name="Transformer">Whose graph it is.</param>
-internal sealed record ScorerOutput(string Name, int? Size, int BatchSize, string Work, Type Transformer);
-
-/// <summary>The graph of a model in ONNX Runtime: pixels in, probabilities or a vector out. Thread-safe.</summary>
-internal sealed partial class OnnxScorer : IImageScorer, IDisposable
+/// <summary>The graph of a model of images in ONNX Runtime: pixels in, probabilities or a vector out. Thread-safe.</summary>
+internal sealed class OnnxScorer : IImageScorer, IDisposable
 {
-    private const string Pixels = "pixels";
-
-    private readonly InferenceSession _session;
+    private readonly OnnxGraphSession _graph;
     private readonly ClipImageProcessor _processor;
     private readonly ScorerOutput _output;
     private readonly float[] _normalised; // [3, 256], of each channel and byte
-
-    private readonly UseGate _gate;
 
     /// <param name="session">Taken over once this is made.</param>
     /// <param name="output">What the graph is run for.</param>
@@ -35,24 +20,15 @@ internal sealed partial class OnnxScorer : IImageScorer, IDisposable
     /// <exception cref="InvalidDataException">The graph takes or gives something else.</exception>
     public OnnxScorer(InferenceSession session, ScorerOutput output, Func<int, ClipImageProcessorConfig> preprocessing)
     {
-        (_session, _output, _gate) = (session, output, new UseGate(output.Transformer.FullName!));
-        if (
-            !session.InputMetadata.TryGetValue(Pixels, out NodeMetadata? input)
-            || input.ElementType != typeof(float)
-            || input.Dimensions is not [< 0, 3, int height, int width]
-            || height != width
-            || height < 1
-        )
-            throw Unfit($"takes no '{Pixels}' of [batch, 3, size, size]");
-        if (
-            !session.OutputMetadata.TryGetValue(output.Name, out NodeMetadata? given)
-            || given.ElementType != typeof(float)
-            || given.Dimensions is not [< 0, >= 1 and int size]
-            || size != (output.Size ?? size)
-        )
-            throw Unfit($"gives no '{output.Name}' of [batch, {output.Size?.ToString(CultureInfo.InvariantCulture) ?? "width"}]");
-        Size = size;
-        _processor = new ClipImageProcessor(preprocessing(height));
+        _output = output;
+        _graph = new OnnxGraphSession(
+            session,
+            "pixels",
+            input => input.ElementType == typeof(float) && input.Dimensions is [< 0, 3, >= 1 and int height, int width] && height == width,
+            "[batch, 3, size, size]",
+            output
+        );
+        _processor = new ClipImageProcessor(preprocessing(_graph.Input.Dimensions[3]));
         _normalised = new float[3 * 256];
         for (int i = 0; i < _normalised.Length; i++)
             _normalised[i] = (i % 256 / 255f - Preprocessing.Mean[i / 256]) / Preprocessing.Deviation[i / 256];
@@ -61,7 +37,7 @@ internal sealed partial class OnnxScorer : IImageScorer, IDisposable
     public int BatchSize => _output.BatchSize;
 
     /// <summary>Numbers of an image.</summary>
-    public int Size { get; }
+    public int Size => _graph.Size;
 
     /// <summary>How images are prepared.</summary>
     public ClipImageProcessorConfig Preprocessing => _processor.Config;
@@ -94,32 +70,13 @@ internal sealed partial class OnnxScorer : IImageScorer, IDisposable
                     to[i] = normalised[bytes[i]];
             }
         }
-        return Use(() =>
-        {
-            using var run = new RunOptions();
-            using OrtValue input = OrtValue.CreateTensorValueFromMemory(pixels, [prepared.Count, 3, size, size]);
-            try
-            {
-                using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(run, [Pixels], [input], [_output.Name]);
-                return outputs[0].GetTensorDataAsSpan<float>().ToArray().Chunk(Size).ToArray();
-            }
-            catch (OnnxRuntimeException e) when (NoMemory().IsMatch(e.Message))
-            {
-                throw new OutOfMemoryException(e.Message, e);
-            }
-        });
+        using OrtValue input = OrtValue.CreateTensorValueFromMemory(pixels, [prepared.Count, 3, size, size]);
+        return _graph.Run(input);
     }
 
     /// <summary>Does something that a dispose waits for.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public T Use<T>(Func<T> work) => _gate.Use(work);
+    public T Use<T>(Func<T> work) => _graph.Use(work);
 
-    public void Dispose() => _gate.Dispose(_session.Dispose);
-
-    // Its exceptions have one type for all that goes wrong.
-    [GeneratedRegex("failed to allocate memory|bad.alloc|out of memory", RegexOptions.IgnoreCase)]
-    private static partial Regex NoMemory();
-
-    private static InvalidDataException Unfit(string what) =>
-        new($"The entry '{OnnxEntries.Graph}' of the model zip {what}. Copy or save the model again.");
+    public void Dispose() => _graph.Dispose();
 }

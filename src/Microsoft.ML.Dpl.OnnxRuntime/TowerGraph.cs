@@ -9,7 +9,7 @@ using Onnx;
 
 namespace Microsoft.ML.Dpl.OnnxRuntime;
 
-/// <summary>The graph of a model zip that has CLIP's image tower instead of one, made when it is loaded.</summary>
+/// <summary>The graph of a model zip that has CLIP's towers instead of one, made when it is loaded.</summary>
 internal static class TowerGraph
 {
     /// <summary>The graph of a classifier.</summary>
@@ -42,7 +42,7 @@ internal static class TowerGraph
         return Written(OnnxClassifier.SizeOf(classifier, DplOnnxPrecision.Float32), () => OnnxClassifier.Create(classifier, []));
     }
 
-    /// <summary>The graph of plain CLIP's vectors.</summary>
+    /// <summary>The graph of plain CLIP's vectors of images.</summary>
     /// <inheritdoc cref="Create"/>
     public static byte[] CreateEmbedding(KeptEntries kept, bool normalize)
     {
@@ -51,8 +51,21 @@ internal static class TowerGraph
         return Written(OnnxEmbedding.SizeOf(tower, DplOnnxPrecision.Float32), () => OnnxEmbedding.Create(tower, normalize, []));
     }
 
-    private static ClipConfig ReadConfig(KeptEntries kept) =>
-        ClipConfigReader.Parse(kept.ReadBytes(ClipEntries.Config), ClipEntries.Config);
+    /// <summary>The graph of plain CLIP's vectors of texts.</summary>
+    /// <inheritdoc cref="Create"/>
+    public static byte[] CreateTextEmbedding(KeptEntries kept, ClipConfig config, bool normalize)
+    {
+        IReadOnlyDictionary<string, FloatArray> weights = kept.Read(ClipEntries.Text, from =>
+            FoldedWeights.ReadTextArrays(from, ClipEntries.Text, config)
+        );
+        return Written(OnnxTextEmbedding.SizeOf(config, DplOnnxPrecision.Float32), () =>
+            OnnxTextEmbedding.Create(new TextTowerArrays(config, name => weights[name]), normalize, [])
+        );
+    }
+
+    /// <summary>The shape of the CLIP in the zip.</summary>
+    /// <exception cref="InvalidDataException">The entry is damaged.</exception>
+    public static ClipConfig ReadConfig(KeptEntries kept) => ClipConfigReader.Parse(kept.ReadBytes(ClipEntries.Config), ClipEntries.Config);
 
     private static IReadOnlyDictionary<string, FloatArray> ReadWeights(KeptEntries kept, ClipConfig config) =>
         kept.Read(ClipEntries.Image, from => FoldedWeights.ReadVisionArrays(from, ClipEntries.Image, config));

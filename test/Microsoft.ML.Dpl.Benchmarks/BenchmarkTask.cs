@@ -52,8 +52,8 @@ internal sealed class BenchmarkTask : IDisposable
 
     /// <param name="name">A drawn task, or a sub-folder of <paramref name="photographs"/>.</param>
     /// <param name="seed">The draw; of photographs those that lie in the folder.</param>
-    /// <param name="photographs">Folder with data sets as tables shot16-seed{n}.train.tsv, shot16-seed{n}.val.tsv, test.tsv; null:
-    /// none.</param>
+    /// <param name="photographs">Folder with data sets as tables shot16-seed{n}.train.tsv, shot16-seed{n}.val.tsv, test.tsv, or as one
+    /// draw, train.tsv and test.tsv, which has no images for validation; null: none.</param>
     /// <param name="clip">The CLIP for photographs.</param>
     public static BenchmarkTask Open(string name, int seed, string? photographs, string? clip)
     {
@@ -64,7 +64,9 @@ internal sealed class BenchmarkTask : IDisposable
             return new BenchmarkTask(
                 null,
                 folder,
-                ($"shot16-seed{seed}.train.tsv", $"shot16-seed{seed}.val.tsv"),
+                File.Exists(Path.Combine(folder, "train.tsv"))
+                    ? ("train.tsv", "val.tsv")
+                    : ($"shot16-seed{seed}.train.tsv", $"shot16-seed{seed}.val.tsv"),
                 ClipBackbone.Open(clip),
                 Templates.GetValueOrDefault(name, "a photo of a {}.")
             );

@@ -284,6 +284,43 @@ evidence.SetAction(arguments =>
         );
     new EvidenceTable(EvidenceTable.WithBestUniform(EvidenceBenchmark.Read(files))).Print(arguments.GetValue(baseline));
 });
+var precisionTasks = new Option<string[]>("--tasks")
+{
+    Description = "Drawn tasks and data sets of photographs.",
+    AllowMultipleArgumentsPerToken = true,
+    Required = true,
+};
+var trainingSteps = new Option<int>("--steps") { Description = "Steps of training.", DefaultValueFactory = _ => 200 };
+var uniform = new Option<int>("--length") { Description = "Prompt rows of every layer.", DefaultValueFactory = _ => 4 };
+var precisionResults = new Option<string>("--results")
+{
+    Description = "File with a line of JSON for each model and precision; what it holds is not run again.",
+    Required = true,
+};
+var graphs = new Command("precision", "Accuracy of ONNX graphs of float16 and int8 against float32, on the same test images.")
+{
+    precisionTasks,
+    seeds,
+    uniform,
+    trainingSteps,
+    photographs,
+    photographsClip,
+    threads,
+    precisionResults,
+};
+graphs.SetAction(arguments =>
+{
+    UseThreads(arguments);
+    var benchmark = new PrecisionBenchmark(
+        arguments.GetRequiredValue(precisionResults),
+        arguments.GetValue(photographs),
+        arguments.GetValue(photographsClip),
+        arguments.GetValue(uniform),
+        arguments.GetValue(trainingSteps)
+    );
+    benchmark.Run(arguments.GetRequiredValue(precisionTasks), arguments.GetRequiredValue(seeds));
+    benchmark.Print();
+});
 
 return await new RootCommand("Ratios within one run; absolute times say little about other machines.")
 {
@@ -291,6 +328,7 @@ return await new RootCommand("Ratios within one run; absolute times say little a
     designs,
     scaling,
     predict,
+    graphs,
     data,
     endToEnd,
     earlyStop,

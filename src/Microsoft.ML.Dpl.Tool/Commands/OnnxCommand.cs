@@ -9,7 +9,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl onnx</c>: a model, or plain CLIP's vectors of images, as ONNX, for programs that have ONNX Runtime and no
+/// <summary><c>dpl onnx</c>: a model, or one of plain CLIP's towers, as ONNX, for programs that have ONNX Runtime and no
 /// libtorch.</summary>
 internal static class OnnxCommand
 {
@@ -19,7 +19,7 @@ internal static class OnnxCommand
     {
         var model = new Argument<string?>("model")
         {
-            Description = "A saved model. Without one, the image tower of the CLIP that --clip names.",
+            Description = "A saved model. Without one, a tower of the CLIP that --clip names.",
             Arity = ArgumentArity.ZeroOrOne,
         };
         var output = new Option<string>("--output", "-o")
@@ -40,20 +40,26 @@ internal static class OnnxCommand
                 + "[height, width, 3], one image, which the model prepares itself.",
             DplOnnxInput.Pixels
         );
+        var tower = new ChoiceOption<Tower>(
+            "--tower",
+            "Of plain CLIP: image, vectors of images; text, vectors of texts, whose tokens it takes: int64 [batch, length].",
+            Tower.Image
+        );
         ChoiceOption<DplOnnxPrecision> precision = ContentsOption.PrecisionOption("--precision", "");
         var format = new ChoiceOption<ResultFormat>("--format", "table or json: how it is told what was written.", ResultFormat.Table);
         var clip = new ModelOptions(needsClip: false);
         var command = new ExampledCommand(
             "onnx",
-            "Writes a model as ONNX, which ONNX Runtime reads without libtorch and CLIP's files; or plain CLIP, whose vectors of images "
-                + "are its output then.",
+            "Writes a model as ONNX, which ONNX Runtime reads without libtorch and CLIP's files; or a tower of plain CLIP, whose "
+                + "vectors of images or texts are its output then.",
             "dpl onnx model.zip --output model.onnx",
             "dpl onnx model.zip --input image --output model.onnx",
             "dpl onnx model.zip --precision int8 --output model.onnx",
-            "dpl onnx --clip ViT-B/16 --output clip.onnx"
+            "dpl onnx --clip ViT-B/16 --output clip.onnx",
+            "dpl onnx --clip ViT-B/16 --tower text --output words.onnx"
         );
         command.Arguments.Add(model);
-        foreach (Option option in new Option[] { output, input, precision, externalData, format })
+        foreach (Option option in new Option[] { output, input, tower, precision, externalData, format })
             command.Options.Add(option);
         clip.AddTo(command);
         command.SetAction(
@@ -61,7 +67,15 @@ internal static class OnnxCommand
             {
                 string? path = arguments.GetValue(model);
                 if (path is null && !clip.IsNamed(arguments))
-                    throw new ArgumentException("Name a saved model, or with --clip a CLIP whose image tower is to be written.");
+                    throw new ArgumentException("Name a saved model, or with --clip a CLIP of which a tower is to be written.");
+                Tower chosen = tower.Read(arguments);
+                DplOnnxInput taken = input.Read(arguments);
+                if (chosen == Tower.Text && path is not null)
+                    throw new ArgumentException(
+                        "A saved model is written with its image tower: --tower text is for plain CLIP, so name that with --clip alone."
+                    );
+                if (chosen == Tower.Text && taken == DplOnnxInput.Image)
+                    throw new ArgumentException("The text tower takes tokens and no image: leave out --input.");
                 var mlContext = new MLContext();
                 string written = arguments.GetRequiredValue(output);
                 bool beside = arguments.GetValue(externalData);
@@ -70,15 +84,22 @@ internal static class OnnxCommand
                 if (beside)
                     OutputFile.Check(written + DataExtension, output.Name, inputs);
                 clip.Apply(arguments, mlContext, cancellationToken);
-                var form = new Form(input.Read(arguments), precision.Read(arguments), beside);
+                var form = new Form(taken, precision.Read(arguments), beside);
                 using Source source = path is null
-                    ? OfClip(mlContext, clip.Backbone(arguments, cancellationToken))
+                    ? OfClip(mlContext, clip.Backbone(arguments, cancellationToken), chosen)
                     : OfModel(SavedModel.Load(mlContext, path));
                 Write(source, file, form, format.Read(arguments), arguments.InvocationConfiguration.Output, cancellationToken);
                 return Task.FromResult((int)ExitCode.Success);
             }
         );
         return command;
+    }
+
+    /// <summary>What of plain CLIP is written.</summary>
+    private enum Tower
+    {
+        Image,
+        Text,
     }
 
     /// <summary>How it is written.</summary>
@@ -88,13 +109,15 @@ internal static class OnnxCommand
     /// <param name="Owner">Disposed with this.</param>
     /// <param name="Save">Writes it to a path.</param>
     /// <param name="Clip">Its CLIP.</param>
-    /// <param name="Outputs">What the graph gives of an image, and how many numbers each has.</param>
+    /// <param name="Tower">Which it has.</param>
+    /// <param name="Outputs">What the graph gives of an image or text, and how many numbers each has.</param>
     /// <param name="ClassNames">Of a classifier; null: it is none.</param>
     /// <param name="Configuration">Its prompts; null: it has none.</param>
     private sealed record Source(
         IDisposable Owner,
         Action<string, Form, CancellationToken> Save,
         ClipBackbone Clip,
+        Tower Tower,
         IReadOnlyList<(string Name, int Width)> Outputs,
         IReadOnlyList<string>? ClassNames,
         string? Configuration
@@ -112,22 +135,27 @@ internal static class OnnxCommand
             (path, form, cancellationToken) =>
                 transformer.SaveAsOnnx(path, form.Input, form.ExternalData, form.Precision, cancellationToken),
             transformer.Backbone,
+            Tower.Image,
             [("logits", classes), ("probabilities", classes)],
             transformer.ClassNames,
             transformer.Configuration.ToString()
         );
     }
 
-    private static Source OfClip(MLContext mlContext, ClipBackbone clip)
+    private static Source OfClip(MLContext mlContext, ClipBackbone clip, Tower tower)
     {
-        ClipEmbeddingTransformer transformer = mlContext
-            .Transforms.ClipImageEmbedding("Features", nameof(ImageRow.ImagePath), clip)
-            .Fit(mlContext.Data.LoadFromEnumerable(Array.Empty<ImageRow>()));
+        // No row is read, so that any column of the right kind does.
+        ClipEmbeddingEstimator estimator =
+            tower == Tower.Image
+                ? mlContext.Transforms.ClipImageEmbedding("Features", nameof(ImageRow.ImagePath), clip)
+                : mlContext.Transforms.ClipTextEmbedding("Features", nameof(ImageRow.Label), clip);
+        ClipEmbeddingTransformer transformer = estimator.Fit(mlContext.Data.LoadFromEnumerable(Array.Empty<ImageRow>()));
         return new Source(
             transformer,
             (path, form, cancellationToken) =>
                 transformer.SaveAsOnnx(path, form.Input, form.ExternalData, form.Precision, cancellationToken),
             clip,
+            tower,
             [("embedding", clip.Config.EmbeddingWidth)],
             ClassNames: null,
             Configuration: null
@@ -157,7 +185,9 @@ internal static class OnnxCommand
         string? dataPath = hasData ? file.FullPath + DataExtension : null;
         long bytes = new FileInfo(file.FullPath).Length;
         long? dataBytes = dataPath is null ? null : new FileInfo(dataPath).Length;
-        int size = source.Clip.Config.ImageSize;
+        int size = source.Clip.Config.ImageSize,
+            longest = source.Clip.Config.ContextLength;
+        bool ofTexts = source.Tower == Tower.Text;
         if (format == ResultFormat.Json)
         {
             log.WriteLine(
@@ -168,9 +198,10 @@ internal static class OnnxCommand
                         bytes,
                         dataPath,
                         dataBytes,
-                        form.Input,
+                        input = ofTexts ? "tokens" : form.Input.ToString().ToLowerInvariant(),
                         form.Precision,
-                        imageSize = size,
+                        imageSize = ofTexts ? (int?)null : size,
+                        contextLength = ofTexts ? longest : (int?)null,
                         source.ClassNames,
                         source.Configuration,
                         backbone = source.Clip.Name,
@@ -184,16 +215,16 @@ internal static class OnnxCommand
         if (dataPath is not null)
             log.WriteLine($"Weights, to stay beside it: {dataPath}, {ByteSize.Text(dataBytes!.Value)}");
         log.WriteLine(
-            form.Input == DplOnnxInput.Image
-                ? "  image          uint8 [height, width, 3]"
-                : $"  pixels           float [batch, 3, {size}, {size}]"
+            ofTexts ? $"  tokens           int64 [batch, length], length at most {longest}"
+            : form.Input == DplOnnxInput.Image ? "  image            uint8 [height, width, 3]"
+            : $"  pixels           float [batch, 3, {size}, {size}]"
         );
         foreach ((string name, int width) in source.Outputs)
             log.WriteLine($"  {name, -16} float [{(form.Input == DplOnnxInput.Image ? "1" : "batch")}, {width}]");
         log.WriteLine(
-            source.ClassNames is null
-                ? "Vectors have length 1. How images are prepared is in its metadata."
-                : "Class names and how images are prepared are in its metadata."
+            ofTexts ? "Vectors have length 1. How texts become tokens is in its metadata."
+            : source.ClassNames is null ? "Vectors have length 1. How images are prepared is in its metadata."
+            : "Class names and how images are prepared are in its metadata."
         );
     }
 }

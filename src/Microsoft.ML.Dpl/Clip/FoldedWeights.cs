@@ -42,11 +42,15 @@ internal static class FoldedWeights
     public static IEnumerable<KeyValuePair<string, Tensor>> Named(VisionWeights weights) =>
         VisionNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create);
 
+    /// <summary>The text tower's tensors by their names here; they stay the tower's.</summary>
+    public static IEnumerable<KeyValuePair<string, Tensor>> Named(TextWeights weights) =>
+        TextNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create);
+
     /// <inheritdoc cref="Write(Stream, VisionWeights)"/>
     public static void Write(Stream stream, TextWeights weights)
     {
         using Tensor factor = tensor(weights.LogitScale, ScalarType.Float64);
-        Write(stream, TextNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create).Append(KeyValuePair.Create(LogitFactor, factor)));
+        Write(stream, Named(weights).Append(KeyValuePair.Create(LogitFactor, factor)));
     }
 
     /// <summary>Reads onto the CPU, each tensor straight into its place. The caller owns the result; no dispose scope does.</summary>
@@ -64,18 +68,19 @@ internal static class FoldedWeights
     /// <inheritdoc cref="ReadVision"/>
     public static TextWeights ReadText(Stream stream, string location, ClipConfig config)
     {
-        Dictionary<string, Tensor> tensors = Read(
-            stream,
-            location,
-            ClipLayout.Text(config).Where(t => t.Name != LogitScale),
-            [new TensorEntry(LogitFactor, ElementType.Float64, [])]
-        );
+        Dictionary<string, Tensor> tensors = Read(stream, location, TextLayout(config), [LogitFactorEntry]);
         using Tensor factor = tensors[LogitFactor];
         var weights = TextWeights.FromTensors(config, [.. TextNames(config).Select(name => tensors[name])], factor.item<double>());
-        if (double.IsFinite(weights.LogitScale) && weights.LogitScale > 0)
+        try
+        {
+            RequireLogitFactor(location, weights.LogitScale);
             return weights;
-        weights.Dispose();
-        throw new InvalidDataException($"{location}: tensor '{LogitFactor}' is {weights.LogitScale}, which cannot scale logits.");
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
     }
 
     private static void Write(Stream stream, IEnumerable<KeyValuePair<string, Tensor>> tensors)
@@ -91,22 +96,41 @@ internal static class FoldedWeights
     /// <summary>The image tower without libtorch.</summary>
     /// <returns>Arrays by <see cref="ClipLayout.Vision"/>'s names; the patch convolution is a matrix.</returns>
     /// <inheritdoc cref="ReadVision"/>
-    public static IReadOnlyDictionary<string, FloatArray> ReadVisionArrays(Stream stream, string location, ClipConfig config)
+    public static IReadOnlyDictionary<string, FloatArray> ReadVisionArrays(Stream stream, string location, ClipConfig config) =>
+        ReadArrays(stream, location, ClipLayout.Vision(config), []).Arrays;
+
+    /// <summary>The text tower without libtorch.</summary>
+    /// <returns>Arrays by <see cref="ClipLayout.Text"/>'s names; the logit scale is not among them.</returns>
+    /// <inheritdoc cref="ReadVision"/>
+    public static IReadOnlyDictionary<string, FloatArray> ReadTextArrays(Stream stream, string location, ClipConfig config)
     {
-        TensorEntry[] expected = Expected(ClipLayout.Vision(config));
+        var (arrays, others) = ReadArrays(stream, location, TextLayout(config), [LogitFactorEntry]);
+        RequireLogitFactor(location, BitConverter.ToDouble(others[LogitFactor]));
+        return arrays;
+    }
+
+    private static (Dictionary<string, FloatArray> Arrays, Dictionary<string, byte[]> All) ReadArrays(
+        Stream stream,
+        string location,
+        IEnumerable<ExpectedTensor> layout,
+        TensorEntry[] more
+    )
+    {
+        TensorEntry[] floats = Expected(layout),
+            expected = [.. floats, .. more];
         string digest = "";
         Dictionary<string, byte[]> numbers = SafetensorsStream.ReadBytes(stream, location, header =>
             digest = Check(header, location, expected)
         );
         RequireDigest(location, TensorDigest.Compute(numbers), digest);
         var arrays = new Dictionary<string, FloatArray>(StringComparer.Ordinal);
-        foreach (TensorEntry tensor in expected)
+        foreach (TensorEntry tensor in floats)
         {
             var array = new FloatArray(numbers[tensor.Name], [.. tensor.Shape]);
             FiniteWeights.Require(location, tensor.Name, array.Values);
             arrays.Add(tensor.Name, array);
         }
-        return arrays;
+        return (arrays, numbers);
     }
 
     private static Dictionary<string, Tensor> Read(Stream stream, string location, IEnumerable<ExpectedTensor> layout, TensorEntry[] more)
@@ -128,6 +152,16 @@ internal static class FoldedWeights
                 tensor.Dispose();
             throw;
         }
+    }
+
+    private static TensorEntry LogitFactorEntry => new(LogitFactor, ElementType.Float64, []);
+
+    private static IEnumerable<ExpectedTensor> TextLayout(ClipConfig config) => ClipLayout.Text(config).Where(t => t.Name != LogitScale);
+
+    private static void RequireLogitFactor(string location, double factor)
+    {
+        if (!double.IsFinite(factor) || factor <= 0)
+            throw new InvalidDataException($"{location}: tensor '{LogitFactor}' is {factor}, which cannot scale logits.");
     }
 
     private static TensorEntry[] Expected(IEnumerable<ExpectedTensor> layout) =>

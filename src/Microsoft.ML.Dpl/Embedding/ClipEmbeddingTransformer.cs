@@ -118,15 +118,20 @@ public sealed class ClipEmbeddingTransformer : ITransformer, IDisposable
     internal EmbeddingDescription Description => _description;
 
     /// <summary>Does something with the image tower, which a dispose waits for, and how images are prepared for it.</summary>
-    /// <exception cref="NotSupportedException">Texts are embedded.</exception>
+    /// <exception cref="InvalidOperationException">Texts are embedded.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     internal T UseTower<T>(Func<FoldedImageTower, ClipImageProcessorConfig, T> work) =>
         _embedder is ImageEmbedder images
             ? images.Use(() => work(images.Tower, images.Preprocessing))
-            : throw new NotSupportedException(
-                $"The column '{OutputColumnName}' embeds texts, whose tokens ONNX has no operators for. Only embeddings of images can be "
-                    + "written as ONNX."
-            );
+            : throw new InvalidOperationException($"The column '{OutputColumnName}' embeds texts.");
+
+    /// <summary>Does something with the text tower, which a dispose waits for, and how texts are read for it.</summary>
+    /// <exception cref="InvalidOperationException">Images are embedded.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    internal T UseTextTower<T>(Func<TextWeights, ClipTokenizer, T> work) =>
+        _embedder is TextEmbedder texts
+            ? texts.Use(() => work(texts.Weights, texts.Tokenizer))
+            : throw new InvalidOperationException($"The column '{OutputColumnName}' embeds images.");
 
     /// <summary>Reads an embedding, whose CLIP the zip carries or names.</summary>
     internal static ClipEmbeddingTransformer Load(

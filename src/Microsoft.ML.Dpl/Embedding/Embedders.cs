@@ -101,23 +101,26 @@ internal sealed class ImageEmbedder : IEmbedder, IImageScorer
 internal sealed class TextEmbedder : IEmbedder, IBatchScorer<int[]>
 {
     private readonly Lease<TextWeights> _weights;
-    private readonly ClipTokenizer _tokenizer;
-    private readonly EmbeddingDescription _description;
-    private readonly int _longest;
-    private readonly Action<string> _warn;
+    private readonly TokenReader _tokens;
+    private readonly bool _normalize;
     private readonly TensorGate _gate = new(Embedders.Owner);
 
     public TextEmbedder(ClipBackbone backbone, EmbeddingDescription description, int batchSize, Device device, Action<string> warn)
     {
-        (_description, BatchSize, _longest, _warn) = (description, batchSize, backbone.Config.ContextLength, warn);
-        _tokenizer = backbone.CreateTokenizer();
+        (_normalize, BatchSize) = (description.Normalize, batchSize);
+        _tokens = new TokenReader(backbone.CreateTokenizer(), backbone.Config.ContextLength, description.RefuseLongTexts, warn);
         _weights = backbone.RentText(device);
     }
 
     public int BatchSize { get; }
 
-    public ScoredColumn Find(DataViewSchema schema, string columnName) =>
-        new(TextColumn.Find(schema, columnName), BatchSize, row => new RowBatch<int[]>(Reader(row, columnName), this));
+    /// <summary>Valid within <see cref="Use"/>.</summary>
+    public TextWeights Weights => _weights.Value;
+
+    /// <summary>How texts are read.</summary>
+    public ClipTokenizer Tokenizer => _tokens.Tokenizer;
+
+    public ScoredColumn Find(DataViewSchema schema, string columnName) => _tokens.ScoredBy(this, schema, columnName);
 
     /// <inheritdoc/>
     /// <exception cref="InsufficientMemoryException">There is not enough memory for a single text.</exception>
@@ -129,7 +132,7 @@ internal sealed class TextEmbedder : IEmbedder, IBatchScorer<int[]>
                 {
                     using var arranged = new ClassTexts(texts, _weights.Value);
                     var plain = new PlainBranch(_weights.Value.Blocks.Count);
-                    return Embedders.Rows(new TextTower(_weights.Value).Features(arranged, plain), _description.Normalize);
+                    return Embedders.Rows(new TextTower(_weights.Value).Features(arranged, plain), _normalize);
                 }),
             "embedding one text",
             "Let the process have more, end others, or use a smaller CLIP."
@@ -138,27 +141,4 @@ internal sealed class TextEmbedder : IEmbedder, IBatchScorer<int[]>
     public T Use<T>(Func<T> work) => _gate.Use(work);
 
     public void Dispose() => _gate.Dispose(_weights.Dispose);
-
-    /// <summary>Tokens of the row's present text.</summary>
-    private Func<int[]> Reader(DataViewRow row, string columnName)
-    {
-        ValueGetter<ReadOnlyMemory<char>> get = row.GetGetter<ReadOnlyMemory<char>>(row.Schema[columnName]);
-        ReadOnlyMemory<char> text = default;
-        bool told = false;
-        return () =>
-        {
-            get(ref text);
-            int[] tokens = _tokenizer.Encode(text.ToString(), _longest, out bool cut);
-            if (!cut)
-                return tokens;
-            string which =
-                $"Row {row.Position} (counted from 0), text column '{columnName}': the text is longer than CLIP's {_longest} tokens";
-            if (_description.RefuseLongTexts)
-                throw new TextTooLongException($"{which}. Shorten it, or let the end of such texts go unread.", row.Position);
-            if (!told)
-                _warn($"{which}; what lies beyond them is not read. Further texts of this pass may be as long.");
-            told = true;
-            return tokens;
-        };
-    }
 }

@@ -47,12 +47,12 @@ internal sealed record EmbeddingDescription(
     /// <summary>Whether the zip can be embedded with without libtorch.</summary>
     [JsonIgnore]
     public LightScoring Light =>
-        Input != EmbeddedInput.Image ? new("Texts are embedded by libtorch alone.", null)
-        : CarriesClip ? new(null, null)
-        : new(
-            "The model zip of the embedding does not have CLIP's image tower.",
-            "where the embedding was made, save it with CarriesClip = true (the option CarryClip)"
-        );
+        CarriesClip
+            ? new(null, null)
+            : new(
+                $"The model zip of the embedding does not have CLIP's {(Input == EmbeddedInput.Image ? "image" : "text")} tower.",
+                "where the embedding was made, save it with CarriesClip = true (the option CarryClip)"
+            );
 
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 

@@ -10,7 +10,7 @@ internal interface IEmbeddingBackend
     /// <param name="environment">The caller's.</param>
     /// <param name="reader">Our folder of the zip.</param>
     /// <param name="columns">What its main stream says.</param>
-    /// <param name="description">Of images, with CLIP's image tower.</param>
+    /// <param name="description">It carries CLIP.</param>
     /// <exception cref="InvalidDataException">An entry is missing or damaged; the message names it.</exception>
     ITransformer Load(IHostEnvironment environment, ModelReader reader, EmbeddingColumns columns, EmbeddingDescription description);
 }

@@ -223,9 +223,9 @@ internal abstract class UnconvertedView(IDataView source) : IDataTransform, ITra
 
     private static NotSupportedException Unconverted() =>
         new(
-            "ConvertToOnnx would leave CLIP out of the file. Call SaveAsOnnx on the DplTransformer or, of images, on the "
-                + "ClipEmbeddingTransformer instead; it comes with the package Microsoft.ML.Dpl.Onnx. What follows an embedding is "
-                + "converted alone, from its vectors on."
+            "ConvertToOnnx would leave CLIP out of the file. Call SaveAsOnnx on the DplTransformer or the ClipEmbeddingTransformer "
+                + "instead; it comes with the package Microsoft.ML.Dpl.Onnx. What follows an embedding is converted alone, from its "
+                + "vectors on."
         );
 }
 

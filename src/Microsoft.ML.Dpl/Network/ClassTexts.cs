@@ -35,7 +35,7 @@ internal sealed class ClassTexts : IDisposable
         if (texts.Count == 0)
             throw new ArgumentException("At least one class text is needed.", nameof(texts));
         ClipConfig config = weights.Config;
-        int[][] live = [.. texts.Select((ids, i) => Live(ids, i, config))];
+        int[][] live = [.. texts.Select((ids, i) => LiveTokens.Read(ids, i, config))];
         int shared = SharedBeginning(live);
         int endings = Math.Max(live.Max(ids => ids.Length) - shared, shared),
             sequences = live.Length + 1;
@@ -197,25 +197,6 @@ internal sealed class ClassTexts : IDisposable
         if (context is not null)
             tokens = (tokens * _tokenMask!).index_add(0, _contextRows!, context.index_select(0, _contextVectors!), HeldScalar.One);
         return tokens.Plus(_weights.PositionEmbedding.index_select(0, _positions)).MoveToOuterDisposeScope();
-    }
-
-    private static int[] Live(int[] ids, int index, ClipConfig config)
-    {
-        if (ids.Length == 0)
-            throw new ArgumentException($"Class text {index} is empty.");
-        int end = config.EndOfTextId is int id ? Array.IndexOf(ids, id) : Array.IndexOf(ids, ids.Max());
-        if (end < 0)
-            throw new ArgumentException(
-                $"Class text {index} has no end-of-text token ({config.EndOfTextId}): the vocabulary does not belong to this CLIP."
-            );
-        if (end >= config.ContextLength)
-            throw new ArgumentException($"Class text {index} has {end + 1} tokens, more than the context length {config.ContextLength}.");
-        int[] live = ids[..(end + 1)];
-        if (live.Any(t => t >= config.VocabularySize))
-            throw new ArgumentException(
-                $"Class text {index} holds a token id above {config.VocabularySize - 1}: the vocabulary does not belong to this CLIP."
-            );
-        return live;
     }
 
     /// <summary>Leading tokens equal in all texts; every text keeps at least its end for itself.</summary>

@@ -76,15 +76,6 @@ public sealed class LightEmbeddingTests(SmallBackbone small, ColourImages images
         using ClipEmbeddingTransformer named = Fit(new());
         string message = Assert.Throws<InvalidOperationException>(() => _mlContext.Model.LoadWithOnnxRuntime(Save(named), out _)).Message;
         Assert.Contains("CarriesClip = true", message);
-
-        using ClipEmbeddingTransformer texts = _mlContext
-            .Transforms.ClipTextEmbedding("Features", "Label", small.Backbone, new ClipTextEmbeddingOptions { CarryClip = true })
-            .Fit(Test);
-        message = Assert.Throws<InvalidOperationException>(() => _mlContext.Model.LoadWithOnnxRuntime(Save(texts), out _)).Message;
-        Assert.Equal("Texts are embedded by libtorch alone.", message);
-        message = Assert.Throws<NotSupportedException>(() => texts.SaveAsOnnx(_folder.File("texts.onnx"))).Message;
-        Assert.Contains("'Features' embeds texts", message);
-        Assert.Empty(Directory.GetFiles(_folder.FullPath, "*.onnx*"));
     }
 
     [Theory]

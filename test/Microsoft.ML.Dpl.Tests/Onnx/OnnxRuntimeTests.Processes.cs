@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
@@ -59,20 +60,56 @@ public sealed partial class OnnxRuntimeTests
     }
 
     [Theory]
-    [InlineData(false, "save it with CarriesClip = true (the option CarryClip), and add the package Microsoft.ML.Dpl.OnnxRuntime here")]
-    [InlineData(true, "Texts are embedded by libtorch alone.")]
-    public async Task A_process_without_libtorch_says_which_embeddings_it_has_no_way_with(bool ofTexts, string said)
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_process_without_libtorch_says_how_an_embedding_of_a_named_CLIP_could_be_used(bool ofTexts)
     {
         using ClipEmbeddingTransformer trained = ofTexts
-            ? _mlContext
-                .Transforms.ClipTextEmbedding("Features", "Label", small.Backbone, new ClipTextEmbeddingOptions { CarryClip = true })
-                .Fit(Test)
+            ? _mlContext.Transforms.ClipTextEmbedding("Features", "Label", small.Backbone).Fit(Test)
             : _mlContext.Transforms.ClipImageEmbedding("Features", "ImagePath", small.Backbone).Fit(Test);
         SampleProcess.Outcome ended = await Predict([Save(trained), images.Test[0].ImagePath]);
         Assert.Equal(1, ended.ExitCode);
         Assert.Contains("libtorch was not found beside the application", ended.Error);
-        Assert.Contains(said, ended.Error);
+        Assert.Contains(
+            "save it with CarriesClip = true (the option CarryClip), and add the package Microsoft.ML.Dpl.OnnxRuntime here",
+            ended.Error
+        );
         Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    [Fact]
+    public async Task A_process_without_libtorch_finds_images_by_words()
+    {
+        using ClipEmbeddingTransformer texts = _mlContext
+                .Transforms.ClipTextEmbedding("Features", "Text", small.Backbone, new ClipTextEmbeddingOptions { CarryClip = true })
+                .Fit(_mlContext.Data.LoadFromEnumerable(new[] { new { Text = "" } })),
+            pictured = _mlContext
+                .Transforms.ClipImageEmbedding("Features", "ImagePath", small.Backbone, new ClipImageEmbeddingOptions { CarryClip = true })
+                .Fit(Test);
+        const string words = "a red thing";
+        IDataView asked = _mlContext.Data.LoadFromEnumerable(new[] { new { Text = words } });
+        float[] question = texts.Transform(asked).GetColumn<float[]>("Features").Single();
+        string[] paths = [.. images.Test.Select(row => row.ImagePath)];
+        float[] expected =
+        [
+            .. pictured.Transform(Test).GetColumn<float[]>("Features").Select(vector => vector.Zip(question, (a, b) => a * b).Sum()),
+        ];
+        SampleProcess.Outcome ended = await SampleProcess.Run(
+            "ImageSearch",
+            WithoutLibTorch,
+            [Save(pictured), Save(texts), words, .. paths]
+        );
+        Assert.Equal(("", 0), (ended.Error, ended.ExitCode));
+        (double Cosine, string Path)[] found =
+        [
+            .. ended
+                .Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                .Select(line => line.Split("  ", 2))
+                .Select(parts => (double.Parse(parts[0], CultureInfo.InvariantCulture), parts[1])),
+        ];
+        Assert.Equal(found.OrderByDescending(image => image.Cosine), found);
+        Assert.Equal(paths.Order(), found.Select(image => image.Path).Order());
+        Assert.All(found, image => Assert.Equal(expected[Array.IndexOf(paths, image.Path)], image.Cosine, 0.0006));
     }
 
     /// <summary>The application without the package that scores, as if nobody had referenced it.</summary>

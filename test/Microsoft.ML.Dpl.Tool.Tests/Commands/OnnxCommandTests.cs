@@ -56,6 +56,31 @@ public sealed class OnnxCommandTests(ExportImportTests.SavedModel model) : IClas
     }
 
     [Fact]
+    public async Task The_text_tower_is_written_where_that_is_asked_for()
+    {
+        string path = Path.Combine(_folder, "words.onnx");
+        string[] command = ["onnx", "--clip", "tiny-drawn", "--tower", "text", "--output", path];
+        ToolProcess.Outcome outcome = (await ToolProcess.Run(command)).Expect(0);
+        Assert.Empty(outcome.Error);
+        Assert.Matches(@"tokens +int64 \[batch, length\], length at most \d+", outcome.Output);
+        Assert.Contains("How texts become tokens is in its metadata.", outcome.Output);
+        ModelProto written = ModelProto.Parser.ParseFrom(File.ReadAllBytes(path));
+        Assert.Equal("tokens", Assert.Single(written.Graph.Input).Name);
+        Assert.Equal("embedding", Assert.Single(written.Graph.Output).Name);
+
+        outcome = (await ToolProcess.Run([.. command, "--precision", "int8", "--format", "json"])).Expect(0);
+        JsonElement described = JsonSerializer.Deserialize<JsonElement>(outcome.Output);
+        Assert.Equal(("tokens", "int8"), (described.GetProperty("input").GetString(), described.GetProperty("precision").GetString()));
+        Assert.Equal(JsonValueKind.Null, described.GetProperty("imageSize").ValueKind);
+        Assert.InRange(described.GetProperty("contextLength").GetInt32(), 2, 77);
+
+        outcome = (await ToolProcess.Run([.. command, "--input", "image"])).Expect(2);
+        Assert.Contains("takes tokens and no image: leave out --input", Assert.Single(outcome.ErrorLines));
+        outcome = (await ToolProcess.Run("onnx", model.Zip, "--tower", "text", "--output", path)).Expect(2);
+        Assert.Contains("--tower text is for plain CLIP", Assert.Single(outcome.ErrorLines));
+    }
+
+    [Fact]
     public async Task Weights_go_beside_the_model_where_that_is_asked_for()
     {
         string path = Path.Combine(_folder, "model.onnx"),

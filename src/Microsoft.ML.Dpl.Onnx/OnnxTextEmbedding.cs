@@ -1,0 +1,50 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Network;
+using Onnx;
+
+namespace Microsoft.ML.Dpl.Onnx;
+
+/// <summary>CLIP's text tower as an ONNX model: the vector of a text's tokens.</summary>
+internal static class OnnxTextEmbedding
+{
+    public const string Tokens = "tokens";
+
+    /// <param name="tower">Tokens to features.</param>
+    /// <param name="normalize">Whether vectors have length 1.</param>
+    /// <param name="metadata">What a reader needs besides the graph.</param>
+    /// <param name="precision">Of the weights.</param>
+    /// <param name="data">Takes the large constants; null: the model has all of them in itself.</param>
+    /// <param name="cancellationToken">Looked at before each constant.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public static ModelProto Create(
+        TextTowerArrays tower,
+        bool normalize,
+        IReadOnlyList<KeyValuePair<string, string>> metadata,
+        DplOnnxPrecision precision = DplOnnxPrecision.Float32,
+        OnnxData? data = null,
+        CancellationToken cancellationToken = default
+    )
+    {
+        var graph = new OnnxGraph(
+            "clip_text_embedding",
+            OnnxImageModel.Opset,
+            precision == DplOnnxPrecision.Float16,
+            data,
+            cancellationToken
+        );
+        graph.Input(
+            Tokens,
+            "Token ids from start to end; behind the end any number of zeros.",
+            TensorProto.Types.DataType.Int64,
+            "batch",
+            "length"
+        );
+        IOnnxLinear linear = precision == DplOnnxPrecision.Int8 ? new Int8Linear(graph) : new FloatLinear(graph);
+        OnnxEmbedding.AddOutput(graph, new OnnxTextTower(graph, tower, Tokens, linear).Features, normalize, "text", "batch", tower.Config);
+        return OnnxImageModel.Finish(graph, metadata);
+    }
+
+    /// <summary>Bytes of a model that has all constants in itself; a little more than it will have.</summary>
+    public static long SizeOf(ClipConfig config, DplOnnxPrecision precision) =>
+        OnnxImageModel.SizeOf(ClipLayout.Text(config), (long)config.ContextLength * config.ContextLength, precision);
+}

@@ -1,0 +1,42 @@
+using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.MLNet;
+
+namespace Microsoft.ML.Dpl.Embedding;
+
+/// <summary>Reads a column of texts as CLIP's tokens, with libtorch or without. Thread-safe.</summary>
+/// <param name="tokenizer">Of the CLIP's vocabulary.</param>
+/// <param name="longest">The text tower's positions, at least 2.</param>
+/// <param name="refuse">Whether a text that has more tokens is refused; otherwise its end is not read.</param>
+/// <param name="warn">Receives what is to be known of texts that are cut, once for each pass.</param>
+internal sealed class TokenReader(ClipTokenizer tokenizer, int longest, bool refuse, Action<string> warn)
+{
+    public ClipTokenizer Tokenizer => tokenizer;
+
+    /// <summary>The column with what is computed of it.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing or no text.</exception>
+    public ScoredColumn ScoredBy(IBatchScorer<int[]> scorer, DataViewSchema schema, string columnName) =>
+        new(TextColumn.Find(schema, columnName), scorer.BatchSize, row => new RowBatch<int[]>(Open(row, columnName), scorer));
+
+    /// <summary>Tokens of the row's present text.</summary>
+    private Func<int[]> Open(DataViewRow row, string columnName)
+    {
+        ValueGetter<ReadOnlyMemory<char>> get = row.GetGetter<ReadOnlyMemory<char>>(row.Schema[columnName]);
+        ReadOnlyMemory<char> text = default;
+        bool told = false;
+        return () =>
+        {
+            get(ref text);
+            int[] tokens = tokenizer.Encode(text.ToString(), longest, out bool cut);
+            if (!cut)
+                return tokens;
+            string which =
+                $"Row {row.Position} (counted from 0), text column '{columnName}': the text is longer than CLIP's {longest} tokens";
+            if (refuse)
+                throw new TextTooLongException($"{which}. Shorten it, or let the end of such texts go unread.", row.Position);
+            if (!told)
+                warn($"{which}; what lies beyond them is not read. Further texts of this pass may be as long.");
+            told = true;
+            return tokens;
+        };
+    }
+}
