@@ -21,7 +21,8 @@ internal sealed class PartsLog(OutputFile journal, PartSettings settings) : IDis
     /// <summary>Whether an earlier process left a journal.</summary>
     public bool Exists => File.Exists(journal.FullPath);
 
-    /// <summary>What earlier processes finished, those that were killed included; nothing where there is no journal that can be read.</summary>
+    /// <summary>What earlier processes finished, those that were killed included; nothing where there is no journal that can be read.
+    /// </summary>
     /// <param name="warn">Told of what cannot be read.</param>
     /// <exception cref="IOException">A file is there and cannot be read.</exception>
     public IReadOnlyList<DonePart> Read(Action<string> warn)
