@@ -146,16 +146,25 @@ done
 grep -q "<svg" "$work/model.report.html"
 content=$(dirname "$(find "$work/tools/.store" -name dpl.dll | head -n 1)")
 test -f "$content/plots/ScottPlot.dll"
+# Of this system alone, and without what only debuggers and compilers read.
+others=$(find "$work/tools/.store" \( -name '*.dbg' -o -name 'libtorch*.xml' -o -name 'dpl.xml' -o -ipath '*/runtimes/win*' -o -ipath '*/runtimes/osx*' -o -ipath '*/runtimes/*arm64*' -o -ipath '*/runtimes/*musl*' \))
+[ -z "$others" ] || { echo "The tool has what it cannot use here: $others" >&2; exit 1; }
+# The package of the command's name is the same on every system, and names one for each.
+unzip -p "$work/packages/$prefix.Tool.$version.nupkg" '*/DotnetToolSettings.xml' > "$work/settings"
+for system in linux-x64 win-x64 osx-arm64; do grep -q "Id=\"$prefix.Tool.$system\"" "$work/settings" || { echo "$prefix.Tool does not name $system." >&2; exit 1; }; done
+[ "$(stat -c %s "$work/packages/$prefix.Tool.$version.nupkg")" -lt 1000000 ]
 # Every package in the list has its licence there, if it came with one.
 sed -n 's/^| \([^ ]*\) | \([0-9][^ ]*\) |.*/\1 \2/p' THIRD-PARTY-NOTICES.md | sed 's/^libtorch-cpu-… /libtorch-cpu-linux-x64 /' > "$work/listed"
 test -s "$work/listed"
 while read -r id number; do
+  # Natives of other systems are in the packages of those.
+  case $id in *.NativeAssets.macOS | *.NativeAssets.Win32) continue ;; esac
   if [ -n "$(find "$fallback/${id,,}/$number" -maxdepth 2 \( -iname 'licen*' -o -iname '*notices*' \) -type f | head -n 1)" ] && [ -z "$(find "$content/licences" -ipath "*/licences/$id/$number/*" | head -n 1)" ]; then
     echo "The tool's package has no licence of $id $number." >&2
     exit 1
   fi
 done < "$work/listed"
-for package in "$work/restored/${prefix,,}/$version" "$work/restored/${prefix,,}.onnx/$version" "$work/restored/${prefix,,}.onnxruntime/$version" "$work/restored/${prefix,,}.tinyclip/$version" "$work/tools/.store/${prefix,,}.tool"/*/"${prefix,,}.tool"/*; do
+for package in "$work/restored/${prefix,,}/$version" "$work/restored/${prefix,,}.onnx/$version" "$work/restored/${prefix,,}.onnxruntime/$version" "$work/restored/${prefix,,}.tinyclip/$version" "$work/tools/.store/${prefix,,}.tool"/*/"${prefix,,}.tool"*/*; do
   cmp THIRD-PARTY-NOTICES.md "$package/THIRD-PARTY-NOTICES.md"
 done
 echo "The packages $prefix $version work in a new application, and the tool in a new folder."

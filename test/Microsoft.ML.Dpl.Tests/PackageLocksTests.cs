@@ -81,6 +81,26 @@ public class PackageLocksTests
                 .OrderBy(package => package.Key, StringComparer.Ordinal);
     }
 
+    /// <summary>The tool is packed for the runtime of one system, whose packages are restored beside the others.</summary>
+    [Fact]
+    public void What_is_restored_for_a_runtime_is_the_systems_own_and_pinned_alike()
+    {
+        var runtimes = new List<string>();
+        foreach (var (choice, own) in Choices)
+        foreach (string project in Locks(choice))
+        {
+            Dictionary<string, string> packages = Packages(choice, project);
+            foreach (var (target, content) in Targets(choice, project).Where(target => target.Key.Contains('/', StringComparison.Ordinal)))
+            {
+                string[] parts = target.Split('/');
+                Assert.Equal(own?[LibTorch.Length..], parts[1]);
+                runtimes.Add(choice);
+                Assert.All(content, package => Assert.Equal(packages[$"{parts[0]} {package.Key}"], package.Value));
+            }
+        }
+        Assert.Equal([Compared, "windows", "macos"], runtimes);
+    }
+
     private static IEnumerable<string> Locks(string choice) =>
         Directory
             .GetFiles(Path.Combine(Folder, choice))
@@ -88,26 +108,28 @@ public class PackageLocksTests
             .Select(name => name.EndsWith(".lock.json", StringComparison.Ordinal) ? name[..^".lock.json".Length] : name)
             .Order(StringComparer.Ordinal);
 
-    /// <summary>Version and SHA-512 of what a project restores, by framework and name.</summary>
-    private static Dictionary<string, string> Packages(string choice, string project)
-    {
-        JsonObject frameworks = JsonNode.Parse(File.ReadAllText(Path.Combine(Folder, choice, project + ".lock.json")))![
-            "dependencies"
-        ]!.AsObject();
-        return frameworks
-            .SelectMany(framework =>
-                framework
-                    .Value!.AsObject()
-                    .Where(package => (string?)package.Value!["type"] != "Project")
-                    .Select(package =>
-                        KeyValuePair.Create(
-                            $"{framework.Key} {package.Key}",
-                            $"{Text(package.Value!, "resolved")} {Text(package.Value!, "contentHash")}"
-                        )
-                    )
-            )
+    /// <summary>Version and SHA-512 of what a project restores, by framework and name; not what it restores for a runtime.</summary>
+    private static Dictionary<string, string> Packages(string choice, string project) =>
+        Targets(choice, project)
+            .Where(target => !target.Key.Contains('/', StringComparison.Ordinal))
+            .SelectMany(target => target.Value.Select(package => KeyValuePair.Create($"{target.Key} {package.Key}", package.Value)))
             .ToDictionary();
-    }
+
+    /// <summary>The same by name, for each framework, and for each framework and runtime with a slash between them.</summary>
+    private static Dictionary<string, Dictionary<string, string>> Targets(string choice, string project) =>
+        JsonNode.Parse(File.ReadAllText(Path.Combine(Folder, choice, project + ".lock.json")))!["dependencies"]!
+            .AsObject()
+            .ToDictionary(
+                target => target.Key,
+                target =>
+                    target
+                        .Value!.AsObject()
+                        .Where(package => (string?)package.Value!["type"] != "Project")
+                        .ToDictionary(
+                            package => package.Key,
+                            package => $"{Text(package.Value!, "resolved")} {Text(package.Value!, "contentHash")}"
+                        )
+            );
 
     private static string Text(JsonNode package, string name) =>
         (string?)package[name] is { Length: > 0 } text
