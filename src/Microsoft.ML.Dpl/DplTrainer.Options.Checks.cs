@@ -99,7 +99,7 @@ public sealed partial class DplTrainer
                 ImageLengths = Configuration?.Image,
                 Training = training,
                 Design = DesignSettings,
-                Comparison = Compares ? ComparisonSettings.For(candidates, Design.Coupled, training with { Patience = null }) : null,
+                Comparison = Compares ? ComparisonSettings.From(candidates, training with { Patience = null }) : null,
                 Refits =
                     search is not null
                     && (Validation.Refit ?? (Compares && defaults.Refits && Training.Patience is null && !Validation.Calibrate)),

@@ -31,13 +31,13 @@ public sealed partial class DplTrainer
         public int? Patience { get; set; }
 
         /// <summary>
-        /// Whether what was searched is compared by short trainings to uniform prompts of the shortest and the longest candidate length
-        /// and, unless prompts are coupled, to the shortest in the text tower alone; the one with the lowest validation loss is trained.
-        /// Null: yes; no with <see cref="DplRecipe.Paper"/>, and for a search alone.
+        /// Whether what was searched is compared by short trainings to uniform prompts of the shortest and the longest candidate
+        /// length, and the one with the lowest validation loss is trained. Null: yes; no with <see cref="DplRecipe.Paper"/>, and for a
+        /// search alone.
         /// </summary>
         public bool? Compare { get; set; }
 
-        /// <summary>What becomes of the search, and is compared to simpler lengths where <see cref="Compare"/> asks for it.</summary>
+        /// <summary>What becomes of the search, and is compared to uniform lengths where <see cref="Compare"/> asks for it.</summary>
         public DplSearchResult Result { get; set; }
 
         /// <summary>By how much of the softmax weight a layer's choice must lead the runner-up to count as decided, 0 to 1.</summary>

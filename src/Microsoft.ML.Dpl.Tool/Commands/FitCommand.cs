@@ -18,7 +18,7 @@ internal static class FitCommand
         };
         var command = new ExampledCommand(
             "fit",
-            "Searches how many prompt rows each layer of CLIP gets, compares that to simpler lengths, trains the best, and saves the "
+            "Searches how many prompt rows each layer of CLIP gets, compares that to uniform lengths, trains the best, and saves the "
                 + "model as an ML.NET model zip.",
             "dpl fit photos --clip ViT-B/16 --output model.zip",
             "dpl fit train.tsv --test test.tsv --clip clip-vit-base-patch16 --shots 16 --seed 1",

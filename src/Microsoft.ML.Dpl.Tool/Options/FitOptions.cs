@@ -154,7 +154,7 @@ internal sealed class SearchOptions : OptionGroup
 
     private readonly ChoiceOption<DplSearchResult> _result = new(
         "--search-result",
-        "What a fit compares to simpler lengths and trains: lengths are the chosen ones, trained afresh; mixture is the searched mixture "
+        "What a fit compares to uniform lengths and trains: lengths are the chosen ones, trained afresh; mixture is the searched mixture "
             + "of all candidates, trained on.",
         Defaults.Search.Result
     );
@@ -182,7 +182,7 @@ internal sealed class SearchOptions : OptionGroup
         Add(_result, (arguments, options) => options.Search.Result = _result.Read(arguments));
         AddSwitch(
             "--no-comparison",
-            "Trains what the search found without comparing it to simpler lengths by short trainings, as --recipe paper does.",
+            "Trains what the search found without comparing it to uniform lengths by short trainings, as --recipe paper does.",
             options => options.Search.Compare,
             value: false
         );

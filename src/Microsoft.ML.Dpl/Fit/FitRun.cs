@@ -73,7 +73,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         }
     }
 
-    /// <summary>Compares what was searched to simpler lengths where the settings ask for it, and trains what is best.</summary>
+    /// <summary>Compares what was searched to uniform lengths where the settings ask for it, and trains what is best.</summary>
     private TrainingStageResult Train(PreparedFit fit, SearchStageResult? searched)
     {
         IReadOnlyList<DplFinalist> finalists = [];
@@ -99,7 +99,6 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         [
             .. (searched is null ? [] : new[] { searched.AsContender() })
                 .Concat(comparison.UniformLengths.Select(length => new Contender(PromptConfiguration.Uniform(backbone, length))))
-                .Concat(comparison.TextOnlyLength is { } only ? [new Contender(PromptConfiguration.TextOnly(backbone, only))] : [])
                 .Where(contender => contender.IsMixture || !contender.Configuration.IsZeroShot || settings.LearnsBesidePrompts)
                 .Distinct(),
         ];

@@ -21,22 +21,17 @@ internal sealed record ClassWeighting(IReadOnlyDictionary<string, double>? Named
 
 /// <summary>What the searched configuration is compared to before one is trained.</summary>
 /// <param name="UniformLengths">Each of them, in every layer of both towers, is a contender.</param>
-/// <param name="TextOnlyLength">In every layer of the text tower, and none in the image tower's: a contender, too; null: none is.</param>
 /// <param name="Training">Of each contender.</param>
-internal sealed record ComparisonSettings(IReadOnlyList<int> UniformLengths, int? TextOnlyLength, TrainingSettings Training)
+internal sealed record ComparisonSettings(IReadOnlyList<int> UniformLengths, TrainingSettings Training)
 {
-    /// <summary>What there is to compare for what a search may choose from: its shortest and longest prompts everywhere, since lengths
-    /// between them do about as well (docs/EVIDENCE.md), and its shortest in the text tower alone, which is ahead where prompts in the
-    /// image tower learn the training images by heart.</summary>
-    /// <param name="candidates">The lengths that the search chooses from.</param>
-    /// <param name="coupled">Whether image prompts follow from those of the text, so that there are none without the others.</param>
+    /// <summary>The shortest and the longest prompts that a search may choose: lengths between them do about as well
+    /// (docs/EVIDENCE.md).</summary>
+    /// <param name="candidates">The lengths that the search chooses from, increasing from 0.</param>
     /// <param name="training">Of each contender.</param>
-    public static ComparisonSettings For(IReadOnlyList<int> candidates, bool coupled, TrainingSettings training)
+    public static ComparisonSettings From(IReadOnlyList<int> candidates, TrainingSettings training)
     {
-        int[] lengths = [.. candidates.Where(length => length > 0).Order()];
-        return lengths is []
-            ? new ComparisonSettings([], null, training)
-            : new ComparisonSettings([.. new[] { lengths[0], lengths[^1] }.Distinct()], coupled ? null : lengths[0], training);
+        int[] lengths = [.. candidates.Where(length => length > 0)];
+        return new ComparisonSettings(lengths is [] ? [] : [.. new[] { lengths[0], lengths[^1] }.Distinct()], training);
     }
 }
 

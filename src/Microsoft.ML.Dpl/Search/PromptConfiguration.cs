@@ -49,19 +49,6 @@ public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
         );
     }
 
-    /// <summary>The same length in every layer of the text tower, and no prompts in the image tower, whose vectors stay CLIP's.</summary>
-    /// <param name="backbone">Its layers are counted.</param>
-    /// <param name="length">Prompt rows per layer, 0 to <see cref="MaximumLength"/>.</param>
-    /// <exception cref="ArgumentException">The length is out of range.</exception>
-    public static PromptConfiguration TextOnly(ClipBackbone backbone, int length)
-    {
-        ArgumentNullException.ThrowIfNull(backbone);
-        return new PromptConfiguration(
-            [.. Enumerable.Repeat(length, backbone.Config.Text.Layers)],
-            [.. Enumerable.Repeat(0, backbone.Config.Vision.Layers)]
-        );
-    }
-
     /// <summary>No prompts: zero-shot CLIP as a classifier.</summary>
     /// <param name="backbone">Its layers are counted.</param>
     public static PromptConfiguration ZeroShot(ClipBackbone backbone) => Uniform(backbone, 0);

@@ -38,9 +38,6 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
         // Each set of prompts has two parameters a coupled layer and a context beside its rows.
         if (kind == Kind.Designed)
             parametersPerFit += 6 * (2 * layers + 1);
-        // A fourth contender has prompts in the text tower alone; prompts that are coupled have none.
-        else if (kind != Kind.Unvalidated)
-            parametersPerFit += 2 + small.Backbone.Config.Text.Layers;
         Assert.InRange(Tensor.TotalCount - before, long.MinValue, (kind == Kind.Resumed ? 2 : 1) * 2 * parametersPerFit);
     }
 

@@ -132,7 +132,6 @@ internal static partial class PublicOperations
             ["DplTransformer.Dispose()"] = new(w => w.Load(DplModelContents.PromptsOnly).Dispose()),
             ["PromptConfiguration..ctor(IReadOnlyList`1, IReadOnlyList`1)"] = new(_ => Assert.NotNull(new PromptConfiguration([1], [2]))),
             ["PromptConfiguration.get_IsZeroShot()"] = new(w => Assert.False(w.Trained.Configuration.IsZeroShot)),
-            ["PromptConfiguration.TextOnly(ClipBackbone, Int32)"] = new(w => PromptConfiguration.TextOnly(w.Small.Backbone, 1)),
             ["PromptConfiguration.Uniform(ClipBackbone, Int32)"] = new(w => PromptConfiguration.Uniform(w.Small.Backbone, 1)),
             ["PromptConfiguration.ZeroShot(ClipBackbone)"] = new(w => PromptConfiguration.ZeroShot(w.Small.Backbone)),
             ["PromptConfiguration.Parse(String)"] = new(_ => PromptConfiguration.Parse("text 1 | image 2")),

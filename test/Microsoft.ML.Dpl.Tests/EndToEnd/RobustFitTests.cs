@@ -26,7 +26,6 @@ public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : C
         IReadOnlyList<DplFinalist> finalists = transformer.Finalists;
         Assert.Contains(PromptConfiguration.Uniform(Small.Backbone, 1), finalists.Select(finalist => finalist.Configuration));
         Assert.Contains(PromptConfiguration.Uniform(Small.Backbone, 3), finalists.Select(finalist => finalist.Configuration));
-        Assert.Contains(PromptConfiguration.TextOnly(Small.Backbone, 1), finalists.Select(finalist => finalist.Configuration));
         Assert.Equal(finalists.Count, finalists.Select(finalist => finalist.Configuration).Distinct().Count());
         DplFinalist best = finalists.MinBy(finalist => finalist.ValidationLoss)!;
         Assert.Equal(best.Configuration, transformer.Configuration);
