@@ -40,7 +40,8 @@ public class ShownNamesTests
         Assert.True(sources.Length > 50);
         Assert.DoesNotContain(
             sources
-                .Where(path => Path.GetFileName(path) != "Terminal.cs")
+                // The samples share Interruption.cs and have no Terminal; it writes sentences of its own, in which there is no name.
+                .Where(path => Path.GetFileName(path) is not ("Terminal.cs" or "Interruption.cs"))
                 .SelectMany(path => File.ReadLines(path).Select(line => $"{Path.GetFileName(path)}: {line.Trim()}")),
             line => IsPlain.Any(words => line.Contains(words, StringComparison.Ordinal)) && !IsJson.Any(line.Contains)
         );
