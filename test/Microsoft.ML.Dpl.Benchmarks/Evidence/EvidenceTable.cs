@@ -50,6 +50,7 @@ internal sealed class EvidenceTable(IReadOnlyList<EvidenceRun> runs)
             table.AddRow(["new classes", .. methods.Select(method => Mean(runs.Where(run => run.Method == method), run => run.New))]);
         }
         AnsiConsole.Write(table);
+        PrintAgreement(methods);
         if (baseline is null)
             return;
         var differences = new Table().AddColumn($"minus {baseline}").AddColumn("pairs").AddColumn("points").AddColumn("95 % interval");
@@ -62,6 +63,34 @@ internal sealed class EvidenceTable(IReadOnlyList<EvidenceRun> runs)
             differences.AddRow(method, $"{pairs.Length}", Signed(pairs.Average()), $"{Signed(low)} to {Signed(high)}");
         }
         AnsiConsole.Write(differences);
+    }
+
+    private void PrintAgreement(IReadOnlyList<string> methods)
+    {
+        var table = new Table()
+            .AddColumn("two searches of a task")
+            .AddColumn("pairs")
+            .AddColumn("layers alike, %")
+            .AddColumn("by chance, %");
+        table.AddColumn("points").AddColumn("95 % interval");
+        foreach (string method in methods)
+        {
+            IReadOnlyList<SearchAgreement> pairs = SearchAgreement.Compute(runs.Where(run => run.Method == method));
+            if (pairs.Count == 0)
+                continue;
+            double[] points = [.. pairs.Select(pair => 100 * (pair.Alike - pair.ByChance))];
+            (double low, double high) = Bootstrap.Interval(points);
+            table.AddRow(
+                method,
+                $"{pairs.Count}",
+                Number(100 * pairs.Average(pair => pair.Alike)),
+                Number(100 * pairs.Average(pair => pair.ByChance)),
+                Signed(points.Average()),
+                $"{Signed(low)} to {Signed(high)}"
+            );
+        }
+        if (table.Rows.Count > 0)
+            AnsiConsole.Write(table);
     }
 
     /// <summary>Accuracy of one method minus that of another in points, for every task and seed that both were run on.</summary>

@@ -162,11 +162,17 @@ public sealed class StudyPlanTests : IDisposable
         "source has no meaning with the protocol few-shot"
     )]
     [InlineData(
-        """{ "clip": "tiny-drawn", "seeds": [1], "source": OWN, "dataSets": [OWN], "methods": ["default"], "parts": [{ "protocol": "few-shot" }] }""",
+        """
+            { "clip": "tiny-drawn", "seeds": [1], "source": OWN, "dataSets": [OWN], "methods": ["default"],
+              "parts": [{ "protocol": "few-shot" }] }
+            """,
         "source has no meaning with the protocol of any part: leave it out"
     )]
     [InlineData(
-        """{ "clip": "tiny-drawn", "seeds": [1], "dataSets": [OWN], "methods": ["default"], "parts": [{ "protocol": "few-shot", "source": OWN }] }""",
+        """
+            { "clip": "tiny-drawn", "seeds": [1], "dataSets": [OWN], "methods": ["default"],
+              "parts": [{ "protocol": "few-shot", "source": OWN }] }
+            """,
         "parts[0].source has no meaning with the protocol few-shot: leave it out"
     )]
     [InlineData("""{ "clip": "tiny-drawn", REST, "parts": [{ "protocol": "few-shot", "seeds": null }] }""", "parts[0] lacks 'seeds'")]
