@@ -18,11 +18,13 @@ public static class DplOnnxRuntimeCatalog
     /// <param name="options">How ONNX Runtime is to score; null: as it does by itself.</param>
     /// <returns>A pipeline with a <see cref="DplOnnxTransformer"/> or <see cref="ClipOnnxEmbeddingTransformer"/> in it, or that
     /// transformer.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">The options ask for less than one thread.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The options ask for less than one thread, or a precision that there is
+    /// not.</exception>
     /// <exception cref="IOException">The file is missing or cannot be read.</exception>
     /// <exception cref="InvalidDataException">It is no model, or damaged; the message names the file and, of a part of the zip, the
     /// entry.</exception>
-    /// <exception cref="InvalidOperationException">A model in it was saved with neither.</exception>
+    /// <exception cref="InvalidOperationException">A model in it was saved with neither, or with a graph of another precision than the one
+    /// asked for.</exception>
     /// <exception cref="NotSupportedException">Its tower is larger than the 2 GB that a graph can have.</exception>
     public static ITransformer LoadWithOnnxRuntime(
         this ModelOperationsCatalog catalog,
@@ -35,6 +37,8 @@ public static class DplOnnxRuntimeCatalog
         ArgumentException.ThrowIfNullOrWhiteSpace(filePath);
         if (options?.Threads < 1)
             throw new ArgumentOutOfRangeException(nameof(options), options.Threads, "A forward pass needs at least one thread.");
+        if (options?.Precision is { } precision && !Enum.IsDefined(precision))
+            throw new ArgumentOutOfRangeException(nameof(options), precision, "There is no such precision.");
         DataViewSchema? schema = null;
         ITransformer loaded = LoadedZip.Open(filePath, () =>
             ScoringBackend.Using(new OnnxBackend(options ?? new DplOnnxRuntimeOptions()), () => Load(catalog, filePath, out schema))
@@ -42,6 +46,20 @@ public static class DplOnnxRuntimeCatalog
         inputSchema = schema;
         return loaded;
     }
+
+    /// <summary>Loads the classifier of a model zip as what it is, to be scored by ONNX Runtime: <see cref="LoadWithOnnxRuntime"/> gives a
+    /// chain where a pipeline was saved.</summary>
+    /// <param name="catalog">What saves and loads models: <c>mlContext.Model</c>.</param>
+    /// <param name="filePath">As for <see cref="LoadWithOnnxRuntime"/>, with one classifier of this library in it.</param>
+    /// <param name="options">How ONNX Runtime is to score; null: as it does by itself.</param>
+    /// <returns>The classifier alone, without what stands before and after it in a pipeline: it reads its own image column, or an image
+    /// given to <see cref="DplOnnxTransformer.Predict(string)"/>. The caller disposes it.</returns>
+    /// <inheritdoc cref="LoadWithOnnxRuntime"/>
+    public static DplOnnxTransformer LoadDplWithOnnxRuntime(
+        this ModelOperationsCatalog catalog,
+        string filePath,
+        DplOnnxRuntimeOptions? options = null
+    ) => LoadedZip.Only<DplOnnxTransformer>(catalog.LoadWithOnnxRuntime(filePath, out _, options), filePath);
 
     private static ITransformer Load(ModelOperationsCatalog catalog, string filePath, out DataViewSchema? schema)
     {

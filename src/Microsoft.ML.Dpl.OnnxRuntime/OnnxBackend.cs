@@ -32,7 +32,14 @@ internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBacke
         );
         return Load(environment, reader, [ModelZip.PromptsEntry, .. entries], description.Backbone, output.Transformer, kept =>
         {
-            byte[] graph = description.Onnx is null ? TowerGraph.Create(kept, columns, description) : OnnxEntries.ReadGraph(kept.ReadBytes);
+            byte[] graph;
+            if (description.Onnx is null)
+                graph = TowerGraph.Create(kept, columns, description, Precision);
+            else
+            {
+                RequirePrecision(description.OnnxPrecision);
+                graph = OnnxEntries.ReadGraph(kept.ReadBytes);
+            }
             OnnxScorer scorer = Scorer(graph, output, kept);
             return new DplOnnxTransformer(columns, description, json, scorer, kept);
         });
@@ -65,7 +72,7 @@ internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBacke
 
     private (IEmbedder, int) ImageEmbedder(KeptEntries kept, EmbeddingDescription description, ScorerOutput output)
     {
-        OnnxScorer scorer = Scorer(TowerGraph.CreateEmbedding(kept, description.Normalize), output, kept);
+        OnnxScorer scorer = Scorer(TowerGraph.CreateEmbedding(kept, description.Normalize, Precision), output, kept);
         return (new OnnxImageEmbedder(scorer, description.Reading), scorer.Size);
     }
 
@@ -86,7 +93,7 @@ internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBacke
             log.Warning(problem);
         });
         OnnxTextEmbedder embedder = Opened(
-            TowerGraph.CreateTextEmbedding(kept, config, description.Normalize),
+            TowerGraph.CreateTextEmbedding(kept, config, description.Normalize, Precision),
             session => new OnnxTextEmbedder(session, output, config, tokens)
         );
         return (embedder, embedder.Size);
@@ -134,6 +141,21 @@ internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBacke
             session.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Of a graph that is made here.</summary>
+    private DplOnnxPrecision Precision => options.Precision ?? DplOnnxPrecision.Float32;
+
+    /// <summary>A graph that was saved is used as it is.</summary>
+    private void RequirePrecision(DplOnnxPrecision saved)
+    {
+        if (options.Precision is { } asked && asked != saved)
+            throw new InvalidOperationException(
+                $"The graph in the model zip has the precision {saved} and cannot be given {asked}: load it without a precision, or where "
+                    + $"the model was trained, save it with Contents = {nameof(DplModelContents)}."
+                    + $"{nameof(DplModelContents.WithImageTower)}, of which a graph of any precision is made, or with OnnxPrecision = "
+                    + $"{asked}."
+            );
     }
 
     private InferenceSession Open(byte[] graph)

@@ -13,9 +13,13 @@ namespace Microsoft.ML.Dpl.OnnxRuntime;
 internal static class TowerGraph
 {
     /// <summary>The graph of a classifier.</summary>
+    /// <param name="kept">The zip's entries.</param>
+    /// <param name="columns">What its main stream says.</param>
+    /// <param name="description">What its description says.</param>
+    /// <param name="precision">Of the weights.</param>
     /// <exception cref="InvalidDataException">An entry is damaged or does not fit the others.</exception>
     /// <exception cref="NotSupportedException">The graph is larger than one can be.</exception>
-    public static byte[] Create(KeptEntries kept, ModelColumns columns, StoredDescription description)
+    public static byte[] Create(KeptEntries kept, ModelColumns columns, StoredDescription description, DplOnnxPrecision precision)
     {
         ClipConfig config = ReadConfig(kept);
         description.RequireLayers(config.Text.Layers, config.Vision.Layers);
@@ -39,27 +43,27 @@ internal static class TowerGraph
             prompts.ClassFeatures,
             prompts.LogitScale
         );
-        return Written(OnnxClassifier.SizeOf(classifier, DplOnnxPrecision.Float32), () => OnnxClassifier.Create(classifier, []));
+        return Written(OnnxClassifier.SizeOf(classifier, precision), () => OnnxClassifier.Create(classifier, [], precision: precision));
     }
 
     /// <summary>The graph of plain CLIP's vectors of images.</summary>
     /// <inheritdoc cref="Create"/>
-    public static byte[] CreateEmbedding(KeptEntries kept, bool normalize)
+    public static byte[] CreateEmbedding(KeptEntries kept, bool normalize, DplOnnxPrecision precision)
     {
         ClipConfig config = ReadConfig(kept);
         TowerArrays tower = TowerArrays.Fold(config, ReadWeights(kept, config), new FloatArray?[config.Vision.Layers], mixtures: null);
-        return Written(OnnxEmbedding.SizeOf(tower, DplOnnxPrecision.Float32), () => OnnxEmbedding.Create(tower, normalize, []));
+        return Written(OnnxEmbedding.SizeOf(tower, precision), () => OnnxEmbedding.Create(tower, normalize, [], precision: precision));
     }
 
     /// <summary>The graph of plain CLIP's vectors of texts.</summary>
     /// <inheritdoc cref="Create"/>
-    public static byte[] CreateTextEmbedding(KeptEntries kept, ClipConfig config, bool normalize)
+    public static byte[] CreateTextEmbedding(KeptEntries kept, ClipConfig config, bool normalize, DplOnnxPrecision precision)
     {
         IReadOnlyDictionary<string, FloatArray> weights = kept.Read(ClipEntries.Text, from =>
             FoldedWeights.ReadTextArrays(from, ClipEntries.Text, config)
         );
-        return Written(OnnxTextEmbedding.SizeOf(config, DplOnnxPrecision.Float32), () =>
-            OnnxTextEmbedding.Create(new TextTowerArrays(config, name => weights[name]), normalize, [])
+        return Written(OnnxTextEmbedding.SizeOf(config, precision), () =>
+            OnnxTextEmbedding.Create(new TextTowerArrays(config, name => weights[name]), normalize, [], precision)
         );
     }
 

@@ -123,24 +123,12 @@ public static class DplCatalog
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ITransformer loaded = LoadedZip.Open(filePath, () => catalog.Load(filePath, out _));
-        ITransformer[] parts = [.. LoadedZip.Parts(loaded)];
-        DplTransformer[] found = [.. parts.OfType<DplTransformer>()];
-        foreach (IDisposable other in parts.OfType<IDisposable>().Where(part => found.Length != 1 || part != found[0]))
-            other.Dispose();
-        if (found is [var only])
-            return only;
-        string shown = ShownText.Escape(filePath);
-        if (parts.Any(part => part.GetType().Assembly.GetName().Name == ScoringBackend.Package))
-            throw new InvalidOperationException(
-                $"The model zip '{shown}' was loaded for ONNX Runtime, since the application has no libtorch: use Model.Load, or "
-                    + "reference a libtorch package."
-            );
-        throw new InvalidDataException(
-            found.Length == 0
-                ? $"The model zip '{shown}' holds no model of Differentiable Prompt Learning; it is made of "
-                    + $"{string.Join(", ", parts.Select(part => part.GetType().Name))}. Model.Load loads it."
-                : $"The model zip '{shown}' holds {found.Length} models of Differentiable Prompt Learning: load it with Model.Load, and "
-                    + "take the one that you mean out of the chain."
+        if (!LoadedZip.Parts(loaded).Any(part => part.GetType().Assembly.GetName().Name == ScoringBackend.Package))
+            return LoadedZip.Only<DplTransformer>(loaded, filePath);
+        (loaded as IDisposable)?.Dispose();
+        throw new InvalidOperationException(
+            $"The model zip '{ShownText.Escape(filePath)}' was loaded for ONNX Runtime, since the application has no libtorch: use "
+                + "LoadDplWithOnnxRuntime or Model.Load, or reference a libtorch package."
         );
     }
 

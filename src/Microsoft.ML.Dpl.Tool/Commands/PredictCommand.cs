@@ -43,6 +43,7 @@ internal sealed class PredictCommand
         DefaultValueFactory = _ => 32,
     };
     private readonly PartsOptions _parts = new();
+    private readonly EngineOptions _engine = new();
     private readonly ModelOptions _clip = new(needsClip: false);
     private readonly ProgressOptions _progress = new();
 
@@ -55,6 +56,7 @@ internal sealed class PredictCommand
             "dpl predict model.zip holiday.jpg",
             "dpl predict model.zip photos --top 3 --format csv > classes.csv",
             "find . -name '*.png' | dpl predict model.zip - --format jsonl",
+            "dpl predict model.zip photos --precision int8 --format csv > classes.csv",
             "dpl predict model.zip - --format jsonl --output classes --shard 3/64 --resume < all.txt"
         );
         command.Arguments.Add(verb._model);
@@ -62,6 +64,7 @@ internal sealed class PredictCommand
         foreach (Option option in new Option[] { verb._format, verb._keepFormulas, verb._top, verb._batch })
             command.Options.Add(option);
         verb._parts.AddTo(command);
+        verb._engine.AddTo(command);
         verb._clip.AddTo(command);
         verb._progress.AddTo(command);
         command.SetAction((arguments, cancellationToken) => Task.FromResult((int)verb.Run(arguments, cancellationToken)));
@@ -77,20 +80,19 @@ internal sealed class PredictCommand
         if (batch < 1)
             throw new ArgumentException($"--batch-size must be at least 1; it is {batch}.");
         PartsRequest? parts = _parts.Read(arguments, format);
+        var mlContext = new MLContext();
+        EngineRequest engine = _engine.Read(arguments, _clip, () => _clip.Apply(arguments, mlContext, cancellationToken));
         string[] named = arguments.GetRequiredValue(_images),
             listed = [.. named.Where(path => path != FromInput).SelectMany(path => NamedImages.Expand(path, cancellationToken))];
         bool readsInput = named.Contains(FromInput);
-        var mlContext = new MLContext();
         FitSession.Forward(mlContext, CommandLine.IsVerbose(arguments));
-        _clip.Apply(arguments, mlContext, cancellationToken);
         string model = arguments.GetRequiredValue(_model);
-        using SavedModel saved = SavedModel.Load(mlContext, model);
+        using SavedClassifier saved = SavedClassifier.Load(mlContext, model, engine);
         IEnumerable<string> images = readsInput ? listed.Concat(StandardInput.Lines(cancellationToken)) : listed;
-        var scores = new ImageScores(mlContext, saved.Transformer);
         // The user's own spelling is what is written; the library is given full paths, since a model may have a folder of its own for
         // relative ones.
         IEnumerable<ScoredImage> Score(IEnumerable<string> paths) =>
-            scores.Score(paths.Select(NamedImages.RowOf), batch, cancellationToken);
+            saved.Scores.Score(paths.Select(NamedImages.RowOf), batch, cancellationToken);
         if (parts is null)
             return Print(arguments, mode, saved, Score(images), readsInput ? null : listed.Length);
         // Where a stretch begins depends on how many there are.
@@ -103,25 +105,21 @@ internal sealed class PredictCommand
             arguments.GetValue(_keepFormulas),
             batch,
             parts.PartSize,
-            parts.Shard.Count > 1 ? listed.Length : null
+            parts.Shard.Count > 1 ? listed.Length : null,
+            saved.Engine,
+            engine.Precision
         );
         var folder = new PredictionParts(parts, settings);
         string[]? own = readsInput ? null : [.. folder.Select(images)];
-        return Write(mode, folder, own ?? images, own?.Length, Score, saved.Transformer.ClassNames, parts);
+        return Write(mode, folder, own ?? images, own?.Length, Score, saved.ClassNames, parts);
     }
 
     /// <summary>To the standard output.</summary>
-    private ExitCode Print(ParseResult arguments, ProgressMode mode, SavedModel saved, IEnumerable<ScoredImage> scored, int? count)
+    private ExitCode Print(ParseResult arguments, ProgressMode mode, SavedClassifier saved, IEnumerable<ScoredImage> scored, int? count)
     {
         PredictionFormat format = _format.Read(arguments);
         using TextWriter output = StandardOutput.Open();
-        var writer = PredictionWriter.Create(
-            format,
-            saved.Transformer.ClassNames,
-            arguments.GetValue(_top),
-            output,
-            arguments.GetValue(_keepFormulas)
-        );
+        var writer = PredictionWriter.Create(format, saved.ClassNames, arguments.GetValue(_top), output, arguments.GetValue(_keepFormulas));
         // Where answers appear on the terminal as they come, they are progress enough.
         if (mode == ProgressMode.Bars && format != PredictionFormat.Table && !Console.IsOutputRedirected)
             mode = ProgressMode.None;

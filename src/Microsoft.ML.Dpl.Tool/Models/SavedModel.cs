@@ -14,12 +14,19 @@ internal sealed class SavedModel : IDisposable
     /// <exception cref="InvalidDataException">It holds no model of this library, or is damaged.</exception>
     public static SavedModel Load(MLContext mlContext, string path)
     {
+        Check(path);
+        return new SavedModel(mlContext.Model.LoadDpl(path));
+    }
+
+    /// <summary>Looks at a zip before it is loaded: ML.NET unpacks whatever it claims, and names neither the file nor what is wrong with
+    /// it.</summary>
+    /// <inheritdoc cref="Load"/>
+    public static DplModelInfo Check(string path)
+    {
         if (!File.Exists(path))
             throw new FileNotFoundException($"There is no model '{path}'.", path);
-        // Looked at first: ML.NET unpacks whatever the zip claims, and its messages name neither the file nor what is wrong with it.
         DplModelZip.Check(path);
-        DplModelInfo.Read(path);
-        return new SavedModel(mlContext.Model.LoadDpl(path));
+        return DplModelInfo.Read(path);
     }
 
     public void Dispose() => Transformer.Dispose();

@@ -52,6 +52,19 @@ internal sealed class ModelOptions
     /// <summary>Whether a CLIP was named.</summary>
     public bool IsNamed(ParseResult arguments) => arguments.GetValue(_clip) is not null;
 
+    /// <summary>The option that was given and that only libtorch knows; null: none.</summary>
+    public string? NeedsLibTorch(ParseResult arguments) =>
+        IsNamed(arguments) ? _clip.Name
+        : GpuOf(arguments.GetRequiredValue(_device)) is not null ? _device.Name
+        : null;
+
+    /// <summary>Threads on the CPU; null: one for each core.</summary>
+    /// <exception cref="ArgumentException">There are no such threads.</exception>
+    public int? ReadThreads(ParseResult arguments) =>
+        arguments.GetValue(_threads) is int threads && threads < 1
+            ? throw new ArgumentException($"--threads must be at least 1; it is {threads}.")
+            : arguments.GetValue(_threads);
+
     /// <summary>Opens the CLIP that was named.</summary>
     /// <param name="arguments">The command line.</param>
     /// <param name="cancellationToken">Ends a download.</param>
@@ -63,7 +76,8 @@ internal sealed class ModelOptions
     /// <exception cref="MissingDeviceException">The GPU cannot be used, and the CPU is not to take its place.</exception>
     public void Check(ParseResult arguments)
     {
-        SetThreads(arguments);
+        if (ReadThreads(arguments) is int threads)
+            DplRuntime.Threads = threads;
         string device = arguments.GetRequiredValue(_device);
         if (!arguments.GetValue(_fallback))
             RequireDevice(device, $"--device {device}", "Or let the CPU do it, without --device or with --fallback-to-cpu.");
@@ -133,14 +147,5 @@ internal sealed class ModelOptions
             && int.TryParse(name.AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out int ordinal)
             ? ordinal
             : throw new ArgumentException($"--device '{device}' is unknown: use cpu, cuda or cuda:n.");
-    }
-
-    private void SetThreads(ParseResult arguments)
-    {
-        if (arguments.GetValue(_threads) is not int threads)
-            return;
-        if (threads < 1)
-            throw new ArgumentException($"--threads must be at least 1; it is {threads}.");
-        DplRuntime.Threads = threads;
     }
 }

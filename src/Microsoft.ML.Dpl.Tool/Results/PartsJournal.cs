@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.Dpl.Tool.Options;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
 
@@ -10,6 +11,8 @@ namespace Microsoft.ML.Dpl.Tool.Results;
 /// <param name="BatchSize">Images that are classified together.</param>
 /// <param name="PartSize">Images of a part.</param>
 /// <param name="Images">Of all shards together; null where there is one shard, which need not know it.</param>
+/// <param name="Engine">What computed; where a journal does not say, libtorch did, since there was nothing else.</param>
+/// <param name="Precision">Of the weights; null: as the zip has it.</param>
 internal sealed record PartSettings(
     string Model,
     PredictionFormat Format,
@@ -17,7 +20,9 @@ internal sealed record PartSettings(
     bool KeepFormulas,
     int BatchSize,
     int PartSize,
-    int? Images
+    int? Images,
+    ScoringEngine Engine = ScoringEngine.LibTorch,
+    DplOnnxPrecision? Precision = null
 )
 {
     /// <summary>What differs from other settings, for a message; null: nothing.</summary>
@@ -27,6 +32,10 @@ internal sealed record PartSettings(
         : made.Top != Top ? $"another --top: {made.Top}"
         : made.KeepFormulas != KeepFormulas ? $"--keep-formulas {(made.KeepFormulas ? "given" : "not given")}"
         : made.BatchSize != BatchSize ? $"another --batch-size: {made.BatchSize}"
+        : made.Engine != Engine ? $"another --engine: '{made.Engine.ToString().ToLowerInvariant()}'"
+        : made.Precision != Precision
+            ? made.Precision is { } precision ? $"another --precision: '{precision.ToString().ToLowerInvariant()}'"
+                : "no --precision"
         : made.PartSize != PartSize ? $"another --part-size: {made.PartSize}"
         : made.Images is int before && Images is int now && before != now ? $"another number of images: {before} instead of {now}"
         : null;

@@ -39,4 +39,28 @@ internal static class LoadedZip
     /// <summary>A transformer and, of a chain, all of its parts.</summary>
     public static IEnumerable<ITransformer> Parts(ITransformer model) =>
         model is IEnumerable<ITransformer> chain ? chain.SelectMany(Parts) : [model];
+
+    /// <summary>The one classifier among a model's parts; the others are disposed.</summary>
+    /// <typeparam name="T">The classifier's type.</typeparam>
+    /// <param name="model">Taken over.</param>
+    /// <param name="filePath">The zip that it comes from.</param>
+    /// <exception cref="InvalidDataException">There is none, or there are several.</exception>
+    public static T Only<T>(ITransformer model, string filePath)
+        where T : class, ITransformer
+    {
+        ITransformer[] parts = [.. Parts(model)];
+        T[] found = [.. parts.OfType<T>()];
+        foreach (IDisposable other in parts.OfType<IDisposable>().Where(part => found.Length != 1 || part != found[0]))
+            other.Dispose();
+        if (found is [var only])
+            return only;
+        string shown = ShownText.Escape(filePath);
+        throw new InvalidDataException(
+            found.Length == 0
+                ? $"The model zip '{shown}' holds no model of Differentiable Prompt Learning; it is made of "
+                    + $"{string.Join(", ", parts.Select(part => part.GetType().Name))}. Model.Load loads it."
+                : $"The model zip '{shown}' holds {found.Length} models of Differentiable Prompt Learning: load it with Model.Load, and "
+                    + "take the one that you mean out of the chain."
+        );
+    }
 }

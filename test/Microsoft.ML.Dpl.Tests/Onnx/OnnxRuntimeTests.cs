@@ -216,20 +216,6 @@ public sealed partial class OnnxRuntimeTests(SmallBackbone small, ColourImages i
         Assert.Throws<OperationCanceledException>(() => light.Transform(Test, cancelled.Token).GetColumn<float[]>("Score").Count());
     }
 
-    [Fact]
-    public void ONNX_Runtime_gets_the_options()
-    {
-        using DplTransformer trained = Fit("text 1 1 | image 2 0 1");
-        int threads = 0;
-        using var light = (DplOnnxTransformer)
-            _mlContext.Model.LoadWithOnnxRuntime(
-                Save(trained),
-                out _,
-                new DplOnnxRuntimeOptions { Threads = 2, Configure = session => threads = session.IntraOpNumThreads }
-            );
-        Assert.Equal(2, threads);
-    }
-
     private DplTrainer.Options Options(string configuration, Action<DplTrainer.Options>? set = null)
     {
         var options = new DplTrainer.Options

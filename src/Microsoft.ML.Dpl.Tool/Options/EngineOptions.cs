@@ -1,0 +1,78 @@
+using System.CommandLine;
+
+namespace Microsoft.ML.Dpl.Tool.Options;
+
+/// <summary>What computes predictions.</summary>
+internal enum ScoringEngine
+{
+    /// <summary>ONNX Runtime on the CPU where the zip has what it needs, else libtorch.</summary>
+    Auto,
+
+    LibTorch,
+
+    OnnxRuntime,
+}
+
+/// <summary>What is to compute predictions, and with what.</summary>
+/// <param name="Engine">As it was asked for.</param>
+/// <param name="Precision">Of the weights; null: as the zip has it.</param>
+/// <param name="Threads">On the CPU; null: one for each core.</param>
+/// <param name="NeedsLibTorch">The option that only libtorch knows; null: none was given.</param>
+/// <param name="Prepare">Makes sure of what libtorch needs.</param>
+internal sealed record EngineRequest(ScoringEngine Engine, DplOnnxPrecision? Precision, int? Threads, string? NeedsLibTorch, Action Prepare)
+{
+    // A graph is one message of protocol buffers, which can have no more; a zip with a graph had room for it.
+    private const long LargestTower = int.MaxValue - (1 << 26);
+
+    /// <summary>The engine for a model; never <see cref="ScoringEngine.Auto"/>.</summary>
+    public ScoringEngine Choose(DplModelInfo info)
+    {
+        if (Engine != ScoringEngine.Auto)
+            return Engine;
+        if (Precision is not null)
+            return ScoringEngine.OnnxRuntime;
+        bool canDoWithout =
+            NeedsLibTorch is null
+            && info.Contents != DplModelContents.PromptsOnly
+            && info.Entries.All(entry => info.Contents == DplModelContents.WithOnnx || entry.Bytes < LargestTower);
+        return canDoWithout ? ScoringEngine.OnnxRuntime : ScoringEngine.LibTorch;
+    }
+}
+
+/// <summary>The options that say so.</summary>
+internal sealed class EngineOptions
+{
+    private readonly ChoiceOption<ScoringEngine> _engine = new(
+        "--engine",
+        "What computes: onnxruntime (on the CPU, for zips with CLIP's image tower or a graph), libtorch, or auto: the former where it can. "
+            + "Probabilities differ by less than 0.00001.",
+        ScoringEngine.Auto
+    );
+    private readonly ChoiceOption<DplOnnxPrecision> _precision = new(
+        "--precision",
+        "Of the weights in ONNX Runtime: float32, float16 or int8, which on processors with VNNI is two to three times as fast, with "
+            + "probabilities that differ a little. Default: float32, or what the zip's graph has.",
+        standard: null
+    );
+
+    public void AddTo(System.CommandLine.Command command)
+    {
+        command.Options.Add(_engine);
+        command.Options.Add(_precision);
+    }
+
+    /// <exception cref="ArgumentException">The options do not fit each other.</exception>
+    public EngineRequest Read(ParseResult arguments, ModelOptions model, Action prepare)
+    {
+        ScoringEngine engine = _engine.Read(arguments);
+        DplOnnxPrecision? precision = _precision.Find(arguments);
+        string? needsLibTorch = model.NeedsLibTorch(arguments);
+        if (engine == ScoringEngine.LibTorch && precision is not null)
+            throw new ArgumentException($"{_precision.Name} is for ONNX Runtime: leave out {_engine.Name} libtorch.");
+        if (needsLibTorch is not null && (engine == ScoringEngine.OnnxRuntime || precision is not null))
+            throw new ArgumentException(
+                $"{needsLibTorch} is for libtorch: leave it out, or {(precision is null ? _engine.Name : _precision.Name)}."
+            );
+        return new EngineRequest(engine, precision, model.ReadThreads(arguments), needsLibTorch, prepare);
+    }
+}
