@@ -9,10 +9,18 @@ namespace Microsoft.ML.Dpl.OnnxRuntime;
 
 /// <summary>Loads models for ONNX Runtime: by the graph in their zip, or by one that is made of the image tower there. The library finds
 /// it by its name.</summary>
-internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBackend, IEmbeddingBackend
+internal sealed class OnnxBackend : IScoringBackend, IEmbeddingBackend
 {
+    private readonly DplOnnxRuntimeOptions _options;
+
     public OnnxBackend()
         : this(new DplOnnxRuntimeOptions()) { }
+
+    public OnnxBackend(DplOnnxRuntimeOptions options)
+    {
+        _options = options;
+        OnnxTelemetry.EnsureOff();
+    }
 
     public ITransformer Load(
         IHostEnvironment environment,
@@ -144,12 +152,12 @@ internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBacke
     }
 
     /// <summary>Of a graph that is made here.</summary>
-    private DplOnnxPrecision Precision => options.Precision ?? DplOnnxPrecision.Float32;
+    private DplOnnxPrecision Precision => _options.Precision ?? DplOnnxPrecision.Float32;
 
     /// <summary>A graph that was saved is used as it is.</summary>
     private void RequirePrecision(DplOnnxPrecision saved)
     {
-        if (options.Precision is { } asked && asked != saved)
+        if (_options.Precision is { } asked && asked != saved)
             throw new InvalidOperationException(
                 $"The graph in the model zip has the precision {saved} and cannot be given {asked}: load it without a precision, or where "
                     + $"the model was trained, save it with Contents = {nameof(DplModelContents)}."
@@ -161,9 +169,9 @@ internal sealed class OnnxBackend(DplOnnxRuntimeOptions options) : IScoringBacke
     private InferenceSession Open(byte[] graph)
     {
         using var session = new SessionOptions();
-        if (options.Threads is int threads)
+        if (_options.Threads is int threads)
             session.IntraOpNumThreads = threads;
-        options.Configure?.Invoke(session);
+        _options.Configure?.Invoke(session);
         try
         {
             return new InferenceSession(graph, session);

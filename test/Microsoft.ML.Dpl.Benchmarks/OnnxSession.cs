@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Onnx;
+using Microsoft.ML.Dpl.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime;
 using static TorchSharp.torch;
 
@@ -16,6 +17,7 @@ internal sealed class OnnxSession : IDisposable
 
     public OnnxSession(FoldedClassifier classifier, DplOnnxPrecision precision = DplOnnxPrecision.Float32)
     {
+        OnnxTelemetry.EnsureOff();
         using var model = new MemoryStream();
         OnnxImageModel.Write(OnnxClassifier.Create(ClassifierArrays.From(classifier), [], precision: precision), model);
         using var options = new SessionOptions { IntraOpNumThreads = get_num_threads(), InterOpNumThreads = 1 };

@@ -1,11 +1,16 @@
 using System.Runtime.CompilerServices;
+using Microsoft.ML.Dpl.OnnxRuntime;
 using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests;
 
 internal static class NativeLibraries
 {
-    /// <summary>Tests make tensors of their own before any product code runs.</summary>
+    /// <summary>Tests make tensors and sessions of their own before any product code runs.</summary>
     [ModuleInitializer]
-    internal static void Load() => LibTorch.EnsureLoaded();
+    internal static void Load()
+    {
+        LibTorch.EnsureLoaded();
+        OnnxTelemetry.EnsureOff();
+    }
 }

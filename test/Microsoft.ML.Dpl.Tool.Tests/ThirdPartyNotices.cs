@@ -106,6 +106,9 @@ internal sealed class ThirdPartyNotices(string repositoryRoot)
         // Older packages of .NET point to the licence of its repository instead.
         if (url == "https://github.com/dotnet/corefx/blob/master/LICENSE.TXT")
             return "MIT";
+        // These two have it as a file, LICENSE and LICENSE.txt, which was read; the parts of ONNX Runtime are in parts.md.
+        if (name is "Microsoft.ML.OnnxRuntime" or "Microsoft.ML.OnnxRuntime.Managed")
+            return "MIT";
         throw new InvalidDataException(
             $"{name} names no licence as an SPDX expression ('{licence?.Value ?? url}'): find out which it is and add the case here."
         );

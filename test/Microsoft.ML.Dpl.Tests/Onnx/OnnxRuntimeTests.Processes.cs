@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.OnnxRuntime;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
 using Microsoft.ML.Transforms;
 
@@ -44,6 +45,25 @@ public sealed partial class OnnxRuntimeTests
             .Append(_mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel"))
             .Fit(train);
         await RequireSameFromProcess(trained, oneByOne: false);
+    }
+
+    /// <summary>What ONNX Runtime would send, and the identifier that goes with it, it keeps in the user's cache first.</summary>
+    [SkippableFact]
+    public async Task A_process_leaves_nothing_to_be_sent_to_anyone()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "Where ONNX Runtime keeps what it would send was looked at on Linux only.");
+        using DplTransformer trained = Fit("text 1 1 | image 2 0 1");
+        string home = _folder.File("home");
+        Directory.CreateDirectory(home);
+        var environment = new Dictionary<string, string?>(WithoutLibTorch)
+        {
+            ["HOME"] = home,
+            ["XDG_CACHE_HOME"] = null,
+            [OnnxTelemetry.Variable] = null,
+        };
+        SampleProcess.Outcome ended = await SampleProcess.Run("PredictOnly", environment, [Save(trained), images.Test[0].ImagePath]);
+        Assert.Equal(("", 0), (ended.Error, ended.ExitCode));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(home));
     }
 
     [Fact]
