@@ -1,6 +1,6 @@
 using System.CommandLine;
-using System.Globalization;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
 using TorchSharp;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
@@ -135,17 +135,8 @@ internal sealed class ModelOptions
         mlContext.FallbackToCpu = arguments.GetValue(_fallback);
     }
 
-    private static int? GpuOf(string device)
-    {
-        string name = device.Trim().ToLowerInvariant();
-        if (name == "cpu")
-            return null;
-        if (name == "cuda")
-            return 0;
-        return
-            name.StartsWith("cuda:", StringComparison.Ordinal)
-            && int.TryParse(name.AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out int ordinal)
+    private static int? GpuOf(string device) =>
+        DeviceName.TryParse(device, unnumbered: 0, out int? ordinal)
             ? ordinal
-            : throw new ArgumentException($"--device '{device}' is unknown: use cpu, cuda or cuda:n.");
-    }
+            : throw new ArgumentException($"--device '{device}' is unknown: use {DeviceName.Choices}.");
 }

@@ -40,7 +40,7 @@ internal sealed class TemplatesOption : Option<string[]?>
 
     private static IReadOnlyList<string> Texts(string given)
     {
-        if (given.Split("{}").Length == 2)
+        if (NamePlace.IsIn(given))
             return [given];
         try
         {

@@ -63,16 +63,11 @@ internal static class ComputeDevice
 
     private static int? ParseOrdinal(string? requested, int? gpuDeviceId, string parameter)
     {
-        string name = (requested ?? "").Trim().ToLowerInvariant();
-        if (name.Length == 0)
+        if (string.IsNullOrWhiteSpace(requested))
             return gpuDeviceId;
-        if (name == "cpu")
-            return null;
-        if (name == "cuda")
-            return gpuDeviceId ?? 0;
-        if (name.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(5), out int ordinal) && ordinal >= 0)
-            return ordinal;
-        throw new ArgumentException($"{parameter} '{requested}' is unknown: use cpu, cuda or cuda:n.", parameter);
+        return DeviceName.TryParse(requested, unnumbered: gpuDeviceId ?? 0, out int? ordinal)
+            ? ordinal
+            : throw new ArgumentException($"{parameter} '{requested}' is unknown: use {DeviceName.Choices}.", parameter);
     }
 
     private static string? WhyMissing(int ordinal)

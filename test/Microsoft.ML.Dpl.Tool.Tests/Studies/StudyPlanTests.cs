@@ -158,6 +158,18 @@ public sealed class StudyPlanTests : IDisposable
         "lacks 'source'"
     )]
     [InlineData(
+        """{ "clip": "tiny-drawn", "protocol": "domain-shift", "source": OWN, REST }""",
+        "tests 'own' twice: its source is tested without being among its dataSets"
+    )]
+    [InlineData(
+        """
+            { "clip": "tiny-drawn", "seeds": [1], "source": { "name": "other", "train": "t" }, "dataSets": [OWN, OWN],
+              "methods": ["default"], "parts": [{ "protocol": "cross-data-set" }] }
+            """,
+        "parts[0] tests 'own' twice"
+    )]
+    [InlineData("""{ "clip": "tiny-drawn", "device": "gpu", PART }""", "device is 'gpu', which is no device: use cpu, cuda or cuda:n")]
+    [InlineData(
         """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "source": OWN, "dataSets": [OWN], "methods": ["default"] }""",
         "source has no meaning with the protocol few-shot"
     )]

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tool.Data;
 using Microsoft.ML.Dpl.Tool.Studies.DataSets;
 
@@ -116,6 +117,6 @@ internal sealed class PlanDataSet
     private static string TemplateOf(PlanNode node)
     {
         string text = node.Text();
-        return text.Split("{}").Length == 2 ? text : throw node.Wrong("must hold {} once, where the class name goes.");
+        return NamePlace.IsIn(text) ? text : throw node.Wrong("must hold {} once, where the class name goes.");
     }
 }

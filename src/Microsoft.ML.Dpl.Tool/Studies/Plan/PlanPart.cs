@@ -88,6 +88,18 @@ internal sealed record PlanPart(
             throw part.Wrong($"lacks 'source': the protocol {protocol.Name} trains on one data set, such as \"imagenet\".");
         if (made.Methods.GroupBy(method => method.Name, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } twice)
             throw part.Wrong($"has two methods named '{twice.Key}': give one of them another name, as {{\"name\": …, \"method\": …}}.");
+        // Runs of a transfer are named by their source, so that nothing else notices two tests of one name.
+        if (
+            made.Source is not null
+            && made
+                .DataSets.Prepend(made.Source)
+                .GroupBy(data => data.Name, StringComparer.Ordinal)
+                .FirstOrDefault(group => group.Count() > 1)
+                is { } same
+        )
+            throw part.Wrong(
+                $"tests '{same.Key}' twice: its source is tested without being among its dataSets, and each of these needs another name."
+            );
         made.RequireUsable();
         return made;
     }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tool.Data;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Plan;
@@ -31,7 +32,7 @@ internal sealed record StudyPlan(
         string folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
         string clip = node.Require("clip", "\"ViT-B/16\"").Text();
         string? root = node.Get("data")?.Text();
-        string device = node.Get("device")?.Text() ?? "cpu";
+        string device = ReadDevice(node.Get("device"));
         int threads = node.Get("threads")?.Number(least: 1) ?? 1;
         PlanNode? parts = node.Get("parts");
         PlanPart[] made = parts is null
@@ -51,6 +52,16 @@ internal sealed record StudyPlan(
         if (plan.Runs.GroupBy(run => run.FileName, StringComparer.OrdinalIgnoreCase).FirstOrDefault(group => group.Count() > 1) is { } same)
             throw node.Wrong($"has the run '{same.First()}' twice: leave it out of one part, or give the data set or method another name.");
         return plan;
+    }
+
+    private static string ReadDevice(PlanNode? node)
+    {
+        if (node is null)
+            return "cpu";
+        string name = node.Text();
+        return DeviceName.TryParse(name, unnumbered: 0, out _)
+            ? name
+            : throw node.Wrong($"is '{name}', which is no device: use {DeviceName.Choices}.");
     }
 
     private static PlanPart Part(PlanNode part, PlanNode whole, string folder, string? root)
