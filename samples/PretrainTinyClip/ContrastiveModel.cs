@@ -10,7 +10,7 @@ internal sealed class ContrastiveModel(LearnedClip clip)
 {
     private const double Least = 1e-9; // so that 0 · log 0 is 0
 
-    private readonly PlainBranch _imageBranch = new(clip.Config.Vision.Layers),
+    private readonly PlainBranch _imageBranch = new(clip.Config.Image.Layers),
         _textBranch = new(clip.Config.Text.Layers);
     private readonly ClipImageProcessorConfig _processor = ClipImageProcessorConfig.Default(clip.Config.ImageSize);
 
@@ -62,7 +62,7 @@ internal sealed class ContrastiveModel(LearnedClip clip)
             .OverInPlace(255)
             .sub_(mean)
             .div_(deviation);
-        ImageTower tower = resources.Keep(new ImageTower(clip.FoldVision()));
+        ImageTower tower = resources.Keep(new ImageTower(clip.FoldImageTower()));
         return PromptedClip.UnitRows(tower.Forward(images, _imageBranch.Layers(), resources.Backward));
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
 using static TorchSharp.torch;
 
@@ -20,7 +21,7 @@ internal static class HuggingFaceFolder
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var stored = new Dictionary<string, Tensor>();
-        foreach (ExpectedTensor expected in ClipLayout.Vision(clip.Config).Concat(ClipLayout.Text(clip.Config)))
+        foreach (ExpectedTensor expected in ClipLayout.Image(clip.Config).Concat(ClipLayout.Text(clip.Config)))
         {
             StoredTensor place = ClipNaming.HuggingFace.Locate(expected);
             Tensor value = clip.Values[expected.Name].detach().cpu().to(ScalarType.Float16);
@@ -28,7 +29,7 @@ internal static class HuggingFaceFolder
             for (int i = 0; i < parts.Length; i++)
                 stored.Add(place.Names[i], place.Transposed ? parts[i].t().contiguous() : parts[i].contiguous());
         }
-        AtomicFile.Write(Path.Combine(folder, "model.safetensors"), stream =>
+        WholeFile.Write(Path.Combine(folder, "model.safetensors"), stream =>
             SafetensorsWriter.Write(stream, stored, new Dictionary<string, string> { ["format"] = "pt" })
         );
     }
@@ -58,10 +59,10 @@ internal static class HuggingFaceFolder
             {
                 model_type = "clip_vision_model",
                 hidden_act = "quick_gelu",
-                hidden_size = config.Vision.Width,
-                intermediate_size = config.Vision.MlpWidth,
-                num_attention_heads = config.Vision.Heads,
-                num_hidden_layers = config.Vision.Layers,
+                hidden_size = config.Image.Width,
+                intermediate_size = config.Image.MlpWidth,
+                num_attention_heads = config.Image.Heads,
+                num_hidden_layers = config.Image.Layers,
                 image_size = config.ImageSize,
                 patch_size = config.PatchSize,
             },
@@ -89,5 +90,5 @@ internal static class HuggingFaceFolder
     }
 
     private static void WriteJson(string path, object content) =>
-        AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, content, new JsonSerializerOptions { WriteIndented = true }));
+        WholeFile.Write(path, stream => JsonSerializer.Serialize(stream, content, new JsonSerializerOptions { WriteIndented = true }));
 }

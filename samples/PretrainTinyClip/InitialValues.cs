@@ -16,7 +16,7 @@ internal sealed class InitialValues(ClipConfig config, Generator generator, bool
     {
         string name = tensor.Name;
         long[] shape = [.. tensor.Shape];
-        ClipTransformerConfig branch = name.StartsWith("visual.", StringComparison.Ordinal) ? config.Vision : config.Text;
+        ClipTransformerConfig branch = name.StartsWith("visual.", StringComparison.Ordinal) ? config.Image : config.Text;
         double width = branch.Width;
         if (name == "logit_scale")
             return TorchSharp.torch.tensor((float)Math.Log(1 / Temperature));
@@ -28,7 +28,7 @@ internal sealed class InitialValues(ClipConfig config, Generator generator, bool
             return Waves(shape);
         if (
             likeTrained
-            && name.StartsWith(ClipLayout.VisionBlocks, StringComparison.Ordinal)
+            && name.StartsWith(ClipLayout.ImageBlocks, StringComparison.Ordinal)
             && name.Contains(".attn.", StringComparison.Ordinal)
         )
             return name.EndsWith("in_proj_weight", StringComparison.Ordinal) ? Stacked(branch, name) : Output(name, shape);

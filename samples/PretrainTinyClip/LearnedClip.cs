@@ -17,7 +17,7 @@ internal sealed class LearnedClip : IDisposable
     {
         Config = config;
         using var scope = NewDisposeScope();
-        foreach (ExpectedTensor tensor in ClipLayout.Vision(config).Concat(ClipLayout.Text(config)))
+        foreach (ExpectedTensor tensor in ClipLayout.Image(config).Concat(ClipLayout.Text(config)))
         {
             var parameter = new Parameter(initial(tensor).to(ScalarType.Float32).to(device).clone(), requires_grad: true);
             parameter.DetachFromDisposeScope();
@@ -34,17 +34,17 @@ internal sealed class LearnedClip : IDisposable
     public Parameter LogitScale => _values["logit_scale"];
 
     /// <summary>The image tower as the towers want it, in the caller's dispose scope.</summary>
-    public VisionWeights FoldVision()
+    public ImageWeights FoldImageTower()
     {
         Tensor patches = _values["visual.conv1.weight"];
-        return new VisionWeights(
+        return new ImageWeights(
             Config,
             patches.view(patches.shape[0], -1),
             _values["visual.class_embedding"],
             _values["visual.positional_embedding"],
             _values["visual.ln_pre.weight"],
             _values["visual.ln_pre.bias"],
-            FoldBlocks(ClipLayout.VisionBlocks, Config.Vision),
+            FoldBlocks(ClipLayout.ImageBlocks, Config.Image),
             _values["visual.ln_post.weight"],
             _values["visual.ln_post.bias"],
             _values["visual.proj"]

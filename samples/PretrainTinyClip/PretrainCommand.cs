@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tool.Display;
 using Spectre.Console;
 using static TorchSharp.torch;
@@ -37,7 +38,7 @@ internal sealed class PretrainCommand(
         ClipConfig config = training.Clip.Config;
         long parameters = training.Clip.Values.Values.Sum(v => v.NumberOfElements);
         AnsiConsole.WriteLine(
-            $"{config.Vision.Layers} image layers of {config.Vision.Width}, {config.Text.Layers} text layers of {config.Text.Width}, "
+            $"{config.Image.Layers} image layers of {config.Image.Width}, {config.Text.Layers} text layers of {config.Text.Width}, "
                 + $"{config.VocabularySize} tokens, {parameters:n0} parameters, {config.ImageSize} pixels in patches of "
                 + $"{config.PatchSize}, batch {settings.Batch}"
         );
@@ -104,7 +105,7 @@ internal sealed class PretrainCommand(
             seed,
             results,
         };
-        AtomicFile.Write(Path.Combine(folder, "evaluation.json"), stream =>
+        WholeFile.Write(Path.Combine(folder, "evaluation.json"), stream =>
             JsonSerializer.Serialize(
                 stream,
                 summary,

@@ -54,16 +54,17 @@ internal sealed record PretrainSettings(
             throw new ArgumentException($"A batch of {Batch} has nothing to contrast: take at least 2.");
         ClipTransformerConfig Branch(int layers, int width) =>
             new(layers, width, width / HeadWidth, 4 * width, ClipActivation.QuickGelu, 1e-5);
-        return new ClipConfig(
-            EmbeddingWidth,
-            ImageSize,
-            PatchSize,
-            Branch(Layers, Width),
-            ContextLength,
-            vocabularySize,
-            endOfTextId,
-            Branch(TextLayers, TextWidth)
-        );
+        return new ClipConfig
+        {
+            EmbeddingWidth = EmbeddingWidth,
+            Text = Branch(TextLayers, TextWidth),
+            ContextLength = ContextLength,
+            VocabularySize = vocabularySize,
+            EndOfTextId = endOfTextId,
+            Image = Branch(Layers, Width),
+            ImageSize = ImageSize,
+            PatchSize = PatchSize,
+        };
     }
 
     /// <summary>The learning rate after a share of the run, from 0 to 1: a linear rise, then a cosine down to a hundredth.</summary>

@@ -15,7 +15,7 @@ internal static class SavedClip
         var checkpoint = new ClipCheckpoint(
             file,
             ClipNaming.HuggingFace,
-            ClipLayout.Vision(backbone.Config).Concat(ClipLayout.Text(backbone.Config))
+            ClipLayout.Image(backbone.Config).Concat(ClipLayout.Text(backbone.Config))
         );
         using var clip = new LearnedClip(backbone.Config, expected => checkpoint.Read(expected.Name), device);
         return ZeroShotEvaluation.Run(

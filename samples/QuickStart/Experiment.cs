@@ -45,7 +45,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
         ITransformer toKey = _mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(train);
         int classes = trainRows.Select(p => p.Label).Distinct().Count();
         ClipTransformerConfig text = backbone.Config.Text,
-            image = backbone.Config.Vision;
+            image = backbone.Config.Image;
         AnsiConsole.MarkupLineInterpolated(
             $"[bold]{backbone.Name}[/]: {text.Layers} text layers of {text.Width}, {image.Layers} image layers of {image.Width}"
         );

@@ -120,7 +120,7 @@ internal static class OnnxImageModel
             // Written twice: rows to candidates and back.
             more += 2 * (prompt?.Mixture?.Members.Values.Length ?? 0);
         }
-        return SizeOf(ClipLayout.Vision(tower.Config), more, precision);
+        return SizeOf(ClipLayout.Image(tower.Config), more, precision);
     }
 
     /// <param name="tensors">Those of the tower.</param>

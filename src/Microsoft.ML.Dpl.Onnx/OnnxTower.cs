@@ -23,11 +23,11 @@ internal sealed class OnnxTower : OnnxBlocks
     /// <param name="images">Name of [batch, 3, size, size] normalised.</param>
     /// <param name="linear">Writes the layers' products with their weights.</param>
     public OnnxTower(OnnxGraph graph, TowerArrays tower, string images, IOnnxLinear linear)
-        : base(graph, tower.Config.Vision, ClipLayout.VisionBlocks, tower.Weight, linear)
+        : base(graph, tower.Config.Image, ClipLayout.ImageBlocks, tower.Weight, linear)
     {
         (_graph, _tower) = (graph, tower);
-        long width = tower.Config.Vision.Width,
-            heads = tower.Config.Vision.Heads,
+        long width = tower.Config.Image.Width,
+            heads = tower.Config.Image.Heads,
             headWidth = width / heads;
         string rows = graph.Integers("shape.rows", -1, width);
         _tokensShape = graph.Integers("shape.tokens", -1, tower.Tokens, width);
@@ -47,7 +47,7 @@ internal sealed class OnnxTower : OnnxBlocks
     private string Embed(string images, string rowsShape)
     {
         long patch = _tower.Config.PatchSize,
-            width = _tower.Config.Vision.Width;
+            width = _tower.Config.Image.Width;
         // Without padding the convolution leaves out what fills no whole patch.
         string patches = _graph.Add(
             "Conv",

@@ -29,7 +29,7 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
     {
         (_columns, _description, _json, _scorer, _kept) = (columns, description, json, scorer, kept);
         _scores = new ScoreSchema(columns.Classes, columns.PredictedLabelColumnName, columns.ScoreColumnName, description.Threshold);
-        Configuration = new PromptConfiguration(description.TextLengths, description.ImageLengths);
+        Configuration = description.Configuration;
     }
 
     /// <summary>The classes in the order of the scores.</summary>

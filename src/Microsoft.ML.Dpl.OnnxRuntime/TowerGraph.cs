@@ -22,13 +22,12 @@ internal static class TowerGraph
     public static byte[] Create(KeptEntries kept, ModelColumns columns, StoredDescription description, DplOnnxPrecision precision)
     {
         ClipConfig config = ReadConfig(kept);
-        description.RequireLayers(config.Text.Layers, config.Vision.Layers);
+        description.RequireLayers(config.Text.Layers, config.Image.Layers);
         StoredPrompts prompts = kept.Read(ModelZip.PromptsEntry, from =>
             StoredPrompts.Read(
                 from,
                 ModelZip.PromptsEntry,
-                description.ImageLengths,
-                description.TextLengths,
+                description.Configuration,
                 description.Mixture?.CandidateLengths,
                 description.ContextLayout,
                 columns.Classes.Count,
@@ -51,7 +50,7 @@ internal static class TowerGraph
     public static byte[] CreateEmbedding(KeptEntries kept, bool normalize, DplOnnxPrecision precision)
     {
         ClipConfig config = ReadConfig(kept);
-        TowerArrays tower = TowerArrays.Fold(config, ReadWeights(kept, config), new FloatArray?[config.Vision.Layers], mixtures: null);
+        TowerArrays tower = TowerArrays.Fold(config, ReadWeights(kept, config), new FloatArray?[config.Image.Layers], mixtures: null);
         return Written(OnnxEmbedding.SizeOf(tower, precision), () => OnnxEmbedding.Create(tower, normalize, [], precision: precision));
     }
 
@@ -72,7 +71,7 @@ internal static class TowerGraph
     public static ClipConfig ReadConfig(KeptEntries kept) => ClipConfigReader.Parse(kept.ReadBytes(ClipEntries.Config), ClipEntries.Config);
 
     private static IReadOnlyDictionary<string, FloatArray> ReadWeights(KeptEntries kept, ClipConfig config) =>
-        kept.Read(ClipEntries.Image, from => FoldedWeights.ReadVisionArrays(from, ClipEntries.Image, config));
+        kept.Read(ClipEntries.Image, from => FoldedWeights.ReadImageTowerArrays(from, ClipEntries.Image, config));
 
     private static byte[] Written(long bytes, Func<ModelProto> create) =>
         bytes <= OnnxImageModel.LargestModel

@@ -283,7 +283,7 @@ public sealed partial class DplTrainer
         private static void RequireFit(PromptConfiguration configuration, ClipBackbone backbone)
         {
             int text = backbone.Config.Text.Layers,
-                image = backbone.Config.Vision.Layers;
+                image = backbone.Config.Image.Layers;
             if (configuration.Text.Count != text || configuration.Image.Count != image)
             {
                 throw new ArgumentException(

@@ -81,7 +81,7 @@ public sealed partial class DplTransformer
     internal InitialPrompts ToInitial(Clip.ClipBackbone backbone) =>
         _scorer.Use(() =>
         {
-            using Clip.Lease<Clip.TextWeights> text = backbone.RentText(TorchSharp.torch.CPU);
+            using Clip.Lease<Clip.TextWeights> text = backbone.RentTextTower(TorchSharp.torch.CPU);
             return new InitialPrompts(_prompts.Rows.Copy(), ClassNames, text.Value.LogitScale / _prompts.LogitScale);
         });
 }

@@ -55,7 +55,7 @@ public sealed partial class DplTransformer
                     + "tower: open CLIP's folder.",
                 nameof(backbone)
             );
-        if (!ClipTemplates.HoldsName(prompts.Template))
+        if (!NamePlace.IsIn(prompts.Template))
             throw new ArgumentException(ClipTemplates.NotOnce(nameof(DplPrompts.Template), prompts.Template), nameof(prompts));
         if (prompts.BackboneSha256 is { } expected && !string.Equals(expected, backbone.Sha256, StringComparison.OrdinalIgnoreCase))
             throw new ArgumentException(
@@ -75,7 +75,7 @@ public sealed partial class DplTransformer
         if (prompts.Templates is { } templates)
             ClipTemplates.Require(templates, nameof(DplPrompts.Templates));
         IReadOnlyList<float[,]?> text = Fitted(prompts.Text, "text", backbone.Config.Text, prompts.LayersAreCounted),
-            image = Fitted(prompts.Image, "image", backbone.Config.Vision, prompts.LayersAreCounted);
+            image = Fitted(prompts.Image, "image", backbone.Config.Image, prompts.LayersAreCounted);
 
         using var log = new HostLog(environment, nameof(DplTransformer), "Import");
         EnvironmentOptions options = MLNetInternals.OptionsOf(environment);

@@ -46,13 +46,12 @@ public sealed partial class DplTransformer
         // The transformer takes a share of its own.
         using IDisposable? untilThen = backbone.Hold();
         log.Info($"Backbone: {backbone}.");
-        description.RequireLayers(backbone.Config.Text.Layers, backbone.Config.Vision.Layers);
+        description.RequireLayers(backbone.Config.Text.Layers, backbone.Config.Image.Layers);
         TrainedPrompts prompts = ModelZip.ReadStream(reader, ModelZip.PromptsEntry, stream =>
             TrainedPrompts.Read(
                 stream.BaseStream,
                 ModelZip.PromptsEntry,
-                description.ImageLengths,
-                description.TextLengths,
+                description.Configuration,
                 description.Mixture?.CandidateLengths,
                 description.ContextLayout,
                 columns.Classes.Count,

@@ -10,22 +10,32 @@ internal static class ClipShapes
     public static ClipConfig Of(string name) =>
         name switch
         {
-            "smallest" => Shape(32, 32, 8, (2, 64), (2, 64), 64),
-            "surrogate" => Shape(256, 48, 8, (6, 128), (3, 128), 64),
-            "vit-b-32" => Shape(512, 224, 32, (12, 768), (12, 512), 64),
-            "vit-b-16" => Shape(512, 224, 16, (12, 768), (12, 512), 64),
-            "vit-l-14" => Shape(768, 224, 14, (24, 1024), (12, 768), 64),
+            "smallest" => Shape(32, (2, 64), (2, 64), 32, 8, 64),
+            "surrogate" => Shape(256, (3, 128), (6, 128), 48, 8, 64),
+            "vit-b-32" => Shape(512, (12, 512), (12, 768), 224, 32, 64),
+            "vit-b-16" => Shape(512, (12, 512), (12, 768), 224, 16, 64),
+            "vit-l-14" => Shape(768, (12, 768), (24, 1024), 224, 14, 64),
             _ => throw new ArgumentException($"Shape '{name}' is unknown; there are {string.Join(", ", Names)}.", nameof(name)),
         };
 
     private static ClipConfig Shape(
         int embedding,
-        int image,
-        int patch,
-        (int Layers, int Width) vision,
         (int Layers, int Width) text,
+        (int Layers, int Width) image,
+        int imageSize,
+        int patch,
         int headWidth
-    ) => new(embedding, image, patch, Branch(vision, headWidth), 77, 49408, null, Branch(text, headWidth));
+    ) =>
+        new()
+        {
+            EmbeddingWidth = embedding,
+            Text = Branch(text, headWidth),
+            ContextLength = 77,
+            VocabularySize = 49408,
+            Image = Branch(image, headWidth),
+            ImageSize = imageSize,
+            PatchSize = patch,
+        };
 
     private static ClipTransformerConfig Branch((int Layers, int Width) branch, int headWidth) =>
         new(branch.Layers, branch.Width, branch.Width / headWidth, 4 * branch.Width, ClipActivation.QuickGelu, 1e-5);

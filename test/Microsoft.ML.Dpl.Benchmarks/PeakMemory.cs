@@ -18,7 +18,7 @@ internal static class PeakMemory
     private const int Steps = 2;
 
     /// <returns>Bytes.</returns>
-    public static long OfStep(StepSize size, string form, bool workers, bool tuneAllocator, DplPrecision precision, Device device)
+    public static long MeasureStep(StepSize size, string form, bool workers, bool tuneAllocator, DplPrecision precision, Device device)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true };
         // Under `dotnet x.dll` the process is dotnet itself.

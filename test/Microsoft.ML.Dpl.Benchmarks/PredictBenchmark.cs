@@ -28,11 +28,11 @@ internal sealed class PredictBenchmark(string shape, int length, int repeats)
         using Generator generator = Seeds.Generator(2, "benchmark");
         Tensor?[] prompts =
         [
-            .. Enumerable.Range(0, config.Vision.Layers).Select(_ => randn([length, config.Vision.Width], generator: generator)),
+            .. Enumerable.Range(0, config.Image.Layers).Select(_ => randn([length, config.Image.Width], generator: generator)),
         ];
         Tensor classes = PromptedClip.UnitRows(randn([Classes, config.EmbeddingWidth], generator: generator));
-        using var promptedTower = new FoldedImageTower(clip.Vision, prompts);
-        using var plainTower = new FoldedImageTower(clip.Vision, new Tensor?[config.Vision.Layers]);
+        using var promptedTower = new FoldedImageTower(clip.Image, prompts);
+        using var plainTower = new FoldedImageTower(clip.Image, new Tensor?[config.Image.Layers]);
         FoldedClassifier prompted = new(promptedTower, classes, LogitScale),
             plain = new(plainTower, classes, LogitScale);
         using OnnxSession onnx = new(prompted),

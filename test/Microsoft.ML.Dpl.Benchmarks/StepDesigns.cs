@@ -98,7 +98,7 @@ internal sealed class StepDesigns : IDisposable
         int longest = _size.Candidates[^1];
         var lengths = new PromptConfiguration(
             [.. Enumerable.Repeat(longest, config.Text.Layers)],
-            [.. Enumerable.Repeat(longest, config.Vision.Layers)]
+            [.. Enumerable.Repeat(longest, config.Image.Layers)]
         );
         var shape = new PromptShape(config, CPU, Seed: 3);
         PromptDistribution initial = PromptDistribution.Normal(0.02);
@@ -136,23 +136,18 @@ internal sealed class StepDesigns : IDisposable
 
     private PromptedClip Model(int[][] texts)
     {
-        ClipParts? parts = _workers ? ClipParts.Create(_clip.Text, _clip.Vision, texts, _size.Batch) : null;
+        ClipParts? parts = _workers ? ClipParts.Create(_clip.Text, _clip.Image, texts, _size.Batch) : null;
         if (parts is not null)
             Own(parts);
         _sharing = parts is not null;
-        return new PromptedClip(
-            new TextTower(_clip.Text),
-            Own(new ImageTower(_clip.Vision)),
-            Own(new ClassTexts(texts, _clip.Text)),
-            parts
-        );
+        return new PromptedClip(new TextTower(_clip.Text), Own(new ImageTower(_clip.Image)), Own(new ClassTexts(texts, _clip.Text)), parts);
     }
 
     /// <summary>As in a fit: class features, and a table with what it saw of every image.</summary>
     private Teacher TeacherOf(PromptedClip model)
     {
         using Tensor text = model.ClassFeatures(new PlainBranch(_size.Config.Text.Layers));
-        using var tower = new FoldedImageTower(_clip.Vision, new Tensor?[_size.Config.Vision.Layers]);
+        using var tower = new FoldedImageTower(_clip.Image, new Tensor?[_size.Config.Image.Layers]);
         using var noGrad = no_grad();
         return Teacher.FromTable(text, model.ImageFeatures(tower, _images.Images).DetachFromDisposeScope(), _clip.Text.LogitScale);
     }

@@ -94,7 +94,7 @@ internal sealed class StepModels : IDisposable
             new Supernet(
                 new BranchPair<SupernetBranch>(
                     Text: Candidates(config.Text, PromptDistribution.Uniform),
-                    Image: Candidates(config.Vision, PromptDistribution.Normal(1))
+                    Image: Candidates(config.Image, PromptDistribution.Normal(1))
                 )
             )
         );
@@ -110,23 +110,23 @@ internal sealed class StepModels : IDisposable
                     _device
                 )
             );
-        _prompts = new BranchPair<FixedBranch>(Text: Fixed(config.Text), Image: Fixed(config.Vision));
+        _prompts = new BranchPair<FixedBranch>(Text: Fixed(config.Text), Image: Fixed(config.Image));
         _prompts.Text.RequireGradients(true);
         _prompts.Image.RequireGradients(true);
         bool onCpu = _device.type == TorchSharp.DeviceType.CPU;
         Tensor[] Moved(IEnumerable<Tensor> tensors) => [.. tensors.Select(t => t.to(_device).DetachFromDisposeScope())];
-        VisionWeights vision = onCpu ? _clip.Vision : Own(VisionWeights.FromTensors(config, Moved(_clip.Vision.Tensors)));
+        ImageWeights image = onCpu ? _clip.Image : Own(ImageWeights.FromTensors(config, Moved(_clip.Image.Tensors)));
         TextWeights text = onCpu ? _clip.Text : Own(TextWeights.FromTensors(config, Moved(_clip.Text.Tensors), _clip.Text.LogitScale));
-        StepBlocks? blocks = precision == DplPrecision.BFloat16 ? Own(new StepBlocks(text, vision)) : null;
+        StepBlocks? blocks = precision == DplPrecision.BFloat16 ? Own(new StepBlocks(text, image)) : null;
         PromptedClip Model()
         {
-            ClipParts? parts = workers ? ClipParts.Create(text, vision, _texts, size.Batch, blocks) : null;
+            ClipParts? parts = workers ? ClipParts.Create(text, image, _texts, size.Batch, blocks) : null;
             if (parts is not null)
                 Own(parts);
             _sharing = parts is not null;
             return new PromptedClip(
                 new TextTower(text, blocks),
-                Own(new ImageTower(vision, blocks)),
+                Own(new ImageTower(image, blocks)),
                 Own(new ClassTexts(_texts, text)),
                 parts
             );

@@ -31,8 +31,8 @@ internal sealed record StepOperations(double AlphaHalf, double PromptHalf, doubl
         double rows = beginnings.Length,
             pairs = beginnings.Sum(n => (double)n),
             endPairs = texts.Sum(t => t.Length);
-        double embedding = 2.0 * batch * grid * grid * 3 * config.PatchSize * config.PatchSize * config.Vision.Width;
-        var image = new Branch(config.Vision, batch * tokens, batch, (double)batch * tokens * tokens, (double)batch * tokens);
+        double embedding = 2.0 * batch * grid * grid * 3 * config.PatchSize * config.PatchSize * config.Image.Width;
+        var image = new Branch(config.Image, batch * tokens, batch, (double)batch * tokens * tokens, (double)batch * tokens);
         var text = new Branch(config.Text, rows, texts.Length, pairs, endPairs);
         double Both(double promptRows, bool toPrompts) =>
             image.Operations(promptRows, toPrompts) + text.Operations(promptRows, toPrompts) + embedding;

@@ -85,7 +85,7 @@ internal sealed class StepsBenchmark(
         void MeasureMemory(DplPrecision of, string suffix, params string[] forms)
         {
             foreach (string form in withMemory ? forms : [])
-                memory[form + suffix] = PeakMemory.OfStep(size, form, workers, tuneAllocator, of, device);
+                memory[form + suffix] = PeakMemory.MeasureStep(size, form, workers, tuneAllocator, of, device);
         }
         MeasureMemory(DplPrecision.Float32, "", "search", "training");
         if (rounded.Length > 0)

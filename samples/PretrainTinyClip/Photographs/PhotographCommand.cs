@@ -47,8 +47,8 @@ internal sealed class PhotographCommand(
         }
         var config = training.Clip.Config;
         Console.WriteLine(
-            $"{folders.Photographs.Count} photographs of {folders.Classes.Count} classes; {config.Vision.Layers} image layers of "
-                + $"{config.Vision.Width}, {config.Text.Layers} text layers of {config.Text.Width}, {config.VocabularySize} tokens, "
+            $"{folders.Photographs.Count} photographs of {folders.Classes.Count} classes; {config.Image.Layers} image layers of "
+                + $"{config.Image.Width}, {config.Text.Layers} text layers of {config.Text.Width}, {config.VocabularySize} tokens, "
                 + $"{training.Clip.Values.Values.Sum(v => v.NumberOfElements):n0} parameters"
         );
         string? test = inputs.HeldOut is null ? null : Path.Combine(inputs.HeldOut, "test.tsv");

@@ -41,16 +41,17 @@ internal sealed record PhotographSettings(
     {
         static ClipTransformerConfig Tower(int layers, int width) =>
             new(layers, width, width / HeadWidth, 4 * width, ClipActivation.QuickGelu, 1e-5);
-        return new ClipConfig(
-            Width,
-            ImageSize,
-            PatchSize,
-            Tower(Layers, Width),
-            ContextLength,
-            vocabularySize,
-            endOfTextId,
-            Tower(TextLayers, TextWidth)
-        );
+        return new ClipConfig
+        {
+            EmbeddingWidth = Width,
+            Text = Tower(TextLayers, TextWidth),
+            ContextLength = ContextLength,
+            VocabularySize = vocabularySize,
+            EndOfTextId = endOfTextId,
+            Image = Tower(Layers, Width),
+            ImageSize = ImageSize,
+            PatchSize = PatchSize,
+        };
     }
 
     /// <summary>A rise, a long plateau, and a straight fall at the end: a run of any length begins alike and can be made longer.</summary>

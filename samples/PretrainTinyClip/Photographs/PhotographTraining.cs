@@ -61,7 +61,7 @@ internal sealed class PhotographTraining : IDisposable
         Clip = new LearnedClip(config, new InitialValues(config, generator, likeTrained: true).Draw, CPU);
         Model = new ContrastiveModel(Clip);
         _tower = new StudentTower(Clip.Values, config, products);
-        _distillation = new Distillation(cache, config.EmbeddingWidth, config.Vision.Width, generator);
+        _distillation = new Distillation(cache, config.EmbeddingWidth, config.Image.Width, generator);
         _trained = new([.. Clip.Values, .. _distillation.Maps]);
         ClipImageProcessorConfig processor = ClipImageProcessorConfig.Default(config.ImageSize);
         _mean = tensor(processor.Mean, [1, 3, 1, 1]).DetachFromDisposeScope();

@@ -28,7 +28,7 @@ internal sealed class StudentTower(IReadOnlyDictionary<string, Parameter> values
         long batch = images.shape[0],
             grid = config.Grid,
             patch = config.PatchSize,
-            width = config.Vision.Width;
+            width = config.Image.Width;
         Tensor patches = images
             .reshape(batch, 3, grid, patch, grid, patch)
             .permute(0, 2, 4, 1, 3, 5)
@@ -43,8 +43,8 @@ internal sealed class StudentTower(IReadOnlyDictionary<string, Parameter> values
         Tensor embedded = Linear(patches, values["visual.conv1.weight"].view(width, -1), null).Plus(places);
         Tensor first = values["visual.class_embedding"].Plus(positions.narrow(0, 0, 1)).expand(batch, 1, width);
         Tensor rows = Norm(cat([first, embedded], 1), "visual.ln_pre");
-        for (int layer = 0; layer < config.Vision.Layers; layer++)
-            rows = Block(rows, $"{ClipLayout.VisionBlocks}{layer}.", config.Vision.Heads);
+        for (int layer = 0; layer < config.Image.Layers; layer++)
+            rows = Block(rows, $"{ClipLayout.ImageBlocks}{layer}.", config.Image.Heads);
         Tensor embedding = Norm(rows.select(1, 0), "visual.ln_post").matmul(values["visual.proj"]);
         return (embedding, F.layer_norm(rows.narrow(1, 1, rows.shape[1] - 1), [width]));
     }

@@ -196,7 +196,7 @@ internal static class BackboneCommand
             Row("location", location);
         Row(
             "image tower",
-            $"{clip.Shape.ImageSize} × {clip.Shape.ImageSize} pixels in patches of {clip.Shape.PatchSize}, {Tower(clip.Shape.Vision)}"
+            $"{clip.Shape.ImageSize} × {clip.Shape.ImageSize} pixels in patches of {clip.Shape.PatchSize}, {Tower(clip.Shape.Image)}"
         );
         Row("text tower", $"up to {clip.Shape.ContextLength} tokens, {Tower(clip.Shape.Text)}");
         Row("shared space", $"width {clip.Shape.EmbeddingWidth}");
@@ -312,7 +312,7 @@ internal static class BackboneCommand
                 known.Parameters,
                 known.Bytes,
                 shape.ImageSize,
-                shape.Vision.Width,
+                shape.Image.Width,
                 shape.Text.Width,
                 shape.EmbeddingWidth,
                 state,

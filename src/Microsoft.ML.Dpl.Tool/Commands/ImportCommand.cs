@@ -151,7 +151,7 @@ internal static class ImportCommand
         AlphaHistory history;
         if (paths is [string img, string txt])
         {
-            AlphaFiles files = names == AlphaNames.Right ? AlphaFiles.AsNamed(img, txt) : AlphaFiles.OfAuthors(img, txt, backbone);
+            AlphaFiles files = names == AlphaNames.Right ? AlphaFiles.AsNamed(img, txt) : AlphaFiles.FromAuthors(img, txt, backbone);
             log.WriteLine(files.Reason);
             history = AlphaHistory.Load(files.TextPath, files.ImagePath, lengths);
         }
@@ -164,11 +164,11 @@ internal static class ImportCommand
         PromptConfiguration configuration = history.Configuration(epoch - 1);
         if (
             backbone is not null
-            && (configuration.Text.Count != backbone.Config.Text.Layers || configuration.Image.Count != backbone.Config.Vision.Layers)
+            && (configuration.Text.Count != backbone.Config.Text.Layers || configuration.Image.Count != backbone.Config.Image.Layers)
         )
             throw new InvalidDataException(
                 $"The alphas are for {configuration.Text.Count} text and {configuration.Image.Count} image layers, but "
-                    + $"{backbone.Name} has {backbone.Config.Text.Layers} and {backbone.Config.Vision.Layers}."
+                    + $"{backbone.Name} has {backbone.Config.Text.Layers} and {backbone.Config.Image.Layers}."
             );
         log.WriteLine(
             $"Candidate lengths {string.Join(' ', history.CandidateLengths)}, epoch {epoch ?? history.Epochs} of {history.Epochs}."

@@ -86,8 +86,8 @@ internal static class OnnxCommand
                 clip.Apply(arguments, mlContext, cancellationToken);
                 var form = new Form(taken, precision.Read(arguments), beside);
                 using Source source = path is null
-                    ? OfClip(mlContext, clip.Backbone(arguments, cancellationToken), chosen)
-                    : OfModel(SavedModel.Load(mlContext, path));
+                    ? FromClip(mlContext, clip.Backbone(arguments, cancellationToken), chosen)
+                    : FromModel(SavedModel.Load(mlContext, path));
                 Write(source, file, form, format.Read(arguments), arguments.InvocationConfiguration.Output, cancellationToken);
                 return Task.FromResult((int)ExitCode.Success);
             }
@@ -126,7 +126,7 @@ internal static class OnnxCommand
         public void Dispose() => Owner.Dispose();
     }
 
-    private static Source OfModel(SavedModel loaded)
+    private static Source FromModel(SavedModel loaded)
     {
         DplTransformer transformer = loaded.Transformer;
         int classes = transformer.ClassNames.Count;
@@ -142,7 +142,7 @@ internal static class OnnxCommand
         );
     }
 
-    private static Source OfClip(MLContext mlContext, ClipBackbone clip, Tower tower)
+    private static Source FromClip(MLContext mlContext, ClipBackbone clip, Tower tower)
     {
         // No row is read, so that any column of the right kind does.
         ClipEmbeddingEstimator estimator =

@@ -58,7 +58,7 @@ internal static class ConfigurationArgument
     private static PromptConfiguration Lengths(string form)
     {
         if (File.Exists(form))
-            return OfFile(form);
+            return ReadFile(form);
         if (Path.GetExtension(form).Equals(".json", StringComparison.OrdinalIgnoreCase))
             throw new FileNotFoundException($"There is no configuration file '{form}'.", form);
         try
@@ -71,7 +71,7 @@ internal static class ConfigurationArgument
         }
     }
 
-    private static PromptConfiguration OfFile(string path)
+    private static PromptConfiguration ReadFile(string path)
     {
         try
         {

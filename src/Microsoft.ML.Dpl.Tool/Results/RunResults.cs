@@ -89,7 +89,7 @@ internal sealed record BackboneResults(
             config.PatchSize,
             config.EmbeddingWidth,
             BranchShape.From(config.Text),
-            BranchShape.From(config.Vision)
+            BranchShape.From(config.Image)
         );
     }
 }

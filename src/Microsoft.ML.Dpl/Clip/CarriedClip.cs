@@ -12,20 +12,20 @@ internal sealed class CarriedClip : IClipSource
     private readonly ClipVocabulary? _vocabulary;
 
     // Handed to the first lease; from then on the leases own them.
-    private VisionWeights? _vision;
+    private ImageWeights? _image;
     private TextWeights? _text;
 
     /// <param name="sha256">The SHA-256 of the weights it was made from.</param>
     /// <param name="processor">Its preprocessing.</param>
-    /// <param name="vision">Its image tower on the CPU, which this object takes over.</param>
+    /// <param name="image">Its image tower on the CPU, which this object takes over.</param>
     /// <param name="text">Its text tower on the CPU, which this object takes over, and its vocabulary; null where only the image tower was
     /// carried.</param>
     public CarriedClip(
         string sha256,
         ClipImageProcessorConfig processor,
-        VisionWeights vision,
+        ImageWeights image,
         (TextWeights Weights, ClipVocabulary Vocabulary)? text
-    ) => (_sha256, _processor, _vision, _text, _vocabulary) = (sha256, processor, vision, text?.Weights, text?.Vocabulary);
+    ) => (_sha256, _processor, _image, _text, _vocabulary) = (sha256, processor, image, text?.Weights, text?.Vocabulary);
 
     public bool HasText => _vocabulary is not null;
 
@@ -33,17 +33,19 @@ internal sealed class CarriedClip : IClipSource
 
     public void RequireUnchanged() => Hold().Dispose();
 
-    public Lease<VisionWeights> RentVision(ClipConfig config, Device device) =>
-        device.type == DeviceType.CPU ? RentVision() : SharedWeights.Rent((this, typeof(VisionWeights), ComputeDevice.KeyOf(device)), () =>
+    public Lease<ImageWeights> RentImageTower(ClipConfig config, Device device) =>
+        device.type == DeviceType.CPU
+            ? RentImageTower()
+            : SharedWeights.Rent((this, typeof(ImageWeights), ComputeDevice.KeyOf(device)), () =>
             {
-                using Lease<VisionWeights> here = RentVision();
-                return VisionWeights.FromTensors(config, Copies(here.Value.Tensors, device));
+                using Lease<ImageWeights> here = RentImageTower();
+                return ImageWeights.FromTensors(config, Copies(here.Value.Tensors, device));
             });
 
-    public Lease<TextWeights> RentText(ClipConfig config, Device device) =>
-        device.type == DeviceType.CPU ? RentText() : SharedWeights.Rent((this, typeof(TextWeights), ComputeDevice.KeyOf(device)), () =>
+    public Lease<TextWeights> RentTextTower(ClipConfig config, Device device) =>
+        device.type == DeviceType.CPU ? RentTextTower() : SharedWeights.Rent((this, typeof(TextWeights), ComputeDevice.KeyOf(device)), () =>
             {
-                using Lease<TextWeights> here = RentText();
+                using Lease<TextWeights> here = RentTextTower();
                 return TextWeights.FromTensors(config, Copies(here.Value.Tensors, device), here.Value.LogitScale);
             });
 
@@ -54,22 +56,22 @@ internal sealed class CarriedClip : IClipSource
     /// <inheritdoc/>
     public IDisposable Hold()
     {
-        Lease<VisionWeights> vision = RentVision();
+        Lease<ImageWeights> image = RentImageTower();
         try
         {
-            return new Share(vision, HasText ? RentText() : null);
+            return new Share(image, HasText ? RentTextTower() : null);
         }
         catch
         {
-            vision.Dispose();
+            image.Dispose();
             throw;
         }
     }
 
-    private Lease<VisionWeights> RentVision() =>
-        SharedWeights.Rent((this, typeof(VisionWeights)), () => Interlocked.Exchange(ref _vision, null) ?? throw Gone());
+    private Lease<ImageWeights> RentImageTower() =>
+        SharedWeights.Rent((this, typeof(ImageWeights)), () => Interlocked.Exchange(ref _image, null) ?? throw Gone());
 
-    private Lease<TextWeights> RentText() =>
+    private Lease<TextWeights> RentTextTower() =>
         HasText
             ? SharedWeights.Rent((this, typeof(TextWeights)), () => Interlocked.Exchange(ref _text, null) ?? throw Gone())
             : throw NoText();
@@ -89,11 +91,11 @@ internal sealed class CarriedClip : IClipSource
                 + "and CLIP's folder at hand where it is loaded."
         );
 
-    private sealed record Share(IDisposable Vision, IDisposable? Text) : IDisposable
+    private sealed record Share(IDisposable Image, IDisposable? Text) : IDisposable
     {
         public void Dispose()
         {
-            Vision.Dispose();
+            Image.Dispose();
             Text?.Dispose();
         }
     }

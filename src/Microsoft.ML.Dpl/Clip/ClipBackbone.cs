@@ -271,11 +271,11 @@ public sealed class ClipBackbone
 
     /// <summary>The image tower on a device, shared with everyone who rents it there.</summary>
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
-    internal Lease<VisionWeights> RentVision(Device device) => _source.RentVision(Config, device);
+    internal Lease<ImageWeights> RentImageTower(Device device) => _source.RentImageTower(Config, device);
 
     /// <summary>The text tower on a device, shared with everyone who rents it there.</summary>
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
-    internal Lease<TextWeights> RentText(Device device) => _source.RentText(Config, device);
+    internal Lease<TextWeights> RentTextTower(Device device) => _source.RentTextTower(Config, device);
 
     /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
     internal void RequireUnchanged() => _source.RequireUnchanged();

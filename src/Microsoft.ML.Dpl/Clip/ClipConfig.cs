@@ -22,26 +22,33 @@ public enum ClipActivation
 public sealed record ClipTransformerConfig(int Layers, int Width, int Heads, int MlpWidth, ClipActivation Activation, double NormEpsilon);
 
 /// <summary>The shape of a CLIP with a vision transformer.</summary>
-/// <param name="EmbeddingWidth">Width of the space that images and texts share.</param>
-/// <param name="ImageSize">Side of the square input image in pixels.</param>
-/// <param name="PatchSize">Side of a patch in pixels.</param>
-/// <param name="Vision">The image tower.</param>
-/// <param name="ContextLength">The longest text in tokens, start and end included.</param>
-/// <param name="VocabularySize">Number of token ids.</param>
-/// <param name="EndOfTextId">The id whose first occurrence is read as the text's feature; <c>null</c>: the highest id of the text, as
-/// OpenAI's code and configurations with the legacy value 2 do.</param>
-/// <param name="Text">The text tower.</param>
-public sealed record ClipConfig(
-    int EmbeddingWidth,
-    int ImageSize,
-    int PatchSize,
-    ClipTransformerConfig Vision,
-    int ContextLength,
-    int VocabularySize,
-    int? EndOfTextId,
-    ClipTransformerConfig Text
-)
+public sealed record ClipConfig
 {
+    /// <summary>Width of the space that texts and images share.</summary>
+    public required int EmbeddingWidth { get; init; }
+
+    /// <summary>The text tower.</summary>
+    public required ClipTransformerConfig Text { get; init; }
+
+    /// <summary>The longest text in tokens, start and end included.</summary>
+    public required int ContextLength { get; init; }
+
+    /// <summary>Number of token ids.</summary>
+    public required int VocabularySize { get; init; }
+
+    /// <summary>The id whose first occurrence is read as the text's feature; <c>null</c>: the highest id of the text, as OpenAI's code and
+    /// configurations with the legacy value 2 do.</summary>
+    public int? EndOfTextId { get; init; }
+
+    /// <summary>The image tower.</summary>
+    public required ClipTransformerConfig Image { get; init; }
+
+    /// <summary>Side of the square input image in pixels.</summary>
+    public required int ImageSize { get; init; }
+
+    /// <summary>Side of a patch in pixels.</summary>
+    public required int PatchSize { get; init; }
+
     /// <summary>Patches along one side of the image; a remainder of pixels is not seen, as in the strided convolution.</summary>
     public int Grid => ImageSize / PatchSize;
 }
@@ -67,7 +74,7 @@ internal static class ClipJson
                         ["eos_token_id"] = config.EndOfTextId ?? ClipConfigReader.LegacyEndOfText,
                     }
                 ),
-                vision_config = Section(config.Vision, new() { ["image_size"] = config.ImageSize, ["patch_size"] = config.PatchSize }),
+                vision_config = Section(config.Image, new() { ["image_size"] = config.ImageSize, ["patch_size"] = config.PatchSize }),
             },
             Indented
         );

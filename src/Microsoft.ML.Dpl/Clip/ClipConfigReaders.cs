@@ -51,16 +51,17 @@ internal static class ClipConfigReader
             throw vision.Fault("num_channels", $"is {channels}; only images of 3 channels are supported");
 
         int vocabulary = text.Integer("vocab_size", 49408, 1, Largest.Vocabulary);
-        return new ClipConfig(
-            EmbeddingWidth: root.Integer("projection_dim", 512, 1, Largest.Width),
-            ImageSize: imageSize,
-            PatchSize: patchSize,
-            Vision: Transformer(vision, width: 768, mlpWidth: 3072, heads: 12),
-            ContextLength: text.Integer("max_position_embeddings", 77, 1, Largest.Context),
-            VocabularySize: vocabulary,
-            EndOfTextId: EndOfText(text, vocabulary),
-            Text: Transformer(text, width: 512, mlpWidth: 2048, heads: 8)
-        );
+        return new ClipConfig
+        {
+            EmbeddingWidth = root.Integer("projection_dim", 512, 1, Largest.Width),
+            Text = Transformer(text, width: 512, mlpWidth: 2048, heads: 8),
+            ContextLength = text.Integer("max_position_embeddings", 77, 1, Largest.Context),
+            VocabularySize = vocabulary,
+            EndOfTextId = EndOfText(text, vocabulary),
+            Image = Transformer(vision, width: 768, mlpWidth: 3072, heads: 12),
+            ImageSize = imageSize,
+            PatchSize = patchSize,
+        };
     }
 
     private static ClipTransformerConfig Transformer(ConfigSection section, int width, int mlpWidth, int heads)
@@ -171,42 +172,42 @@ internal static class OpenClipConfigReader
         RequireText(text, "proj_type", "linear");
 
         ClipActivation activation = model.Flag("quick_gelu") ? ClipActivation.QuickGelu : ClipActivation.Gelu;
-        int visionWidth = vision.Integer("width", 768, 1, Largest.Width),
+        int imageWidth = vision.Integer("width", 768, 1, Largest.Width),
             headWidth = vision.Integer("head_width", 64, 1, Largest.Width);
         int textWidth = text.Integer("width", 512, 1, Largest.Width),
             textHeads = text.Integer("heads", 8, 1, Largest.Width);
-        if (visionWidth % headWidth != 0)
-            throw vision.Fault("width", $"is {visionWidth}, which head_width {headWidth} does not divide");
+        if (imageWidth % headWidth != 0)
+            throw vision.Fault("width", $"is {imageWidth}, which head_width {headWidth} does not divide");
         if (textWidth % textHeads != 0)
             throw text.Fault("width", $"is {textWidth}, which heads {textHeads} does not divide");
         int imageSize = vision.Integer("image_size", 224, 1, Largest.Pixels),
             patchSize = vision.Integer("patch_size", 16, 1, Largest.Pixels);
         if (patchSize > imageSize)
             throw vision.Fault("patch_size", $"is {patchSize}, more than image_size {imageSize}");
-        return new ClipConfig(
-            EmbeddingWidth: model.Integer("embed_dim", 512, 1, Largest.Width),
-            ImageSize: imageSize,
-            PatchSize: patchSize,
-            Vision: new(
-                vision.Integer("layers", 12, 1, Largest.Layers),
-                visionWidth,
-                visionWidth / headWidth,
-                MlpWidth(vision, visionWidth),
-                activation,
-                NormEpsilon
-            ),
-            ContextLength: text.Integer("context_length", 77, 1, Largest.Context),
-            VocabularySize: text.Integer("vocab_size", 49408, 1, Largest.Vocabulary),
-            EndOfTextId: null,
-            Text: new(
+        return new ClipConfig
+        {
+            EmbeddingWidth = model.Integer("embed_dim", 512, 1, Largest.Width),
+            Text = new(
                 text.Integer("layers", 12, 1, Largest.Layers),
                 textWidth,
                 textHeads,
                 MlpWidth(text, textWidth),
                 activation,
                 NormEpsilon
-            )
-        );
+            ),
+            ContextLength = text.Integer("context_length", 77, 1, Largest.Context),
+            VocabularySize = text.Integer("vocab_size", 49408, 1, Largest.Vocabulary),
+            Image = new(
+                vision.Integer("layers", 12, 1, Largest.Layers),
+                imageWidth,
+                imageWidth / headWidth,
+                MlpWidth(vision, imageWidth),
+                activation,
+                NormEpsilon
+            ),
+            ImageSize = imageSize,
+            PatchSize = patchSize,
+        };
     }
 
     private static int MlpWidth(ConfigSection section, int width) => (int)(width * section.Factor("mlp_ratio", 4.0, 16.0));
@@ -235,16 +236,16 @@ internal static class OpenAIConfig
             projection = Shape(source, "text_projection", 2);
         int grid = Grid(source, places[0]),
             patch = Size(source, "visual.conv1.weight", patches[3]);
-        return new ClipConfig(
-            EmbeddingWidth: Size(source, "text_projection", projection[1]),
-            ImageSize: Size(source, "visual.conv1.weight", (long)grid * patch),
-            PatchSize: patch,
-            Vision: Transformer(source, ClipLayout.VisionBlocks, "visual.conv1.weight", patches[0]),
-            ContextLength: Size(source, "positional_embedding", Shape(source, "positional_embedding", 2)[0]),
-            VocabularySize: Size(source, "token_embedding.weight", tokens[0]),
-            EndOfTextId: null,
-            Text: Transformer(source, ClipLayout.TextBlocks, "token_embedding.weight", tokens[1])
-        );
+        return new ClipConfig
+        {
+            EmbeddingWidth = Size(source, "text_projection", projection[1]),
+            Text = Transformer(source, ClipLayout.TextBlocks, "token_embedding.weight", tokens[1]),
+            ContextLength = Size(source, "positional_embedding", Shape(source, "positional_embedding", 2)[0]),
+            VocabularySize = Size(source, "token_embedding.weight", tokens[0]),
+            Image = Transformer(source, ClipLayout.ImageBlocks, "visual.conv1.weight", patches[0]),
+            ImageSize = Size(source, "visual.conv1.weight", (long)grid * patch),
+            PatchSize = patch,
+        };
     }
 
     private static ClipTransformerConfig Transformer(ITensorSource source, string prefix, string widthFrom, long width)

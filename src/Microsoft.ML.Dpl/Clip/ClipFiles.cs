@@ -22,11 +22,11 @@ internal interface IClipSource
 
     /// <summary>The image tower on a device, shared with everyone who rents it there.</summary>
     /// <exception cref="IOException">The weights are gone or have changed.</exception>
-    Lease<VisionWeights> RentVision(ClipConfig config, Device device);
+    Lease<ImageWeights> RentImageTower(ClipConfig config, Device device);
 
     /// <summary>The text tower on a device, shared with everyone who rents it there.</summary>
     /// <exception cref="IOException">There is no text tower, or the weights are gone or have changed.</exception>
-    Lease<TextWeights> RentText(ClipConfig config, Device device);
+    Lease<TextWeights> RentTextTower(ClipConfig config, Device device);
 
     /// <exception cref="IOException">There is no vocabulary.</exception>
     /// <exception cref="InvalidDataException">It is malformed.</exception>
@@ -128,12 +128,12 @@ internal sealed class ClipFiles : IClipSource
     }
 
     /// <inheritdoc/>
-    public Lease<VisionWeights> RentVision(ClipConfig config, Device device) =>
-        Rent(config, device, source => ClipWeightsReader.ReadVision(source, Naming, config, device));
+    public Lease<ImageWeights> RentImageTower(ClipConfig config, Device device) =>
+        Rent(config, device, source => ClipWeightsReader.ReadImageTower(source, Naming, config, device));
 
     /// <inheritdoc/>
-    public Lease<TextWeights> RentText(ClipConfig config, Device device) =>
-        Rent(config, device, source => ClipWeightsReader.ReadText(source, Naming, config, device));
+    public Lease<TextWeights> RentTextTower(ClipConfig config, Device device) =>
+        Rent(config, device, source => ClipWeightsReader.ReadTextTower(source, Naming, config, device));
 
     /// <inheritdoc/>
     public ClipVocabulary ReadVocabulary() => _vocabulary.Read();

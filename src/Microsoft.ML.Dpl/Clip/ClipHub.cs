@@ -109,14 +109,14 @@ public sealed record KnownClip
         Laion("laion/CLIP-ViT-L-14-laion2B-s32B-b82K", Large(224, ClipActivation.Gelu)),
         Laion(
             "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
-            Shape(1024, 224, 14, Tower(32, 1280, 16, ClipActivation.Gelu), Tower(24, 1024, 16, ClipActivation.Gelu))
+            Shape(1024, Tower(24, 1024, 16, ClipActivation.Gelu), Tower(32, 1280, 16, ClipActivation.Gelu), 224, 14)
         ),
     ];
 
     /// <summary>Numbers in all weights of both towers.</summary>
     public long Parameters =>
         ClipLayout
-            .Vision(Config)
+            .Image(Config)
             .Concat(ClipLayout.Text(Config))
             .Sum(tensor => tensor.Shape.Aggregate(1L, (product, size) => product * size));
 
@@ -134,13 +134,22 @@ public sealed record KnownClip
     private static KnownClip Laion(string repository, ClipConfig config) => new(repository, repository, config);
 
     private static ClipConfig Base(int patch, ClipActivation activation) =>
-        Shape(512, 224, patch, Tower(12, 768, 12, activation), Tower(12, 512, 8, activation));
+        Shape(512, Tower(12, 512, 8, activation), Tower(12, 768, 12, activation), 224, patch);
 
-    private static ClipConfig Large(int image, ClipActivation activation) =>
-        Shape(768, image, 14, Tower(24, 1024, 16, activation), Tower(12, 768, 12, activation));
+    private static ClipConfig Large(int size, ClipActivation activation) =>
+        Shape(768, Tower(12, 768, 12, activation), Tower(24, 1024, 16, activation), size, 14);
 
-    private static ClipConfig Shape(int embedding, int image, int patch, ClipTransformerConfig vision, ClipTransformerConfig text) =>
-        new(embedding, image, patch, vision, 77, OpenAITokens, null, text);
+    private static ClipConfig Shape(int embedding, ClipTransformerConfig text, ClipTransformerConfig image, int size, int patch) =>
+        new()
+        {
+            EmbeddingWidth = embedding,
+            Text = text,
+            ContextLength = 77,
+            VocabularySize = OpenAITokens,
+            Image = image,
+            ImageSize = size,
+            PatchSize = patch,
+        };
 
     private static ClipTransformerConfig Tower(int layers, int width, int heads, ClipActivation activation) =>
         new(layers, width, heads, 4 * width, activation, 1e-5);

@@ -12,12 +12,12 @@ internal sealed record ExpectedTensor(string Name, IReadOnlyList<long> Shape, st
 /// <summary>All tensors of a CLIP with a vision transformer, in OpenAI's names and shapes.</summary>
 internal static class ClipLayout
 {
-    public const string VisionBlocks = "visual.transformer.resblocks.",
+    public const string ImageBlocks = "visual.transformer.resblocks.",
         TextBlocks = "transformer.resblocks.";
 
-    public static IEnumerable<ExpectedTensor> Vision(ClipConfig config)
+    public static IEnumerable<ExpectedTensor> Image(ClipConfig config)
     {
-        long width = config.Vision.Width,
+        long width = config.Image.Width,
             patch = config.PatchSize;
         const string hidden = "vision_config.hidden_size";
         return
@@ -30,7 +30,7 @@ internal static class ClipLayout
                 $"vision_config.image_size, vision_config.patch_size, {hidden}"
             ),
             .. Norm("visual.ln_pre", width, hidden),
-            .. Blocks(VisionBlocks, config.Vision, "vision_config"),
+            .. Blocks(ImageBlocks, config.Image, "vision_config"),
             .. Norm("visual.ln_post", width, hidden),
             new("visual.proj", [width, config.EmbeddingWidth], $"{hidden}, projection_dim"),
         ];
@@ -169,8 +169,8 @@ internal abstract class ClipNaming
                 return new([whole], transposed ? [tensor.Shape[1], tensor.Shape[0]] : tensor.Shape, transposed);
             }
 
-            name = name.StartsWith(ClipLayout.VisionBlocks, StringComparison.Ordinal)
-                ? string.Concat("vision_model.encoder.layers.", name.AsSpan(ClipLayout.VisionBlocks.Length))
+            name = name.StartsWith(ClipLayout.ImageBlocks, StringComparison.Ordinal)
+                ? string.Concat("vision_model.encoder.layers.", name.AsSpan(ClipLayout.ImageBlocks.Length))
                 : string.Concat("text_model.encoder.layers.", name.AsSpan(ClipLayout.TextBlocks.Length));
             const string stacked = ".attn.in_proj_";
             if (name.IndexOf(stacked, StringComparison.Ordinal) is var at and > 0)

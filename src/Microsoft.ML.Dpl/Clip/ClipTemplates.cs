@@ -153,15 +153,12 @@ public static class ClipTemplates
             );
     }
 
-    /// <summary>Whether a class's name has exactly one place in a template.</summary>
-    internal static bool HoldsName([NotNullWhen(true)] string? template) => template is not null && template.Split("{}").Length == 2;
-
     /// <param name="template">A text with {} for the name.</param>
     /// <param name="optionName">How a user knows it; the message and the exception's parameter name it.</param>
     /// <exception cref="ArgumentException">{} is not there once.</exception>
     internal static void Require([NotNull] string? template, string optionName)
     {
-        if (!HoldsName(template))
+        if (!NamePlace.IsIn(template))
             throw new ArgumentException(NotOnce(optionName, template), optionName);
     }
 
@@ -174,7 +171,7 @@ public static class ClipTemplates
         int index = 0;
         foreach (string template in templates ?? [])
         {
-            if (!HoldsName(template))
+            if (!NamePlace.IsIn(template))
                 throw new ArgumentException(NotOnce($"{optionName}[{index}]", template), optionName);
             // As CLIP reads them: a template that differs in case or spaces would count twice.
             if (!read.TryAdd(ClipText.Clean(template), index))

@@ -51,7 +51,7 @@ internal sealed record BlockWeights(
 /// <param name="PostNormWeight">[width]</param>
 /// <param name="PostNormBias">[width]</param>
 /// <param name="Projection">[width, embedding]</param>
-internal sealed record VisionWeights(
+internal sealed record ImageWeights(
     ClipConfig Config,
     Tensor PatchWeight,
     Tensor ClassEmbedding,
@@ -78,15 +78,15 @@ internal sealed record VisionWeights(
     }
 
     /// <summary>Takes over tensors in the order of <see cref="Tensors"/>.</summary>
-    public static VisionWeights FromTensors(ClipConfig config, IReadOnlyList<Tensor> tensors)
+    public static ImageWeights FromTensors(ClipConfig config, IReadOnlyList<Tensor> tensors)
     {
-        BlockWeights[] blocks = BlocksOf(tensors, config.Vision.Layers);
+        BlockWeights[] blocks = BlocksOf(tensors, config.Image.Layers);
         return
             tensors.Skip(blocks.Length * BlockWeights.TensorCount).ToArray()
                 is [var patch, var classEmbedding, var positions, var preWeight, var preBias, var postWeight, var postBias, var projection]
-            ? new VisionWeights(config, patch, classEmbedding, positions, preWeight, preBias, blocks, postWeight, postBias, projection)
+            ? new ImageWeights(config, patch, classEmbedding, positions, preWeight, preBias, blocks, postWeight, postBias, projection)
             : throw new ArgumentException(
-                $"{tensors.Count} tensors do not make an image tower of {config.Vision.Layers} layers.",
+                $"{tensors.Count} tensors do not make an image tower of {config.Image.Layers} layers.",
                 nameof(tensors)
             );
     }
@@ -143,12 +143,12 @@ internal sealed record TextWeights(
 
     /// <summary>Every tensor above.</summary>
     public IEnumerable<Tensor> Tensors =>
-        VisionWeights.TensorsOf(Blocks).Concat([TokenEmbedding, PositionEmbedding, FinalNormWeight, FinalNormBias, Projection]);
+        ImageWeights.TensorsOf(Blocks).Concat([TokenEmbedding, PositionEmbedding, FinalNormWeight, FinalNormBias, Projection]);
 
     /// <summary>Takes over tensors in the order of <see cref="Tensors"/>.</summary>
     public static TextWeights FromTensors(ClipConfig config, IReadOnlyList<Tensor> tensors, double logitScale)
     {
-        BlockWeights[] blocks = VisionWeights.BlocksOf(tensors, config.Text.Layers);
+        BlockWeights[] blocks = ImageWeights.BlocksOf(tensors, config.Text.Layers);
         return
             tensors.Skip(blocks.Length * BlockWeights.TensorCount).ToArray()
                 is [var tokens, var positions, var normWeight, var normBias, var projection]

@@ -14,32 +14,32 @@ internal static class ClipWeightsReader
     /// says.</exception>
     public static void Check(ITensorSource source, ClipNaming naming, ClipConfig config)
     {
-        _ = new ClipCheckpoint(source, naming, ClipLayout.Vision(config).Concat(ClipLayout.Text(config)));
-        RefuseFurtherLayers(source, naming, ClipLayout.VisionBlocks, config.Vision);
+        _ = new ClipCheckpoint(source, naming, ClipLayout.Image(config).Concat(ClipLayout.Text(config)));
+        RefuseFurtherLayers(source, naming, ClipLayout.ImageBlocks, config.Image);
         RefuseFurtherLayers(source, naming, ClipLayout.TextBlocks, config.Text);
     }
 
     /// <summary>Reads the image tower. The caller owns the result; no dispose scope does.</summary>
     /// <exception cref="InvalidDataException">Tensors are missing, or have another shape or type than <paramref name="config"/>
     /// says.</exception>
-    public static VisionWeights ReadVision(ITensorSource source, ClipNaming naming, ClipConfig config, Device device)
+    public static ImageWeights ReadImageTower(ITensorSource source, ClipNaming naming, ClipConfig config, Device device)
     {
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
         // Tensors made in a caller's inference mode could not be kept for anyone's backward pass.
         using var ordinary = inference_mode(false);
         using var noGradients = no_grad();
-        var checkpoint = new ClipCheckpoint(source, naming, ClipLayout.Vision(config));
+        var checkpoint = new ClipCheckpoint(source, naming, ClipLayout.Image(config));
         Tensor Take(string name) => checkpoint.Read(name).to(device);
         Tensor patches = Take("visual.conv1.weight");
-        var weights = new VisionWeights(
+        var weights = new ImageWeights(
             config,
             patches.reshape(patches.shape[0], -1),
             Take("visual.class_embedding"),
             Take("visual.positional_embedding"),
             Take("visual.ln_pre.weight"),
             Take("visual.ln_pre.bias"),
-            ReadBlocks(checkpoint, ClipLayout.VisionBlocks, config.Vision, device),
+            ReadBlocks(checkpoint, ClipLayout.ImageBlocks, config.Image, device),
             Take("visual.ln_post.weight"),
             Take("visual.ln_post.bias"),
             Take("visual.proj")
@@ -52,7 +52,7 @@ internal static class ClipWeightsReader
     /// <summary>Reads the text tower. The caller owns the result; no dispose scope does.</summary>
     /// <exception cref="InvalidDataException">Tensors are missing, or have another shape or type than <paramref name="config"/> says, or
     /// the logit scale is not a usable number.</exception>
-    public static TextWeights ReadText(ITensorSource source, ClipNaming naming, ClipConfig config, Device device)
+    public static TextWeights ReadTextTower(ITensorSource source, ClipNaming naming, ClipConfig config, Device device)
     {
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();

@@ -36,17 +36,17 @@ internal static class FoldedWeights
     ];
 
     /// <summary>Writes without a copy of all weights; they may lie on any device.</summary>
-    public static void Write(Stream stream, VisionWeights weights) => Write(stream, Named(weights));
+    public static void Write(Stream stream, ImageWeights weights) => Write(stream, Named(weights));
 
     /// <summary>The image tower's tensors by their names here; they stay the tower's.</summary>
-    public static IEnumerable<KeyValuePair<string, Tensor>> Named(VisionWeights weights) =>
-        VisionNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create);
+    public static IEnumerable<KeyValuePair<string, Tensor>> Named(ImageWeights weights) =>
+        ImageNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create);
 
     /// <summary>The text tower's tensors by their names here; they stay the tower's.</summary>
     public static IEnumerable<KeyValuePair<string, Tensor>> Named(TextWeights weights) =>
         TextNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create);
 
-    /// <inheritdoc cref="Write(Stream, VisionWeights)"/>
+    /// <inheritdoc cref="Write(Stream, ImageWeights)"/>
     public static void Write(Stream stream, TextWeights weights)
     {
         using Tensor factor = tensor(weights.LogitScale, ScalarType.Float64);
@@ -59,14 +59,14 @@ internal static class FoldedWeights
     /// <param name="config">The model's shape.</param>
     /// <exception cref="InvalidDataException">The stream is damaged, or of a CLIP of another shape.</exception>
     /// <exception cref="EndOfStreamException">It ends too early.</exception>
-    public static VisionWeights ReadVision(Stream stream, string location, ClipConfig config)
+    public static ImageWeights ReadImageTower(Stream stream, string location, ClipConfig config)
     {
-        Dictionary<string, Tensor> tensors = Read(stream, location, ClipLayout.Vision(config), []);
-        return VisionWeights.FromTensors(config, [.. VisionNames(config).Select(name => tensors[name])]);
+        Dictionary<string, Tensor> tensors = Read(stream, location, ClipLayout.Image(config), []);
+        return ImageWeights.FromTensors(config, [.. ImageNames(config).Select(name => tensors[name])]);
     }
 
-    /// <inheritdoc cref="ReadVision"/>
-    public static TextWeights ReadText(Stream stream, string location, ClipConfig config)
+    /// <inheritdoc cref="ReadImageTower"/>
+    public static TextWeights ReadTextTower(Stream stream, string location, ClipConfig config)
     {
         Dictionary<string, Tensor> tensors = Read(stream, location, TextLayout(config), [LogitFactorEntry]);
         using Tensor factor = tensors[LogitFactor];
@@ -94,14 +94,14 @@ internal static class FoldedWeights
     }
 
     /// <summary>The image tower without libtorch.</summary>
-    /// <returns>Arrays by <see cref="ClipLayout.Vision"/>'s names; the patch convolution is a matrix.</returns>
-    /// <inheritdoc cref="ReadVision"/>
-    public static IReadOnlyDictionary<string, FloatArray> ReadVisionArrays(Stream stream, string location, ClipConfig config) =>
-        ReadArrays(stream, location, ClipLayout.Vision(config), []).Arrays;
+    /// <returns>Arrays by <see cref="ClipLayout.Image"/>'s names; the patch convolution is a matrix.</returns>
+    /// <inheritdoc cref="ReadImageTower"/>
+    public static IReadOnlyDictionary<string, FloatArray> ReadImageTowerArrays(Stream stream, string location, ClipConfig config) =>
+        ReadArrays(stream, location, ClipLayout.Image(config), []).Arrays;
 
     /// <summary>The text tower without libtorch.</summary>
     /// <returns>Arrays by <see cref="ClipLayout.Text"/>'s names; the logit scale is not among them.</returns>
-    /// <inheritdoc cref="ReadVision"/>
+    /// <inheritdoc cref="ReadImageTower"/>
     public static IReadOnlyDictionary<string, FloatArray> ReadTextArrays(Stream stream, string location, ClipConfig config)
     {
         var (arrays, others) = ReadArrays(stream, location, TextLayout(config), [LogitFactorEntry]);
@@ -205,9 +205,9 @@ internal static class FoldedWeights
     private static IReadOnlyList<long> StoredShape(ExpectedTensor tensor) =>
         tensor.Name == Patches ? [tensor.Shape[0], tensor.Shape.Skip(1).Aggregate((a, b) => a * b)] : tensor.Shape;
 
-    // In the order of VisionWeights.Tensors.
-    private static IEnumerable<string> VisionNames(ClipConfig config) =>
-        Blocks(ClipLayout.VisionBlocks, config.Vision.Layers)
+    // In the order of ImageWeights.Tensors.
+    private static IEnumerable<string> ImageNames(ClipConfig config) =>
+        Blocks(ClipLayout.ImageBlocks, config.Image.Layers)
             .Concat([
                 Patches,
                 "visual.class_embedding",

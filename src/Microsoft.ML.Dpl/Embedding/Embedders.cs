@@ -109,7 +109,7 @@ internal sealed class TextEmbedder : IEmbedder, IBatchScorer<int[]>
     {
         (_normalize, BatchSize) = (description.Normalize, batchSize);
         _tokens = new TokenReader(backbone.CreateTokenizer(), backbone.Config.ContextLength, description.RefuseLongTexts, warn);
-        _weights = backbone.RentText(device);
+        _weights = backbone.RentTextTower(device);
     }
 
     public int BatchSize { get; }

@@ -10,7 +10,7 @@ public sealed class DplDivergedException : InvalidOperationException
     internal DplDivergedException(FitDivergence divergence, DivergedException cause)
         : base(divergence.Message, cause)
     {
-        (Stage, Epoch, Step, IsInValidationSet) = (divergence.Stage, divergence.Epoch, divergence.Step, divergence.OfValidationSet);
+        (Stage, Epoch, Step, IsInValidationSet) = (divergence.Stage, divergence.Epoch, divergence.Step, divergence.IsInValidationSet);
         Rows = [.. divergence.Batch.Select(image => image.Row)];
     }
 

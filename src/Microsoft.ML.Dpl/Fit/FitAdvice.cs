@@ -14,21 +14,21 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
 
     /// <summary>Options that leave a stage nothing to do, before anything is read.</summary>
     /// <param name="searchesOnly">Whether no training follows.</param>
-    public void OfOptions(bool searchesOnly)
+    public void CheckOptions(bool searchesOnly)
     {
         if (settings.Search is { } search)
         {
-            OfEpochs("Search", search.Epochs, search.Patience);
+            CheckEpochs("Search", search.Epochs, search.Patience);
         }
         if (searchesOnly || (settings.Lengths is { } lengths && lengths.All(length => length == 0)))
             return;
-        OfEpochs("Training", settings.Training.Epochs, settings.Training.Patience);
+        CheckEpochs("Training", settings.Training.Epochs, settings.Training.Patience);
     }
 
     /// <summary>A precision that the device does not compute with, or not fast.</summary>
     /// <param name="onCpu">Whether the fit runs on the CPU.</param>
     /// <param name="multipliesBFloat16">Whether the CPU has instructions for it; null: not known.</param>
-    public void OfPrecision(bool onCpu, bool? multipliesBFloat16)
+    public void CheckPrecision(bool onCpu, bool? multipliesBFloat16)
     {
         if (!onCpu)
             return;
@@ -45,9 +45,9 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
     /// <param name="images">What was read.</param>
     /// <param name="classes">Their names.</param>
     /// <param name="reader">Knows the rows.</param>
-    public void OfData(FitImages images, LabelClasses classes, FitImageReader reader)
+    public void CheckData(FitImages images, LabelClasses classes, FitImageReader reader)
     {
-        OfClassSizes(images, classes);
+        CheckClassSizes(images, classes);
         var trained = reader
             .TrainOrigins.Select(origin => origin.Path)
             .Where(path => !string.IsNullOrEmpty(path))
@@ -63,7 +63,7 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
         );
     }
 
-    private void OfEpochs(string stage, int epochs, int? patience)
+    private void CheckEpochs(string stage, int epochs, int? patience)
     {
         if (epochs == 1 && settings.Training.Recipe == DplRecipe.Paper)
             log.Warning(
@@ -81,7 +81,7 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
             );
     }
 
-    private void OfClassSizes(FitImages images, LabelClasses classes)
+    private void CheckClassSizes(FitImages images, LabelClasses classes)
     {
         var weights = new double[classes.Count];
         foreach (int row in images.TrainRows)

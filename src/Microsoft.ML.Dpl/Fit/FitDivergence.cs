@@ -16,14 +16,14 @@ internal readonly record struct ImageOrigin(long Row, string? Path)
 /// <param name="Epoch">From 1.</param>
 /// <param name="Step">Within the epoch, from 1.</param>
 /// <param name="Batch">The rows of the step's batch; empty where it is no matter of one batch.</param>
-/// <param name="OfValidationSet">Whether the rows are counted in the validation set that was given, instead of the training data.</param>
+/// <param name="IsInValidationSet">Whether the rows are counted in the validation set that was given, instead of the training data.</param>
 /// <param name="Message">What became of which number where, the likely cause and what to do.</param>
 internal sealed record FitDivergence(
     DplStage Stage,
     int Epoch,
     int Step,
     IReadOnlyList<ImageOrigin> Batch,
-    bool OfValidationSet,
+    bool IsInValidationSet,
     string Message
 );
 
@@ -49,15 +49,15 @@ internal sealed class DivergenceAnalysis(
     /// <param name="returns">Whether the fit returns the best it had.</param>
     public FitDivergence Explain(DivergedException e, bool returns)
     {
-        bool ofValidationSet = e.OfValidation && !reader.Splits;
-        IReadOnlyList<ImageOrigin> origins = e.OfValidation ? reader.ValidationOrigins : reader.Origins;
+        bool isInValidationSet = e.IsInValidation && !reader.Splits;
+        IReadOnlyList<ImageOrigin> origins = e.IsInValidation ? reader.ValidationOrigins : reader.Origins;
         ImageOrigin[] batch = [.. e.Images.Where(image => image < origins.Count).Select(image => origins[image])];
         string stage = e.Stage.ToString().ToLowerInvariant();
         string where = FormattableString.Invariant($"in {stage} epoch {e.Epoch + 1}, step {e.Step + 1}");
         string value = e.Value.ToString(CultureInfo.InvariantCulture);
         string what = e.Watched switch
         {
-            Watched.Loss => $"The {(e.OfValidation ? "validation " : "")}loss became {value} {where}",
+            Watched.Loss => $"The {(e.IsInValidation ? "validation " : "")}loss became {value} {where}",
             Watched.Gradient => $"A gradient became {value} {where}",
             Watched.ValidationLoss => $"The validation loss became {value} after {stage} epoch {e.Epoch + 1}",
             _ => $"The loss became {value} after the last step of {stage}",
@@ -67,17 +67,17 @@ internal sealed class DivergenceAnalysis(
             e.Epoch + 1,
             e.Step + 1,
             batch,
-            ofValidationSet,
-            $"{what}{Rows(batch, ofValidationSet)}. {Cause(e)}{(returns ? "" : Kept(e))}"
+            isInValidationSet,
+            $"{what}{Rows(batch, isInValidationSet)}. {Cause(e)}{(returns ? "" : Kept(e))}"
         );
     }
 
-    private static string Rows(ImageOrigin[] batch, bool ofValidationSet)
+    private static string Rows(ImageOrigin[] batch, bool isInValidationSet)
     {
         if (batch.Length == 0)
             return "";
         string more = batch.Length > MostRowsShown ? $" and {batch.Length - MostRowsShown} more" : "";
-        return $"; the batch is {(ofValidationSet ? "validation" : "training")} {(batch.Length == 1 ? "row" : "rows")} "
+        return $"; the batch is {(isInValidationSet ? "validation" : "training")} {(batch.Length == 1 ? "row" : "rows")} "
             + $"{string.Join(", ", batch.Take(MostRowsShown))}{more}, counted from 0";
     }
 
@@ -107,7 +107,7 @@ internal sealed class DivergenceAnalysis(
         string course = FormattableString.Invariant(
             $"{option} is {highest:g4} ({rate:g3} in this epoch) and the mean loss before was {before:g4}"
         );
-        IReadOnlyList<float>? weights = e.OfValidation ? validationWeights : trainWeights;
+        IReadOnlyList<float>? weights = e.IsInValidation ? validationWeights : trainWeights;
         float heaviest = weights is null ? 1 : e.Images.Select(image => weights[image]).DefaultIfEmpty(1).Max();
         if (heaviest >= HeavyWeight)
         {

@@ -14,9 +14,9 @@ namespace Microsoft.ML.Dpl.Fit;
 /// <param name="Classes">In the order of the scores.</param>
 /// <param name="Description">What a zip says of the model.</param>
 /// <param name="Prompts">What was learnt.</param>
-/// <param name="Vision">Holds the image tower in memory until the model has a share of its own, so that a CLIP that is gone by now costs
+/// <param name="Image">Holds the image tower in memory until the model has a share of its own, so that a CLIP that is gone by now costs
 /// nothing.</param>
-internal sealed record FitResult(LabelClasses Classes, StoredDescription Description, TrainedPrompts Prompts, Lease<VisionWeights> Vision)
+internal sealed record FitResult(LabelClasses Classes, StoredDescription Description, TrainedPrompts Prompts, Lease<ImageWeights> Image)
     : IDisposable
 {
     private bool _released;
@@ -26,7 +26,7 @@ internal sealed record FitResult(LabelClasses Classes, StoredDescription Descrip
 
     public void Dispose()
     {
-        Vision.Dispose();
+        Image.Dispose();
         if (!_released)
             Prompts.Dispose();
     }
@@ -158,7 +158,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
             Templates = rows.HasPlainText ? settings.Design?.Templates : null,
             Design = learned.IsEmpty ? null : DesignOf(settings),
         };
-        return new FitResult(fit.Classes, description, prompts, backbone.RentVision(device));
+        return new FitResult(fit.Classes, description, prompts, backbone.RentImageTower(device));
     }
 
     /// <summary>The temperature that fits the validation images; that of the training where the fit was cut short.</summary>

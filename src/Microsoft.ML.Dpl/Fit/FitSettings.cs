@@ -89,13 +89,13 @@ internal sealed record FitSettings
     public FitSettings For(int classes)
     {
         // An epoch count of 0 stands for a number that nobody gave.
-        int? Steps(TrainingSettings training) => training.Steps ?? (training.Epochs > 0 ? null : StepBudget.OfTraining(classes));
+        int? Steps(TrainingSettings training) => training.Steps ?? (training.Epochs > 0 ? null : StepBudget.ForTraining(classes));
         int? training = Steps(Training);
-        int of = training ?? StepBudget.OfTraining(classes);
+        int steps = training ?? StepBudget.ForTraining(classes);
         return this with
         {
             Training = Training with { Steps = training },
-            Search = Search is { Epochs: 0 } search ? search with { Steps = StepBudget.Share(of, StepBudget.SearchShare) } : Search,
+            Search = Search is { Epochs: 0 } search ? search with { Steps = StepBudget.Share(steps, StepBudget.SearchShare) } : Search,
             Comparison = Comparison is null
                 ? null
                 : Comparison with

@@ -14,7 +14,7 @@ namespace Microsoft.ML.Dpl.Fit;
 /// <param name="observer">May end it between batches.</param>
 internal sealed class FitTeachers(PreparedFit fit, FitTexts texts, IRunObserver observer) : IDisposable
 {
-    private Teacher? _ofText;
+    private Teacher? _fromTexts;
     private Teacher? _own;
     private Teacher? _other;
 
@@ -26,21 +26,21 @@ internal sealed class FitTeachers(PreparedFit fit, FitTexts texts, IRunObserver 
         if (objective is null or { IsPlain: true })
             return null;
         if (!objective.ComparesImages)
-            return new Teachers(_ofText ??= OfTexts());
+            return new Teachers(_fromTexts ??= FromTexts());
         if (fit.Settings.Design?.Teacher is not { } other)
             return new Teachers(_own ??= Own());
-        return new Teachers(objective.FeaturesCompareImages ? _own ??= Own() : _ofText ??= OfTexts(), _other ??= Other(other));
+        return new Teachers(objective.FeaturesCompareImages ? _own ??= Own() : _fromTexts ??= FromTexts(), _other ??= Other(other));
     }
 
     public void Dispose()
     {
-        _ofText?.Dispose();
+        _fromTexts?.Dispose();
         _own?.Dispose();
         _other?.Dispose();
     }
 
     /// <summary>Class features alone, for what compares no images.</summary>
-    private Teacher OfTexts()
+    private Teacher FromTexts()
     {
         using var scope = NewDisposeScope();
         return Teacher.FromTable(texts.TeacherFeatures(), empty(0).DetachFromDisposeScope(), fit.Clip.Text.Weights.LogitScale);
@@ -57,15 +57,15 @@ internal sealed class FitTeachers(PreparedFit fit, FitTexts texts, IRunObserver 
     private Teacher Other(ClipBackbone backbone)
     {
         using var scope = NewDisposeScope();
-        using Lease<TextWeights> text = backbone.RentText(fit.Device);
-        using Lease<VisionWeights> vision = backbone.RentVision(fit.Device);
+        using Lease<TextWeights> text = backbone.RentTextTower(fit.Device);
+        using Lease<ImageWeights> image = backbone.RentImageTower(fit.Device);
         Tensor classes = TextEnsemble.UnitFeatures(
             new TextTower(text.Value),
             texts.ReadBy(backbone),
             normalizeEach: true,
             observer.ThrowIfCancelled
         );
-        using var tower = new FoldedImageTower(vision.Value, new Tensor?[vision.Value.Blocks.Count]);
+        using var tower = new FoldedImageTower(image.Value, new Tensor?[image.Value.Blocks.Count]);
         Tensor table = Table(backbone, tower.Forward);
         return Teacher.FromTable(classes, table.DetachFromDisposeScope(), text.Value.LogitScale);
     }

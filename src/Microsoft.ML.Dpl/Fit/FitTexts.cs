@@ -33,7 +33,7 @@ internal sealed class FitTexts : IDisposable
     {
         (_backbone, _classes, Tokens, _words, Context, _beforeEach) = (backbone, classes, tokens, words, context, beforeEach);
         _templates = settings.Design?.Templates ?? [settings.Template];
-        _templateTokens = settings.Design?.Templates is null ? null : ClassTokens.OfEach(classes, _templates, backbone, warn);
+        _templateTokens = settings.Design?.Templates is null ? null : ClassTokens.FromTemplates(classes, _templates, backbone, warn);
         HasOwnPlainTexts = context is not null || settings.Design?.Templates is not null;
     }
 
@@ -70,7 +70,7 @@ internal sealed class FitTexts : IDisposable
                 warn,
                 beforeEach
             );
-        int[] words = asked.Words is { } given ? ClassTokens.OfWords(given, backbone) : [];
+        int[] words = asked.Words is { } given ? ClassTokens.FromWords(given, backbone) : [];
         if (asked.Words is not null && words.Length == 0)
             throw new InvalidOperationException(
                 $"Of Design.Context's words '{asked.Words}' nothing is left for CLIP to read: give others, or a Length alone."
@@ -124,7 +124,7 @@ internal sealed class FitTexts : IDisposable
     public Tensor TeacherFeatures() => Compute(normalizeEach: false);
 
     /// <summary>The texts of the templates as another CLIP reads them.</summary>
-    public int[][][] ReadBy(ClipBackbone other) => ClassTokens.OfEach(_classes, _templates, other, _ => { });
+    public int[][][] ReadBy(ClipBackbone other) => ClassTokens.FromTemplates(_classes, _templates, other, _ => { });
 
     public void Dispose() => _plain?.Dispose();
 

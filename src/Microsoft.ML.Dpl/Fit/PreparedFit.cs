@@ -106,8 +106,8 @@ internal sealed class PreparedFit : IDisposable
         if (Backbone.PreprocessingNote is { } note)
             Log.Warning(note);
         var advice = new FitAdvice(Settings, Log);
-        advice.OfOptions(searchesOnly);
-        advice.OfPrecision(Device.type == DeviceType.CPU, ProcessorFeatures.HasBFloat16Products);
+        advice.CheckOptions(searchesOnly);
+        advice.CheckPrecision(Device.type == DeviceType.CPU, ProcessorFeatures.HasBFloat16Products);
         Classes = reader.ReadClasses();
         Settings.Initial?.Require(Classes);
         Settings = Settings.For(Classes.Count);
@@ -118,22 +118,22 @@ internal sealed class PreparedFit : IDisposable
         int[][] texts = _texts.Tokens;
 
         // Read before the images: weights that cannot be used are known at once.
-        TextWeights text = Owned(Backbone.RentText(Device)).Value;
-        VisionWeights vision = Owned(Backbone.RentVision(Device)).Value;
+        TextWeights text = Owned(Backbone.RentTextTower(Device)).Value;
+        ImageWeights image = Owned(Backbone.RentImageTower(Device)).Value;
 
         // Zero-shot CLIP learns nothing from the training images: only validation images are looked at.
         bool isZeroShot = Settings.Lengths is { } lengths && lengths.All(length => length == 0) && !Settings.LearnsBesidePrompts;
         if (!isZeroShot || reader.Splits)
             Images = Owned(reader.Read(Classes));
         if (Images is not null && !isZeroShot)
-            advice.OfData(Images, Classes, reader);
+            advice.CheckData(Images, Classes, reader);
         Validation = Images is null ? reader.ReadValidation(Classes) : Images.Validation;
         Checkpoints?.Find(FitFingerprint.Create(Settings, Backbone, Classes, Images, Validation, Device, searchesOnly));
 
-        StepBlocks? steps = Settings.Precision == DplPrecision.BFloat16 ? Owned(new StepBlocks(text, vision)) : null;
-        ImageTower imageTower = Owned(new ImageTower(vision, steps));
+        StepBlocks? steps = Settings.Precision == DplPrecision.BFloat16 ? Owned(new StepBlocks(text, image)) : null;
+        ImageTower imageTower = Owned(new ImageTower(image, steps));
         ClassTexts classTexts = Owned(new ClassTexts(texts, text));
-        ClipParts? parts = ClipParts.Create(text, vision, texts, Settings.BatchSize, steps);
+        ClipParts? parts = ClipParts.Create(text, image, texts, Settings.BatchSize, steps);
         if (parts is not null)
         {
             Owned(parts);
@@ -231,6 +231,6 @@ internal sealed class PreparedFit : IDisposable
         long Numbers(ClipTransformerConfig branch, IReadOnlyList<int>? lengths) =>
             lengths is null ? branch.Layers * rows * branch.Width : lengths.Sum(length => (long)length) * branch.Width;
         long beside = settings.Design?.Prompts.ParametersBeside(config) ?? 0;
-        return Numbers(config.Text, settings.TextLengths) + Numbers(config.Vision, settings.ImageLengths) + beside;
+        return Numbers(config.Text, settings.TextLengths) + Numbers(config.Image, settings.ImageLengths) + beside;
     }
 }

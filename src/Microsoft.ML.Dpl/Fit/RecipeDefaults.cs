@@ -89,7 +89,7 @@ internal static class StepBudget
 
     /// <summary>Steps of training.</summary>
     /// <param name="classes">The number of classes.</param>
-    public static int OfTraining(int classes) => Math.Clamp(PerClass * classes, Fewest, Most);
+    public static int ForTraining(int classes) => Math.Clamp(PerClass * classes, Fewest, Most);
 
     /// <summary>A part of training's steps or epochs, at least 1.</summary>
     public static int Share(int steps, double share) => Math.Max(1, (int)Math.Round(steps * share));

@@ -167,7 +167,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         static FixedBranch Plain(int layers, Device device) => new(new Tensor?[layers], device);
         ClipConfig config = fit.Backbone.Config;
         var prompts = new PromptSet(
-            new BranchPair<IFixedBranch>(Plain(config.Text.Layers, fit.Device), Plain(config.Vision.Layers, fit.Device))
+            new BranchPair<IFixedBranch>(Plain(config.Text.Layers, fit.Device), Plain(config.Image.Layers, fit.Device))
         );
         return new TrainingStageResult(prompts, state.ZeroShot!.ValidationAccuracy, StageEnd.Whole, state.ZeroShot.Temperature, finalists);
     }

@@ -23,7 +23,7 @@ internal static class ClassTokens
     /// <summary>The texts of each template, for their average.</summary>
     /// <returns>[template][class][token], with start and end</returns>
     /// <inheritdoc cref="Create"/>
-    public static int[][][] OfEach(LabelClasses classes, IEnumerable<string> templates, ClipBackbone backbone, Action<string> warn)
+    public static int[][][] FromTemplates(LabelClasses classes, IEnumerable<string> templates, ClipBackbone backbone, Action<string> warn)
     {
         ClipTokenizer tokenizer = backbone.CreateTokenizer();
         var told = new HashSet<string>(StringComparer.Ordinal);
@@ -63,7 +63,7 @@ internal static class ClassTokens
     /// <summary>The token ids of words, without start and end.</summary>
     /// <param name="words">Underscores become spaces.</param>
     /// <param name="backbone">Knows the vocabulary and the longest text.</param>
-    public static int[] OfWords(string words, ClipBackbone backbone) =>
+    public static int[] FromWords(string words, ClipBackbone backbone) =>
         backbone.CreateTokenizer().Encode(words.Replace('_', ' '), backbone.Config.ContextLength, out _)[1..^1];
 
     private static int[][] Encode(

@@ -15,7 +15,7 @@ internal sealed class ClipEntries : IDisposable
         Merges = "clip.merges.txt",
         Text = "clip.text.safetensors";
 
-    private readonly Lease<VisionWeights>? _vision;
+    private readonly Lease<ImageWeights>? _image;
     private readonly Lease<TextWeights>? _text;
 
     private ClipEntries(ClipBackbone backbone, DplModelContents contents, Device device)
@@ -24,19 +24,19 @@ internal sealed class ClipEntries : IDisposable
             return;
         byte[] config = ClipJson.Serialize(backbone.Config),
             preprocessor = ClipJson.Serialize(backbone.CreateImageProcessor().Config);
-        _vision = backbone.RentVision(device);
+        _image = backbone.RentImageTower(device);
         Streams =
         [
             (Config, writer => writer.Write(config)),
             (Preprocessor, writer => writer.Write(preprocessor)),
-            (Image, writer => FoldedWeights.Write(writer.BaseStream, _vision.Value)),
+            (Image, writer => FoldedWeights.Write(writer.BaseStream, _image.Value)),
         ];
         if (contents != DplModelContents.WithClip)
             return;
         try
         {
             ClipVocabulary vocabulary = backbone.ReadVocabulary();
-            _text = backbone.RentText(CPU);
+            _text = backbone.RentTextTower(CPU);
             Streams =
             [
                 .. Streams,
@@ -47,7 +47,7 @@ internal sealed class ClipEntries : IDisposable
         }
         catch
         {
-            _vision.Dispose();
+            _image.Dispose();
             throw;
         }
     }
@@ -104,24 +104,24 @@ internal sealed class ClipEntries : IDisposable
                     Merges
                 )
                 : null;
-        VisionWeights vision = ModelZip.ReadStream(reader, Image, stream => FoldedWeights.ReadVision(stream.BaseStream, Image, config));
+        ImageWeights image = ModelZip.ReadStream(reader, Image, stream => FoldedWeights.ReadImageTower(stream.BaseStream, Image, config));
         try
         {
             (TextWeights, ClipVocabulary)? text = vocabulary is null
                 ? null
-                : (ModelZip.ReadStream(reader, Text, stream => FoldedWeights.ReadText(stream.BaseStream, Text, config)), vocabulary);
-            return new ClipBackbone(reference.Name, config, new CarriedClip(reference.Sha256, preprocessor, vision, text));
+                : (ModelZip.ReadStream(reader, Text, stream => FoldedWeights.ReadTextTower(stream.BaseStream, Text, config)), vocabulary);
+            return new ClipBackbone(reference.Name, config, new CarriedClip(reference.Sha256, preprocessor, image, text));
         }
         catch
         {
-            vision.Dispose();
+            image.Dispose();
             throw;
         }
     }
 
     public void Dispose()
     {
-        _vision?.Dispose();
+        _image?.Dispose();
         _text?.Dispose();
     }
 }

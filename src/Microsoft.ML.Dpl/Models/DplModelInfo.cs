@@ -133,7 +133,7 @@ public sealed class DplModelInfo
         new()
         {
             ClassNames = model.ClassNames,
-            Configuration = new PromptConfiguration(model.TextLengths, model.ImageLengths),
+            Configuration = model.Configuration,
             Template = model.Template,
             Search = model.Search,
             ValidationAccuracy = model.ValidationAccuracy,

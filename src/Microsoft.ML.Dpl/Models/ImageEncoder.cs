@@ -10,7 +10,7 @@ namespace Microsoft.ML.Dpl.Models;
 /// guards.</summary>
 internal sealed class ImageEncoder : IDisposable
 {
-    private readonly Lease<VisionWeights> _vision;
+    private readonly Lease<ImageWeights> _image;
     private readonly ClipImageProcessor _processor;
     private readonly Device _device;
     private readonly double _covered; // share of the crop's side that whole patches cover
@@ -18,19 +18,19 @@ internal sealed class ImageEncoder : IDisposable
     /// <param name="backbone">Its image tower is rented until this is disposed.</param>
     /// <param name="fold">Makes the tower, which this object takes over.</param>
     /// <param name="device">Where it computes.</param>
-    public ImageEncoder(ClipBackbone backbone, Func<VisionWeights, FoldedImageTower> fold, Device device)
+    public ImageEncoder(ClipBackbone backbone, Func<ImageWeights, FoldedImageTower> fold, Device device)
     {
         (_processor, _device) = (backbone.CreateImageProcessor(), device);
         _covered = (double)backbone.Config.Grid * backbone.Config.PatchSize / backbone.Config.ImageSize;
-        _vision = backbone.RentVision(device);
+        _image = backbone.RentImageTower(device);
         try
         {
-            Tower = fold(_vision.Value);
+            Tower = fold(_image.Value);
         }
         catch
         {
             // A lease that nobody returns would keep CLIP in memory for good.
-            _vision.Dispose();
+            _image.Dispose();
             throw;
         }
     }
@@ -64,6 +64,6 @@ internal sealed class ImageEncoder : IDisposable
     public void Dispose()
     {
         Tower.Dispose();
-        _vision.Dispose();
+        _image.Dispose();
     }
 }

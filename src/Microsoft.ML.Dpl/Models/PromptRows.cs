@@ -48,9 +48,9 @@ internal sealed record PromptRows(
         Mixture is null ? new FixedBranch(Text, device) : DplMixture.Branch(Mixture.CandidateLengths, Text, Mixture.TextWeights, device);
 
     /// <summary>An image tower for prediction with the image prompts folded into it. The caller owns it.</summary>
-    /// <param name="weights">The frozen branch; not owned.</param>
+    /// <param name="weights">The frozen image tower; not owned.</param>
     /// <param name="device">The device of the weights.</param>
-    public FoldedImageTower FoldedInto(VisionWeights weights, Device device)
+    public FoldedImageTower FoldedInto(ImageWeights weights, Device device)
     {
         using var scope = NewDisposeScope();
         if (Mixture is null)

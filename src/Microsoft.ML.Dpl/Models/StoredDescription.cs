@@ -99,6 +99,10 @@ internal sealed record StoredDescription(
     [JsonIgnore]
     public TextTemplates Texts => new(Template, Templates);
 
+    /// <summary>The lengths of both branches as one value.</summary>
+    [JsonIgnore]
+    public PromptConfiguration Configuration => new(TextLengths, ImageLengths);
+
     /// <summary>Where the context stands in a text; null without one.</summary>
     [JsonIgnore]
     public ContextLayout? ContextLayout => Context is null ? null : new(Context.Length!.Value, Context.Position, Context.ClassSpecific);
@@ -177,7 +181,7 @@ internal sealed record StoredDescription(
                 $"{ModelZip.DescriptionEntry} of the model zip has no lengths for a branch. Save the model again."
             );
         description.Mixture?.Require(description.TextLengths.Concat(description.ImageLengths));
-        if (!ClipTemplates.HoldsName(description.Template))
+        if (!NamePlace.IsIn(description.Template))
             throw new InvalidDataException(
                 $"{ModelZip.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again."
             );
@@ -190,7 +194,7 @@ internal sealed record StoredDescription(
                 $"{ModelZip.DescriptionEntry} of the model zip has a context in an unknown place. Update the package, or save the model "
                     + "again."
             );
-        if (description.Templates is { } templates && (templates.Count == 0 || !templates.All(ClipTemplates.HoldsName)))
+        if (description.Templates is { } templates && (templates.Count == 0 || !templates.All(NamePlace.IsIn)))
             throw new InvalidDataException(
                 $"{ModelZip.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again."
             );

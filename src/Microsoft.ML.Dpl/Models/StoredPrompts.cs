@@ -34,8 +34,7 @@ internal sealed record StoredPrompts(
     /// zips of earlier versions have none.</summary>
     /// <param name="stream">The entry of the model zip.</param>
     /// <param name="name">For messages.</param>
-    /// <param name="imageLengths">Prompt length per image layer; of a mixture, that of the largest weight.</param>
-    /// <param name="textLengths">The same for the text layers.</param>
+    /// <param name="lengths">Prompt length of each layer; of a mixture, that of the largest weight.</param>
     /// <param name="candidates">The mixture's candidates, increasing from 0; null: fixed lengths.</param>
     /// <param name="context">Of a context in the texts' input; null: there is none.</param>
     /// <param name="classes">How many there are.</param>
@@ -47,23 +46,22 @@ internal sealed record StoredPrompts(
     public static StoredPrompts Read(
         Stream stream,
         string name,
-        IReadOnlyList<int> imageLengths,
-        IReadOnlyList<int> textLengths,
+        PromptConfiguration lengths,
         IReadOnlyList<int>? candidates,
         ContextLayout? context,
         int classes,
         ClipConfig config
     )
     {
-        long Numbers(IReadOnlyList<int> lengths, int width) =>
+        long Numbers(IReadOnlyList<int> layers, int width) =>
             candidates is null
-                ? lengths.Sum(l => (long)l) * width
-                : lengths.Count * (candidates.Sum(l => (long)l) * width + candidates.Count);
+                ? layers.Sum(l => (long)l) * width
+                : layers.Count * (candidates.Sum(l => (long)l) * width + candidates.Count);
         RequireSize(
             stream,
             name,
-            Numbers(imageLengths, config.Vision.Width)
-                + Numbers(textLengths, config.Text.Width)
+            Numbers(lengths.Text, config.Text.Width)
+                + Numbers(lengths.Image, config.Image.Width)
                 + (2L * classes * config.EmbeddingWidth)
                 + (long)(context?.VectorCount(classes) ?? 0) * config.Text.Width
                 + 1
@@ -96,17 +94,17 @@ internal sealed record StoredPrompts(
             FiniteWeights.Require(name, tensorName, floats.Values);
             return floats;
         }
-        FloatArray?[] Layers(string branch, IReadOnlyList<int> lengths, int width) =>
+        FloatArray?[] Layers(string branch, IReadOnlyList<int> layers, int width) =>
             [
-                .. lengths.Select(
+                .. layers.Select(
                     (length, layer) =>
                         candidates is not null ? Floats(MixtureName(branch, layer), candidates.Sum(), width)
                         : length == 0 ? null
                         : Floats($"{branch}.{layer}", length, width)
                 ),
             ];
-        float[][] Weights(string branch, IReadOnlyList<int> lengths) =>
-            [.. lengths.Select((_, layer) => Floats(WeightsName(branch, layer), candidates!.Count).Values.ToArray())];
+        float[][] Weights(string branch, IReadOnlyList<int> layers) =>
+            [.. layers.Select((_, layer) => Floats(WeightsName(branch, layer), candidates!.Count).Values.ToArray())];
 
         double scale =
             Require(LogitScaleName).Type == ElementType.Float64
@@ -116,15 +114,15 @@ internal sealed record StoredPrompts(
             throw new InvalidDataException($"{name}: tensor '{LogitScaleName}' is {scale}, which cannot scale logits.");
         DplMixture? mixture = candidates is null
             ? null
-            : Mixed(name, candidates, Weights(TextName, textLengths), Weights(ImageName, imageLengths));
-        if (mixture is not null && !mixture.Largest.Equals(new PromptConfiguration(textLengths, imageLengths)))
+            : Mixed(name, candidates, Weights(TextName, lengths.Text), Weights(ImageName, lengths.Image));
+        if (mixture is not null && !mixture.Largest.Equals(lengths))
             throw new InvalidDataException(
                 $"{name}: the largest weights of the mixture are those of {mixture.Largest}, but the model's description says otherwise. "
                     + "Copy or save the model again."
             );
         return new StoredPrompts(
-            Layers(TextName, textLengths, config.Text.Width),
-            Layers(ImageName, imageLengths, config.Vision.Width),
+            Layers(TextName, lengths.Text, config.Text.Width),
+            Layers(ImageName, lengths.Image, config.Image.Width),
             mixture,
             context is null ? null : Floats(ContextName, context.VectorCount(classes), config.Text.Width),
             header.Entries.ContainsKey(TaskResidualName) ? Floats(TaskResidualName, classes, config.EmbeddingWidth) : null,

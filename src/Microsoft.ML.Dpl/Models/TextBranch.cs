@@ -50,7 +50,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
         if (prompts.HasPlainText && texts.Several is { } templates)
             return TextEnsemble.UnitFeatures(
                 tower,
-                Read(() => ClassTokens.OfEach(classes, templates, backbone, warn)),
+                Read(() => ClassTokens.FromTemplates(classes, templates, backbone, warn)),
                 normalizeEach: true
             );
         // Names that cannot be read are known before anything is made.
@@ -114,7 +114,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     {
         try
         {
-            return backbone.RentText(device);
+            return backbone.RentTextTower(device);
         }
         catch (IOException e)
         {

@@ -54,15 +54,14 @@ internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, dou
     public static TrainedPrompts Read(
         Stream stream,
         string name,
-        IReadOnlyList<int> imageLengths,
-        IReadOnlyList<int> textLengths,
+        PromptConfiguration lengths,
         IReadOnlyList<int>? candidates,
         ContextLayout? context,
         int classes,
         ClipConfig config
     )
     {
-        StoredPrompts stored = StoredPrompts.Read(stream, name, imageLengths, textLengths, candidates, context, classes, config);
+        StoredPrompts stored = StoredPrompts.Read(stream, name, lengths, candidates, context, classes, config);
         LibTorch.EnsureLoaded();
         using var ordinary = inference_mode(false);
         return new TrainedPrompts(

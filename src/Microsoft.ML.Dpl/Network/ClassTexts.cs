@@ -143,9 +143,9 @@ internal sealed class ClassTexts : IDisposable
     public int SharedLength { get; }
 
     /// <summary>
-    /// The packed rows behind leading layers without prompts: constant where the branch is frozen, and then computed once for each list of
-    /// blocks and owned by this object until they are asked for behind another number of layers of those blocks. Otherwise
-    /// computed again, in the caller's dispose scope.
+    /// The packed rows behind leading layers without prompts: constant where nothing in the texts' input is learned, and then computed once
+    /// for each list of blocks and owned by this object until they are asked for behind another number of layers of those blocks.
+    /// Otherwise computed again, in the caller's dispose scope.
     /// </summary>
     /// <param name="blocks">Whose layers they are.</param>
     /// <param name="layers">How many; 0: the token plus position embeddings.</param>

@@ -17,14 +17,14 @@ internal sealed class ClipParts : IDisposable
     private readonly ClassTexts?[] _texts;
 
     /// <param name="text">The text tower's weights; not owned.</param>
-    /// <param name="vision">The image tower's weights; not owned.</param>
+    /// <param name="image">The image tower's weights; not owned.</param>
     /// <param name="classes">Token ids of every class.</param>
     /// <param name="workers">At least 1.</param>
     /// <param name="threadsEach">Threads of each worker's operations.</param>
     /// <param name="steps">The blocks that steps compute with, rounded copies of the weights'; not owned. Null: the weights' own.</param>
     public ClipParts(
         TextWeights text,
-        VisionWeights vision,
+        ImageWeights image,
         IReadOnlyList<int[]> classes,
         int workers,
         int threadsEach,
@@ -32,7 +32,7 @@ internal sealed class ClipParts : IDisposable
     )
     {
         Text = new TextTower(text, steps);
-        _images = [.. Enumerable.Range(0, workers).Select(_ => new ImageTower(vision, steps, onOneThread: threadsEach == 1))];
+        _images = [.. Enumerable.Range(0, workers).Select(_ => new ImageTower(image, steps, onOneThread: threadsEach == 1))];
         _texts =
         [
             .. Enumerable
@@ -52,10 +52,10 @@ internal sealed class ClipParts : IDisposable
 
     /// <summary>As many workers as threads or images, whichever are fewer. Null where a single one would have many threads, and where the
     /// device is no CPU: libtorch's operations do the work alone there.</summary>
-    /// <inheritdoc cref="ClipParts(TextWeights, VisionWeights, IReadOnlyList{int[]}, int, int, StepBlocks)"/>
+    /// <inheritdoc cref="ClipParts(TextWeights, ImageWeights, IReadOnlyList{int[]}, int, int, StepBlocks)"/>
     public static ClipParts? Create(
         TextWeights text,
-        VisionWeights vision,
+        ImageWeights image,
         IReadOnlyList<int[]> classes,
         int batchSize,
         StepBlocks? steps = null
@@ -63,9 +63,9 @@ internal sealed class ClipParts : IDisposable
     {
         int threads = get_num_threads(),
             workers = Math.Min(threads, batchSize);
-        return (workers < 2 && threads > MostThreadsForTexts) || vision.Device.type != TorchSharp.DeviceType.CPU || !NativeThreads.CanLimit
+        return (workers < 2 && threads > MostThreadsForTexts) || image.Device.type != TorchSharp.DeviceType.CPU || !NativeThreads.CanLimit
             ? null
-            : new ClipParts(text, vision, classes, workers, threads / workers, steps);
+            : new ClipParts(text, image, classes, workers, threads / workers, steps);
     }
 
     /// <summary>First and number of <paramref name="all"/> things that are a worker's.</summary>

@@ -10,13 +10,13 @@ namespace Microsoft.ML.Dpl.Network;
 /// </summary>
 internal sealed class FoldedImageTower : IDisposable
 {
-    private readonly VisionWeights _weights;
+    private readonly ImageWeights _weights;
     private readonly (Tensor K, Tensor V)?[] _folded; // [1, heads, length, headWidth] each
     private readonly FoldedMixture?[] _mixtures; // null where the layer has a single candidate of weight 1
 
-    /// <param name="weights">The frozen branch; not owned.</param>
+    /// <param name="weights">The frozen image tower; not owned.</param>
     /// <param name="prompts">One [length, width] per layer, null where the length is 0.</param>
-    public FoldedImageTower(VisionWeights weights, IReadOnlyList<Tensor?> prompts)
+    public FoldedImageTower(ImageWeights weights, IReadOnlyList<Tensor?> prompts)
     {
         if (prompts.Count != weights.Blocks.Count)
             throw new ArgumentException(
@@ -29,17 +29,17 @@ internal sealed class FoldedImageTower : IDisposable
     }
 
     /// <summary>A tower whose layers mix candidates.</summary>
-    /// <param name="weights">The frozen branch; not owned.</param>
+    /// <param name="weights">The frozen image tower; not owned.</param>
     /// <param name="prompts">One entry per layer, null for a plain block; not kept.</param>
-    public FoldedImageTower(VisionWeights weights, IReadOnlyList<LayerPrompt?> prompts)
+    public FoldedImageTower(ImageWeights weights, IReadOnlyList<LayerPrompt?> prompts)
         : this(weights, [.. prompts.Select(prompt => prompt?.Rows)])
     {
         for (int layer = 0; layer < prompts.Count; layer++)
             _mixtures[layer] = prompts[layer] is { } prompt ? FoldedMixture.From(prompt) : null;
     }
 
-    /// <summary>The frozen branch.</summary>
-    public VisionWeights Weights => _weights;
+    /// <summary>The frozen image tower.</summary>
+    public ImageWeights Weights => _weights;
 
     /// <summary>Each layer's constant keys and values, [1, heads, length, headWidth]; null where it has no prompt. They stay this
     /// object's.</summary>
@@ -84,11 +84,11 @@ internal sealed class FoldedImageTower : IDisposable
             mixture?.Dispose();
     }
 
-    private static (Tensor K, Tensor V) Fold(VisionWeights weights, int layer, Tensor rows)
+    private static (Tensor K, Tensor V) Fold(ImageWeights weights, int layer, Tensor rows)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        ClipTransformerConfig config = weights.Config.Vision;
+        ClipTransformerConfig config = weights.Config.Image;
         Tensor[] parts = PromptedBlock
             .KeysValues(weights.Blocks[layer], config, rows)
             .view(1, rows.shape[0], 2, config.Heads, -1)
@@ -112,7 +112,7 @@ internal sealed class FoldedImageTower : IDisposable
     {
         using var scope = NewDisposeScope();
         BlockWeights block = _weights.Blocks[layer];
-        ClipTransformerConfig config = _weights.Config.Vision;
+        ClipTransformerConfig config = _weights.Config.Image;
         long width = config.Width,
             tokens = rows.shape[0] / batch;
         bool isLast = layer == _folded.Length - 1;
@@ -160,5 +160,5 @@ internal sealed class FoldedImageTower : IDisposable
 
     /// <summary>[batch · n, parts · width] to parts of [batch, heads, n, headWidth], views.</summary>
     private Tensor[] Heads(Tensor rows, long batch, long n, int parts) =>
-        rows.view(batch, n, parts, _weights.Config.Vision.Heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
+        rows.view(batch, n, parts, _weights.Config.Image.Heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
 }

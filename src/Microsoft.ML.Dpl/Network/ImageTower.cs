@@ -12,14 +12,14 @@ namespace Microsoft.ML.Dpl.Network;
 /// <param name="steps">The blocks that steps compute with, rounded copies of the weights'; not owned. Null: the weights' own.</param>
 /// <param name="onOneThread">Whether float32 attention is computed by <see cref="HeadKernel"/>, on the CPU and the calling thread alone,
 /// where it can be; other bits than libtorch's operations.</param>
-internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null, bool onOneThread = false) : IDisposable
+internal sealed class ImageTower(ImageWeights weights, StepBlocks? steps = null, bool onOneThread = false) : IDisposable
 {
     private readonly IReadOnlyList<BlockWeights> _blocks = steps?.Image ?? weights.Blocks;
     private readonly Dictionary<long, (AttentionLayout Body, AttentionLayout Last, Tensor ClassRows)> _layouts = [];
 
-    private ClipTransformerConfig Shape => weights.Config.Vision;
+    private ClipTransformerConfig Shape => weights.Config.Image;
 
-    public VisionWeights Weights => weights;
+    public ImageWeights Weights => weights;
 
     /// <param name="images">[batch, 3, size, size] normalised</param>
     /// <param name="prompts">One entry per layer; null entries are plain blocks.</param>
@@ -47,13 +47,13 @@ internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null
     }
 
     /// <summary>Patches, class token, positions and the first LayerNorm: [batch, 3, size, size] to [batch · (1 + grid²), width].</summary>
-    public static Tensor Embed(VisionWeights weights, Tensor images)
+    public static Tensor Embed(ImageWeights weights, Tensor images)
     {
         ClipConfig config = weights.Config;
         long batch = images.shape[0],
             grid = config.Grid,
             patch = config.PatchSize,
-            width = config.Vision.Width;
+            width = config.Image.Width;
         if (images.shape[2] != config.ImageSize || images.shape[3] != config.ImageSize)
             throw new ArgumentException(
                 $"Images of {images.shape[3]} × {images.shape[2]} pixels do not fit this CLIP's {config.ImageSize}.",
@@ -69,12 +69,12 @@ internal sealed class ImageTower(VisionWeights weights, StepBlocks? steps = null
             .reshape(batch * grid * grid, 3 * patch * patch);
         Tensor embedded = F.linear(patches, weights.PatchWeight).view(batch, grid * grid, width);
         Tensor tokens = cat([weights.ClassEmbedding.expand(batch, 1, width), embedded], 1).PlusInPlace(weights.PositionEmbedding);
-        return PromptedBlock.Norm(tokens.view(-1, width), weights.PreNormWeight, weights.PreNormBias, config.Vision);
+        return PromptedBlock.Norm(tokens.view(-1, width), weights.PreNormWeight, weights.PreNormBias, config.Image);
     }
 
     /// <summary>The last LayerNorm and the projection: [batch, width] class-token rows to [batch, embedding].</summary>
-    public static Tensor Project(VisionWeights weights, Tensor classRows) =>
-        PromptedBlock.Norm(classRows, weights.PostNormWeight, weights.PostNormBias, weights.Config.Vision).matmul(weights.Projection);
+    public static Tensor Project(ImageWeights weights, Tensor classRows) =>
+        PromptedBlock.Norm(classRows, weights.PostNormWeight, weights.PostNormBias, weights.Config.Image).matmul(weights.Projection);
 
     /// <summary>How so many images' rows attend in all blocks but the last, how in that one, and which rows [batch] it computes. Owned by
     /// this object.</summary>

@@ -10,9 +10,9 @@ namespace Microsoft.ML.Dpl.Network;
 internal sealed class StepBlocks : IDisposable
 {
     /// <param name="text">The text tower's weights; not owned, must live as long as this.</param>
-    /// <param name="vision">The image tower's weights; not owned, must live as long as this.</param>
-    public StepBlocks(TextWeights text, VisionWeights vision) =>
-        (Text, Image) = ([.. text.Blocks.Select(Rounded)], [.. vision.Blocks.Select(Rounded)]);
+    /// <param name="image">The image tower's weights; not owned, must live as long as this.</param>
+    public StepBlocks(TextWeights text, ImageWeights image) =>
+        (Text, Image) = ([.. text.Blocks.Select(Rounded)], [.. image.Blocks.Select(Rounded)]);
 
     /// <summary>One per text layer.</summary>
     public IReadOnlyList<BlockWeights> Text { get; }

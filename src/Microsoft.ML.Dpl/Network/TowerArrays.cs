@@ -37,7 +37,7 @@ internal sealed record MixtureArrays(FloatArray Plain, FloatArray Weights, Float
 
 /// <summary><see cref="FoldedImageTower"/> as arrays: what a graph for another runtime is written from, with libtorch or without.</summary>
 /// <param name="Config">The whole model's shape.</param>
-/// <param name="Weight">An array by the name that <see cref="ClipLayout.Vision"/> gives it, with the constants of
+/// <param name="Weight">An array by the name that <see cref="ClipLayout.Image"/> gives it, with the constants of
 /// <see cref="BlockWeights"/> folded in; the patch convolution is a matrix. Of a tower in libtorch's memory a new copy each time.</param>
 /// <param name="Prompts">One entry per layer; null: it has no prompt.</param>
 internal sealed record TowerArrays(ClipConfig Config, Func<string, FloatArray> Weight, IReadOnlyList<PromptArrays?> Prompts)
@@ -74,7 +74,7 @@ internal sealed record TowerArrays(ClipConfig Config, Func<string, FloatArray> W
 
     /// <summary>Folds prompts into a tower as <see cref="FoldedImageTower"/> does, without libtorch.</summary>
     /// <param name="config">The whole model's shape.</param>
-    /// <param name="weights">By name, as <see cref="FoldedWeights.ReadVisionArrays"/> gives them.</param>
+    /// <param name="weights">By name, as <see cref="FoldedWeights.ReadImageTowerArrays"/> gives them.</param>
     /// <param name="prompts">One [rows, width] per layer; null: it has no prompt.</param>
     /// <param name="mixtures">The candidates that a layer's rows belong to; null: all layers have a single one of weight 1.</param>
     public static TowerArrays Fold(
@@ -92,14 +92,14 @@ internal sealed record TowerArrays(ClipConfig Config, Func<string, FloatArray> W
                     {
                         if (rows is null)
                             return null;
-                        FloatArray Weight(string part) => weights[$"{ClipLayout.VisionBlocks}{layer}.{part}"];
-                        FloatArray normed = Norm(rows, Weight("ln_1.weight"), Weight("ln_1.bias"), config.Vision.NormEpsilon);
+                        FloatArray Weight(string part) => weights[$"{ClipLayout.ImageBlocks}{layer}.{part}"];
+                        FloatArray normed = Norm(rows, Weight("ln_1.weight"), Weight("ln_1.bias"), config.Image.NormEpsilon);
                         FloatArray Part(int part) =>
                             Heads(
                                 normed,
-                                Weight("attn.in_proj_weight").Rows(part * config.Vision.Width, config.Vision.Width),
-                                Weight("attn.in_proj_bias").Rows(part * config.Vision.Width, config.Vision.Width),
-                                config.Vision.Heads
+                                Weight("attn.in_proj_weight").Rows(part * config.Image.Width, config.Image.Width),
+                                Weight("attn.in_proj_bias").Rows(part * config.Image.Width, config.Image.Width),
+                                config.Image.Heads
                             );
                         return new PromptArrays(Part(1), Part(2), mixtures?[layer]);
                     }

@@ -23,7 +23,7 @@ internal enum Watched
 /// <param name="watched">The number that was looked at.</param>
 /// <param name="value">Its value: infinite or NaN.</param>
 /// <param name="images">The batch: positions in the source that gave it; empty where that is not known.</param>
-/// <param name="ofValidation">Whether that source has the validation images.</param>
+/// <param name="isInValidation">Whether that source has the validation images.</param>
 internal sealed class DivergedException(
     DplStage stage,
     int epoch,
@@ -31,7 +31,7 @@ internal sealed class DivergedException(
     Watched watched,
     double value,
     IReadOnlyList<int> images,
-    bool ofValidation
+    bool isInValidation
 ) : InvalidOperationException($"{watched} became {value} in {stage} epoch {epoch + 1}, step {step + 1}.")
 {
     public DplStage Stage { get; } = stage;
@@ -46,7 +46,7 @@ internal sealed class DivergedException(
 
     public IReadOnlyList<int> Images { get; } = images;
 
-    public bool OfValidation { get; } = ofValidation;
+    public bool IsInValidation { get; } = isInValidation;
 
     /// <summary>Mean training loss of the steps before; null where no step of the stage had been taken. Told by the stage.</summary>
     public double? LossBefore { get; set; }

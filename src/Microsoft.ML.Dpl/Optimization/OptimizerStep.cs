@@ -22,7 +22,7 @@ internal static class OptimizerStep
     /// <param name="epoch">The epoch, from 0.</param>
     /// <param name="step">The step within the epoch, from 0.</param>
     /// <param name="batch">The images that the loss is computed from; null where they are not known.</param>
-    /// <param name="ofValidation">Whether the batch has validation images.</param>
+    /// <param name="isInValidation">Whether the batch has validation images.</param>
     /// <param name="maxGradientNorm">Longest gradient of all stepped parameters together, above 0; null: any.</param>
     /// <param name="proGradient">Changes the gradients before they are bounded; null: they stay as they are.</param>
     /// <returns>The reported loss before the step.</returns>
@@ -34,7 +34,7 @@ internal static class OptimizerStep
         int epoch,
         int step,
         ImageBatch? batch = null,
-        bool ofValidation = false,
+        bool isInValidation = false,
         double? maxGradientNorm = null,
         ProGradient? proGradient = null
     )
@@ -50,7 +50,7 @@ internal static class OptimizerStep
             proGradient!.Project(known);
         (double number, double reported, double largestGradient) = Read(value, optimizer.parameters());
         DivergedException Diverged(Watched watched, double became) =>
-            new(stage, epoch, step, watched, became, batch?.SourceRows ?? [], ofValidation);
+            new(stage, epoch, step, watched, became, batch?.SourceRows ?? [], isInValidation);
         if (!double.IsFinite(number))
             throw Diverged(Watched.Loss, number);
         if (!double.IsFinite(largestGradient))

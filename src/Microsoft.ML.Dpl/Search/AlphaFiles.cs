@@ -32,7 +32,7 @@ public sealed record AlphaFiles
     /// Null: the authors' names do.</param>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or the files fit the backbone neither way.</exception>
-    public static AlphaFiles OfAuthors(string imgPath, string txtPath, ClipBackbone? backbone = null)
+    public static AlphaFiles FromAuthors(string imgPath, string txtPath, ClipBackbone? backbone = null)
     {
         (imgPath, txtPath) = InOrder(imgPath, txtPath);
         int img = Layers(imgPath),
@@ -46,7 +46,7 @@ public sealed record AlphaFiles
                     + "because the authors' code exchanges the two names.",
             };
         int text = backbone.Config.Text.Layers,
-            image = backbone.Config.Vision.Layers;
+            image = backbone.Config.Image.Layers;
         bool fitsExchanged = img == text && txt == image,
             fitsNamed = img == image && txt == text;
         if (!fitsExchanged && !fitsNamed)
@@ -70,7 +70,7 @@ public sealed record AlphaFiles
     }
 
     /// <summary>Takes the names at their word.</summary>
-    /// <param name="imgPath">The image tower's alphas; as <see cref="OfAuthors"/> orders them.</param>
+    /// <param name="imgPath">The image tower's alphas; as <see cref="FromAuthors"/> orders them.</param>
     /// <param name="txtPath">The text tower's alphas.</param>
     public static AlphaFiles AsNamed(string imgPath, string txtPath)
     {

@@ -38,7 +38,7 @@ internal sealed class AlphaStep : IDisposable
             epoch,
             step,
             validation,
-            ofValidation: true
+            isInValidation: true
         );
     }
 

@@ -75,7 +75,7 @@ internal sealed record IndependentPrompts : IPromptDesign
             image = shape.Generator($"{purpose} image");
         return new(
             Text: FixedBranch.Create(configuration.Text, shape.Clip.Text.Width, initial, text, shape.Device),
-            Image: FixedBranch.Create(configuration.Image, shape.Clip.Vision.Width, initial, image, shape.Device)
+            Image: FixedBranch.Create(configuration.Image, shape.Clip.Image.Width, initial, image, shape.Device)
         );
     }
 
@@ -91,7 +91,7 @@ internal sealed record IndependentPrompts : IPromptDesign
             image = shape.Generator($"{purpose} image");
         SupernetBranch Fresh(ClipTransformerConfig tower, PromptDistribution prompts, Generator generator) =>
             SupernetBranch.Create(candidates, tower.Layers, tower.Width, prompts, generator, shape.Device, nested);
-        return new(Text: Fresh(shape.Clip.Text, initial.Text, text), Image: Fresh(shape.Clip.Vision, initial.Image, image));
+        return new(Text: Fresh(shape.Clip.Text, initial.Text, text), Image: Fresh(shape.Clip.Image, initial.Image, image));
     }
 }
 
@@ -112,7 +112,7 @@ internal sealed record CoupledPrompts : IPromptDesign
     }
 
     public long ParametersBeside(ClipConfig clip) =>
-        (long)Math.Min(clip.Text.Layers, clip.Vision.Layers) * clip.Vision.Width * (clip.Text.Width + 1);
+        (long)Math.Min(clip.Text.Layers, clip.Image.Layers) * clip.Image.Width * (clip.Text.Width + 1);
 
     public BranchPair<IFixedBranch> CreatePrompts(
         PromptConfiguration configuration,
@@ -125,7 +125,7 @@ internal sealed record CoupledPrompts : IPromptDesign
         using Generator text = shape.Generator($"{purpose} text"),
             image = shape.Generator($"{purpose} image");
         FixedBranch textBranch = FixedBranch.Create(configuration.Text, shape.Clip.Text.Width, initial, text, shape.Device),
-            rest = FixedBranch.Create([.. configuration.Image.Skip(coupled)], shape.Clip.Vision.Width, initial, image, shape.Device);
+            rest = FixedBranch.Create([.. configuration.Image.Skip(coupled)], shape.Clip.Image.Width, initial, image, shape.Device);
         return new(
             Text: textBranch,
             Image: new CoupledBranch(textBranch, Maps([.. configuration.Text.Take(coupled).Select(n => n > 0)], shape, purpose), rest)
@@ -140,7 +140,7 @@ internal sealed record CoupledPrompts : IPromptDesign
         string purpose
     )
     {
-        (ClipTransformerConfig text, ClipTransformerConfig image) = (shape.Clip.Text, shape.Clip.Vision);
+        (ClipTransformerConfig text, ClipTransformerConfig image) = (shape.Clip.Text, shape.Clip.Image);
         int coupled = Math.Min(text.Layers, image.Layers);
         using Generator textNumbers = shape.Generator($"{purpose} text"),
             imageNumbers = shape.Generator($"{purpose} image");
@@ -169,6 +169,6 @@ internal sealed record CoupledPrompts : IPromptDesign
     private static Coupling Maps(IReadOnlyList<bool> used, PromptShape shape, string purpose)
     {
         using Generator generator = shape.Generator($"{purpose} coupling");
-        return Coupling.Create(used, shape.Clip.Text.Width, shape.Clip.Vision.Width, generator, shape.Device);
+        return Coupling.Create(used, shape.Clip.Text.Width, shape.Clip.Image.Width, generator, shape.Device);
     }
 }

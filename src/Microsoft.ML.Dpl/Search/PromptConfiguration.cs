@@ -45,7 +45,7 @@ public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
         ArgumentNullException.ThrowIfNull(backbone);
         return new PromptConfiguration(
             [.. Enumerable.Repeat(length, backbone.Config.Text.Layers)],
-            [.. Enumerable.Repeat(length, backbone.Config.Vision.Layers)]
+            [.. Enumerable.Repeat(length, backbone.Config.Image.Layers)]
         );
     }
 

@@ -90,14 +90,14 @@ public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
             [.. Scalars($"{stage}_steps", ("train_loss", progress.TrainLoss), ("validation_loss", progress.ValidationLoss))]
         );
         if (progress.EndedEpoch is { } ended)
-            _file.Add(progress.Epoch, [.. OfEpoch(stage, ended, progress.LearningRate)]);
+            _file.Add(progress.Epoch, [.. FromEpoch(stage, ended, progress.LearningRate)]);
         else if (Stopwatch.GetElapsedTime(_flushed) < Longest)
             return;
         _file.Flush();
         _flushed = Stopwatch.GetTimestamp();
     }
 
-    private static IEnumerable<Summary.Types.Value> OfEpoch(string stage, DplEpochMetrics ended, double learningRate)
+    private static IEnumerable<Summary.Types.Value> FromEpoch(string stage, DplEpochMetrics ended, double learningRate)
     {
         IEnumerable<Summary.Types.Value> values = Scalars(
             stage,

@@ -22,7 +22,7 @@ internal enum ElementType
 internal static class ElementTypes
 {
     /// <summary>The type of tensors that such numbers are read into.</summary>
-    public static ScalarType OfTensor(this ElementType type) => (ScalarType)type;
+    public static ScalarType ToScalarType(this ElementType type) => (ScalarType)type;
 
     /// <summary>The type of a tensor's numbers in a file.</summary>
     /// <exception cref="ArgumentException">This library keeps no such tensors in files.</exception>

@@ -54,7 +54,7 @@ internal sealed class NpyFile : IDisposable
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
         long[] shape = [.. Shape];
-        Tensor tensor = empty(_header.IsFortran ? [.. shape.Reverse()] : shape, Type.OfTensor(), CPU);
+        Tensor tensor = empty(_header.IsFortran ? [.. shape.Reverse()] : shape, Type.ToScalarType(), CPU);
         if (_header.DataLength > 0)
             _bytes.Read(_header.DataStart, tensor.bytes);
         if (_header.IsFortran && shape.Length > 1)

@@ -81,7 +81,7 @@ internal sealed class SafetensorsFile : ITensorSource
         if (length > int.MaxValue)
             throw new InvalidDataException($"{Location}: tensor '{name}' has {length} bytes; one tensor can have at most {int.MaxValue}.");
         LibTorch.EnsureLoaded();
-        Tensor tensor = empty([.. entry.Shape], entry.Type.OfTensor(), CPU);
+        Tensor tensor = empty([.. entry.Shape], entry.Type.ToScalarType(), CPU);
         try
         {
             if (length > 0)
@@ -132,7 +132,7 @@ internal static class SafetensorsStream
             ReadEach(stream, location, check, (entry, length) =>
             {
                 using var ordinary = inference_mode(false);
-                Tensor tensor = empty([.. entry.Shape], entry.Type.OfTensor(), CPU).DetachFromDisposeScope();
+                Tensor tensor = empty([.. entry.Shape], entry.Type.ToScalarType(), CPU).DetachFromDisposeScope();
                 tensors.Add(entry.Name, tensor);
                 if (length > 0)
                     stream.ReadExactly(tensor.bytes);

@@ -93,7 +93,7 @@ internal sealed class TorchArchive : ITensorSource
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
         long span = TorchTensors.Span(tensor);
-        Tensor flat = empty([span], tensor.Storage.Type.OfTensor(), CPU);
+        Tensor flat = empty([span], tensor.Storage.Type.ToScalarType(), CPU);
         if (span > 0)
             ReadNumbers(tensor, flat.bytes);
         if (tensor.Storage.Type == ElementType.Bool && flat.bytes.ContainsAnyExceptInRange((byte)0, (byte)1))

@@ -47,7 +47,7 @@ internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<in
     public void RequireFinite(int epoch, int step)
     {
         if (!double.IsFinite(Loss))
-            throw new DivergedException(DplStage.Training, epoch, step, Watched.ValidationLoss, Loss, FirstBad, ofValidation: true);
+            throw new DivergedException(DplStage.Training, epoch, step, Watched.ValidationLoss, Loss, FirstBad, isInValidation: true);
     }
 
     /// <summary>Disposes each batch before the next is asked for.</summary>

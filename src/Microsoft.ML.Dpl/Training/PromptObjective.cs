@@ -77,7 +77,7 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
             ? new ProGradient(proGrad.Weight, optimizer.Prompts, backward =>
                 Losses
                     .Distillation(
-                        Taught(teachers!.OfLogits, temperature, batch).Logits.Over(proGrad.Temperature),
+                        Taught(teachers!.ForLogits, temperature, batch).Logits.Over(proGrad.Temperature),
                         Cooled(pass(backward)).Logits.Over(proGrad.Temperature),
                         batch.Weights
                     )
@@ -98,8 +98,8 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
                 foreach (IRegularizer regularizer in settings.Regularizers)
                 {
                     ClipOutputs taught = regularizer.ComparesFeatures
-                        ? ofFeatures ??= Taught(teachers!.OfFeatures, temperature, batch)
-                        : ofLogits ??= Taught(teachers!.OfLogits, temperature, batch);
+                        ? ofFeatures ??= Taught(teachers!.ForFeatures, temperature, batch)
+                        : ofLogits ??= Taught(teachers!.ForLogits, temperature, batch);
                     loss = loss.Plus(regularizer.Loss(outputs, taught, batch.Weights));
                 }
                 return new StepLoss(loss, crossEntropy);
@@ -117,7 +117,7 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
     private ClipOutputs Taught(Teacher teacher, Temperature? temperature, ImageBatch batch)
     {
         using var noGrad = no_grad();
-        bool seesImages = ReferenceEquals(teacher, teachers!.OfLogits) ? settings.ComparesImages : settings.FeaturesCompareImages;
+        bool seesImages = ReferenceEquals(teacher, teachers!.ForLogits) ? settings.ComparesImages : settings.FeaturesCompareImages;
         ClipOutputs taught = teacher.Outputs(batch, seesImages);
         return temperature is null || !seesImages ? taught : taught with { Logits = temperature.Cool(taught.Logits) };
     }

@@ -212,6 +212,6 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
             step = train.BatchesPerEpoch - 1;
         Evaluation end = Evaluation.Compute(clip, prompts, train.Read(epoch, step), temperature?.Value ?? 1);
         if (!double.IsFinite(end.Loss))
-            throw new DivergedException(DplStage.Training, epoch, step, Watched.FinalLoss, end.Loss, end.FirstBad, ofValidation: false);
+            throw new DivergedException(DplStage.Training, epoch, step, Watched.FinalLoss, end.Loss, end.FirstBad, isInValidation: false);
     }
 }

@@ -6,9 +6,9 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Training;
 
 /// <summary>Who teaches a student.</summary>
-/// <param name="OfFeatures">The CLIP that is prompted, without prompts; not owned.</param>
-/// <param name="OfLogits">The same, or another CLIP; not owned.</param>
-internal sealed record Teachers(Teacher OfFeatures, Teacher OfLogits)
+/// <param name="ForFeatures">The CLIP that is prompted, without prompts; not owned.</param>
+/// <param name="ForLogits">The same, or another CLIP; not owned.</param>
+internal sealed record Teachers(Teacher ForFeatures, Teacher ForLogits)
 {
     /// <summary>One for both.</summary>
     public Teachers(Teacher teacher)

@@ -51,8 +51,8 @@ public sealed class ClipBackboneTests : IDisposable
         byte[] first = SHA256.HashData(File.ReadAllBytes(_folder.File("model-00001-of-00002.safetensors"))),
             second = SHA256.HashData(File.ReadAllBytes(_folder.File("model-00002-of-00002.safetensors")));
         Assert.Equal(Convert.ToHexString(SHA256.HashData([.. first, .. second])).ToLowerInvariant(), backbone.Sha256);
-        using Lease<VisionWeights> vision = backbone.RentVision(CPU);
-        Assert.Equal(4, vision.Value.Blocks.Count);
+        using Lease<ImageWeights> image = backbone.RentImageTower(CPU);
+        Assert.Equal(4, image.Value.Blocks.Count);
     }
 
     [Fact]
@@ -70,7 +70,7 @@ public sealed class ClipBackboneTests : IDisposable
             (_folder.File(Vocabulary), null, null),
             (backbone.Files!.VocabularyPath, backbone.Files!.MergesPath, backbone.Files!.PreprocessorConfigPath)
         );
-        using Lease<TextWeights> text = backbone.RentText(CPU);
+        using Lease<TextWeights> text = backbone.RentTextTower(CPU);
         Assert.Equal(500, text.Value.TokenEmbedding.shape[0]);
     }
 
@@ -125,9 +125,9 @@ public sealed class ClipBackboneTests : IDisposable
         WriteHuggingFace();
         ClipBackbone one = ClipBackbone.FromFolder(_folder.FullPath),
             other = ClipBackbone.FromFolder(_folder.FullPath);
-        Lease<VisionWeights> first = one.RentVision(CPU),
-            second = other.RentVision(new Device("cpu"));
-        VisionWeights shared = first.Value;
+        Lease<ImageWeights> first = one.RentImageTower(CPU),
+            second = other.RentImageTower(new Device("cpu"));
+        ImageWeights shared = first.Value;
         Assert.Same(shared, second.Value);
 
         first.Dispose();
@@ -137,7 +137,7 @@ public sealed class ClipBackboneTests : IDisposable
         second.Dispose();
         Assert.All(shared.Tensors, t => Assert.True(t.IsInvalid));
 
-        using Lease<VisionWeights> again = one.RentVision(CPU);
+        using Lease<ImageWeights> again = one.RentImageTower(CPU);
         Assert.NotSame(shared, again.Value);
     }
 
@@ -146,9 +146,9 @@ public sealed class ClipBackboneTests : IDisposable
     {
         WriteHuggingFace();
         string config = _folder.File("config.json");
-        using Lease<TextWeights> quick = ClipBackbone.FromFolder(_folder.FullPath).RentText(CPU);
+        using Lease<TextWeights> quick = ClipBackbone.FromFolder(_folder.FullPath).RentTextTower(CPU);
         File.WriteAllText(config, File.ReadAllText(config).Replace("quick_gelu", "gelu"));
-        using Lease<TextWeights> exact = ClipBackbone.FromFolder(_folder.FullPath).RentText(CPU);
+        using Lease<TextWeights> exact = ClipBackbone.FromFolder(_folder.FullPath).RentTextTower(CPU);
         Assert.NotSame(quick.Value, exact.Value);
     }
 
@@ -159,21 +159,21 @@ public sealed class ClipBackboneTests : IDisposable
         string weights = _folder.File("model.safetensors");
         var backbone = ClipBackbone.FromFolder(_folder.FullPath);
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        using (Lease<VisionWeights> vision = backbone.RentVision(CPU))
+        using (Lease<ImageWeights> image = backbone.RentImageTower(CPU))
         {
             using var other = new TemporaryFolder();
             SafetensorsBytes.Rewrite(weights, other.File("changed"), (_, t) => t.to(ScalarType.Float16));
             File.WriteAllBytes(weights, File.ReadAllBytes(other.File("changed")));
-            Assert.Contains("has changed", Assert.Throws<IOException>(() => backbone.RentText(CPU)).Message);
+            Assert.Contains("has changed", Assert.Throws<IOException>(() => backbone.RentTextTower(CPU)).Message);
             Assert.Throws<IOException>(() => backbone.Sha256);
 
             // What is in memory already is still what was opened.
-            using Lease<VisionWeights> same = backbone.RentVision(CPU);
-            Assert.Same(vision.Value, same.Value);
+            using Lease<ImageWeights> same = backbone.RentImageTower(CPU);
+            Assert.Same(image.Value, same.Value);
         }
-        ClipBackbone.FromFolder(_folder.FullPath).RentText(CPU).Dispose();
+        ClipBackbone.FromFolder(_folder.FullPath).RentTextTower(CPU).Dispose();
         File.Delete(weights);
-        Assert.Throws<FileNotFoundException>(() => backbone.RentVision(CPU));
+        Assert.Throws<FileNotFoundException>(() => backbone.RentImageTower(CPU));
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
@@ -184,9 +184,9 @@ public sealed class ClipBackboneTests : IDisposable
         var backbone = ClipBackbone.FromFolder(_folder.FullPath);
         Parallel.For(0, 64, new ParallelOptions { MaxDegreeOfParallelism = 8 }, _ =>
         {
-            using Lease<VisionWeights> vision = backbone.RentVision(CPU);
-            using Lease<TextWeights> text = backbone.RentText(CPU);
-            Assert.Equal(64, vision.Value.ClassEmbedding.shape[0]);
+            using Lease<ImageWeights> image = backbone.RentImageTower(CPU);
+            using Lease<TextWeights> text = backbone.RentTextTower(CPU);
+            Assert.Equal(64, image.Value.ClassEmbedding.shape[0]);
             Assert.False(text.Value.Projection.IsInvalid);
             Assert.Equal(64, backbone.Sha256.Length);
         });
@@ -201,7 +201,7 @@ public sealed class ClipBackboneTests : IDisposable
         File.Move(weights, _folder.File("blob"));
         File.CreateSymbolicLink(weights, "blob");
         Assert.Equal(new FileInfo(_folder.File("blob")).Length, FileStamp.Read(weights).Length);
-        ClipBackbone.FromFolder(_folder.FullPath).RentVision(CPU).Dispose();
+        ClipBackbone.FromFolder(_folder.FullPath).RentImageTower(CPU).Dispose();
     }
 
     private void WriteHuggingFace(bool isSharded = false)

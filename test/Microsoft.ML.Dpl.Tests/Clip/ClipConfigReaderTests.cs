@@ -5,16 +5,17 @@ namespace Microsoft.ML.Dpl.Tests.Clip;
 
 public sealed class ClipConfigReaderTests
 {
-    private static readonly ClipConfig Defaults = new(
-        EmbeddingWidth: 512,
-        ImageSize: 224,
-        PatchSize: 32,
-        new ClipTransformerConfig(12, 768, 12, 3072, ClipActivation.QuickGelu, 1e-5),
-        ContextLength: 77,
-        VocabularySize: 49408,
-        EndOfTextId: 49407,
-        new ClipTransformerConfig(12, 512, 8, 2048, ClipActivation.QuickGelu, 1e-5)
-    );
+    private static readonly ClipConfig Defaults = new()
+    {
+        EmbeddingWidth = 512,
+        Text = new ClipTransformerConfig(12, 512, 8, 2048, ClipActivation.QuickGelu, 1e-5),
+        ContextLength = 77,
+        VocabularySize = 49408,
+        EndOfTextId = 49407,
+        Image = new ClipTransformerConfig(12, 768, 12, 3072, ClipActivation.QuickGelu, 1e-5),
+        ImageSize = 224,
+        PatchSize = 32,
+    };
 
     public static TheoryData<string, string> Faults =>
         new()
@@ -102,8 +103,8 @@ public sealed class ClipConfigReaderTests
         int embedding,
         int image,
         int patch,
-        int visionWidth,
-        int visionLayers,
+        int imageWidth,
+        int imageLayers,
         int textWidth,
         int textHeads,
         int patches
@@ -114,22 +115,22 @@ public sealed class ClipConfigReaderTests
             {"model_type":"clip","projection_dim":{{embedding}},
              "text_config":{"hidden_size":{{textWidth}},"intermediate_size":{{4
                 * textWidth}},"num_attention_heads":{{textHeads}},"num_hidden_layers":12,"eos_token_id":2},
-             "vision_config":{"hidden_size":{{visionWidth}},"intermediate_size":{{4 * visionWidth}},"num_attention_heads":{{visionWidth
-                / 64}},"num_hidden_layers":{{visionLayers}},"image_size":{{image}},"patch_size":{{patch}} } }
+             "vision_config":{"hidden_size":{{imageWidth}},"intermediate_size":{{4 * imageWidth}},"num_attention_heads":{{imageWidth
+                / 64}},"num_hidden_layers":{{imageLayers}},"image_size":{{image}},"patch_size":{{patch}} } }
             """
         );
         Assert.Equal(patches, config.Grid * config.Grid);
-        Assert.Equal(64, config.Vision.Width / config.Vision.Heads);
+        Assert.Equal(64, config.Image.Width / config.Image.Heads);
         Assert.Equal(64, config.Text.Width / config.Text.Heads);
 
-        var shapes = ClipLayout.Vision(config).Concat(ClipLayout.Text(config)).ToDictionary(t => t.Name, t => t.Shape);
-        Assert.Equal(14 + (12 * (visionLayers + 12)), shapes.Count);
-        Assert.Equal([1 + patches, visionWidth], shapes["visual.positional_embedding"]);
-        Assert.Equal([visionWidth, 3, patch, patch], shapes["visual.conv1.weight"]);
-        Assert.Equal([visionWidth, embedding], shapes["visual.proj"]);
+        var shapes = ClipLayout.Image(config).Concat(ClipLayout.Text(config)).ToDictionary(t => t.Name, t => t.Shape);
+        Assert.Equal(14 + (12 * (imageLayers + 12)), shapes.Count);
+        Assert.Equal([1 + patches, imageWidth], shapes["visual.positional_embedding"]);
+        Assert.Equal([imageWidth, 3, patch, patch], shapes["visual.conv1.weight"]);
+        Assert.Equal([imageWidth, embedding], shapes["visual.proj"]);
         Assert.Equal([49408, textWidth], shapes["token_embedding.weight"]);
         Assert.Equal([3 * textWidth, textWidth], shapes["transformer.resblocks.11.attn.in_proj_weight"]);
-        Assert.Equal([visionWidth, 4 * visionWidth], shapes[$"visual.transformer.resblocks.{visionLayers - 1}.mlp.c_proj.weight"]);
+        Assert.Equal([imageWidth, 4 * imageWidth], shapes[$"visual.transformer.resblocks.{imageLayers - 1}.mlp.c_proj.weight"]);
     }
 
     [Fact]
@@ -140,7 +141,7 @@ public sealed class ClipConfigReaderTests
             Defaults with
             {
                 PatchSize = 16,
-                Vision = new(10, 256, 4, 1024, ClipActivation.Gelu, 1e-5),
+                Image = new(10, 256, 4, 1024, ClipActivation.Gelu, 1e-5),
                 Text = new(3, 256, 4, 1024, ClipActivation.Gelu, 1e-5),
             },
             config

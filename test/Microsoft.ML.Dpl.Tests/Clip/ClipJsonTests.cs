@@ -17,7 +17,7 @@ public sealed class ClipJsonTests
             EndOfTextId = endOfText,
             VocabularySize = 99,
             ContextLength = 11,
-            Vision = shape.Vision with { Activation = activation, NormEpsilon = 1.0 / 3e5 },
+            Image = shape.Image with { Activation = activation, NormEpsilon = 1.0 / 3e5 },
         };
         Assert.Equal(config, ClipConfigReader.Parse(ClipJson.Serialize(config), "config"));
     }

@@ -20,25 +20,25 @@ public sealed class ClipWeightsReaderTests
         using var file = SafetensorsFile.Open(GoldenFolder.At("tiny-a/clip.safetensors"));
         ClipConfig config = OpenAIConfig.FromShapes(file);
         Assert.Equal(
-            new ClipConfig(
-                64,
-                32,
-                8,
-                new(3, 128, 2, 512, ClipActivation.QuickGelu, 1e-5),
-                77,
-                600,
-                null,
-                new(3, 128, 2, 512, ClipActivation.QuickGelu, 1e-5)
-            ),
+            new ClipConfig
+            {
+                EmbeddingWidth = 64,
+                Text = new(3, 128, 2, 512, ClipActivation.QuickGelu, 1e-5),
+                ContextLength = 77,
+                VocabularySize = 600,
+                Image = new(3, 128, 2, 512, ClipActivation.QuickGelu, 1e-5),
+                ImageSize = 32,
+                PatchSize = 8,
+            },
             config
         );
 
-        using VisionWeights vision = ClipWeightsReader.ReadVision(file, ClipNaming.OpenAI, config, CPU);
-        using TextWeights text = ClipWeightsReader.ReadText(file, ClipNaming.OpenAI, config, CPU);
-        Assert.Equal([128, 3 * 8 * 8], vision.PatchWeight.shape);
-        Assert.Equal([17, 128], vision.PositionEmbedding.shape);
+        using ImageWeights image = ClipWeightsReader.ReadImageTower(file, ClipNaming.OpenAI, config, CPU);
+        using TextWeights text = ClipWeightsReader.ReadTextTower(file, ClipNaming.OpenAI, config, CPU);
+        Assert.Equal([128, 3 * 8 * 8], image.PatchWeight.shape);
+        Assert.Equal([17, 128], image.PositionEmbedding.shape);
         Assert.Equal([600, 128], text.TokenEmbedding.shape);
-        Assert.All(vision.Tensors.Concat(text.Tensors), t =>
+        Assert.All(image.Tensors.Concat(text.Tensors), t =>
             Assert.True(t.is_contiguous() && t.dtype == ScalarType.Float32 && !t.requires_grad)
         );
 
@@ -47,9 +47,9 @@ public sealed class ClipWeightsReaderTests
             scaled = text.Blocks[1].QkvWeight;
         TensorAssert.BitEqual(raw[..128] / 8, scaled[..128]);
         TensorAssert.BitEqual(raw[128..], scaled[128..]);
-        TensorAssert.BitEqual(file.Read("visual.transformer.resblocks.2.mlp.c_fc.bias") * 1.702, vision.Blocks[2].UpBias);
-        TensorAssert.BitEqual(file.Read("visual.transformer.resblocks.2.mlp.c_proj.weight") / 1.702, vision.Blocks[2].DownWeight);
-        TensorAssert.BitEqual(file.Read("visual.transformer.resblocks.2.mlp.c_proj.bias"), vision.Blocks[2].DownBias);
+        TensorAssert.BitEqual(file.Read("visual.transformer.resblocks.2.mlp.c_fc.bias") * 1.702, image.Blocks[2].UpBias);
+        TensorAssert.BitEqual(file.Read("visual.transformer.resblocks.2.mlp.c_proj.weight") / 1.702, image.Blocks[2].DownWeight);
+        TensorAssert.BitEqual(file.Read("visual.transformer.resblocks.2.mlp.c_proj.bias"), image.Blocks[2].DownBias);
         Assert.Equal(Math.Exp(file.Read("logit_scale").item<float>()), text.LogitScale);
     }
 
@@ -66,16 +66,16 @@ public sealed class ClipWeightsReaderTests
         Assert.Equal(OpenAIConfig.FromShapes(openAI), config with { EndOfTextId = null });
         Assert.Equal(isSharded ? null : 499, config.EndOfTextId);
 
-        using VisionWeights expectedVision = ClipWeightsReader.ReadVision(openAI, ClipNaming.OpenAI, config, CPU),
-            vision = ClipWeightsReader.ReadVision(huggingFace, ClipNaming.HuggingFace, config, CPU);
-        using TextWeights expectedText = ClipWeightsReader.ReadText(openAI, ClipNaming.OpenAI, config, CPU),
-            text = ClipWeightsReader.ReadText(huggingFace, ClipNaming.HuggingFace, config, CPU);
-        foreach (var (expected, actual) in expectedVision.Tensors.Zip(vision.Tensors))
+        using ImageWeights expectedImage = ClipWeightsReader.ReadImageTower(openAI, ClipNaming.OpenAI, config, CPU),
+            image = ClipWeightsReader.ReadImageTower(huggingFace, ClipNaming.HuggingFace, config, CPU);
+        using TextWeights expectedText = ClipWeightsReader.ReadTextTower(openAI, ClipNaming.OpenAI, config, CPU),
+            text = ClipWeightsReader.ReadTextTower(huggingFace, ClipNaming.HuggingFace, config, CPU);
+        foreach (var (expected, actual) in expectedImage.Tensors.Zip(image.Tensors))
             TensorAssert.BitEqual(expected, actual);
         foreach (var (expected, actual) in expectedText.Tensors.Zip(text.Tensors))
             TensorAssert.BitEqual(expected, actual);
         Assert.Equal(expectedText.LogitScale, text.LogitScale);
-        Assert.All(vision.Tensors.Concat(text.Tensors), t => Assert.True(t.is_contiguous()));
+        Assert.All(image.Tensors.Concat(text.Tensors), t => Assert.True(t.is_contiguous()));
     }
 
     [Theory]
@@ -87,11 +87,11 @@ public sealed class ClipWeightsReaderTests
         using var scope = NewDisposeScope();
         SafetensorsBytes.Rewrite(OpenAIFile, folder.File("half.safetensors"), (_, t) => t.to(type));
         using var half = SafetensorsFile.Open(folder.File("half.safetensors"));
-        using VisionWeights vision = ClipWeightsReader.ReadVision(half, ClipNaming.OpenAI, OpenAIConfig.FromShapes(half), CPU);
+        using ImageWeights image = ClipWeightsReader.ReadImageTower(half, ClipNaming.OpenAI, OpenAIConfig.FromShapes(half), CPU);
         Tensor stored = half.Read("visual.transformer.resblocks.0.mlp.c_fc.weight");
         Assert.Equal(type, stored.dtype);
-        TensorAssert.BitEqual(stored.to(ScalarType.Float32) * 1.702, vision.Blocks[0].UpWeight);
-        TensorAssert.BitEqual(half.Read("visual.proj").to(ScalarType.Float32), vision.Projection);
+        TensorAssert.BitEqual(stored.to(ScalarType.Float32) * 1.702, image.Blocks[0].UpWeight);
+        TensorAssert.BitEqual(half.Read("visual.proj").to(ScalarType.Float32), image.Projection);
     }
 
     [Fact]
@@ -100,7 +100,7 @@ public sealed class ClipWeightsReaderTests
         using var scope = NewDisposeScope();
         using var file = SafetensorsFile.Open(OpenAIFile);
         ClipConfig config = OpenAIConfig.FromShapes(file);
-        using TextWeights text = ClipWeightsReader.ReadText(
+        using TextWeights text = ClipWeightsReader.ReadTextTower(
             file,
             ClipNaming.OpenAI,
             config with
@@ -117,19 +117,19 @@ public sealed class ClipWeightsReaderTests
     public void ABranchNeedsOnlyItsOwnTensorsAndIgnoresOthers()
     {
         using var folder = new TemporaryFolder();
-        string visionOnly = folder.File("vision.safetensors"),
+        string imageOnly = folder.File("vision.safetensors"),
             textOnly = folder.File("text.safetensors");
-        SafetensorsBytes.Rewrite(OpenAIFile, visionOnly, (name, t) => name.StartsWith("visual.", StringComparison.Ordinal) ? t : null);
+        SafetensorsBytes.Rewrite(OpenAIFile, imageOnly, (name, t) => name.StartsWith("visual.", StringComparison.Ordinal) ? t : null);
         SafetensorsBytes.Rewrite(OpenAIFile, textOnly, (name, t) => name == "visual.proj" ? zeros(77, ScalarType.Int64)
             : name.StartsWith("visual.", StringComparison.Ordinal) ? null
             : t);
         using SafetensorsFile whole = SafetensorsFile.Open(OpenAIFile),
-            vision = SafetensorsFile.Open(visionOnly),
+            image = SafetensorsFile.Open(imageOnly),
             text = SafetensorsFile.Open(textOnly);
         ClipConfig config = OpenAIConfig.FromShapes(whole);
-        ClipWeightsReader.ReadVision(vision, ClipNaming.OpenAI, config, CPU).Dispose();
-        ClipWeightsReader.ReadText(text, ClipNaming.OpenAI, config, CPU).Dispose();
-        Assert.Throws<InvalidDataException>(() => ClipWeightsReader.ReadText(vision, ClipNaming.OpenAI, config, CPU));
+        ClipWeightsReader.ReadImageTower(image, ClipNaming.OpenAI, config, CPU).Dispose();
+        ClipWeightsReader.ReadTextTower(text, ClipNaming.OpenAI, config, CPU).Dispose();
+        Assert.Throws<InvalidDataException>(() => ClipWeightsReader.ReadTextTower(image, ClipNaming.OpenAI, config, CPU));
     }
 
     [Fact]
@@ -187,7 +187,7 @@ public sealed class ClipWeightsReaderTests
         );
         Assert.Contains(
             "logit_scale",
-            Assert.Throws<InvalidDataException>(() => ClipWeightsReader.ReadText(second, ClipNaming.OpenAI, config, CPU)).Message
+            Assert.Throws<InvalidDataException>(() => ClipWeightsReader.ReadTextTower(second, ClipNaming.OpenAI, config, CPU)).Message
         );
     }
 
@@ -230,23 +230,23 @@ public sealed class ClipWeightsReaderTests
         using var file = SafetensorsFile.Open(OpenAIFile);
         ClipConfig config = OpenAIConfig.FromShapes(file);
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        VisionWeights vision;
+        ImageWeights image;
         TextWeights text;
         using (var scope = NewDisposeScope())
         using (inference_mode())
         {
-            vision = ClipWeightsReader.ReadVision(file, ClipNaming.OpenAI, config, CPU);
-            text = ClipWeightsReader.ReadText(file, ClipNaming.OpenAI, config, CPU);
+            image = ClipWeightsReader.ReadImageTower(file, ClipNaming.OpenAI, config, CPU);
+            text = ClipWeightsReader.ReadTextTower(file, ClipNaming.OpenAI, config, CPU);
             Assert.Equal(0, scope.DisposablesCount);
         }
-        Assert.All(vision.Tensors.Concat(text.Tensors), t => Assert.False(t.IsInvalid));
+        Assert.All(image.Tensors.Concat(text.Tensors), t => Assert.False(t.IsInvalid));
         using (NewDisposeScope())
         {
             // Tensors made in inference mode could not be kept for the backward pass.
-            ones([1, 64], requires_grad: true).matmul(vision.Projection).sum().backward();
+            ones([1, 64], requires_grad: true).matmul(image.Projection).sum().backward();
         }
-        Assert.Equal(before + vision.Tensors.Count() + text.Tensors.Count(), DisposeScopeManager.Statistics.ThreadTotalLiveCount);
-        vision.Dispose();
+        Assert.Equal(before + image.Tensors.Count() + text.Tensors.Count(), DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+        image.Dispose();
         text.Dispose();
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }

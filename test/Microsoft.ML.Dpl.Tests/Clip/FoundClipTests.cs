@@ -86,8 +86,8 @@ public sealed class FoundClipTests : IDisposable
 
     private float[] Values()
     {
-        using Lease<VisionWeights> vision = ClipBackbone.FromFolder(_folder.FullPath).RentVision(CPU);
-        return vision.Value.Tensors.First().data<float>().ToArray();
+        using Lease<ImageWeights> image = ClipBackbone.FromFolder(_folder.FullPath).RentImageTower(CPU);
+        return image.Value.Tensors.First().data<float>().ToArray();
     }
 
     private void Rename(Func<string, string> name, string more)

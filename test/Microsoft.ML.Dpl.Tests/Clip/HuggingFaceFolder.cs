@@ -49,7 +49,7 @@ internal static class HuggingFaceFolder
                             ["bos_token_id"] = config.VocabularySize - 2,
                         }
                     ),
-                    vision_config = Branch(config.Vision, new() { ["image_size"] = config.ImageSize, ["patch_size"] = config.PatchSize }),
+                    vision_config = Branch(config.Image, new() { ["image_size"] = config.ImageSize, ["patch_size"] = config.PatchSize }),
                 }
             )
         );
@@ -150,7 +150,7 @@ internal static class HuggingFaceFolder
             var (hugging, openAI, layers) in new[]
             {
                 ("text_model", "transformer", config.Text.Layers),
-                ("vision_model", "visual.transformer", config.Vision.Layers),
+                ("vision_model", "visual.transformer", config.Image.Layers),
             }
         )
         {

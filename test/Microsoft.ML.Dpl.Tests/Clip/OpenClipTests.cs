@@ -46,9 +46,9 @@ public sealed class OpenClipTests : IDisposable
         Write(Config(), textPrefix);
         var backbone = ClipBackbone.FromFolder(_folder.FullPath);
         Assert.Equal(_clip.Config, backbone.Config);
-        using Lease<VisionWeights> vision = backbone.RentVision(CPU);
-        using Lease<TextWeights> text = backbone.RentText(CPU);
-        foreach (var (read, made) in vision.Value.Tensors.Zip(_clip.Vision.Tensors).Concat(text.Value.Tensors.Zip(_clip.Text.Tensors)))
+        using Lease<ImageWeights> image = backbone.RentImageTower(CPU);
+        using Lease<TextWeights> text = backbone.RentTextTower(CPU);
+        foreach (var (read, made) in image.Value.Tensors.Zip(_clip.Image.Tensors).Concat(text.Value.Tensors.Zip(_clip.Text.Tensors)))
             Assert.True(read.bytes.SequenceEqual(made.bytes));
         ClipImageProcessorConfig preprocessing = backbone.ReadPreprocessing();
         Assert.Equal((24, 24), (preprocessing.ShortSide, preprocessing.CropSize));
@@ -63,7 +63,7 @@ public sealed class OpenClipTests : IDisposable
         // The names of the tensors are the same, but not the activation: the model would be a worse one without a word.
         Write(Config(), "");
         var backbone = ClipBackbone.Open(_folder.File(Weights));
-        Assert.Equal((_folder.FullPath, ClipActivation.Gelu), (backbone.Location, backbone.Config.Vision.Activation));
+        Assert.Equal((_folder.FullPath, ClipActivation.Gelu), (backbone.Location, backbone.Config.Image.Activation));
         Assert.Contains(
             "open the folder",
             Assert.Throws<InvalidDataException>(() => ClipBackbone.FromOpenAI(_folder.File(Weights), _folder.FullPath)).Message

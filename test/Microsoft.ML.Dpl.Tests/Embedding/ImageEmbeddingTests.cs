@@ -35,7 +35,7 @@ public sealed class ImageEmbeddingTests(SmallBackbone small, ColourImages images
         Tensor pixels = stack([
             .. images.Test.Select(p => tensor(zeroShot.Pixels(p.ImagePath)).view(3, Config.ImageSize, Config.ImageSize)),
         ]);
-        Tensor expected = naive.ImageFeatures(pixels, Plain(Config.Vision.Layers));
+        Tensor expected = naive.ImageFeatures(pixels, Plain(Config.Image.Layers));
         if (normalize)
             expected /= expected.norm(-1, keepdim: true, p: 2.0f);
         Assert.Equal(15, found.Length);

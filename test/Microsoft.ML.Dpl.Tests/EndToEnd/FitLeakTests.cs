@@ -33,7 +33,7 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
         // TorchSharp counts a Parameter once more than it frees: it takes over a tensor's handle without counting that one down.
         // A fit has alphas and, in every layer, the search's prompts, those of its choice, of three contenders and those that are trained,
         // with each of these a task residual, and a temperature in each training.
-        int layers = small.Backbone.Config.Vision.Layers + small.Backbone.Config.Text.Layers,
+        int layers = small.Backbone.Config.Image.Layers + small.Backbone.Config.Text.Layers,
             parametersPerFit = kind == Kind.Unvalidated ? 2 + layers : 13 + 6 * layers;
         // Each set of prompts has two parameters a coupled layer and a context beside its rows.
         if (kind == Kind.Designed)

@@ -65,7 +65,7 @@ public sealed class OperationLeakTests : IClassFixture<OperationLeakTests.Shared
         // TorchSharp counts each Parameter once more than it frees: every layer of both branches is one, again in each folded image tower
         // and in each encoding of new classes.
         int text = _shared.World.Small.Backbone.Config.Text.Layers,
-            image = _shared.World.Small.Backbone.Config.Vision.Layers;
+            image = _shared.World.Small.Backbone.Config.Image.Layers;
         Assert.InRange(Tensor.TotalCount - before, long.MinValue, text + image + 3 * image + 2 * text);
     }
 

@@ -67,7 +67,7 @@ public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : C
             new FitAdvice(
                 new DplTrainer.Options { Backbone = Small.Backbone, Compute = { Precision = precision } }.ToSettings(seed: 0),
                 log
-            ).OfPrecision(onCpu, multipliesBFloat16);
+            ).CheckPrecision(onCpu, multipliesBFloat16);
         if (expected is null)
             Assert.Empty(Warnings);
         else

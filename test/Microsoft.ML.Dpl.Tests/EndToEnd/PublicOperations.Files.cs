@@ -11,8 +11,8 @@ internal static partial class PublicOperations
     private static IEnumerable<KeyValuePair<string, Operation>> FileMembers() =>
         new Dictionary<string, Operation>
         {
-            ["AlphaFiles.OfAuthors(String, String, ClipBackbone)"] = new(w =>
-                WithAlphaFiles(w, (text, image) => Assert.NotEmpty(AlphaFiles.OfAuthors(text, image, w.Small.Backbone).Reason))
+            ["AlphaFiles.FromAuthors(String, String, ClipBackbone)"] = new(w =>
+                WithAlphaFiles(w, (text, image) => Assert.NotEmpty(AlphaFiles.FromAuthors(text, image, w.Small.Backbone).Reason))
             ),
             ["AlphaFiles.AsNamed(String, String)"] = new(w =>
                 WithAlphaFiles(w, (text, image) => Assert.Equal(text, AlphaFiles.AsNamed(image, text).TextPath))

@@ -13,10 +13,11 @@ internal static partial class PublicOperations
 {
     /// <summary>The operations by the names that <see cref="NamesIn"/> gives, and further ones that ML.NET calls or that end in an
     /// exception.</summary>
-    public static IReadOnlyDictionary<string, Operation> All { get; } = OfLibrary().Concat(Others()).ToDictionary(o => o.Key, o => o.Value);
+    public static IReadOnlyDictionary<string, Operation> All { get; } =
+        LibraryOperations().Concat(Others()).ToDictionary(o => o.Key, o => o.Value);
 
     /// <summary>The names of those members that are a table's entries for the public surface.</summary>
-    public static IEnumerable<string> OfMembers => OfLibrary().Select(o => o.Key);
+    public static IEnumerable<string> OfMembers => LibraryOperations().Select(o => o.Key);
 
     /// <summary>All public constructors, methods and computed properties: no enumerations, and nothing that a compiler made for records and
     /// stored properties.</summary>
@@ -37,7 +38,7 @@ internal static partial class PublicOperations
                     )
             );
 
-    private static IEnumerable<KeyValuePair<string, Operation>> OfLibrary() =>
+    private static IEnumerable<KeyValuePair<string, Operation>> LibraryOperations() =>
         Members().Concat(FileMembers()).Concat(DesignMembers()).Concat(EmbeddingMembers()).Concat(PredictionMembers());
 
     private static IEnumerable<KeyValuePair<string, Operation>> Members() =>
@@ -383,7 +384,7 @@ internal static partial class PublicOperations
             Small.Dispose();
         }
 
-        private static int Layers(World world) => world.Small.Backbone.Config.Vision.Layers + world.Small.Backbone.Config.Text.Layers;
+        private static int Layers(World world) => world.Small.Backbone.Config.Image.Layers + world.Small.Backbone.Config.Text.Layers;
 
         private sealed class Answer
         {

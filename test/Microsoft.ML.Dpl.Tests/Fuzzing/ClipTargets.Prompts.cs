@@ -11,7 +11,7 @@ internal sealed partial class ClipTargets
     private FuzzTarget Prompts()
     {
         using var scope = NewDisposeScope();
-        return Prompts("prompts", new PromptRows([null, ones(1, _clip.Config.Text.Width)], [zeros(2, _clip.Config.Vision.Width), null]));
+        return Prompts("prompts", new PromptRows([null, ones(1, _clip.Config.Text.Width)], [zeros(2, _clip.Config.Image.Width), null]));
     }
 
     private FuzzTarget Mixture()
@@ -26,7 +26,7 @@ internal sealed partial class ClipTargets
                 [1, 0, 0],
             ]
         );
-        return Prompts("mixture", new PromptRows([ones(3, _clip.Config.Text.Width)], [zeros(3, _clip.Config.Vision.Width)], mixture));
+        return Prompts("mixture", new PromptRows([ones(3, _clip.Config.Text.Width)], [zeros(3, _clip.Config.Image.Width)], mixture));
     }
 
     private FuzzTarget Context()
@@ -42,7 +42,6 @@ internal sealed partial class ClipTargets
     private FuzzTarget Prompts(string name, PromptRows rows)
     {
         ClipConfig config = _clip.Config;
-        PromptConfiguration lengths = rows.Configuration;
         using var stream = new MemoryStream();
         new TrainedPrompts(rows, ones(3, config.EmbeddingWidth), 10).Write(stream);
         byte[] whole = stream.ToArray();
@@ -55,8 +54,7 @@ internal sealed partial class ClipTargets
                     .Read(
                         new MemoryStream(bytes),
                         "fuzzed",
-                        lengths.Image,
-                        lengths.Text,
+                        rows.Configuration,
                         rows.Mixture?.CandidateLengths,
                         rows.Context?.Layout,
                         3,

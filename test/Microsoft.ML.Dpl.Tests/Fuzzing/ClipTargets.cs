@@ -279,8 +279,8 @@ internal sealed partial class ClipTargets : IDisposable
                 ClipBackbone backbone = ClipBackbone.FromFolder(clip);
                 _ = backbone.CreateTokenizer();
                 _ = backbone.CreateImageProcessor();
-                backbone.RentVision(CPU).Dispose();
-                backbone.RentText(CPU).Dispose();
+                backbone.RentImageTower(CPU).Dispose();
+                backbone.RentTextTower(CPU).Dispose();
             },
             typeof(InvalidDataException),
             typeof(FileNotFoundException)
@@ -297,7 +297,7 @@ internal sealed partial class ClipTargets : IDisposable
         File.WriteAllBytes(vocabulary, Packed("#version: 0.2\ni n\n"u8.ToArray()));
         // Heads are 64 wide in such files.
         ClipConfig config = RandomClip.Shape(imageSize: 16, patch: 8);
-        config = config with { Vision = config.Vision with { Width = 64, Heads = 1 }, Text = config.Text with { Width = 64, Heads = 1 } };
+        config = config with { Image = config.Image with { Width = 64, Heads = 1 }, Text = config.Text with { Width = 64, Heads = 1 } };
         using var clip = new RandomClip(config, seed: 7);
         byte[] whole = SafetensorsBytes.Write(clip.Entries.Keys.Select(name => KeyValuePair.Create(name, clip.Read(name))));
         return new FuzzTarget(
@@ -308,8 +308,8 @@ internal sealed partial class ClipTargets : IDisposable
             {
                 File.WriteAllBytes(path, bytes);
                 ClipBackbone backbone = ClipBackbone.FromOpenAI(path, vocabulary);
-                backbone.RentVision(CPU).Dispose();
-                backbone.RentText(CPU).Dispose();
+                backbone.RentImageTower(CPU).Dispose();
+                backbone.RentTextTower(CPU).Dispose();
             },
             typeof(InvalidDataException)
         )
@@ -320,15 +320,15 @@ internal sealed partial class ClipTargets : IDisposable
     }
 
     private FuzzTarget CarriedWeights() =>
-        CarriedWeights("carried-weights", stream => FoldedWeights.ReadVision(stream, "fuzzed", _clip.Config).Dispose());
+        CarriedWeights("carried-weights", stream => FoldedWeights.ReadImageTower(stream, "fuzzed", _clip.Config).Dispose());
 
     private FuzzTarget CarriedArrays() =>
-        CarriedWeights("carried-arrays", stream => FoldedWeights.ReadVisionArrays(stream, "fuzzed", _clip.Config));
+        CarriedWeights("carried-arrays", stream => FoldedWeights.ReadImageTowerArrays(stream, "fuzzed", _clip.Config));
 
     private FuzzTarget CarriedWeights(string name, Action<Stream> read)
     {
         using var stream = new MemoryStream();
-        FoldedWeights.Write(stream, _clip.Vision);
+        FoldedWeights.Write(stream, _clip.Image);
         byte[] whole = stream.ToArray();
         return new FuzzTarget(
             name,

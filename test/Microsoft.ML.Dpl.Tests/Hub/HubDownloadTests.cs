@@ -36,8 +36,8 @@ public sealed class HubDownloadTests : IDisposable
             r.Method == "GET"
             && (r.Path.EndsWith("README.md", StringComparison.Ordinal) || r.Path.EndsWith(".bin", StringComparison.Ordinal))
         );
-        using Lease<VisionWeights> vision = backbone.RentVision(CPU);
-        Assert.Equal(backbone.Config.Vision.Layers, vision.Value.Blocks.Count);
+        using Lease<ImageWeights> vision = backbone.RentImageTower(CPU);
+        Assert.Equal(backbone.Config.Image.Layers, vision.Value.Blocks.Count);
     }
 
     [Fact]
@@ -53,7 +53,7 @@ public sealed class HubDownloadTests : IDisposable
             ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
             backbone.Files!.Weights.Select(file => Path.GetFileName(file.FullPath))
         );
-        using Lease<VisionWeights> vision = backbone.RentVision(CPU);
+        using Lease<ImageWeights> vision = backbone.RentImageTower(CPU);
         Assert.Equal(4, vision.Value.Blocks.Count);
     }
 
@@ -109,8 +109,8 @@ public sealed class HubDownloadTests : IDisposable
             ["config.json", "merges.txt", "pytorch_model.bin", "vocab.json"],
             Directory.GetFiles(_hub.Snapshot).Select(Path.GetFileName).Order(StringComparer.Ordinal)
         );
-        using Lease<TextWeights> one = before.RentText(CPU),
-            after = backbone.RentText(CPU);
+        using Lease<TextWeights> one = before.RentTextTower(CPU),
+            after = backbone.RentTextTower(CPU);
         foreach (var (a, b) in one.Value.Tensors.Zip(after.Value.Tensors))
             Assert.True(a.bytes.SequenceEqual(b.bytes));
     }

@@ -17,7 +17,7 @@ internal sealed class MixtureModel : IDisposable
     private readonly IDisposable _scope;
     private readonly Generator _generator;
     private readonly Lease<TextWeights> _text;
-    private readonly Lease<VisionWeights> _vision;
+    private readonly Lease<ImageWeights> _image;
     private readonly ClassTexts _texts;
     private readonly ImageTower _tower;
 
@@ -29,16 +29,16 @@ internal sealed class MixtureModel : IDisposable
         LibTorch.EnsureLoaded();
         _scope = NewDisposeScope();
         _generator = Seeds.Generator(12, "mixture model");
-        (_text, _vision) = (backbone.RentText(CPU), backbone.RentVision(CPU));
+        (_text, _image) = (backbone.RentTextTower(CPU), backbone.RentImageTower(CPU));
         Branches = weights is null
             ? RandomMixture.Create(candidates, backbone.Config, _generator)
-            : new(Text: Given(backbone.Config.Text), Image: Given(backbone.Config.Vision));
+            : new(Text: Given(backbone.Config.Text), Image: Given(backbone.Config.Image));
         var classes = new LabelClasses(LabelKind.Text, ["red", "green", "blue"], TextDataViewType.Instance, "The test");
         _texts = new ClassTexts(
             ClassTokens.Create(classes, Template, backbone, problem => throw new InvalidOperationException(problem)),
             _text.Value
         );
-        _tower = new ImageTower(_vision.Value);
+        _tower = new ImageTower(_image.Value);
         Clip = new PromptedClip(new TextTower(_text.Value), _tower, _texts);
 
         TrainedPrompts prompts = TrainedPrompts.From(Branches, Clip.Text.UnitFeatures(_texts, Branches.Text), _text.Value.LogitScale);
@@ -75,7 +75,7 @@ internal sealed class MixtureModel : IDisposable
         Branches.Image.Dispose();
         _tower.Dispose();
         _texts.Dispose();
-        _vision.Dispose();
+        _image.Dispose();
         _text.Dispose();
         _generator.Dispose();
         _scope.Dispose();

@@ -14,8 +14,8 @@ public sealed class PatchRelevanceTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 8);
         using Generator generator = Seeds.Generator(5, "relevance");
-        Tensor prompt = randn([2, clip.Config.Vision.Width], generator: generator);
-        using var tower = new FoldedImageTower(clip.Vision, [null, prompt, prompt]);
+        Tensor prompt = randn([2, clip.Config.Image.Width], generator: generator);
+        using var tower = new FoldedImageTower(clip.Image, [null, prompt, prompt]);
         Tensor image = randn([1, 3, 20, 20], generator: generator);
         (Tensor features, IReadOnlyList<Tensor> attention) = tower.ForwardWithAttention(image);
         Assert.Equal(tower.Forward(image).data<float>().ToArray(), features.detach().data<float>().ToArray());
@@ -36,7 +36,7 @@ public sealed class PatchRelevanceTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 8);
         using Generator generator = Seeds.Generator(6, "relevance");
-        using var tower = new FoldedImageTower(clip.Vision, new Tensor?[3]);
+        using var tower = new FoldedImageTower(clip.Image, new Tensor?[3]);
         Tensor image = randn([1, 3, 20, 20], generator: generator),
             classes = PromptedClip.UnitRows(randn([5, clip.Config.EmbeddingWidth], generator: generator));
         float[] probabilities = PromptedClip.Logits(tower.Forward(image), classes, 20).softmax(-1).data<float>().ToArray();

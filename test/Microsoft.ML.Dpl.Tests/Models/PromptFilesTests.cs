@@ -84,7 +84,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
         using (var scope = NewDisposeScope())
         {
             Tensor rows = ones([2, small.Backbone.Config.Text.Width], ScalarType.Float64) * 0.25,
-                half = ones([1, small.Backbone.Config.Vision.Width], ScalarType.Float16);
+                half = ones([1, small.Backbone.Config.Image.Width], ScalarType.Float16);
             using FileStream stream = File.Create(_folder.File("python.safetensors"));
             SafetensorsWriter.Write(
                 stream,

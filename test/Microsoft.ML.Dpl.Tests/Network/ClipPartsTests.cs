@@ -16,7 +16,7 @@ public class ClipPartsTests
     {
         SgemmTests.Require();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
-        using var parts = new ClipParts(clip.Text, clip.Vision, clip.RandomTexts(4, 3, 2, seed: 1), workers: 2, threadsEach);
+        using var parts = new ClipParts(clip.Text, clip.Image, clip.RandomTexts(4, 3, 2, seed: 1), workers: 2, threadsEach);
         var (body, last, _) = parts.Image(1).LayoutsFor(2);
         Assert.Equal((images, images), (body.ByHead, last.ByHead));
         Assert.Equal((texts, texts), (parts.Texts(1)!.Body.HasKernel, parts.Texts(1)!.Last.HasKernel));
@@ -29,7 +29,7 @@ public class ClipPartsTests
     {
         LibTorch.EnsureLoaded();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
-        using ClipParts? parts = ClipParts.Create(clip.Text, clip.Vision, clip.RandomTexts(4, 3, 2, seed: 1), batch);
+        using ClipParts? parts = ClipParts.Create(clip.Text, clip.Image, clip.RandomTexts(4, 3, 2, seed: 1), batch);
         int threads = get_num_threads(),
             workers = Math.Min(threads, batch);
         // One with many threads would only be in the way.

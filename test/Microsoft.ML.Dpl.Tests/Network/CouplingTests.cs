@@ -128,9 +128,9 @@ public sealed class CouplingTests : IDisposable
     /// <summary>By handle of the parameter, in the dispose scope of the test.</summary>
     private Dictionary<IntPtr, Tensor> Gradients(BranchPair<IPromptedBranch> prompts, int workers)
     {
-        using var tower = new ImageTower(_clip.Vision);
+        using var tower = new ImageTower(_clip.Image);
         using var texts = new ClassTexts(_texts, _clip.Text);
-        using ClipParts? parts = workers == 0 ? null : new ClipParts(_clip.Text, _clip.Vision, _texts, workers, threadsEach: 1);
+        using ClipParts? parts = workers == 0 ? null : new ClipParts(_clip.Text, _clip.Image, _texts, workers, threadsEach: 1);
         var model = new PromptedClip(new TextTower(_clip.Text), tower, texts, parts);
         Parameter[] parameters = [.. prompts.ImageFirst.SelectMany(branch => branch.Parameters).Where(p => p.numel() > 0)];
         foreach (Parameter parameter in parameters)

@@ -20,8 +20,8 @@ internal sealed class GoldenCase : IDisposable
         Folder = Path.Combine(GoldenFolder.Cases, name);
         _clip = SafetensorsFile.Open(Path.Combine(Folder, "clip.safetensors"));
         Config = OpenAIConfig.FromShapes(_clip);
-        Vision = ClipWeightsReader.ReadVision(_clip, ClipNaming.OpenAI, Config, CPU);
-        Text = ClipWeightsReader.ReadText(_clip, ClipNaming.OpenAI, Config, CPU);
+        Image = ClipWeightsReader.ReadImageTower(_clip, ClipNaming.OpenAI, Config, CPU);
+        Text = ClipWeightsReader.ReadTextTower(_clip, ClipNaming.OpenAI, Config, CPU);
     }
 
     /// <summary>The folders below <see cref="GoldenFolder.Cases"/> that hold a case.</summary>
@@ -44,7 +44,7 @@ internal sealed class GoldenCase : IDisposable
 
     public string Folder { get; }
     public ClipConfig Config { get; }
-    public VisionWeights Vision { get; }
+    public ImageWeights Image { get; }
     public TextWeights Text { get; }
     public ITensorSource Raw => _clip;
 
@@ -85,7 +85,7 @@ internal sealed class GoldenCase : IDisposable
 
     public void Dispose()
     {
-        Vision.Dispose();
+        Image.Dispose();
         Text.Dispose();
         _clip.Dispose();
         foreach (SafetensorsFile file in _files.Values)

@@ -53,7 +53,7 @@ public class GoldenNetworkTests
         using var golden = new GoldenCase(caseName);
         using var scope = NewDisposeScope();
         using FixedBranch image = golden.Fixed("subnet", "image");
-        using var tower = new FoldedImageTower(golden.Vision, image.Rows);
+        using var tower = new FoldedImageTower(golden.Image, image.Rows);
         Close.Relative(golden["subnet", "output.image_features"], tower.Forward(golden["subnet", "input.images"]), 1e-4, "image features");
     }
 
@@ -61,7 +61,7 @@ public class GoldenNetworkTests
         where TBranch : IPromptedBranch
     {
         using var backward = new BackwardTensors();
-        using var imageTower = new ImageTower(golden.Vision);
+        using var imageTower = new ImageTower(golden.Image);
         var textTower = new TextTower(golden.Text);
         using ClassTexts texts = golden.Texts(file);
         Tensor images = golden[file, "input.images"];

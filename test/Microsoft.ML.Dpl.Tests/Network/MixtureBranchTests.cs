@@ -24,7 +24,7 @@ public sealed class MixtureBranchTests
         using var supernet = new Supernet(
             new BranchPair<SupernetBranch>(
                 Text: NaiveEquivalenceTests.Branch(Candidates, clip.Config.Text, generator),
-                Image: NaiveEquivalenceTests.Branch(Candidates, clip.Config.Vision, generator)
+                Image: NaiveEquivalenceTests.Branch(Candidates, clip.Config.Image, generator)
             )
         );
         using MixtureBranch text = Constant(supernet.Branches.Text),
@@ -32,9 +32,9 @@ public sealed class MixtureBranchTests
         int[][] texts = clip.RandomTexts(6, 4, 5, seed: 1);
         Tensor images = randn([3, 3, 20, 20], generator: generator),
             labels = tensor(new long[] { 0, 3, 5 });
-        using var tower = new ImageTower(clip.Vision);
+        using var tower = new ImageTower(clip.Image);
         using var classTexts = new ClassTexts(texts, clip.Text);
-        using ClipParts? parts = workers == 0 ? null : new ClipParts(clip.Text, clip.Vision, texts, workers, threadsEach: 1);
+        using ClipParts? parts = workers == 0 ? null : new ClipParts(clip.Text, clip.Image, texts, workers, threadsEach: 1);
         var model = new PromptedClip(new TextTower(clip.Text), tower, classTexts, parts);
 
         supernet.RequireGradients(ofAlphas: false, ofPrompts: true);
@@ -60,8 +60,8 @@ public sealed class MixtureBranchTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
         using Generator generator = Seeds.Generator(6, "mixture");
-        using MixtureBranch image = RandomMixture.Branch(Candidates, clip.Config.Vision, generator);
-        using var tower = new ImageTower(clip.Vision);
+        using MixtureBranch image = RandomMixture.Branch(Candidates, clip.Config.Image, generator);
+        using var tower = new ImageTower(clip.Image);
         using var backward = new BackwardTensors();
         Tensor images = randn([1, 3, 20, 20], generator: generator);
         Assert.False(tower.Forward(images, image.Layers(), backward).requires_grad);
@@ -91,10 +91,10 @@ public sealed class MixtureBranchTests
         using var clip = new RandomClip(RandomClip.Shape(), seed: 8);
         using Generator generator = Seeds.Generator(7, what);
         using MixtureBranch image = Weighted(candidates, weights, clip, generator);
-        using var tower = new ImageTower(clip.Vision);
+        using var tower = new ImageTower(clip.Image);
         using var backward = new BackwardTensors();
         Tensor images = randn([3, 3, 20, 20], generator: generator);
-        using var folded = new FoldedImageTower(clip.Vision, image.Layers());
+        using var folded = new FoldedImageTower(clip.Image, image.Layers());
         Close.Relative(tower.Forward(images, image.Layers(), backward), folded.Forward(images), 1e-5, what);
 
         (Tensor features, IReadOnlyList<Tensor> attention) = folded.ForwardWithAttention(images);
@@ -116,10 +116,10 @@ public sealed class MixtureBranchTests
         using MixtureBranch second = Weighted(Candidates, [0, 0, 1], clip, generator),
             plain = Weighted(Candidates, [1, 0, 0], clip, generator);
         Tensor images = randn([2, 3, 20, 20], generator: generator);
-        using FoldedImageTower mixed = new(clip.Vision, second.Layers()),
-            @fixed = new(clip.Vision, [.. second.Rows.Select(rows => rows.narrow(0, 2, 5))]),
-            mixedPlain = new(clip.Vision, plain.Layers()),
-            zeroShot = new(clip.Vision, new Tensor?[3]);
+        using FoldedImageTower mixed = new(clip.Image, second.Layers()),
+            @fixed = new(clip.Image, [.. second.Rows.Select(rows => rows.narrow(0, 2, 5))]),
+            mixedPlain = new(clip.Image, plain.Layers()),
+            zeroShot = new(clip.Image, new Tensor?[3]);
         Close.Relative(@fixed.Forward(images), mixed.Forward(images), 1e-5, "one candidate");
         Close.Relative(zeroShot.Forward(images), mixedPlain.Forward(images), 1e-5, "plain block");
     }
@@ -188,7 +188,7 @@ public sealed class MixtureBranchTests
         using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
         using Generator generator = Seeds.Generator(6, "mixture");
         using MixtureBranch text = RandomMixture.Branch([0, 2], clip.Config.Text, generator),
-            image = RandomMixture.Branch([0, 3], clip.Config.Vision, generator);
+            image = RandomMixture.Branch([0, 3], clip.Config.Image, generator);
         Assert.Contains(
             "0 2 and 0 3",
             Assert.Throws<ArgumentException>(() => PromptRows.From(new BranchPair<MixtureBranch>(text, image))).Message
@@ -199,8 +199,8 @@ public sealed class MixtureBranchTests
     private static MixtureBranch Weighted(int[] candidates, float[] weights, RandomClip clip, Generator generator)
     {
         using Tensor layer = tensor(weights),
-            all = layer.expand(clip.Config.Vision.Layers, -1);
-        return RandomMixture.Branch(candidates, clip.Config.Vision, all, generator);
+            all = layer.expand(clip.Config.Image.Layers, -1);
+        return RandomMixture.Branch(candidates, clip.Config.Image, all, generator);
     }
 
     private static MixtureBranch Constant(SupernetBranch branch)

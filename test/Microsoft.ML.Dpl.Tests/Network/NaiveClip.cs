@@ -40,10 +40,10 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config, Device
             .flatten(2)
             .transpose(1, 2);
         x = cat([_weights["visual.class_embedding"].expand(x.shape[0], 1, -1), x], 1) + _weights["visual.positional_embedding"];
-        x = Norm(x, "visual.ln_pre", config.Vision);
+        x = Norm(x, "visual.ln_pre", config.Image);
         for (int l = 0; l < layers.Count; l++)
-            x = Block(x, $"visual.transformer.resblocks.{l}", config.Vision, layers[l], causal: false);
-        return Norm(x.select(1, 0), "visual.ln_post", config.Vision).matmul(_weights["visual.proj"]);
+            x = Block(x, $"visual.transformer.resblocks.{l}", config.Image, layers[l], causal: false);
+        return Norm(x.select(1, 0), "visual.ln_post", config.Image).matmul(_weights["visual.proj"]);
     }
 
     public Tensor TextFeatures(int[][] texts, IReadOnlyList<NaiveLayer> layers)

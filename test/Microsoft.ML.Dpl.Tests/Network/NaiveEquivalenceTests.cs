@@ -47,12 +47,12 @@ public class NaiveEquivalenceTests
         Tensor expected = naive.Logits(images, texts, NaiveLayer.From(supernet.Branches.Image), NaiveLayer.From(supernet.Branches.Text));
         Tensor[] expectedGradients = Gradients(expected, labels, supernet);
 
-        using var tower = new ImageTower(clip.Vision);
+        using var tower = new ImageTower(clip.Image);
         using var classTexts = new ClassTexts(texts, clip.Text);
         // Alone, shared evenly, and with more workers than images or classes.
         foreach (int workers in new[] { 0, 2, batch + 1 })
         {
-            using ClipParts? parts = workers == 0 ? null : new ClipParts(clip.Text, clip.Vision, texts, workers, threadsEach: 1);
+            using ClipParts? parts = workers == 0 ? null : new ClipParts(clip.Text, clip.Image, texts, workers, threadsEach: 1);
             using var backward = new BackwardTensors();
             Tensor actual = new PromptedClip(new TextTower(clip.Text), tower, classTexts, parts).Logits(
                 images,
@@ -76,15 +76,15 @@ public class NaiveEquivalenceTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 9);
         using Generator generator = Seeds.Generator(9, "workers");
-        using var fixedImage = FixedBranch.Create([2, 0, 5], clip.Config.Vision.Width, PromptDistribution.Normal(1), generator, CPU);
+        using var fixedImage = FixedBranch.Create([2, 0, 5], clip.Config.Image.Width, PromptDistribution.Normal(1), generator, CPU);
         using var fixedText = FixedBranch.Create([0, 3], clip.Config.Text.Width, PromptDistribution.Normal(1), generator, CPU);
         using var supernet = Supernet([0, 2, 5], clip.Config, generator);
         int[][] texts = clip.RandomTexts(6, 4, 5, seed: 1);
         Tensor images = randn([3, 3, 20, 20], generator: generator),
             labels = tensor(new long[] { 0, 3, 5 });
-        using var tower = new ImageTower(clip.Vision);
+        using var tower = new ImageTower(clip.Image);
         using var classTexts = new ClassTexts(texts, clip.Text);
-        using var parts = new ClipParts(clip.Text, clip.Vision, texts, workers: 2, threadsEach: 1);
+        using var parts = new ClipParts(clip.Text, clip.Image, texts, workers: 2, threadsEach: 1);
         PromptedClip alone = new(new TextTower(clip.Text), tower, classTexts),
             shared = new(new TextTower(clip.Text), tower, classTexts, parts);
         Tensor?[] Step(PromptedClip model, BranchPair<IPromptedBranch> prompts)
@@ -117,7 +117,7 @@ public class NaiveEquivalenceTests
                 actual = shared.ClassFeatures(fixedText)
         )
             Close.Relative(expected, actual, 1e-4, "class features");
-        using (var folded = new FoldedImageTower(clip.Vision, fixedImage.Rows))
+        using (var folded = new FoldedImageTower(clip.Image, fixedImage.Rows))
             Close.Relative(alone.ImageFeatures(folded, images), shared.ImageFeatures(folded, images), 1e-4, "image features");
         fixedImage.RequireGradients(true);
         Check(fixedText, fixedImage);
@@ -188,19 +188,19 @@ public class NaiveEquivalenceTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 9);
         using Generator generator = Seeds.Generator(9, "fixed");
-        using var image = FixedBranch.Create([2, 0, 5], clip.Config.Vision.Width, PromptDistribution.Normal(1), generator, CPU);
+        using var image = FixedBranch.Create([2, 0, 5], clip.Config.Image.Width, PromptDistribution.Normal(1), generator, CPU);
         using var text = FixedBranch.Create([0, 3], clip.Config.Text.Width, PromptDistribution.Normal(1), generator, CPU);
         int[][] texts = clip.RandomTexts(6, 4, 5, seed: 1);
         Tensor images = randn([3, 3, 20, 20], generator: generator);
 
         using var naive = new NaiveClip(clip, clip.Config);
         Tensor expected = naive.Logits(images, texts, NaiveLayer.From(image), NaiveLayer.From(text)).detach();
-        using var tower = new ImageTower(clip.Vision);
+        using var tower = new ImageTower(clip.Image);
         using var classTexts = new ClassTexts(texts, clip.Text);
         using var backward = new BackwardTensors();
         var model = new PromptedClip(new TextTower(clip.Text), tower, classTexts);
         Close.Relative(expected, model.Logits(images, new BranchPair<FixedBranch>(text, image), backward), 1e-4, "logits");
-        using var folded = new FoldedImageTower(clip.Vision, image.Rows);
+        using var folded = new FoldedImageTower(clip.Image, image.Rows);
         Close.Relative(
             expected,
             PromptedClip.Logits(folded.Forward(images), model.ClassFeatures(text), clip.Text.LogitScale),
@@ -226,7 +226,7 @@ public class NaiveEquivalenceTests
         );
         image.RequireGradients(ofAlphas: true, ofPrompts: true);
         Tensor images = randn([2, 3, 20, 20], generator: generator);
-        using var tower = new ImageTower(clip.Vision);
+        using var tower = new ImageTower(clip.Image);
         using var backward = new BackwardTensors();
         using var naive = new NaiveClip(clip, clip.Config);
         Tensor actual = tower.Forward(images, image.Layers(), backward);
@@ -241,8 +241,8 @@ public class NaiveEquivalenceTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 3);
         using Generator generator = Seeds.Generator(4, "halves");
-        using var branch = Branch([0, 2, 5], clip.Config.Vision, generator);
-        using var tower = new ImageTower(clip.Vision);
+        using var branch = Branch([0, 2, 5], clip.Config.Image, generator);
+        using var tower = new ImageTower(clip.Image);
         Tensor images = randn([2, 3, 20, 20], generator: generator);
         branch.RequireGradients(ofAlphas: true, ofPrompts: false);
         using (var backward = new BackwardTensors())
@@ -285,7 +285,7 @@ public class NaiveEquivalenceTests
         name switch
         {
             "gelu" => RandomClip.Shape(activation: ClipActivation.Gelu),
-            "one-layer" => RandomClip.Shape(visionLayers: 1, textLayers: 1, visionHeads: 1),
+            "one-layer" => RandomClip.Shape(imageLayers: 1, textLayers: 1, imageHeads: 1),
             "uneven-patches" => RandomClip.Shape(imageSize: 23, patch: 7),
             _ => RandomClip.Shape(),
         };
@@ -319,7 +319,7 @@ public class NaiveEquivalenceTests
         new(
             new BranchPair<SupernetBranch>(
                 Text: Branch(candidates, config.Text, generator),
-                Image: Branch(candidates, config.Vision, generator)
+                Image: Branch(candidates, config.Image, generator)
             )
         );
 

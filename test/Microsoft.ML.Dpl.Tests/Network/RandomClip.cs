@@ -42,15 +42,15 @@ internal sealed class RandomClip : ITensorSource
             }
         }
 
-        int vision = config.Vision.Width,
+        int image = config.Image.Width,
             text = config.Text.Width;
-        Add("visual.conv1.weight", 0.1, 0, vision, 3, config.PatchSize, config.PatchSize);
-        Add("visual.class_embedding", 1, 0, vision);
-        Add("visual.positional_embedding", 0.5, 0, 1 + config.Grid * config.Grid, vision);
-        Norm("visual.ln_pre", vision);
-        Blocks("visual.transformer", config.Vision);
-        Norm("visual.ln_post", vision);
-        Add("visual.proj", 1 / Math.Sqrt(vision), 0, vision, config.EmbeddingWidth);
+        Add("visual.conv1.weight", 0.1, 0, image, 3, config.PatchSize, config.PatchSize);
+        Add("visual.class_embedding", 1, 0, image);
+        Add("visual.positional_embedding", 0.5, 0, 1 + config.Grid * config.Grid, image);
+        Norm("visual.ln_pre", image);
+        Blocks("visual.transformer", config.Image);
+        Norm("visual.ln_post", image);
+        Add("visual.proj", 1 / Math.Sqrt(image), 0, image, config.EmbeddingWidth);
         Add("token_embedding.weight", 0.5, 0, config.VocabularySize, text);
         Add("positional_embedding", 0.2, 0, config.ContextLength, text);
         Blocks("transformer", config.Text);
@@ -59,12 +59,12 @@ internal sealed class RandomClip : ITensorSource
         Add("logit_scale", 0, 2);
 
         Entries = _tensors.ToDictionary(t => t.Key, t => new TensorEntry(t.Key, t.Value.dtype.InFile(), t.Value.shape));
-        Vision = ClipWeightsReader.ReadVision(this, ClipNaming.OpenAI, config, CPU);
-        Text = ClipWeightsReader.ReadText(this, ClipNaming.OpenAI, config, CPU);
+        Image = ClipWeightsReader.ReadImageTower(this, ClipNaming.OpenAI, config, CPU);
+        Text = ClipWeightsReader.ReadTextTower(this, ClipNaming.OpenAI, config, CPU);
     }
 
     public ClipConfig Config { get; }
-    public VisionWeights Vision { get; }
+    public ImageWeights Image { get; }
     public TextWeights Text { get; }
     public string Location => "random weights";
     public IReadOnlyDictionary<string, TensorEntry> Entries { get; }
@@ -75,24 +75,24 @@ internal sealed class RandomClip : ITensorSource
     public static ClipConfig Shape(
         int imageSize = 20,
         int patch = 5,
-        int visionLayers = 3,
-        int visionWidth = 24,
-        int visionHeads = 3,
+        int imageLayers = 3,
+        int imageWidth = 24,
+        int imageHeads = 3,
         int textLayers = 2,
         int textWidth = 32,
         int textHeads = 2,
         ClipActivation activation = ClipActivation.QuickGelu
     ) =>
-        new(
-            16,
-            imageSize,
-            patch,
-            new ClipTransformerConfig(visionLayers, visionWidth, visionHeads, 3 * visionWidth, activation, 1e-5),
-            24,
-            50,
-            null,
-            new ClipTransformerConfig(textLayers, textWidth, textHeads, 4 * textWidth, activation, 1e-5)
-        );
+        new()
+        {
+            EmbeddingWidth = 16,
+            Text = new ClipTransformerConfig(textLayers, textWidth, textHeads, 4 * textWidth, activation, 1e-5),
+            ContextLength = 24,
+            VocabularySize = 50,
+            Image = new ClipTransformerConfig(imageLayers, imageWidth, imageHeads, 3 * imageWidth, activation, 1e-5),
+            ImageSize = imageSize,
+            PatchSize = patch,
+        };
 
     /// <summary>Texts of different lengths that begin alike: start 48, end 49.</summary>
     public int[][] RandomTexts(int classes, int shared, int longest, int seed)
@@ -109,7 +109,7 @@ internal sealed class RandomClip : ITensorSource
 
     public void Dispose()
     {
-        Vision.Dispose();
+        Image.Dispose();
         Text.Dispose();
         foreach (Tensor tensor in _tensors.Values)
             tensor.Dispose();

@@ -10,7 +10,7 @@ internal static class RandomMixture
     /// <summary>A mixture for each branch of a CLIP, with N(0, 1) prompts and the softmax of N(0, 1) as weights. The caller owns
     /// them.</summary>
     public static BranchPair<MixtureBranch> Create(int[] candidates, ClipConfig config, Generator generator) =>
-        new(Text: Branch(candidates, config.Text, generator), Image: Branch(candidates, config.Vision, generator));
+        new(Text: Branch(candidates, config.Text, generator), Image: Branch(candidates, config.Image, generator));
 
     /// <summary>A mixture for one branch. The caller owns it.</summary>
     public static MixtureBranch Branch(int[] candidates, ClipTransformerConfig shape, Generator generator)

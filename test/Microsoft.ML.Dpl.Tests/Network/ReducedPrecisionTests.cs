@@ -24,12 +24,12 @@ public class ReducedPrecisionTests
         Tensor images = randn([4, 3, 20, 20], generator: generator),
             labels = tensor(new long[] { 0, 3, 5, 8 });
         supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
-        using var steps = new StepBlocks(clip.Text, clip.Vision);
+        using var steps = new StepBlocks(clip.Text, clip.Image);
         (Tensor Logits, Tensor[] Gradients) Step(StepBlocks? blocks)
         {
-            using ImageTower tower = new(clip.Vision, blocks);
+            using ImageTower tower = new(clip.Image, blocks);
             using var classTexts = new ClassTexts(texts, clip.Text);
-            using ClipParts? parts = workers == 0 ? null : new ClipParts(clip.Text, clip.Vision, texts, workers, threadsEach: 1, blocks);
+            using ClipParts? parts = workers == 0 ? null : new ClipParts(clip.Text, clip.Image, texts, workers, threadsEach: 1, blocks);
             using var backward = new BackwardTensors();
             Parameter[] parameters = [.. supernet.Alphas, .. supernet.Prompts];
             foreach (Parameter parameter in parameters)
@@ -75,7 +75,7 @@ public class ReducedPrecisionTests
                 .Select(c => (int[])[48, 1, 2, 3, .. c % 2 == 0 ? [4, 1 + c / 2 % 45, 1 + c / 90] : new[] { 5 + c % 40, c / 40 }, 49]),
         ];
         Tensor weights = rand([1000, clip.Config.EmbeddingWidth], generator: generator);
-        using var steps = new StepBlocks(clip.Text, clip.Vision);
+        using var steps = new StepBlocks(clip.Text, clip.Image);
         Tensor Gradient(StepBlocks? blocks)
         {
             using var classTexts = new ClassTexts(texts, clip.Text);
@@ -96,7 +96,7 @@ public class ReducedPrecisionTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
         using Generator generator = Seeds.Generator(10, "rows");
-        using var steps = new StepBlocks(clip.Text, clip.Vision);
+        using var steps = new StepBlocks(clip.Text, clip.Image);
         using var noGrad = no_grad();
         // bfloat16 has no numbers between 1024 and 1032.
         Tensor rows = 1024 + randn([5, clip.Config.Text.Width], generator: generator),
@@ -116,15 +116,15 @@ public class ReducedPrecisionTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 5);
         using Generator generator = Seeds.Generator(11, "workers");
-        using var steps = new StepBlocks(clip.Text, clip.Vision);
+        using var steps = new StepBlocks(clip.Text, clip.Image);
         using var noGrad = no_grad();
         using var backward = new BackwardTensors();
         int[][] texts = clip.RandomTexts(6, 4, 5, seed: 1);
         Tensor images = randn([2, 3, 20, 20], generator: generator);
-        using ClipParts exact = new(clip.Text, clip.Vision, texts, workers: 2, threadsEach: 1),
-            rounded = new(clip.Text, clip.Vision, texts, workers: 2, threadsEach: 1, steps);
-        using var tower = new ImageTower(clip.Vision, steps);
-        IReadOnlyList<LayerPrompt?> image = new PlainBranch(clip.Config.Vision.Layers).Layers(),
+        using ClipParts exact = new(clip.Text, clip.Image, texts, workers: 2, threadsEach: 1),
+            rounded = new(clip.Text, clip.Image, texts, workers: 2, threadsEach: 1, steps);
+        using var tower = new ImageTower(clip.Image, steps);
+        IReadOnlyList<LayerPrompt?> image = new PlainBranch(clip.Config.Image.Layers).Layers(),
             text = new PlainBranch(clip.Config.Text.Layers).Layers();
         for (int worker = 0; worker < 2; worker++)
         {
@@ -152,11 +152,11 @@ public class ReducedPrecisionTests
         int[][] texts = clip.RandomTexts(6, 4, 5, seed: 1);
         Tensor images = randn([2, 3, 20, 20], generator: generator);
         // The first layers have no prompt, and what lies behind those is remembered for each kind of blocks.
-        using var image = FixedBranch.Create([2, 0, 5], clip.Config.Vision.Width, PromptDistribution.Normal(1), generator, CPU);
+        using var image = FixedBranch.Create([2, 0, 5], clip.Config.Image.Width, PromptDistribution.Normal(1), generator, CPU);
         using var text = FixedBranch.Create([0, 3], clip.Config.Text.Width, PromptDistribution.Normal(1), generator, CPU);
-        using var steps = new StepBlocks(clip.Text, clip.Vision);
-        using ImageTower exactTower = new(clip.Vision),
-            tower = new(clip.Vision, steps);
+        using var steps = new StepBlocks(clip.Text, clip.Image);
+        using ImageTower exactTower = new(clip.Image),
+            tower = new(clip.Image, steps);
         using ClassTexts exactTexts = new(texts, clip.Text),
             classTexts = new(texts, clip.Text);
         PromptedClip exact = new(new TextTower(clip.Text), exactTower, exactTexts),
@@ -170,7 +170,7 @@ public class ReducedPrecisionTests
             Assert.True(expected.equal(actual).all().item<bool>());
         }
         using var folded = new FoldedImageTower(tower.Weights, image.Rows);
-        using var exactFolded = new FoldedImageTower(clip.Vision, image.Rows);
+        using var exactFolded = new FoldedImageTower(clip.Image, image.Rows);
         Assert.True(exact.ImageFeatures(exactFolded, images).equal(rounded.ImageFeatures(folded, images)).all().item<bool>());
     }
 

@@ -23,7 +23,7 @@ public sealed class TaskResidualTests : IDisposable
     {
         _texts = _clip.RandomTexts(Classes, 1, 4, seed: 3);
         _text = Fresh(_clip.Config.Text.Layers, _clip.Config.Text.Width);
-        _image = Fresh(_clip.Config.Vision.Layers, _clip.Config.Vision.Width);
+        _image = Fresh(_clip.Config.Image.Layers, _clip.Config.Image.Width);
 
         FixedBranch Fresh(int layers, int width) =>
             FixedBranch.Create([.. Enumerable.Repeat(2, layers)], width, PromptDistribution.Normal(1), _generator, CPU);
@@ -55,9 +55,9 @@ public sealed class TaskResidualTests : IDisposable
     public void Class_features_are_those_of_the_formula(bool byWorkers)
     {
         using var residual = new TaskResidual(randn(Classes, Width, generator: _generator), Scale, CPU);
-        using ClipParts? parts = byWorkers ? ClipParts.Create(_clip.Text, _clip.Vision, _texts, Batch) : null;
+        using ClipParts? parts = byWorkers ? ClipParts.Create(_clip.Text, _clip.Image, _texts, Batch) : null;
         using var texts = new ClassTexts(_texts, _clip.Text);
-        using var tower = new ImageTower(_clip.Vision);
+        using var tower = new ImageTower(_clip.Image);
         var clip = new PromptedClip(new TextTower(_clip.Text), tower, texts, parts);
         using Tensor plain = clip.ClassFeatures(_text),
             found = clip.ClassFeatures(new ResidualBranch(_text, residual));
@@ -99,7 +99,7 @@ public sealed class TaskResidualTests : IDisposable
     private Tensor Logits(TaskResidual? residual)
     {
         using var texts = new ClassTexts(_texts, _clip.Text);
-        using var tower = new ImageTower(_clip.Vision);
+        using var tower = new ImageTower(_clip.Image);
         using var backward = new BackwardTensors();
         using Generator pixels = Seeds.Generator(7, "residual images");
         int size = _clip.Config.ImageSize;

@@ -18,10 +18,10 @@ public class TensorLeakTests
         using var clip = new RandomClip(RandomClip.Shape(), seed: 3);
         using Generator generator = Seeds.Generator(4, "leak");
         using var supernet = NaiveEquivalenceTests.Supernet([0, 2, 5], clip.Config, generator);
-        using var tower = new ImageTower(clip.Vision);
+        using var tower = new ImageTower(clip.Image);
         int[][] texts = clip.RandomTexts(4, 3, 4, seed: 2);
         using var classTexts = new ClassTexts(texts, clip.Text);
-        using ClipParts? parts = workers ? new ClipParts(clip.Text, clip.Vision, texts, workers: 2, threadsEach: 1) : null;
+        using ClipParts? parts = workers ? new ClipParts(clip.Text, clip.Image, texts, workers: 2, threadsEach: 1) : null;
         var model = new PromptedClip(new TextTower(clip.Text), tower, classTexts, parts);
         Tensor images = randn([2, 3, 20, 20], generator: generator);
         void Step()
@@ -46,8 +46,8 @@ public class TensorLeakTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(), seed: 3);
         using Generator generator = Seeds.Generator(4, "leak");
-        Tensor prompt = randn([2, clip.Config.Vision.Width], generator: generator);
-        using var tower = new FoldedImageTower(clip.Vision, [prompt, null, prompt]);
+        Tensor prompt = randn([2, clip.Config.Image.Width], generator: generator);
+        using var tower = new FoldedImageTower(clip.Image, [prompt, null, prompt]);
         Tensor image = randn([1, 3, 20, 20], generator: generator),
             classes = PromptedClip.UnitRows(randn([4, clip.Config.EmbeddingWidth], generator: generator));
         void Explain() => Assert.Equal(16, PatchRelevance.Compute(tower, image, classes, 10, chosen: null).Patches.Length);

@@ -47,7 +47,7 @@ public sealed class OnnxGraphTests
     [MemberData(nameof(Mixtures))]
     public void Logits_of_a_mixture_are_those_of_the_tower(string shape, int[] candidates)
     {
-        using var tower = RandomTower.OfMixture(RandomTower.ShapeOf(shape), candidates);
+        using var tower = RandomTower.WithMixture(RandomTower.ShapeOf(shape), candidates);
         RequireSameLogits(tower);
     }
 
@@ -77,7 +77,7 @@ public sealed class OnnxGraphTests
     public void The_graph_is_in_order(bool mixes)
     {
         using RandomTower tower = mixes
-            ? RandomTower.OfMixture(RandomTower.ShapeOf("gelu"), [0, 1, 2])
+            ? RandomTower.WithMixture(RandomTower.ShapeOf("gelu"), [0, 1, 2])
             : new(RandomTower.ShapeOf("gelu"), [1, 0, 2]);
         ModelProto model = ModelProto.Parser.ParseFrom(tower.Written());
         Assert.Equal((8L, 17L), (model.IrVersion, Assert.Single(model.OpsetImport).Version));
@@ -110,7 +110,7 @@ public sealed class OnnxGraphTests
     public void A_models_size_is_known_before_it_is_made(bool mixes)
     {
         using RandomTower tower = mixes
-            ? RandomTower.OfMixture(RandomTower.ShapeOf("plain"), [0, 400, 500])
+            ? RandomTower.WithMixture(RandomTower.ShapeOf("plain"), [0, 400, 500])
             : new(RandomTower.ShapeOf("plain"), [2, 1, 3]);
         int written = tower.Written().Length;
         Assert.InRange(
@@ -126,7 +126,7 @@ public sealed class OnnxGraphTests
     [Fact]
     public void Large_constants_can_lie_outside()
     {
-        using var tower = new RandomTower(RandomClip.Shape(visionWidth: 160, visionHeads: 4), [2, 1, 3]);
+        using var tower = new RandomTower(RandomClip.Shape(imageWidth: 160, imageHeads: 4), [2, 1, 3]);
         using var stream = new MemoryStream();
         ModelProto outside = OnnxClassifier.Create(
                 ClassifierArrays.From(tower.Classifier),

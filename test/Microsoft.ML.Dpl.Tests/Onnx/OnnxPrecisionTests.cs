@@ -28,7 +28,7 @@ public sealed class OnnxPrecisionTests : IDisposable
     public void Logits_are_near_those_of_the_tower(string shape, DplOnnxPrecision precision, double tolerance)
     {
         ClipConfig config = RandomTower.ShapeOf(shape);
-        using var tower = new RandomTower(config, [.. Enumerable.Range(0, config.Vision.Layers).Select(layer => 2 * layer)]);
+        using var tower = new RandomTower(config, [.. Enumerable.Range(0, config.Image.Layers).Select(layer => 2 * layer)]);
         RequireNear(tower, precision, tolerance);
     }
 
@@ -37,7 +37,7 @@ public sealed class OnnxPrecisionTests : IDisposable
     [InlineData(DplOnnxPrecision.Int8, 0.08)]
     public void Those_of_a_mixture_are_too(DplOnnxPrecision precision, double tolerance)
     {
-        using RandomTower tower = RandomTower.OfMixture(RandomTower.ShapeOf("plain"), [0, 1, 3]);
+        using RandomTower tower = RandomTower.WithMixture(RandomTower.ShapeOf("plain"), [0, 1, 3]);
         RequireNear(tower, precision, tolerance);
     }
 

@@ -17,7 +17,7 @@ internal sealed class RandomTower : IDisposable
     private readonly Generator _generator;
 
     public RandomTower(ClipConfig config, int[] lengths)
-        : this(config, (clip, generator) => OfLengths(lengths, clip, generator)) { }
+        : this(config, (clip, generator) => WithLengths(lengths, clip, generator)) { }
 
     private RandomTower(ClipConfig config, Func<RandomClip, Generator, FoldedImageTower> fold)
     {
@@ -33,10 +33,10 @@ internal sealed class RandomTower : IDisposable
     }
 
     /// <summary>With random prompts and weights of the same candidates in every layer.</summary>
-    public static RandomTower OfMixture(ClipConfig config, int[] candidates) => new(config, (clip, generator) =>
+    public static RandomTower WithMixture(ClipConfig config, int[] candidates) => new(config, (clip, generator) =>
         {
-            using MixtureBranch branch = RandomMixture.Branch(candidates, config.Vision, generator);
-            return new FoldedImageTower(clip.Vision, branch.Layers());
+            using MixtureBranch branch = RandomMixture.Branch(candidates, config.Image, generator);
+            return new FoldedImageTower(clip.Image, branch.Layers());
         });
 
     /// <summary>A small CLIP by what is special about it.</summary>
@@ -45,16 +45,13 @@ internal sealed class RandomTower : IDisposable
         {
             "gelu" => RandomClip.Shape(activation: ClipActivation.Gelu),
             // Three columns of pixels fill no patch; one layer is first and last.
-            "odd" => RandomClip.Shape(imageSize: 23, patch: 5, visionLayers: 1, visionWidth: 22, visionHeads: 2),
-            "wide" => RandomClip.Shape(imageSize: 12, patch: 12, visionLayers: 2, visionWidth: 40, visionHeads: 1),
+            "odd" => RandomClip.Shape(imageSize: 23, patch: 5, imageLayers: 1, imageWidth: 22, imageHeads: 2),
+            "wide" => RandomClip.Shape(imageSize: 12, patch: 12, imageLayers: 2, imageWidth: 40, imageHeads: 1),
             _ => RandomClip.Shape(),
         };
 
-    private static FoldedImageTower OfLengths(int[] lengths, RandomClip clip, Generator generator) =>
-        new(
-            clip.Vision,
-            [.. lengths.Select(length => length == 0 ? null : randn([length, clip.Config.Vision.Width], generator: generator))]
-        );
+    private static FoldedImageTower WithLengths(int[] lengths, RandomClip clip, Generator generator) =>
+        new(clip.Image, [.. lengths.Select(length => length == 0 ? null : randn([length, clip.Config.Image.Width], generator: generator))]);
 
     public FoldedClassifier Classifier { get; }
 

@@ -122,7 +122,7 @@ public sealed class PretrainingTests : IDisposable
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         using var resources = new StepResources();
-        using Lease<VisionWeights> vision = backbone.RentVision(CPU);
+        using Lease<ImageWeights> vision = backbone.RentImageTower(CPU);
         using var tower = new ImageTower(vision.Value);
         byte[] planes = [.. Enumerable.Range(0, 3 * 32 * 32).Select(i => (byte)(i * 37))];
         Tensor pixels = tensor(planes, [1, 3, 32, 32]).to(ScalarType.Float32).div_(255);

@@ -57,33 +57,33 @@ public sealed class AlphaHistoryTests(SmallBackbone small) : IClassFixture<Small
                 ],
                 fortran: false
             );
-        AlphaFiles files = AlphaFiles.OfAuthors(img, txt);
+        AlphaFiles files = AlphaFiles.FromAuthors(img, txt);
         Assert.Contains("exchanges", files.Reason);
         Assert.Equal("text 2 6 | image 0 2", Configuration(files));
-        Assert.Equal("text 2 6 | image 0 2", Configuration(AlphaFiles.OfAuthors(txt, img)));
+        Assert.Equal("text 2 6 | image 0 2", Configuration(AlphaFiles.FromAuthors(txt, img)));
         Assert.Equal("text 0 2 | image 2 6", Configuration(AlphaFiles.AsNamed(img, txt)));
-        Assert.Equal("text 2 6 | image 0 2", Configuration(AlphaFiles.OfAuthors(Copy(img, "first.npy"), Copy(txt, "second.npy"))));
+        Assert.Equal("text 2 6 | image 0 2", Configuration(AlphaFiles.FromAuthors(Copy(img, "first.npy"), Copy(txt, "second.npy"))));
     }
 
     [Fact]
     public void Numbers_of_layers_tell_which_file_is_which()
     {
         int text = small.Backbone.Config.Text.Layers,
-            image = small.Backbone.Config.Vision.Layers;
+            image = small.Backbone.Config.Image.Layers;
         Assert.NotEqual(text, image);
         float[][] Layers(int count) => [.. Enumerable.Range(0, count).Select(_ => new float[] { 0, 1, 0, 0 })];
         string ofText = Npy("text.npy", Layers(text), fortran: false),
             ofImage = Npy("image.npy", Layers(image), fortran: false),
             ofNone = Npy("none.npy", Layers(image + text), fortran: false);
-        AlphaFiles exchanged = AlphaFiles.OfAuthors(ofText, ofImage, small.Backbone),
-            right = AlphaFiles.OfAuthors(ofImage, ofText, small.Backbone);
+        AlphaFiles exchanged = AlphaFiles.FromAuthors(ofText, ofImage, small.Backbone),
+            right = AlphaFiles.FromAuthors(ofImage, ofText, small.Backbone);
         Assert.Equal((ofText, ofImage), (exchanged.TextPath, exchanged.ImagePath));
         Assert.Equal((ofText, ofImage), (right.TextPath, right.ImagePath));
         Assert.Contains("exchanges", exchanged.Reason);
         Assert.Contains("names are right", right.Reason);
         Assert.Contains(
             "another CLIP",
-            Assert.Throws<InvalidDataException>(() => AlphaFiles.OfAuthors(ofText, ofNone, small.Backbone)).Message
+            Assert.Throws<InvalidDataException>(() => AlphaFiles.FromAuthors(ofText, ofNone, small.Backbone)).Message
         );
     }
 

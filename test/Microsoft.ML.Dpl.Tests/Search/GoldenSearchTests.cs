@@ -17,7 +17,7 @@ public class GoldenSearchTests
     {
         using var golden = new GoldenCase(caseName);
         using var scope = NewDisposeScope();
-        using var imageTower = new ImageTower(golden.Vision);
+        using var imageTower = new ImageTower(golden.Image);
         using ClassTexts texts = golden.Texts("search");
         using var supernet = golden.Supernet("search", "init.");
         var settings = new SearchSettings

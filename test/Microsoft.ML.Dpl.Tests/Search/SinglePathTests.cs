@@ -142,7 +142,7 @@ public sealed class SinglePathTests
             Supernet = new Supernet(
                 new BranchPair<SupernetBranch>(
                     Text: Branch(Trainable.Clip.Text.Weights.Blocks.Count, Trainable.Clip.Text.Weights.Config.Text.Width),
-                    Image: Branch(Trainable.Clip.Image.Weights.Blocks.Count, Trainable.Clip.Image.Weights.Config.Vision.Width)
+                    Image: Branch(Trainable.Clip.Image.Weights.Blocks.Count, Trainable.Clip.Image.Weights.Config.Image.Width)
                 ),
                 new Dpl.Network.Temperature(Temperature, CPU)
             );

@@ -34,9 +34,9 @@ public sealed class TorchArchiveTests : IDisposable
         var backbone = ClipBackbone.Open(_folder.File("ViT-X-16.pt"));
         Assert.Equal(clip.Config, backbone.Config);
         Assert.Equal(515, backbone.ReadVocabulary().Ids.Count);
-        using Lease<VisionWeights> vision = backbone.RentVision(CPU);
-        using Lease<TextWeights> text = backbone.RentText(CPU);
-        foreach (var (read, made) in vision.Value.Tensors.Zip(clip.Vision.Tensors).Concat(text.Value.Tensors.Zip(clip.Text.Tensors)))
+        using Lease<ImageWeights> image = backbone.RentImageTower(CPU);
+        using Lease<TextWeights> text = backbone.RentTextTower(CPU);
+        foreach (var (read, made) in image.Value.Tensors.Zip(clip.Image.Tensors).Concat(text.Value.Tensors.Zip(clip.Text.Tensors)))
         {
             Assert.Equal(ScalarType.Float32, read.dtype);
             using Tensor difference = (read - made).abs().max();
@@ -73,7 +73,7 @@ public sealed class TorchArchiveTests : IDisposable
     public void A_folder_with_pytorch_model_bin_is_the_same_CLIP_as_with_safetensors()
     {
         SmallBackbone.Write(_folder.FullPath, seed: 5);
-        using Lease<VisionWeights> before = ClipBackbone.FromFolder(_folder.FullPath).RentVision(CPU);
+        using Lease<ImageWeights> before = ClipBackbone.FromFolder(_folder.FullPath).RentImageTower(CPU);
         using (NewDisposeScope())
         using (SafetensorsFile file = SafetensorsFile.Open(_folder.File("model.safetensors")))
         {
@@ -83,7 +83,7 @@ public sealed class TorchArchiveTests : IDisposable
             );
         }
         File.Delete(_folder.File("model.safetensors"));
-        using Lease<VisionWeights> after = ClipBackbone.FromFolder(_folder.FullPath).RentVision(CPU);
+        using Lease<ImageWeights> after = ClipBackbone.FromFolder(_folder.FullPath).RentImageTower(CPU);
         foreach (var (one, other) in before.Value.Tensors.Zip(after.Value.Tensors))
             Assert.True(one.bytes.SequenceEqual(other.bytes));
     }
@@ -271,7 +271,7 @@ public sealed class TorchArchiveTests : IDisposable
     }
 
     private static RandomClip OpenAIShaped(int vocabulary) =>
-        new(RandomClip.Shape(visionWidth: 64, visionHeads: 1, textWidth: 64, textHeads: 1) with { VocabularySize = vocabulary }, seed: 4);
+        new(RandomClip.Shape(imageWidth: 64, imageHeads: 1, textWidth: 64, textHeads: 1) with { VocabularySize = vocabulary }, seed: 4);
 
     /// <summary>As OpenAI published them: matrices in half precision, three sizes as further tensors.</summary>
     private static Dictionary<string, Tensor> AsPublished(RandomClip clip)

@@ -13,9 +13,9 @@ namespace Microsoft.ML.Dpl.Tests.Training;
 /// <param name="name">One of <see cref="Names"/>.</param>
 internal sealed class DesignCase(string design, string name) : GoldenDesign(design, Path.GetDirectoryName(name)!, Path.GetFileName(name))
 {
-    private VisionWeights? _vision;
+    private ImageWeights? _image;
 
-    public VisionWeights Vision => _vision ??= ClipWeightsReader.ReadVision(Clip, ClipNaming.OpenAI, Config, CPU);
+    public ImageWeights Image => _image ??= ClipWeightsReader.ReadImageTower(Clip, ClipNaming.OpenAI, Config, CPU);
 
     /// <summary>A setting in the file's metadata.</summary>
     public string Said(string key) => Metadata[key];
@@ -72,7 +72,7 @@ internal sealed class DesignCase(string design, string name) : GoldenDesign(desi
 
     public override void Dispose()
     {
-        _vision?.Dispose();
+        _image?.Dispose();
         base.Dispose();
     }
 }
@@ -91,18 +91,18 @@ internal sealed class ContextModel : IDisposable
     public ContextModel(DesignCase golden, string context, int workers = 0)
     {
         int[][] texts = golden.Arranged();
-        _image = new ImageTower(golden.Vision);
+        _image = new ImageTower(golden.Image);
         _texts = new ClassTexts(texts, golden.Text);
         _teacherTexts = new ClassTexts(
             GoldenDesign.Rows(golden[golden.Has("input.teacher_tokens") ? "input.teacher_tokens" : "input.tokens"]),
             golden.Text
         );
-        _parts = workers == 0 ? null : new ClipParts(golden.Text, golden.Vision, texts, workers, threadsEach: 1);
+        _parts = workers == 0 ? null : new ClipParts(golden.Text, golden.Image, texts, workers, threadsEach: 1);
         Context = golden.Context(context);
         Clip = new PromptedClip(new TextTower(golden.Text), _image, _texts, _parts);
         Prompts = new BranchPair<IPromptedBranch>(
             Text: new ContextBranch(new PlainBranch(golden.Config.Text.Layers), Context),
-            Image: new PlainBranch(golden.Config.Vision.Layers)
+            Image: new PlainBranch(golden.Config.Image.Layers)
         );
         TeacherText = new TextTower(golden.Text).UnitFeatures(_teacherTexts, new PlainBranch(golden.Config.Text.Layers));
     }

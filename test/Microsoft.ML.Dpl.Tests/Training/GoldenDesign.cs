@@ -27,7 +27,7 @@ internal partial class GoldenDesign : IDisposable
         _values = SafetensorsFile.Open(Path.Combine(folder, file + ".safetensors"));
         _clip = SafetensorsFile.Open(ClipOf(folder, Setting("clip").GetString()!));
         Config = ReadConfig();
-        Text = ClipWeightsReader.ReadText(_clip, ClipNaming.OpenAI, Config, CPU);
+        Text = ClipWeightsReader.ReadTextTower(_clip, ClipNaming.OpenAI, Config, CPU);
     }
 
     public string FileName { get; }
@@ -129,16 +129,16 @@ internal partial class GoldenDesign : IDisposable
                 activation,
                 1e-5
             );
-        return new ClipConfig(
-            Size("embed"),
-            Size("res"),
-            Size("patch"),
-            Tower("visual.transformer.", 'v'),
-            (int)_clip.Entries["positional_embedding"].Shape[0],
-            Size("vocab"),
-            null,
-            Tower("transformer.", 't')
-        );
+        return new ClipConfig
+        {
+            EmbeddingWidth = Size("embed"),
+            Text = Tower("transformer.", 't'),
+            ContextLength = (int)_clip.Entries["positional_embedding"].Shape[0],
+            VocabularySize = Size("vocab"),
+            Image = Tower("visual.transformer.", 'v'),
+            ImageSize = Size("res"),
+            PatchSize = Size("patch"),
+        };
     }
 
     private IEnumerable<int> Ids(string word) => Setting("words").GetProperty(word).EnumerateArray().Select(id => id.GetInt32());

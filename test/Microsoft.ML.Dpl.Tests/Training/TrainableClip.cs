@@ -22,7 +22,7 @@ internal sealed class TrainableClip : IDisposable
 
     public TrainableClip()
     {
-        (_tower, _texts) = (new ImageTower(_clip.Vision), new ClassTexts(_clip.RandomTexts(5, 3, 4, seed: 2), _clip.Text));
+        (_tower, _texts) = (new ImageTower(_clip.Image), new ClassTexts(_clip.RandomTexts(5, 3, 4, seed: 2), _clip.Text));
         Clip = new PromptedClip(new TextTower(_clip.Text), _tower, _texts);
         (Train, Validation) = (new RandomBatches(_generator), new RandomBatches(_generator));
     }
@@ -37,11 +37,11 @@ internal sealed class TrainableClip : IDisposable
     public BranchPair<FixedBranch> Branches() =>
         new(
             Text: FixedBranch.Create([0, 2], _clip.Config.Text.Width, PromptDistribution.Normal(1), _generator, CPU),
-            Image: FixedBranch.Create([2, 0, 3], _clip.Config.Vision.Width, PromptDistribution.Normal(1), _generator, CPU)
+            Image: FixedBranch.Create([2, 0, 3], _clip.Config.Image.Width, PromptDistribution.Normal(1), _generator, CPU)
         );
 
     /// <summary>A fresh supernet. The caller owns it.</summary>
-    public Supernet Supernet() => new(new BranchPair<SupernetBranch>(Text: Branch(_clip.Config.Text), Image: Branch(_clip.Config.Vision)));
+    public Supernet Supernet() => new(new BranchPair<SupernetBranch>(Text: Branch(_clip.Config.Text), Image: Branch(_clip.Config.Image)));
 
     private SupernetBranch Branch(ClipTransformerConfig shape) =>
         SupernetBranch.Create(Candidates, shape.Layers, shape.Width, PromptDistribution.Normal(1), _generator, CPU);

@@ -40,14 +40,14 @@ public class WrittenDownTrainingTests
         };
         int[][] texts = clip.RandomTexts(5, 3, 4, seed: 2);
         var batches = new RandomBatches(generator, weighted);
-        using FixedBranch image = FixedBranch.Create([2, 0, 3], clip.Config.Vision.Width, PromptDistribution.Normal(1), generator, CPU);
+        using FixedBranch image = FixedBranch.Create([2, 0, 3], clip.Config.Image.Width, PromptDistribution.Normal(1), generator, CPU);
         using FixedBranch text = FixedBranch.Create([0, 2], clip.Config.Text.Width, PromptDistribution.Normal(1), generator, CPU);
         using FixedBranch expectedImage = new(image.Rows, CPU),
             expectedText = new(text.Rows, CPU);
         using var naive = new NaiveClip(clip, clip.Config);
         float[] losses = Spelt(naive, settings, texts, batches, expectedImage, expectedText);
 
-        using var tower = new ImageTower(clip.Vision);
+        using var tower = new ImageTower(clip.Image);
         using var classTexts = new ClassTexts(texts, clip.Text);
         var steps = new StepRecorder();
         new PromptTraining(new PromptedClip(new TextTower(clip.Text), tower, classTexts), settings, steps).Run(

@@ -43,7 +43,7 @@ public sealed class BackboneCommandTests : IDisposable
         JsonElement described = JsonDocument.Parse(info.Output).RootElement;
         Assert.Equal(ClipBackbone.TinyDrawn.Sha256, described.GetProperty("sha256").GetString());
         Assert.Equal(
-            ClipBackbone.TinyDrawn.Config.Vision.Layers,
+            ClipBackbone.TinyDrawn.Config.Image.Layers,
             described.GetProperty("shape").GetProperty("vision").GetProperty("layers").GetInt32()
         );
         Assert.Equal(3, described.GetProperty("preprocessing").GetProperty("mean").GetArrayLength());

@@ -198,7 +198,7 @@ public sealed class DesignFitTests(DrawnData data)
         using DplTransformer ensemble = new MLContext().DifferentiablePromptModel(
             new DplPrompts(
                 new float[,]?[ClipBackbone.TinyDrawn.Config.Text.Layers],
-                new float[,]?[ClipBackbone.TinyDrawn.Config.Vision.Layers]
+                new float[,]?[ClipBackbone.TinyDrawn.Config.Image.Layers]
             )
             {
                 ClassNames = classes,
@@ -239,7 +239,7 @@ public sealed class DesignFitTests(DrawnData data)
     {
         using var folder = new TemporaryFolder();
         ClipConfig config = ClipBackbone.TinyDrawn.Config;
-        DplPrompts Plain() => new(new float[,]?[config.Text.Layers], new float[,]?[config.Vision.Layers]) { ClassNames = ["red", "blue"] };
+        DplPrompts Plain() => new(new float[,]?[config.Text.Layers], new float[,]?[config.Image.Layers]) { ClassNames = ["red", "blue"] };
         string Saved(string name, DplPrompts prompts)
         {
             var mlContext = new MLContext();

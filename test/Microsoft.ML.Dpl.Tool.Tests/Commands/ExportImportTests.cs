@@ -43,9 +43,9 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
             zip = Path.Combine(_folder, "mixture.zip"),
             again = Path.Combine(_folder, "again");
         ClipConfig config = ClipBackbone.TinyDrawn.Config;
-        new DplPrompts(Rows(config.Text), Rows(config.Vision))
+        new DplPrompts(Rows(config.Text), Rows(config.Image))
         {
-            Mixture = new DplMixture([0, 1, 2], Weights(config.Text), Weights(config.Vision)),
+            Mixture = new DplMixture([0, 1, 2], Weights(config.Text), Weights(config.Image)),
             ClassNames = ["red", "green", "blue"],
         }.Save(written);
         string said = Run(
@@ -63,7 +63,7 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
         said = Run(ExportCommand.Create(), zip, "--output", again, "--format", "npy");
         Assert.Contains("text_mixture.0", said);
         Assert.Contains("image_weights.0", said);
-        Assert.Equal(Weights(config.Vision), DplPrompts.Load(again).Mixture!.ImageWeights);
+        Assert.Equal(Weights(config.Image), DplPrompts.Load(again).Mixture!.ImageWeights);
 
         ToolProcess.Outcome shown = (await ToolProcess.Run("inspect", zip)).Expect(0);
         Assert.Contains("of 0 1 2 rows in every layer", shown.Output);

@@ -81,7 +81,7 @@ public sealed class StudyMethodsTests(DrawnData data)
             Assert.Equal(Classes, classifier.Classes.Order(StringComparer.Ordinal));
             return classifier.TrainedNumbers;
         }
-        (int text, int image) = (ClipBackbone.TinyDrawn.Config.Text.Width, ClipBackbone.TinyDrawn.Config.Vision.Width);
+        (int text, int image) = (ClipBackbone.TinyDrawn.Config.Text.Width, ClipBackbone.TinyDrawn.Config.Image.Width);
         Assert.Equal(0, Trained("zero-shot"));
         long residual = Classes.Length * ClipBackbone.TinyDrawn.Config.EmbeddingWidth;
         // Three text layers, five image layers, the classes' residual, and the factor on the similarities.

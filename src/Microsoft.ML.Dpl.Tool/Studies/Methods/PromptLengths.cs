@@ -26,7 +26,7 @@ internal static class PromptLengths
             return (clip, _) =>
                 new PromptConfiguration(
                     [.. Enumerable.Repeat(kind == "image" ? 0 : length, clip.Config.Text.Layers)],
-                    [.. Enumerable.Repeat(kind == "text" ? 0 : length, clip.Config.Vision.Layers)]
+                    [.. Enumerable.Repeat(kind == "text" ? 0 : length, clip.Config.Image.Layers)]
                 );
         }
         if (kind == "random")
@@ -52,6 +52,6 @@ internal static class PromptLengths
         Random random = StudySeeds.Random("prompt lengths", seed);
         int[] Draw(int layers) => [.. Enumerable.Range(0, layers).Select(_ => candidates[random.Next(candidates.Length)])];
         int[] text = Draw(clip.Config.Text.Layers);
-        return new PromptConfiguration(text, Draw(clip.Config.Vision.Layers));
+        return new PromptConfiguration(text, Draw(clip.Config.Image.Layers));
     }
 }
