@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -31,7 +32,7 @@ internal static class Checkpoint
             [StepName] = position.Step.ToString(CultureInfo.InvariantCulture),
             [SecondsName] = position.Elapsed.TotalSeconds.ToString("f3", CultureInfo.InvariantCulture),
         };
-        AtomicFile.Write(path, stream => SafetensorsWriter.Write(stream, tensors, metadata));
+        WholeFile.Write(path, stream => SafetensorsWriter.Write(stream, tensors, metadata));
     }
 
     /// <summary>Restores weights and optimizer in place.</summary>

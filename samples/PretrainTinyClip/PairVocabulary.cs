@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using Drawing;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
 
 namespace PretrainTinyClip;
 
@@ -67,8 +68,8 @@ internal sealed class PairVocabulary
     /// <summary>Writes vocab.json and merges.txt.</summary>
     public void Save(string folder)
     {
-        AtomicFile.Write(Path.Combine(folder, "vocab.json"), stream => JsonSerializer.Serialize(stream, _ids));
-        AtomicFile.Write(Path.Combine(folder, "merges.txt"), stream =>
+        WholeFile.Write(Path.Combine(folder, "vocab.json"), stream => JsonSerializer.Serialize(stream, _ids));
+        WholeFile.Write(Path.Combine(folder, "merges.txt"), stream =>
             stream.Write(Encoding.UTF8.GetBytes("#version: 0.2\n" + string.Join('\n', _merges) + "\n"))
         );
     }

@@ -35,7 +35,7 @@ internal sealed class PhotographCache
                 $"'{folder}' was prepared for other photographs: name another folder with --cache, or empty it."
             );
         if (!File.Exists(list))
-            AtomicFile.Write(list, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
+            WholeFile.Write(list, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
     }
 
     private string PixelFile => Path.Combine(_folder, "pixels.bin");
@@ -122,7 +122,7 @@ internal sealed class PhotographCache
         double kept = values.flip(0).narrow(0, 0, Components).sum().item<double>() / values.sum().item<double>();
         say($"{Components} components keep {kept:p1} of the variance");
         float[] numbers = [.. mean.to(ScalarType.Float32).data<float>(), .. basis.contiguous().to(ScalarType.Float32).data<float>()];
-        AtomicFile.Write(BasisFile, stream => stream.Write(MemoryMarshal.AsBytes(numbers.AsSpan())));
+        WholeFile.Write(BasisFile, stream => stream.Write(MemoryMarshal.AsBytes(numbers.AsSpan())));
     }
 
     private void Teach(ThreadLocal<ITeacher> networks, PixelStore pixels, Action<string> say, CancellationToken cancellationToken)
