@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl;
 /// <summary>How CLIP's embeddings of a column are computed, whatever it holds.</summary>
 public abstract class ClipEmbeddingOptions
 {
-    internal const int DefaultBatchSize = 32;
+    internal const int DefaultBatchSize = DplTrainer.ComputeOptions.DefaultPredictionBatchSize;
 
     private protected ClipEmbeddingOptions() { }
 

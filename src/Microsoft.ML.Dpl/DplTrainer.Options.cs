@@ -31,7 +31,7 @@ public sealed partial class DplTrainer
         public string PredictedLabelColumnName { get; set; } = DefaultColumnNames.PredictedLabel;
 
         /// <summary>The text of a class; <c>{}</c> stands for its name, whose underscores become spaces.</summary>
-        public string Template { get; set; } = "a photo of a {}.";
+        public string Template { get; set; } = ClassTemplate.Default;
 
         /// <summary>Prompt lengths to train without a search. Null: search.</summary>
         public PromptConfiguration? Configuration { get; set; }

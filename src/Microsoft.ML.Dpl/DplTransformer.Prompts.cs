@@ -55,7 +55,7 @@ public sealed partial class DplTransformer
                     + "tower: open CLIP's folder.",
                 nameof(backbone)
             );
-        if (!NamePlace.IsIn(prompts.Template))
+        if (!ClassTemplate.IsValid(prompts.Template))
             throw new ArgumentException(ClipTemplates.NotOnce(nameof(DplPrompts.Template), prompts.Template), nameof(prompts));
         if (prompts.BackboneSha256 is { } expected && !string.Equals(expected, backbone.Sha256, StringComparison.OrdinalIgnoreCase))
             throw new ArgumentException(

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using System.Security.Cryptography;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tool.Data;
 using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Dpl.Tool.Models;
@@ -99,7 +99,7 @@ internal sealed class PredictCommand
         if (parts.Shard.Count > 1)
             (images, readsInput) = (listed = [.. images], false);
         var settings = new PartSettings(
-            Sha256(model),
+            DigestOf(model),
             format,
             top,
             arguments.GetValue(_keepFormulas),
@@ -209,9 +209,9 @@ internal sealed class PredictCommand
         return ExitCode.PartlyFailed;
     }
 
-    private static string Sha256(string file)
+    private static string DigestOf(string file)
     {
         using FileStream stream = File.OpenRead(file);
-        return Convert.ToHexStringLower(SHA256.HashData(stream));
+        return Sha256.Compute(stream);
     }
 }

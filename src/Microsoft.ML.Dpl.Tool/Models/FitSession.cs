@@ -1,5 +1,5 @@
-using System.Security.Cryptography;
 using System.Text;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tool.Data;
 using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Dpl.Tool.Options;
@@ -189,15 +189,9 @@ internal sealed class FitSession
 
     /// <summary>A name for the images, so that a workspace can hold fits of several data sets.</summary>
     private static string NameOf(ImageSets sets) =>
-        Convert
-            .ToHexString(
-                SHA256.HashData(
-                    Encoding.UTF8.GetBytes(
-                        string.Join('\n', sets.Train.Concat(sets.Validation).Select(row => $"{row.ImagePath}\t{row.Label}"))
-                    )
-                )
-            )[..8]
-            .ToLowerInvariant();
+        Sha256.Compute(
+            Encoding.UTF8.GetBytes(string.Join('\n', sets.Train.Concat(sets.Validation).Select(row => $"{row.ImagePath}\t{row.Label}")))
+        )[..8];
 
     private sealed class Recorder(IProgress<DplProgress> display, EpochLog epochs) : IProgress<DplProgress>
     {

@@ -40,7 +40,7 @@ internal sealed class TemplatesOption : Option<string[]?>
 
     private static IReadOnlyList<string> Texts(string given)
     {
-        if (NamePlace.IsIn(given))
+        if (ClassTemplate.IsValid(given))
             return [given];
         try
         {

@@ -1,6 +1,6 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Dpl.Tool.Models;
 using Microsoft.ML.Dpl.Tool.Options;
@@ -180,6 +180,5 @@ internal sealed class PredictionParts
     private string FileOf(int part) =>
         Path.Combine(_request.Folder, string.Create(CultureInfo.InvariantCulture, $"part-{part:d8}.{_extension}"));
 
-    private static string Digest(string[] names) =>
-        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', names))));
+    private static string Digest(string[] names) => Sha256.Compute(Encoding.UTF8.GetBytes(string.Join('\n', names)));
 }

@@ -15,8 +15,6 @@ namespace Microsoft.ML.Dpl.Clip;
 /// </remarks>
 public static class ClipTemplates
 {
-    private const string Photo = "a photo of a {}.";
-
     /// <summary>OpenAI's 80 templates for ImageNet, in its order.</summary>
     public static IReadOnlyList<string> ImageNet { get; } =
     [
@@ -107,23 +105,23 @@ public static class ClipTemplates
     [
         ("imagenet-80", ImageNet),
         ("openai-80", ImageNet),
-        ("promptsrc-60", [Photo, .. ImageNet.Take(60).Where(template => template != Photo)]),
-        ("caltech101", [Photo]),
+        ("promptsrc-60", [ClassTemplate.Default, .. ImageNet.Take(60).Where(template => template != ClassTemplate.Default)]),
+        ("caltech101", [ClassTemplate.Default]),
         ("describable-textures", ["{} texture."]),
         ("dtd", ["{} texture."]),
         ("eurosat", ["a centered satellite photo of {}."]),
         ("fgvc-aircraft", ["a photo of a {}, a type of aircraft."]),
         ("food101", ["a photo of {}, a type of food."]),
-        ("imagenet", [Photo]),
-        ("imagenet-a", [Photo]),
-        ("imagenet-r", [Photo]),
-        ("imagenet-sketch", [Photo]),
-        ("imagenet-v2", [Photo]),
+        ("imagenet", [ClassTemplate.Default]),
+        ("imagenet-a", [ClassTemplate.Default]),
+        ("imagenet-r", [ClassTemplate.Default]),
+        ("imagenet-sketch", [ClassTemplate.Default]),
+        ("imagenet-v2", [ClassTemplate.Default]),
         ("oxford-flowers", ["a photo of a {}, a type of flower."]),
         ("flowers102", ["a photo of a {}, a type of flower."]),
         ("oxford-pets", ["a photo of a {}, a type of pet."]),
-        ("stanford-cars", [Photo]),
-        ("sun397", [Photo]),
+        ("stanford-cars", [ClassTemplate.Default]),
+        ("sun397", [ClassTemplate.Default]),
         ("ucf101", ["a photo of a person doing {}."]),
     ];
 
@@ -158,7 +156,7 @@ public static class ClipTemplates
     /// <exception cref="ArgumentException">{} is not there once.</exception>
     internal static void Require([NotNull] string? template, string optionName)
     {
-        if (!NamePlace.IsIn(template))
+        if (!ClassTemplate.IsValid(template))
             throw new ArgumentException(NotOnce(optionName, template), optionName);
     }
 
@@ -171,7 +169,7 @@ public static class ClipTemplates
         int index = 0;
         foreach (string template in templates ?? [])
         {
-            if (!NamePlace.IsIn(template))
+            if (!ClassTemplate.IsValid(template))
                 throw new ArgumentException(NotOnce($"{optionName}[{index}]", template), optionName);
             // As CLIP reads them: a template that differs in case or spaces would count twice.
             if (!read.TryAdd(ClipText.Clean(template), index))
@@ -183,7 +181,10 @@ public static class ClipTemplates
             index++;
         }
         if (templates is null || index == 0)
-            throw new ArgumentException($"{optionName} is empty: give at least one template, such as '{Photo}'.", optionName);
+            throw new ArgumentException(
+                $"{optionName} is empty: give at least one template, such as '{ClassTemplate.Default}'.",
+                optionName
+            );
     }
 
     /// <summary>One sentence: what a template must hold, and what it is.</summary>

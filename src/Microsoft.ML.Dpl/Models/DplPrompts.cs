@@ -67,7 +67,7 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
     public IReadOnlyList<string>? ClassNames { get; init; }
 
     /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>
-    public string Template { get; init; } = "a photo of a {}.";
+    public string Template { get; init; } = ClassTemplate.Default;
 
     /// <summary>Name of the CLIP that the prompts were trained on; null: not known.</summary>
     public string? BackboneName { get; init; }

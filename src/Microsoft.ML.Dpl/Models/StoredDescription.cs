@@ -181,7 +181,7 @@ internal sealed record StoredDescription(
                 $"{ModelZip.DescriptionEntry} of the model zip has no lengths for a branch. Save the model again."
             );
         description.Mixture?.Require(description.TextLengths.Concat(description.ImageLengths));
-        if (!NamePlace.IsIn(description.Template))
+        if (!ClassTemplate.IsValid(description.Template))
             throw new InvalidDataException(
                 $"{ModelZip.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again."
             );
@@ -194,7 +194,7 @@ internal sealed record StoredDescription(
                 $"{ModelZip.DescriptionEntry} of the model zip has a context in an unknown place. Update the package, or save the model "
                     + "again."
             );
-        if (description.Templates is { } templates && (templates.Count == 0 || !templates.All(NamePlace.IsIn)))
+        if (description.Templates is { } templates && (templates.Count == 0 || !templates.All(ClassTemplate.IsValid)))
             throw new InvalidDataException(
                 $"{ModelZip.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again."
             );

@@ -82,7 +82,7 @@ public class ClipTemplatesTests
     [InlineData(null, "''")]
     public void A_template_without_one_place_for_the_name_is_refused_by_its_place(string? template, string shown)
     {
-        Assert.False(NamePlace.IsIn(template));
+        Assert.False(ClassTemplate.IsValid(template));
         ArgumentException one = Assert.Throws<ArgumentException>("Template", () => ClipTemplates.Require(template, "Template")),
             among = Assert.Throws<ArgumentException>("Templates", () => ClipTemplates.Require(["a {}.", template!], "Templates"));
         Assert.StartsWith($"Template must hold {{}} once, where the class name goes; it is {shown}.", one.Message);

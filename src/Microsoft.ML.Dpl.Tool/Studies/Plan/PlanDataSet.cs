@@ -8,8 +8,7 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Plan;
 /// <summary>A data set of a plan: one of the known ones below the plan's root, or a user's own.</summary>
 internal sealed class PlanDataSet
 {
-    private const string SeedMark = "{seed}",
-        DefaultTemplate = "a photo of a {}.";
+    private const string SeedMark = "{seed}";
 
     private readonly PlanNode _node;
     private readonly string _folder;
@@ -30,7 +29,7 @@ internal sealed class PlanDataSet
         _validation = node.Get("validation")?.Text();
         _test = node.Get("test")?.Text();
         _imageRoot = node.Get("imageRoot")?.Text();
-        Template = node.Get("template") is { } template ? TemplateOf(template) : DefaultTemplate;
+        Template = node.Get("template") is { } template ? TemplateOf(template) : ClassTemplate.Default;
         node.RequireNoOthers();
     }
 
@@ -117,6 +116,6 @@ internal sealed class PlanDataSet
     private static string TemplateOf(PlanNode node)
     {
         string text = node.Text();
-        return NamePlace.IsIn(text) ? text : throw node.Wrong("must hold {} once, where the class name goes.");
+        return ClassTemplate.IsValid(text) ? text : throw node.Wrong("must hold {} once, where the class name goes.");
     }
 }

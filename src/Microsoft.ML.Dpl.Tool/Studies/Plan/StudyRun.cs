@@ -1,6 +1,6 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
+using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Plan;
 
@@ -58,7 +58,7 @@ internal sealed record StudyRun(PlanPart Part, PlanDataSet Data, int? Shots, int
         if (readable == name && name[0] != '.')
             return name;
         // Names that differ only in what a file system may not take get different files all the same.
-        string hash = Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(name)))[..6].ToLowerInvariant();
+        string hash = Sha256.Compute(Encoding.UTF8.GetBytes(name))[..6];
         return $"{readable[..Math.Min(readable.Length, LongestName)].TrimStart('.')}~{hash}";
     }
 }
