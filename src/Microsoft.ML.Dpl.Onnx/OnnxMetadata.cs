@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Reflection;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.ML.Dpl.Clip;
@@ -162,4 +163,14 @@ internal static class OnnxMetadata
         );
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+}
+
+/// <summary>What wrote a model.</summary>
+internal static class LibraryVersion
+{
+    public const string Name = "Microsoft.ML.Dpl";
+
+    /// <summary>As the package has it, without the commit.</summary>
+    public static string Number { get; } =
+        typeof(LibraryVersion).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 }

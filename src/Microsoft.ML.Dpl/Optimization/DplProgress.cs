@@ -105,3 +105,16 @@ public sealed class DplProgress
         + FormattableString.Invariant($", learning rate {LearningRate:g3}")
         + (Remaining is { } left ? FormattableString.Invariant($", {(long)left.TotalHours:00}:{left:mm\\:ss} left") : "");
 }
+
+/// <summary>The stages of a fit.</summary>
+public enum DplStage
+{
+    /// <summary>Bilevel search of the prompt lengths.</summary>
+    Search,
+
+    /// <summary>Short trainings of several configurations, which validation compares.</summary>
+    Comparison,
+
+    /// <summary>Training of prompts of the chosen lengths.</summary>
+    Training,
+}

@@ -24,3 +24,13 @@ public sealed class UnreadableImageException : InvalidOperationException
     /// <summary>The file; null where the image came as bytes or as an image without a tag.</summary>
     public string? Path { get; }
 }
+
+/// <summary>A row's text is longer than CLIP reads, and such texts are to be refused; the message names row and column.</summary>
+public sealed class TextTooLongException : InvalidOperationException
+{
+    internal TextTooLongException(string message, long row)
+        : base(message) => Row = row;
+
+    /// <summary>Position of the row in its data, from 0.</summary>
+    public long Row { get; }
+}
