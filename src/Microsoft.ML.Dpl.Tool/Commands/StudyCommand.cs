@@ -16,6 +16,7 @@ internal sealed class StudyCommand
         Description = "Folder of the results, one file a run. Default: beside the plan, named as it is with .results behind.",
         HelpName = "folder",
     };
+    private readonly Option<string?> _data = DataOption();
     private readonly Option<int?> _jobs = new("--jobs", "-j")
     {
         Description =
@@ -40,12 +41,13 @@ internal sealed class StudyCommand
             "Does the runs of a plan: data sets × shots × seeds × methods of one or several protocols. Runs whose results are in the "
                 + "folder are passed over, so an interrupted study goes on where it was.",
             "dpl study paper.json",
-            "dpl study paper.json --output results --jobs 4",
+            "dpl study paper.json --data ~/data --output results --jobs 4",
             "dpl study paper.json --shard 1/8",
             "dpl study table results --format html --output table.html --baseline zero-shot"
         );
         command.Arguments.Add(verb._plan);
         command.Options.Add(verb._output);
+        command.Options.Add(verb._data);
         command.Options.Add(verb._jobs);
         command.Options.Add(verb._shard);
         verb._progress.AddTo(command);
@@ -56,19 +58,29 @@ internal sealed class StudyCommand
         return command;
     }
 
+    /// <summary>Where the known data sets lie on this machine, of which a plan that others wrote knows nothing.</summary>
+    public static Option<string?> DataOption() =>
+        new("--data")
+        {
+            Description = "Folder that the known data sets lie in, as dpl data check takes it. Default: the plan's own \"data\".",
+            HelpName = "folder",
+        };
+
     /// <summary>What <see cref="StudyJobs"/> starts; nobody types it.</summary>
     private static System.CommandLine.Command Worker()
     {
         var plan = new Argument<string>("plan");
         var output = new Option<string>("--output") { Required = true };
+        Option<string?> data = DataOption();
         var command = new System.CommandLine.Command(StudyJobs.WorkerVerb, "Does runs for another process.") { Hidden = true };
         command.Arguments.Add(plan);
         command.Options.Add(output);
+        command.Options.Add(data);
         command.SetAction(
             (arguments, cancellationToken) =>
             {
                 Terminal.Mode = ProgressMode.None;
-                StudyPlan read = StudyPlan.Read(arguments.GetRequiredValue(plan));
+                StudyPlan read = StudyPlan.Read(arguments.GetRequiredValue(plan), arguments.GetValue(data));
                 new StudyWorker(read, new StudyFolder(arguments.GetRequiredValue(output)), token => new StudyRunner(
                     read,
                     Open(read, token),
@@ -87,7 +99,8 @@ internal sealed class StudyCommand
     private ExitCode Run(ParseResult arguments, CancellationToken cancellationToken)
     {
         ProgressMode mode = _progress.Choose(arguments);
-        StudyPlan plan = StudyPlan.Read(arguments.GetRequiredValue(_plan));
+        string? root = arguments.GetValue(_data);
+        StudyPlan plan = StudyPlan.Read(arguments.GetRequiredValue(_plan), root);
         var shard = Shard.Read(arguments.GetValue(_shard), Environment.GetEnvironmentVariable);
         int jobs = Jobs(arguments, plan);
         string folderPath = arguments.GetValue(_output) ?? Path.ChangeExtension(plan.File, ".results");
@@ -125,7 +138,7 @@ internal sealed class StudyCommand
             if (jobs == 1 || left.Count < 2)
                 work.Here(left, new StudyRunner(plan, backbone, data, cancellationToken));
             else
-                work.SideBySide(left, jobs, () => WorkerProcess.Command(Path.GetFullPath(plan.File), Path.GetFullPath(folderPath)));
+                work.SideBySide(left, jobs, () => WorkerProcess.Command(Path.GetFullPath(plan.File), Path.GetFullPath(folderPath), root));
             return progress.Failed;
         });
         if (failed == 0)

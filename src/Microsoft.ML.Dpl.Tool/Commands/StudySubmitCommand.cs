@@ -16,6 +16,7 @@ internal sealed class StudySubmitCommand
         Description = "Folder of the results, on a file system that all machines share. Default: as dpl study has it.",
         HelpName = "folder",
     };
+    private readonly Option<string?> _data = StudyCommand.DataOption();
     private readonly Option<int> _tasks = new("--tasks")
     {
         Description = "Tasks that share the runs, each with the plan's number of threads.",
@@ -60,6 +61,7 @@ internal sealed class StudySubmitCommand
             Option option in new Option[]
             {
                 verb._output,
+                verb._data,
                 verb._tasks,
                 verb._slurm,
                 verb._sbatch,
@@ -80,14 +82,18 @@ internal sealed class StudySubmitCommand
         int tasks = arguments.GetRequiredValue(_tasks);
         if (tasks < 1)
             throw new ArgumentException($"--tasks must be at least 1; it is {tasks}.");
-        StudyPlan plan = StudyPlan.Read(arguments.GetRequiredValue(_plan));
+        string? data = arguments.GetValue(_data);
+        StudyPlan plan = StudyPlan.Read(arguments.GetRequiredValue(_plan), data);
         string file = Path.GetFullPath(plan.File);
         var job = new ClusterJob(
             file,
             Path.GetFullPath(arguments.GetValue(_output) ?? Path.ChangeExtension(file, ".results")),
             Math.Min(tasks, plan.Runs.Count),
             plan.Threads
-        );
+        )
+        {
+            Data = data is null ? null : Path.GetFullPath(data),
+        };
         if (arguments.GetValue(_kubernetes))
         {
             Terminal.Text(

@@ -227,6 +227,25 @@ public sealed class StudyPlanTests : IDisposable
         Assert.Contains("dataSets[1] cannot be read: There is no file or folder", Refusal(1));
     }
 
+    [Fact]
+    public void The_folder_of_known_data_sets_can_be_named_beside_the_plan()
+    {
+        string file = _folder.File("plan.json");
+        File.WriteAllText(
+            file,
+            """{ "clip": "tiny-drawn", "data": "elsewhere", "seeds": [1], "protocol": "few-shot", "dataSets": ["eurosat"], "methods": ["default"] }"""
+        );
+        string Refusal(string? data) =>
+            Assert
+                .Throws<InvalidDataException>(() => StudyPlan.Read(file, data).Runs[0].Data.Read(1, _ => { }, CancellationToken.None))
+                .Message;
+        Assert.Contains(Path.Combine(_folder.FullPath, "elsewhere", "eurosat"), Refusal(null));
+        Assert.Contains(Path.Combine(_folder.FullPath, "here", "eurosat"), Refusal(_folder.File("here")));
+        File.WriteAllText(file, File.ReadAllText(file).Replace("\"data\": \"elsewhere\", ", "", StringComparison.Ordinal));
+        Assert.Contains("there or with --data", Refusal(null));
+        Assert.Contains(Path.Combine(_folder.FullPath, "here", "eurosat"), Refusal(_folder.File("here")));
+    }
+
     [Theory]
     [InlineData("1/1", 0, 1)]
     [InlineData("2/4", 1, 4)]

@@ -26,7 +26,20 @@ public sealed class StudySubmitTests : IDisposable
     public async Task Kubernetes_gets_an_indexed_job_with_the_number_of_its_tasks()
     {
         string job = (
-            await ToolProcess.Run("study", "submit", _plan, "--kubernetes", "--tasks", "2", "--image", "registry/dpl:1", "--claim", "mine")
+            await ToolProcess.Run(
+                "study",
+                "submit",
+                _plan,
+                "--kubernetes",
+                "--tasks",
+                "2",
+                "--image",
+                "registry/dpl:1",
+                "--claim",
+                "mine",
+                "--data",
+                "/data"
+            )
         )
             .Expect(0)
             .Output;
@@ -34,7 +47,7 @@ public sealed class StudySubmitTests : IDisposable
         Assert.Contains("completions: 2", job);
         Assert.Contains("name: JOB_COMPLETIONS\n              value: \"2\"", job);
         Assert.Contains(
-            $"command: [\"dpl\", \"study\", \"{_plan}\", \"--output\", \"{_folder.File("plan.results")}\", \"--jobs\", \"1\"",
+            $"command: [\"dpl\", \"study\", \"{_plan}\", \"--output\", \"{_folder.File("plan.results")}\", \"--data\", \"/data\", \"--jobs\", \"1\"",
             job
         );
         Assert.Contains("image: \"registry/dpl:1\"", job);

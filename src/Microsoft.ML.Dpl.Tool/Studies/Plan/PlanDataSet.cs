@@ -62,7 +62,9 @@ internal sealed class PlanDataSet
                     + $"{string.Join(", ", KnownDataSets.All.Select(all => all.Name))}; own data is an object with name, train and test."
             );
         return root is null
-            ? throw node.Wrong($"names '{name}', but the plan has no 'data': give the folder that CoOp's data sets lie in.")
+            ? throw node.Wrong(
+                $"names '{name}', but the plan has no 'data': give the folder that CoOp's data sets lie in, there or with --data."
+            )
             : new PlanDataSet(node, known, Path.Combine(Path.GetFullPath(root, planFolder), known.Folder));
     }
 

@@ -21,9 +21,10 @@ internal sealed record StudyPlan(
 )
 {
     /// <param name="file">The plan.</param>
+    /// <param name="data">The folder of the known data sets, in the place of the plan's; null: the plan says it.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">Something in it cannot be used; the message names the property.</exception>
-    public static StudyPlan Read(string file)
+    public static StudyPlan Read(string file, string? data = null)
     {
         if (!System.IO.File.Exists(file))
             throw new FileNotFoundException($"There is no plan '{file}'.", file);
@@ -32,6 +33,8 @@ internal sealed record StudyPlan(
         string folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
         string clip = node.Require("clip", "\"ViT-B/16\"").Text();
         string? root = node.Get("data")?.Text();
+        if (data is not null)
+            root = Path.GetFullPath(data);
         string device = ReadDevice(node.Get("device"));
         int threads = node.Get("threads")?.Number(least: 1) ?? 1;
         PlanNode? parts = node.Get("parts");

@@ -18,6 +18,12 @@ internal sealed record ClusterJob(string Plan, string Folder, int Tasks, int Thr
 
     private const string LastRestart = "3";
 
+    /// <summary>Full path of the known data sets, likewise; null: the plan says it.</summary>
+    public string? Data { get; init; }
+
+    private IEnumerable<string> Words =>
+        ["study", Plan, "--output", Folder, .. Data is null ? [] : new[] { "--data", Data }, "--jobs", "1", "--progress", "lines"];
+
     /// <summary>The job array. A task that a signal ended begins again, where it was.</summary>
     /// <param name="options">Lines for sbatch, such as --partition=gpu.</param>
     public string SlurmArray(IEnumerable<string> options) =>
@@ -32,7 +38,7 @@ internal sealed record ClusterJob(string Plan, string Folder, int Tasks, int Thr
                 .. options,
             ],
             $"""
-            {Command("study", Plan, "--output", Folder, "--jobs", "1", "--progress", "lines")}
+            {Command(Words)}
             code=$?
             if [ $code -gt 130 ] && [ "${"{SLURM_RESTART_COUNT:-0}"}" -lt {LastRestart} ]; then
               scontrol requeue "$SLURM_JOB_ID"
@@ -54,10 +60,7 @@ internal sealed record ClusterJob(string Plan, string Folder, int Tasks, int Thr
     public string Kubernetes(string image, string claim, string mount)
     {
         string number = Tasks.ToString(CultureInfo.InvariantCulture);
-        string command = string.Join(
-            ", ",
-            new[] { "dpl", "study", Plan, "--output", Folder, "--jobs", "1", "--progress", "lines" }.Select(Quoted)
-        );
+        string command = string.Join(", ", Words.Prepend("dpl").Select(Quoted));
         return $"""
             apiVersion: batch/v1
             kind: Job

@@ -17,14 +17,23 @@ internal sealed class WorkerProcess(Process process) : IAsyncDisposable
     /// <summary>This command again, as a worker.</summary>
     /// <param name="planFile">Full path.</param>
     /// <param name="folderPath">Where results go.</param>
-    public static ProcessStartInfo Command(string planFile, string folderPath)
+    /// <param name="data">Where the known data sets lie; null: the plan says it.</param>
+    public static ProcessStartInfo Command(string planFile, string folderPath, string? data)
     {
         string program = Environment.ProcessPath!,
             assembly = Assembly.GetExecutingAssembly().Location;
         bool isHost = Path.GetFileNameWithoutExtension(program) == "dotnet";
         return new ProcessStartInfo(
             program,
-            [.. isHost ? new[] { assembly } : [], "study", StudyJobs.WorkerVerb, planFile, "--output", folderPath]
+            [
+                .. isHost ? new[] { assembly } : [],
+                "study",
+                StudyJobs.WorkerVerb,
+                planFile,
+                "--output",
+                folderPath,
+                .. data is null ? [] : new[] { "--data", data },
+            ]
         );
     }
 

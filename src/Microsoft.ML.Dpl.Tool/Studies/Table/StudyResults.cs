@@ -90,7 +90,8 @@ internal sealed record StudyResults(
     {
         try
         {
-            return StudyPlan.Read(copy);
+            // No data set is read here, so that it does not matter where they lie.
+            return StudyPlan.Read(copy, Path.GetDirectoryName(copy));
         }
         catch (InvalidDataException e)
         {
