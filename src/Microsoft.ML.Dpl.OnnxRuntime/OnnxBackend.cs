@@ -19,7 +19,7 @@ internal sealed class OnnxBackend : IScoringBackend, IEmbeddingBackend
     public OnnxBackend(DplOnnxRuntimeOptions options)
     {
         _options = options;
-        OnnxTelemetry.EnsureOff();
+        OnnxNative.EnsureStarted();
     }
 
     public ITransformer Load(

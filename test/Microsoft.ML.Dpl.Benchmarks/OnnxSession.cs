@@ -17,7 +17,7 @@ internal sealed class OnnxSession : IDisposable
 
     public OnnxSession(FoldedClassifier classifier, DplOnnxPrecision precision = DplOnnxPrecision.Float32)
     {
-        OnnxTelemetry.EnsureOff();
+        OnnxNative.EnsureStarted();
         using var model = new MemoryStream();
         OnnxImageModel.Write(OnnxClassifier.Create(ClassifierArrays.From(classifier), [], precision: precision), model);
         using var options = new SessionOptions { IntraOpNumThreads = get_num_threads(), InterOpNumThreads = 1 };

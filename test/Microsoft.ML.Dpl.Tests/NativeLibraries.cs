@@ -11,6 +11,6 @@ internal static class NativeLibraries
     internal static void Load()
     {
         LibTorch.EnsureLoaded();
-        OnnxTelemetry.EnsureOff();
+        OnnxNative.EnsureStarted();
     }
 }

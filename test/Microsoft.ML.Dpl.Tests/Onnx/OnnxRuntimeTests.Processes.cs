@@ -59,7 +59,7 @@ public sealed partial class OnnxRuntimeTests
         {
             ["HOME"] = home,
             ["XDG_CACHE_HOME"] = null,
-            [OnnxTelemetry.Variable] = null,
+            [OnnxNative.TelemetryVariable] = null,
         };
         SampleProcess.Outcome ended = await SampleProcess.Run("PredictOnly", environment, [Save(trained), images.Test[0].ImagePath]);
         Assert.Equal(("", 0), (ended.Error, ended.ExitCode));
@@ -144,6 +144,18 @@ public sealed partial class OnnxRuntimeTests
         Assert.Equal(1, ended.ExitCode);
         Assert.Contains("libtorch was not found beside the application", ended.Error);
         Assert.Contains("add the package Microsoft.ML.Dpl.OnnxRuntime, by which ONNX Runtime scores this model", ended.Error);
+        Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    [Fact]
+    public async Task A_process_without_the_native_library_says_so()
+    {
+        using DplTransformer trained = Fit("text 1 1 | image 2 0 1");
+        // The copy has the assemblies and nothing native.
+        SampleProcess.Outcome ended = await SampleProcess.Start(ProgramWithout(), WithoutLibTorch, Save(trained), images.Test[0].ImagePath);
+        Assert.Equal(1, ended.ExitCode);
+        Assert.Contains("ONNX Runtime cannot be loaded on ", ended.Error);
+        Assert.Contains("Reference the package Microsoft.ML.OnnxRuntime in the application itself", ended.Error);
         Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
 
