@@ -47,7 +47,8 @@ public sealed class StudySubmitTests : IDisposable
         Assert.Contains("completions: 2", job);
         Assert.Contains("name: JOB_COMPLETIONS\n              value: \"2\"", job);
         Assert.Contains(
-            $"command: [\"dpl\", \"study\", \"{_plan}\", \"--output\", \"{_folder.File("plan.results")}\", \"--data\", \"/data\", \"--jobs\", \"1\"",
+            $"command: [\"dpl\", \"study\", \"{_plan}\", \"--output\", \"{_folder.File("plan.results")}\", "
+                + "\"--data\", \"/data\", \"--jobs\", \"1\"",
             job
         );
         Assert.Contains("image: \"registry/dpl:1\"", job);
