@@ -38,9 +38,9 @@ internal static class OnnxNative
         }
         catch (TypeInitializationException e)
         {
-            Exception cause = e.GetBaseException();
+            string cause = e.GetBaseException().Message.ReplaceLineEndings(" ").Trim();
             throw new DllNotFoundException(
-                $"ONNX Runtime cannot be loaded on {RuntimeInformation.RuntimeIdentifier}: {cause.Message.ReplaceLineEndings(" ").Trim()} "
+                $"ONNX Runtime cannot be loaded on {RuntimeInformation.RuntimeIdentifier}: {cause} "
                     + "Reference the package Microsoft.ML.OnnxRuntime in the application itself and publish it for this system, or score by "
                     + "libtorch (dpl predict --engine libtorch).",
                 e
