@@ -10,12 +10,16 @@ namespace Microsoft.ML.Dpl.Tool.Commands;
 /// <summary><c>dpl study</c>: many runs from one plan, whose results are kept one file each.</summary>
 internal sealed class StudyCommand
 {
-    private readonly Argument<string> _plan = new("plan") { Description = "The plan, a JSON file; the guide describes it." };
+    private readonly Argument<string> _plan = new("plan")
+    {
+        Description = "The plan, a JSON file, which the guide describes; with --clip, where it is to be written.",
+    };
     private readonly Option<string?> _output = new("--output", "-o")
     {
         Description = "Folder of the results, one file a run. Default: beside the plan, named as it is with .results behind.",
         HelpName = "folder",
     };
+    private readonly PlanOptions _options = new();
     private readonly Option<string?> _data = DataOption();
     private readonly Option<int?> _jobs = new("--jobs", "-j")
     {
@@ -43,9 +47,11 @@ internal sealed class StudyCommand
             "dpl study paper.json",
             "dpl study paper.json --data ~/data --output results --jobs 4",
             "dpl study paper.json --shard 1/8",
+            "dpl study land.json --clip tiny --data-sets land=photos --methods zero-shot uniform:4 default resnet18 --shots 4 16",
             "dpl study table results --format html --output table.html --baseline zero-shot"
         );
         command.Arguments.Add(verb._plan);
+        verb._options.AddTo(command);
         command.Options.Add(verb._output);
         command.Options.Add(verb._data);
         command.Options.Add(verb._jobs);
@@ -100,7 +106,7 @@ internal sealed class StudyCommand
     {
         ProgressMode mode = _progress.Choose(arguments);
         string? root = arguments.GetValue(_data);
-        StudyPlan plan = StudyPlan.Read(arguments.GetRequiredValue(_plan), root);
+        StudyPlan plan = Plan(arguments, root);
         var shard = Shard.Read(arguments.GetValue(_shard), Environment.GetEnvironmentVariable);
         int jobs = Jobs(arguments, plan);
         string folderPath = arguments.GetValue(_output) ?? Path.ChangeExtension(plan.File, ".results");
@@ -148,6 +154,22 @@ internal sealed class StudyCommand
         }
         Terminal.Fail($"{failed} of {left.Count} runs failed; the same command does them again.");
         return ExitCode.PartlyFailed;
+    }
+
+    private StudyPlan Plan(ParseResult arguments, string? root)
+    {
+        string file = arguments.GetRequiredValue(_plan);
+        bool isNew = _options.Write(arguments, file, root);
+        try
+        {
+            return StudyPlan.Read(file, root);
+        }
+        catch (InvalidDataException) when (isNew)
+        {
+            // A plan that cannot be run would only be in the way of the next attempt.
+            File.Delete(file);
+            throw;
+        }
     }
 
     /// <summary>Says what was there before, and warns where what is added to it comes of another version.</summary>

@@ -46,12 +46,12 @@ internal static class LoadedZip
     /// <param name="filePath">The zip that it comes from.</param>
     /// <exception cref="InvalidDataException">There is none, or there are several.</exception>
     public static T Only<T>(ITransformer model, string filePath)
-        where T : class, ITransformer
     {
         ITransformer[] parts = [.. Parts(model)];
         T[] found = [.. parts.OfType<T>()];
-        foreach (IDisposable other in parts.OfType<IDisposable>().Where(part => found.Length != 1 || part != found[0]))
-            other.Dispose();
+        foreach (IDisposable part in parts.OfType<IDisposable>())
+            if (found.Length != 1 || !ReferenceEquals(part, found[0]))
+                part.Dispose();
         if (found is [var only])
             return only;
         string shown = ShownText.Escape(filePath);
