@@ -19,7 +19,7 @@ public sealed partial class DplTrainer
         /// </summary>
         public int? Epochs { get; set; }
 
-        /// <summary>Steps of training, at least 1, rounded up to whole epochs. Null: 16 for each class, from 800 to 1,600. Not together
+        /// <summary>Steps of training, at least 1, rounded up to whole epochs. Null: 8 for each class, from 800 to 1,600. Not together
         /// with <see cref="Epochs"/>.</summary>
         public int? Steps { get; set; }
 

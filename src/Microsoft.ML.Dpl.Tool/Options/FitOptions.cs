@@ -212,7 +212,7 @@ internal sealed class TrainingOptions : OptionGroup
     {
         AddOptional(
             "--training-steps",
-            "Steps of training, rounded up to whole epochs. Default: 16 for each class, from 800 to 1600.",
+            "Steps of training, rounded up to whole epochs. Default: 8 for each class, from 800 to 1600.",
             options => options.Training.Steps
         );
         AddOptional("--training-epochs", "Epochs of training, instead of a number of steps. Default with --recipe paper: 40.", options =>

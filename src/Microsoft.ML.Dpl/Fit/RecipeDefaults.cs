@@ -76,10 +76,10 @@ internal sealed record RecipeDefaults(
 /// <summary>How many steps the robust recipe takes where neither steps nor epochs are given.</summary>
 internal static class StepBudget
 {
-    // Measured with 8 to 15 and with 100 classes, see docs/EVIDENCE.md.
+    // Measured with 8 to 15, 40 and 100 classes, see docs/EVIDENCE.md; beyond that it is a guess.
     private const int Fewest = 800,
         Most = 1600,
-        PerClass = 16;
+        PerClass = 8;
 
     /// <summary>Of the search, as a share of training's.</summary>
     public const double SearchShare = 0.25;
