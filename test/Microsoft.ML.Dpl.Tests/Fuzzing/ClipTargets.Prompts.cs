@@ -42,6 +42,8 @@ internal sealed partial class ClipTargets
     private FuzzTarget Prompts(string name, PromptRows rows)
     {
         ClipConfig config = _clip.Config;
+        // The rows end with the caller's scope, their lengths do not.
+        PromptConfiguration lengths = rows.Configuration;
         using var stream = new MemoryStream();
         new TrainedPrompts(rows, ones(3, config.EmbeddingWidth), 10).Write(stream);
         byte[] whole = stream.ToArray();
@@ -54,7 +56,7 @@ internal sealed partial class ClipTargets
                     .Read(
                         new MemoryStream(bytes),
                         "fuzzed",
-                        rows.Configuration,
+                        lengths,
                         rows.Mixture?.CandidateLengths,
                         rows.Context?.Layout,
                         3,

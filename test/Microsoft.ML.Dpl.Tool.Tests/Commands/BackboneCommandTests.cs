@@ -44,7 +44,7 @@ public sealed class BackboneCommandTests : IDisposable
         Assert.Equal(ClipBackbone.TinyDrawn.Sha256, described.GetProperty("sha256").GetString());
         Assert.Equal(
             ClipBackbone.TinyDrawn.Config.Image.Layers,
-            described.GetProperty("shape").GetProperty("vision").GetProperty("layers").GetInt32()
+            described.GetProperty("shape").GetProperty("image").GetProperty("layers").GetInt32()
         );
         Assert.Equal(3, described.GetProperty("preprocessing").GetProperty("mean").GetArrayLength());
 
