@@ -106,7 +106,9 @@ internal sealed class StudyCommand
     {
         ProgressMode mode = _progress.Choose(arguments);
         string? root = arguments.GetValue(_data);
-        StudyPlan plan = Plan(arguments, root);
+        string file = arguments.GetRequiredValue(_plan);
+        using var draft = new Draft(file, _options.Write(arguments, file, root));
+        StudyPlan plan = StudyPlan.Read(file, root);
         var shard = Shard.Read(arguments.GetValue(_shard), Environment.GetEnvironmentVariable);
         int jobs = Jobs(arguments, plan);
         string folderPath = arguments.GetValue(_output) ?? Path.ChangeExtension(plan.File, ".results");
@@ -133,6 +135,7 @@ internal sealed class StudyCommand
         // What a run needs depends on its method only in what is done with it.
         foreach (StudyRun run in left.Select(place => plan.Runs[place]).DistinctBy(run => (run.Part, run.Data, run.Shots, run.Seed)))
             data.Check(run);
+        draft.Keep();
         folder.Write(plan);
         if (done.Count > 0)
             Note(done.Count, done.Count + left.Count, ofOthers);
@@ -154,22 +157,6 @@ internal sealed class StudyCommand
         }
         Terminal.Fail($"{failed} of {left.Count} runs failed; the same command does them again.");
         return ExitCode.PartlyFailed;
-    }
-
-    private StudyPlan Plan(ParseResult arguments, string? root)
-    {
-        string file = arguments.GetRequiredValue(_plan);
-        bool isNew = _options.Write(arguments, file, root);
-        try
-        {
-            return StudyPlan.Read(file, root);
-        }
-        catch (InvalidDataException) when (isNew)
-        {
-            // A plan that cannot be run would only be in the way of the next attempt.
-            File.Delete(file);
-            throw;
-        }
     }
 
     /// <summary>Says what was there before, and warns where what is added to it comes of another version.</summary>
@@ -226,5 +213,19 @@ internal sealed class StudyCommand
         if (arguments.GetValue(_jobs) is int given)
             return given >= 1 ? given : throw new ArgumentException($"--jobs must be at least 1; it is {given}.");
         return plan.Device == "cpu" ? Math.Max(1, Environment.ProcessorCount / plan.Threads) : 1;
+    }
+
+    /// <summary>A plan that was written of options: one that cannot be run would only be in the way of the next attempt.</summary>
+    private sealed class Draft(string file, bool isNew) : IDisposable
+    {
+        private bool _isDraft = isNew;
+
+        public void Keep() => _isDraft = false;
+
+        public void Dispose()
+        {
+            if (_isDraft)
+                File.Delete(file);
+        }
     }
 }

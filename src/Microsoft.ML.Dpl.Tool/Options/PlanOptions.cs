@@ -35,7 +35,7 @@ internal sealed class PlanOptions
     };
     private readonly Option<string[]> _dataSets = List<string>(
         "--data-sets",
-        "Known ones by name, which --data has, and your own as NAME=PATH of a folder or table.",
+        "Known ones by name, which --data has, and your own as NAME=PATH of a folder or table with test images, or NAME=TRAIN,TEST of two.",
         "data sets"
     );
     private readonly Option<string[]> _methods = List<string>("--methods", "For instance zero-shot uniform:4 default.", "methods");
@@ -112,10 +112,17 @@ internal sealed class PlanOptions
         return plan;
     }
 
-    private static JsonNode DataSet(string named) =>
-        named.Split('=', 2) is [{ Length: > 0 } name, { Length: > 0 } path]
-            ? new JsonObject { ["name"] = name, ["train"] = Path.GetFullPath(path) }
-            : named;
+    private static JsonNode DataSet(string named)
+    {
+        if (named.Split('=', 2) is not [{ Length: > 0 } name, { Length: > 0 } paths])
+            return named;
+        // A path may have a comma itself.
+        string[] parts = Path.Exists(paths) ? [paths] : paths.Split(',', 2);
+        var own = new JsonObject { ["name"] = name, ["train"] = Path.GetFullPath(parts[0]) };
+        if (parts.Length == 2)
+            own["test"] = Path.GetFullPath(parts[1]);
+        return own;
+    }
 
     private static Option<T[]> List<T>(string name, string description, string of) =>
         new(name)

@@ -53,15 +53,7 @@ internal sealed partial class ClipTargets
             DamagedSafetensors(whole),
             bytes =>
                 TrainedPrompts
-                    .Read(
-                        new MemoryStream(bytes),
-                        "fuzzed",
-                        lengths,
-                        rows.Mixture?.CandidateLengths,
-                        rows.Context?.Layout,
-                        3,
-                        config
-                    )
+                    .Read(new MemoryStream(bytes), "fuzzed", lengths, rows.Mixture?.CandidateLengths, rows.Context?.Layout, 3, config)
                     .Dispose(),
             typeof(InvalidDataException),
             typeof(EndOfStreamException)

@@ -63,6 +63,21 @@ public sealed class StudyOptionsTests(DrawnData data)
         Assert.False(File.Exists(plan));
     }
 
+    [Fact]
+    public async Task Test_images_are_named_behind_those_of_training()
+    {
+        string plan = data.File("two-paths.json");
+        string[] Study(string paths) =>
+            ["study", plan, "--clip", "tiny-drawn", "--data-sets", paths, "--methods", "zero-shot", "--seeds", "1", "--jobs", "1"];
+        string train = data.Table("train"),
+            test = data.Table("test");
+        Assert.Contains("has no images for its test", (await ToolProcess.Run(Study($"land={train}"))).Expect(2).Error);
+        Assert.False(File.Exists(plan));
+        (await ToolProcess.Run(Study($"land={train},{test}"))).Expect(0);
+        JsonNode own = JsonNode.Parse(File.ReadAllText(plan))!["dataSets"]![0]!;
+        Assert.Equal(("land", train, test), ((string?)own["name"], (string?)own["train"], (string?)own["test"]));
+    }
+
     private string[] Study(string plan, params string[] more) =>
         ["study", plan, "--clip", "tiny-drawn", "--data-sets", $"lighting={data.File("lighting")}", .. more];
 }
