@@ -34,8 +34,7 @@ internal sealed record PretrainSettings(
     long EasyImages = 400_000
 )
 {
-    private const int HeadWidth = 64,
-        ContextLength = 32;
+    private const int ContextLength = 32;
 
     /// <summary>The share of the run in which the learning rate rises.</summary>
     private const double WarmUp = 0.03;
@@ -44,24 +43,22 @@ internal sealed record PretrainSettings(
     /// <exception cref="ArgumentException">A width, size or count is out of range.</exception>
     public ClipConfig Shape(int vocabularySize, int endOfTextId)
     {
-        if (Width <= 0 || Width % HeadWidth != 0 || TextWidth <= 0 || TextWidth % HeadWidth != 0)
-            throw new ArgumentException($"Widths must be multiples of {HeadWidth}; these are {Width} and {TextWidth}.");
+        if (Width <= 0 || Width % TowerShape.HeadWidth != 0 || TextWidth <= 0 || TextWidth % TowerShape.HeadWidth != 0)
+            throw new ArgumentException($"Widths must be multiples of {TowerShape.HeadWidth}; these are {Width} and {TextWidth}.");
         if (PatchSize <= 0 || ImageSize % PatchSize != 0)
             throw new ArgumentException($"Images of {ImageSize} pixels cannot be cut into patches of {PatchSize}: choose a multiple.");
         if (Layers < 1 || TextLayers < 1)
-            throw new ArgumentException("Both branches need at least one layer.");
+            throw new ArgumentException("Both towers need at least one layer.");
         if (Batch < 2)
             throw new ArgumentException($"A batch of {Batch} has nothing to contrast: take at least 2.");
-        ClipTransformerConfig Branch(int layers, int width) =>
-            new(layers, width, width / HeadWidth, 4 * width, ClipActivation.QuickGelu, 1e-5);
         return new ClipConfig
         {
             EmbeddingWidth = EmbeddingWidth,
-            Text = Branch(TextLayers, TextWidth),
+            Text = TowerShape.From(TextLayers, TextWidth),
             ContextLength = ContextLength,
             VocabularySize = vocabularySize,
             EndOfTextId = endOfTextId,
-            Image = Branch(Layers, Width),
+            Image = TowerShape.From(Layers, Width),
             ImageSize = ImageSize,
             PatchSize = PatchSize,
         };
@@ -75,4 +72,16 @@ internal sealed record PretrainSettings(
         double behind = Math.Min(1, (share - WarmUp) / (1 - WarmUp));
         return LearningRate * (0.01 + 0.99 * 0.5 * (1 + Math.Cos(Math.PI * behind)));
     }
+}
+
+/// <summary>The shape of each tower that is trained here.</summary>
+internal static class TowerShape
+{
+    /// <summary>Of each attention head.</summary>
+    public const int HeadWidth = 64;
+
+    /// <param name="layers">Number of blocks.</param>
+    /// <param name="width">A multiple of <see cref="HeadWidth"/>.</param>
+    public static ClipTransformerConfig From(int layers, int width) =>
+        new(layers, width, width / HeadWidth, 4 * width, ClipActivation.QuickGelu, 1e-5);
 }

@@ -26,7 +26,6 @@ internal sealed record PhotographSettings(
         Layers = 8,
         TextWidth = 128,
         TextLayers = 4,
-        HeadWidth = 64,
         ContextLength = 48,
         WarmUpSteps = 250,
         KeptPatches = 24;
@@ -39,16 +38,14 @@ internal sealed record PhotographSettings(
 
     public static ClipConfig Shape(int vocabularySize, int endOfTextId)
     {
-        static ClipTransformerConfig Tower(int layers, int width) =>
-            new(layers, width, width / HeadWidth, 4 * width, ClipActivation.QuickGelu, 1e-5);
         return new ClipConfig
         {
             EmbeddingWidth = Width,
-            Text = Tower(TextLayers, TextWidth),
+            Text = TowerShape.From(TextLayers, TextWidth),
             ContextLength = ContextLength,
             VocabularySize = vocabularySize,
             EndOfTextId = endOfTextId,
-            Image = Tower(Layers, Width),
+            Image = TowerShape.From(Layers, Width),
             ImageSize = ImageSize,
             PatchSize = PatchSize,
         };

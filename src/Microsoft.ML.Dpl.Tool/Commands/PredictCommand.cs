@@ -80,14 +80,17 @@ internal sealed class PredictCommand
         if (batch < 1)
             throw new ArgumentException($"--batch-size must be at least 1; it is {batch}.");
         PartsRequest? parts = _parts.Read(arguments, format);
-        var mlContext = new MLContext();
-        EngineRequest engine = _engine.Read(arguments, _clip, () => _clip.Apply(arguments, mlContext, cancellationToken));
+        EngineRequest request = _engine.Read(arguments, _clip);
         string[] named = arguments.GetRequiredValue(_images),
             listed = [.. named.Where(path => path != FromInput).SelectMany(path => NamedImages.Expand(path, cancellationToken))];
         bool readsInput = named.Contains(FromInput);
+        var mlContext = new MLContext();
         FitSession.Forward(mlContext, CommandLine.IsVerbose(arguments));
         string model = arguments.GetRequiredValue(_model);
-        using SavedClassifier saved = SavedClassifier.Load(mlContext, model, engine);
+        ScoringEngine engine = request.Choose(SavedModel.Check(model));
+        if (engine == ScoringEngine.LibTorch)
+            _clip.Apply(arguments, mlContext, cancellationToken);
+        using SavedClassifier saved = SavedClassifier.Load(mlContext, model, engine, request);
         IEnumerable<string> images = readsInput ? listed.Concat(StandardInput.Lines(cancellationToken)) : listed;
         // The user's own spelling is what is written; the library is given full paths, since a model may have a folder of its own for
         // relative ones.
@@ -107,7 +110,7 @@ internal sealed class PredictCommand
             parts.PartSize,
             parts.Shard.Count > 1 ? listed.Length : null,
             saved.Engine,
-            engine.Precision
+            request.Precision
         );
         var folder = new PredictionParts(parts, settings);
         string[]? own = readsInput ? null : [.. folder.Select(images)];

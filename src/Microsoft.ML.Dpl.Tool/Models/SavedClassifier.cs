@@ -20,26 +20,25 @@ internal sealed class SavedClassifier : IDisposable
     public IReadOnlyList<string> ClassNames { get; }
 
     /// <param name="mlContext">Chooses the device.</param>
-    /// <param name="path">The zip.</param>
-    /// <param name="request">What is to compute.</param>
-    /// <exception cref="IOException">There is no such file, or the model's CLIP was not found.</exception>
+    /// <param name="path">The zip, which <see cref="SavedModel.Check"/> has looked at.</param>
+    /// <param name="engine">As <see cref="EngineRequest.Choose"/> gives it.</param>
+    /// <param name="request">With what ONNX Runtime computes.</param>
+    /// <exception cref="IOException">The model's CLIP was not found.</exception>
     /// <exception cref="InvalidDataException">It holds no model of this library, or is damaged.</exception>
     /// <exception cref="InvalidOperationException">It cannot be scored by the engine or with the precision that was asked for.</exception>
-    public static SavedClassifier Load(MLContext mlContext, string path, EngineRequest request)
+    public static SavedClassifier Load(MLContext mlContext, string path, ScoringEngine engine, EngineRequest request)
     {
-        DplModelInfo info = SavedModel.Check(path);
-        if (request.Choose(info) == ScoringEngine.LibTorch)
+        if (engine == ScoringEngine.LibTorch)
         {
-            request.Prepare();
-            DplTransformer heavy = SavedModel.Load(mlContext, path).Transformer;
-            return new SavedClassifier(heavy, ScoringEngine.LibTorch, new ImageScores(mlContext, heavy), heavy.ClassNames);
+            DplTransformer heavy = mlContext.Model.LoadDpl(path);
+            return new SavedClassifier(heavy, engine, new ImageScores(mlContext, heavy), heavy.ClassNames);
         }
         DplOnnxTransformer light = mlContext.Model.LoadDplWithOnnxRuntime(
             path,
             new DplOnnxRuntimeOptions { Threads = request.Threads, Precision = request.Precision }
         );
         var scores = new ImageScores(mlContext, light.Transform, light.ImageColumnName, light.ScoreColumnName);
-        return new SavedClassifier(light, ScoringEngine.OnnxRuntime, scores, light.ClassNames);
+        return new SavedClassifier(light, engine, scores, light.ClassNames);
     }
 
     public void Dispose() => _owner.Dispose();

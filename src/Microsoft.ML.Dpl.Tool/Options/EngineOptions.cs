@@ -18,8 +18,7 @@ internal enum ScoringEngine
 /// <param name="Precision">Of the weights; null: as the zip has it.</param>
 /// <param name="Threads">On the CPU; null: one for each core.</param>
 /// <param name="NeedsLibTorch">The option that only libtorch knows; null: none was given.</param>
-/// <param name="Prepare">Makes sure of what libtorch needs.</param>
-internal sealed record EngineRequest(ScoringEngine Engine, DplOnnxPrecision? Precision, int? Threads, string? NeedsLibTorch, Action Prepare)
+internal sealed record EngineRequest(ScoringEngine Engine, DplOnnxPrecision? Precision, int? Threads, string? NeedsLibTorch)
 {
     // A graph is one message of protocol buffers, which can have no more; a zip with a graph had room for it.
     private const long LargestTower = int.MaxValue - (1 << 26);
@@ -62,7 +61,7 @@ internal sealed class EngineOptions
     }
 
     /// <exception cref="ArgumentException">The options do not fit each other.</exception>
-    public EngineRequest Read(ParseResult arguments, ModelOptions model, Action prepare)
+    public EngineRequest Read(ParseResult arguments, ModelOptions model)
     {
         ScoringEngine engine = _engine.Read(arguments);
         DplOnnxPrecision? precision = _precision.Find(arguments);
@@ -73,6 +72,6 @@ internal sealed class EngineOptions
             throw new ArgumentException(
                 $"{needsLibTorch} is for libtorch: leave it out, or {(precision is null ? _engine.Name : _precision.Name)}."
             );
-        return new EngineRequest(engine, precision, model.ReadThreads(arguments), needsLibTorch, prepare);
+        return new EngineRequest(engine, precision, model.ReadThreads(arguments), needsLibTorch);
     }
 }

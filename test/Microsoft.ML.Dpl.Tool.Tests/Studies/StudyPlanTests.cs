@@ -233,7 +233,10 @@ public sealed class StudyPlanTests : IDisposable
         string file = _folder.File("plan.json");
         File.WriteAllText(
             file,
-            """{ "clip": "tiny-drawn", "data": "elsewhere", "seeds": [1], "protocol": "few-shot", "dataSets": ["eurosat"], "methods": ["default"] }"""
+            """
+            { "clip": "tiny-drawn", "data": "elsewhere", "seeds": [1], "protocol": "few-shot", "dataSets": ["eurosat"],
+              "methods": ["default"] }
+            """
         );
         string Refusal(string? data) =>
             Assert
