@@ -4,6 +4,8 @@ using Microsoft.ML.Dpl.Tool.Display;
 namespace Microsoft.ML.Dpl.Tool.Tests.Display;
 
 /// <summary>Files are written whole or not at all, and messages name them as the user did.</summary>
+/// <remarks>Alone, because what ends the process removes the half-written files of every test that runs beside it.</remarks>
+[Collection(RunsAlone.Name)]
 public sealed class OutputFileTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
